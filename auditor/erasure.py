@@ -57,7 +57,7 @@ def summarize_stored_data(
 
     Raises InputError if nothing is stored.
     """
-    stored_data = app.store.summarize_stored_data(
+    stored_data = app.store.erasure.summarize_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only, indexed_only=quick
     )
     if not stored_data:
@@ -79,7 +79,7 @@ def erase_association(
         stored_data = summarize_stored_data(app, association, contact_only=contact_only)
         if contact_only:
             log_entry = origin.build_log_entry(now, association, CONTACT_SUBJECT, None, None)
-            app.store.erase_contact(association, log_entry, _list_protected_addresses(app))
+            app.store.erasure.erase_contact(association, log_entry, _list_protected_addresses(app))
         else:
             removed_digests = {
                 *stored_data.exclusive_bodies,
@@ -98,7 +98,7 @@ def erase_association(
                 None,
                 None,
             )
-            app.store.erase_association(
+            app.store.erasure.erase_association(
                 association,
                 log_entry,
                 _find_association_groups(app, association),
@@ -128,7 +128,7 @@ def find_database_copies(app: App) -> tuple[Path, ...]:
 
 def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
     """Return the associations with these marks that exist again, as after a restore."""
-    associations = app.store.list_associations(include_withdrawn=True) if marks else ()
+    associations = app.store.registry.list_associations(include_withdrawn=True) if marks else ()
     return [
         association.id
         for association in associations
@@ -145,18 +145,18 @@ def compute_erasure_mark(folder: Path, association: str) -> str:
 def was_erased(app: App, association: str, *, contact_only: bool = False) -> bool:
     """Return True if this id, or its contact, was erased and nothing is stored now."""
     if contact_only:
-        before = association in app.store.list_erased_ids(CONTACT_SUBJECT)
+        before = association in app.store.erasure.list_erased_ids(CONTACT_SUBJECT)
     else:
-        marks = app.store.list_erased_ids()
+        marks = app.store.erasure.list_erased_ids()
         before = bool(marks) and compute_erasure_mark(app.data_folder, association) in marks
-    return before and not app.store.summarize_stored_data(
+    return before and not app.store.erasure.summarize_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only
     )
 
 
 def find_erased_in_import(app: App, import_result: ImportResult) -> Iterator[SpreadsheetProblem]:
     """Yield a problem for each imported association that was erased before."""
-    marks = app.store.list_erased_ids()
+    marks = app.store.erasure.list_erased_ids()
     for association in import_result.associations if marks else ():
         if compute_erasure_mark(app.data_folder, association.id) in marks:
             yield SpreadsheetProblem(
@@ -186,7 +186,8 @@ def _find_bodies_naming_accounts(
 def _collect_account_names(app: App, association: str) -> set[str]:
     """Return the names and numbers of its accounts on their platforms."""
     identities = [
-        row.identity for row in app.store.list_accounts(association, include_withdrawn=True)
+        row.identity
+        for row in app.store.registry.list_accounts(association, include_withdrawn=True)
     ]
     names = {
         item.key.partition("/")[0]
@@ -200,14 +201,14 @@ def _collect_account_names(app: App, association: str) -> set[str]:
     }
     names |= {
         item.platform_id
-        for item in app.store.list_account_statuses(association)
+        for item in app.store.statuses.list_account_statuses(association)
         if item.platform_id
     }
     return {name.lower().removeprefix("@") for name in names if name}
 
 
 def _find_association_groups(app: App, association: str) -> Collection[str]:
-    registered = app.store.get_association(association)
+    registered = app.store.registry.get_association(association)
     return find_groups(registered.region, registered.tags) if registered else ()
 
 

@@ -88,7 +88,7 @@ class BulkInvitations:
 
     def commit(self) -> None:
         """Store the links: from now on they work, and older ones do not."""
-        self.revoked_count = self.context.store.add_report_links(
+        self.revoked_count = self.context.store.report_links.add_all(
             self.report_links, keep_older=self.keep_older_links
         )
 
@@ -115,7 +115,7 @@ class BulkInvitations:
             ReportLinkAddress(link, expires_at, previous_link_at),
             association.language,
         )
-        contact = self.context.store.get_contact(association.id)
+        contact = self.context.store.registry.get_contact(association.id)
         name, chat = (
             association.display_name(association.language),
             build_whatsapp_url(contact.phone, texts.short_text),
@@ -171,7 +171,7 @@ def _load_view(context: EvaluationContext, association: str) -> AssociationView:
 def has_active_report_link(store: Store, association: str, now: datetime) -> bool:
     """Return True if an association has an active link."""
     return bool(
-        store.list_recent_report_links(
+        store.report_links.list_recent(
             now, state=ReportLinkState.ACTIVE, association=association, limit=1
         )
     )
@@ -195,7 +195,7 @@ def create_report_link(
     report_link, address = draft_report_link(
         config, association, author, now, valid_days=valid_days
     )
-    return store.add_report_link(report_link, keep_older=keep_older_links), address
+    return store.report_links.add(report_link, keep_older=keep_older_links), address
 
 
 def create_invitation(
@@ -252,7 +252,7 @@ def create_reminder(
 
 def find_latest_link_time(store: Store, association: str, now: datetime) -> datetime | None:
     """Return when the newest report link of an association was created, or None."""
-    links = store.list_recent_report_links(now, association=association, limit=1)
+    links = store.report_links.list_recent(now, association=association, limit=1)
     return links[0].created_at if links else None
 
 
@@ -298,5 +298,5 @@ def can_create_report_links(config: Config) -> bool:
 
 def find_active_report_link(store: Store, token: str, now: datetime) -> ReportLink | None:
     """Return the link of a token, or None if it is wrong, expired or revoked."""
-    report_link = store.get_report_link(hash_token(token))
+    report_link = store.report_links.get(hash_token(token))
     return report_link if report_link is not None and report_link.is_active(now) else None

@@ -192,7 +192,7 @@ class SchedulerJob:
             self._warn_once(day, self._current_day, "the run for {other} is still in progress")
             return
         async with self._run_lock:
-            newest = self._app.store.get_latest_run()
+            newest = self._app.store.runs.get_latest()
             if (
                 newest is not None
                 and newest.day > day
@@ -207,7 +207,7 @@ class SchedulerJob:
     def _find_due_day(self) -> date | None:
         schedule, now = self._app.config.schedule, self._clock()
         return find_due_day(schedule, now) or find_interrupted_day(
-            self._app.store.get_latest_run(), schedule, now
+            self._app.store.runs.get_latest(), schedule, now
         )
 
     async def drain(self) -> None:

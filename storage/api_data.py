@@ -79,10 +79,11 @@ class DroppedApiData:
         self.removed_account_ids |= batch.removed_account_ids
 
 
-class ApiDataQueries:
-    """The part of `Store` for the retention of API data."""
+class ApiDataRepository:
+    """Drops and finds data of official APIs."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def drop_api_data(
         self, limits: Sequence[ApiDataLimit], remove_body: Callable[[str], object]

@@ -1,4 +1,4 @@
-"""Queries of decisions and of conclusions (account statuses, gaps, proposals), which are derived.
+"""Stores and reads conclusions (account statuses, gaps, proposals), which are derived.
 
 An account status is one row, and its check times are a narrow row of their own, because they change
 in every run.
@@ -6,14 +6,13 @@ in every run.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from storage import consistency
 from storage.database.connection import Database
@@ -24,7 +23,6 @@ from storage.models.audit import (
     Association,
     CheckTimes,
     Decision,
-    DecisionWithdrawal,
     DomainCheck,
     Gap,
     Proposal,
@@ -37,7 +35,6 @@ from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
     DECISION,
-    DECISION_WITHDRAWAL,
     GAP,
     PROPOSAL,
     WITNESS_ANSWER,
@@ -80,10 +77,11 @@ IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 PROPOSAL_KEY = ("association", "channel", "key")
 
 
-class ConclusionQueries:
-    """The part of `Store` for gaps, proposals and decisions."""
+class ConclusionRepository:
+    """Stores conclusions and reads gaps and proposals."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_gaps(
         self,
@@ -133,7 +131,7 @@ class ConclusionQueries:
             query = query.where(PROPOSAL.c.association == association)
         return map(to_proposal, self._database.stream_rows(query, PROPOSAL.c.id))
 
-    def save_conclusions(
+    def save(
         self,
         statuses: Iterable[AccountStatus] = (),
         gaps: Iterable[Gap] = (),
@@ -162,7 +160,7 @@ class ConclusionQueries:
             for proposal_batch in split_into_batches(known_proposals):
                 self._save_proposals(connection, proposal_batch)
 
-    def replace_conclusions(
+    def replace(
         self,
         statuses: Iterable[AccountStatus],
         gaps: Iterable[Gap],
@@ -178,43 +176,6 @@ class ConclusionQueries:
                 connection.execute(delete(table))
             self._save_conclusions(connection, statuses, gaps, proposals, facet_counts or {})
             consistency.mark_all_stale(self._database, connection)
-
-    def list_decisions(
-        self, as_of: datetime | None = None, *, association: str | None = None
-    ) -> Iterator[Decision]:
-        """Return the decisions made until `as_of`, also ended ones, in the order of their ids."""
-        query = SELECT_DECISIONS
-        if as_of is not None:
-            query = query.where(DECISION.c.decided_at <= to_utc(as_of))
-        if association is not None:
-            query = query.where(DECISION.c.association == association)
-        return map(to_decision, self._database.stream_rows(query, DECISION.c.id))
-
-    def add_decision(self, decision: Decision) -> Decision:
-        """Store a decision and return it with its id and the time from which it counts."""
-        decision = sanitize(decision)
-        with self._database.begin_write() as connection:
-            decided_at = consistency.compute_effective_time(connection, decision.decided_at)
-            decision = replace(decision, decided_at=decided_at)
-            values = asdict(decision)
-            del values["id"], values["withdrawal"]
-            key = connection.execute(insert(DECISION).values(values)).inserted_primary_key
-            consistency.mark_stale(self._database, connection, [decision.association])
-        return replace(decision, id=key[0] if key else None)
-
-    def withdraw_decisions(
-        self, decision_ids: Iterable[int], withdrawal: DecisionWithdrawal
-    ) -> None:
-        """Store the withdrawal of these decisions. Each can be withdrawn once."""
-        withdrawal = sanitize(withdrawal)
-        ids = list(decision_ids)
-        with self._database.begin_write() as connection:
-            withdrawn_at = consistency.compute_effective_time(connection, withdrawal.withdrawn_at)
-            values = asdict(replace(withdrawal, withdrawn_at=withdrawn_at))
-            rows = [{"decision_id": decision_id, **values} for decision_id in ids]
-            connection.execute(insert(DECISION_WITHDRAWAL), rows)
-            query = select(DECISION.c.association).where(DECISION.c.id.in_(ids))
-            consistency.mark_stale(self._database, connection, connection.execute(query).scalars())
 
     def _save_conclusions(
         self,
@@ -244,6 +205,46 @@ class ConclusionQueries:
     def _save_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
         self._database.upsert(
             connection, PROPOSAL, map(_build_proposal_values, proposals), PROPOSAL_KEY
+        )
+
+    def load_association_data(
+        self, association_ids: Collection[str], *, include_closed_gaps: bool = True
+    ) -> AssociationData:
+        """Return all data of these associations as of one time."""
+        ids = list(association_ids)
+        is_listed = ASSOCIATION.c.withdrawn_at.is_(None)
+        statuses = SELECT_ACCOUNT_STATUSES.join(
+            ACCOUNT, ACCOUNT.c.id == ACCOUNT_STATUS.c.account_id
+        )
+        gaps = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids))
+        if not include_closed_gaps:
+            gaps = gaps.where(IS_NOT_CLOSED)
+        queries = (
+            SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id.in_(ids), is_listed),
+            select(ACCOUNT).where(ACCOUNT.c.association.in_(ids)),
+            statuses.where(ACCOUNT.c.association.in_(ids)),
+            select(PROPOSAL).where(PROPOSAL.c.association.in_(ids)),
+            gaps,
+            SELECT_DECISIONS.where(DECISION.c.association.in_(ids)),
+            select(WITNESS_ANSWER)
+            .join(ACCOUNT, ACCOUNT.c.id == WITNESS_ANSWER.c.account_id)
+            .where(ACCOUNT.c.association.in_(ids)),
+            select_newest_domain_checks(select(ACCOUNT.c.id).where(ACCOUNT.c.association.in_(ids))),
+        )
+        with self._database.begin_read() as connection:
+            rows = [connection.execute(query).all() for query in queries]
+        get_id, get_account_id = attrgetter("id"), attrgetter("account_id")
+        return AssociationData(
+            associations=tuple(sorted(map(to_association, rows[0]), key=get_id)),
+            accounts=tuple(sorted(map(to_account_row, rows[1]), key=get_id)),
+            statuses=tuple(sorted(map(to_account_status, rows[2]), key=get_account_id)),
+            proposals=tuple(sorted(map(to_proposal, rows[3]), key=get_id)),
+            gaps=tuple(sorted(map(to_gap, rows[4]), key=get_id)),
+            decisions=tuple(sorted(map(to_decision, rows[5]), key=get_id)),
+            witness_records=tuple(
+                sorted(map(to_witness_record, rows[6]), key=attrgetter("asked_at", "account_id"))
+            ),
+            domain_checks=tuple(sorted(map(to_domain_check, rows[7]), key=get_account_id)),
         )
 
 
@@ -309,10 +310,11 @@ EMPTY_CHECK_TIMES: Mapping[str, Any] = dict.fromkeys(CheckTimes._fields[1:])
 """Empty check times for the status column: they are stored in a table of their own."""
 
 
-class AccountStatusQueries:
-    """The part of `Store` for account statuses."""
+class AccountStatusRepository:
+    """Reads account statuses."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_account_statuses(self, association: str | None = None) -> Iterator[AccountStatus]:
         """Return the statuses of all accounts, or of an association's, by account id."""
@@ -335,7 +337,7 @@ class AccountStatusQueries:
                     statuses[row.account_id] = to_account_status(row)
         return statuses
 
-    def get_account_status(self, account_id: int) -> AccountStatus | None:
+    def get(self, account_id: int) -> AccountStatus | None:
         """Return the status of this account, or None."""
         with self._database.begin_read() as connection:
             row = connection.execute(
@@ -382,81 +384,3 @@ class AssociationData:
     decisions: tuple[Decision, ...]
     witness_records: tuple[WitnessRecord, ...] = ()
     domain_checks: tuple[DomainCheck, ...] = ()
-
-
-class AssociationDataQueries:
-    """The part of `Store` that loads data of several associations at once."""
-
-    _database: Database
-
-    def load_association_data(
-        self, association_ids: Collection[str], *, include_closed_gaps: bool = True
-    ) -> AssociationData:
-        """Return all data of these associations as of one time."""
-        ids = list(association_ids)
-        is_listed = ASSOCIATION.c.withdrawn_at.is_(None)
-        statuses = SELECT_ACCOUNT_STATUSES.join(
-            ACCOUNT, ACCOUNT.c.id == ACCOUNT_STATUS.c.account_id
-        )
-        gaps = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids))
-        if not include_closed_gaps:
-            gaps = gaps.where(IS_NOT_CLOSED)
-        queries = (
-            SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id.in_(ids), is_listed),
-            select(ACCOUNT).where(ACCOUNT.c.association.in_(ids)),
-            statuses.where(ACCOUNT.c.association.in_(ids)),
-            select(PROPOSAL).where(PROPOSAL.c.association.in_(ids)),
-            gaps,
-            SELECT_DECISIONS.where(DECISION.c.association.in_(ids)),
-            select(WITNESS_ANSWER)
-            .join(ACCOUNT, ACCOUNT.c.id == WITNESS_ANSWER.c.account_id)
-            .where(ACCOUNT.c.association.in_(ids)),
-            select_newest_domain_checks(select(ACCOUNT.c.id).where(ACCOUNT.c.association.in_(ids))),
-        )
-        with self._database.begin_read() as connection:
-            rows = [connection.execute(query).all() for query in queries]
-        get_id, get_account_id = attrgetter("id"), attrgetter("account_id")
-        return AssociationData(
-            associations=tuple(sorted(map(to_association, rows[0]), key=get_id)),
-            accounts=tuple(sorted(map(to_account_row, rows[1]), key=get_id)),
-            statuses=tuple(sorted(map(to_account_status, rows[2]), key=get_account_id)),
-            proposals=tuple(sorted(map(to_proposal, rows[3]), key=get_id)),
-            gaps=tuple(sorted(map(to_gap, rows[4]), key=get_id)),
-            decisions=tuple(sorted(map(to_decision, rows[5]), key=get_id)),
-            witness_records=tuple(
-                sorted(map(to_witness_record, rows[6]), key=attrgetter("asked_at", "account_id"))
-            ),
-            domain_checks=tuple(sorted(map(to_domain_check, rows[7]), key=get_account_id)),
-        )
-
-    def get_decisions_of(self, association_ids: Collection[str]) -> list[Decision]:
-        """Return the decisions of these associations in the order of their ids."""
-        with self._database.begin_read() as connection:
-            rows = connection.execute(
-                SELECT_DECISIONS.where(DECISION.c.association.in_(list(association_ids)))
-            ).all()
-        return sorted(map(to_decision, rows), key=attrgetter("id"))
-
-    def get_account_channels(self, account_ids: Iterable[int]) -> dict[int, str]:
-        """Return the channels of those of these accounts that are listed, by account id."""
-        query = select(ACCOUNT.c.id, ACCOUNT.c.channel).where(ACCOUNT.c.withdrawn_at.is_(None))
-        with self._database.begin_read() as connection:
-            channels: dict[int, str] = {}
-            for batch in split_into_batches(account_ids):
-                for row in connection.execute(query.where(ACCOUNT.c.id.in_(batch))):
-                    channels[row.id] = row.channel
-        return channels
-
-    def find_accounts_by_key(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
-        """Return the accounts with these pairs of channel and key, also withdrawn ones."""
-        keys_by_channel: dict[str, set[str]] = defaultdict(set)
-        for channel, key in keys:
-            keys_by_channel[channel].add(key)
-        accounts: list[AccountRow] = []
-        with self._database.begin_read() as connection:
-            for channel, channel_keys in keys_by_channel.items():
-                query = select(ACCOUNT).where(ACCOUNT.c.channel == channel)
-                for batch in split_into_batches(sorted(channel_keys)):
-                    rows = connection.execute(query.where(ACCOUNT.c.key.in_(batch)))
-                    accounts += map(to_account_row, rows)
-        return sorted(accounts, key=attrgetter("id"))

@@ -36,7 +36,6 @@ from sqlalchemy import (
 )
 
 from storage import consistency
-from storage.database import sqlite_file
 from storage.database.connection import BATCH_SIZE, Database
 from storage.models.audit import CONTACT_FIELDS, AuditRunState
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
@@ -100,10 +99,11 @@ class ErasureSummary:
             yield BODY_KIND, len(self.exclusive_bodies)
 
 
-class AssociationErasure:
-    """The part of `Store` for the data of one association and its erasure."""
+class ErasureRepository:
+    """Erases all data of an association or its contact."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def summarize_stored_data(
         self,
@@ -189,15 +189,6 @@ class AssociationErasure:
         )
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar()
-
-    def vacuum_database(self, *, log_only: bool = False) -> bool:
-        """Rewrite a SQLite file without deleted rows. Return False if a reader uses an older state.
-
-        With `log_only` only its log is emptied. PostgreSQL does so by itself. Raises StoreError,
-        for example if there is no room for a second copy.
-        """
-        file = self._database.file
-        return file is None or sqlite_file.vacuum_file(file, log_only=log_only)
 
 
 def read_erased_ids(file: Path) -> frozenset[str]:
@@ -402,10 +393,11 @@ class RetentionCutoffs:
     audit_log: datetime | None = None
 
 
-class RetentionQueries:
-    """The part of `Store` that deletes data whose retention period is over."""
+class RetentionRepository:
+    """Deletes data whose retention has ended."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def delete_expired_data(
         self, cutoffs: RetentionCutoffs, *, dry_run: bool = False

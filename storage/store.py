@@ -1,86 +1,77 @@
-"""The `Store`: the one entry to the database, with one method for every query.
+"""The `Store`: the one entry to the database, with a repository for each kind of data.
 
-Each method is one transaction, and methods that return iterators stream. A store may be used by
-several threads, and several processes may use one database.
+`store.runs.get_latest()` reads the newest run, `store.users.add(user)` stores a user. Each method
+of a repository is one transaction, and methods that return iterators stream. A store may be used
+by several threads, and several processes may use one database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from storage.api_data import ApiDataQueries
-from storage.communication.messages import MessageQueries
+from storage.api_data import ApiDataRepository
+from storage.communication.messages import MessageRepository, SubscriptionRepository
 from storage.communication.replies import (
-    CompletedStepQueries,
-    FollowUpQueries,
-    ReplyQueries,
+    CompletedStepRepository,
+    FollowUpRepository,
+    ReplyRepository,
 )
-from storage.communication.report_links import ReportLinkQueries
-from storage.conclusions import AccountStatusQueries, AssociationDataQueries, ConclusionQueries
+from storage.communication.report_links import ReportLinkRepository
+from storage.conclusions import AccountStatusRepository, ConclusionRepository
 from storage.database.connection import Database
 from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
-from storage.models.audit import Observation
-from storage.observations.observations import (
-    DomainCheckQueries,
-    ObservationQueries,
-    ObservationWriter,
-)
-from storage.read_model.association_search import AssociationSearchQueries
-from storage.read_model.counts import DatabaseStats, FacetCounts, SmallSelectionCounts
-from storage.read_model.gap_search import GapSearchQueries
-from storage.read_model.summaries import SummaryQueries
-from storage.read_model.word_correction import WordCorrections
-from storage.registry.associations import AssociationEntryQueries, RegistryQueries
-from storage.registry.audit_log import AuditLogQueries
-from storage.registry.regions import RegionQueries
-from storage.retention import AssociationErasure, RetentionQueries
-from storage.runs.cluster import ClusterRunQueries
-from storage.runs.plan import RunPlanQueries
-from storage.runs.runs import AuditRunQueries, FutureRunQueries
-from storage.users import SessionQueries, UserQueries
-from storage.witnesses import WitnessQueries
+from storage.decisions import DecisionRepository
+from storage.observations.observations import DomainCheckRepository, ObservationRepository
+from storage.read_model.association_search import AssociationSearchRepository
+from storage.read_model.counts import FacetCountRepository
+from storage.read_model.gap_search import GapSearchRepository
+from storage.read_model.summaries import SummaryRepository
+from storage.read_model.word_correction import WordCorrectionRepository
+from storage.registry.associations import RegistryRepository
+from storage.registry.audit_log import AuditLogRepository
+from storage.retention import ErasureRepository, RetentionRepository
+from storage.runs.cluster import ClusterRunRepository
+from storage.runs.plan import RunPlanRepository
+from storage.runs.runs import AuditRunRepository
+from storage.users import SessionRepository, UserRepository
+from storage.witnesses import WitnessRepository
 
 
-class Store(
-    RegistryQueries,
-    AssociationEntryQueries,
-    AuditRunQueries,
-    FutureRunQueries,
-    ObservationQueries,
-    ApiDataQueries,
-    DomainCheckQueries,
-    RunPlanQueries,
-    ClusterRunQueries,
-    AccountStatusQueries,
-    ConclusionQueries,
-    WitnessQueries,
-    MessageQueries,
-    ReportLinkQueries,
-    ReplyQueries,
-    CompletedStepQueries,
-    FollowUpQueries,
-    AssociationDataQueries,
-    SummaryQueries,
-    AssociationSearchQueries,
-    WordCorrections,
-    SmallSelectionCounts,
-    GapSearchQueries,
-    FacetCounts,
-    AuditLogQueries,
-    UserQueries,
-    SessionQueries,
-    RegionQueries,
-    DatabaseStats,
-    AssociationErasure,
-    RetentionQueries,
-):
+class Store:
     """The registry, runs, conclusions, decisions and communication of one network."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.registry = RegistryRepository(database)
+        self.audit_log = AuditLogRepository(database)
+        self.runs = AuditRunRepository(database)
+        self.run_plan = RunPlanRepository(database)
+        self.cluster_runs = ClusterRunRepository(database)
+        self.observations = ObservationRepository(database)
+        self.domain_checks = DomainCheckRepository(database)
+        self.witnesses = WitnessRepository(database)
+        self.statuses = AccountStatusRepository(database)
+        self.conclusions = ConclusionRepository(database)
+        self.decisions = DecisionRepository(database)
+        self.messages = MessageRepository(database)
+        self.subscriptions = SubscriptionRepository(database)
+        self.report_links = ReportLinkRepository(database)
+        self.replies = ReplyRepository(database)
+        self.completed_steps = CompletedStepRepository(database)
+        self.follow_ups = FollowUpRepository(database)
+        self.users = UserRepository(database)
+        self.sessions = SessionRepository(database)
+        self.summaries = SummaryRepository(database)
+        self.counts = FacetCountRepository(database)
+        self.search = AssociationSearchRepository(database)
+        self.gap_search = GapSearchRepository(database)
+        self.word_corrections = WordCorrectionRepository(database)
+        self.api_data = ApiDataRepository(database)
+        self.retention = RetentionRepository(database)
+        self.erasure = ErasureRepository(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:
@@ -91,35 +82,10 @@ class Store(
         """
         return cls(Database.open(url, create=create))
 
-    def open_observation_writer(
-        self,
-        *,
-        batch_size: int = 200,
-        max_wait_seconds: float = 5.0,
-        on_commit: Callable[[int], None] | None = None,
-        before_commit: Callable[[], object] = lambda: None,
-    ) -> ObservationWriter:
-        """Return a writer that commits observations in batches, to be used in an `async with`.
-
-        `before_commit` is called before each commit, to store the evidence of the batch first.
-        """
-
-        def record(batch: Sequence[Observation]) -> int:
-            before_commit()
-            return self.record_observations(batch)
-
-        return ObservationWriter(
-            record, batch_size=batch_size, max_wait_seconds=max_wait_seconds, on_commit=on_commit
-        )
-
     @property
     def database_file(self) -> Path | None:
         """The file of a SQLite database; None on PostgreSQL."""
         return self._database.file
-
-    def check_integrity(self) -> None:
-        """Check the whole SQLite database for damage. Raises DamagedDatabaseError."""
-        self._database.check_integrity()
 
     @property
     def is_large(self) -> bool:
@@ -128,6 +94,26 @@ class Store(
             self.database_file is not None
             and self.database_file.stat().st_size > MAX_OPEN_CHECK_BYTES
         )
+
+    def check_integrity(self) -> None:
+        """Check the whole SQLite database for damage. Raises DamagedDatabaseError."""
+        self._database.check_integrity()
+
+    def get_database_size(self) -> int:
+        """Return the size of the database in bytes, including the log."""
+        return self._database.get_size()
+
+    def get_schema_revision(self) -> str | None:
+        """Return the revision of the schema."""
+        return self._database.get_schema_revision()
+
+    def vacuum_database(self, *, log_only: bool = False) -> bool:
+        """Rewrite a SQLite file without deleted rows. Return False if a reader uses an older state.
+
+        With `log_only` only its log is emptied. PostgreSQL does so by itself. Raises StoreError,
+        for example if there is no room for a second copy.
+        """
+        return self._database.vacuum(log_only=log_only)
 
     def create_backup(
         self, target: Path, prepare: Callable[[Path], object] | None = None

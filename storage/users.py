@@ -16,12 +16,13 @@ from storage.tables.core import LOGIN_SESSION, USER, USER_INVITE
 from storage.tables.mappers import USER_COLUMNS, to_user
 
 
-class UserQueries:
-    """The part of `Store` for users. A removed user stays as a name in the log."""
+class UserRepository:
+    """Stores and reads users. A removed user stays as a name in the log."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def add_user(self, user: User) -> User:
+    def add(self, user: User) -> User:
         """Add a user and return it with its id. A removed user of that name is replaced.
 
         Raises StoreError if there is a user of that name.
@@ -44,7 +45,7 @@ class UserQueries:
             connection.execute(update(USER).where(USER.c.id == row.id).values(values))
             return replace(user, id=row.id)
 
-    def get_user(self, name: str) -> User | None:
+    def get(self, name: str) -> User | None:
         """Return the user of this name, also a removed one, or None."""
         with self._database.begin_read() as connection:
             row = connection.execute(
@@ -52,7 +53,7 @@ class UserQueries:
             ).first()
         return to_user(row) if row else None
 
-    def list_users(self) -> list[User]:
+    def list_all(self) -> list[User]:
         """Return all users who are not removed, sorted by name."""
         query = (
             select(*USER_COLUMNS)
@@ -62,7 +63,7 @@ class UserQueries:
         with self._database.begin_read() as connection:
             return [to_user(row) for row in connection.execute(query)]
 
-    def count_users(self) -> int:
+    def count(self) -> int:
         """Return the number of users who are not removed."""
         query = select(func.count()).select_from(USER).where(USER.c.removed_at.is_(None))
         with self._database.begin_read() as connection:
@@ -88,14 +89,14 @@ class UserQueries:
         with self._database.begin_write() as connection:
             connection.execute(update(USER).where(is_unchanged).values(password_hash=password_hash))
 
-    def save_user_invite(self, invite: UserInvite) -> None:
+    def save_invite(self, invite: UserInvite) -> None:
         """Store a one-time link of a user. An older link, the password and all sessions end."""
         invite = sanitize(invite)
         with self._database.begin_write() as connection:
             _revoke_access(connection, invite.user_id)
             connection.execute(insert(USER_INVITE).values(asdict(invite)))
 
-    def get_user_invite(self, token_hash: str) -> tuple[UserInvite, User] | None:
+    def get_invite(self, token_hash: str) -> tuple[UserInvite, User] | None:
         """Return the one-time link of this token, also an expired one, and its user, or None."""
         query = select(USER_INVITE, *USER_COLUMNS).join(USER, USER.c.id == USER_INVITE.c.user_id)
         with self._database.begin_read() as connection:
@@ -105,7 +106,7 @@ class UserQueries:
         values = {column.name: getattr(row, column.name) for column in USER_INVITE.columns}
         return UserInvite(**values), to_user(row)
 
-    def accept_user_invite(self, token_hash: str, password_hash: str, now: datetime) -> bool:
+    def accept_invite(self, token_hash: str, password_hash: str, now: datetime) -> bool:
         """Set a password with a one-time link. Return False if the link is unknown or expired."""
         is_valid = (USER_INVITE.c.token_hash == token_hash) & (
             USER_INVITE.c.expires_at > to_utc(now)
@@ -117,7 +118,7 @@ class UserQueries:
             _set_password(connection, user_id, password_hash, now)
         return True
 
-    def remove_user(self, user_id: int, now: datetime) -> None:
+    def remove(self, user_id: int, now: datetime) -> None:
         """Remove a user: password, sessions and link end at once. The name stays."""
         with self._database.begin_write() as connection:
             _revoke_access(connection, user_id)
@@ -146,12 +147,13 @@ def _build_user_values(user: User) -> dict[str, Any]:
     return {**values, "role": user.role.value, "regions": list(user.regions)}
 
 
-class SessionQueries:
-    """The part of `Store` for login sessions."""
+class SessionRepository:
+    """Stores and reads login sessions."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def start_session(
+    def start(
         self, session: LoginSession, user: User, *, replaced_token_hash: str | None = None
     ) -> bool:
         """Store a session. It replaces the session with the hash `replaced_token_hash`.
@@ -172,7 +174,7 @@ class SessionQueries:
             connection.execute(insert(LOGIN_SESSION).values(asdict(sanitize(session))))
         return True
 
-    def get_session(self, token_hash: str) -> tuple[LoginSession, User] | None:
+    def get(self, token_hash: str) -> tuple[LoginSession, User] | None:
         """Return the session of this token and its user, or None. Removed users have no session."""
         query = select(LOGIN_SESSION, *USER_COLUMNS).join(
             USER, USER.c.id == LOGIN_SESSION.c.user_id
@@ -185,20 +187,20 @@ class SessionQueries:
         session = LoginSession(row.token_hash, row.user_id, row.started_at, row.last_seen_at)
         return session, to_user(row)
 
-    def touch_session(self, token_hash: str, now: datetime) -> None:
+    def touch(self, token_hash: str, now: datetime) -> None:
         """Store that a session was used now."""
         with self._database.begin_write() as connection:
             change = update(LOGIN_SESSION).where(LOGIN_SESSION.c.token_hash == token_hash)
             connection.execute(change.values(last_seen_at=to_utc(now)))
 
-    def end_session(self, token_hash: str) -> None:
+    def end(self, token_hash: str) -> None:
         """Delete a session."""
         with self._database.begin_write() as connection:
             connection.execute(
                 delete(LOGIN_SESSION).where(LOGIN_SESSION.c.token_hash == token_hash)
             )
 
-    def end_expired_sessions(self, *, started_before: datetime, last_seen_before: datetime) -> int:
+    def end_expired(self, *, started_before: datetime, last_seen_before: datetime) -> int:
         """Delete sessions that started or were last used before these times. Return how many."""
         is_expired = or_(
             LOGIN_SESSION.c.started_at < to_utc(started_before),

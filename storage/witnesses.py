@@ -25,10 +25,11 @@ WITNESSED_KINDS = (LinkKind.PAGE, LinkKind.PROFILE)
 """Kinds of links that third parties are asked about: no private persons, and no groups."""
 
 
-class WitnessQueries:
-    """The part of `Store` for the answers of third parties."""
+class WitnessRepository:
+    """Stores and reads the answers of third parties about accounts."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_accounts_to_witness(
         self,

@@ -159,7 +159,7 @@ def _restore_circuit_breaker(
 
 
 def _find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
-    return store.get_latest_run(AuditRunState.DONE, before_day=run.day)
+    return store.runs.get_latest(AuditRunState.DONE, before_day=run.day)
 
 
 def _read_opened_circuits(run: AuditRun | None) -> Mapping[str, Any]:

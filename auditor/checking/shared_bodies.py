@@ -67,7 +67,7 @@ def create_domain_counter(store: Store, before: datetime) -> DomainCounter:
     """Return the counter of a run that began at a time, or of a check at this time."""
 
     def count_domains(digest: str) -> int:
-        return count_unrelated_domains(store.list_pages_with_body(digest, before))
+        return count_unrelated_domains(store.observations.list_pages_with_body(digest, before))
 
     return count_domains
 

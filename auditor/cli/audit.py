@@ -256,7 +256,7 @@ def serve(
         if web_socket:
             url = scheduling.format_server_url(web_socket)
             cli_context.print_translated("web pages: {url}", url=url)
-            if not app.store.count_users():
+            if not app.store.users.count():
                 command = "`auditor user add NAME --role admin`"
                 cli_context.print_translated(
                     "no one can log in yet; {command} creates the first link", command=command
@@ -373,7 +373,7 @@ def count_presences(store: Store, run: AuditRun | None) -> Counter[Presence]:
     """Return how many accounts a run found present, absent and unknown."""
     total: Counter[Presence] = Counter()
     if run is not None and run.id is not None:
-        for (_, presence), count in store.count_by_presence(run.id).items():
+        for (_, presence), count in store.observations.count_by_presence(run.id).items():
             total[presence] += count
     return total
 

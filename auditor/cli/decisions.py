@@ -405,7 +405,7 @@ def withdraw_decision(
     translator, now = cli_context.translator, get_current_time()
     with cli_context.open_app() as app:
         withdrawn = withdraw_decision(app.store, number, author=author_name, reason=reason, now=now)
-        related = find_related_decisions(withdrawn, list(app.store.list_decisions()), now)
+        related = find_related_decisions(withdrawn, list(app.store.decisions.list_decisions()), now)
     cli_context.print_translated(
         "cancelled: {decision}, {place}, according to {teller}; cancelled by {who}",
         decision=translator.term("decision", withdrawn[0].kind),
@@ -452,14 +452,15 @@ def list_decisions(
             refuse_unknown_association(app.store, association)
         accounts = {
             row.id: row
-            for row in app.store.list_accounts(association, include_withdrawn=True)
+            for row in app.store.registry.list_accounts(association, include_withdrawn=True)
             if row.id
         }
         statuses = {
-            status.account_id: status for status in app.store.list_account_statuses(association)
+            status.account_id: status
+            for status in app.store.statuses.list_account_statuses(association)
         }
         items = build_decision_items(
-            app.store.list_decisions(association=association), accounts, statuses, now
+            app.store.decisions.list_decisions(association=association), accounts, statuses, now
         )
     if ending:
         items = [item for item in items if item["state"] == "ending_soon"]

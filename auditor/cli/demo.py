@@ -89,7 +89,7 @@ def _serve_dashboard(app: App, demo_result: DemoResult, cli_context: CliContext)
     from storage.models.users import Role, User
 
     now = get_current_time()
-    user = app.store.add_user(User(DEMO_USER_NAME, Role.ADMIN, now, "auditor demo"))
+    user = app.store.users.add(User(DEMO_USER_NAME, Role.ADMIN, now, "auditor demo"))
     login_link = LoginLink(user, now + LOGIN_LINK_VALIDITY)
     with _open_web_socket(app.config.web) as web_socket:
         runtime.run_async(_run_server(app, demo_result, web_socket, login_link, cli_context))

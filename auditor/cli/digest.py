@@ -146,7 +146,7 @@ def subscriptions(
     cli_context = get_cli_context(context)
     translator = cli_context.translator
     with cli_context.open_app() as app:
-        listed = limit_rows(context, app.store.list_subscriptions(), limit)
+        listed = limit_rows(context, app.store.subscriptions.list_subscriptions(), limit)
         items = [asdict(subscription) for subscription in listed]
     for item in items:
         del item["token_hash"]  # a secret
@@ -222,7 +222,7 @@ def _select_drafts(app: App, since: date | None, to: str | None) -> Iterator[Mes
 def _load_last_finished_run(app: App) -> AuditRun:
     from storage.models.audit import AuditRunState
 
-    run = app.store.get_latest_run(AuditRunState.DONE)
+    run = app.store.runs.get_latest(AuditRunState.DONE)
     if run is None:
         raise IncompleteRunError("no messages to send", "no run has finished yet", "`auditor run`")
     return run

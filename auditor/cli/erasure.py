@@ -64,7 +64,7 @@ def show_stored_data(
             _print_stored_data(stored_data, cli_context, table_format)
             return
         recipient_keys = [recipient.key for recipient in app.config.notify.recipients]
-        rows = app.store.list_stored_rows(association, recipient_keys)
+        rows = app.store.erasure.list_stored_rows(association, recipient_keys)
         items = ({"stored": table, **row} for table, row in rows)
         print_data_parts(iter_json_document(items, get_current_time()))
 

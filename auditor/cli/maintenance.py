@@ -193,14 +193,14 @@ def prune(
             dry_run=dry_run,
             progress=step,
         )
-        expired = app.store.delete_expired_data(
+        expired = app.store.retention.delete_expired_data(
             compute_retention_cutoffs(app.config.retention, get_current_time()), dry_run=dry_run
         )
         if dry_run:
             limits = api_data.build_limits(
-                app.config, get_current_time(), app.store.get_latest_run()
+                app.config, get_current_time(), app.store.runs.get_latest()
             )
-            api_result_count = app.store.count_expired_api_results(limits)
+            api_result_count = app.store.api_data.count_expired_api_results(limits)
         else:
             api_result_count = api_data.drop_expired_api_data(
                 app,
@@ -347,7 +347,7 @@ def receipts(
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         verifications = list(
-            verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
+            verify_receipt_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
         )
     shown = verifications[-limit:] if limit else verifications
     items = [_build_receipt_item(verification) for verification in shown]

@@ -121,7 +121,7 @@ def _parse_with_registry(
     memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
         existing_entries = ExistingEntries.from_registry(
-            app.store.list_association_entries(), app.store.list_accounts()
+            app.store.registry.list_association_entries(), app.store.registry.list_accounts()
         )
         import_result = parse_registry_spreadsheet(
             spreadsheet, config.network.language, existing_entries, memory
@@ -187,7 +187,7 @@ def import_registry(
     config = cli_context.load_config()
     with App.open(config) as app:
         existing_entries = ExistingEntries.from_registry(
-            app.store.list_association_entries(), app.store.list_accounts()
+            app.store.registry.list_association_entries(), app.store.registry.list_accounts()
         )
         memory = open_column_memory(config.storage.folder, parse_corrections(column))
         import_result = _read_nonempty_spreadsheet(
@@ -214,7 +214,7 @@ def import_registry(
                 ):
                     return
                 confirmed_digest = preview.digest
-        changes = app.store.save_registry(
+        changes = app.store.registry.save_registry(
             import_result.associations,
             import_result.accounts,
             get_current_time(),
@@ -431,7 +431,7 @@ def export_registry(
     translator = cli_context.translator if language else None
     with cli_context.open_app() as app:
         rows = exporter.iter_export_rows(app.store, translator)
-        count = app.store.count_registered()[0]
+        count = app.store.registry.count_registered()[0]
         if output_format == "xlsx":
             direction = get_text_direction(language or app.config.network.language)
             chunks = exporter.iter_registry_workbook_chunks(
@@ -476,7 +476,7 @@ def show_registry_history(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        entries = app.store.list_audit_log(association, limit=limit + 1)
+        entries = app.store.audit_log.list_audit_log(association, limit=limit + 1)
     changes = list(limit_rows(context, entries, limit))
     if table_format == "json":
         print_data(build_json_document(map(_build_change_item, changes), get_current_time()))

@@ -188,7 +188,7 @@ def text(
         [view] = select_associations(app, now, [association])
         revoked_count = 0
         if not keep_older:
-            active_links = app.store.list_recent_report_links(
+            active_links = app.store.report_links.list_recent(
                 now, state=ReportLinkState.ACTIVE, association=association
             )
             revoked_count = len(active_links)
@@ -201,7 +201,7 @@ def text(
             valid_days=days,
             keep_older_links=keep_older,
         )
-        phone = app.store.get_contact(association).phone
+        phone = app.store.registry.get_contact(association).phone
         chat_url = build_whatsapp_url(phone, invitation.short_text)
     if mail:
         print_text(f"{invitation.subject}\n\n{invitation.body}")
@@ -244,11 +244,11 @@ def renew(
             counts = _apply_to_each(
                 app,
                 selected_ids,
-                lambda association: app.store.extend_report_links(association, expires_at, now),
+                lambda association: app.store.report_links.extend(association, expires_at, now),
             )
             renewed_count = sum(counts)
         else:
-            renewed_count = app.store.extend_report_links(
+            renewed_count = app.store.report_links.extend(
                 None, expires_at, now, expiring_by=now + timedelta(days=within)
             )
     cli_context.print_translated_count(
@@ -280,11 +280,11 @@ def revoke(
             counts = _apply_to_each(
                 app,
                 selected_ids,
-                lambda association: app.store.revoke_report_links(association, author_name, now),
+                lambda association: app.store.report_links.revoke(association, author_name, now),
             )
             revoked_count = sum(counts)
         else:
-            revoked_count = app.store.revoke_report_links(None, author_name, now)
+            revoked_count = app.store.report_links.revoke(None, author_name, now)
     cli_context.print_translated_count("{n} link revoked", "{n} links revoked", revoked_count)
 
 
@@ -316,7 +316,7 @@ def list_report_links(
         name_language = translator.language if table_format == "table" else ""
         selected_links = (
             report_link
-            for report_link in app.store.list_report_links(association)
+            for report_link in app.store.report_links.list_report_links(association)
             if selected_state in (None, report_link.get_state(now))
         )
         items = (
@@ -351,7 +351,7 @@ def _apply_to_each(app: App, association_ids: Iterable[str], action: Any) -> Ite
     Raises InputError if an association is unknown or has no valid link.
     """
     for association in association_ids:
-        if app.store.get_association(association) is None:
+        if app.store.registry.get_association(association) is None:
             raise InputError(
                 association, "no association has this id", "`auditor registry export -` lists them"
             )
@@ -382,7 +382,7 @@ def _build_report_link_item(
 
     The association has its name in this language, if it has one.
     """
-    association = app.store.get_association(report_link.association)
+    association = app.store.registry.get_association(report_link.association)
     return {
         "id": report_link.id,
         "association": report_link.association,

@@ -261,7 +261,7 @@ def _load_listed_association(app: App, association: str) -> AssociationView:
 
 
 def _validate_association(app: App, association: str | None) -> None:
-    if association is not None and app.store.get_association(association) is None:
+    if association is not None and app.store.registry.get_association(association) is None:
         raise InputError(
             association, "no association has this id", "`auditor registry export -` lists them"
         )

@@ -64,7 +64,7 @@ def status(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        now, last_run = get_current_time(), app.store.get_latest_run()
+        now, last_run = get_current_time(), app.store.runs.get_latest()
         schedule = app.config.schedule
         item = build_status_item(
             last_run,
@@ -73,7 +73,7 @@ def status(
             clock.find_delayed_day(last_run, schedule, now),
             clock.find_next_start_time(last_run, schedule, now),
         )
-        last_finished_run = app.store.get_latest_run(AuditRunState.DONE)
+        last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
         queue_health = load_queue_health(app.store, app.config)
     if table_format == "json":
         if queue_health:

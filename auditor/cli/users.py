@@ -91,7 +91,7 @@ def list_users(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        users = limit_rows(context, app.store.list_users(), limit)
+        users = limit_rows(context, app.store.users.list_all(), limit)
         items = list(map(_build_user_item, users))
     if table_format == "json":
         print_data(build_json_document(items, get_current_time()))

@@ -81,7 +81,7 @@ class ClusterCoordinator:
         return self
 
     async def _start(self) -> None:
-        await self._retry_store_call(lambda: self._app.store.close_cluster_run(self._run_id))
+        await self._retry_store_call(lambda: self._app.store.cluster_runs.close(self._run_id))
         self._job_queue = await self._exit_stack.enter_async_context(
             open_job_queue(self._app.config.storage.url)
         )
@@ -92,17 +92,17 @@ class ClusterCoordinator:
             seconds_left = max(0.0, self._deadline.ends_at - self._deadline.timer())
         folder_token = await asyncio.to_thread(ensure_folder_token, self._app.config.storage.folder)
         await self._retry_store_call(
-            lambda: self._app.store.open_cluster_run(self._run_id, folder_token, seconds_left)
+            lambda: self._app.store.cluster_runs.open(self._run_id, folder_token, seconds_left)
         )
         await self._retry_store_call(self._load_worker_results)
 
     async def __aexit__(self, *_: object) -> None:
         try:
             with suppress(StoreError):
-                await asyncio.to_thread(self._app.store.close_cluster_run, self._run_id)
-                await asyncio.to_thread(self._app.store.clear_queue)
+                await asyncio.to_thread(self._app.store.cluster_runs.close, self._run_id)
+                await asyncio.to_thread(self._app.store.cluster_runs.clear_queue)
                 await asyncio.to_thread(self._load_worker_results)
-                await asyncio.to_thread(self._app.store.delete_cluster_run, self._run_id)
+                await asyncio.to_thread(self._app.store.cluster_runs.delete, self._run_id)
         finally:
             await self._exit_stack.aclose()
 
@@ -126,7 +126,7 @@ class ClusterCoordinator:
             else:
                 await self._deadline.sleep(QUEUE_POLL_SECONDS)
         if self._deadline.should_stop:
-            await self._retry_store_call(lambda: self._app.store.close_cluster_run(self._run_id))
+            await self._retry_store_call(lambda: self._app.store.cluster_runs.close(self._run_id))
             await self._drain_queue()
         await self._retry_store_call(self._load_worker_results)
 
@@ -152,7 +152,7 @@ class ClusterCoordinator:
         Raises StoreError if a job has failed in all its attempts.
         """
         await self._requeue_stalled_jobs()
-        queue = await self._retry_store_call(self._app.store.get_queue_snapshot)
+        queue = await self._retry_store_call(self._app.store.cluster_runs.get_queue_snapshot)
         if queue is None:
             queue = QueueSnapshot({}, None, ())
         await self._retry_store_call(self._load_worker_results)
@@ -184,8 +184,8 @@ class ClusterCoordinator:
     async def _drain_queue(self) -> None:
         """Remove all waiting jobs and wait until no job runs."""
         while True:
-            await self._retry_store_call(self._app.store.clear_queue)
-            queue = await self._retry_store_call(self._app.store.get_queue_snapshot)
+            await self._retry_store_call(self._app.store.cluster_runs.clear_queue)
+            queue = await self._retry_store_call(self._app.store.cluster_runs.get_queue_snapshot)
             if queue is None or not queue.count_jobs("doing"):
                 return
             await self._requeue_stalled_jobs()
@@ -193,7 +193,7 @@ class ClusterCoordinator:
 
     def _load_worker_results(self) -> None:
         """Take over the results, circuit breakers and API budgets that the workers have stored."""
-        cluster_run = self._app.store.get_cluster_run(self._run_id)
+        cluster_run = self._app.store.cluster_runs.get(self._run_id)
         if cluster_run is None:
             return
         self.worker_results = dict(cluster_run.worker_results)

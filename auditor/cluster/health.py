@@ -87,7 +87,7 @@ class QueueHealth:
 
 def load_queue_health(store: Store, config: Config) -> QueueHealth | None:
     """Return the state of the queue; None on one machine, and before there is a queue."""
-    queue = store.get_queue_snapshot() if config.cluster.enabled else None
+    queue = store.cluster_runs.get_queue_snapshot() if config.cluster.enabled else None
     return QueueHealth(queue, config.cluster.stalled_after_seconds) if queue else None
 
 

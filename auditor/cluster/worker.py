@@ -228,7 +228,7 @@ class ClusterWorker:
                 self._fatal_error = error
                 self._stop_event.set()
                 raise JobRejectedError from error
-            run = await asyncio.to_thread(self._app.store.get_run_by_id, cluster_run.run_id)
+            run = await asyncio.to_thread(self._app.store.runs.get_by_id, cluster_run.run_id)
             self._session = await WorkerSession.open(
                 self._app, run, self._clock(), host_lock, self._timer
             )
@@ -241,7 +241,7 @@ class ClusterWorker:
 
     async def _load_open_run(self, run_id: int) -> ClusterRun | None:
         """Return the shared run, or None if it does not exist or its time limit is over."""
-        cluster_run = await asyncio.to_thread(self._app.store.get_cluster_run, run_id)
+        cluster_run = await asyncio.to_thread(self._app.store.cluster_runs.get, run_id)
         if cluster_run is None:
             return None
         is_expired = cluster_run.seconds_left is not None and cluster_run.seconds_left <= 0
@@ -249,7 +249,7 @@ class ClusterWorker:
 
     async def _save_results(self, run_id: int, new_results: JsonDict) -> None:
         await asyncio.to_thread(
-            self._app.store.merge_worker_results,
+            self._app.store.cluster_runs.merge_worker_results,
             run_id,
             partial(job_queue.merge_worker_results, new_results=new_results),
         )
@@ -403,7 +403,7 @@ class WorkerSession:
             await asyncio.sleep(CLOSE_CHECK_SECONDS)
             with suppress(StoreError):  # a restart of the database: the jobs report it
                 cluster_run = await asyncio.to_thread(
-                    self.app.store.get_cluster_run, self.audit_run.id
+                    self.app.store.cluster_runs.get, self.audit_run.id
                 )
                 if cluster_run is None or cluster_run.is_closed:
                     self.stop_event.set()

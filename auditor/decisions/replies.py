@@ -208,7 +208,7 @@ def save_reply(store: Store, reply: Reply) -> Reply:
 
     Raises ReplyRefusedError if too many replies wait.
     """
-    replies = list(store.list_replies(reply.association))
+    replies = list(store.replies.list_replies(reply.association))
     waiting = [waiting_reply for waiting_reply in replies if waiting_reply.outcome is None]
     for waiting_reply in waiting:
         if (
@@ -224,7 +224,7 @@ def save_reply(store: Store, reply: Reply) -> Reply:
     recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
     if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
         raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
-    return store.add_reply(reply)
+    return store.replies.add(reply)
 
 
 def _is_recently_withdrawn(reply: Reply, now: datetime) -> bool:
@@ -241,10 +241,10 @@ def withdraw_reply(store: Store, reply_id: int, association: str, now: datetime)
 
     Raises ReplyRefusedError if it is not a reply of the association, or was reviewed meanwhile.
     """
-    reply = store.get_reply(reply_id)
+    reply = store.replies.get(reply_id)
     if reply is None or reply.association != association:
         raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
-    is_withdrawn = store.withdraw_reply(reply_id, association, now)
+    is_withdrawn = store.replies.withdraw(reply_id, association, now)
     if not is_withdrawn and reply.outcome is not ReplyOutcome.WITHDRAWN:
         raise ReplyRefusedError(ReplyRefusal.ALREADY_REVIEWED)
 
@@ -266,7 +266,7 @@ def accept_reply(
     decision cannot be taken (the reply waits again), StoreError if the reply was already reviewed.
     """
     assert reply.id is not None
-    store.review_reply(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
+    store.replies.review(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
     grounds = " · ".join(filter(None, (reason, reply.text))) or default_reason
     try:
         if reply.kind is ReplyKind.PROMISED:
@@ -274,7 +274,7 @@ def accept_reply(
         else:
             _record_decision(store, config, reply, author=author, reason=grounds, now=now)
     except DecisionError:
-        store.reopen_reply(reply.id)
+        store.replies.reopen(reply.id)
         raise
 
 
@@ -284,7 +284,7 @@ def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: 
     Raises DecisionError without a reason, StoreError if the reply was already reviewed.
     """
     assert reply.id is not None
-    store.review_reply(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
+    store.replies.review(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
 
 
 def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:
@@ -303,11 +303,11 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
         review = reply.reviewed_by, reply.reviewed_at
         withdrawal = DecisionWithdrawal(author, reason, now)
         withdraw_decisions_taken_at(store, reply.association, *review, withdrawal)
-        for entry in store.list_follow_ups(reply.association):
+        for entry in store.follow_ups.list_follow_ups(reply.association):
             is_promise = entry.kind is FollowUpKind.PROMISED
             if is_promise and entry.id and (entry.author, entry.occurred_at) == review:
-                store.remove_follow_up(entry.id)
-    store.reopen_reply(reply.id)
+                store.follow_ups.remove(entry.id)
+    store.replies.reopen(reply.id)
 
 
 def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:
@@ -322,13 +322,13 @@ def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> N
         reply.channel,
         reply.code,
     )
-    store.add_follow_up(follow_up)
+    store.follow_ups.add(follow_up)
 
 
 def _record_decision(
     store: Store, config: Config, reply: Reply, *, author: str, reason: str, now: datetime
 ) -> None:
-    row = store.get_account(reply.account_id) if reply.account_id is not None else None
+    row = store.registry.get_account(reply.account_id) if reply.account_id is not None else None
     name = (row.identity.key or row.typed_text) if row else None
 
     def create_service(account: str | None) -> DecisionService:
@@ -374,7 +374,7 @@ def _confirm_registered_account(
 
 def is_account_gone(store: Store, row: AccountRow) -> bool:
     """Return True if an account is gone; a claim of ownership does not bring it back."""
-    statuses = store.list_account_statuses(row.association)
+    statuses = store.statuses.list_account_statuses(row.association)
     return any(
         status.account_id == row.id and status.state is AccountState.GONE for status in statuses
     )
@@ -430,15 +430,15 @@ def load_waiting_replies(
     store: Store, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
 ) -> list[WaitingReply]:
     """Return a page of the replies that wait for review, oldest first, after the given id."""
-    rows = store.list_pending_replies(after_id=after, limit=limit, regions=regions)
+    rows = store.replies.list_pending(after_id=after, limit=limit, regions=regions)
     return [_build_waiting_reply(store, reply) for reply in rows]
 
 
 def _build_waiting_reply(store: Store, reply: Reply) -> WaitingReply:
-    account = store.get_account(reply.account_id) if reply.account_id else None
+    account = store.registry.get_account(reply.account_id) if reply.account_id else None
     return WaitingReply(
         reply=reply,
-        association=store.get_association(reply.association),
+        association=store.registry.get_association(reply.association),
         account=account,
         gap=_find_reply_gap(store, reply),
         is_gone=account is not None and is_account_gone(store, account),
@@ -448,7 +448,9 @@ def _build_waiting_reply(store: Store, reply: Reply) -> WaitingReply:
 def _find_reply_gap(store: Store, reply: Reply) -> Gap | None:
     if reply.code not in load_gap_catalogue().definitions:
         return None
-    rows = list(store.list_gaps(reply.association, channel=reply.channel, code=reply.code))
+    rows = list(
+        store.conclusions.list_gaps(reply.association, channel=reply.channel, code=reply.code)
+    )
     return rows[-1] if rows else None
 
 
@@ -467,7 +469,7 @@ def load_unsettled_proposals(
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     listed: list[UnsettledProposal] = []
     for _ in range(0, MAX_SCANNED_PROPOSALS, PROPOSAL_BATCH_SIZE):
-        batch = store.list_open_proposals(
+        batch = store.search.list_open_proposals(
             after_id=after, limit=PROPOSAL_BATCH_SIZE, regions=regions
         )
         listed += _select_unsettled_proposals(store, config, batch)
@@ -483,10 +485,10 @@ def _select_unsettled_proposals(
     store: Store, config: Config, proposals: Sequence[Proposal]
 ) -> list[UnsettledProposal]:
     """Return the proposals that the page of their association shows, too."""
-    data = store.load_association_data(
+    data = store.conclusions.load_association_data(
         {row.association for row in proposals}, include_closed_gaps=False
     )
-    evaluation_time = get_current_evaluation_time(store.get_latest_evaluated_run())
+    evaluation_time = get_current_evaluation_time(store.runs.get_latest_evaluated())
     views = [
         build_association_view(association_state, config, evaluation_time, NO_OWNERS)
         for association_state in assemble_association_states(data.associations, data)

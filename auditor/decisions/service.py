@@ -82,7 +82,7 @@ class DecisionService:
         `channel_or_link` is None for the whole association. Raises DecisionError if the association
         or the channel is unknown, or if the author or reason is missing.
         """
-        if store.get_association(association) is None:
+        if store.registry.get_association(association) is None:
             raise _build_unknown_association_error(association)
         if not author.strip():
             raise build_missing_author_error()
@@ -215,7 +215,7 @@ class DecisionService:
         """Store the decision for each of these accounts, or for the channel."""
         ids = [row.id for row in rows] or [None]
         self.saved_decisions += [
-            self.store.add_decision(replace(decision, account_id=account)) for account in ids
+            self.store.decisions.add(replace(decision, account_id=account)) for account in ids
         ][:1]
 
     def _register_account(self, identity: Identity) -> None:
@@ -224,7 +224,7 @@ class DecisionService:
         if registered.is_registered(identity.key or ""):
             return
         link = identity.canonical or identity.url or ""
-        row = self.store.register_account(
+        row = self.store.registry.register_account(
             AccountRow(registered.association, link, identity, registered.channel),
             self.now,
             origin=ChangeOrigin(self.author, DECISION_SOURCE),
@@ -237,7 +237,9 @@ def withdraw_decision(
 ) -> list[Decision]:
     """Withdraw a decision with its twins and return them as they were. Raises DecisionError."""
     trimmed_reason = require_reason(reason)
-    decisions = find_decision_with_twins(decision_number, list(store.list_decisions()), now)
+    decisions = find_decision_with_twins(
+        decision_number, list(store.decisions.list_decisions()), now
+    )
     _withdraw_decisions(store, decisions, DecisionWithdrawal(author, trimmed_reason, now))
     return decisions
 
@@ -250,7 +252,7 @@ def withdraw_decisions_taken_at(
     withdrawal: DecisionWithdrawal,
 ) -> None:
     """Withdraw the decisions in force that an author took about an association at one time."""
-    decisions = store.list_decisions(association=association)
+    decisions = store.decisions.list_decisions(association=association)
     taken_together = [
         decision
         for decision in select_decisions_in_force(decisions, withdrawal.withdrawn_at)
@@ -265,19 +267,19 @@ def _withdraw_decisions(
 ) -> None:
     """Withdraw decisions; the accounts that they registered are no longer audited."""
     ids = [decision.id for decision in decisions if decision.id]
-    store.withdraw_decisions(ids, withdrawal)
+    store.decisions.withdraw(ids, withdrawal)
     account_ids = [
         decision.account_id
         for decision in decisions
         if decision.account_id and decision.kind is DecisionKind.CLAIM
     ]
     origin = ChangeOrigin(withdrawal.author, DECISION_SOURCE)
-    store.withdraw_accounts(account_ids, withdrawal.withdrawn_at, origin=origin)
+    store.registry.withdraw_accounts(account_ids, withdrawal.withdrawn_at, origin=origin)
 
 
 def refuse_unknown_association(store: Store, association: str) -> None:
     """Raise DecisionError if there is no association with this id."""
-    if store.get_association(association) is None:
+    if store.registry.get_association(association) is None:
         raise _build_unknown_association_error(association)
 
 
@@ -297,12 +299,14 @@ def _load_registered_accounts(
         channel,
         tuple(
             row
-            for row in store.list_accounts(association)
+            for row in store.registry.list_accounts(association)
             if row.channel == channel and has_registered_link(row)
         ),
-        {status.account_id: status for status in store.list_account_statuses(association)},
-        tuple(store.list_proposals(association)),
-        tuple(select_decisions_in_force(store.list_decisions(association=association), now)),
+        {status.account_id: status for status in store.statuses.list_account_statuses(association)},
+        tuple(store.conclusions.list_proposals(association)),
+        tuple(
+            select_decisions_in_force(store.decisions.list_decisions(association=association), now)
+        ),
     )
 
 

@@ -276,7 +276,7 @@ def import_demo_spreadsheet(app: App, folder: Path, demo_run: DemoRun) -> None:
             folder / "registry.xlsx", is_corrected=demo_run.number == SECOND_IMPORT_RUN
         )
         import_result = importer.parse_registry_spreadsheet(path, app.config.network.language)
-        app.store.save_registry(
+        app.store.registry.save_registry(
             import_result.associations,
             import_result.accounts,
             demo_run.started_at,

@@ -67,7 +67,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
 
 
 def _diagnose_database(store: Store) -> DiagnosticResult:
-    associations, links = store.count_registered()
+    associations, links = store.registry.count_registered()
     summary = gettext_noop("associations: {associations}, links: {links}; intact, schema {schema}")
     return ok(
         gettext_noop("database"),
@@ -104,7 +104,7 @@ def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[Diagnostic
         return
     has_failed_by_domain = {
         check.domain: check.has_failed
-        for _, check in store.list_accounts_with_domain_check(WEBSITE_CHANNEL)
+        for _, check in store.domain_checks.list_accounts_with_domain_check(WEBSITE_CHANNEL)
         if check is not None
     }
     failed_count = sum(has_failed_by_domain.values())
@@ -123,7 +123,7 @@ def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[Diagnostic
 
 def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
     check = gettext_noop("last check")
-    run = store.get_latest_run()
+    run = store.runs.get_latest()
     if run is None:
         return warning(
             check, gettext_noop("none yet; {command} starts one"), command="`auditor run`"
@@ -142,7 +142,7 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
 
 def _diagnose_future_changes(store: Store, now: datetime) -> Iterator[DiagnosticResult]:
     """Yield a warning if data was changed while the clock was ahead: no run counts it yet."""
-    if change_count := store.count_future_changes(now + CLOCK_TOLERANCE):
+    if change_count := store.runs.count_future_changes(now + CLOCK_TOLERANCE):
         future = gettext_noop("dated in the future, so no run counts them: {n}; try {command}")
         command = "`auditor run --discard-future`"
         yield warning(gettext_noop("changes"), future, n=change_count, command=command)
@@ -212,7 +212,7 @@ def _diagnose_expired_api_data(
     check = gettext_noop("data of APIs")
     tolerance = timedelta(hours=MAX_AGE_HOURS - 24)
     limits = build_limits(config, now, None, margin=-tolerance)
-    if result_count := store.count_expired_api_results(limits):
+    if result_count := store.api_data.count_expired_api_results(limits):
         expired = gettext_noop("results with figures that are kept too long: {n}; try {command}")
         yield failure(check, expired, n=result_count, command="`auditor prune`")
     for file in list_old_databases(store.database_file):
@@ -228,7 +228,7 @@ def _diagnose_expired_api_data(
 def _diagnose_users(store: Store) -> DiagnosticResult:
     """Warn if no administrator can log in, because then no one can create users."""
     check = gettext_noop("users")
-    users = store.list_users()
+    users = store.users.list_all()
     admins = [user for user in users if user.role is Role.ADMIN and user.password_hash]
     if not admins:
         command = "`auditor user add NAME --role admin`"
@@ -245,8 +245,8 @@ def _diagnose_users(store: Store) -> DiagnosticResult:
 
 def _diagnose_unsent_messages(store: Store) -> Iterator[DiagnosticResult]:
     """Yield a warning if a message could not be sent since the last run."""
-    run = store.get_latest_run()
-    failed_count = store.count_failed_messages(run.started_at) if run else 0
+    run = store.runs.get_latest()
+    failed_count = store.messages.count_failures(run.started_at) if run else 0
     if failed_count:
         not_sent = gettext_noop("not sent since the last run: {n}")
         yield warning(gettext_noop("messages"), not_sent, n=failed_count)

@@ -56,7 +56,7 @@ class MetricsCollector(Collector):
                 self.is_scheduler_alive,
             )
         yield from _collect_run_metrics(store, self.now)
-        finished_run = store.get_latest_run(AuditRunState.DONE)
+        finished_run = store.runs.get_latest(AuditRunState.DONE)
         if finished_run:
             yield from _collect_receipt_metrics(finished_run, config.channels)
         yield from _collect_network_metrics(store, finished_run)
@@ -92,8 +92,8 @@ def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
 
     A run that is dated in the future has no age, so the newest finished run before it counts.
     """
-    newest = store.get_latest_run()
-    finished = store.get_latest_run(AuditRunState.DONE, started_by=now + CLOCK_TOLERANCE)
+    newest = store.runs.get_latest()
+    finished = store.runs.get_latest(AuditRunState.DONE, started_by=now + CLOCK_TOLERANCE)
     is_future = newest is not None and is_dated_in_future(newest, now)
     yield _build_gauge(
         "run_dated_in_future", "Whether the newest run is dated in the future", is_future
@@ -187,15 +187,15 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
 
 def _collect_network_metrics(store: Store, finished_run: AuditRun | None) -> Iterator[Gauge]:
     """Yield the size of the network, its open gaps and its pending work."""
-    counts_by_group = store.get_facet_counts_by_group([NETWORK_GROUP], [ALL_FACET])
+    counts_by_group = store.counts.get_facet_counts_by_group([NETWORK_GROUP], [ALL_FACET])
     association_count = counts_by_group[NETWORK_GROUP].get(ALL_FACET, 0)
     yield _build_gauge("associations", "Associations in the registry", association_count)
-    open_gaps = store.count_open_gaps()
+    open_gaps = store.counts.count_open_gaps()
     gaps: LabelledValues = {(kind.value,): open_gaps.get(kind, 0) for kind in GapKind}
     yield _build_labelled_gauge("gaps_open", "Open gaps", ("kind",), gaps)
-    unsent = store.count_failed_messages(finished_run.started_at) if finished_run else 0
+    unsent = store.messages.count_failures(finished_run.started_at) if finished_run else 0
     yield _build_gauge("unsent_messages", "Messages not sent since the newest finished run", unsent)
-    stale = len(store.list_stale_summaries(MAX_COUNTED_STALE_SUMMARIES))
+    stale = len(store.summaries.list_stale(MAX_COUNTED_STALE_SUMMARIES))
     yield _build_gauge(
         "stale_summaries",
         f"Summaries to compute again, at most {MAX_COUNTED_STALE_SUMMARIES}",

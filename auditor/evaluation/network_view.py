@@ -69,7 +69,7 @@ def build_network_overview(
     store: Store, config: Config, as_of: datetime, *, since: datetime | None = None
 ) -> NetworkOverview:
     """Build the overview at a point in time, which may be in the past."""
-    runs = [run for run in store.list_runs() if run.started_at <= as_of]
+    runs = [run for run in store.runs.list_all() if run.started_at <= as_of]
     last_run = runs[-1] if runs else None
     finished_runs = [run for run in runs if run.state is AuditRunState.DONE]
     since = since or (finished_runs[-1].started_at if finished_runs else None)
@@ -79,7 +79,9 @@ def build_network_overview(
         as_of=as_of,
         since=since,
         run=last_run,
-        counts=store.count_by_presence(last_run.id) if last_run and last_run.id is not None else {},
+        counts=store.observations.count_by_presence(last_run.id)
+        if last_run and last_run.id is not None
+        else {},
         associations=views,
         coverage=tuple(compute_coverage(views, config)),
         opened_gaps=tuple(
@@ -104,7 +106,7 @@ def iter_association_views(
 
     With a filter, only the matching associations are loaded.
     """
-    run = store.get_latest_evaluated_run()
+    run = store.runs.get_latest_evaluated()
     if run is not None and run.started_at > as_of:
         views = _iter_past_views(store, config, as_of)
     else:
@@ -116,7 +118,7 @@ def iter_association_views(
 
 def load_association_view(store: Store, config: Config, association: str) -> AssociationView | None:
     """Return the view of one association, or None if it is not listed. No other one is loaded."""
-    run = store.get_latest_evaluated_run()
+    run = store.runs.get_latest_evaluated()
     return next(_iter_current_views(store, config, run, [association]), None)
 
 
@@ -126,14 +128,14 @@ def _iter_association_ids(
     if association_filter is None or not (
         association_filter.facets or association_filter.search_words
     ):
-        return (association.id for association in store.list_associations())
+        return (association.id for association in store.registry.list_associations())
     refresh_summaries(store, config)
     return _search_association_ids(store, association_filter)
 
 
 def _search_association_ids(store: Store, association_filter: AssociationFilter) -> Iterator[str]:
     last_id = ""
-    while ids := store.list_association_ids(
+    while ids := store.search.list_association_ids(
         association_filter.facets,
         search_terms=association_filter.search_words,
         after_id=last_id,
@@ -150,11 +152,11 @@ def _iter_current_views(
     evaluation_time = get_current_evaluation_time(latest_run)
     remaining_ids = iter(ids)
     while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
-        data = store.load_association_data(batch_ids)
+        data = store.conclusions.load_association_data(batch_ids)
         states = list(assemble_association_states(data.associations, data))
         keys = {key for state in states for key in collect_account_keys(state)}
-        accounts = store.find_accounts_by_key(keys)
-        decisions = store.get_decisions_of({account.association for account in accounts})
+        accounts = store.registry.find_accounts_by_key(keys)
+        decisions = store.decisions.get_decisions_of({account.association for account in accounts})
         owners = find_account_owners(
             accounts, evaluation_time.now, decisions, evaluation_time.run_started_at
         )
@@ -164,11 +166,11 @@ def _iter_current_views(
 
 def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """Yield all associations before a run, replayed from what was recorded."""
-    runs = [run for run in store.list_evaluated_runs() if run.started_at <= as_of]
+    runs = [run for run in store.runs.list_evaluated() if run.started_at <= as_of]
     evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
     owners = load_account_owners(store, as_of, evaluation_time.run_started_at)
     replay = RunReplay(store, config, runs)
-    for association in store.list_associations():
+    for association in store.registry.list_associations():
         state = replay.rebuild_association(association)
         yield build_association_view(state, config, evaluation_time, owners)
 

@@ -115,7 +115,7 @@ def reevaluate(
     """
     runs = [
         run
-        for run in context.store.list_evaluated_runs()
+        for run in context.store.runs.list_evaluated()
         if before is None or run.started_at < before
     ]
     result = ReevaluationResult(run_count=len(runs))
@@ -131,7 +131,7 @@ def reevaluate(
         result=result,
         coverage_counters=coverage_counters,
     )
-    associations = list(context.store.list_associations(include_withdrawn=True))
+    associations = list(context.store.registry.list_associations(include_withdrawn=True))
     conclusions = Conclusions()
     for number, association in enumerate(associations, start=1):
         rebuilt = replay.rebuild_association(association)
@@ -145,7 +145,7 @@ def reevaluate(
         coverage_by_run = {
             run_id: counter.counts_by_group for run_id, counter in coverage_counters.items()
         }
-        context.store.replace_conclusions(
+        context.store.conclusions.replace(
             conclusions.statuses, conclusions.gaps, conclusions.proposals, coverage_by_run
         )
     return result
@@ -160,7 +160,7 @@ def _restore_profile_gaps(
     def is_unprovable(gap: Gap) -> bool:
         return gap.channel in channels and gap.code in codes
 
-    stored_gaps = context.store.list_gaps(rebuilt.association.id)
+    stored_gaps = context.store.conclusions.list_gaps(rebuilt.association.id)
     unprovable_gaps = [replace(gap, id=None) for gap in stored_gaps if is_unprovable(gap)]
     provable_gaps = [gap for gap in rebuilt.gaps if not is_unprovable(gap)]
     return replace(rebuilt, gaps=(*provable_gaps, *unprovable_gaps))
@@ -171,7 +171,7 @@ def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[in
 
     The coverage of earlier runs includes erased associations and stays as it is.
     """
-    last_erasure = store.get_last_erasure_time()
+    last_erasure = store.erasure.get_last_erasure_time()
     return (
         run.id
         for run in runs
@@ -205,24 +205,24 @@ class RunReplay:
         self._channels_without_profile: dict[str, set[str]] = defaultdict(set)
         self._coverage_counters = coverage_counters or {}
         self._policy = build_evaluation_policy(config)
-        self._listed_ids = {association.id for association in store.list_associations()}
-        self._registry_changes = store.group_changes_by_association()
+        self._listed_ids = {association.id for association in store.registry.list_associations()}
+        self._registry_changes = store.audit_log.group_changes_by_association()
         self._disowning_decisions: dict[str, list[Decision]] = defaultdict(list)
-        for decision in store.list_decisions():
+        for decision in store.decisions.list_decisions():
             if decision.kind in DISOWNING_DECISION_KINDS:
                 self._disowning_decisions[decision.association].append(decision)
 
     def rebuild_association(self, association: Association) -> AssociationState:
         """Return the state of an association after its runs."""
         store = self._store
-        accounts = tuple(store.list_accounts(association.id, include_withdrawn=True))
-        decisions = tuple(store.list_decisions(association=association.id))
-        witness_records = tuple(store.list_witness_records(association.id))
+        accounts = tuple(store.registry.list_accounts(association.id, include_withdrawn=True))
+        decisions = tuple(store.decisions.list_decisions(association=association.id))
+        witness_records = tuple(store.witnesses.list_witness_records(association.id))
         state = AssociationState(
             association, accounts, decisions=decisions, witness_records=witness_records
         )
         current = RegistrySnapshot(association, association.id in self._listed_ids, accounts)
-        log_entries = store.list_audit_log(association.id, limit=None)
+        log_entries = store.audit_log.list_audit_log(association.id, limit=None)
         if has_arrival_change(log_entries):
             listed_since = EARLIEST_DATETIME
         else:
@@ -230,7 +230,7 @@ class RunReplay:
         observations_by_run = self._load_observations(association)
         account_by_id = {account.id: account for account in accounts}
         link_cache = RegisteredLinkCache(store)
-        domain_checks = store.list_domain_checks(association.id)
+        domain_checks = store.domain_checks.list_domain_checks(association.id)
         for run in self._runs:
             registry = registry_at(current, log_entries, run.started_at)
             if registry.is_listed and listed_since <= run.started_at:
@@ -281,7 +281,7 @@ class RunReplay:
         It is derived from its links and gaps.
         """
         starts = [account.added_at for account in accounts if account.added_at]
-        starts += [gap.first_seen for gap in self._store.list_gaps(association.id)]
+        starts += [gap.first_seen for gap in self._store.conclusions.list_gaps(association.id)]
         last_run_start = self._runs[-1].started_at if self._runs else LATEST_DATETIME
         return min(starts, default=last_run_start)
 
@@ -297,7 +297,7 @@ class RunReplay:
 
     def _load_observations(self, association: Association) -> Mapping[int, dict[int, Observation]]:
         observations: dict[int, dict[int, Observation]] = defaultdict(dict)
-        for observation in self._store.list_observations(association=association.id):
+        for observation in self._store.observations.list_observations(association=association.id):
             observations[observation.run_id][observation.account_id] = observation
         return observations
 
@@ -331,7 +331,7 @@ class RegisteredLinkCache:
         """Return the links with these (channel, key) pairs, in the order they were listed."""
         if unknown := keys - self._rows_by_key.keys():
             self._rows_by_key |= {key: [] for key in unknown}
-            for row in self._store.find_accounts_by_key(unknown):
+            for row in self._store.registry.find_accounts_by_key(unknown):
                 self._rows_by_key[row.channel, row.identity.key or ""].append(row)
         rows = (row for key in keys for row in self._rows_by_key[key])
         return sorted(rows, key=lambda row: row.id or 0)
@@ -390,8 +390,10 @@ def _find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
 
 
 def _find_status_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
-    accounts = {account.id: account for account in store.list_accounts(include_withdrawn=True)}
-    stored = {status.account_id: status for status in store.list_account_statuses()}
+    accounts = {
+        account.id: account for account in store.registry.list_accounts(include_withdrawn=True)
+    }
+    stored = {status.account_id: status for status in store.statuses.list_account_statuses()}
     rebuilt = {status.account_id: sanitize(status) for status in derived.statuses}
     return _compare_conclusions(stored, rebuilt, lambda status: _describe_status(status, accounts))
 
@@ -399,7 +401,7 @@ def _find_status_changes(store: Store, derived: Conclusions) -> list[ConclusionC
 def _find_gap_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
     stored = {
         (engine.get_gap_key(gap), gap.first_seen): replace(gap, id=None)
-        for gap in store.list_gaps()
+        for gap in store.conclusions.list_gaps()
     }
     rebuilt = {(engine.get_gap_key(gap), gap.first_seen): sanitize(gap) for gap in derived.gaps}
     return _compare_conclusions(stored, rebuilt, _describe_gap)
@@ -407,7 +409,8 @@ def _find_gap_changes(store: Store, derived: Conclusions) -> list[ConclusionChan
 
 def _find_proposal_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
     stored = {
-        _proposal_key(proposal): replace(proposal, id=None) for proposal in store.list_proposals()
+        _proposal_key(proposal): replace(proposal, id=None)
+        for proposal in store.conclusions.list_proposals()
     }
     rebuilt = {_proposal_key(proposal): sanitize(proposal) for proposal in derived.proposals}
     return _compare_conclusions(stored, rebuilt, _describe_proposal)

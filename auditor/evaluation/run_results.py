@@ -179,7 +179,7 @@ def evaluate_run(
     One association is evaluated after another. Changes wait in files until all are done, so memory
     does not grow with the register, and the database is not locked meanwhile.
     """
-    if run.id is not None and store.is_run_evaluated(run.id):
+    if run.id is not None and store.runs.is_evaluated(run.id):
         return
     coverage_counter = CoverageCounter(config.channels)
     evaluation_time = build_evaluation_time(run, unreliable_channels)
@@ -192,7 +192,7 @@ def evaluate_run(
             derived.add_changes(before, after)
             coverage_counter.add_association(after, evaluation_time)
         coverage_by_run = {run.id: coverage_counter.counts_by_group} if run.id is not None else {}
-        store.save_conclusions(
+        store.conclusions.save(
             derived.statuses,
             derived.gaps,
             derived.proposals,
@@ -211,12 +211,14 @@ def _iter_association_states(
 
     Each has the observations of the run and the owners of the accounts it has or links to.
     """
-    registry_changes = store.group_changes_by_association(run.started_at)
+    registry_changes = store.audit_log.group_changes_by_association(run.started_at)
     disowning_decisions = [
-        decision for decision in store.list_decisions() if decision.kind in DISOWNING_DECISION_KINDS
+        decision
+        for decision in store.decisions.list_decisions()
+        if decision.kind in DISOWNING_DECISION_KINDS
     ]
-    for batch in split_into_batches(store.list_associations(include_withdrawn=True)):
-        data = store.load_association_data(
+    for batch in split_into_batches(store.registry.list_associations(include_withdrawn=True)):
+        data = store.conclusions.load_association_data(
             [association.id for association in batch], include_closed_gaps=False
         )
         observations_by_account = _load_observations_of(store, run, data.accounts)
@@ -232,7 +234,7 @@ def _iter_association_states(
             }
             states_and_observations.append((state, observations))
             linked_keys |= collect_linked_keys(state, observations.values())
-        linked_accounts = store.find_accounts_by_key(linked_keys)
+        linked_accounts = store.registry.find_accounts_by_key(linked_keys)
         owners = find_account_owners(
             iter_links_at(linked_accounts, registry_changes, run.started_at),
             run.started_at,
@@ -251,7 +253,7 @@ def _load_observations_of(
     account_ids = [account.id for account in accounts if account.id is not None]
     return {
         observation.account_id: observation
-        for observation in store.list_findings_of_accounts(run.id, account_ids)
+        for observation in store.observations.list_findings_of_accounts(run.id, account_ids)
     }
 
 
@@ -293,7 +295,10 @@ def load_account_owners(
     Decisions that an account is not an association's are respected.
     """
     return find_account_owners(
-        store.list_accounts(include_withdrawn=True), now, store.list_decisions(), run_started_at
+        store.registry.list_accounts(include_withdrawn=True),
+        now,
+        store.decisions.list_decisions(),
+        run_started_at,
     )
 
 
@@ -401,14 +406,14 @@ def _save_open_receipt(
 ) -> AuditRun:
     """Store the receipt of a run that continues."""
     channels = sorted({*run.unreliable_channels, *unreliable_channels})
-    store.finish_run(
+    store.runs.finish(
         run,
         AuditRunState.INCOMPLETE,
         run.started_at,
         unreliable_channels=channels,
         receipt=receipt_fields,
     )
-    return store.begin_or_resume_run(run.day, run.started_at)
+    return store.runs.begin_or_resume(run.day, run.started_at)
 
 
 def save_unreliable_channels(
@@ -431,11 +436,11 @@ def save_unreliable_channels(
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
     """Yield the previous status and the finding of each listed account."""
-    findings = store.list_findings_of_run(run.id) if run.id is not None else ()
+    findings = store.observations.list_findings_of_run(run.id) if run.id is not None else ()
     for batch in split_into_batches(findings):
         account_ids = [account_id for account_id, _ in batch]
-        channels = store.get_account_channels(account_ids)
-        statuses = store.get_account_statuses(account_ids)
+        channels = store.registry.get_account_channels(account_ids)
+        statuses = store.statuses.get_account_statuses(account_ids)
         for account_id, finding in batch:
             if account_id in channels:
                 previous_status = statuses.get(account_id) or AccountStatus(account_id)
@@ -495,15 +500,15 @@ def refresh_summaries(
     """
     updated_count = 0
     for _ in range(MAX_REFRESH_ATTEMPTS):
-        run = store.get_latest_evaluated_run()
+        run = store.runs.get_latest_evaluated()
         version = compute_summary_version(config, run)
-        store.update_summary_version(version)
-        if max_stale is not None and len(store.list_stale_summaries(max_stale + 1)) > max_stale:
+        store.summaries.update_version(version)
+        if max_stale is not None and len(store.summaries.list_stale(max_stale + 1)) > max_stale:
             return updated_count
         evaluation_time = get_current_evaluation_time(run)
-        while marks := store.list_stale_summaries(ASSOCIATION_BATCH_SIZE):
+        while marks := store.summaries.list_stale(ASSOCIATION_BATCH_SIZE):
             records = _build_summary_records(store, config, marks, evaluation_time)
-            if not store.save_summaries(records, marks, version):
+            if not store.summaries.save(records, marks, version):
                 break
             updated_count += len(marks)
             if should_stop():
@@ -550,7 +555,7 @@ def _compute_short_digest(value: object) -> str:
 def _build_summary_records(
     store: Store, config: Config, stale_marks: Mapping[str, str], evaluation_time: EvaluationTime
 ) -> Iterator[SummaryRecord]:
-    data = store.load_association_data(stale_marks)
+    data = store.conclusions.load_association_data(stale_marks)
     for association_state in assemble_association_states(data.associations, data):
         view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
         yield build_summary_record(

@@ -128,12 +128,12 @@ def _deliver_draft(
     now: datetime,
 ) -> Delivery:
     claim = (draft.recipient.key, draft.kind, draft.occasion)
-    if not app.store.claim_message(*claim, now):
+    if not app.store.messages.claim(*claim, now):
         return Delivery(*claim, "already_sent")
     try:
         message = build_message(_build_message_links(app, draft, now))
     except Exception:
-        app.store.release_message(*claim)
+        app.store.messages.release(*claim)
         raise
     notify = app.config.notify
     result = transports.send_message(
@@ -144,10 +144,10 @@ def _deliver_draft(
         app.config.network.display_name(draft.language),
     )
     if result.status in UNDELIVERED_STATUSES:
-        app.store.release_message(*claim)
-        app.store.record_failed_message(*claim[:2], str(result.status), now)
+        app.store.messages.release(*claim)
+        app.store.messages.record_failure(*claim[:2], str(result.status), now)
     else:
-        app.store.clear_failed_message(*claim[:2])
+        app.store.messages.clear_failure(*claim[:2])
     return Delivery(*claim, result.status, message.subject, result.reason, message.text)
 
 

@@ -260,13 +260,13 @@ def collect_network_changes(
     QUIET_PERIOD, changes since the previous run are announced. A run that did not finish has no
     changes.
     """
-    previous_run = store.get_latest_run(AuditRunState.DONE, before_day=run.day)
+    previous_run = store.runs.get_latest(AuditRunState.DONE, before_day=run.day)
     if run.state is not AuditRunState.DONE:
         return NetworkChanges(run, previous_run, (), {})
-    if store.get_latest_evaluated_run() != run:
+    if store.runs.get_latest_evaluated() != run:
         return _rebuild_network_changes(store, config, run, previous_run)
     refresh_summaries(store, config)
-    histories = store.list_gap_histories(_find_history_start(run, previous_run, since))
+    histories = store.gap_search.list_gap_histories(_find_history_start(run, previous_run, since))
     changes = tuple(
         change for association, gaps in histories for change in _list_gap_changes(association, gaps)
     )
@@ -302,13 +302,13 @@ def _rebuild_network_changes(
 
 def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
     """Return the number of open gaps by region; None counts associations without a region."""
-    regions = store.get_group_sizes("region", min_size=1)
-    counts_by_group = store.get_facet_counts_by_group(regions, ["has_gaps"])
+    regions = store.counts.get_group_sizes("region", min_size=1)
+    counts_by_group = store.counts.get_facet_counts_by_group(regions, ["has_gaps"])
     by_region: dict[str | None, int] = {
         group.partition(":")[2]: counts.get("has_gaps", 0)
         for group, counts in counts_by_group.items()
     }
-    total = store.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
+    total = store.counts.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
     return {**by_region, None: total - sum(by_region.values())}
 
 

@@ -144,12 +144,12 @@ def _start_of_day_utc(day: date | None) -> datetime | None:
 
 def find_skip_reason(store: Store, draft: MessageDraft) -> SkipReason | None:
     """Return why a message is not sent (unsubscribed, or sent already), or None."""
-    subscription = store.get_subscription(
+    subscription = store.subscriptions.get(
         draft.recipient.key, draft.subscription_kind, draft.association
     )
     if subscription and not subscription.is_wanted:
         return SkipReason.UNSUBSCRIBED
-    is_sent = store.is_message_sent(draft.recipient.key, draft.kind, draft.occasion)
+    is_sent = store.messages.is_sent(draft.recipient.key, draft.kind, draft.occasion)
     return SkipReason.ALREADY_SENT if is_sent else None
 
 
@@ -180,8 +180,8 @@ def build_message(
 
 def _find_last_digest_time(store: Store, recipient: Recipient, run: AuditRun) -> datetime | None:
     """Return the start of the run that the recipient's last digest covered, at most 30 days ago."""
-    occasion = store.get_last_occasion(recipient.key, DIGEST_KIND)
-    last_run = store.get_run(date.fromisoformat(occasion)) if occasion else None
+    occasion = store.messages.get_last_occasion(recipient.key, DIGEST_KIND)
+    last_run = store.runs.get(date.fromisoformat(occasion)) if occasion else None
     return max(last_run.started_at, run.started_at - QUIET_PERIOD) if last_run else None
 
 
@@ -195,8 +195,8 @@ def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterat
         return
     first_run = next(_list_finished_runs_of_month(store, run))
     first_ended_at = first_run.finished_at or first_run.started_at
-    for subscription in store.list_subscriptions(MONTHLY_KIND):
-        association = store.get_association(subscription.association)
+    for subscription in store.subscriptions.list_subscriptions(MONTHLY_KIND):
+        association = store.registry.get_association(subscription.association)
         is_due = subscription.is_wanted and subscription.changed_at <= first_ended_at
         if association and is_due:
             yield _draft_monthly_report(store, config, run, subscription, association)
@@ -205,7 +205,7 @@ def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterat
 def _list_finished_runs_of_month(store: Store, run: AuditRun) -> Iterator[AuditRun]:
     """Yield the finished runs since the start of a run's month, oldest first."""
     first_day = run.day.replace(day=1)
-    for listed_run in store.list_runs():
+    for listed_run in store.runs.list_all():
         if listed_run.day >= first_day and listed_run.state is AuditRunState.DONE:
             yield listed_run
 

@@ -47,11 +47,11 @@ def subscribe_to_monthly_report(
         return SubscriptionOutcome.INVALID_ADDRESS
     other_subscriber_count = sum(
         subscription.is_wanted and subscription.address != bare
-        for subscription in store.list_subscriptions(MONTHLY_KIND, association)
+        for subscription in store.subscriptions.list_subscriptions(MONTHLY_KIND, association)
     )
     if other_subscriber_count >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
         return SubscriptionOutcome.TOO_MANY_SUBSCRIBERS
-    existing = store.get_subscription(bare, MONTHLY_KIND, association)
+    existing = store.subscriptions.get(bare, MONTHLY_KIND, association)
     if existing is None or not existing.is_wanted:
         _store_subscription(store, Subscription(bare, MONTHLY_KIND, True, now, association))
     return SubscriptionOutcome.SAVED
@@ -68,7 +68,7 @@ def save_subscription(
     bare = normalize_mail_address(address.removeprefix("mailto:"))
     if not is_mail_address(bare):
         raise InputError(address, "this is not a mail address", "name@example.org")
-    if association and store.get_association(association) is None:
+    if association and store.registry.get_association(association) is None:
         raise InputError(association, "no association has this id", "`auditor report` lists them")
     recipient_keys = {recipient.key for recipient in config.notify.recipients}
     if wanted and not association and bare not in recipient_keys:
@@ -82,11 +82,11 @@ def save_subscription(
 
 def _store_subscription(store: Store, subscription: Subscription) -> None:
     """Store a subscription and keep the hash of its token if it has one."""
-    existing = store.get_subscription(
+    existing = store.subscriptions.get(
         subscription.address, subscription.kind, subscription.association
     )
     token_hash = existing.token_hash if existing else None
-    store.save_subscription(replace(subscription, token_hash=token_hash))
+    store.subscriptions.save(replace(subscription, token_hash=token_hash))
 
 
 UNSUBSCRIBE_KEY_FILE = "unsubscribe.key"
@@ -125,10 +125,10 @@ def compute_unsubscribe_token(key: bytes, subscription: Subscription) -> str:
 def ensure_unsubscribe_token(store: Store, key: bytes, subscription: Subscription) -> str:
     """Return the token of a subscription and store its hash. A new subscription is stored, too."""
     token = compute_unsubscribe_token(key, subscription)
-    existing = store.get_subscription(
+    existing = store.subscriptions.get(
         subscription.address, subscription.kind, subscription.association
     )
     stored = existing or subscription
     if stored.token_hash != hash_token(token):
-        store.save_subscription(replace(stored, token_hash=hash_token(token)))
+        store.subscriptions.save(replace(stored, token_hash=hash_token(token)))
     return token

@@ -78,7 +78,7 @@ def build_finished_receipt(
     return {
         **_build_common_fields(store, run, canary_readings, config),
         **_build_end_fields(AuditRunState.DONE, finished_at),
-        **count_accounts_by_presence(store.count_by_presence(run.id)),
+        **count_accounts_by_presence(store.observations.count_by_presence(run.id)),
         **_build_not_reached_fields(not_reached_by_channel),
         "unreliable_channels": dict(unreliable_channels),
         **_count_gap_changes(store, run),
@@ -87,7 +87,7 @@ def build_finished_receipt(
 
 
 def _count_gap_changes(store: Store, run: AuditRun) -> dict[str, Any]:
-    opened, closed = store.count_gap_changes_at(run.started_at)
+    opened, closed = store.conclusions.count_gap_changes_at(run.started_at)
     return {
         "opened_gaps": sum(opened.values()),
         "closed_gaps": sum(closed.values()),
@@ -138,7 +138,7 @@ def build_interrupted_receipt(
     """
     assert run.id is not None
     counts, accounts_due = (
-        count_accounts_by_presence(store.count_by_presence(run.id)),
+        count_accounts_by_presence(store.observations.count_by_presence(run.id)),
         run.receipt.get("accounts_due"),
     )
     return {
@@ -149,7 +149,7 @@ def build_interrupted_receipt(
         **_build_end_fields(AuditRunState.INCOMPLETE, finished_at),
         "interrupted_because": reason,
         **counts,
-        **(_count_gap_changes(store, run) if store.is_run_evaluated(run.id) else {}),
+        **(_count_gap_changes(store, run) if store.runs.is_evaluated(run.id) else {}),
         "not_reached": max(0, accounts_due - counts["accounts"])
         if isinstance(accounts_due, int)
         else None,
@@ -333,10 +333,10 @@ def is_chain_link(run: AuditRun) -> bool:
 
 def find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
     """Return the run whose receipt this run's receipt follows, or None."""
-    last = store.get_latest_run(before_day=run.day)
+    last = store.runs.get_latest(before_day=run.day)
     if last is None or is_chain_link(last):
         return last
-    return store.get_latest_run(AuditRunState.DONE, AuditRunState.SKIPPED, before_day=run.day)
+    return store.runs.get_latest(AuditRunState.DONE, AuditRunState.SKIPPED, before_day=run.day)
 
 
 def compute_previous_hash(store: Store, run: AuditRun) -> str | None:

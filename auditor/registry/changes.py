@@ -270,7 +270,7 @@ def build_import_preview(
     store: Store, import_result: ImportResult, now: datetime, *, prune: bool = False
 ) -> ImportPreview:
     """Compare a parsed spreadsheet with the registry without changing anything."""
-    changes = store.save_registry(
+    changes = store.registry.save_registry(
         import_result.associations,
         import_result.accounts,
         now,

@@ -59,14 +59,16 @@ def iter_export_rows(store: Store, translator: Translator | None = None) -> Iter
 
     Associations are loaded in batches, so memory does not grow with the registry.
     """
-    cells = ((column or LINKS_COLUMN, links) for column, links in store.list_account_cells())
+    cells = (
+        (column or LINKS_COLUMN, links) for column, links in store.registry.list_account_cells()
+    )
     return _render_rows(_load_entries(store), cells, translator)
 
 
 def _load_entries(store: Store) -> Iterator[tuple[AssociationEntry, LinksByColumn]]:
-    entries = store.list_association_entries()
+    entries = store.registry.list_association_entries()
     while batch := list(islice(entries, EXPORT_BATCH_SIZE)):
-        accounts = store.list_accounts_of([entry.id for entry in batch])
+        accounts = store.registry.list_accounts_of([entry.id for entry in batch])
         links_by_association = _group_links(accounts)
         for entry in batch:
             yield entry, links_by_association.get(entry.id, {})

@@ -128,13 +128,13 @@ def drop_expired_api_data(
     trace.
     """
     store = context.store
-    limits = build_limits(context.config, now, store.get_latest_run())
+    limits = build_limits(context.config, now, store.runs.get_latest())
 
     def remove_body(digest: str) -> None:
         for body_store in body_stores:
             body_store.remove(digest)
 
-    dropped = store.drop_api_data(limits, remove_body)
+    dropped = store.api_data.drop_api_data(limits, remove_body)
     if dropped.removed_account_ids:
         refresh_summaries(store, context.config)
     if dropped.result_count:

@@ -122,7 +122,7 @@ def create_backup(
     target_bodies = BodyStore(file.parent / EVIDENCE_FOLDER_NAME)
     bodies = body_store.copy_bodies(evidence_bodies, target_bodies, api_digests)
     # A run may have stored more responses since the database was copied.
-    for digest in store.find_api_bodies(build_copy_limits(config)) - api_digests:
+    for digest in store.api_data.find_api_bodies(build_copy_limits(config)) - api_digests:
         target_bodies.remove(digest)
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)

@@ -91,10 +91,10 @@ def prune_evidence(
     """
     work = _PruningRun(store, body_store, RetentionLimits.from_config(config, now), dry_run=dry_run)
     reader = ReplayComparison(store, config, work.runs, body_store, work.limits.bodies)
-    count = sum(1 for _ in store.list_associations(include_withdrawn=True))
+    count = sum(1 for _ in store.registry.list_associations(include_withdrawn=True))
     with closing(ReferencedDigests()) as named:
         for number, association in enumerate(
-            store.list_associations(include_withdrawn=True), start=1
+            store.registry.list_associations(include_withdrawn=True), start=1
         ):
             if should_stop():
                 return work.result
@@ -109,7 +109,7 @@ def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
     """Return True on Sundays if there are runs that are old enough."""
     if run.day.weekday() != PRUNING_WEEKDAY or not config.retention.bodies:
         return False
-    first = next(store.list_runs(), run)
+    first = next(store.runs.list_all(), run)
     return first.started_at < RetentionLimits.from_config(config, run.started_at).bodies
 
 
@@ -192,13 +192,13 @@ class _PruningRun:
         self._dry_run = dry_run
         self.limits = limits
         self.result = PruningResult()
-        self.runs = store.list_evaluated_runs()
+        self.runs = store.runs.list_evaluated()
 
     def prune_association(
         self, association: Association, comparison: ReplayComparison, referenced: ReferencedDigests
     ) -> None:
         """Find the prunable observations of an association and strip the oldest."""
-        observations = list(self._store.list_observations(association=association.id))
+        observations = list(self._store.observations.list_observations(association=association.id))
         whole = [observation for observation in observations if _has_full_evidence(observation)]
         spare = self._find_prunable(association, observations, whole, comparison)
         going = [observation for observation in whole if observation.key in spare]
@@ -212,7 +212,7 @@ class _PruningRun:
         bare = _select_unshared(going, whole, self.limits.exchanges)
         self.result.stripped_observations += len(bare)
         if not self._dry_run:
-            self._store.replace_evidence(
+            self._store.observations.replace_evidence(
                 {
                     observation.result_id: _strip_observation(observation) for observation in bare
                 }.values()
@@ -273,11 +273,12 @@ def _load_association_state(store: Store, association: Association) -> Associati
     return AssociationState(
         association,
         statuses={
-            status.account_id: status for status in store.list_account_statuses(association.id)
+            status.account_id: status
+            for status in store.statuses.list_account_statuses(association.id)
         },
-        proposals=tuple(store.list_proposals(association.id)),
-        gaps=tuple(store.list_gaps(association.id)),
-        decisions=tuple(store.list_decisions(association=association.id)),
+        proposals=tuple(store.conclusions.list_proposals(association.id)),
+        gaps=tuple(store.conclusions.list_gaps(association.id)),
+        decisions=tuple(store.decisions.list_decisions(association=association.id)),
     )
 
 

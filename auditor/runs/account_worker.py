@@ -313,7 +313,7 @@ class AccountWorker:
         self, row: AccountRow, observation: Observation
     ) -> PreviousObservation | None:
         """Return an earlier observation with an equal result and usable evidence, or None."""
-        previous = self.app.store.find_equal_result(observation)
+        previous = self.app.store.observations.find_equal_result(observation)
         if previous is None or not self._can_reuse_evidence(row, previous):
             return None
         return previous
@@ -352,10 +352,10 @@ async def open_account_worker(
     """Open an account worker with its writers. On exit, all its observations are stored."""
     with BodyWriter(app.body_store) as body_writer:
         async with (
-            app.store.open_observation_writer(
+            app.store.observations.open_writer(
                 before_commit=body_writer.commit
             ) as observation_writer,
-            ObservationWriter(app.store.save_first_observations) as deferred_writer,
+            ObservationWriter(app.store.run_plan.save_first_observations) as deferred_writer,
         ):
             yield AccountWorker(
                 app=app,

@@ -66,7 +66,7 @@ async def check_domains(
                 break
             finding = (await checker.check_domain(due.domain)).finding
             checks = list(_build_domain_checks(due, finding, run, clock()))
-            await asyncio.to_thread(app.store.save_domain_checks, checks)
+            await asyncio.to_thread(app.store.domain_checks.save_domain_checks, checks)
             if finding.reason in STOP_REASONS:
                 break
 
@@ -101,8 +101,10 @@ def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
 
 def _iter_accounts(app: RunContext, run: AuditRun) -> Iterator[tuple[str, int, DomainCheck | None]]:
     """Yield each website whose registry can be asked: its domain, its account id, its check."""
-    should_check = build_account_filter(app.store.list_decisions(), app.config, run.started_at)
-    for row, check in app.store.list_accounts_with_domain_check(WEBSITE_CHANNEL):
+    should_check = build_account_filter(
+        app.store.decisions.list_decisions(), app.config, run.started_at
+    )
+    for row, check in app.store.domain_checks.list_accounts_with_domain_check(WEBSITE_CHANNEL):
         domain = find_website_domain(row)
         if row.id is not None and find_rdap_service(domain) is not None and should_check(row):
             yield domain, row.id, check if check is not None and check.domain == domain else None

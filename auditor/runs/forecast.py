@@ -59,11 +59,13 @@ def forecast_channels(config: Config, store: Store, now: datetime) -> list[Chann
     """Return the forecast of each audited channel, the longest first."""
     accounts_by_channel = Counter[str]()
     websites_by_host = Counter[str]()
-    for row in select_accounts_to_check(store.list_accounts(), store.list_decisions(), config, now):
+    for row in select_accounts_to_check(
+        store.registry.list_accounts(), store.decisions.list_decisions(), config, now
+    ):
         accounts_by_channel[row.channel] += 1
         if row.channel == channel_registry.WEBSITE_CHANNEL:
             websites_by_host[get_account_host(row)] += 1
-    last_run = store.get_latest_run(AuditRunState.DONE)
+    last_run = store.runs.get_latest(AuditRunState.DONE)
     forecasts = []
     for channel, account_count in accounts_by_channel.items():
         sequential_accounts = account_count

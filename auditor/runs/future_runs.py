@@ -34,7 +34,7 @@ class DiscardResult:
 
 def find_future_runs(store: Store, now: datetime) -> list[AuditRun]:
     """Return the runs that are dated in the future, oldest first."""
-    return [run for run in store.list_runs() if is_dated_in_future(run, now)]
+    return [run for run in store.runs.list_all() if is_dated_in_future(run, now)]
 
 
 def discard_future_runs(
@@ -48,12 +48,12 @@ def discard_future_runs(
     """
     store, limit = context.store, now + CLOCK_TOLERANCE
     runs = find_future_runs(store, now)
-    if not runs and not store.count_future_changes(limit):
+    if not runs and not store.runs.count_future_changes(limit):
         return DiscardResult()
     backup_file = None if skip_backup else _back_up(context, now)
     if runs:
         reevaluate(context, before=runs[0].started_at)
-    change_count = store.discard_runs(runs, limit, now)
+    change_count = store.runs.discard_runs(runs, limit, now)
     refresh_summaries(store, context.config)
     days = tuple(run.day for run in runs)
     logger.warning(

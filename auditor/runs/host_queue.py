@@ -75,7 +75,7 @@ class HostQueue:
         return next_accounts
 
     def _load_page(self, limit: int) -> list[PlannedAccount]:
-        page = self._store.list_planned_accounts(
+        page = self._store.run_plan.list_planned_accounts(
             self._audit_run,
             self.batch,
             after_position=self._last_read_position,
@@ -99,7 +99,9 @@ def attach_last_observations(
     ]
     last_observations = {}
     if account_ids:
-        last_observations = store.find_last_observations(account_ids, before_day=run.day)
+        last_observations = store.observations.find_last_observations(
+            account_ids, before_day=run.day
+        )
     return [
         replace(planned, last_observation=last_observations.get(planned.account.id or 0))
         for planned in planned_accounts
@@ -133,7 +135,7 @@ async def _build_host_queues(
         return [HostQueue(store, run, batch, second_pass=second_pass)]
 
     def load_accounts() -> list[PlannedAccount]:
-        planned_accounts = store.list_planned_accounts(run, batch, second_pass=second_pass)
+        planned_accounts = store.run_plan.list_planned_accounts(run, batch, second_pass=second_pass)
         return attach_last_observations(store, run, planned_accounts)
 
     planned_accounts = await asyncio.to_thread(load_accounts)

@@ -92,7 +92,7 @@ async def run_audit_pipeline(
             if isinstance(error, Exception):
                 # The first error is raised, not a second one of the same broken storage.
                 with suppress(StoreError):
-                    failed_run = await asyncio.to_thread(app.store.get_run, day or now.date())
+                    failed_run = await asyncio.to_thread(app.store.runs.get, day or now.date())
                     await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
             raise
         try:
@@ -248,7 +248,7 @@ def _expire_personal_data(
     _should_stop: StopCheck,
 ) -> None:
     """Delete personal data after its retention period, before the backup would keep it longer."""
-    deleted_counts = app.store.delete_expired_data(
+    deleted_counts = app.store.retention.delete_expired_data(
         compute_retention_cutoffs(app.config.retention, now)
     )
     if deleted_counts:

@@ -78,16 +78,16 @@ def create_run_plan(
     store, config = app.store, app.config
     priority = CheckPriority.for_run(
         run,
-        store.get_latest_run(AuditRunState.DONE, before_day=run.day),
+        store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
         active_days=config.activity.active,
         circuit_breakers=circuit_breakers,
         api_channels=api_channels,
     )
     rows = iter_unchecked_accounts(app, run)
-    if run.id is not None and store.is_run_evaluated(run.id):
+    if run.id is not None and store.runs.is_evaluated(run.id):
         rows = (row for row in rows if row.added_at and row.added_at <= run.started_at)
-    positions = _iter_plan_positions(priority, rows, store.list_account_statuses())
-    store.replace_plan(positions, MAX_BATCH_ACCOUNTS)
+    positions = _iter_plan_positions(priority, rows, store.statuses.list_account_statuses())
+    store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
 
 
 def _iter_plan_positions(
@@ -109,9 +109,9 @@ def _iter_plan_positions(
 
 def iter_unchecked_accounts(app: RunContext, run: AuditRun) -> Iterator[AccountRow]:
     """Return the accounts that a run has still to check, ordered by id."""
-    decisions = app.store.list_decisions(run.started_at)
+    decisions = app.store.decisions.list_decisions(run.started_at)
     return select_accounts_to_check(
-        app.store.list_pending_accounts(run), decisions, app.config, run.started_at
+        app.store.observations.list_pending_accounts(run), decisions, app.config, run.started_at
     )
 
 

@@ -117,7 +117,7 @@ def _is_recent(recheck: AssociationRecheck, now: datetime) -> bool:
 
 def is_run_in_progress(app: LockableRunContext) -> bool:
     """Return True if a process executes a run: only one of us at a time requests a platform."""
-    latest_run = app.store.get_latest_run()
+    latest_run = app.store.runs.get_latest()
     if latest_run is None or latest_run.state is not AuditRunState.RUNNING:
         return False
     try:
@@ -131,15 +131,18 @@ async def _recheck_accounts(
     app: RunContext, association: str, now: datetime
 ) -> list[AccountRecheck]:
     """Check the accounts with the API budgets and circuit breakers that today's run has left."""
-    decisions = app.store.list_decisions(association=association)
+    decisions = app.store.decisions.list_decisions(association=association)
     rows = list(
-        select_accounts_to_check(app.store.list_accounts(association), decisions, app.config, now)
+        select_accounts_to_check(
+            app.store.registry.list_accounts(association), decisions, app.config, now
+        )
     )
     statuses = {
-        status.account_id: status for status in app.store.list_account_statuses(association)
+        status.account_id: status
+        for status in app.store.statuses.list_account_statuses(association)
     }
     accounts = [to_probe_account(row, statuses.get(row.id or 0)) for row in rows]
-    todays_run = app.store.get_run(now.date())
+    todays_run = app.store.runs.get(now.date())
     spent_by_channel = read_api_cost(todays_run.receipt) if todays_run else None
     api_budgets = create_api_budgets(app.config, spent_by_channel)
     circuit_breakers: Mapping[str, CircuitBreaker] = {}

@@ -63,9 +63,9 @@ def prepare_requested_run(app: LockableRunContext, now: datetime) -> RunRefusal 
         with app.hold_run_lock():
             if is_day_finished(app.store, now):
                 return RunRefusal.FINISHED
-            run = app.store.get_latest_run()
+            run = app.store.runs.get_latest()
             if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
-                app.store.discard_runs([run], now, now)
+                app.store.runs.discard_runs([run], now, now)
             return None
     except RunLockedError:
         return RunRefusal.RUNNING
@@ -73,17 +73,17 @@ def prepare_requested_run(app: LockableRunContext, now: datetime) -> RunRefusal 
 
 def is_day_finished(store: Store, now: datetime) -> bool:
     """Return True if the run of the day, or a later one, is done, unless it checked no account."""
-    run = store.get_latest_run()
+    run = store.runs.get_latest()
     if run is None or run.id is None or run.day < now.date():
         return False
     if run.state is not AuditRunState.DONE:
         return False
-    return run.day > now.date() or store.has_observations(run.id, run.id)
+    return run.day > now.date() or store.observations.has_observations(run.id, run.id)
 
 
 def load_run_progress(store: Store) -> RunProgress | None:
     """Return the progress of the newest run if it is running (or was killed), otherwise None."""
-    run = store.get_latest_run()
+    run = store.runs.get_latest()
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
     due_count = run.receipt.get("accounts_due")
@@ -96,12 +96,12 @@ def has_results(store: Store) -> bool:
     Runs before the first import have neither checks nor problems. A run over associations without
     accounts has problems.
     """
-    run = store.get_latest_evaluated_run()
+    run = store.runs.get_latest_evaluated()
     if run is None or run.id is None:
         return False
-    has_gaps = store.get_facet_counts().get("has_gaps", 0) > 0
-    return has_gaps or store.has_observations(0, run.id)
+    has_gaps = store.counts.get_facet_counts().get("has_gaps", 0) > 0
+    return has_gaps or store.observations.has_observations(0, run.id)
 
 
 def _count_checks(store: Store, run: AuditRun) -> int:
-    return sum(store.count_by_presence(run.id).values()) if run.id is not None else 0
+    return sum(store.observations.count_by_presence(run.id).values()) if run.id is not None else 0

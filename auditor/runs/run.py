@@ -135,7 +135,7 @@ async def execute_run(
     day = day or now.date()
     signing_key = app.open_signing_key()
     _refuse_earlier_day(app, day, now)
-    run = app.store.get_run(day)
+    run = app.store.runs.get(day)
     if run is not None and run.state is AuditRunState.DONE:
         return run
     now = _not_before_earlier_runs(app, run, day, now)
@@ -167,7 +167,7 @@ def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
 
     Each receipt refers to the previous one, so no run can be inserted before another.
     """
-    latest_run = app.store.get_latest_run()
+    latest_run = app.store.runs.get_latest()
     if latest_run is None or latest_run.day <= day:
         return
     failure = f"cannot begin the run for {day}"
@@ -184,9 +184,9 @@ def _not_before_earlier_runs(
 ) -> datetime:
     """Return `now`, or the end of an earlier run if that is later: the clock may be set back."""
     times = [now]
-    previous_run = app.store.get_latest_run(before_day=day)
+    previous_run = app.store.runs.get_latest(before_day=day)
     if previous_run is not None and previous_run.id is not None:
-        last_check = app.store.get_last_check_time(previous_run.id)
+        last_check = app.store.observations.get_last_check_time(previous_run.id)
         times.append(previous_run.finished_at or last_check or previous_run.started_at)
     if run is not None:
         times.append(run.started_at)
@@ -201,7 +201,9 @@ def _compute_end_time(app: RunContext, run: AuditRun, now: datetime, timer: Time
     time_limit = timedelta(hours=app.config.schedule.time_limit_hours)
     if not time_limit:
         return None
-    first_check = app.store.get_first_check_time(run.id) if run.id is not None else None
+    first_check = (
+        app.store.observations.get_first_check_time(run.id) if run.id is not None else None
+    )
     time_left = (first_check or now) + time_limit - now
     return timer() + time_left.total_seconds()
 
@@ -293,7 +295,7 @@ class _RunSession:
         """Store that the run has begun, and close the previous run if it was killed."""
         store, day = self.app.store, self.audit_run.day
         close_previous_run(self.app, day, self.signing_key)
-        self.audit_run = store.begin_or_resume_run(day, self.session_started_at)
+        self.audit_run = store.runs.begin_or_resume(day, self.session_started_at)
         self.is_begun = True
         self.circuit_breakers = circuit_breaker.load_circuit_breakers(
             self.app.config, store, self.audit_run, checker.api_budgets
@@ -330,7 +332,7 @@ class _RunSession:
         """
         channels_in_use = {
             channel_registry.WEBSITE_CHANNEL,  # its canaries show whether we are online
-            *await asyncio.to_thread(self.app.store.find_channels_in_use),
+            *await asyncio.to_thread(self.app.store.registry.find_channels_in_use),
         }
         canaries: list[Canary] = []
         for name, channel in self.app.config.channels.items():
@@ -363,7 +365,9 @@ class _RunSession:
                 self.circuit_breakers,
                 frozenset(checker.api_budgets),
             )
-            planned_count = await asyncio.to_thread(store.count_planned_accounts, self.audit_run)
+            planned_count = await asyncio.to_thread(
+                store.run_plan.count_planned_accounts, self.audit_run
+            )
             self._save_run_facts(canary_readings, planned_count)
             self.account_count = 0 if is_evaluated else planned_count
             self.on_progress(0, self.account_count)
@@ -373,11 +377,11 @@ class _RunSession:
                 if not is_evaluated:
                     await self._ask_witnesses(checker)
                 self.not_reached = await asyncio.to_thread(
-                    store.count_unreached_accounts, self.audit_run
+                    store.run_plan.count_unreached_accounts, self.audit_run
                 )
             finally:
                 with contextlib.suppress(StoreError):
-                    await asyncio.to_thread(store.delete_plan)
+                    await asyncio.to_thread(store.run_plan.delete)
 
     async def _check_domains(self, checker: AccountChecker) -> None:
         """Ask registries for the domains that are due, unless the run is evaluated."""
@@ -423,7 +427,7 @@ class _RunSession:
         await check_batches(await self._load_batches(second_pass=False))
         await worker.deferred_writer.flush()
         deferred_count = await asyncio.to_thread(
-            self.app.store.count_planned_accounts, self.audit_run, second_pass=True
+            self.app.store.run_plan.count_planned_accounts, self.audit_run, second_pass=True
         )
         if not deferred_count:
             return
@@ -444,7 +448,7 @@ class _RunSession:
 
     async def _save_first_observations(self, worker: AccountWorker) -> None:
         """Store the first observation of each account that the second pass did not reach."""
-        first_observations = self.app.store.list_first_observations(self.audit_run)
+        first_observations = self.app.store.run_plan.list_first_observations(self.audit_run)
         while True:
             observation = await asyncio.to_thread(next, first_observations, None)
             if observation is None:
@@ -459,7 +463,7 @@ class _RunSession:
             max_accounts = compute_batch_size(self.account_count)
         return await asyncio.to_thread(
             lambda: build_batches(
-                store.count_by_host_bucket(run, second_pass=second_pass), max_accounts
+                store.run_plan.count_by_host_bucket(run, second_pass=second_pass), max_accounts
             )
         )
 
@@ -478,7 +482,7 @@ class _RunSession:
         store, run = self.app.store, self.audit_run
         observed_count = 0
         if run.id is not None:
-            observed_count = sum(store.count_by_presence(run.id).values())
+            observed_count = sum(store.observations.count_by_presence(run.id).values())
         facts = receipt.build_started_receipt(
             store, run, canary_readings, self.app.config, waiting_count + observed_count
         )
@@ -504,7 +508,7 @@ class _RunSession:
 
     def _is_evaluated(self) -> bool:
         """Return True if an earlier session evaluated the run, so it only has to be finished."""
-        return self.audit_run.id is not None and self.app.store.is_run_evaluated(self.audit_run.id)
+        return self.audit_run.id is not None and self.app.store.runs.is_evaluated(self.audit_run.id)
 
     def _evaluate_and_finish(self, canary_readings: CanaryReadings) -> AuditRun:
         """Find the unreliable channels, store all conclusions and sign the receipt."""
@@ -573,7 +577,7 @@ class _RunSession:
         former_key = receipt.find_former_key(
             self.app.store, self.audit_run, self.signing_key.public_key
         )
-        return self.app.store.finish_run(
+        return self.app.store.runs.finish(
             self.audit_run,
             state,
             finished_at,
@@ -588,12 +592,12 @@ def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> N
     The caller holds the run lock.
     """
     store = app.store
-    run = store.get_latest_run(before_day=day)
+    run = store.runs.get_latest(before_day=day)
     if run is None or receipt.is_chain_link(run):
         return
     if run.state is not AuditRunState.RUNNING:
-        run = store.begin_or_resume_run(run.day, run.started_at)
-    last_check = store.get_last_check_time(run.id) if run.id is not None else None
+        run = store.runs.begin_or_resume(run.day, run.started_at)
+    last_check = store.observations.get_last_check_time(run.id) if run.id is not None else None
     finished_at = last_check or run.started_at
     receipt_fields = receipt.build_interrupted_receipt(
         store,
@@ -604,10 +608,10 @@ def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> N
     )
     receipt_fields |= receipt.find_former_key(store, run, signing_key.public_key)
     # If the run was killed after its evaluation, its conclusions count. Only the receipt is late.
-    is_evaluated = store.is_run_evaluated(run.id or 0)
+    is_evaluated = store.runs.is_evaluated(run.id or 0)
     state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE
     receipt_fields["state"] = state.value
-    store.finish_run(
+    store.runs.finish(
         run,
         state,
         finished_at,

@@ -83,7 +83,7 @@ class WitnessInquiry:
                 break
             answer = await self._ask(source, row)
             record = WitnessRecord(row.id or 0, source, self.audit_run.started_at, answer)
-            await asyncio.to_thread(self.app.store.save_witness_record, record)
+            await asyncio.to_thread(self.app.store.witnesses.save_witness_record, record)
             asked_count += 1
             failure_count += answer.failure is not None
             failures_in_row = failures_in_row + 1 if answer.failure else 0
@@ -98,10 +98,10 @@ class WitnessInquiry:
     def _list_due_accounts(self, source: WitnessSource) -> list[AccountRow]:
         """Return the accounts that this run still asks about."""
         store, config, run_started_at = self.app.store, self.app.config, self.audit_run.started_at
-        asked_count = store.count_witness_requests(source, run_started_at)
+        asked_count = store.witnesses.count_witness_requests(source, run_started_at)
         website = {channel_registry.WEBSITE_CHANNEL}
         channels = set(config.channels)
-        return store.list_accounts_to_witness(
+        return store.witnesses.list_accounts_to_witness(
             source,
             channels & website if source is WitnessSource.WIKIDATA else channels,
             answered_before=run_started_at - timedelta(days=config.witnesses.recheck_days),
@@ -113,7 +113,7 @@ class WitnessInquiry:
     def _find_disowned_ids(self) -> Collection[int | None]:
         disowning = [
             decision
-            for decision in self.app.store.list_decisions(self.audit_run.started_at)
+            for decision in self.app.store.decisions.list_decisions(self.audit_run.started_at)
             if decision.kind in DISOWNING_DECISION_KINDS
         ]
         in_force = select_decisions_in_force(disowning, self.audit_run.started_at)
@@ -134,7 +134,7 @@ class WitnessInquiry:
 
         What the address shows afterwards is not the association's.
         """
-        status = await asyncio.to_thread(self.app.store.get_account_status, row.id or 0)
+        status = await asyncio.to_thread(self.app.store.statuses.get, row.id or 0)
         is_gone = status is not None and status.state is AccountState.GONE
         until = status.since.date() if status and is_gone and status.since else None
         return await self._fetch(build_archive_request(url, newest=True, until=until))

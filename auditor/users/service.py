@@ -52,7 +52,7 @@ def add_user(
     """
     normalized_name = " ".join(sanitize(name).split())
     _refuse_invalid_name(store, normalized_name)
-    user = store.add_user(
+    user = store.users.add(
         User(normalized_name, role, now, author, _normalize_regions(store, role, regions))
     )
     return user, create_invite(store, user, author, now)
@@ -62,7 +62,7 @@ def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
     """Create a one-time link and return its token. The password, sessions and older links end."""
     assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    store.save_user_invite(
+    store.users.save_invite(
         UserInvite(hash_token(token), user.id, now, author, now + INVITE_VALIDITY)
     )
     return token
@@ -70,7 +70,7 @@ def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
 
 def find_invited_user(store: Store, token: str, now: datetime) -> User | None:
     """Return the user of a one-time link, or None if it is wrong, used or expired."""
-    invited = store.get_user_invite(hash_token(token))
+    invited = store.users.get_invite(hash_token(token))
     if invited is None or invited[1].removed_at or now >= invited[0].expires_at:
         return None
     return invited[1]
@@ -102,7 +102,7 @@ class LoginLink:
 
 def get_user(store: Store, name: str) -> User:
     """Return the user with a name. Raises UserError."""
-    user = store.get_user(name)
+    user = store.users.get(name)
     if user is None or user.removed_at:
         message = gettext_noop("There is no user with this name.")
         raise UserError(
@@ -114,7 +114,7 @@ def get_user(store: Store, name: str) -> User:
 def remove_user(store: Store, user: User, now: datetime) -> None:
     """Remove a user at once. Entries signed by the user keep the name."""
     assert user.id is not None
-    store.remove_user(user.id, now)
+    store.users.remove(user.id, now)
 
 
 def build_welcome_url(base: str, language: str, token: str) -> str:
@@ -144,7 +144,7 @@ def _refuse_invalid_name(store: Store, name: str) -> None:
             message=message,
             most=MAX_NAME_CHARACTERS,
         )
-    existing = store.get_user(name)
+    existing = store.users.get(name)
     if existing is not None and existing.removed_at is None:
         message = gettext_noop("There is already a user with this name.")
         remedy = "another name, or `auditor user remove` first"
@@ -163,7 +163,7 @@ def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tupl
         raise UserError(
             "--region", "only coordinators have regions", "--role coordinator", message=message
         )
-    registered_keys = {get_region_key(region) for region in store.list_regions()}
+    registered_keys = {get_region_key(region) for region in store.registry.list_regions()}
     for region in typed:
         if find_region_code(region) is None and region not in registered_keys:
             message = gettext_noop("There is no region called {region}.")
@@ -243,11 +243,11 @@ def start_session(
     """
     assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    store.end_expired_sessions(
+    store.sessions.end_expired(
         started_before=now - SESSION_MAX_AGE, last_seen_before=now - SESSION_IDLE_TIMEOUT
     )
     older = hash_token(replaced_token) if replaced_token else None
-    started = store.start_session(
+    started = store.sessions.start(
         LoginSession(hash_token(token), user.id, now, now), user, replaced_token_hash=older
     )
     return token if started else None
@@ -255,7 +255,7 @@ def start_session(
 
 def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     """Return the user of a session token and extend the session, or None."""
-    session_row = store.get_session(hash_token(token))
+    session_row = store.sessions.get(hash_token(token))
     if session_row is None:
         return None
     session, user = session_row
@@ -266,10 +266,10 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
         return None
     if now - session.last_seen_at >= SESSION_TOUCH_INTERVAL:
         with suppress(StoreError):  # pages are shown even if the database cannot be written
-            store.touch_session(session.token_hash, now)
+            store.sessions.touch(session.token_hash, now)
     return user
 
 
 def end_session(store: Store, token: str) -> None:
     """End the session of a token."""
-    store.end_session(hash_token(token))
+    store.sessions.end(hash_token(token))

@@ -157,15 +157,17 @@ def build_association_detail(
     """
     association_id = view.association.id
     history = load_check_history(store, [association_id])
-    decisions = tuple(store.list_decisions(association=association_id))
-    replies = list(store.list_replies(association_id)) if include_private else []
-    follow_ups = store.list_follow_ups(association_id) if include_private else []
+    decisions = tuple(store.decisions.list_decisions(association=association_id))
+    replies = list(store.replies.list_replies(association_id)) if include_private else []
+    follow_ups = store.follow_ups.list_follow_ups(association_id) if include_private else []
     oldest_listed = now - RECENT_PERIOD
     builder = ChannelDetailBuilder.create(store, view, config, decisions, now)
     return AssociationDetail(
         view=view,
         channels=tuple(builder.iter_channels(history)),
-        gap_groups=tuple(_group_gaps(view.gaps, store.list_completed_steps(association_id))),
+        gap_groups=tuple(
+            _group_gaps(view.gaps, store.completed_steps.list_completed_steps(association_id))
+        ),
         recently_closed_gaps=tuple(
             gap
             for gap in _find_closed_gaps(view)
@@ -223,9 +225,10 @@ class ChannelDetailBuilder:
         """Load the statuses and accounts of the association."""
         association_id = view.association.id
         statuses = {
-            status.account_id: status for status in store.list_account_statuses(association_id)
+            status.account_id: status
+            for status in store.statuses.list_account_statuses(association_id)
         }
-        accounts = store.list_accounts(association_id, include_withdrawn=True)
+        accounts = store.registry.list_accounts(association_id, include_withdrawn=True)
         account_by_id = {account.id: account for account in accounts if account.id}
         items = build_decision_items(decisions, account_by_id, statuses, now)
         return cls(

@@ -48,7 +48,7 @@ def find_followed_up_associations(
     They had a conversation in the last seven days, or made a promise that is not overdue.
     """
     contacted_since = datetime.combine(today - RECENT_CONTACT_PERIOD, time(), UTC)
-    return store.find_followed_up_associations(
+    return store.search.find_followed_up_associations(
         facet, CONVERSATION_KINDS, contacted_since, today, regions=regions
     )
 
@@ -137,7 +137,7 @@ def _iter_summaries(
     """Yield the associations of a filter, most urgent first. Pages are read when they are used."""
     cursor = None
     while True:
-        page = store.list_summaries(association_filter.facets, cursor=cursor)
+        page = store.search.list_summaries(association_filter.facets, cursor=cursor)
         yield from page.rows
         cursor = page.next_cursor
         if cursor is None:
@@ -151,7 +151,7 @@ def _count_selections(
         next(iter(find_groups(association_filter.region, ())), NETWORK_GROUP)
         for association_filter in filters
     ]
-    counts = store.get_facet_counts_by_group(groups, [BROKEN_FACET])
+    counts = store.counts.get_facet_counts_by_group(groups, [BROKEN_FACET])
     for association_filter, group in zip(filters, groups, strict=True):
         yield association_filter, counts[group].get(BROKEN_FACET, 0)
 
@@ -159,8 +159,8 @@ def _count_selections(
 def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> list[CallCandidate]:
     """Return candidates with their follow-ups and contacts, in the same order."""
     ids = [summary.id for summary in summaries]
-    logs = store.group_follow_ups_by_association(ids)
-    contacts = store.get_contacts(ids)
+    logs = store.follow_ups.group_follow_ups_by_association(ids)
+    contacts = store.registry.get_contacts(ids)
     return [
         CallCandidate(summary, logs.get(summary.id, ()), contacts.get(summary.id, EMPTY_CONTACT))
         for summary in summaries
@@ -185,7 +185,7 @@ def rank_call_candidates(
 
     Associations that are being followed up come after the others.
     """
-    summaries = store.list_summaries(
+    summaries = store.search.list_summaries(
         {*association_filter.facets, "has_gaps"},
         search_terms=association_filter.search_words,
         limit=limit + EXTRA_CANDIDATES,
@@ -216,7 +216,7 @@ def list_calls(
     """
     refresh_summaries(store, config, max_stale=max_stale_summaries)
     for candidate in rank_call_candidates(store, association_filter, now.date(), limit):
-        association = store.get_association(candidate.summary.id)
+        association = store.registry.get_association(candidate.summary.id)
         if association is not None:
             yield CallEntry(
                 association,

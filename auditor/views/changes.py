@@ -31,7 +31,7 @@ class ChangePeriod:
 
 def find_change_period(store: Store, since: date) -> ChangePeriod:
     """Return the period since a day, without the first run."""
-    first_run = store.get_first_evaluated_run()
+    first_run = store.runs.get_first_evaluated()
     if first_run is None:
         return ChangePeriod(since)
     first_run_day = first_run.started_at.date()

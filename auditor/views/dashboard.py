@@ -147,16 +147,16 @@ def build_dashboard(
     and promises are those of `regions`, as the registry spells them.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
-    newest_runs = store.list_newest_runs(MAX_TREND_RUNS)
+    newest_runs = store.runs.list_newest(MAX_TREND_RUNS)
     latest_run = newest_runs[-1] if newest_runs else None
-    counts, today = store.get_facet_counts(), now.date()
+    counts, today = store.counts.get_facet_counts(), now.date()
     proposals, _ = load_unsettled_proposals(
         store, config, limit=MAX_LISTED_REPLIES, regions=regions
     )
     return Dashboard(
         association_count=counts.get(ALL_FACET, 0),
         latest_run=latest_run,
-        has_results=store.get_latest_evaluated_run() is not None,
+        has_results=store.runs.get_latest_evaluated() is not None,
         runs=tuple(_fill_missing_days(newest_runs[-STRIP_LENGTH:]))[-STRIP_LENGTH:],
         age_days=(now - latest_run.started_at).days if latest_run else 0,
         delayed_run_day=find_delayed_day(latest_run, config.schedule, now),
@@ -173,13 +173,13 @@ def build_dashboard(
             own_regions=own_regions,
             regions=None if own_regions is None else regions,
         ),
-        pending_reply_count=store.count_pending_replies(regions=regions),
+        pending_reply_count=store.replies.count_pending(regions=regions),
         pending_replies=tuple(
             load_waiting_replies(store, limit=MAX_LISTED_REPLIES, regions=regions)
         ),
         proposal_count=_count_proposals(store, counts, own_regions, regions),
         proposals=tuple(proposals),
-        due_promise_count=store.count_promises(
+        due_promise_count=store.follow_ups.count_promises(
             today + PROMISE_LOOKAHEAD, due_from=today - PROMISE_OVERDUE_PERIOD, regions=regions
         ),
         due_promises=tuple(_load_due_promises(store, today, regions)),
@@ -199,20 +199,20 @@ def _count_proposals(
     if own_regions is None:
         return counts.get(facet, 0) if regions is None else 0
     groups = [f"region:{region}" for region in own_regions]
-    by_group = store.get_facet_counts_by_group(groups, [facet])
+    by_group = store.counts.get_facet_counts_by_group(groups, [facet])
     return sum(group_counts.get(facet, 0) for group_counts in by_group.values())
 
 
 def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> Iterator[DuePromise]:
-    promises = store.list_promises(
+    promises = store.follow_ups.list_promises(
         today + PROMISE_LOOKAHEAD,
         due_from=today - PROMISE_OVERDUE_PERIOD,
         limit=MAX_LISTED_PROMISES,
         regions=regions,
     )
-    contacts = store.get_contacts([promise.association for promise in promises])
+    contacts = store.registry.get_contacts([promise.association for promise in promises])
     for promise in promises:
-        association = store.get_association(promise.association)
+        association = store.registry.get_association(promise.association)
         if association is not None:
             contact = contacts.get(association.id, EMPTY_CONTACT)
             yield DuePromise(promise, association, contact)
@@ -272,7 +272,7 @@ def build_week(store: Store, now: datetime) -> WeekOfChanges:
     """Return the changes of the last seven days, today included, without those of the first run."""
     today = now.date()
     period = find_change_period(store, today - timedelta(days=WEEK_DAYS - 1))
-    if store.get_latest_evaluated_run() is None or not period.has_begun(now):
+    if store.runs.get_latest_evaluated() is None or not period.has_begun(now):
         return WeekOfChanges(None)
     days, no_account_count = _count_days(store, period.since, today)
     return WeekOfChanges(
@@ -282,7 +282,7 @@ def build_week(store: Store, now: datetime) -> WeekOfChanges:
 
 def _count_days(store: Store, first_day: date, today: date) -> tuple[tuple[DayOfChanges, ...], int]:
     """Return the counts of each day, and how many missing accounts were found."""
-    changes = store.count_gap_changes_by_day(first_day)
+    changes = store.counts.count_gap_changes_by_day(first_day)
     days, no_account_count = [], 0
     for offset in range((today - first_day).days + 1):
         day = first_day + timedelta(days=offset)
@@ -302,8 +302,8 @@ def _is_missing_account(code: str, channel: str) -> bool:
 
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:
-    opened = store.list_gap_changes(since, "opened", limit=MAX_READ_CHANGES).rows
-    closed = store.list_gap_changes(since, "closed", limit=MAX_READ_CHANGES).rows
+    opened = store.gap_search.list_gap_changes(since, "opened", limit=MAX_READ_CHANGES).rows
+    closed = store.gap_search.list_gap_changes(since, "closed", limit=MAX_READ_CHANGES).rows
     changes = [
         (row.gap.opened_at, row, False)
         for row in opened
@@ -398,7 +398,7 @@ def _load_groups(
 ) -> dict[str, GroupFigures]:
     """Return the regions or tags (`prefix`) by name."""
     facets = [facet for facet in network_counts if facet.startswith(prefix)]
-    broken = store.get_facet_counts_by_group(facets, [BROKEN_FACET])
+    broken = store.counts.get_facet_counts_by_group(facets, [BROKEN_FACET])
     names = _name_most_urgent(store) if prefix == "region:" else {}
     groups = {}
     for facet in facets:
@@ -415,7 +415,7 @@ def _load_groups(
 def _name_most_urgent(store: Store) -> Mapping[str, Sequence[AssociationSummary]]:
     """Return the most urgent associations with something broken by region."""
     by_region: dict[str, list[AssociationSummary]] = defaultdict(list)
-    for summary in store.list_summaries([BROKEN_FACET], limit=MAX_NAMED_ASSOCIATIONS).rows:
+    for summary in store.search.list_summaries([BROKEN_FACET], limit=MAX_NAMED_ASSOCIATIONS).rows:
         if summary.region:
             by_region[get_region_key(summary.region)].append(summary)
     return by_region
@@ -426,7 +426,7 @@ def build_coverage_trends(
 ) -> dict[str, CoverageTrend]:
     """Return the coverage of each channel in these runs, of the network or of a group."""
     run_ids = [run.id for run in runs if run.id is not None]
-    counts = store.get_run_facet_counts(run_ids, [group])
+    counts = store.counts.get_run_facet_counts(run_ids, [group])
     days = list(_fill_missing_days(runs))
     return {
         channel: tuple(

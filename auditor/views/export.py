@@ -93,7 +93,7 @@ def collect_export_data(
     association_filter = export_request.association_filter
     since = export_request.since
     if since is None:
-        last_run = app.store.get_latest_run(AuditRunState.DONE)
+        last_run = app.store.runs.get_latest(AuditRunState.DONE)
         since = last_run.started_at if last_run else None
     calls: Iterable[CallEntry] = ()
     if export_request.kind == "meeting":

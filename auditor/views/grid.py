@@ -87,7 +87,7 @@ def load_grid_rows(
     """Return the rows of a page of associations, with a cell for each of these channels."""
     history = load_check_history(store, [summary.id for summary in summaries])
     managed_ids = [summary.id for summary in summaries if can_manage(summary)]
-    contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.get_contacts(managed_ids)
+    contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.registry.get_contacts(managed_ids)
     return [
         build_grid_row(summary, channels, association_filter, history, contacts.get(summary.id))
         for summary in summaries
@@ -192,7 +192,7 @@ def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]
 
     `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
     """
-    counts = store.get_facet_counts_by_group(sizes, NEED_FACETS)
+    counts = store.counts.get_facet_counts_by_group(sizes, NEED_FACETS)
     return sorted(
         _iter_group_needs(sizes, counts),
         key=lambda group: (*(-count for count in group.counts), group.name),

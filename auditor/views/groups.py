@@ -73,7 +73,7 @@ def load_groups(
     names = _pick_largest_groups(sizes)
     facets = list_coverage_facets(config)
     before = _load_previous_counts(store, compared_run, names, facets) if compared_run else {}
-    current = store.get_facet_counts_by_group(names, facets)
+    current = store.counts.get_facet_counts_by_group(names, facets)
     return build_groups(current, before, compared_run.day if compared_run else None, config)
 
 
@@ -86,7 +86,7 @@ def _load_previous_counts(
 ) -> Mapping[str, CountByFacet]:
     """Return the counts of each group as they were in a run."""
     assert compared_run.id is not None
-    counts = store.get_run_facet_counts([compared_run.id], names, facets)
+    counts = store.counts.get_run_facet_counts([compared_run.id], names, facets)
     return {group: group_counts for (_, group), group_counts in counts.items()}
 
 

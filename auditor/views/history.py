@@ -43,9 +43,9 @@ def load_check_history(
     store: Store, associations: Collection[str], run_count: int = STRIP_RUNS
 ) -> CheckHistory:
     """Load the history of several associations with two queries."""
-    runs = store.list_evaluated_runs(run_count)
+    runs = store.runs.list_evaluated(run_count)
     run_ids = [run.id for run in runs if run.id is not None]
-    presences = store.list_presences(associations, run_ids)
+    presences = store.observations.list_presences(associations, run_ids)
     newest_last = sorted(presences, key=lambda result: run_ids.index(result.run_id))
     account_ids = {(item.association, item.channel): item.account_id for item in newest_last}
     return CheckHistory(tuple(runs), build_strips(runs, presences), account_ids)

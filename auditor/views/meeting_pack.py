@@ -104,12 +104,12 @@ def load_meeting_counts(
     """
     group_facet = _find_group_facet(association_filter)
     if group_facet is None:
-        return store.counts_for_small_selection(
+        return store.counts.counts_for_small_selection(
             since, association_filter.facets, search_terms=association_filter.search_words
         )
-    changes = store.count_gap_changes(since.date(), group_facet)
+    changes = store.counts.count_gap_changes(since.date(), group_facet)
     return SelectionCounts(
-        store.get_facet_counts(group_facet), changes["opened"], changes["closed"]
+        store.counts.get_facet_counts(group_facet), changes["opened"], changes["closed"]
     )
 
 

@@ -91,7 +91,9 @@ class RequireAccess:
             return False
         store: Store = request.app.state.app.store
         association_id = self.find_association(store, request.path_params)
-        association = store.get_association(association_id) if association_id is not None else None
+        association = (
+            store.registry.get_association(association_id) if association_id is not None else None
+        )
         if association is None:
             raise HTTPException(404)
         return service.can_edit_association(user, association)

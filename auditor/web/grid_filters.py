@@ -89,7 +89,7 @@ def remove_unknown_values(
 def correct_words(store: Store, text: str) -> str:
     """Return the searched words with typing errors corrected, or "" if there is nothing to do."""
     words = parse_search_query(text)
-    corrections = store.correct_search_words(words)
+    corrections = store.word_corrections.correct_search_words(words)
     if not corrections:
         return ""
     return " ".join(corrections.get(strip_article(word), word) for word in normalize_words(text))
@@ -110,10 +110,10 @@ def count_facets(
     base = replace(association_filter, gap_kind="", gap="", channel="", state="", reason="")
     if not base.search_words and not base.level and len(base.facets) < 2:
         group = next(iter(base.facets), NETWORK_GROUP)
-        return store.get_facet_counts_by_group([group], _list_chip_facets(channels))[group]
+        return store.counts.get_facet_counts_by_group([group], _list_chip_facets(channels))[group]
     if not results.is_exact or results.count > MAX_SMALL_SELECTION:
         return None
-    selection = store.counts_for_small_selection(
+    selection = store.counts.counts_for_small_selection(
         context.now, base.facets, search_terms=base.search_words
     )
     return selection.facet_counts if selection else None

@@ -103,7 +103,7 @@ def list_score_levels() -> list[str]:
 
 def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
     """Return the regions or tags (`kind`) in use, sorted by label."""
-    counts = context.app.store.get_facet_counts(prefix=f"{kind}:")
+    counts = context.app.store.counts.get_facet_counts(prefix=f"{kind}:")
     most_frequent = sorted(counts, key=lambda facet: -counts[facet])[:MAX_FIELD_CHOICES]
     names = [facet.partition(":")[2] for facet in most_frequent]
     get_label = context.translator.region_name if kind == "region" else str

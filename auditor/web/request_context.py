@@ -64,7 +64,7 @@ class RequestContext:
     @property
     def regions(self) -> frozenset[str] | None:
         """The regions that the user manages, as the registry spells them; None means all."""
-        return service.find_editable_regions(self.user, self.app.store.list_regions)
+        return service.find_editable_regions(self.user, self.app.store.registry.list_regions)
 
     @property
     def translator(self) -> Translator:
@@ -116,7 +116,7 @@ class RequestContext:
         """Return the navigation of the user, with the number of replies in the user's regions."""
         count = 0
         if service.is_coordinator(self.user):
-            count = self.app.store.count_pending_replies(regions=self.regions)
+            count = self.app.store.replies.count_pending(regions=self.regions)
         return list_navigation_entries(self.user, get_html_translator(self.language), count)
 
     def render_page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:

@@ -19,12 +19,13 @@ FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
 
 
-class MessageQueries:
-    """The part of `Store` for messages and subscriptions."""
+class MessageRepository:
+    """Stores which messages were sent and which failed."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def claim_message(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
+    def claim(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
         """Claim a message before sending it. Return False if it is claimed or sent already.
 
         A claim counts as sent unless it is released, so that of two senders only one sends.
@@ -36,7 +37,7 @@ class MessageQueries:
         with self._database.begin_write() as connection:
             return connection.execute(claim).rowcount == 1
 
-    def release_message(self, recipient: str, kind: str, occasion: str) -> None:
+    def release(self, recipient: str, kind: str, occasion: str) -> None:
         """Release the claim of a message that was not sent, so that it can be sent later."""
         conditions = (
             SENT_MESSAGE.c.recipient == recipient,
@@ -55,7 +56,7 @@ class MessageQueries:
             newest = query.order_by(SENT_MESSAGE.c.occasion.desc()).limit(1)
             return connection.execute(newest).scalar()
 
-    def is_message_sent(self, recipient: str, kind: str, occasion: str) -> bool:
+    def is_sent(self, recipient: str, kind: str, occasion: str) -> bool:
         """Return whether this message was sent or is being sent."""
         query = select(SENT_MESSAGE.c.sent_at).where(
             SENT_MESSAGE.c.recipient == recipient,
@@ -65,7 +66,7 @@ class MessageQueries:
         with self._database.begin_read() as connection:
             return connection.execute(query).first() is not None
 
-    def record_failed_message(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
+    def record_failure(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
         """Store that a message failed, and delete failures that are older than 30 days."""
         row = {
             "recipient": recipient,
@@ -80,7 +81,7 @@ class MessageQueries:
                 connection, FAILED_MESSAGE, [sanitize(row)], ("recipient", "kind")
             )
 
-    def clear_failed_message(self, recipient: str, kind: str) -> None:
+    def clear_failure(self, recipient: str, kind: str) -> None:
         """Delete a failure, because a later message of this kind was sent and covers it."""
         conditions = (FAILED_MESSAGE.c.recipient == recipient, FAILED_MESSAGE.c.kind == kind)
         with self._database.begin_read() as connection:
@@ -89,13 +90,20 @@ class MessageQueries:
         with self._database.begin_write() as connection:
             connection.execute(delete(FAILED_MESSAGE).where(*conditions))
 
-    def count_failed_messages(self, since: datetime) -> int:
+    def count_failures(self, since: datetime) -> int:
         """Return the number of messages that failed since a time."""
         query = select(func.count()).where(FAILED_MESSAGE.c.attempted_at >= to_utc(since))
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar_one()
 
-    def save_subscription(self, subscription: Subscription) -> None:
+
+class SubscriptionRepository:
+    """Stores and reads subscriptions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, subscription: Subscription) -> None:
         """Store a subscription, replacing the one of the same address, kind and association."""
         with self._database.begin_write() as connection:
             self._database.upsert(
@@ -109,9 +117,7 @@ class MessageQueries:
             values = {"is_wanted": False, "changed_at": to_utc(now)}
             return connection.execute(change.values(values)).rowcount == 1
 
-    def get_subscription(
-        self, address: str, kind: str, association: str = ""
-    ) -> Subscription | None:
+    def get(self, address: str, kind: str, association: str = "") -> Subscription | None:
         """Return a subscription, also an ended one, or None."""
         query = select(SUBSCRIPTION).where(
             SUBSCRIPTION.c.address == address,

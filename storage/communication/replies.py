@@ -27,12 +27,13 @@ from storage.tables.communication import COMPLETED_STEP, FOLLOW_UP, REPLY
 NEWEST_FIRST = (FOLLOW_UP.c.occurred_at.desc(), FOLLOW_UP.c.id.desc())
 
 
-class ReplyQueries:
-    """The part of `Store` for replies."""
+class ReplyRepository:
+    """Stores and reads the replies of associations."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def add_reply(self, reply: Reply) -> Reply:
+    def add(self, reply: Reply) -> Reply:
         """Store a reply and return it with its id."""
         reply = sanitize(reply)
         values = {name: value for name, value in asdict(reply).items() if name != "id"}
@@ -40,7 +41,7 @@ class ReplyQueries:
             key = connection.execute(insert(REPLY).values(values)).inserted_primary_key
         return replace(reply, id=key[0] if key else None)
 
-    def get_reply(self, reply_id: int) -> Reply | None:
+    def get(self, reply_id: int) -> Reply | None:
         """Return the reply of this id, or None."""
         with self._database.begin_read() as connection:
             row = connection.execute(select(REPLY).where(REPLY.c.id == reply_id)).first()
@@ -51,7 +52,7 @@ class ReplyQueries:
         query = select(REPLY).where(REPLY.c.association == association)
         return map(_to_reply, self._database.stream_rows(query, REPLY.c.id))
 
-    def list_pending_replies(
+    def list_pending(
         self, *, after_id: int = 0, limit: int = 50, regions: RegionFilter = None
     ) -> list[Reply]:
         """Return a page of the replies without a review, the oldest first: those after this id."""
@@ -61,9 +62,7 @@ class ReplyQueries:
             rows = connection.execute(query.order_by(REPLY.c.id).limit(limit))
             return [_to_reply(row) for row in rows]
 
-    def count_pending_replies(
-        self, association: str | None = None, *, regions: RegionFilter = None
-    ) -> int:
+    def count_pending(self, association: str | None = None, *, regions: RegionFilter = None) -> int:
         """Return the number of replies without a review: of an association, of regions, or all."""
         query = select(func.count()).select_from(REPLY).where(REPLY.c.outcome.is_(None))
         query = query.where(*build_region_filter(REPLY.c.association, regions))
@@ -72,7 +71,7 @@ class ReplyQueries:
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar() or 0
 
-    def review_reply(
+    def review(
         self, reply_id: int, outcome: ReplyOutcome, author: str, reason: str, now: datetime
     ) -> None:
         """Store the review of a reply. Raises StoreError if it has a review already."""
@@ -87,7 +86,7 @@ class ReplyQueries:
                 "cannot review this reply", "it is reviewed already", "reload the list of replies"
             )
 
-    def withdraw_reply(self, reply_id: int, association: str, now: datetime) -> bool:
+    def withdraw(self, reply_id: int, association: str, now: datetime) -> bool:
         """Mark a reply as withdrawn by its association. Return False if it was reviewed already."""
         change = update(REPLY).where(
             REPLY.c.id == reply_id, REPLY.c.association == association, REPLY.c.outcome.is_(None)
@@ -96,7 +95,7 @@ class ReplyQueries:
         with self._database.begin_write() as connection:
             return connection.execute(change.values(values)).rowcount == 1
 
-    def reopen_reply(self, reply_id: int) -> None:
+    def reopen(self, reply_id: int) -> None:
         """Remove the review of a reply, so that it waits for one again."""
         values = {"outcome": None, "reviewed_by": None, "review_reason": None, "reviewed_at": None}
         with self._database.begin_write() as connection:
@@ -109,10 +108,11 @@ def _to_reply(row: Any) -> Reply:
     return replace(reply, kind=ReplyKind(reply.kind), outcome=outcome)
 
 
-class CompletedStepQueries:
-    """The part of `Store` for the steps that associations ticked in their reports."""
+class CompletedStepRepository:
+    """Stores and reads the steps that associations ticked."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_completed_steps(self, association: str) -> list[CompletedStep]:
         """Return the ticked steps of an association by gap and number, also of closed gaps."""
@@ -122,7 +122,7 @@ class CompletedStepQueries:
             rows = connection.execute(query.order_by(*order))
             return [CompletedStep(**row._mapping) for row in rows]  # noqa: SLF001  # public
 
-    def save_completed_steps(self, gap: Gap, steps: Collection[int], now: datetime) -> None:
+    def save(self, gap: Gap, steps: Collection[int], now: datetime) -> None:
         """Store which steps of a gap are ticked. Those that were ticked keep their time.
 
         Ticks from before the gap was first seen belong to an earlier gap and are replaced.
@@ -151,12 +151,13 @@ class CompletedStepQueries:
                 connection.execute(insert(COMPLETED_STEP), new_rows)
 
 
-class FollowUpQueries:
-    """The part of `Store` for the follow-up log."""
+class FollowUpRepository:
+    """Stores and reads the follow-ups of coordinators."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def add_follow_up(self, follow_up: FollowUp) -> FollowUp:
+    def add(self, follow_up: FollowUp) -> FollowUp:
         """Add an entry to the log and return it with its id."""
         follow_up = sanitize(follow_up)
         values = {name: value for name, value in asdict(follow_up).items() if name != "id"}
@@ -164,7 +165,7 @@ class FollowUpQueries:
             key = connection.execute(insert(FOLLOW_UP).values(values)).inserted_primary_key
         return replace(follow_up, id=key[0] if key else None)
 
-    def remove_follow_up(self, follow_up_id: int) -> None:
+    def remove(self, follow_up_id: int) -> None:
         """Remove an entry from the log, because what it records was taken back."""
         with self._database.begin_write() as connection:
             connection.execute(delete(FOLLOW_UP).where(FOLLOW_UP.c.id == follow_up_id))

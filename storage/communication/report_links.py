@@ -24,12 +24,13 @@ _ORDER_BY_STATE = {
 }
 
 
-class ReportLinkQueries:
-    """The part of `Store` for report links."""
+class ReportLinkRepository:
+    """Stores and reads report links."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def add_report_link(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
+    def add(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
         """Store a report link and return it with its id.
 
         Older links of the association are revoked, unless `keep_older` is set.
@@ -42,7 +43,7 @@ class ReportLinkQueries:
             key = connection.execute(statement).inserted_primary_key
         return replace(link, id=key[0] if key else None)
 
-    def add_report_links(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
+    def add_all(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
         """Store many report links, one per association, in one transaction.
 
         Return how many older links were revoked: none if `keep_older` is set.
@@ -56,7 +57,7 @@ class ReportLinkQueries:
                 connection.execute(insert(REPORT_LINK), rows)
         return revoked_count
 
-    def get_report_link(self, token_hash: str) -> ReportLink | None:
+    def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""
         with self._database.begin_read() as connection:
             row = connection.execute(
@@ -71,7 +72,7 @@ class ReportLinkQueries:
             query = query.where(REPORT_LINK.c.association == association)
         return map(_to_report_link, self._database.stream_rows(query, REPORT_LINK.c.id))
 
-    def list_recent_report_links(
+    def list_recent(
         self,
         now: datetime,
         *,
@@ -95,7 +96,7 @@ class ReportLinkQueries:
             page = page.order_by(*(column.desc() for column in order)).limit(limit)
             return [_to_report_link(row) for row in connection.execute(page)]
 
-    def revoke_report_links(self, association: str | None, author: str, now: datetime) -> int:
+    def revoke(self, association: str | None, author: str, now: datetime) -> int:
         """Revoke the active links of an association, or all. Return how many were active."""
         change = update(REPORT_LINK).where(
             *_build_conditions(association, ReportLinkState.ACTIVE, now)
@@ -105,7 +106,7 @@ class ReportLinkQueries:
                 change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
             ).rowcount
 
-    def extend_report_links(
+    def extend(
         self,
         association: str | None,
         expires_at: datetime,
@@ -126,7 +127,7 @@ class ReportLinkQueries:
         with self._database.begin_write() as connection:
             return connection.execute(change.values(expires_at=to_utc(expires_at))).rowcount
 
-    def mark_report_link_opened(self, link_id: int, now: datetime) -> None:
+    def mark_opened(self, link_id: int, now: datetime) -> None:
         """Store that a report was opened with this link."""
         with self._database.begin_write() as connection:
             connection.execute(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     cast,
     column,
+    func,
     literal,
     select,
     tuple_,
@@ -205,6 +206,27 @@ class Database:
         """Check the whole SQLite file for damage. Raises DamagedDatabaseError."""
         if self.file:
             sqlite_file.quick_check(self.file)
+
+    def get_size(self) -> int:
+        """Return the size of the database in bytes, including the log of SQLite."""
+        if self.file is None:
+            with self.begin_read() as connection:
+                size = select(func.pg_database_size(func.current_database()))
+                return int(connection.execute(size).scalar_one())
+        parts = (self.file, Path(f"{self.file}-wal"))
+        return sum(part.stat().st_size for part in parts if part.exists())
+
+    def get_schema_revision(self) -> str | None:
+        """Return the revision of the schema."""
+        with self.begin_read() as connection:
+            return migrate.get_current_revision(connection)
+
+    def vacuum(self, *, log_only: bool = False) -> bool:
+        """Rewrite a SQLite file without deleted rows; with `log_only`, only empty its log.
+
+        Return False if a reader uses an older state. Raises StoreError.
+        """
+        return self.file is None or sqlite_file.vacuum_file(self.file, log_only=log_only)
 
     def create_backup(
         self, target: Path, prepare: Callable[[Path], object] | None = None

@@ -51,12 +51,13 @@ MAX_LISTED_ACCOUNTS = 200
 """The most accounts with the same suspicious body that are read. Some pages are on thousands."""
 
 
-class ObservationQueries:
-    """The part of `Store` for observations."""
+class ObservationRepository:
+    """Stores and reads observations."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def record_observations(self, observations: Iterable[Observation]) -> int:
+    def record(self, observations: Iterable[Observation]) -> int:
         """Store observations in one transaction. Return how many were new.
 
         If the run already has an observation of an account, the later one is dropped.
@@ -161,7 +162,7 @@ class ObservationQueries:
             query, OBSERVATION.c.account_id, transform=_load_findings
         )
 
-    def get_observation(self, run_id: int, account_id: int) -> Observation | None:
+    def get(self, run_id: int, account_id: int) -> Observation | None:
         """Return the observation of an account in a run, or None."""
         return next(self.list_observations(run_id=run_id, account_id=account_id), None)
 
@@ -278,6 +279,27 @@ class ObservationQueries:
             query,
             *key,
             transform=lambda *page: _load_observations(*page, include_evidence=include_evidence),
+        )
+
+    def open_writer(
+        self,
+        *,
+        batch_size: int = 200,
+        max_wait_seconds: float = 5.0,
+        on_commit: Callable[[int], None] | None = None,
+        before_commit: Callable[[], object] = lambda: None,
+    ) -> ObservationWriter:
+        """Return a writer that commits observations in batches, to be used in an `async with`.
+
+        `before_commit` is called before each commit, to store the evidence of the batch first.
+        """
+
+        def record(batch: Sequence[Observation]) -> int:
+            before_commit()
+            return self.record(batch)
+
+        return ObservationWriter(
+            record, batch_size=batch_size, max_wait_seconds=max_wait_seconds, on_commit=on_commit
         )
 
 
@@ -417,10 +439,11 @@ class ObservationWriter:
             raise self._failure
 
 
-class DomainCheckQueries:
-    """The part of `Store` for domain checks."""
+class DomainCheckRepository:
+    """Stores and reads the domain checks of websites."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_accounts_with_domain_check(
         self, channel: str

@@ -70,10 +70,11 @@ FIRST_SORT_KEYS: dict[str, tuple[Any, str]] = {
 """A key before the first row of each order."""
 
 
-class AssociationSearchQueries:
-    """The part of `Store` for lists of associations."""
+class AssociationSearchRepository:
+    """Finds associations by facets and words."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_summaries(
         self,

@@ -1,4 +1,4 @@
-"""Queries of counts: of facets, evaluated runs, small selections, and of the database."""
+"""Queries of counts: of facets, also in evaluated runs, and of small selections."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
-from storage.database import migrate
 from storage.database.connection import Database
-from storage.models.audit import AuditRun, AuditRunState
 from storage.models.summaries import ALL_FACET, CHANGE_GROUP_PREFIX, NETWORK_GROUP
 from storage.read_model.association_search import LAST_CHARACTER, SearchQuery
 from storage.read_model.gap_search import IS_REPORTABLE
 from storage.sanitize import sanitize, to_utc
-from storage.tables.core import AUDIT_RUN, GAP
-from storage.tables.mappers import to_audit_run
+from storage.tables.core import GAP
 from storage.tables.summaries import ASSOCIATION_SUMMARY, FACET_COUNT, RUN_FACET_COUNT
 
 
-class FacetCounts:
-    """The part of `Store` for facet counts."""
+class FacetCountRepository:
+    """Reads the counts of facets, and counts small selections."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def get_facet_counts(self, group: str = NETWORK_GROUP, prefix: str = "") -> dict[str, int]:
         """Return the counts of the facets of a group that have a prefix.
@@ -123,65 +120,6 @@ class FacetCounts:
                 counts[run_id, group][facet] = count
         return dict(counts)
 
-    def list_evaluated_runs(self, limit: int | None = None) -> list[AuditRun]:
-        """Return the newest runs with conclusions, or all without a limit. The oldest is first.
-
-        Such a run is done or about to be: its conclusions are stored before its state.
-        """
-        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day.desc()).limit(limit)
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
-        return [to_audit_run(row) for row in reversed(rows)]
-
-    def is_run_evaluated(self, run_id: int) -> bool:
-        """Return whether the conclusions of a run are stored, as its facet counts then are."""
-        query = select(RUN_FACET_COUNT.c.run_id).where(RUN_FACET_COUNT.c.run_id == run_id)
-        with self._database.begin_read() as connection:
-            return connection.execute(query.limit(1)).first() is not None
-
-    def get_first_evaluated_run(self) -> AuditRun | None:
-        """Return the oldest run with conclusions, or None."""
-        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day).limit(1)
-        with self._database.begin_read() as connection:
-            row = connection.execute(query).one_or_none()
-        return to_audit_run(row) if row else None
-
-    def get_latest_evaluated_run(self) -> AuditRun | None:
-        """Return the newest run with conclusions, or None. Reports are as of its start."""
-        return next(iter(self.list_evaluated_runs(1)), None)
-
-
-def _select_evaluated_runs() -> Select[Any]:
-    has_counts = select(RUN_FACET_COUNT.c.run_id).where(
-        RUN_FACET_COUNT.c.run_id == AUDIT_RUN.c.id,
-        RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
-        RUN_FACET_COUNT.c.facet == ALL_FACET,
-    )
-    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | has_counts.exists()
-    return select(AUDIT_RUN).where(is_evaluated)
-
-
-MAX_SMALL_SELECTION = 1000
-"""Larger selections take too long to count while a user waits for the page."""
-
-GapCountsByKind = Mapping[tuple[str, str], int]
-"""The number of gaps by code and channel."""
-
-
-@dataclass(frozen=True, slots=True)
-class SelectionCounts:
-    """The facet counts of some associations, and how many of their gaps opened and closed."""
-
-    facet_counts: Mapping[str, int]
-    opened: GapCountsByKind
-    closed: GapCountsByKind
-
-
-class SmallSelectionCounts:
-    """The part of `Store` that counts small selections."""
-
-    _database: Database
-
     def counts_for_small_selection(
         self, since: datetime, facets: Collection[str], *, search_terms: Collection[str] = ()
     ) -> SelectionCounts | None:
@@ -209,6 +147,22 @@ class SmallSelectionCounts:
         return SelectionCounts(+facet_counts, opened, closed)
 
 
+MAX_SMALL_SELECTION = 1000
+"""Larger selections take too long to count while a user waits for the page."""
+
+GapCountsByKind = Mapping[tuple[str, str], int]
+"""The number of gaps by code and channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionCounts:
+    """The facet counts of some associations, and how many of their gaps opened and closed."""
+
+    facet_counts: Mapping[str, int]
+    opened: GapCountsByKind
+    closed: GapCountsByKind
+
+
 def _count_gap_changes(
     connection: Connection, time_column: str, association_ids: Collection[str], since: datetime
 ) -> GapCountsByKind:
@@ -223,24 +177,3 @@ def _count_gap_changes(
         .group_by(*kind)
     )
     return {(row.code, row.channel): row.number for row in connection.execute(query)}
-
-
-class DatabaseStats:
-    """The part of `Store` for monitoring. Each query is small, because it is executed often."""
-
-    _database: Database
-
-    def get_database_size(self) -> int:
-        """Return the size of the database in bytes, including the log."""
-        file = self._database.file
-        if file is None:
-            with self._database.begin_read() as connection:
-                size = select(func.pg_database_size(func.current_database()))
-                return int(connection.execute(size).scalar_one())
-        parts = (file, Path(f"{file}-wal"))
-        return sum(part.stat().st_size for part in parts if part.exists())
-
-    def get_schema_revision(self) -> str | None:
-        """Return the revision of the schema."""
-        with self._database.begin_read() as connection:
-            return migrate.get_current_revision(connection)

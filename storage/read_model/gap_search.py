@@ -29,10 +29,11 @@ FIRST_RANK_KEY = (-1, "", 0)
 MAX_ROW_ID = 2**31 - 1
 
 
-class GapSearchQueries:
-    """The part of `Store` for lists of gaps."""
+class GapSearchRepository:
+    """Finds gaps and their changes."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def list_visible_gaps(
         self,

@@ -9,10 +9,10 @@ of `Store`:
   facets and, for each search term, a word with that prefix;
 - `list_visible_gaps`, `list_gap_changes` (`gap_search`): visible gaps, and gaps that opened or
   closed;
-- `get_facet_counts`, `get_group_sizes`, `get_run_facet_counts`, `list_evaluated_runs` (`counts`):
-  the counts of facets now, and in evaluated runs;
-- `load_association_data`, `find_accounts_by_key` (`storage.conclusions`): the data of a few
-  associations.
+- `get_facet_counts`, `get_group_sizes`, `get_run_facet_counts` (`counts`): the counts of facets
+  now, and in evaluated runs (`store.runs.list_evaluated`);
+- `load_association_data` (`storage.conclusions`), `find_accounts_by_key` (`storage.registry`): the
+  data of a few associations.
 
 A cursor is an opaque short string; an invalid one starts at the beginning. Counts stop at 5,000:
 then `is_exact` is False, and there are more.
@@ -84,12 +84,13 @@ _NO_FACETS: _UrgencyAndFacets = (0, {})
 _SUMMARY_TYPE = cast("JsonModelType", ASSOCIATION_SUMMARY.c.summary.type)
 
 
-class SummaryQueries:
-    """The part of `Store` that stores summaries."""
+class SummaryRepository:
+    """Stores summaries and lists the stale ones."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def update_summary_version(self, version: SummaryVersion) -> None:
+    def update_version(self, version: SummaryVersion) -> None:
         """Mark the summaries that another version made as stale.
 
         For a later run these are only the summaries that change with its day, because the run marks
@@ -119,14 +120,14 @@ class SummaryQueries:
             else:
                 consistency.mark_all_stale(self._database, connection)
 
-    def list_stale_summaries(self, limit: int) -> dict[str, str]:
+    def list_stale(self, limit: int) -> dict[str, str]:
         """Return associations with stale summaries, each with its change token."""
         query = select(STALE_SUMMARY).order_by(STALE_SUMMARY.c.association).limit(limit)
         with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
         return {row.association: row.change_token for row in rows}
 
-    def save_summaries(
+    def save(
         self,
         records: Iterable[SummaryRecord],
         change_tokens: Mapping[str, str],

@@ -31,10 +31,11 @@ ARABIC_LETTERS = "ءابتثجحخدذرزسشصضطظعغفقكلمنهوي"
 """The letters of normalized words."""
 
 
-class WordCorrections:
-    """The part of `Store` that corrects searched words."""
+class WordCorrectionRepository:
+    """Corrects searched words."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def correct_search_words(self, words: Iterable[str]) -> dict[str, str]:
         """Return a correction for each normalized word that is the beginning of no known word.

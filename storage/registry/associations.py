@@ -5,10 +5,12 @@ Contacts are personal data. They are read only by the methods that name them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
@@ -51,10 +53,11 @@ from storage.tables.mappers import (
 ACCOUNT_KEY_COLUMNS = ("association", "column", "channel", "import_key")
 
 
-class RegistryQueries:
-    """The part of `Store` for associations and accounts."""
+class RegistryRepository:
+    """Stores and reads the registry: associations, their accounts and their contacts."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def save_registry(
         self,
@@ -218,11 +221,68 @@ class RegistryQueries:
             row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
         return to_account_row(row) if row else None
 
+    def list_association_entries(
+        self, *, include_withdrawn: bool = False
+    ) -> Iterator[AssociationEntry]:
+        """Return the entries of the registry in the order of their ids."""
+        query = SELECT_ASSOCIATION_ENTRIES
+        if not include_withdrawn:
+            query = query.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        return map(to_association_entry, self._database.stream_rows(query, ASSOCIATION.c.id))
+
+    def get_association_entry(self, association: str) -> AssociationEntry | None:
+        """Return the entry of this id, also a withdrawn one, or None."""
+        with self._database.begin_read() as connection:
+            row = connection.execute(
+                SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association)
+            ).first()
+        return to_association_entry(row) if row else None
+
+    def get_contact(self, association: str) -> Contact:
+        """Return the contact of an association, which is empty if nothing is known."""
+        return self.get_contacts([association]).get(association, EMPTY_CONTACT)
+
+    def get_contacts(self, associations: Collection[str]) -> dict[str, Contact]:
+        """Return the contacts of those of these associations that have one."""
+        query = select(CONTACT).where(CONTACT.c.association.in_(list(associations)))
+        with self._database.begin_read() as connection:
+            return {row.association: to_contact(row) for row in connection.execute(query)}
+
+    def get_account_channels(self, account_ids: Iterable[int]) -> dict[int, str]:
+        """Return the channels of those of these accounts that are listed, by account id."""
+        query = select(ACCOUNT.c.id, ACCOUNT.c.channel).where(ACCOUNT.c.withdrawn_at.is_(None))
+        with self._database.begin_read() as connection:
+            channels: dict[int, str] = {}
+            for batch in split_into_batches(account_ids):
+                for row in connection.execute(query.where(ACCOUNT.c.id.in_(batch))):
+                    channels[row.id] = row.channel
+        return channels
+
+    def find_accounts_by_key(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
+        """Return the accounts with these pairs of channel and key, also withdrawn ones."""
+        keys_by_channel: dict[str, set[str]] = defaultdict(set)
+        for channel, key in keys:
+            keys_by_channel[channel].add(key)
+        accounts: list[AccountRow] = []
+        with self._database.begin_read() as connection:
+            for channel, channel_keys in keys_by_channel.items():
+                query = select(ACCOUNT).where(ACCOUNT.c.channel == channel)
+                for batch in split_into_batches(sorted(channel_keys)):
+                    rows = connection.execute(query.where(ACCOUNT.c.key.in_(batch)))
+                    accounts += map(to_account_row, rows)
+        return sorted(accounts, key=attrgetter("id"))
+
+    def list_regions(self) -> set[str]:
+        """Return the regions of associations in every spelling of the registry."""
+        query = select(ASSOCIATION.c.region).distinct().where(ASSOCIATION.c.region.is_not(None))
+        with self._database.begin_read() as connection:
+            return set(connection.execute(query).scalars())
+
 
 class _ImportedSheet:
     """A spreadsheet to be imported. If an account is listed twice in one column, the first counts.
 
-    See `RegistryQueries.save_registry` for the arguments.
+    See `RegistryRepository.save_registry` for the arguments.
     """
 
     def __init__(
@@ -386,39 +446,6 @@ def _build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any
         "import_key": _build_import_key(item)[-1],
         **asdict(item.identity),
     }
-
-
-class AssociationEntryQueries:
-    """The part of `Store` for contacts and whole registry entries."""
-
-    _database: Database
-
-    def list_association_entries(
-        self, *, include_withdrawn: bool = False
-    ) -> Iterator[AssociationEntry]:
-        """Return the entries of the registry in the order of their ids."""
-        query = SELECT_ASSOCIATION_ENTRIES
-        if not include_withdrawn:
-            query = query.where(ASSOCIATION.c.withdrawn_at.is_(None))
-        return map(to_association_entry, self._database.stream_rows(query, ASSOCIATION.c.id))
-
-    def get_association_entry(self, association: str) -> AssociationEntry | None:
-        """Return the entry of this id, also a withdrawn one, or None."""
-        with self._database.begin_read() as connection:
-            row = connection.execute(
-                SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association)
-            ).first()
-        return to_association_entry(row) if row else None
-
-    def get_contact(self, association: str) -> Contact:
-        """Return the contact of an association, which is empty if nothing is known."""
-        return self.get_contacts([association]).get(association, EMPTY_CONTACT)
-
-    def get_contacts(self, associations: Collection[str]) -> dict[str, Contact]:
-        """Return the contacts of those of these associations that have one."""
-        query = select(CONTACT).where(CONTACT.c.association.in_(list(associations)))
-        with self._database.begin_read() as connection:
-            return {row.association: to_contact(row) for row in connection.execute(query)}
 
 
 def replace_contacts(connection: Connection, entries: Iterable[AssociationEntry]) -> None:

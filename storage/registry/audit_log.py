@@ -15,10 +15,11 @@ from storage.sanitize import to_utc
 from storage.tables.communication import AUDIT_LOG
 
 
-class AuditLogQueries:
-    """The part of `Store` for the audit log."""
+class AuditLogRepository:
+    """Reads the audit log."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def group_changes_by_association(
         self, since: datetime | None = None
@@ -65,9 +66,7 @@ class AuditLogQueries:
         with self._database.begin_read() as connection:
             return [_to_log_entry(row) for row in connection.execute(query)]
 
-    def get_audit_log_entry(
-        self, entry_id: int, *, regions: RegionFilter = None
-    ) -> AuditLogEntry | None:
+    def get_entry(self, entry_id: int, *, regions: RegionFilter = None) -> AuditLogEntry | None:
         """Return an entry, or None if it does not exist or is not about these regions."""
         query = select(AUDIT_LOG).where(AUDIT_LOG.c.id == entry_id)
         query = query.where(*build_region_filter(AUDIT_LOG.c.association, regions))
@@ -89,7 +88,7 @@ class AuditLogQueries:
             found = connection.execute(query.order_by(AUDIT_LOG.c.id.desc()).limit(1)).scalar()
         return found or 0
 
-    def count_audit_log(
+    def count(
         self, *, after_id: int, up_to_id: int, regions: RegionFilter = None
     ) -> tuple[int, int]:
         """Return how many entries are between two ids, and of how many associations."""

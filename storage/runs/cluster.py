@@ -84,14 +84,13 @@ class QueueSnapshot:
         return sum(worker.silent_seconds <= after_seconds for worker in self.workers)
 
 
-class ClusterRunQueries:
-    """The part of `Store` for runs on several machines."""
+class ClusterRunRepository:
+    """Stores and reads the state that the workers of a run share."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def open_cluster_run(
-        self, run_id: int, folder_token: str, time_limit_seconds: float | None
-    ) -> None:
+    def open(self, run_id: int, folder_token: str, time_limit_seconds: float | None) -> None:
         """Open a run to workers, with or without a time limit. Existing results are kept."""
         ends_at = None
         if time_limit_seconds is not None:
@@ -103,7 +102,7 @@ class ClusterRunQueries:
         with self._database.begin_write() as connection:
             connection.execute(fresh.on_conflict_do_update(index_elements=["run_id"], set_=values))
 
-    def get_cluster_run(self, run_id: int) -> ClusterRun | None:
+    def get(self, run_id: int) -> ClusterRun | None:
         """Return the shared run, or None."""
         seconds_left = func.extract("epoch", CLUSTER_RUN.c.ends_at - func.clock_timestamp())
         query = select(CLUSTER_RUN, seconds_left.label("seconds_left"))
@@ -119,7 +118,7 @@ class ClusterRunQueries:
             row.worker_results,
         )
 
-    def close_cluster_run(self, run_id: int) -> None:
+    def close(self, run_id: int) -> None:
         """Close the run, so that the workers start no other account."""
         change = update(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id)
         with self._database.begin_write() as connection:
@@ -137,7 +136,7 @@ class ClusterRunQueries:
                 change = update(CLUSTER_RUN).where(is_run)
                 connection.execute(change.values(worker_results=merge(results)))
 
-    def delete_cluster_run(self, run_id: int) -> None:
+    def delete(self, run_id: int) -> None:
         """Delete the shared state of a run and all host locks."""
         with self._database.begin_write() as connection:
             connection.execute(delete(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id))

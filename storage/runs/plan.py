@@ -68,15 +68,16 @@ def compute_host_bucket(host_name: str) -> int:
     return int.from_bytes(blake2b(host_name.encode(), digest_size=8).digest(), "big") >> 1
 
 
-class RunPlanQueries:
-    """The part of `Store` for the plan. Only accounts that the run has not observed yet are read.
+class RunPlanRepository:
+    """Stores and reads the plan. Only accounts that the run has not observed yet are read.
 
     `second_pass` reads the accounts with a first observation, otherwise those without are read.
     """
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def replace_plan(self, positions: Iterable[PlanPosition], max_bucket_size: int) -> None:
+    def replace(self, positions: Iterable[PlanPosition], max_bucket_size: int) -> None:
         """Replace the plan. A bucket of more than `max_bucket_size` accounts has one round."""
         with self._database.begin_write() as connection:
             connection.execute(delete(RUN_PLAN))
@@ -89,7 +90,7 @@ class RunPlanQueries:
             _merge_large_bucket_rounds(connection, max_bucket_size)
             RUN_PLAN_INDEX.create(connection)
 
-    def delete_plan(self) -> None:
+    def delete(self) -> None:
         """Delete the plan, which is not needed after the run."""
         with self._database.begin_write() as connection:
             connection.execute(delete(RUN_PLAN))

@@ -15,6 +15,7 @@ from storage.consistency import compute_effective_time
 from storage.database.connection import Database
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import REPORT_LINK
 from storage.tables.core import (
@@ -54,14 +55,13 @@ COUNTED_DEADLINES = (
 TIME_STEP = timedelta(microseconds=1)
 
 
-class AuditRunQueries:
-    """The part of `Store` for audit runs."""
+class AuditRunRepository:
+    """Stores and reads audit runs."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def begin_or_resume_run(
-        self, day: date, now: datetime, *, reopen_done: bool = False
-    ) -> AuditRun:
+    def begin_or_resume(self, day: date, now: datetime, *, reopen_done: bool = False) -> AuditRun:
         """Start the run of this UTC day, or resume it. Its state is then `running`.
 
         Raises RunAlreadyDoneError if it is done, unless `reopen_done` is set to check accounts that
@@ -87,7 +87,7 @@ class AuditRunQueries:
             connection.execute(change.values(_build_run_values(running)))
         return running
 
-    def finish_run(
+    def finish(
         self,
         run: AuditRun,
         state: AuditRunState,
@@ -116,11 +116,11 @@ class AuditRunQueries:
                 raise StoreError(f"cannot finish the run of {run.day}", "it is not running")
         return finished
 
-    def list_runs(self) -> Iterator[AuditRun]:
+    def list_all(self) -> Iterator[AuditRun]:
         """Return all runs, the oldest first."""
         return map(to_audit_run, self._database.stream_rows(select(AUDIT_RUN), AUDIT_RUN.c.day))
 
-    def list_newest_runs(self, limit: int, *, before_day: date | None = None) -> list[AuditRun]:
+    def list_newest(self, limit: int, *, before_day: date | None = None) -> list[AuditRun]:
         """Return the newest runs, before a day if one is given. The oldest of them is first."""
         query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
         if before_day is not None:
@@ -129,11 +129,11 @@ class AuditRunQueries:
             rows = connection.execute(query).all()
         return [to_audit_run(row) for row in reversed(rows)]
 
-    def get_run(self, day: date) -> AuditRun | None:
+    def get(self, day: date) -> AuditRun | None:
         """Return the run of this UTC day, or None."""
         return self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day))
 
-    def get_run_by_id(self, run_id: int) -> AuditRun:
+    def get_by_id(self, run_id: int) -> AuditRun:
         """Return the run of this id. Raises StoreError if there is none."""
         run = self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id))
         if run is None:
@@ -142,7 +142,7 @@ class AuditRunQueries:
             )
         return run
 
-    def get_latest_run(
+    def get_latest(
         self,
         *states: AuditRunState,
         before_day: date | None = None,
@@ -170,36 +170,32 @@ class AuditRunQueries:
             row = connection.execute(query).first()
         return to_audit_run(row) if row else None
 
+    def list_evaluated(self, limit: int | None = None) -> list[AuditRun]:
+        """Return the newest runs with conclusions, or all without a limit. The oldest is first.
 
-def _reject_earlier_run(connection: Connection, day: date) -> None:
-    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
-        AUDIT_RUN.c.id.in_(select(RUN_FACET_COUNT.c.run_id))
-    )
-    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, is_evaluated)
-    later_day = connection.execute(query).scalar()
-    if later_day is not None:
-        raise LaterRunDoneError(
-            f"cannot run the audit for {day}",
-            f"the run for {later_day} has finished",
-            "check the system clock",
-        )
+        Such a run is done or about to be: its conclusions are stored before its state.
+        """
+        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day.desc()).limit(limit)
+        with self._database.begin_read() as connection:
+            rows = connection.execute(query).all()
+        return [to_audit_run(row) for row in reversed(rows)]
 
+    def is_evaluated(self, run_id: int) -> bool:
+        """Return whether the conclusions of a run are stored, as its facet counts then are."""
+        query = select(RUN_FACET_COUNT.c.run_id).where(RUN_FACET_COUNT.c.run_id == run_id)
+        with self._database.begin_read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
-def _build_run_values(run: AuditRun) -> dict[str, Any]:
-    return {
-        "day": run.day,
-        "state": run.state.value,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "unreliable_channels": list(run.unreliable_channels),
-        "receipt": dict(run.receipt),
-    }
+    def get_first_evaluated(self) -> AuditRun | None:
+        """Return the oldest run with conclusions, or None."""
+        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day).limit(1)
+        with self._database.begin_read() as connection:
+            row = connection.execute(query).one_or_none()
+        return to_audit_run(row) if row else None
 
-
-class FutureRunQueries:
-    """The part of `Store` for runs and changes that are dated in the future."""
-
-    _database: Database
+    def get_latest_evaluated(self) -> AuditRun | None:
+        """Return the newest run with conclusions, or None. Reports are as of its start."""
+        return next(iter(self.list_evaluated(1)), None)
 
     def count_future_changes(self, limit: datetime) -> int:
         """Return the number of distinct times after `limit` at which people made changes."""
@@ -229,6 +225,41 @@ class FutureRunQueries:
             connection.execute(delete(SUMMARY_VERSION))  # it names the newest run
             consistency.mark_all_stale(self._database, connection)
         return len(dates)
+
+
+def _select_evaluated_runs() -> Select[Any]:
+    has_counts = select(RUN_FACET_COUNT.c.run_id).where(
+        RUN_FACET_COUNT.c.run_id == AUDIT_RUN.c.id,
+        RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
+        RUN_FACET_COUNT.c.facet == ALL_FACET,
+    )
+    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | has_counts.exists()
+    return select(AUDIT_RUN).where(is_evaluated)
+
+
+def _reject_earlier_run(connection: Connection, day: date) -> None:
+    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
+        AUDIT_RUN.c.id.in_(select(RUN_FACET_COUNT.c.run_id))
+    )
+    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, is_evaluated)
+    later_day = connection.execute(query).scalar()
+    if later_day is not None:
+        raise LaterRunDoneError(
+            f"cannot run the audit for {day}",
+            f"the run for {later_day} has finished",
+            "check the system clock",
+        )
+
+
+def _build_run_values(run: AuditRun) -> dict[str, Any]:
+    return {
+        "day": run.day,
+        "state": run.state.value,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "unreliable_channels": list(run.unreliable_channels),
+        "receipt": dict(run.receipt),
+    }
 
 
 def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:

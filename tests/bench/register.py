@@ -83,9 +83,9 @@ def open_register(folder):
     web = config.web.model_copy(update={"public_url": "https://reports.example.org"})
     changes = {"storage": StorageSettings.model_validate(storage), "web": web}
     with App.open(config.model_copy(update=changes)) as app:
-        if app.store.get_association(get_association_id(ASSOCIATION_COUNT - 1)) is None:
+        if app.store.registry.get_association(get_association_id(ASSOCIATION_COUNT - 1)) is None:
             measure_step("imported", lambda: fill_register(app))
-        if app.store.list_stale_summaries(1) or not app.store.get_facet_counts():
+        if app.store.summaries.list_stale(1) or not app.store.counts.get_facet_counts():
             measure_step("summarised", lambda: refresh_summaries(app.store, app.config))
         yield app
 
@@ -126,14 +126,14 @@ def fill_register(app):
         states_by_id = {entry.id: states for entry, states in batch}
         rows = [row for entry, states in batch for row in _build_accounts(entry.id, states)]
         origin = ChangeOrigin("Amina", "import")
-        store.save_registry(
+        store.registry.save_registry(
             [entry for entry, _ in batch],
             rows,
             FIRST_RUN_AT - timedelta(days=1),
             origin=origin,
             is_complete=False,
         )
-        stored = store.load_association_data(states_by_id)
+        stored = store.conclusions.load_association_data(states_by_id)
         _save_conclusions(store, stored, states_by_id, random_source)
         _record_observations(store, stored.accounts, states_by_id, runs, body)
         _record_communication(store, stored.associations, random_source)
@@ -141,14 +141,14 @@ def fill_register(app):
 
 
 def _record_run(store, started_at):
-    run = store.begin_or_resume_run(started_at.date(), started_at)
+    run = store.runs.begin_or_resume(started_at.date(), started_at)
     counts = {
         "present": 3 * ASSOCIATION_COUNT // 2,
         "absent": ASSOCIATION_COUNT // 3,
         "unknown": ASSOCIATION_COUNT,
         "accounts": 3 * ASSOCIATION_COUNT,
     }
-    return store.finish_run(
+    return store.runs.finish(
         run, AuditRunState.DONE, started_at + timedelta(hours=5), receipt=counts
     )
 
@@ -180,7 +180,7 @@ def _build_accounts(association, states):
 
 def _save_conclusions(store, stored, states_by_id, random_source):
     """Store statuses, gaps and proposals as runs would have left them."""
-    store.save_conclusions(
+    store.conclusions.save(
         statuses=[
             _build_status(row, states_by_id[row.association][row.channel])
             for row in stored.accounts
@@ -283,7 +283,7 @@ def _record_observations(store, rows, states_by_id, runs, body):
     ]
     for run in runs[-30:]:
         accounts = rows if run is runs[-1] else watched_accounts
-        store.record_observations(
+        store.observations.record(
             [
                 _build_observation(row, states_by_id[row.association][row.channel], run, body)
                 for row in accounts
@@ -312,7 +312,7 @@ def _record_communication(store, associations, random_source):
     ids = [association.id for association in associations]
     for years in (2, 1, 0):
         created_at = NOW - timedelta(days=90 + 365 * years)
-        store.add_report_links(
+        store.report_links.add_all(
             ReportLink(
                 name,
                 _hash_token(name, years),
@@ -325,12 +325,14 @@ def _record_communication(store, associations, random_source):
     for name in ids:
         if random_source.random() < 0.02:
             reply_fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-            store.add_reply(Reply(name, ReplyKind.PROMISED, NOW, text="نعم", **reply_fields))
+            store.replies.add(Reply(name, ReplyKind.PROMISED, NOW, text="نعم", **reply_fields))
         if random_source.random() < 0.01:
             due = (NOW + timedelta(days=random_source.randint(-60, 60))).date()
-            store.add_follow_up(FollowUp(name, FollowUpKind.PROMISED, "Amina", NOW, "un site", due))
+            store.follow_ups.add(
+                FollowUp(name, FollowUpKind.PROMISED, "Amina", NOW, "un site", due)
+            )
             decision_fields = (DecisionKind.WAIVE, "Amina", "sans objet", NOW)
-            store.add_decision(Decision(name, "youtube", *decision_fields, code="channel_missing"))
+            store.decisions.add(Decision(name, "youtube", *decision_fields, code="channel_missing"))
 
 
 def _hash_token(name, years):
@@ -356,4 +358,4 @@ def _save_facet_counts(store, runs):
             }
             for cohort, size in sizes.items()
         }
-        store.save_conclusions(facet_counts={run.id: counts})
+        store.conclusions.save(facet_counts={run.id: counts})

@@ -145,7 +145,7 @@ def build_config(folder: Path) -> Any:
 
 def fill_register(app: App, associations: int) -> None:
     """Import the register in batches, unless it exists."""
-    if app.store.get_association("MA-0000001"):
+    if app.store.registry.get_association("MA-0000001"):
         return
     started_at = time.perf_counter()
     regions = [names["fr"] for names in REGIONS.values()]
@@ -164,7 +164,7 @@ def fill_register(app: App, associations: int) -> None:
             for number in batch
         ]
         rows = [row for number in batch for row in _build_accounts(number)]
-        app.store.save_registry(
+        app.store.registry.save_registry(
             entries,
             rows,
             FIRST_RUN_AT - timedelta(days=1),
@@ -308,7 +308,7 @@ def fill_register_in_subprocess(folder: Path, associations: int) -> None:
 
 def count_finished_runs(app: App) -> int:
     """Return the number of finished runs."""
-    last = app.store.get_latest_run()
+    last = app.store.runs.get_latest()
     return (last.day - FIRST_RUN_AT.date()).days + 1 if last else 0
 
 

@@ -105,10 +105,10 @@ def _measure_stages_alone(measured_folder: Path, empty_folder: Path) -> dict[str
     The input is the register in `measured_folder` after its run. Writing uses an empty register.
     """
     with App.open(_load_config(measured_folder)) as app:
-        (audit_run,) = app.store.list_runs()
+        (audit_run,) = app.store.runs.list_all()
         assert audit_run.id is not None
-        observations = list(app.store.list_observations(run_id=audit_run.id))
-        accounts_by_id = {row.id: row for row in app.store.list_accounts()}
+        observations = list(app.store.observations.list_observations(run_id=audit_run.id))
+        accounts_by_id = {row.id: row for row in app.store.registry.list_accounts()}
         seconds = {}
         seconds["fetch"], pages = _measure_cpu(
             lambda: runtime.run_async(_fetch_pages(app.config, observations))
@@ -138,7 +138,7 @@ def _measure_writing(
     app: App, observations: Sequence[Observation], bodies: Sequence[bytes]
 ) -> dict[str, float]:
     """Return the CPU seconds of storing observations and bodies, and of evaluating them."""
-    audit_run = app.store.begin_or_resume_run(RUN_AT.date(), RUN_AT)
+    audit_run = app.store.runs.begin_or_resume(RUN_AT.date(), RUN_AT)
     assert audit_run.id is not None
     new_observations = [
         replace(observation, run_id=audit_run.id, result_id=None) for observation in observations
@@ -146,7 +146,7 @@ def _measure_writing(
 
     async def write() -> None:
         with BodyWriter(app.body_store) as body_writer:
-            async with app.store.open_observation_writer(
+            async with app.store.observations.open_writer(
                 before_commit=body_writer.commit
             ) as writer:
                 for body in bodies:

@@ -118,7 +118,7 @@ def app(tmp_path_factory):
 def client(app):
     """Yield a client with a coordinator's session and the cookie of a report link."""
     print_figure(
-        f"\n{app.store.count_registered()} are registered; first, usual and slowest of "
+        f"\n{app.store.registry.count_registered()} are registered; first, usual and slowest of "
         f"{REPETITIONS}, CPU:"
     )
     with logged_in_client(app, NOW) as opened:
@@ -130,7 +130,7 @@ def client(app):
 def build_page_urls(route, app):
     """Return the URLs of a route: the usual ones, expensive queries, and pages deep in a list."""
     association_id = get_association_id(77)
-    account_id = next(row.id for row in app.store.list_accounts(association_id))
+    account_id = next(row.id for row in app.store.registry.list_accounts(association_id))
     parameters = {
         "association": (association_id,),
         "account_id": (account_id,),
@@ -178,7 +178,7 @@ def iter_deep_queries(store, page):
     if page == "gaps":
         cursor = None
         for _ in range(100):
-            cursor = store.list_visible_gaps(cursor=cursor).next_cursor or cursor
+            cursor = store.gap_search.list_visible_gaps(cursor=cursor).next_cursor or cursor
         yield f"after={cursor}"
         yield f"region=souss-massa&after={cursor}"
 
@@ -186,7 +186,7 @@ def iter_deep_queries(store, page):
 def find_hundredth_cursor(store, sort):
     cursor = None
     for _ in range(100):
-        cursor = store.list_summaries(cursor=cursor, sort=sort).next_cursor or cursor
+        cursor = store.search.list_summaries(cursor=cursor, sort=sort).next_cursor or cursor
     return cursor
 
 

@@ -20,7 +20,7 @@ def find_twentieth_cursor(store, **filters):
     """Return the cursor of the twentieth page of a list."""
     cursor = None
     for _ in range(20):
-        cursor = store.list_summaries(cursor=cursor, **filters).next_cursor
+        cursor = store.search.list_summaries(cursor=cursor, **filters).next_cursor
     return cursor
 
 
@@ -50,21 +50,23 @@ def iter_queries(store):
         for sort in ("urgency", "name", "changed"):
             yield (
                 f"list of {name} by {sort}",
-                lambda filters=filters, sort=sort: store.list_summaries(sort=sort, **filters),
+                lambda filters=filters, sort=sort: store.search.list_summaries(
+                    sort=sort, **filters
+                ),
             )
     for sort in ("urgency", "name", "changed"):
         cursor = find_twentieth_cursor(store, facets=["region:souss-massa"], sort=sort)
         filters = {"facets": ["region:souss-massa"], "sort": sort, "cursor": cursor}
         yield (
             f"page 21 of a region by {sort}",
-            lambda filters=filters: store.list_summaries(**filters),
+            lambda filters=filters: store.search.list_summaries(**filters),
         )
-    ids = [row.id for row in store.list_summaries(limit=GRID_PAGE_SIZE).rows]
+    ids = [row.id for row in store.search.list_summaries(limit=GRID_PAGE_SIZE).rows]
     yield "newest checks of a page", lambda: load_check_history(store, ids)
     for word in ("espoix", "associatoin", "الجمعيةة", "zzzzzzzzzz"):
         yield (
             f"correction of {word}",
-            lambda word=word: store.correct_search_words(parse_search_query(word)),
+            lambda word=word: store.word_corrections.correct_search_words(parse_search_query(word)),
         )
     gap_filters = {
         "all": {}, "of a code": {"code": "channel_missing"}, "of a channel": {"channel": "youtube"},
@@ -76,23 +78,25 @@ def iter_queries(store):
         "low in a region": {"kind": "improve", "region": "souss-massa"},
     }  # fmt: skip
     for name, filters in gap_filters.items():
-        yield f"gaps {name}", lambda filters=filters: store.list_visible_gaps(**filters)
+        yield f"gaps {name}", lambda filters=filters: store.gap_search.list_visible_gaps(**filters)
     for change in ("opened", "closed"):
         for days in (1, 30, 500):
             since = NOW - timedelta(days=days)
             yield (
                 f"{change} for {days} days",
-                lambda change=change, since=since: store.list_gap_changes(since, change),
+                lambda change=change, since=since: store.gap_search.list_gap_changes(since, change),
             )
-    yield "facet counts of the network", store.get_facet_counts
-    yield "facet counts of a region", lambda: store.get_facet_counts("region:souss-massa")
+    yield "facet counts of the network", store.counts.get_facet_counts
+    yield "facet counts of a region", lambda: store.counts.get_facet_counts("region:souss-massa")
     kinds = [f"{channel}:{state}" for channel in CHANNELS for state in COVERAGE_STATES]
     yield (
         "the tags",
-        lambda: store.get_facet_counts_by_group(store.get_group_sizes("tag"), [*kinds, "all"]),
+        lambda: store.counts.get_facet_counts_by_group(
+            store.counts.get_group_sizes("tag"), [*kinds, "all"]
+        ),
     )
-    yield "nothing stale", lambda: store.list_stale_summaries(500)
-    yield "one association", lambda: store.load_association_data(["MA-000077"])
+    yield "nothing stale", lambda: store.summaries.list_stale(500)
+    yield "one association", lambda: store.conclusions.load_association_data(["MA-000077"])
 
 
 def measure_query(query):

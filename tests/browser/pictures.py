@@ -60,13 +60,13 @@ def main(demo: Path, out: Path) -> None:
     config = load_config(Path("config.toml"))
     web = config.web.model_copy(update={"public_url": PUBLIC_URL})
     with App.open(config.model_copy(update={"web": web})) as app:
-        last_run = app.store.get_latest_run()
+        last_run = app.store.runs.get_latest()
         assert last_run is not None
         now = last_run.started_at + timedelta(hours=6)
         _, report_url = report_links.create_report_link(
             app.store, app.config, REPORTED_ASSOCIATION, "the coordination", now
         )
-        account_id = next(app.store.list_accounts(REPORTED_ASSOCIATION)).id
+        account_id = next(app.store.registry.list_accounts(REPORTED_ASSOCIATION)).id
         with serve_app(app, now) as server_url, sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=debian.find_chromium(), args=debian.FLAGS

@@ -69,7 +69,7 @@ def test_first_day_leads_from_the_template_to_results(demo_session, coordinator,
     coordinator.goto("/fr/")
     assert "232 associations inscrites, pas encore vérifiées" in read_main(coordinator)
     check_now(coordinator)
-    assert demo_session.app.store.get_latest_run().state is AuditRunState.DONE
+    assert demo_session.app.store.runs.get_latest().state is AuditRunState.DONE
     demo_session.now += timedelta(minutes=1)
     coordinator.goto("/fr/")
     text = read_main(coordinator)

@@ -39,7 +39,7 @@ def meeting_server(tmp_path_factory):
             f"{entry.id}: une chaîne où chaque activité de la saison est montrée",
             sample_network.NOW.date(),
         )
-        app.store.add_follow_up(promise)
+        app.store.follow_ups.add(promise)
     with serve_app(app, sample_network.NOW) as url:
         cookie = {"name": SESSION_COOKIE, "value": create_session(app.store), "url": url}
         yield MeetingServer(url, cookie)

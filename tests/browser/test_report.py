@@ -86,7 +86,7 @@ def test_first_point_is_open_and_the_others_are_folded(phone):
 
 def test_reply_returns_to_its_point_and_can_be_taken_back_there(phone, report_server):
     store = report_server[2]
-    waiting = store.count_pending_replies("nour")
+    waiting = store.replies.count_pending("nour")
     anchor = get_last_point(phone).get_attribute("id")
     reach_reply_forms(get_last_point(phone))
     day = (sample_network.NOW + timedelta(days=9)).date().isoformat()
@@ -95,12 +95,12 @@ def test_reply_returns_to_its_point_and_can_be_taken_back_there(phone, report_se
     assert phone.url.endswith(f"#{anchor}")
     thanks = get_last_point(phone).locator("[role=status]")
     assert thanks.evaluate(IS_IN_VIEW)
-    assert store.count_pending_replies("nour") == waiting + 1
+    assert store.replies.count_pending("nour") == waiting + 1
     get_last_point(phone).locator(".sent button").click()
     assert phone.url.endswith(f"#{anchor}")
     assert get_last_point(phone).locator("[role=status]").evaluate(IS_IN_VIEW)
     assert get_last_point(phone).locator(".sent").count() == 0
-    assert store.count_pending_replies("nour") == waiting
+    assert store.replies.count_pending("nour") == waiting
 
 
 def test_refused_address_is_in_view_with_its_reason_and_its_text(phone):
@@ -164,7 +164,7 @@ def demo_server(tmp_path_factory):
     web = config.web.model_copy(update={"public_url": PUBLIC_URL})
     now = LAST_RUN + timedelta(hours=8)
     with App.open(config.model_copy(update={"web": web})) as app, serve_app(app, now) as url:
-        associations = [entry.id for entry in app.store.list_associations()]
+        associations = [entry.id for entry in app.store.registry.list_associations()]
         yield url, {name: build_cookie(app, name, url, now) for name in associations}
 
 

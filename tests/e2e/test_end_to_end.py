@@ -110,10 +110,10 @@ def open_app(folder):
 
 def load_observations(app, day):
     """Return the observations of a day by account. Fails if an account was checked twice."""
-    audit_run = app.store.get_run(day)
+    audit_run = app.store.runs.get(day)
     if audit_run is None:
         return {}
-    observations = list(app.store.list_observations(run_id=audit_run.id))
+    observations = list(app.store.observations.list_observations(run_id=audit_run.id))
     by_account = {observation.account_id: observation for observation in observations}
     assert len(by_account) == len(observations)
     return by_account
@@ -121,10 +121,10 @@ def load_observations(app, day):
 
 def load_conclusions(app):
     return [
-        list(app.store.list_observations()),
-        list(app.store.list_account_statuses()),
-        list(app.store.list_gaps()),
-        list(app.store.list_proposals()),
+        list(app.store.observations.list_observations()),
+        list(app.store.statuses.list_account_statuses()),
+        list(app.store.conclusions.list_gaps()),
+        list(app.store.conclusions.list_proposals()),
     ]
 
 
@@ -149,7 +149,7 @@ async def test_killed_run_is_resumed_and_counts_as_one_run(folder, start_auditor
         before = load_observations(app, now.date())
         complete = load_observations(app, yesterday.date())
         assert 0 < len(before) < len(complete)
-        assert app.store.get_run(now.date()).state is AuditRunState.RUNNING
+        assert app.store.runs.get(now.date()).state is AuditRunState.RUNNING
 
         result = run_auditor(folder, "run", "--json")
         assert result.returncode == 0, result.stderr
@@ -159,7 +159,9 @@ async def test_killed_run_is_resumed_and_counts_as_one_run(folder, start_auditor
         assert {account: after[account] for account in before} == before
         assert receipt["accounts"] == len(complete)
         assert receipt["previous_hash"] == hash_canonical_json(first.receipt)
-        assert [audit_run.state for audit_run in app.store.list_runs()] == [AuditRunState.DONE] * 2
+        assert [audit_run.state for audit_run in app.store.runs.list_all()] == [
+            AuditRunState.DONE
+        ] * 2
         app.store.check_integrity()
         wait_until(lambda: has_ended(killed_process.pid))
 
@@ -196,7 +198,7 @@ def test_interrupted_run_keeps_its_observations(folder, start_auditor, number):
     out, err = process.communicate(timeout=90)
     assert (process.returncode, out, err) == (130, "", "interrupted; finished work is kept\n")
     with open_app(folder) as app:
-        audit_run = app.store.get_latest_run()
+        audit_run = app.store.runs.get_latest()
         assert audit_run.state is AuditRunState.INCOMPLETE
         assert load_observations(app, audit_run.day)
         app.store.check_integrity()
@@ -242,7 +244,10 @@ def test_full_disk_stops_run_which_is_resumed_later(folder):
     assert result.stderr.count("\n") == 1, result.stderr
     with open_app(folder) as app:
         app.store.check_integrity()
-        assert app.store.get_latest_run().state in {AuditRunState.RUNNING, AuditRunState.INCOMPLETE}
+        assert app.store.runs.get_latest().state in {
+            AuditRunState.RUNNING,
+            AuditRunState.INCOMPLETE,
+        }
     repeated_result = run_auditor(folder, "run", "--json")
     assert repeated_result.returncode == 0, repeated_result.stderr
     assert read_items(repeated_result.stdout)[0]["accounts"] > 150
@@ -334,5 +339,5 @@ def test_run_without_network_is_skipped_and_changes_nothing(folder):
     assert (result.returncode, result.stdout) == (4, "")
     assert "the network is not reachable" in result.stderr
     with open_app(folder) as app:
-        assert app.store.get_latest_run().state is AuditRunState.SKIPPED
+        assert app.store.runs.get_latest().state is AuditRunState.SKIPPED
         assert load_conclusions(app) == [[], [], [], []]

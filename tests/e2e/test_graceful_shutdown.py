@@ -108,7 +108,7 @@ def create_network(folder, port, count):
         AccountRow("amal", url, identify.identify_link(url, "website"), "website") for url in urls
     ]
     with open_app(folder) as app:
-        app.store.save_registry(
+        app.store.registry.save_registry(
             [Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1)
         )
 
@@ -151,10 +151,10 @@ def wait_until(condition, seconds=60):
 
 
 def load_checked_accounts(app):
-    audit_run = app.store.get_latest_run()
+    audit_run = app.store.runs.get_latest()
     if audit_run is None:
         return set()
-    observations = app.store.list_observations(run_id=audit_run.id)
+    observations = app.store.observations.list_observations(run_id=audit_run.id)
     return {observation.account_id for observation in observations}
 
 
@@ -183,13 +183,13 @@ def test_stopped_run_keeps_requests_that_end_within_grace_period(
         assert GRACE_SECONDS <= duration < GRACE_SECONDS + 3, duration
         assert {host for host in web.requested_hosts if host.startswith("site")} == web.held_hosts
         with open_app(tmp_path) as app:
-            audit_run = app.store.get_latest_run()
+            audit_run = app.store.runs.get_latest()
             assert (audit_run.state, len(load_checked_accounts(app))) == (
                 AuditRunState.INCOMPLETE,
                 17,
             )
             assert (audit_run.receipt["accounts"], audit_run.receipt["not_reached"]) == (17, 23)
-            assert len(list(app.store.list_pending_accounts(audit_run))) == 23
+            assert len(list(app.store.observations.list_pending_accounts(audit_run))) == 23
             app.store.check_integrity()
         wait_until(lambda: has_ended(process.pid))
         web.end.set()
@@ -241,16 +241,16 @@ def test_service_and_cron_do_one_run_together(tmp_path, start_auditor):
         with open_app(tmp_path) as app:
             wait_until(
                 lambda: (
-                    app.store.get_latest_run()
-                    and app.store.get_latest_run().state is AuditRunState.DONE
+                    app.store.runs.get_latest()
+                    and app.store.runs.get_latest().state is AuditRunState.DONE
                 )
             )
             service.send_signal(signal.SIGTERM)
             assert wait_for_end(service)[0] == 0
-            (audit_run,) = app.store.list_runs()
+            (audit_run,) = app.store.runs.list_all()
             assert len(load_checked_accounts(app)) == 20
             (receipt,) = verify_receipt_chain(
-                app.store.list_runs(), read_known_public_keys(app.data_folder)
+                app.store.runs.list_all(), read_known_public_keys(app.data_folder)
             )
             assert receipt.fault is None
             assert audit_run.state is AuditRunState.DONE
@@ -277,7 +277,7 @@ def test_run_during_run_of_service_makes_no_requests(tmp_path, start_auditor):
         web.release.set()
         web.end.set()
         with open_app(tmp_path) as app:
-            wait_until(lambda: app.store.get_latest_run().state is AuditRunState.DONE)
+            wait_until(lambda: app.store.runs.get_latest().state is AuditRunState.DONE)
         repeated = wait_for_end(start_auditor(tmp_path, "run", "--json"))
         request_count = len(web.requested_hosts)
         assert (repeated[0], json.loads(repeated[1])["items"][0]["accounts"]) == (0, 20)

@@ -23,20 +23,20 @@ def print_count(count):
 async def write_observations(url):
     """Resume the run. Print the number of stored observations after each commit."""
     with Store.open(url, create=False) as store:
-        audit_run = store.begin_or_resume_run(NOW.date(), NOW)
-        async with store.open_observation_writer(batch_size=20, on_commit=print_count) as writer:
-            for account in store.list_pending_accounts(audit_run):
+        audit_run = store.runs.begin_or_resume(NOW.date(), NOW)
+        async with store.observations.open_writer(batch_size=20, on_commit=print_count) as writer:
+            for account in store.observations.list_pending_accounts(audit_run):
                 finding = Finding(Presence.PRESENT, name=account.typed_text, detail="x" * 200)
                 evidence = (Evidence(account.typed_text, 200, account.typed_text),)
                 await writer.add(Observation(account.id, audit_run.id, NOW, finding, evidence))
-        store.finish_run(audit_run, AuditRunState.DONE, NOW)
+        store.runs.finish(audit_run, AuditRunState.DONE, NOW)
 
 
 def create_registry(url, count):
     with Store.open(url) as store:
         pages = (Identity("website", LinkKind.PAGE, f"{n}.example") for n in range(count))
         links = [AccountRow("amal", f"https://{page.key}/", page, "website") for page in pages]
-        store.save_registry([Association("amal", "Amal")], links, NOW)
+        store.registry.save_registry([Association("amal", "Amal")], links, NOW)
 
 
 def run_and_kill(url, after):
@@ -61,8 +61,8 @@ def assert_survives_kills(url, count, kills):
         assert code == (-signal.SIGKILL if after else 0)
         with Store.open(url, create=False) as store:
             store.check_integrity()
-            account_ids = [o.account_id for o in store.list_observations()]
-            (audit_run,) = store.list_runs()
+            account_ids = [o.account_id for o in store.observations.list_observations()]
+            (audit_run,) = store.runs.list_all()
         assert len(account_ids) == len(set(account_ids)) >= acknowledged_total
     assert len(account_ids) == count
     assert audit_run.state is AuditRunState.DONE

@@ -185,7 +185,7 @@ class ServiceRecorder:
         self.full = False
 
     def watch(self, app):
-        record, engine = app.store.record_observations, app.store._database._engine
+        record, engine = app.store.observations.record, app.store._database._engine
 
         def recorded(observations_to_store):
             observations = list(observations_to_store)
@@ -193,7 +193,7 @@ class ServiceRecorder:
             self.stored.update((item.account_id, item.run_id) for item in observations)
             return result
 
-        app.store.record_observations = recorded
+        app.store.observations.record = recorded
 
         @event.listens_for(engine, "checkout")
         def filled(connection, *_):
@@ -309,14 +309,14 @@ async def test_days_of_load_and_faults_lose_and_leak_nothing(  # noqa: PLR0915
         config = build_config(tmp_path, web.port, names.address)
         with App.open(config) as app:
             people = [Association(f"n{number}", f"Association {number}") for number in range(60)]
-            app.store.save_registry(
+            app.store.registry.save_registry(
                 people, list(build_account_rows(web.port)), START - timedelta(hours=1)
             )
         before = asyncio.all_tasks(), count_open_files(), list_child_processes()
         clock, recorder, memory = Clock(), ServiceRecorder(), []
 
         def is_done(app, day):
-            audit_run = app.store.get_run(START.date() + timedelta(days=day))
+            audit_run = app.store.runs.get(START.date() + timedelta(days=day))
             return audit_run is not None and audit_run.state is AuditRunState.DONE
 
         async def first_day(app, stop):
@@ -334,7 +334,7 @@ async def test_days_of_load_and_faults_lose_and_leak_nothing(  # noqa: PLR0915
             await clock.wait(lambda: is_done(app, 1))
             memory.append(measure_memory())
             await clock.until(days=1, hours=2)
-            await clock.wait(lambda: app.store.get_run(START.date() + timedelta(days=2)))
+            await clock.wait(lambda: app.store.runs.get(START.date() + timedelta(days=2)))
             await asyncio.to_thread(lock_database, app, 1.5)
             await clock.wait(lambda: is_done(app, 2))
             memory.append(measure_memory())
@@ -350,11 +350,12 @@ async def test_days_of_load_and_faults_lose_and_leak_nothing(  # noqa: PLR0915
         await run_service(config, clock, recorder, first_day)
         await run_service(config, clock, recorder, later_days)
         with App.open(config) as app:
-            audit_runs = list(app.store.list_runs())
+            audit_runs = list(app.store.runs.list_all())
             check_counts = Counter(
-                (item.account_id, item.run_id) for item in app.store.list_observations()
+                (item.account_id, item.run_id)
+                for item in app.store.observations.list_observations()
             )
-            decision_count = len(list(app.store.list_decisions()))
+            decision_count = len(list(app.store.decisions.list_decisions()))
             app.store.check_integrity()
             assert reevaluate(app, dry_run=True).changes == []
     assert [(audit_run.day - START.date()).days for audit_run in audit_runs] == list(

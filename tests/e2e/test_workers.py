@@ -58,10 +58,10 @@ def open_app(folder):
 
 
 def list_checked_accounts(app):
-    audit_run = app.store.get_latest_run()
+    audit_run = app.store.runs.get_latest()
     if audit_run is None:
         return []
-    observations = app.store.list_observations(run_id=audit_run.id)
+    observations = app.store.observations.list_observations(run_id=audit_run.id)
     return [observation.account_id for observation in observations]
 
 
@@ -85,13 +85,13 @@ def test_killed_worker_loses_no_account_and_hosts_get_one_request_at_a_time(
             cluster.killed(workers[0])
             _, err = leader.communicate(timeout=120)
             assert leader.returncode == 0, err
-            audit_run = app.store.get_latest_run()
+            audit_run = app.store.runs.get_latest()
             assert audit_run.state is AuditRunState.DONE
             assert sorted(list_checked_accounts(app)) == sorted(
-                row.id for row in app.store.list_accounts()
+                row.id for row in app.store.registry.list_accounts()
             )
             assert audit_run.receipt["present"] == len(NAMES)
-            assert app.store.get_queue_snapshot().job_counts == {}
+            assert app.store.cluster_runs.get_queue_snapshot().job_counts == {}
     assert len(web.hosts()["shared.ma"]) >= 20
     for host in web.hosts():
         assert min(web.rests(host), default=CRAWL_DELAY) >= CRAWL_DELAY * 0.9, host
@@ -109,9 +109,9 @@ def test_run_survives_restart_of_database(postgresql, database, tmp_path, start_
             _, err = leader.communicate(timeout=120)
             assert leader.returncode == 0, err
             with open_app(tmp_path) as app:
-                assert app.store.get_latest_run().state is AuditRunState.DONE
+                assert app.store.runs.get_latest().state is AuditRunState.DONE
                 assert sorted(list_checked_accounts(app)) == sorted(
-                    row.id for row in app.store.list_accounts()
+                    row.id for row in app.store.registry.list_accounts()
                 )
 
 
@@ -126,12 +126,12 @@ def test_killed_leader_is_restarted_and_resumes_run(database, tmp_path, start_au
             workers[0].communicate(timeout=60)
             assert workers[0].returncode == 0
             cluster.killed(leader)
-            assert app.store.get_latest_run().state is AuditRunState.RUNNING
+            assert app.store.runs.get_latest().state is AuditRunState.RUNNING
             second_leader = start_auditor("run", "--json")
             _, err = second_leader.communicate(timeout=120)
             assert second_leader.returncode == 0, err
             assert sorted(list_checked_accounts(app)) == sorted(
-                row.id for row in app.store.list_accounts()
+                row.id for row in app.store.registry.list_accounts()
             )
             home_page_counts = Counter(
                 host for host, path, *_ in web.asked if path == "/" and host.startswith("site")

@@ -339,16 +339,16 @@ def store_history(folder, runs):
     """Return an app whose database has the history, evaluated after each run."""
     store = Store.open(f"sqlite:///{folder}/auditor.db")
     app = Small(CONFIG, store, BodyStore(Path(folder) / "archive"), Web())
-    store.save_registry([NOUR], ROWS, BEFORE)
+    store.registry.save_registry([NOUR], ROWS, BEFORE)
     for started_at, observations, unreliable in date_runs(runs):
-        run = store.begin_or_resume_run(started_at.date(), started_at)
-        store.record_observations(
+        run = store.runs.begin_or_resume(started_at.date(), started_at)
+        store.observations.record(
             replace(observation, run_id=run.id) for observation in observations.values()
         )
         # Twice, as after a crash between the conclusions and the end of the run.
         for _ in range(2 if observations else 1):
             evaluate_run(store, CONFIG, run, unreliable)
-        store.finish_run(
+        store.runs.finish(
             run,
             AuditRunState.DONE,
             started_at + timedelta(hours=22),
@@ -376,7 +376,10 @@ CONSENT_PAGE = Finding(Presence.UNKNOWN, Reason.CONSENT)
 def test_reevaluation_equals_the_evaluation_of_each_run(runs):
     with tempfile.TemporaryDirectory() as folder:
         app = store_history(folder, runs)
-        changes, statuses = reevaluate(app).changes, list(app.store.list_account_statuses())
+        changes, statuses = (
+            reevaluate(app).changes,
+            list(app.store.statuses.list_account_statuses()),
+        )
         app.store.close()
     assert changes == []
     assert statuses == (
@@ -391,8 +394,8 @@ def test_reevaluation_makes_no_account_gone_without_an_observed_absence(runs):
     with tempfile.TemporaryDirectory() as folder:
         app = store_history(folder, runs)
         reevaluate(app)
-        gaps = list(app.store.list_gaps())
-        states = {status.state for status in app.store.list_account_statuses()}
+        gaps = list(app.store.conclusions.list_gaps())
+        states = {status.state for status in app.store.statuses.list_account_statuses()}
         app.store.close()
     assert not list_absence_gaps(gaps)
     assert AccountState.GONE not in states

@@ -203,22 +203,23 @@ class WriteFailure:
     lock: Lock = field(default_factory=Lock)
 
     WRITE_METHODS = (
-        "begin_or_resume_run",
-        "record_observations",
-        "save_conclusions",
-        "finish_run",
-        "update_summary_version",
-        "save_summaries",
+        ("runs", "begin_or_resume"),
+        ("observations", "record"),
+        ("conclusions", "save"),
+        ("runs", "finish"),
+        ("summaries", "update_version"),
+        ("summaries", "save"),
     )
 
     def __enter__(self):
-        for name in self.WRITE_METHODS:
-            setattr(self.app.store, name, self._counted(name, getattr(self.app.store, name)))
+        for repository_name, name in self.WRITE_METHODS:
+            repository = getattr(self.app.store, repository_name)
+            setattr(repository, name, self._counted(name, getattr(repository, name)))
         return self
 
     def __exit__(self, *_):
-        for name in self.WRITE_METHODS:
-            delattr(self.app.store, name)
+        for repository_name, name in self.WRITE_METHODS:
+            delattr(getattr(self.app.store, repository_name), name)
 
     def _counted(self, name, write):
         def count_write(*args, **kwargs):
@@ -227,7 +228,7 @@ class WriteFailure:
                 is_last = self.writes_left == 0
             if is_last and not self.after_commit:
                 self._die()
-            rows = list(args[0]) if name == "record_observations" else []
+            rows = list(args[0]) if name == "record" else []
             result = write(rows, *args[1:], **kwargs) if rows else write(*args, **kwargs)
             if is_last:
                 self._die()
@@ -308,7 +309,7 @@ class Histories(RuleBasedStateMachine):
             for id_, (_, listed) in rows.items()
             for column, typed in (LINKS[index] for index in sorted(listed))
         ]
-        self.app.store.save_registry(
+        self.app.store.registry.save_registry(
             associations, accounts, self.now, prune=prune, is_complete=only is None
         )
 
@@ -363,7 +364,7 @@ class Histories(RuleBasedStateMachine):
         try:
             audit_run = self.execute(answer_by_link, network_state, WriteFailure(self.app))
         except LaterRunDoneError:
-            assert self.app.store.get_latest_run().day > self.now.date()
+            assert self.app.store.runs.get_latest().day > self.now.date()
         else:
             assert audit_run.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
         self.pass_time()
@@ -405,7 +406,7 @@ class Histories(RuleBasedStateMachine):
         discard_future_runs(self.app, self.now, skip_backup=True)
         self.recorded_keys = {key for key in self.recorded_keys if key[1] not in discarded_ids}
         assert find_future_runs(self.app.store, self.now) == []
-        assert self.app.store.count_future_changes(self.now + timedelta(hours=1)) == 0
+        assert self.app.store.runs.count_future_changes(self.now + timedelta(hours=1)) == 0
         self.has_changed = True
 
     # --- decisions and replies
@@ -440,7 +441,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def withdraw_a_decision(self, data):
-        ids = [str(decision.id) for decision in self.app.store.list_decisions()]
+        ids = [str(decision.id) for decision in self.app.store.decisions.list_decisions()]
         if ids:
             number = data.draw(st.sampled_from(ids))
             with suppress(DecisionError):
@@ -453,7 +454,7 @@ class Histories(RuleBasedStateMachine):
         value=st.sampled_from(["@nour", LINKS[3][1], LINKS[6][1]]),
     )
     def accept_a_reply(self, kind, data, value):
-        rows = [row for row in self.app.store.list_accounts() if row.channel in CHANNELS]
+        rows = [row for row in self.app.store.registry.list_accounts() if row.channel in CHANNELS]
         if not rows:
             return
         row = data.draw(st.sampled_from(rows))
@@ -473,7 +474,7 @@ class Histories(RuleBasedStateMachine):
             value=day if kind is ReplyKind.PROMISED else value,
             text="so it is",
         )
-        reply = self.app.store.add_reply(reply)
+        reply = self.app.store.replies.add(reply)
         with suppress(DecisionError):
             accept_reply(
                 self.app.store,
@@ -521,7 +522,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def read_the_lists(self):
         """Summaries and counts equal those computed from the views."""
-        now = self.app.store.get_effective_time(self.now)
+        now = self.app.store.runs.get_effective_time(self.now)
         assert read_tables(self.app, now) == recount_from_views(self.app, now)
 
     # --- invariants
@@ -533,14 +534,14 @@ class Histories(RuleBasedStateMachine):
             query = select(OBSERVATION.c.account_id, OBSERVATION.c.run_id)
             observation_counts = Counter(tuple(row) for row in connection.execute(query))
         assert set(observation_counts.values()) <= {1}
-        account_ids = {row.id for row in store.list_accounts(include_withdrawn=True)}
+        account_ids = {row.id for row in store.registry.list_accounts(include_withdrawn=True)}
         assert {key for key in self.recorded_keys if key[0] in account_ids} <= set(
             observation_counts
         )
 
     @invariant()
     def a_day_has_one_run_and_receipts_are_chained(self):
-        runs = list(self.app.store.list_runs())
+        runs = list(self.app.store.runs.list_all())
         assert len({run.day for run in runs}) == len(runs)
         verifications = list(verify_receipt_chain(runs, read_known_public_keys(self.folder)))
         assert {verification.fault for verification in verifications} <= {None}
@@ -550,7 +551,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def a_gap_is_open_once(self):
         running, ended = Counter(), {}
-        for gap in sorted(self.app.store.list_gaps(), key=lambda gap: gap.first_seen):
+        for gap in sorted(self.app.store.conclusions.list_gaps(), key=lambda gap: gap.first_seen):
             running[get_gap_key(gap)] += gap.closed_at is None
             assert ended.get(get_gap_key(gap), gap.first_seen) <= gap.first_seen
             if gap.closed_at:
@@ -570,9 +571,12 @@ def read_conclusions(store):
     with store._database.begin_read() as connection:
         counts = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
     return (
-        list(store.list_account_statuses()),
-        sorted((replace(gap, id=None) for gap in store.list_gaps()), key=repr),
-        sorted((replace(proposal, id=None) for proposal in store.list_proposals()), key=repr),
+        list(store.statuses.list_account_statuses()),
+        sorted((replace(gap, id=None) for gap in store.conclusions.list_gaps()), key=repr),
+        sorted(
+            (replace(proposal, id=None) for proposal in store.conclusions.list_proposals()),
+            key=repr,
+        ),
         counts,
     )
 

@@ -54,13 +54,15 @@ def iter_texts(language: str) -> Iterator[str]:
 
 def load_coordinator_pages(app: App, language: str) -> dict[str, str]:
     """Return the visible text of each page for coordinators, by its path."""
-    latest_run = app.store.get_latest_run()
+    latest_run = app.store.runs.get_latest()
     assert latest_run is not None
     paths = [f"/{language}/{path}" for path in PAGES]
-    paths += [f"/{language}/associations/{row.id}" for row in app.store.list_associations()]
+    paths += [
+        f"/{language}/associations/{row.id}" for row in app.store.registry.list_associations()
+    ]
     paths += [
         f"/{language}/associations/{row.association}/accounts/{row.id}"
-        for row in list(app.store.list_accounts())[::5]  # all take a minute
+        for row in list(app.store.registry.list_accounts())[::5]  # all take a minute
     ]
     now = latest_run.started_at + timedelta(hours=8)
     with logged_in_client(app, now) as client:

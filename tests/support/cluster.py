@@ -236,7 +236,7 @@ def registered(folder, url, sites, names, *, rest=0.0, jobs=2, at_once=50):
         for link in links
     ]
     with App.open(load_config(folder / "config.toml", {})) as app:
-        app.store.save_registry(
+        app.store.registry.save_registry(
             [Association("amal", "Amal")], rows, datetime.now(UTC) - timedelta(days=1)
         )
 

@@ -236,4 +236,6 @@ def lived(live):
 
 def register(app, *rows, now=START - timedelta(hours=1), names=()):
     names = sorted({row.association for row in rows} | set(names))
-    app.store.save_registry([Association(name, name.title()) for name in names], list(rows), now)
+    app.store.registry.save_registry(
+        [Association(name, name.title()) for name in names], list(rows), now
+    )

@@ -250,7 +250,9 @@ def read_association_pages(app, now):
     """Return the output of the pages of all associations."""
     levels, statuses, gaps = {}, {}, Counter()
     with logged_in_client(app, now) as client:
-        for association in (association.id for association in app.store.list_associations()):
+        for association in (
+            association.id for association in app.store.registry.list_associations()
+        ):
             page = get_page(client, f"/en/associations/{association}")
             for row in page.select(".channel-rows > li"):
                 status = row.select_one(".state").find(string=True, recursive=False)
@@ -263,7 +265,7 @@ def read_association_pages(app, now):
 
 def read_news(app, now):
     """Return the output of the page of changes since the newest run, and of the list of gaps."""
-    run_day = app.store.get_latest_evaluated_run().day
+    run_day = app.store.runs.get_latest_evaluated().day
     with logged_in_client(app, now) as client:
         changes = get_page(client, f"/en/changes?since={run_day}")
         gap_rows = iter_list_rows(client, "/en/gaps")
@@ -295,7 +297,7 @@ def read_digest(app, now):
 
     It announces no gap that opened or closed before within its quiet period.
     """
-    run = app.store.get_latest_evaluated_run()
+    run = app.store.runs.get_latest_evaluated()
     digest = build_digest(collect_network_changes(app.store, app.config, run))
     if digest is None:
         return NetworkOutput()

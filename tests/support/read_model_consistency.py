@@ -20,7 +20,7 @@ def list_all_summaries(app, **filters):
     """Return the rows of all pages of a list."""
     cursor, rows = None, []
     while True:
-        page = app.store.list_summaries(cursor=cursor, limit=7, **filters)
+        page = app.store.search.list_summaries(cursor=cursor, limit=7, **filters)
         rows += page.rows
         cursor = page.next_cursor
         if cursor is None:
@@ -32,13 +32,13 @@ def read_tables(app, now):
     refresh_summaries(app.store, app.config)
     groups = [
         "",
-        *app.store.get_facet_counts("", "region:"),
-        *app.store.get_facet_counts("", "tag:"),
+        *app.store.counts.get_facet_counts("", "region:"),
+        *app.store.counts.get_facet_counts("", "tag:"),
     ]
-    gaps = app.store.list_visible_gaps(limit=100_000).rows
+    gaps = app.store.gap_search.list_visible_gaps(limit=100_000).rows
     return (
         {summary.id: summary for summary in list_all_summaries(app)},
-        {group: app.store.get_facet_counts(group) for group in groups},
+        {group: app.store.counts.get_facet_counts(group) for group in groups},
         sorted((replace(row.gap, id=None) for row in gaps), key=repr),
     )
 

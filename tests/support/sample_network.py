@@ -205,12 +205,12 @@ def _opened(folder, url=None):
 
 
 def _play(app):
-    app.store.save_registry(PEOPLE, rows(), FIRST - timedelta(days=1))
+    app.store.registry.save_registry(PEOPLE, rows(), FIRST - timedelta(days=1))
     asyncio.run(_execute_runs(app))
     for decision in _decisions():
-        app.store.add_decision(decision)
+        app.store.decisions.add(decision)
     _add_communication(app)
-    app.store.add_user(User("Amina", Role.ADMIN, NOW, "operator"))
+    app.store.users.add(User("Amina", Role.ADMIN, NOW, "operator"))
     (app.data_folder / "uploads").mkdir()
     (app.data_folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
     unread_sheet = to_csv([["Structure", "Lieu"], ["Amal", "Agadir"]])
@@ -220,7 +220,7 @@ def _play(app):
 async def _execute_runs(app):
     rows = {
         row.typed_text: row.identity.canonical or row.typed_text
-        for row in app.store.list_accounts()
+        for row in app.store.registry.list_accounts()
     }
     original, checker.create_probe = checker.create_probe, steps
     try:
@@ -238,12 +238,14 @@ async def _execute_runs(app):
 def _add_communication(app):
     """Add replies of every kind, proposals, and report links in every state."""
     store = app.store
-    account = next(row.id for row in store.list_accounts("nour") if row.channel == "facebook")
+    account = next(
+        row.id for row in store.registry.list_accounts("nour") if row.channel == "facebook"
+    )
     for kind, value in REPLIES:
         about = {"channel": "facebook", "account_id": account, "value": value}
-        store.add_reply(Reply("nour", kind, NOW, text="نعم، ومن قبل", **about))
+        store.replies.add(Reply("nour", kind, NOW, text="نعم، ومن قبل", **about))
     gap = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-    store.add_reply(Reply("amal", ReplyKind.PROMISED, NOW, text=MARKUP, **gap))
+    store.replies.add(Reply("amal", ReplyKind.PROMISED, NOW, text=MARKUP, **gap))
     rows = [("long", "company/long"), ("amal", "company/a-very-long-name-" * 6)]
     for association, key in rows:
         found_link = FoundLink(
@@ -254,7 +256,7 @@ def _add_communication(app):
             "https://x.example/",
             snippet=MARKUP,
         )
-        store.save_conclusions(proposals=[Proposal(association, found_link, NOW, NOW)])
+        store.conclusions.save(proposals=[Proposal(association, found_link, NOW, NOW)])
     _add_witnesses(store)
     for association in ("nour", "nour", "amal", "long"):
         report_links.create_report_link(store, app.config, association, "Amina", NOW)
@@ -265,7 +267,7 @@ def _add_witnesses(store):
     """Add what Wikidata and the web archive say, also about a website that is gone."""
     accounts = {
         (row.association, row.channel): row
-        for row in store.list_accounts()
+        for row in store.registry.list_accounts()
         if row.identity.key is not None
     }
     item_url = "https://www.wikidata.org/wiki/Q4242"
@@ -294,8 +296,8 @@ def _add_witnesses(store):
         (accounts["amal", "website"], WitnessSource.WIKIDATA, WitnessAnswer(Reason.ROBOTS)),
     ]
     for row, source, answer in records:
-        store.save_witness_record(WitnessRecord(row.id, source, FIRST, answer))
-    store.save_conclusions(proposals=[Proposal("nour", named, FIRST, FIRST)])
+        store.witnesses.save_witness_record(WitnessRecord(row.id, source, FIRST, answer))
+    store.conclusions.save(proposals=[Proposal("nour", named, FIRST, FIRST)])
 
 
 def _decisions():

@@ -74,8 +74,8 @@ def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None):
 
 def get_or_create_user(store, name="Amina", role=Role.ADMIN, regions=(), password_hash=None):
     """Return the user of a name. A new user without a password hash cannot log in."""
-    existing = store.get_user(name)
-    return existing or store.add_user(
+    existing = store.users.get(name)
+    return existing or store.users.add(
         User(name, role, NOW, "a test", tuple(regions), password_hash, id=None)
     )
 

@@ -53,7 +53,7 @@ class GridQuery:
 
     def load_page(self, store: Store) -> SummaryPage:
         """Return the associations of the page."""
-        return store.list_summaries(
+        return store.search.list_summaries(
             self.association_filter.facets,
             search_terms=self.association_filter.search_words,
             sort=self.order,
@@ -232,7 +232,7 @@ def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
     """Return the ids of listed associations. Raises HTTPException (403) if one is not managed."""
     managed_ids = []
     for id_ in dict.fromkeys(ids):
-        association = context.app.store.get_association(id_)
+        association = context.app.store.registry.get_association(id_)
         if association is None:
             continue
         if not context.can_manage_association(association):
@@ -267,7 +267,7 @@ def _export(context: RequestContext, ids: list[str], _form: SelectionForm) -> Re
 def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Response:
     """Add a tag to the registry entries, and show the associations that have it."""
     entries = [_with_tag(context, id_, form.tag) for id_ in ids]
-    context.app.store.save_registry(
+    context.app.store.registry.save_registry(
         entries,
         [],
         context.now,
@@ -280,7 +280,7 @@ def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Re
 
 
 def _with_tag(context: RequestContext, association: str, tag: str) -> AssociationEntry:
-    entry = context.app.store.get_association_entry(association)
+    entry = context.app.store.registry.get_association_entry(association)
     assert entry is not None, "the association is listed"
     tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
     return replace(entry, association=replace(entry.association, tags=tags))
@@ -295,7 +295,7 @@ def _show_messages(context: RequestContext, ids: list[str], form: SelectionForm)
     return page_context.render_page(
         "selection_messages.html",
         messages=messages,
-        contacts=context.app.store.get_contacts(ids),
+        contacts=context.app.store.registry.get_contacts(ids),
         list_url=_build_list_url(context, form),
     )
 

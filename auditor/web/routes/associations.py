@@ -118,7 +118,7 @@ def render_association(
     """
     store, config, association = context.app.store, context.app.config, view.association
     can_manage = context.can_manage_association(association)
-    contact = store.get_contact(association.id) if can_manage else EMPTY_CONTACT
+    contact = store.registry.get_contact(association.id) if can_manage else EMPTY_CONTACT
     checks: RecheckService = request.app.state.association_checks
     page_context = context.with_path(context.build_association_url(association.id))
     return page_context.render_page(
@@ -129,7 +129,7 @@ def render_association(
         ),
         contact=contact,
         whatsapp_url=_build_chat_url(context, view, contact),
-        next_check_at=find_next_start_time(store.get_latest_run(), config.schedule, context.now),
+        next_check_at=find_next_start_time(store.runs.get_latest(), config.schedule, context.now),
         can_manage=can_manage,
         latest_check=checks.find_recent(association.id, context.now),
         check_refusal=check_refusal,
@@ -208,7 +208,7 @@ def add_follow_up(
         text=form.text.strip(),
         due_date=form.due_date if form.kind is FollowUpKind.PROMISED else None,
     )
-    context.app.store.add_follow_up(follow_up)
+    context.app.store.follow_ups.add(follow_up)
     return RedirectResponse(f"{context.build_association_url(association)}#follow-ups", 303)
 
 

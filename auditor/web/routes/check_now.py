@@ -51,7 +51,7 @@ class NextCheck:
 def load_next_check(request: Request, context: RequestContext) -> NextCheck:
     """Return when the next check starts."""
     state, schedule = request.app.state, context.app.config.schedule
-    latest_run = context.app.store.get_latest_run()
+    latest_run = context.app.store.runs.get_latest()
     is_done = latest_run is not None and latest_run.state is AuditRunState.DONE
     starter: RunStarter | None = state.run_starter
     may_start = starter is not None and service.can_edit_all_regions(context.user)
@@ -88,7 +88,7 @@ RESULTS_REQUIRED = Depends(require_results)
 def handle_nothing_checked(request: Request, _error: Exception) -> HTMLResponse:
     """Show when the first check starts, instead of a page of results."""
     context = build_request_context(request, request.path_params["language"])
-    association_count = context.load_fresh_store().get_facet_counts().get(ALL_FACET, 0)
+    association_count = context.load_fresh_store().counts.get_facet_counts().get(ALL_FACET, 0)
     return context.render_page(
         "not_checked_yet.html",
         association_count=association_count,

@@ -88,14 +88,16 @@ def show_groups(
     """Show the groups of a kind, the largest changes since a day first. This is not a ranking."""
     kind: Literal["region", "tag"] = "tag" if group_by == "tag" else "region"
     store = context.load_fresh_store()
-    sizes = store.get_group_sizes(kind, min_size=MIN_GROUP_SIZE)
-    runs = store.list_evaluated_runs(MAX_COMPARED_RUNS)
+    sizes = store.counts.get_group_sizes(kind, min_size=MIN_GROUP_SIZE)
+    runs = store.runs.list_evaluated(MAX_COMPARED_RUNS)
     compared_run = _find_comparison_run(runs, parse_day(since))
     groups = load_groups(store, context.app.config, sizes, compared_run)[:MAX_SHOWN_GROUPS]
     return context.render_page(
         "groups.html",
         group_by=kind,
-        needs=load_group_needs(store, store.get_group_sizes(kind, min_size=1))[:MAX_LISTED_NEEDS],
+        needs=load_group_needs(store, store.counts.get_group_sizes(kind, min_size=1))[
+            :MAX_LISTED_NEEDS
+        ],
         groups=groups,
         hidden_group_count=len(sizes) - len(groups),
         compared_run=compared_run,

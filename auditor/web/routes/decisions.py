@@ -172,11 +172,11 @@ def _load_decision_item(
     Raises HTTPException (404) if the association has no such decision.
     """
     store = context.app.store
-    for decision in store.list_decisions(association=association):
+    for decision in store.decisions.list_decisions(association=association):
         if str(decision.id) == decision_id:
             accounts = {
                 account.id: account
-                for account in store.list_accounts(association)
+                for account in store.registry.list_accounts(association)
                 if account.id is not None
             }
             return build_decision_items([decision], accounts, {}, context.now)[0]

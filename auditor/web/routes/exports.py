@@ -102,7 +102,9 @@ def _iter_domain_gaps(context: RequestContext) -> Iterator[tuple[str, Gap]]:
     """Yield each visible gap of a domain with the name of its association."""
     store, cursor = context.load_fresh_store(), None
     while True:
-        page = store.list_visible_gaps(code=DOMAIN_GAP, cursor=cursor, limit=GAPS_PER_QUERY)
+        page = store.gap_search.list_visible_gaps(
+            code=DOMAIN_GAP, cursor=cursor, limit=GAPS_PER_QUERY
+        )
         for row in page.rows:
             if context.can_manage_association(row.association):
                 yield row.association.display_name(context.language), row.gap

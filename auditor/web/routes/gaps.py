@@ -58,7 +58,7 @@ def list_gaps(
         "gap_kind": known_filter.gap_kind,
         "region": get_region_key(region),
     }
-    results = context.load_fresh_store().list_visible_gaps(
+    results = context.load_fresh_store().gap_search.list_visible_gaps(
         code=filters["gap"] or None,
         channel=filters["channel"] or None,
         kind=filters["gap_kind"] or None,
@@ -98,13 +98,13 @@ def list_gaps(
 
 def _has_expiring_domains(context: RequestContext) -> bool:
     """Return True if an association must renew a domain, whatever the filters and the page."""
-    return bool(context.load_fresh_store().get_facet_counts("", f"gap:{DOMAIN_GAP}@"))
+    return bool(context.load_fresh_store().counts.get_facet_counts("", f"gap:{DOMAIN_GAP}@"))
 
 
 def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
     """Yield each open gap on each channel, in a region or in the whole network."""
     group = f"region:{region}" if region else ""
-    counts = context.load_fresh_store().get_facet_counts(group, "gap:")
+    counts = context.load_fresh_store().counts.get_facet_counts(group, "gap:")
     for facet, association_count in counts.items():
         code, separator, channel = facet.removeprefix("gap:").partition("@")
         definition = load_gap_catalogue().definitions.get(code)
@@ -204,7 +204,7 @@ def _get_first_day(today: date, days: int) -> date:
 
 def _load_changes(context: RequestContext, day: date, last_meeting_day: date | None) -> ChangesPage:
     store = context.load_fresh_store()
-    run = store.get_latest_evaluated_run()
+    run = store.runs.get_latest_evaluated()
     period = find_change_period(store, day)
     return ChangesPage(
         requested_day=day,
@@ -212,8 +212,8 @@ def _load_changes(context: RequestContext, day: date, last_meeting_day: date | N
         today=context.now.date(),
         latest_run_day=run.day if run else None,
         last_meeting_day=last_meeting_day,
-        opened=store.list_gap_changes(period.start, "opened", limit=MAX_LISTED_CHANGES),
-        closed=store.list_gap_changes(period.start, "closed", limit=MAX_LISTED_CHANGES),
+        opened=store.gap_search.list_gap_changes(period.start, "opened", limit=MAX_LISTED_CHANGES),
+        closed=store.gap_search.list_gap_changes(period.start, "closed", limit=MAX_LISTED_CHANGES),
     )
 
 

@@ -35,7 +35,7 @@ def get_health(request: Request) -> PlainTextResponse:
     """
     heartbeat: SchedulerHeartbeat | None = request.app.state.heartbeat
     try:
-        run = request.app.state.app.store.get_latest_run()
+        run = request.app.state.app.store.runs.get_latest()
     except StoreError as error:
         logger.error(
             "database_unreadable", "the database cannot be read: {reason}", reason=str(error)

@@ -74,7 +74,7 @@ async def log_in(
     if len(normalize_password(form.password)) > MAX_PASSWORD_CHARACTERS:
         error_message = format_password_too_long(context.translator)
         return await _render_login_error(request, context, form, 422, error_message)
-    user = await run_in_threadpool(context.app.store.get_user, form.name)
+    user = await run_in_threadpool(context.app.store.users.get, form.name)
     login_service = get_login_service(request)
     attempt_keys = build_login_attempt_keys(request, user, form.name)
     async with login_service.attempts.acquire(attempt_keys) as wait_seconds:
@@ -91,7 +91,7 @@ async def log_in(
             error_message = context.translator.translate("Wrong name or password.")
             return await _render_login_error(request, context, form, 401, error_message)
     if new_hash:
-        await run_in_threadpool(context.app.store.rehash_password, user, new_hash)
+        await run_in_threadpool(context.app.store.users.rehash_password, user, new_hash)
         user = replace(user, password_hash=new_hash)
     return await run_in_threadpool(
         start_session_and_redirect, request, user, get_safe_redirect_url(form.next)
@@ -239,7 +239,7 @@ def _render_login_form(
         error_message=error_message,
         name=name,
         is_insecure=is_insecure,
-        has_no_users=not context.app.store.count_users(),
+        has_no_users=not context.app.store.users.count(),
         max_password_chars=MAX_PASSWORD_CHARACTERS,
     )
 

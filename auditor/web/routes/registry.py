@@ -223,7 +223,7 @@ def submit_import_decision(
     import_result = preview.import_result
     if is_unconfirmed or has_too_many or not import_result.associations:
         return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
-    changes = context.app.store.save_registry(
+    changes = context.app.store.registry.save_registry(
         import_result.associations,
         import_result.accounts,
         context.now,
@@ -263,7 +263,7 @@ def _render_registry(
     error_message: str = "",
     next_check: NextCheck | None = None,
 ) -> HTMLResponse:
-    association_count = context.load_fresh_store().get_facet_counts().get(ALL_FACET, 0)
+    association_count = context.load_fresh_store().counts.get_facet_counts().get(ALL_FACET, 0)
     return context.render_page(
         "registry.html",
         status=status,
@@ -354,7 +354,9 @@ def _build_import_preview(context: RequestContext, path: Path) -> ImportPreview:
 def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportResult:
     """Parse a spreadsheet with the remembered columns. Raises SpreadsheetError."""
     store = context.app.store
-    entries = ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts())
+    entries = ExistingEntries.from_registry(
+        store.registry.list_association_entries(), store.registry.list_accounts()
+    )
     import_result = parse_registry_spreadsheet(
         path,
         context.app.config.network.language,

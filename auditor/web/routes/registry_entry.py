@@ -144,7 +144,7 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         return _render_entry_form(
             context, saved_entry, entry, version=version, status=422, issues=issues
         )
-    context.app.store.save_registry(
+    context.app.store.registry.save_registry(
         import_result.associations,
         import_result.accounts,
         context.now,
@@ -160,12 +160,12 @@ def _has_blocking_issue(issues: list[SpreadsheetProblem]) -> bool:
 
 
 def _build_saved_form(context: RequestContext, saved_entry: AssociationEntry) -> RegistryEntryForm:
-    accounts = context.app.store.list_accounts(saved_entry.id)
+    accounts = context.app.store.registry.list_accounts(saved_entry.id)
     return build_entry_form(saved_entry, accounts, context.translator)
 
 
 def _require_entry(context: RequestContext, association: str) -> AssociationEntry:
-    entry = context.app.store.get_association_entry(association)
+    entry = context.app.store.registry.get_association_entry(association)
     if entry is None:
         raise HTTPException(404)
     return entry
@@ -191,7 +191,7 @@ def _find_shared_accounts(
         for account in import_result.accounts
         if account.identity.key
     }
-    listed_accounts = context.app.store.find_accounts_by_key(
+    listed_accounts = context.app.store.registry.find_accounts_by_key(
         (channel, key) for channel, key in own_accounts if key
     )
     keys_of_others = {
@@ -305,7 +305,7 @@ def _render_erasure_form(
         "erasure_form.html",
         status=status,
         association_id=association,
-        association=context.app.store.get_association(association),
+        association=context.app.store.registry.get_association(association),
         stored_data=list(stored_data.list_counts()),
         form=form or ErasureForm(),
         error_message=error_message,

@@ -48,7 +48,7 @@ def show_registry_history(
     store = context.app.store
     if not association:
         return _render_actions(context, before)
-    entries = store.list_audit_log(
+    entries = store.audit_log.list_audit_log(
         association, before_id=before, limit=PAGE_SIZE + 1, regions=context.regions
     )
     return _render_changes(
@@ -62,12 +62,12 @@ def show_registry_action(
 ) -> HTMLResponse:
     """Show all changes of the action whose newest entry has this id."""
     store = context.app.store
-    newest_entry = store.get_audit_log_entry(entry_id, regions=context.regions)
+    newest_entry = store.audit_log.get_entry(entry_id, regions=context.regions)
     if newest_entry is None:
         raise HTTPException(404)
-    entries = store.list_audit_log(
+    entries = store.audit_log.list_audit_log(
         before_id=min(before or entry_id + 1, entry_id + 1),
-        after_id=store.find_preceding_log_id(newest_entry),
+        after_id=store.audit_log.find_preceding_log_id(newest_entry),
         limit=PAGE_SIZE + 1,
         regions=context.regions,
     )
@@ -77,7 +77,7 @@ def show_registry_action(
 
 
 def _render_actions(context: RequestContext, before: int | None) -> HTMLResponse:
-    entries = context.app.store.list_audit_log(
+    entries = context.app.store.audit_log.list_audit_log(
         before_id=before, limit=MAX_READ_ENTRIES + 1, regions=context.regions
     )
     groups = [list(group) for _, group in groupby(entries, key=_get_action_key)]
@@ -142,8 +142,8 @@ def _count_large_action(
     """Return an action with more entries than are read, and the id of the entry before it."""
     store = context.app.store
     assert newest_entry.id is not None
-    preceding_id = store.find_preceding_log_id(newest_entry)
-    counts = store.count_audit_log(
+    preceding_id = store.audit_log.find_preceding_log_id(newest_entry)
+    counts = store.audit_log.count(
         after_id=preceding_id, up_to_id=newest_entry.id, regions=context.regions
     )
     return RegistryAction(newest_entry.id, newest_entry, [], *counts), preceding_id
@@ -168,7 +168,7 @@ def _render_changes(
         changes=list(zip(shown_entries, _build_change_lines(context, shown_entries), strict=True)),
         action_entry=action_entry,
         association_id=association_id,
-        association=store.get_association(association_id) if association_id else None,
+        association=store.registry.get_association(association_id) if association_id else None,
         first_url=None if is_first_page else build_url(url, query),
         next_url=build_url(url, {**query, "before": str(shown_entries[-1].id)})
         if has_more
@@ -182,7 +182,7 @@ def _build_change_lines(
     association_ids = {entry.association for entry in entries}
     names = {
         row.id: row.display_name(context.language)
-        for row in context.app.store.load_association_data(association_ids).associations
+        for row in context.app.store.conclusions.load_association_data(association_ids).associations
     }
     return [
         RegistryChangeLine.from_change(entry, names.get(entry.association, "")) for entry in entries

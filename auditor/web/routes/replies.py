@@ -41,7 +41,7 @@ class ReplyAnswerForm(BaseModel):
 
 
 def _load_proposal(store: Store, proposal_id: int) -> Proposal | None:
-    proposal = next(store.list_proposals(after_id=proposal_id - 1), None)
+    proposal = next(store.conclusions.list_proposals(after_id=proposal_id - 1), None)
     return proposal if proposal and proposal.id == proposal_id else None
 
 
@@ -52,7 +52,7 @@ def _parse_row_id(path_params: Mapping[str, Any], name: str) -> int:
 
 
 def _find_reply_association(store: Store, path_params: Mapping[str, Any]) -> str | None:
-    reply = store.get_reply(_parse_row_id(path_params, "reply_id"))
+    reply = store.replies.get(_parse_row_id(path_params, "reply_id"))
     return reply.association if reply else None
 
 
@@ -108,7 +108,7 @@ def show_replies(
 )
 def find_reply(context: PageContext, reply_id: RowId) -> RedirectResponse:
     """Redirect to a reply in the queue, or to its association if it was answered."""
-    reply = context.app.store.get_reply(reply_id)
+    reply = context.app.store.replies.get(reply_id)
     if reply is None:
         raise HTTPException(404)
     if reply.outcome is None:
@@ -128,7 +128,7 @@ def answer_reply(
 ) -> Response:
     """Accept or decline a reply, on the page of the list that begins after `after_reply`."""
     store = context.app.store
-    reply = store.get_reply(reply_id)
+    reply = store.replies.get(reply_id)
     if reply is None:
         raise HTTPException(404)
     try:
@@ -160,7 +160,7 @@ def answer_reply(
 def undo_answer(context: PageContext, reply_id: RowId) -> Response:
     """Take back the answer to a reply, which waits again."""
     store = context.app.store
-    reply = store.get_reply(reply_id)
+    reply = store.replies.get(reply_id)
     if reply is None:
         raise HTTPException(404)
     reason = context.translator.translate("The answer to the reply was taken back.")
@@ -288,7 +288,7 @@ def _render_replies(
     )
     next_url = next_proposals_url = error_message = ""
     last_reply_id = pending_replies[-1].reply.id if pending_replies else None
-    if last_reply_id and store.list_pending_replies(
+    if last_reply_id and store.replies.list_pending(
         after_id=last_reply_id, limit=1, regions=regions
     ):
         next_url = build_url(replies_url, {"after_reply": str(last_reply_id)})
@@ -303,7 +303,7 @@ def _render_replies(
         "replies.html",
         status=status,
         pending_replies=pending_replies,
-        pending_reply_count=store.count_pending_replies(regions=regions),
+        pending_reply_count=store.replies.count_pending(regions=regions),
         after_reply_id=after_reply_id,
         after_proposal_id=after_proposal_id,
         next_url=next_url,

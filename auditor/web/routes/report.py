@@ -111,7 +111,7 @@ def open_report_link(request: Request, token: str) -> Response:
     state = request.app.state
     store, now = state.app.store, state.clock()
     report_link = find_active_report_link(store, token, now)
-    association = store.get_association(report_link.association) if report_link else None
+    association = store.registry.get_association(report_link.association) if report_link else None
     if report_link is None or association is None:
         return errors.render_error_page(request.scope, state.app.config, 410, now)
     response = RedirectResponse(f"/{association.language}/report", 303)
@@ -150,10 +150,10 @@ def show_report(
     view = _load_view(report_request)
     store = context.app.store
     assert report_link.id is not None
-    store.mark_report_link_opened(report_link.id, context.now)
+    store.report_links.mark_opened(report_link.id, context.now)
     forms = ReportForms(
-        replies=list(store.list_replies(view.association.id)),
-        completed_steps=store.list_completed_steps(view.association.id),
+        replies=list(store.replies.list_replies(view.association.id)),
+        completed_steps=store.completed_steps.list_completed_steps(view.association.id),
         notice=query.build_notice(),
         expires_at=report_link.expires_at,
     )
@@ -244,7 +244,7 @@ def show_subscription_form(
     """Show the form for an email address."""
     _require_mail_server(report_request)
     context = report_request.context
-    association = context.app.store.get_association(report_request.report_link.association)
+    association = context.app.store.registry.get_association(report_request.report_link.association)
     return context.render_page("monthly.html", association=association, outcome=outcome)
 
 
@@ -280,7 +280,7 @@ def show_unsubscribe_form(
 @router.post("/{language}/unsubscribe/{token}", dependencies=[access.PUBLIC_ACCESS])
 def unsubscribe(context: PageContext, token: str) -> HTMLResponse:
     """End the subscription. There is no redirect, because mail programs follow none (RFC 8058)."""
-    context.app.store.unsubscribe(hash_token(token), context.now)
+    context.app.store.subscriptions.unsubscribe(hash_token(token), context.now)
     return context.render_page("unsubscribe.html", is_done=True)
 
 
@@ -295,8 +295,8 @@ def show_badge(context: PageContext, association: str, request: Request) -> Resp
     it.
     """
     app = context.app
-    registered = app.store.get_association(association)
-    run = app.store.get_latest_run(AuditRunState.DONE)
+    registered = app.store.registry.get_association(association)
+    run = app.store.runs.get_latest(AuditRunState.DONE)
     if registered is None or run is None or not wants_badge(registered):
         raise HTTPException(404)
     view = load_association_view(app.store, app.config, association)

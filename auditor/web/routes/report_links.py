@@ -97,7 +97,7 @@ def list_report_links(
 ) -> HTMLResponse:
     """Show the newest report links, those of a state, and the results of a search by name."""
     store, list_url = context.load_fresh_store(), context.links.page_url("report-links")
-    report_links = store.list_recent_report_links(
+    report_links = store.report_links.list_recent(
         context.now,
         state=state,
         before_id=before,
@@ -216,7 +216,7 @@ def _create_reminder(
 
 
 def _list_due_promises(context: RequestContext, view: AssociationView) -> list[FollowUp]:
-    follow_ups = context.app.store.list_follow_ups(view.association.id)
+    follow_ups = context.app.store.follow_ups.list_follow_ups(view.association.id)
     return list_due_promises(view, follow_ups, context.now.date())
 
 
@@ -224,7 +224,7 @@ def _build_messages(
     context: RequestContext, view: AssociationView, texts: Mapping[str, str]
 ) -> tuple[LinkMessage, ...]:
     """Return the texts by kind with their WhatsApp links; an empty text is left out."""
-    phone = context.app.store.get_contact(view.association.id).phone
+    phone = context.app.store.registry.get_contact(view.association.id).phone
     return tuple(
         LinkMessage(kind, text, build_whatsapp_url(phone, text))
         for kind, text in texts.items()
@@ -239,7 +239,7 @@ def renew_report_link(context: PageContext, association: str) -> RedirectRespons
     """Extend the active link of an association."""
     require_association_view(context, association)
     new_expiry = compute_report_link_expiry(context.app.config, context.now)
-    context.app.store.extend_report_links(association, new_expiry, context.now)
+    context.app.store.report_links.extend(association, new_expiry, context.now)
     return _redirect_after_action(context, association, "renewed")
 
 
@@ -249,7 +249,7 @@ def renew_report_link(context: PageContext, association: str) -> RedirectRespons
 def revoke_report_links(context: PageContext, association: str) -> Response:
     """Revoke all links of an association now."""
     require_association_view(context, association)
-    context.app.store.revoke_report_links(association, context.author, context.now)
+    context.app.store.report_links.revoke(association, context.author, context.now)
     return _redirect_after_action(context, association, "revoked")
 
 
@@ -261,12 +261,12 @@ def _render_association_report_links(
     new_link: NewReportLink | None = None,
 ) -> HTMLResponse:
     view, store = require_association_view(context, association), context.app.store
-    report_links = store.list_recent_report_links(context.now, association=association)
+    report_links = store.report_links.list_recent(context.now, association=association)
     rows = list(_build_report_link_rows(context, report_links))
     return context.with_path(_build_association_path(context, association)).render_page(
         "report_link.html",
         association=view.association,
-        email=store.get_contact(association).email,
+        email=store.registry.get_contact(association).email,
         rows=rows,
         due_promises=_list_due_promises(context, view),
         has_active_link=any(row.state is ReportLinkState.ACTIVE for row in rows),
@@ -284,7 +284,7 @@ def _search_associations(
     summaries = [
         summary
         for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text))
-        for summary in store.list_summaries(
+        for summary in store.search.list_summaries(
             association_filter.facets,
             search_terms=association_filter.search_words,
             sort="name",
@@ -312,7 +312,7 @@ def _build_report_link_rows(
         yield ReportLinkRow(
             report_link,
             report_link.get_state(context.now),
-            context.app.store.get_association(report_link.association),
+            context.app.store.registry.get_association(report_link.association),
         )
 
 

@@ -72,7 +72,7 @@ class RunView:
 def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTMLResponse:
     """Show a page of runs, newest first, optionally those before a day."""
     before_day = parse_day(before)
-    listed_runs = context.app.store.list_newest_runs(RUNS_PAGE_SIZE + 1, before_day=before_day)
+    listed_runs = context.app.store.runs.list_newest(RUNS_PAGE_SIZE + 1, before_day=before_day)
     runs, older_run = listed_runs, None
     if len(listed_runs) > RUNS_PAGE_SIZE:
         older_run, runs = listed_runs[0], listed_runs[1:]
@@ -102,7 +102,7 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
 def download_run_report(context: PageContext, day: str) -> Response:
     """Send the signed run report as it is stored."""
     run_day = parse_day(day)
-    run = context.app.store.get_run(run_day) if run_day else None
+    run = context.app.store.runs.get(run_day) if run_day else None
     if run is None or not run.receipt:
         raise HTTPException(404)
     content = json.dumps(run.receipt, ensure_ascii=False, indent=2, sort_keys=True)
@@ -118,13 +118,13 @@ def download_run_report(context: PageContext, day: str) -> Response:
 def show_run(context: PageContext, day: str) -> HTMLResponse:
     """Show a run with its signed run report."""
     store, run_day = context.app.store, parse_day(day)
-    run = store.get_run(run_day) if run_day else None
+    run = store.runs.get(run_day) if run_day else None
     if run is None:
         raise HTTPException(404)
     known_keys = read_known_public_keys(context.app.data_folder)
     preceding_run = receipt.find_preceding_run(store, run)
     [verification] = verify_receipt_chain([run], known_keys, preceding_run)
-    previous_run = store.get_latest_run(before_day=run.day)
+    previous_run = store.runs.get_latest(before_day=run.day)
     missed_days = _count_missed_days(previous_run.day if previous_run else None, run.day)
     return context.render_page("run.html", run_view=RunView(verification, missed_days))
 
@@ -161,14 +161,14 @@ def show_evidence(
     audit_run = _find_run(store, observations, run)
     observation = None
     if audit_run and audit_run.id:
-        observation = store.get_observation(audit_run.id, account_id)
+        observation = store.observations.get(audit_run.id, account_id)
     if observation is None and run is not None:
         raise HTTPException(404)
     evidence_views = []
     if observation:
         evidence = redate_evidence(observation)
         evidence_views = list(build_evidence_views(evidence, context.app.body_store))
-    decisions = list(store.list_decisions(association=association))
+    decisions = list(store.decisions.list_decisions(association=association))
     builder = ChannelDetailBuilder.create(store, view, context.app.config, decisions, context.now)
     return context.render_page(
         "evidence.html",
@@ -225,10 +225,10 @@ def _load_observations(
     store: Store, account: AccountView, association: str
 ) -> Mapping[date, tuple[AuditRun, Observation]]:
     """Return the observations of an account in the newest runs by day, newest first."""
-    runs = {run.id: run for run in store.list_newest_runs(EVIDENCE_RUNS) if run.id is not None}
+    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
     pairs = [
         (runs[observation.run_id], observation)
-        for observation in store.list_findings_of_association(association, runs)
+        for observation in store.observations.list_findings_of_association(association, runs)
         if observation.account_id == account.account_id
     ]
     pairs.sort(key=lambda pair: pair[0].day, reverse=True)
@@ -240,5 +240,5 @@ def _find_run(
 ) -> AuditRun | None:
     """Return the run of a day (it may be older than the listed ones), or the newest listed run."""
     if day is not None:
-        return store.get_run(day)
+        return store.runs.get(day)
     return next((run for run, _ in observations_by_day.values()), None)

@@ -105,7 +105,7 @@ def _load_other_user(context: RequestContext, user_id: int) -> User:
     Raises HTTPException: 404 for an unknown id, and 409 for the current user, because
     administrators must not lock themselves out.
     """
-    for user in context.app.store.list_users():
+    for user in context.app.store.users.list_all():
         if user.id == user_id:
             if context.user and user.id == context.user.id:
                 raise HTTPException(409)
@@ -132,7 +132,7 @@ def _render_users(
     completed_action: str = "",
 ) -> HTMLResponse:
     store, translator = context.app.store, context.translator
-    regions = {*REGIONS, *map(get_region_key, store.list_regions())}
+    regions = {*REGIONS, *map(get_region_key, store.registry.list_regions())}
     region_choices = [(region, translator.region_name(region)) for region in regions]
     error_message = ""
     if error:
@@ -141,7 +141,7 @@ def _render_users(
     return context.with_path(context.links.page_url("users")).render_page(
         "users.html",
         status=status,
-        users=store.list_users(),
+        users=store.users.list_all(),
         roles=list(Role),
         region_choices=sorted(region_choices, key=lambda choice: choice[1]),
         form=form or NewUserForm(),
@@ -195,7 +195,7 @@ async def change_password(
             return _render_own_account(context, status=422, error_message=error_message)
     new_hash = await login_service.passwords.hash(form.password)
     store = context.app.store
-    if not await run_in_threadpool(store.change_password, user, new_hash, context.now):
+    if not await run_in_threadpool(store.users.change_password, user, new_hash, context.now):
         raise access.NotLoggedInError
     return await run_in_threadpool(
         start_session_and_redirect,
@@ -244,7 +244,7 @@ async def set_password(
         return _render_set_password_form(context, user, status=422, error_message=error_message)
     new_hash = await get_login_service(request).passwords.hash(form.password)
     if not await run_in_threadpool(
-        store.accept_user_invite, hash_token(token), new_hash, context.now
+        store.users.accept_invite, hash_token(token), new_hash, context.now
     ):
         return _render_expired_invite(context)
     response = await run_in_threadpool(

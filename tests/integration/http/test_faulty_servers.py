@@ -151,10 +151,10 @@ async def observations(tmp_path, monkeypatch):
         )
         finished_run = await run.execute_run(app, START)
     assert finished_run.state is AuditRunState.DONE
-    associations = {row.id: row.association for row in app.store.list_accounts()}
+    associations = {row.id: row.association for row in app.store.registry.list_accounts()}
     yield {
         associations[observation.account_id]: observation
-        for observation in app.store.list_observations(run_id=finished_run.id)
+        for observation in app.store.observations.list_observations(run_id=finished_run.id)
     }
     app.store.close()
 
@@ -216,10 +216,10 @@ async def test_bad_parser_affects_only_its_page(tmp_path, monkeypatch):
     lag_task = asyncio.create_task(measure_lag())
     finished_run = await run.execute_run(app, START)
     lag_task.cancel()
-    rows = {row.id: row.association for row in app.store.list_accounts()}
+    rows = {row.id: row.association for row in app.store.registry.list_accounts()}
     observations = {
         rows[observation.account_id]: observation
-        for observation in app.store.list_observations(run_id=finished_run.id)
+        for observation in app.store.observations.list_observations(run_id=finished_run.id)
     }
     app.store.close()
     assert finished_run.state is AuditRunState.DONE

@@ -48,20 +48,21 @@ async def test_down_host_with_500_accounts_gets_few_requests(app, caplog):
             last_known_finding=Finding(Presence.PRESENT),
             latest_presence=Presence.PRESENT,
         )
-        app.store.save_conclusions(
-            replace(well, account_id=row.id) for row in app.store.list_accounts()
+        app.store.conclusions.save(
+            replace(well, account_id=row.id) for row in app.store.registry.list_accounts()
         )
         runs = [await execute_run(app, night_of(day)) for day in (0, 4, 8)]
     for run in runs:
         findings = [
-            observation.finding for observation in app.store.list_observations(run_id=run.id)
+            observation.finding
+            for observation in app.store.observations.list_observations(run_id=run.id)
         ]
         assert {(finding.presence, finding.reason) for finding in findings} == {
             (Presence.UNKNOWN, Reason.NETWORK)
         }
         assert (len(findings), run.receipt["requests"] <= 10) == (ACCOUNTS, True)
     assert [run.unreliable_channels for run in runs] == [("website",), (), ()]
-    statuses = list(app.store.list_account_statuses())
+    statuses = list(app.store.statuses.list_account_statuses())
     assert {(status.state, status.unconfirmed_streak) for status in statuses} == {
         (AccountState.PRESENT, None)
     }

@@ -134,10 +134,10 @@ def app(tmp_path_factory):
     )
     for association, text in HOSTILE.items():
         channel = "linkedin"
-        network_app.store.add_decision(
+        network_app.store.decisions.add(
             Decision(association, channel, DecisionKind.WAIVE, text, text, sample_network.NOW)
         )
-        network_app.store.add_reply(
+        network_app.store.replies.add(
             Reply(
                 association,
                 ReplyKind.MOVED,
@@ -292,7 +292,7 @@ def test_mails_with_hostile_names_are_valid(app):
             wanted=True,
             now=sample_network.FIRST,
         )
-    run = app.store.get_latest_run()
+    run = app.store.runs.get_latest()
     later_digests = draft_digests(app.store, app.config, run, since=sample_network.FIRST.date())
     drafts = [
         draft

@@ -95,16 +95,20 @@ def config_with_key(**changes):
 
 
 def register(app, association, typed_text):
-    associations = [*app.store.list_associations(), Association(association, association.title())]
+    associations = [
+        *app.store.registry.list_associations(),
+        Association(association, association.title()),
+    ]
     row = AccountRow(association, typed_text, identify.identify_link(typed_text), "youtube")
-    app.store.save_registry(
-        associations, [*app.store.list_accounts(), row], START - timedelta(hours=1)
+    app.store.registry.save_registry(
+        associations, [*app.store.registry.list_accounts(), row], START - timedelta(hours=1)
     )
 
 
 def get_statuses(app):
     return {
-        row.association: app.store.get_account_status(row.id) for row in app.store.list_accounts()
+        row.association: app.store.statuses.get(row.id)
+        for row in app.store.registry.list_accounts()
     }
 
 
@@ -142,7 +146,9 @@ async def test_receipt_has_api_cost(app):
 async def test_key_is_never_stored(app, tmp_path):
     await run.execute_run(app, night_of(0))
     evidence = [
-        item for observation in app.store.list_observations() for item in observation.evidence
+        item
+        for observation in app.store.observations.list_observations()
+        for item in observation.evidence
     ]
     assert len(evidence) == 4
     assert "secret" not in repr(evidence)
@@ -182,7 +188,7 @@ async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(
     first = {name for name, status in get_statuses(app).items() if status.last_known_finding}
     unknown_findings = [
         observation.finding
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
         if observation.finding.presence == "unknown"
     ]
     await run.execute_run(app, night_of(1))
@@ -195,11 +201,13 @@ async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(
 
 async def test_skipped_account_precedes_a_longer_unknown_one(app, api):
     """The last run skipped `salam`. It checked `annour`, which has been unknown for a month."""
-    last = app.store.begin_or_resume_run(night_of(0).date(), night_of(0))
-    app.store.finish_run(last, AuditRunState.DONE, night_of(0))
-    account_ids = {row.typed_text.rpartition("/")[2]: row.id for row in app.store.list_accounts()}
+    last = app.store.runs.begin_or_resume(night_of(0).date(), night_of(0))
+    app.store.runs.finish(last, AuditRunState.DONE, night_of(0))
+    account_ids = {
+        row.typed_text.rpartition("/")[2]: row.id for row in app.store.registry.list_accounts()
+    }
     days = {OURS: (0, -30), "@salam": (-2, -2)}
-    app.store.save_conclusions(
+    app.store.conclusions.save(
         [
             AccountStatus(
                 account_ids[name], checked_at=night_of(checked), decided_at=night_of(decided)

@@ -164,8 +164,8 @@ def open_network(folder, apis, extra_config="", store=None):
         AccountRow("annour", url, identify.identify_link(url), channel)
         for channel, url in LINKS.items()
     ]
-    if not list(app.store.list_associations()):
-        app.store.save_registry([ASSOCIATION], rows, FIRST_NIGHT - timedelta(hours=1))
+    if not list(app.store.registry.list_associations()):
+        app.store.registry.save_registry([ASSOCIATION], rows, FIRST_NIGHT - timedelta(hours=1))
     return app
 
 
@@ -216,7 +216,7 @@ def list_verdicts(store):
             observation.finding.name,
             observation.finding.last_activity,
         )
-        for observation in store.list_observations()
+        for observation in store.observations.list_observations()
     ]
 
 
@@ -245,7 +245,7 @@ async def test_no_figure_is_kept_longer_than_its_terms_allow(tmp_path):
     assert main(["--config", str(tmp_path / "config.toml"), "receipts"]) == 0
     rebuilt = reevaluate.reevaluate(app)
     assert rebuilt.changes == []
-    assert list(app.store.list_gaps())
+    assert list(app.store.conclusions.list_gaps())
     app.store.close()
 
 
@@ -258,8 +258,10 @@ async def test_profile_of_a_removed_x_account_is_gone_after_the_run_that_finds_i
     app = open_network(tmp_path, apis)
     for night in (0, 1, 2):
         await run_night(app, apis, night)
-    assert X_NAME in {observation.finding.name for observation in app.store.list_observations()}
-    assert "name_mismatch" in {gap.code for gap in app.store.list_gaps()}
+    assert X_NAME in {
+        observation.finding.name for observation in app.store.observations.list_observations()
+    }
+    assert "name_mismatch" in {gap.code for gap in app.store.conclusions.list_gaps()}
     verdicts = list_verdicts(app.store)
 
     apis.is_x_account_removed = True
@@ -267,13 +269,13 @@ async def test_profile_of_a_removed_x_account_is_gone_after_the_run_that_finds_i
     assert not any(X_NAME.encode() in text for text in read_all(tmp_path / "data"))
     erased = [
         observation
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
         if "profile_removed" in observation.finding.facts
     ]
     assert [observation.run_id for observation in erased] == [1, 2, 3]
     kept = [(*verdict[:4], verdict[5]) for verdict in list_verdicts(app.store) if verdict[0] < 4]
     assert kept == [(*verdict[:4], verdict[5]) for verdict in verdicts]
-    assert "name_mismatch" in {gap.code for gap in app.store.list_gaps()}
+    assert "name_mismatch" in {gap.code for gap in app.store.conclusions.list_gaps()}
     assert reevaluate.reevaluate(app).changes == []
     app.store.close()
 
@@ -286,11 +288,11 @@ async def test_backup_during_a_run_has_no_response_that_was_stored_meanwhile(tmp
 
     def copy_and_store_response(file, prepare):
         contents = create_copy(file, prepare)
-        latest = next(app.store.list_observations(account_id=1))
+        latest = next(app.store.observations.list_observations(account_id=1))
         body = json.dumps({"subscriberCount": plant(1, 1)}).encode()
         evidence = (replace(latest.evidence[0], digest=app.body_store.put(body)),)
-        run = app.store.begin_or_resume_run(FIRST_NIGHT.date() + timedelta(days=1), FIRST_NIGHT)
-        app.store.record_observations(
+        run = app.store.runs.begin_or_resume(FIRST_NIGHT.date() + timedelta(days=1), FIRST_NIGHT)
+        app.store.observations.record(
             [replace(latest, run_id=run.id, evidence=evidence, result_id=None)]
         )
         return contents
@@ -328,7 +330,7 @@ async def test_x_responses_are_kept_until_the_next_run(tmp_path):
         await run_night(app, apis, night)
     stored = [
         (observation.run_id, exchange.digest in app.body_store)
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
         for exchange in observation.evidence
         if exchange.url.startswith("https://api.x.com/")
     ]

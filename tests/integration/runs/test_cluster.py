@@ -57,8 +57,8 @@ def register_network(app):
 
 
 def list_observations(app):
-    rows = {row.id: row.typed_text for row in app.store.list_accounts()}
-    days = {run.id: run.day for run in app.store.list_runs()}
+    rows = {row.id: row.typed_text for row in app.store.registry.list_accounts()}
+    days = {run.id: run.day for run in app.store.runs.list_all()}
     return sorted(
         (
             days[observation.run_id],
@@ -66,7 +66,7 @@ def list_observations(app):
             observation.observed_at,
             str(observation.finding),
         )
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
     )
 
 
@@ -142,8 +142,8 @@ async def test_deadline_stops_all_workers(database, tmp_path):
     not_reached = run_result.receipt["not_reached"]
     assert run_result.state is AuditRunState.DONE
     assert 0 < not_reached == 60 - len(list_observations(cluster_app))
-    assert cluster_app.store.get_queue_snapshot().job_counts == {}
-    assert cluster_app.store.get_cluster_run(run_result.id) is None
+    assert cluster_app.store.cluster_runs.get_queue_snapshot().job_counts == {}
+    assert cluster_app.store.cluster_runs.get(run_result.id) is None
     cluster_app.store.close()
 
 
@@ -175,7 +175,7 @@ async def test_storage_failure_in_a_job_fails_the_run(database, tmp_path, monkey
     async with cluster.at_work(cluster_app, clock=lambda: START):
         with pytest.raises(StoreError, match="no space left on device"):
             await run(cluster_app, START)
-    assert cluster_app.store.get_latest_run().state is AuditRunState.INCOMPLETE
+    assert cluster_app.store.runs.get_latest().state is AuditRunState.INCOMPLETE
     cluster_app.store.close()
 
 

@@ -50,15 +50,15 @@ class DemoResults:
 
 def collect_cells(app: App, number: int) -> set[ExpectedValue]:
     """Return every cell of one run: findings, statuses and open gaps."""
-    statuses = {status.account_id: status for status in app.store.list_account_statuses()}
-    last_run = app.store.get_latest_run()
+    statuses = {status.account_id: status for status in app.store.statuses.list_account_statuses()}
+    last_run = app.store.runs.get_latest()
     assert last_run is not None
     findings = {
         observation.account_id: observation.finding
-        for observation in app.store.list_observations(run_id=last_run.id)
+        for observation in app.store.observations.list_observations(run_id=last_run.id)
     }
     cells = set()
-    for row in app.store.list_accounts():
+    for row in app.store.registry.list_accounts():
         status = statuses.get(row.id)
         if status is not None and status.checked_at is not None:
             finding = findings.get(row.id)
@@ -74,7 +74,7 @@ def collect_cells(app: App, number: int) -> set[ExpectedValue]:
                     number,
                 )
             )
-    opened = (gap for gap in app.store.list_gaps() if is_gap_open(gap))
+    opened = (gap for gap in app.store.conclusions.list_gaps() if is_gap_open(gap))
     return cells | {
         ExpectedValue(gap.association, gap.channel, "gap", gap.code, number) for gap in opened
     }
@@ -229,7 +229,7 @@ async def test_pruning_and_reevaluation_change_nothing(demo_results):
     """
     retention = RetentionSettings(bodies=5, exchanges=8)
     with App.open(demo_results.config.model_copy(update={"retention": retention})) as app:
-        now = app.store.get_latest_run().started_at
+        now = app.store.runs.get_latest().started_at
         results_before = (
             conclusions(app),
             dict(render_site_pages(build_network_overview(app.store, app.config, now), app.config)),
@@ -253,6 +253,9 @@ def conclusions(app: App) -> list[list[object]]:
     store = app.store
     rows = [
         [replace(item, id=None) for item in part]
-        for part in (store.list_gaps(), store.list_proposals())
+        for part in (store.conclusions.list_gaps(), store.conclusions.list_proposals())
     ]
-    return [list(store.list_account_statuses()), *(sorted(part, key=repr) for part in rows)]
+    return [
+        list(store.statuses.list_account_statuses()),
+        *(sorted(part, key=repr) for part in rows),
+    ]

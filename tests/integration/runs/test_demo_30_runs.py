@@ -148,7 +148,7 @@ async def play(folder, demo_runs: list[DemoRun], environ: Mapping[str, str]) -> 
 
 
 def collect_results(app: App, finished_run: AuditRun, request_counts: Counter[str]) -> RunResults:
-    rows = {row.id: row for row in app.store.list_accounts()}
+    rows = {row.id: row for row in app.store.registry.list_accounts()}
     names = {
         account_id: (row.association, row.channel, row.identity.key or row.typed_text)
         for account_id, row in rows.items()
@@ -158,16 +158,16 @@ def collect_results(app: App, finished_run: AuditRun, request_counts: Counter[st
         {names[account_id]: row for account_id, row in rows.items()},
         {
             names[status.account_id]: status
-            for status in app.store.list_account_statuses()
+            for status in app.store.statuses.list_account_statuses()
             if status.checked_at
         },
         {
             names[observation.account_id]: observation.finding
-            for observation in app.store.list_observations(run_id=finished_run.id)
+            for observation in app.store.observations.list_observations(run_id=finished_run.id)
         },
         frozenset(
             (gap.code, (gap.association, gap.channel, gap.subject))
-            for gap in app.store.list_gaps()
+            for gap in app.store.conclusions.list_gaps()
             if is_gap_open(gap)
         ),
         request_counts,
@@ -178,7 +178,9 @@ def collect_results(app: App, finished_run: AuditRun, request_counts: Counter[st
 def classify_accounts(app: App, finished_run: AuditRun) -> Iterator[tuple[int, tuple[str, str]]]:
     """Yield the activity band of each account, without and with the posts that sites link to."""
     started_at, activity_bands = finished_run.started_at, app.config.activity
-    data = app.store.load_association_data([item.id for item in app.store.list_associations()])
+    data = app.store.conclusions.load_association_data(
+        [item.id for item in app.store.registry.list_associations()]
+    )
     for state in assemble_association_states(data.associations, data):
         contexts = [
             build_rule_context(state, EvaluationTime(started_at, started_at), {}, bands=bands)

@@ -61,7 +61,7 @@ def list_asked(app):
 
 def get_gap(app):
     """Return severity and params of the open gap, or None."""
-    gaps = list(app.store.list_gaps(code="website_domain_expiring", open_only=True))
+    gaps = list(app.store.conclusions.list_gaps(code="website_domain_expiring", open_only=True))
     return (gaps[0].severity, dict(gaps[0].params)) if gaps else None
 
 
@@ -87,7 +87,10 @@ async def test_each_domain_is_asked_for_once_a_week(app):
     assert list_asked(app) == []
     await execute_run(app, night_of(7))
     assert list_asked(app) == [f"{SERVICE}nour.org"]
-    assert [len(app.store.list_domain_checks(name)) for name in ("nour", "amal")] == [2, 2]
+    assert [len(app.store.domain_checks.list_domain_checks(name)) for name in ("nour", "amal")] == [
+        2,
+        2,
+    ]
 
 
 async def test_no_registry_is_asked_if_the_check_is_disabled(app):
@@ -212,7 +215,7 @@ async def test_registry_without_an_answer_is_no_gap(app, answer, reason):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = answer
     await execute_run(app, night_of(0))
-    (check,) = app.store.list_domain_checks("nour")
+    (check,) = app.store.domain_checks.list_domain_checks("nour")
     assert (check.reason, check.expires_on, get_gap(app)) == (reason, None, None)
 
 
@@ -279,9 +282,9 @@ async def test_check_of_a_discarded_run_is_removed_and_is_no_change_of_a_user(ap
     app.web.answers[f"{SERVICE}nour.org"] = record(400)
     run = await execute_run(app, night_of(300))
     limit = night_of(1)
-    assert app.store.count_future_changes(limit) == 0
-    assert app.store.discard_runs([run], limit, limit) == 0
-    (check,) = app.store.list_domain_checks("nour")
+    assert app.store.runs.count_future_changes(limit) == 0
+    assert app.store.runs.discard_runs([run], limit, limit) == 0
+    (check,) = app.store.domain_checks.list_domain_checks("nour")
     assert check.expires_on == (START + timedelta(days=40)).date()
 
 
@@ -289,8 +292,10 @@ async def test_corrected_link_forgets_the_old_domain(app):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = record(20)
     await execute_run(app, night_of(0))
-    app.store.save_registry(
-        [app.store.get_association("nour")], [site("nour.ma")], night_of(0) + timedelta(hours=9)
+    app.store.registry.save_registry(
+        [app.store.registry.get_association("nour")],
+        [site("nour.ma")],
+        night_of(0) + timedelta(hours=9),
     )
     await execute_run(app, night_of(1))
     assert get_gap(app) is None
@@ -299,9 +304,9 @@ async def test_corrected_link_forgets_the_old_domain(app):
 async def test_stated_date_counts_until_it_has_passed(app):
     register(app, site("nour.ma"))
     await execute_run(app, night_of(0))
-    (row,) = app.store.list_accounts("nour")
+    (row,) = app.store.registry.list_accounts("nour")
     day = (START + timedelta(days=9)).date()
-    app.store.add_decision(
+    app.store.decisions.add(
         Decision(
             "nour",
             "website",
@@ -336,7 +341,7 @@ async def test_registry_s_answer_counts_more_than_a_stated_date(app):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = record(300)
     await execute_run(app, night_of(0))
-    (row,) = app.store.list_accounts("nour")
+    (row,) = app.store.registry.list_accounts("nour")
     decision = Decision(
         "nour",
         "website",
@@ -347,7 +352,7 @@ async def test_registry_s_answer_counts_more_than_a_stated_date(app):
         account_id=row.id,
         value="2026-03-05",
     )
-    app.store.add_decision(replace(decision, expires_at=night_of(5)))
+    app.store.decisions.add(replace(decision, expires_at=night_of(5)))
     await execute_run(app, night_of(1))
     assert get_gap(app) is None
 
@@ -356,7 +361,7 @@ async def test_unregistered_domain_counts_more_than_a_stated_date(app):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = Page("", 404)
     await execute_run(app, night_of(0))
-    (row,) = app.store.list_accounts("nour")
+    (row,) = app.store.registry.list_accounts("nour")
     checks = {check.account_id: check for _, check in list_checks(app) if check is not None}
     decision = Decision(
         "nour",
@@ -373,4 +378,4 @@ async def test_unregistered_domain_counts_more_than_a_stated_date(app):
 
 
 def list_checks(app):
-    return app.store.list_accounts_with_domain_check("website")
+    return app.store.domain_checks.list_accounts_with_domain_check("website")

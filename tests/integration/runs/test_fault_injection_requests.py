@@ -142,7 +142,7 @@ async def execute_with_fault(
             try:
                 finished_run = await tasks[0]
             except asyncio.CancelledError:
-                interrupted = app.store.get_latest_run()
+                interrupted = app.store.runs.get_latest()
                 if interrupted is None:  # nothing is stored before the canaries are checked
                     assert fault.number <= 2 * (
                         len(CANARIES) + 1
@@ -151,7 +151,7 @@ async def execute_with_fault(
                     assert interrupted.state is AuditRunState.INCOMPLETE
                 finished_run = await run.execute_run(app, START)
     assert finished_run.state is AuditRunState.DONE
-    observations = list(app.store.list_observations(run_id=finished_run.id))
+    observations = list(app.store.observations.list_observations(run_id=finished_run.id))
     app.store.close()
     return observations
 

@@ -53,7 +53,7 @@ def simple_probe(monkeypatch):
 def create_app(folder, store=None):
     """Return the small network of five links. Every second observation is committed."""
     app = opened(folder, store=store)
-    app.store.open_observation_writer = partial(app.store.open_observation_writer, batch_size=2)
+    app.store.observations.open_writer = partial(app.store.observations.open_writer, batch_size=2)
     app.web.answers = dict(SECOND_RUN_ANSWERS)
     return app
 
@@ -111,24 +111,24 @@ def failing_step(app, what, number, *, lasting):
 def list_observations(app):
     return {
         (observation.run_id, observation.account_id): observation
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
     }
 
 
 def check_invariants(app, committed):
     """Check the invariants of a resumed run; `committed` are the observations before it."""
-    observations = list(app.store.list_observations())
+    observations = list(app.store.observations.list_observations())
     assert len(observations) == len(list_observations(app)) == 2 * len(LINKS)
     assert {
         key: observation for key, observation in list_observations(app).items() if key in committed
     } == committed
-    first, second = app.store.list_runs()
+    first, second = app.store.runs.list_all()
     assert [run.state for run in (first, second)] == [AuditRunState.DONE] * 2
     assert second.receipt["previous_hash"] == hash_canonical_json(first.receipt)
     assert second.receipt["accounts"] == len(LINKS)
     gaps = [
         (gap.association, gap.channel, gap.subject, gap.code)
-        for gap in app.store.list_gaps()
+        for gap in app.store.conclusions.list_gaps()
         if gap.closed_at is None
     ]
     assert len(gaps) == len(set(gaps))
@@ -152,7 +152,7 @@ def make_attempt(template, folder, what, number, *, lasting=False):
     app.store.close()
     app = create_app(folder)
     if not failed:
-        assert app.store.get_latest_run().state is AuditRunState.DONE
+        assert app.store.runs.get_latest().state is AuditRunState.DONE
     asyncio.run(execute_run(app, night_of(SECOND)))
     check_invariants(app, committed)
     app.store.close()

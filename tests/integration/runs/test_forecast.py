@@ -43,7 +43,7 @@ def test_large_platform_takes_several_runs(app, monkeypatch):
     """At one request every 1.25 s on average, 250,000 accounts take 87 hours: 18 runs of five."""
     register(app, *build_accounts(250))
     monkeypatch.setattr(
-        app.store,
+        app.store.registry,
         "list_accounts",
         lambda: [row for row in build_accounts(250) for _ in range(1000)],
     )
@@ -78,7 +78,7 @@ def test_concurrency_limits_very_many_websites(app, monkeypatch):
     sites = build_accounts(250, "website")
     register(app, *sites)
     monkeypatch.setattr(
-        app.store, "list_accounts", lambda: [row for row in sites for _ in range(1000)]
+        app.store.registry, "list_accounts", lambda: [row for row in sites for _ in range(1000)]
     )
     numbers = itertools.count()
     monkeypatch.setattr(forecast, "get_account_host", lambda _: f"s{next(numbers)}.example")
@@ -104,7 +104,7 @@ def test_accounts_skipped_for_the_budget_cost_nothing(app, monkeypatch):
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 20}}}
     costs = {"apis": {"youtube": {"cost": 10, "skipped": 20}}}
     last_run = AuditRun(START.date(), AuditRunState.DONE, START, receipt={**counts, **costs})
-    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last_run)
+    monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert (
         forecast_channel(app, "youtube").runs,
         forecast_channel(app, "youtube").accounts_per_run,
@@ -123,7 +123,7 @@ def test_requests_per_account_are_those_of_the_last_run(app, monkeypatch):
     counts = {"channels": {"facebook": {"present": 10, "absent": 0, "unknown": 0}}}
     costs = {"requests_by_host": {"www.facebook.com": 25, "m.facebook.com": 5, "x.com": 9}}
     last_run = AuditRun(START.date(), AuditRunState.DONE, START, receipt=counts | costs)
-    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last_run)
+    monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert forecast_channel(app, "facebook").requests_per_account == 3
 
 
@@ -144,7 +144,7 @@ def test_budget_limits_an_api(app, monkeypatch):
         START,
         receipt={**counts, "apis": {"youtube": {"cost": 10}}},
     )
-    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last_run)
+    monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert (
         forecast_channel(app, "youtube").runs,
         forecast_channel(app, "youtube").accounts_per_run,
@@ -181,7 +181,7 @@ def test_forecast_by_budget_has_no_seconds_per_request(app, monkeypatch):
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
     receipt = {**counts, "apis": {"youtube": {"cost": 10}}}
     last_run = AuditRun(START.date(), AuditRunState.DONE, START, receipt=receipt)
-    monkeypatch.setattr(app.store, "get_latest_run", lambda *_: last_run)
+    monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     (result,) = data._diagnose_run_forecast(app.config, app.store, START)
     assert (
         result.detail_template

@@ -62,8 +62,8 @@ def execute(tmp_path, server, monkeypatch):
 
 
 def list_observations(small):
-    newest_run = list(small.store.list_runs())[-1]
-    return list(small.store.list_observations(run_id=newest_run.id))
+    newest_run = list(small.store.runs.list_all())[-1]
+    return list(small.store.observations.list_observations(run_id=newest_run.id))
 
 
 async def test_domain_is_asked_about_once_in_a_run(execute):
@@ -93,7 +93,7 @@ async def test_answer_of_the_dns_is_evidence_and_is_shown(execute):
 @pytest.mark.parametrize("name_servers", [PARKED, SILENT])
 async def test_replay_and_reevaluation_give_the_same_finding(execute, name_servers):
     small, _ = await execute(name_servers)
-    rows = {row.id: row for row in small.store.list_accounts()}
+    rows = {row.id: row for row in small.store.registry.list_accounts()}
     for observation in list_observations(small):
         row = rows[observation.account_id]
         account = Account(row.association, row.typed_text, row.identity)

@@ -64,7 +64,7 @@ async def test_failed_run_is_pinged_with_log_and_notified(app, monkeypatch):
     def fail(*_, **__):
         raise StoreError("the disk", "it is full")
 
-    monkeypatch.setattr(app.store, "record_observations", fail)
+    monkeypatch.setattr(app.store.observations, "record", fail)
     with web_server() as (host, requests), mail_server() as mailbox:
         update_config(
             app,

@@ -39,7 +39,10 @@ async def app(tmp_path):
 
 def test_recheck_requests_only_its_accounts_and_stores_no_observation(app):
     app.web.answers = {NOUR.typed_text: "gone"}
-    stored_before = list(app.store.list_observations()), list(app.store.list_account_statuses())
+    stored_before = (
+        list(app.store.observations.list_observations()),
+        list(app.store.statuses.list_account_statuses()),
+    )
     recheck = RecheckService().recheck_association(app, "nour", NOW)
     assert sorted(app.web.asked) == sorted([NOUR.typed_text, SITE.typed_text])
     assert [account.finding.presence for account in recheck.accounts] == [
@@ -47,8 +50,8 @@ def test_recheck_requests_only_its_accounts_and_stores_no_observation(app):
         Presence.PRESENT,
     ]
     assert (
-        list(app.store.list_observations()),
-        list(app.store.list_account_statuses()),
+        list(app.store.observations.list_observations()),
+        list(app.store.statuses.list_account_statuses()),
     ) == stored_before
 
 
@@ -67,14 +70,14 @@ def test_association_is_rechecked_again_after_ten_minutes(app):
 @pytest.mark.fault("F34")
 def test_one_recheck_at_a_time(app, monkeypatch):
     service, inside, may_continue = RecheckService(), threading.Event(), threading.Event()
-    list_accounts = app.store.list_accounts
+    list_accounts = app.store.registry.list_accounts
 
     def slow_list_accounts(*args, **kwargs):
         inside.set()
         may_continue.wait()
         return list_accounts(*args, **kwargs)
 
-    monkeypatch.setattr(app.store, "list_accounts", slow_list_accounts)
+    monkeypatch.setattr(app.store.registry, "list_accounts", slow_list_accounts)
     first = threading.Thread(target=service.recheck_association, args=(app, "nour", NOW))
     first.start()
     inside.wait()
@@ -88,7 +91,7 @@ def test_one_recheck_at_a_time(app, monkeypatch):
 
 
 def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
-    app.store.begin_or_resume_run(NOW.date(), NOW)
+    app.store.runs.begin_or_resume(NOW.date(), NOW)
     app.locked = True
     with pytest.raises(RecheckRefusedError) as refused:
         RecheckService().recheck_association(app, "nour", NOW)
@@ -98,24 +101,26 @@ def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
 
 
 def test_open_circuit_breaker_applies_to_a_recheck(app):
-    run = app.store.begin_or_resume_run(NOW.date(), NOW)
+    run = app.store.runs.begin_or_resume(NOW.date(), NOW)
     receipt = {
         "opened_circuits": {
             "facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}
         }
     }
-    app.store.finish_run(run, AuditRunState.DONE, NOW, receipt=receipt)
+    app.store.runs.finish(run, AuditRunState.DONE, NOW, receipt=receipt)
     recheck = RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
     assert recheck.accounts[0].finding.reason == "login_wall"
 
 
 def test_disowned_account_is_not_rechecked(app):
-    row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
+    row = next(
+        row for row in app.store.registry.list_accounts() if row.typed_text == NOUR.typed_text
+    )
     decision = Decision(
         "nour", "facebook", DecisionKind.DISOWN, "Amina", "namesake", START, account_id=row.id
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
 

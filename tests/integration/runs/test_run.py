@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 
@@ -55,8 +56,10 @@ def app(tmp_path):
 
 
 def findings_of(app, run):
-    rows = {row.id: row.typed_text for row in app.store.list_accounts(include_withdrawn=True)}
-    observations = app.store.list_observations(run_id=run.id)
+    rows = {
+        row.id: row.typed_text for row in app.store.registry.list_accounts(include_withdrawn=True)
+    }
+    observations = app.store.observations.list_observations(run_id=run.id)
     return {
         rows[observation.account_id]: (observation.finding.presence, observation.finding.reason)
         for observation in observations
@@ -64,8 +67,8 @@ def findings_of(app, run):
 
 
 def get_status(app, typed):
-    row = next(row for row in app.store.list_accounts() if row.typed_text == typed)
-    return app.store.get_account_status(row.id)
+    row = next(row for row in app.store.registry.list_accounts() if row.typed_text == typed)
+    return app.store.statuses.get(row.id)
 
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
@@ -122,17 +125,17 @@ async def test_crashed_probe_is_recorded_and_the_run_continues(app, caplog):
 
 async def test_storage_failure_stops_the_run_with_its_error(app, monkeypatch):
     register(app, NOUR, AMAL)
-    record = app.store.record_observations
+    record = app.store.observations.record
     monkeypatch.setattr(
-        app.store,
-        "record_observations",
+        app.store.observations,
+        "record",
         lambda _: (_ for _ in ()).throw(StoreError("the disk", "is full")),
     )
     with pytest.raises(StoreError, match="is full"):
         await execute_run(app, START)
-    failed = app.store.get_run(START.date())
+    failed = app.store.runs.get(START.date())
     assert failed.state is AuditRunState.INCOMPLETE
-    monkeypatch.setattr(app.store, "record_observations", record)
+    monkeypatch.setattr(app.store.observations, "record", record)
     run = await execute_run(app, START + timedelta(minutes=1))
     assert run.state is AuditRunState.DONE
     assert len(findings_of(app, run)) == 2
@@ -152,7 +155,7 @@ async def test_interrupted_run_is_resumed(app):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    interrupted = app.store.get_run(START.date())
+    interrupted = app.store.runs.get(START.date())
     checked_before = set(findings_of(app, interrupted))
     assert interrupted.state is AuditRunState.INCOMPLETE
     assert checked_before == {row.typed_text for row in rows[:7]}
@@ -170,7 +173,7 @@ async def test_run_killed_during_evaluation_has_equal_conclusions(app, monkeypat
     register(app, SITE, NOUR)
     app.web.answers = {SITE.typed_text: "linked"}
     target = (
-        (app.store, "save_conclusions")
+        (app.store.conclusions, "save")
         if stage == "save_conclusions"
         else (run_module.receipt, "build_finished_receipt")
     )
@@ -187,11 +190,11 @@ async def test_run_killed_during_evaluation_has_equal_conclusions(app, monkeypat
     monkeypatch.setattr(*target, original)
     run = await execute_run(app, START + timedelta(minutes=5))
     assert run.state is AuditRunState.DONE
-    assert [(gap.code, gap.run_count) for gap in app.store.list_gaps()] == [
+    assert [(gap.code, gap.run_count) for gap in app.store.conclusions.list_gaps()] == [
         ("channel_missing", 1),
         ("channel_unlisted", 1),
     ]
-    assert [proposal.run_count for proposal in app.store.list_proposals()] == [1]
+    assert [proposal.run_count for proposal in app.store.conclusions.list_proposals()] == [1]
 
 
 async def test_transient_failure_is_checked_in_the_second_pass(app):
@@ -235,8 +238,8 @@ async def test_unusable_cells_and_unaudited_channels_are_not_checked(app):
 
 async def test_disowned_account_is_neither_checked_nor_evaluated(app):
     register(app, NOUR)
-    row = next(app.store.list_accounts())
-    app.store.add_decision(
+    row = next(app.store.registry.list_accounts())
+    app.store.decisions.add(
         Decision(
             "nour", "facebook", DecisionKind.DISOWN, "Amina", "a namesake", START, account_id=row.id
         )
@@ -244,7 +247,7 @@ async def test_disowned_account_is_neither_checked_nor_evaluated(app):
     await execute_run(app, START)
     assert app.web.asked == []
     assert ("channel_missing", "facebook") in {
-        (gap.code, gap.channel) for gap in app.store.list_gaps()
+        (gap.code, gap.channel) for gap in app.store.conclusions.list_gaps()
     }
 
 
@@ -255,13 +258,14 @@ async def test_gone_account_opens_gap_after_three_runs_over_six_days(app):
     for day in (0, 3, 6):
         await execute_run(app, night_of(day))
         opened_after.append(
-            {gap.code for gap in app.store.list_gaps() if is_gap_open(gap)} - {"channel_missing"}
+            {gap.code for gap in app.store.conclusions.list_gaps() if is_gap_open(gap)}
+            - {"channel_missing"}
         )
     assert opened_after == [set(), set(), {"channel_dead"}]
     app.web.answers = {}
     for day in (7, 8):
         await execute_run(app, night_of(day))
-    dead = next(gap for gap in app.store.list_gaps() if gap.code == "channel_dead")
+    dead = next(gap for gap in app.store.conclusions.list_gaps() if gap.code == "channel_dead")
     assert (dead.opened_at, dead.closed_at) == (night_of(6), night_of(8))
 
 
@@ -270,15 +274,19 @@ async def test_unlisted_account_is_proposed_until_registered(app):
     app.web.answers = {SITE.typed_text: "linked"}
     for day in (0, 1):
         await execute_run(app, night_of(day))
-    unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
+    unlisted = next(
+        gap for gap in app.store.conclusions.list_gaps() if gap.code == "channel_unlisted"
+    )
     assert (unlisted.subject, unlisted.opened_at) == ("@nour", night_of(1))
-    assert [proposal.run_count for proposal in app.store.list_proposals()] == [2]
+    assert [proposal.run_count for proposal in app.store.conclusions.list_proposals()] == [2]
     registered = AccountRow(
         "nour", "@nour", Identity("youtube", LinkKind.PAGE, "@nour", PROFILE.canonical), "youtube"
     )
     register(app, SITE, registered, now=night_of(1) + timedelta(hours=5))
     await execute_run(app, night_of(2))
-    unlisted = next(gap for gap in app.store.list_gaps() if gap.code == "channel_unlisted")
+    unlisted = next(
+        gap for gap in app.store.conclusions.list_gaps() if gap.code == "channel_unlisted"
+    )
     assert unlisted.closed_at == night_of(2)
 
 
@@ -297,7 +305,7 @@ async def test_five_changes_in_one_run_make_the_channel_unreliable(app, caplog):
     assert "not_found" in run.receipt["unreliable_channels"]["facebook"]
     assert all(
         status.unconfirmed_streak is None and status.state is AccountState.PRESENT
-        for status in app.store.list_account_statuses()
+        for status in app.store.statuses.list_account_statuses()
     )
 
 
@@ -318,7 +326,9 @@ async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplo
         monkeypatch.setattr(checker, "create_probe", steps)
         run = await execute_run(app, night_of(1) + timedelta(hours=1))
     assert run.unreliable_channels == ("facebook",)
-    assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
+    assert all(
+        status.unconfirmed_streak is None for status in app.store.statuses.list_account_statuses()
+    )
 
 
 def configure_canaries(monkeypatch, *canaries):
@@ -342,7 +352,7 @@ async def test_run_without_connectivity_is_skipped_and_can_be_repeated(app, monk
     app.web.answers = dict.fromkeys(sites, FetchError(Reason.NETWORK))
     with caplog.at_level(logging.CRITICAL):
         skipped = await execute_run(app, START)
-    assert (skipped.state, findings_of(app, skipped), list(app.store.list_gaps())) == (
+    assert (skipped.state, findings_of(app, skipped), list(app.store.conclusions.list_gaps())) == (
         AuditRunState.SKIPPED,
         {},
         [],
@@ -423,7 +433,7 @@ async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
 async def test_evidence_has_no_cookies(app):
     register(app, NOUR)
     run = await execute_run(app, START)
-    observation = next(app.store.list_observations(run_id=run.id))
+    observation = next(app.store.observations.list_observations(run_id=run.id))
     assert dict(observation.evidence[0].headers) == {"server": "x"}
     assert app.body_store.get(observation.evidence[0].digest) == b"alive"
 
@@ -438,9 +448,9 @@ async def test_progress_counts_to_the_end(app):
 async def list_queue_sizes(app, *rows):
     """Return the host queues of a run by size, each as often as a worker gets it."""
     register(app, *rows)
-    run = app.store.begin_or_resume_run(START.date(), START)
+    run = app.store.runs.begin_or_resume(START.date(), START)
     plan.create_run_plan(app, run, {}, ())
-    batches = build_batches(app.store.count_by_host_bucket(run))
+    batches = build_batches(app.store.run_plan.count_by_host_bucket(run))
     return [host_queue.batch.size async for host_queue in iter_host_queues(app.store, run, batches)]
 
 
@@ -469,9 +479,9 @@ async def test_platform_begins_and_has_one_worker(app):
 async def test_host_queue_is_read_page_by_page(app, monkeypatch):
     monkeypatch.setattr("auditor.runs.host_queue.HOST_PAGE_SIZE", 3)
     register(app, *build_accounts(10))
-    run = app.store.begin_or_resume_run(START.date(), START)
+    run = app.store.runs.begin_or_resume(START.date(), START)
     plan.create_run_plan(app, run, {}, ())
-    (batch,) = build_batches(app.store.count_by_host_bucket(run))
+    (batch,) = build_batches(app.store.run_plan.count_by_host_bucket(run))
     host_queue = HostQueue(app.store, run, batch)
     first_accounts = [planned for _ in range(4) for planned in await host_queue.take(2)]
     remaining_queue = HostQueue(app.store, run, batch, after=host_queue.cursor)
@@ -518,11 +528,11 @@ def test_large_host_has_one_round(app):
         PlanPosition(round_number, 7, 0, number)
         for number, round_number in enumerate((3, 2, 3, 9), 1)
     ]
-    run = app.store.begin_or_resume_run(START.date(), START)
-    app.store.replace_plan(positions, 4)
-    assert list(app.store.count_by_host_bucket(run)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
-    app.store.replace_plan(positions, 3)
-    assert list(app.store.count_by_host_bucket(run)) == [(2, 7, 4)]
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    app.store.run_plan.replace(positions, 4)
+    assert list(app.store.run_plan.count_by_host_bucket(run)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
+    app.store.run_plan.replace(positions, 3)
+    assert list(app.store.run_plan.count_by_host_bucket(run)) == [(2, 7, 4)]
 
 
 async def test_run_over_real_sockets(tmp_path, monkeypatch):
@@ -565,7 +575,7 @@ async def test_run_over_real_sockets(tmp_path, monkeypatch):
 async def test_only_changed_conclusions_are_stored(app):
     register(app, NOUR)
     await execute_run(app, START)
-    data = app.store.load_association_data(["nour"], include_closed_gaps=False)
+    data = app.store.conclusions.load_association_data(["nour"], include_closed_gaps=False)
     (state,) = run_results.assemble_association_states(data.associations, data)
     conclusions = run_results.Conclusions()
     conclusions.add_changes(state, state)
@@ -610,14 +620,21 @@ async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypat
         tested_app.web.answers = {SITE.typed_text: "linked"}
         for day in (0, 1):
             await execute_run(tested_app, night_of(day))
-    for list_name in ("list_account_statuses", "list_gaps", "list_proposals"):
+    for list_name in (
+        "statuses.list_account_statuses",
+        "conclusions.list_gaps",
+        "conclusions.list_proposals",
+    ):
+        list_conclusions = attrgetter(list_name)
         in_parts, at_once = (
-            list(getattr(tested_app.store, list_name)()) for tested_app in (app, network)
+            list(list_conclusions(tested_app.store)()) for tested_app in (app, network)
         )
         assert in_parts == at_once, list_name
         assert in_parts, list_name
     assert [
-        gap.run_count for gap in app.store.list_gaps("nour") if gap.code == "channel_unlisted"
+        gap.run_count
+        for gap in app.store.conclusions.list_gaps("nour")
+        if gap.code == "channel_unlisted"
     ] == [2]
     app.store.close()
     network.store.close()
@@ -634,14 +651,16 @@ async def test_channel_stays_unreliable_after_a_failed_evaluation(app, monkeypat
 
     with caplog.at_level(logging.CRITICAL):
         with monkeypatch.context() as patch:
-            patch.setattr(app.store, "save_conclusions", fail)
+            patch.setattr(app.store.conclusions, "save", fail)
             with pytest.raises(StoreError):
                 await execute_run(app, START)
         app.web.answers[canary_url] = "alive"
         run = await execute_run(app, START + timedelta(minutes=5))
     assert run.unreliable_channels == ("facebook",)
     assert run.receipt["unreliable_channels"] == {"facebook": "a known account reads not_found"}
-    assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
+    assert all(
+        status.unconfirmed_streak is None for status in app.store.statuses.list_account_statuses()
+    )
 
 
 async def test_disowned_account_is_not_shared(app, monkeypatch):
@@ -650,7 +669,9 @@ async def test_disowned_account_is_not_shared(app, monkeypatch):
     app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
     shared_link = link("amal", "facebook", "nour")
     register(app, NOUR, shared_link)
-    disowned_row = next(row for row in app.store.list_accounts() if row.association == "amal")
+    disowned_row = next(
+        row for row in app.store.registry.list_accounts() if row.association == "amal"
+    )
     decision = Decision(
         "amal",
         "facebook",
@@ -662,14 +683,18 @@ async def test_disowned_account_is_not_shared(app, monkeypatch):
     )
     for day in range(2):
         await execute_run(app, night_of(day))
-    assert {gap.association for gap in app.store.list_gaps() if gap.code == "channel_shared"} == {
+    assert {
+        gap.association for gap in app.store.conclusions.list_gaps() if gap.code == "channel_shared"
+    } == {
         "nour",
         "amal",
     }
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     await execute_run(app, night_of(2))
     assert not [
-        gap for gap in app.store.list_gaps(unclosed_only=True) if gap.code == "channel_shared"
+        gap
+        for gap in app.store.conclusions.list_gaps(unclosed_only=True)
+        if gap.code == "channel_shared"
     ]
     assert reevaluate.reevaluate(app).changes == []
 
@@ -697,18 +722,20 @@ async def test_canary_result_counts_in_a_resumed_run(app, monkeypatch, caplog):
     with caplog.at_level(logging.CRITICAL):
         run = await execute_run(app, START + timedelta(hours=1))
     assert run.unreliable_channels == ("facebook",)
-    assert all(status.unconfirmed_streak is None for status in app.store.list_account_statuses())
+    assert all(
+        status.unconfirmed_streak is None for status in app.store.statuses.list_account_statuses()
+    )
 
 
 async def test_moved_account_is_not_checked_and_its_channel_not_missing(app):
     register(app, NOUR)
-    row = next(app.store.list_accounts())
+    row = next(app.store.registry.list_accounts())
     decision = Decision(
         "nour", "facebook", DecisionKind.MOVED, "Amina", "", START, account_id=row.id
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     await execute_run(app, night_of(0))
-    assert {gap.channel for gap in app.store.list_gaps()} == {"youtube"}
+    assert {gap.channel for gap in app.store.conclusions.list_gaps()} == {"youtube"}
     overview = build_network_overview(app.store, app.config, night_of(1))
     facebook = next(coverage for coverage in overview.coverage if coverage.channel == "facebook")
     assert (facebook.unknown, facebook.missing) == (1, 0)

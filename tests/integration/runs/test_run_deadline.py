@@ -69,9 +69,10 @@ def pages(count, channel="website"):
 
 
 def list_checked(app, run):
-    rows = {row.id: row.typed_text for row in app.store.list_accounts()}
+    rows = {row.id: row.typed_text for row in app.store.registry.list_accounts()}
     return [
-        rows[observation.account_id] for observation in app.store.list_observations(run_id=run.id)
+        rows[observation.account_id]
+        for observation in app.store.observations.list_observations(run_id=run.id)
     ]
 
 
@@ -149,7 +150,7 @@ async def test_unreached_account_keeps_its_status(app):
     for day in (4, 8, 9):  # each run reaches one of them, in turn
         await execute_run(app, night_of(day), timer=timer)
     statuses = {
-        row.typed_text: app.store.get_account_status(row.id) for row in app.store.list_accounts()
+        row.typed_text: app.store.statuses.get(row.id) for row in app.store.registry.list_accounts()
     }
     assert {
         typed: status.unconfirmed_streak and status.unconfirmed_streak.run_count
@@ -162,7 +163,11 @@ async def test_unreached_account_keeps_its_status(app):
         AccountState.GONE,
         AccountState.UNKNOWN,
     ]
-    dead = [gap for gap in app.store.list_gaps() if gap.code == "channel_dead" and gap.opened_at]
+    dead = [
+        gap
+        for gap in app.store.conclusions.list_gaps()
+        if gap.code == "channel_dead" and gap.opened_at
+    ]
     assert len(dead) == 1
 
 
@@ -194,8 +199,8 @@ async def test_run_resumed_after_its_deadline_is_only_evaluated(app):
 
 async def test_time_limit_begins_with_the_first_check(app):
     register(app, *pages(3))
-    skipped_run = app.store.begin_or_resume_run(START.date(), START)
-    app.store.finish_run(skipped_run, AuditRunState.SKIPPED, START)
+    skipped_run = app.store.runs.begin_or_resume(START.date(), START)
+    app.store.runs.finish(skipped_run, AuditRunState.SKIPPED, START)
     run = await execute_run(app, START + timedelta(hours=12), timer=SlowTimer(app.web))
     assert (run.state, count_not_reached(run)) == (AuditRunState.DONE, 0)
 
@@ -203,8 +208,8 @@ async def test_time_limit_begins_with_the_first_check(app):
 async def test_skipped_session_does_not_use_the_time_limit(app):
     """Skipped at 00:30, started at 05:30 and interrupted: fifty minutes are left."""
     register(app, *pages(3))
-    app.store.finish_run(
-        app.store.begin_or_resume_run(START.date(), START), AuditRunState.SKIPPED, START
+    app.store.runs.finish(
+        app.store.runs.begin_or_resume(START.date(), START), AuditRunState.SKIPPED, START
     )
     timer, late = SlowTimer(app.web), START + timedelta(hours=5)
     await interrupt_run(app, late, timer, observation_count=1)
@@ -233,7 +238,7 @@ async def test_first_result_counts_without_time_for_second_pass(app):
     assert count_not_reached(run) == 0
     (observation,) = [
         candidate
-        for candidate in app.store.list_observations(run_id=run.id)
+        for candidate in app.store.observations.list_observations(run_id=run.id)
         if candidate.finding.presence is Presence.UNKNOWN
     ]
     assert observation.finding.reason is Reason.TIMEOUT
@@ -276,14 +281,14 @@ async def test_times_of_a_run_never_precede_its_start(app):
     register(app, *pages(4))
     timer = SlowTimer(app.web)
     await interrupt_run(app, START, timer, observation_count=2)
-    interrupted = app.store.get_run(START.date())
+    interrupted = app.store.runs.get(START.date())
     assert interrupted.finished_at >= interrupted.started_at
     run = await execute_run(app, START - timedelta(minutes=20), timer=timer)
     assert run.started_at == START <= run.finished_at
     assert run.receipt["seconds"] > 0
     assert all(
         observation.observed_at >= START
-        for observation in app.store.list_observations(run_id=run.id)
+        for observation in app.store.observations.list_observations(run_id=run.id)
     )
 
 
@@ -298,7 +303,7 @@ async def test_run_never_starts_before_the_end_of_the_previous_run(app):
     )
     assert second.started_at == first.finished_at
     assert second.finished_at > second.started_at
-    assert app.store.get_account_status(1).checked_at > first.finished_at
+    assert app.store.statuses.get(1).checked_at > first.finished_at
 
 
 @pytest.mark.fault("F41")
@@ -309,7 +314,7 @@ async def test_run_before_a_stored_run_is_refused(app):
     app.web.asked.clear()
     with pytest.raises(LaterRunDoneError, match="2026-03-02 is dated in the future"):
         await execute_run(app, START, timer=timer)
-    assert (app.web.asked, app.store.get_run(START.date())) == ([], None)
+    assert (app.web.asked, app.store.runs.get(START.date())) == ([], None)
 
 
 def build_priority(**kwargs):

@@ -61,12 +61,12 @@ class FakeAuditRunner:
         self.started_runs.append((day, now))
         self.stop = stop
         self.started.set()
-        run = app.store.begin_or_resume_run(day, now)
+        run = app.store.runs.begin_or_resume(day, now)
         if self.hold:
             await self.hold.wait()
         if isinstance(self.outcome, Exception):
             raise self.outcome
-        return app.store.finish_run(run, self.outcome, now)
+        return app.store.runs.finish(run, self.outcome, now)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_due_run_is_executed_once(app):
     await job.run_if_due()
     await job.run_if_due()
     assert runner.started_runs == [(DAY, NOW)]
-    assert app.store.get_run(DAY).state is AuditRunState.DONE
+    assert app.store.runs.get(DAY).state is AuditRunState.DONE
     clock.now += timedelta(days=1)
     await job.run_if_due()
     assert [day for day, _ in runner.started_runs] == [DAY, DAY + timedelta(days=1)]
@@ -161,24 +161,24 @@ async def test_interrupted_or_skipped_run_is_retried_within_its_grace(app, state
     runner.outcome = AuditRunState.DONE
     await job.run_if_due()
     assert len(runner.started_runs) == 2
-    assert app.store.get_run(DAY).state is AuditRunState.DONE
+    assert app.store.runs.get(DAY).state is AuditRunState.DONE
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.RUNNING])
 async def test_interrupted_run_is_resumed_until_the_next_one_is_due(app, state):
-    run = app.store.begin_or_resume_run(DAY, NOW)
+    run = app.store.runs.begin_or_resume(DAY, NOW)
     if state is not AuditRunState.RUNNING:
-        app.store.finish_run(run, state, NOW)
+        app.store.runs.finish(run, state, NOW)
     runner = FakeAuditRunner()
     next_hour = datetime.combine(DAY + timedelta(days=1), SCHEDULE.start_time, UTC)
     for late in (next_hour + timedelta(hours=7), next_hour - timedelta(minutes=1)):
         await SchedulerJob(app, runner, Clock(late)).run_if_due()
     assert runner.started_runs == [(DAY, next_hour - timedelta(minutes=1))]
-    assert app.store.get_run(DAY).state is AuditRunState.DONE
+    assert app.store.runs.get(DAY).state is AuditRunState.DONE
 
 
 async def test_skipped_run_is_not_retried_after_its_grace(app):
-    app.store.finish_run(app.store.begin_or_resume_run(DAY, NOW), AuditRunState.SKIPPED, NOW)
+    app.store.runs.finish(app.store.runs.begin_or_resume(DAY, NOW), AuditRunState.SKIPPED, NOW)
     runner = FakeAuditRunner()
     await SchedulerJob(app, runner, Clock(NOW + timedelta(hours=7))).run_if_due()
     assert runner.started_runs == []
@@ -241,7 +241,7 @@ async def test_failed_run_is_logged_and_the_scheduler_continues(
     assert bool(record.exc_info) is has_traceback
     runner.outcome = AuditRunState.DONE
     await job.run_if_due()
-    assert app.store.get_run(DAY).state is AuditRunState.DONE
+    assert app.store.runs.get(DAY).state is AuditRunState.DONE
 
 
 @pytest.mark.fault("F38")
@@ -261,12 +261,12 @@ async def test_missed_run_is_caught_up_at_start(app):
 async def test_sigterm_stores_observations_and_next_start_resumes(app):
     page = Identity("website", LinkKind.PAGE, "amal.example", "https://amal.example/")
     links = [AccountRow("amal", f"{n}", page, column=f"{n}") for n in range(3)]
-    app.store.save_registry([Association("amal", "Amal")], links, NOW)
+    app.store.registry.save_registry([Association("amal", "Amal")], links, NOW)
     is_observed = asyncio.Event()
 
     async def endless(app, now, *, day, stop):
-        run = app.store.begin_or_resume_run(day, now)
-        async with app.store.open_observation_writer(max_wait_seconds=60) as writer:
+        run = app.store.runs.begin_or_resume(day, now)
+        async with app.store.observations.open_writer(max_wait_seconds=60) as writer:
             await writer.add(Observation(1, run.id, now, Finding(Presence.PRESENT)))
             is_observed.set()
             await asyncio.Event().wait()
@@ -276,9 +276,11 @@ async def test_sigterm_stores_observations_and_next_start_resumes(app):
         await is_observed.wait()
         os.kill(os.getpid(), signal.SIGTERM)
         await serving
-    assert [observation.account_id for observation in app.store.list_observations()] == [1]
+    assert [
+        observation.account_id for observation in app.store.observations.list_observations()
+    ] == [1]
     with app.hold_run_lock():
-        assert len(list(app.store.list_pending_accounts(app.store.get_run(DAY)))) == 2
+        assert len(list(app.store.observations.list_pending_accounts(app.store.runs.get(DAY)))) == 2
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -292,7 +294,7 @@ async def test_interrupt_stores_observations_too(app):
         with pytest.raises(asyncio.CancelledError):
             await serving
     with app.hold_run_lock():
-        assert app.store.get_run(DAY).state is AuditRunState.RUNNING
+        assert app.store.runs.get(DAY).state is AuditRunState.RUNNING
 
 
 async def trigger_at(app, moments, runner=None):
@@ -375,13 +377,13 @@ async def test_long_run_delays_the_next_one_and_this_is_logged_once(app, caplog)
         record.getMessage() for record in caplog.records if record.levelno == logging.WARNING
     ] == [expected]
     assert find_delayed_day(
-        app.store.get_latest_run(), app.config.schedule, clock.now
+        app.store.runs.get_latest(), app.config.schedule, clock.now
     ) == DAY + timedelta(days=1)
     runner.hold.set()
     await first
     await job.run_if_due()
     assert [day for day, _ in runner.started_runs] == [DAY, DAY + timedelta(days=1)]
-    assert find_delayed_day(app.store.get_latest_run(), app.config.schedule, clock.now) is None
+    assert find_delayed_day(app.store.runs.get_latest(), app.config.schedule, clock.now) is None
 
 
 def test_ended_or_current_run_delays_nothing():
@@ -472,7 +474,7 @@ async def test_run_has_a_grace_period_to_end(app):
     await runner.stop.wait()
     runner.hold.set()
     await asyncio.gather(run_task, drain_task)
-    assert app.store.get_run(DAY).state is AuditRunState.DONE
+    assert app.store.runs.get(DAY).state is AuditRunState.DONE
     await job.run_if_due()
     assert len(runner.started_runs) == 1
 

@@ -58,7 +58,7 @@ async def test_pages_are_served_before_the_run_and_one_signal_ends_both(app):
         assert (await get_login_page(server_url)).status_code == 200
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(server_task, 10)
-    assert app.store.get_latest_run() is None
+    assert app.store.runs.get_latest() is None
 
 
 async def test_cancelled_service_stops_serving_pages(app):
@@ -87,7 +87,7 @@ async def test_pages_are_served_during_a_run(tmp_path):
     ):
         stop, server_url = asyncio.Event(), format_server_url(web_socket)
         server_task = asyncio.create_task(run_server(app, clock, sock=web_socket, stop=stop))
-        while app.store.get_latest_run(AuditRunState.DONE) is None:
+        while app.store.runs.get_latest(AuditRunState.DONE) is None:
             assert (await get_login_page(server_url)).status_code == 200
         stop.set()
         await asyncio.wait_for(server_task, 10)
@@ -130,11 +130,11 @@ async def test_page_waits_for_few_stale_summaries_and_service_updates_many(app):
         Association(f"a{number}", f"Association {number}")
         for number in range(MAX_STALE_WHILE_READING + 1)
     ]
-    app.store.save_registry(associations, [], NOW)
+    app.store.registry.save_registry(associations, [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 0
     stop = asyncio.Event()
     stop.set()
     await refresh_summaries_periodically(app, stop)
-    assert app.store.get_facet_counts()[ALL_FACET] == MAX_STALE_WHILE_READING + 1
-    app.store.save_registry([*associations, Association("new", "A new one")], [], NOW)
+    assert app.store.counts.get_facet_counts()[ALL_FACET] == MAX_STALE_WHILE_READING + 1
+    app.store.registry.save_registry([*associations, Association("new", "A new one")], [], NOW)
     assert refresh_summaries(app.store, app.config, max_stale=MAX_STALE_WHILE_READING) == 1

@@ -53,8 +53,8 @@ def build_page(url, markup):
 
 
 def list_observations(small):
-    newest_run = list(small.store.list_runs())[-1]
-    return list(small.store.list_observations(run_id=newest_run.id))
+    newest_run = list(small.store.runs.list_all())[-1]
+    return list(small.store.observations.list_observations(run_id=newest_run.id))
 
 
 def list_findings(small):
@@ -137,7 +137,7 @@ async def test_honest_page_is_never_asked_about(small, markup):
 async def test_evidence_names_no_other_domain_and_replays_the_same(small):
     serve(small, DOMAINS)
     await execute_runs(small)
-    rows = {row.id: row for row in small.store.list_accounts()}
+    rows = {row.id: row for row in small.store.registry.list_accounts()}
     for observation in list_observations(small):
         row = rows[observation.account_id]
         account = Account(row.association, row.typed_text, row.identity)
@@ -183,7 +183,7 @@ async def test_pruned_pages_still_count(small):
     serve(small, DOMAINS)
     await execute_run(small, night_of(0))
     observations = list_observations(small)
-    small.store.replace_evidence(replace(item, evidence=()) for item in observations)
+    small.store.observations.replace_evidence(replace(item, evidence=()) for item in observations)
     await execute_run(small, night_of(1))
     assert list_findings(small) == [PARKED] * 3
 
@@ -209,7 +209,7 @@ async def test_question_reads_no_whole_table(small):
     await execute_run(small, night_of(0))
     [digest] = {url.removeprefix("body:sha256-") for url, _ in list_questions(small)}
     with plans(small.store) as steps:
-        assert len(small.store.list_pages_with_body(digest, night_of(1))) == 3
+        assert len(small.store.observations.list_pages_with_body(digest, night_of(1))) == 3
     assert any("ix_probe_result_suspicious_body" in step for step in steps)
     assert not [step for step in steps if TABLE_SCAN.search(step)]
 

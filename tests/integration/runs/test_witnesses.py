@@ -56,7 +56,7 @@ SLOW = FakeResponse(200, b"[]", "application/json", delay_seconds=30)
 
 def count_run(app, started_at):
     """Return a run that has begun."""
-    return app.store.begin_or_resume_run(started_at.date(), started_at)
+    return app.store.runs.begin_or_resume(started_at.date(), started_at)
 
 
 def configure(app, **settings):
@@ -90,10 +90,10 @@ async def ask(app, tmp_path):
 
 
 def list_answers(app):
-    channels = {row.id: row.channel for row in app.store.list_accounts()}
+    channels = {row.id: row.channel for row in app.store.registry.list_accounts()}
     return {
         (channels[record.account_id], record.source.value): record
-        for record in app.store.list_witness_records("nour")
+        for record in app.store.witnesses.list_witness_records("nour")
     }
 
 
@@ -165,7 +165,7 @@ async def test_request_without_an_answer_is_repeated_after_a_week(app, ask):
         served = ServedWitnesses(refusals={SPARQL_HOST: text_response("", 503)})
         await ask(served, START + timedelta(days=day))
         assert len(served.list_requests(SPARQL_HOST)) == request_count, day
-    records = list(app.store.list_witness_records("nour"))
+    records = list(app.store.witnesses.list_witness_records("nour"))
     assert len([r for r in records if r.source is WitnessSource.WIKIDATA]) == 1
 
 
@@ -194,8 +194,10 @@ async def test_stopped_run_asks_nothing_more(ask):
 
 
 async def test_disowned_account_is_not_asked_about(app, ask):
-    page_id = next(row.id for row in app.store.list_accounts() if row.channel == "facebook")
-    app.store.add_decision(
+    page_id = next(
+        row.id for row in app.store.registry.list_accounts() if row.channel == "facebook"
+    )
+    app.store.decisions.add(
         Decision(
             "nour",
             "facebook",
@@ -228,8 +230,8 @@ async def test_doctor_asks_the_witnesses_that_are_on(app, tmp_path):
 
 async def test_copy_of_a_lost_site_is_from_before_its_loss(app, ask):
     lost_at = datetime(2026, 2, 1, tzinfo=UTC)
-    site_id = next(row.id for row in app.store.list_accounts() if row.channel == "website")
-    app.store.save_conclusions([AccountStatus(site_id, AccountState.GONE, since=lost_at)])
+    site_id = next(row.id for row in app.store.registry.list_accounts() if row.channel == "website")
+    app.store.conclusions.save([AccountStatus(site_id, AccountState.GONE, since=lost_at)])
     stamps = ["20150203040506", "20260110000000", "20260225000000"]
     await ask(ServedWitnesses(captures={"https://nour.example/": stamps}))
     [site] = load_association_view(app.store, app.config, "nour").accounts_on("website")
@@ -244,7 +246,7 @@ async def test_failing_storage_does_not_fail_the_run(app, ask, monkeypatch, capl
     def fail(*_):
         raise StoreError("cannot write", "disk full")
 
-    monkeypatch.setattr(type(app.store), "save_witness_record", fail)
+    monkeypatch.setattr(type(app.store.witnesses), "save_witness_record", fail)
     assert await ask(ServedWitnesses()) == {}
     assert {record.event for record in caplog.records} == {"witness_failed"}
 
@@ -299,7 +301,7 @@ async def test_word_of_wikidata_opens_no_gap_and_changes_no_status(small):
     assert [gap.code for gap in after.gaps] == [gap.code for gap in before.gaps]
     assert after.score == before.score
     assert [row.state for row in after.accounts] == [row.state for row in before.accounts]
-    assert len(list(small.store.list_accounts())) == 2
+    assert len(list(small.store.registry.list_accounts())) == 2
 
 
 async def test_link_of_the_own_site_replaces_the_word_of_wikidata(small):
@@ -333,7 +335,7 @@ async def test_rebuild_gives_the_same_proposals(small, monkeypatch):
     small.web.answers[wikidata_url] = build_sparql_page(CHANNEL, "UC" + "m" * 22)
     await execute_run(small, night_of(1))
     await execute_run(small, night_of(95))
-    assert len(list(small.store.list_proposals())) == 2
+    assert len(list(small.store.conclusions.list_proposals())) == 2
     assert not reevaluate_module.reevaluate(small, dry_run=True).changes
 
 
@@ -354,7 +356,7 @@ async def test_crash_while_asking_does_not_fail_the_run(small, caplog):
 async def test_discarded_run_takes_its_answers_with_it(small):
     await execute_run(small, START)
     future = await execute_run(small, night_of(95))
-    assert len(list(small.store.list_witness_records("nour"))) == 2
-    small.store.discard_runs([future], night_of(1), night_of(1))
-    [record] = small.store.list_witness_records("nour")
+    assert len(list(small.store.witnesses.list_witness_records("nour"))) == 2
+    small.store.runs.discard_runs([future], night_of(1), night_of(1))
+    [record] = small.store.witnesses.list_witness_records("nour")
     assert record.asked_at == START

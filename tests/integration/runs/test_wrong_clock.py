@@ -129,12 +129,12 @@ async def test_run_starts_when_the_clock_is_nearly_right(app, ahead):
 
 
 async def test_interrupted_run_is_unchanged_when_the_clock_is_wrong(app):
-    app.store.begin_or_resume_run(START.date(), START)
-    run_before = app.store.get_run(START.date())
+    app.store.runs.begin_or_resume(START.date(), START)
+    run_before = app.store.runs.get(START.date())
     set_web_time(app, START)
     with pytest.raises(ClockError):
         await execute_run(app, START + timedelta(hours=5))
-    assert app.store.get_run(START.date()) == run_before
+    assert app.store.runs.get(START.date()) == run_before
 
 
 async def store_history(app):
@@ -143,8 +143,8 @@ async def store_history(app):
     decision = Decision(
         "nour", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "she said so", FALSE
     )
-    app.store.add_decision(replace(decision, expires_at=FALSE + timedelta(days=90)))
-    app.store.add_report_link(
+    app.store.decisions.add(replace(decision, expires_at=FALSE + timedelta(days=90)))
+    app.store.report_links.add(
         ReportLink("nour", "0" * 64, FALSE, "Amina", FALSE + timedelta(days=90))
     )
     app.web.answers |= {NOUR.typed_text: FetchError(Reason.NETWORK), AMAL.typed_text: "gone"}
@@ -167,10 +167,10 @@ async def test_future_run_is_removed_with_its_conclusions(app):
     now = await store_history(app)
     result = discard_future_runs(app, now)
     assert result.days == ((FALSE + timedelta(hours=1)).date(),)
-    assert [run.day for run in app.store.list_runs()] == [START.date()]
+    assert [run.day for run in app.store.runs.list_all()] == [START.date()]
     assert not find_future_runs(app.store, now)
-    assert {observation.run_id for observation in app.store.list_observations()} == {
-        app.store.get_latest_run().id
+    assert {observation.run_id for observation in app.store.observations.list_observations()} == {
+        app.store.runs.get_latest().id
     }
     assert reevaluate.reevaluate(app, dry_run=True).changes == []
     assert read_tables(app, now) == recount_from_views(app, now)
@@ -179,7 +179,7 @@ async def test_future_run_is_removed_with_its_conclusions(app):
     assert {
         link.fault
         for link in verify_receipt_chain(
-            app.store.list_runs(), read_known_public_keys(app.config.storage.folder)
+            app.store.runs.list_all(), read_known_public_keys(app.config.storage.folder)
         )
     } == {None}
     assert reevaluate.reevaluate(app, dry_run=True).changes == []
@@ -190,15 +190,15 @@ async def test_future_run_is_removed_with_its_conclusions(app):
 async def test_changes_of_users_are_kept_and_get_the_current_date(app):
     now = await store_history(app)
     soon = now + timedelta(minutes=1)
-    assert app.store.count_future_changes(soon) > 0
+    assert app.store.runs.count_future_changes(soon) > 0
     discard_future_runs(app, now)
-    assert app.store.count_future_changes(soon) == 0
-    (decision,) = app.store.list_decisions()
+    assert app.store.runs.count_future_changes(soon) == 0
+    (decision,) = app.store.decisions.list_decisions()
     assert timedelta() <= decision.decided_at - now < timedelta(seconds=1)
     assert decision.expires_at - decision.decided_at == timedelta(days=90)
-    (report_link,) = app.store.list_recent_report_links(now)
+    (report_link,) = app.store.report_links.list_recent(now)
     assert report_link.expires_at - report_link.created_at == timedelta(days=90)
-    assert {item.id for item in app.store.list_associations()} == {"amal", "nour", "rif"}
+    assert {item.id for item in app.store.registry.list_associations()} == {"amal", "nour", "rif"}
     await execute_run(app, now + timedelta(days=1))
     assert load_association_view(app.store, app.config, "rif").accounts[0].checked_at, (
         "no run counts it"
@@ -211,8 +211,8 @@ async def test_discarding_creates_a_backup_first(app, tmp_path):
     result = discard_future_runs(app, now)
     assert result.backup == backups.list_backups(tmp_path / "backups")[0].file
     with Store.open(f"sqlite:///{result.backup}") as copy:
-        assert len(list(copy.list_runs())) == 2
-        assert len(list(copy.list_observations())) == 4
+        assert len(list(copy.runs.list_all())) == 2
+        assert len(list(copy.observations.list_observations())) == 4
 
 
 @pytest.mark.fault("F41")
@@ -223,7 +223,7 @@ async def test_interrupted_discarding_can_be_repeated(app, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.store, "discard_runs", kill)
+        patched.setattr(app.store.runs, "discard_runs", kill)
         with pytest.raises(KeyboardInterrupt):
             discard_future_runs(app, now)
     assert len(find_future_runs(app.store, now)) == 1
@@ -262,10 +262,10 @@ def folder(tmp_path, monkeypatch):
     )
     now = datetime.now(UTC)
     with Store.open(f"sqlite:///{tmp_path}/data/auditor.db") as store:
-        store.save_registry([Association("nour", "Nour")], [], now - timedelta(days=9))
+        store.registry.save_registry([Association("nour", "Nour")], [], now - timedelta(days=9))
         for began in (now - timedelta(days=2), now + AHEAD):
-            run = store.begin_or_resume_run(began.date(), began)
-            store.finish_run(run, AuditRunState.DONE, began)
+            run = store.runs.begin_or_resume(began.date(), began)
+            store.runs.finish(run, AuditRunState.DONE, began)
     return tmp_path
 
 
@@ -335,7 +335,7 @@ def test_health_and_age_metric_show_the_future_run(folder):
 
 def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
     async def skip_run(app, _step):
-        return app.store.get_latest_run()
+        return app.store.runs.get_latest()
 
     monkeypatch.setattr(audit, "_execute_run", skip_run)
     monkeypatch.setattr(network, "check_network", lambda *_: NetworkAnswers())
@@ -359,6 +359,6 @@ def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
 
 
 def test_run_is_dated_in_the_future_from_one_hour_ahead(app):
-    run = app.store.begin_or_resume_run(START.date(), START)
+    run = app.store.runs.begin_or_resume(START.date(), START)
     assert not is_dated_in_future(run, START - timedelta(hours=1))
     assert is_dated_in_future(run, START - timedelta(hours=1, seconds=1))

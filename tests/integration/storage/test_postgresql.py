@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 
@@ -31,6 +32,11 @@ from tests.unit.storage import test_witnesses
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
+CONCLUSION_LISTS = (
+    attrgetter("statuses.list_account_statuses"),
+    attrgetter("conclusions.list_gaps"),
+    attrgetter("conclusions.list_proposals"),
+)
 UNSAFE_TEXT = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
 
 
@@ -54,10 +60,9 @@ def test_same_history_produces_the_same_reports(database, tmp_path):
         sample_network.played(postgresql_folder, database),
     )
     assert render_everything(postgresql) == render_everything(sqlite)
-    for method in ("list_account_statuses", "list_gaps", "list_proposals"):
-        assert len(list(getattr(postgresql.store, method)())) == len(
-            list(getattr(sqlite.store, method)())
-        ), method
+    for get_path in CONCLUSION_LISTS:
+        list_postgresql, list_sqlite = get_path(postgresql.store), get_path(sqlite.store)
+        assert len(list(list_postgresql())) == len(list(list_sqlite())), get_path
     changes = [
         set(reevaluate.reevaluate(app, dry_run=True).changes) for app in (postgresql, sqlite)
     ]
@@ -72,14 +77,14 @@ def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
     for name, address in (("sqlite", None), ("postgresql", database)):
         (tmp_path / name).mkdir()
         app = sample_network.played(tmp_path / name, *([address] if address else []))
-        last = app.store.get_latest_run(AuditRunState.DONE)
+        last = app.store.runs.get_latest(AuditRunState.DONE)
         discarded = discard_future_runs(
             app, last.started_at - timedelta(hours=12), skip_backup=True
         )
         assert last.day in discarded.days
         assert reevaluate.reevaluate(app, dry_run=True).changes == []
         histories.append(
-            (discarded, [run.day for run in app.store.list_runs()], render_everything(app))
+            (discarded, [run.day for run in app.store.runs.list_all()], render_everything(app))
         )
         app.store.close()
     assert histories[0] == histories[1]
@@ -92,7 +97,7 @@ def test_unsafe_text_is_sanitized_alike(database, tmp_path):
         with Store.open(address) as store:
             app = create_app(tmp_path, store=store)
             register(app, *LINKS)
-            run = store.begin_or_resume_run(night_of(0).date(), night_of(0))
+            run = store.runs.begin_or_resume(night_of(0).date(), night_of(0))
             finding = Finding(
                 Presence.PRESENT,
                 name=UNSAFE_TEXT,
@@ -101,10 +106,10 @@ def test_unsafe_text_is_sanitized_alike(database, tmp_path):
             )
             observation = Observation(1, run.id, night_of(0), finding)
             assert [
-                store.record_observations([observation]),
-                store.record_observations([observation]),
+                store.observations.record([observation]),
+                store.observations.record([observation]),
             ] == [1, 0]
-            findings += [stored.finding for stored in store.list_observations()]
+            findings += [stored.finding for stored in store.observations.list_observations()]
     assert findings[0] == findings[1]
     assert findings[0].name == "Amal gnihton[2J"
 

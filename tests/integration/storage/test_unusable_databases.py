@@ -160,7 +160,7 @@ async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
         DiskSpaceError, match=r"MiB are free, fewer than .*; no run started; try: free disk space"
     ):
         await pipeline.run_audit_pipeline(app, night_of(0))
-    assert app.store.get_latest_run() is None
+    assert app.store.runs.get_latest() is None
     assert app.web.asked == []
 
 

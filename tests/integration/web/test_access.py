@@ -68,15 +68,15 @@ def app(tmp_path_factory):
     channels = {name: {} for name in ("website", "facebook", "twitter", "linkedin", "youtube")}
     settings = {"storage": storage, "web": public, "channels": channels}
     with App.open(Config.model_validate(settings)) as opened:
-        opened.store.save_registry(
+        opened.store.registry.save_registry(
             sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST
         )
-        opened.store.save_conclusions(
+        opened.store.conclusions.save(
             proposals=[
                 Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)
             ]
         )
-        opened.store.add_reply(Reply("nour", ReplyKind.CLOSED, sample_network.NOW, "facebook"))
+        opened.store.replies.add(Reply("nour", ReplyKind.CLOSED, sample_network.NOW, "facebook"))
         report_links.create_report_link(
             opened.store, opened.config, "nour", "Amina", sample_network.NOW
         )
@@ -130,7 +130,7 @@ def get_row_ids(app, route):
     """Return ids of rows of the tested association for the path of a route."""
     if "{proposal_id}" not in route.path:
         return {}
-    proposals = app.store.list_proposals()
+    proposals = app.store.conclusions.list_proposals()
     return {"proposal_id": [row.id for row in proposals if row.association == "nour"]}
 
 

@@ -62,7 +62,7 @@ def get_page(client, path):
 
 
 def get_account_id(app, typed):
-    return next(row.id for row in app.store.list_accounts() if row.typed_text == typed)
+    return next(row.id for row in app.store.registry.list_accounts() if row.typed_text == typed)
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
@@ -82,7 +82,7 @@ async def test_each_account_links_to_its_evidence(app, language):
 async def test_gap_of_an_unknown_kind_breaks_no_page(app, path):
     await execute_run(app, night_of(4))
     old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
-    app.store.save_conclusions(gaps=[old])
+    app.store.conclusions.save(gaps=[old])
     with logged_in_client(app, NOW + timedelta(days=1)) as client:
         assert client.get(path).status_code == 200
 
@@ -126,7 +126,7 @@ async def test_each_of_several_accounts_has_the_status_of_its_own_gaps(app):
     gap = Gap(
         "nour", "facebook", "channel_stale", "medium", START, 3, START, subject=second.identity.key
     )
-    app.store.save_conclusions(gaps=[gap])
+    app.store.conclusions.save(gaps=[gap])
     with logged_in_client(app, NOW + timedelta(days=4)) as client:
         tree = get_tree(client, "/en/associations/nour")
     statuses = tree.xpath(
@@ -168,7 +168,7 @@ async def test_account_can_be_confirmed_where_it_is_shown_and_the_decision_cance
 
 async def test_viewer_sees_the_state_but_no_contacts_and_no_forms(app):
     contact = Contact("a@nour.example", "06 12 34 56 78")
-    app.store.save_registry(
+    app.store.registry.save_registry(
         [AssociationEntry(Association("nour", "Nour"), contact)], [NOUR, SITE], NOW
     )
     with logged_in_client(app, NOW, role=Role.READER) as client:
@@ -182,7 +182,7 @@ async def test_viewer_sees_the_state_but_no_contacts_and_no_forms(app):
 async def test_coordinator_can_call_write_and_note_from_the_head(app):
     contact = Contact("a@nour.example", "06 12 34 56 78")
     entry = AssociationEntry(Association("nour", "Nour", name_ar="النور", language="en"), contact)
-    app.store.save_registry([entry], [NOUR, SITE], NOW)
+    app.store.registry.save_registry([entry], [NOUR, SITE], NOW)
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")
     [head] = tree.xpath('//header[@class="association"]')
@@ -228,9 +228,9 @@ async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
         ("facebook", "channel_incomplete", "low"),
     ):
         gap = Gap("nour", channel, code, severity, START, 3, START)
-        app.store.save_conclusions(gaps=[gap])
+        app.store.conclusions.save(gaps=[gap])
     step = select_step(app, "nour", "website_domain_lost")
-    app.store.save_completed_steps(step, {1}, NOW)
+    app.store.completed_steps.save(step, {1}, NOW)
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")
     groups = tree.xpath('//section[h2/@id="problems"]/details[@class]')
@@ -250,13 +250,13 @@ async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
 
 
 def select_step(app, association, code):
-    return next(gap for gap in app.store.list_gaps(association) if gap.code == code)
+    return next(gap for gap in app.store.conclusions.list_gaps(association) if gap.code == code)
 
 
 async def test_only_the_newest_events_are_open(app):
     for number in range(13):
         day = NOW - timedelta(hours=number)
-        app.store.add_follow_up(FollowUp("nour", FollowUpKind.NOTE, "Amina", day, f"no {number}."))
+        app.store.follow_ups.add(FollowUp("nour", FollowUpKind.NOTE, "Amina", day, f"no {number}."))
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")
     [history] = tree.xpath('//section[h2/@id="history"]')
@@ -267,8 +267,8 @@ async def test_only_the_newest_events_are_open(app):
 
 
 async def test_answered_reply_can_be_undone_in_the_history(app):
-    reply = app.store.add_reply(Reply("nour", ReplyKind.CLAIMED, NOW, "facebook"))
-    app.store.review_reply(reply.id, ReplyOutcome.DECLINED, "Sara", "a shop", NOW)
+    reply = app.store.replies.add(Reply("nour", ReplyKind.CLAIMED, NOW, "facebook"))
+    app.store.replies.review(reply.id, ReplyOutcome.DECLINED, "Sara", "a shop", NOW)
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")
         [form] = tree.xpath('//section[h2/@id="history"]//form')
@@ -276,7 +276,7 @@ async def test_answered_reply_can_be_undone_in_the_history(app):
             "Sara:", "Sara :"
         )
         client.post(form.get("action"))
-    assert app.store.get_reply(reply.id).outcome is None
+    assert app.store.replies.get(reply.id).outcome is None
 
 
 async def test_reason_of_an_unchecked_account_takes_one_click_and_its_evidence_two(app):
@@ -322,7 +322,7 @@ async def test_english_notes_of_a_probe_are_only_among_the_technical_details(app
 
 async def test_ignored_gap_is_shown_with_its_decision(app):
     decision = Decision("nour", "youtube", DecisionKind.WAIVE, "Amina", "no videos yet", START)
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     with logged_in_client(app, NOW) as client:
         text = get_page(client, "/en/associations/nour")
     assert "1 ignored problem" in text.replace("<bdi>1</bdi>", "1")
@@ -380,7 +380,7 @@ async def test_evidence_page_shows_on_how_many_unrelated_websites_a_page_is(app,
 
 def save_witness(app, typed, source, answer):
     record = WitnessRecord(get_account_id(app, typed), source, START, answer)
-    app.store.save_witness_record(record)
+    app.store.witnesses.save_witness_record(record)
 
 
 async def test_evidence_page_shows_what_third_parties_say(app):
@@ -444,7 +444,7 @@ async def test_unknown_association_account_or_run_returns_404(app):
 async def test_markup_in_registry_values_is_escaped(app):
     contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
     hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
-    app.store.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
+    app.store.registry.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
     with logged_in_client(app, NOW) as client:
         text = get_page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
     assert "<b>Nour" not in text

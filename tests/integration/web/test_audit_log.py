@@ -19,11 +19,13 @@ AMAL = Association("amal", "Amal")
 @pytest.fixture
 def app(tmp_path):
     network = opened(tmp_path)
-    network.store.save_registry(
+    network.store.registry.save_registry(
         [NOUR, AMAL], [], NOW, origin=ChangeOrigin("<i>Salma</i>", "import")
     )
     changed = replace(NOUR, contact=Contact(media_officer="volunteer"))
-    network.store.save_registry([changed], [], NOW, origin=ChangeOrigin("Amina", "web"), prune=True)
+    network.store.registry.save_registry(
+        [changed], [], NOW, origin=ChangeOrigin("Amina", "web"), prune=True
+    )
     yield network
     network.store.close()
 
@@ -64,7 +66,7 @@ def follow_pages(client, url, pattern):
 
 def save_many(app, count, days=0):
     associations = [Association(f"n{days}-{n:04}", f"Name {n:04}") for n in range(count)]
-    app.store.save_registry(
+    app.store.registry.save_registry(
         associations,
         [],
         NOW + timedelta(days=days),
@@ -87,7 +89,7 @@ def test_import_is_one_line_that_leads_to_its_changes(app):
 
 def test_change_of_one_field_is_shown_in_its_line(app):
     changed = AssociationEntry(replace(NOUR.association, city="Agadir"))
-    app.store.save_registry([changed], [], NOW + timedelta(days=1), is_complete=False)
+    app.store.registry.save_registry([changed], [], NOW + timedelta(days=1), is_complete=False)
     with logged_in_client(app) as client:
         text = client.get("/en/registry/history").text
     assert "<ins><bdi>Agadir</bdi></ins>" in text
@@ -126,13 +128,13 @@ def test_import_larger_than_a_page_reads_is_counted_as_one_line(app, monkeypatch
 def test_coordinator_of_a_region_sees_only_its_part_of_an_import(app):
     nearby = Association("near", "Near", region="Souss-Massa")
     far = Association("far", "Far away", region="Oriental")
-    app.store.save_registry([nearby, far], [], NOW + timedelta(days=1), is_complete=False)
+    app.store.registry.save_registry([nearby, far], [], NOW + timedelta(days=1), is_complete=False)
     user = {"name": "Omar", "role": Role.COORDINATOR, "regions": ("souss-massa",)}
     with logged_in_client(app, **user) as client:
         text = client.get("/en/registry/history").text
         statuses = {
             entry.association: client.get(f"/en/registry/history/{entry.id}").status_code
-            for entry in app.store.list_audit_log(limit=4)
+            for entry in app.store.audit_log.list_audit_log(limit=4)
             if entry.association in ("near", "far")
         }
     assert "Far away" not in text

@@ -147,13 +147,13 @@ def test_check_shows_its_progress_and_then_the_results(network):
         end = browser.wait_for_end()
         assert (end.status_code, end.headers["location"]) == (303, "/en/")
         assert "not checked yet" not in browser.client.get("/en/").text
-    assert network.store.get_latest_run().state is AuditRunState.DONE
+    assert network.store.runs.get_latest().state is AuditRunState.DONE
     assert browser.runner.started_days == [NOW.date()]
 
 
 def test_progress_counts_the_checked_accounts(network):
     register(network, SITE, PAGE, now=NOW)
-    run = network.store.begin_or_resume_run(NOW.date(), NOW)
+    run = network.store.runs.begin_or_resume(NOW.date(), NOW)
     save_run_facts(network.store, run, (), {"accounts_due": 2})
     with open_browser(network) as browser:
         page = browser.press_check_now()
@@ -173,7 +173,7 @@ def test_second_click_during_a_check_is_refused(network):
 
 def test_check_of_another_process_is_not_disturbed(network):
     register(network, SITE, now=NOW)
-    network.store.begin_or_resume_run(NOW.date(), NOW)
+    network.store.runs.begin_or_resume(NOW.date(), NOW)
     network.locked = True
     with open_browser(network) as browser:
         page = browser.press_check_now()
@@ -235,8 +235,8 @@ def test_run_before_the_first_import_is_replaced(network):
         browser.press_check_now()
         browser.wait_for_end()
     assert has_results(network.store)
-    [run] = network.store.list_runs()
-    assert sum(network.store.count_by_presence(run.id).values()) == 1
+    [run] = network.store.runs.list_all()
+    assert sum(network.store.observations.count_by_presence(run.id).values()) == 1
 
 
 def test_several_runs_before_the_first_import_are_no_results(network):

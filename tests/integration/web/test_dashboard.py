@@ -82,8 +82,8 @@ async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
         text = get_text(client)
     assert "The last check finished on 1 March 2026. Tell your technical team." in text
     assert "2 accounts checked on 1 March 2026." in text
-    run = app.store.begin_or_resume_run(night_of(5).date(), night_of(5))
-    app.store.finish_run(
+    run = app.store.runs.begin_or_resume(night_of(5).date(), night_of(5))
+    app.store.runs.finish(
         run, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
     )
     with logged_in_client(app, night_of(5)) as client:
@@ -96,11 +96,11 @@ async def test_page_counts_who_needs_a_call_and_offers_to_log_it(app):
     entry = AssociationEntry(
         Association("nour", "Nour", city="Agadir"), Contact(phone="0612345678")
     )
-    app.store.save_registry([entry, Association("amal", "Amal")], [NOUR, AMAL], START)
+    app.store.registry.save_registry([entry, Association("amal", "Amal")], [NOUR, AMAL], START)
     app.web.answers = {NOUR.typed_text: "gone"}
     for day in range(8):
         await execute_run(app, night_of(day))
-    app.store.add_follow_up(FollowUp("nour", FollowUpKind.WROTE, "Amina", night_of(6)))
+    app.store.follow_ups.add(FollowUp("nour", FollowUpKind.WROTE, "Amina", night_of(6)))
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         text = get_text(client)
         assert "1 association needs you today." in text
@@ -122,7 +122,7 @@ async def test_contacts_are_shown_to_the_coordinator_of_the_region_only(app):
             ("amal", "L’Oriental", "0612345679"),
         )
     ]
-    app.store.save_registry(associations, [NOUR, AMAL], START)
+    app.store.registry.save_registry(associations, [NOUR, AMAL], START)
     app.web.answers = {NOUR.typed_text: "gone", AMAL.typed_text: "gone"}
     for day in range(8):
         await execute_run(app, night_of(day))
@@ -144,11 +144,13 @@ async def test_contacts_are_shown_to_the_coordinator_of_the_region_only(app):
 async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
     await execute_runs(app, 2)
     now = night_of(1) + timedelta(hours=8)
-    account = next(row.id for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
+    account = next(
+        row.id for row in app.store.registry.list_accounts() if row.typed_text == NOUR.typed_text
+    )
     decision = Decision(
         "nour", "facebook", DecisionKind.DISOWN, "Amina", "no", now, account_id=account
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     with logged_in_client(app, now) as client:
         text = get_text(client)
     assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in text
@@ -167,7 +169,7 @@ async def test_something_to_improve_has_not_the_icon_of_a_missing_account(app):
     await execute_runs(app, 3)
     opened_at = night_of(2)
     gap = Gap("nour", "facebook", "channel_incomplete", "low", opened_at, 1, opened_at)
-    app.store.save_conclusions(gaps=[gap])
+    app.store.conclusions.save(gaps=[gap])
     with logged_in_client(app, night_of(2) + timedelta(hours=8)) as client:
         page = BeautifulSoup(get_text(client), "lxml")
     assert [use["href"] for use in page.select(".feed use")] == ["#i-improve"]

@@ -50,7 +50,8 @@ def get_page(client, **text):
 
 def decisions(app):
     return [
-        (decision.kind, decision.channel, decision.value) for decision in app.store.list_decisions()
+        (decision.kind, decision.channel, decision.value)
+        for decision in app.store.decisions.list_decisions()
     ]
 
 
@@ -119,9 +120,9 @@ def test_claimed_proposal_is_registered_and_disappears(app, client):
     assert "Found on its website" in text
     assert "kind=claim&amp;channel=youtube&amp;account=https%3A//www.youtube.com/%40nour" in text
     submit_decision(client, kind="claim", channel="youtube", account=PROFILE.canonical)
-    assert [row.identity.key for row in app.store.list_accounts() if row.channel == "youtube"] == [
-        "@nour"
-    ]
+    assert [
+        row.identity.key for row in app.store.registry.list_accounts() if row.channel == "youtube"
+    ] == ["@nour"]
     assert "Found on its website" not in get_page(client)
 
 
@@ -144,7 +145,7 @@ def test_waived_gap_moves_to_the_ignored_problems(client):
 
 def test_decision_can_be_withdrawn_only_on_its_own_association(app, client):
     submit_decision(client, kind="none_by_choice", channel="youtube")
-    (decision,) = app.store.list_decisions()
+    (decision,) = app.store.decisions.list_decisions()
     assert f"kind=withdraw&amp;decision_id={decision.id}" in get_page(client)
     assert submit_decision(client, kind="withdraw", decision_id="999").status_code == 404
     assert submit_decision(client, kind="withdraw", decision_id=str(decision.id)).status_code == 303
@@ -161,7 +162,7 @@ def test_withdrawal_form_shows_the_decision_or_returns_404(app, client):
         account="u:nour",
         new_url="https://www.facebook.com/other",
     )
-    decision = next(app.store.list_decisions())
+    decision = next(app.store.decisions.list_decisions())
     form = get_page(client, kind="withdraw", decision_id=decision.id)
     assert "The account has a new address" in form
     assert "Amina ا: called &lt;b&gt;them&lt;/b&gt;" in form
@@ -198,7 +199,9 @@ def test_each_decision_form_exists_in_each_language(client, language, kind):
 
 def test_evidence_page_shows_the_decision_about_the_account(app, client):
     submit_decision(client, kind="confirm", channel="facebook", account="u:nour")
-    row = next(row for row in app.store.list_accounts() if row.typed_text == NOUR.typed_text)
+    row = next(
+        row for row in app.store.registry.list_accounts() if row.typed_text == NOUR.typed_text
+    )
     text = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
     assert "Someone has seen that the account exists" in text
     assert "called &lt;b&gt;them" in text
@@ -218,4 +221,4 @@ def test_moved_account_is_registered_at_its_new_address(app, client):
         client, kind="moved", channel="facebook", account="u:nour", new_url=link_
     ).headers["location"]
     assert "change the address in your spreadsheet" in client.get(location).text
-    assert "u:nouragadir" in [row.identity.key for row in app.store.list_accounts()]
+    assert "u:nouragadir" in [row.identity.key for row in app.store.registry.list_accounts()]

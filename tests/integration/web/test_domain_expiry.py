@@ -142,8 +142,8 @@ async def test_coordinator_states_a_date(app, client):
 
 
 async def test_accepted_reply_of_an_association_states_the_date(app, client):
-    (row,) = app.store.list_accounts("amal")
-    reply = app.store.add_reply(
+    (row,) = app.store.registry.list_accounts("amal")
+    reply = app.store.replies.add(
         Reply(
             "amal",
             ReplyKind.DOMAIN_EXPIRES,
@@ -155,7 +155,7 @@ async def test_accepted_reply_of_an_association_states_the_date(app, client):
     )
     assert "5 July 2026" in get_text(client, "/en/replies")
     client.post(f"/en/replies/{reply.id}", data={"answer": "accepted"})
-    (decision,) = app.store.list_decisions()
+    (decision,) = app.store.decisions.list_decisions()
     assert (decision.kind, decision.value) == (DecisionKind.DOMAIN_EXPIRES, "2026-07-05")
 
 

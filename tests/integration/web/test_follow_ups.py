@@ -52,7 +52,7 @@ def test_saved_call_is_in_the_follow_ups_and_in_the_history(app, client):
         303,
         "/en/associations/nour#follow-ups",
     )
-    assert app.store.list_follow_ups("nour")[0].kind is FollowUpKind.CALLED
+    assert app.store.follow_ups.list_follow_ups("nour")[0].kind is FollowUpKind.CALLED
     text = get_text(client)
     assert text.count("&lt;b&gt;will&lt;/b&gt; renew the domain") == 1
     assert "Amina" in text
@@ -60,7 +60,7 @@ def test_saved_call_is_in_the_follow_ups_and_in_the_history(app, client):
 
 def test_association_of_a_due_promise_can_be_called_from_the_dashboard(app, client):
     entry = AssociationEntry(Association("nour", "Nour"), Contact(phone="0612345678"))
-    app.store.save_registry([entry], [NOUR], NOW)
+    app.store.registry.save_registry([entry], [NOUR], NOW)
     assert "tel:" not in get_text(client, "/en/")
     submit_follow_up(client, kind="promised", text="a new page", due="2026-03-05")
     text = get_text(client, "/en/")
@@ -91,7 +91,7 @@ def test_invalid_follow_up_returns_422_and_is_not_saved(app, client, fields, mes
     assert response.status_code == 422
     assert message in response.text
     assert f'value="{fields["kind"]}" selected' in response.text
-    assert app.store.list_follow_ups("nour") == []
+    assert app.store.follow_ups.list_follow_ups("nour") == []
     [field] = html.fromstring(response.text).xpath('//*[@aria-invalid="true"]')
     assert field.get("name") == ("text" if fields["kind"] == "note" else "due")
     [error] = field.xpath(f'../*[@id="{field.get("aria-describedby")}"]')
@@ -103,11 +103,11 @@ def test_invalid_follow_up_returns_422_and_is_not_saved(app, client, fields, mes
 
 def test_due_date_without_a_promise_is_not_saved(app, client):
     submit_follow_up(client, kind="met", due="2026-03-05")
-    assert app.store.list_follow_ups("nour")[0].due_date is None
+    assert app.store.follow_ups.list_follow_ups("nour")[0].due_date is None
 
 
 def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client):
-    app.store.add_reply(Reply("nour", ReplyKind.DISOWNED, NOW, "facebook", text="ليس لنا"))
+    app.store.replies.add(Reply("nour", ReplyKind.DISOWNED, NOW, "facebook", text="ليس لنا"))
     text = get_text(client)
     assert 'href="/en/replies/1">1 reply from this association is waiting' in text
     assert "Reply: this isn’t ours" in text
@@ -116,10 +116,10 @@ def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client)
 
 
 def test_follow_ups_are_listed_newest_first(app, client):
-    app.store.add_follow_up(
+    app.store.follow_ups.add(
         FollowUp("nour", FollowUpKind.MET, "Amina", NOW - timedelta(days=3), "first")
     )
-    app.store.add_follow_up(
+    app.store.follow_ups.add(
         FollowUp("nour", FollowUpKind.PROMISED, "Omar", NOW, "second", date(2026, 3, 9))
     )
     text = get_text(client)

@@ -240,11 +240,15 @@ def test_tag_is_added_and_logged(app, client):
     page = get_page(client, response.headers["location"])
     assert sorted(list_row_ids(page)) == ["bare", "nour"]
     assert "Tag added to 2 associations." in read_text(page)
-    entry = app.store.get_association_entry("nour")
+    entry = app.store.registry.get_association_entry("nour")
     assert entry.association.tags == ("rabat", "badge", "to visit")
     assert entry.contact.phone == "06 12 34 56 78"
-    assert len(list(app.store.list_accounts("nour"))) == 5
-    log = [item for item in app.store.list_audit_log(association="nour") if item.field == "tags"]
+    assert len(list(app.store.registry.list_accounts("nour"))) == 5
+    log = [
+        item
+        for item in app.store.audit_log.list_audit_log(association="nour")
+        if item.field == "tags"
+    ]
     assert (log[0].author, log[0].source) == ("Amina", "web")
 
 
@@ -263,14 +267,14 @@ def test_messages_of_a_selection_have_links_and_texts(app, client):
     chats = page.xpath("//a[starts-with(@href, 'https://wa.me/212612345678?text=')]")
     mails = page.xpath("//a[starts-with(@href, 'mailto:nour@nour.example?subject=')]")
     assert (len(chats), len(mails)) == (1, 1)
-    assert app.store.list_recent_report_links(NOW, association="bare")
+    assert app.store.report_links.list_recent(NOW, association="bare")
 
 
 def test_report_links_of_a_selection_are_a_spreadsheet(app, client):
     response = client.post("/fr/associations", data={"action": "report_links", "id": ["x1"]})
     assert "report_links" in response.headers["content-disposition"]
     response.read()
-    assert app.store.list_recent_report_links(NOW, association="x1")
+    assert app.store.report_links.list_recent(NOW, association="x1")
 
 
 def test_regions_are_sorted_by_who_needs_help(client):

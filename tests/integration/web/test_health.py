@@ -67,7 +67,7 @@ def test_healthz_returns_503_if_the_database_cannot_be_read(app, monkeypatch):
     def unreadable():
         raise StoreError("auditor.db", "disk I/O error")
 
-    monkeypatch.setattr(app.store, "get_latest_run", unreadable)
+    monkeypatch.setattr(app.store.runs, "get_latest", unreadable)
     with logged_in_client(app, sample_network.NOW) as client:
         response = client.get("/healthz")
     assert (response.status_code, response.text) == (503, "database\n")
@@ -142,7 +142,7 @@ async def test_serve_updates_the_heartbeat(app):
 
 def test_metrics_match_the_receipt_and_the_network(app):
     metrics = figures(render_metrics(MetricsCollector(app, sample_network.NOW)).decode())
-    done = app.store.get_latest_run()
+    done = app.store.runs.get_latest()
     assert metrics[("auditor_run_state", ("state", "done"))] == 1
     assert metrics[("auditor_run_state", ("state", "skipped"))] == 0
     assert metrics[("auditor_last_finished_run_info", ("day", done.day.isoformat()))] == 1
@@ -161,9 +161,9 @@ def test_metrics_match_the_receipt_and_the_network(app):
     open_gaps = {
         dict(key[1:])["kind"]: n for key, n in metrics.items() if key[0] == "auditor_gaps_open"
     }
-    assert sum(open_gaps.values()) == app.store.list_visible_gaps().count
+    assert sum(open_gaps.values()) == app.store.gap_search.list_visible_gaps().count
     for kind, count in open_gaps.items():
-        assert count == app.store.list_visible_gaps(kind=kind).count
+        assert count == app.store.gap_search.list_visible_gaps(kind=kind).count
     assert metrics[("auditor_run_gaps_opened",)] == done.receipt["opened_gaps"]
     assert metrics[("auditor_run_requests",)] == done.receipt["requests"]
     assert metrics[("auditor_run_retries",)] == 0
@@ -243,17 +243,17 @@ def test_failed_messages_are_counted_until_one_is_delivered(tmp_path):
     config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with closing(App.open(config)) as app:
         now = datetime.fromisoformat("2026-11-25T05:00:00Z")
-        app.store.record_failed_message("amina@example.org", "digest", "refused", now)
-        app.store.record_failed_message(
+        app.store.messages.record_failure("amina@example.org", "digest", "refused", now)
+        app.store.messages.record_failure(
             "amina@example.org", "digest", "refused", now + timedelta(days=1)
         )
-        app.store.record_failed_message("salma@example.org", "digest", "refused", now)
-        assert app.store.count_failed_messages(now) == 2
-        assert app.store.count_failed_messages(now + timedelta(hours=1)) == 1
-        app.store.clear_failed_message("amina@example.org", "digest")
-        app.store.clear_failed_message("amina@example.org", "digest")
-        assert app.store.count_failed_messages(now) == 1
-        app.store.record_failed_message(
+        app.store.messages.record_failure("salma@example.org", "digest", "refused", now)
+        assert app.store.messages.count_failures(now) == 2
+        assert app.store.messages.count_failures(now + timedelta(hours=1)) == 1
+        app.store.messages.clear_failure("amina@example.org", "digest")
+        app.store.messages.clear_failure("amina@example.org", "digest")
+        assert app.store.messages.count_failures(now) == 1
+        app.store.messages.record_failure(
             "amina@example.org", "digest", "refused", now + timedelta(days=31)
         )
-        assert app.store.count_failed_messages(now) == 1
+        assert app.store.messages.count_failures(now) == 1

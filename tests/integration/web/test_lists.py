@@ -33,7 +33,7 @@ async def app(network):
     """Sixty associations in two regions, each with a Facebook page; the first one is gone."""
     rows = [link(name, "facebook", name) for name in NAMES]
     associations = [build_association(number, name) for number, name in enumerate(NAMES)]
-    network.store.save_registry(associations, rows, START - timedelta(hours=1))
+    network.store.registry.save_registry(associations, rows, START - timedelta(hours=1))
     for day in (0, 1, 3, 7):
         network.web.answers = {
             rows[0].typed_text: "gone" if day else "alive",

@@ -75,10 +75,10 @@ def app(tmp_path):
 def create_user(store, name, role=Role.READER, password=PASSWORD):
     """Create a user with a password."""
     user, _ = service.add_user(store, name, role, (), author="a test", now=NOW)
-    store.change_password(
-        store.get_user(user.name), PasswordHash((passwords.ARGON2_HASHER,)).hash(password), NOW
+    store.users.change_password(
+        store.users.get(user.name), PasswordHash((passwords.ARGON2_HASHER,)).hash(password), NOW
     )
-    return store.get_user(name)
+    return store.users.get(name)
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, e
     tokens = [log_in(browser).cookies["session"]]
     browser.cookies.clear()
     tokens.append(log_in(browser).cookies["session"])
-    user = app.store.get_user("Amina")
+    user = app.store.users.get("Amina")
     if event == "password":
         form = {
             "current_password": PASSWORD,
@@ -260,7 +260,7 @@ def reset_meanwhile(app, monkeypatch):
 
     def verify_during_reset(self, *args):
         result = verify(self, *args)
-        service.create_invite(app.store, app.store.get_user("Amina"), "a test", NOW)
+        service.create_invite(app.store, app.store.users.get("Amina"), "a test", NOW)
         return result
 
     return lambda: monkeypatch.setattr(
@@ -292,7 +292,7 @@ def test_reset_during_a_password_change_wins(app, browser, reset_meanwhile):
     )
     assert response.status_code == 401
     assert get_status(browser) == 401
-    assert app.store.get_user("Amina").password_hash is None
+    assert app.store.users.get("Amina").password_hash is None
 
 
 @pytest.mark.slow
@@ -315,9 +315,9 @@ def test_only_the_hash_of_a_session_token_is_stored(app, browser):
 
 @pytest.mark.slow
 def test_session_is_touched_at_most_once_a_minute(app, browser, clock, monkeypatch):
-    writes, touch_session = [], type(app.store).touch_session
+    writes, touch_session = [], type(app.store.sessions).touch
     monkeypatch.setattr(
-        type(app.store), "touch_session", lambda *args: writes.append(args) or touch_session(*args)
+        type(app.store.sessions), "touch", lambda *args: writes.append(args) or touch_session(*args)
     )
     log_in(browser)
     for _ in range(10):
@@ -514,7 +514,7 @@ def test_cross_site_form_changes_nothing(app, browser, method, headers, status):
         "/en/users" if method == "GET" else f"/en/users/{create_user(app.store, 'Salma').id}/remove"
     )
     assert browser.request(method, url, headers=sent_headers).status_code == status
-    assert len(app.store.list_users()) == {200: 1, 303: 1, 403: 2}[status]
+    assert len(app.store.users.list_all()) == {200: 1, 303: 1, 403: 2}[status]
 
 
 def test_pages_have_security_headers(browser):
@@ -572,7 +572,7 @@ def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
 @pytest.fixture
 def login_link(app):
     """The link of a user without a password, as in the demo."""
-    user = app.store.add_user(User("Demo", Role.ADMIN, NOW, "a test"))
+    user = app.store.users.add(User("Demo", Role.ADMIN, NOW, "a test"))
     return service.LoginLink(user, NOW + service.LOGIN_LINK_VALIDITY)
 
 
@@ -621,7 +621,7 @@ def test_login_link_works_only_on_this_machine(demo_url):
 
 
 def test_removed_user_cannot_use_a_login_link(app, demo_url):
-    service.remove_user(app.store, app.store.get_user("Demo"), NOW)
+    service.remove_user(app.store, app.store.users.get("Demo"), NOW)
     answer = open_in_new_browser(demo_url)
     assert "session" not in answer.cookies
 
@@ -666,7 +666,7 @@ def test_rejected_password_is_explained_and_the_link_stays_valid(
 def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, ending):
     url, _ = create_invite_link(app)
     browser.get(url)
-    salma = app.store.get_user("Salma")
+    salma = app.store.users.get("Salma")
     if ending == "wrong":
         url = url[:-1] + ("x" if url[-1] != "x" else "y")
         browser.cookies.clear()
@@ -688,7 +688,7 @@ def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, ending
     assert {response.status_code for response in answers} == {410}
     pages = {re.sub(r"On <bdi> .*|/set-password[^\"]*", "", response.text) for response in answers}
     assert len(pages) == 1
-    assert app.store.get_user("Salma").password_hash is None
+    assert app.store.users.get("Salma").password_hash is None
 
 
 @pytest.mark.slow
@@ -722,7 +722,7 @@ def test_administrator_adds_resets_and_removes_users(app, browser):
     url = re.search(r'value="http://127\.0\.0\.1:\d+(/en/set-password/[\w-]{43})"', response.text)[
         1
     ]
-    salma = app.store.get_user("Salma")
+    salma = app.store.users.get("Salma")
     assert (salma.role, salma.regions, salma.added_by) == (
         Role.COORDINATOR,
         ("souss-massa",),
@@ -735,16 +735,16 @@ def test_administrator_adds_resets_and_removes_users(app, browser):
         browser.post(f"/en/users/{salma.id}/remove").headers["location"]
         == "/en/users?done=removed#message"
     )
-    assert [user.name for user in app.store.list_users()] == ["Amina"]
+    assert [user.name for user in app.store.users.list_all()] == ["Amina"]
     for act in ("reset", "remove"):
-        assert browser.post(f"/en/users/{app.store.get_user('Amina').id}/{act}").status_code == 409
+        assert browser.post(f"/en/users/{app.store.users.get('Amina').id}/{act}").status_code == 409
         assert browser.post(f"/en/users/999/{act}").status_code == 404
 
 
 @pytest.mark.slow
 def test_login_page_without_users_shows_the_command_to_add_one(app, browser):
     assert "auditor user add" not in browser.get("/en/login").text
-    service.remove_user(app.store, app.store.get_user("Amina"), NOW)
+    service.remove_user(app.store, app.store.users.get("Amina"), NOW)
     assert "auditor user add NAME --role admin" in browser.get("/en/login").text
 
 

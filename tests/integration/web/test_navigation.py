@@ -66,7 +66,7 @@ def test_page_marks_its_entry(app, path, entry, is_first_page):
 
 
 def test_entry_counts_the_replies_that_wait(app):
-    app.store.add_reply(Reply("nour", ReplyKind.DISOWNED, NOW))
+    app.store.replies.add(Reply("nour", ReplyKind.DISOWNED, NOW))
     assert get_page(app, "/en/").select_one(".site-nav .count").get_text(strip=True) == "1waiting"
     assert not get_page(app, "/en/", name="Omar", role=Role.READER).select(".site-nav .count")
 

@@ -81,7 +81,8 @@ def test_run_finishes_while_pages_are_read(tmp_path, monkeypatch):
     has_finished.set()
     reader_thread.join()
     account_ids = [
-        observation.account_id for observation in network.store.list_observations(run_id=run.id)
+        observation.account_id
+        for observation in network.store.observations.list_observations(run_id=run.id)
     ]
     network.store.close()
     assert run.state is AuditRunState.DONE

@@ -29,7 +29,7 @@ def store(tmp_path):
             )
             for row in associations
         ]
-        store.save_registry(associations, rows, NOW)
+        store.registry.save_registry(associations, rows, NOW)
         refresh_summaries(store, CONFIG)
         yield store
 
@@ -50,10 +50,10 @@ SEARCHES = [
 @pytest.mark.parametrize("query", SEARCHES, ids=str)
 def test_association_lists_scan_no_table(store, monkeypatch, cap, sort, query):
     monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", cap)
-    after = store.list_summaries(sort=sort, limit=2, **query).next_cursor
+    after = store.search.list_summaries(sort=sort, limit=2, **query).next_cursor
     with plans(store) as queries:
-        assert store.list_summaries(sort=sort, **query).rows
-        assert store.list_summaries(sort=sort, cursor=after, **query).rows
+        assert store.search.list_summaries(sort=sort, **query).rows
+        assert store.search.list_summaries(sort=sort, cursor=after, **query).rows
     assert len(queries) > 2
     assert whole(queries) == []
 
@@ -73,10 +73,10 @@ def test_association_lists_scan_no_table(store, monkeypatch, cap, sort, query):
 def test_gap_lists_scan_no_table(store, monkeypatch, cap, query):
     monkeypatch.setattr("storage.read_model.gap_search.MAX_COUNT", cap)
     with plans(store) as queries:
-        store.list_visible_gaps(**query)
-        store.list_visible_gaps(sort="newest", **query)
-        store.list_gap_changes(NOW)
-        store.list_gap_changes(NOW, "closed")
+        store.gap_search.list_visible_gaps(**query)
+        store.gap_search.list_visible_gaps(sort="newest", **query)
+        store.gap_search.list_gap_changes(NOW)
+        store.gap_search.list_gap_changes(NOW, "closed")
     assert whole(queries) == []
 
 
@@ -84,11 +84,13 @@ def test_counts_for_a_small_selection_scan_no_table(store):
     associations = [
         Association(f"b-{n:03}", f"Nom {n}", region="Souss", tags=("y",)) for n in range(150)
     ]
-    store.save_registry(associations, [], NOW, is_complete=False)
+    store.registry.save_registry(associations, [], NOW, is_complete=False)
     refresh_summaries(store, CONFIG)
     with plans(store) as queries:
         assert (
-            store.counts_for_small_selection(NOW, ["region:Souss", "tag:y"]).facet_counts["all"]
+            store.counts.counts_for_small_selection(NOW, ["region:Souss", "tag:y"]).facet_counts[
+                "all"
+            ]
             == 150
         )
     assert whole(queries) == []
@@ -98,10 +100,10 @@ def test_counts_for_a_small_selection_scan_no_table(store):
 def test_loading_association_data_scans_no_table(store, many):
     ids = [f"a-{n:03}" for n in range(many)]
     with plans(store) as queries:
-        store.load_association_data(ids)
-        store.load_association_data(ids, include_closed_gaps=False)
-        list(store.list_gaps(ids[0], unclosed_only=True))
-        list(store.list_gaps(ids[0], open_only=True))
+        store.conclusions.load_association_data(ids)
+        store.conclusions.load_association_data(ids, include_closed_gaps=False)
+        list(store.conclusions.list_gaps(ids[0], unclosed_only=True))
+        list(store.conclusions.list_gaps(ids[0], open_only=True))
     assert whole(queries) == []
 
 
@@ -120,17 +122,17 @@ def report_links(store):
         ReportLink(f"a-{n:03}", f"{n:064}", NOW - timedelta(days=40), "Amina", NOW + days[n % 5])
         for n in range(20)
     ]
-    store.add_report_links(new_links)
+    store.report_links.add_all(new_links)
     for n in (0, 2, 9):
-        store.revoke_report_links(f"a-{n:03}", "Amina", NOW - timedelta(hours=n))
-    return list(store.list_report_links())
+        store.report_links.revoke(f"a-{n:03}", "Amina", NOW - timedelta(hours=n))
+    return list(store.report_links.list_report_links())
 
 
 @pytest.mark.parametrize("state", ReportLinkState)
 def test_report_links_of_a_state_are_paged_by_their_end(store, report_links, state):
     before, listed = None, []
     with plans(store) as queries:
-        while rows := store.list_recent_report_links(NOW, state=state, before_id=before, limit=2):
+        while rows := store.report_links.list_recent(NOW, state=state, before_id=before, limit=2):
             listed += rows
             before = rows[-1].id
     assert whole(queries) == []
@@ -143,21 +145,21 @@ def test_report_links_of_a_state_are_paged_by_their_end(store, report_links, sta
 
 
 def test_all_report_links_are_paged_by_age(store, report_links):
-    assert store.list_recent_report_links(NOW, limit=3) == report_links[:-4:-1]
+    assert store.report_links.list_recent(NOW, limit=3) == report_links[:-4:-1]
     assert (
-        store.list_recent_report_links(NOW, before_id=report_links[5].id, limit=3)
+        store.report_links.list_recent(NOW, before_id=report_links[5].id, limit=3)
         == report_links[4:1:-1]
     )
-    assert store.list_recent_report_links(NOW, before_id=10**9, limit=3) == report_links[:-4:-1]
+    assert store.report_links.list_recent(NOW, before_id=10**9, limit=3) == report_links[:-4:-1]
 
 
 def test_report_links_of_an_association_use_its_index(store):
     with plans(store) as queries:
-        store.list_recent_report_links(
+        store.report_links.list_recent(
             NOW, state=ReportLinkState.ACTIVE, association="a-001", limit=1
         )
-        store.extend_report_links("a-001", NOW + timedelta(days=60), NOW)
-        store.revoke_report_links("a-001", "Amina", NOW)
-        store.add_report_links([ReportLink("a-001", "0", NOW, "Amina", NOW)])
+        store.report_links.extend("a-001", NOW + timedelta(days=60), NOW)
+        store.report_links.revoke("a-001", "Amina", NOW)
+        store.report_links.add_all([ReportLink("a-001", "0", NOW, "Amina", NOW)])
     assert len(queries) == 4
     assert all("USING INDEX ix_report_link_association" in plan for plan in queries)

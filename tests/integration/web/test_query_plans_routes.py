@@ -90,16 +90,16 @@ def test_pages_do_not_refresh_many_stale_summaries(app, client, stale_summaries)
         path = next(build_urls(route, association=("nour",)))
         assert client.get(path).status_code < 500
         assert (
-            len(app.store.list_stale_summaries(MAX_STALE_WHILE_READING + 1))
+            len(app.store.summaries.list_stale(MAX_STALE_WHILE_READING + 1))
             == MAX_STALE_WHILE_READING + 1
         ), path
 
 
 def test_table_scan_is_detected(app):
     with plans(app.store) as queries:
-        list(app.store.list_associations())
-        app.store.list_audit_log(limit=2)
-        app.store.list_recent_report_links(sample_network.NOW, limit=2)
+        list(app.store.registry.list_associations())
+        app.store.audit_log.list_audit_log(limit=2)
+        app.store.report_links.list_recent(sample_network.NOW, limit=2)
     assert [plan.partition("    ")[0] for plan in whole(queries)] == [
         "SCAN association USING INDEX sqlite_autoindex_association_1"
     ]

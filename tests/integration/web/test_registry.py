@@ -33,7 +33,7 @@ LINKS = [
 @pytest.fixture
 def app(tmp_path):
     network = opened(tmp_path)
-    network.store.save_registry([NOUR, AMAL], LINKS, NOW)
+    network.store.registry.save_registry([NOUR, AMAL], LINKS, NOW)
     yield network
     network.store.close()
 
@@ -51,7 +51,9 @@ def test_downloaded_registry_is_translated_and_imports_without_changes(
     path = tmp_path / f"sheet.{form[:4].strip('?')}"
     path.write_bytes(response.content)
     import_result = parse_registry_spreadsheet(path)
-    assert not app.store.save_registry(import_result.associations, import_result.accounts, NOW)
+    assert not app.store.registry.save_registry(
+        import_result.associations, import_result.accounts, NOW
+    )
     if form == "csv":
         assert response.text.lstrip("\ufeff").startswith(
             exporter.format_column_heading("id", Translator(language)) + ","
@@ -95,7 +97,7 @@ def test_spreadsheet_is_previewed_then_imported(app, language):
         assert "&lt;b&gt;Amal&lt;/b&gt;" in text
         assert "<b>Amal" not in text
         assert Translator(language).term("problem", "shared_account") in text
-        assert [row.association for row in app.store.list_accounts()] == ["nour", "amal"]
+        assert [row.association for row in app.store.registry.list_accounts()] == ["nour", "amal"]
         imported = client.post(
             response.headers["location"], data=confirmation(client, response.headers["location"])
         )
@@ -103,11 +105,13 @@ def test_spreadsheet_is_previewed_then_imported(app, language):
         assert imported.headers["location"] == f"/{language}/registry?imported=0-1-0"
         assert client.get(imported.headers["location"]).status_code == 200
         assert client.get(response.headers["location"]).status_code == 404
-    facebook = {row.typed_text for row in app.store.list_accounts() if row.channel == "facebook"}
-    assert facebook == {"https://www.facebook.com/nour.agadir"}
-    assert {(entry.author, entry.source) for entry in app.store.list_audit_log(limit=1)} == {
-        ("Amina", "web")
+    facebook = {
+        row.typed_text for row in app.store.registry.list_accounts() if row.channel == "facebook"
     }
+    assert facebook == {"https://www.facebook.com/nour.agadir"}
+    assert {
+        (entry.author, entry.source) for entry in app.store.audit_log.list_audit_log(limit=1)
+    } == {("Amina", "web")}
     assert not list_uploads(app)
 
 
@@ -120,7 +124,7 @@ def test_partial_spreadsheet_needs_confirmation(app):
         response = client.post(preview_url, data=confirmation(client, preview_url))
         assert response.status_code == 422
         assert "Confirm that this file is complete" in response.text
-        assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
+        assert [row.id for row in app.store.registry.list_associations()] == ["amal", "nour"]
         both_boxes = {
             **confirmation(client, preview_url),
             "is_complete": "true",
@@ -128,7 +132,7 @@ def test_partial_spreadsheet_needs_confirmation(app):
         }
         assert client.post(preview_url, data=both_boxes).status_code == 303
         whole = client.get(upload(client, rows=UNCHANGED_ROWS).headers["location"]).text
-    assert [row.id for row in app.store.list_associations()] == ["nour"]
+    assert [row.id for row in app.store.registry.list_associations()] == ["nour"]
     assert 'name="is_complete"' not in whole
 
 
@@ -144,10 +148,10 @@ def test_import_that_withdraws_more_than_a_fifth_needs_a_second_confirmation(app
         assert "5 of 20 associations leave the registry" in text
         one_box = {**confirmation(client, preview_url), "is_complete": "true"}
         assert client.post(preview_url, data=one_box).status_code == 422
-        assert len(list(app.store.list_associations())) == 20
+        assert len(list(app.store.registry.list_associations())) == 20
         both_boxes = {**one_box, "allow_many_withdrawals": "true"}
         assert client.post(preview_url, data=both_boxes).status_code == 303
-    assert len(list(app.store.list_associations())) == 15
+    assert len(list(app.store.registry.list_associations())) == 15
 
 
 def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app):
@@ -158,20 +162,22 @@ def test_discarded_spreadsheet_changes_nothing_and_is_deleted(app):
             == "/en/registry"
         )
     assert not list_uploads(app)
-    assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
+    assert [row.id for row in app.store.registry.list_associations()] == ["amal", "nour"]
 
 
 def test_preview_is_shown_again_if_the_registry_changed(app):
     with logged_in_client(app) as client:
         preview_url = upload(client, rows=UNCHANGED_ROWS).headers["location"]
         form = confirmation(client, preview_url)
-        app.store.save_registry([NOUR.replace_values({"city": "Tiznit"}), AMAL], LINKS, NOW)
+        app.store.registry.save_registry(
+            [NOUR.replace_values({"city": "Tiznit"}), AMAL], LINKS, NOW
+        )
         response_after = client.post(preview_url, data=form)
         assert response_after.headers["location"] == f"{preview_url}?has_changed=1"
         assert "changed in the meantime" in client.get(response_after.headers["location"]).text
-        assert app.store.get_association("nour").city == "Tiznit"
+        assert app.store.registry.get_association("nour").city == "Tiznit"
         assert client.post(preview_url, data=confirmation(client, preview_url)).status_code == 303
-    assert app.store.get_association("nour").city == "=1+1"
+    assert app.store.registry.get_association("nour").city == "=1+1"
 
 
 def test_unchanged_spreadsheet_has_no_import_button(app):
@@ -222,7 +228,7 @@ def test_unknown_upload_name_returns_404(app, name):
     with logged_in_client(app) as client:
         assert client.get(f"/en/registry/imports/{name}").status_code == 404
         client.post(f"/en/registry/imports/{name}", data={"action": "discard"})
-    assert [row.id for row in app.store.list_associations()] == ["amal", "nour"]
+    assert [row.id for row in app.store.registry.list_associations()] == ["amal", "nour"]
 
 
 def test_preview_lists_at_most_500_associations_of_a_kind(app):

@@ -29,7 +29,7 @@ ADDRESS = "/registry/entries/nour%2F1"
 @pytest.fixture
 def app(tmp_path):
     network = opened(tmp_path)
-    network.store.save_registry([NOUR, AMAL], LINKS, NOW)
+    network.store.registry.save_registry([NOUR, AMAL], LINKS, NOW)
     yield network
     network.store.close()
 
@@ -63,13 +63,13 @@ def test_association_page_links_to_its_entry_form(app, language):
 
 
 def test_saving_an_unchanged_entry_changes_nothing(app):
-    before = len(app.store.list_audit_log())
+    before = len(app.store.audit_log.list_audit_log())
     response = save_entry(app)
     assert (response.status_code, response.headers["location"]) == (
         303,
         "/en/associations/nour%2F1",
     )
-    assert len(app.store.list_audit_log()) == before
+    assert len(app.store.audit_log.list_audit_log()) == before
 
 
 def test_saved_entry_is_logged_with_its_author(app):
@@ -81,18 +81,18 @@ def test_saved_entry_is_logged_with_its_author(app):
     }
     assert save_entry(app, **changed).status_code == 303
     association, officer = (
-        app.store.get_association("nour/1"),
-        app.store.get_contact("nour/1").media_officer,
+        app.store.registry.get_association("nour/1"),
+        app.store.registry.get_contact("nour/1").media_officer,
     )
     assert (association.city, officer, association.none_by_choice) == (
         "Tiznit",
         "nobody",
         ("twitter",),
     )
-    assert [row.typed_text for row in app.store.list_accounts()] == [TYPED[0], THEIRS]
+    assert [row.typed_text for row in app.store.registry.list_accounts()] == [TYPED[0], THEIRS]
     changes = {
         (entry.author, entry.source, entry.field)
-        for entry in app.store.list_audit_log("nour/1", limit=4)
+        for entry in app.store.audit_log.list_audit_log("nour/1", limit=4)
     }
     assert changes == {
         ("Amina", "web", field) for field in ("city", "media_officer", "none_by_choice", "facebook")
@@ -111,7 +111,7 @@ def test_entry_with_a_blocking_issue_is_not_saved(app, changed, message):
         response = save_entry(app, city="Tiznit", **changed, **more)
         assert response.status_code == 422
         assert message in response.text
-    assert app.store.get_association("nour/1").city == "Agadir"
+    assert app.store.registry.get_association("nour/1").city == "Agadir"
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_entry_with_a_warning_can_be_saved_anyway(app, entry_url, problem):
     response = save_entry(app, facebook=entry_url)
     assert response.status_code == 422
     assert problem in response.text
-    assert [row.typed_text for row in app.store.list_accounts("nour/1")] == [*TYPED]
+    assert [row.typed_text for row in app.store.registry.list_accounts("nour/1")] == [*TYPED]
     assert save_entry(app, facebook=entry_url, save_anyway="1").status_code == 303
-    assert [row.typed_text for row in app.store.list_accounts("nour/1")] == [entry_url]
+    assert [row.typed_text for row in app.store.registry.list_accounts("nour/1")] == [entry_url]
 
 
 def test_entry_issues_are_translated(app):
@@ -142,22 +142,22 @@ def test_entry_issues_are_translated(app):
 def test_entry_changed_by_another_user_returns_409(app):
     with logged_in_client(app) as client:
         form = get_version(client)
-        app.store.save_registry(
+        app.store.registry.save_registry(
             [NOUR.replace_values({"city": "Taza"})], LINKS[:2], NOW, is_complete=False
         )
         response = save_entry(app, city="Tiznit", version=form)
         assert response.status_code == 409
         assert "Someone else changed this entry in the meantime" in response.text
         assert 'value="Tiznit"' in response.text
-        assert app.store.get_association("nour/1").city == "Taza"
+        assert app.store.registry.get_association("nour/1").city == "Taza"
         assert get_version(client) in response.text
     assert save_entry(app, city="Tiznit").status_code == 303
-    assert app.store.get_association("nour/1").city == "Tiznit"
+    assert app.store.registry.get_association("nour/1").city == "Tiznit"
 
 
 def test_none_by_choice_of_an_unaudited_channel_is_kept(app):
     chosen = NOUR.replace_values({"none_by_choice": ("tiktok",)})
-    app.store.save_registry([chosen], LINKS[:2], NOW, is_complete=False)
+    app.store.registry.save_registry([chosen], LINKS[:2], NOW, is_complete=False)
     with logged_in_client(app) as client:
         form = client.get(f"/en{ADDRESS}").text
     assert re.search(r'name="none_by_choice" value="tiktok" checked', form)
@@ -165,7 +165,7 @@ def test_none_by_choice_of_an_unaudited_channel_is_kept(app):
 
 @pytest.mark.parametrize("page_name", ["trail", "diff/x", "entry"])
 def test_association_with_a_page_name_as_id_can_be_edited(app, page_name):
-    app.store.save_registry([Association(page_name, "Taken")], [], NOW, is_complete=False)
+    app.store.registry.save_registry([Association(page_name, "Taken")], [], NOW, is_complete=False)
     with logged_in_client(app) as client:
         form = client.get(f"/en/associations/{page_name}").text
         entry_url = re.search(r'href="(/en/registry/entries/[^"]+)"', form)[1]

@@ -38,7 +38,7 @@ def client(app):
 
 
 def add_reply(app, kind, association="nour", **fields):
-    return app.store.add_reply(Reply(association, kind, NOW, **fields))
+    return app.store.replies.add(Reply(association, kind, NOW, **fields))
 
 
 def get_text(client, path="/en/replies", status=200):
@@ -53,11 +53,13 @@ def answer_item(client, path, response, **fields):
 
 
 def get_account_id(app):
-    return next(row.id for row in app.store.list_accounts("nour") if row.channel == "facebook")
+    return next(
+        row.id for row in app.store.registry.list_accounts("nour") if row.channel == "facebook"
+    )
 
 
 def list_decision_kinds(app):
-    return [decision.kind for decision in app.store.list_decisions()]
+    return [decision.kind for decision in app.store.decisions.list_decisions()]
 
 
 async def test_pending_reply_shows_association_kind_and_gap(app, client):
@@ -92,7 +94,7 @@ async def test_accepted_reply_becomes_a_decision(app, client):
         303,
         f"/en/replies?done=accepted&reply={reply.id}#message",
     )
-    [decision] = app.store.list_decisions()
+    [decision] = app.store.decisions.list_decisions()
     assert (decision.kind, decision.author, decision.association) == (
         DecisionKind.DISOWN,
         "Amina",
@@ -108,7 +110,7 @@ async def test_accepted_promise_becomes_a_follow_up(app, client):
         app, ReplyKind.PROMISED, channel="youtube", code="channel_missing", value="2026-04-01"
     )
     answer_item(client, reply.id, "accepted")
-    [follow_up] = app.store.list_follow_ups("nour")
+    [follow_up] = app.store.follow_ups.list_follow_ups("nour")
     assert (follow_up.author, follow_up.due_date.isoformat()) == ("Amina", "2026-04-01")
     assert not list_decision_kinds(app)
     text = get_text(client, "/fr/associations/nour")
@@ -129,7 +131,7 @@ async def test_accepted_claim_does_not_restore_a_gone_account(app, client):
 async def test_accepted_reply_without_a_reason_gets_a_translated_one(app, client):
     reply = add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
     client.post(f"/fr/replies/{reply.id}", data={"answer": "accepted"})
-    [decision] = app.store.list_decisions()
+    [decision] = app.store.decisions.list_decisions()
     assert decision.reason == "L’association le dit dans sa réponse au rapport."
 
 
@@ -150,7 +152,7 @@ async def test_declining_a_reply_needs_a_reason(app, client):
     assert response.status_code == 422
     assert "Enter a reason." in response.text
     assert answer_item(client, reply.id, "declined", reason="it is a shop").status_code == 303
-    reply_after = app.store.get_reply(reply.id)
+    reply_after = app.store.replies.get(reply.id)
     assert (reply_after.outcome, reply_after.reviewed_by, reply_after.review_reason) == (
         ReplyOutcome.DECLINED,
         "Amina",
@@ -200,27 +202,27 @@ def undo_answer(client, location):
 )
 async def test_accepted_reply_can_be_undone_with_all_that_it_recorded(app, client, kind, fields):
     reply = add_reply(app, kind, channel="facebook", account_id=get_account_id(app), **fields)
-    keys_before = [row.typed_text for row in app.store.list_accounts("nour")]
+    keys_before = [row.typed_text for row in app.store.registry.list_accounts("nour")]
     accepted = answer_item(client, reply.id, "accepted")
-    assert list_decision_kinds(app) or app.store.list_follow_ups("nour")
+    assert list_decision_kinds(app) or app.store.follow_ups.list_follow_ups("nour")
     undone = undo_answer(client, accepted.headers["location"])
     assert "The reply waits again." in get_text(client, undone.headers["location"])
-    assert app.store.get_reply(reply.id) == reply
-    assert all(decision.withdrawal for decision in app.store.list_decisions())
-    assert app.store.list_follow_ups("nour") == []
-    assert [row.typed_text for row in app.store.list_accounts("nour")] == keys_before
+    assert app.store.replies.get(reply.id) == reply
+    assert all(decision.withdrawal for decision in app.store.decisions.list_decisions())
+    assert app.store.follow_ups.list_follow_ups("nour") == []
+    assert [row.typed_text for row in app.store.registry.list_accounts("nour")] == keys_before
     assert answer_item(client, reply.id, "declined", reason="no").status_code == 303
 
 
 async def test_declined_reply_can_be_undone_and_other_decisions_remain(app, client):
-    row = next(row for row in app.store.list_accounts("nour") if row.channel == "facebook")
+    row = next(row for row in app.store.registry.list_accounts("nour") if row.channel == "facebook")
     other = Decision("nour", "facebook", DecisionKind.CONFIRM, "Sara", "seen", NOW)
-    app.store.add_decision(replace(other, account_id=row.id))
+    app.store.decisions.add(replace(other, account_id=row.id))
     reply = add_reply(app, ReplyKind.CLAIMED, channel="facebook", account_id=row.id)
     declined = answer_item(client, reply.id, "declined", reason="it is a shop")
     undo_answer(client, declined.headers["location"])
-    assert app.store.get_reply(reply.id) == reply
-    assert [decision.withdrawal for decision in app.store.list_decisions()] == [None]
+    assert app.store.replies.get(reply.id) == reply
+    assert [decision.withdrawal for decision in app.store.decisions.list_decisions()] == [None]
 
 
 async def test_answer_about_a_found_account_leads_to_its_withdrawal(app, client):
@@ -262,7 +264,7 @@ async def test_reply_against_an_earlier_decision_stays_pending(app, client):
             now=NOW,
             default_reason="so they say",
         )
-    assert app.store.get_reply(reply.id).outcome is None
+    assert app.store.replies.get(reply.id).outcome is None
 
 
 async def test_reply_about_a_registered_account_adds_no_decision(app, client):
@@ -293,7 +295,7 @@ async def test_reply_queue_is_paged(app, client):
 
 
 def get_proposal(app):
-    [proposal] = app.store.list_proposals()
+    [proposal] = app.store.conclusions.list_proposals()
     return proposal
 
 
@@ -301,7 +303,7 @@ async def test_accepted_proposal_is_registered(app, client):
     assert f'id="proposal-{get_proposal(app).id}"' in get_text(client)
     assert answer_item(client, f"proposals/{get_proposal(app).id}", "accepted").status_code == 303
     assert list_decision_kinds(app) == [DecisionKind.CLAIM]
-    assert [row.channel for row in app.store.list_accounts("nour")] == [
+    assert [row.channel for row in app.store.registry.list_accounts("nour")] == [
         "facebook",
         "website",
         "youtube",
@@ -311,7 +313,7 @@ async def test_accepted_proposal_is_registered(app, client):
 
 async def test_declined_proposal_disappears(app, client):
     answer_item(client, f"proposals/{get_proposal(app).id}", "declined", reason="the festival's")
-    [decision] = app.store.list_decisions()
+    [decision] = app.store.decisions.list_decisions()
     assert (decision.kind, decision.value, decision.reason) == (
         DecisionKind.DISOWN,
         "@nour",
@@ -331,9 +333,9 @@ def add_settled_proposals(app, count):
             "anchor",
             "https://x.example/",
         )
-        app.store.save_conclusions(proposals=[Proposal("amal", link, NOW, NOW)])
+        app.store.conclusions.save(proposals=[Proposal("amal", link, NOW, NOW)])
         decision = ("facebook", DecisionKind.DISOWN, "Amina", "a theme's", NOW)
-        app.store.add_decision(Decision("amal", *decision, value=link.key))
+        app.store.decisions.add(Decision("amal", *decision, value=link.key))
 
 
 async def test_settled_proposals_are_not_scanned_again(app, client, monkeypatch):
@@ -371,4 +373,4 @@ async def test_missing_reason_is_shown_at_its_reply_on_the_page_of_the_list(app,
 async def test_coordinator_cannot_take_back_a_reply(app, client):
     reply = add_reply(app, ReplyKind.DISOWNED, channel="facebook", account_id=get_account_id(app))
     assert answer_item(client, reply.id, "withdrawn", reason="no").status_code == 422
-    assert app.store.get_reply(reply.id).outcome is None
+    assert app.store.replies.get(reply.id).outcome is None

@@ -45,8 +45,8 @@ def open_app(folder, **network):
     (folder / "sheet.csv").write_text(SHEET, "utf-8")
     app = App.open(Config.model_validate(settings))
     registry = parse_registry_spreadsheet(folder / "sheet.csv")
-    app.store.save_registry(registry.associations, registry.accounts, NOW)
-    app.store.save_conclusions(gaps=[STALE, MISSING])
+    app.store.registry.save_registry(registry.associations, registry.accounts, NOW)
+    app.store.conclusions.save(gaps=[STALE, MISSING])
     return app
 
 
@@ -106,7 +106,7 @@ def test_refused_value_is_explained_in_its_form_and_can_be_corrected(app, client
     assert 'role="alert"' in form
     assert 'aria-invalid="true" aria-describedby="message"' in form
     assert '<details class="live" open>' in find_point(page)
-    assert not app.store.list_pending_replies()
+    assert not app.store.replies.list_pending()
 
 
 def test_answer_to_what_is_gone_is_explained_at_the_top(client):
@@ -123,19 +123,19 @@ def test_place_of_a_form_is_quoted_in_the_address(client, path):
 
 def test_reply_that_waits_can_be_taken_back_and_is_kept_as_withdrawn(app, client):
     submit(client, "replies", kind="closed", **MISSING_FORM)
-    [reply] = app.store.list_pending_replies()
+    [reply] = app.store.replies.list_pending()
     assert f"report/replies/{reply.id}/withdrawal" in client.get("/fr/report").text
     location, page = submit(client, f"replies/{reply.id}/withdrawal", at=AT)
     assert location == f"/fr/report?at={AT}&done=withdrawn#{AT}"
     assert 'role="status"' in find_point(page)
     assert 'class="sent"' not in page
-    stored = app.store.get_reply(reply.id)
+    stored = app.store.replies.get(reply.id)
     assert (stored.outcome, stored.reviewed_at, stored.reviewed_by) == (
         ReplyOutcome.WITHDRAWN,
         NOW,
         None,
     )
-    assert not app.store.list_pending_replies()
+    assert not app.store.replies.list_pending()
     with pytest.raises(StoreError):
         replies.decline_reply(app.store, reply, author="Amina", reason="late", now=NOW)
     with logged_in_client(app) as coordinator:
@@ -144,33 +144,33 @@ def test_reply_that_waits_can_be_taken_back_and_is_kept_as_withdrawn(app, client
 
 def test_reviewed_reply_cannot_be_taken_back(app, client):
     submit(client, "replies", kind="closed", **MISSING_FORM)
-    [reply] = app.store.list_pending_replies()
+    [reply] = app.store.replies.list_pending()
     replies.decline_reply(app.store, reply, author="Amina", reason="it exists", now=NOW)
     location, page = submit(client, f"replies/{reply.id}/withdrawal", at=AT)
     assert "error=already_reviewed" in location
     assert 'role="alert"' in find_point(page)
-    assert app.store.get_reply(reply.id).outcome is ReplyOutcome.DECLINED
+    assert app.store.replies.get(reply.id).outcome is ReplyOutcome.DECLINED
     assert "/withdrawal" not in client.get("/fr/report").text
 
 
 def test_reply_of_another_association_cannot_be_taken_back(app, client):
     submit(client, "replies", kind="closed", **MISSING_FORM)
-    [reply] = app.store.list_pending_replies()
+    [reply] = app.store.replies.list_pending()
     with anonymous_client(app) as other:
         enter(app, other, "amal")
         location, _ = submit(other, f"replies/{reply.id}/withdrawal")
     assert "error=unknown_subject" in location
-    assert app.store.get_reply(reply.id).outcome is None
+    assert app.store.replies.get(reply.id).outcome is None
 
 
 def test_taking_back_does_not_lift_the_limit_of_replies(app, client):
     for number in range(replies.MAX_WAITING_REPLIES):
         submit(client, "replies", kind="disputed", text=str(number), **MISSING_FORM)
-    for reply in app.store.list_pending_replies():
+    for reply in app.store.replies.list_pending():
         replies.withdraw_reply(app.store, reply.id, "nour", NOW)
     location, _ = submit(client, "replies", kind="disputed", text="again", **MISSING_FORM)
     assert "error=too_many" in location
-    [first, *_] = app.store.list_replies("nour")
+    [first, *_] = app.store.replies.list_replies("nour")
     with pytest.raises(ReplyRefusedError):
         replies.withdraw_reply(app.store, first.id, "amal", NOW)
 
@@ -192,14 +192,14 @@ def list_ticked(page):
 
 
 def list_steps(app):
-    steps = app.store.list_completed_steps("nour")
+    steps = app.store.completed_steps.list_completed_steps("nour")
     return [(step.channel, step.code, step.step) for step in steps]
 
 
 def test_gap_that_comes_back_begins_without_ticks(app, client):
     submit(client, "steps", step=["1"], **MISSING_FORM)
     fixed_at, again = NOW + timedelta(days=10), NOW + timedelta(days=30)
-    app.store.save_conclusions(
+    app.store.conclusions.save(
         gaps=[
             replace(MISSING, closed_at=fixed_at),
             replace(MISSING, first_seen=again, opened_at=again),
@@ -219,7 +219,7 @@ def test_shared_text_has_the_readers_own_link_and_ends_no_link(app, client):
     assert shared.endswith(f"\n{address}")
     assert f">{shared}</textarea>" in page
     assert "répondre en notre nom" in shared
-    assert all(link.revoked_at is None for link in app.store.list_report_links("nour"))
+    assert all(link.revoked_at is None for link in app.store.report_links.list_report_links("nour"))
 
 
 def test_page_of_a_dead_or_missing_link_names_the_contact(app):

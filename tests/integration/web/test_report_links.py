@@ -29,7 +29,7 @@ def app(tmp_path):
         ),
         Association("amal/1", "Amal", region="Oriental"),
     ]
-    network.store.save_registry(associations, [link("nour", "facebook", "nour")], START)
+    network.store.registry.save_registry(associations, [link("nour", "facebook", "nour")], START)
     yield network
     network.store.close()
 
@@ -48,7 +48,7 @@ def get_text(response, status=200):
 def list_states(app, now=START):
     return [
         (report_link.association, report_link.get_state(now).value)
-        for report_link in app.store.list_report_links()
+        for report_link in app.store.report_links.list_report_links()
     ]
 
 
@@ -196,7 +196,7 @@ def test_second_link_can_be_sent_with_a_text_that_only_says_so(client):
 
 def add_promise(app, due_date):
     promise = FollowUp("nour", FollowUpKind.PROMISED, "Amina", START, "a page", due_date)
-    return app.store.add_follow_up(promise)
+    return app.store.follow_ups.add(promise)
 
 
 def test_reminder_of_a_due_promise_keeps_the_older_link(app, client):

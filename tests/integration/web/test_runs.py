@@ -58,11 +58,11 @@ def test_page_of_a_run_shows_its_figures_and_its_signed_report(app):
     assert "There was no check" not in second
     assert "There was no check the day before." in last
     assert "Accounts 2" in last
-    assert hash_canonical_json(app.store.get_latest_run().receipt) in last
+    assert hash_canonical_json(app.store.runs.get_latest().receipt) in last
 
 
 def test_run_report_can_be_downloaded(app):
-    run = app.store.get_latest_run()
+    run = app.store.runs.get_latest()
     with logged_in_client(app, NOW) as client:
         response = client.get(f"/en/runs/{run.day}.json")
         assert client.get("/en/runs/2026-03-03.json").status_code == 404
@@ -101,20 +101,20 @@ def test_check_log_is_paged_and_keeps_the_chain(app, monkeypatch):
 
 @pytest.mark.fault("F40")
 def test_delayed_run_is_on_the_dashboard(app):
-    app.store.begin_or_resume_run(NOW.date(), NOW)
+    app.store.runs.begin_or_resume(NOW.date(), NOW)
     with logged_in_client(app, NOW + timedelta(hours=25)) as client:
         text = get_text(client, "/en/")
     assert (
         "The check of 6 March 2026 has not started: the one of 5 March 2026 has not finished."
         in text
     )
-    assert app.store.get_latest_run().state is AuditRunState.RUNNING
+    assert app.store.runs.get_latest().state is AuditRunState.RUNNING
 
 
 async def test_accounts_not_reached_are_on_the_dashboard(app):
-    receipt = {**app.store.get_latest_run().receipt, "not_reached": 7}
-    run = app.store.begin_or_resume_run(NOW.date(), NOW)
-    app.store.finish_run(
+    receipt = {**app.store.runs.get_latest().receipt, "not_reached": 7}
+    run = app.store.runs.begin_or_resume(NOW.date(), NOW)
+    app.store.runs.finish(
         run, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
     )
     with logged_in_client(app, NOW + timedelta(hours=1)) as client:

@@ -26,7 +26,7 @@ def app(tmp_path):
     (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
     with App.open(Config.model_validate(settings)) as opened:
         import_result = parse_registry_spreadsheet(tmp_path / "sheet.csv")
-        opened.store.save_registry(import_result.associations, import_result.accounts, NOW)
+        opened.store.registry.save_registry(import_result.associations, import_result.accounts, NOW)
         yield opened
 
 
@@ -140,9 +140,9 @@ def test_form_with_a_foreign_origin_returns_403(app, client):
         assert (
             client.post(url, data=form, headers=own_headers | {"origin": origin}).status_code == 403
         )
-    assert list(app.store.list_decisions()) == []
+    assert list(app.store.decisions.list_decisions()) == []
     assert client.post(url, data=form, headers=own_headers).status_code == 303
-    assert len(list(app.store.list_decisions())) == 1
+    assert len(list(app.store.decisions.list_decisions())) == 1
 
 
 SCRIPT = "<script>document.title = 1</script>"
@@ -154,7 +154,7 @@ def test_markup_in_names_and_links_is_escaped(app, client):
     sheet = f"id,name,name_fr,city,website,facebook\n{row}\n"
     (app.data_folder / "hostile.csv").write_text(sheet, "utf-8")
     import_result = parse_registry_spreadsheet(app.data_folder / "hostile.csv")
-    app.store.save_registry(
+    app.store.registry.save_registry(
         import_result.associations, import_result.accounts, NOW, is_complete=False
     )
     for path in (
@@ -186,7 +186,7 @@ def test_log_lines_are_single_lines_without_tokens(app, client, caplog, monkeypa
     def broken(*_):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(type(app.store), "get_report_link", broken)
+    monkeypatch.setattr(type(app.store.report_links), "get", broken)
     with caplog.at_level(logging.ERROR, "auditor.web.middleware"):
         assert client.get("/r/secret%0Asecret").status_code == 500
     assert caplog.messages == ["GET /r/… crashed"]

@@ -30,7 +30,7 @@ def token(app):
 
 
 def is_wanted(app):
-    return app.store.get_subscription(AMAL.address, AMAL.kind).is_wanted
+    return app.store.subscriptions.get(AMAL.address, AMAL.kind).is_wanted
 
 
 def test_opening_the_unsubscribe_link_changes_nothing(app, token):
@@ -97,7 +97,7 @@ def test_unsubscribe_token_is_stable_and_unique(app, token):
 
 
 def test_recreated_unsubscribe_token_keeps_the_choice(app, token):
-    app.store.save_subscription(
+    app.store.subscriptions.save(
         Subscription(AMAL.address, "digest", is_wanted=False, changed_at=NOW)
     )
     ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), AMAL)

@@ -34,13 +34,13 @@ def store(tmp_path):
 
 @pytest.fixture
 def filled_store(store):
-    store.save_registry([AMAL, NOUR], LINKS, START, origin=SALMA)
+    store.registry.save_registry([AMAL, NOUR], LINKS, START, origin=SALMA)
     return store
 
 
 def list_changes(store, after_id=0, association=None):
     """Return the entries in the order in which they were written."""
-    lines = store.list_audit_log(association, limit=None)
+    lines = store.audit_log.list_audit_log(association, limit=None)
     return [
         (entry.association, entry.field, entry.before, entry.after)
         for entry in reversed(lines)
@@ -49,7 +49,7 @@ def list_changes(store, after_id=0, association=None):
 
 
 def get_newest_id(store):
-    return max((entry.id for entry in store.list_audit_log(limit=1)), default=0)
+    return max((entry.id for entry in store.audit_log.list_audit_log(limit=1)), default=0)
 
 
 def test_added_associations_and_accounts_are_logged(filled_store):
@@ -61,9 +61,12 @@ def test_added_associations_and_accounts_are_logged(filled_store):
         ("nour", "youtube", None, LINKS[2].typed_text),
     ]
     assert {
-        (entry.author, entry.source, entry.changed_at) for entry in filled_store.list_audit_log()
+        (entry.author, entry.source, entry.changed_at)
+        for entry in filled_store.audit_log.list_audit_log()
     } == {("Salma", "web", START)}
-    assert {entry.kind for entry in filled_store.list_audit_log()} == {RegistryChangeKind.ADDED}
+    assert {entry.kind for entry in filled_store.audit_log.list_audit_log()} == {
+        RegistryChangeKind.ADDED
+    }
 
 
 def test_changed_fields_are_logged_with_both_values(filled_store):
@@ -71,7 +74,7 @@ def test_changed_fields_are_logged_with_both_values(filled_store):
     changed = replace(AMAL, city=None, tags=("youth", "rabat"), none_by_choice=("twitter",))
     changed_entry = AssociationEntry(changed, Contact(phone="06"))
     retyped_link = replace(LINKS[0], typed_text="fb.com/amal")
-    filled_store.save_registry(
+    filled_store.registry.save_registry(
         [changed_entry, NOUR],
         [retyped_link, *LINKS[1:]],
         START,
@@ -84,29 +87,33 @@ def test_changed_fields_are_logged_with_both_values(filled_store):
         ("amal", "none_by_choice", None, "twitter"),
         ("amal", "facebook", LINKS[0].typed_text, "fb.com/amal"),
     ]
-    kinds = {(line.author, line.kind) for line in filled_store.list_audit_log() if line.id > since}
+    kinds = {
+        (line.author, line.kind)
+        for line in filled_store.audit_log.list_audit_log()
+        if line.id > since
+    }
     assert kinds == {("Amina", RegistryChangeKind.CHANGED)}
 
 
 def test_unchanged_import_is_not_logged(filled_store):
     since = get_newest_id(filled_store)
-    filled_store.save_registry([AMAL, NOUR], LINKS, START + timedelta(days=1))
+    filled_store.registry.save_registry([AMAL, NOUR], LINKS, START + timedelta(days=1))
     assert list_changes(filled_store, since) == []
 
 
 def test_withdrawn_and_relisted_items_are_logged(filled_store):
     since = get_newest_id(filled_store)
-    filled_store.save_registry([AMAL], LINKS[:1], START)
+    filled_store.registry.save_registry([AMAL], LINKS[:1], START)
     assert list_changes(filled_store, since) == [
         ("amal", "website", LINKS[1].typed_text, None),
         ("nour", "association", "Nour", None),
         ("nour", "youtube", LINKS[2].typed_text, None),
     ]
-    assert {entry.kind for entry in filled_store.list_audit_log(limit=3)} == {
+    assert {entry.kind for entry in filled_store.audit_log.list_audit_log(limit=3)} == {
         RegistryChangeKind.WITHDRAWN
     }
     since = get_newest_id(filled_store)
-    filled_store.save_registry([AMAL, replace(NOUR, name="An-Nour")], LINKS, START)
+    filled_store.registry.save_registry([AMAL, replace(NOUR, name="An-Nour")], LINKS, START)
     assert list_changes(filled_store, since) == [
         ("amal", "website", None, LINKS[1].typed_text),
         ("nour", "association", None, "An-Nour"),
@@ -116,11 +123,11 @@ def test_withdrawn_and_relisted_items_are_logged(filled_store):
 
 
 def test_log_of_a_pruned_association_is_kept(filled_store):
-    filled_store.save_registry(
+    filled_store.registry.save_registry(
         [AMAL], LINKS[:2], START, origin=ChangeOrigin("Amina", "import"), prune=True
     )
-    assert filled_store.get_association("nour") is None
-    lines = filled_store.list_audit_log("nour")
+    assert filled_store.registry.get_association("nour") is None
+    lines = filled_store.audit_log.list_audit_log("nour")
     assert [(entry.field, entry.kind, entry.source) for entry in lines[:2]] == [
         ("youtube", RegistryChangeKind.PRUNED, "prune"),
         ("association", RegistryChangeKind.PRUNED, "prune"),
@@ -129,14 +136,14 @@ def test_log_of_a_pruned_association_is_kept(filled_store):
 
 
 def test_dry_run_is_not_logged(store):
-    assert store.save_registry([AMAL], LINKS[:1], START, dry_run=True).log_entries
-    assert store.list_audit_log() == []
+    assert store.registry.save_registry([AMAL], LINKS[:1], START, dry_run=True).log_entries
+    assert store.audit_log.list_audit_log() == []
 
 
 def test_failed_change_is_not_logged(filled_store):
     since = get_newest_id(filled_store)
     with pytest.raises(Exception, match="FOREIGN KEY"):
-        filled_store.save_registry(
+        filled_store.registry.save_registry(
             [replace(AMAL, city="Tiznit")], [link("unknown", "facebook", "x")], START
         )
     assert list_changes(filled_store, since) == []
@@ -144,7 +151,7 @@ def test_failed_change_is_not_logged(filled_store):
 
 def test_partial_sheet_does_not_change_other_associations(filled_store):
     since = get_newest_id(filled_store)
-    changes = filled_store.save_registry(
+    changes = filled_store.registry.save_registry(
         [replace(AMAL, city="Tiznit")], LINKS[:1], START, is_complete=False
     )
     assert list_changes(filled_store, since) == [
@@ -152,34 +159,40 @@ def test_partial_sheet_does_not_change_other_associations(filled_store):
         ("amal", "website", LINKS[1].typed_text, None),
     ]
     assert changes.affected_associations == {"amal"}
-    assert [entry.id for entry in filled_store.list_associations()] == ["amal", "nour"]
-    assert [entry.typed_text for entry in filled_store.list_accounts("nour")] == [
+    assert [entry.id for entry in filled_store.registry.list_associations()] == ["amal", "nour"]
+    assert [entry.typed_text for entry in filled_store.registry.list_accounts("nour")] == [
         LINKS[2].typed_text
     ]
 
 
 def test_import_with_another_digest_changes_nothing(filled_store):
     wanted = [replace(AMAL, city="Tiznit"), NOUR]
-    preview = filled_store.save_registry(wanted, LINKS, START, dry_run=True)
-    filled_store.save_registry([replace(AMAL, city="Taza"), NOUR], LINKS, START)
+    preview = filled_store.registry.save_registry(wanted, LINKS, START, dry_run=True)
+    filled_store.registry.save_registry([replace(AMAL, city="Taza"), NOUR], LINKS, START)
     since = get_newest_id(filled_store)
-    refused = filled_store.save_registry(wanted, LINKS, START, expected_digest=preview.digest)
+    refused = filled_store.registry.save_registry(
+        wanted, LINKS, START, expected_digest=preview.digest
+    )
     assert refused.digest != preview.digest
-    assert filled_store.get_association("amal").city == "Taza"
+    assert filled_store.registry.get_association("amal").city == "Taza"
     assert list_changes(filled_store, since) == []
     assert (
-        filled_store.save_registry(wanted, LINKS, START, expected_digest=refused.digest).digest
+        filled_store.registry.save_registry(
+            wanted, LINKS, START, expected_digest=refused.digest
+        ).digest
         == refused.digest
     )
-    assert filled_store.get_association("amal").city == "Tiznit"
+    assert filled_store.registry.get_association("amal").city == "Tiznit"
 
 
 def test_unrelated_change_does_not_change_the_digest(filled_store):
-    preview = filled_store.save_registry(
+    preview = filled_store.registry.save_registry(
         [replace(AMAL, city="Tiznit")], LINKS[:2], START, is_complete=False, dry_run=True
     )
-    filled_store.save_registry([replace(NOUR, city="Taza")], LINKS[2:], START, is_complete=False)
-    changes = filled_store.save_registry(
+    filled_store.registry.save_registry(
+        [replace(NOUR, city="Taza")], LINKS[2:], START, is_complete=False
+    )
+    changes = filled_store.registry.save_registry(
         [replace(AMAL, city="Tiznit")],
         LINKS[:2],
         START,
@@ -187,7 +200,7 @@ def test_unrelated_change_does_not_change_the_digest(filled_store):
         expected_digest=preview.digest,
     )
     assert changes.digest == preview.digest
-    assert filled_store.get_association("amal").city == "Tiznit"
+    assert filled_store.registry.get_association("amal").city == "Tiznit"
 
 
 def test_account_added_by_a_decision_is_logged_with_its_author(filled_store):
@@ -215,7 +228,7 @@ def test_account_added_by_a_decision_is_logged_with_its_author(filled_store):
         ("amal", "youtube", None, address),
         ("amal", "youtube", address, None),
     ]
-    lines = list(reversed(filled_store.list_audit_log(limit=2)))
+    lines = list(reversed(filled_store.audit_log.list_audit_log(limit=2)))
     assert [(entry.author, entry.source) for entry in lines] == [
         ("Amina", "decision"),
         ("Salma", "decision"),
@@ -224,11 +237,11 @@ def test_account_added_by_a_decision_is_logged_with_its_author(filled_store):
 
 def test_registering_a_listed_account_is_not_logged(filled_store):
     since = get_newest_id(filled_store)
-    filled_store.register_account(LINKS[0], START)
-    row = next(filled_store.list_accounts("amal"))
-    filled_store.withdraw_accounts([row.id], START)
-    filled_store.withdraw_accounts([row.id], START)
-    filled_store.register_account(LINKS[0], START)
+    filled_store.registry.register_account(LINKS[0], START)
+    row = next(filled_store.registry.list_accounts("amal"))
+    filled_store.registry.withdraw_accounts([row.id], START)
+    filled_store.registry.withdraw_accounts([row.id], START)
+    filled_store.registry.register_account(LINKS[0], START)
     assert [
         (old_value is None, new_value is None)
         for _, _, old_value, new_value in list_changes(filled_store, since)
@@ -239,22 +252,27 @@ def test_registering_a_listed_account_is_not_logged(filled_store):
 
 
 def test_log_is_read_by_association_and_in_pages(filled_store):
-    assert [entry.association for entry in filled_store.list_audit_log("nour")] == ["nour", "nour"]
-    newest = filled_store.list_audit_log(limit=2)
+    assert [entry.association for entry in filled_store.audit_log.list_audit_log("nour")] == [
+        "nour",
+        "nour",
+    ]
+    newest = filled_store.audit_log.list_audit_log(limit=2)
     assert [entry.field for entry in newest] == ["youtube", "association"]
-    rest = filled_store.list_audit_log(before_id=newest[-1].id)
+    rest = filled_store.audit_log.list_audit_log(before_id=newest[-1].id)
     assert [entry.field for entry in rest] == ["website", "facebook", "association"]
 
 
 def test_default_author_is_the_operator(store):
-    store.save_registry([AMAL], [], START)
-    assert {(entry.author, entry.source) for entry in store.list_audit_log()} == {
+    store.registry.save_registry([AMAL], [], START)
+    assert {(entry.author, entry.source) for entry in store.audit_log.list_audit_log()} == {
         (OPERATOR_ORIGIN.author, "import")
     }
 
 
 def test_log_contains_no_direction_override(store, tmp_path):
-    store.save_registry([AMAL], [], START, origin=ChangeOrigin("Amina\u202e\x00", "import"))
+    store.registry.save_registry(
+        [AMAL], [], START, origin=ChangeOrigin("Amina\u202e\x00", "import")
+    )
     with sqlite3.connect(tmp_path / "auditor.db") as database:
         assert database.execute("select distinct author from audit_log").fetchall() == [("Amina",)]
     database.close()

@@ -271,20 +271,22 @@ def _fail_without_space(_):
 async def test_body_is_stored_before_its_observation_is_committed(body_store, tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store, BodyWriter(body_store) as writer:
         site = AccountRow("amal", "amal.example", identify_link("https://amal.example/"), "website")
-        store.save_registry([Association("amal", "Amal")], [site], NOW)
-        run = store.begin_or_resume_run(NOW.date(), NOW)
+        store.registry.save_registry([Association("amal", "Amal")], [site], NOW)
+        run = store.runs.begin_or_resume(NOW.date(), NOW)
         digest = writer.put(b"<p>Amal</p>")
         observation = Observation(
             1, run.id, NOW, Finding(Presence.PRESENT), (Evidence("u", 200, "u", digest=digest),)
         )
-        original_record = store.record_observations
+        original_record = store.observations.record
 
         def record(batch):
             assert digest in body_store
             return original_record(batch)
 
-        store.record_observations = record
-        async with store.open_observation_writer(before_commit=writer.commit) as observation_writer:
+        store.observations.record = record
+        async with store.observations.open_writer(
+            before_commit=writer.commit
+        ) as observation_writer:
             await observation_writer.add(observation)
             assert digest not in body_store
-        assert list(store.list_observations()) == [observation]
+        assert list(store.observations.list_observations()) == [observation]

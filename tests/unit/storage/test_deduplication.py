@@ -51,7 +51,7 @@ PRESENT = Finding(Presence.PRESENT, status=200, name="Amal", facts=FACTS)
 @pytest.fixture
 def store(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
-        opened.save_registry([AMAL, NOUR], LINKS, NOW)
+        opened.registry.save_registry([AMAL, NOUR], LINKS, NOW)
         yield opened
 
 
@@ -63,7 +63,7 @@ def make_observation(run_id, later=timedelta(0), finding=PRESENT, evidence=(PAGE
 
 def create_runs(store, count):
     return [
-        store.begin_or_resume_run(DAY + timedelta(days=number), NOW).id for number in range(count)
+        store.runs.begin_or_resume(DAY + timedelta(days=number), NOW).id for number in range(count)
     ]
 
 
@@ -96,11 +96,11 @@ def test_equal_result_is_stored_once_with_the_times_of_each_run(store):
         make_observation(first_run),
         vary_volatile_values(make_observation(second_run, timedelta(days=1, seconds=3))),
     )
-    store.record_observations([first])
-    store.record_observations([second])
-    store.record_observations([make_observation(third_run, timedelta(days=2))])
+    store.observations.record([first])
+    store.observations.record([second])
+    store.observations.record([make_observation(third_run, timedelta(days=2))])
     assert len(list_result_ids(store)) == 1
-    stored = list(store.list_observations())
+    stored = list(store.observations.list_observations())
     assert stored[0] == first
     assert stored[1].evidence[0].headers == first.evidence[0].headers
     bare = replace(second.evidence[0], headers=first.evidence[0].headers)
@@ -111,15 +111,15 @@ def test_equal_result_is_stored_once_with_the_times_of_each_run(store):
 @pytest.mark.parametrize("facts", [FACTS, {**FACTS, "seconds": 1}], ids=["equal", "slower"])
 def test_repeat_has_the_facts_of_the_observation_that_it_repeats(store, facts):
     first_run, second_run, third_run = create_runs(store, 3)
-    store.record_observations([make_observation(first_run)])
-    store.record_observations(
+    store.observations.record([make_observation(first_run)])
+    store.observations.record(
         [make_observation(second_run, timedelta(days=1), finding=replace(PRESENT, facts=facts))]
     )
-    last = store.get_observation(second_run, 1)
-    store.record_observations(
+    last = store.observations.get(second_run, 1)
+    store.observations.record(
         [replace(last, run_id=third_run, observed_at=last.observed_at + timedelta(days=1))]
     )
-    assert store.get_observation(third_run, 1).finding.facts == facts
+    assert store.observations.get(third_run, 1).finding.facts == facts
     with closing(sqlite3.connect(store.database_file)) as raw:
         (times,) = raw.execute(
             "SELECT per_run_values FROM observation WHERE run_id = ?", [third_run]
@@ -150,13 +150,13 @@ def test_repeat_has_the_facts_of_the_observation_that_it_repeats(store, facts):
 def test_different_content_creates_a_new_result(store, changes):
     first_run, second_run, third_run = create_runs(store, 3)
     changed = make_observation(second_run, timedelta(days=1), **changes)
-    store.record_observations([make_observation(first_run)])
-    store.record_observations([changed])
+    store.observations.record([make_observation(first_run)])
+    store.observations.record([changed])
     assert len(list_result_ids(store)) == 2
-    assert store.get_observation(second_run, 1) == changed
-    store.record_observations([make_observation(third_run, timedelta(days=2))])
+    assert store.observations.get(second_run, 1) == changed
+    store.observations.record([make_observation(third_run, timedelta(days=2))])
     assert len(list_result_ids(store)) == 2
-    assert store.get_observation(third_run, 1) == make_observation(third_run, timedelta(days=2))
+    assert store.observations.get(third_run, 1) == make_observation(third_run, timedelta(days=2))
 
 
 def make_platform_observation(run_id, later=timedelta(0), days_ago=None, **changes):
@@ -271,20 +271,20 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
         make_platform_observation(second_run, timedelta(days=1), days_ago=31),
     )
     third = make_platform_observation(third_run, timedelta(days=2), days_ago=31)
-    assert store.find_equal_result(first) is None
-    store.record_observations([first])
-    equal_result = store.find_equal_result(second)
+    assert store.observations.find_equal_result(first) is None
+    store.observations.record([first])
+    equal_result = store.observations.find_equal_result(second)
     assert (equal_result.first_observed_at, equal_result.body_digests) == (
         first.observed_at,
         ("01" * 32,),
     )
-    store.record_observations(
+    store.observations.record(
         [build_duplicate(second, equal_result), replace(second, account_id=2)]
     )
-    store.record_observations([build_duplicate(third, store.find_equal_result(third))])
+    store.observations.record([build_duplicate(third, store.observations.find_equal_result(third))])
     assert len(list_result_ids(store)) == 2
     for run_id, later in ((second_run, 1), (third_run, 2)):
-        observation = store.get_observation(run_id, 1)
+        observation = store.observations.get(run_id, 1)
         assert observation.is_repeat
         assert observation.observed_at == NOW + timedelta(days=later)
         assert observation.finding == replace(
@@ -298,29 +298,31 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
 
 def test_pruned_platform_result_is_not_repeated(store):
     first_run, second_run = create_runs(store, 2)
-    store.record_observations([make_platform_observation(first_run)])
-    store.replace_evidence([store.get_observation(first_run, 1)])
-    assert store.find_equal_result(make_platform_observation(second_run)) is None
+    store.observations.record([make_platform_observation(first_run)])
+    store.observations.replace_evidence([store.observations.get(first_run, 1)])
+    assert store.observations.find_equal_result(make_platform_observation(second_run)) is None
 
 
 def test_platform_result_stored_whole_is_repeated_from_then_on(store):
     first_run, second_run, third_run = create_runs(store, 3)
-    store.record_observations([make_platform_observation(first_run)])
-    store.record_observations([make_platform_observation(second_run, timedelta(days=1))])
+    store.observations.record([make_platform_observation(first_run)])
+    store.observations.record([make_platform_observation(second_run, timedelta(days=1))])
     assert len(list_result_ids(store)) == 2
-    assert [observation.evidence[0].digest[:2] for observation in store.list_observations()] == [
+    assert [
+        observation.evidence[0].digest[:2] for observation in store.observations.list_observations()
+    ] == [
         "01",
         "02",
     ]
-    assert not any(observation.is_repeat for observation in store.list_observations())
-    assert store.find_equal_result(
+    assert not any(observation.is_repeat for observation in store.observations.list_observations())
+    assert store.observations.find_equal_result(
         make_platform_observation(third_run)
     ).first_observed_at == NOW + timedelta(days=1)
 
 
 def test_accounts_do_not_share_a_result(store):
     (first_run,) = create_runs(store, 1)
-    store.record_observations(
+    store.observations.record(
         [make_observation(first_run), replace(make_observation(first_run), account_id=2)]
     )
     assert len(list_result_ids(store)) == 2
@@ -328,10 +330,10 @@ def test_accounts_do_not_share_a_result(store):
 
 def test_repeat_keeps_the_ages_of_its_pages(store):
     first_run, second_run = create_runs(store, 2)
-    store.record_observations([make_observation(first_run)])
-    last_observation = store.find_last_observations([1, 2], before_day=DAY + timedelta(days=1))[
-        1
-    ].observation
+    store.observations.record([make_observation(first_run)])
+    last_observation = store.observations.find_last_observations(
+        [1, 2], before_day=DAY + timedelta(days=1)
+    )[1].observation
     assert last_observation == make_observation(first_run)
     later = NOW + timedelta(days=30, minutes=2)
     repeat = Observation(
@@ -342,28 +344,30 @@ def test_repeat_keeps_the_ages_of_its_pages(store):
         probe_version=8,
         result_id=last_observation.result_id,
     )
-    assert store.record_observations([repeat]) == 1
+    assert store.observations.record([repeat]) == 1
     assert len(list_result_ids(store)) == 1
-    stored = store.get_observation(second_run, 1)
+    stored = store.observations.get(second_run, 1)
     assert stored.finding == PRESENT
     assert [page.fetched_at for page in stored.evidence] == [later - timedelta(seconds=4), later]
     assert (stored.probe_version, stored.result_id) == (8, last_observation.result_id)
     assert [
         observation.finding
-        for observation in store.list_findings_of_association("amal", [second_run])
+        for observation in store.observations.list_findings_of_association("amal", [second_run])
     ] == [stored.finding]
-    assert store.count_by_presence(second_run) == {("facebook", Presence.PRESENT): 1}
+    assert store.observations.count_by_presence(second_run) == {("facebook", Presence.PRESENT): 1}
 
 
 def test_account_cannot_repeat_a_result_of_another(store):
     first_run, second_run = create_runs(store, 2)
-    store.record_observations([make_observation(first_run)])
-    (stored,) = store.list_observations()
+    store.observations.record([make_observation(first_run)])
+    (stored,) = store.observations.list_observations()
     with pytest.raises(ValueError, match="account 2 cannot repeat a result of 1"):
-        store.record_observations([replace(stored, run_id=second_run, account_id=2)])
+        store.observations.record([replace(stored, run_id=second_run, account_id=2)])
     with pytest.raises(KeyError):
-        store.record_observations([replace(stored, run_id=second_run, result_id=99)])
-    assert [observation.run_id for observation in store.list_observations()] == [first_run]
+        store.observations.record([replace(stored, run_id=second_run, result_id=99)])
+    assert [observation.run_id for observation in store.observations.list_observations()] == [
+        first_run
+    ]
 
 
 def test_last_observation_is_the_newest_conclusive_one(store):
@@ -371,21 +375,23 @@ def test_last_observation_is_the_newest_conclusive_one(store):
     inconclusive = make_observation(
         third_run, finding=Finding(Presence.UNKNOWN, Reason.LOGIN_WALL), evidence=()
     )
-    store.record_observations(
+    store.observations.record(
         [
             make_observation(first_run),
             make_observation(second_run, finding=Finding(Presence.ABSENT, Reason.NOT_FOUND)),
             inconclusive,
         ]
     )
-    store.record_observations(
+    store.observations.record(
         [
             replace(make_observation(first_run), account_id=3),
             replace(inconclusive, account_id=2),
             make_observation(fourth_run),
         ]
     )
-    last_observations = store.find_last_observations([1, 2, 3], before_day=DAY + timedelta(days=3))
+    last_observations = store.observations.find_last_observations(
+        [1, 2, 3], before_day=DAY + timedelta(days=3)
+    )
     assert {account: last.observation.run_id for account, last in last_observations.items()} == {
         1: second_run,
         3: first_run,
@@ -394,20 +400,20 @@ def test_last_observation_is_the_newest_conclusive_one(store):
         1: DAY + timedelta(days=1),
         3: DAY,
     }
-    assert store.find_last_observations([1], before_day=DAY) == {}
+    assert store.observations.find_last_observations([1], before_day=DAY) == {}
 
 
 def test_pruned_result_is_not_repeated(store):
     first_run, second_run = create_runs(store, 2)
-    store.record_observations([make_observation(first_run)])
-    (stored,) = store.list_observations()
-    store.replace_evidence(
+    store.observations.record([make_observation(first_run)])
+    (stored,) = store.observations.list_observations()
+    store.observations.replace_evidence(
         [replace(stored, evidence=(Evidence(PAGE.url, 200, PAGE.url, is_pruned=True),))]
     )
-    store.record_observations([make_observation(second_run, timedelta(days=1))])
+    store.observations.record([make_observation(second_run, timedelta(days=1))])
     assert len(list_result_ids(store)) == 2
-    assert store.get_observation(second_run, 1) == make_observation(second_run, timedelta(days=1))
-    assert all(piece.is_pruned for piece in store.get_observation(first_run, 1).evidence)
+    assert store.observations.get(second_run, 1) == make_observation(second_run, timedelta(days=1))
+    assert all(piece.is_pruned for piece in store.observations.get(first_run, 1).evidence)
 
 
 def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
@@ -417,8 +423,8 @@ def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
         )
         for number in range(3000)
     ]
-    store.save_registry([AMAL, NOUR], links, NOW)
-    account_ids = [row.id for row in store.list_accounts()]
+    store.registry.save_registry([AMAL, NOUR], links, NOW)
+    account_ids = [row.id for row in store.registry.list_accounts()]
     first_run, *other_runs = create_runs(store, 5)
 
     def observe_all(run_id, later):
@@ -430,7 +436,7 @@ def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
     for run_id, later in zip((first_run, *other_runs), range(5), strict=True):
         observations = list(observe_all(run_id, timedelta(days=later)))
         for start in range(0, len(observations), 200):
-            store.record_observations(
+            store.observations.record(
                 observations[start::15] if later == 4 else observations[start : start + 200]
             )
     with closing(sqlite3.connect(store.database_file)) as raw:
@@ -486,26 +492,26 @@ def test_every_header_that_a_probe_reads_is_compared():
 
 def test_replaced_evidence_keeps_the_dates_of_each_run(store):
     first_run, second_run, third_run = create_runs(store, 3)
-    store.record_observations([make_observation(first_run)])
+    store.observations.record([make_observation(first_run)])
     for run_id, days in ((second_run, 1), (third_run, 2)):
-        last = store.get_observation(first_run, 1)
-        store.record_observations(
+        last = store.observations.get(first_run, 1)
+        store.observations.record(
             [replace(last, run_id=run_id, observed_at=last.observed_at + timedelta(days=days))]
         )
-    store.replace_evidence([store.get_observation(third_run, 1)])
+    store.observations.replace_evidence([store.observations.get(third_run, 1)])
     for run_id, days in ((first_run, 0), (second_run, 1), (third_run, 2)):
-        fetched_at = store.get_observation(run_id, 1).evidence[0].fetched_at
+        fetched_at = store.observations.get(run_id, 1).evidence[0].fetched_at
         assert fetched_at == PAGE.fetched_at + timedelta(days=days)
 
 
 def test_observation_of_an_account_pruned_during_the_run_is_dropped(store):
     first_run, second_run = create_runs(store, 2)
-    store.record_observations([make_observation(first_run)])
-    last = store.get_observation(first_run, 1)
-    store.save_registry(
+    store.observations.record([make_observation(first_run)])
+    last = store.observations.get(first_run, 1)
+    store.registry.save_registry(
         [NOUR], [row for row in LINKS if row.association == NOUR.id], NOW, prune=True
     )
-    remaining_ids = {row.id for row in store.list_accounts(include_withdrawn=True)}
+    remaining_ids = {row.id for row in store.registry.list_accounts(include_withdrawn=True)}
     assert 1 not in remaining_ids
     observations = [
         replace(last, run_id=second_run),
@@ -515,4 +521,4 @@ def test_observation_of_an_account_pruned_during_the_run_is_dropped(store):
             for account_id in remaining_ids
         ),
     ]
-    assert store.record_observations(observations) == len(remaining_ids)
+    assert store.observations.record(observations) == len(remaining_ids)

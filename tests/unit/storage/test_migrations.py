@@ -37,9 +37,9 @@ def filled_url(url):
     with Store.open(url) as store:
         page = Identity("facebook", LinkKind.PAGE, "u:amal", "https://facebook.example/amal")
         account = AccountRow("amal", "amal", page, "facebook")
-        store.save_registry([Association("amal", "Amal")], [account], NOW)
-        run = store.begin_or_resume_run(NOW.date(), NOW)
-        store.record_observations([Observation(1, run.id, NOW, Finding(Presence.PRESENT))])
+        store.registry.save_registry([Association("amal", "Amal")], [account], NOW)
+        run = store.runs.begin_or_resume(NOW.date(), NOW)
+        store.observations.record([Observation(1, run.id, NOW, Finding(Presence.PRESENT))])
     return url
 
 
@@ -111,7 +111,7 @@ def test_revisions_are_one_line_numbered_in_order():
 
 def test_upgrade_keeps_the_children_of_a_table_it_rebuilds(filled_url, tmp_path):
     with old_databases.next_revision(tmp_path), Store.open(filled_url) as store:
-        assert len(list(store.list_observations())) == 1
+        assert len(list(store.observations.list_observations())) == 1
         with store._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
             assert connection.exec_driver_sql("SELECT extra FROM account").scalar() == "amal"

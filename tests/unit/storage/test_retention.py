@@ -37,28 +37,30 @@ def store(tmp_path):
             AssociationEntry(Association(name, name), Contact(phone=f"06 {name}"))
             for name in ("here", "left")
         ]
-        opened.save_registry(people, [], OLD)
-        opened.save_registry(people[:1], [], OLD, origin=ChangeOrigin("Amina", "web"))
+        opened.registry.save_registry(people, [], OLD)
+        opened.registry.save_registry(people[:1], [], OLD, origin=ChangeOrigin("Amina", "web"))
         yield opened
 
 
 def test_contact_of_an_association_withdrawn_long_ago_is_deleted(store):
-    assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {"contact": 1}
-    assert not store.get_contact("left")
-    assert store.get_contact("here").phone == "06 here"
-    assert store.get_association("left").name == "left"
+    assert store.retention.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {"contact": 1}
+    assert not store.registry.get_contact("left")
+    assert store.registry.get_contact("here").phone == "06 here"
+    assert store.registry.get_association("left").name == "left"
 
 
 def test_log_entries_about_a_deleted_contact_are_deleted(store):
     changed = AssociationEntry(Association("left", "Another name"), Contact(phone="07 left"))
     other_entry = AssociationEntry(Association("here", "here"), Contact(phone="07 here"))
-    store.save_registry([changed, other_entry], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    store.save_registry([other_entry], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    assert store.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {
+    store.registry.save_registry(
+        [changed, other_entry], [], OLD, origin=ChangeOrigin("Amina", "web")
+    )
+    store.registry.save_registry([other_entry], [], OLD, origin=ChangeOrigin("Amina", "web"))
+    assert store.retention.delete_expired_data(RetentionCutoffs(contacts=LIMIT)) == {
         "contact": 1,
         "audit_log": 1,
     }
-    logged_fields = {(entry.association, entry.field) for entry in store.list_audit_log()}
+    logged_fields = {(entry.association, entry.field) for entry in store.audit_log.list_audit_log()}
     assert logged_fields & {("left", "phone"), ("left", "name"), ("here", "phone")} == {
         ("left", "name"),
         ("here", "phone"),
@@ -67,12 +69,12 @@ def test_log_entries_about_a_deleted_contact_are_deleted(store):
 
 def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
     changed = AssociationEntry(Association("left", "left"), Contact(phone="07 left"))
-    store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    store.save_registry([], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
-    dry_run_counts = store.delete_expired_data(ALL, dry_run=True)
+    store.registry.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
+    store.registry.save_registry([], [], OLD, origin=ChangeOrigin("Amina", "web"))
+    store.messages.claim("a@x.ma", "monthly", "2025-10 here", OLD)
+    dry_run_counts = store.retention.delete_expired_data(ALL, dry_run=True)
     assert (
-        store.delete_expired_data(ALL)
+        store.retention.delete_expired_data(ALL)
         == dry_run_counts
         == {"contact": 2, "sent_message": 1, "audit_log": 1}
     )
@@ -92,30 +94,34 @@ def test_ended_report_links_are_deleted_and_their_replies_stay(store):
         ),
         ReportLink("here", "holds", OLD, "Amina", NOW + timedelta(days=30)),
     ]
-    store.add_report_links(links, keep_older=True)
-    first = next(iter(store.list_report_links("here")))
-    store.add_reply(
+    store.report_links.add_all(links, keep_older=True)
+    first = next(iter(store.report_links.list_report_links("here")))
+    store.replies.add(
         Reply("here", ReplyKind.DISPUTED, OLD, text="still waits", report_link_id=first.id)
     )
-    assert store.delete_expired_data(RetentionCutoffs(report_links=LIMIT)) == {"report_link": 2}
-    assert [link.token_hash for link in store.list_report_links("here")] == ["holds"]
-    assert [(reply.text, reply.report_link_id) for reply in store.list_replies("here")] == [
+    assert store.retention.delete_expired_data(RetentionCutoffs(report_links=LIMIT)) == {
+        "report_link": 2
+    }
+    assert [link.token_hash for link in store.report_links.list_report_links("here")] == ["holds"]
+    assert [(reply.text, reply.report_link_id) for reply in store.replies.list_replies("here")] == [
         ("still waits", None)
     ]
-    assert store.delete_expired_data(RetentionCutoffs(replies=LIMIT)) == {}
+    assert store.retention.delete_expired_data(RetentionCutoffs(replies=LIMIT)) == {}
 
 
 def test_reviewed_replies_and_old_follow_ups_are_deleted(store):
-    reply = store.add_reply(Reply("here", ReplyKind.DISPUTED, OLD, text="answered"))
-    store.review_reply(reply.id, ReplyOutcome.DECLINED, "Amina", "seen", OLD)
-    store.add_follow_up(FollowUp("here", FollowUpKind.CALLED, "Amina", OLD, "old"))
+    reply = store.replies.add(Reply("here", ReplyKind.DISPUTED, OLD, text="answered"))
+    store.replies.review(reply.id, ReplyOutcome.DECLINED, "Amina", "seen", OLD)
+    store.follow_ups.add(FollowUp("here", FollowUpKind.CALLED, "Amina", OLD, "old"))
     promised = FollowUp("here", FollowUpKind.PROMISED, "Amina", OLD, "due", due_date=NOW.date())
-    store.add_follow_up(promised)
-    assert store.delete_expired_data(RetentionCutoffs(replies=LIMIT, follow_ups=LIMIT)) == {
+    store.follow_ups.add(promised)
+    assert store.retention.delete_expired_data(
+        RetentionCutoffs(replies=LIMIT, follow_ups=LIMIT)
+    ) == {
         "reply": 1,
         "follow_up": 1,
     }
-    assert [line.text for line in store.list_follow_ups("here")] == ["due"]
+    assert [line.text for line in store.follow_ups.list_follow_ups("here")] == ["due"]
 
 
 def test_ended_subscription_of_a_coordinator_is_kept(store):
@@ -124,42 +130,51 @@ def test_ended_subscription_of_a_coordinator_is_kept(store):
         ("b@x.ma", "", False),
         ("c@x.ma", "here", True),
     ):
-        store.save_subscription(
+        store.subscriptions.save(
             Subscription(
                 address, "monthly" if association_id else "digest", is_active, OLD, association_id
             )
         )
-    store.claim_message("a@x.ma", "monthly", "2025-10 here", OLD)
-    assert store.delete_expired_data(RetentionCutoffs(subscriptions=LIMIT, messages=LIMIT)) == {
+    store.messages.claim("a@x.ma", "monthly", "2025-10 here", OLD)
+    assert store.retention.delete_expired_data(
+        RetentionCutoffs(subscriptions=LIMIT, messages=LIMIT)
+    ) == {
         "subscription": 1,
         "sent_message": 1,
     }
-    assert [entry.address for entry in store.list_subscriptions()] == ["b@x.ma", "c@x.ma"]
+    assert [entry.address for entry in store.subscriptions.list_subscriptions()] == [
+        "b@x.ma",
+        "c@x.ma",
+    ]
 
 
 def test_log_entries_about_contacts_are_deleted_and_others_stay(store):
     line = ChangeOrigin("Amina", ERASE_SOURCE).build_log_entry(
         OLD, "erased-1", "association", None, None
     )
-    store.erase_association("left", line, ())
+    store.erasure.erase_association("left", line, ())
     changed = AssociationEntry(Association("here", "Here"), Contact(phone="07 here"))
-    store.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
-    assert {"phone", "name", "association"} <= {entry.field for entry in store.list_audit_log()}
-    dry_run_counts = store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT), dry_run=True)
+    store.registry.save_registry([changed], [], OLD, origin=ChangeOrigin("Amina", "web"))
+    assert {"phone", "name", "association"} <= {
+        entry.field for entry in store.audit_log.list_audit_log()
+    }
+    dry_run_counts = store.retention.delete_expired_data(
+        RetentionCutoffs(audit_log=LIMIT), dry_run=True
+    )
     assert (
-        store.delete_expired_data(RetentionCutoffs(audit_log=LIMIT))
+        store.retention.delete_expired_data(RetentionCutoffs(audit_log=LIMIT))
         == dry_run_counts
         == {"audit_log": 1}
     )
-    assert {entry.field for entry in store.list_audit_log()} == {"name", "association"}
-    assert "erased-1" in {entry.association for entry in store.list_audit_log()}
+    assert {entry.field for entry in store.audit_log.list_audit_log()} == {"name", "association"}
+    assert "erased-1" in {entry.association for entry in store.audit_log.list_audit_log()}
 
 
 def test_nothing_is_deleted_before_its_time(store):
     early = OLD - timedelta(days=1)
-    assert store.delete_expired_data(RetentionCutoffs(*[early] * 7)) == {}
-    assert store.delete_expired_data(RetentionCutoffs()) == {}
-    assert store.get_contact("left").phone == "06 left"
+    assert store.retention.delete_expired_data(RetentionCutoffs(*[early] * 7)) == {}
+    assert store.retention.delete_expired_data(RetentionCutoffs()) == {}
+    assert store.registry.get_contact("left").phone == "06 left"
 
 
 def test_configuration_sets_the_cutoff_of_each_kind():
@@ -198,9 +213,9 @@ def test_maintenance_deletes_expired_data(store, tmp_path):
         update={"backup": BackupSettings(folder=tmp_path / "backups")}
     )
     now = OLD + timedelta(days=800)
-    run = store.begin_or_resume_run(now.date(), now)
-    finished_run = store.finish_run(run, AuditRunState.DONE, now)
+    run = store.runs.begin_or_resume(now.date(), now)
+    finished_run = store.runs.finish(run, AuditRunState.DONE, now)
     run_maintenance(app, finished_run, now, lambda: False)
-    assert not store.get_contact("left")
+    assert not store.registry.get_contact("left")
     [backup] = (tmp_path / "backups").glob("*.db")
     assert b"06 left" not in backup.read_bytes()

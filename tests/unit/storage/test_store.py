@@ -92,7 +92,7 @@ def store(url):
 
 @pytest.fixture
 def filled_store(store):
-    store.save_registry([AMAL, NOUR], LINKS, NOW)
+    store.registry.save_registry([AMAL, NOUR], LINKS, NOW)
     return store
 
 
@@ -103,7 +103,7 @@ def observe(account_id, run, presence=Presence.PRESENT):
 def test_constraint_error_contains_no_personal_data(filled_store):
     number = "0612345678"
     with pytest.raises(IntegrityError) as broken:
-        filled_store.add_reply(Reply("unknown", ReplyKind.DISPUTED, NOW, text=number))
+        filled_store.replies.add(Reply("unknown", ReplyKind.DISPUTED, NOW, text=number))
     assert "FOREIGN KEY" in str(broken.value)
     assert number not in "".join(traceback.format_exception(broken.value))
 
@@ -112,126 +112,126 @@ def test_constraint_error_contains_no_personal_data(filled_store):
 
 
 def test_saved_registry_is_returned_unchanged(filled_store):
-    assert list(filled_store.list_associations()) == [AMAL, NOUR]
-    assert filled_store.get_association("amal") == AMAL
-    assert filled_store.get_association("unknown") is None
-    stored = list(filled_store.list_accounts())
+    assert list(filled_store.registry.list_associations()) == [AMAL, NOUR]
+    assert filled_store.registry.get_association("amal") == AMAL
+    assert filled_store.registry.get_association("unknown") is None
+    stored = list(filled_store.registry.list_accounts())
     assert [replace(a, id=None, added_at=None) for a in stored] == LINKS
     assert all(a.added_at == NOW for a in stored)
-    assert list(filled_store.list_accounts("nour")) == stored[2:]
-    assert filled_store.get_account(stored[0].id) == stored[0]
+    assert list(filled_store.registry.list_accounts("nour")) == stored[2:]
+    assert filled_store.registry.get_account(stored[0].id) == stored[0]
 
 
 def test_import_of_the_same_sheet_changes_nothing(filled_store):
     later = NOW + timedelta(days=1)
-    assert not filled_store.save_registry([AMAL, NOUR], LINKS, later)
-    assert all(a.added_at == NOW for a in filled_store.list_accounts())
+    assert not filled_store.registry.save_registry([AMAL, NOUR], LINKS, later)
+    assert all(a.added_at == NOW for a in filled_store.registry.list_accounts())
 
 
 def test_link_typed_differently_is_the_same_account(filled_store):
     retyped = replace(LINKS[0], typed_text="fb.com/amal")
-    changes = filled_store.save_registry([AMAL, NOUR], [retyped, *LINKS[1:]], NOW)
+    changes = filled_store.registry.save_registry([AMAL, NOUR], [retyped, *LINKS[1:]], NOW)
     assert [a.typed_text for a in changes.accounts_changed] == ["fb.com/amal"]
     assert not changes.accounts_added
-    assert next(filled_store.list_accounts()).typed_text == "fb.com/amal"
+    assert next(filled_store.registry.list_accounts()).typed_text == "fb.com/amal"
 
 
 def test_link_in_another_column_is_another_account(filled_store):
     doubled = [*LINKS, replace(LINKS[0], column="website")]
-    changes = filled_store.save_registry([AMAL, NOUR], doubled, NOW)
+    changes = filled_store.registry.save_registry([AMAL, NOUR], doubled, NOW)
     assert [a.column for a in changes.accounts_added] == ["website"]
 
 
 def test_link_listed_twice_in_one_column_is_one_account(store):
-    store.save_registry([AMAL], [LINKS[0], replace(LINKS[0], typed_text="again")], NOW)
-    assert [a.typed_text for a in store.list_accounts()] == [LINKS[0].typed_text]
+    store.registry.save_registry([AMAL], [LINKS[0], replace(LINKS[0], typed_text="again")], NOW)
+    assert [a.typed_text for a in store.registry.list_accounts()] == [LINKS[0].typed_text]
 
 
 def test_link_that_is_no_longer_listed_is_withdrawn(filled_store):
     later = NOW + timedelta(days=1)
-    changes = filled_store.save_registry([AMAL], LINKS[:1], later)
+    changes = filled_store.registry.save_registry([AMAL], LINKS[:1], later)
     assert [a.channel for a in changes.accounts_withdrawn] == ["website", "youtube"]
     assert changes.associations_withdrawn == ("nour",)
-    assert len(list(filled_store.list_accounts())) == 1
-    all_accounts = list(filled_store.list_accounts(include_withdrawn=True))
+    assert len(list(filled_store.registry.list_accounts())) == 1
+    all_accounts = list(filled_store.registry.list_accounts(include_withdrawn=True))
     assert [a.withdrawn_at for a in all_accounts] == [None, later, later]
-    assert list(filled_store.list_associations()) == [AMAL]
-    assert list(filled_store.list_associations(include_withdrawn=True)) == [AMAL, NOUR]
-    assert not filled_store.save_registry([AMAL], LINKS[:1], later)
+    assert list(filled_store.registry.list_associations()) == [AMAL]
+    assert list(filled_store.registry.list_associations(include_withdrawn=True)) == [AMAL, NOUR]
+    assert not filled_store.registry.save_registry([AMAL], LINKS[:1], later)
 
 
 def test_relisted_link_is_the_same_account(filled_store):
-    accounts_before = list(filled_store.list_accounts())
-    filled_store.save_registry([AMAL], LINKS[:1], NOW)
-    changes = filled_store.save_registry([AMAL, NOUR], LINKS, NOW + timedelta(days=2))
+    accounts_before = list(filled_store.registry.list_accounts())
+    filled_store.registry.save_registry([AMAL], LINKS[:1], NOW)
+    changes = filled_store.registry.save_registry([AMAL, NOUR], LINKS, NOW + timedelta(days=2))
     assert [a.id for a in changes.accounts_added] == [a.id for a in accounts_before[1:]]
     assert changes.associations_added == ("nour",)
-    assert list(filled_store.list_accounts()) == accounts_before
+    assert list(filled_store.registry.list_accounts()) == accounts_before
 
 
 def test_pruning_removes_an_unlisted_account_with_its_observations(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    ids = [a.id for a in filled_store.list_accounts()]
-    filled_store.record_observations(observe(i, run) for i in ids)
-    filled_store.save_conclusions(
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    ids = [a.id for a in filled_store.registry.list_accounts()]
+    filled_store.observations.record(observe(i, run) for i in ids)
+    filled_store.conclusions.save(
         [AccountStatus(i) for i in ids], [Gap("nour", "youtube", "stale", "low", NOW)], []
     )
-    changes = filled_store.save_registry([AMAL], LINKS[:1], NOW, prune=True)
+    changes = filled_store.registry.save_registry([AMAL], LINKS[:1], NOW, prune=True)
     assert [a.id for a in changes.accounts_pruned] == ids[1:]
     assert changes.associations_pruned == ("nour",)
-    assert [o.account_id for o in filled_store.list_observations()] == ids[:1]
-    assert [s.account_id for s in filled_store.list_account_statuses()] == ids[:1]
-    assert not list(filled_store.list_gaps())
-    assert not list(filled_store.list_associations(include_withdrawn=True))[1:]
+    assert [o.account_id for o in filled_store.observations.list_observations()] == ids[:1]
+    assert [s.account_id for s in filled_store.statuses.list_account_statuses()] == ids[:1]
+    assert not list(filled_store.conclusions.list_gaps())
+    assert not list(filled_store.registry.list_associations(include_withdrawn=True))[1:]
 
 
 def test_dry_run_returns_changes_and_makes_none(filled_store):
-    changes = filled_store.save_registry([AMAL], LINKS[:1], NOW, prune=True, dry_run=True)
+    changes = filled_store.registry.save_registry([AMAL], LINKS[:1], NOW, prune=True, dry_run=True)
     assert len(changes.accounts_pruned) == 2
-    assert len(list(filled_store.list_accounts())) == 3
+    assert len(list(filled_store.registry.list_accounts())) == 3
 
 
 def test_import_with_an_account_of_an_unknown_association_is_rolled_back(filled_store):
     with pytest.raises(IntegrityError):
-        filled_store.save_registry([AMAL], [*LINKS[:1], link("unknown")], NOW)
-    assert len(list(filled_store.list_accounts())) == 3
+        filled_store.registry.save_registry([AMAL], [*LINKS[:1], link("unknown")], NOW)
+    assert len(list(filled_store.registry.list_accounts())) == 3
 
 
 # --- the runs
 
 
 def test_day_has_one_run_which_is_resumed(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     assert (run.day, run.state, run.started_at) == (DAY, AuditRunState.RUNNING, NOW)
-    assert filled_store.begin_or_resume_run(DAY, NOW + timedelta(hours=2)) == run
-    assert list(filled_store.list_runs()) == [run]
+    assert filled_store.runs.begin_or_resume(DAY, NOW + timedelta(hours=2)) == run
+    assert list(filled_store.runs.list_all()) == [run]
 
 
 @pytest.mark.parametrize("state", [AuditRunState.INCOMPLETE, AuditRunState.SKIPPED])
 def test_incomplete_or_skipped_run_is_resumed(filled_store, state):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    filled_store.finish_run(run, state, NOW)
-    assert filled_store.begin_or_resume_run(DAY, NOW) == run
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    filled_store.runs.finish(run, state, NOW)
+    assert filled_store.runs.begin_or_resume(DAY, NOW) == run
 
 
 def test_done_run_is_reopened_only_on_request(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    filled_store.finish_run(run, AuditRunState.DONE, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    filled_store.runs.finish(run, AuditRunState.DONE, NOW)
     with pytest.raises(RunAlreadyDoneError, match="2026-11-25"):
-        filled_store.begin_or_resume_run(DAY, NOW)
+        filled_store.runs.begin_or_resume(DAY, NOW)
     assert (
-        filled_store.begin_or_resume_run(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
+        filled_store.runs.begin_or_resume(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
     )
 
 
 def test_finished_run_keeps_its_outcome(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     end = NOW + timedelta(hours=1)
     receipt = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
-    finished_run = filled_store.finish_run(
+    finished_run = filled_store.runs.finish(
         run, AuditRunState.DONE, end, unreliable_channels=["facebook"], receipt=receipt
     )
-    assert filled_store.get_run(DAY) == finished_run
+    assert filled_store.runs.get(DAY) == finished_run
     assert (finished_run.finished_at, finished_run.unreliable_channels, finished_run.receipt) == (
         end,
         ("facebook",),
@@ -240,69 +240,73 @@ def test_finished_run_keeps_its_outcome(filled_store):
 
 
 def test_run_finishes_once(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    filled_store.finish_run(run, AuditRunState.DONE, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    filled_store.runs.finish(run, AuditRunState.DONE, NOW)
     with pytest.raises(StoreError, match="not running"):
-        filled_store.finish_run(run, AuditRunState.INCOMPLETE, NOW)
-    assert filled_store.get_run(DAY).state is AuditRunState.DONE
+        filled_store.runs.finish(run, AuditRunState.INCOMPLETE, NOW)
+    assert filled_store.runs.get(DAY).state is AuditRunState.DONE
 
 
 def test_latest_run_is_found_by_state(filled_store):
-    assert filled_store.get_latest_run() is None
+    assert filled_store.runs.get_latest() is None
     for offset, state in enumerate([AuditRunState.DONE, AuditRunState.SKIPPED]):
-        run = filled_store.begin_or_resume_run(DAY + timedelta(days=offset), NOW)
-        filled_store.finish_run(run, state, NOW)
-    assert filled_store.get_latest_run().day == DAY + timedelta(days=1)
-    assert filled_store.get_latest_run(AuditRunState.DONE).day == DAY
-    assert filled_store.get_run(date(2020, 1, 1)) is None
+        run = filled_store.runs.begin_or_resume(DAY + timedelta(days=offset), NOW)
+        filled_store.runs.finish(run, state, NOW)
+    assert filled_store.runs.get_latest().day == DAY + timedelta(days=1)
+    assert filled_store.runs.get_latest(AuditRunState.DONE).day == DAY
+    assert filled_store.runs.get(date(2020, 1, 1)) is None
 
 
 def test_account_without_an_observation_is_pending(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    first, *rest = filled_store.list_accounts()
-    assert list(filled_store.list_pending_accounts(run)) == [first, *rest]
-    assert filled_store.record_observations([observe(first.id, run)]) == 1
-    assert list(filled_store.list_pending_accounts(run)) == rest
-    filled_store.save_registry([AMAL, NOUR], LINKS[:2], NOW)
-    assert list(filled_store.list_pending_accounts(run)) == rest[:1]
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    first, *rest = filled_store.registry.list_accounts()
+    assert list(filled_store.observations.list_pending_accounts(run)) == [first, *rest]
+    assert filled_store.observations.record([observe(first.id, run)]) == 1
+    assert list(filled_store.observations.list_pending_accounts(run)) == rest
+    filled_store.registry.save_registry([AMAL, NOUR], LINKS[:2], NOW)
+    assert list(filled_store.observations.list_pending_accounts(run)) == rest[:1]
 
 
 def test_first_observation_of_an_account_in_a_run_is_kept(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    account = next(filled_store.list_accounts())
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    account = next(filled_store.registry.list_accounts())
     assert (
-        filled_store.record_observations(
+        filled_store.observations.record(
             [observe(account.id, run), observe(account.id, run, Presence.ABSENT)]
         )
         == 1
     )
-    assert filled_store.record_observations([observe(account.id, run, Presence.ABSENT)]) == 0
-    assert filled_store.record_observations([]) == 0
-    assert [o.finding.presence for o in filled_store.list_observations()] == [Presence.PRESENT]
+    assert filled_store.observations.record([observe(account.id, run, Presence.ABSENT)]) == 0
+    assert filled_store.observations.record([]) == 0
+    assert [o.finding.presence for o in filled_store.observations.list_observations()] == [
+        Presence.PRESENT
+    ]
 
 
 def test_observations_are_found_by_run_account_and_association(filled_store):
-    runs = [filled_store.begin_or_resume_run(DAY + timedelta(days=d), NOW) for d in range(3)]
-    ids = [a.id for a in filled_store.list_accounts()]
+    runs = [filled_store.runs.begin_or_resume(DAY + timedelta(days=d), NOW) for d in range(3)]
+    ids = [a.id for a in filled_store.registry.list_accounts()]
     for run in runs:
-        filled_store.record_observations(observe(i, run) for i in ids)
-    assert [o.account_id for o in filled_store.list_observations(run_id=runs[1].id)] == ids
-    assert [o.run_id for o in filled_store.list_observations(account_id=ids[0])] == [
+        filled_store.observations.record(observe(i, run) for i in ids)
+    assert [
+        o.account_id for o in filled_store.observations.list_observations(run_id=runs[1].id)
+    ] == ids
+    assert [o.run_id for o in filled_store.observations.list_observations(account_id=ids[0])] == [
         n.id for n in runs
     ]
-    assert len(list(filled_store.list_observations(association="amal"))) == 6
-    assert len(list(filled_store.list_observations())) == 9
-    assert filled_store.get_observation(runs[0].id, ids[2]).account_id == ids[2]
-    assert filled_store.get_observation(99, ids[2]) is None
+    assert len(list(filled_store.observations.list_observations(association="amal"))) == 6
+    assert len(list(filled_store.observations.list_observations())) == 9
+    assert filled_store.observations.get(runs[0].id, ids[2]).account_id == ids[2]
+    assert filled_store.observations.get(99, ids[2]) is None
 
 
 def test_observations_are_counted_by_channel_and_presence(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
-    first, second, third = (a.id for a in filled_store.list_accounts())
-    filled_store.record_observations(
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
+    first, second, third = (a.id for a in filled_store.registry.list_accounts())
+    filled_store.observations.record(
         [observe(first, run), observe(second, run, Presence.ABSENT), observe(third, run)]
     )
-    assert filled_store.count_by_presence(run.id) == {
+    assert filled_store.observations.count_by_presence(run.id) == {
         ("facebook", Presence.PRESENT): 1,
         ("website", Presence.ABSENT): 1,
         ("youtube", Presence.PRESENT): 1,
@@ -310,12 +314,12 @@ def test_observations_are_counted_by_channel_and_presence(filled_store):
 
 
 def test_findings_of_a_run_contain_only_the_presence_of_present_accounts(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     absent_finding = Finding(Presence.ABSENT, Reason.NOT_FOUND, status=404)
-    filled_store.record_observations(
+    filled_store.observations.record(
         [observe(1, run), replace(observe(2, run), finding=absent_finding)]
     )
-    assert dict(filled_store.list_findings_of_run(run.id)) == {
+    assert dict(filled_store.observations.list_findings_of_run(run.id)) == {
         1: Finding(Presence.PRESENT),
         2: absent_finding,
     }
@@ -323,14 +327,14 @@ def test_findings_of_a_run_contain_only_the_presence_of_present_accounts(filled_
 
 def test_paged_reading_misses_no_row_and_allows_writes(store):
     links = [link("amal", "website", f"{n}.example") for n in range(2500)]
-    store.save_registry([AMAL], links, NOW)
-    run = store.begin_or_resume_run(DAY, NOW)
+    store.registry.save_registry([AMAL], links, NOW)
+    run = store.runs.begin_or_resume(DAY, NOW)
     recorded = sum(
-        store.record_observations([observe(account.id, run)])
-        for account in itertools.islice(store.list_pending_accounts(run), 3)
+        store.observations.record([observe(account.id, run)])
+        for account in itertools.islice(store.observations.list_pending_accounts(run), 3)
     )
     assert recorded == 3
-    assert len(list(store.list_pending_accounts(run))) == 2497
+    assert len(list(store.observations.list_pending_accounts(run))) == 2497
 
 
 # --- round trips
@@ -407,11 +411,11 @@ DAYS = itertools.count()
 def test_observation_is_stored_unchanged(filled_store, finding, evidence, when):
     # The day is part of the finding, because no observation may repeat another result.
     day = next(DAYS)
-    run = filled_store.begin_or_resume_run(date(2026, 1, 1) + timedelta(days=day), NOW)
+    run = filled_store.runs.begin_or_resume(date(2026, 1, 1) + timedelta(days=day), NOW)
     finding = replace(finding, detail=f"{finding.detail}{day}")
     observation = Observation(1, run.id, when, finding, evidence, probe_version=3)
-    filled_store.record_observations([observation])
-    (stored,) = filled_store.list_observations(run_id=run.id)
+    filled_store.observations.record([observation])
+    (stored,) = filled_store.observations.list_observations(run_id=run.id)
     assert stored == observation
     assert {k: type(v) for k, v in stored.finding.facts.items()} == {
         k: type(v) for k, v in finding.facts.items()
@@ -421,21 +425,21 @@ def test_observation_is_stored_unchanged(filled_store, finding, evidence, when):
 @QUICK
 @given(ACCOUNT_STATUSES)
 def test_account_status_is_stored_unchanged(filled_store, status):
-    filled_store.save_conclusions(statuses=[status])
-    assert filled_store.get_account_status(1) == status
+    filled_store.conclusions.save(statuses=[status])
+    assert filled_store.statuses.get(1) == status
 
 
 @QUICK
 @given(st.text())
 def test_any_text_is_sanitized_once_and_stored(filled_store, text):
-    filled_store.save_conclusions(
+    filled_store.conclusions.save(
         statuses=[
             AccountStatus(
                 1, last_known_finding=Finding(Presence.PRESENT, name=text, facts={"title": text})
             )
         ]
     )
-    stored = filled_store.get_account_status(1)
+    stored = filled_store.statuses.get(1)
     assert stored.last_known_finding.name == sanitize(text)
     assert sanitize(stored) is stored
 
@@ -443,8 +447,8 @@ def test_any_text_is_sanitized_once_and_stored(filled_store, text):
 def test_controls_surrogates_and_bidi_overrides_are_removed(filled_store):
     unsafe = "\x00a\ud800b\u202ec\u2066d\u2069\x1b\x85"
     decision = Decision("amal", "facebook", DecisionKind.CONFIRM, unsafe, unsafe, NOW)
-    assert filled_store.add_decision(decision).author == "abcd"
-    assert next(filled_store.list_decisions()).reason == "abcd"
+    assert filled_store.decisions.add(decision).author == "abcd"
+    assert next(filled_store.decisions.list_decisions()).reason == "abcd"
     assert sanitize("سطر\nسطر\u200f\t") == "سطر\nسطر\u200f\t"
 
 
@@ -457,12 +461,12 @@ def test_facts_that_are_not_finite_are_left_out():
 
 def test_times_are_stored_in_utc_and_rejected_without_a_zone(filled_store):
     morocco_time = timezone(timedelta(hours=1))
-    filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(morocco_time))])
-    assert filled_store.get_account_status(1).since.utcoffset() == timedelta(0)
+    filled_store.conclusions.save(statuses=[AccountStatus(1, since=NOW.astimezone(morocco_time))])
+    assert filled_store.statuses.get(1).since.utcoffset() == timedelta(0)
     with pytest.raises(ValueError, match="time zone"):
-        filled_store.save_conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
+        filled_store.conclusions.save(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
     with pytest.raises(ValueError, match="time zone"):
-        filled_store.begin_or_resume_run(DAY, NOW.replace(tzinfo=None))
+        filled_store.runs.begin_or_resume(DAY, NOW.replace(tzinfo=None))
 
 
 # --- conclusions and decisions
@@ -482,52 +486,52 @@ PROPOSAL = Proposal(
 
 
 def test_gap_is_replaced_by_its_newer_version(filled_store):
-    filled_store.save_conclusions(gaps=[GAP])
+    filled_store.conclusions.save(gaps=[GAP])
     opened = replace(GAP, run_count=3, opened_at=NOW + timedelta(days=6))
-    filled_store.save_conclusions(gaps=[opened])
-    (stored,) = filled_store.list_gaps()
+    filled_store.conclusions.save(gaps=[opened])
+    (stored,) = filled_store.conclusions.list_gaps()
     assert replace(stored, id=None) == opened
-    filled_store.save_conclusions(gaps=[stored])
-    assert list(filled_store.list_gaps()) == [stored]
+    filled_store.conclusions.save(gaps=[stored])
+    assert list(filled_store.conclusions.list_gaps()) == [stored]
 
 
 def test_known_gap_is_updated_in_its_row(filled_store):
-    filled_store.save_conclusions(gaps=[GAP])
-    (row,) = filled_store.list_gaps()
+    filled_store.conclusions.save(gaps=[GAP])
+    (row,) = filled_store.conclusions.list_gaps()
     for later in (
         {"run_count": 2, "opened_at": NOW + timedelta(days=1), "severity": "urgent"},
         {"run_count": 3, "params": {"days": 4}, "evidence": {"url": "https://b"}},
         {"closed_at": NOW + timedelta(days=3)},
     ):
         row = replace(row, **later)
-        filled_store.save_conclusions(gaps=[row])
-        assert list(filled_store.list_gaps()) == [row]
+        filled_store.conclusions.save(gaps=[row])
+        assert list(filled_store.conclusions.list_gaps()) == [row]
 
 
 def test_gap_with_an_outdated_id_is_stored_by_its_key(filled_store):
     """A re-evaluation changes the ids of gaps."""
     other_gap = replace(GAP, subject="u:b")
-    filled_store.save_conclusions(gaps=[GAP, other_gap])
-    first, second = filled_store.list_gaps()
+    filled_store.conclusions.save(gaps=[GAP, other_gap])
+    first, second = filled_store.conclusions.list_gaps()
     opened = replace(first, id=second.id, run_count=2, opened_at=NOW + timedelta(days=1))
-    filled_store.save_conclusions(gaps=[opened])
-    assert list(filled_store.list_gaps()) == [replace(opened, id=first.id), second]
+    filled_store.conclusions.save(gaps=[opened])
+    assert list(filled_store.conclusions.list_gaps()) == [replace(opened, id=first.id), second]
 
 
 def test_gap_that_reappears_is_a_new_one(filled_store):
     closed = replace(GAP, opened_at=NOW, closed_at=NOW + timedelta(days=1))
-    filled_store.save_conclusions(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
-    assert len(list(filled_store.list_gaps("amal"))) == 2
+    filled_store.conclusions.save(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
+    assert len(list(filled_store.conclusions.list_gaps("amal"))) == 2
 
 
 def test_gaps_are_filtered_by_their_fields(filled_store):
     opened = replace(GAP, subject="u:a", opened_at=NOW)
     closed = replace(GAP, subject="u:b", opened_at=NOW, closed_at=NOW)
     elsewhere = Gap("nour", "youtube", "channel_stale", "low", NOW)
-    filled_store.save_conclusions(gaps=[GAP, opened, closed, elsewhere])
+    filled_store.conclusions.save(gaps=[GAP, opened, closed, elsewhere])
 
     def subjects(**wanted):
-        return [gap.subject for gap in filled_store.list_gaps(**wanted)]
+        return [gap.subject for gap in filled_store.conclusions.list_gaps(**wanted)]
 
     assert subjects(association="amal") == ["", "u:a", "u:b"]
     assert subjects(open_only=True) == ["u:a"]
@@ -536,33 +540,33 @@ def test_gaps_are_filtered_by_their_fields(filled_store):
 
 
 def test_proposal_is_stored_and_updated(filled_store):
-    filled_store.save_conclusions(proposals=[PROPOSAL])
-    filled_store.save_conclusions(
+    filled_store.conclusions.save(proposals=[PROPOSAL])
+    filled_store.conclusions.save(
         proposals=[replace(PROPOSAL, run_count=2, last_seen=NOW + timedelta(days=1))]
     )
-    (stored,) = filled_store.list_proposals("nour")
+    (stored,) = filled_store.conclusions.list_proposals("nour")
     assert (stored.link, stored.run_count) == (PROPOSAL.link, 2)
-    assert not list(filled_store.list_proposals("amal"))
+    assert not list(filled_store.conclusions.list_proposals("amal"))
 
 
 def test_replacing_conclusions_removes_the_old_ones(filled_store):
-    filled_store.save_conclusions([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
+    filled_store.conclusions.save([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
     fresh = replace(GAP, code="channel_stale")
-    filled_store.replace_conclusions([AccountStatus(3)], [fresh], [])
-    assert [s.account_id for s in filled_store.list_account_statuses()] == [3]
-    assert [g.code for g in filled_store.list_gaps()] == ["channel_stale"]
-    assert not list(filled_store.list_proposals())
-    assert not list(filled_store.list_account_statuses("amal"))
+    filled_store.conclusions.replace([AccountStatus(3)], [fresh], [])
+    assert [s.account_id for s in filled_store.statuses.list_account_statuses()] == [3]
+    assert [g.code for g in filled_store.conclusions.list_gaps()] == ["channel_stale"]
+    assert not list(filled_store.conclusions.list_proposals())
+    assert not list(filled_store.statuses.list_account_statuses("amal"))
 
 
 def test_replacing_conclusions_that_fails_changes_nothing(filled_store):
-    filled_store.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL])
+    filled_store.conclusions.save([AccountStatus(1)], [GAP], [PROPOSAL])
     with pytest.raises(IntegrityError):
-        filled_store.replace_conclusions([], [replace(GAP, association="unknown")], [])
+        filled_store.conclusions.replace([], [replace(GAP, association="unknown")], [])
     assert (
-        len(list(filled_store.list_account_statuses()))
-        == len(list(filled_store.list_gaps()))
-        == len(list(filled_store.list_proposals()))
+        len(list(filled_store.statuses.list_account_statuses()))
+        == len(list(filled_store.conclusions.list_gaps()))
+        == len(list(filled_store.conclusions.list_proposals()))
         == 1
     )
 
@@ -574,11 +578,11 @@ def test_decisions_are_read_as_of_a_time(filled_store):
     second = replace(
         first, kind=DecisionKind.DISOWN, decided_at=NOW + timedelta(days=2), account_id=1
     )
-    stored = [filled_store.add_decision(d) for d in (first, second)]
+    stored = [filled_store.decisions.add(d) for d in (first, second)]
     assert [decision.id for decision in stored] == [1, 2]
-    assert list(filled_store.list_decisions()) == stored
-    assert list(filled_store.list_decisions(NOW + timedelta(days=1))) == stored[:1]
-    assert not list(filled_store.list_decisions(association="nour"))
+    assert list(filled_store.decisions.list_decisions()) == stored
+    assert list(filled_store.decisions.list_decisions(NOW + timedelta(days=1))) == stored[:1]
+    assert not list(filled_store.decisions.list_decisions(association="nour"))
 
 
 def test_withdrawn_decision_is_kept_and_ends_at_its_withdrawal(filled_store):
@@ -586,43 +590,48 @@ def test_withdrawn_decision_is_kept_and_ends_at_its_withdrawal(filled_store):
     decision = Decision(
         "amal", "facebook", DecisionKind.WAIVE, "Salma", "on leave", NOW, expires_at=last
     )
-    first, second = filled_store.add_decision(decision), filled_store.add_decision(decision)
+    first, second = filled_store.decisions.add(decision), filled_store.decisions.add(decision)
     end = DecisionWithdrawal("Amina", "back\u202e", NOW + timedelta(days=2))
-    filled_store.withdraw_decisions([first.id], end)
-    assert list(filled_store.list_decisions()) == [
+    filled_store.decisions.withdraw([first.id], end)
+    assert list(filled_store.decisions.list_decisions()) == [
         replace(first, expires_at=end.withdrawn_at, withdrawal=replace(end, reason="back")),
         second,
     ]
     with pytest.raises(IntegrityError):
-        filled_store.withdraw_decisions([second.id, first.id], end)
-    assert [decision.withdrawal is None for decision in filled_store.list_decisions()] == [
+        filled_store.decisions.withdraw([second.id, first.id], end)
+    assert [
+        decision.withdrawal is None for decision in filled_store.decisions.list_decisions()
+    ] == [
         False,
         True,
     ]
 
 
 def test_claimed_account_stays_although_the_sheet_does_not_list_it(filled_store):
-    sheet = list(filled_store.list_associations()), list(filled_store.list_accounts())
+    sheet = (
+        list(filled_store.registry.list_associations()),
+        list(filled_store.registry.list_accounts()),
+    )
     identity = Identity("youtube", LinkKind.PROFILE, "@amal", "https://www.youtube.com/@amal")
-    row = filled_store.register_account(
+    row = filled_store.registry.register_account(
         AccountRow("amal", identity.canonical, identity, "youtube"), NOW
     )
     assert (
-        filled_store.register_account(
+        filled_store.registry.register_account(
             AccountRow("amal", identity.canonical, identity, "youtube"), NOW + timedelta(1)
         )
         == row
     )
-    decision = filled_store.add_decision(
+    decision = filled_store.decisions.add(
         Decision("amal", "youtube", DecisionKind.CLAIM, "Salma", "asked", NOW, account_id=row.id)
     )
-    assert not filled_store.save_registry(*sheet, NOW + timedelta(days=1), prune=True)
-    filled_store.withdraw_decisions(
+    assert not filled_store.registry.save_registry(*sheet, NOW + timedelta(days=1), prune=True)
+    filled_store.decisions.withdraw(
         [decision.id], DecisionWithdrawal("Salma", "a fan's", NOW + timedelta(days=2))
     )
     assert [
         account.id
-        for account in filled_store.save_registry(
+        for account in filled_store.registry.save_registry(
             *sheet, NOW + timedelta(days=3)
         ).accounts_withdrawn
     ] == [row.id]
@@ -630,14 +639,14 @@ def test_claimed_account_stays_although_the_sheet_does_not_list_it(filled_store)
 
 def test_claimed_account_is_withdrawn_with_its_association(filled_store):
     identity = Identity("youtube", LinkKind.PROFILE, "@amal", "https://www.youtube.com/@amal")
-    row = filled_store.register_account(
+    row = filled_store.registry.register_account(
         AccountRow("amal", identity.canonical, identity, "youtube"), NOW
     )
-    filled_store.add_decision(
+    filled_store.decisions.add(
         Decision("amal", "youtube", DecisionKind.CLAIM, "Salma", "asked", NOW, account_id=row.id)
     )
-    filled_store.save_registry([], [], NOW + timedelta(days=1))
-    assert not list(filled_store.list_accounts())
+    filled_store.registry.save_registry([], [], NOW + timedelta(days=1))
+    assert not list(filled_store.registry.list_accounts())
 
 
 # --- opening a database
@@ -704,7 +713,7 @@ def test_foreign_file_is_refused_and_left_unchanged(tmp_path, create, message):
 @pytest.mark.fault("F45")
 def test_damaged_database_is_refused_and_left_unchanged(tmp_path, url):
     with Store.open(url) as store:
-        store.save_registry(
+        store.registry.save_registry(
             [AMAL], [link("amal", "website", f"{n}.example") for n in range(500)], NOW
         )
     path = tmp_path / "auditor.db"
@@ -755,22 +764,22 @@ def test_concurrent_opens_create_one_database(url):
         thread.start()
     for thread in threads:
         thread.join()
-    opened[0].save_registry([AMAL], LINKS[:2], NOW)
-    assert [len(list(store.list_accounts())) for store in opened] == [2] * 4
+    opened[0].registry.save_registry([AMAL], LINKS[:2], NOW)
+    assert [len(list(store.registry.list_accounts())) for store in opened] == [2] * 4
     for store in opened:
         store.close()
 
 
 @pytest.mark.fault("F42")
 def test_writers_in_several_threads_wait_for_each_other(filled_store):
-    runs = [filled_store.begin_or_resume_run(DAY + timedelta(days=d), NOW) for d in range(20)]
+    runs = [filled_store.runs.begin_or_resume(DAY + timedelta(days=d), NOW) for d in range(20)]
     failures = []
 
     def record(thread_runs):
         try:
             for run in thread_runs:
-                filled_store.record_observations([observe(1, run)])
-                filled_store.save_conclusions(statuses=[AccountStatus(1)])
+                filled_store.observations.record([observe(1, run)])
+                filled_store.conclusions.save(statuses=[AccountStatus(1)])
         except StoreError as problem:
             failures.append(problem)
 
@@ -780,7 +789,7 @@ def test_writers_in_several_threads_wait_for_each_other(filled_store):
     for thread in threads:
         thread.join()
     assert not failures
-    assert len(list(filled_store.list_observations())) == 20
+    assert len(list(filled_store.observations.list_observations())) == 20
 
 
 def test_backup_of_a_database_in_use_is_whole(filled_store, tmp_path):
@@ -788,34 +797,34 @@ def test_backup_of_a_database_in_use_is_whole(filled_store, tmp_path):
     filled_store.create_backup(tmp_path / "copy.db")
     filled_store.check_integrity()
     with Store.open(f"sqlite:///{tmp_path}/copy.db", create=False) as copied:
-        assert list(copied.list_accounts()) == list(filled_store.list_accounts())
+        assert list(copied.registry.list_accounts()) == list(filled_store.registry.list_accounts())
         with copied._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 @pytest.mark.fault("F43")
 def test_full_disk_raises_store_error_and_keeps_commits(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     with filled_store._database.begin_read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         heavy = replace(observe(1, run), finding=Finding(Presence.PRESENT, detail="x" * 100_000))
     with pytest.raises(StoreError, match="disk"):
-        filled_store.record_observations([heavy])
-    assert not list(filled_store.list_observations())
-    assert len(list(filled_store.list_accounts())) == 3
+        filled_store.observations.record([heavy])
+    assert not list(filled_store.observations.list_observations())
+    assert len(list(filled_store.registry.list_accounts())) == 3
 
 
 def test_failure_at_any_statement_rolls_everything_back(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     writes = [
-        lambda: filled_store.save_registry(
+        lambda: filled_store.registry.save_registry(
             [replace(AMAL, name="A"), Association("new", "N")], LINKS[:1], NOW
         ),
-        lambda: filled_store.record_observations([observe(1, run)]),
-        lambda: filled_store.save_conclusions([AccountStatus(1)], [GAP], [PROPOSAL]),
-        lambda: filled_store.replace_conclusions([AccountStatus(2)], [], []),
-        lambda: filled_store.finish_run(run, AuditRunState.DONE, NOW),
+        lambda: filled_store.observations.record([observe(1, run)]),
+        lambda: filled_store.conclusions.save([AccountStatus(1)], [GAP], [PROPOSAL]),
+        lambda: filled_store.conclusions.replace([AccountStatus(2)], [], []),
+        lambda: filled_store.runs.finish(run, AuditRunState.DONE, NOW),
     ]
     for write in writes:
         content_before = read_everything(filled_store)
@@ -855,13 +864,13 @@ def failing_at(store, number):
 
 def read_everything(store):
     parts = (
-        store.list_associations(include_withdrawn=True),
-        store.list_accounts(include_withdrawn=True),
-        store.list_runs(),
-        store.list_observations(),
-        store.list_account_statuses(),
-        store.list_gaps(),
-        store.list_proposals(),
+        store.registry.list_associations(include_withdrawn=True),
+        store.registry.list_accounts(include_withdrawn=True),
+        store.runs.list_all(),
+        store.observations.list_observations(),
+        store.statuses.list_account_statuses(),
+        store.conclusions.list_gaps(),
+        store.conclusions.list_proposals(),
     )
     return [list(part) for part in parts]
 
@@ -870,29 +879,29 @@ def read_everything(store):
 
 
 async def test_writer_commits_full_batches_and_the_rest_at_the_end(filled_store):
-    runs = [filled_store.begin_or_resume_run(DAY + timedelta(days=d), NOW) for d in range(5)]
+    runs = [filled_store.runs.begin_or_resume(DAY + timedelta(days=d), NOW) for d in range(5)]
     commits = []
-    async with filled_store.open_observation_writer(
+    async with filled_store.observations.open_writer(
         batch_size=2, max_wait_seconds=60, on_commit=commits.append
     ) as writer:
         for run in runs:
             await writer.add(observe(1, run))
         assert commits == [2, 2]
-        assert len(list(filled_store.list_observations())) == 4
+        assert len(list(filled_store.observations.list_observations())) == 4
     assert commits == [2, 2, 1]
-    assert len(list(filled_store.list_observations())) == 5
+    assert len(list(filled_store.observations.list_observations())) == 5
 
 
 async def test_writer_commits_after_its_maximum_wait(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     committed = asyncio.Event()
-    async with filled_store.open_observation_writer(
+    async with filled_store.observations.open_writer(
         max_wait_seconds=0.001, on_commit=lambda _: committed.set()
     ) as writer:
         await writer.add(observe(1, run))
         async with asyncio.timeout(5):
             await committed.wait()
-        assert len(list(filled_store.list_observations())) == 1
+        assert len(list(filled_store.observations.list_observations())) == 1
 
 
 class BlockableRecorder:
@@ -948,11 +957,11 @@ async def test_failed_last_commit_is_raised_at_the_end():
 
 
 async def test_cancelled_run_commits_its_observations(filled_store):
-    run = filled_store.begin_or_resume_run(DAY, NOW)
+    run = filled_store.runs.begin_or_resume(DAY, NOW)
     added = asyncio.Event()
 
     async def record_and_wait():
-        async with filled_store.open_observation_writer(max_wait_seconds=60) as writer:
+        async with filled_store.observations.open_writer(max_wait_seconds=60) as writer:
             await writer.add(observe(1, run))
             added.set()
             await asyncio.Event().wait()
@@ -962,7 +971,7 @@ async def test_cancelled_run_commits_its_observations(filled_store):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(list(filled_store.list_observations())) == 1
+    assert len(list(filled_store.observations.list_observations())) == 1
 
 
 async def test_cancellation_does_not_cancel_a_running_commit():

@@ -71,7 +71,7 @@ def register_network(app, *rows, now=START - timedelta(hours=1), **more):
     about = {"nour": {"region": "Nord", "tags": ("training",)}, "amal": {"region": "Nord"}} | more
     names = ("nour", "amal", "wall", "bare")
     people = [Association(name, name.title(), **about.get(name, {})) for name in names]
-    app.store.save_registry(people, list(rows), now)
+    app.store.registry.save_registry(people, list(rows), now)
 
 
 async def run_each(app, *answers_by_day):
@@ -93,7 +93,7 @@ async def test_lists_match_the_views_after_every_run(app):
     ):
         app.web.answers = dict(run_answers)
         await execute_run(app, night_of(day))
-        assert app.store.list_stale_summaries(9) == {}
+        assert app.store.summaries.list_stale(9) == {}
         now = night_of(day) + timedelta(hours=9)
         assert read_tables(app, now) == recount_from_views(app, now)
 
@@ -132,11 +132,11 @@ async def test_relative_date_that_stays_the_same_changes_no_summary(app, refresh
         await execute_run(app, night_of(day))
         assert read_tables(app, night_of(day)) == recount_from_views(app, night_of(day))
     assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another text means an earlier day"
-    statuses = app.store.list_account_statuses("nour")
+    statuses = app.store.statuses.list_account_statuses("nour")
     assert max(
         status.last_activity.published_at.date() for status in statuses if status.last_activity
     ) == (night_of(4).date() - timedelta(days=62))
-    app.store.add_decision(
+    app.store.decisions.add(
         Decision("nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(6))
     )
     await execute_run(app, night_of(7))
@@ -149,18 +149,18 @@ async def test_decision_made_during_an_evaluation_is_in_the_lists(app, monkeypat
     monkeypatch.setitem(AGO, "four months ago", 115)
     register_network(app)
     await run_each(app, {NOUR.typed_text: "four months ago"})
-    save = app.store.save_conclusions
+    save = app.store.conclusions.save
     day = (START - timedelta(days=114)).date().isoformat()
 
     def decide_and_save(*args, **kwargs):
         decision = Decision(
             "nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(2), value=day
         )
-        app.store.add_decision(decision)
+        app.store.decisions.add(decision)
         refresh_summaries(app.store, app.config)
         save(*args, **kwargs)
 
-    monkeypatch.setattr(app.store, "save_conclusions", decide_and_save)
+    monkeypatch.setattr(app.store.conclusions, "save", decide_and_save)
     app.web.answers = {NOUR.typed_text: "four months ago"}
     await execute_run(app, night_of(2))
     assert read_tables(app, night_of(3)) == recount_from_views(app, night_of(3))
@@ -170,25 +170,27 @@ async def test_decision_and_its_withdrawal_change_the_lists(app):
     register_network(app)
     await run_each(app, {})
     decision = Decision("bare", "facebook", DecisionKind.WAIVE, "Amina", "next year", LATER)
-    stored = app.store.add_decision(decision)
+    stored = app.store.decisions.add(decision)
     refresh_summaries(app.store, app.config)
     assert {
-        row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows
+        row.association.id
+        for row in app.store.gap_search.list_visible_gaps(channel="facebook").rows
     } == set()
-    app.store.withdraw_decisions([stored.id], DecisionWithdrawal("Amina", "she was wrong", LATER))
+    app.store.decisions.withdraw([stored.id], DecisionWithdrawal("Amina", "she was wrong", LATER))
     refresh_summaries(app.store, app.config)
-    assert [row.association.id for row in app.store.list_visible_gaps(channel="facebook").rows] == [
-        "bare"
-    ]
+    assert [
+        row.association.id
+        for row in app.store.gap_search.list_visible_gaps(channel="facebook").rows
+    ] == ["bare"]
     assert read_tables(app, LATER) == recount_from_views(app, LATER)
 
 
 async def test_decision_is_in_the_lists_for_any_refresh(app):
     register_network(app)
     await run_each(app, {})
-    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER))
+    app.store.decisions.add(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER))
     collect_network_changes(
-        app.store, app.config, app.store.get_latest_run()
+        app.store, app.config, app.store.runs.get_latest()
     )  # the digest of the finished run
     await execute_run(app, night_of(1))
     assert read_tables(app, night_of(2)) == recount_from_views(app, night_of(2))
@@ -198,9 +200,9 @@ async def test_decision_is_in_the_lists_for_any_refresh(app):
 async def test_refresh_for_an_earlier_run_changes_nothing(app):
     register_network(app)
     await run_each(app, {}, {})
-    first, _ = app.store.list_runs()
-    app.store.update_summary_version(compute_summary_version(app.config, first))
-    assert app.store.list_stale_summaries(9) == {}
+    first, _ = app.store.runs.list_all()
+    app.store.summaries.update_version(compute_summary_version(app.config, first))
+    assert app.store.summaries.list_stale(9) == {}
     assert refresh_summaries(app.store, app.config) == 0
 
 
@@ -216,7 +218,7 @@ async def test_expiring_waiver_applies_until_the_next_run(app):
     register_network(app)
     await run_each(app, {})
     ends = night_of(2)
-    app.store.add_decision(
+    app.store.decisions.add(
         Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", LATER, expires_at=ends)
     )
     for now in (night_of(1), night_of(3)):
@@ -231,7 +233,7 @@ async def test_decision_applies_at_once_if_the_clock_was_set_back(app):
     register_network(app)
     await run_each(app, {})
     early = night_of(-1)
-    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", early))
+    app.store.decisions.add(Decision("bare", "", DecisionKind.WAIVE, "Amina", "next year", early))
     refresh_summaries(app.store, app.config)
     assert {row.id: row.gaps for row in list_all_summaries(app)}["bare"] == ()
     assert read_tables(app, LATER) == recount_from_views(app, LATER)
@@ -248,7 +250,7 @@ def test_expiring_decision_applies_until_the_first_run(app):
         START,
         expires_at=night_of(2),
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     for now in (night_of(1), night_of(3)):
         assert read_tables(app, now) == recount_from_views(app, now)
 
@@ -258,9 +260,11 @@ async def test_registry_change_changes_the_lists(app):
     await run_each(app, {})
     register_network(app, NOUR, AMAL, now=LATER, amal={"region": "Sud"}, nour={"region": "Nord"})
     assert read_tables(app, LATER) == recount_from_views(app, LATER)
-    assert app.store.get_facet_counts("", "region:") == {"region:Nord": 1, "region:Sud": 1}
-    app.store.register_account(WALL, LATER)
-    app.store.withdraw_accounts([row.id for row in app.store.list_accounts("amal")], LATER)
+    assert app.store.counts.get_facet_counts("", "region:") == {"region:Nord": 1, "region:Sud": 1}
+    app.store.registry.register_account(WALL, LATER)
+    app.store.registry.withdraw_accounts(
+        [row.id for row in app.store.registry.list_accounts("amal")], LATER
+    )
     assert read_tables(app, LATER) == recount_from_views(app, LATER)
 
 
@@ -268,17 +272,17 @@ async def test_registry_change_changes_the_lists(app):
 async def test_unlisted_association_is_in_no_list_and_no_count(app, prune):
     register_network(app)
     await run_each(app, {})
-    app.store.save_registry([Association("wall", "Wall")], [WALL], LATER, prune=prune)
+    app.store.registry.save_registry([Association("wall", "Wall")], [WALL], LATER, prune=prune)
     assert read_tables(app, LATER) == recount_from_views(app, LATER)
     assert [row.id for row in list_all_summaries(app)] == ["wall"]
-    assert app.store.get_facet_counts("", "region:") == {}
+    assert app.store.counts.get_facet_counts("", "region:") == {}
 
 
 async def test_dry_run_import_leaves_no_stale_summary(app):
     register_network(app)
     refresh_summaries(app.store, app.config)
-    app.store.save_registry([], [], START, dry_run=True)
-    assert app.store.list_stale_summaries(9) == {}
+    app.store.registry.save_registry([], [], START, dry_run=True)
+    assert app.store.summaries.list_stale(9) == {}
 
 
 async def test_reevaluation_reproduces_summaries_and_counts(app):
@@ -287,10 +291,13 @@ async def test_reevaluation_reproduces_summaries_and_counts(app):
     await run_each(app, {}, *[bad] * 7)
     groups = ("", "region:Nord", "tag:training")
     now = night_of(8)
-    ids = [run.id for run in app.store.list_runs()]
-    values_before = read_tables(app, now), app.store.get_run_facet_counts(ids, groups)
+    ids = [run.id for run in app.store.runs.list_all()]
+    values_before = read_tables(app, now), app.store.counts.get_run_facet_counts(ids, groups)
     reevaluate.reevaluate(app)
-    assert (read_tables(app, now), app.store.get_run_facet_counts(ids, groups)) == values_before
+    assert (
+        read_tables(app, now),
+        app.store.counts.get_run_facet_counts(ids, groups),
+    ) == values_before
     assert {run_id for run_id, _ in values_before[1]} == set(ids)
 
 
@@ -324,7 +331,7 @@ async def test_stale_summaries_left_by_a_killed_run_are_refreshed_on_reading(app
     def be_killed(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(app.store), "save_summaries", be_killed)
+    monkeypatch.setattr(type(app.store.summaries), "save", be_killed)
     app.web.answers = {NOUR.typed_text: "wall"}
     with pytest.raises(KeyboardInterrupt):
         await execute_run(app, night_of(1))
@@ -348,43 +355,43 @@ async def test_summaries_match_a_recount_after_the_clock_is_set_back(app, hours,
         app, NOUR, SITE, WALL, now=changed_at
     )  # the spreadsheet no longer lists amal's link
     kind = DecisionKind.NONE_BY_CHOICE
-    app.store.add_decision(Decision("bare", "facebook", kind, "Amina", "she said so", changed_at))
-    now = app.store.get_effective_time(changed_at - timedelta(hours=hours))
+    app.store.decisions.add(Decision("bare", "facebook", kind, "Amina", "she said so", changed_at))
+    now = app.store.runs.get_effective_time(changed_at - timedelta(hours=hours))
     assert read_tables(app, now) == recount_from_views(app, now)
 
 
 def test_association_changed_during_a_refresh_stays_stale(app):
     register_network(app)
     refresh_summaries(app.store, app.config)
-    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Amina", "why", START))
-    marks = app.store.list_stale_summaries(9)
+    app.store.decisions.add(Decision("bare", "", DecisionKind.WAIVE, "Amina", "why", START))
+    marks = app.store.summaries.list_stale(9)
     view = next(
         view
         for view in iter_association_views(app.store, app.config, START)
         if view.association.id == "bare"
     )
-    app.store.add_decision(Decision("bare", "", DecisionKind.WAIVE, "Salma", "why", START))
+    app.store.decisions.add(Decision("bare", "", DecisionKind.WAIVE, "Salma", "why", START))
     version = compute_summary_version(app.config, None)
-    assert app.store.save_summaries(
+    assert app.store.summaries.save(
         [build_summary_record(view, app.config.channels)], marks, version
     )
-    assert list(app.store.list_stale_summaries(9)) == ["bare"]
-    assert not app.store.save_summaries(
-        [], app.store.list_stale_summaries(9), SummaryVersion("another")
+    assert list(app.store.summaries.list_stale(9)) == ["bare"]
+    assert not app.store.summaries.save(
+        [], app.store.summaries.list_stale(9), SummaryVersion("another")
     )
-    assert list(app.store.list_stale_summaries(9)) == ["bare"]
+    assert list(app.store.summaries.list_stale(9)) == ["bare"]
 
 
 def save_summaries(app, *summaries):
     """Store summaries without a run."""
     people = [Association(summary.id, summary.name) for summary in summaries]
-    app.store.save_registry(people, [], START)
-    app.store.update_summary_version(SummaryVersion("test"))
+    app.store.registry.save_registry(people, [], START)
+    app.store.summaries.update_version(SummaryVersion("test"))
     records = [
         replace(_make_record(summary), facets={**build_facets(summary)}) for summary in summaries
     ]
-    assert app.store.save_summaries(
-        records, app.store.list_stale_summaries(len(people)), SummaryVersion("test")
+    assert app.store.summaries.save(
+        records, app.store.summaries.list_stale(len(people)), SummaryVersion("test")
     )
 
 
@@ -401,7 +408,9 @@ def _make_record(summary):
 def search(app, text, **more):
     return {
         row.id
-        for row in app.store.list_summaries(search_terms=parse_search_query(text), **more).rows
+        for row in app.store.search.list_summaries(
+            search_terms=parse_search_query(text), **more
+        ).rows
     }
 
 
@@ -475,9 +484,12 @@ def test_pages_contain_every_match_once_in_order(app, monkeypatch, sort, limits)
 
 def test_count_stops_at_its_maximum(app, monkeypatch):
     save_summaries(app, *(AssociationSummary(f"a-{n}", f"Nom {n}") for n in range(9)))
-    assert (app.store.list_summaries().count, app.store.list_summaries().is_exact) == (9, True)
+    assert (
+        app.store.search.list_summaries().count,
+        app.store.search.list_summaries().is_exact,
+    ) == (9, True)
     monkeypatch.setattr("storage.read_model.association_search.MAX_COUNT", 8)
-    page = app.store.list_summaries(search_terms=["nom"], limit=3)
+    page = app.store.search.list_summaries(search_terms=["nom"], limit=3)
     assert (page.count, page.is_exact, len(page.rows)) == (8, False, 3)
 
 
@@ -496,23 +508,30 @@ def test_count_stops_at_its_maximum(app, monkeypatch):
 def test_invalid_cursor_starts_at_the_beginning(app, cursor):
     save_summaries(app, AssociationSummary("a", "A"), AssociationSummary("b", "B"))
     for sort in ("urgency", "name", "changed"):
-        assert [row.id for row in app.store.list_summaries(sort=sort, cursor=cursor).rows] == [
+        assert [
+            row.id for row in app.store.search.list_summaries(sort=sort, cursor=cursor).rows
+        ] == [
             "a",
             "b",
         ]
     for far in (cursor, encode_cursor((2**40, "\0", 2**40)), encode_cursor((0, "x", 2**40))):
-        assert app.store.list_visible_gaps(cursor=far, code="a\0", region="\0").rows == ()
-        assert app.store.list_gap_changes(START, cursor=far).rows == ()
-    assert app.store.list_summaries(cursor=encode_cursor((2**70, "a"))).rows == ()
-    assert app.store.list_summaries(["a\0"], search_terms=["\0"]).rows == ()
+        assert (
+            app.store.gap_search.list_visible_gaps(cursor=far, code="a\0", region="\0").rows == ()
+        )
+        assert app.store.gap_search.list_gap_changes(START, cursor=far).rows == ()
+    assert app.store.search.list_summaries(cursor=encode_cursor((2**70, "a"))).rows == ()
+    assert app.store.search.list_summaries(["a\0"], search_terms=["\0"]).rows == ()
 
 
 async def test_gaps_are_sorted_by_kind_and_filtered(app):
     register_network(app)
     await run_each(app, {SITE.typed_text: "wide"})
     refresh_summaries(app.store, app.config)
-    all_gaps = app.store.list_visible_gaps()
-    assert [row.gap.association for row in app.store.list_visible_gaps(channel="youtube").rows] == [
+    all_gaps = app.store.gap_search.list_visible_gaps()
+    assert [
+        row.gap.association
+        for row in app.store.gap_search.list_visible_gaps(channel="youtube").rows
+    ] == [
         "amal",
         "bare",
         "nour",
@@ -520,18 +539,18 @@ async def test_gaps_are_sorted_by_kind_and_filtered(app):
     ]
     paged_rows, cursor = [], None
     while True:
-        page = app.store.list_visible_gaps(cursor=cursor, limit=1)
+        page = app.store.gap_search.list_visible_gaps(cursor=cursor, limit=1)
         paged_rows += page.rows
         cursor = page.next_cursor
         if cursor is None:
             break
     assert tuple(paged_rows) == all_gaps.rows
     assert all_gaps.count == len(all_gaps.rows)
-    northern_gaps = app.store.list_visible_gaps(code="channel_missing", region="Nord")
+    northern_gaps = app.store.gap_search.list_visible_gaps(code="channel_missing", region="Nord")
     assert {row.gap.association for row in northern_gaps.rows} == {"amal", "nour"}
-    by_kind = [app.store.list_visible_gaps(kind=kind).rows for kind in GAP_KINDS]
+    by_kind = [app.store.gap_search.list_visible_gaps(kind=kind).rows for kind in GAP_KINDS]
     assert sum(by_kind, ()) == all_gaps.rows
-    assert app.store.list_visible_gaps(kind="no such").rows == ()
+    assert app.store.gap_search.list_visible_gaps(kind="no such").rows == ()
 
 
 @pytest.mark.parametrize("cap", [0, 5000])
@@ -543,15 +562,17 @@ async def test_gaps_are_paged_newest_first(app, monkeypatch, cap, filters):
     refresh_summaries(app.store, app.config)
     opened, cursor = [], None
     while cursor is not None or not opened:
-        page = app.store.list_visible_gaps(sort="newest", cursor=cursor, limit=2, **filters)
+        page = app.store.gap_search.list_visible_gaps(
+            sort="newest", cursor=cursor, limit=2, **filters
+        )
         opened += [(row.gap.opened_at, row.gap.id) for row in page.rows]
         cursor = page.next_cursor
         if cursor is None:
             break
-    all_gaps = app.store.list_visible_gaps(limit=1000, **filters).rows
+    all_gaps = app.store.gap_search.list_visible_gaps(limit=1000, **filters).rows
     assert opened == sorted(((row.gap.opened_at, row.gap.id) for row in all_gaps), reverse=True)
     assert len({day for day, _ in opened}) > 1 or "channel" in filters
-    assert app.store.list_visible_gaps(sort="newest", cursor="nonsense", **filters).rows
+    assert app.store.gap_search.list_visible_gaps(sort="newest", cursor="nonsense", **filters).rows
 
 
 def by_id(gaps):
@@ -561,23 +582,25 @@ def by_id(gaps):
 async def test_gap_changes_since_a_time_are_sorted_by_kind(app):
     register_network(app)
     await run_each(app, {}, {SITE.typed_text: "linked"})
-    app.store.register_account(link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9))
+    app.store.registry.register_account(
+        link("bare", "facebook", "bare"), night_of(1) + timedelta(hours=9)
+    )
     await execute_run(app, night_of(2))
     refresh_summaries(app.store, app.config)
-    opened = app.store.list_gap_changes(night_of(0), "opened", limit=100)
+    opened = app.store.gap_search.list_gap_changes(night_of(0), "opened", limit=100)
     overview = build_network_overview(app.store, app.config, night_of(3), since=night_of(0))
     assert by_id(row.gap for row in opened.rows) == by_id(overview.opened_gaps)
     assert opened.count == len(opened.rows) == 6
-    assert [row.gap.code for row in app.store.list_gap_changes(night_of(2), "closed").rows] == [
-        "channel_missing"
-    ]
-    assert [row.gap.code for row in app.store.list_gap_changes(night_of(2)).rows] == [
+    assert [
+        row.gap.code for row in app.store.gap_search.list_gap_changes(night_of(2), "closed").rows
+    ] == ["channel_missing"]
+    assert [row.gap.code for row in app.store.gap_search.list_gap_changes(night_of(2)).rows] == [
         "channel_unlisted"
     ]
-    assert app.store.list_gap_changes(night_of(3)).rows == ()
+    assert app.store.gap_search.list_gap_changes(night_of(3)).rows == ()
     paged_rows, cursor = [], None
     while True:
-        page = app.store.list_gap_changes(night_of(0), cursor=cursor, limit=1)
+        page = app.store.gap_search.list_gap_changes(night_of(0), cursor=cursor, limit=1)
         paged_rows += page.rows
         cursor = page.next_cursor
         if cursor is None:

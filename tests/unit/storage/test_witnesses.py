@@ -25,18 +25,18 @@ def store(tmp_path):
 
 
 def register(store, *rows):
-    store.save_registry([Association("nour", "Nour")], list(rows), NOW - timedelta(days=1))
-    return {row.typed_text: row.id for row in store.list_accounts()}
+    store.registry.save_registry([Association("nour", "Nour")], list(rows), NOW - timedelta(days=1))
+    return {row.typed_text: row.id for row in store.registry.list_accounts()}
 
 
 def save(store, account_id, asked_at=NOW, failure=None, source=WitnessSource.WEB_ARCHIVE):
     record = WitnessRecord(account_id, source, asked_at, WitnessAnswer(failure))
-    store.save_witness_record(record)
+    store.witnesses.save_witness_record(record)
     return record
 
 
 def list_due(store, at=NOW, **options):
-    rows = store.list_accounts_to_witness(
+    rows = store.witnesses.list_accounts_to_witness(
         WitnessSource.WEB_ARCHIVE,
         {"linkedin", "website"},
         answered_before=at - timedelta(days=90),
@@ -68,7 +68,7 @@ def test_request_without_an_answer_is_replaced_by_the_next_one(store):
     ids = register(store, build_account("a"))
     save(store, ids["a"], NOW, Reason.TIMEOUT)
     second = save(store, ids["a"], NOW + timedelta(days=7), Reason.ROBOTS)
-    assert list(store.list_witness_records("nour")) == [second]
+    assert list(store.witnesses.list_witness_records("nour")) == [second]
     assert list_due(store, NOW + timedelta(days=8)) == []
     assert list_due(store, NOW + timedelta(days=15)) == ["a"]
 
@@ -79,7 +79,7 @@ def test_answers_are_added_and_survive_a_later_silence(store):
         save(store, ids["a"], NOW + timedelta(days=days), failure)
         for days, failure in ((0, None), (95, None), (190, Reason.TIMEOUT))
     ]
-    assert list(store.list_witness_records("nour")) == records
+    assert list(store.witnesses.list_witness_records("nour")) == records
     assert list_due(store, NOW + timedelta(days=198)) == ["a"]
 
 
@@ -87,14 +87,16 @@ def test_each_source_is_asked_on_its_own(store):
     ids = register(store, build_account("a", "website"))
     save(store, ids["a"], source=WitnessSource.WIKIDATA)
     assert list_due(store) == ["a"]
-    assert store.count_witness_requests(WitnessSource.WIKIDATA, NOW) == 1
-    assert store.count_witness_requests(WitnessSource.WEB_ARCHIVE, NOW) == 0
+    assert store.witnesses.count_witness_requests(WitnessSource.WIKIDATA, NOW) == 1
+    assert store.witnesses.count_witness_requests(WitnessSource.WEB_ARCHIVE, NOW) == 0
 
 
 def test_erasure_of_the_association_removes_its_answers(store):
     ids = register(store, build_account("a"))
     save(store, ids["a"])
-    assert store.summarize_stored_data("nour").row_counts["witness_answer"] == 1
-    assert "witness_answer" in dict(store.list_stored_rows("nour"))
-    store.erase_association("nour", AuditLogEntry(NOW, "Amina", "test", "x", "y", None, None), ())
-    assert "witness_answer" not in store.summarize_stored_data("nour").row_counts
+    assert store.erasure.summarize_stored_data("nour").row_counts["witness_answer"] == 1
+    assert "witness_answer" in dict(store.erasure.list_stored_rows("nour"))
+    store.erasure.erase_association(
+        "nour", AuditLogEntry(NOW, "Amina", "test", "x", "y", None, None), ()
+    )
+    assert "witness_answer" not in store.erasure.summarize_stored_data("nour").row_counts

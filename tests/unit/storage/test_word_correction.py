@@ -26,13 +26,15 @@ ASSOCIATIONS = [
 @pytest.fixture
 def store(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
-        store.save_registry(ASSOCIATIONS, [], NOW)
+        store.registry.save_registry(ASSOCIATIONS, [], NOW)
         refresh_summaries(store, CONFIG)
         yield store
 
 
 def search(store, text):
-    return {row.id for row in store.list_summaries(search_terms=parse_search_query(text)).rows}
+    return {
+        row.id for row in store.search.list_summaries(search_terms=parse_search_query(text)).rows
+    }
 
 
 @pytest.mark.parametrize("text", ["مسرح", "المسرح", "للمسرح", "والمسرح", "بالمسرح", "مسر"])
@@ -71,14 +73,14 @@ def test_town_and_region_are_found_in_every_language(store, text, found):
     ],
 )
 def test_one_typing_error_is_corrected(store, typed, correction):
-    assert store.correct_search_words([typed, "club"]) == {typed: correction}
+    assert store.word_corrections.correct_search_words([typed, "club"]) == {typed: correction}
 
 
 @pytest.mark.parametrize(
     "typed", ["tiznit", "tizn", "club", "kzub", "سيح", "xxznit", "12345", "", "\0"]
 )
 def test_other_words_are_not_corrected(store, typed):
-    assert store.correct_search_words([typed]) == {}
+    assert store.word_corrections.correct_search_words([typed]) == {}
 
 
 def test_neighbours_have_the_letters_of_the_script():
@@ -89,6 +91,6 @@ def test_neighbours_have_the_letters_of_the_script():
 
 def test_correction_scans_no_table(store):
     with plans(store) as queries:
-        store.correct_search_words(["tizmit"])
+        store.word_corrections.correct_search_words(["tizmit"])
     assert queries
     assert whole(queries) == []

@@ -61,7 +61,7 @@ async def run_day(app, day, caplog):
 
 
 def list_results(app, run):
-    observations = app.store.list_observations(run_id=run.id)
+    observations = app.store.observations.list_observations(run_id=run.id)
     return [
         (observation.finding.presence, observation.finding.reason) for observation in observations
     ]
@@ -95,7 +95,9 @@ async def test_three_refusals_in_a_row_open_the_circuit(app, caplog, response, r
 
 
 def find_account_id(app, url):
-    return next(account.id for account in app.store.list_accounts() if account.typed_text == url)
+    return next(
+        account.id for account in app.store.registry.list_accounts() if account.typed_text == url
+    )
 
 
 async def test_number_of_refusals_is_configurable(app, caplog):
@@ -165,7 +167,7 @@ async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(ap
     register(app, *rows)
     await run_day(app, 0, caplog)
     statuses_before = get_status_values(app)
-    gaps_before = {(gap.code, gap.opened_at) for gap in app.store.list_gaps()}
+    gaps_before = {(gap.code, gap.opened_at) for gap in app.store.conclusions.list_gaps()}
     app.web.answers = {row.typed_text: DENIED for row in rows}
     for day in range(1, 9):
         run = await run_day(app, day, caplog)
@@ -173,14 +175,14 @@ async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(ap
         assert run.receipt["opened_circuits"]["linkedin"]["skipped"] == 37
     assert get_status_values(app) == statuses_before
     assert {state for state, _ in statuses_before.values()} == {AccountState.PRESENT}
-    assert {(gap.code, gap.opened_at) for gap in app.store.list_gaps()} == gaps_before
+    assert {(gap.code, gap.opened_at) for gap in app.store.conclusions.list_gaps()} == gaps_before
     assert reevaluate.reevaluate(app).changes == []
 
 
 def get_status_values(app):
     return {
         status.account_id: (status.state, status.decided_at)
-        for status in app.store.list_account_statuses()
+        for status in app.store.statuses.list_account_statuses()
     }
 
 

@@ -36,9 +36,11 @@ async def app(small):
 
 def list_observations(app, row):
     account_id = next(
-        account.id for account in app.store.list_accounts() if account.typed_text == row.typed_text
+        account.id
+        for account in app.store.registry.list_accounts()
+        if account.typed_text == row.typed_text
     )
-    return list(app.store.list_observations(account_id=account_id))
+    return list(app.store.observations.list_observations(account_id=account_id))
 
 
 async def test_page_of_a_platform_is_stored_if_its_finding_is_new(app):

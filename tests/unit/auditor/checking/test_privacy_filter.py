@@ -167,7 +167,7 @@ async def app(tmp_path):
         AccountRow("nour", url, identify.identify_link(url, channel), channel)
         for url, channel in links
     ]
-    small.store.save_registry([Association("nour", "Nour")], accounts, START)
+    small.store.registry.save_registry([Association("nour", "Nour")], accounts, START)
     bodies = {SITE: BLOG, PAGE: FACEBOOK_PAGE, GROUP: MEMBERS, PERSON: PROFILE}
     small.web.answers = {url: _page(url, body) for url, body in bodies.items()}
     yield small
@@ -180,9 +180,10 @@ def _page(url, body):
 
 def get_observations(app):
     """Return the newest observation of each link."""
-    links = {account.id: account.typed_text for account in app.store.list_accounts()}
+    links = {account.id: account.typed_text for account in app.store.registry.list_accounts()}
     return {
-        links[observation.account_id]: observation for observation in app.store.list_observations()
+        links[observation.account_id]: observation
+        for observation in app.store.observations.list_observations()
     }
 
 
@@ -261,7 +262,7 @@ async def test_page_is_not_stored_if_removing_visitors_is_stopped(app, monkeypat
 async def test_short_link_to_a_person_is_personal(app, monkeypatch):
     short = "https://lnkd.in/abc"
     row = AccountRow("nour", short, identify.identify_link(short, "linkedin"), "linkedin")
-    app.store.register_account(row, START)
+    app.store.registry.register_account(row, START)
     app.web.answers[short] = _page(PERSON, PROFILE)
     await execute_run(app, START)
     observation = get_observations(app)[short]

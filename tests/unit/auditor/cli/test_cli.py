@@ -282,8 +282,10 @@ def test_status_before_first_run_has_nulls_and_fails_max_age(auditor):
 
 def test_skipped_run_exits_with_4(auditor, monkeypatch):
     async def skipped(app, now, **_):
-        begun = app.store.begin_or_resume_run(now.date(), now)
-        return app.store.finish_run(begun, AuditRunState.SKIPPED, now, receipt={"state": "skipped"})
+        begun = app.store.runs.begin_or_resume(now.date(), now)
+        return app.store.runs.finish(
+            begun, AuditRunState.SKIPPED, now, receipt={"state": "skipped"}
+        )
 
     monkeypatch.setattr("auditor.runs.run.execute_run", skipped)
     code, out, err = auditor("run", "--json", "--quiet")
@@ -294,8 +296,8 @@ def test_skipped_run_exits_with_4(auditor, monkeypatch):
 
 def test_successful_quiet_run_prints_nothing(auditor, monkeypatch):
     async def done(app, now, **_):
-        begun = app.store.begin_or_resume_run(now.date(), now)
-        return app.store.finish_run(begun, AuditRunState.DONE, now)
+        begun = app.store.runs.begin_or_resume(now.date(), now)
+        return app.store.runs.finish(begun, AuditRunState.DONE, now)
 
     monkeypatch.setattr("auditor.runs.run.execute_run", done)
     assert auditor("run", "-q") == (0, "", "")
@@ -304,8 +306,8 @@ def test_successful_quiet_run_prints_nothing(auditor, monkeypatch):
 
 def test_age_is_counted_from_end_of_run(tmp_path):
     with App.open(load_config(None, {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})) as app:
-        begun = app.store.begin_or_resume_run(NOW.date(), NOW)
-        result = app.store.finish_run(begun, AuditRunState.DONE, NOW)
+        begun = app.store.runs.begin_or_resume(NOW.date(), NOW)
+        result = app.store.runs.finish(begun, AuditRunState.DONE, NOW)
     assert (
         json_items.build_status_item(result, {Presence.PRESENT: 2}, NOW.replace(hour=15))[
             "age_hours"
@@ -456,11 +458,11 @@ def test_max_age_ignores_runs_that_did_not_finish(auditor, tmp_path):
     with App.open(load_config(None, {})) as app:
         now = datetime.now(UTC)
         before = now - timedelta(days=2)
-        app.store.finish_run(
-            app.store.begin_or_resume_run(before.date(), before), AuditRunState.DONE, before
+        app.store.runs.finish(
+            app.store.runs.begin_or_resume(before.date(), before), AuditRunState.DONE, before
         )
-        app.store.finish_run(
-            app.store.begin_or_resume_run(now.date(), now), AuditRunState.SKIPPED, now
+        app.store.runs.finish(
+            app.store.runs.begin_or_resume(now.date(), now), AuditRunState.SKIPPED, now
         )
     code, out, err = auditor("status", "--max-age", "26", "--json")
     assert code == 4

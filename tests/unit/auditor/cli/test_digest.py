@@ -29,12 +29,12 @@ def auditor(tmp_path, capsys, mail_box):
         f'[[notify.recipients]]\nto = "amal@rabat.example"\nlanguage = "en"\n'
     )
     with App.open(load_config(path, {})) as app:
-        app.store.save_registry([Association("nour", "Nour")], [], STARTED_AT)
-        audit_run = app.store.begin_or_resume_run(STARTED_AT.date(), STARTED_AT)
-        app.store.save_conclusions(
+        app.store.registry.save_registry([Association("nour", "Nour")], [], STARTED_AT)
+        audit_run = app.store.runs.begin_or_resume(STARTED_AT.date(), STARTED_AT)
+        app.store.conclusions.save(
             gaps=[Gap("nour", "website", "website_down", "high", STARTED_AT, 1, STARTED_AT)]
         )
-        app.store.finish_run(audit_run, AuditRunState.DONE, STARTED_AT + timedelta(hours=1))
+        app.store.runs.finish(audit_run, AuditRunState.DONE, STARTED_AT + timedelta(hours=1))
 
     def run(*arguments):
         code = main.main(["--config", str(path), *arguments])

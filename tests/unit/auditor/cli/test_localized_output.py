@@ -146,7 +146,7 @@ def _alone(monkeypatch):
     """Replace functions that use the network or take long."""
 
     async def ran(app, *_, **__):
-        night = app.store.get_latest_run(AuditRunState.DONE)
+        night = app.store.runs.get_latest(AuditRunState.DONE)
         spent = {"twitter": {"cost": 12, "budget": 100, "unit": "lookups"}}
         return replace(
             night, unreliable_channels=("facebook",), receipt={**night.receipt, "apis": spent}
@@ -164,7 +164,7 @@ def _alone(monkeypatch):
     async def played(folder, **_):
         config = load_config(Path("config.toml"))
         with contextlib.closing(sample_network.Store.open(config.storage.url)) as store:
-            return play.DemoResult(folder, config, tuple(store.list_runs()))
+            return play.DemoResult(folder, config, tuple(store.runs.list_all()))
 
     async def served(*_, **__):
         return None

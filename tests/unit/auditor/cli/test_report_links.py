@@ -69,7 +69,7 @@ def command_line(tmp_path, monkeypatch, capsys):
         ),
         Association("sana", "Sana", language="en"),
     ]
-    app.store.save_registry(associations, [link("nour", "facebook", "nour")], START)
+    app.store.registry.save_registry(associations, [link("nour", "facebook", "nour")], START)
     url = f"sqlite:///{tmp_path}/auditor.db"
     command_line = CommandLine(app, capsys.readouterr)
     monkeypatch.setattr(
@@ -160,7 +160,8 @@ def test_interrupted_creation_changes_nothing(command_line):
     assert invitations.report_links
     assert command_line.opens(first) == "nour"
     assert [
-        report_link.association for report_link in command_line.app.store.list_report_links()
+        report_link.association
+        for report_link in command_line.app.store.report_links.list_report_links()
     ] == ["nour"]
 
 
@@ -231,8 +232,8 @@ def test_revoked_links_stop_working(command_line):
 
 def test_list_shows_creation_expiry_and_last_opening(command_line):
     command_line.create_links("--all")
-    [report_link] = command_line.app.store.list_report_links("nour")
-    command_line.app.store.mark_report_link_opened(report_link.id, START + timedelta(days=1))
+    [report_link] = command_line.app.store.report_links.list_report_links("nour")
+    command_line.app.store.report_links.mark_opened(report_link.id, START + timedelta(days=1))
     command_line.now += timedelta(days=100)
     [item] = json.loads(command_line.run("list", "--association", "nour", "--json"))["items"]
     assert item == {

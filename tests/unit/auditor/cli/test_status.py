@@ -40,9 +40,9 @@ def run_status(tmp_path, monkeypatch):
     def run(*arguments, state=AuditRunState.DONE, started_at=START, counts=(), terminal=True):
         if state is not None:
             with App.open(load_config(None, {})) as app:
-                begun = app.store.begin_or_resume_run(started_at.date(), started_at)
+                begun = app.store.runs.begin_or_resume(started_at.date(), started_at)
                 if state is not AuditRunState.RUNNING:
-                    app.store.finish_run(begun, state, started_at + timedelta(hours=1))
+                    app.store.runs.finish(begun, state, started_at + timedelta(hours=1))
         monkeypatch.setattr(status, "count_presences", lambda *_: dict(counts))
         out = Terminal() if terminal else io.StringIO()
         monkeypatch.setattr("sys.stdout", out)

@@ -96,7 +96,7 @@ def run(network_folder, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(module, "get_current_time", lambda: NOW, raising=False)
 
     async def fake_run(app, *_, **__):
-        return replace(app.store.get_latest_run(AuditRunState.DONE), finished_at=NOW)
+        return replace(app.store.runs.get_latest(AuditRunState.DONE), finished_at=NOW)
 
     async def checked(links, *_):
         finding = Finding(Presence.PRESENT, status=200, last_activity=Activity(NOW, "feed"))

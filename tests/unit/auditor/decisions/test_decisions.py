@@ -294,7 +294,9 @@ async def test_withdrawn_decision_is_stored_but_not_in_force(desk):
     )
     await desk.night(1)
     assert desk.states("nour")["u:nour"] == "present"
-    gaps = [gap for gap in desk.app.store.list_gaps("nour") if gap.channel == "facebook"]
+    gaps = [
+        gap for gap in desk.app.store.conclusions.list_gaps("nour") if gap.channel == "facebook"
+    ]
     assert [(gap.code, gap.opened_at, gap.closed_at) for gap in gaps] == [
         ("channel_missing", night_of(0), night_of(1))
     ]
@@ -319,9 +321,11 @@ async def test_reported_publication_has_the_attested_source(desk):
 
 async def test_different_account_is_unconfirmed_until_a_decision(desk):
     await desk.night(0)
-    row = next(row for row in desk.app.store.list_accounts("nour") if row.channel == "facebook")
-    account_status = desk.app.store.get_account_status(row.id)
-    desk.app.store.save_conclusions(
+    row = next(
+        row for row in desk.app.store.registry.list_accounts("nour") if row.channel == "facebook"
+    )
+    account_status = desk.app.store.statuses.get(row.id)
+    desk.app.store.conclusions.save(
         [replace(account_status, other_account_streak=Streak("99", START, START))]
     )
     items = [(item["code"], item["params"]["cause"]) for item in desk.report("nour")["unchecked"]]
@@ -472,7 +476,7 @@ def test_invalid_decision_is_one_error_line_and_not_stored(desk, arguments, comp
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert err.startswith("error: ")
     assert complaint in err
-    assert not list(desk.app.store.list_decisions())
+    assert not list(desk.app.store.decisions.list_decisions())
 
 
 def test_ended_decision_cannot_be_withdrawn(desk):

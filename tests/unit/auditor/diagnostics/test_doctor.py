@@ -187,8 +187,8 @@ def test_low_open_file_limit_is_reported(run_doctor, monkeypatch):
 
 def test_unsent_message_is_reported(run_doctor, tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
-        store.finish_run(store.begin_or_resume_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
-        store.record_failed_message("amina@example.org", "digest", "refused", NOW)
+        store.runs.finish(store.runs.begin_or_resume(NOW.date(), NOW), AuditRunState.DONE, NOW)
+        store.messages.record_failure("amina@example.org", "digest", "refused", NOW)
     result = run_doctor(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
     assert (result.state, result.detail) == ("warn", "not sent since the last run: 1")
 
@@ -197,15 +197,15 @@ def test_registries_that_do_not_answer_are_reported(run_doctor, tmp_path):
     url = "https://nour.org/"
     row = AccountRow("nour", url, Identity("website", LinkKind.PAGE, "nour.org", url, url))
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
-        store.save_registry([Association("nour", "Nour")], [row], NOW)
-        run = store.begin_or_resume_run(NOW.date(), NOW)
+        store.registry.save_registry([Association("nour", "Nour")], [row], NOW)
+        run = store.runs.begin_or_resume(NOW.date(), NOW)
         check = DomainCheck(1, run.id, "nour.org", NOW, Reason.TIMEOUT)
-        store.save_domain_checks([check])
+        store.domain_checks.save_domain_checks([check])
     url = f"sqlite:///{tmp_path}/auditor.db"
     result = run_doctor(AUDITOR_STORAGE__URL=url)["domain expiry"]
     assert result.detail.startswith("registries did not answer for 1 of 1 domains")
     with Store.open(url) as store:
-        store.save_domain_checks([replace(check, reason=Reason.NOT_FOUND)])
+        store.domain_checks.save_domain_checks([replace(check, reason=Reason.NOT_FOUND)])
     assert "domain expiry" not in run_doctor(AUDITOR_STORAGE__URL=url)
 
 
@@ -228,7 +228,7 @@ def test_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language):
     monkeypatch.setattr("sys.stdout", screen)
     monkeypatch.setattr(network, "check_network", lambda *_: HEALTHY_NETWORK)
     with Store.open("sqlite:///auditor.db") as store:
-        store.finish_run(store.begin_or_resume_run(NOW.date(), NOW), AuditRunState.DONE, NOW)
+        store.runs.finish(store.runs.begin_or_resume(NOW.date(), NOW), AuditRunState.DONE, NOW)
         get_or_create_user(store, "Salma", Role.ADMIN, password_hash="x")
         store.create_backup(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
     Path("config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')

@@ -89,7 +89,7 @@ async def test_channel_status_follows_the_open_gaps_and_the_best_account(app):
 
 async def test_channel_unused_by_choice_is_neither_missing_nor_unchecked(app):
     await run_small_network(app)
-    app.store.add_decision(
+    app.store.decisions.add(
         Decision("bare", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "no need", night_of(0))
     )
     await execute_run(app, night_of(1))
@@ -165,7 +165,7 @@ async def test_waived_gap_is_hidden_until_the_first_run_after_the_waiver(app):
         expires_at=night_of(5),
         code="channel_missing",
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     during = build_network_overview(app.store, app.config, night_of(6)).find_association("bare")
     await execute_run(app, night_of(6))
     after = build_network_overview(app.store, app.config, night_of(6)).find_association("bare")
@@ -322,7 +322,7 @@ async def test_waived_gap_is_not_among_changes(app):
     decision = Decision(
         "bare", "", DecisionKind.WAIVE, "Amina", "next year", START - timedelta(days=1)
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     await execute_run(app, night_of(0))
     network_overview = build_network_overview(app.store, app.config, night_of(1))
     assert {gap.association for gap in network_overview.opened_gaps} == {"nour"}

@@ -55,9 +55,12 @@ def app(tmp_path):
 def list_conclusions(app):
     """Return every conclusion without row ids."""
     return (
-        list(app.store.list_account_statuses()),
-        sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
-        sorted((replace(proposal, id=None) for proposal in app.store.list_proposals()), key=repr),
+        list(app.store.statuses.list_account_statuses()),
+        sorted((replace(gap, id=None) for gap in app.store.conclusions.list_gaps()), key=repr),
+        sorted(
+            (replace(proposal, id=None) for proposal in app.store.conclusions.list_proposals()),
+            key=repr,
+        ),
     )
 
 
@@ -88,7 +91,7 @@ async def test_rebuild_of_an_unchanged_history_changes_nothing(app):
 async def test_better_probe_is_replayed_on_old_runs(app, monkeypatch):
     register(app, NOUR)
     await execute_runs(app, *[{NOUR.typed_text: "gone"}] * 7)
-    assert next(app.store.list_account_statuses()).state is AccountState.GONE
+    assert next(app.store.statuses.list_account_statuses()).state is AccountState.GONE
 
     def find_everything(account, _keyed):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
@@ -103,9 +106,9 @@ async def test_better_probe_is_replayed_on_old_runs(app, monkeypatch):
         ("gap", "open, 7 runs", None),
     }
     reevaluate(app)
-    assert next(app.store.list_account_statuses()).state is AccountState.PRESENT
-    assert "channel_dead" not in {gap.code for gap in app.store.list_gaps()}
-    assert next(app.store.list_observations()).finding.presence is Presence.ABSENT
+    assert next(app.store.statuses.list_account_statuses()).state is AccountState.PRESENT
+    assert "channel_dead" not in {gap.code for gap in app.store.conclusions.list_gaps()}
+    assert next(app.store.observations.list_observations()).finding.presence is Presence.ABSENT
 
 
 async def test_recorded_finding_stays_if_the_body_was_pruned(app, tmp_path, monkeypatch):
@@ -147,13 +150,22 @@ async def test_links_are_evaluated_only_while_registered(app):
     conclusions = list_conclusions(app)
     assert reevaluate(app).changes == []
     assert list_conclusions(app) == conclusions
-    assert len([gap for gap in app.store.list_gaps("nour") if gap.code == "channel_missing"]) == 2
+    assert (
+        len(
+            [
+                gap
+                for gap in app.store.conclusions.list_gaps("nour")
+                if gap.code == "channel_missing"
+            ]
+        )
+        == 2
+    )
 
 
 async def test_decision_counts_from_its_day(app):
     register(app, NOUR)
     await execute_runs(app, *[{NOUR.typed_text: "gone"}] * 8)
-    row = next(app.store.list_accounts())
+    row = next(app.store.registry.list_accounts())
     decision = Decision(
         "nour",
         "facebook",
@@ -163,17 +175,19 @@ async def test_decision_counts_from_its_day(app):
         night_of(7) + timedelta(hours=9),
         account_id=row.id,
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     app.web.answers = {NOUR.typed_text: "gone"}
     await execute_run(app, night_of(8))
-    dead_channel = next(gap for gap in app.store.list_gaps() if gap.code == "channel_dead")
+    dead_channel = next(
+        gap for gap in app.store.conclusions.list_gaps() if gap.code == "channel_dead"
+    )
     assert (dead_channel.opened_at, dead_channel.closed_at) == (night_of(6), night_of(8))
     assert reevaluate(app).changes == []
 
 
 async def test_withdrawn_decision_counts_in_a_rebuild_until_its_withdrawal(app):
     register(app, NOUR, link("amal", "facebook", "nour"))
-    row = next(app.store.list_accounts("amal"))
+    row = next(app.store.registry.list_accounts("amal"))
     decision = Decision(
         "amal",
         "facebook",
@@ -183,16 +197,16 @@ async def test_withdrawn_decision_counts_in_a_rebuild_until_its_withdrawal(app):
         night_of(0) + timedelta(hours=9),
         account_id=row.id,
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     await execute_runs(app, {}, {}, {})
-    app.store.withdraw_decisions(
+    app.store.decisions.withdraw(
         [1], DecisionWithdrawal("Salma", "she was wrong", night_of(2) + timedelta(hours=9))
     )
     for day in (3, 4):
         await execute_run(app, night_of(day))
     missing = {
         (gap.association, gap.opened_at, gap.closed_at)
-        for gap in app.store.list_gaps()
+        for gap in app.store.conclusions.list_gaps()
         if gap.code == "channel_missing"
     }
     assert ("amal", night_of(1), night_of(3)) in missing
@@ -247,7 +261,7 @@ def list_gap_periods(app, code):
     """Return when each gap of a code was first seen and closed, by association and channel."""
     return {
         (gap.association, gap.channel, gap.first_seen, gap.closed_at)
-        for gap in app.store.list_gaps()
+        for gap in app.store.conclusions.list_gaps()
         if gap.code == code
     }
 
@@ -282,14 +296,14 @@ async def test_association_that_was_removed_and_restored_is_not_evaluated_in_bet
     register(app, NOUR, AMAL, now=night_of(1) + timedelta(hours=3))
     await execute_run(app, night_of(2))
     conclusions = list_conclusions(app)
-    assert next(gap.run_count for gap in app.store.list_gaps("amal")) == 2
+    assert next(gap.run_count for gap in app.store.conclusions.list_gaps("amal")) == 2
     assert reevaluate(app).changes == []
     assert list_conclusions(app) == conclusions
 
 
 def register_none_by_choice(app, *channels, now):
     association = Association("nour", "Nour", none_by_choice=channels)
-    app.store.save_registry([association], [NOUR], now)
+    app.store.registry.save_registry([association], [NOUR], now)
 
 
 async def test_registry_data_counts_from_its_import(app):
@@ -308,7 +322,7 @@ async def test_registry_data_counts_from_its_import(app):
 def register_email(app, email, now):
     contact = Contact(email=email, note=f"since {now.date()}")
     entry = AssociationEntry(Association("nour", "Nour"), contact)
-    app.store.save_registry([entry], [NOUR], now)
+    app.store.registry.save_registry([entry], [NOUR], now)
 
 
 async def test_contact_data_is_evaluated_as_of_each_run(app):
@@ -320,7 +334,7 @@ async def test_contact_data_is_evaluated_as_of_each_run(app):
     await execute_runs(app, {})
     register_email(app, "nour@nour.example", night_of(0) + timedelta(hours=3))
     await execute_run(app, night_of(1))
-    running = app.store.begin_or_resume_run(night_of(2).date(), night_of(2))
+    running = app.store.runs.begin_or_resume(night_of(2).date(), night_of(2))
     register_email(app, None, night_of(2) + timedelta(hours=1))
     assert (await execute_run(app, night_of(2) + timedelta(hours=2))).id == running.id
     conclusions = list_conclusions(app)
@@ -333,7 +347,7 @@ async def test_contact_data_is_evaluated_as_of_each_run(app):
 
 async def test_run_uses_the_registry_of_its_start(app):
     register_none_by_choice(app, "youtube", now=night_of(0) - timedelta(hours=1))
-    running = app.store.begin_or_resume_run(night_of(0).date(), night_of(0))
+    running = app.store.runs.begin_or_resume(night_of(0).date(), night_of(0))
     register_none_by_choice(app, now=night_of(0) + timedelta(hours=3))
     register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=4))
     assert (await execute_run(app, night_of(0) + timedelta(hours=5))).id == running.id
@@ -371,12 +385,12 @@ class KilledError(Exception):
     """Ends a run like a kill of its process."""
 
 
-def fail_writes(app, monkeypatch, method_name, *, success_count=0, once=False):
-    """Let a method of the store fail after some successful calls.
+def fail_writes(repository, monkeypatch, method_name, *, success_count=0, once=False):
+    """Let a method of a repository fail after some successful calls.
 
     It fails once, or always as in a killed process.
     """
-    method, call_numbers = getattr(app.store, method_name), itertools.count()
+    method, call_numbers = getattr(repository, method_name), itertools.count()
 
     def call_or_fail(*args, **kwargs):
         call_number = next(call_numbers)
@@ -384,28 +398,28 @@ def fail_writes(app, monkeypatch, method_name, *, success_count=0, once=False):
             return method(*args, **kwargs)
         raise KilledError
 
-    monkeypatch.setattr(app.store, method_name, call_or_fail)
+    monkeypatch.setattr(repository, method_name, call_or_fail)
 
 
 async def kill_after_evaluation(app, day, monkeypatch):
     """Kill the process right after the results of a run are stored."""
-    save_conclusions = app.store.save_conclusions
+    save_conclusions = app.store.conclusions.save
 
     def save_and_fail(*args, **kwargs):
         save_conclusions(*args, **kwargs)
-        fail_writes(app, patched, "finish_run")
+        fail_writes(app.store.runs, patched, "finish")
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.store, "save_conclusions", save_and_fail)
+        patched.setattr(app.store.conclusions, "save", save_and_fail)
         with pytest.raises(KilledError):
             await execute_run(app, night_of(day))
-    assert app.store.get_latest_evaluated_run().day == night_of(day).date()
+    assert app.store.runs.get_latest_evaluated().day == night_of(day).date()
 
 
 async def kill_at_finish(app, day, monkeypatch, *, once=False):
     """Kill the process when the run is evaluated and its final receipt would be stored."""
     with monkeypatch.context() as patched:
-        fail_writes(app, patched, "finish_run", success_count=2, once=once)
+        fail_writes(app.store.runs, patched, "finish", success_count=2, once=once)
         with pytest.raises(KilledError):
             await execute_run(app, night_of(day))
 
@@ -413,7 +427,7 @@ async def kill_at_finish(app, day, monkeypatch, *, once=False):
 async def test_run_killed_between_evaluation_and_receipt_is_rebuilt(app, monkeypatch):
     register(app, NOUR)
     await kill_at_finish(app, 0, monkeypatch)
-    assert next(app.store.list_account_statuses()).state is AccountState.PRESENT
+    assert next(app.store.statuses.list_account_statuses()).state is AccountState.PRESENT
     await execute_run(app, night_of(1))
     conclusions = list_conclusions(app)
     assert (reevaluate(app).run_count, reevaluate(app).changes) == (2, [])
@@ -425,7 +439,10 @@ async def test_resumed_evaluated_run_checks_no_further_account(app, monkeypatch)
     await kill_at_finish(app, 0, monkeypatch)
     register(app, NOUR, AMAL, now=night_of(0) + timedelta(hours=3))
     done = await execute_run(app, night_of(0) + timedelta(hours=4))
-    assert (done.state, len(list(app.store.list_observations()))) == (AuditRunState.DONE, 1)
+    assert (done.state, len(list(app.store.observations.list_observations()))) == (
+        AuditRunState.DONE,
+        1,
+    )
     assert reevaluate(app).changes == []
 
 
@@ -433,7 +450,7 @@ async def test_run_without_accounts_is_evaluated_once(app, monkeypatch):
     register(app, names=["nour"])
     await kill_at_finish(app, 0, monkeypatch)
     await execute_run(app, night_of(0))
-    assert {gap.run_count for gap in app.store.list_gaps()} == {1}
+    assert {gap.run_count for gap in app.store.conclusions.list_gaps()} == {1}
 
 
 async def test_unreliable_channels_are_known_after_a_kill(app, monkeypatch):
@@ -443,7 +460,7 @@ async def test_unreliable_channels_are_known_after_a_kill(app, monkeypatch):
     register(app, NOUR)
     app.web.answers = {canary_url: "gone"}
     await kill_at_finish(app, 0, monkeypatch, once=True)
-    (run,) = app.store.list_runs()
+    (run,) = app.store.runs.list_all()
     assert run.unreliable_channels == ("facebook",)
     assert reevaluate(app).changes == []
 
@@ -471,13 +488,13 @@ async def test_no_run_follows_that_of_a_later_day(app):
     await execute_run(app, night_of(5))
     with pytest.raises(LaterRunDoneError, match="2026-03-06 is dated in the future"):
         await execute_run(app, night_of(3))
-    assert [run.day for run in app.store.list_runs()] == [night_of(5).date()]
+    assert [run.day for run in app.store.runs.list_all()] == [night_of(5).date()]
 
 
 async def test_changes_before_the_clock_was_set_back_count_from_the_next_run(app):
     register(app, NOUR)
     await execute_run(app, night_of(5))
-    account, earlier_time = next(app.store.list_accounts()), night_of(3)
+    account, earlier_time = next(app.store.registry.list_accounts()), night_of(3)
     decision = Decision(
         "nour",
         "facebook",
@@ -487,12 +504,12 @@ async def test_changes_before_the_clock_was_set_back_count_from_the_next_run(app
         earlier_time,
         account_id=account.id,
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     register(app, NOUR, AMAL, now=earlier_time)
     conclusions = list_conclusions(app)
     assert reevaluate(app).changes == []
     await execute_run(app, night_of(6))
     assert ("nour", "facebook", night_of(6), None) in list_gap_periods(app, "channel_missing")
-    app.store.withdraw_decisions([1], DecisionWithdrawal("A", "no", earlier_time))
+    app.store.decisions.withdraw([1], DecisionWithdrawal("A", "no", earlier_time))
     assert reevaluate(app).changes == []
     assert list_conclusions(app) != conclusions

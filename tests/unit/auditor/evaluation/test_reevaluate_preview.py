@@ -103,13 +103,13 @@ UNKNOWN = Finding(Presence.UNKNOWN, Reason.ROBOTS)
 
 def record_run(app, day, findings):
     """Store and evaluate a run with these findings by account id."""
-    run = app.store.begin_or_resume_run(night_of(day).date(), night_of(day))
-    app.store.record_observations(
+    run = app.store.runs.begin_or_resume(night_of(day).date(), night_of(day))
+    app.store.observations.record(
         Observation(account_id, run.id, night_of(day), finding)
         for account_id, finding in findings.items()
     )
     evaluate_run(app.store, app.config, run, ())
-    app.store.finish_run(run, AuditRunState.DONE, night_of(day))
+    app.store.runs.finish(run, AuditRunState.DONE, night_of(day))
 
 
 def read_databases(folder):
@@ -227,7 +227,9 @@ def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(command_line):
         network_overview = build_network_overview(
             app.store, config, night_of(7) + timedelta(hours=9)
         )
-        stale_gaps = [gap for gap in app.store.list_gaps() if gap.code == "channel_stale"]
+        stale_gaps = [
+            gap for gap in app.store.conclusions.list_gaps() if gap.code == "channel_stale"
+        ]
     assert [gap.opened_at for gap in stale_gaps] == [night_of(2)]
     assert "channel_stale" not in {gap.code for gap in network_overview.opened_gaps}
 

@@ -56,10 +56,10 @@ def config_for(folder, port, *recipients):
 def record_run(app, day, *codes, state=AuditRunState.DONE):
     """Store a run in which the gaps `codes` opened."""
     started_at = night_of(day)
-    run = app.store.begin_or_resume_run(started_at.date(), started_at)
+    run = app.store.runs.begin_or_resume(started_at.date(), started_at)
     gaps = [Gap("nour", "website", code, "high", started_at, 1, started_at) for code in codes]
-    app.store.save_conclusions(gaps=gaps)
-    return app.store.finish_run(run, state, started_at + timedelta(hours=1))
+    app.store.conclusions.save(gaps=gaps)
+    return app.store.runs.finish(run, state, started_at + timedelta(hours=1))
 
 
 def deliver(app, run):
@@ -159,7 +159,7 @@ def test_unsubscribe_link_is_the_same_in_every_mail_and_only_its_hash_is_stored(
     assert first == second
     assert first.startswith("<https://out.example/ar/unsubscribe/")
     token = first.rpartition("/")[2].rstrip(">")
-    assert token not in repr(list(app.store.list_subscriptions()))
+    assert token not in repr(list(app.store.subscriptions.list_subscriptions()))
     assert mailbox.to(OMAR)[0]["List-Unsubscribe"] != first
     assert (app.config.storage.folder / "unsubscribe.key").stat().st_mode & 0o777 == 0o600
 
@@ -181,7 +181,7 @@ def test_preview_sends_and_stores_nothing(app, mailbox):
     assert [preview.status for preview in previews] == ["would_send", "would_send"]
     assert "Nour" in previews[1].text
     assert not mailbox.taken
-    assert not list(app.store.list_subscriptions())
+    assert not list(app.store.subscriptions.list_subscriptions())
     assert deliver(app, run) == ["sent", "sent"]
 
 

@@ -357,7 +357,9 @@ async def test_stored_changes_equal_those_of_evaluating_all_associations(tmp_pat
         Association("amal", "A"),
         Association("rif", "Rif", region="Souss-Massa"),
     ]
-    app.store.save_registry(associations, accounts, mini_network.START - timedelta(hours=1))
+    app.store.registry.save_registry(
+        associations, accounts, mini_network.START - timedelta(hours=1)
+    )
     for number in range(12):
         app.web.answers = {accounts[0].typed_text: "gone"} if number > 2 else {}
         app.web.answers |= {accounts[1].typed_text: "gone" if 1 < number < 8 else "alive"}
@@ -385,7 +387,7 @@ async def test_stored_changes_equal_those_of_evaluating_all_associations(tmp_pat
 
 def evaluate_all_associations(store, config, run):
     """Return the changes of a run by evaluating every association."""
-    previous_run = store.get_latest_run(AuditRunState.DONE, before_day=run.day)
+    previous_run = store.runs.get_latest(AuditRunState.DONE, before_day=run.day)
     changes = []
     open_gaps_by_region = Counter()
     for view in iter_association_views(store, config, run.finished_at):

@@ -31,7 +31,7 @@ def app(tmp_path, mailbox):
     }
     with App.open(Config.model_validate(settings)) as app:
         nour = AssociationEntry(Association("nour", "Nour", language="fr"), Contact(AMAL))
-        app.store.save_registry([nour], [], NOW)
+        app.store.registry.save_registry([nour], [], NOW)
         yield app
 
 
@@ -53,7 +53,7 @@ def subscribe(client, address):
 def list_subscriptions(app):
     return [
         (subscription.address, subscription.association, subscription.is_wanted)
-        for subscription in app.store.list_subscriptions("monthly")
+        for subscription in app.store.subscriptions.list_subscriptions("monthly")
     ]
 
 
@@ -92,7 +92,7 @@ def test_form_is_hidden_without_mail_server(tmp_path):
         "web": {"public_url": "https://out.example"},
     }
     with App.open(Config.model_validate(settings)) as app:
-        app.store.save_registry([Association("nour", "Nour")], [], NOW)
+        app.store.registry.save_registry([Association("nour", "Nour")], [], NOW)
         _, url = report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)
         with anonymous_client(app) as client:
             client.get(url.removeprefix("https://out.example"))
@@ -103,10 +103,10 @@ def test_form_is_hidden_without_mail_server(tmp_path):
 def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, client):
     subscribe(client, AMAL)
     run_time = NOW + timedelta(days=10)
-    running = app.store.begin_or_resume_run(run_time.date(), run_time)
+    running = app.store.runs.begin_or_resume(run_time.date(), run_time)
     gap = Gap("nour", "website", "website_down", "high", run_time, 1, run_time)
-    app.store.save_conclusions(gaps=[gap])
-    run = app.store.finish_run(running, AuditRunState.DONE, run_time)
+    app.store.conclusions.save(gaps=[gap])
+    run = app.store.runs.finish(running, AuditRunState.DONE, run_time)
     deliveries = deliver_drafts(app, collect_drafts(app, run), run_time)
     assert [delivery.status for delivery in deliveries] == ["sent"]
     [mail] = mailbox.to(AMAL)

@@ -46,27 +46,27 @@ def test_recipients_can_be_set_in_the_environment():
 
 def test_message_can_be_claimed_once_and_again_after_release(store):
     message = ("amal@rabat.example", "digest", "2026-11-25")
-    assert store.claim_message(*message, NOW)
-    assert not store.claim_message(*message, NOW)
-    assert store.is_message_sent(*message)
-    store.release_message(*message)
-    assert not store.is_message_sent(*message)
-    assert store.claim_message(*message, NOW)
+    assert store.messages.claim(*message, NOW)
+    assert not store.messages.claim(*message, NOW)
+    assert store.messages.is_sent(*message)
+    store.messages.release(*message)
+    assert not store.messages.is_sent(*message)
+    assert store.messages.claim(*message, NOW)
 
 
 def test_last_occasion_ignores_digests_since_a_day(store):
     for day in ("2026-11-24", "2026-11-25", "2026-11-23"):
-        store.claim_message("amal@rabat.example", "digest", day, NOW)
-    store.claim_message("amal@rabat.example", "digest since 2026-11-01", "2026-11-26", NOW)
-    assert store.get_last_occasion("amal@rabat.example", "digest") == "2026-11-25"
-    assert store.get_last_occasion("nour@rabat.example", "digest") is None
+        store.messages.claim("amal@rabat.example", "digest", day, NOW)
+    store.messages.claim("amal@rabat.example", "digest since 2026-11-01", "2026-11-26", NOW)
+    assert store.messages.get_last_occasion("amal@rabat.example", "digest") == "2026-11-25"
+    assert store.messages.get_last_occasion("nour@rabat.example", "digest") is None
 
 
 def test_unsubscribing_replaces_the_subscription(store):
     wanted = Subscription("amal@rabat.example", "monthly", True, NOW, "amal", "0f3a")
-    store.save_subscription(wanted)
-    assert list(store.list_subscriptions("monthly")) == [wanted]
-    assert store.unsubscribe("0f3a", NOW)
-    assert not store.unsubscribe("another", NOW)
-    assert not store.get_subscription("amal@rabat.example", "monthly", "amal").is_wanted
-    assert store.get_subscription("amal@rabat.example", "digest") is None
+    store.subscriptions.save(wanted)
+    assert list(store.subscriptions.list_subscriptions("monthly")) == [wanted]
+    assert store.subscriptions.unsubscribe("0f3a", NOW)
+    assert not store.subscriptions.unsubscribe("another", NOW)
+    assert not store.subscriptions.get("amal@rabat.example", "monthly", "amal").is_wanted
+    assert store.subscriptions.get("amal@rabat.example", "digest") is None

@@ -92,7 +92,7 @@ def app(folder):
 
 def links(app):
     return list(
-        verify_receipt_chain(app.store.list_runs(), read_known_public_keys(app.data_folder))
+        verify_receipt_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
     )
 
 
@@ -107,7 +107,7 @@ def change(folder, statement, *values):
 
 
 def load_receipt(app, day):
-    return dict(app.store.get_run(night_of(day).date()).receipt)
+    return dict(app.store.runs.get(night_of(day).date()).receipt)
 
 
 def replace_receipt(folder, day, receipt):
@@ -155,11 +155,11 @@ async def test_killed_run_gets_a_receipt_from_the_next_run(app, is_new_run):
     if is_new_run:
         await execute_run(app, night_of(4))
     day = night_of(5 if is_new_run else 3).date()
-    interrupted = app.store.begin_or_resume_run(day, night_of(5 if is_new_run else 3))
-    account_statuses = list(app.store.list_account_statuses())
+    interrupted = app.store.runs.begin_or_resume(day, night_of(5 if is_new_run else 3))
+    account_statuses = list(app.store.statuses.list_account_statuses())
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
-    killed = app.store.get_run(day)
+    killed = app.store.runs.get(day)
     assert (killed.state, killed.receipt["interrupted_because"]) == (
         AuditRunState.INCOMPLETE,
         "killed",
@@ -292,13 +292,13 @@ async def test_unreadable_key_ends_the_run_before_any_request(app):
     app.web.asked.clear()
     with pytest.raises(ConfigError, match="not a private key for receipts"):
         await execute_run(app, night_of(4))
-    assert (app.web.asked, app.store.get_run(night_of(4).date())) == ([], None)
+    assert (app.web.asked, app.store.runs.get(night_of(4).date())) == ([], None)
 
 
 def test_rebuild_changes_no_receipt(app):
-    before = [run.receipt for run in app.store.list_runs()]
+    before = [run.receipt for run in app.store.runs.list_all()]
     reevaluate.reevaluate(app)
-    assert [run.receipt for run in app.store.list_runs()] == before
+    assert [run.receipt for run in app.store.runs.list_all()] == before
 
 
 async def test_restored_backup_continues_its_chain(folder, app):
@@ -315,7 +315,7 @@ async def test_restored_backup_continues_its_chain(folder, app):
     again = opened(folder)
     await execute_run(again, night_of(5))
     assert faults(again) == {}
-    assert [run.day.day for run in again.store.list_runs()] == [1, 2, 3, 4, 6]
+    assert [run.day.day for run in again.store.runs.list_all()] == [1, 2, 3, 4, 6]
     again.store.close()
 
 
@@ -386,7 +386,7 @@ def test_receipt_is_verified_by_the_code_in_the_guide(app):
 
 
 def test_running_run_has_no_fault(app):
-    app.store.begin_or_resume_run(night_of(4).date(), night_of(4))
+    app.store.runs.begin_or_resume(night_of(4).date(), night_of(4))
     assert (links(app)[-1].position, faults(app)) == (ChainPosition.OPEN, {})
-    running = replace(app.store.get_latest_run(), state=AuditRunState.RUNNING)
+    running = replace(app.store.runs.get_latest(), state=AuditRunState.RUNNING)
     assert count_not_reached(running) is None

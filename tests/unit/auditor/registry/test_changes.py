@@ -80,7 +80,10 @@ def test_changes_have_old_and_new_values(store, folder):
         store, parse_registry_spreadsheet(folder / "second.csv"), NOW, prune=True
     )
     assert {line.kind for line in pruned.lines if line.association == "amal"} == {"pruned"}
-    assert [association.id for association in store.list_associations()] == ["amal", "nour"]
+    assert [association.id for association in store.registry.list_associations()] == [
+        "amal",
+        "nour",
+    ]
 
 
 def test_unchanged_spreadsheet_has_no_changes(store, folder):
@@ -92,7 +95,7 @@ def test_unchanged_spreadsheet_has_no_changes(store, folder):
 
 def test_returning_association_is_listed_with_its_other_changes(store, folder):
     second = parse_registry_spreadsheet(folder / "second.csv")
-    store.save_registry(second.associations, second.accounts, NOW)
+    store.registry.save_registry(second.associations, second.accounts, NOW)
     changes = [
         line
         for line in build_import_preview(
@@ -187,7 +190,7 @@ def test_terminal_import_needs_confirmation(store, monkeypatch, typed, options, 
     monkeypatch.setattr("sys.stdin", Terminal(typed))
     monkeypatch.setattr("sys.stderr", Terminal())
     assert main(["registry", "import", "second.csv", *options]) == 0
-    assert (store.get_association("nour").city == "Tiznit") is is_imported
+    assert (store.registry.get_association("nour").city == "Tiznit") is is_imported
 
 
 @pytest.mark.parametrize(

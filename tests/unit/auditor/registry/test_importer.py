@@ -316,7 +316,7 @@ def test_missing_file_is_an_error(tmp_path):
 
 def import_file(store, path, now=NOW, **options):
     reading = parse_registry_spreadsheet(path)
-    return store.save_registry(reading.associations, reading.accounts, now, **options)
+    return store.registry.save_registry(reading.associations, reading.accounts, now, **options)
 
 
 @pytest.mark.parametrize("name", ["arabic.csv", "french-cp1252.csv", "troubled.csv"])
@@ -329,7 +329,9 @@ def test_repeated_import_changes_nothing(store, name):
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
 def test_import_of_an_export_changes_nothing(store, tmp_path, name, suffix):
     import_file(store, SHEETS / name)
-    lines = build_export_rows(store.list_association_entries(), store.list_accounts())
+    lines = build_export_rows(
+        store.registry.list_association_entries(), store.registry.list_accounts()
+    )
     data = spreadsheet.to_csv(lines) if suffix == "csv" else spreadsheet.to_xlsx(lines)
     changes = import_file(
         store, write_spreadsheet(tmp_path, data, f"out.{suffix}"), NOW + timedelta(days=1)
@@ -344,14 +346,14 @@ def test_unlisted_link_is_kept_until_pruned(store, tmp_path):
     assert [row.typed_text for row in import_file(store, without_link).accounts_withdrawn] == [
         "https://www.facebook.com/harbourreaders"
     ]
-    assert len(list(store.list_accounts(include_withdrawn=True))) == 1
+    assert len(list(store.registry.list_accounts(include_withdrawn=True))) == 1
     assert import_file(store, without_link, prune=True).accounts_pruned
-    assert not list(store.list_accounts(include_withdrawn=True))
+    assert not list(store.registry.list_accounts(include_withdrawn=True))
 
 
 def test_dry_run_changes_nothing(store):
     assert import_file(store, SHEETS / "arabic.csv", dry_run=True)
-    assert not list(store.list_associations())
+    assert not list(store.registry.list_associations())
 
 
 HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1"]

@@ -51,7 +51,7 @@ def store(tmp_path_factory):
     (folder / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, *ROWS]))
     first = parse_registry_spreadsheet(folder / "first.csv")
     with Store.open(f"sqlite:///{folder}/auditor.db") as opened:
-        opened.save_registry(first.associations, first.accounts, NOW)
+        opened.registry.save_registry(first.associations, first.accounts, NOW)
         yield opened
 
 
@@ -81,7 +81,7 @@ def save_with_libreoffice(path, output_format, profile, input_filter=None):
 
 def list_changes(store, path):
     existing = ExistingEntries.from_registry(
-        store.list_association_entries(), store.list_accounts()
+        store.registry.list_association_entries(), store.registry.list_accounts()
     )
     preview = build_import_preview(store, parse_registry_spreadsheet(path, "ar", existing), NOW)
     return [(line.association, line.field, line.before, line.after) for line in preview.lines]
@@ -91,7 +91,7 @@ def list_changes(store, path):
 def test_workbook_saved_by_libreoffice_changes_nothing(store, profile, tmp_path, language):
     translator = Translator(language) if language else None
     lines = exporter.build_export_rows(
-        store.list_association_entries(), store.list_accounts(), translator
+        store.registry.list_association_entries(), store.registry.list_accounts(), translator
     )
     path = tmp_path / "sheet.xlsx"
     path.write_bytes(
@@ -107,7 +107,7 @@ def test_csv_with_converted_numbers_changes_nothing(store, profile, tmp_path, la
     code = ord(delimiter)
     translator = Translator(language) if language else None
     lines = exporter.build_export_rows(
-        store.list_association_entries(), store.list_accounts(), translator
+        store.registry.list_association_entries(), store.registry.list_accounts(), translator
     )
     path = tmp_path / "sheet.csv"
     path.write_bytes(spreadsheet.to_csv(lines, delimiter=delimiter))
@@ -123,7 +123,7 @@ def test_csv_with_converted_numbers_changes_nothing(store, profile, tmp_path, la
 def test_csv_in_another_encoding_changes_nothing(store, profile, tmp_path, charset):
     translator = Translator("fr")
     lines = exporter.build_export_rows(
-        store.list_association_entries(), store.list_accounts(), translator
+        store.registry.list_association_entries(), store.registry.list_accounts(), translator
     )
     path = tmp_path / "sheet.xlsx"
     path.write_bytes(exporter.build_registry_workbook(lines, translator, right_to_left=False))

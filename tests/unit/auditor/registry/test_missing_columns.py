@@ -73,7 +73,9 @@ def list_changes(store, folder, *rows, **options):
         parse_registry_spreadsheet(
             folder / write_rows(*rows),
             "ar",
-            ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
+            ExistingEntries.from_registry(
+                store.registry.list_association_entries(), store.registry.list_accounts()
+            ),
         ),
         NOW,
         **options,
@@ -82,12 +84,12 @@ def list_changes(store, folder, *rows, **options):
 
 
 def test_missing_columns_change_nothing(store):
-    before = [*store.list_associations()], [*store.list_accounts()]
+    before = [*store.registry.list_associations()], [*store.registry.list_accounts()]
     assert (
         import_rows(("id", "name", "city"), ("A-7", "Nour", "Agadir"), ("A-8", "Amal", "Oujda"))
         == 0
     )
-    assert ([*store.list_associations()], [*store.list_accounts()]) == before
+    assert ([*store.registry.list_associations()], [*store.registry.list_accounts()]) == before
 
 
 def test_existing_columns_are_imported(store, folder):
@@ -113,9 +115,9 @@ def test_empty_cell_clears_the_value(store, folder):
 
 def test_pruning_ignores_missing_columns(store):
     assert import_rows(("id", "name"), ("A-7", "Nour"), ("A-8", "Amal"), options=["--prune"]) == 0
-    assert len([*store.list_accounts()]) == 3
+    assert len([*store.registry.list_accounts()]) == 3
     assert import_rows(("id", "name"), ("A-7", "Nour"), options=["--prune"]) == 0
-    assert {row.association for row in store.list_accounts()} == {"A-7"}
+    assert {row.association for row in store.registry.list_accounts()} == {"A-7"}
 
 
 def test_rows_without_id_are_matched_by_name(store, folder):
@@ -149,9 +151,11 @@ def test_equal_names_without_ids_are_matched_in_order(store, folder):
     reading = parse_registry_spreadsheet(
         folder / "sheet.csv",
         "ar",
-        ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
+        ExistingEntries.from_registry(
+            store.registry.list_association_entries(), store.registry.list_accounts()
+        ),
     )
-    store.save_registry(
+    store.registry.save_registry(
         reading.associations, reading.accounts, NOW, present_columns=reading.columns
     )
     assert list_changes(store, folder, *rows) == []
@@ -161,7 +165,7 @@ def test_display_name_follows_its_source_column(folder):
     assert import_rows(("id", "name_ar"), ("A-9", "الأمل")) == 0
     assert import_rows(("id", "name_ar"), ("A-9", "جمعية الأمل")) == 0
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
-        assert store.get_association("A-9").name == "جمعية الأمل"
+        assert store.registry.get_association("A-9").name == "جمعية الأمل"
 
 
 def test_account_of_a_missing_column_is_not_registered_twice(store, folder):
@@ -220,7 +224,7 @@ def test_page_lists_missing_columns_and_keeps_their_values(tmp_path, language, m
     app = opened(tmp_path)
     (tmp_path / "first.csv").write_bytes(spreadsheet.to_csv([HEADING, NOUR, AMAL]))
     first = parse_registry_spreadsheet(tmp_path / "first.csv")
-    app.store.save_registry(first.associations, first.accounts, NOW)
+    app.store.registry.save_registry(first.associations, first.accounts, NOW)
     data = spreadsheet.to_csv([("name", "city"), ("Nour", "Tiznit"), ("Amal", "")])
     with logged_in_client(app) as client:
         preview_url = client.post(
@@ -230,17 +234,17 @@ def test_page_lists_missing_columns_and_keeps_their_values(tmp_path, language, m
         digest = re.search(r'name="digest" value="(\w+)"', page)[1]
         client.post(preview_url, data={"action": "import", "digest": digest})
     assert message in page
-    entry = app.store.get_association_entry("A-7")
+    entry = app.store.registry.get_association_entry("A-7")
     assert (
         entry.association.city,
         entry.contact.phone,
         entry.association.language,
-        app.store.get_association("A-8").city,
+        app.store.registry.get_association("A-8").city,
     ) == (
         "Tiznit",
         "0612345678",
         "fr",
         None,
     )
-    assert len([*app.store.list_accounts()]) == 3
+    assert len([*app.store.registry.list_accounts()]) == 3
     app.store.close()

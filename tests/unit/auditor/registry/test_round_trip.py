@@ -89,7 +89,7 @@ def store(tmp_path):
 def import_data(store, data, path, now=NOW, **options):
     path.write_bytes(data)
     reading = parse_registry_spreadsheet(path)
-    return store.save_registry(reading.associations, reading.accounts, now, **options)
+    return store.registry.save_registry(reading.associations, reading.accounts, now, **options)
 
 
 def export_registry(store, language, form, delimiter=","):
@@ -216,7 +216,7 @@ def test_longest_note_survives_export_and_import(store, tmp_path, form):
         store, spreadsheet.to_csv([["name", "note"], ["Nour", note]]), tmp_path / "first.csv"
     )
     assert not import_data(store, export_registry(store, "ar", form), tmp_path / f"again.{form}")
-    assert next(store.list_association_entries()).contact.note == note
+    assert next(store.registry.list_association_entries()).contact.note == note
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])
@@ -348,7 +348,9 @@ def reimport_rows(store, tmp_path, *rows):
     reading = parse_registry_spreadsheet(
         tmp_path / "back.csv",
         "ar",
-        ExistingEntries.from_registry(store.list_association_entries(), store.list_accounts()),
+        ExistingEntries.from_registry(
+            store.registry.list_association_entries(), store.registry.list_accounts()
+        ),
     )
     preview = build_import_preview(store, reading, NOW)
     return reading, [
@@ -445,13 +447,15 @@ def test_boolean_cell_is_read_as_displayed(tmp_path):
 
 def test_export_loads_associations_in_batches(store, tmp_path, monkeypatch):
     import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "sheet.csv")
-    batches, list_accounts_of = [], store.list_accounts_of
+    batches, list_accounts_of = [], store.registry.list_accounts_of
     monkeypatch.setattr(exporter, "EXPORT_BATCH_SIZE", 2)
     monkeypatch.setattr(
-        store, "list_accounts_of", lambda ids: batches.append(ids) or list_accounts_of(ids)
+        store.registry, "list_accounts_of", lambda ids: batches.append(ids) or list_accounts_of(ids)
     )
     assert list(exporter.iter_export_rows(store)) == list(
-        exporter.build_export_rows(store.list_association_entries(), store.list_accounts())
+        exporter.build_export_rows(
+            store.registry.list_association_entries(), store.registry.list_accounts()
+        )
     )
     assert len(batches) > 2
     assert max(map(len, batches)) == 2

@@ -187,7 +187,7 @@ def folder(tmp_path, monkeypatch, path):
 
 def count_associations(folder):
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
-        return len(list(store.list_associations()))
+        return len(list(store.registry.list_associations()))
 
 
 @pytest.mark.parametrize("command", ["validate", "import"])

@@ -46,7 +46,7 @@ def terminal(monkeypatch):
 
 def count_associations(folder, **options):
     with Store.open(f"sqlite:///{folder}/auditor.db") as store:
-        return len(list(store.list_associations(**options)))
+        return len(list(store.registry.list_associations(**options)))
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def app(tmp_path):
     (tmp_path / "sheet.csv").write_text(SHEET, "utf-8")
     with App.open(Config.model_validate(settings)) as opened_app:
         registry = parse_registry_spreadsheet(tmp_path / "sheet.csv")
-        opened_app.store.save_registry(registry.associations, registry.accounts, NOW)
+        opened_app.store.registry.save_registry(registry.associations, registry.accounts, NOW)
         yield opened_app
 
 
@@ -68,7 +68,7 @@ def test_report_is_printable_and_available_as_pdf(app):
 
 def test_only_the_hash_of_a_token_is_stored(app):
     token = create_path(app).removeprefix("/r/")
-    [report_link] = app.store.list_report_links("nour")
+    [report_link] = app.store.report_links.list_report_links("nour")
     assert token not in repr(report_link)
     assert report_link.token_hash == tokens.hash_token(token)
 
@@ -77,7 +77,7 @@ def test_only_the_hash_of_a_token_is_stored(app):
 def test_wrong_expired_and_revoked_links_return_the_same_410(app):
     wrong, expired = "/r/" + "x" * 43, create_path(app, valid_days=1)
     revoked = create_path(app, "amal")
-    app.store.revoke_report_links("amal", "a coordinator", NOW)
+    app.store.report_links.revoke("amal", "a coordinator", NOW)
     with anonymous_client(app, NOW + timedelta(days=2)) as client:
         responses = [client.get(path) for path in (wrong, expired, revoked)]
     assert [response.status_code for response in responses] == [410, 410, 410]
@@ -87,7 +87,7 @@ def test_wrong_expired_and_revoked_links_return_the_same_410(app):
 @pytest.mark.fault("F60")
 def test_token_is_not_logged_after_an_error(app, monkeypatch, caplog):
     path = create_path(app)
-    monkeypatch.setattr(app.store, "get_report_link", lambda _: 1 / 0)
+    monkeypatch.setattr(app.store.report_links, "get", lambda _: 1 / 0)
     with anonymous_client(app) as client:
         assert client.get(path).status_code == 500
     assert "GET /r/… crashed" in caplog.text
@@ -132,7 +132,7 @@ def test_cookie_is_extended_with_the_report_link(app):
     with anonymous_client(app, lambda: moment[0]) as client:
         client.get(create_path(app, valid_days=2))
         moment[0] = NOW + timedelta(days=1)
-        app.store.extend_report_links("nour", NOW + timedelta(days=9), moment[0])
+        app.store.report_links.extend("nour", NOW + timedelta(days=9), moment[0])
         cookie = client.get("/fr/report").headers["set-cookie"]
     assert f"Max-Age={8 * 86400}" in cookie
 
@@ -156,9 +156,9 @@ def test_text_of_a_second_link_begins_with_what_was_fixed_since_the_first(app):
         view = load_association_view(app.store, app.config, "nour")
         return report_links.create_invitation(app, view, "a coordinator", now, "en")[1].short_text
 
-    app.store.save_conclusions(gaps=[gap])
+    app.store.conclusions.save(gaps=[gap])
     assert "The address of your Facebook page no longer works." in create_text(NOW)
-    app.store.save_conclusions(gaps=[replace(gap, closed_at=closed_at)])
+    app.store.conclusions.save(gaps=[replace(gap, closed_at=closed_at)])
     assert "Good news: " in create_text(closed_at + timedelta(days=1))
     assert "Good news: " not in create_text(closed_at + timedelta(days=2))
 
@@ -181,11 +181,11 @@ def client(app):
 def send_reply(app, client, **form):
     sent = client.post("/fr/report/replies", data=form)
     assert sent.status_code == 303
-    return sent.headers["location"], app.store.list_pending_replies()
+    return sent.headers["location"], app.store.replies.list_pending()
 
 
 def account_id_of(app):
-    [row] = app.store.list_accounts("nour")
+    [row] = app.store.registry.list_accounts("nour")
     return str(row.id)
 
 
@@ -197,7 +197,7 @@ def test_reply_waits_for_review_and_changes_nothing(app, client):
     assert [(reply.kind, reply.channel, reply.text) for reply in waiting] == [
         (ReplyKind.DISOWNED, "facebook", "page of a shop")
     ]
-    assert not list(app.store.list_decisions())
+    assert not list(app.store.decisions.list_decisions())
     assert "Merci" in client.get(location).text
 
 
@@ -219,9 +219,9 @@ def test_declined_reply_shows_its_reason_and_accepted_reply_takes_a_decision(app
         now=NOW,
         default_reason="so they say",
     )
-    [decision] = app.store.list_decisions()
+    [decision] = app.store.decisions.list_decisions()
     assert (decision.kind, decision.author) == (DecisionKind.DISOWN, "a coordinator")
-    assert [reply.outcome for reply in app.store.list_replies("nour")] == [
+    assert [reply.outcome for reply in app.store.replies.list_replies("nour")] == [
         ReplyOutcome.DECLINED,
         ReplyOutcome.ACCEPTED,
     ]
@@ -251,7 +251,7 @@ def test_accepted_reply_becomes_the_matching_decision(app, client, form, kinds):
         now=NOW,
         default_reason="so they say",
     )
-    assert [decision.kind for decision in app.store.list_decisions()] == kinds
+    assert [decision.kind for decision in app.store.decisions.list_decisions()] == kinds
 
 
 @pytest.mark.parametrize(
@@ -296,4 +296,4 @@ def test_cross_site_reply_is_refused(app, client):
     form = {"kind": "disowned", "account_id": account_id_of(app)}
     sent = client.post("/fr/report/replies", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403
-    assert not app.store.list_pending_replies()
+    assert not app.store.replies.list_pending()

@@ -25,7 +25,7 @@ async def app(tmp_path, monkeypatch):
     small = opened(tmp_path, configured())
     associations = [Association("nour/1", HOSTILE, tags=("badge",)), Association("shy", "Shy")]
     accounts = [link("nour/1", "website", "nour")]
-    small.store.save_registry(associations, accounts, START - timedelta(hours=1))
+    small.store.registry.save_registry(associations, accounts, START - timedelta(hours=1))
     await execute_run(small, night_of(1))
     yield small
     small.store.close()

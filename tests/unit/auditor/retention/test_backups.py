@@ -74,10 +74,10 @@ def conclusions(app):
     return [
         list(part)
         for part in (
-            store.list_account_statuses(),
-            store.list_gaps(),
-            store.list_proposals(),
-            store.list_runs(),
+            store.statuses.list_account_statuses(),
+            store.conclusions.list_gaps(),
+            store.conclusions.list_proposals(),
+            store.runs.list_all(),
         )
     ]
 
@@ -90,13 +90,13 @@ async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkey
     count = len(LINKS) + len(links)
     await execute_run(app, night_of(0))
     monkeypatch.setattr(
-        app.store,
-        "open_observation_writer",
-        partial(app.store.open_observation_writer, batch_size=3),
+        app.store.observations,
+        "open_writer",
+        partial(app.store.observations.open_writer, batch_size=3),
     )
     run, snapshots = asyncio.create_task(execute_run(app, night_of(1))), []
     while not run.done():
-        committed = {observation.key for observation in app.store.list_observations()}
+        committed = {observation.key for observation in app.store.observations.list_observations()}
         result = await asyncio.to_thread(
             take_backup, app, START + timedelta(seconds=len(snapshots)), tmp_path / "usb"
         )
@@ -113,10 +113,11 @@ async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkey
     committed, result = next(item for item in snapshots if count < len(item[0]) < 2 * count)
     restored_app = open_restored(tmp_path / "there", result.backup.file)
     before = {
-        observation.key: observation for observation in restored_app.store.list_observations()
+        observation.key: observation
+        for observation in restored_app.store.observations.list_observations()
     }
     assert (await execute_run(restored_app, night_of(1))).state is AuditRunState.DONE
-    after = list(restored_app.store.list_observations())
+    after = list(restored_app.store.observations.list_observations())
     assert {
         observation.key: observation for observation in after if observation.key in before
     } == before
@@ -142,7 +143,7 @@ async def test_restored_database_has_the_same_data_and_evidence(app, tmp_path):
 @pytest.mark.fault("F46")
 def test_plain_copy_of_the_file_lacks_the_last_commit(app, tmp_path):
     """This is why there is a backup command."""
-    assert len(list(app.store.list_accounts())) == 40
+    assert len(list(app.store.registry.list_accounts())) == 40
     shutil.copy(tmp_path / "auditor.db", tmp_path / "plain.db")
     with closing(sqlite3.connect(tmp_path / "plain.db")) as plain:
         assert plain.execute("SELECT count(*) FROM account").fetchone() == (0,)
@@ -228,7 +229,10 @@ def test_restore_keeps_the_replaced_database_and_open_connections(app, tmp_path)
         Store.open(f"sqlite:///{done.replaced_database}", create=False) as old,
         Store.open(f"sqlite:///{done.file}") as new,
     ):
-        assert (len(list(old.list_accounts())), len(list(new.list_accounts()))) == (1, 40)
+        assert (
+            len(list(old.registry.list_accounts())),
+            len(list(new.registry.list_accounts())),
+        ) == (1, 40)
 
 
 @pytest.mark.fault("F45", "F46")
@@ -246,7 +250,7 @@ def test_wal_of_a_lost_database_is_not_applied_to_the_restored_one(app, tmp_path
     backups.restore_backup(app.config, file, START)
     with Store.open(app.config.storage.url, create=False) as store:
         store.check_integrity()
-        assert "of the lost one" not in {row.typed_text for row in store.list_accounts()}
+        assert "of the lost one" not in {row.typed_text for row in store.registry.list_accounts()}
 
 
 @pytest.mark.fault("F45", "F46")
@@ -263,7 +267,7 @@ def test_unusable_database_is_replaced_and_kept(app, tmp_path, hurt):
     done = backups.restore_backup(app.config, file, START)
     assert done.replaced_database.read_bytes() == left
     with Store.open(app.config.storage.url, create=False) as store:
-        assert len(list(store.list_accounts())) == 40
+        assert len(list(store.registry.list_accounts())) == 40
 
 
 def test_restore_ends_all_sessions(app):
@@ -370,7 +374,7 @@ async def test_each_run_ends_with_one_backup(app, tmp_path):
         await pipeline.run_audit_pipeline(app, night_of(0))
     (backup,) = backups.list_backups(tmp_path / "backups")
     with Store.open(f"sqlite:///{backup.file}", create=False) as copy:
-        assert copy.get_latest_run().state is AuditRunState.DONE
+        assert copy.runs.get_latest().state is AuditRunState.DONE
     await pipeline.run_audit_pipeline(app, night_of(1))
     assert len(backups.list_backups(tmp_path / "backups")) == 2
 

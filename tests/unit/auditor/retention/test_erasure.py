@@ -131,9 +131,9 @@ def folder(known, tmp_path, monkeypatch):
 
 def _break_off(app):
     """Interrupt a run, so that its receipt names every host."""
-    running = app.store.begin_or_resume_run(night_of(3).date(), night_of(3))
+    running = app.store.runs.begin_or_resume(night_of(3).date(), night_of(3))
     receipt = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
-    app.store.finish_run(running, AuditRunState.INCOMPLETE, night_of(3), receipt=receipt)
+    app.store.runs.finish(running, AuditRunState.INCOMPLETE, night_of(3), receipt=receipt)
 
 
 def _opened(folder):
@@ -166,30 +166,30 @@ def _register(app):
         link("nour", "youtube", "shared"),
         link("nour", "facebook", "nour"),
     ]
-    app.store.save_registry(people, rows, START - timedelta(hours=2))
+    app.store.registry.save_registry(people, rows, START - timedelta(hours=2))
     changed = people[0].replace_values({"phone": f"07 {MARK}"})
-    app.store.save_registry(
+    app.store.registry.save_registry(
         [changed, people[1]], rows, START - timedelta(hours=1), origin=ChangeOrigin("Amina", "web")
     )
 
 
 def _talk(app):
     store = app.store
-    account = next(row.id for row in store.list_accounts(ID))
-    decision = store.add_decision(
+    account = next(row.id for row in store.registry.list_accounts(ID))
+    decision = store.decisions.add(
         Decision(
             ID, "facebook", DecisionKind.CONFIRM, "Amina", f"why {MARK}", NOW, account_id=account
         )
     )
-    store.withdraw_decisions([decision.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
+    store.decisions.withdraw([decision.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
     report_links.create_report_link(store, app.config, ID, f"Amina {MARK}", NOW)
-    store.add_reply(Reply(ID, ReplyKind.DISPUTED, NOW, text=f"said {MARK}"))
-    store.add_follow_up(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
-    store.save_subscription(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))
-    store.claim_message(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
-    store.record_failed_message(f"{MARK}@example.org", "monthly", "refused", NOW)
-    store.claim_message(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
-    store.save_conclusions(
+    store.replies.add(Reply(ID, ReplyKind.DISPUTED, NOW, text=f"said {MARK}"))
+    store.follow_ups.add(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
+    store.subscriptions.save(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))
+    store.messages.claim(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
+    store.messages.record_failure(f"{MARK}@example.org", "monthly", "refused", NOW)
+    store.messages.claim(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
+    store.conclusions.save(
         gaps=[
             Gap(
                 "nour", "youtube", "account_shared", "low", NOW, opened_at=NOW, params={"other": ID}
@@ -224,9 +224,13 @@ def traces(folder):
 
 def figures(folder):
     with _opened(folder) as app:
-        nights = [run.id for run in app.store.list_runs()]
-        receipts = [run.receipt for run in app.store.list_runs() if run.state is AuditRunState.DONE]
-        return app.store.get_run_facet_counts(nights, ["", "tag:all", "region:Rabat"]), receipts
+        nights = [run.id for run in app.store.runs.list_all()]
+        receipts = [
+            run.receipt for run in app.store.runs.list_all() if run.state is AuditRunState.DONE
+        ]
+        return app.store.counts.get_run_facet_counts(
+            nights, ["", "tag:all", "region:Rabat"]
+        ), receipts
 
 
 def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
@@ -243,7 +247,7 @@ def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
     assert figures(folder) == before
     with _opened(folder) as app:
         app.store.create_backup(folder / "after.db")
-        [line] = app.store.list_audit_log(limit=1)
+        [line] = app.store.audit_log.list_audit_log(limit=1)
     assert (line.author, line.source, line.kind) == ("Salma", "erase", "erased")
     assert traces(folder) == []
 
@@ -275,7 +279,7 @@ def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeyp
     assert broken.receipt["requests_by_host"] == {"www.facebook.com": 2}
     assert run("registry", "erase", ID, "--yes") == 0
     with _opened(folder) as app:
-        links = list(verify_receipt_chain(app.store.list_runs(), known_keys(folder)))
+        links = list(verify_receipt_chain(app.store.runs.list_all(), known_keys(folder)))
     assert [(link.signature_status, link.fault) for link in links] == [
         (SignatureStatus.VALID, None)
     ] * 5
@@ -284,19 +288,21 @@ def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeyp
 
 def test_erasure_keeps_the_data_of_others(folder):
     with _opened(folder) as app:
-        before = list(app.store.list_observations(association="nour"))
+        before = list(app.store.observations.list_observations(association="nour"))
     assert run("registry", "erase", ID, "--yes") == 0
     with _opened(folder) as app:
-        assert list(app.store.list_observations(association="nour")) == before
+        assert list(app.store.observations.list_observations(association="nour")) == before
         assert all(
             piece.digest in app.body_store
             for observation in before
             for piece in observation.evidence
             if piece.digest
         )
-        assert [row.id for row in app.store.list_summaries().rows] == ["nour"]
-        assert app.store.get_facet_counts()["all"] == 1
-        assert not [gap for gap in app.store.list_gaps("nour") if gap.params.get("other")]
+        assert [row.id for row in app.store.search.list_summaries().rows] == ["nour"]
+        assert app.store.counts.get_facet_counts()["all"] == 1
+        assert not [
+            gap for gap in app.store.conclusions.list_gaps("nour") if gap.params.get("other")
+        ]
         with app.store._database.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
@@ -342,13 +348,13 @@ def test_unknown_id_is_one_error_line(tmp_path, monkeypatch, capsys):
 def test_contact_alone_can_be_erased(folder, capsys):
     assert run("registry", "erase", ID, "--contacts", "--yes") == 0
     with _opened(folder) as app:
-        assert not app.store.get_contact(ID)
-        assert app.store.get_association(ID).contact_methods == frozenset()
-        assert list(app.store.list_subscriptions()) == []
-        assert {change.field for change in app.store.list_audit_log(ID)}.isdisjoint(
+        assert not app.store.registry.get_contact(ID)
+        assert app.store.registry.get_association(ID).contact_methods == frozenset()
+        assert list(app.store.subscriptions.list_subscriptions()) == []
+        assert {change.field for change in app.store.audit_log.list_audit_log(ID)}.isdisjoint(
             {"phone", "email"}
         )
-        assert app.store.list_audit_log(ID, limit=1)[0].field == "contact"
+        assert app.store.audit_log.list_audit_log(ID, limit=1)[0].field == "contact"
     for word in (f"{MARK}@example", f"06 {MARK}", f"07 {MARK}", f"Officer {MARK}", f"Note {MARK}"):
         assert word not in dump(folder)
         assert word.encode() not in (folder / "auditor.db").read_bytes()
@@ -489,8 +495,8 @@ def test_erasure_page_needs_the_typed_code(folder, language):
 def test_erasure_page_erases_the_contact_by_default(folder):
     with _opened(folder) as app, logged_in_client(app, NOW) as client:
         assert client.post(f"/en{ADDRESS}", data={"confirmation": ID}).status_code == 303
-        assert app.store.get_association(ID)
-        assert not app.store.get_contact(ID)
+        assert app.store.registry.get_association(ID)
+        assert not app.store.registry.get_contact(ID)
 
 
 def test_regional_coordinator_and_reader_cannot_erase(folder):
@@ -504,7 +510,7 @@ def test_regional_coordinator_and_reader_cannot_erase(folder):
                     ).status_code
                     == 403
                 )
-        assert app.store.get_association(ID)
+        assert app.store.registry.get_association(ID)
 
 
 def test_erasure_names_older_backups_and_restore_reports_returned_associations(folder, capsys):

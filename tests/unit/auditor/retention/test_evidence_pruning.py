@@ -75,16 +75,20 @@ def prune(app, now=LATER, **more):
 def load_all(app):
     """Return all stored data except the evidence."""
     observations = [
-        replace(observation, evidence=()) for observation in app.store.list_observations()
+        replace(observation, evidence=())
+        for observation in app.store.observations.list_observations()
     ]
-    return observations, list(app.store.list_runs()), conclusions(app)
+    return observations, list(app.store.runs.list_all()), conclusions(app)
 
 
 def conclusions(app):
     return (
-        list(app.store.list_account_statuses()),
-        sorted((replace(gap, id=None) for gap in app.store.list_gaps()), key=repr),
-        sorted((replace(proposal, id=None) for proposal in app.store.list_proposals()), key=repr),
+        list(app.store.statuses.list_account_statuses()),
+        sorted((replace(gap, id=None) for gap in app.store.conclusions.list_gaps()), key=repr),
+        sorted(
+            (replace(proposal, id=None) for proposal in app.store.conclusions.list_proposals()),
+            key=repr,
+        ),
     )
 
 
@@ -112,7 +116,7 @@ async def test_young_evidence_stays(app):
     assert prune(app, night_of(45)).bodies > 0
     whole = [
         observation
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
         if observation.observed_at >= night_of(15)
     ]
     assert all(
@@ -127,8 +131,8 @@ async def test_ends_of_streaks_and_first_of_each_month_stay(app):
     prune(app)
     whole = {
         observation.observed_at.date()
-        for observation in app.store.list_observations(
-            account_id=next(app.store.list_accounts("nour")).id
+        for observation in app.store.observations.list_observations(
+            account_id=next(app.store.registry.list_accounts("nour")).id
         )
         if all(piece.digest in app.body_store for piece in observation.evidence)
     }
@@ -141,35 +145,38 @@ async def test_evidence_of_gaps_proposals_and_decisions_stays(app):
     await play_runs(
         app, *[{}] * 4, *[{SITE.typed_text: "linked"}] * 4, *[{SITE.typed_text: "wide"}] * 6
     )
-    account = next(row for row in app.store.list_accounts("amal"))
+    account = next(row for row in app.store.registry.list_accounts("amal"))
     when = night_of(13) + timedelta(hours=9)
     decision = Decision(
         "amal", "facebook", DecisionKind.CONFIRM, "Amina", "seen", when, account_id=account.id
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     await play_runs(app, *[{SITE.typed_text: "wide"}] * 2, first=14)
     prune(app)
     whole = {
         (observation.account_id, observation.observed_at)
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
         if all(piece.digest in app.body_store for piece in observation.evidence)
     }
     sites = {
         started_at
         for number, started_at in whole
-        if number == next(r.id for r in app.store.list_accounts() if r.channel == "website")
+        if number
+        == next(r.id for r in app.store.registry.list_accounts() if r.channel == "website")
     }
-    proposal = next(app.store.list_proposals())
+    proposal = next(app.store.conclusions.list_proposals())
     assert {proposal.first_seen, proposal.last_seen} <= sites
-    by_start = {run.started_at: run.id for run in app.store.list_runs()}
-    for gap in app.store.list_gaps():
+    by_start = {run.started_at: run.id for run in app.store.runs.list_all()}
+    for gap in app.store.conclusions.list_gaps():
         for moment in filter(None, (gap.first_seen, gap.opened_at, gap.closed_at)):
-            for observation in app.store.list_observations(
+            for observation in app.store.observations.list_observations(
                 run_id=by_start[moment], association=None
             ):
                 if (
                     next(
-                        r for r in app.store.list_accounts() if r.id == observation.account_id
+                        r
+                        for r in app.store.registry.list_accounts()
+                        if r.id == observation.account_id
                     ).association
                     == gap.association
                 ):
@@ -187,7 +194,7 @@ async def test_exchanges_are_stripped_later_than_bodies(app):
     assert result.stripped_observations > 30
     bare = [
         piece
-        for observation in app.store.list_observations()
+        for observation in app.store.observations.list_observations()
         for piece in observation.evidence
         if piece.is_pruned
     ]
@@ -249,7 +256,7 @@ async def test_pruning_after_a_restore_keeps_pages_of_newer_backups(app, tmp_pat
     older = take_backup(app, night_of(20)).backup
     await play_runs(app, *[{}] * 20, first=40)
     newer = take_backup(app, night_of(60)).backup
-    for observation in app.store.list_observations():
+    for observation in app.store.observations.list_observations():
         for piece in observation.evidence:
             for file in tmp_path.rglob(f"{piece.digest}.gz"):
                 os.utime(file, times=(observation.observed_at.timestamp(),) * 2)
@@ -267,7 +274,7 @@ async def test_pruning_after_a_restore_keeps_pages_of_newer_backups(app, tmp_pat
     with closing(opened(tmp_path, app.config).store) as store:
         young = [
             observation
-            for observation in store.list_observations()
+            for observation in store.observations.list_observations()
             if observation.observed_at >= night_of(40)
         ]
         assert all(
@@ -290,7 +297,7 @@ async def test_interrupted_pruning_is_resumed(app):
 @pytest.mark.fault("F43")
 async def test_pruning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
     await play_runs(app, *[{}] * 20)
-    before, usual = load_all(app), app.store.replace_evidence
+    before, usual = load_all(app), app.store.observations.replace_evidence
     calls = []
 
     def failing(observations):
@@ -299,7 +306,7 @@ async def test_pruning_that_fails_at_any_write_loses_nothing(app, monkeypatch):
             raise StoreError("the disk", "it is full")
         usual(observations)
 
-    monkeypatch.setattr(app.store, "replace_evidence", failing)
+    monkeypatch.setattr(app.store.observations, "replace_evidence", failing)
     with pytest.raises(StoreError):
         prune(app)
     assert load_all(app) == before
@@ -319,7 +326,7 @@ async def test_sunday_run_ends_with_pruning(app):
             app.store,
             app.config,
             replace(
-                next(app.store.list_runs()), day=night_of(day).date(), started_at=night_of(day)
+                next(app.store.runs.list_all()), day=night_of(day).date(), started_at=night_of(day)
             ),
         )
     ]

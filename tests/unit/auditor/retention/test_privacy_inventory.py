@@ -78,7 +78,9 @@ async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, cap
         contact = Contact(
             "contact@nour.example", "06 12 34 56 78", "Zineb Officer", "Note of Zineb"
         )
-        app.store.save_registry([AssociationEntry(Association("nour", "Nour"), contact)], [], START)
+        app.store.registry.save_registry(
+            [AssociationEntry(Association("nour", "Nour"), contact)], [], START
+        )
         _, link = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
         subscribe_to_monthly_report(app.store, "zineb@nour.example", "nour", START)
         box.refused["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"

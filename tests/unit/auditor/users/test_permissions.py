@@ -47,15 +47,15 @@ def app(tmp_path_factory):
         config = configured().model_copy(update={"web": web})
         small = opened(tmp_path_factory.mktemp("rights"), config)
         members = map(AssociationEntry, (NOUR, BARE, LOST), CONTACTS)
-        small.store.save_registry(members, [link("nour", "facebook", "nour")], START)
+        small.store.registry.save_registry(members, [link("nour", "facebook", "nour")], START)
         for day in range(2):
             asyncio.run(execute_run(small, night_of(day)))
     for one in (NOUR, BARE, LOST):
         said = f"{one.name} promised on the phone"
-        small.store.add_follow_up(
+        small.store.follow_ups.add(
             FollowUp(one.id, FollowUpKind.PROMISED, "Amina", LATER, said, LATER.date())
         )
-        small.store.add_reply(
+        small.store.replies.add(
             Reply(one.id, ReplyKind.CLOSED, LATER, "youtube", text=f"{one.name}: we do without")
         )
         report_links.create_report_link(small.store, small.config, one.id, "Amina", LATER)
@@ -184,7 +184,7 @@ def plain(answer):
 @pytest.mark.slow
 def test_list_page_is_full_despite_other_regions(app):
     for number in range(60):
-        app.store.add_reply(
+        app.store.replies.add(
             Reply("bare" if number % 2 else "nour", ReplyKind.DISPUTED, LATER, text=f"nr {number}.")
         )
     numbers = re.findall(r"nr (\d+)\.", told(app, "/en/replies", **ELSEWHERE).text)
@@ -210,12 +210,14 @@ def test_bulk_report_links_are_restricted_to_own_regions(app):
 
 @pytest.mark.slow
 def test_qr_codes_are_restricted_to_own_regions(app):
-    before = {letter.id for letter in app.store.list_report_links()}
+    before = {letter.id for letter in app.store.report_links.list_report_links()}
     with logged_in_client(app, LATER, **HERE) as client:
         page = client.post("/en/meeting", data={})
     assert page.text.count('class="qr"') == 1
     assert {
-        letter.association for letter in app.store.list_report_links() if letter.id not in before
+        letter.association
+        for letter in app.store.report_links.list_report_links()
+        if letter.id not in before
     } == {"nour"}
 
 

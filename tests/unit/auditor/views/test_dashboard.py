@@ -37,7 +37,7 @@ def save_associations(app, now=BEFORE):
         Association(name, name.title(), region=region, tags=("training",))
         for name, region in zip(NAMES, regions, strict=True)
     ]
-    app.store.save_registry(associations, ACCOUNTS, now)
+    app.store.registry.save_registry(associations, ACCOUNTS, now)
 
 
 @lived
@@ -56,11 +56,11 @@ async def app(small):
 def note(app, association, kind=FollowUpKind.CALLED, *, days_ago=1, due_in=None):
     due_date = None if due_in is None else NOW.date() + timedelta(days=due_in)
     occurred_at = NOW - timedelta(days=days_ago)
-    app.store.add_follow_up(FollowUp(association, kind, "Amina", occurred_at, due_date=due_date))
+    app.store.follow_ups.add(FollowUp(association, kind, "Amina", occurred_at, due_date=due_date))
 
 
 def count_listed(app, **filters):
-    return app.store.list_summaries(AssociationFilter(**filters).facets).count
+    return app.store.search.list_summaries(AssociationFilter(**filters).facets).count
 
 
 async def test_figures_agree_with_the_network_overview(app):
@@ -161,7 +161,7 @@ async def test_regions_count_what_is_broken_and_name_the_most_urgent(app):
 
 async def test_network_without_regions_lists_its_tags(app):
     associations = [Association(name, name.title(), tags=("training",)) for name in NAMES]
-    app.store.save_registry(associations, ACCOUNTS, NOW)
+    app.store.registry.save_registry(associations, ACCOUNTS, NOW)
     region_map = build_dashboard(app.store, app.config, NOW).region_map
     assert (region_map.tiles, region_map.has_tags, region_map.without_region) == ({}, True, None)
     assert [(tag.name, tag.broken_count) for tag in region_map.other_groups] == [("training", 3)]
@@ -191,8 +191,8 @@ async def test_first_run_leaves_nothing_to_compare_with(tmp_path):
 async def test_strip_shows_fourteen_days_and_a_missing_check(app):
     app.web.answers = {}
     await execute_run(app, night_of(DAYS + 1))
-    run = app.store.begin_or_resume_run(night_of(DAYS + 2).date(), night_of(DAYS + 2))
-    app.store.finish_run(run, AuditRunState.INCOMPLETE, night_of(DAYS + 2))
+    run = app.store.runs.begin_or_resume(night_of(DAYS + 2).date(), night_of(DAYS + 2))
+    app.store.runs.finish(run, AuditRunState.INCOMPLETE, night_of(DAYS + 2))
     dashboard = build_dashboard(app.store, app.config, night_of(DAYS + 2))
     states = [run.state.value if run else None for _, run in dashboard.runs]
     assert states == [*["done"] * DAYS, None, "done", "incomplete"]

@@ -51,7 +51,7 @@ async def app(small):
         Association("wall", "Mur"),
         Association("bare", "Nu", region="Souss-Massa"),
     ]
-    small.store.save_registry(associations, [NOUR, AMAL, WALL], START - timedelta(hours=1))
+    small.store.registry.save_registry(associations, [NOUR, AMAL, WALL], START - timedelta(hours=1))
     small.web.answers = {WALL.typed_text: "wall"}
     for day in range(2):
         await execute_run(small, night_of(day))
@@ -243,7 +243,7 @@ def test_unknown_export_is_refused(app, path, status):
 def test_long_arabic_name_with_control_characters_is_exported(tmp_path):
     small = opened(tmp_path, configured())
     name = "جمعية النور " * 20 + "\x0b\ud800"
-    small.store.save_registry(
+    small.store.registry.save_registry(
         [Association("x", name.encode("utf-8", "replace").decode())], [], START
     )
     for file_format in EXPORT_FORMATS:
@@ -263,7 +263,7 @@ def test_regions_are_translated(app, kind):
 @pytest.mark.parametrize("kind", ["associations", "gaps", "accounts", "changes", "meeting"])
 def test_association_names_are_translated_except_in_json(app, kind):
     association = Association("amal", "Amal", name_ar="جمعية الأمل", name_fr="Association Amal")
-    app.store.save_registry([association], [AMAL], LATER, is_complete=False)
+    app.store.registry.save_registry([association], [AMAL], LATER, is_complete=False)
     since = START - timedelta(days=1)
     french_csv = run_export(app, kind, translator=Translator("fr"), since=since).decode()
     plain_csv = run_export(app, kind, since=since).decode()

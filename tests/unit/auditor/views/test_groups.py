@@ -41,7 +41,7 @@ def save_associations(app, accounts=(*ACCOUNTS, SITE), now=BEFORE):
         Association(name, name.title(), region=region, tags=("training",))
         for name, region in zip(NAMES, regions, strict=True)
     ]
-    app.store.save_registry(associations, accounts, now)
+    app.store.registry.save_registry(associations, accounts, now)
 
 
 async def execute_runs(app, *answers_by_run, first_day=0):
@@ -53,9 +53,9 @@ async def execute_runs(app, *answers_by_run, first_day=0):
 def load_groups_of_kind(app, kind):
     """Return the groups of a kind, compared with the run before the last."""
     refresh_summaries(app.store, app.config)
-    runs = app.store.list_evaluated_runs(2)
+    runs = app.store.runs.list_evaluated(2)
     previous_run = runs[0] if len(runs) == 2 else None
-    sizes = app.store.get_group_sizes(kind, MIN_GROUP_SIZE)
+    sizes = app.store.counts.get_group_sizes(kind, MIN_GROUP_SIZE)
     return load_groups(app.store, app.config, sizes, previous_run)
 
 
@@ -112,7 +112,7 @@ async def test_new_group_has_no_change(app):
     save_associations(app)
     await execute_runs(app, {}, {})
     associations = [Association(name, name.title(), tags=("new",)) for name in NAMES]
-    app.store.save_registry(associations, ACCOUNTS, night_of(1) + timedelta(hours=9))
+    app.store.registry.save_registry(associations, ACCOUNTS, night_of(1) + timedelta(hours=9))
     [new] = load_groups_of_kind(app, "tag")
     assert (new.name, new.coverage_changes) == ("new", ())
 
@@ -123,7 +123,7 @@ async def test_only_the_largest_groups_are_compared(app, monkeypatch):
         Association(name, name.title(), tags=("all",) if name == "rif" else ("all", "most"))
         for name in NAMES
     ]
-    app.store.save_registry(associations, ACCOUNTS, BEFORE)
+    app.store.registry.save_registry(associations, ACCOUNTS, BEFORE)
     assert [group.name for group in load_groups_of_kind(app, "tag")] == ["all"]
 
 

@@ -70,20 +70,20 @@ def store(tmp_path):
             AccountRow(id_, url, identify.identify_link(url), "facebook")
             for id_, url in urls.items()
         ]
-        store.save_registry([Association(id_, id_) for id_ in ids], rows, START)
+        store.registry.save_registry([Association(id_, id_) for id_ in ids], rows, START)
         yield store
 
 
 def check_in_run(store, number, presences):
     """Finish a run of a day that found these presences, by association."""
     started_at = START + timedelta(days=number)
-    run = store.begin_or_resume_run(started_at.date(), started_at)
-    accounts = {row.association: row.id for row in store.list_accounts()}
-    store.record_observations(
+    run = store.runs.begin_or_resume(started_at.date(), started_at)
+    accounts = {row.association: row.id for row in store.registry.list_accounts()}
+    store.observations.record(
         Observation(accounts[id_], run.id, started_at, Finding(presence))
         for id_, presence in presences.items()
     )
-    return store.finish_run(run, AuditRunState.DONE, started_at + timedelta(hours=1), receipt={})
+    return store.runs.finish(run, AuditRunState.DONE, started_at + timedelta(hours=1), receipt={})
 
 
 def test_history_covers_the_newest_runs_of_the_given_associations(store):

@@ -44,7 +44,7 @@ async def app(small):
             Association("bare", "Nu", region="L’Oriental & co"), Contact("nu@nu.example")
         ),
     ]
-    small.store.save_registry(entries, [NOUR, SITE], START - timedelta(hours=1))
+    small.store.registry.save_registry(entries, [NOUR, SITE], START - timedelta(hours=1))
     for day in range(2):
         await execute_run(small, night_of(day))
 
@@ -136,16 +136,16 @@ def test_large_selection_of_two_criteria_is_not_counted(app, monkeypatch):
 
 
 def test_waived_gap_is_not_counted_as_opened(app):
-    before = app.store.count_gap_changes(START.date())
+    before = app.store.counts.count_gap_changes(START.date())
     decision = Decision(
         "nour", "youtube", DecisionKind.WAIVE, "Amina", "no", LATER, code="channel_missing"
     )
-    app.store.add_decision(decision)
+    app.store.decisions.add(decision)
     refresh_summaries(app.store, app.config)
-    after = app.store.count_gap_changes(START.date())
+    after = app.store.counts.count_gap_changes(START.date())
     gap_kind = ("channel_missing", "youtube")
     assert (before["opened"][gap_kind], after["opened"][gap_kind]) == (2, 1)
-    assert app.store.count_gap_changes(LATER.date() + timedelta(days=1)) == {
+    assert app.store.counts.count_gap_changes(LATER.date() + timedelta(days=1)) == {
         "opened": {},
         "closed": {},
     }
@@ -208,7 +208,9 @@ def test_qr_codes_are_created_on_request_and_revoke_older_links(app):
     assert count_qr_codes(response.text) == 1
     older_token = older_url.rpartition("/")[2]
     assert report_links.find_active_report_link(app.store, older_token, LATER) is None
-    [active] = [link for link in app.store.list_report_links() if link.is_active(LATER)]
+    [active] = [
+        link for link in app.store.report_links.list_report_links() if link.is_active(LATER)
+    ]
     assert (active.association, active.created_by) == ("nour", "Amina")
 
 
@@ -216,7 +218,7 @@ def test_links_need_a_public_url(app):
     with logged_in_client(app, LATER) as client:
         assert client.post("/fr/meeting", data={}).status_code == 409
         assert 'method="post" action="/fr/meeting">' not in client.get("/fr/meeting").text
-    assert not list(app.store.list_report_links())
+    assert not list(app.store.report_links.list_report_links())
 
 
 def test_qr_code_has_a_quiet_zone():
@@ -231,7 +233,7 @@ def test_promise_and_due_date_are_shown_with_the_call(app):
     promise = FollowUp(
         "nour", FollowUpKind.PROMISED, "Amina", LATER, "<i>une chaîne</i>", date(2026, 4, 1)
     )
-    app.store.add_follow_up(promise)
+    app.store.follow_ups.add(promise)
     page = get_page(app, "/fr/meeting").text
     assert "&lt;i&gt;une chaîne" in page
     assert "1er avril 2026" in page
@@ -242,8 +244,8 @@ def test_promise_and_due_date_are_shown_with_the_call(app):
 
 def test_page_lists_ten_calls_by_default_and_the_workbook_all(app):
     more_associations = [Association(f"more{number}", f"More {number}") for number in range(12)]
-    associations = [*app.store.list_associations(), *more_associations]
-    app.store.save_registry(associations, [NOUR, SITE], LATER)
+    associations = [*app.store.registry.list_associations(), *more_associations]
+    app.store.registry.save_registry(associations, [NOUR, SITE], LATER)
     asyncio.run(execute_run(app, night_of(2)))
     with logged_in_client(app, night_of(2) + timedelta(hours=6)) as client:
         pages = [
@@ -284,10 +286,10 @@ def test_followed_up_association_comes_after_the_others(
     first, second = list_called_ids(app)
     due_date = None if due_in_days is None else LATER.date() + timedelta(days=due_in_days)
     occurred_at = LATER - timedelta(days=days_ago)
-    app.store.add_follow_up(
+    app.store.follow_ups.add(
         FollowUp(first, FollowUpKind(kind), "Amina", occurred_at, due_date=due_date)
     )
-    app.store.add_follow_up(
+    app.store.follow_ups.add(
         FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90))
     )
     expected_order = [second, first] if is_followed_up else [first, second]
@@ -300,8 +302,8 @@ def list_called_ids(app):
 
 
 def test_last_contact_is_shown_with_the_call(app):
-    app.store.add_follow_up(FollowUp("nour", FollowUpKind.CALLED, "Amina", START))
-    app.store.add_follow_up(FollowUp("nour", FollowUpKind.WROTE, "Amina", LATER))
+    app.store.follow_ups.add(FollowUp("nour", FollowUpKind.CALLED, "Amina", START))
+    app.store.follow_ups.add(FollowUp("nour", FollowUpKind.WROTE, "Amina", LATER))
     page = get_page(app, "/en/meeting").text
     assert "Message · 2 March 2026" in page
     assert "Call ·" not in page

@@ -422,7 +422,7 @@ def audit(tmp_path, monkeypatch):
         for day in range(8):
             await execute_run(app, night_of(day))
         overview = build_network_overview(app.store, app.config, night_of(7) + timedelta(hours=1))
-        gaps = {(gap.code, gap.channel) for gap in app.store.list_gaps()}
+        gaps = {(gap.code, gap.channel) for gap in app.store.conclusions.list_gaps()}
         app.store.close()
         return app, overview, gaps
 
@@ -482,7 +482,8 @@ def survey_figures(app, now):
                 dict(gap.params),
             ]
             for gap in sorted(
-                app.store.list_gaps(), key=lambda gap: (gap.association, gap.code, gap.channel)
+                app.store.conclusions.list_gaps(),
+                key=lambda gap: (gap.association, gap.code, gap.channel),
             )
             if not is_optional_channel(gap.channel)
         ],
@@ -542,7 +543,9 @@ async def test_survey_figures_are_the_same_bytes_with_and_without_optional_chann
         for day in range(9):
             await execute_run(app, night_of(day))
         figures.append(survey_figures(app, night_of(8) + timedelta(hours=1)))
-        gap_channels.append({gap.channel for gap in app.store.list_gaps() if is_gap_open(gap)})
+        gap_channels.append(
+            {gap.channel for gap in app.store.conclusions.list_gaps() if is_gap_open(gap)}
+        )
         app.store.close()
     assert figures[0] == figures[1]
     assert {"instagram", "tiktok", "whatsapp", "telegram"} <= gap_channels[0]

@@ -33,7 +33,7 @@ async def test_page_that_kills_its_parser_is_unreadable_and_others_are_checked(
         run = await execute_run(app, night_of(number))
         findings = {
             observation.account_id: observation.finding
-            for observation in app.store.list_observations(run_id=run.id)
+            for observation in app.store.observations.list_observations(run_id=run.id)
         }
         failed = [
             finding for finding in findings.values() if finding.presence is not Presence.PRESENT

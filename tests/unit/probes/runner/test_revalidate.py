@@ -597,7 +597,7 @@ async def test_unchanged_run_stores_nothing_and_reevaluates_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = await execute_runs(tmp_path, monkeypatch, news, nothing, nothing)
-    first, second, third = list(app.store.list_observations())
+    first, second, third = list(app.store.observations.list_observations())
     assert (second.is_repeat, third.is_repeat, first.is_repeat) == (True, True, False)
     assert second.finding == first.finding
     assert (second.result_id, third.result_id) == (first.result_id, first.result_id)
@@ -620,7 +620,7 @@ async def test_page_with_new_tokens_is_not_stored_again(
     app = await execute_runs(
         tmp_path, monkeypatch, signed("Monday"), signed("Tuesday"), signed("Wednesday")
     )
-    first, second, third = list(app.store.list_observations())
+    first, second, third = list(app.store.observations.list_observations())
     assert (first.is_repeat, second.is_repeat, third.is_repeat) == (False, True, True)
     assert (second.result_id, third.result_id) == (first.result_id, first.result_id)
     assert set(app.body_store.list_digests()) == {
@@ -647,7 +647,7 @@ async def test_reevaluation_keeps_response_times_of_each_run(
         pace[0] = 0.3
 
     app = await execute_runs(tmp_path, monkeypatch, news, slowly, nothing, quickly)
-    first, second, third, fourth = list(app.store.list_observations())
+    first, second, third, fourth = list(app.store.observations.list_observations())
     assert (first.result_id, second.is_repeat, third.is_repeat) == (third.result_id, False, True)
     assert [
         observation.finding.facts["seconds"] for observation in (first, second, third, fourth)
@@ -668,7 +668,7 @@ async def test_changed_page_among_unchanged_ones_is_stored(
         site.pages["feed/"] = RSS.replace("16 Nov 2026", "01 Mar 2026")
 
     app = await execute_runs(tmp_path, monkeypatch, news, later)
-    first, second = list(app.store.list_observations())
+    first, second = list(app.store.observations.list_observations())
     assert not second.is_repeat
     assert second.finding.last_activity != first.finding.last_activity
     assert [piece.status for piece in second.evidence] == [200, 200]
