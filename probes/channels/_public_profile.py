@@ -125,7 +125,7 @@ def _identify_final_url(identity: Identity, page: Page) -> Identity:
     """Return the identity of the final address, which is invalid for a sign-in page."""
     channel = channel_registry.get_channel(identity.channel)
     # `identify_link` is not used here: it would unwrap the account in a sign-in address.
-    final = channel.identify(page.url, page.url)
+    final = channel.identify(page.url)
     host = identify.get_link_host(page.url)
     is_same_channel = channel_registry.find_channel_by_host(host) == identity.channel
     if is_same_channel and final.kind in ACCOUNT_KINDS:
@@ -135,12 +135,6 @@ def _identify_final_url(identity: Identity, page: Page) -> Identity:
 
 def _is_numeric_key(key: str) -> bool:
     return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
-
-
-def get_subdomain(host: str, channel_hosts: frozenset[str]) -> str:
-    """Return the part of a host before the channel's own host, or ""."""
-    matches = [own_host for own_host in channel_hosts if host.endswith(own_host)]
-    return host.removesuffix(max(matches, key=len, default=host)).removesuffix(".")
 
 
 def find_newest_timestamp(timestamps: Iterable[float], page: Page) -> Activity | None:

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
     find_newest_timestamp,
-    get_subdomain,
     parse_localized_count,
     probe_public_profile,
 )
@@ -35,18 +35,20 @@ NAME = "linkedin"
 VERSION = 2
 HOSTS = frozenset({"linkedin.com", "linkedin.cn", "lnkd.in"})
 
-_SUBDOMAIN_PATTERN = lazy_regex(r"(?:www|m|touch|mobile|[a-z]{2})")
+_INVALID = Identity(NAME, LinkKind.INVALID)
+
+_SUBDOMAIN_LABEL = r"(?:www|m|touch|mobile|[a-z]{2})"
 _PAGE_TYPES_BY_SEGMENT = {
     **dict.fromkeys(("company", "companies", "organization", "company-beta", "biz"), "company"),
     "school": "school",
     "showcase": "showcase",
     "in": "in",
 }
+_GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
 _SITE_PREFIXES = frozenset(
     "m e comm wukong-web sales profile public-profile organization-guest".split()  # noqa: SIM905
 )
-_GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
 _TAB_SEGMENTS = frozenset(
     """
     about posts jobs people life events mycompany admin videos products insights verification feed
@@ -73,103 +75,45 @@ _MEMBER_ID_PATTERN = lazy_regex(r"ACo[\w-]{10,60}", re.ASCII)
 """Ids that replace a person's slug in links from mails and searches. Their case matters."""
 _PAGE_URN_PATTERN = lazy_regex(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})")
 """Ids that replace a page's slug in links from LinkedIn's own programs."""
-_POST_SEGMENTS = frozenset(
-    {"posts", "pulse", "embed", "events", "learning", "newsletters", "video", "slink"}
-)
-_KINDS_BY_SEGMENT = {
-    **dict.fromkeys(("sharearticle", "sharing", "cws", "share"), LinkKind.SHARE),
-    **dict.fromkeys(("search", "vsearch", "directory", "hashtag"), LinkKind.SEARCH),
-    **dict.fromkeys(
-        ("feed", "home", "login", "signup", "authwall", "uas", "checkpoint", "mynetwork", "nhome"),
-        LinkKind.HOME,
-    ),
-}
+# Shorter numbers after a name are years.
+_NUMERIC_ID_PATTERN = lazy_regex(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 
 
 # --- Links ---
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the page or person in a cleaned address on one of HOSTS."""
-    parts = urls_normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
-    return _identify_on_host(parts).with_url(url)
-
-
-def identify_bare(text: str) -> Identity | None:
-    """Identify `company/amal` or a name from the LinkedIn column, or return None.
-
-    A name alone is a person, as in LinkedIn's own short form.
-    """
-    text = text.strip().strip("/")
-    if "/" in text:
-        identity = _identify_by_path(urlsplit(f"https://www.linkedin.com/{text}"))
-        return identity if identity.key else None
-    person = _identify_page("in", text.removeprefix("@"))
-    return replace(person, note="assumed_person") if person.key else None
-
-
-def _identify_on_host(parts: SplitResult) -> Identity:
-    host = (parts.hostname or "").removesuffix(".")
-    if host.endswith("lnkd.in"):
-        return Identity(NAME, LinkKind.SHORT_LINK if len(parts.path) > 1 else LinkKind.HOME)
-    subdomain = get_subdomain(host, HOSTS)
-    labels = subdomain.split(".") if subdomain else []
-    if not all(_SUBDOMAIN_PATTERN.fullmatch(label) for label in labels):
-        return _build_invalid_identity()  # developer., business., media. …
-    return _identify_by_path(parts)
-
-
-def _identify_by_path(parts: SplitResult) -> Identity:
-    normalized = [_normalize_segment(segment) for segment in parts.path.split("/")]
-    segments = _strip_site_prefix([segment for segment in normalized if segment])
-    query = urls_normalize.parse_query(parts.query)
-    if not segments:
-        return Identity(NAME, LinkKind.HOME)
-    path_form, rest = segments[0].lower(), segments[1:]
-    if path_form in _PAGE_TYPES_BY_SEGMENT:
-        return _identify_page(_PAGE_TYPES_BY_SEGMENT[path_form], rest[0] if rest else "")
-    return _identify_by_path_form(path_form, rest, query)
-
-
-def _strip_site_prefix(segments: list[str]) -> list[str]:
+def _clean_segments(segments: list[str]) -> list[str]:
     """Remove what precedes a page: a prefix of the site, a language, a doubled page type."""
-    while len(segments) > 1 and _is_site_prefix(segments):
+    segments = [normalize("NFC", segment) for segment in segments]
+    while len(segments) > 1 and _is_site_prefix(*segments[:3]):
         segments = segments[1:]
     return segments
 
 
-def _is_site_prefix(segments: list[str]) -> bool:
-    first, second = segments[0].lower(), segments[1].lower()
-    if first in _PAGE_TYPES_BY_SEGMENT:
-        return second in _PAGE_TYPES_BY_SEGMENT and not _is_page_or_tab(segments[1:])
-    is_page = second in _PAGE_TYPES_BY_SEGMENT or second in _GROUP_SEGMENTS
-    return first == "mwlite" or (
-        is_page and (first in _SITE_PREFIXES or urls_normalize.is_locale(first))
-    )
+def _is_site_prefix(first_segment: str, second_segment: str, third_segment: str = "") -> bool:
+    first, second = first_segment.lower(), second_segment.lower()
+    if first == "mwlite":
+        return True
+    if first in _PAGE_TYPES_BY_SEGMENT:  # a page may have the name of one: /company/showcase/people
+        is_name = not third_segment or third_segment.lower() in _TAB_SEGMENTS
+        return second in _PAGE_TYPES_BY_SEGMENT and not is_name
+    if second not in _PAGE_TYPES_BY_SEGMENT and second not in _GROUP_SEGMENTS:
+        return False
+    return first in _SITE_PREFIXES or urls_normalize.is_locale(first)
 
 
-def _is_page_or_tab(segments: list[str]) -> bool:
-    """Return True if a page may have the name of a page type: `/company/showcase/people`."""
-    return len(segments) < 2 or segments[1].lower() in _TAB_SEGMENTS
+def _read_page(link: PlatformLink) -> Identity:
+    return _identify_page(_PAGE_TYPES_BY_SEGMENT[link.name.lower()], link.second)
 
 
-def _identify_by_path_form(path_form: str, segments: list[str], query: dict[str, str]) -> Identity:
-    if path_form == "pub":
-        return _identify_legacy_person(segments)
-    if path_form == "profile":
-        return _identify_legacy_id(query.get("id", ""))
-    if path_form in _GROUP_SEGMENTS:
-        group_id = _find_numeric_id(*segments, query.get("gid", ""))
-        if not group_id:
-            return _build_invalid_identity()
-        return _build_identity(LinkKind.GROUP, f"groups/{group_id}")
-    if path_form == "edu":
-        school_id = _find_numeric_id(query.get("id", ""), *segments[:1])
-        if school_id:
-            return _identify_page("school", school_id)
-    return _identify_other_path(path_form, segments)
+def _read_group(link: PlatformLink) -> Identity:
+    group_id = _find_numeric_id(*link.rest, link.query.get("gid", ""))
+    return _build_identity(LinkKind.GROUP, f"groups/{group_id}") if group_id else _INVALID
+
+
+def _read_legacy_school(link: PlatformLink) -> Identity:
+    school_id = _find_numeric_id(link.query.get("id", ""), link.second)
+    return _identify_page("school", school_id) if school_id else _INVALID
 
 
 def _find_numeric_id(*parts: str) -> str:
@@ -184,54 +128,41 @@ def _find_numeric_id(*parts: str) -> str:
     return ""
 
 
-# Shorter numbers after a name are years.
-_NUMERIC_ID_PATTERN = lazy_regex(r"([0-9]{1,12})|.*-([0-9]{5,12})")
+def _read_feed(link: PlatformLink) -> Identity:
+    if link.second == "update":
+        return Identity(NAME, LinkKind.POST) if link.rest[1:] else _INVALID
+    return Identity(NAME, LinkKind.SEARCH if link.second == "hashtag" else LinkKind.HOME)
 
 
-def _identify_other_path(path_form: str, segments: list[str]) -> Identity:
-    if path_form == "posts":
-        return _identify_post_owner(segments)
-    if path_form == "feed" and segments:
-        path_form, segments = _FEED_PATH_FORMS.get(segments[0], path_form), segments[1:]
-    if path_form in _POST_SEGMENTS:
-        return Identity(NAME, LinkKind.POST) if segments else _build_invalid_identity()
-    return Identity(NAME, _KINDS_BY_SEGMENT.get(path_form, LinkKind.INVALID))
-
-
-_FEED_PATH_FORMS = {"update": "embed", "hashtag": "hashtag"}
-
-
-def _identify_post_owner(segments: list[str]) -> Identity:
+def _read_post_owner(link: PlatformLink) -> Identity:
     """Identify the owner of `/posts/<slug>_<text>-activity-<number>`.
 
     Posts of pages and of people have the same form, so the owner may be either.
     """
-    slug, separator, _ = segments[0].partition("_") if segments else ("", "", "")
-    owner = _identify_page("company", slug) if separator else _build_invalid_identity()
-    return replace(owner, kind=LinkKind.POST, note="derived") if owner.key else owner
+    slug, separator, _ = link.second.partition("_")
+    return _identify_page("company", slug).to_post() if separator else _INVALID
 
 
-def _identify_legacy_person(segments: list[str]) -> Identity:
+def _read_legacy_person(link: PlatformLink) -> Identity:
     """Identify a person's old address.
 
     In 2015 LinkedIn replaced `/pub/name/1/2/3` by `/in/name-3-2-1` with leading zeros.
     """
-    if not segments:
-        return _build_invalid_identity()
-    if segments[0] == "dir":
+    if link.second == "dir":
         return Identity(NAME, LinkKind.SEARCH)
-    numbers = segments[1:4]
-    if len(numbers) < 3 or not all(re.fullmatch(r"[0-9a-f]{1,3}", part) for part in numbers):
-        return _identify_page("in", segments[0])
+    numbers = link.rest[1:4]
+    if len(numbers) < 3 or not re.fullmatch(r"(?:[0-9a-f]{1,3}/){3}", "/".join([*numbers, ""])):
+        return _identify_page("in", link.second)
     first, second, third = numbers
-    suffix = f"{third}{second:0>3}{first:0>3}" if third != "0" else f"{second}{first:0>3}"
-    return replace(_identify_page("in", f"{segments[0]}-{suffix}"), note="derived")
+    suffix = f"{second}{first:0>3}" if third == "0" else f"{third}{second:0>3}{first:0>3}"
+    return _identify_page("in", f"{link.second}-{suffix}").with_note("derived")
 
 
-def _identify_legacy_id(profile_id: str) -> Identity:
+def _read_legacy_id(link: PlatformLink) -> Identity:
     """Identify the person in `/profile/view?id=`, an address without a current form."""
+    profile_id = link.query.get("id", "")
     if not re.fullmatch(r"[\w-]{1,60}", profile_id):
-        return _build_invalid_identity()
+        return _INVALID
     address = f"https://www.linkedin.com/profile/view?id={profile_id}"
     return Identity(NAME, LinkKind.PERSON, f"in/{profile_id.lower()}", address, note="old_id")
 
@@ -240,33 +171,70 @@ def _identify_page(page_type: str, slug: str) -> Identity:
     slug = _normalize_slug(page_type, slug)
     is_too_long = slug.isascii() and len(slug) > 100
     is_too_short = page_type == "in" and len(slug) < 3
-    if not _SLUG_PATTERN.fullmatch(slug) or is_too_long or is_too_short:
-        return _build_invalid_identity()
+    if is_too_long or is_too_short or not _SLUG_PATTERN.fullmatch(slug):
+        return _INVALID
     key = f"{page_type}/{slug}"
     if key in _RESERVED_SLUGS:
         return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
     page = _build_identity(LinkKind.PERSON if page_type == "in" else LinkKind.PAGE, key)
-    return replace(page, note="placeholder") if slug in _PLACEHOLDER_SLUGS else page
+    return page.with_note("placeholder") if slug in _PLACEHOLDER_SLUGS else page
 
 
 def _normalize_slug(page_type: str, slug: str) -> str:
     slug = slug.rstrip(".,'’").lstrip("@")
-    page_urn = _PAGE_URN_PATTERN.fullmatch(slug)
-    if page_type == "company" and page_urn:
-        return page_urn[1]
-    return slug if page_type == "in" and _MEMBER_ID_PATTERN.fullmatch(slug) else slug.lower()
+    if page_type == "in" and _MEMBER_ID_PATTERN.fullmatch(slug):
+        return slug
+    page_urn = _PAGE_URN_PATTERN.fullmatch(slug) if page_type == "company" else None
+    return page_urn[1] if page_urn else slug.lower()
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:
     return Identity(NAME, kind, key, f"https://www.linkedin.com/{key.replace('#', '%23')}")
 
 
-def _normalize_segment(text: str) -> str:
-    return normalize("NFC", urls_normalize.decode_path_segment(text)).strip()
+LINKS = LinkTable(
+    NAME,
+    HOSTS,
+    sections={
+        **dict.fromkeys(_PAGE_TYPES_BY_SEGMENT, _read_page),
+        **dict.fromkeys(_GROUP_SEGMENTS, _read_group),
+        "posts": _read_post_owner,
+        "edu": _read_legacy_school,
+        "pub": _read_legacy_person,
+        "profile": _read_legacy_id,
+        "feed/": _read_feed,
+        **dict.fromkeys(
+            ("pulse/", "embed/", "events/", "learning/", "newsletters/", "video/", "slink/"),
+            LinkKind.POST,
+        ),
+        **dict.fromkeys(("sharearticle", "sharing", "cws", "share"), LinkKind.SHARE),
+        **dict.fromkeys(("search", "vsearch", "directory", "hashtag"), LinkKind.SEARCH),
+        **dict.fromkeys(
+            """
+            feed home login signup authwall uas checkpoint mynetwork nhome
+            """.split(),  # noqa: SIM905
+            LinkKind.HOME,
+        ),
+    },
+    subdomains=lazy_regex(rf"(?:{_SUBDOMAIN_LABEL}(?:\.{_SUBDOMAIN_LABEL})*)?"),
+    other_hosts={"lnkd.in": LinkKind.SHORT_LINK},
+    clean_segments=_clean_segments,
+)
+identify = LINKS.identify
 
 
-def _build_invalid_identity() -> Identity:
-    return Identity(NAME, LinkKind.INVALID)
+def identify_bare(text: str) -> Identity | None:
+    """Identify `company/amal` or a name from the LinkedIn column, or return None.
+
+    A name alone is a person, as in LinkedIn's own short form.
+    """
+    text = text.strip().strip("/")
+    if "/" in text:
+        identity = LINKS.identify_parts(urlsplit(f"https://www.linkedin.com/{text}"))
+    else:
+        identity = _identify_page("in", text.removeprefix("@"))
+        identity = replace(identity, note="assumed_person")
+    return identity if identity.key else None
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---

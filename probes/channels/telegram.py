@@ -14,12 +14,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from probes.channels._links import LinkTable, PlatformLink, split_host
 from probes.channels._public_profile import (
     PublicProfile,
     build_profile_finding,
     build_wrong_target_finding,
     find_newest_timestamp,
-    get_subdomain,
     parse_localized_count,
 )
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
@@ -27,7 +27,6 @@ from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeGenerator, request_page
 from probes.parsing import html as parsing_html
 from probes.text.lazy_regex import lazy_regex
-from probes.urls import normalize
 
 NAME = "telegram"
 _WEB_APP_HOSTS = frozenset(
@@ -36,11 +35,12 @@ _WEB_APP_HOSTS = frozenset(
 HOSTS = _WEB_APP_HOSTS | {"t.me", "telegram.me", "telegram.dog", "telesco.pe", "tx.me"}
 VERSION = 1
 
+_INVALID = Identity(NAME, LinkKind.INVALID)
+
 # 5 to 32 characters. Names of four characters are auctioned and are accepted too (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
 _INVITE_CODE_PATTERN = lazy_regex(r"[A-Za-z0-9_-]{16,64}")
-_ALLOWED_SUBDOMAINS = frozenset({"", "www", "web"})
-_VIEW_SEGMENTS = frozenset({"s", "boost"})  # before a username: the preview, the boosts
+_WEB_APP_ROUTE_PATTERN = lazy_regex(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
 # Telegram's own first segments that look like usernames.
 _RESERVED_SEGMENTS = frozenset(
     """
@@ -50,81 +50,82 @@ _RESERVED_SEGMENTS = frozenset(
 )
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the account in a cleaned address on one of HOSTS."""
-    parts = normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
-    return _identify_on_host(parts).with_url(url)
+# --- Links ---
+
+
+def _move_subdomain(parts: SplitResult) -> SplitResult:
+    """Return `t.me/name` for `name.t.me`."""
+    subdomain, own_host = split_host((parts.hostname or "").removesuffix("."), HOSTS)
+    if subdomain in ("", "www", "web"):
+        return parts
+    return parts._replace(netloc=own_host, path=f"/{subdomain}{parts.path}")
+
+
+def _read_web_app(link: PlatformLink) -> Identity:
+    """Identify the account in `#@name`, `#/im?p=@name` or `#?tgaddr=tg://resolve?domain=name`."""
+    if not link.fragment:
+        return Identity(NAME, LinkKind.HOME)
+    username = _WEB_APP_ROUTE_PATTERN.search(unquote(link.fragment))
+    return _identify_username(username[1]) if username else _INVALID
+
+
+def _read_invite(link: PlatformLink) -> Identity:
+    return _identify_invite(link.second)
+
+
+def _read_view(link: PlatformLink) -> Identity:
+    """Identify the account of a preview (`/s/name`) or of its boosts."""
+    return _identify_account(link.second, link.rest[1:])
+
+
+def _read_account(link: PlatformLink) -> Identity:
+    if link.name.startswith("+"):
+        return _identify_invite(link.name[1:])
+    return _identify_account(link.name, link.rest)
+
+
+def _identify_account(name: str, rest: list[str]) -> Identity:
+    """Identify an account, or its post: `/name/3`, or `/name/s/3` for a story."""
+    account = _identify_username(name.removeprefix("@"))
+    is_story = rest[:1] == ["s"] and len(rest) > 1
+    is_post = is_story or (bool(rest) and rest[0].isdigit())
+    return replace(account, kind=LinkKind.POST) if account.key and is_post else account
+
+
+def _identify_invite(invite_code: str) -> Identity:
+    """Identify a private group by its invite code. Shorter codes are phone numbers."""
+    if not _INVITE_CODE_PATTERN.fullmatch(invite_code):
+        return _INVALID
+    return Identity(NAME, LinkKind.GROUP, f"+{invite_code}", f"https://t.me/+{invite_code}")
+
+
+def _identify_username(username: str) -> Identity:
+    if not _USERNAME_PATTERN.fullmatch(username) or username.lower() in _RESERVED_SEGMENTS:
+        return _INVALID
+    return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://t.me/{username}")
+
+
+LINKS = LinkTable(
+    NAME,
+    HOSTS,
+    sections={
+        **dict.fromkeys(("share", "msg"), LinkKind.SHARE),
+        "joinchat/": _read_invite,
+        "c/": LinkKind.POST,  # a post in a private channel, by number
+        **dict.fromkeys(("s/", "boost/"), _read_view),
+    },
+    read_account=_read_account,
+    subdomains=lazy_regex("(?:|www|web)"),
+    other_hosts=dict.fromkeys(_WEB_APP_HOSTS, _read_web_app),
+    rewrite=_move_subdomain,
+)
+identify = LINKS.identify
 
 
 def identify_bare(text: str) -> Identity | None:
     """Identify a username from the Telegram column, or return None."""
     identity = _identify_username(text.strip().removeprefix("@"))
     return identity if identity.key else None
-
-
-def _identify_on_host(parts: SplitResult) -> Identity:
-    host = (parts.hostname or "").removesuffix(".")
-    if host in _WEB_APP_HOSTS:
-        return _identify_in_web_app(parts.fragment)
-    subdomain = get_subdomain(host, HOSTS)
-    segments = normalize.split_path(parts.path)
-    if subdomain not in _ALLOWED_SUBDOMAINS:
-        return _identify_by_path([subdomain, *segments])  # <name>.t.me
-    return _identify_by_path(segments) if segments else Identity(NAME, LinkKind.HOME)
-
-
-def _identify_in_web_app(fragment: str) -> Identity:
-    """Identify the account in `#@name`, `#/im?p=@name` or `#?tgaddr=tg://resolve?domain=name`."""
-    if not fragment:
-        return Identity(NAME, LinkKind.HOME)
-    username = _WEB_APP_ROUTE_PATTERN.search(unquote(fragment))
-    return _identify_username(username[1]) if username else Identity(NAME, LinkKind.INVALID)
-
-
-_WEB_APP_ROUTE_PATTERN = lazy_regex(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
-
-
-def _identify_by_path(segments: list[str]) -> Identity:
-    section, rest = segments[0].lower(), segments[1:]
-    if section.startswith("+"):
-        return _identify_invite(segments[0][1:])
-    if section in ("share", "msg"):
-        return Identity(NAME, LinkKind.SHARE)
-    if not rest:
-        return _identify_account(segments)
-    if section == "joinchat":
-        return _identify_invite(rest[0])
-    if section == "c":
-        return Identity(NAME, LinkKind.POST)  # a post in a private channel, by number
-    return _identify_account(rest if section in _VIEW_SEGMENTS else segments)
-
-
-def _identify_account(segments: list[str]) -> Identity:
-    """Identify the account of a page, or a post of the account."""
-    account = _identify_username(segments[0].removeprefix("@"))
-    is_post = account.key and _is_post(segments[1:])
-    return replace(account, kind=LinkKind.POST) if is_post else account
-
-
-def _is_post(segments: list[str]) -> bool:
-    """Return True for the number of a post, and for `s/3`, a story."""
-    is_story = segments[:1] == ["s"] and len(segments) > 1
-    return is_story or (bool(segments) and segments[0].isdigit())
-
-
-def _identify_invite(invite_code: str) -> Identity:
-    """Identify a private group by its invite code. Shorter codes are phone numbers."""
-    if not _INVITE_CODE_PATTERN.fullmatch(invite_code):
-        return Identity(NAME, LinkKind.INVALID)
-    return Identity(NAME, LinkKind.GROUP, f"+{invite_code}", f"https://t.me/+{invite_code}")
-
-
-def _identify_username(username: str) -> Identity:
-    if not _USERNAME_PATTERN.fullmatch(username) or username.lower() in _RESERVED_SEGMENTS:
-        return Identity(NAME, LinkKind.INVALID)
-    return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://t.me/{username}")
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---

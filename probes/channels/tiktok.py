@@ -13,12 +13,11 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import SplitResult
 
+from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     build_wrong_target_finding,
     find_newest_timestamp,
-    get_subdomain,
 )
 from probes.classify import interstitials
 from probes.links import identify as links_identify
@@ -40,69 +39,68 @@ NAME = "tiktok"
 HOSTS = frozenset({"tiktok.com"})
 VERSION = 2
 
+_INVALID = Identity(NAME, LinkKind.INVALID)
+
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
-_SUBDOMAIN_PATTERN = lazy_regex(r"(?:|www|m|lite|[a-z]{2})")  # `us.` is a country
-_SHORT_LINK_SUBDOMAINS = frozenset({"vm", "vt"})
-_KINDS_BY_SEGMENT = {
-    **dict.fromkeys(("video", "v", "embed", "photo"), LinkKind.POST),
-    **dict.fromkeys(("tag", "search", "discover", "explore", "music"), LinkKind.SEARCH),
-    **dict.fromkeys(("foryou", "following"), LinkKind.HOME),
-    "share": LinkKind.SHARE,
-}
 _POST_SEGMENTS = frozenset({"video", "photo"})
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the account in a cleaned address on one of HOSTS."""
-    parts = normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
-    return _identify_on_host(parts).with_url(url)
+# --- Links ---
+
+
+def _clean_segments(segments: list[str]) -> list[str]:
+    """Return the path without the prefix of `/fr/@name` and of the embed `/embed/@name`."""
+    if len(segments) < 2:
+        return segments
+    is_embed = segments[0] == "embed" and segments[1].startswith("@")
+    return segments[1:] if is_embed or normalize.is_locale(segments[0]) else segments
+
+
+def _read_short_host(link: PlatformLink) -> Identity:
+    if link.name.startswith("@"):
+        return _read_account(link)
+    return Identity(NAME, LinkKind.SHORT_LINK if link.name else LinkKind.HOME)
+
+
+def _read_account(link: PlatformLink) -> Identity:
+    """Identify the account of a profile page or tab, or a post of the account."""
+    if not link.name.startswith("@"):
+        return _INVALID
+    account = _identify_username(link.name.lstrip("@"))
+    is_post = len(link.rest) > 1 and link.second in _POST_SEGMENTS
+    return replace(account, kind=LinkKind.POST) if account.key and is_post else account
+
+
+def _identify_username(username: str) -> Identity:
+    is_own_host = username.lower().removeprefix("www.") in HOSTS
+    if is_own_host or not _USERNAME_PATTERN.fullmatch(username):
+        return _INVALID
+    return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://www.tiktok.com/@{username}")
+
+
+LINKS = LinkTable(
+    NAME,
+    HOSTS,
+    sections={
+        "t/": LinkKind.SHORT_LINK,
+        **dict.fromkeys(("video", "v", "embed", "photo"), LinkKind.POST),
+        **dict.fromkeys(("tag", "search", "discover", "explore", "music"), LinkKind.SEARCH),
+        **dict.fromkeys(("foryou", "following"), LinkKind.HOME),
+        "share": LinkKind.SHARE,
+    },
+    read_account=_read_account,
+    subdomains=lazy_regex(r"(?:|www|m|lite|[a-z]{2})"),  # `us.` is a country
+    other_hosts=dict.fromkeys(("vm.tiktok.com", "vt.tiktok.com"), _read_short_host),
+    clean_segments=_clean_segments,
+)
+identify = LINKS.identify
 
 
 def identify_bare(text: str) -> Identity | None:
     """Identify a username from the TikTok column, or return None."""
     identity = _identify_username(text.strip().removeprefix("@"))
     return identity if identity.key else None
-
-
-def _identify_on_host(parts: SplitResult) -> Identity:
-    subdomain = get_subdomain((parts.hostname or "").removesuffix("."), HOSTS)
-    if not _SUBDOMAIN_PATTERN.fullmatch(subdomain):
-        return Identity(NAME, LinkKind.INVALID)  # ads., business., support. …
-    segments = normalize.split_path(parts.path)
-    if len(segments) > 1 and _is_prefix(*segments[:2]):
-        segments = segments[1:]
-    if not segments:
-        return Identity(NAME, LinkKind.HOME)
-    if segments[0].startswith("@"):
-        return _apply_account_path(_identify_username(segments[0].lstrip("@")), segments[1:])
-    if subdomain in _SHORT_LINK_SUBDOMAINS or (segments[0] == "t" and len(segments) > 1):
-        return Identity(NAME, LinkKind.SHORT_LINK)
-    return Identity(NAME, _KINDS_BY_SEGMENT.get(segments[0].lower(), LinkKind.INVALID))
-
-
-def _is_prefix(first_segment: str, second_segment: str) -> bool:
-    """Return True for `/fr/@name`, and for the embedded profile `/embed/@name`."""
-    is_embed = first_segment == "embed" and second_segment.startswith("@")
-    return is_embed or normalize.is_locale(first_segment)
-
-
-def _apply_account_path(identity: Identity, segments: list[str]) -> Identity:
-    """Return the account of a profile page or tab, or a post of the account."""
-    is_post = len(segments) > 1 and segments[0] in _POST_SEGMENTS
-    return replace(identity, kind=LinkKind.POST) if identity.key and is_post else identity
-
-
-def _is_own_host(name: str) -> bool:
-    return name.lower().removeprefix("www.") in HOSTS
-
-
-def _identify_username(username: str) -> Identity:
-    if not _USERNAME_PATTERN.fullmatch(username) or _is_own_host(username):
-        return Identity(NAME, LinkKind.INVALID)
-    return Identity(NAME, LinkKind.PROFILE, username.lower(), f"https://www.tiktok.com/@{username}")
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---

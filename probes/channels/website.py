@@ -77,7 +77,7 @@ _NETWORK_SUBDOMAIN_PATTERN = lazy_regex(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.
 _GOOGLE_PLUS_PATTERN = lazy_regex(r"google\.[a-z.]{2,6}/\+\w")
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
+def identify(url: str) -> Identity:
     """Identify the site in a cleaned address: the host without `www.`, and the path if any."""
     parts = normalize.parse_url(url)
     authority = parts.netloc

@@ -10,13 +10,13 @@ says nothing about activity.
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult
+from dataclasses import replace
 
+from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
     build_wrong_target_finding,
-    get_subdomain,
     parse_localized_count,
     probe_public_profile,
 )
@@ -36,24 +36,74 @@ VERSION = 1
 PHONE_IDENTITY = Identity(NAME, LinkKind.PHONE, canonical="https://wa.me/")
 GROUP_IDENTITY = Identity(NAME, LinkKind.GROUP, canonical="https://chat.whatsapp.com/")
 
+_INVALID = Identity(NAME, LinkKind.INVALID)
+
 # Codes begin with 0029 and have 22 or 24 characters; upper and lower case differ (links, 2026-11).
 _CHANNEL_CODE_PATTERN = lazy_regex(r"0029[A-Za-z0-9]{14,28}")
 _PHONE_PATTERN = lazy_regex(r"(?:\+|00)?\d[\d ().\-\u00a0]{5,20}")
-_GROUP_SUBDOMAIN = "chat"
-_ALLOWED_SUBDOMAINS = frozenset({"", "www", "web", "api", "wa"})
-# First segments of links that open a conversation with a business: by code, catalogue or QR code.
-_CONVERSATION_SEGMENTS = frozenset({"c", "catalog", "message", "p", "product", "qr"})
+# Links that open a conversation with a business: by code, catalogue or QR code.
+_CONVERSATION_SEGMENTS = ("c/", "catalog/", "message/", "p/", "product/", "qr/")
 
 
 # --- Links ---
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the channel in a cleaned address on one of HOSTS."""
-    parts = normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
-    return _identify_on_host(parts).with_url(url)
+def _clean_segments(segments: list[str]) -> list[str]:
+    has_language = len(segments) > 1 and normalize.is_locale(segments[0])
+    return segments[1:] if has_language else segments
+
+
+def _read_channel(link: PlatformLink) -> Identity:
+    is_update = len(link.rest) > 1 and link.rest[1].isdigit()
+    channel = _identify_channel(link.second)
+    return replace(channel, kind=LinkKind.POST) if is_update and channel.key else channel
+
+
+def _read_phone(link: PlatformLink) -> Identity:
+    return PHONE_IDENTITY if link.name else Identity(NAME, LinkKind.HOME)
+
+
+def _read_group(link: PlatformLink) -> Identity:
+    return GROUP_IDENTITY if link.name else Identity(NAME, LinkKind.HOME)
+
+
+def _read_send_link(link: PlatformLink) -> Identity:
+    """Identify `send?phone=<number>`. A text without a number is shared."""
+    if "phone" in link.query:
+        return PHONE_IDENTITY
+    return Identity(NAME, LinkKind.SHARE if "text" in link.query else LinkKind.HOME)
+
+
+def _read_short_host(link: PlatformLink) -> Identity:
+    """Identify `wa.me/<number>` and `wa.me/channel/<code>`."""
+    if link.name.lower() == "channel" and link.rest:
+        return _identify_channel(link.second)
+    return PHONE_IDENTITY if link.name else _read_send_link(link)
+
+
+def _identify_channel(code: str) -> Identity:
+    if not _CHANNEL_CODE_PATTERN.fullmatch(code):
+        return _INVALID
+    return Identity(NAME, LinkKind.PROFILE, code, f"https://www.whatsapp.com/channel/{code}")
+
+
+LINKS = LinkTable(
+    NAME,
+    HOSTS,
+    sections={
+        "channel/": _read_channel,
+        "send": _read_send_link,
+        **dict.fromkeys(_CONVERSATION_SEGMENTS, _read_phone),
+    },
+    subdomains=lazy_regex("(?:|www|web|api|wa)"),
+    other_hosts={
+        "wa.link": _read_phone,  # a service that shortens links to telephone numbers
+        "wa.me": _read_short_host,
+        "chat.whatsapp.com": _read_group,
+    },
+    clean_segments=_clean_segments,
+)
+identify = LINKS.identify
 
 
 def identify_bare(text: str) -> Identity | None:
@@ -63,53 +113,6 @@ def identify_bare(text: str) -> Identity | None:
         return PHONE_IDENTITY
     identity = _identify_channel(text.removeprefix("channel/"))
     return identity if identity.key else None
-
-
-def _identify_on_host(parts: SplitResult) -> Identity:
-    host = (parts.hostname or "").removesuffix(".")
-    segments = normalize.split_path(parts.path)
-    if host.endswith("wa.link"):  # a service that shortens links to telephone numbers
-        return PHONE_IDENTITY if segments else Identity(NAME, LinkKind.HOME)
-    subdomain = get_subdomain(host, HOSTS)
-    if subdomain == _GROUP_SUBDOMAIN:
-        return GROUP_IDENTITY if segments else Identity(NAME, LinkKind.HOME)
-    if subdomain not in _ALLOWED_SUBDOMAINS:
-        return Identity(NAME, LinkKind.INVALID)  # faq., business., blog. …
-    if host.endswith("wa.me"):
-        return _identify_conversation(segments, parts.query)
-    return _identify_by_path(segments, parts.query)
-
-
-def _identify_by_path(segments: list[str], query: str) -> Identity:
-    if not segments:
-        return Identity(NAME, LinkKind.HOME)
-    if len(segments) > 1 and normalize.is_locale(segments[0]):
-        segments = segments[1:]
-    section = segments[0].lower()
-    if section == "channel" and len(segments) > 1:
-        is_update = len(segments) > 2 and segments[2].isdigit()
-        return _identify_channel(segments[1], LinkKind.POST if is_update else LinkKind.PROFILE)
-    if section == "send":
-        return _identify_conversation([], query)
-    if section in _CONVERSATION_SEGMENTS and len(segments) > 1:
-        return PHONE_IDENTITY
-    return Identity(NAME, LinkKind.INVALID)
-
-
-def _identify_conversation(segments: list[str], query: str) -> Identity:
-    """Identify `wa.me/<number>` and `send?phone=<number>`; a text without a number is shared."""
-    parameters = normalize.parse_query(query)
-    if segments and segments[0].lower() == "channel" and len(segments) > 1:
-        return _identify_channel(segments[1])
-    if segments or "phone" in parameters:
-        return PHONE_IDENTITY
-    return Identity(NAME, LinkKind.SHARE if "text" in parameters else LinkKind.HOME)
-
-
-def _identify_channel(code: str, kind: LinkKind = LinkKind.PROFILE) -> Identity:
-    if not _CHANNEL_CODE_PATTERN.fullmatch(code):
-        return Identity(NAME, LinkKind.INVALID)
-    return Identity(NAME, kind, code, f"https://www.whatsapp.com/channel/{code}")
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -131,8 +134,8 @@ def parse_channel_page(page: Page) -> PublicProfile:
     title = _TITLE_PATTERN.fullmatch(head.meta.get("og:title", "")) or _TITLE_PATTERN.fullmatch(
         head.title
     )
-    code_in_metadata = identify(head.meta.get("og:url", ""), "").key
-    if title is None or code_in_metadata not in (None, identify(page.url, "").key):
+    code_in_metadata = identify(head.meta.get("og:url", "")).key
+    if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()
     audience = _AUDIENCE_PATTERN.search(html.decode_body(page))
     description = audience[1] if audience else head.meta.get("og:description", "")

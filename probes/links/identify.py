@@ -68,7 +68,7 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     label, text = cells.split_label(cells.join_host_and_name(text))
     if label is not None and (label not in list_channels() or _is_other_network(label, column)):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note="other_network")
-    return _identify_text(text, typed, label or column)
+    return _identify_text(text, label or column)
 
 
 def _identify_empty_cell(visible_text: str, column: str | None) -> Identity | None:
@@ -79,13 +79,13 @@ def _identify_empty_cell(visible_text: str, column: str | None) -> Identity | No
     return Identity(channel, LinkKind.NONE) if cells.is_none_answer(visible_text) else None
 
 
-def _identify_text(text: str, typed: str, column: str | None) -> Identity:
+def _identify_text(text: str, column: str | None) -> Identity:
     """Identify a repaired text without its label."""
     url = None if _is_handle(text, column) else normalize.extract_url(text)
     if url is None:
         return _identify_without_url(text, column)
     inner_url = unwrap.unwrap_url(url)
-    identity = _identify_url(inner_url, typed, column)
+    identity = _identify_url(inner_url, column)
     if inner_url != url and identity.note is None and identity.key is not None:
         return replace(identity, note="wrapped")
     return identity
@@ -144,7 +144,7 @@ _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = lazy_regex(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
-def _identify_url(url: str, typed: str, column: str | None) -> Identity:
+def _identify_url(url: str, column: str | None) -> Identity:
     """Identify a cleaned URL: a short link, a lookalike, a platform account or a website."""
     url = _unwrap_pasted_url(url)
     authority = normalize.split_url(url)[0]
@@ -155,13 +155,13 @@ def _identify_url(url: str, typed: str, column: str | None) -> Identity:
     if _is_other_network(name, column) or (name != WEBSITE_CHANNEL and _has_host_as_name(url)):
         return Identity(column or name, LinkKind.INVALID, url=url, note="other_network")
     if name != WEBSITE_CHANNEL:
-        return list_channels()[name].identify(url, typed)
+        return list_channels()[name].identify(url)
     if brand := find_imitated_brand(host):
         channel = brand if brand in list_channels() else WEBSITE_CHANNEL
         return Identity(channel, LinkKind.INVALID, url=url, note="lookalike")
     if column not in (None, WEBSITE_CHANNEL):
         return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note="other_site")
-    return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url), typed)
+    return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url))
 
 
 def _has_host_as_name(url: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -167,6 +167,14 @@ class Identity:
     def with_url(self, url: str) -> Identity:
         """Return a copy with another `url`. `dataclasses.replace` takes four times as long."""
         return Identity(self.channel, self.kind, self.key, self.canonical, url, self.note)
+
+    def with_note(self, note: str) -> Identity:
+        """Return a copy with another `note` if the identity names an account."""
+        return replace(self, note=note) if self.key else self
+
+    def to_post(self) -> Identity:
+        """Return the identity of a post by this account, whose address names its owner."""
+        return replace(self, kind=LinkKind.POST, note="derived") if self.key else self
 
 
 @dataclass(frozen=True, slots=True)

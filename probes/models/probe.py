@@ -30,7 +30,7 @@ class ChannelModule(Protocol):
     HOSTS: frozenset[str]
     VERSION: int
 
-    def identify(self, url: str, typed: str) -> Identity:
+    def identify(self, url: str) -> Identity:
         """Return the identity behind a cleaned address on one of HOSTS. Raises nothing."""
         ...
 

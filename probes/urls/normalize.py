@@ -460,12 +460,14 @@ _LANGUAGE_CODES = """
     ja ka kk km kn ko ku ky lo lt lv mk ml mn mr ms my nb ne nl nn no pa pl ps pt ro ru si sk sl so
     sq sr sv sw ta te th tl tr uk ur uz vi zh
 """
-_LOCALE = lazy_regex(rf"(?i)(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?")
+LOCALE = rf"(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?"
+"""Matches a language with or without a country in lower case."""
+_LOCALE_PATTERN = lazy_regex(f"(?i){LOCALE}")
 
 
 def is_locale(segment: str) -> bool:
     """Return True if a path segment is a language with or without a country: `fr`, `fr_FR`."""
-    return len(segment) in (2, 5) and _LOCALE.fullmatch(segment) is not None
+    return len(segment) in (2, 5) and _LOCALE_PATTERN.fullmatch(segment) is not None
 
 
 def strip_tracking(url: str) -> str:

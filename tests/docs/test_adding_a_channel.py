@@ -59,7 +59,7 @@ def test_documented_page_gives_the_expected_finding(bluesky: ChannelModule, tmp_
     (tmp_path / "there.json").write_text(read_block("json"), encoding="utf-8")
     recorded: dict[str, Any] = tomllib.loads(read_block("toml", 2))
     link = recorded["link"]
-    account = Account("test", link, bluesky.identify(link, link))
+    account = Account("test", link, bluesky.identify(link))
     finding = run_offline(bluesky.probe(account), build_responder(recorded, tmp_path)).finding
     assert to_expectation(finding, recorded["expect"]) == recorded["expect"]
 
@@ -99,11 +99,12 @@ def test_documented_channel_identifies_accounts_and_posts(bluesky: ChannelModule
         "https://bsky.app/profile/Annour.bsky.social": (LinkKind.PROFILE, "annour.bsky.social"),
         "https://bsky.app/profile/annour.ma/post/3kx": (LinkKind.POST, "annour.ma"),
         "https://bsky.app/profile/an_nour": (LinkKind.INVALID, None),
-        "https://bsky.app/search": (LinkKind.INVALID, None),
+        "https://bsky.app/search": (LinkKind.SEARCH, None),
+        "https://bsky.app/about": (LinkKind.INVALID, None),
         "https://bsky.app/": (LinkKind.HOME, None),
     }
     for link, expected in expected_identities.items():
-        identity = bluesky.identify(link, link)
+        identity = bluesky.identify(link)
         assert (identity.kind, identity.key) == expected
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.channels._public_profile import get_subdomain
+from probes.channels._links import LinkTable, PlatformLink
 from probes.models.finding import Identity, LinkKind
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
@@ -20,15 +19,8 @@ _MIRROR_HOSTS = frozenset(
 )
 HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRROR_HOSTS
 
-_SUBDOMAIN_PATTERN = lazy_regex(r"(?:|www|mobile|m|api|0|web|pro|[a-z]{2})")
-_KINDS_BY_HOST = {
-    "t.co": LinkKind.SHORT_LINK,
-    "search.twitter.com": LinkKind.SEARCH,
-    **dict.fromkeys(
-        ("pic.twitter.com", "pic.x.com", "pbs.twimg.com", "abs.twimg.com", "video.twimg.com"),
-        LinkKind.FILE,
-    ),
-}
+_INVALID = Identity(NAME, LinkKind.INVALID)
+
 HANDLE_PATTERN = lazy_regex(r"[A-Za-z0-9_]{1,15}")  # the API's own (openapi 2.167, 2026-08)
 # X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
 _RESERVED_SEGMENTS = frozenset(
@@ -57,29 +49,6 @@ _TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
 _HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:!/*|/)([^/].*)$")
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the account in a cleaned address on one of HOSTS."""
-    parts = normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
-    return _identify_on_host(_resolve_hashbang_route(parts)).with_url(url)
-
-
-def identify_bare(text: str) -> Identity | None:
-    """Identify a handle from the X column, or return None.
-
-    A number is a zero from the spreadsheet, a count or a phone number. A single digit may be an old
-    handle.
-    """
-    text = text.strip()
-    name_and_handle = _NAME_AND_HANDLE_PATTERN.fullmatch(text)
-    if name_and_handle:
-        text = name_and_handle[1]
-    identity = _identify_handle(text.lstrip("/").strip().rstrip("/"))
-    is_number = re.fullmatch(r"0|\d{2,}", text) is not None
-    return identity if identity.key and not is_number else None
-
-
 # `Amal Rabat @amal_rabat`, `AmalRabat@amal_rabat`: a name and a handle as X's own pages show them.
 # Without a space or a capital inside the name it may be half an email address.
 _NAME_AND_HANDLE_PATTERN = lazy_regex(
@@ -94,51 +63,6 @@ def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
     return urlsplit(f"https://x.com/{route[1]}") if route else parts
 
 
-def _identify_on_host(parts: SplitResult) -> Identity:
-    host = parts.hostname or ""
-    if host in _KINDS_BY_HOST:
-        is_home = len(parts.path) < 2 and not parts.query
-        return Identity(NAME, LinkKind.HOME if is_home else _KINDS_BY_HOST[host])
-    if host.startswith(("platform.", "syndication.")):
-        return _identify_widget(parts)
-    is_nitter = host.startswith("nitter.")
-    if not is_nitter and not _SUBDOMAIN_PATTERN.fullmatch(get_subdomain(host, HOSTS)):
-        return Identity(NAME, LinkKind.INVALID)  # help., developer., analytics. …
-    return _identify_by_path(parts)
-
-
-def _identify_widget(parts: SplitResult) -> Identity:
-    """Identify the account of an embedded timeline or of a follow button."""
-    segments = normalize.split_path(parts.path)
-    query = normalize.parse_query(parts.query)
-    handle = query.get("screen_name", "")
-    if "screen-name" in segments[:-1]:
-        handle = segments[segments.index("screen-name") + 1]
-    if handle:
-        account = _identify_handle(handle)
-        return replace(account, note="derived") if account.key else account
-    return Identity(NAME, LinkKind.POST if "tweet" in parts.path.lower() else LinkKind.INVALID)
-
-
-def _identify_by_path(parts: SplitResult) -> Identity:
-    segments = _clean_segments(normalize.split_path(parts.path))
-    query = normalize.parse_query(parts.query)
-    if not segments:
-        return Identity(NAME, LinkKind.HOME)
-    first = segments[0].lower()
-    second = segments[1].lower() if len(segments) > 1 else ""
-    if first == "i":
-        return _identify_internal_path(second, segments[2:], query)
-    if first == "intent" and second in ("user", "follow"):
-        return _identify_by_query(query)
-    if first in _KINDS_BY_SEGMENT:
-        return Identity(NAME, _KINDS_BY_SEGMENT[first])
-    if first in ("users", *_POST_SEGMENTS) and second.isdigit():
-        return Identity(NAME, LinkKind.POST)
-    account = _identify_handle(segments[0])
-    return _apply_account_path(account, second, segments[2:])
-
-
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without `!`, the rest of a hashbang, and without a language before a page.
 
@@ -147,34 +71,66 @@ def _clean_segments(segments: list[str]) -> list[str]:
     segments = [segment for segment in segments if segment not in ("!", ".", "..")]
     if segments[1:] and segments[0].lower() == "intl":
         segments = segments[1:]
-    if (
-        segments[1:]
-        and normalize.is_locale(segments[0])
-        and segments[1].lower() not in _TAB_SEGMENTS
-    ):
-        segments = segments[1:]
+    if segments[1:] and segments[1].lower() not in _TAB_SEGMENTS:
+        is_language = normalize.is_locale(segments[0])
+        return segments[1:] if is_language else segments
     return segments
 
 
-_KINDS_BY_SEGMENT = {
-    **dict.fromkeys(("intent", "share"), LinkKind.SHARE),
-    **dict.fromkeys(("hashtag", "search", "explore", "search-advanced"), LinkKind.SEARCH),
-    "home": LinkKind.HOME,
-}
+def _read_search_host(link: PlatformLink) -> Identity:
+    return Identity(NAME, LinkKind.SEARCH if link.name or link.query else LinkKind.HOME)
 
 
-def _apply_account_path(
-    identity: Identity, second_segment: str, other_segments: list[str]
-) -> Identity:
-    """Return the account of a profile page or tab, or a post of the account.
+def _read_widget(link: PlatformLink) -> Identity:
+    """Identify the account of an embedded timeline or of a follow button."""
+    handle = link.query.get("screen_name", "")
+    segments = [link.name, *link.rest]
+    if "screen-name" in segments[:-1]:
+        handle = segments[segments.index("screen-name") + 1]
+    if handle:
+        return _identify_handle(handle).with_note("derived")
+    return Identity(NAME, LinkKind.POST) if "tweet" in "/".join(segments).lower() else _INVALID
+
+
+def _read_internal_path(link: PlatformLink) -> Identity:
+    """Identify an address of the form `/i/…`. Only `/i/user/` and `/i/profiles/` name accounts."""
+    section = link.second.lower()
+    if section == "profiles":
+        return _identify_by_query(link.query)
+    if not link.rest[1:]:
+        return _INVALID
+    if section == "user":
+        return _identify_by_id(link.rest[1])
+    return Identity(NAME, LinkKind.POST) if section in _INTERNAL_POST_SEGMENTS else _INVALID
+
+
+_INTERNAL_POST_SEGMENTS = frozenset(
+    "status web events spaces broadcasts cards videos moments articles".split()  # noqa: SIM905
+)
+
+
+def _read_intent(link: PlatformLink) -> Identity:
+    """Identify the account that a button follows. Other buttons share a page."""
+    if link.second.lower() in ("user", "follow"):
+        return _identify_by_query(link.query)
+    return Identity(NAME, LinkKind.SHARE)
+
+
+def _read_post(link: PlatformLink) -> Identity | None:
+    """Identify a post without its owner, or return None for `/article`, which may be a name."""
+    return Identity(NAME, LinkKind.POST) if link.second.isdigit() else None
+
+
+def _read_account(link: PlatformLink) -> Identity:
+    """Identify the account of a profile page or tab, or a post of the account.
 
     X does not check the handle in a post's address.
     """
-    if second_segment not in _POST_SEGMENTS or not identity.key:
-        return identity
-    if not other_segments or not re.match(r"\d+", other_segments[0]):
-        return Identity(NAME, LinkKind.INVALID)
-    return replace(identity, kind=LinkKind.POST, note="derived")
+    account = _identify_handle(link.name)
+    if link.second.lower() not in _POST_SEGMENTS:
+        return account
+    has_post_id = len(link.rest) > 1 and re.match(r"\d+", link.rest[1])
+    return account.to_post() if has_post_id else _INVALID
 
 
 def _identify_by_query(query: dict[str, str]) -> Identity:
@@ -183,32 +139,61 @@ def _identify_by_query(query: dict[str, str]) -> Identity:
     return _identify_by_id(query.get("user_id", ""))
 
 
-def _identify_internal_path(
-    second_segment: str, other_segments: list[str], query: dict[str, str]
-) -> Identity:
-    """Identify an address of the form `/i/…`. Only `/i/user/` and `/i/profiles/` name accounts."""
-    if second_segment == "user" and other_segments:
-        return _identify_by_id(other_segments[0])
-    if second_segment == "profiles":
-        return _identify_by_query(query)
-    is_post = second_segment in _INTERNAL_POST_SEGMENTS and other_segments
-    return Identity(NAME, LinkKind.POST if is_post else LinkKind.INVALID)
-
-
-_INTERNAL_POST_SEGMENTS = frozenset(
-    "status web events spaces broadcasts cards videos moments articles".split()  # noqa: SIM905
-)
-
-
 def _identify_by_id(user_id: str) -> Identity:
     if not user_id.isascii() or not user_id.isdigit():
-        return Identity(NAME, LinkKind.INVALID)
+        return _INVALID
     return Identity(NAME, LinkKind.PROFILE, f"id:{user_id}", f"https://x.com/i/user/{user_id}")
 
 
 def _identify_handle(handle: str) -> Identity:
     handle = handle.strip().lstrip("@").rstrip(".,;:)\"'")
     if not HANDLE_PATTERN.fullmatch(handle) or handle.lower() in _RESERVED_SEGMENTS:
-        return Identity(NAME, LinkKind.INVALID)
+        return _INVALID
     note = "placeholder" if handle.lower() in _PLACEHOLDER_HANDLES else None
     return Identity(NAME, LinkKind.PROFILE, handle.lower(), f"https://x.com/{handle}", note=note)
+
+
+LINKS = LinkTable(
+    NAME,
+    HOSTS,
+    sections={
+        "i": _read_internal_path,
+        "intent": _read_intent,
+        "share": LinkKind.SHARE,
+        **dict.fromkeys(("hashtag", "search", "explore", "search-advanced"), LinkKind.SEARCH),
+        "home": LinkKind.HOME,
+        **dict.fromkeys(("users", "status", "statuses", "article"), _read_post),
+    },
+    read_account=_read_account,
+    subdomains=lazy_regex(r"(?:|www|mobile|m|api|0|web|pro|[a-z]{2})"),
+    other_hosts={
+        "t.co": LinkKind.SHORT_LINK,
+        "search.twitter.com": _read_search_host,
+        **dict.fromkeys(
+            ("pic.twitter.com", "pic.x.com", "pbs.twimg.com", "abs.twimg.com", "video.twimg.com"),
+            LinkKind.FILE,
+        ),
+        **dict.fromkeys(
+            ("platform.twitter.com", "platform.x.com", "syndication.twitter.com"), _read_widget
+        ),
+    },
+    clean_segments=_clean_segments,
+    rewrite=_resolve_hashbang_route,
+)
+identify = LINKS.identify
+
+
+def identify_bare(text: str) -> Identity | None:
+    """Identify a handle from the X column, or return None.
+
+    A number is a zero from the spreadsheet, a count or a phone number. A single digit may be an old
+    handle.
+    """
+    text = text.strip()
+    name_and_handle = _NAME_AND_HANDLE_PATTERN.fullmatch(text)
+    if name_and_handle:
+        text = name_and_handle[1]
+    if re.fullmatch(r"0|\d{2,}", text):
+        return None
+    identity = _identify_handle(text.lstrip("/").strip().rstrip("/"))
+    return identity if identity.key else None

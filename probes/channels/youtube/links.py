@@ -7,10 +7,8 @@ from dataclasses import replace
 from unicodedata import bidirectional, normalize
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.models.finding import (
-    Identity,
-    LinkKind,
-)
+from probes.channels._links import LinkTable, PlatformLink
+from probes.models.finding import Identity, LinkKind
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize as urls_normalize
 
@@ -41,11 +39,8 @@ HOSTS = frozenset(
     | {f"youtube.co.{country}" for country in _CO_COUNTRY_TLDS.split()}
     | {f"youtube.com.{country}" for country in _COM_COUNTRY_TLDS.split()}
 )
-
-
-def _split_words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
+_INVALID = Identity(NAME, LinkKind.INVALID)
+_HOME = Identity(NAME, LinkKind.HOME)
 
 CHANNEL_ID_PATTERN = lazy_regex(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
 # A channel's uploads are a playlist: `UU` and the end of the channel id.
@@ -54,15 +49,22 @@ _UPLOADS_PLAYLIST_PATTERN = lazy_regex(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")
 _HANDLE_PATTERN = lazy_regex(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
 _CUSTOM_NAME_PATTERN = lazy_regex(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
 
-_TAB_SEGMENTS = _split_words(
-    "featured videos shorts streams live playlists community posts channels home about podcasts "
-    "releases"
-    " courses store membership search join discussion feed favorites"
+_TAB_SEGMENTS = frozenset(
+    """
+    featured videos shorts streams live playlists community posts channels home about podcasts
+    releases courses store membership search join discussion feed favorites
+    """.split()  # noqa: SIM905
 )
-_VIDEO_SEGMENTS = _split_words(
-    "watch shorts live embed v e vi clip playlist post shared watch_popup ytscreeningroom get_video"
-)
-_SEARCH_SEGMENTS = _split_words("results hashtag search explore")
+_KINDS_BY_SEGMENT = {
+    **dict.fromkeys(
+        """
+        watch shorts live embed v e vi clip playlist post shared watch_popup ytscreeningroom
+        get_video
+        """.split(),  # noqa: SIM905
+        LinkKind.POST,
+    ),
+    **dict.fromkeys(("results", "hashtag", "search", "explore"), LinkKind.SEARCH),
+}
 _WRAPPER_QUERY_PARAMETERS = {
     "attribution_link": "u",
     "signin": "next",
@@ -73,12 +75,12 @@ _WRAPPER_QUERY_PARAMETERS = {
     "redirect": "q",
 }
 # On these hosts only a channel's id names a channel: sign-in, consent, the studio, help for makers.
-_OTHER_SUBDOMAINS = _split_words(
+_OTHER_SUBDOMAINS = (
     "accounts apps artists consent creatoracademy creators developers help img support studio tv"
 )
 # YouTube's own first segments (yt-dlp, NewPipe, Invidious, 2026). `/news` is not in the list,
 # because the test cases of other projects know it as a channel's name.
-_RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
+_RESERVED_SEGMENTS = _TAB_SEGMENTS | frozenset(
     """
     about account add_user ads advertise api attribution_link browse c channel
     channel_switcher comment copyright course create create_channel creators dashboard dev
@@ -90,7 +92,7 @@ _RESERVED_SEGMENTS = _TAB_SEGMENTS | _split_words(
     set_awesome share share_popup shop signin signin_prompt signup sitemaps source sports static
     storefront subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers
     t terms testtube trending trends tv upload user verify view_play_list w youtubei yt
-    """
+    """.split()  # noqa: SIM905
 )
 
 _RESERVED_SEGMENT_PATTERN = lazy_regex(
@@ -110,75 +112,29 @@ BARE_NAME_NOTE = "bare"
 """The note of `youtube.com/name`, which need not be the same channel as `youtube.com/c/name`."""
 
 
-def identify(url: str, typed: str) -> Identity:  # noqa: ARG001  # required by the protocol
-    """Identify the channel in a cleaned address on one of HOSTS."""
-    parts = urls_normalize.parse_url(url)
-    if not parts.netloc:
-        return Identity(NAME, LinkKind.INVALID, url=url)
+# --- Links ---
+
+
+def _unwrap_address(parts: SplitResult) -> SplitResult:
+    """Return the address after `#` and inside up to three sharing, sign-in or consent addresses."""
     route = unquote(parts.fragment)
     if parts.path in ("", "/") and route.startswith("/"):  # m.youtube.com/#/user/name, until 2019
         parts = urlsplit(f"https://www.youtube.com{route}")
-    return _identify_by_url(parts, depth=0).with_url(url)
+    for _ in range(3):
+        inner = _find_inner_address(parts)
+        if inner is None:
+            break
+        parts = inner
+    return parts
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a handle, an id or `user/name` from the YouTube column, or return None."""
-    text = _normalize_segment(text.strip().lstrip("/"))
-    if CHANNEL_ID_PATTERN.fullmatch(text.removeprefix("@")):
-        return _identify_by_id(text.removeprefix("@"))
-    if text.startswith("@") or ("/" not in text and re.fullmatch(r"[\w.·-]{3,30}", text)):
-        identity = _identify_by_handle(text.removeprefix("@"))
-    elif re.match(r"@|(?:channel|c|user)/", text):
-        identity = _identify_by_url(urlsplit(f"https://www.youtube.com/{text}"), depth=0)
-    else:
-        return None
-    return identity if identity.key else None
-
-
-def _identify_by_url(parts: SplitResult, depth: int) -> Identity:
-    segments = _clean_segments(parts.path)
-    query = urls_normalize.parse_query(parts.query)
-    if not segments:
-        return _identify_start_page(query)
-    host = parts.hostname or ""
-    if host.endswith(("youtu.be", "y2u.be")):
-        return _identify_on_short_host(segments[0])
-    inner = _unwrap_url(parts, segments[0].lower(), query) if depth < 3 else None
-    if inner is not None:
-        return _identify_by_url(inner, depth + 1)
-    if host.partition(".")[0] in _OTHER_SUBDOMAINS and segments[0] != "channel":
-        return Identity(NAME, LinkKind.INVALID)
-    return _identify_by_query(segments[0].lower(), query) or _identify_by_path(segments, query)
-
-
-def _identify_start_page(query: dict[str, str]) -> Identity:
-    return Identity(NAME, LinkKind.POST if query.keys() & {"v", "vi"} else LinkKind.HOME)
-
-
-def _identify_on_short_host(segment: str) -> Identity:
-    """Identify `youtu.be/video` or `youtu.be/@handle`. Other names of channels lead to nothing."""
-    if segment.startswith("@"):
-        return _identify_by_handle(segment[1:])
-    return Identity(NAME, LinkKind.POST)
-
-
-def _clean_segments(path: str) -> list[str]:
-    """Return the segments of a path, without a language before the name of a channel."""
-    segments = list(filter(None, map(_normalize_segment, path.split("/"))))
-    has_language = len(segments) > 1 and urls_normalize.is_locale(segments[0])
-    if has_language and re.match(r"@|(?:channel|c|user)$", segments[1]):
-        return segments[1:]
-    return segments
-
-
-def _unwrap_url(
-    parts: SplitResult, first_segment: str, query: dict[str, str]
-) -> SplitResult | None:
-    """Return the YouTube address inside a sharing, sign-in or consent address, or None."""
-    parameter = _WRAPPER_QUERY_PARAMETERS.get(first_segment)
+def _find_inner_address(parts: SplitResult) -> SplitResult | None:
+    parameter = _WRAPPER_QUERY_PARAMETERS.get(parts.path.lstrip("/").partition("/")[0].lower())
     if parameter is None:
         return None
-    inner = query.get(parameter) or (parts.query if parts.query.startswith("/") else "")
+    inner = urls_normalize.parse_query(parts.query).get(parameter, "")
+    if not inner and parts.query.startswith("/"):
+        inner = parts.query
     try:
         target = urlsplit(inner if "://" in inner else f"https://www.youtube.com{inner}")
     except ValueError:
@@ -186,13 +142,41 @@ def _unwrap_url(
     return target if inner and (target.hostname or "").endswith("youtube.com") else None
 
 
-def _identify_by_query(first_segment: str, query: dict[str, str]) -> Identity | None:
+def _clean_segments(segments: list[str]) -> list[str]:
+    """Return the segments of a path, without a language before the name of a channel."""
+    segments = [name for name in map(_normalize_name, segments) if name]
+    has_language = len(segments) > 1 and urls_normalize.is_locale(segments[0])
+    if has_language and re.match(r"@|(?:channel|c|user)$", segments[1]):
+        return segments[1:]
+    return segments
+
+
+def _read_start_page(link: PlatformLink) -> Identity | None:
+    return Identity(NAME, LinkKind.POST) if link.query.keys() & {"v", "vi"} else None
+
+
+def _read_short_host(link: PlatformLink) -> Identity:
+    """Identify `youtu.be/video` or `youtu.be/@handle`. Other names of channels lead to nothing."""
+    name = _normalize_name(link.name)
+    if name.startswith("@"):
+        return _identify_by_handle(name[1:])
+    return Identity(NAME, LinkKind.POST) if name else _read_start_page(link) or _HOME
+
+
+def _read_other_site(link: PlatformLink) -> Identity | None:
+    if not link.name:
+        return _read_start_page(link) or _HOME
+    return _identify_by_id(_normalize_name(link.second)) if link.name == "channel" else None
+
+
+def _read_query(link: PlatformLink) -> Identity | None:
     """Return the channel in the address of a subscribe button, a feed or an embedded player."""
-    parameters = _CHANNEL_QUERY_PARAMETERS.get(first_segment, ())
-    if first_segment == "embed" and query.get("listType") == "user_uploads":
+    section = link.name.lower()
+    parameters = _CHANNEL_QUERY_PARAMETERS[section]
+    if section == "embed" and link.query.get("listType") == "user_uploads":
         parameters = ("list",)
     for parameter in parameters:
-        identity = _identify_by_parameter(parameter, query.get(parameter, ""))
+        identity = _identify_by_parameter(parameter, link.query.get(parameter, ""))
         if identity:
             return identity
     return None
@@ -202,24 +186,26 @@ def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
     """Return the channel in a query value: its id, its uploads playlist or its old name."""
     uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(value)
     if uploads:
-        return _identify_by_id(f"UC{uploads[1]}", note="derived")
+        return _identify_by_id(f"UC{uploads[1]}").with_note("derived")
     if CHANNEL_ID_PATTERN.fullmatch(value):
-        return _identify_by_id(value, note="derived")
+        return _identify_by_id(value).with_note("derived")
     if parameter in ("user", "add_user", "p", "list") and _CUSTOM_NAME_PATTERN.fullmatch(value):
         return _identify_by_legacy_name("user", value, note="derived")
     return None
 
 
-def _identify_by_path(segments: list[str], query: dict[str, str]) -> Identity:
-    first, second = segments[0].lower(), segments[1] if len(segments) > 1 else ""
-    channel = _identify_channel_in_path(first, segments[0], second)
+def _read_account(link: PlatformLink) -> Identity:
+    section = link.name.lower()
+    channel = _identify_channel_in_path(section, link.name, link.second)
     if channel is not None:
-        is_community_post = channel.key and "lb" in query
+        is_community_post = channel.key and "lb" in link.query
         return replace(channel, kind=LinkKind.POST) if is_community_post else channel
-    if first in _VIDEO_SEGMENTS or first in _SEARCH_SEGMENTS:
-        kind = LinkKind.POST if first in _VIDEO_SEGMENTS else LinkKind.SEARCH
-        return _identify_by_uploads_playlist(query) or Identity(NAME, kind)
-    return _identify_bare_name(first, segments[0], second)
+    kind = _KINDS_BY_SEGMENT.get(section)
+    if kind is None:
+        return _identify_bare_name(section, link.name, link.second)
+    # An uploads playlist names its owner. The link itself is a playlist, thus a post.
+    uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(link.query.get("list", ""))
+    return _identify_by_id(f"UC{uploads[1]}").to_post() if uploads else Identity(NAME, kind)
 
 
 def _identify_channel_in_path(section: str, name: str, second_segment: str) -> Identity | None:
@@ -249,40 +235,29 @@ def _identify_bare_name(first_segment: str, name: str, second_segment: str) -> I
     )
     is_unknown_tab = second_segment and second_segment.lower() not in _TAB_SEGMENTS
     if is_reserved or is_unknown_tab:
-        return Identity(NAME, LinkKind.INVALID)
+        return _INVALID
     return _identify_by_legacy_name("c", name, note=BARE_NAME_NOTE)
 
 
-def _identify_by_uploads_playlist(query: dict[str, str]) -> Identity | None:
-    """Return the owner of an uploads playlist. The link itself is a playlist, thus a post."""
-    uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(query.get("list", ""))
-    if uploads is None:
-        return None
-    owner = _identify_by_id(f"UC{uploads[1]}", note="derived")
-    return replace(owner, kind=LinkKind.POST)
-
-
-def _normalize_segment(text: str) -> str:
-    """Return a path segment as a reader sees it, without invisible marks and final punctuation.
+def _normalize_name(segment: str) -> str:
+    """Return a decoded path segment as a reader sees it, without final punctuation.
 
     In right-to-left text the `@` of a handle may be copied at its other end.
     """
-    segment = normalize("NFC", urls_normalize.decode_path_segment(text)).strip()
-    segment = segment.rstrip(".,;)]}>\"'»،؛·•")
-    if segment.endswith("@") and bidirectional(segment[0]) in ("R", "AL"):
-        return f"@{segment[:-1]}"
-    return segment
+    name = normalize("NFC", segment).strip().rstrip(".,;)]}>\"'»،؛·•")
+    if name.endswith("@") and bidirectional(name[0]) in ("R", "AL"):
+        return f"@{name[:-1]}"
+    return name
 
 
-def _identify_by_id(text: str, note: str | None = None) -> Identity:
+def _identify_by_id(text: str) -> Identity:
     """Identify a channel by its case-sensitive id. An id in lower case (`uc…`) is invalid."""
     match = CHANNEL_ID_PATTERN.match(text)
-    if match is None:
-        is_lower_case = re.match(r"uc[\w-]{22}", text) is not None
-        return Identity(NAME, LinkKind.INVALID, note="case_damaged" if is_lower_case else None)
-    channel_id = match[0]
-    url = f"https://www.youtube.com/channel/{channel_id}"
-    return Identity(NAME, LinkKind.PROFILE, channel_id, url, note=note)
+    if match:
+        url = f"https://www.youtube.com/channel/{match[0]}"
+        return Identity(NAME, LinkKind.PROFILE, match[0], url)
+    is_lower_case = re.match(r"uc[\w-]{22}", text)
+    return Identity(NAME, LinkKind.INVALID, note="case_damaged") if is_lower_case else _INVALID
 
 
 def _is_own_host(name: str) -> bool:
@@ -293,7 +268,7 @@ def _identify_by_handle(handle: str) -> Identity:
     handle = handle.lstrip("@")
     is_too_short = handle.isascii() and len(handle) < 3
     if not _HANDLE_PATTERN.fullmatch(handle) or is_too_short or _is_own_host(handle):
-        return Identity(NAME, LinkKind.INVALID)
+        return _INVALID
     url = f"https://www.youtube.com/@{handle}"
     return Identity(NAME, LinkKind.PROFILE, f"@{handle.lower()}", url)
 
@@ -301,7 +276,7 @@ def _identify_by_handle(handle: str) -> Identity:
 def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None) -> Identity:
     """Identify a name from before 2022. The handle of the same spelling may be another channel."""
     if not _CUSTOM_NAME_PATTERN.fullmatch(name) or _is_own_host(name):
-        return Identity(NAME, LinkKind.INVALID)
+        return _INVALID
     key = f"{name_type}/{name.lower()}"
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):
         note = "placeholder"
@@ -309,3 +284,38 @@ def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None)
     escaped = f"{name[:-1]}%3A" if name[-1] == ":" else name
     url = f"https://www.youtube.com/{name_type}/{escaped}"
     return Identity(NAME, LinkKind.PROFILE, key, url, note=note)
+
+
+LINKS = LinkTable(
+    NAME,
+    HOSTS,
+    sections={"": _read_start_page, **dict.fromkeys(_CHANNEL_QUERY_PARAMETERS, _read_query)},
+    read_account=_read_account,
+    subdomains=lazy_regex(".*"),
+    other_hosts={
+        **dict.fromkeys(("youtu.be", "y2u.be"), _read_short_host),
+        **dict.fromkeys(
+            (f"{subdomain}.youtube.com" for subdomain in _OTHER_SUBDOMAINS.split()),
+            _read_other_site,
+        ),
+    },
+    clean_segments=_clean_segments,
+    rewrite=_unwrap_address,
+)
+identify = LINKS.identify
+
+
+def identify_bare(text: str) -> Identity | None:
+    """Identify a handle, an id or `user/name` from the YouTube column, or return None."""
+    text = _normalize_name(urls_normalize.decode_path_segment(text.strip().lstrip("/")))
+    if CHANNEL_ID_PATTERN.fullmatch(text.removeprefix("@")):
+        return _identify_by_id(text.removeprefix("@"))
+    if text.startswith("@") or re.fullmatch(r"[\w.·-]{3,30}", text):
+        identity = _identify_by_handle(text.removeprefix("@"))
+    elif re.match(r"(?:channel|c|user)/", text):
+        identity = LINKS.identify_parts(
+            _unwrap_address(urlsplit(f"https://www.youtube.com/{text}"))
+        )
+    else:
+        return None
+    return identity if identity.key else None

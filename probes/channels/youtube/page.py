@@ -395,8 +395,8 @@ def _has_channel_traces(channel_page: ChannelPage) -> bool:
 
 def _is_same_channel_url(requested_url: str, final_url: str) -> bool:
     """Return whether the final address is that of the channel, not a sign-in page."""
-    requested_key = identify(requested_url.partition("?")[0], "").key
-    final_key = identify(final_url.partition("?")[0], "").key
+    requested_key = identify(requested_url.partition("?")[0]).key
+    final_key = identify(final_url.partition("?")[0]).key
     return _is_youtube_url(final_url) and requested_key == final_key
 
 

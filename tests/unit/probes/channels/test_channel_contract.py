@@ -123,7 +123,7 @@ def _accounts(name: str) -> list[Account]:
     accounts: dict[str, Account] = {}
     for case in _recorded(name):
         link = str(case["link"])
-        identity = CHANNELS[name].identify(link, link)
+        identity = CHANNELS[name].identify(link)
         if identity.key:
             accounts[identity.key] = Account("test", link, identity)
     return list(accounts.values())
@@ -158,7 +158,7 @@ def test_canonical_address_identifies_the_same_account(name: str) -> None:
     for account in _accounts(name):
         canonical = account.identity.canonical
         assert canonical is not None
-        assert CHANNELS[name].identify(canonical, canonical).key == account.identity.key
+        assert CHANNELS[name].identify(canonical).key == account.identity.key
 
 
 def test_registry_lists_the_same_channels() -> None:
@@ -260,7 +260,7 @@ def test_absence_text_of_the_platform_does_not_count_in_a_refusal(name: str, sta
         expected, link = cast("dict[str, str]", case["expect"]), str(case["link"])
         if expected["presence"] != "absent":
             continue
-        account = Account("test", link, CHANNELS[name].identify(link, link))
+        account = Account("test", link, CHANNELS[name].identify(link))
         exchange = cast("list[dict[str, str]]", case["exchanges"])[0]
         body = (PAGES / name / exchange["body"]).read_bytes() if "body" in exchange else b""
         assert _probe(name, account, _page(status, body)).presence is Presence.UNKNOWN
@@ -284,9 +284,7 @@ def test_redirect_to_a_wall_is_never_an_absence(name: str, wall: str) -> None:
 
 def _home(name: str) -> Account:
     host = min(CHANNELS[name].HOSTS, default="annour.example")
-    return Account(
-        "test", f"https://{host}/", CHANNELS[name].identify(f"https://{host}/", f"https://{host}/")
-    )
+    return Account("test", f"https://{host}/", CHANNELS[name].identify(f"https://{host}/"))
 
 
 @EVERY_PLATFORM
@@ -349,7 +347,7 @@ def test_identify_accepts_any_text(name: str, path: str, typed: str) -> None:
         for url in (f"https://{host}/{path}", f"https://{host}{path}"):
             if not _has_host(url):
                 continue
-            identity = channel.identify(url, typed)
+            identity = channel.identify(url)
             assert identity.channel == name
             assert identity.key != ""
     channel.identify_bare(typed)

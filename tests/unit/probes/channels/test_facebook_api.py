@@ -89,7 +89,7 @@ def _migrated(old: str, new: str) -> Page:
 
 
 def _account(link: str = LINK, known_id: str | None = None, name: str = "Nadi Chabab") -> Account:
-    return remembered(Account("annour", link, facebook.identify(link, link)), known_id, name)
+    return remembered(Account("annour", link, facebook.identify(link)), known_id, name)
 
 
 def _probe(

@@ -103,7 +103,7 @@ def test_recorded_page_gives_the_expected_finding(path: Path) -> None:
     recorded = tomllib.loads(path.read_text(encoding="utf-8"))
     channel = cast("ChannelModule", importlib.import_module(f"probes.channels.{path.parent.name}"))
     link = recorded["link"]
-    account = Account("test", link, channel.identify(link, link))
+    account = Account("test", link, channel.identify(link))
     responder = build_responder(recorded, path.parent)
     finding = run_offline(channel.probe(account), responder).finding
     expected = dict(recorded["expect"])
@@ -149,7 +149,7 @@ async def test_every_body_is_read_in_a_worker() -> None:
                 "ChannelModule", importlib.import_module(f"probes.channels.{path.parent.name}")
             )
             link = recorded["link"]
-            account = Account("test", link, channel.identify(link, link))
+            account = Account("test", link, channel.identify(link))
             responder = build_responder(recorded, path.parent)
             result = await run_probe(channel.probe(account), SealedSource(responder), parsers)
             expected = run_offline(channel.probe(account), responder)

@@ -71,7 +71,7 @@ def _build_problem(status: int, problem: str, **more: object) -> Page:
 
 
 def _account(link: str = LINK, known_id: str | None = None) -> Account:
-    return remembered(Account("annour", link, twitter.identify(link, link)), known_id)
+    return remembered(Account("annour", link, twitter.identify(link)), known_id)
 
 
 def _probe(

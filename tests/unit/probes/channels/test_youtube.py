@@ -120,32 +120,32 @@ def test_other_host_of_youtube_shows_no_channel(subdomain: str) -> None:
 
 @pytest.mark.parametrize(("link", "key"), CHANNELS.items())
 def test_channel_is_identified_in_every_link_form(link: str, key: str) -> None:
-    identity = youtube.identify(link, link)
+    identity = youtube.identify(link)
     assert (identity.kind, identity.key) == (LinkKind.PROFILE, key)
 
 
 @pytest.mark.parametrize(("link", "kind"), NOT_CHANNELS.items())
 def test_link_without_channel_has_no_key(link: str, kind: LinkKind) -> None:
-    identity = youtube.identify(link, link)
+    identity = youtube.identify(link)
     assert (identity.kind, identity.key) == (kind, None)
 
 
 def test_uploads_playlist_names_its_owner_and_is_a_post() -> None:
-    identity = youtube.identify(f"https://www.youtube.com/playlist?list=UU{TAIL}", "")
+    identity = youtube.identify(f"https://www.youtube.com/playlist?list=UU{TAIL}")
     assert (identity.kind, identity.key) == (LinkKind.POST, UC)
 
 
 def test_lower_case_id_is_invalid() -> None:
-    identity = youtube.identify(f"https://www.youtube.com/channel/{UC.lower()}", "")
+    identity = youtube.identify(f"https://www.youtube.com/channel/{UC.lower()}")
     assert (identity.kind, identity.key, identity.note) == (LinkKind.INVALID, None, "case_damaged")
 
 
 def test_placeholder_of_a_theme_gets_a_note() -> None:
-    assert youtube.identify("https://youtube.com/c/your-custom-name", "").note == "placeholder"
+    assert youtube.identify("https://youtube.com/c/your-custom-name").note == "placeholder"
 
 
 def test_canonical_url_keeps_the_case_as_typed() -> None:
-    identity = youtube.identify("http://youtube.com/user/JamiyaAnnour?feature=x", "")
+    identity = youtube.identify("http://youtube.com/user/JamiyaAnnour?feature=x")
     assert identity.canonical == "https://www.youtube.com/user/JamiyaAnnour"
 
 
@@ -402,7 +402,7 @@ def test_request_to_youtube_accepts_english() -> None:
 
 
 def _account(link: str) -> Account:
-    return Account("annour", link, youtube.identify(link, link))
+    return Account("annour", link, youtube.identify(link))
 
 
 def _page(url: str, data: object) -> Page:

@@ -68,7 +68,7 @@ def _error(code: int, reason: str, **more: object) -> Page:
 def _account(
     link: str = f"https://www.youtube.com/channel/{UC}", known_id: str | None = None
 ) -> Account:
-    return remembered(Account("annour", link, youtube.identify(link, link)), known_id)
+    return remembered(Account("annour", link, youtube.identify(link)), known_id)
 
 
 def _probe(

@@ -1,0 +1,118 @@
+"""Reads the addresses of a platform by a table, in the same way for every channel.
+
+An address is split once, into host, path and query. The first segment of the path says what the
+address leads to: the table maps it to a kind of link or to a function. Any other first segment is
+the name of an account.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import SplitResult
+
+from probes.models.finding import Identity, LinkKind
+from probes.text.lazy_regex import lazy_regex
+from probes.urls import normalize
+
+
+class PlatformLink(NamedTuple):
+    """An address on one of a platform's hosts.
+
+    `name` is the first segment of its path, or "" for the start page, and `rest` are the others.
+    """
+
+    name: str
+    rest: list[str]
+    query: dict[str, str]
+    fragment: str
+
+    @property
+    def second(self) -> str:
+        """Return the second segment of the path, or ""."""
+        return self.rest[0] if self.rest else ""
+
+
+LinkReader = Callable[[PlatformLink], Identity | None]
+"""Reads an address. Returns None for one that it does not cover."""
+
+
+USUAL_SUBDOMAINS = lazy_regex("(?:|www|m)")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTable:
+    """A table of how the addresses of a platform are read.
+
+    - `hosts` are the HOSTS of the channel. Of their subdomains, only those that `subdomains`
+      matches show the platform's pages.
+    - `sections` say what the first segment of a path leads to. A segment with a slash (`p/`) counts
+      only if something follows it.
+    - `read_account` reads the paths that no section covers, if these begin with an account's name.
+    - `other_hosts` are hosts whose paths have another form, such as short links.
+    - `clean_segments` removes what precedes the first segment: a language, a prefix of an app.
+    - `rewrite` returns the current form of an old address, such as one with its path after `#!`.
+    """
+
+    channel: str
+    hosts: frozenset[str]
+    sections: Mapping[str, LinkKind | LinkReader]
+    read_account: LinkReader = lambda _link: None
+    subdomains: re.Pattern[str] = USUAL_SUBDOMAINS
+    other_hosts: Mapping[str, LinkKind | LinkReader] = field(default_factory=dict)
+    clean_segments: Callable[[list[str]], list[str]] = list
+    rewrite: Callable[[SplitResult], SplitResult] | None = None
+
+    def identify(self, url: str) -> Identity:
+        """Identify the account in a cleaned address on one of the hosts."""
+        parts = normalize.parse_url(url)
+        if self.rewrite is not None:
+            parts = self.rewrite(parts)
+        if not parts.netloc:
+            return Identity(self.channel, LinkKind.INVALID, url=url)
+        return self.identify_parts(parts).with_url(url)
+
+    def identify_parts(self, parts: SplitResult) -> Identity:
+        """Identify the account in an address that is split already."""
+        host = (parts.hostname or "").removesuffix(".")
+        subdomain, own_host = split_host(host, self.hosts)
+        entry = self.other_hosts.get(host) or self.other_hosts.get(own_host)
+        segments = normalize.split_path(parts.path)
+        if entry is not None:
+            identity = self._read(entry, _build_link(segments, parts))
+        elif self.subdomains.fullmatch(subdomain):
+            identity = self._read_path(_build_link(self.clean_segments(segments), parts))
+        else:
+            identity = None
+        return identity or Identity(self.channel, LinkKind.INVALID)
+
+    def _read_path(self, link: PlatformLink) -> Identity | None:
+        section = link.name.lower()
+        entry = self.sections.get(f"{section}/") if link.rest else None
+        entry = entry or self.sections.get(section)
+        identity = None if entry is None else self._read(entry, link)
+        if identity is None and not link.name:
+            return Identity(self.channel, LinkKind.HOME)
+        return identity or self.read_account(link)
+
+    def _read(self, entry: LinkKind | LinkReader, link: PlatformLink) -> Identity | None:
+        if not isinstance(entry, LinkKind):
+            return entry(link)
+        return Identity(self.channel, entry if link.name else LinkKind.HOME)
+
+
+def _build_link(segments: list[str], parts: SplitResult) -> PlatformLink:
+    name = segments[0] if segments else ""
+    return PlatformLink(name, segments[1:], normalize.parse_query(parts.query), parts.fragment)
+
+
+def split_host(host: str, channel_hosts: frozenset[str]) -> tuple[str, str]:
+    """Split a host into its subdomain, or "", and the channel's own host before which it is."""
+    own_host = host
+    while own_host not in channel_hosts:
+        _, dot, own_host = own_host.partition(".")
+        if not dot:
+            return "", host
+    return host.removesuffix(own_host).removesuffix("."), own_host
