@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -60,6 +61,12 @@ class ConfirmationThresholds(BaseModel):
     days: int = Field(default=6, ge=0)
     recoveries: int = Field(default=2, ge=1)
 
+    def is_absence_confirmed(self, streak: Streak) -> bool:
+        """Return True if enough runs over enough days agree."""
+        if streak.run_count < self.failures:
+            return False
+        return days_between(streak.since, streak.latest_at) >= self.days
+
 
 MAX_BAND_DAYS = 36_500
 """Days that mean "never", with which a date can still be computed."""
@@ -82,43 +89,34 @@ class ActivityBands(BaseModel):
 
     def classify_activity(self, status: AccountStatus, now: datetime) -> str:
         """Return the activity: active, slow, inactive, dormant, never or unknown."""
-        last_finding = status.last_known_finding
         if status.state is AccountState.GONE:
             return "unknown"
-        if status.last_activity is None:
-            is_empty = (
-                last_finding is not None
-                and last_finding.presence is Presence.PRESENT
-                and last_finding.reason is Reason.EMPTY
-            )
-            return "never" if is_empty else "unknown"
-        return self._get_band_name(days_since_activity(status.last_activity, now))
+        if status.last_activity is not None:
+            return self._find_band(status.last_activity, now)[0]
+        finding = status.last_known_finding
+        if finding is None or finding.presence is not Presence.PRESENT:
+            return "unknown"
+        return "never" if finding.reason is Reason.EMPTY else "unknown"
 
     def find_next_change_date(self, newest: Activity, now: datetime) -> date | None:
         """Return the first day with another activity for this publication, or None if dormant."""
-        limit = next(
-            (
-                limit
-                for limit, _ in self._list_limits()
-                if days_since_activity(newest, now) <= limit
-            ),
-            None,
-        )
+        _, limit = self._find_band(newest, now)
         if limit is None:
             return None
-        day = (
-            newest.published_at.toordinal()
-            + PRECISION_SLACK_DAYS.get(newest.precision, 0)
-            + limit
-            + 1
-        )
+        slack = PRECISION_SLACK_DAYS.get(newest.precision, 0)
+        day = newest.published_at.toordinal() + slack + limit + 1
         return date.fromordinal(min(day, date.max.toordinal()))
 
-    def _get_band_name(self, days: int) -> str:
-        return next((band for limit, band in self._list_limits() if days <= limit), "dormant")
+    def _find_band(self, newest: Activity, now: datetime) -> tuple[str, int | None]:
+        """Return the band of a publication, and its limit in days or None."""
+        days = days_since_activity(newest, now)
+        for band, limit in self._list_limits():
+            if days <= limit:
+                return band, limit
+        return "dormant", None
 
-    def _list_limits(self) -> tuple[tuple[int, str], ...]:
-        return (self.active, "active"), (self.slow, "slow"), (self.inactive, "inactive")
+    def _list_limits(self) -> tuple[tuple[str, int], ...]:
+        return ("active", self.active), ("slow", self.slow), ("inactive", self.inactive)
 
 
 PRECISION_SLACK_DAYS = {DatePrecision.WEEK: 7, DatePrecision.MONTH: 31, DatePrecision.YEAR: 366}
@@ -126,11 +124,8 @@ PRECISION_SLACK_DAYS = {DatePrecision.WEEK: 7, DatePrecision.MONTH: 31, DatePrec
 
 def days_since_activity(activity: Activity, now: datetime) -> int:
     """Return the days since a publication, as few as its precision allows."""
-    return max(
-        0,
-        (now.date() - activity.published_at.date()).days
-        - PRECISION_SLACK_DAYS.get(activity.precision, 0),
-    )
+    days = (now.date() - activity.published_at.date()).days
+    return max(0, days - PRECISION_SLACK_DAYS.get(activity.precision, 0))
 
 
 def advance(
@@ -203,18 +198,16 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
     """
     if trouble is None or finding.reason not in ANSWERED_REASONS or finding.status is None:
         return False
-    is_verified_https = (finding.final_url or "").startswith(
-        "https:"
-    ) and "tls_error" not in finding.facts
-    return is_verified_https or trouble.cause.partition("/")[0] != Reason.TLS
+    if trouble.cause.partition("/")[0] != Reason.TLS:
+        return True
+    return (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
 
 
 def has_answered(status: AccountStatus) -> bool:
     """Return True if the newest check got a response and the site has no failure streak."""
-    is_inconclusive_response = (
-        status.latest_presence is Presence.UNKNOWN and status.latest_reason in ANSWERED_REASONS
-    )
-    return is_inconclusive_response and status.failure_streak is None
+    if status.latest_presence is not Presence.UNKNOWN or status.failure_streak is not None:
+        return False
+    return status.latest_reason in ANSWERED_REASONS
 
 
 def is_different_account(status: AccountStatus, finding: Finding) -> bool:
@@ -225,20 +218,17 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
     docs/explanations/platforms.md.
     """
     known_id, last_finding = status.platform_id, status.last_known_finding
-    if (
-        finding.presence is not Presence.PRESENT
-        or not known_id
-        or finding.platform_id in (None, "", known_id)
-    ):
+    if finding.presence is not Presence.PRESENT or not known_id:
         return False
-    has_same_name = last_finding is not None and _is_same_name(last_finding.name, finding.name)
-    return finding.reason is Reason.RENAMED or not has_same_name
+    if finding.platform_id in (None, "", known_id):
+        return False
+    if finding.reason is Reason.RENAMED or last_finding is None:
+        return True
+    return not _is_same_name(last_finding.name or "", finding.name or "")
 
 
-def _is_same_name(first: str | None, second: str | None) -> bool:
-    return (
-        bool(first and second) and str(first).casefold().split() == str(second).casefold().split()
-    )
+def _is_same_name(first: str, second: str) -> bool:
+    return bool(first and second) and first.casefold().split() == second.casefold().split()
 
 
 def _apply_different_account(
@@ -253,10 +243,7 @@ def _apply_different_account(
     if status.state is AccountState.GONE:
         is_confirmed = streak.run_count >= thresholds.recoveries
     else:
-        is_confirmed = (
-            streak.run_count >= thresholds.failures
-            and days_between(streak.since, streak.latest_at) >= thresholds.days
-        )
+        is_confirmed = thresholds.is_absence_confirmed(streak)
     if not is_confirmed or status.state is AccountState.UNKNOWN:
         return doubted
     return replace(
@@ -286,20 +273,19 @@ def _apply_present_finding(
         last_activity=_choose_newest_activity(status.last_activity, finding),
         platform_id=status.platform_id or finding.platform_id,
     )
+    since = observed_at
     if updated.state is AccountState.PRESENT:
         return replace(updated, reason=finding.reason, unconfirmed_streak=None)
-    good_streak = _extend_streak(
-        updated.unconfirmed_streak if updated.state is AccountState.GONE else None,
-        "present",
-        observed_at,
-    )
-    if updated.state is AccountState.GONE and good_streak.run_count < thresholds.recoveries:
-        return replace(updated, unconfirmed_streak=good_streak)
+    if updated.state is AccountState.GONE:
+        good_streak = _extend_streak(updated.unconfirmed_streak, "present", observed_at)
+        if good_streak.run_count < thresholds.recoveries:
+            return replace(updated, unconfirmed_streak=good_streak)
+        since = good_streak.since
     return replace(
         updated,
         state=AccountState.PRESENT,
         reason=finding.reason,
-        since=good_streak.since,
+        since=since,
         unconfirmed_streak=None,
     )
 
@@ -312,14 +298,9 @@ def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Acti
         return now or previous
     if now.is_relative:
         return _merge_relative_activity(previous, now)
-    if (
-        previous.is_relative
-        and timedelta()
-        <= previous.published_at - now.published_at
-        <= _get_relative_date_error(previous)
-    ):
-        return now
-    return previous if previous.published_at > now.published_at else now
+    earlier_by = previous.published_at - now.published_at
+    may_be_one = previous.is_relative and earlier_by <= _get_relative_date_error(previous)
+    return previous if earlier_by > timedelta() and not may_be_one else now
 
 
 def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
@@ -328,14 +309,15 @@ def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
     They may be the same publication. Then the earlier date is closer, because platforms round down,
     and a more precise date stays.
     """
-    may_be_one = abs(latest.published_at - previous.published_at) <= _get_relative_date_error(
-        latest
-    )
+    distance = abs(latest.published_at - previous.published_at)
+    get_date = attrgetter("published_at")
+    newest: Activity = max(previous, latest, key=get_date)
+    if distance > _get_relative_date_error(latest):
+        return newest
     coarser = _PRECISION_ORDER.index(latest.precision) - _PRECISION_ORDER.index(previous.precision)
-    if may_be_one and coarser > 0:
+    if coarser > 0:
         return previous
-    nearest = min if may_be_one and not coarser else max
-    return nearest(previous, latest, key=lambda activity: activity.published_at)
+    return newest if coarser else min(previous, latest, key=get_date)
 
 
 def _get_relative_date_error(activity: Activity) -> timedelta:
@@ -365,17 +347,11 @@ def _apply_absent_finding(
         has_new_reason = status.reason is not finding.reason
         since = observed_at if has_new_reason else status.since
         return replace(status, reason=finding.reason, since=since, unconfirmed_streak=None)
-    previous_doubt = status.unconfirmed_streak
-    doubt = Streak(
-        str(finding.reason),
-        previous_doubt.since if previous_doubt else observed_at,
-        observed_at,
-        previous_doubt.run_count + 1 if previous_doubt else 1,
-    )
-    if (
-        doubt.run_count < thresholds.failures
-        or days_between(doubt.since, doubt.latest_at) < thresholds.days
-    ):
+    doubt = Streak(str(finding.reason), observed_at, observed_at)
+    if status.unconfirmed_streak is not None:
+        previous = status.unconfirmed_streak
+        doubt = replace(doubt, since=previous.since, run_count=previous.run_count + 1)
+    if not thresholds.is_absence_confirmed(doubt):
         return replace(status, unconfirmed_streak=doubt)
     return replace(
         status,
@@ -427,13 +403,7 @@ def iter_status_outlooks(
     yield from _iter_streak_outlooks("different_account", status.other_account_streak)
     doubt = status.unconfirmed_streak
     if doubt is not None:
-        is_gone = status.state is AccountState.GONE
-        yield _build_pending_outlook(
-            "recovering" if is_gone else "becoming_gone",
-            doubt,
-            thresholds.recoveries if is_gone else thresholds.failures,
-            thresholds,
-        )
+        yield _build_pending_outlook(status, doubt, thresholds)
     elif status.state is AccountState.GONE:
         yield StatusOutlook("recoveries_needed", runs_needed=thresholds.recoveries)
     else:
@@ -442,13 +412,16 @@ def iter_status_outlooks(
 
 
 def _build_pending_outlook(
-    kind: str, doubt: Streak, required_runs: int, thresholds: ConfirmationThresholds
+    status: AccountStatus, doubt: Streak, thresholds: ConfirmationThresholds
 ) -> StatusOutlook:
     """Return the outlook of a change that has begun; only absences need a minimum span."""
-    earliest_at = doubt.since + timedelta(days=thresholds.days) if kind == "becoming_gone" else None
-    return StatusOutlook(
-        kind, doubt.run_count, max(1, required_runs - doubt.run_count), doubt.since, earliest_at
-    )
+    if status.state is AccountState.GONE:
+        kind, runs, earliest_at = "recovering", thresholds.recoveries, None
+    else:
+        kind, runs = "becoming_gone", thresholds.failures
+        earliest_at = doubt.since + timedelta(days=thresholds.days)
+    runs_needed = max(1, runs - doubt.run_count)
+    return StatusOutlook(kind, doubt.run_count, runs_needed, doubt.since, earliest_at)
 
 
 def _iter_streak_outlooks(kind: str, streak: Streak | None) -> Iterator[StatusOutlook]:

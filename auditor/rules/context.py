@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from auditor.rules.domain_expiry import DomainExpiry
+from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import ACCOUNT_KINDS, FactValue, Finding, FoundLink, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, Proposal
 
@@ -39,6 +40,16 @@ class EvaluatedAccount:
     aliases: frozenset[str] = frozenset()
 
     @property
+    def channel(self) -> str:
+        """Return the channel of the account."""
+        return self.row.channel
+
+    @property
+    def is_gone(self) -> bool:
+        """Return True if the account is confirmed as gone."""
+        return self.status.state is AccountState.GONE
+
+    @property
     def subject(self) -> str:
         """Return the text that distinguishes the account on its channel."""
         return self.row.identity.key or self.row.typed_text
@@ -54,25 +65,41 @@ class EvaluatedAccount:
         return self.row.identity.key is not None and self.row.identity.kind in ACCOUNT_KINDS
 
     @property
+    def is_living_account(self) -> bool:
+        """Return True if the link names an account that is not gone."""
+        return self.is_account and not self.is_gone
+
+    @property
     def present_finding(self) -> Finding | None:
         """Return the last conclusive finding if the account is present, else None.
 
         An account that is confirmed as gone has none.
         """
         last_finding = self.status.last_known_finding
-        if (
-            last_finding is None
-            or last_finding.presence is not Presence.PRESENT
-            or self.status.state is AccountState.GONE
-        ):
+        if last_finding is None or self.is_gone:
             return None
-        return last_finding
+        return last_finding if last_finding.presence is Presence.PRESENT else None
+
+    @property
+    def present_facts(self) -> Mapping[str, FactValue]:
+        """Return the facts of the present account, or none."""
+        return self.present_finding.facts if self.present_finding is not None else {}
+
+    @property
+    def present_links(self) -> tuple[FoundLink, ...]:
+        """Return the links of the present account, or none."""
+        return self.present_finding.links if self.present_finding is not None else ()
+
+    @property
+    def was_page_read(self) -> bool:
+        """Return True if a page was parsed; it then has the facts of every parsed page."""
+        return bool(self.present_links) or "viewport" in self.present_facts
 
     def is_linked_by(self, link: FoundLink) -> bool:
         """Return True if a link leads to this account, or to the owner of a registered post."""
-        return link.channel == self.row.channel and (
-            link.key == self.row.identity.key or link.key in self.aliases
-        )
+        if link.channel != self.channel:
+            return False
+        return link.key == self.row.identity.key or link.key in self.aliases
 
     @property
     def all_keys(self) -> frozenset[str]:
@@ -130,30 +157,30 @@ class RuleContext:
     unreachable_sites: frozenset[tuple[str, str]] = frozenset()
     domain_expiries: Mapping[int, DomainExpiry] = field(default_factory=dict)
 
-    def accounts_on(self, channel: str) -> Iterator[EvaluatedAccount]:
+    def accounts_on(self, channel: str) -> list[EvaluatedAccount]:
         """Return the accounts on a channel."""
-        return (account for account in self.accounts if account.row.channel == channel)
+        return [account for account in self.accounts if account.channel == channel]
 
     def is_known_link(self, link: FoundLink) -> bool | None:
         """Return True if a linked account is registered or disowned, None if it may be."""
-        if (link.channel, link.key) in self.disowned_accounts or any(
-            account.is_linked_by(link) for account in self.accounts
-        ):
+        if (link.channel, link.key) in self.disowned_accounts:
             return True
-        living_accounts = (
-            account
-            for account in self.accounts
-            if account.is_account and account.status.state is not AccountState.GONE
-        )
-        return None if any(account.may_be_linked_by(link) for account in living_accounts) else False
+        is_known: bool | None = False
+        for account in self.accounts:
+            if account.is_linked_by(link):
+                return True
+            if account.is_living_account and account.may_be_linked_by(link):
+                is_known = None
+        return is_known
+
+    @property
+    def sites(self) -> list[EvaluatedAccount]:
+        """Return the registered websites."""
+        return self.accounts_on(WEBSITE_CHANNEL)
 
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
-        return [
-            account
-            for account in self.accounts_on("website")
-            if account.present_finding is not None and was_page_read(account.present_finding)
-        ]
+        return [site for site in self.sites if site.was_page_read]
 
 
 NEVER_ALIASED_PREFIXES = ("in/", "group:")
@@ -171,9 +198,9 @@ def may_be_same_account(keys: Iterable[str], other_keys: Iterable[str]) -> bool:
     first_keys, second_keys = frozenset(keys), frozenset(other_keys)
     if any(key.startswith(NEVER_ALIASED_PREFIXES) for key in first_keys | second_keys):
         return False
-    return not first_keys & second_keys and not set(map(_get_key_style, first_keys)) & set(
-        map(_get_key_style, second_keys)
-    )
+    if first_keys & second_keys:
+        return False
+    return set(map(_get_key_style, first_keys)).isdisjoint(map(_get_key_style, second_keys))
 
 
 def _get_key_style(key: str) -> tuple[str | None, bool]:
@@ -181,11 +208,6 @@ def _get_key_style(key: str) -> tuple[str | None, bool]:
     match = KEY_STYLE_PATTERN.match(key)
     assert match is not None
     return match[1], match[2] is not None
-
-
-def was_page_read(finding: Finding) -> bool:
-    """Return True if a page was parsed; its finding then has the facts of every parsed page."""
-    return bool(finding.links) or "viewport" in finding.facts
 
 
 def get_site_keys(link: FoundLink) -> tuple[str, str]:

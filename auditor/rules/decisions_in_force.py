@@ -12,6 +12,7 @@ from storage.models.audit import AccountState, AccountStatus, Decision, Decision
 
 DISPUTE_VALIDITY = timedelta(days=180)
 ATTESTATION_VALIDITY = timedelta(days=365)
+NO_END = datetime.max.replace(tzinfo=UTC)
 
 ATTESTED_SOURCE = "attested"
 """The source of a publication date that a person reported."""
@@ -35,20 +36,16 @@ def select_decisions_in_force(
 
 
 def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
-    withdrawal = decision.withdrawal
-    return _get_nominal_end(decision) <= run_started_at or (
-        withdrawal is not None and withdrawal.withdrawn_at <= now
-    )
+    if decision.withdrawal is not None and decision.withdrawal.withdrawn_at <= now:
+        return True
+    return _get_nominal_end(decision) <= run_started_at
 
 
 def _get_nominal_end(decision: Decision) -> datetime:
-    no_end = datetime.max.replace(tzinfo=UTC)
-    latest_end = (
-        decision.decided_at + ATTESTATION_VALIDITY
-        if decision.kind is DecisionKind.CONFIRM
-        else no_end
-    )
-    return min(decision.expires_at or no_end, latest_end)
+    end = decision.expires_at or NO_END
+    if decision.kind is DecisionKind.CONFIRM:
+        return min(end, decision.decided_at + ATTESTATION_VALIDITY)
+    return end
 
 
 def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | None:
@@ -56,7 +53,7 @@ def get_decision_end(decision: Decision, status: AccountStatus) -> datetime | No
     end = _get_nominal_end(decision)
     if decision.kind is DecisionKind.CONFIRM and is_confirmed_lost(status):
         return min(end, decision.decided_at + DISPUTE_VALIDITY)
-    return None if end == datetime.max.replace(tzinfo=UTC) else end
+    return None if end == NO_END else end
 
 
 def iter_decision_ends(decision: Decision) -> Iterator[datetime]:
@@ -106,14 +103,9 @@ def _apply_attestation(
         decision_end is not None and run_started_at >= decision_end
     ):
         return status
-    last_activity, attested_activity = status.last_activity, _get_attested_activity(decision)
-    if attested_activity is not None and (
-        last_activity is None or attested_activity.published_at > last_activity.published_at
-    ):
-        last_activity = attested_activity
     attested_status = replace(
         status,
-        last_activity=last_activity,
+        last_activity=_choose_newest(status.last_activity, _get_attested_activity(decision)),
         other_account_streak=_keep_unresolved_streak(status.other_account_streak, decision),
     )
     if status.state is AccountState.PRESENT:
@@ -126,6 +118,12 @@ def _apply_attestation(
         since=decision.decided_at,
         unconfirmed_streak=doubt,
     )
+
+
+def _choose_newest(known: Activity | None, attested: Activity | None) -> Activity | None:
+    if known is None or attested is None:
+        return known or attested
+    return attested if attested.published_at > known.published_at else known
 
 
 def _keep_unresolved_streak(streak: Streak | None, decision: Decision) -> Streak | None:

@@ -57,11 +57,11 @@ def find_website_domain(row: AccountRow) -> str:
 
 def select_stated_expiries(decisions: Iterable[Decision]) -> dict[int, Decision]:
     """Return the newest decision that states an expiry, by account. Needs decisions in order."""
-    return {
-        decision.account_id: decision
-        for decision in decisions
-        if decision.kind is DecisionKind.DOMAIN_EXPIRES and decision.account_id is not None
-    }
+    stated = {}
+    for decision in decisions:
+        if decision.kind is DecisionKind.DOMAIN_EXPIRES and decision.account_id is not None:
+            stated[decision.account_id] = decision
+    return stated
 
 
 def find_domain_expiry(

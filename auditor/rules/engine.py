@@ -71,6 +71,10 @@ AnyRule = Annotated[
 ]
 
 
+GapKey = tuple[str, str, str, str]
+"""Association, channel, code and subject: what identifies a gap from run to run."""
+
+
 @dataclass(frozen=True, slots=True)
 class GapCandidate:
     """A match of a rule in this run, which `update_gaps` confirms or not."""
@@ -81,16 +85,22 @@ class GapCandidate:
     rule_match: RuleMatch
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> GapKey:
         """Return what identifies the gap from run to run."""
         return (self.association, self.rule_match.channel, self.code, self.rule_match.subject)
+
+    def count_runs(self, previous_runs: int) -> int:
+        """Return the runs that matched, this one included if it counts."""
+        if self.rule_match.run_count is not None:
+            return self.rule_match.run_count
+        return previous_runs + self.rule_match.is_decided
 
 
 def apply_rules(
     context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
 ) -> list[GapCandidate]:
     """Return one candidate for each gap; if several rules match, the most certain one."""
-    best: dict[tuple[str, str, str, str], GapCandidate] = {}
+    best: dict[GapKey, GapCandidate] = {}
     for rule in rules:
         for rule_match in rule.find_matches(context):
             severity = rule_match.severity or catalogue[rule.code].get_severity(rule_match.channel)
@@ -103,9 +113,6 @@ def apply_rules(
 
 def _get_certainty(candidate: GapCandidate) -> tuple[bool, bool]:
     return (candidate.rule_match.holds is True, candidate.rule_match.is_confirmed is True)
-
-
-GapKey = tuple[str, str, str, str]
 
 
 def get_gap_key(gap: Gap) -> GapKey:
@@ -128,17 +135,15 @@ def update_gaps(
     """
     candidates_by_key = {candidate.key: candidate for candidate in candidates}
     running = {get_gap_key(row): row for row in gaps if row.closed_at is None}
-    continued = [
-        _update_gap(row, candidates_by_key.get(gap_key), catalogue, now, unreliable_channels)
-        for gap_key, row in running.items()
-    ]
-    return continued + [
-        _create_gap(candidate, catalogue, now)
-        for gap_key, candidate in candidates_by_key.items()
-        if gap_key not in running
-        and candidate.rule_match.channel not in unreliable_channels
-        and _is_new_gap(candidate)
-    ]
+    rows = []
+    for gap_key, row in running.items():
+        candidate = candidates_by_key.get(gap_key)
+        rows.append(_update_gap(row, candidate, catalogue, now, unreliable_channels))
+    for gap_key, new_candidate in candidates_by_key.items():
+        is_reliable = new_candidate.rule_match.channel not in unreliable_channels
+        if gap_key not in running and is_reliable and _is_new_gap(new_candidate):
+            rows.append(_create_gap(new_candidate, catalogue, now))
+    return rows
 
 
 def _is_new_gap(candidate: GapCandidate) -> bool:
@@ -160,11 +165,7 @@ def _update_gap(
     rule_match = candidate.rule_match
     if rule_match.holds is None:
         return gap
-    run_count = (
-        rule_match.run_count
-        if rule_match.run_count is not None
-        else gap.run_count + rule_match.is_decided
-    )
+    run_count = candidate.count_runs(gap.run_count)
     opening = _find_opening_time(gap, run_count, candidate, catalogue, now)
     changes: dict[str, Any] = {"run_count": run_count, "opened_at": opening}
     # An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
@@ -185,9 +186,7 @@ def _create_gap(candidate: GapCandidate, catalogue: GapCatalogue, now: datetime)
         code=candidate.code,
         severity=candidate.severity,
         first_seen=now,
-        run_count=rule_match.run_count
-        if rule_match.run_count is not None
-        else int(rule_match.is_decided),
+        run_count=candidate.count_runs(0),
         subject=rule_match.subject,
         params=rule_match.params,
         evidence=rule_match.evidence,
@@ -203,10 +202,8 @@ def _find_opening_time(
     rule_match = candidate.rule_match
     if gap.opened_at is not None or rule_match.is_confirmed is False:
         return gap.opened_at
-    is_confirmed = rule_match.is_confirmed or (
-        rule_match.is_decided and run_count >= catalogue[gap.code].confirm_runs
-    )
-    return now if is_confirmed else None
+    has_enough_runs = rule_match.is_decided and run_count >= catalogue[gap.code].confirm_runs
+    return now if rule_match.is_confirmed or has_enough_runs else None
 
 
 def is_gap_open(gap: Gap) -> bool:
@@ -221,14 +218,9 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
     account. A gap of the website hides them on other channels, too: a lost domain explains why
     nothing is linked.
     """
-    open_gaps = [row for row in gaps if is_gap_open(row)]
-    hiding = [row for row in open_gaps if catalogue[row.code].hides]
-    visible = [
-        row
-        for row in open_gaps
-        if not any(_is_hiding_gap(hiding_gap, row, catalogue) for hiding_gap in hiding)
-    ]
-    return sorted(visible, key=lambda row: _get_sort_key(row, catalogue[row.code]))
+    open_gaps = list(filter(is_gap_open, gaps))
+    visible = [gap for gap in open_gaps if not _is_hidden(gap, open_gaps, catalogue)]
+    return sorted(visible, key=lambda gap: _get_sort_key(gap, catalogue[gap.code]))
 
 
 def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, int, str, str]:
@@ -242,11 +234,16 @@ def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, 
     )
 
 
+def _is_hidden(gap: Gap, open_gaps: Iterable[Gap], catalogue: GapCatalogue) -> bool:
+    return any(_is_hiding_gap(other_gap, gap, catalogue) for other_gap in open_gaps)
+
+
 def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
     definition = catalogue[hiding_gap.code]
     if gap.code not in definition.hides or hiding_gap is gap:
         return False
-    is_same_account = not gap.subject or not hiding_gap.subject or gap.subject == hiding_gap.subject
     if hiding_gap.channel != gap.channel:
         return definition.scope == "association"
-    return is_same_account or hiding_gap.code == "channel_unlisted"
+    if hiding_gap.code == "channel_unlisted" or not gap.subject or not hiding_gap.subject:
+        return True
+    return gap.subject == hiding_gap.subject

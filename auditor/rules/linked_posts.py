@@ -45,17 +45,12 @@ def credit_linked_posts(
 
 
 def _list_linked_posts(accounts: Iterable[EvaluatedAccount]) -> list[LinkedPost]:
-    texts = [
-        site.present_finding.facts.get(post_numbers.LINKED_POSTS_FACT)
-        for site in accounts
-        if site.row.channel == channel_registry.WEBSITE_CHANNEL and site.present_finding
-    ]
-    return [
-        post
-        for text in texts
-        if isinstance(text, str)
-        for post in post_numbers.parse_linked_posts(text)
-    ]
+    posts: list[LinkedPost] = []
+    for account in accounts:
+        text = account.present_facts.get(post_numbers.LINKED_POSTS_FACT)
+        if account.channel == channel_registry.WEBSITE_CHANNEL and isinstance(text, str):
+            posts.extend(post_numbers.parse_linked_posts(text))
+    return posts
 
 
 def _find_authors(post: LinkedPost, accounts: Sequence[EvaluatedAccount]) -> list[int]:
@@ -63,9 +58,12 @@ def _find_authors(post: LinkedPost, accounts: Sequence[EvaluatedAccount]) -> lis
 
     There is none if several accounts have this name, such as a person and a page on LinkedIn.
     """
-    indexes = [index for index, account in enumerate(accounts) if _is_author(account, post)]
-    is_ambiguous = len({accounts[index].subject for index in indexes}) > 1
-    return [] if is_ambiguous else indexes
+    indexes, names = [], set()
+    for index, account in enumerate(accounts):
+        if _is_author(account, post):
+            indexes.append(index)
+            names.add(account.subject)
+    return indexes if len(names) == 1 else []
 
 
 def _is_author(account: EvaluatedAccount, post: LinkedPost) -> bool:
@@ -73,7 +71,7 @@ def _is_author(account: EvaluatedAccount, post: LinkedPost) -> bool:
 
     LinkedIn writes only the slug, which a page, a school and a person have alike.
     """
-    if account.row.channel != post.channel or not account.is_account:
+    if account.channel != post.channel or not account.is_account:
         return False
     if post.channel == "linkedin":
         slug = post.key.rpartition("/")[2]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
+from itertools import product
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
@@ -35,25 +36,7 @@ _GENERIC_WORDS = frozenset(
     """.split()  # noqa: SIM905
 )
 _STOP_WORDS = frozenset(
-    [
-        "pour",
-        "des",
-        "les",
-        "aux",
-        "avec",
-        "dans",
-        "sur",
-        "par",
-        "une",
-        "the",
-        "and",
-        "for",
-        "with",
-        "from",
-        "علي",
-        "من",
-        "في",
-    ]
+    "pour des les aux avec dans sur par une the and for with from علي من في".split()  # noqa: SIM905
 )
 _SCRIPT_LETTERS = {
     "latin": r"[a-z0-9]+",
@@ -101,13 +84,7 @@ class _ScriptWords:
     @cached_property
     def distinctive_words(self) -> tuple[str, ...]:
         """Return the words that identify the name."""
-        candidates = self._words_without_article
-        distinctive = [
-            word
-            for word in candidates
-            if len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
-        ]
-        return tuple(dict.fromkeys(distinctive))
+        return tuple(dict.fromkeys(filter(_is_distinctive, self._words_without_article)))
 
     @cached_property
     def joined_words(self) -> str:
@@ -117,11 +94,12 @@ class _ScriptWords:
     @cached_property
     def initials(self) -> frozenset[str]:
         """Return the initials with and without those of stop words."""
-        main_words = [word for word in self.words if word not in _STOP_WORDS and len(word) > 2]
-        all_initials = "".join(word[0] for word in self.words)
-        main_initials = "".join(word[0] for word in main_words)
-        abbreviations = (all_initials, main_initials)
-        return frozenset(initials for initials in abbreviations if len(initials) > 2)
+        all_initials = main_initials = ""
+        for word in self.words:
+            all_initials += word[0]
+            if len(word) > 2 and word not in _STOP_WORDS:
+                main_initials += word[0]
+        return frozenset(filter(_is_abbreviation, (all_initials, main_initials)))
 
     @cached_property
     def languages(self) -> frozenset[str]:
@@ -143,43 +121,50 @@ class _ScriptWords:
         )
 
 
+NameWords = dict[str, _ScriptWords]
+"""The words of a name by script."""
+
+
+def _is_distinctive(word: str) -> bool:
+    return len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
+
+
+def _is_abbreviation(initials: str) -> bool:
+    return len(initials) > 2
+
+
 def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | None:
     """Return whether a text contains a name of the association; None if they cannot be compared."""
-    return _is_name_match(
-        displayed_name[:MAX_NAME_CHARACTERS],
-        tuple(name[:MAX_NAME_CHARACTERS] for name in names if name),
-    )
+    own_names = tuple(name[:MAX_NAME_CHARACTERS] for name in names if name)
+    return _is_name_match(displayed_name[:MAX_NAME_CHARACTERS], own_names)
 
 
 @lru_cache(maxsize=COMPARISON_CACHE_SIZE)
 def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
-    own_names = [_split_by_script(name) for name in names]
+    own_names = list(map(_split_by_script, names))
     displayed_words = _split_by_script(displayed_name)
-    if any(
-        _share_distinctive_word(shown_words, own_words[script])
-        for script, shown_words in displayed_words.items()
-        for own_words in own_names
-        if script in own_words
-    ):
-        return True
-    comparable = [
-        (shown_words, list(_iter_comparable_names(script, shown_words, own_names)))
-        for script, shown_words in displayed_words.items()
-        if shown_words.distinctive_words
-    ]
-    if (
-        not comparable
-        or not all(own_words for _, own_words in comparable)
-        or _has_same_sound_in_other_script(displayed_words, own_names)
-    ):
-        return None
-    if any(_may_be_initials(shown_words, own_words) for shown_words, own_words in comparable):
-        return None
-    return False
+    for script, shown_words in displayed_words.items():
+        for own_name in own_names:
+            if script in own_name and _share_distinctive_word(shown_words, own_name[script]):
+                return True
+    return False if _is_certainly_different(displayed_words, own_names) else None
+
+
+def _is_certainly_different(displayed_words: NameWords, own_names: list[NameWords]) -> bool:
+    """Return True if names without a common word can be compared in every script."""
+    was_compared = False
+    for script, shown_words in displayed_words.items():
+        if not shown_words.distinctive_words:
+            continue
+        comparable = list(_iter_comparable_names(script, shown_words, own_names))
+        if not comparable or _may_be_initials(shown_words, comparable):
+            return False
+        was_compared = True
+    return was_compared and not _has_same_sound_in_other_script(displayed_words, own_names)
 
 
 def _iter_comparable_names(
-    script: str, displayed_words: _ScriptWords, own_names: list[dict[str, _ScriptWords]]
+    script: str, displayed_words: _ScriptWords, own_names: list[NameWords]
 ) -> Iterator[_ScriptWords]:
     """Yield the names in the script and language of the text, or transliterated."""
     for own_name in own_names:
@@ -188,11 +173,9 @@ def _iter_comparable_names(
             displayed_words.languages, own_words.languages
         ):
             yield own_words
-        if (
-            ARABIC_LANGUAGE in displayed_words.languages
-            and own_name.get("arabic", _ScriptWords()).distinctive_words
-        ):
-            yield own_name["arabic"]
+        arabic_words = own_name.get("arabic", _ScriptWords())
+        if ARABIC_LANGUAGE in displayed_words.languages and arabic_words.distinctive_words:
+            yield arabic_words
 
 
 def is_similar_handle(handle: str, other_handle: str) -> bool | None:
@@ -201,11 +184,8 @@ def is_similar_handle(handle: str, other_handle: str) -> bool | None:
     Returns None for two alphabets: `annour` is how one types النور.
     """
     first, second = _get_handle_letters(handle), _get_handle_letters(other_handle)
-    if (
-        _detect_scripts(first)
-        and _detect_scripts(second)
-        and not _detect_scripts(first) & _detect_scripts(second)
-    ):
+    first_scripts, second_scripts = _detect_scripts(first), _detect_scripts(second)
+    if first_scripts and second_scripts and first_scripts.isdisjoint(second_scripts):
         return None
     shorter_length = min(len(first), len(second))
     common_length = SequenceMatcher(None, first, second, autojunk=False).find_longest_match().size
@@ -217,16 +197,12 @@ def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
     letters = _get_handle_letters(handle)
     for name in names:
         for script, script_words in _split_by_script(name or "").items():
+            if letters.startswith(tuple(script_words.initials)):
+                return True
             min_length = _MIN_DISTINCTIVE_CHARACTERS[script]
-            distinctive_words = script_words.distinctive_words
-            if any(len(word) > min_length and word in letters for word in distinctive_words):
-                return True
-            initials = script_words.initials
-            if any(
-                len(abbreviation) > 2 and letters.startswith(abbreviation)
-                for abbreviation in initials
-            ):
-                return True
+            for word in script_words.distinctive_words:
+                if len(word) > min_length and word in letters:
+                    return True
     return False
 
 
@@ -244,12 +220,12 @@ def _normalize_name(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _split_by_script(name: str) -> dict[str, _ScriptWords]:
+def _split_by_script(name: str) -> NameWords:
     """Return the words of a name by script. Cached, because one name is compared with many."""
     plain = _DOTTED_INITIALS_PATTERN.sub(
         lambda match: match[0].replace(".", ""), _normalize_name(name)
     )
-    words_by_script: dict[str, _ScriptWords] = {}
+    words_by_script: NameWords = {}
     for script, letters in _SCRIPT_LETTERS.items():
         found_words = re.findall(letters, plain)
         if found_words:
@@ -261,49 +237,32 @@ def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
     """Return True if two names in one script share a distinctive word or initials."""
     if not set(first.distinctive_words).isdisjoint(second.distinctive_words):
         return True
-    if any(
-        _is_same_word(first_word, second_word)
-        for first_word in first.distinctive_words
-        for second_word in second.distinctive_words
-    ):
+    if _contains_part(first, second) or _contains_part(second, first):
         return True
-    if any(
-        len(word) > 4 and word in other_name.joined_words
-        for word, other_name in _list_cross_pairs(first, second)
-    ):
+    word_pairs = product(first.distinctive_words, second.distinctive_words)
+    return any(_is_same_word(*pair) for pair in word_pairs)
+
+
+def _contains_part(name: _ScriptWords, other_name: _ScriptWords) -> bool:
+    """Return True if a name contains a long word of another one, or begins with its initials."""
+    if any(len(word) > 4 and word in name.joined_words for word in other_name.distinctive_words):
         return True
-    return any(
-        word.startswith(abbreviation)
-        for other_name, abbreviation in _list_initials_pairs(first, second)
-        for word in (*other_name.distinctive_words, other_name.joined_words)
-    )
-
-
-def _list_cross_pairs(first: _ScriptWords, second: _ScriptWords) -> list[tuple[str, _ScriptWords]]:
-    return [(word, second) for word in first.distinctive_words] + [
-        (word, first) for word in second.distinctive_words
-    ]
-
-
-def _list_initials_pairs(
-    first: _ScriptWords, second: _ScriptWords
-) -> list[tuple[_ScriptWords, str]]:
-    return [(first, abbreviation) for abbreviation in second.initials] + [
-        (second, abbreviation) for abbreviation in first.initials
-    ]
+    initials = tuple(other_name.initials)
+    words = (*name.distinctive_words, name.joined_words)
+    return any(word.startswith(initials) for word in words)
 
 
 def _is_same_word(first: str, second: str) -> bool:
     """Return True if two words are the same, perhaps inflected or transliterated differently."""
-    if first == second or (
-        min(len(first), len(second)) > 3 and (first.startswith(second) or second.startswith(first))
-    ):
+    if first == second:
         return True
     if min(len(first), len(second)) < 4:
         return False
-    return SequenceMatcher(None, first, second).ratio() >= 0.75 or _get_consonant_sounds(
-        first
-    ) == _get_consonant_sounds(second)
+    if first.startswith(second) or second.startswith(first):
+        return True
+    if SequenceMatcher(None, first, second).ratio() >= 0.75:
+        return True
+    return _get_consonant_sounds(first) == _get_consonant_sounds(second)
 
 
 def _get_consonant_sounds(word: str) -> str:
@@ -313,42 +272,38 @@ def _get_consonant_sounds(word: str) -> str:
     return re.sub(r"(.)\1+", r"\1", _SILENT_LETTERS_PATTERN.sub("", word.translate(_ARABIC_SOUNDS)))
 
 
-def _has_same_sound_in_other_script(
-    displayed_words: dict[str, _ScriptWords], own_names: list[dict[str, _ScriptWords]]
-) -> bool:
+def _has_same_sound_in_other_script(displayed_words: NameWords, own_names: list[NameWords]) -> bool:
     """Return True if a word sounds like one in the other alphabet.
 
     For example, a French page may contain an Arabic name.
     """
-    own_sounds = {sound for name in own_names for sound in _collect_word_sounds(name)}
-    return any(
-        displayed_sound == own_sound and script != own_script
-        for script, displayed_sound in _collect_word_sounds(displayed_words)
-        for own_script, own_sound in own_sounds
-    )
+    displayed_sounds = list(_iter_word_sounds(displayed_words))
+    for own_name in own_names:
+        for own_script, own_sound in _iter_word_sounds(own_name):
+            for script, sound in displayed_sounds:
+                if sound == own_sound and script != own_script:
+                    return True
+    return False
 
 
-def _collect_word_sounds(words_by_script: dict[str, _ScriptWords]) -> set[tuple[str, str]]:
-    """Return the sounds of the distinctive words by script; one consonant is not enough."""
-    script_sounds = {
-        (script, _get_consonant_sounds(word))
-        for script, script_words in words_by_script.items()
-        for word in script_words.distinctive_words
-    }
-    return {(script, sounds) for script, sounds in script_sounds if len(sounds) > 1}
+def _iter_word_sounds(name: NameWords) -> Iterator[tuple[str, str]]:
+    """Yield the sounds of the distinctive words by script; one consonant is not enough."""
+    for script, script_words in name.items():
+        for word in script_words.distinctive_words:
+            sounds = _get_consonant_sounds(word)
+            if len(sounds) > 1:
+                yield script, sounds
 
 
 def _may_be_initials(displayed_words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
     """Return True if either name may be initials of words in another language."""
-    return displayed_words.may_be_initials or all(
-        own_name_words.may_be_initials for own_name_words in own_words
-    )
+    return displayed_words.may_be_initials or all(words.may_be_initials for words in own_words)
 
 
 def list_association_names(association: Association) -> tuple[str, ...]:
     """Return all known names of an association."""
     names = (association.name, association.name_ar, association.name_fr)
-    return tuple(dict.fromkeys(name for name in names if name))
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def format_expected_names(association: Association) -> str:
@@ -362,14 +317,17 @@ def is_account_named(account: EvaluatedAccount, context: RuleContext) -> bool | 
     Another name does not count against an account that the association's site links to, or whose
     handle contains the name: it may be called so in another language.
     """
-    displayed_name = account.present_finding.name if account.present_finding else None
+    finding = account.present_finding
+    if finding is None or not finding.name:
+        return None
     names = list_association_names(context.association)
-    matches = is_name_match(displayed_name, names) if displayed_name else None
-    is_excused = matches is False and (
+    matches = is_name_match(finding.name, names)
+    if matches is False and (
         has_name_in_handle(strip_key_prefix(account.subject), names)
         or is_linked_from_site(account, context)
-    )
-    return None if is_excused else matches
+    ):
+        return None
+    return matches
 
 
 def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -378,9 +336,11 @@ def is_site_named(site: EvaluatedAccount, context: RuleContext) -> bool | None:
     Returns None if unknown. A host that contains the name is not a text on the page, but visitors
     recognise the site.
     """
-    site_names = site.present_finding.facts.get("site_names") if site.present_finding else None
+    site_names = site.present_facts.get("site_names")
+    if not site_names:
+        return None
     names = list_association_names(context.association)
-    matches = is_name_match(str(site_names), names) if site_names else None
+    matches = is_name_match(str(site_names), names)
     if matches is False and has_name_in_handle(site.subject.partition("/")[0], names):
         return None
     return matches
@@ -450,9 +410,11 @@ _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
 def detect_languages(name_words: Iterable[str]) -> frozenset[str]:
     """Return the languages of normalised words; empty if unknown."""
     word_set = frozenset(name_words)
-    return frozenset(
-        language for language, known_words in _LANGUAGE_WORDS.items() if word_set & known_words
-    )
+    languages = set()
+    for language, known_words in _LANGUAGE_WORDS.items():
+        if word_set & known_words:
+            languages.add(language)
+    return frozenset(languages)
 
 
 def may_share_language(first: frozenset[str], second: frozenset[str]) -> bool:

@@ -11,7 +11,8 @@ Otherwise a fix would add unknown points, and a fixed account could be worth les
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +25,8 @@ from auditor.rules.decisions_in_force import ATTESTED_SOURCE
 from auditor.rules.link_reciprocity import is_linked_from_site
 from auditor.rules.name_matching import is_account_named, is_site_named
 from probes.links import identify
-from probes.models.finding import ACCOUNT_KINDS, LinkKind, Reason
+from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.models.finding import ACCOUNT_KINDS, FoundLink, LinkKind, Reason
 from storage.models.audit import AccountState
 
 SCORE_VERSION = 4
@@ -67,6 +69,13 @@ LEVEL_THRESHOLDS = ((85, "complete"), (55, "good"), (25, "basic"), (0, "start"))
 MIN_KNOWN_POINTS = 50
 """With fewer known points, no score is shown, because it would be a guess."""
 
+WEBSITE_FACTS = {
+    "website.https": "https",
+    "website.contact": "contact",
+    "website.mobile": "viewport",
+}
+"""The facts that decide items of the score."""
+
 RATED_CHANNELS = ("website", "facebook", "youtube", "linkedin", "twitter")
 """The channels of the score. Accounts on other channels do not change it."""
 
@@ -91,19 +100,21 @@ class Score:
 
 def get_parent_item(item: str) -> str:
     """Return the item that this one depends on: a missing site has no HTTPS."""
-    channel = item.partition(".")[0]
-    return "website.responds" if channel == "website" else f"{channel}.exists"
+    return _get_existence_item(item.partition(".")[0])
+
+
+def _get_existence_item(channel: str) -> str:
+    return "website.responds" if channel == WEBSITE_CHANNEL else f"{channel}.exists"
 
 
 def inherit_parent_states(states: PointStates) -> dict[str, PointState]:
     """Return the states, with that of the parent if it is bad or waived."""
     inherited = {}
     for item in POINT_WEIGHTS:
-        parent_state = states.get(get_parent_item(item), PointState.UNKNOWN)
-        own_state = states.get(item, PointState.UNKNOWN)
-        inherited[item] = (
-            parent_state if parent_state in (PointState.BAD, PointState.WAIVED) else own_state
-        )
+        state = states.get(get_parent_item(item), PointState.UNKNOWN)
+        if state not in (PointState.BAD, PointState.WAIVED):
+            state = states.get(item, PointState.UNKNOWN)
+        inherited[item] = state
     return inherited
 
 
@@ -123,8 +134,11 @@ def compute_score(states: PointStates) -> Score:
     if known_points < MIN_KNOWN_POINTS:
         return Score(earned, known_points, None, "no_data", low, high)
     percent = _round_percent(earned, known_points)
-    level = next(name for threshold, name in LEVEL_THRESHOLDS if percent >= threshold)
-    return Score(earned, known_points, percent, level, low, high)
+    return Score(earned, known_points, percent, _find_level(percent), low, high)
+
+
+def _find_level(percent: int) -> str:
+    return next(level for threshold, level in LEVEL_THRESHOLDS if percent >= threshold)
 
 
 def _round_percent(earned: int, total: int) -> int:
@@ -139,91 +153,55 @@ def rate_points(
     The activity on `unmixed_channels` takes no part, because the terms of their APIs forbid it.
     """
     context = _adjust_context_for_visitors(context)
-    states: dict[str, PointState] = {}
+    ratings: dict[str, list[PointState]] = defaultdict(list)
+    for account in context.accounts:
+        if account.channel in RATED_CHANNELS and _is_stated(account):
+            for item, state in _rate_items(account, context, bands):
+                ratings[item].append(state)
+    states = {item: _choose_best_state(ratings[item]) for item in POINT_WEIGHTS}
     for channel in RATED_CHANNELS:
-        first = "responds" if channel == "website" else "exists"
-        states[f"{channel}.{first}"] = _rate_existence(context, channel)
-    unmixed = {f"{channel}.active": PointState.WAIVED for channel in unmixed_channels}
-    return states | _rate_website(context, bands) | _rate_platforms(context, bands) | unmixed
+        item = _get_existence_item(channel)
+        if channel in context.none_by_choice:
+            states[item] = PointState.WAIVED
+        elif not ratings[item] and channel not in context.moved_channels:
+            states[item] = PointState.BAD
+    for channel in unmixed_channels:
+        states[f"{channel}.active"] = PointState.WAIVED
+    return states
 
 
-def _rate_existence(context: RuleContext, channel: str) -> PointState:
-    if channel in context.none_by_choice:
-        return PointState.WAIVED
-    accounts = [
-        account
-        for account in context.accounts_on(channel)
-        if account.row.identity.kind is not LinkKind.NONE
-    ]
-    if not accounts:
-        return PointState.UNKNOWN if channel in context.moved_channels else PointState.BAD
-    return _choose_best_state(map(_rate_account, accounts))
+def _is_stated(account: EvaluatedAccount) -> bool:
+    """Return True unless the cell of the registry says that there is no account."""
+    return account.row.identity.kind is not LinkKind.NONE
+
+
+def _rate_items(
+    account: EvaluatedAccount, context: RuleContext, bands: ActivityBands
+) -> Iterator[tuple[str, PointState]]:
+    """Yield the state of each item that an account decides. A gone account decides one."""
+    channel, now = account.channel, context.run_started_at
+    yield _get_existence_item(channel), _rate_account(account)
+    if account.is_gone:
+        return
+    if channel == WEBSITE_CHANNEL:
+        for item, fact in WEBSITE_FACTS.items():
+            yield item, _to_point_state(account.present_facts.get(fact))
+        fresh_bands = ("active", "slow", "inactive")
+        yield "website.fresh", _rate_activity_band(account, bands, now, fresh_bands)
+        yield "website.identity", _to_point_state(is_site_named(account, context))
+    elif account.is_account:
+        yield f"{channel}.active", _rate_activity(account, bands, now)
+        yield f"{channel}.named", _rate_name(account, context)
+        link_state = _rate_site_link(context, account)
+        yield f"{channel}.linked", link_state
+        yield "website.links_channels", link_state
 
 
 def _rate_account(account: EvaluatedAccount) -> PointState:
     """Rate whether an account exists; a personal profile or group counts if it was seen."""
-    default_state = PointState.BAD if _is_person_or_group(account) else PointState.UNKNOWN
-    return {AccountState.PRESENT: PointState.GOOD, AccountState.GONE: PointState.BAD}.get(
-        account.status.state, default_state
-    )
-
-
-def _rate_website(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
-    sites = [
-        site
-        for site in context.accounts_on("website")
-        if site.status.state is not AccountState.GONE
-        and site.row.identity.kind is not LinkKind.NONE
-    ]
-    facts = {"https": "https", "contact": "contact", "mobile": "viewport"}
-    states = {
-        f"website.{item}": _choose_best_state(
-            _to_point_state(site.present_finding.facts.get(fact) if site.present_finding else None)
-            for site in sites
-        )
-        for item, fact in facts.items()
-    }
-    freshness = _choose_best_state(
-        _rate_activity_band(site, bands, context.run_started_at, ("active", "slow", "inactive"))
-        for site in sites
-    )
-    identity = _choose_best_state(_to_point_state(is_site_named(site, context)) for site in sites)
-    return states | {
-        "website.fresh": freshness,
-        "website.identity": identity,
-        "website.links_channels": _rate_channel_links(context),
-    }
-
-
-def _rate_channel_links(context: RuleContext) -> PointState:
-    return _choose_best_state(
-        _rate_site_link(context, account)
-        for account in context.accounts
-        if account.row.channel in RATED_CHANNELS[1:] and _can_earn_points(account)
-    )
-
-
-def _can_earn_points(account: EvaluatedAccount) -> bool:
-    """Return True if an account can earn points. An account that is gone cannot."""
-    return account.is_account and account.status.state is not AccountState.GONE
-
-
-def _rate_platforms(context: RuleContext, bands: ActivityBands) -> dict[str, PointState]:
-    states = {}
-    for channel in RATED_CHANNELS[1:]:
-        accounts = [
-            account for account in context.accounts_on(channel) if _can_earn_points(account)
-        ]
-        states[f"{channel}.active"] = _choose_best_state(
-            _rate_activity(account, bands, context.run_started_at) for account in accounts
-        )
-        states[f"{channel}.linked"] = _choose_best_state(
-            _rate_site_link(context, account) for account in accounts
-        )
-        states[f"{channel}.named"] = _choose_best_state(
-            _rate_name(account, context) for account in accounts
-        )
-    return states
+    if account.status.state is AccountState.PRESENT:
+        return PointState.GOOD
+    return PointState.BAD if account.is_gone or _is_person_or_group(account) else PointState.UNKNOWN
 
 
 def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetime) -> PointState:
@@ -269,11 +247,7 @@ def _rate_activity_band(
 
 def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
     """Rate whether the site links to an account; without a site nothing does."""
-    sites = context.accounts_on("website")
-    if all(
-        site.status.state is AccountState.GONE or site.row.identity.kind is LinkKind.NONE
-        for site in sites
-    ):
+    if not any(_is_stated(site) and not site.is_gone for site in context.sites):
         return PointState.BAD
     return _to_point_state(is_linked_from_site(account, context))
 
@@ -284,28 +258,18 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
     Unreachable accounts and links to no account count as lost. A moved account is rated at its new
     address. Dead links on a site say nothing about living accounts.
     """
-    adjusted_accounts = tuple(
+    accounts = [
         _follow_rename(_mark_unreachable_as_gone(account, context)) for account in context.accounts
-    )
-    live_accounts = [
-        account for account in adjusted_accounts if account.status.state is not AccountState.GONE
     ]
-    gone_accounts = [
-        account for account in adjusted_accounts if account.status.state is AccountState.GONE
-    ]
-    return replace(
-        context,
-        accounts=tuple(
-            _remove_dead_links(account, gone_accounts, live_accounts)
-            for account in adjusted_accounts
-        ),
-    )
+    has_gone_accounts = any(account.is_gone for account in accounts)
+    if has_gone_accounts:
+        accounts = [_remove_dead_links(account, accounts) for account in accounts]
+    return replace(context, accounts=tuple(accounts))
 
 
 def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -> EvaluatedAccount:
-    if account.row.identity.kind not in NON_ACCOUNT_KINDS and not _is_site_unreachable(
-        account, context
-    ):
+    leads_to_account = account.row.identity.kind not in NON_ACCOUNT_KINDS
+    if leads_to_account and not _is_site_unreachable(account, context):
         return account
     return replace(account, status=replace(account.status, state=AccountState.GONE))
 
@@ -313,20 +277,15 @@ def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if visitors cannot reach a site or are warned off, and this is confirmed."""
     failure, doubt = account.status.failure_streak, account.status.unconfirmed_streak
-    if account.row.channel != "website" or (failure is None and doubt is None):
+    if account.channel != WEBSITE_CHANNEL or (failure is None and doubt is None):
         return False
-    if ("website", account.subject) in context.unreachable_sites:
+    if (WEBSITE_CHANNEL, account.subject) in context.unreachable_sites:
         return True
-    if failure is None:
+    if failure is None or days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
         return False
     is_tls = failure.cause.partition("/")[0] == Reason.TLS
-    required_runs = load_gap_catalogue()[
-        "website_insecure" if is_tls else "website_down"
-    ].confirm_runs
-    return (
-        failure.run_count >= required_runs
-        and days_between(failure.since, failure.latest_at) >= MIN_TROUBLE_DAYS
-    )
+    gap_code = "website_insecure" if is_tls else "website_down"
+    return failure.run_count >= load_gap_catalogue()[gap_code].confirm_runs
 
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
@@ -335,11 +294,9 @@ def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     if finding is None or not (finding.reason is Reason.RENAMED or "moved_to" in finding.facts):
         return account
     new_identity = identify.identify_link(finding.final_url or "")
-    if (
-        new_identity.channel != account.row.channel
-        or new_identity.key is None
-        or new_identity.kind not in ACCOUNT_KINDS
-    ):
+    if new_identity.key is None or new_identity.kind not in ACCOUNT_KINDS:
+        return account
+    if new_identity.channel != account.channel:
         return account
     row = replace(account.row, identity=new_identity)
     aliases = (account.aliases - {account.row.identity.key}) | {new_identity.key}
@@ -347,25 +304,20 @@ def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
 
 
 def _remove_dead_links(
-    site: EvaluatedAccount,
-    gone_accounts: Sequence[EvaluatedAccount],
-    live_accounts: Sequence[EvaluatedAccount],
+    site: EvaluatedAccount, accounts: Iterable[EvaluatedAccount]
 ) -> EvaluatedAccount:
-    last_finding = site.status.last_known_finding
-    if site.row.channel != "website" or last_finding is None or not gone_accounts:
+    finding = site.status.last_known_finding
+    if site.channel != WEBSITE_CHANNEL or finding is None:
         return site
-    remaining_links = tuple(
-        link
-        for link in last_finding.links
-        if any(account.is_linked_by(link) for account in live_accounts)
-        or not any(account.is_linked_by(link) for account in gone_accounts)
-    )
-    return replace(
-        site,
-        status=replace(
-            site.status, last_known_finding=replace(last_finding, links=remaining_links)
-        ),
-    )
+    remaining_links = tuple(link for link in finding.links if not _is_dead_link(link, accounts))
+    finding = replace(finding, links=remaining_links)
+    return replace(site, status=replace(site.status, last_known_finding=finding))
+
+
+def _is_dead_link(link: FoundLink, accounts: Iterable[EvaluatedAccount]) -> bool:
+    """Return True if a link leads to gone accounts only."""
+    targets = [account for account in accounts if account.is_linked_by(link)]
+    return bool(targets) and all(target.is_gone for target in targets)
 
 
 def _to_point_state(value: object) -> PointState:
@@ -376,12 +328,5 @@ def _to_point_state(value: object) -> PointState:
 
 def _choose_best_state(states: Iterable[PointState]) -> PointState:
     """Return the best state of several accounts."""
-    kinds = set(states)
-    return next(
-        (
-            point
-            for point in (PointState.GOOD, PointState.UNKNOWN, PointState.BAD)
-            if point in kinds
-        ),
-        PointState.UNKNOWN,
-    )
+    order = (PointState.GOOD, PointState.UNKNOWN, PointState.BAD)
+    return min(states, key=order.index, default=PointState.UNKNOWN)

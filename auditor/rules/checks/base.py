@@ -6,7 +6,7 @@ that it does not match. An unknown result is never a gap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -50,8 +50,12 @@ class Rule(BaseModel):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield the matches in a context."""
         for account in context.accounts:
-            if not self.channels or account.row.channel in self.channels:
+            if self.applies_to(account.channel):
                 yield from self.match_account(account, context)
+
+    def applies_to(self, channel: str) -> bool:
+        """Return True if the rule is about a channel."""
+        return not self.channels or channel in self.channels
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield the matches for one account."""
@@ -59,30 +63,29 @@ class Rule(BaseModel):
 
 
 def build_account_match(
-    account: EvaluatedAccount, params: Mapping[str, FactValue], *, confirmed: bool | None = None
+    account: EvaluatedAccount, context: RuleContext, **params: FactValue
 ) -> RuleMatch:
     """Return a match for an account with its evidence; it counts if this run was conclusive."""
     return RuleMatch(
-        account.row.channel,
+        account.channel,
         account.subject,
         is_decided=account.was_decided_in_run,
-        is_confirmed=confirmed,
-        params=params,
+        params=build_common_params(account, context, **params),
         evidence=build_evidence_params(account),
     )
 
 
 def build_unknown_match(account: EvaluatedAccount) -> RuleMatch:
     """Return a match that leaves the gap of an account as it was."""
-    return RuleMatch(account.row.channel, account.subject, holds=None, is_decided=False)
+    return RuleMatch(account.channel, account.subject, holds=None, is_decided=False)
 
 
-def build_common_params(account: EvaluatedAccount, context: RuleContext) -> dict[str, FactValue]:
-    """Return the parameters of every text: the address and the day of the check."""
-    return {
-        "url": account.url,
-        "checked_at": format_iso_day(account.status.checked_at or context.now),
-    }
+def build_common_params(
+    account: EvaluatedAccount, context: RuleContext, **params: FactValue
+) -> dict[str, FactValue]:
+    """Return the parameters of a text, with those of every text: address and day of the check."""
+    checked_at = account.status.checked_at or context.now
+    return {"url": account.url, "checked_at": format_iso_day(checked_at), **params}
 
 
 def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:

@@ -13,7 +13,11 @@ from auditor.rules.checks.base import (
     build_unknown_match,
 )
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
-from auditor.rules.link_reciprocity import has_link_to_site, has_withheld_pages, is_linked_from_site
+from auditor.rules.link_reciprocity import (
+    are_all_pages_read,
+    has_link_to_site,
+    is_linked_from_site,
+)
 from auditor.rules.name_matching import (
     format_expected_names,
     has_name_in_handle,
@@ -23,9 +27,8 @@ from auditor.rules.name_matching import (
     list_association_names,
 )
 from probes.discovery.site_names import strip_key_prefix
-from probes.links.channel_registry import is_optional_channel
-from probes.models.finding import LinkKind
-from storage.models.audit import AccountState
+from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
+from probes.models.finding import FoundLink, LinkKind
 
 
 class ProposedRule(Rule):
@@ -40,26 +43,29 @@ class ProposedRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each proposal that is still linked."""
-        sites = context.list_readable_sites()
-        were_all_read = bool(sites) and all(
-            site.was_decided_in_run and not has_withheld_pages(site) for site in sites
-        )
+        were_all_read = _were_all_sites_read(context)
         for proposal in context.proposals:
             link, is_fresh = proposal.link, proposal.last_seen >= context.run_started_at
-            if proposal.is_from_wikidata or (self.channels and link.channel not in self.channels):
+            if proposal.is_from_wikidata or not self.applies_to(link.channel):
                 continue
             is_known = context.is_known_link(link)
             if is_known or (were_all_read and not is_fresh):
                 continue
-            params = {"url": link.canonical, "found_on": link.page_url, "source": link.source}
-            holds = True if is_known is False else None
-            yield RuleMatch(
-                link.channel,
-                link.key,
-                holds,
-                is_decided=is_fresh,
-                params={**params, "snippet": link.snippet},
-            )
+            params = {
+                "url": link.canonical,
+                "found_on": link.page_url,
+                "source": link.source,
+                "snippet": link.snippet,
+            }
+            holds = None if is_known is None else True
+            yield RuleMatch(link.channel, link.key, holds, is_decided=is_fresh, params=params)
+
+
+def _were_all_sites_read(context: RuleContext) -> bool:
+    """Return True if there are readable sites, and this run read all their pages."""
+    sites = context.list_readable_sites()
+    decided_sites = [site for site in sites if site.was_decided_in_run]
+    return bool(sites) and decided_sites == sites and all(map(are_all_pages_read, sites))
 
 
 class LinksToGoneRule(Rule):
@@ -75,24 +81,22 @@ class LinksToGoneRule(Rule):
         if account.present_finding is None:
             yield build_unknown_match(account)
             return
-        gone_accounts = [
-            other_account
-            for other_account in context.accounts
-            if other_account is not account
-            and other_account.status.state is AccountState.GONE
-            and not is_optional_channel(other_account.row.channel)
+        dead_links = [
+            link for link in account.present_links if _leads_to_gone_account(link, context)
         ]
-        links = [
-            link
-            for link in account.present_finding.links
-            if any(other_account.is_linked_by(link) for other_account in gone_accounts)
-        ]
-        if links:
-            params = {
-                "links": " ".join(link.canonical for link in links),
-                "found_on": links[0].page_url,
-            }
-            yield build_account_match(account, {**build_common_params(account, context), **params})
+        if dead_links:
+            yield build_account_match(
+                account,
+                context,
+                links=" ".join(link.canonical for link in dead_links),
+                found_on=dead_links[0].page_url,
+            )
+
+
+def _leads_to_gone_account(link: FoundLink, context: RuleContext) -> bool:
+    if is_optional_channel(link.channel):
+        return False
+    return any(account.is_gone and account.is_linked_by(link) for account in context.accounts)
 
 
 class NoBacklinkRule(Rule):
@@ -106,21 +110,13 @@ class NoBacklinkRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the site exists and the account could link to it."""
-        if account.row.channel == "website":
+        if account.channel == WEBSITE_CHANNEL:
             return
-        sites = [
-            site for site in context.accounts_on("website") if site.present_finding is not None
-        ]
-        if (
-            account.present_finding is None
-            or not sites
-            or not account.present_finding.facts.get("all_links_resolved")
-        ):
+        sites = [site for site in context.sites if site.present_finding is not None]
+        if not sites or not account.present_facts.get("all_links_resolved"):
             yield build_unknown_match(account)
         elif not has_link_to_site(account, context):
-            yield build_account_match(
-                account, {**build_common_params(account, context), "website": sites[0].url}
-            )
+            yield build_account_match(account, context, website=sites[0].url)
 
 
 class NotLinkedRule(Rule):
@@ -130,22 +126,18 @@ class NotLinkedRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each account that no readable site links to."""
-        if account.row.channel == "website" or not account.is_account:
+        if account.channel == WEBSITE_CHANNEL or not account.is_account or not context.sites:
             return
-        is_linked = (
-            None
-            if account.status.state is AccountState.GONE
-            else is_linked_from_site(account, context)
-        )
-        if is_linked is None:
-            if any(context.accounts_on("website")):
-                yield build_unknown_match(account)
+        is_linked = is_linked_from_site(account, context)
+        if account.is_gone or is_linked is None:
+            yield build_unknown_match(account)
         elif not is_linked:
             sites = context.list_readable_sites()
-            params = {**build_common_params(account, context), "pages": sites[0].url}
-            is_decided = any(site.was_decided_in_run for site in sites)
             yield RuleMatch(
-                account.row.channel, account.subject, is_decided=is_decided, params=params
+                account.channel,
+                account.subject,
+                is_decided=any(site.was_decided_in_run for site in sites),
+                params=build_common_params(account, context, pages=sites[0].url),
             )
 
 
@@ -165,11 +157,12 @@ class NameDiffersRule(Rule):
         if is_named is None:
             yield build_unknown_match(account)
         elif not is_named and account.present_finding is not None:
-            facts = {
-                "expected": format_expected_names(context.association),
-                "found": account.present_finding.name or "",
-            }
-            yield build_account_match(account, {**build_common_params(account, context), **facts})
+            yield build_account_match(
+                account,
+                context,
+                expected=format_expected_names(context.association),
+                found=account.present_finding.name or "",
+            )
 
 
 class NotNamedRule(Rule):
@@ -183,13 +176,13 @@ class NotNamedRule(Rule):
         if is_named is None:
             yield build_unknown_match(account)
         elif not is_named and account.present_finding is not None:
-            title = (
-                account.present_finding.facts.get("title")
-                or account.present_finding.name
-                or account.url
+            finding = account.present_finding
+            yield build_account_match(
+                account,
+                context,
+                expected=format_expected_names(context.association),
+                page_title=finding.facts.get("title") or finding.name or account.url,
             )
-            facts = {"expected": format_expected_names(context.association), "page_title": title}
-            yield build_account_match(account, {**build_common_params(account, context), **facts})
 
 
 class HandlesDifferRule(Rule):
@@ -203,39 +196,24 @@ class HandlesDifferRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match if two channels have such handles."""
-        handles = {
-            (account.row.channel, strip_key_prefix(account.subject))
-            for account in context.accounts
-            if self._has_handle(account)
-        }
-        own_handles = {
-            handle
-            for _, handle in handles
-            if has_name_in_handle(handle, list_association_names(context.association))
-        }
-        has_difference = any(
-            first[0] != second[0]
-            and not {first[1], second[1]} <= own_handles
-            and is_similar_handle(first[1], second[1]) is False
-            for first, second in combinations(sorted(handles), 2)
-        )
-        if has_difference:
-            yield RuleMatch(
-                "", params={"handles": " · ".join(handle for _, handle in sorted(handles))}
-            )
+        names = list_association_names(context.association)
+        handles = set()
+        for account in context.accounts:
+            if self.applies_to(account.channel) and _has_handle(account):
+                handles.add((account.channel, strip_key_prefix(account.subject)))
+        for (first_channel, first), (second_channel, second) in combinations(sorted(handles), 2):
+            if first_channel == second_channel or is_similar_handle(first, second) is not False:
+                continue
+            if not (has_name_in_handle(first, names) and has_name_in_handle(second, names)):
+                params = {"handles": " · ".join(handle for _, handle in sorted(handles))}
+                yield RuleMatch("", params=params)
+                return
 
-    def _has_handle(self, account: EvaluatedAccount) -> bool:
-        """Return True if an account of an organisation has a handle and not a number."""
-        row, key = account.row, account.row.identity.key or ""
-        is_audited = not self.channels or row.channel in self.channels
-        is_existing = (
-            row.identity.kind in ORGANISATION_KINDS
-            and account.status.state is not AccountState.GONE
-        )
-        return (
-            is_audited
-            and is_existing
-            and bool(key)
-            and not key.startswith(NUMERIC_KEY_PREFIXES)
-            and not strip_key_prefix(key).isdigit()
-        )
+
+def _has_handle(account: EvaluatedAccount) -> bool:
+    """Return True if an account of an organisation has a handle and not a number."""
+    identity = account.row.identity
+    if account.is_gone or identity.kind not in ORGANISATION_KINDS or not identity.key:
+        return False
+    is_number = strip_key_prefix(identity.key).isdigit()
+    return not is_number and not identity.key.startswith(NUMERIC_KEY_PREFIXES)

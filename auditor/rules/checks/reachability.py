@@ -13,7 +13,6 @@ from auditor.rules.account_status import days_between, days_since_activity, has_
 from auditor.rules.checks.base import (
     Rule,
     build_account_match,
-    build_common_params,
     build_evidence_params,
     build_title_params,
     build_unknown_match,
@@ -22,7 +21,6 @@ from auditor.rules.checks.base import (
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
 from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import FactValue, Reason
-from storage.models.audit import AccountState
 
 MIN_TROUBLE_DAYS = 3
 """Default of days: shorter problems are often a weekend without support at the hosting company."""
@@ -36,28 +34,23 @@ class AbsentRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match from the first absence."""
-        status, reasons = account.status, {str(reason) for reason in self.reasons}
-        if status.state is AccountState.GONE:
-            reason, since, is_gone = str(status.reason), status.since, True
-        elif status.unconfirmed_streak is not None:
-            reason, since, is_gone = (
-                status.unconfirmed_streak.cause,
-                status.unconfirmed_streak.since,
-                False,
-            )
+        status, doubt = account.status, account.status.unconfirmed_streak
+        if account.is_gone:
+            cause, since = str(status.reason), status.since
+        elif doubt is not None:
+            cause, since = doubt.cause, doubt.since
         else:
             return
-        if reason in reasons:
-            facts = {
-                **build_common_params(account, context),
-                "since": format_iso_day(since),
-                "cause": reason,
+        if cause in self.reasons:
+            rule_match = build_account_match(
+                account,
+                context,
+                since=format_iso_day(since),
+                cause=cause,
                 **build_title_params(account),
-            }
-            has_ended = not is_gone and _has_answered_in_run(account, context)
-            yield replace(
-                build_account_match(account, facts, confirmed=is_gone), has_ended=has_ended
             )
+            has_ended = not account.is_gone and _has_answered_in_run(account, context)
+            yield replace(rule_match, is_confirmed=account.is_gone, has_ended=has_ended)
 
 
 class UnreachableRule(Rule):
@@ -75,40 +68,31 @@ class UnreachableRule(Rule):
 
         It is unknown while an absence is doubted and the site does not respond.
         """
-        status, failure = account.status, account.status.failure_streak
+        failure, doubt = account.status.failure_streak, account.status.unconfirmed_streak
         if failure is None:
-            is_absence_doubted = (
-                status.state is not AccountState.GONE and status.unconfirmed_streak is not None
-            )
+            is_absence_doubted = doubt is not None and not account.is_gone
             if is_absence_doubted and not _has_answered_in_run(account, context):
-                yield RuleMatch(account.row.channel, account.subject, holds=None)
+                yield RuleMatch(account.channel, account.subject, holds=None)
             return
         reason, _, detail = failure.cause.partition("/")
-        if reason not in {str(known_reason) for known_reason in self.reasons}:
+        if reason not in self.reasons:
             return
-        facts: dict[str, FactValue] = {
-            "since": format_iso_day(failure.since),
-            "cause": detail or reason,
-        }
         lasted_long_enough = days_between(failure.since, failure.latest_at) >= self.days
-        yield RuleMatch(
-            account.row.channel,
-            account.subject,
+        yield replace(
+            build_account_match(
+                account, context, since=format_iso_day(failure.since), cause=detail or reason
+            ),
             is_decided=failure.latest_at >= context.run_started_at,
             is_confirmed=None if lasted_long_enough else False,
             run_count=failure.run_count,
-            params={**build_common_params(account, context), **facts},
-            evidence=build_evidence_params(account),
         )
 
 
 def _has_answered_in_run(account: EvaluatedAccount, context: RuleContext) -> bool:
     checked_at = account.status.checked_at
-    return (
-        checked_at is not None
-        and checked_at >= context.run_started_at
-        and has_answered(account.status)
-    )
+    if checked_at is None or checked_at < context.run_started_at:
+        return False
+    return has_answered(account.status)
 
 
 class PresentAsRule(Rule):
@@ -119,15 +103,15 @@ class PresentAsRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the last conclusive check had such a reason."""
-        if account.present_finding is None:
+        finding = account.present_finding
+        if finding is None:
             yield build_unknown_match(account)
-        elif account.present_finding.reason in self.reasons:
-            facts = {
-                **build_common_params(account, context),
-                "cause": str(account.present_finding.reason),
-            }
+        elif finding.reason in self.reasons:
             yield build_account_match(
-                account, {**facts, "new_url": account.present_finding.final_url or account.url}
+                account,
+                context,
+                cause=str(finding.reason),
+                new_url=finding.final_url or account.url,
             )
 
 
@@ -142,25 +126,21 @@ class OlderThanRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the date is known and too old."""
-        newest = account.status.last_activity
-        if (
-            account.present_finding is None
-            or newest is None
-            or account.present_finding.last_activity is None
-        ):
-            if not _has_never_published(account):
+        finding, newest = account.present_finding, account.status.last_activity
+        if finding is None:
+            yield build_unknown_match(account)
+        elif newest is None or finding.last_activity is None:
+            if finding.reason is not Reason.EMPTY:
                 yield build_unknown_match(account)
         elif (age_days := days_since_activity(newest, context.now)) > self.days:
-            day = newest.published_at.date().isoformat()
-            facts: dict[str, FactValue] = {"last_date": day, "age": age_days, "limit": self.days}
             yield build_account_match(
                 account,
-                {**build_common_params(account, context), **facts, "date_source": newest.source},
+                context,
+                last_date=format_iso_day(newest.published_at),
+                age=age_days,
+                limit=self.days,
+                date_source=newest.source,
             )
-
-
-def _has_never_published(account: EvaluatedAccount) -> bool:
-    return account.present_finding is not None and account.present_finding.reason is Reason.EMPTY
 
 
 class FactRule(Rule):
@@ -175,8 +155,8 @@ class FactRule(Rule):
 
     @model_validator(mode="after")
     def _validate_single_test(self) -> FactRule:
-        conditions = [self.below, self.above, self.equals, self.present]
-        if sum(condition is not None for condition in conditions) != 1:
+        conditions = (self.below, self.above, self.equals, self.present)
+        if conditions.count(None) != len(conditions) - 1:
             raise ValueError(
                 "a fact rule needs one condition; try: exactly one of below, above, is, present"
             )
@@ -184,19 +164,12 @@ class FactRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the fact fulfils the condition; unknown if it was not measured."""
-        value = (
-            _get_fact_value(account.present_finding.facts, self.fact, context.now)
-            if account.present_finding is not None
-            else None
-        )
+        value = _get_fact_value(account.present_facts, self.fact, context.now)
         if account.present_finding is None or (value is None and self.present is None):
             yield build_unknown_match(account)
         elif value is not None and self._is_fulfilled(value):
             fact_params = _build_fact_params(self.fact, value, context.now)
-            yield build_account_match(
-                account,
-                {**build_common_params(account, context), "pages": account.url, **fact_params},
-            )
+            yield build_account_match(account, context, **{"pages": account.url, **fact_params})
 
     def _is_fulfilled(self, value: FactValue) -> bool:
         if self.present:
@@ -205,17 +178,17 @@ class FactRule(Rule):
             return bool(value) is self.equals
         if isinstance(value, str):
             return False
-        return value < self.below if self.below is not None else value > (self.above or 0)
+        if self.below is not None:
+            return value < self.below
+        return value > (self.above or 0)
 
 
 def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
     """Return the fact now: for a certificate, the days until it expires."""
-    expires_on = facts.get("certificate_expires_on") if fact == "certificate_days" else None
-    return (
-        facts.get(fact)
-        if expires_on is None
-        else (date.fromisoformat(str(expires_on)) - now.date()).days
-    )
+    expires_on = facts.get("certificate_expires_on")
+    if fact == "certificate_days" and expires_on is not None:
+        return (date.fromisoformat(str(expires_on)) - now.date()).days
+    return facts.get(fact)
 
 
 def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, FactValue]:
@@ -255,7 +228,7 @@ class DomainExpiresRule(Rule):
         severity = self._get_severity(expiry, context.run_started_at.date())
         if severity is not None:
             yield RuleMatch(
-                account.row.channel,
+                account.channel,
                 account.subject,
                 is_confirmed=True,
                 severity=severity,
@@ -271,12 +244,11 @@ class DomainExpiresRule(Rule):
         if expiry.expires_on is None:
             return None
         days_left = (expiry.expires_on - today).days
-        reached = [
-            severity
-            for limit, severity in zip(self.days, EXPIRY_SEVERITIES, strict=True)
-            if days_left <= limit
-        ]
-        return reached[-1] if reached else None
+        reached_severity = None
+        for limit, severity in zip(self.days, EXPIRY_SEVERITIES, strict=True):
+            if days_left <= limit:
+                reached_severity = severity
+        return reached_severity
 
 
 def _build_expiry_params(expiry: DomainExpiry, account: EvaluatedAccount) -> dict[str, FactValue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Literal
 
@@ -12,7 +12,7 @@ from auditor.reference.gap_catalogue import GapCatalogue
 from auditor.rules.checks.base import Rule, build_common_params, format_iso_day
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch, may_be_same_account
 from probes.models.finding import LinkKind
-from storage.models.audit import CONTACT_METHODS, AccountState, Association
+from storage.models.audit import CONTACT_METHODS, Association
 
 
 class UndeclaredRule(Rule):
@@ -25,10 +25,10 @@ class UndeclaredRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel without an account."""
+        decided_channels = context.none_by_choice | context.moved_channels
         for channel in self.channels:
-            if channel not in context.none_by_choice | context.moved_channels and not any(
-                map(_may_be_account, context.accounts_on(channel))
-            ):
+            has_account = any(map(_may_be_account, context.accounts_on(channel)))
+            if not has_account and channel not in decided_channels:
                 yield RuleMatch(channel, params={"checked_at": format_iso_day(context.now)})
 
     def try_on_sample(self, catalogue: GapCatalogue) -> None:
@@ -41,10 +41,8 @@ class UndeclaredRule(Rule):
 
 
 def _may_be_account(account: EvaluatedAccount) -> bool:
-    return account.row.identity.key is not None or account.row.identity.kind in {
-        LinkKind.INVALID,
-        LinkKind.SHORT_LINK,
-    }
+    identity = account.row.identity
+    return identity.key is not None or identity.kind in {LinkKind.INVALID, LinkKind.SHORT_LINK}
 
 
 class KindIsRule(Rule):
@@ -55,17 +53,16 @@ class KindIsRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each such link."""
-        if account.row.identity.kind in self.kinds:
-            facts = {
-                **build_common_params(account, context),
-                "kind": str(account.row.identity.kind),
-                "found_on": "registry",
-            }
-            yield RuleMatch(
-                account.row.channel or account.row.column,
-                account.subject,
-                params={**facts, "typed": account.row.typed_text},
+        row = account.row
+        if row.identity.kind in self.kinds:
+            params = build_common_params(
+                account,
+                context,
+                kind=str(row.identity.kind),
+                found_on="registry",
+                typed=row.typed_text,
             )
+            yield RuleMatch(row.channel or row.column, account.subject, params=params)
 
 
 class ColumnHoldsChannelRule(Rule):
@@ -77,15 +74,10 @@ class ColumnHoldsChannelRule(Rule):
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each such cell."""
         row = account.row
-        if row.column == self.column != row.channel and row.identity.kind not in {
-            LinkKind.INVALID,
-            LinkKind.NONE,
-        }:
-            yield RuleMatch(
-                self.column,
-                account.subject,
-                params={**build_common_params(account, context), "channel": row.channel},
-            )
+        is_link = row.identity.kind not in {LinkKind.INVALID, LinkKind.NONE}
+        if is_link and row.column == self.column != row.channel:
+            params = build_common_params(account, context, channel=row.channel)
+            yield RuleMatch(self.column, account.subject, params=params)
 
 
 class DuplicateRule(Rule):
@@ -99,30 +91,26 @@ class DuplicateRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel with several accounts."""
-        for channel in self.channels or sorted(
-            {account.row.channel for account in context.accounts}
-        ):
-            candidates = [
-                account
-                for account in context.accounts_on(channel)
-                if account.is_account and account.status.state is not AccountState.GONE
-            ]
-            distinct_accounts = [
-                account
-                for index, account in enumerate(candidates)
-                if not any(_is_same_account(account, second) for second in candidates[:index])
-            ]
-            if any(
-                not may_be_same_account(first.all_keys, second.all_keys)
-                for first, second in combinations(distinct_accounts, 2)
-            ):
-                yield RuleMatch(
-                    channel,
-                    params={
-                        "url": distinct_accounts[0].url,
-                        "urls": " ".join(first.url for first in distinct_accounts),
-                    },
-                )
+        for channel in self.channels or sorted({account.channel for account in context.accounts}):
+            urls = _list_distinct_urls(context.accounts_on(channel))
+            if urls:
+                yield RuleMatch(channel, params={"url": urls[0], "urls": " ".join(urls)})
+
+
+def _list_distinct_urls(accounts: Iterable[EvaluatedAccount]) -> list[str]:
+    """Return the URLs of different accounts; empty unless two are certainly different."""
+    known_keys: set[str] = set()
+    distinct_accounts: list[EvaluatedAccount] = []
+    for account in accounts:
+        if not account.is_living_account:
+            continue
+        if known_keys.isdisjoint(account.all_keys):
+            distinct_accounts.append(account)
+        known_keys |= account.all_keys
+    for first, second in combinations(distinct_accounts, 2):
+        if not may_be_same_account(first.all_keys, second.all_keys):
+            return [account.url for account in distinct_accounts]
+    return []
 
 
 class IncompleteRule(Rule):
@@ -147,17 +135,14 @@ class IncompleteRule(Rule):
 
 
 def _has_field(association: Association, field: str) -> bool:
+    if field == "email":
+        return bool(association.contact_methods)
     if field in CONTACT_METHODS:
-        return field in association.contact_methods or (
-            field == "email" and bool(association.contact_methods)
-        )
+        return field in association.contact_methods
+    if getattr(association, field):
+        return True
     is_arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
-    is_in_name = {"name_ar": is_arabic, "name_fr": not is_arabic}.get(field, False)
-    return is_in_name or bool(getattr(association, field))
-
-
-def _is_same_account(account: EvaluatedAccount, other_account: EvaluatedAccount) -> bool:
-    return bool(account.all_keys & other_account.all_keys)
+    return field == "name_ar" if is_arabic else field == "name_fr"
 
 
 class SharedRule(Rule):
@@ -167,10 +152,7 @@ class SharedRule(Rule):
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each account that another association registers, too."""
-        other_owners = context.other_owners.get((account.row.channel, account.subject), ())
+        other_owners = context.other_owners.get((account.channel, account.subject), ())
         if account.is_account and other_owners:
-            yield RuleMatch(
-                account.row.channel,
-                account.subject,
-                params={**build_common_params(account, context), "other": other_owners[0]},
-            )
+            params = build_common_params(account, context, other=other_owners[0])
+            yield RuleMatch(account.channel, account.subject, params=params)

@@ -134,7 +134,7 @@ def test_website_has_the_reciprocity_of_its_best_account():
     account, context = build_account_and_context(
         build_read_finding([OUR_LINK]), build_read_finding([HOME_LINK])
     )
-    site = next(context.accounts_on("website"))
+    site = context.sites[0]
     assert (
         classify_link_reciprocity(site, context)
         == classify_link_reciprocity(account, context)
