@@ -15,8 +15,7 @@ from probes.parsing.html import extract_page_text
 from probes.runner.parser_pool import ParserPool
 from probes.text.language import fold_text
 from storage.errors import StoreError
-from storage.models.audit import Evidence, Observation
-from storage.observations.rows import shift_evidence_dates
+from storage.models.audit import Evidence
 
 
 class BodyStorage(Protocol):
@@ -86,15 +85,6 @@ def build_evidence(
 
 def _to_hop_pairs(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
     return tuple((hop.url, hop.status) for hop in hops)
-
-
-def redate_evidence(observation: Observation) -> tuple[Evidence, ...]:
-    """Return the evidence with its original dates: a repeat has those of its first observation."""
-    if observation.first_observed_at is None or not observation.is_repeat:
-        return observation.evidence
-    return shift_evidence_dates(
-        observation.evidence, observation.first_observed_at - observation.observed_at
-    )
 
 
 class ReplayError(LookupError):

@@ -35,6 +35,7 @@ from storage.database import sqlite_file
 from storage.database.connection import Database
 from storage.database.engine import WRITE_OPTIONS, convert_driver_errors, create_database_engine
 from storage.files.spool import split_into_batches
+from storage.observations.rows import SELECT_OBSERVATIONS
 from storage.tables.core import ACCOUNT, ACCOUNT_STATUS, AUDIT_RUN, GAP
 from storage.tables.runs import CHECK_TIMES, OBSERVATION, PROBE_RESULT
 
@@ -343,15 +344,13 @@ def _find_conclusive_results(
         if not remaining_ids:
             break
         query = (
-            select(OBSERVATION.c.account_id, OBSERVATION.c.result_id)
+            SELECT_OBSERVATIONS.add_columns(CHECK_TIMES.c.decided_at)
             .join(CHECK_TIMES, CHECK_TIMES.c.account_id == OBSERVATION.c.account_id)
-            .where(
-                OBSERVATION.c.run_id == run_id,
-                OBSERVATION.c.account_id.in_(remaining_ids),
-                OBSERVATION.c.observed_at == CHECK_TIMES.c.decided_at,
-            )
+            .where(OBSERVATION.c.run_id == run_id, OBSERVATION.c.account_id.in_(remaining_ids))
         )
-        results.update((row.account_id, row.result_id) for row in connection.execute(query))
+        for row in connection.execute(query):
+            if row.started_at + row.checked_after == row.decided_at:
+                results[row.account_id] = row.result_id
         remaining_ids -= results.keys()
     return results
 

@@ -242,15 +242,11 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
 def _is_still_valid(observation: Observation, day: date) -> bool:
     """Return True if a result means the same today and its pages are its own.
 
-    The result of a revalidation that has its own duration has no pages to compare with. The monthly
-    decoy test (`decoy_tested_on`) and announced future dates are valid on their own days only.
+    The monthly decoy test (`decoy_tested_on`) and announced future dates are valid on their own
+    days only.
     """
     finding = observation.finding
-    if (
-        (observation.is_repeat and observation.per_run_values)
-        or finding.presence is Presence.UNKNOWN
-        or "decoy_tested_on" in finding.facts
-    ):
+    if finding.presence is Presence.UNKNOWN or "decoy_tested_on" in finding.facts:
         return False
     valid_until = finding.facts.get("valid_until")
     return not isinstance(valid_until, str) or day < date.fromisoformat(valid_until)

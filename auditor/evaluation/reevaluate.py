@@ -28,7 +28,7 @@ from auditor.evaluation.run_results import (
     build_evaluation_policy,
     build_evaluation_time,
 )
-from auditor.evidence import BodyStorage, ReplayError, redate_evidence, replay_answers
+from auditor.evidence import BodyStorage, ReplayError, replay_answers
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.reference.gap_catalogue import Voice
@@ -63,7 +63,7 @@ from storage.models.audit import (
     Observation,
     Proposal,
 )
-from storage.observations.rows import merge_per_run_facts
+from storage.observations.comparison import get_response_seconds, replace_response_seconds
 from storage.sanitize import sanitize
 from storage.store import Store
 
@@ -346,7 +346,7 @@ def replay_probe(
     try:
         result = run_offline(
             create_probe(account, _find_api_channels(account, observation)),
-            replay_answers(redate_evidence(observation), body_storage),
+            replay_answers(observation.evidence, body_storage),
         )
     except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as error:
         logger.debug(
@@ -358,7 +358,9 @@ def replay_probe(
         )
         return None
     finding = sanitize(result.finding)
-    return merge_per_run_facts(finding, observation.finding) if observation.is_repeat else finding
+    if not observation.is_repeat:
+        return finding
+    return replace_response_seconds(finding, get_response_seconds(observation.finding))
 
 
 def has_expired_response(observation: Observation) -> bool:

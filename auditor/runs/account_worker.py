@@ -34,7 +34,6 @@ from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AuditRun, Evidence, Observation, PreviousObservation
 from storage.observations.observations import ObservationWriter
-from storage.observations.rows import build_duplicate
 from storage.runs.plan import PlanBatch, PlannedAccount
 
 Timer = Callable[[], float]
@@ -305,7 +304,7 @@ class AccountWorker:
                 self._find_duplicate, row, replace(observation, evidence=evidence)
             )
             if previous is not None:
-                return build_duplicate(observation, previous)
+                return replace(observation, result_id=previous.result_id)
         evidence = _build_evidence(filtered_result, self.body_writer, is_volatile=is_volatile)
         return replace(observation, evidence=evidence)
 

@@ -249,9 +249,8 @@ class Observation:
     the same account. It must not be repeated if the finding depends on the time of the check
     ("three hours ago"), because a re-evaluation reads the page as of the first observation.
 
-    The store also returns `first_observed_at`, when the result was first observed, `is_repeat`,
-    whether this observation only repeats it, and `per_run_values`, the facts that differ in every
-    run (`storage.observations.rows`). It stores only the last of these.
+    The store also returns `first_observed_at`, when the result was first observed. The evidence is
+    of that time.
     """
 
     account_id: int
@@ -262,8 +261,11 @@ class Observation:
     probe_version: int = 1
     result_id: int | None = field(default=None, compare=False)
     first_observed_at: datetime | None = field(default=None, compare=False)
-    is_repeat: bool = field(default=False, compare=False)
-    per_run_values: str | None = field(default=None, compare=False)
+
+    @property
+    def is_repeat(self) -> bool:
+        """Return True if the result was first observed in an earlier run."""
+        return self.first_observed_at not in (None, self.observed_at)
 
     @property
     def key(self) -> tuple[int, int]:

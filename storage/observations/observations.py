@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date, datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,7 +27,6 @@ from storage.models.audit import (
     AccountRow,
     AuditRun,
     DomainCheck,
-    Evidence,
     LastObservation,
     Observation,
     PreviousObservation,
@@ -34,10 +34,11 @@ from storage.models.audit import (
 from storage.observations import rows as observations_rows
 from storage.observations.rows import (
     IN_ANY_RUN,
+    IS_OF_RUN,
     PRESENCE_BY_CODE,
     PRESENCE_CODES,
-    restore_observation,
-    shift_evidence_dates,
+    SELECT_OBSERVATIONS,
+    load_observations,
 )
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, AUDIT_RUN
@@ -90,7 +91,7 @@ class ObservationRepository:
         They are in the order of runs and accounts; those of an association in the order of accounts
         and runs. They are streamed, and the store may be written to meanwhile.
         """
-        query = select(OBSERVATION)
+        query = SELECT_OBSERVATIONS
         key = [OBSERVATION.c.run_id, OBSERVATION.c.account_id]
         if run_id is not None:
             query = query.where(OBSERVATION.c.run_id == run_id)
@@ -107,7 +108,7 @@ class ObservationRepository:
         self, association: str, run_ids: Collection[int]
     ) -> Iterator[Observation]:
         """Return the observations of an association in these runs, without evidence."""
-        query = select(OBSERVATION).where(
+        query = SELECT_OBSERVATIONS.where(
             OBSERVATION.c.account_id.in_(_select_account_ids(association)),
             OBSERVATION.c.run_id.in_(list(run_ids)),
         )
@@ -144,7 +145,7 @@ class ObservationRepository:
         self, run_id: int, account_ids: Iterable[int]
     ) -> Iterator[Observation]:
         """Yield the observations of these accounts in a run, without evidence, by account id."""
-        query = select(OBSERVATION).where(OBSERVATION.c.run_id == run_id)
+        query = SELECT_OBSERVATIONS.where(OBSERVATION.c.run_id == run_id)
         for batch in split_into_batches(account_ids):
             yield from self._stream_observations(
                 query.where(OBSERVATION.c.account_id.in_(batch)),
@@ -157,7 +158,7 @@ class ObservationRepository:
 
         The finding of a present account, as most are, has only its presence.
         """
-        query = select(OBSERVATION).where(OBSERVATION.c.run_id == run_id)
+        query = SELECT_OBSERVATIONS.where(OBSERVATION.c.run_id == run_id)
         return self._database.stream_pages(
             query, OBSERVATION.c.account_id, transform=_load_findings
         )
@@ -171,7 +172,8 @@ class ObservationRepository:
     ) -> dict[int, LastObservation]:
         """Return the last conclusive observation of each of these accounts before a day.
 
-        It is searched for in the last LOOKBACK_RUNS runs. Accounts without one are left out.
+        It is searched for in the last LOOKBACK_RUNS runs. Accounts without one are left out. The
+        findings belong to their evidence: the duration of a page is that of the first observation.
         """
         runs_query = (
             select(AUDIT_RUN.c.id, AUDIT_RUN.c.day)
@@ -187,7 +189,7 @@ class ObservationRepository:
                     if not missing:
                         break
                     rows = connection.execute(_select_conclusive(run.id, missing)).all()
-                    for observation in _load_observations(connection, rows):
+                    for observation in load_observations(connection, rows, as_first_observed=True):
                         found[observation.account_id] = LastObservation(run.day, observation)
                     missing -= found.keys()
         return found
@@ -228,7 +230,7 @@ class ObservationRepository:
         rows = [
             {
                 "result_key": observation.result_id,
-                "new_evidence": sanitize(_date_as_first_observed(observation)),
+                "new_evidence": sanitize(observation.evidence),
             }
             for observation in observations
         ]
@@ -261,16 +263,19 @@ class ObservationRepository:
 
     def get_first_check_time(self, run_id: int) -> datetime | None:
         """Return the time of the first observation of a run, or None."""
-        return self._get_check_time(func.min(OBSERVATION.c.observed_at), run_id)
+        return self._get_check_time(func.min(OBSERVATION.c.checked_after), run_id)
 
     def get_last_check_time(self, run_id: int) -> datetime | None:
         """Return the time of the last observation of a run, or None."""
-        return self._get_check_time(func.max(OBSERVATION.c.observed_at), run_id)
+        return self._get_check_time(func.max(OBSERVATION.c.checked_after), run_id)
 
     def _get_check_time(self, aggregate: Any, run_id: int) -> datetime | None:
         with self._database.begin_read() as connection:
-            query = select(aggregate).where(OBSERVATION.c.run_id == run_id)
-            return connection.execute(query).scalar()
+            query = select(AUDIT_RUN.c.started_at, aggregate.label("checked_after"))
+            query = query.join_from(OBSERVATION, AUDIT_RUN, IS_OF_RUN)
+            query = query.where(OBSERVATION.c.run_id == run_id).group_by(AUDIT_RUN.c.started_at)
+            row = connection.execute(query).first()
+        return None if row is None else row.started_at + row.checked_after
 
     def _stream_observations(
         self, query: Select[Any], *key: Any, include_evidence: bool = True
@@ -278,7 +283,7 @@ class ObservationRepository:
         return self._database.stream_pages(
             query,
             *key,
-            transform=lambda *page: _load_observations(*page, include_evidence=include_evidence),
+            transform=partial(load_observations, include_evidence=include_evidence),
         )
 
     def open_writer(
@@ -311,16 +316,8 @@ def _load_findings(connection: Connection, rows: Sequence[Any]) -> Iterator[tupl
             yield row.account_id, Finding(Presence.PRESENT)
         else:
             other_rows.append(row)
-    for observation in _load_observations(connection, other_rows, include_evidence=False):
+    for observation in load_observations(connection, other_rows, include_evidence=False):
         yield observation.account_id, observation.finding
-
-
-def _date_as_first_observed(observation: Observation) -> tuple[Evidence, ...]:
-    """Return the evidence with its dates as of the first observation of its result."""
-    assert observation.first_observed_at is not None
-    return shift_evidence_dates(
-        observation.evidence, observation.first_observed_at - observation.observed_at
-    )
 
 
 def _select_account_ids(association: str) -> Select[Any]:
@@ -329,26 +326,9 @@ def _select_account_ids(association: str) -> Select[Any]:
 
 def _select_conclusive(run_id: int, account_ids: Collection[int]) -> Select[Any]:
     is_conclusive = OBSERVATION.c.presence != PRESENCE_CODES[Presence.UNKNOWN]
-    return select(OBSERVATION).where(
+    return SELECT_OBSERVATIONS.where(
         OBSERVATION.c.run_id == run_id, OBSERVATION.c.account_id.in_(account_ids), is_conclusive
     )
-
-
-def _load_observations(
-    connection: Connection, rows: Sequence[Any], *, include_evidence: bool = True
-) -> Iterator[Observation]:
-    """Yield the observations of rows. A result that several of them share is read once."""
-    results: dict[int, Observation] = {}
-    for batch in split_into_batches({row.result_id for row in rows}):
-        results |= observations_rows.load_results(
-            connection, batch, include_evidence=include_evidence
-        )
-    for row in rows:
-        result = results.get(row.result_id)
-        if result is None:  # erased between the two queries
-            continue
-        observation = restore_observation(result, row.observed_at, row.per_run_values)
-        yield replace(observation, run_id=row.run_id, probe_version=row.probe_version)
 
 
 RecordBatch = Callable[[Sequence[Observation]], int]

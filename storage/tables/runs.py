@@ -1,6 +1,6 @@
 """Tables of runs: the cluster's state, the plan, observations and probe results.
 
-A run adds a row to `observation` for every account, so these rows are narrow: 33 to 41 bytes on
+A run adds a row to `observation` for every account, so these rows are narrow: about 25 bytes on
 SQLite. They are stored in the order of their key, so that a run only appends. The finding and its
 evidence are in `probe_result`, stored once for as long as they stay the same
 (`storage.observations.rows`). `account_check_times` is the part of an account's status that changes
@@ -19,7 +19,6 @@ from sqlalchemy import (
     Index,
     Integer,
     SmallInteger,
-    Text,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -133,6 +132,32 @@ class MicrosecondTimestamp(TypeDecorator[datetime]):
         return None if value is None else EPOCH + value * MICROSECOND
 
 
+class MicrosecondInterval(TypeDecorator[timedelta]):
+    """A duration stored as microseconds. It takes 4 bytes up to half an hour, then 6."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def __repr__(self) -> str:
+        return "BigInteger()"
+
+    def process_bind_param(
+        self,
+        value: timedelta | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> int | None:  # SQLAlchemy's signature
+        """Return the duration in microseconds."""
+        return None if value is None else value // MICROSECOND
+
+    def process_result_value(
+        self,
+        value: int | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> timedelta | None:  # SQLAlchemy's signature
+        """Return the duration."""
+        return None if value is None else value * MICROSECOND
+
+
 def microsecond_column(*, optional: bool = False) -> Any:
     """Return a column for a time in a narrow row."""
     return Field(default=None, sa_column=Column(MicrosecondTimestamp, nullable=optional))
@@ -173,9 +198,12 @@ class ProbeResultTable(SQLModel, table=True):
 class ObservationTable(SQLModel, table=True):
     """One check of an account in a run. Rows never change.
 
+    `checked_after` is the time since the start of the run. `response_seconds` is how long the page
+    took; NULL if the result has no such fact.
+
     `account_id` and `result_id` have no foreign key: a removal would then read all rows, or every
     run would write to an index of all rows. Code that removes accounts removes these rows first
-    (`storage.observations.rows.delete_observations`). `per_run_values` is described in that module.
+    (`storage.observations.rows.delete_observations`).
     """
 
     __tablename__: ClassVar[Any] = "observation"
@@ -187,11 +215,11 @@ class ObservationTable(SQLModel, table=True):
         )
     )
     account_id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    observed_at: datetime = microsecond_column()
+    checked_after: timedelta = Field(sa_column=Column(MicrosecondInterval, nullable=False))
     result_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     presence: int = Field(sa_column=Column(SmallInteger, nullable=False))
     probe_version: int = Field(sa_column=Column(SmallInteger, nullable=False))
-    per_run_values: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
+    response_seconds: int | None = None
 
 
 class CheckTimesTable(SQLModel, table=True):

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from auditor.cluster.health import load_queue_health
 from auditor.evaluation.association_view import AccountView, AssociationView
-from auditor.evidence import build_evidence_views, is_detail_quoted, redate_evidence
+from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.i18n.translator import Translator
 from auditor.receipts import receipt
 from auditor.receipts.receipt import ReceiptVerification, verify_receipt_chain
@@ -166,7 +166,7 @@ def show_evidence(
         raise HTTPException(404)
     evidence_views = []
     if observation:
-        evidence = redate_evidence(observation)
+        evidence = observation.evidence
         evidence_views = list(build_evidence_views(evidence, context.app.body_store))
     decisions = list(store.decisions.list_decisions(association=association))
     builder = ChannelDetailBuilder.create(store, view, context.app.config, decisions, context.now)

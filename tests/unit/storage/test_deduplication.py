@@ -16,12 +16,7 @@ import probes
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
 from probes.models.http import COMPARED_HEADERS
 from storage.models.audit import Evidence, Observation
-from storage.observations.rows import (
-    build_duplicate,
-    build_per_run_values,
-    compute_fingerprint,
-    restore_observation,
-)
+from storage.observations.comparison import compute_fingerprint
 from storage.store import Store
 from tests.unit.storage.test_store import AMAL, DAY, EVIDENCE, FINDINGS, INSTANTS, LINKS, NOUR, NOW
 
@@ -102,29 +97,36 @@ def test_equal_result_is_stored_once_with_the_times_of_each_run(store):
     assert len(list_result_ids(store)) == 1
     stored = list(store.observations.list_observations())
     assert stored[0] == first
-    assert stored[1].evidence[0].headers == first.evidence[0].headers
-    bare = replace(second.evidence[0], headers=first.evidence[0].headers)
-    assert stored[1] == replace(second, evidence=(bare, second.evidence[1]))
-    assert stored[2] == make_observation(third_run, timedelta(days=2))
+    assert stored[1] == replace(second, evidence=first.evidence)
+    assert stored[1].finding.facts["seconds"] == 1
+    third = make_observation(third_run, timedelta(days=2))
+    assert stored[2] == replace(third, evidence=first.evidence)
+    assert [item.is_repeat for item in stored] == [False, True, True]
 
 
-@pytest.mark.parametrize("facts", [FACTS, {**FACTS, "seconds": 1}], ids=["equal", "slower"])
-def test_repeat_has_the_facts_of_the_observation_that_it_repeats(store, facts):
+def test_repeat_has_its_own_duration(store):
     first_run, second_run, third_run = create_runs(store, 3)
+    slower = replace(PRESENT, facts={**FACTS, "seconds": 2})
     store.observations.record([make_observation(first_run)])
-    store.observations.record(
-        [make_observation(second_run, timedelta(days=1), finding=replace(PRESENT, facts=facts))]
-    )
+    store.observations.record([make_observation(second_run, timedelta(days=1), finding=slower)])
     last = store.observations.get(second_run, 1)
+    assert last.finding == slower
     store.observations.record(
         [replace(last, run_id=third_run, observed_at=last.observed_at + timedelta(days=1))]
     )
-    assert store.observations.get(third_run, 1).finding.facts == facts
-    with closing(sqlite3.connect(store.database_file)) as raw:
-        (times,) = raw.execute(
-            "SELECT per_run_values FROM observation WHERE run_id = ?", [third_run]
-        ).fetchone()
-    assert (times is None) is (facts == FACTS), "an equal result stores no values of its run"
+    assert store.observations.get(third_run, 1).finding == slower
+    assert len(list_result_ids(store)) == 1
+
+
+def test_last_observation_has_the_duration_of_its_evidence(store):
+    """It is compared with the pages of its result when the account is checked again."""
+    first_run, second_run = create_runs(store, 2)
+    slower = replace(PRESENT, facts={**FACTS, "seconds": 2})
+    store.observations.record([make_observation(first_run)])
+    store.observations.record([make_observation(second_run, timedelta(days=1), finding=slower)])
+    last = store.observations.find_last_observations([1], before_day=DAY + timedelta(days=2))[1]
+    assert last.observation.run_id == second_run
+    assert last.observation.finding == PRESENT
 
 
 @pytest.mark.parametrize(
@@ -154,9 +156,10 @@ def test_different_content_creates_a_new_result(store, changes):
     store.observations.record([changed])
     assert len(list_result_ids(store)) == 2
     assert store.observations.get(second_run, 1) == changed
-    store.observations.record([make_observation(third_run, timedelta(days=2))])
+    third = make_observation(third_run, timedelta(days=2))
+    store.observations.record([third])
     assert len(list_result_ids(store)) == 2
-    assert store.observations.get(third_run, 1) == make_observation(third_run, timedelta(days=2))
+    assert store.observations.get(third_run, 1) == replace(third, evidence=(PAGE, FEED))
 
 
 def make_platform_observation(run_id, later=timedelta(0), days_ago=None, **changes):
@@ -278,10 +281,10 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
         first.observed_at,
         ("01" * 32,),
     )
-    store.observations.record(
-        [build_duplicate(second, equal_result), replace(second, account_id=2)]
-    )
-    store.observations.record([build_duplicate(third, store.observations.find_equal_result(third))])
+    repeat = replace(second, result_id=equal_result.result_id)
+    store.observations.record([repeat, replace(second, account_id=2)])
+    third_result = store.observations.find_equal_result(third)
+    store.observations.record([replace(third, result_id=third_result.result_id)])
     assert len(list_result_ids(store)) == 2
     for run_id, later in ((second_run, 1), (third_run, 2)):
         observation = store.observations.get(run_id, 1)
@@ -290,10 +293,7 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
         assert observation.finding == replace(
             first.finding, facts={"seconds": run_id, "verified": True}
         )
-        assert observation.evidence[0].digest == first.evidence[0].digest
-        assert observation.evidence[0].fetched_at == first.evidence[0].fetched_at + timedelta(
-            days=later
-        )
+        assert observation.evidence == first.evidence
 
 
 def test_pruned_platform_result_is_not_repeated(store):
@@ -328,7 +328,7 @@ def test_accounts_do_not_share_a_result(store):
     assert len(list_result_ids(store)) == 2
 
 
-def test_repeat_keeps_the_ages_of_its_pages(store):
+def test_repeat_has_the_evidence_of_its_result(store):
     first_run, second_run = create_runs(store, 2)
     store.observations.record([make_observation(first_run)])
     last_observation = store.observations.find_last_observations(
@@ -348,7 +348,7 @@ def test_repeat_keeps_the_ages_of_its_pages(store):
     assert len(list_result_ids(store)) == 1
     stored = store.observations.get(second_run, 1)
     assert stored.finding == PRESENT
-    assert [page.fetched_at for page in stored.evidence] == [later - timedelta(seconds=4), later]
+    assert (stored.observed_at, stored.evidence) == (later, (PAGE, FEED))
     assert (stored.probe_version, stored.result_id) == (8, last_observation.result_id)
     assert [
         observation.finding
@@ -454,24 +454,17 @@ def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
 
 @QUICK
 @given(FINDINGS, st.lists(EVIDENCE, max_size=3).map(tuple), INSTANTS, INSTANTS)
-def test_per_run_values_are_restored_for_any_evidence(finding, evidence, observed_at, later):
+def test_times_and_duration_are_not_compared(finding, evidence, observed_at, later):
+    finding = replace(finding, facts={**finding.facts, "seconds": 0})
     observation = Observation(1, 1, observed_at, finding, evidence)
-    differing = {"seconds": 1.5, "certificate_days": 3}
     later_evidence = tuple(
         item if item.fetched_at is None else replace(item, fetched_at=later, elapsed_seconds=0.25)
         for item in evidence
     )
-    facts = {
-        **finding.facts,
-        **{name: fact for name, fact in differing.items() if name in finding.facts},
-    }
-    repeated = Observation(1, 2, later, replace(finding, facts=facts), later_evidence)
-    if [type(fact) for fact in facts.values()] == [type(fact) for fact in finding.facts.values()]:
+    slower = replace(finding, facts={**finding.facts, "seconds": 3})
+    if not any(item.is_volatile for item in evidence):
+        repeated = Observation(1, 2, later, slower, later_evidence)
         assert compute_fingerprint(repeated) == compute_fingerprint(observation)
-    restored = restore_observation(
-        replace(observation, run_id=2), later, build_per_run_values(repeated)
-    )
-    assert restored.evidence == repeated.evidence
 
 
 def test_every_header_that_a_probe_reads_is_compared():
@@ -490,7 +483,7 @@ def test_every_header_that_a_probe_reads_is_compared():
     assert read - {"set-cookie", "etag", "last-modified"} == COMPARED_HEADERS
 
 
-def test_replaced_evidence_keeps_the_dates_of_each_run(store):
+def test_replaced_evidence_keeps_its_date(store):
     first_run, second_run, third_run = create_runs(store, 3)
     store.observations.record([make_observation(first_run)])
     for run_id, days in ((second_run, 1), (third_run, 2)):
@@ -499,9 +492,8 @@ def test_replaced_evidence_keeps_the_dates_of_each_run(store):
             [replace(last, run_id=run_id, observed_at=last.observed_at + timedelta(days=days))]
         )
     store.observations.replace_evidence([store.observations.get(third_run, 1)])
-    for run_id, days in ((first_run, 0), (second_run, 1), (third_run, 2)):
-        fetched_at = store.observations.get(run_id, 1).evidence[0].fetched_at
-        assert fetched_at == PAGE.fetched_at + timedelta(days=days)
+    for run_id in (first_run, second_run, third_run):
+        assert store.observations.get(run_id, 1).evidence[0].fetched_at == PAGE.fetched_at
 
 
 def test_observation_of_an_account_pruned_during_the_run_is_dropped(store):

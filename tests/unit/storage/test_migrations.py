@@ -175,3 +175,28 @@ def test_database_of_an_unknown_revision_is_refused(url, tmp_path, revision):
         raw.execute("UPDATE alembic_version SET version_num = ?", [revision])
     with pytest.raises(NewerDatabaseError, match=rf"^cannot open the database .*{revision}"):
         Store.open(url)
+
+
+def test_upgrade_converts_observations(tmp_path):
+    """The time of a check is kept to the microsecond, and the duration of its page."""
+    file = tmp_path / "auditor.db"
+    old_databases.create_old_database(file)
+    facts = {1: '{"presence":"present","facts":{"seconds":1}}'}
+    values = [(1, 1, None), (2, 1, "0 0.1/7"), (3, 2, "0 0.1 0 0.2")]
+    observed_at = datetime(2026, 11, 3, 0, 31, 2, 345678, tzinfo=UTC)
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute("UPDATE probe_result SET finding = ? WHERE id = 1", [facts[1]])
+        raw.execute("UPDATE observation SET observed_at = ?", [int(observed_at.timestamp() * 1e6)])
+        for run_id, result_id, text in values:
+            raw.execute(
+                "UPDATE observation SET result_id = ?, per_run_values = ? WHERE run_id = ?",
+                [result_id, text, run_id],
+            )
+    with Store.open(f"sqlite:///{file}") as store:
+        observations = list(store.observations.list_observations())
+    assert [observation.observed_at for observation in observations] == [observed_at] * 3
+    assert [observation.finding.facts for observation in observations] == [
+        {"seconds": 1},
+        {"seconds": 7},
+        {},
+    ]

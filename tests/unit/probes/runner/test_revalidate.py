@@ -648,7 +648,7 @@ async def test_reevaluation_keeps_response_times_of_each_run(
 
     app = await execute_runs(tmp_path, monkeypatch, news, slowly, nothing, quickly)
     first, second, third, fourth = list(app.store.observations.list_observations())
-    assert (first.result_id, second.is_repeat, third.is_repeat) == (third.result_id, False, True)
+    assert (first.result_id, second.is_repeat, third.is_repeat) == (third.result_id, True, True)
     assert [
         observation.finding.facts["seconds"] for observation in (first, second, third, fourth)
     ] == [
