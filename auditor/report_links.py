@@ -28,8 +28,9 @@ from auditor.reports.invitation import (
     build_invitation_text,
     build_reminder_text,
 )
-from storage.models.users import FollowUp, ReportLink, ReportLinkState
+from storage.models.users import ReportLinkState
 from storage.store import Store
+from storage.tables.communication import FollowUp, ReportLink
 
 EXPORT_COLUMNS = (
     "association",
@@ -266,11 +267,11 @@ def draft_report_link(
     base = require_public_url(config)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     return ReportLink(
-        association,
-        hash_token(token),
-        now,
-        author,
-        compute_report_link_expiry(config, now, valid_days),
+        association=association,
+        token_hash=hash_token(token),
+        created_at=now,
+        created_by=author,
+        expires_at=compute_report_link_expiry(config, now, valid_days),
     ), f"{base}/r/{token}"
 
 

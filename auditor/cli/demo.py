@@ -86,10 +86,13 @@ def _print_results(app: App, demo_result: DemoResult, cli_context: CliContext) -
 def _serve_dashboard(app: App, demo_result: DemoResult, cli_context: CliContext) -> None:
     """Serve the pages until Ctrl-C. The fake web runs too, so that accounts can be checked."""
     from auditor.users.service import LOGIN_LINK_VALIDITY, LoginLink
-    from storage.models.users import Role, User
+    from storage.models.users import Role
+    from storage.tables.users import User
 
     now = get_current_time()
-    user = app.store.users.add(User(DEMO_USER_NAME, Role.ADMIN, now, "auditor demo"))
+    user = app.store.users.add(
+        User(name=DEMO_USER_NAME, role=Role.ADMIN, added_at=now, added_by="auditor demo")
+    )
     login_link = LoginLink(user, now + LOGIN_LINK_VALIDITY)
     with _open_web_socket(app.config.web) as web_socket:
         runtime.run_async(_run_server(app, demo_result, web_socket, login_link, cli_context))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -147,9 +146,8 @@ def subscriptions(
     translator = cli_context.translator
     with cli_context.open_app() as app:
         listed = limit_rows(context, app.store.subscriptions.list_subscriptions(), limit)
-        items = [asdict(subscription) for subscription in listed]
-    for item in items:
-        del item["token_hash"]  # a secret
+        # the hash of the token is a secret
+        items = [subscription.model_dump(exclude={"token_hash"}) for subscription in listed]
     if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
     else:

@@ -32,7 +32,8 @@ from auditor.core.formatting import iter_json_document
 
 if TYPE_CHECKING:
     from auditor.app import App
-    from storage.models.users import ReportLink, ReportLinkState
+    from storage.models.users import ReportLinkState
+    from storage.tables.communication import ReportLink
 
 REPORT_LINK_COLUMNS = (
     "id",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from auditor.app import App
     from auditor.i18n.translator import Translator
-    from storage.models.users import User
+    from storage.tables.users import User
 
 USER_COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
 

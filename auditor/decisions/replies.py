@@ -7,7 +7,7 @@ command line.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -37,15 +37,10 @@ from storage.models.audit import (
     Gap,
     Proposal,
 )
-from storage.models.users import (
-    FollowUp,
-    FollowUpKind,
-    Reply,
-    ReplyKind,
-    ReplyOutcome,
-)
+from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome
 from storage.registry.regions import RegionFilter
 from storage.store import Store
+from storage.tables.communication import FollowUp, Reply
 
 MAX_WAITING_REPLIES = 20
 """Replies of one association that may wait for review; more are a mistake or abuse.
@@ -111,16 +106,19 @@ def parse_reply(
     invalid.
     """
     reply = Reply(
-        view.association.id,
-        form.kind,
-        now,
+        association=view.association.id,
+        kind=form.kind,
+        submitted_at=now,
         text=form.text.strip()[:MAX_TEXT_CHARACTERS],
         report_link_id=report_link_id,
     )
     subject = _match_account(form, view) or _match_proposal(form, view) or _match_gap(form, view)
     if subject is None:
         raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
-    return _validate_reply_value(replace(reply, **subject), form, now)
+    for name, value in subject.items():
+        setattr(reply, name, value)
+    _complete_reply_value(reply, form, now)
+    return reply
 
 
 def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
@@ -161,16 +159,16 @@ def find_gap(view: AssociationView, code: str, channel: str, subject: str) -> Ga
     return next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
 
 
-def _validate_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> Reply:
+def _complete_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> None:
+    """Set the value that a reply of its kind needs. Raises ReplyRefusedError."""
     if reply.kind is ReplyKind.MOVED:
-        return replace(reply, value=_parse_account_link(form.value, reply.channel))
-    if reply.kind is ReplyKind.PROMISED:
-        return replace(reply, value=_parse_promise_day(form.value, now))
-    if reply.kind is ReplyKind.DOMAIN_EXPIRES:
-        return replace(reply, value=_parse_domain_day(form.value, now))
-    if reply.kind is ReplyKind.DISPUTED and not reply.text:
+        reply.value = _parse_account_link(form.value, reply.channel)
+    elif reply.kind is ReplyKind.PROMISED:
+        reply.value = _parse_promise_day(form.value, now)
+    elif reply.kind is ReplyKind.DOMAIN_EXPIRES:
+        reply.value = _parse_domain_day(form.value, now)
+    elif reply.kind is ReplyKind.DISPUTED and not reply.text:
         raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
-    return reply
 
 
 def _parse_account_link(typed: str, channel: str) -> str:
@@ -211,15 +209,7 @@ def save_reply(store: Store, reply: Reply) -> Reply:
     replies = list(store.replies.list_replies(reply.association))
     waiting = [waiting_reply for waiting_reply in replies if waiting_reply.outcome is None]
     for waiting_reply in waiting:
-        if (
-            replace(
-                reply,
-                submitted_at=waiting_reply.submitted_at,
-                report_link_id=waiting_reply.report_link_id,
-                id=waiting_reply.id,
-            )
-            == waiting_reply
-        ):
+        if reply.is_equal_request(waiting_reply):
             return waiting_reply
     recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
     if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
@@ -313,14 +303,14 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
 def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:
     day = date.fromisoformat(reply.value or now.date().isoformat())
     follow_up = FollowUp(
-        reply.association,
-        FollowUpKind.PROMISED,
-        author,
-        now,
-        reply.text,
-        day,
-        reply.channel,
-        reply.code,
+        association=reply.association,
+        kind=FollowUpKind.PROMISED,
+        author=author,
+        occurred_at=now,
+        text=reply.text,
+        due_date=day,
+        channel=reply.channel,
+        code=reply.code,
     )
     store.follow_ups.add(follow_up)
 

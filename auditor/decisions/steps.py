@@ -19,8 +19,8 @@ from auditor.decisions.replies import (
 from auditor.evaluation.association_view import AssociationView
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from storage.models.audit import Gap
-from storage.models.users import CompletedStep
 from storage.store import Store
+from storage.tables.communication import CompletedStep
 
 
 class StepsForm(BaseModel):

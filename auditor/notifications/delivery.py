@@ -32,7 +32,7 @@ from auditor.notifications.transports import DeliveryStatus, OutgoingMessage
 from auditor.protocols import EvaluationContext
 from probes.log import EventLogger
 from storage.models.audit import AuditRun
-from storage.models.users import Subscription
+from storage.tables.communication import Subscription
 
 logger = EventLogger(__name__)
 
@@ -178,8 +178,8 @@ def _build_message_links(app: EvaluationContext, draft: MessageDraft, now: datet
         return DraftLinks()
     key = load_unsubscribe_key(app.config.storage.folder)
     subscription = Subscription(
-        draft.recipient.key,
-        draft.subscription_kind,
+        address=draft.recipient.key,
+        kind=draft.subscription_kind,
         is_wanted=True,
         changed_at=now,
         association=draft.association,

@@ -41,8 +41,8 @@ from auditor.rendering.templates import (
 from auditor.reports.invitation import describe_result_without_gaps, lower_first_letter
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
-from storage.models.users import Subscription
 from storage.store import Store
+from storage.tables.communication import Subscription
 
 DIGEST_KIND = "digest"
 MONTHLY_KIND = "monthly"

@@ -12,7 +12,6 @@ import hmac
 import os
 import secrets
 from base64 import urlsafe_b64encode
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,8 +22,8 @@ from auditor.core.errors import ConfigError, InputError
 from auditor.core.tokens import hash_token
 from auditor.notifications.drafts import DIGEST_KIND, MONTHLY_KIND
 from storage.errors import explain_file_error
-from storage.models.users import Subscription
 from storage.store import Store
+from storage.tables.communication import Subscription
 
 MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
 """Limit for each association: a person with its report link can subscribe any address."""
@@ -53,7 +52,16 @@ def subscribe_to_monthly_report(
         return SubscriptionOutcome.TOO_MANY_SUBSCRIBERS
     existing = store.subscriptions.get(bare, MONTHLY_KIND, association)
     if existing is None or not existing.is_wanted:
-        _store_subscription(store, Subscription(bare, MONTHLY_KIND, True, now, association))
+        _store_subscription(
+            store,
+            Subscription(
+                address=bare,
+                kind=MONTHLY_KIND,
+                is_wanted=True,
+                changed_at=now,
+                association=association,
+            ),
+        )
     return SubscriptionOutcome.SAVED
 
 
@@ -76,7 +84,13 @@ def save_subscription(
         raise InputError(address, "the configuration does not list it for the digest", remedy)
     _store_subscription(
         store,
-        Subscription(bare, MONTHLY_KIND if association else DIGEST_KIND, wanted, now, association),
+        Subscription(
+            address=bare,
+            kind=MONTHLY_KIND if association else DIGEST_KIND,
+            is_wanted=wanted,
+            changed_at=now,
+            association=association,
+        ),
     )
 
 
@@ -85,8 +99,8 @@ def _store_subscription(store: Store, subscription: Subscription) -> None:
     existing = store.subscriptions.get(
         subscription.address, subscription.kind, subscription.association
     )
-    token_hash = existing.token_hash if existing else None
-    store.subscriptions.save(replace(subscription, token_hash=token_hash))
+    subscription.token_hash = existing.token_hash if existing else None
+    store.subscriptions.save(subscription)
 
 
 UNSUBSCRIBE_KEY_FILE = "unsubscribe.key"
@@ -130,5 +144,6 @@ def ensure_unsubscribe_token(store: Store, key: bytes, subscription: Subscriptio
     )
     stored = existing or subscription
     if stored.token_hash != hash_token(token):
-        store.subscriptions.save(replace(stored, token_hash=hash_token(token)))
+        stored.token_hash = hash_token(token)
+        store.subscriptions.save(stored)
     return token

@@ -49,7 +49,8 @@ from auditor.reports.text import (
 from auditor.rules.score import POINT_WEIGHTS
 from probes.models.finding import FoundLink
 from storage.models.audit import Association, Gap, GapKind
-from storage.models.users import CompletedStep, Reply, ReplyKind, ReplyOutcome
+from storage.models.users import ReplyKind, ReplyOutcome
+from storage.tables.communication import CompletedStep, Reply
 
 if TYPE_CHECKING:
     from auditor.protocols import EvaluationContext

@@ -29,7 +29,8 @@ from auditor.reports.text import describe_strengths, list_current_strengths, lis
 from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
 from probes.models.finding import Reason
 from storage.models.audit import Gap
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 
 MAX_TEXT_CHARACTERS = 600
 """A phone shows a shorter text without "read more"."""

@@ -27,9 +27,10 @@ from auditor.reference.regions import REGIONS, find_region_code
 from storage.errors import StoreError
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
-from storage.models.users import LoginSession, Role, User, UserInvite
+from storage.models.users import Role
 from storage.sanitize import sanitize
 from storage.store import Store
+from storage.tables.users import LoginSession, User, UserInvite
 
 INVITE_VALIDITY = timedelta(hours=24)
 """How long a one-time link is valid."""
@@ -53,7 +54,13 @@ def add_user(
     normalized_name = " ".join(sanitize(name).split())
     _refuse_invalid_name(store, normalized_name)
     user = store.users.add(
-        User(normalized_name, role, now, author, _normalize_regions(store, role, regions))
+        User(
+            name=normalized_name,
+            role=role,
+            added_at=now,
+            added_by=author,
+            regions=list(_normalize_regions(store, role, regions)),
+        )
     )
     return user, create_invite(store, user, author, now)
 
@@ -63,7 +70,13 @@ def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
     assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     store.users.save_invite(
-        UserInvite(hash_token(token), user.id, now, author, now + INVITE_VALIDITY)
+        UserInvite(
+            token_hash=hash_token(token),
+            user_id=user.id,
+            created_at=now,
+            created_by=author,
+            expires_at=now + INVITE_VALIDITY,
+        )
     )
     return token
 
@@ -248,7 +261,11 @@ def start_session(
     )
     older = hash_token(replaced_token) if replaced_token else None
     started = store.sessions.start(
-        LoginSession(hash_token(token), user.id, now, now), user, replaced_token_hash=older
+        LoginSession(
+            token_hash=hash_token(token), user_id=user.id, started_at=now, last_seen_at=now
+        ),
+        user,
+        replaced_token_hash=older,
     )
     return token if started else None
 

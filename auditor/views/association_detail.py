@@ -32,8 +32,8 @@ from storage.models.audit import (
     GapKind,
 )
 from storage.models.summaries import ChannelStatus, ChannelSummary
-from storage.models.users import CompletedStep, FollowUp, Reply
 from storage.store import Store
+from storage.tables.communication import CompletedStep, FollowUp, Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from auditor.evaluation.summary import AssociationFilter, compute_urgency_rank, 
 from auditor.reference.gap_catalogue import get_gap_kind
 from storage.models.audit import EMPTY_CONTACT, Association, Contact, GapKind
 from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
 from storage.registry.regions import RegionFilter
 from storage.store import Store
+from storage.tables.communication import FollowUp
 
 MAX_CALLS = 50
 """How many associations to call are listed. A meeting cannot discuss more."""

@@ -43,9 +43,9 @@ from storage.models.summaries import (
     AssociationSummary,
     ListedGap,
 )
-from storage.models.users import FollowUp
 from storage.registry.regions import RegionFilter
 from storage.store import Store
+from storage.tables.communication import FollowUp
 
 MAX_LISTED_CALLS = 5
 """How many associations to call the page lists."""

@@ -28,10 +28,10 @@ from auditor.views.export_rows import (
 from auditor.views.json_items import JsonItem
 from storage.models.audit import EMPTY_CONTACT, GAP_KINDS, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
-from storage.models.users import FollowUp
 from storage.read_model.counts import GapCountsByKind, SelectionCounts
 from storage.read_model.summaries import GROUP_FACET_PREFIXES
 from storage.store import Store
+from storage.tables.communication import FollowUp
 
 FACETS_WITHOUT_GAPS = ("no_gaps", "not_checked")
 

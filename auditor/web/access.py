@@ -18,8 +18,9 @@ from fastapi import Depends, HTTPException, Request
 from starlette.responses import Response
 
 from auditor.users import service
-from storage.models.users import Role, User
+from storage.models.users import Role
 from storage.store import Store
+from storage.tables.users import User
 
 
 class Access(StrEnum):

@@ -25,7 +25,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from storage.models.users import User, normalize_user_name
+from storage.models.users import normalize_user_name
+from storage.tables.users import User
 
 LOGIN_FAILURE_LIMIT = RateLimitItemPerMinute(5, 15)
 """Five failures in 15 minutes."""

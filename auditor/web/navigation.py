@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from auditor.i18n.translator import Translator
 from auditor.users import service
-from storage.models.users import Role, User
+from storage.models.users import Role
+from storage.tables.users import User
 
 NavigationPage = tuple[str, str]
 """The path of a page without the language, and its label."""

@@ -31,8 +31,8 @@ from auditor.web.errors import LANGUAGE_COOKIE
 from auditor.web.navigation import NavigationEntry, list_navigation_entries
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
-from storage.models.users import User
 from storage.store import Store
+from storage.tables.users import User
 
 LANGUAGE_COOKIE_SECONDS = 365 * 86400
 

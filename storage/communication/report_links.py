@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, insert, select, tuple_, update
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, case, col, select, tuple_, update
 
 from storage.database.connection import BATCH_SIZE, Database
-from storage.models.users import ReportLink, ReportLinkState
+from storage.models.users import ReportLinkState
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import REPORT_LINK
+from storage.tables.communication import ReportLink
 
-_EXPIRY_ORDER = (REPORT_LINK.c.expires_at, REPORT_LINK.c.id)
+_EXPIRY_ORDER = (col(ReportLink.expires_at), col(ReportLink.id))
 _ORDER_BY_STATE = {
     ReportLinkState.ACTIVE: _EXPIRY_ORDER,
     ReportLinkState.EXPIRED: _EXPIRY_ORDER,
-    ReportLinkState.REVOKED: (REPORT_LINK.c.revoked_at, *_EXPIRY_ORDER),
+    ReportLinkState.REVOKED: (col(ReportLink.revoked_at), *_EXPIRY_ORDER),
 }
 
 
@@ -35,42 +35,37 @@ class ReportLinkRepository:
 
         Older links of the association are revoked, unless `keep_older` is set.
         """
-        link = sanitize(link)
-        with self._database.begin_write() as connection:
+        with self._database.begin_write_session() as session:
             if not keep_older:
-                _revoke_older_links(connection, [link])
-            statement = insert(REPORT_LINK).values(_build_link_values(link))
-            key = connection.execute(statement).inserted_primary_key
-        return replace(link, id=key[0] if key else None)
+                _revoke_older_links(session, [link])
+            session.add(link)
+        return link
 
     def add_all(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
         """Store many report links, one per association, in one transaction.
 
         Return how many older links were revoked: none if `keep_older` is set.
         """
-        remaining, revoked_count = map(sanitize, links), 0
-        with self._database.begin_write() as connection:
+        remaining, revoked_count = iter(links), 0
+        with self._database.begin_write_session() as session:
             while batch := list(islice(remaining, BATCH_SIZE)):
                 if not keep_older:
-                    revoked_count += _revoke_older_links(connection, batch)
-                rows = [_build_link_values(link) for link in batch]
-                connection.execute(insert(REPORT_LINK), rows)
+                    revoked_count += _revoke_older_links(session, batch)
+                session.add_all(batch)
         return revoked_count
 
     def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""
-        with self._database.begin_read() as connection:
-            row = connection.execute(
-                select(REPORT_LINK).where(REPORT_LINK.c.token_hash == token_hash)
-            ).first()
-        return _to_report_link(row) if row else None
+        query = select(ReportLink).where(ReportLink.token_hash == token_hash)
+        with self._database.begin_read_session() as session:
+            return session.exec(query).first()
 
     def list_report_links(self, association: str | None = None) -> Iterator[ReportLink]:
         """Return all report links, or an association's, in the order of their ids."""
-        query = select(REPORT_LINK)
+        query = select(ReportLink)
         if association is not None:
-            query = query.where(REPORT_LINK.c.association == association)
-        return map(_to_report_link, self._database.stream_rows(query, REPORT_LINK.c.id))
+            query = query.where(ReportLink.association == association)
+        return self._database.stream_models(query, ReportLink.id)
 
     def list_recent(
         self,
@@ -86,25 +81,26 @@ class ReportLinkRepository:
 
         With a state and without an association they are sorted by when they expire or were revoked.
         """
-        order = _ORDER_BY_STATE[state] if state and association is None else (REPORT_LINK.c.id,)
-        query = select(REPORT_LINK).where(
+        order: tuple[Any, ...] = (col(ReportLink.id),)
+        if state is not None and association is None:
+            order = _ORDER_BY_STATE[state]
+        query = select(ReportLink).where(
             *_build_conditions(association, state, now),
-            *build_region_filter(REPORT_LINK.c.association, regions),
+            *build_region_filter(ReportLink.association, regions),
         )
-        with self._database.begin_read() as connection:
-            page = query.where(*_build_cursor_conditions(connection, order, before_id))
-            page = page.order_by(*(column.desc() for column in order)).limit(limit)
-            return [_to_report_link(row) for row in connection.execute(page)]
+        for column in order:
+            query = query.order_by(column.desc())
+        with self._database.begin_read_session() as session:
+            page = query.where(*_build_cursor_conditions(session, order, before_id)).limit(limit)
+            return list(session.exec(page))
 
     def revoke(self, association: str | None, author: str, now: datetime) -> int:
         """Revoke the active links of an association, or all. Return how many were active."""
-        change = update(REPORT_LINK).where(
-            *_build_conditions(association, ReportLinkState.ACTIVE, now)
-        )
-        with self._database.begin_write() as connection:
-            return connection.execute(
-                change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
-            ).rowcount
+        is_active = _build_conditions(association, ReportLinkState.ACTIVE, now)
+        change = update(ReportLink).where(*is_active)
+        change = change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
+        with self._database.begin_write_session() as session:
+            return session.exec(change).rowcount
 
     def extend(
         self,
@@ -118,23 +114,19 @@ class ReportLinkRepository:
 
         With `expiring_by` only links that would expire until then are extended.
         """
-        change = update(REPORT_LINK).where(
-            *_build_conditions(association, ReportLinkState.ACTIVE, now)
-        )
-        change = change.where(REPORT_LINK.c.expires_at < to_utc(expires_at))
+        is_active = _build_conditions(association, ReportLinkState.ACTIVE, now)
+        change = update(ReportLink).where(*is_active)
+        change = change.where(col(ReportLink.expires_at) < to_utc(expires_at))
         if expiring_by is not None:
-            change = change.where(REPORT_LINK.c.expires_at <= to_utc(expiring_by))
-        with self._database.begin_write() as connection:
-            return connection.execute(change.values(expires_at=to_utc(expires_at))).rowcount
+            change = change.where(col(ReportLink.expires_at) <= to_utc(expiring_by))
+        with self._database.begin_write_session() as session:
+            return session.exec(change.values(expires_at=to_utc(expires_at))).rowcount
 
     def mark_opened(self, link_id: int, now: datetime) -> None:
         """Store that a report was opened with this link."""
-        with self._database.begin_write() as connection:
-            connection.execute(
-                update(REPORT_LINK)
-                .where(REPORT_LINK.c.id == link_id)
-                .values(last_opened_at=to_utc(now))
-            )
+        change = update(ReportLink).where(col(ReportLink.id) == link_id)
+        with self._database.begin_write_session() as session:
+            session.exec(change.values(last_opened_at=to_utc(now)))
 
 
 def _build_state_conditions(
@@ -142,32 +134,35 @@ def _build_state_conditions(
 ) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for links of a state."""
     if state is ReportLinkState.REVOKED:
-        return (REPORT_LINK.c.revoked_at.is_not(None),)
-    is_unexpired = REPORT_LINK.c.expires_at > to_utc(now)
-    return (
-        REPORT_LINK.c.revoked_at.is_(None),
-        is_unexpired if state is ReportLinkState.ACTIVE else ~is_unexpired,
-    )
+        return (col(ReportLink.revoked_at).is_not(None),)
+    is_unexpired = col(ReportLink.expires_at) > to_utc(now)
+    is_not_revoked = col(ReportLink.revoked_at).is_(None)
+    if state is ReportLinkState.ACTIVE:
+        return is_not_revoked, is_unexpired
+    return is_not_revoked, ~is_unexpired
 
 
 def _build_cursor_conditions(
-    connection: Connection, order: tuple[Any, ...], before_id: int | None
+    session: Session, order: tuple[Any, ...], before_id: int | None
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the condition for links before this one in an order. Nothing if it does not exist."""
     if before_id is not None:
-        last = connection.execute(select(*order).where(REPORT_LINK.c.id == before_id)).first()
+        last = session.get(ReportLink, before_id)
         if last is not None:
-            yield tuple_(*order) < tuple(last)
+            last_values = [getattr(last, column.key) for column in order]
+            yield tuple_(*order) < tuple(last_values)
 
 
 def _build_conditions(
     association: str | None, state: ReportLinkState | None, now: datetime
 ) -> list[ColumnElement[bool]]:
     """Return the conditions for links of an association and of a state; None means any."""
-    conditions = [] if state is None else [*_build_state_conditions(state, now)]
+    conditions: list[ColumnElement[bool]] = []
+    if state is not None:
+        conditions.extend(_build_state_conditions(state, now))
     if association is None:
         return conditions
-    return [REPORT_LINK.c.association == association, *map(_bypass_index, conditions)]
+    return [col(ReportLink.association) == association, *map(_bypass_index, conditions)]
 
 
 def _bypass_index(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -175,7 +170,7 @@ def _bypass_index(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return case((condition, 1), else_=0) == 1
 
 
-def _revoke_older_links(connection: Connection, newer_links: Sequence[ReportLink]) -> int:
+def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> int:
     """Revoke the active links of the associations that get newer ones. Return how many.
 
     The newer links all have the same author and time.
@@ -183,16 +178,8 @@ def _revoke_older_links(connection: Connection, newer_links: Sequence[ReportLink
     created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
     associations = [link.association for link in newer_links]
     is_active = _build_state_conditions(ReportLinkState.ACTIVE, created_at)
-    change = update(REPORT_LINK).where(
-        REPORT_LINK.c.association.in_(associations), *map(_bypass_index, is_active)
+    change = update(ReportLink).where(
+        col(ReportLink.association).in_(associations), *map(_bypass_index, is_active)
     )
-    values = {"revoked_at": created_at, "revoked_by": created_by}
-    return connection.execute(change.values(values)).rowcount
-
-
-def _build_link_values(link: ReportLink) -> dict[str, Any]:
-    return {name: value for name, value in asdict(link).items() if name != "id"}
-
-
-def _to_report_link(row: Any) -> ReportLink:
-    return ReportLink(**row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
+    change = change.values(revoked_at=to_utc(created_at), revoked_by=sanitize(created_by))
+    return session.exec(change).rowcount

@@ -1,4 +1,8 @@
-"""An open database: read connections, write transactions, paged reading and bulk writes."""
+"""An open database: sessions and connections in transactions, paged reading and bulk writes.
+
+Ordinary reads and writes use a session with the models of `storage.tables`, as in SQLModel's
+documentation. Connections are for the bulk statements that `docs/decisions/0005-storage.md` lists.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,15 @@ from sqlalchemy import (
     Table,
     cast,
     column,
+    event,
     func,
     literal,
     select,
     tuple_,
 )
 from sqlalchemy.engine import URL
+from sqlmodel import Session, SQLModel
+from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.database import migrate, sqlite_file
 from storage.database.engine import (
@@ -35,13 +42,33 @@ from storage.database.engine import (
 )
 from storage.database.sqlite_file import DatabaseContents
 from storage.errors import MissingDatabaseError, StoreError, build_file_error
+from storage.sanitize import sanitize
 
 BATCH_SIZE = 1000
 
 T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound=SQLModel)
 
 MAX_UPGRADE_BACKUPS = 2
 """How many copies made before upgrades are kept."""
+
+
+class StoreSession(Session):
+    """A session that cleans its objects before it stores them. They can be read after the end."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(
+            engine, expire_on_commit=False, execution_options={"synchronize_session": False}
+        )
+
+
+@event.listens_for(StoreSession, "before_flush")
+def _sanitize_objects(session: StoreSession, *_: object) -> None:
+    for stored in (*session.new, *session.dirty):
+        for name, value in tuple(vars(stored).items()):
+            cleaned = sanitize(value)
+            if cleaned is not value:
+                setattr(stored, name, cleaned)
 
 
 class Database:
@@ -111,6 +138,22 @@ class Database:
             migrate.upgrade_schema(connection)
 
     @contextmanager
+    def begin_read_session(self) -> Iterator[Session]:
+        """Yield a session for reading. On SQLite its queries see one state of the database."""
+        with convert_driver_errors(self.file), StoreSession(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def begin_write_session(self) -> Iterator[Session]:
+        """Yield a session in a transaction, which is committed unless an error is raised."""
+        with (
+            convert_driver_errors(self.file),
+            StoreSession(self._write_engine) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
     def begin_read(self) -> Iterator[Connection]:
         """Yield a connection for reading. On SQLite its queries see one state of the database."""
         with convert_driver_errors(self.file), self._engine.connect() as connection:
@@ -121,6 +164,19 @@ class Database:
         """Yield a connection in a transaction, which is committed unless an error is raised."""
         with convert_driver_errors(self.file), self._write_engine.begin() as connection:
             yield connection
+
+    def stream_models(self, query: SelectOfScalar[ModelT], *key: Any) -> Iterator[ModelT]:
+        """Return the models of a query in the order of a unique key, read in pages."""
+        page = query.order_by(*key).limit(BATCH_SIZE)
+        last_key: Sequence[Any] | None = None
+        while True:
+            next_page = page.where(build_keyset_condition(key, last_key)) if last_key else page
+            with self.begin_read_session() as session:
+                models = session.exec(next_page).all()
+            yield from models
+            if len(models) < BATCH_SIZE:
+                return
+            last_key = [getattr(models[-1], column.key) for column in key]
 
     def stream_rows(self, query: Select[Any], *key: Any) -> Iterator[Any]:
         """Return the rows of a query in the order of a unique key.

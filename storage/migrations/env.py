@@ -7,14 +7,15 @@ from typing import Any, Literal
 from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from storage.tables import communication, runs, summaries  # noqa: F401  # the imports register their tables
-from storage.tables.core import METADATA, JsonModelType
+from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
+from storage.tables.core import METADATA, JsonModelType, TextEnumType
 from storage.tables.runs import MicrosecondTimestamp
 
 PLAIN = {
     AutoString: "sa.String()",
     UTCDateTime: "sa.DateTime(timezone=True)",
     JsonModelType: "sa.Text()",
+    TextEnumType: "sa.String()",
     MicrosecondTimestamp: "sa.BigInteger()",
 }
 

@@ -1,10 +1,10 @@
-"""The data of users and of communication, and the audit log of the registry."""
+"""Roles, states and kinds of the data of users and communication, and audit log entries."""
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from storage.sanitize import sanitize_text
@@ -18,52 +18,6 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """A user of the web interface.
-
-    `regions` limits a coordinator to these regions, spelt as by
-    `auditor.evaluation.summary.get_region_key`; empty means all. A removed user cannot log in; the
-    name stays in the log. Without `password_hash` the user has not opened the invitation yet.
-    """
-
-    name: str
-    role: Role
-    added_at: datetime
-    added_by: str
-    regions: tuple[str, ...] = ()
-    password_hash: str | None = field(default=None, repr=False)
-    password_set_at: datetime | None = None
-    removed_at: datetime | None = None
-    id: int | None = None
-
-    @property
-    def normalized_name(self) -> str:
-        """The name in the form in which it is compared."""
-        return normalize_user_name(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class LoginSession:
-    """A login session of a browser. `token_hash` is the SHA-256 of its cookie."""
-
-    token_hash: str
-    user_id: int
-    started_at: datetime
-    last_seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class UserInvite:
-    """A one-time link to set a password. `token_hash` is the SHA-256 of its token."""
-
-    token_hash: str
-    user_id: int
-    created_at: datetime
-    created_by: str
-    expires_at: datetime
-
-
 def normalize_user_name(name: str) -> str:
     """Return a user name without differences in case, spaces and Unicode forms."""
     return " ".join(unicodedata.normalize("NFKC", sanitize_text(name)).casefold().split())
@@ -75,35 +29,6 @@ class ReportLinkState(StrEnum):
     ACTIVE = "active"
     EXPIRED = "expired"
     REVOKED = "revoked"
-
-
-@dataclass(frozen=True, slots=True)
-class ReportLink:
-    """A link to the report of an association, which expires and can be revoked.
-
-    `token_hash` is the SHA-256 of its token in hexadecimal; the token itself is displayed once and
-    not stored.
-    """
-
-    association: str
-    token_hash: str
-    created_at: datetime
-    created_by: str
-    expires_at: datetime
-    revoked_at: datetime | None = None
-    revoked_by: str | None = None
-    last_opened_at: datetime | None = None
-    id: int | None = None
-
-    def is_active(self, now: datetime) -> bool:
-        """Return whether the link opens the report."""
-        return self.get_state(now) is ReportLinkState.ACTIVE
-
-    def get_state(self, now: datetime) -> ReportLinkState:
-        """Return whether the link is active, expired or revoked."""
-        if self.revoked_at is not None:
-            return ReportLinkState.REVOKED
-        return ReportLinkState.ACTIVE if now < self.expires_at else ReportLinkState.EXPIRED
 
 
 class ReplyKind(StrEnum):
@@ -126,47 +51,6 @@ class ReplyOutcome(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply of an association to its report. It waits for a review until `outcome` is set.
-
-    A withdrawn reply has no `reviewed_by`, and `reviewed_at` is when it was withdrawn. `value`
-    depends on the kind: the key of an account that was found on the website (`claimed`,
-    `disowned`), the new address (`moved`), or the day in ISO format (`promised`). `code` names the
-    gap it refers to, if any.
-    """
-
-    association: str
-    kind: ReplyKind
-    submitted_at: datetime
-    channel: str = ""
-    account_id: int | None = None
-    code: str | None = None
-    value: str | None = None
-    text: str = ""
-    report_link_id: int | None = None
-    outcome: ReplyOutcome | None = None
-    reviewed_by: str | None = None
-    review_reason: str | None = None
-    reviewed_at: datetime | None = None
-    id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedStep:
-    """A step towards fixing a gap that the association ticked. `step` counts from 1.
-
-    `channel`, `code` and `subject` are those of the gap.
-    """
-
-    association: str
-    channel: str
-    code: str
-    subject: str
-    step: int
-    completed_at: datetime
-
-
 class FollowUpKind(StrEnum):
     """The kind of contact between the network and an association."""
 
@@ -175,40 +59,6 @@ class FollowUpKind(StrEnum):
     MET = "met"
     PROMISED = "promised"
     NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """An entry of the follow-up log: who was in contact, when, and about what.
-
-    `due_date` is the day of a promise. `channel` and `code` name the gap it refers to, if any.
-    """
-
-    association: str
-    kind: FollowUpKind
-    author: str
-    occurred_at: datetime
-    text: str = ""
-    due_date: date | None = None
-    channel: str = ""
-    code: str | None = None
-    id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """The choice of an address to get messages of a kind (`digest`, `monthly`) or not.
-
-    `token_hash` is the hash of the token in its unsubscribe link. `association` is empty for a
-    coordinator.
-    """
-
-    address: str
-    kind: str
-    is_wanted: bool
-    changed_at: datetime
-    association: str = ""
-    token_hash: str | None = None
 
 
 WHOLE_ASSOCIATION_FIELD = "association"

@@ -24,12 +24,12 @@ from storage.tables.core import (
     GAP,
     METADATA,
     PROPOSAL,
-    USER_INVITE,
     WITNESS_ANSWER,
 )
 from storage.tables.mappers import to_audit_run
 from storage.tables.runs import CLUSTER_RUN, DOMAIN_CHECK, HOST_LOCK, OBSERVATION, PROBE_RESULT
 from storage.tables.summaries import RUN_FACET_COUNT, SUMMARY_VERSION
+from storage.tables.users import USER_INVITE
 
 TABLES_WRITTEN_BY_RUNS = frozenset(
     {

@@ -1,4 +1,7 @@
-"""Tables of report links, replies, steps, follow-ups, messages, and the registry's audit log."""
+"""Tables of report links, replies, steps, follow-ups, messages, and the registry's audit log.
+
+Except for the audit log, the rows are the models.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,23 @@ from sqlalchemy import Column, Index, Integer, Text
 from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, ReportLinkState
 from storage.tables.core import (
     cascading_foreign_key,
     datetime_column,
+    enum_column,
     get_table,
     optional_datetime_column,
+    optional_enum_column,
 )
 
 
-class ReportLinkTable(SQLModel, table=True):
-    """A link to the report of an association. Only the hash of its token is stored."""
+class ReportLink(SQLModel, table=True):
+    """A link to the report of an association, which expires and can be revoked.
+
+    `token_hash` is the SHA-256 of its token in hexadecimal; the token itself is displayed once and
+    not stored.
+    """
 
     __tablename__: ClassVar[Any] = "report_link"
     __table_args__ = (Index(None, "revoked_at", "expires_at", "id"),)
@@ -35,9 +45,25 @@ class ReportLinkTable(SQLModel, table=True):
     revoked_by: str | None = None
     last_opened_at: datetime | None = optional_datetime_column()
 
+    def is_active(self, now: datetime) -> bool:
+        """Return whether the link opens the report."""
+        return self.get_state(now) is ReportLinkState.ACTIVE
 
-class ReplyTable(SQLModel, table=True):
-    """A reply of an association to its report. `outcome` is NULL until it is reviewed."""
+    def get_state(self, now: datetime) -> ReportLinkState:
+        """Return whether the link is active, expired or revoked."""
+        if self.revoked_at is not None:
+            return ReportLinkState.REVOKED
+        return ReportLinkState.ACTIVE if now < self.expires_at else ReportLinkState.EXPIRED
+
+
+class Reply(SQLModel, table=True):
+    """A reply of an association to its report. It waits for a review until `outcome` is set.
+
+    A withdrawn reply has no `reviewed_by`, and `reviewed_at` is when it was withdrawn. `value`
+    depends on the kind: the key of an account that was found on the website (`claimed`,
+    `disowned`), the new address (`moved`), or the day in ISO format (`promised`). `code` names the
+    gap it refers to, if any.
+    """
 
     __tablename__: ClassVar[Any] = "reply"
     __table_args__ = (Index(None, "outcome", "id"),)
@@ -46,27 +72,35 @@ class ReplyTable(SQLModel, table=True):
     association: str = Field(
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
-    kind: str
+    kind: ReplyKind = enum_column(ReplyKind)
     submitted_at: datetime = datetime_column()
-    channel: str
+    channel: str = ""
     account_id: int | None = Field(
         default=None, sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=True)
     )
     code: str | None = None
     value: str | None = None
-    text: str
+    text: str = ""
     report_link_id: int | None = Field(
         default=None,
         sa_column=Column(Integer, cascading_foreign_key("report_link.id"), nullable=True),
     )
-    outcome: str | None = None
+    outcome: ReplyOutcome | None = optional_enum_column(ReplyOutcome)
     reviewed_by: str | None = None
     review_reason: str | None = None
     reviewed_at: datetime | None = optional_datetime_column()
 
+    def is_equal_request(self, other: Reply) -> bool:
+        """Return True if another reply asks for the same, from another time or report link."""
+        differing = {"id", "submitted_at", "report_link_id"}
+        return self.model_dump(exclude=differing) == other.model_dump(exclude=differing)
 
-class CompletedStepTable(SQLModel, table=True):
-    """A step towards fixing a gap that the association ticked in its report."""
+
+class CompletedStep(SQLModel, table=True):
+    """A step towards fixing a gap that the association ticked in its report. `step` counts from 1.
+
+    `channel`, `code` and `subject` are those of the gap.
+    """
 
     __tablename__: ClassVar[Any] = "completed_step"
 
@@ -80,8 +114,11 @@ class CompletedStepTable(SQLModel, table=True):
     completed_at: datetime = datetime_column()
 
 
-class FollowUpTable(SQLModel, table=True):
-    """An entry of the follow-up log. Rows are only added."""
+class FollowUp(SQLModel, table=True):
+    """An entry of the follow-up log: who was in contact, when, and about what. Only added.
+
+    `due_date` is the day of a promise. `channel` and `code` name the gap it refers to, if any.
+    """
 
     __tablename__: ClassVar[Any] = "follow_up"
 
@@ -89,31 +126,35 @@ class FollowUpTable(SQLModel, table=True):
     association: str = Field(
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
-    kind: str
+    kind: FollowUpKind = enum_column(FollowUpKind)
     author: str
     occurred_at: datetime = Field(
         sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
     )
-    text: str
+    text: str = ""
     due_date: date | None = Field(default=None, index=True)
-    channel: str
+    channel: str = ""
     code: str | None = None
 
 
-class SubscriptionTable(SQLModel, table=True):
-    """The choice of an address to get messages of a kind or not."""
+class Subscription(SQLModel, table=True):
+    """The choice of an address to get messages of a kind (`digest`, `monthly`) or not.
+
+    `token_hash` is the hash of the token in its unsubscribe link. `association` is empty for a
+    coordinator.
+    """
 
     __tablename__: ClassVar[Any] = "subscription"
 
     address: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
-    association: str = Field(primary_key=True)
+    association: str = Field(default="", primary_key=True)
     is_wanted: bool
     changed_at: datetime = datetime_column()
     token_hash: str | None = Field(default=None, unique=True)
 
 
-class SentMessageTable(SQLModel, table=True):
+class SentMessage(SQLModel, table=True):
     """A sent message. A recipient gets one of a kind for each `occasion` (a run, a month)."""
 
     __tablename__: ClassVar[Any] = "sent_message"
@@ -124,7 +165,7 @@ class SentMessageTable(SQLModel, table=True):
     sent_at: datetime = datetime_column()
 
 
-class FailedMessageTable(SQLModel, table=True):
+class FailedMessage(SQLModel, table=True):
     """A message whose last attempt failed, and how."""
 
     __tablename__: ClassVar[Any] = "failed_message"
@@ -152,11 +193,11 @@ class AuditLogTable(SQLModel, table=True):
     after: str | None = None
 
 
-REPORT_LINK = get_table(ReportLinkTable)
-REPLY = get_table(ReplyTable)
-COMPLETED_STEP = get_table(CompletedStepTable)
-FOLLOW_UP = get_table(FollowUpTable)
-SUBSCRIPTION = get_table(SubscriptionTable)
-SENT_MESSAGE = get_table(SentMessageTable)
-FAILED_MESSAGE = get_table(FailedMessageTable)
+REPORT_LINK = get_table(ReportLink)
+REPLY = get_table(Reply)
+COMPLETED_STEP = get_table(CompletedStep)
+FOLLOW_UP = get_table(FollowUp)
+SUBSCRIPTION = get_table(Subscription)
+SENT_MESSAGE = get_table(SentMessage)
+FAILED_MESSAGE = get_table(FailedMessage)
 AUDIT_LOG = get_table(AuditLogTable)

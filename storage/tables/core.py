@@ -1,4 +1,4 @@
-"""Tables of the registry, runs, conclusions, decisions and users.
+"""Tables of the registry, runs, conclusions and decisions, and the column types of all tables.
 
 A model that is only read whole (a finding, its evidence) is one JSON text. What is searched,
 counted or joined has its own column. The JSON leaves out default values, so the meaning of a
@@ -8,6 +8,7 @@ default in the models must not change.
 from __future__ import annotations
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, ClassVar, cast
 
 from pydantic import TypeAdapter
@@ -27,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 from sqlmodel import Field, SQLModel
-from sqlmodel.sql.sqltypes import UTCDateTime
+from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from probes.models.finding import FactValue, FoundLink
 from probes.witnesses import WitnessAnswer
@@ -72,6 +73,29 @@ class JsonModelType(TypeDecorator[Any]):
         return None if value is None else self._adapter.validate_json(value)
 
 
+class TextEnumType(TypeDecorator[Any]):
+    """A column type that stores a member of a text enumeration as its value."""
+
+    impl = AutoString
+    cache_ok = True
+
+    def __init__(self, enum_type: type[StrEnum]) -> None:
+        super().__init__()
+        self.enum_type = enum_type
+
+    def process_bind_param(
+        self,
+        value: Any,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> str | None:  # SQLAlchemy's signature
+        """Return the value of the member."""
+        return None if value is None else self.enum_type(value).value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the member. Raises ValueError if the row is damaged."""
+        return None if value is None else self.enum_type(value)
+
+
 def cascading_foreign_key(target: str) -> Any:
     """Return a foreign key that deletes its row together with the row it refers to."""
     return ForeignKey(target, ondelete="CASCADE")
@@ -92,9 +116,19 @@ def json_model_column(model_type: Any) -> Any:
     return Field(sa_column=Column(JsonModelType(model_type), nullable=False))
 
 
-def json_column() -> Any:
+def json_column(**field_options: Any) -> Any:
     """Return a column for plain JSON."""
-    return Field(sa_column=Column(JSON(none_as_null=True), nullable=False))
+    return Field(sa_column=Column(JSON(none_as_null=True), nullable=False), **field_options)
+
+
+def enum_column(enum_type: type[StrEnum]) -> Any:
+    """Return a column for a member of a text enumeration."""
+    return Field(sa_type=cast("Any", TextEnumType(enum_type)), nullable=False)
+
+
+def optional_enum_column(enum_type: type[StrEnum]) -> Any:
+    """Return a column for a member of a text enumeration that may be NULL."""
+    return Field(default=None, sa_type=cast("Any", TextEnumType(enum_type)), nullable=True)
 
 
 def boolean_column() -> Any:
@@ -314,60 +348,3 @@ PROPOSAL = get_table(ProposalTable)
 WITNESS_ANSWER = get_table(WitnessAnswerTable)
 DECISION = get_table(DecisionTable)
 DECISION_WITHDRAWAL = get_table(DecisionWithdrawalTable)
-
-
-def _user_id_column(*, unique: bool = False) -> Any:
-    return Field(
-        sa_column=Column(
-            Integer,
-            cascading_foreign_key("user.id"),
-            nullable=False,
-            index=not unique,
-            unique=unique,
-        )
-    )
-
-
-class UserTable(SQLModel, table=True):
-    """A user who can log in, or could until `removed_at`."""
-
-    __tablename__: ClassVar[Any] = "user"
-
-    id: int | None = Field(default=None, primary_key=True)
-    normalized_name: str = Field(unique=True)
-    name: str
-    role: str
-    regions: list[str] = json_column()
-    added_at: datetime = datetime_column()
-    added_by: str
-    password_hash: str | None = None
-    password_set_at: datetime | None = optional_datetime_column()
-    removed_at: datetime | None = optional_datetime_column()
-
-
-class LoginSessionTable(SQLModel, table=True):
-    """A login session of a browser. Only the hash of its token is stored."""
-
-    __tablename__: ClassVar[Any] = "login_session"
-
-    token_hash: str = Field(primary_key=True)
-    user_id: int = _user_id_column()
-    started_at: datetime = datetime_column()
-    last_seen_at: datetime = datetime_column()
-
-
-class UserInviteTable(SQLModel, table=True):
-    """A one-time link to set a password, at most one per user. Only its token's hash is stored."""
-
-    __tablename__: ClassVar[Any] = "user_invite"
-
-    token_hash: str = Field(primary_key=True)
-    user_id: int = _user_id_column(unique=True)
-    created_at: datetime = datetime_column()
-    created_by: str
-    expires_at: datetime = datetime_column()
-
-
-USER = get_table(UserTable)
-LOGIN_SESSION = get_table(LoginSessionTable)
-USER_INVITE = get_table(UserInviteTable)

@@ -28,7 +28,6 @@ from storage.models.audit import (
     Proposal,
     WitnessRecord,
 )
-from storage.models.users import Role, User
 from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
@@ -36,7 +35,6 @@ from storage.tables.core import (
     DECISION,
     DECISION_WITHDRAWAL,
     GAP,
-    USER,
 )
 from storage.tables.runs import CHECK_TIMES
 
@@ -111,22 +109,6 @@ def to_decision(row: Any) -> Decision:
         expires_at=expires_at,
         withdrawal=DecisionWithdrawal(author, reason, withdrawn_at),
     )
-
-
-USER_COLUMNS = [
-    column.label(f"owner_{column.name}")
-    for column in USER.columns
-    if column.name != "normalized_name"
-]
-"""The columns of a user, labelled so that they can be selected with another table."""
-
-
-def to_user(row: Any) -> User:
-    """Return the user of a row with `USER_COLUMNS`."""
-    values = {label.name.removeprefix("owner_"): getattr(row, label.name) for label in USER_COLUMNS}
-    values["role"] = Role(values["role"])
-    values["regions"] = tuple(values["regions"])
-    return User(**values)
 
 
 def to_audit_run(row: Any) -> AuditRun:

@@ -38,7 +38,8 @@ from storage.models.audit import (
     Proposal,
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
-from storage.models.users import ChangeOrigin, FollowUp, FollowUpKind, Reply, ReplyKind, ReportLink
+from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind
+from storage.tables.communication import FollowUp, Reply, ReportLink
 
 ASSOCIATION_COUNT = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -314,22 +315,37 @@ def _record_communication(store, associations, random_source):
         created_at = NOW - timedelta(days=90 + 365 * years)
         store.report_links.add_all(
             ReportLink(
-                name,
-                _hash_token(name, years),
-                created_at,
-                "Amina",
-                created_at + timedelta(days=365),
+                association=name,
+                token_hash=_hash_token(name, years),
+                created_at=created_at,
+                created_by="Amina",
+                expires_at=created_at + timedelta(days=365),
             )
             for name in ids
         )
     for name in ids:
         if random_source.random() < 0.02:
             reply_fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-            store.replies.add(Reply(name, ReplyKind.PROMISED, NOW, text="نعم", **reply_fields))
+            store.replies.add(
+                Reply(
+                    association=name,
+                    kind=ReplyKind.PROMISED,
+                    submitted_at=NOW,
+                    text="نعم",
+                    **reply_fields,
+                )
+            )
         if random_source.random() < 0.01:
             due = (NOW + timedelta(days=random_source.randint(-60, 60))).date()
             store.follow_ups.add(
-                FollowUp(name, FollowUpKind.PROMISED, "Amina", NOW, "un site", due)
+                FollowUp(
+                    association=name,
+                    kind=FollowUpKind.PROMISED,
+                    author="Amina",
+                    occurred_at=NOW,
+                    text="un site",
+                    due_date=due,
+                )
             )
             decision_fields = (DecisionKind.WAIVE, "Amina", "sans objet", NOW)
             store.decisions.add(Decision(name, "youtube", *decision_fields, code="channel_missing"))

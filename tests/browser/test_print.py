@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from auditor.web.access import SESSION_COOKIE
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 from tests.support import sample_network
 from tests.support.web_server import create_session, serve_app
 
@@ -32,12 +33,12 @@ def meeting_server(tmp_path_factory):
     app = sample_network.played(tmp_path_factory.mktemp("network"))
     for entry in sample_network.PEOPLE:
         promise = FollowUp(
-            entry.id,
-            FollowUpKind.PROMISED,
-            "Amina",
-            sample_network.NOW,
-            f"{entry.id}: une chaîne où chaque activité de la saison est montrée",
-            sample_network.NOW.date(),
+            association=entry.id,
+            kind=FollowUpKind.PROMISED,
+            author="Amina",
+            occurred_at=sample_network.NOW,
+            text=f"{entry.id}: une chaîne où chaque activité de la saison est montrée",
+            due_date=sample_network.NOW.date(),
         )
         app.store.follow_ups.add(promise)
     with serve_app(app, sample_network.NOW) as url:

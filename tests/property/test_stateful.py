@@ -58,8 +58,9 @@ from storage.models.audit import (
     AuditRunState,
     DecisionKind,
 )
-from storage.models.users import Reply, ReplyKind
+from storage.models.users import ReplyKind
 from storage.store import Store
+from storage.tables.communication import Reply
 from storage.tables.runs import OBSERVATION
 from storage.tables.summaries import RUN_FACET_COUNT
 from tests.support.mini_network import Small, Web
@@ -465,11 +466,11 @@ class Histories(RuleBasedStateMachine):
         )
         day = (self.now + timedelta(days=9)).date().isoformat()
         reply = Reply(
-            row.association,
-            kind,
-            self.now,
-            row.channel,
-            account,
+            association=row.association,
+            kind=kind,
+            submitted_at=self.now,
+            channel=row.channel,
+            account_id=account,
             code="channel_dead",
             value=day if kind is ReplyKind.PROMISED else value,
             text="so it is",

@@ -40,8 +40,10 @@ from storage.models.audit import (
     Proposal,
     WitnessRecord,
 )
-from storage.models.users import Reply, ReplyKind, Role, User
+from storage.models.users import ReplyKind, Role
 from storage.store import Store
+from storage.tables.communication import Reply
+from storage.tables.users import User
 from tests.support.mini_network import Small, Web
 
 FIRST = datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
@@ -210,7 +212,7 @@ def _play(app):
     for decision in _decisions():
         app.store.decisions.add(decision)
     _add_communication(app)
-    app.store.users.add(User("Amina", Role.ADMIN, NOW, "operator"))
+    app.store.users.add(User(name="Amina", role=Role.ADMIN, added_at=NOW, added_by="operator"))
     (app.data_folder / "uploads").mkdir()
     (app.data_folder / "uploads" / WAITING).write_bytes(to_csv(SHEET))
     unread_sheet = to_csv([["Structure", "Lieu"], ["Amal", "Agadir"]])
@@ -243,9 +245,13 @@ def _add_communication(app):
     )
     for kind, value in REPLIES:
         about = {"channel": "facebook", "account_id": account, "value": value}
-        store.replies.add(Reply("nour", kind, NOW, text="نعم، ومن قبل", **about))
+        store.replies.add(
+            Reply(association="nour", kind=kind, submitted_at=NOW, text="نعم، ومن قبل", **about)
+        )
     gap = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-    store.replies.add(Reply("amal", ReplyKind.PROMISED, NOW, text=MARKUP, **gap))
+    store.replies.add(
+        Reply(association="amal", kind=ReplyKind.PROMISED, submitted_at=NOW, text=MARKUP, **gap)
+    )
     rows = [("long", "company/long"), ("amal", "company/a-very-long-name-" * 6)]
     for association, key in rows:
         found_link = FoundLink(

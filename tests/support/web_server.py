@@ -13,7 +13,8 @@ from auditor.scheduling import format_server_url, open_web_socket
 from auditor.users import service
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
-from storage.models.users import Role, User
+from storage.models.users import Role
+from storage.tables.users import User
 
 SESSION_START = datetime(2100, 1, 1, tzinfo=UTC)
 """Sessions of tests start in the future, so no session expires or is refreshed at a test's time."""
@@ -76,7 +77,15 @@ def get_or_create_user(store, name="Amina", role=Role.ADMIN, regions=(), passwor
     """Return the user of a name. A new user without a password hash cannot log in."""
     existing = store.users.get(name)
     return existing or store.users.add(
-        User(name, role, NOW, "a test", tuple(regions), password_hash, id=None)
+        User(
+            name=name,
+            role=role,
+            added_at=NOW,
+            added_by="a test",
+            regions=tuple(regions),
+            password_hash=password_hash,
+            id=None,
+        )
     )
 
 

@@ -23,7 +23,8 @@ from auditor.web import access
 from auditor.web.grid_filters import build_back_url
 from auditor.web.request_context import PageContext, RequestContext
 from storage.models.audit import EMPTY_CONTACT, Contact
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 
 router = APIRouter()
 

@@ -6,7 +6,7 @@ A wrong name and a wrong password give the same answer and take the same time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
@@ -26,7 +26,7 @@ from auditor.web.login_limits import (
     compute_browser_proof,
 )
 from auditor.web.request_context import PageContext, RequestContext, build_request_context
-from storage.models.users import User
+from storage.tables.users import User
 
 router = APIRouter()
 
@@ -92,7 +92,7 @@ async def log_in(
             return await _render_login_error(request, context, form, 401, error_message)
     if new_hash:
         await run_in_threadpool(context.app.store.users.rehash_password, user, new_hash)
-        user = replace(user, password_hash=new_hash)
+        user.password_hash = new_hash
     return await run_in_threadpool(
         start_session_and_redirect, request, user, get_safe_redirect_url(form.next)
     )

@@ -18,8 +18,9 @@ from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from storage.errors import StoreError
 from storage.models.audit import Proposal
-from storage.models.users import Reply, ReplyOutcome
+from storage.models.users import ReplyOutcome
 from storage.store import Store
+from storage.tables.communication import Reply
 
 router = APIRouter()
 

@@ -38,7 +38,8 @@ from auditor.web import access, errors
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import AuditRunState
-from storage.models.users import ReplyKind, ReportLink
+from storage.models.users import ReplyKind
+from storage.tables.communication import ReportLink
 
 router = APIRouter()
 

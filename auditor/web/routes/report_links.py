@@ -33,8 +33,9 @@ from auditor.web.request_context import PageContext, RequestContext, RowId, buil
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
-from storage.models.users import FollowUp, ReportLink, ReportLinkState
+from storage.models.users import ReportLinkState
 from storage.store import Store
+from storage.tables.communication import FollowUp, ReportLink
 
 router = APIRouter()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
@@ -34,7 +34,8 @@ from auditor.web.routes.login import (
     get_login_service,
     start_session_and_redirect,
 )
-from storage.models.users import Role, User
+from storage.models.users import Role
+from storage.tables.users import User
 
 router = APIRouter()
 
@@ -197,11 +198,9 @@ async def change_password(
     store = context.app.store
     if not await run_in_threadpool(store.users.change_password, user, new_hash, context.now):
         raise access.NotLoggedInError
+    user.password_hash = new_hash
     return await run_in_threadpool(
-        start_session_and_redirect,
-        request,
-        replace(user, password_hash=new_hash),
-        context.links.page_url("account?done=true"),
+        start_session_and_redirect, request, user, context.links.page_url("account?done=true")
     )
 
 
@@ -247,11 +246,9 @@ async def set_password(
         store.users.accept_invite, hash_token(token), new_hash, context.now
     ):
         return _render_expired_invite(context)
+    user.password_hash = new_hash
     response = await run_in_threadpool(
-        start_session_and_redirect,
-        request,
-        replace(user, password_hash=new_hash),
-        context.links.page_url(),
+        start_session_and_redirect, request, user, context.links.page_url()
     )
     access.delete_cookie(request, response, access.INVITE_COOKIE)
     return response

@@ -31,8 +31,9 @@ from auditor.reports.html import render_badge
 from auditor.reports.invitation import ReportLinkAddress, build_invitation_text
 from auditor.views.export import EXPORT_KINDS, ExportRequest, stream_export
 from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
-from storage.models.users import Reply, ReplyKind
+from storage.models.users import ReplyKind
 from storage.sanitize import sanitize_text
+from storage.tables.communication import Reply
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params
 from tests.support.web_server import logged_in_client
@@ -139,9 +140,9 @@ def app(tmp_path_factory):
         )
         network_app.store.replies.add(
             Reply(
-                association,
-                ReplyKind.MOVED,
-                sample_network.NOW,
+                association=association,
+                kind=ReplyKind.MOVED,
+                submitted_at=sample_network.NOW,
                 text=text,
                 channel="youtube",
                 value=text,

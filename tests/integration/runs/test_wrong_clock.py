@@ -33,8 +33,8 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 from storage.errors import LaterRunDoneError
 from storage.models.audit import Association, AuditRunState, Decision, DecisionKind
-from storage.models.users import ReportLink
 from storage.store import Store
+from storage.tables.communication import ReportLink
 from storage.tables.core import METADATA
 from tests.support.mini_network import (
     RULES,
@@ -145,7 +145,13 @@ async def store_history(app):
     )
     app.store.decisions.add(replace(decision, expires_at=FALSE + timedelta(days=90)))
     app.store.report_links.add(
-        ReportLink("nour", "0" * 64, FALSE, "Amina", FALSE + timedelta(days=90))
+        ReportLink(
+            association="nour",
+            token_hash="0" * 64,
+            created_at=FALSE,
+            created_by="Amina",
+            expires_at=FALSE + timedelta(days=90),
+        )
     )
     app.web.answers |= {NOUR.typed_text: FetchError(Reason.NETWORK), AMAL.typed_text: "gone"}
     await execute_run(app, FALSE + timedelta(hours=1))

@@ -16,7 +16,8 @@ from auditor.web.app import create_app
 from auditor.web.routes.health import METRICS_PATH
 from auditor.web.routes.report import get_report_request
 from storage.models.audit import Proposal
-from storage.models.users import Reply, ReplyKind, Role
+from storage.models.users import ReplyKind, Role
+from storage.tables.communication import Reply
 from tests.support import sample_network
 from tests.support.access_table import (
     PAGE,
@@ -76,7 +77,14 @@ def app(tmp_path_factory):
                 Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)
             ]
         )
-        opened.store.replies.add(Reply("nour", ReplyKind.CLOSED, sample_network.NOW, "facebook"))
+        opened.store.replies.add(
+            Reply(
+                association="nour",
+                kind=ReplyKind.CLOSED,
+                submitted_at=sample_network.NOW,
+                channel="facebook",
+            )
+        )
         report_links.create_report_link(
             opened.store, opened.config, "nour", "Amina", sample_network.NOW
         )

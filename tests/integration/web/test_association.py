@@ -29,7 +29,8 @@ from storage.models.audit import (
     Gap,
     WitnessRecord,
 )
-from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, ReplyOutcome, Role
+from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, Role
+from storage.tables.communication import FollowUp, Reply
 from tests.support.mini_network import START, link, lived, night_of, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -256,7 +257,15 @@ def select_step(app, association, code):
 async def test_only_the_newest_events_are_open(app):
     for number in range(13):
         day = NOW - timedelta(hours=number)
-        app.store.follow_ups.add(FollowUp("nour", FollowUpKind.NOTE, "Amina", day, f"no {number}."))
+        app.store.follow_ups.add(
+            FollowUp(
+                association="nour",
+                kind=FollowUpKind.NOTE,
+                author="Amina",
+                occurred_at=day,
+                text=f"no {number}.",
+            )
+        )
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")
     [history] = tree.xpath('//section[h2/@id="history"]')
@@ -267,7 +276,9 @@ async def test_only_the_newest_events_are_open(app):
 
 
 async def test_answered_reply_can_be_undone_in_the_history(app):
-    reply = app.store.replies.add(Reply("nour", ReplyKind.CLAIMED, NOW, "facebook"))
+    reply = app.store.replies.add(
+        Reply(association="nour", kind=ReplyKind.CLAIMED, submitted_at=NOW, channel="facebook")
+    )
     app.store.replies.review(reply.id, ReplyOutcome.DECLINED, "Sara", "a shop", NOW)
     with logged_in_client(app, NOW) as client:
         tree = get_tree(client, "/en/associations/nour")

@@ -18,7 +18,8 @@ from storage.models.audit import (
     DecisionKind,
     Gap,
 )
-from storage.models.users import FollowUp, FollowUpKind, Role
+from storage.models.users import FollowUpKind, Role
+from storage.tables.communication import FollowUp
 from tests.support import sample_network
 from tests.support.mini_network import START, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
@@ -100,7 +101,11 @@ async def test_page_counts_who_needs_a_call_and_offers_to_log_it(app):
     app.web.answers = {NOUR.typed_text: "gone"}
     for day in range(8):
         await execute_run(app, night_of(day))
-    app.store.follow_ups.add(FollowUp("nour", FollowUpKind.WROTE, "Amina", night_of(6)))
+    app.store.follow_ups.add(
+        FollowUp(
+            association="nour", kind=FollowUpKind.WROTE, author="Amina", occurred_at=night_of(6)
+        )
+    )
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
         text = get_text(client)
         assert "1 association needs you today." in text

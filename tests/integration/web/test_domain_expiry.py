@@ -11,7 +11,8 @@ from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind
 from probes.models.http import Page
 from storage.models.audit import AccountRow, DecisionKind
-from storage.models.users import Reply, ReplyKind
+from storage.models.users import ReplyKind
+from storage.tables.communication import Reply
 from tests.support.mini_network import lived, night_of, register, steps
 from tests.support.web_server import logged_in_client
 from tests.unit.auditor.views.test_domain_calendar import parse_calendar
@@ -145,9 +146,9 @@ async def test_accepted_reply_of_an_association_states_the_date(app, client):
     (row,) = app.store.registry.list_accounts("amal")
     reply = app.store.replies.add(
         Reply(
-            "amal",
-            ReplyKind.DOMAIN_EXPIRES,
-            NOW,
+            association="amal",
+            kind=ReplyKind.DOMAIN_EXPIRES,
+            submitted_at=NOW,
             channel="website",
             account_id=row.id,
             value="2026-07-05",

@@ -8,7 +8,8 @@ from lxml import html
 from auditor.checking import checker
 from auditor.runs.run import execute_run
 from storage.models.audit import Association, AssociationEntry, Contact
-from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind
+from storage.models.users import FollowUpKind, ReplyKind
+from storage.tables.communication import FollowUp, Reply
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -107,7 +108,15 @@ def test_due_date_without_a_promise_is_not_saved(app, client):
 
 
 def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client):
-    app.store.replies.add(Reply("nour", ReplyKind.DISOWNED, NOW, "facebook", text="ليس لنا"))
+    app.store.replies.add(
+        Reply(
+            association="nour",
+            kind=ReplyKind.DISOWNED,
+            submitted_at=NOW,
+            channel="facebook",
+            text="ليس لنا",
+        )
+    )
     text = get_text(client)
     assert 'href="/en/replies/1">1 reply from this association is waiting' in text
     assert "Reply: this isn’t ours" in text
@@ -117,10 +126,23 @@ def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client)
 
 def test_follow_ups_are_listed_newest_first(app, client):
     app.store.follow_ups.add(
-        FollowUp("nour", FollowUpKind.MET, "Amina", NOW - timedelta(days=3), "first")
+        FollowUp(
+            association="nour",
+            kind=FollowUpKind.MET,
+            author="Amina",
+            occurred_at=NOW - timedelta(days=3),
+            text="first",
+        )
     )
     app.store.follow_ups.add(
-        FollowUp("nour", FollowUpKind.PROMISED, "Omar", NOW, "second", date(2026, 3, 9))
+        FollowUp(
+            association="nour",
+            kind=FollowUpKind.PROMISED,
+            author="Omar",
+            occurred_at=NOW,
+            text="second",
+            due_date=date(2026, 3, 9),
+        )
     )
     text = get_text(client)
     assert text.index("second") < text.index("first")

@@ -22,7 +22,8 @@ from auditor.config.schema import Config, WebSettings
 from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
 from auditor.web.routes import login
-from storage.models.users import Role, User
+from storage.models.users import Role
+from storage.tables.users import User
 from tests.support.web_server import NOW, serve_app
 
 PASSWORD = "goats climb argan trees"
@@ -572,7 +573,7 @@ def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
 @pytest.fixture
 def login_link(app):
     """The link of a user without a password, as in the demo."""
-    user = app.store.users.add(User("Demo", Role.ADMIN, NOW, "a test"))
+    user = app.store.users.add(User(name="Demo", role=Role.ADMIN, added_at=NOW, added_by="a test"))
     return service.LoginLink(user, NOW + service.LOGIN_LINK_VALIDITY)
 
 

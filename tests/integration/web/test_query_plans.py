@@ -8,8 +8,9 @@ from auditor.config.schema import find_packaged_config, load_config
 from auditor.evaluation.run_results import refresh_summaries
 from probes.links import identify
 from storage.models.audit import AccountRow, Association
-from storage.models.users import ReportLink, ReportLinkState
+from storage.models.users import ReportLinkState
 from storage.store import Store
+from storage.tables.communication import ReportLink
 from tests.support.query_plans import plans, whole
 
 NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
@@ -119,7 +120,13 @@ def report_links(store):
     """Twenty report links in every state; they do not end in the order of creation."""
     days = [timedelta(days=days) for days in (9, -2, 30, -7, 1)]
     new_links = [
-        ReportLink(f"a-{n:03}", f"{n:064}", NOW - timedelta(days=40), "Amina", NOW + days[n % 5])
+        ReportLink(
+            association=f"a-{n:03}",
+            token_hash=f"{n:064}",
+            created_at=NOW - timedelta(days=40),
+            created_by="Amina",
+            expires_at=NOW + days[n % 5],
+        )
         for n in range(20)
     ]
     store.report_links.add_all(new_links)
@@ -160,6 +167,16 @@ def test_report_links_of_an_association_use_its_index(store):
         )
         store.report_links.extend("a-001", NOW + timedelta(days=60), NOW)
         store.report_links.revoke("a-001", "Amina", NOW)
-        store.report_links.add_all([ReportLink("a-001", "0", NOW, "Amina", NOW)])
+        store.report_links.add_all(
+            [
+                ReportLink(
+                    association="a-001",
+                    token_hash="0",
+                    created_at=NOW,
+                    created_by="Amina",
+                    expires_at=NOW,
+                )
+            ]
+        )
     assert len(queries) == 4
     assert all("USING INDEX ix_report_link_association" in plan for plan in queries)

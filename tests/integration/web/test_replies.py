@@ -14,7 +14,8 @@ from auditor.runs.run import execute_run
 from probes.models.finding import FoundLink
 from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind, Proposal
-from storage.models.users import Reply, ReplyKind, ReplyOutcome
+from storage.models.users import ReplyKind, ReplyOutcome
+from storage.tables.communication import Reply
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import logged_in_client
 
@@ -38,7 +39,9 @@ def client(app):
 
 
 def add_reply(app, kind, association="nour", **fields):
-    return app.store.replies.add(Reply(association, kind, NOW, **fields))
+    return app.store.replies.add(
+        Reply(association=association, kind=kind, submitted_at=NOW, **fields)
+    )
 
 
 def get_text(client, path="/en/replies", status=200):

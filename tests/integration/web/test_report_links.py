@@ -10,7 +10,8 @@ import pytest
 from auditor import report_links
 from auditor.config.schema import WebSettings
 from storage.models.audit import Association, AssociationEntry, Contact
-from storage.models.users import FollowUp, FollowUpKind, ReportLinkState
+from storage.models.users import FollowUpKind, ReportLinkState
+from storage.tables.communication import FollowUp
 from tests.support.mini_network import START, configured, link, opened
 from tests.support.web_server import logged_in_client
 
@@ -195,7 +196,14 @@ def test_second_link_can_be_sent_with_a_text_that_only_says_so(client):
 
 
 def add_promise(app, due_date):
-    promise = FollowUp("nour", FollowUpKind.PROMISED, "Amina", START, "a page", due_date)
+    promise = FollowUp(
+        association="nour",
+        kind=FollowUpKind.PROMISED,
+        author="Amina",
+        occurred_at=START,
+        text="a page",
+        due_date=due_date,
+    )
     return app.store.follow_ups.add(promise)
 
 

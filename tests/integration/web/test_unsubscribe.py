@@ -7,11 +7,11 @@ import pytest
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
-from storage.models.users import Subscription
+from storage.tables.communication import Subscription
 from tests.support.web_server import anonymous_client
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
-AMAL = Subscription("amal@rabat.example", "digest", is_wanted=True, changed_at=NOW)
+AMAL = Subscription(address="amal@rabat.example", kind="digest", is_wanted=True, changed_at=NOW)
 
 
 @pytest.fixture
@@ -90,7 +90,15 @@ def test_unsubscribe_token_is_stable_and_unique(app, token):
     assert ensure_unsubscribe_token(app.store, key, AMAL) == token
     assert (
         ensure_unsubscribe_token(
-            app.store, key, Subscription(AMAL.address, "monthly", True, NOW, "nour")
+            app.store,
+            key,
+            Subscription(
+                address=AMAL.address,
+                kind="monthly",
+                is_wanted=True,
+                changed_at=NOW,
+                association="nour",
+            ),
         )
         != token
     )
@@ -98,7 +106,7 @@ def test_unsubscribe_token_is_stable_and_unique(app, token):
 
 def test_recreated_unsubscribe_token_keeps_the_choice(app, token):
     app.store.subscriptions.save(
-        Subscription(AMAL.address, "digest", is_wanted=False, changed_at=NOW)
+        Subscription(address=AMAL.address, kind="digest", is_wanted=False, changed_at=NOW)
     )
     ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), AMAL)
     assert not is_wanted(app)

@@ -10,19 +10,10 @@ from auditor.config.schema import BackupSettings, Config, RetentionSettings
 from auditor.runs.pipeline import compute_retention_cutoffs, run_maintenance
 from storage.files.body_store import BodyStore
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact
-from storage.models.users import (
-    ERASE_SOURCE,
-    ChangeOrigin,
-    FollowUp,
-    FollowUpKind,
-    Reply,
-    ReplyKind,
-    ReplyOutcome,
-    ReportLink,
-    Subscription,
-)
+from storage.models.users import ERASE_SOURCE, ChangeOrigin, FollowUpKind, ReplyKind, ReplyOutcome
 from storage.retention import RetentionCutoffs
 from storage.store import Store
+from storage.tables.communication import FollowUp, Reply, ReportLink, Subscription
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 OLD = NOW - timedelta(days=400)
@@ -82,22 +73,40 @@ def test_row_expired_for_two_reasons_is_counted_once_also_in_a_dry_run(store):
 
 def test_ended_report_links_are_deleted_and_their_replies_stay(store):
     links = [
-        ReportLink("here", "ended", OLD, "Amina", OLD + timedelta(days=30)),
         ReportLink(
-            "here",
-            "revoked",
-            OLD,
-            "Amina",
-            NOW + timedelta(days=30),
+            association="here",
+            token_hash="ended",
+            created_at=OLD,
+            created_by="Amina",
+            expires_at=OLD + timedelta(days=30),
+        ),
+        ReportLink(
+            association="here",
+            token_hash="revoked",
+            created_at=OLD,
+            created_by="Amina",
+            expires_at=NOW + timedelta(days=30),
             revoked_at=OLD,
             revoked_by="Amina",
         ),
-        ReportLink("here", "holds", OLD, "Amina", NOW + timedelta(days=30)),
+        ReportLink(
+            association="here",
+            token_hash="holds",
+            created_at=OLD,
+            created_by="Amina",
+            expires_at=NOW + timedelta(days=30),
+        ),
     ]
     store.report_links.add_all(links, keep_older=True)
     first = next(iter(store.report_links.list_report_links("here")))
     store.replies.add(
-        Reply("here", ReplyKind.DISPUTED, OLD, text="still waits", report_link_id=first.id)
+        Reply(
+            association="here",
+            kind=ReplyKind.DISPUTED,
+            submitted_at=OLD,
+            text="still waits",
+            report_link_id=first.id,
+        )
     )
     assert store.retention.delete_expired_data(RetentionCutoffs(report_links=LIMIT)) == {
         "report_link": 2
@@ -110,10 +119,27 @@ def test_ended_report_links_are_deleted_and_their_replies_stay(store):
 
 
 def test_reviewed_replies_and_old_follow_ups_are_deleted(store):
-    reply = store.replies.add(Reply("here", ReplyKind.DISPUTED, OLD, text="answered"))
+    reply = store.replies.add(
+        Reply(association="here", kind=ReplyKind.DISPUTED, submitted_at=OLD, text="answered")
+    )
     store.replies.review(reply.id, ReplyOutcome.DECLINED, "Amina", "seen", OLD)
-    store.follow_ups.add(FollowUp("here", FollowUpKind.CALLED, "Amina", OLD, "old"))
-    promised = FollowUp("here", FollowUpKind.PROMISED, "Amina", OLD, "due", due_date=NOW.date())
+    store.follow_ups.add(
+        FollowUp(
+            association="here",
+            kind=FollowUpKind.CALLED,
+            author="Amina",
+            occurred_at=OLD,
+            text="old",
+        )
+    )
+    promised = FollowUp(
+        association="here",
+        kind=FollowUpKind.PROMISED,
+        author="Amina",
+        occurred_at=OLD,
+        text="due",
+        due_date=NOW.date(),
+    )
     store.follow_ups.add(promised)
     assert store.retention.delete_expired_data(
         RetentionCutoffs(replies=LIMIT, follow_ups=LIMIT)
@@ -132,7 +158,11 @@ def test_ended_subscription_of_a_coordinator_is_kept(store):
     ):
         store.subscriptions.save(
             Subscription(
-                address, "monthly" if association_id else "digest", is_active, OLD, association_id
+                address=address,
+                kind="monthly" if association_id else "digest",
+                is_wanted=is_active,
+                changed_at=OLD,
+                association=association_id,
             )
         )
     store.messages.claim("a@x.ma", "monthly", "2025-10 here", OLD)

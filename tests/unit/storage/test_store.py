@@ -49,12 +49,13 @@ from storage.models.audit import (
     Proposal,
     Streak,
 )
-from storage.models.users import Reply, ReplyKind
+from storage.models.users import ReplyKind
 from storage.observations.observations import ObservationWriter
 from storage.read_model.summaries import FACET_KEY, GAP_FLAG_COLUMNS
 from storage.sanitize import sanitize
 from storage.store import Store
 from storage.tables import core
+from storage.tables.communication import Reply
 from storage.tables.summaries import ASSOCIATION_FACET
 
 pytestmark = pytest.mark.usefixtures("migrated")
@@ -103,7 +104,9 @@ def observe(account_id, run, presence=Presence.PRESENT):
 def test_constraint_error_contains_no_personal_data(filled_store):
     number = "0612345678"
     with pytest.raises(IntegrityError) as broken:
-        filled_store.replies.add(Reply("unknown", ReplyKind.DISPUTED, NOW, text=number))
+        filled_store.replies.add(
+            Reply(association="unknown", kind=ReplyKind.DISPUTED, submitted_at=NOW, text=number)
+        )
     assert "FOREIGN KEY" in str(broken.value)
     assert number not in "".join(traceback.format_exception(broken.value))
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.config.schema import load_config
-from storage.models.users import Subscription
 from storage.store import Store
+from storage.tables.communication import Subscription
 
 NOW = datetime(2026, 11, 25, 2, 30, tzinfo=UTC)
 
@@ -63,7 +63,14 @@ def test_last_occasion_ignores_digests_since_a_day(store):
 
 
 def test_unsubscribing_replaces_the_subscription(store):
-    wanted = Subscription("amal@rabat.example", "monthly", True, NOW, "amal", "0f3a")
+    wanted = Subscription(
+        address="amal@rabat.example",
+        kind="monthly",
+        is_wanted=True,
+        changed_at=NOW,
+        association="amal",
+        token_hash="0f3a",
+    )
     store.subscriptions.save(wanted)
     assert list(store.subscriptions.list_subscriptions("monthly")) == [wanted]
     assert store.subscriptions.unsubscribe("0f3a", NOW)

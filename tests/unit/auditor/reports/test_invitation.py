@@ -26,7 +26,8 @@ from auditor.rules.score import compute_score
 from auditor.runs.run import execute_run
 from probes.links.channel_registry import list_channels
 from storage.models.audit import Association, Gap
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 from tests.support.mini_network import START, link, lived, night_of, register
 
 NOW = datetime(2026, 11, 28, 9, tzinfo=UTC)
@@ -354,8 +355,16 @@ def test_text_of_a_new_link_says_that_the_older_one_has_ended(language):
 
 def build_promise(code="website_down", channel="website", due=0, **changes):
     due_date = (NOW + timedelta(days=due)).date()
-    promise = FollowUp("amal", FollowUpKind.PROMISED, "Amina", BEFORE, "", due_date, channel, code)
-    return replace(promise, **changes)
+    values = {
+        "association": "amal",
+        "kind": FollowUpKind.PROMISED,
+        "author": "Amina",
+        "occurred_at": BEFORE,
+        "due_date": due_date,
+        "channel": channel,
+        "code": code,
+    }
+    return FollowUp(**(values | changes))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -22,7 +22,8 @@ from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.score import compute_score
 from probes.models.finding import Activity, DatePrecision, FoundLink, LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Association, Gap, Proposal
-from storage.models.users import Reply, ReplyKind, ReplyOutcome
+from storage.models.users import ReplyKind, ReplyOutcome
+from storage.tables.communication import Reply
 
 NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
 CONFIG = Config(survey=SurveySettings(figures={"facebook": 83.0}))
@@ -253,7 +254,14 @@ def report(association_view, language="en", **more):
 
 def test_full_report_is_one_file_below_ten_kilobytes_compressed():
     replies = [
-        Reply("nour", ReplyKind.DISPUTED, NOW, channel="facebook", code=code) for code in CODES
+        Reply(
+            association="nour",
+            kind=ReplyKind.DISPUTED,
+            submitted_at=NOW,
+            channel="facebook",
+            code=code,
+        )
+        for code in CODES
     ]
     full = view(
         gaps=map(gap, CODES),
@@ -317,21 +325,26 @@ def test_replies_are_shown_at_their_subject_with_outcome():
     )
     replies = [
         Reply(
-            "nour", ReplyKind.PROMISED, NOW, "facebook", code="channel_stale", value="2026-12-24"
+            association="nour",
+            kind=ReplyKind.PROMISED,
+            submitted_at=NOW,
+            channel="facebook",
+            code="channel_stale",
+            value="2026-12-24",
         ),
         Reply(
-            "nour",
-            ReplyKind.MOVED,
-            NOW,
+            association="nour",
+            kind=ReplyKind.MOVED,
+            submitted_at=NOW,
             account_id=1,
             value="https://x.example/<b>",
             outcome=ReplyOutcome.ACCEPTED,
         ),
         Reply(
-            "nour",
-            ReplyKind.DISOWNED,
-            NOW,
-            "youtube",
+            association="nour",
+            kind=ReplyKind.DISOWNED,
+            submitted_at=NOW,
+            channel="youtube",
             value="@amal",
             outcome=ReplyOutcome.DECLINED,
             review_reason="It is.",

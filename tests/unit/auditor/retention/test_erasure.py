@@ -39,16 +39,9 @@ from storage.models.audit import (
     Gap,
     Proposal,
 )
-from storage.models.users import (
-    ChangeOrigin,
-    FollowUp,
-    FollowUpKind,
-    Reply,
-    ReplyKind,
-    Role,
-    Subscription,
-)
+from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind, Role
 from storage.store import Store
+from storage.tables.communication import FollowUp, Reply, Subscription
 from tests.support.mini_network import START, Web, configured, link, night_of
 from tests.support.web_server import logged_in_client
 
@@ -183,9 +176,28 @@ def _talk(app):
     )
     store.decisions.withdraw([decision.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
     report_links.create_report_link(store, app.config, ID, f"Amina {MARK}", NOW)
-    store.replies.add(Reply(ID, ReplyKind.DISPUTED, NOW, text=f"said {MARK}"))
-    store.follow_ups.add(FollowUp(ID, FollowUpKind.CALLED, "Amina", NOW, f"talked {MARK}"))
-    store.subscriptions.save(Subscription(f"{MARK}@example.org", "monthly", True, NOW, ID, "hash"))
+    store.replies.add(
+        Reply(association=ID, kind=ReplyKind.DISPUTED, submitted_at=NOW, text=f"said {MARK}")
+    )
+    store.follow_ups.add(
+        FollowUp(
+            association=ID,
+            kind=FollowUpKind.CALLED,
+            author="Amina",
+            occurred_at=NOW,
+            text=f"talked {MARK}",
+        )
+    )
+    store.subscriptions.save(
+        Subscription(
+            address=f"{MARK}@example.org",
+            kind="monthly",
+            is_wanted=True,
+            changed_at=NOW,
+            association=ID,
+            token_hash="hash",
+        )
+    )
     store.messages.claim(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
     store.messages.record_failure(f"{MARK}@example.org", "monthly", "refused", NOW)
     store.messages.claim(f"{MARK}@example.org", "digest", "2026-03-01", NOW)

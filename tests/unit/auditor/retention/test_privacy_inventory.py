@@ -13,7 +13,7 @@ from auditor.notifications.subscriptions import subscribe_to_monthly_report
 from auditor.retention.api_data import list_api_retentions
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.models.audit import Association, AssociationEntry, Contact
-from storage.tables import communication, runs, summaries  # noqa: F401  # their tables belong to the metadata
+from storage.tables import communication, runs, summaries, users  # noqa: F401  # their tables belong to the metadata
 from storage.tables.core import METADATA
 from tests.support.mini_network import START, opened, register, steps
 from tests.support.smtp_and_http_servers import mail_server

@@ -16,7 +16,9 @@ from auditor.evaluation.summary import AssociationFilter
 from auditor.runs.run import execute_run
 from auditor.users import service
 from storage.models.audit import Association, AssociationEntry, Contact
-from storage.models.users import FollowUp, FollowUpKind, Reply, ReplyKind, Role, User
+from storage.models.users import FollowUpKind, ReplyKind, Role
+from storage.tables.communication import FollowUp, Reply
+from storage.tables.users import User
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
 from tests.support.web_server import logged_in_client
 
@@ -53,10 +55,23 @@ def app(tmp_path_factory):
     for one in (NOUR, BARE, LOST):
         said = f"{one.name} promised on the phone"
         small.store.follow_ups.add(
-            FollowUp(one.id, FollowUpKind.PROMISED, "Amina", LATER, said, LATER.date())
+            FollowUp(
+                association=one.id,
+                kind=FollowUpKind.PROMISED,
+                author="Amina",
+                occurred_at=LATER,
+                text=said,
+                due_date=LATER.date(),
+            )
         )
         small.store.replies.add(
-            Reply(one.id, ReplyKind.CLOSED, LATER, "youtube", text=f"{one.name}: we do without")
+            Reply(
+                association=one.id,
+                kind=ReplyKind.CLOSED,
+                submitted_at=LATER,
+                channel="youtube",
+                text=f"{one.name}: we do without",
+            )
         )
         report_links.create_report_link(small.store, small.config, one.id, "Amina", LATER)
     yield small
@@ -185,7 +200,12 @@ def plain(answer):
 def test_list_page_is_full_despite_other_regions(app):
     for number in range(60):
         app.store.replies.add(
-            Reply("bare" if number % 2 else "nour", ReplyKind.DISPUTED, LATER, text=f"nr {number}.")
+            Reply(
+                association="bare" if number % 2 else "nour",
+                kind=ReplyKind.DISPUTED,
+                submitted_at=LATER,
+                text=f"nr {number}.",
+            )
         )
     numbers = re.findall(r"nr (\d+)\.", told(app, "/en/replies", **ELSEWHERE).text)
     assert len(numbers) == 19  # and the one that was there before
@@ -255,7 +275,7 @@ def test_reader_sees_no_action_that_would_be_refused(app):
     ],
 )
 def test_region_matches_in_any_spelling(role, regions, region, acts):
-    user = User("x", role, START, "y", regions)
+    user = User(name="x", role=role, added_at=START, added_by="y", regions=regions)
     assert service.can_edit_association(user, Association("a", "A", region=region)) is acts
     there = {"Souss Massa", "سوس - ماسة", "Oriental", "Vallée"}
     reach = service.find_editable_regions(user, lambda: there)

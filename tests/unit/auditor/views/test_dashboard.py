@@ -13,7 +13,8 @@ from auditor.views.dashboard import GroupFigures, build_dashboard
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 from storage.models.audit import Association, AuditRunState
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 from tests.support.mini_network import START, configured, link, lived, night_of, opened, steps
 from tests.support.read_model_consistency import list_dashboard_differences
 
@@ -56,7 +57,15 @@ async def app(small):
 def note(app, association, kind=FollowUpKind.CALLED, *, days_ago=1, due_in=None):
     due_date = None if due_in is None else NOW.date() + timedelta(days=due_in)
     occurred_at = NOW - timedelta(days=days_ago)
-    app.store.follow_ups.add(FollowUp(association, kind, "Amina", occurred_at, due_date=due_date))
+    app.store.follow_ups.add(
+        FollowUp(
+            association=association,
+            kind=kind,
+            author="Amina",
+            occurred_at=occurred_at,
+            due_date=due_date,
+        )
+    )
 
 
 def count_listed(app, **filters):

@@ -24,7 +24,8 @@ from auditor.views import meeting_pack
 from auditor.views.changes import find_change_period
 from auditor.views.export_rows import find_gap_changes
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind
-from storage.models.users import FollowUp, FollowUpKind
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 from tests.support.mini_network import START, link, lived, night_of
 from tests.support.web_server import logged_in_client
 
@@ -231,7 +232,12 @@ def test_qr_code_has_a_quiet_zone():
 
 def test_promise_and_due_date_are_shown_with_the_call(app):
     promise = FollowUp(
-        "nour", FollowUpKind.PROMISED, "Amina", LATER, "<i>une chaîne</i>", date(2026, 4, 1)
+        association="nour",
+        kind=FollowUpKind.PROMISED,
+        author="Amina",
+        occurred_at=LATER,
+        text="<i>une chaîne</i>",
+        due_date=date(2026, 4, 1),
     )
     app.store.follow_ups.add(promise)
     page = get_page(app, "/fr/meeting").text
@@ -287,10 +293,21 @@ def test_followed_up_association_comes_after_the_others(
     due_date = None if due_in_days is None else LATER.date() + timedelta(days=due_in_days)
     occurred_at = LATER - timedelta(days=days_ago)
     app.store.follow_ups.add(
-        FollowUp(first, FollowUpKind(kind), "Amina", occurred_at, due_date=due_date)
+        FollowUp(
+            association=first,
+            kind=FollowUpKind(kind),
+            author="Amina",
+            occurred_at=occurred_at,
+            due_date=due_date,
+        )
     )
     app.store.follow_ups.add(
-        FollowUp(second, FollowUpKind.CALLED, "Amina", START - timedelta(days=90))
+        FollowUp(
+            association=second,
+            kind=FollowUpKind.CALLED,
+            author="Amina",
+            occurred_at=START - timedelta(days=90),
+        )
     )
     expected_order = [second, first] if is_followed_up else [first, second]
     assert list_called_ids(app) == expected_order
@@ -302,8 +319,12 @@ def list_called_ids(app):
 
 
 def test_last_contact_is_shown_with_the_call(app):
-    app.store.follow_ups.add(FollowUp("nour", FollowUpKind.CALLED, "Amina", START))
-    app.store.follow_ups.add(FollowUp("nour", FollowUpKind.WROTE, "Amina", LATER))
+    app.store.follow_ups.add(
+        FollowUp(association="nour", kind=FollowUpKind.CALLED, author="Amina", occurred_at=START)
+    )
+    app.store.follow_ups.add(
+        FollowUp(association="nour", kind=FollowUpKind.WROTE, author="Amina", occurred_at=LATER)
+    )
     page = get_page(app, "/en/meeting").text
     assert "Message · 2 March 2026" in page
     assert "Call ·" not in page
