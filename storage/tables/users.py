@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import Column, Integer
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from storage.models.users import Role
 from storage.tables.core import (
+    StoredModel,
     cascading_foreign_key,
     datetime_column,
     enum_column,
@@ -31,7 +32,7 @@ def _user_id_column(*, unique: bool = False) -> Any:
     )
 
 
-class User(SQLModel, table=True):
+class User(StoredModel, table=True):
     """A user of the web interface.
 
     `regions` limits a coordinator to these regions, spelt as by
@@ -54,7 +55,7 @@ class User(SQLModel, table=True):
     removed_at: datetime | None = optional_datetime_column()
 
 
-class LoginSession(SQLModel, table=True):
+class LoginSession(StoredModel, table=True):
     """A login session of a browser. `token_hash` is the SHA-256 of its cookie."""
 
     __tablename__: ClassVar[Any] = "login_session"
@@ -65,7 +66,7 @@ class LoginSession(SQLModel, table=True):
     last_seen_at: datetime = datetime_column()
 
 
-class UserInvite(SQLModel, table=True):
+class UserInvite(StoredModel, table=True):
     """A one-time link to set a password, at most one per user.
 
     `token_hash` is the SHA-256 of its token.
