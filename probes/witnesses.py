@@ -11,7 +11,6 @@ properties that hold a URL, such as P856 (Help:Extension:WikibaseCirrusSearch, r
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.parsing.json_data import as_list, as_object, get_nested
+from probes.parsing.json_data import as_list, as_object, get_nested, parse_json
 
 WIKIDATA_SOURCE = "wikidata"
 """The `FoundLink.source` of an account that Wikidata names."""
@@ -310,10 +309,4 @@ def _find_failure(outcome: Page | FetchError) -> Reason | None:
 
 def _load_json(page: Page) -> object:
     """Return the JSON of a page, or None if it has none or is not complete."""
-    if page.status != 200 or page.truncated:
-        return None
-    try:
-        value: object = json.loads(page.body)
-    except (ValueError, RecursionError):
-        return None
-    return value
+    return None if page.status != 200 or page.truncated else parse_json(page.body)

@@ -6,7 +6,6 @@ is particular to one API is in that channel's own module.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from probes.models.finding import (
 )
 from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest
 from probes.models.probe import absent_finding, request_page, unknown_finding
-from probes.parsing.json_data import as_object
+from probes.parsing.json_data import as_object, parse_json
 from probes.publication.latest import compute_median_gap_days
 from probes.text.charset import clean_text
 
@@ -46,12 +45,7 @@ def build_api_url(endpoint: str, **params: str) -> str:
 
 def parse_json_object(page: Page) -> dict[str, Any]:
     """Return the JSON object in the body, or {} if the body is truncated or anything else."""
-    if page.truncated:
-        return {}
-    try:
-        return as_object(json.loads(page.body))
-    except (ValueError, RecursionError):  # not JSON, or made to exhaust us
-        return {}
+    return {} if page.truncated else as_object(parse_json(page.body))
 
 
 def build_status_response(page: Page, message: str = "") -> ApiResponse:

@@ -8,10 +8,13 @@ their pages can only return *present* or *unknown*.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
+
+from bs4 import BeautifulSoup
 
 from probes.channels._api_common import EARLIEST_POST_DATE
 from probes.classify import interstitials
@@ -28,6 +31,8 @@ from probes.models.finding import (
 )
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator, present_finding, request_page, unknown_finding
+from probes.parsing import html
+from probes.parsing.json_data import iter_objects, parse_json
 from probes.text import language
 from probes.text.lazy_regex import lazy_regex
 
@@ -135,6 +140,30 @@ def _identify_final_url(identity: Identity, page: Page) -> Identity:
 
 def _is_numeric_key(key: str) -> bool:
     return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
+
+
+def get_meta(soup: BeautifulSoup, *names: str) -> str:
+    """Return the content of the first `<meta>` with one of these names, or ""."""
+    for name in names:
+        element = soup.select_one(
+            f'meta[property="{name}" i][content], meta[name="{name}" i][content]'
+        )
+        if element:
+            return html.clean_text(str(element["content"]), 1_000)
+    return ""
+
+
+def get_title(soup: BeautifulSoup) -> str:
+    """Return the text of the `<title>`, or ""."""
+    return html.clean_text(soup.title.get_text()) if soup.title else ""
+
+
+def iter_script_objects(soup: BeautifulSoup) -> Iterator[dict[str, Any]]:
+    """Yield every object in the scripts that consist of JSON, in the order of the page."""
+    for script in soup.find_all("script"):
+        text = script.get_text().strip()
+        if text.startswith(("{", "[")):
+            yield from iter_objects(parse_json(text))
 
 
 def find_newest_timestamp(timestamps: Iterable[float], page: Page) -> Activity | None:

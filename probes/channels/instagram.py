@@ -11,6 +11,7 @@ from __future__ import annotations
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
+    get_meta,
     parse_localized_count,
     probe_public_profile,
 )
@@ -144,8 +145,8 @@ _FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile, if the page shows the account that its address names."""
-    meta = html.parse_head(page).meta
-    title = _TITLE_PATTERN.match(meta.get("og:title", ""))
+    soup = html.parse_head_soup(page)
+    title = _TITLE_PATTERN.match(get_meta(soup, "og:title"))
     requested = identify(page.url)
     if title is None or requested.kind is not LinkKind.PROFILE:
         return PublicProfile()
@@ -153,7 +154,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
         return PublicProfile()
     return PublicProfile(
         name=html.clean_text(title["name"]) or title["user"],
-        followers=parse_localized_count(meta.get("og:description", ""), _FOLLOWERS_REGEX),
+        followers=parse_localized_count(get_meta(soup, "og:description"), _FOLLOWERS_REGEX),
     )
 
 

@@ -15,10 +15,13 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
+from bs4 import BeautifulSoup
+
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
     find_newest_timestamp,
+    get_meta,
     parse_localized_count,
     probe_public_profile,
 )
@@ -28,6 +31,7 @@ from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
+from probes.parsing.json_data import parse_json_ld
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize as urls_normalize
 
@@ -259,45 +263,51 @@ _COMPANY_URN_PATTERN = lazy_regex(r"urn:li:(?:fsd_)?(?:company|organization|scho
 
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile from the guest page's JSON-LD, else the message of the page."""
-    text = html.decode_body(page)
-    head = html.parse_html(text, page.url)
-    schema = next((block for block in head.json_ld if _is_account_schema(block)), {})
-    name = schema.get("name")
-    if not isinstance(name, str) or not name.strip():
-        unavailable = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:50_000]}")
+    soup = html.parse_soup(page)
+    text = soup.get_text(" ")
+    name = _find_account_name(soup)
+    if not name:
+        unavailable = _UNAVAILABLE_PATTERN.search(text[:50_000])
         return PublicProfile(message=unavailable[0] if unavailable else "")
-    company_urn = _COMPANY_URN_PATTERN.search(text)
-    descriptions = (head.meta.get("description", ""), head.meta.get("og:description", ""))
+    descriptions = f"{get_meta(soup, 'description')} {get_meta(soup, 'og:description')}"
     return PublicProfile(
         name=html.clean_text(name),
-        platform_id=company_urn[1] if company_urn else "",
-        followers=parse_localized_count(
-            " ".join((*descriptions, head.text[:20_000])), _FOLLOWERS_REGEX
-        ),
-        last_activity=_find_newest_post(text, head, page),
+        platform_id=_find_company_id(soup),
+        followers=parse_localized_count(f"{descriptions} {text[:20_000]}", _FOLLOWERS_REGEX),
+        last_activity=_find_newest_post(soup, page),
     )
 
 
-_ACTIVITY_URN_PATTERN = lazy_regex(
-    r"data-activity-urn=[\"']urn:li:(?:activity|share|ugcPost):(\d{19})\b"
-)
+def _find_account_name(soup: BeautifulSoup) -> str:
+    for script in soup.find_all("script", type="application/ld+json"):
+        for schema in parse_json_ld(script.get_text()):
+            if _is_account_schema(schema):
+                name = schema.get("name")
+                return name.strip() if isinstance(name, str) else ""
+    return ""
 
 
-def _find_newest_post(markup: str, document: html.Document, page: Page) -> Activity | None:
+def _find_company_id(soup: BeautifulSoup) -> str:
+    for element in soup.find_all():
+        for value in element.attrs.values():
+            urn = _COMPANY_URN_PATTERN.search(str(value))
+            if urn:
+                return urn[1]
+    return ""
+
+
+def _find_newest_post(soup: BeautifulSoup, page: Page) -> Activity | None:
     """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
+    posts = soup.select("[data-activity-urn]")
     post_dates = [
-        post_numbers.decode_post_number(NAME, match[1])
-        for match in _ACTIVITY_URN_PATTERN.finditer(markup)
+        post_numbers.decode_post_number(NAME, str(post["data-activity-urn"]).rpartition(":")[2])
+        for post in posts
     ]
     newest = find_newest_timestamp([date.timestamp() for date in post_dates if date], page)
-    if newest is not None or "data-activity-urn" not in markup:
+    if newest is not None or not posts:
         return newest
-    ages = [
-        _parse_relative_age(stamp.value, page)
-        for stamp in document.date_stamps
-        if stamp.hint.startswith("time") and stamp.section == "article"
-    ]
-    dates = [date for date in ages if date]
+    ages = [str(time.get("datetime") or time.get_text()) for time in soup.select("article time")]
+    dates = [date for age in ages if (date := _parse_relative_age(age, page))]
     if not dates:
         return None
     latest = max(dates, key=lambda date: date.moment)

@@ -7,8 +7,6 @@ same "Contact @name" page (WhatsMyName and maigret, 2026). Therefore this channe
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +23,7 @@ from probes.channels._public_profile import (
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeGenerator, request_page
-from probes.parsing import html as parsing_html
+from probes.parsing import html
 from probes.text.lazy_regex import lazy_regex
 
 NAME = "telegram"
@@ -130,39 +128,27 @@ def identify_bare(text: str) -> Identity | None:
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
-_TITLE_PATTERN = lazy_regex(r"(?s)<div class=\"tgme_page_title\"[^<>]{0,100}>(.{0,1000}?)</div>")
-_SUBSCRIBERS_PATTERN = lazy_regex(
-    r"(?s)<div class=\"tgme_page_extra\"[^<>]{0,100}>(.{0,400}?)</div>"
-)
-_HTML_TAG_PATTERN = lazy_regex(r"<[^<>]*>")
 _FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
-# Searched in the whole body, because the newest post is the last one of a preview.
-_POST_TIME_PATTERN = re.compile(rb"<time[^<>]{0,200}?datetime=\"([0-9T:+.Z-]{10,40})\"")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the name and the number of subscribers from an account's public page."""
-    text = parsing_html.decode_body(page)
-    subscribers = _extract_element_text(_SUBSCRIBERS_PATTERN, text)
+    soup = html.parse_soup(page)
+    name = soup.select_one("div.tgme_page_title")
+    subscribers = soup.select_one("div.tgme_page_extra")
     return PublicProfile(
-        name=_extract_element_text(_TITLE_PATTERN, text),
-        followers=parse_localized_count(subscribers, _FOLLOWERS_REGEX),
+        name=html.clean_text(name.get_text(), 200) if name else "",
+        followers=parse_localized_count(
+            subscribers.get_text() if subscribers else "", _FOLLOWERS_REGEX
+        ),
     )
-
-
-def _extract_element_text(element_pattern: re.Pattern[str], markup: str) -> str:
-    match = element_pattern.search(markup)
-    if match is None:
-        return ""
-    text = html.unescape(_HTML_TAG_PATTERN.sub("", match[1]))
-    return parsing_html.clean_text(text, 200)
 
 
 def parse_channel_preview(page: Page) -> Activity | None:
     """Return the newest post of a channel's preview, exact to the second, or None."""
-    matches = _POST_TIME_PATTERN.finditer(page.body)
-    timestamps = [_parse_timestamp(match[1].decode("ascii")) for match in matches]
-    return find_newest_timestamp([time for time in timestamps if time is not None], page)
+    soup = html.parse_soup_elements(page, "time")  # the newest post is the last one
+    times = [_parse_timestamp(str(time["datetime"])) for time in soup.select("time[datetime]")]
+    return find_newest_timestamp([time for time in times if time is not None], page)
 
 
 def _parse_timestamp(text: str) -> float | None:

@@ -8,8 +8,6 @@ because a refusal has other causes too. Only if the account's own page confirms 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +29,8 @@ from probes.models.probe import (
     request_page,
     unknown_finding,
 )
-from probes.parsing.json_data import as_list, as_object, get_nested
+from probes.parsing import html
+from probes.parsing.json_data import as_list, as_object, get_nested, parse_json
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
@@ -118,23 +117,18 @@ class ProfileState:
     is_private: bool = False
 
 
-_EMBED_SCRIPT_PATTERN = re.compile(
-    rb"<script[^<>]{0,200}id=[\"']__FRONTITY_CONNECT_STATE__[\"'][^<>]{0,200}>"
-)
-
-
 def parse_profile_embed(page: Page) -> ProfileState:
     """Return the account that a profile embed shows, and its newest video.
 
     The state of the page names the account under `/embed/@name` (yt-dlp 2026-08, FxEmbed 2026-08).
     """
-    routes = as_object(get_nested(_read_script(page.body, _EMBED_SCRIPT_PATTERN), "source", "data"))
-    states = [
-        as_object(state)
-        for route, state in routes.items()
-        if route.lower().startswith("/embed/@") and as_object(state).get("userInfo")
-    ]
-    state = states[0] if states else {}
+    data = _read_script(page, "__FRONTITY_CONNECT_STATE__")
+    routes = as_object(get_nested(data, "source", "data"))
+    state: dict[str, Any] = {}
+    for route, value in routes.items():
+        if route.lower().startswith("/embed/@") and get_nested(value, "userInfo"):
+            state = value
+            break
     user = as_object(state.get("userInfo"))
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
@@ -157,7 +151,7 @@ def parse_oembed(page: Page) -> ProfileState:
 
     `author_url` is only there if oEmbed knows the account (WhatsMyName, 2026-08).
     """
-    data = _parse_json(page.body)
+    data = as_object(parse_json(page.body))
     author = links_identify.identify_link(str(data.get("author_url", "")))
     is_account = author.channel == NAME and author.kind is LinkKind.PROFILE
     return ProfileState(
@@ -167,14 +161,9 @@ def parse_oembed(page: Page) -> ProfileState:
     )
 
 
-_STATE_SCRIPT_PATTERN = re.compile(
-    rb"<script[^<>]{0,200}id=\"__UNIVERSAL_DATA_FOR_REHYDRATION__\"[^<>]{0,200}>"
-)
-
-
 def parse_profile_page(page: Page) -> ProfileState:
     """Return the state that a profile page carries for its scripts (sherlock, maigret, 2026-08)."""
-    data = _read_script(page.body, _STATE_SCRIPT_PATTERN)
+    data = _read_script(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")
     detail = as_object(get_nested(data, "__DEFAULT_SCOPE__", "webapp.user-detail"))
     user = as_object(get_nested(detail, "userInfo", "user"))
     return ProfileState(
@@ -185,18 +174,10 @@ def parse_profile_page(page: Page) -> ProfileState:
     )
 
 
-def _read_script(body: bytes, script_pattern: re.Pattern[bytes]) -> dict[str, Any]:
-    """Return the data in a script element, or an empty object."""
-    match = script_pattern.search(body)
-    end = body.find(b"</script>", match.end()) if match else -1
-    return _parse_json(body[match.end() : end]) if match and end > 0 else {}
-
-
-def _parse_json(body: bytes) -> dict[str, Any]:
-    try:
-        return as_object(json.loads(body))
-    except (ValueError, RecursionError):
-        return {}
+def _read_script(page: Page, script_id: str) -> Any:
+    """Return the JSON in the script with this id, or None."""
+    script = html.parse_soup_elements(page, "script").find("script", id=script_id)
+    return parse_json(script.get_text()) if script else None
 
 
 def _as_integer(value: object) -> int | None:

@@ -7,7 +7,6 @@ Facts are documented where they are made: `page_analysis` and `url_variants` the
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
@@ -40,7 +39,7 @@ from probes.models.probe import (
     unknown_from_error,
 )
 from probes.parsing import html
-from probes.parsing.json_data import as_object
+from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
@@ -409,8 +408,5 @@ _YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
 
 def parse_oembed_author(page: Page) -> tuple[str, str]:
     """Return the name and the address of a video's channel."""
-    try:
-        data = as_object(json.loads(page.body))
-    except (ValueError, RecursionError):
-        return "", ""
+    data = as_object(parse_json(page.body))
     return html.clean_text(str(data.get("author_name", "")), 120), str(data.get("author_url", ""))

@@ -10,6 +10,7 @@ says nothing about activity.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from probes.channels._links import LinkTable, PlatformLink
@@ -17,6 +18,8 @@ from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
     build_wrong_target_finding,
+    get_meta,
+    get_title,
     parse_localized_count,
     probe_public_profile,
 )
@@ -124,21 +127,20 @@ _TITLE_PATTERN = lazy_regex(
     r"(?is)(?P<name>.{1,200}?)\s+[-–—|]\s+"
     r"(?:WhatsApp channel|(?:cha[iî]ne|canal) WhatsApp|قناة (?:على )?واتساب)\s*"
 )
-_AUDIENCE_PATTERN = lazy_regex(r"(?i)<h5[^<>]{0,200}>([^<>]{0,40}[•·|][^<>]{1,60})</h5>")
+_AUDIENCE_PATTERN = re.compile(r"^.{0,40}[•·|].{1,60}$")
 _FOLLOWERS_REGEX = "followers?|abonnes?|متابع"
 
 
 def parse_channel_page(page: Page) -> PublicProfile:
     """Return the channel, if the title of its page names one."""
-    head = html.parse_head(page)
-    title = _TITLE_PATTERN.fullmatch(head.meta.get("og:title", "")) or _TITLE_PATTERN.fullmatch(
-        head.title
-    )
-    code_in_metadata = identify(head.meta.get("og:url", "")).key
+    soup = html.parse_soup(page)
+    title = _TITLE_PATTERN.fullmatch(get_meta(soup, "og:title"))
+    title = title or _TITLE_PATTERN.fullmatch(get_title(soup))
+    code_in_metadata = identify(get_meta(soup, "og:url")).key
     if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()
-    audience = _AUDIENCE_PATTERN.search(html.decode_body(page))
-    description = audience[1] if audience else head.meta.get("og:description", "")
+    audience = soup.find("h5", string=_AUDIENCE_PATTERN)
+    description = audience.get_text() if audience else get_meta(soup, "og:description")
     return PublicProfile(
         name=html.clean_text(title["name"]),
         followers=parse_localized_count(description, _FOLLOWERS_REGEX),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from bs4 import BeautifulSoup
+from bs4.filter import SoupStrainer
 
 from probes.models.http import Page
 from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode
@@ -39,6 +40,7 @@ __all__ = [
     "parse_head_soup",
     "parse_html",
     "parse_soup",
+    "parse_soup_elements",
 ]
 
 MAX_ANCHORS = 3_000
@@ -157,16 +159,21 @@ def parse_soup(page: Page) -> BeautifulSoup:
     return _make_soup(decode_body(page))
 
 
+def parse_soup_elements(page: Page, *names: str) -> BeautifulSoup:
+    """Parse only the elements with these names, but in the whole body, which is in UTF-8."""
+    return _make_soup(page.body.decode("utf-8", "replace"), SoupStrainer(list(names)))
+
+
 def parse_head_soup(page: Page) -> BeautifulSoup:
     """Parse only the `<head>` with BeautifulSoup. It is cheap for pages of any size."""
     return _make_soup(_cut_head(decode_body(page)))
 
 
-def _make_soup(markup: str) -> BeautifulSoup:
+def _make_soup(markup: str, strainer: SoupStrainer | None = None) -> BeautifulSoup:
     body = _encode_markup(markup)
     if b"<" not in body:
         body = b"<p>" + body  # BeautifulSoup warns if a text looks like a path or URL
-    return BeautifulSoup(body, "lxml", from_encoding="utf-8")
+    return BeautifulSoup(body, "lxml", parse_only=strainer, from_encoding="utf-8")
 
 
 def _encode_markup(markup: str) -> bytes:

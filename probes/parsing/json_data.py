@@ -51,6 +51,14 @@ def _salvage_broken_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
         yield {"@type": types[0], "datePublished": dates.pop()}
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text, or None if it is damaged or nested too deeply."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def as_object(node: Any) -> dict[str, Any]:
     """Return the node if it is an object, else an empty one."""
     return node if isinstance(node, dict) else {}

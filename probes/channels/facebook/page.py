@@ -8,12 +8,19 @@ docs/explanations/platforms.md).
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from typing import Any
+
+from bs4 import BeautifulSoup
 
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
     find_newest_timestamp,
+    get_meta,
+    get_title,
+    iter_script_objects,
     parse_localized_count,
     probe_public_profile,
 )
@@ -23,16 +30,11 @@ from probes.models.finding import Account, Activity
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
+from probes.parsing.json_data import get_nested
 from probes.text.lazy_regex import lazy_regex
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-_PLATFORM_ID_PATTERN = lazy_regex(
-    r"\"delegate_page\":\{\"id\":\"(\d+)\"|\"userID\":\"([1-9]\d+)\"|fb://(?:page|profile|"
-    r"group)/(?:\?id=)?(\d+)"
-)
-_PROFILE_MARKER_PATTERN = lazy_regex(
-    r"\"__isProfile\"|\"delegate_page\"|\"is_business_page_active\"|\"userVanity\":\"[^\"]"
-)
+_APP_URL_PATTERN = lazy_regex(r"fb://(?:page|profile|group)/(?:\?id=)?(\d+)")
 # Titles of Facebook's own pages. The titles of its walls are in `interstitials`.
 _GENERIC_TITLE_PATTERN = lazy_regex(
     r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
@@ -53,31 +55,46 @@ _TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,20
 
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile if its markers are there, else the message of the page."""
-    text = html.decode_body(page)
-    head = html.parse_html(text, page.url)
-    if not _has_account_markers(head, text):
-        unavailable = _UNAVAILABLE_PATTERN.search(f"{head.title} {text[:200_000]}")
+    soup = html.parse_soup(page)
+    nodes = list(iter_script_objects(soup))
+    title = get_title(soup)
+    if not _has_account_markers(soup, title, nodes):
+        unavailable = _UNAVAILABLE_PATTERN.search(f"{title} {soup.get_text(' ')}"[:200_000])
         return PublicProfile(message=unavailable[0] if unavailable else "")
-    title = head.meta.get("og:title", "") or head.title
-    ids = _PLATFORM_ID_PATTERN.search(text)
-    description = f"{head.meta.get('og:description', '')} {head.meta.get('description', '')}"
-    newest, message = _find_newest_post(text, page)
+    description = f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
+    newest, message = _find_newest_post(soup, nodes, page)
     return PublicProfile(
-        name=_TITLE_SUFFIX_PATTERN.sub("", title),
-        platform_id=next(filter(None, ids.groups()), "") if ids else "",
+        name=_TITLE_SUFFIX_PATTERN.sub("", get_meta(soup, "og:title") or title),
+        platform_id=_find_platform_id(soup, nodes),
         followers=parse_localized_count(description, _FOLLOWERS_REGEX),
         last_activity=newest,
         message=message,
     )
 
 
-def _has_account_markers(head: html.Document, text: str) -> bool:
+def _find_platform_id(soup: BeautifulSoup, nodes: list[dict[str, Any]]) -> str:
+    """Return the id in the address that opens the app, or in the data of the page."""
+    app_url = _APP_URL_PATTERN.match(get_meta(soup, "al:android:url", "al:ios:url"))
+    if app_url:
+        return app_url[1]
+    for node in nodes:
+        platform_id = get_nested(node, "delegate_page", "id") or node.get("userID")
+        if isinstance(platform_id, str) and platform_id.strip("0").isdecimal():
+            return platform_id
+    return ""
+
+
+def _has_account_markers(soup: BeautifulSoup, title: str, nodes: list[dict[str, Any]]) -> bool:
     """Return whether the page shows an account. A page with contradicting marks does not count."""
-    if _UNAVAILABLE_PATTERN.search(head.title):
+    if _UNAVAILABLE_PATTERN.search(title):
         return False
-    if _is_account_title(head.meta.get("og:title", "")):
+    if _is_account_title(get_meta(soup, "og:title")):
         return True
-    return bool(_PROFILE_MARKER_PATTERN.search(text)) and _is_account_title(head.title)
+    has_marker = any(_PROFILE_MARKERS & node.keys() or node.get("userVanity") for node in nodes)
+    return has_marker and _is_account_title(title)
+
+
+_PROFILE_MARKERS = frozenset({"__isProfile", "delegate_page", "is_business_page_active"})
 
 
 def _is_account_title(title: str) -> bool:
@@ -88,22 +105,21 @@ def _is_account_title(title: str) -> bool:
     return interstitials.match_wall_title(title) is None
 
 
-# A page usually contains the time of one post, the newest or a pinned one (RSS-Bridge 2026-08). The
-# page plugin contains several.
-_POST_TIMESTAMP_PATTERN = lazy_regex(
-    r"\"creation_time\"\s*:\s*(\d{10})\b|data-utime=[\"'](\d{10})\b"
-)
-
-
 _MAX_SINGLE_POST_AGE = timedelta(days=30)
 
 
-def _find_newest_post(markup: str, page: Page) -> tuple[Activity | None, str]:
+def _find_newest_post(
+    soup: BeautifulSoup, nodes: list[dict[str, Any]], page: Page
+) -> tuple[Activity | None, str]:
     """Return the newest post, or the reason why it is unknown.
 
-    A single old post may be a pinned one, so it does not prove inactivity.
+    A page usually contains the time of one post, the newest or a pinned one (RSS-Bridge 2026-08).
+    A single old post may be a pinned one, so it does not prove inactivity. The page plugin contains
+    several.
     """
-    timestamps = {float(match[1] or match[2]) for match in _POST_TIMESTAMP_PATTERN.finditer(markup)}
+    values = [node.get("creation_time") for node in nodes]
+    values += [element["data-utime"] for element in soup.select("[data-utime]")]
+    timestamps = {float(str(value)) for value in values if re.fullmatch(r"\d{10}", str(value))}
     newest = find_newest_timestamp(timestamps, page)
     if newest is None or len(timestamps) > 1:
         return newest, ""

@@ -7,8 +7,13 @@ unknown.
 
 from __future__ import annotations
 
+from bs4 import BeautifulSoup
+
 from probes.channels._public_profile import (
     PublicProfile,
+    get_meta,
+    get_title,
+    iter_script_objects,
     parse_localized_count,
     probe_public_profile,
 )
@@ -23,7 +28,6 @@ from probes.text.lazy_regex import lazy_regex
 _TITLE_PATTERN = lazy_regex(
     r"(.{1,100}?) \(@([A-Za-z0-9_]{1,15})\)(?: (?:/|on|sur|على) (?:X|Twitter)| \| (?:X|Twitter))?"
 )
-_USER_ID_PATTERN = lazy_regex(r"\"(?:identifier|rest_id)\"\s*:\s*\"(\d+)\"")
 _UNAVAILABLE_PATTERN = lazy_regex(
     r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
     r"|هذا الحساب غير موجود"
@@ -33,18 +37,26 @@ _FOLLOWERS_REGEX = "followers|abonnes|متابع"
 
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile if the page's title names it. Almost always the page is empty."""
-    text = html.decode_body(page)
-    head = html.parse_html(text, page.url)
-    title = _TITLE_PATTERN.match(head.meta.get("og:title", "")) or _TITLE_PATTERN.match(head.title)
+    soup = html.parse_soup(page)
+    title = _TITLE_PATTERN.match(get_meta(soup, "og:title")) or _TITLE_PATTERN.match(
+        get_title(soup)
+    )
     if title is None:
-        unavailable = _UNAVAILABLE_PATTERN.search(text[:100_000])
+        unavailable = _UNAVAILABLE_PATTERN.search(soup.get_text(" ")[:100_000])
         return PublicProfile(message=unavailable[0] if unavailable else "")
-    user_id = _USER_ID_PATTERN.search(text)
     return PublicProfile(
         name=title[1].strip(),
-        platform_id=user_id[1] if user_id else "",
-        followers=parse_localized_count(head.meta.get("og:description", ""), _FOLLOWERS_REGEX),
+        platform_id=_find_user_id(soup),
+        followers=parse_localized_count(get_meta(soup, "og:description"), _FOLLOWERS_REGEX),
     )
+
+
+def _find_user_id(soup: BeautifulSoup) -> str:
+    for node in iter_script_objects(soup):
+        user_id = str(node.get("identifier") or node.get("rest_id") or "")
+        if user_id.isdecimal():
+            return user_id
+    return ""
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -16,9 +16,13 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from bs4 import BeautifulSoup
+
 from probes.channels._api_common import extract_website_links
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
+    get_meta,
+    get_title,
     parse_localized_count,
 )
 from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NAME, identify
@@ -83,44 +87,45 @@ class ChannelPage:
 
 def parse_channel_page(page: Page) -> ChannelPage:
     """Read a channel's page: its `ytInitialData`, or the meta elements used since 2013."""
-    # The whole body, because the data may begin after the part that is parsed as HTML.
-    text = page.body.decode("utf-8", "replace")
-    head = html.parse_head(page)
-    channel_page = _parse_initial_data(_extract_initial_data(text), page)
+    soup = html.parse_head_soup(page)
+    channel_page = _parse_initial_data(_read_initial_data(page), page)
     followers = channel_page.followers
     if followers is None and not channel_page.has_current_layout:
-        followers = _find_legacy_subscriber_count(text)
+        followers = _find_legacy_subscriber_count(html.parse_soup(page))
     return replace(
         channel_page,
-        title=head.title,
-        name=channel_page.name or head.meta.get("og:title", ""),
-        channel_id=channel_page.channel_id or _find_channel_id(head),
+        title=get_title(soup),
+        name=channel_page.name or get_meta(soup, "og:title"),
+        channel_id=channel_page.channel_id or _find_channel_id(soup),
         followers=followers,
     )
 
 
-def _find_channel_id(head: html.Document) -> str:
-    urls = (
-        head.find_link_rel("canonical") or "",
-        head.meta.get("al:ios:url", ""),
-        head.meta.get("al:android:url", ""),
-    )
-    match = CHANNEL_ID_PATTERN.search(" ".join(urls))
+def _find_channel_id(soup: BeautifulSoup) -> str:
+    canonical = soup.select_one("link[rel=canonical][href]")
+    app_urls = f"{get_meta(soup, 'al:ios:url')} {get_meta(soup, 'al:android:url')}"
+    match = CHANNEL_ID_PATTERN.search(f"{canonical['href'] if canonical else ''} {app_urls}")
     return match[0] if match else ""
 
 
-_INITIAL_DATA_PATTERN = lazy_regex(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
+_INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
 
 
-def _extract_initial_data(markup: str) -> dict[str, Any]:
-    match = _INITIAL_DATA_PATTERN.search(markup)
-    if match is None:
+def _read_initial_data(page: Page) -> dict[str, Any]:
+    """Return the object that a script assigns to `ytInitialData`, or {} if it is cut.
+
+    In a large page the script may begin after the part that is usually parsed.
+    """
+    soup = html.parse_soup_elements(page, "script")
+    script = soup.find("script", string=_INITIAL_DATA_PATTERN)
+    code = script.get_text() if script else ""
+    assignment = _INITIAL_DATA_PATTERN.search(code)
+    if assignment is None:
         return {}
     try:
-        data = json.JSONDecoder().raw_decode(markup, match.end())[0]
+        return as_object(json.JSONDecoder().raw_decode(code, assignment.end())[0])
     except (ValueError, RecursionError):  # cut at the size cap, or made to exhaust us
         return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
@@ -257,12 +262,12 @@ def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
     return None
 
 
-def _find_legacy_subscriber_count(markup: str) -> int | None:
+def _find_legacy_subscriber_count(soup: BeautifulSoup) -> int | None:
     """Return the subscribers as the layouts of 2013 to 2018 show them."""
-    match = re.search(
-        r'subscriber-count-branded-horizontal[^>]{0,80} title="([\d.,]{1,15})"', markup
-    )
-    return parse_localized_count(f"{match[1]} subscribers", _FOLLOWERS_REGEX) if match else None
+    element = soup.select_one('[class*="subscriber-count-branded-horizontal"][title]')
+    if element is None:
+        return None
+    return parse_localized_count(f"{element['title']} subscribers", _FOLLOWERS_REGEX)
 
 
 # --- Probe ---

@@ -130,9 +130,11 @@ EXCUSED = {
     "takes an address that was read": (
         "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port"
     ),
-    (
-        "is tried by driving probes"
-    ): "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline",
+    ("is tried by driving probes"): (
+        "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline "
+        "probes.channels._public_profile.get_meta probes.channels._public_profile.get_title "
+        "probes.channels._public_profile.iter_script_objects"
+    ),
     "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
 """Functions that have no fuzz test here, by reason."""
