@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
+from operator import attrgetter
 from typing import Any, Self
 
 from auditor.config.schema import Config
@@ -132,10 +133,9 @@ class AssociationDetail:
 
     def list_unchecked_channels(self, translator: Translator) -> list[str]:
         """Return the names of the channels that the newest run could not check."""
-        channels = dict.fromkeys(
-            item.channel for item in self.view.unchecked if item.code != "channel_waived"
-        )
-        return [translator.channel_name(channel) for channel in channels]
+        unchecked = [item for item in self.view.unchecked if item.code != "channel_waived"]
+        channels = dict.fromkeys(map(attrgetter("channel"), unchecked))
+        return list(map(translator.channel_name, channels))
 
     @property
     def older_events(self) -> tuple[AssociationEvent, ...]:
@@ -158,21 +158,18 @@ def build_association_detail(
     association_id = view.association.id
     history = load_check_history(store, [association_id])
     decisions = tuple(store.decisions.list_decisions(association=association_id))
-    replies = list(store.replies.list_replies(association_id)) if include_private else []
-    follow_ups = store.follow_ups.list_follow_ups(association_id) if include_private else []
-    oldest_listed = now - RECENT_PERIOD
+    replies: Sequence[Reply] = ()
+    follow_ups: Sequence[FollowUp] = ()
+    if include_private:
+        replies = list(store.replies.list_replies(association_id))
+        follow_ups = store.follow_ups.list_follow_ups(association_id)
     builder = ChannelDetailBuilder.create(store, view, config, decisions, now)
+    completed_steps = store.completed_steps.list_completed_steps(association_id)
     return AssociationDetail(
         view=view,
         channels=tuple(builder.iter_channels(history)),
-        gap_groups=tuple(
-            _group_gaps(view.gaps, store.completed_steps.list_completed_steps(association_id))
-        ),
-        recently_closed_gaps=tuple(
-            gap
-            for gap in _find_closed_gaps(view)
-            if gap.closed_at and gap.closed_at >= oldest_listed
-        ),
+        gap_groups=tuple(_group_gaps(view.gaps, completed_steps)),
+        recently_closed_gaps=tuple(_iter_closed_gaps(view, now - RECENT_PERIOD)),
         waived_gaps=tuple(_find_waived_gaps(view)),
         decisions=tuple(reversed(builder.decisions)),
         events=tuple(list_events(view, decisions, replies, follow_ups))[:MAX_EVENTS],
@@ -203,8 +200,8 @@ STATUS_BY_ACCOUNT_STATE = {
 class ChannelDetailBuilder:
     """Builds the channels of one association.
 
-    `decisions` are the items of the decisions that count, `account_ids` the ids of the accounts
-    that they are about.
+    `decisions` are the items of the decisions that count. `account_ids` are the accounts that they
+    are about, by decision; None for a decision about a channel.
     """
 
     view: AssociationView
@@ -224,39 +221,34 @@ class ChannelDetailBuilder:
     ) -> Self:
         """Load the statuses and accounts of the association."""
         association_id = view.association.id
-        statuses = {
-            status.account_id: status
-            for status in store.statuses.list_account_statuses(association_id)
-        }
+        stored_statuses = store.statuses.list_account_statuses(association_id)
+        statuses = {status.account_id: status for status in stored_statuses}
         accounts = store.registry.list_accounts(association_id, include_withdrawn=True)
         account_by_id = {account.id: account for account in accounts if account.id}
         items = build_decision_items(decisions, account_by_id, statuses, now)
-        return cls(
-            view,
-            config,
-            statuses,
-            tuple(item for item in items if item["in_force"] or item["state"] == "overridden"),
-            {decision.id: decision.account_id for decision in decisions if decision.id},
-        )
+        counting = [item for item in items if item["in_force"] or item["state"] == "overridden"]
+        account_ids = {decision.id: decision.account_id for decision in decisions if decision.id}
+        return cls(view, config, statuses, tuple(counting), account_ids)
 
     def iter_channels(self, history: CheckHistory) -> Iterator[ChannelDetail]:
         """Yield the channels that every association should have, and those with an account."""
-        account_channels = [account.channel for account in self.view.accounts]
+        account_channels = map(attrgetter("channel"), self.view.accounts)
         for channel in dict.fromkeys([*self.config.channels, *account_channels]):
             accounts = self.view.accounts_on(channel)
             if not accounts and is_optional_channel(channel):
                 continue
+            decisions = self._select_decisions(None)
             yield ChannelDetail(
                 channel,
                 summarize_channel(self.view, channel),
                 history.get_strip(self.view.association.id, channel),
-                tuple(self.build_account(account) for account in accounts),
-                tuple(
-                    item
-                    for item in self.decisions
-                    if item["channel"] == channel and self.account_ids[item["id"]] is None
-                ),
+                tuple(map(self.build_account, accounts)),
+                tuple(item for item in decisions if item["channel"] == channel),
             )
+
+    def _select_decisions(self, account_id: int | None) -> list[Mapping[str, Any]]:
+        """Return the decisions about an account, or those about no account."""
+        return [item for item in self.decisions if self.account_ids[item["id"]] == account_id]
 
     def build_account(self, account: AccountView) -> AccountDetail:
         """Return the details of one account."""
@@ -266,11 +258,7 @@ class ChannelDetailBuilder:
             account,
             self._choose_status(account),
             tuple(gap for gap in self.view.gaps if is_gap_of_account(gap, account)),
-            tuple(
-                item
-                for item in self.decisions
-                if self.account_ids[item["id"]] == account.account_id
-            ),
+            tuple(self._select_decisions(account.account_id)),
             tuple(outlooks),
         )
 
@@ -281,8 +269,10 @@ class ChannelDetailBuilder:
         """
         if len(self.view.accounts_on(account.channel)) == 1:
             return summarize_channel(self.view, account.channel).status
-        gaps = [gap for gap in self.view.gaps if gap.subject and is_gap_of_account(gap, account)]
-        kinds = {get_gap_kind(gap) for gap in gaps}
+        kinds = set()
+        for gap in self.view.gaps:
+            if gap.subject and is_gap_of_account(gap, account):
+                kinds.add(get_gap_kind(gap))
         if GapKind.BROKEN in kinds:
             return ChannelStatus.BROKEN
         if GapKind.SILENT in kinds and account.state is AccountState.PRESENT:
@@ -297,10 +287,11 @@ def is_gap_of_account(gap: Gap, account: AccountView) -> bool:
     return gap.channel == account.channel and gap.subject in {"", account.key, account.typed}
 
 
-def _find_closed_gaps(view: AssociationView) -> Iterator[Gap]:
-    """Yield the gaps that were open and are closed. Waived gaps are left out."""
+def _iter_closed_gaps(view: AssociationView, since: datetime) -> Iterator[Gap]:
+    """Yield the gaps that were open and were closed since a time. Waived gaps are left out."""
     for gap in view.all_gaps:
-        if gap.opened_at and gap.closed_at and gap not in view.waived_gaps:
+        was_closed = gap.closed_at is not None and gap.closed_at >= since
+        if was_closed and gap.opened_at and gap not in view.waived_gaps:
             yield gap
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from heapq import merge
-from itertools import islice
+from itertools import filterfalse, islice
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import refresh_summaries
@@ -70,8 +71,8 @@ class CallCandidate:
     @property
     def latest_promises(self) -> tuple[FollowUp, ...]:
         """Return the newest promises of the association, newest first."""
-        promises = (entry for entry in self.follow_ups if entry.kind is FollowUpKind.PROMISED)
-        return tuple(promises)[:MAX_CALL_PROMISES]
+        promises = [entry for entry in self.follow_ups if entry.kind is FollowUpKind.PROMISED]
+        return tuple(promises[:MAX_CALL_PROMISES])
 
     @property
     def broken_gaps(self) -> list[OpenGap]:
@@ -121,10 +122,10 @@ def build_call_list(
         filters = [replace(CALL_FILTER, region=region) for region in sorted(own_regions)]
     followed_up = find_followed_up_associations(store, BROKEN_FACET, today, regions=regions)
     summaries = merge(
-        *(_iter_summaries(store, association_filter) for association_filter in filters),
+        *map(partial(_iter_summaries, store), filters),
         key=lambda summary: (compute_urgency_rank(summary.gaps), summary.id),
     )
-    needy = (summary for summary in summaries if summary.id not in followed_up)
+    needy = filterfalse(lambda summary: summary.id in followed_up, summaries)
     return CallList(
         tuple(_load_candidates(store, list(islice(needy, limit)))),
         tuple(_count_selections(store, filters)),
@@ -148,10 +149,10 @@ def _iter_summaries(
 def _count_selections(
     store: Store, filters: Sequence[AssociationFilter]
 ) -> Iterator[tuple[AssociationFilter, int]]:
-    groups = [
-        next(iter(find_groups(association_filter.region, ())), NETWORK_GROUP)
-        for association_filter in filters
-    ]
+    groups = []
+    for association_filter in filters:
+        regions = find_groups(association_filter.region, ())
+        groups.append(next(iter(regions), NETWORK_GROUP))
     counts = store.counts.get_facet_counts_by_group(groups, [BROKEN_FACET])
     for association_filter, group in zip(filters, groups, strict=True):
         yield association_filter, counts[group].get(BROKEN_FACET, 0)
@@ -162,10 +163,11 @@ def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> l
     ids = [summary.id for summary in summaries]
     logs = store.follow_ups.group_follow_ups_by_association(ids)
     contacts = store.registry.get_contacts(ids)
-    return [
-        CallCandidate(summary, logs.get(summary.id, ()), contacts.get(summary.id, EMPTY_CONTACT))
-        for summary in summaries
-    ]
+    candidates = []
+    for summary in summaries:
+        contact = contacts.get(summary.id, EMPTY_CONTACT)
+        candidates.append(CallCandidate(summary, logs.get(summary.id, ()), contact))
+    return candidates
 
 
 @dataclass(frozen=True, slots=True)

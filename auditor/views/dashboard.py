@@ -6,10 +6,11 @@ Everything is read from the stored counts and summaries. No association is evalu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter, itemgetter
 from statistics import median_low
 
 from auditor.checking.clock import find_delayed_day, find_next_start_time
@@ -28,6 +29,7 @@ from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
 from auditor.reference.regions import REGIONS
 from auditor.views.calls import BROKEN_FACET, CallList, build_call_list
 from auditor.views.changes import find_change_period
+from auditor.views.groups import GroupNeeds, load_group_needs
 from probes.models.finding import Presence
 from storage.models.audit import (
     EMPTY_CONTACT,
@@ -128,8 +130,9 @@ class Dashboard:
         return sum(run is not None and run.state is AuditRunState.DONE for _, run in self.runs)
 
     def _count_observations(self, *presences: Presence) -> int:
-        receipt = self.latest_run.receipt if self.latest_run else {}
-        counts = (receipt.get(presence.value) for presence in presences)
+        if self.latest_run is None:
+            return 0
+        counts = [self.latest_run.receipt.get(presence.value) for presence in presences]
         return sum(count for count in counts if isinstance(count, int))
 
 
@@ -287,10 +290,14 @@ def _count_days(store: Store, first_day: date, today: date) -> tuple[tuple[DayOf
     for offset in range((today - first_day).days + 1):
         day = first_day + timedelta(days=offset)
         opened = changes.get((day, "opened"), {})
-        no_account = sum(count for key, count in opened.items() if _is_missing_account(*key))
-        no_account_count += no_account
-        fixed = sum(changes.get((day, "closed"), {}).values())
-        days.append(DayOfChanges(day, sum(opened.values()) - no_account, fixed))
+        opened_count = 0
+        for (code, channel), count in opened.items():
+            if _is_missing_account(code, channel):
+                no_account_count += count
+            else:
+                opened_count += count
+        fixed_count = sum(changes.get((day, "closed"), {}).values())
+        days.append(DayOfChanges(day, opened_count, fixed_count))
     return tuple(days), no_account_count
 
 
@@ -302,16 +309,17 @@ def _is_missing_account(code: str, channel: str) -> bool:
 
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:
-    opened = store.gap_search.list_gap_changes(since, "opened", limit=MAX_READ_CHANGES).rows
-    closed = store.gap_search.list_gap_changes(since, "closed", limit=MAX_READ_CHANGES).rows
-    changes = [
-        (row.gap.opened_at, row, False)
-        for row in opened
-        if row.gap.opened_at and get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
-    ]
-    changes += [(row.gap.closed_at, row, True) for row in closed if row.gap.closed_at]
-    changes.sort(key=lambda change: change[0], reverse=True)
+    changes = sorted(_iter_changes(store, since), key=itemgetter(0), reverse=True)
     return changes[:MAX_LISTED_CHANGES]
+
+
+def _iter_changes(store: Store, since: datetime) -> Iterator[tuple[datetime, ListedGap, bool]]:
+    for row in store.gap_search.list_gap_changes(since, "opened", limit=MAX_READ_CHANGES).rows:
+        if row.gap.opened_at and get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT:
+            yield row.gap.opened_at, row, False
+    for row in store.gap_search.list_gap_changes(since, "closed", limit=MAX_READ_CHANGES).rows:
+        if row.gap.closed_at:
+            yield row.gap.closed_at, row, True
 
 
 MAX_LISTED_GROUPS = 12
@@ -319,26 +327,6 @@ MAX_LISTED_GROUPS = 12
 MAX_NAMES_PER_REGION = 2
 MAX_NAMED_ASSOCIATIONS = 100
 """How many of the most urgent associations are read to name some of each region."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupFigures:
-    """A region or tag, how many associations it has, and of how many something is broken.
-
-    `most_urgent` are some of them.
-    """
-
-    name: str
-    association_count: int
-    broken_count: int
-    most_urgent: tuple[AssociationSummary, ...] = ()
-
-    @property
-    def shade(self) -> int:
-        """Return the shade of a tile: 0 if nothing is broken, up to 3 for a third and more."""
-        if not self.broken_count:
-            return 0
-        return min(3, 1 + 6 * self.broken_count // self.association_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,16 +338,16 @@ class RegionMap:
     `without_region` has the associations that are in none, or None.
     """
 
-    tiles: Mapping[str, GroupFigures]
-    other_groups: tuple[GroupFigures, ...]
+    tiles: Mapping[str, GroupNeeds]
+    other_groups: tuple[GroupNeeds, ...]
     has_tags: bool
-    without_region: GroupFigures | None
+    without_region: GroupNeeds | None
 
     @property
-    def needy_regions(self) -> list[GroupFigures]:
+    def needy_regions(self) -> list[GroupNeeds]:
         """Return the regions of the map in which something is broken, most of it first."""
-        needy = (region for region in self.tiles.values() if region.broken_count)
-        return sorted(needy, key=lambda region: -region.broken_count)
+        needy = filter(attrgetter("broken_count"), self.tiles.values())
+        return sorted(needy, key=attrgetter("broken_count"), reverse=True)
 
 
 def build_region_map(store: Store, network_counts: Mapping[str, int]) -> RegionMap:
@@ -367,52 +355,51 @@ def build_region_map(store: Store, network_counts: Mapping[str, int]) -> RegionM
 
     `network_counts` are the facet counts of the network.
     """
-    regions = _load_groups(store, network_counts, "region:")
-    is_on_map = any(code in regions for code in REGIONS)
-    tiles = {code: regions.get(code, GroupFigures(code, 0, 0)) for code in REGIONS}
-    others = {name: region for name, region in regions.items() if name not in REGIONS}
-    has_tags = not regions
-    if has_tags:
-        others = _load_groups(store, network_counts, "tag:")
-    without = GroupFigures(
-        "",
-        network_counts.get(ALL_FACET, 0)
-        - sum(region.association_count for region in regions.values()),
-        network_counts.get(BROKEN_FACET, 0)
-        - sum(region.broken_count for region in regions.values()),
-    )
-    return RegionMap(
-        tiles if is_on_map else {},
-        tuple(sorted(others.values(), key=_rank_group)[:MAX_LISTED_GROUPS]),
-        has_tags,
-        without if regions and without.association_count else None,
-    )
+    regions = {region.name: region for region in _load_regions(store, network_counts)}
+    if not regions:
+        tags = _load_groups(store, network_counts, "tag:")
+        return RegionMap({}, _pick_groups(tags), has_tags=True, without_region=None)
+    tiles = {}
+    if not REGIONS.keys().isdisjoint(regions):
+        tiles = {code: regions.get(code, GroupNeeds(code, 0, (0,))) for code in REGIONS}
+    others = [region for region in regions.values() if region.name not in REGIONS]
+    without_region = _count_without_region(network_counts, regions.values())
+    return RegionMap(tiles, _pick_groups(others), has_tags=False, without_region=without_region)
 
 
-def _rank_group(group: GroupFigures) -> tuple[int, str]:
-    return (-group.broken_count, group.name)
+def _count_without_region(
+    network_counts: Mapping[str, int], regions: Iterable[GroupNeeds]
+) -> GroupNeeds | None:
+    """Return the associations that are in no region, or None."""
+    association_count = network_counts.get(ALL_FACET, 0)
+    broken_count = network_counts.get(BROKEN_FACET, 0)
+    for region in regions:
+        association_count -= region.association_count
+        broken_count -= region.broken_count
+    return GroupNeeds("", association_count, (broken_count,)) if association_count else None
 
 
-def _load_groups(
-    store: Store, network_counts: Mapping[str, int], prefix: str
-) -> dict[str, GroupFigures]:
-    """Return the regions or tags (`prefix`) by name."""
+def _pick_groups(groups: Iterable[GroupNeeds]) -> tuple[GroupNeeds, ...]:
+    """Return the groups in which most is broken."""
+    ranked = sorted(groups, key=lambda group: (-group.broken_count, group.name))
+    return tuple(ranked[:MAX_LISTED_GROUPS])
+
+
+def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -> list[GroupNeeds]:
+    """Return the regions or tags (`prefix`)."""
     facets = [facet for facet in network_counts if facet.startswith(prefix)]
-    broken = store.counts.get_facet_counts_by_group(facets, [BROKEN_FACET])
-    names = _name_most_urgent(store) if prefix == "region:" else {}
-    groups = {}
-    for facet in facets:
-        name = facet.removeprefix(prefix)
-        groups[name] = GroupFigures(
-            name,
-            network_counts[facet],
-            broken[facet].get(BROKEN_FACET, 0),
-            tuple(names.get(name, ())[:MAX_NAMES_PER_REGION]),
-        )
-    return groups
+    return load_group_needs(store, {facet: network_counts[facet] for facet in facets})
 
 
-def _name_most_urgent(store: Store) -> Mapping[str, Sequence[AssociationSummary]]:
+def _load_regions(store: Store, network_counts: Mapping[str, int]) -> Iterator[GroupNeeds]:
+    """Yield the regions, each with some of its most urgent associations."""
+    urgent = _list_most_urgent_by_region(store)
+    for region in _load_groups(store, network_counts, "region:"):
+        named = urgent.get(region.name, ())[:MAX_NAMES_PER_REGION]
+        yield replace(region, most_urgent=tuple(named))
+
+
+def _list_most_urgent_by_region(store: Store) -> Mapping[str, Sequence[AssociationSummary]]:
     """Return the most urgent associations with something broken by region."""
     by_region: dict[str, list[AssociationSummary]] = defaultdict(list)
     for summary in store.search.list_summaries([BROKEN_FACET], limit=MAX_NAMED_ASSOCIATIONS).rows:
@@ -428,27 +415,25 @@ def build_coverage_trends(
     run_ids = [run.id for run in runs if run.id is not None]
     counts = store.counts.get_run_facet_counts(run_ids, [group])
     days = list(_fill_missing_days(runs))
-    return {
-        channel: tuple(
-            (day, _find_run_coverage(run, channel, counts, group, config)) for day, run in days
-        )
-        for channel in config.channels
-    }
+    trends: dict[str, list[tuple[date, Coverage | None]]] = {name: [] for name in config.channels}
+    for day, run in days:
+        run_counts = counts.get((run.id or 0, group)) if run else None
+        coverage_by_channel = _build_run_coverage(run, run_counts, config)
+        for channel, trend in trends.items():
+            trend.append((day, coverage_by_channel.get(channel)))
+    return {channel: tuple(trend) for channel, trend in trends.items()}
 
 
-def _find_run_coverage(
-    run: AuditRun | None,
-    channel: str,
-    counts_by_run_and_group: Mapping[tuple[int, str], Mapping[str, int]],
-    group: str,
-    config: Config,
-) -> Coverage | None:
-    counts = counts_by_run_and_group.get((run.id or 0, group)) if run else None
-    if run is None or counts is None or channel in run.unreliable_channels:
-        return None
-    return next(
-        coverage for coverage in build_coverage(counts, config) if coverage.channel == channel
-    )
+def _build_run_coverage(
+    run: AuditRun | None, counts: Mapping[str, int] | None, config: Config
+) -> dict[str, Coverage]:
+    """Return the coverage of each channel that was reliable in a run."""
+    if run is None or counts is None:
+        return {}
+    coverage_by_channel = {item.channel: item for item in build_coverage(counts, config)}
+    for channel in run.unreliable_channels:
+        coverage_by_channel.pop(channel, None)
+    return coverage_by_channel
 
 
 def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRun | None]]:

@@ -98,12 +98,13 @@ def collect_export_data(
     calls: Iterable[CallEntry] = ()
     if export_request.kind == "meeting":
         calls = list_calls(app.store, app.config, association_filter, now)
+    is_translated = export_request.format != "json"
     return ExportData(
         views=_SelectedAssociations(app, association_filter, now, export_request.association_ids),
         config=app.config,
         since=since,
         calls=calls,
-        translator=None if export_request.format == "json" else export_request.translator,
+        translator=export_request.translator if is_translated else None,
         can_see_contact=export_request.can_see_contact,
     )
 

@@ -56,11 +56,9 @@ class ExportData:
 
     def get_association_name(self, association: Association) -> str:
         """Return the name of an association, translated if there is a translator."""
-        return (
-            association.display_name(self.translator.language)
-            if self.translator
-            else association.name
-        )
+        if self.translator is None:
+            return association.name
+        return association.display_name(self.translator.language)
 
     def get_region_name(self, association: Association) -> str | None:
         """Return the region of an association, translated if there is a translator."""
@@ -85,32 +83,37 @@ class ExportKind:
     ) -> Iterator[TableRow]:
         """Yield the headings, then the rows. Without a translator, headings are English keys."""
         columns = self.list_columns(config)
-        yield [heading for column in columns for heading in _get_headings(column, translator)]
+        if translator is None:
+            yield [column.key for column in columns]
+        else:
+            yield list(_iter_headings(columns, translator))
         for item in items:
-            yield [cell for column in columns for cell in _get_cells(column, item, translator)]
+            yield list(_iter_cells(columns, item, translator))
 
 
-def _get_headings(column: ExportColumn, translator: Translator | None) -> list[str]:
-    if translator is None:
-        return [column.key]
-    heading = translator.term("heading", column.key)
-    if heading == column.key:  # no term: the column of a channel
-        heading = translator.channel_name(column.key)
-    return [column.key, heading] if column.get_label else [heading]
+def _iter_headings(columns: Iterable[ExportColumn], translator: Translator) -> Iterator[CellValue]:
+    for column in columns:
+        if column.get_label:
+            yield column.key
+        heading = translator.term("heading", column.key)
+        # Without a term it is the column of a channel.
+        yield heading if heading != column.key else translator.channel_name(column.key)
 
 
-def _get_cells(
-    column: ExportColumn, item: JsonItem, translator: Translator | None
-) -> list[CellValue]:
-    cell = column.get_value(item)
-    if translator is None or column.get_label is None:
-        return [cell]
-    return [cell, column.get_label(item, translator)]
+def _iter_cells(
+    columns: Iterable[ExportColumn], item: JsonItem, translator: Translator | None
+) -> Iterator[CellValue]:
+    for column in columns:
+        yield column.get_value(item)
+        if translator is not None and column.get_label is not None:
+            yield column.get_label(item, translator)
 
 
 def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
+    channels = export_data.config.channels
     for view in export_data.views:
         association, score = view.association, view.score
+        worst_gap = view.gaps[0] if view.gaps else None
         yield {
             "association": association.id,
             "name": export_data.get_association_name(association),
@@ -124,21 +127,17 @@ def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
             "high": score.high,
             "known": score.known,
             "gaps": len(view.gaps),
-            "worst_kind": get_gap_kind(view.gaps[0]).value if view.gaps else None,
-            "worst_severity": view.gaps[0].severity if view.gaps else None,
-            "channels": {
-                channel: summarize_channel(view, channel).status.value
-                for channel in export_data.config.channels
-            },
+            "worst_kind": get_gap_kind(worst_gap).value if worst_gap else None,
+            "worst_severity": worst_gap.severity if worst_gap else None,
+            "channels": {name: summarize_channel(view, name).status.value for name in channels},
         }
 
 
 def _build_gap_items(export_data: ExportData) -> Iterator[JsonItem]:
-    return (
-        build_gap_item(gap, export_data.get_association_name(view.association))
-        for view in export_data.views
-        for gap in view.gaps
-    )
+    for view in export_data.views:
+        name = export_data.get_association_name(view.association)
+        for gap in view.gaps:
+            yield build_gap_item(gap, name)
 
 
 def _build_account_items(export_data: ExportData) -> Iterator[JsonItem]:

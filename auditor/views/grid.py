@@ -6,7 +6,7 @@ evaluated for a page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -88,10 +88,11 @@ def load_grid_rows(
     history = load_check_history(store, [summary.id for summary in summaries])
     managed_ids = [summary.id for summary in summaries if can_manage(summary)]
     contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.registry.get_contacts(managed_ids)
-    return [
-        build_grid_row(summary, channels, association_filter, history, contacts.get(summary.id))
-        for summary in summaries
-    ]
+    rows = []
+    for summary in summaries:
+        contact = contacts.get(summary.id)
+        rows.append(build_grid_row(summary, channels, association_filter, history, contact))
+    return rows
 
 
 def build_grid_row(
@@ -103,60 +104,57 @@ def build_grid_row(
 ) -> GridRow:
     """Return the row of an association. Pure."""
     cells = [_build_cell(summary, channel, history) for channel in channels]
-    other_cells = [
-        _build_cell(summary, channel, history)
-        for channel in summary.channels
-        if channel not in channels
-    ]
-    return GridRow(
-        summary,
-        tuple(cells),
-        tuple(cell for cell in other_cells if cell.has_account),
-        find_shown_problem(summary.gaps, association_filter),
-        contact,
-    )
+    other_cells = []
+    for channel in summary.channels:
+        cell = _build_cell(summary, channel, history)
+        if cell.has_account and channel not in channels:
+            other_cells.append(cell)
+    problem = find_shown_problem(summary.gaps, association_filter)
+    return GridRow(summary, tuple(cells), tuple(other_cells), problem, contact)
 
 
 def _build_cell(summary: AssociationSummary, channel: str, history: CheckHistory) -> GridCell:
     channel_summary = summary.channels.get(channel)
     if channel_summary is None:  # the channel was configured after the summary was made
         return GridCell(channel, ChannelStatus.NOT_CHECKED)
-    status = channel_summary.status
     return GridCell(
         channel,
-        status,
+        channel_summary.status,
         last_activity=channel_summary.last_activity,
         broken_since=_find_broken_since(summary.gaps, channel),
-        reason=_find_reason(summary, channel) if status is ChannelStatus.UNKNOWN else None,
+        reason=_find_reason(summary, channel),
         account_id=history.account_ids.get((summary.id, channel)),
         strip=history.get_strip(summary.id, channel),
     )
 
 
 def _find_broken_since(gaps: Iterable[OpenGap], channel: str) -> date | None:
-    days = [
-        gap.opened_at.date()
-        for gap in gaps
-        if gap.channel == channel and gap.opened_at and get_gap_kind(gap) is GapKind.BROKEN
-    ]
-    return min(days, default=None)
+    oldest = None
+    for gap in gaps:
+        if gap.channel == channel and gap.opened_at and get_gap_kind(gap) is GapKind.BROKEN:
+            day = gap.opened_at.date()
+            oldest = min(day, oldest or day)
+    return oldest
 
 
 def _find_reason(summary: AssociationSummary, channel: str) -> Reason | None:
-    reasons = (reason for name, reason in summary.unchecked if name == channel and reason)
-    return next(reasons, None)
+    """Return why a channel could not be checked, or None if its status is known."""
+    if summary.channels[channel].status is ChannelStatus.UNKNOWN:
+        for name, reason in summary.unchecked:
+            if name == channel and reason:
+                return reason
+    return None
 
 
 def find_shown_problem(
     gaps: Iterable[OpenGap], association_filter: AssociationFilter
 ) -> OpenGap | None:
     """Return the first problem that the filter is about: of its channel, type and code."""
-    wanted = association_filter
+    wanted = (association_filter.channel, association_filter.gap, association_filter.gap_kind)
     for gap in gaps:
-        if (
-            wanted.channel in ("", gap.channel)
-            and wanted.gap in ("", gap.code)
-            and wanted.gap_kind in ("", get_gap_kind(gap))
+        shown = (gap.channel, gap.code, get_gap_kind(gap))
+        if all(
+            value in ("", shown_value) for value, shown_value in zip(wanted, shown, strict=True)
         ):
             return gap
     return None
@@ -172,36 +170,3 @@ def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list
         for channel in channels
         if not is_optional_channel(channel) or channel == filtered_channel
     ]
-
-
-NEED_FACETS = ("kind:broken", "kind:silent", "any:unknown", "kind:improve", "kind:no_account")
-"""What a table of groups counts: problems by kind, and what could not be checked."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupNeeds:
-    """The associations of a region or tag that need help, counted by `NEED_FACETS`."""
-
-    name: str
-    size: int
-    counts: tuple[int, ...]
-
-
-def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]:
-    """Return the groups of which most associations have something broken first, then the next.
-
-    `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
-    """
-    counts = store.counts.get_facet_counts_by_group(sizes, NEED_FACETS)
-    return sorted(
-        _iter_group_needs(sizes, counts),
-        key=lambda group: (*(-count for count in group.counts), group.name),
-    )
-
-
-def _iter_group_needs(
-    sizes: Mapping[str, int], counts: Mapping[str, Mapping[str, int]]
-) -> Iterator[GroupNeeds]:
-    for facet, size in sizes.items():
-        numbers = tuple(counts[facet].get(name, 0) for name in NEED_FACETS)
-        yield GroupNeeds(facet.partition(":")[2], size, numbers)

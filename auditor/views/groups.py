@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
+from operator import neg
 
 from auditor.config.schema import Config
 from auditor.evaluation.summary import COVERAGE_STATES, Coverage, build_coverage
+from auditor.views.calls import BROKEN_FACET
 from storage.models.audit import AuditRun
-from storage.models.summaries import ALL_FACET
+from storage.models.summaries import ALL_FACET, AssociationSummary
 from storage.store import Store
 
 MIN_GROUP_SIZE = 5
@@ -20,6 +22,52 @@ MAX_COMPARED_GROUPS = 400
 
 CountByFacet = Mapping[str, int]
 """How many associations have each facet."""
+
+
+NEED_FACETS = (BROKEN_FACET, "kind:silent", "any:unknown", "kind:improve", "kind:no_account")
+"""What a table of groups counts: problems by kind, and what could not be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNeeds:
+    """A region or tag: how many associations it has, and how many need help by `NEED_FACETS`.
+
+    `most_urgent` are some of those of which something is broken.
+    """
+
+    name: str
+    association_count: int
+    counts: tuple[int, ...]
+    most_urgent: tuple[AssociationSummary, ...] = ()
+
+    @property
+    def broken_count(self) -> int:
+        """Return of how many associations something is broken."""
+        return self.counts[0]
+
+    @property
+    def shade(self) -> int:
+        """Return the shade of a tile: 0 if nothing is broken, up to 3 for a third and more."""
+        if not self.broken_count:
+            return 0
+        return min(3, 1 + 6 * self.broken_count // self.association_count)
+
+
+def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]:
+    """Return the groups of which most associations have something broken first, then the next.
+
+    `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
+    """
+    counts = store.counts.get_facet_counts_by_group(sizes, NEED_FACETS)
+    groups = []
+    for facet, size in sizes.items():
+        numbers = tuple(counts[facet].get(name, 0) for name in NEED_FACETS)
+        groups.append(GroupNeeds(facet.partition(":")[2], size, numbers))
+    return sorted(groups, key=_rank_group_needs)
+
+
+def _rank_group_needs(group: GroupNeeds) -> tuple[int | str, ...]:
+    return (*map(neg, group.counts), group.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +104,11 @@ class Group:
 
         Optional channels do not count.
         """
-        return sum(
-            abs(change.percentage_points)
-            for change in self.coverage_changes
-            if not change.current.is_optional
-        )
+        total = 0.0
+        for change in self.coverage_changes:
+            if not change.current.is_optional:
+                total += abs(change.percentage_points)
+        return total
 
 
 def load_groups(
@@ -72,9 +120,11 @@ def load_groups(
     """
     names = _pick_largest_groups(sizes)
     facets = list_coverage_facets(config)
-    before = _load_previous_counts(store, compared_run, names, facets) if compared_run else {}
     current = store.counts.get_facet_counts_by_group(names, facets)
-    return build_groups(current, before, compared_run.day if compared_run else None, config)
+    if compared_run is None:
+        return build_groups(current, {}, None, config)
+    before = _load_previous_counts(store, compared_run, names, facets)
+    return build_groups(current, before, compared_run.day, config)
 
 
 def _pick_largest_groups(sizes: Mapping[str, int]) -> list[str]:
@@ -124,11 +174,15 @@ def find_coverage_changes(
 
     Optional channels come last.
     """
-    changes = (CoverageChange(old, new, since) for old, new in zip(before, current, strict=True))
-    return sorted(
-        (change for change in changes if change.percentage_points),
-        key=lambda change: (change.current.is_optional, -abs(change.percentage_points)),
-    )
+    changes = []
+    for old, new in zip(before, current, strict=True):
+        if old.low != new.low:
+            changes.append(CoverageChange(old, new, since))
+    return sorted(changes, key=_rank_coverage_change)
+
+
+def _rank_coverage_change(change: CoverageChange) -> tuple[bool, float]:
+    return change.current.is_optional, -abs(change.percentage_points)
 
 
 def list_coverage_facets(config: Config) -> list[str]:

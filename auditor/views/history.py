@@ -46,8 +46,9 @@ def load_check_history(
     runs = store.runs.list_evaluated(run_count)
     run_ids = [run.id for run in runs if run.id is not None]
     presences = store.observations.list_presences(associations, run_ids)
-    newest_last = sorted(presences, key=lambda result: run_ids.index(result.run_id))
-    account_ids = {(item.association, item.channel): item.account_id for item in newest_last}
+    account_ids = {}
+    for result in sorted(presences, key=lambda result: run_ids.index(result.run_id)):
+        account_ids[result.association, result.channel] = result.account_id
     return CheckHistory(tuple(runs), build_strips(runs, presences), account_ids)
 
 
@@ -61,10 +62,10 @@ def build_strips(
         check_state = get_check_state(run_by_id[result.run_id], result.channel, result.presence)
         strip_state = STRIP_STATES.get(check_state, "unknown")
         results[result.association, result.channel][result.run_id].add(strip_state)
-    return {
-        key: tuple(_choose_state(states_by_run.get(run.id or 0, ())) for run in runs)
-        for key, states_by_run in results.items()
-    }
+    strips = {}
+    for key, states_by_run in results.items():
+        strips[key] = tuple(_choose_state(states_by_run.get(run.id or 0, ())) for run in runs)
+    return strips
 
 
 def _choose_state(states: Collection[str]) -> str:

@@ -6,7 +6,7 @@ The keys are a contract with other programs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from auditor.checking.clock import is_dated_in_future
@@ -34,26 +34,37 @@ def build_status_item(
     is the day whose run waits because this one has not finished. `age_hours` is null for a run
     that is dated in the future.
     """
-    ended_at = (run.finished_at or run.started_at) if run else None
-    is_future = run is not None and is_dated_in_future(run, now)
-    return {
-        "run": run.day.isoformat() if run else None,
-        "started_at": format_optional_timestamp(run.started_at) if run else None,
-        "finished_at": format_optional_timestamp(run.finished_at) if run else None,
-        "state": run.state.value if run else None,
+    item: JsonItem = {
+        "run": None,
+        "started_at": None,
+        "finished_at": None,
+        "state": None,
         "accounts": sum(counts.values()),
         **{presence.value: counts.get(presence, 0) for presence in Presence},
-        "unreliable_channels": list(run.unreliable_channels) if run else [],
-        "not_reached": count_not_reached(run) if run else 0,
+        "unreliable_channels": [],
+        "not_reached": 0,
         "delayed_run": delayed_run_day.isoformat() if delayed_run_day else None,
-        "dated_in_future": is_future,
-        "age_hours": None if ended_at is None or is_future else _to_hours(now - ended_at),
+        "dated_in_future": False,
+        "age_hours": None,
         "next_run_at": format_optional_timestamp(next_run_at),
     }
+    return item if run is None else item | _build_run_fields(run, now)
 
 
-def _to_hours(age: timedelta) -> float:
-    return round(max(0.0, age.total_seconds()) / 3600, 1)
+def _build_run_fields(run: AuditRun, now: datetime) -> JsonItem:
+    is_future = is_dated_in_future(run, now)
+    age = now - (run.finished_at or run.started_at)
+    age_hours = round(max(0.0, age.total_seconds()) / 3600, 1)
+    return {
+        "run": run.day.isoformat(),
+        "started_at": format_optional_timestamp(run.started_at),
+        "finished_at": format_optional_timestamp(run.finished_at),
+        "state": run.state.value,
+        "unreliable_channels": list(run.unreliable_channels),
+        "not_reached": count_not_reached(run),
+        "dated_in_future": is_future,
+        "age_hours": None if is_future else age_hours,
+    }
 
 
 def build_gap_items(views: Iterable[AssociationView], name_language: str = "") -> list[JsonItem]:
@@ -61,11 +72,11 @@ def build_gap_items(views: Iterable[AssociationView], name_language: str = "") -
 
     Associations have their name in `name_language` if they have one in that language.
     """
-    return [
-        build_gap_item(gap, view.association.display_name(name_language))
-        for view in views
-        for gap in view.gaps
-    ]
+    items: list[JsonItem] = []
+    for view in views:
+        name = view.association.display_name(name_language)
+        items.extend(build_gap_item(gap, name) for gap in view.gaps)
+    return items
 
 
 def build_gap_item(gap: Gap, association_name: str) -> JsonItem:
@@ -90,41 +101,36 @@ def build_report_items(
     overview: NetworkOverview, association_id: str | None = None
 ) -> list[JsonItem]:
     """Return one item for each association, or only the item of `association_id`."""
-    return [
-        build_report_item(view)
-        for view in overview.associations
-        if association_id in (None, view.association.id)
-    ]
+    if association_id is None:
+        return list(map(build_report_item, overview.associations))
+    views = [view for view in overview.associations if view.association.id == association_id]
+    return list(map(build_report_item, views))
 
 
 def build_report_item(view: AssociationView) -> JsonItem:
     """Return the report of one association."""
-    association = view.association
+    association, score = view.association, view.score
+    unchecked = []
+    for check in view.unchecked:
+        params = dict(check.params)
+        unchecked.append({"channel": check.channel, "code": check.code, "params": params})
     return {
         "association": association.id,
         "name": association.name,
         "region": association.region,
         "language": association.language,
-        "level": view.score.level,
-        "score": view.score.percent,
-        "score_detail": _build_score_fields(view),
-        "accounts": [build_account_item(account) for account in view.accounts],
-        "gaps": [_build_gap_fields(gap) for gap in view.gaps],
-        "unchecked": [
-            {"channel": check.channel, "code": check.code, "params": dict(check.params)}
-            for check in view.unchecked
-        ],
-    }
-
-
-def _build_score_fields(view: AssociationView) -> Mapping[str, Any]:
-    score = view.score
-    return {
-        "earned": score.earned,
-        "known": score.known,
-        "low": score.low,
-        "high": score.high,
-        "version": score.version,
+        "level": score.level,
+        "score": score.percent,
+        "score_detail": {
+            "earned": score.earned,
+            "known": score.known,
+            "low": score.low,
+            "high": score.high,
+            "version": score.version,
+        },
+        "accounts": list(map(build_account_item, view.accounts)),
+        "gaps": list(map(_build_gap_fields, view.gaps)),
+        "unchecked": unchecked,
     }
 
 

@@ -6,9 +6,9 @@ Figures are read from stored counts. Only the associations to call are read one 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING
@@ -26,7 +26,7 @@ from auditor.views.export_rows import (
     make_plain_column,
 )
 from auditor.views.json_items import JsonItem
-from storage.models.audit import EMPTY_CONTACT, GAP_KINDS, GapKind
+from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.read_model.counts import GapCountsByKind, SelectionCounts
 from storage.read_model.summaries import GROUP_FACET_PREFIXES
@@ -51,22 +51,20 @@ class MeetingPack:
     @property
     def association_count(self) -> int:
         """Return how many associations are selected; 0 if they were not counted."""
-        return self.counts.facet_counts.get(ALL_FACET, 0) if self.counts else 0
+        return self._count(ALL_FACET)
 
     @property
     def kind_counts(self) -> tuple[tuple[GapKind, int], ...]:
         """Return how many of the selected associations have an open gap of each kind."""
-        facet_counts = self.counts.facet_counts if self.counts else {}
-        return tuple((kind, facet_counts.get(f"kind:{kind}", 0)) for kind in GapKind)
+        return tuple((kind, self._count(f"kind:{kind}")) for kind in GapKind)
 
     @property
     def association_with_gaps_count(self) -> int:
         """Return how many of the selected associations have an open gap."""
-        if self.counts is None:
-            return 0
-        facet_counts = self.counts.facet_counts
-        without_gaps = sum(facet_counts.get(facet, 0) for facet in FACETS_WITHOUT_GAPS)
-        return self.association_count - without_gaps
+        return self.association_count - sum(map(self._count, FACETS_WITHOUT_GAPS))
+
+    def _count(self, facet: str) -> int:
+        return self.counts.facet_counts.get(facet, 0) if self.counts else 0
 
 
 def build_meeting_pack(
@@ -79,19 +77,18 @@ def build_meeting_pack(
     limit: int = MAX_CALLS,
 ) -> MeetingPack:
     """Build the pack of the selected associations. `since` is the start of a day in UTC."""
-    calls = tuple(
-        list_calls(
-            store,
-            config,
-            association_filter,
-            now,
-            limit=limit,
-            max_stale_summaries=MAX_STALE_WHILE_READING,
-        )
+    calls = list_calls(
+        store,
+        config,
+        association_filter,
+        now,
+        limit=limit,
+        max_stale_summaries=MAX_STALE_WHILE_READING,
     )
+    listed_calls = tuple(calls)  # lists them before it counts, because listing refreshes
     counts = load_meeting_counts(store, association_filter, since)
-    coverage = tuple(build_coverage(counts.facet_counts, config)) if counts else ()
-    return MeetingPack(counts, coverage, calls)
+    coverage = build_coverage(counts.facet_counts, config) if counts else ()
+    return MeetingPack(counts, tuple(coverage), listed_calls)
 
 
 def load_meeting_counts(
@@ -141,63 +138,60 @@ def count_gap_titles(gap_counts: GapCountsByKind, translator: Translator) -> lis
 
 
 def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:
-    for call in export_data.calls:
-        association = call.association
-        can_see_contact = export_data.can_see_contact(association)
-        contact = call.contact if can_see_contact else EMPTY_CONTACT
-        promises = call.latest_promises if can_see_contact else ()
-        last_contact = call.latest_follow_up if can_see_contact else None
-        due_dates = [promise.due_date for promise in promises if promise.due_date]
+    for entry in export_data.calls:
+        association, call = entry.association, entry
+        if not export_data.can_see_contact(association):
+            call = CallEntry(association, call.reasons)
+        last_contact = call.latest_follow_up
+        due_dates = [promise.due_date for promise in call.latest_promises if promise.due_date]
         yield {
             "association": association.id,
             "name": export_data.get_association_name(association),
             "region": export_data.get_region_name(association),
             "city": export_data.get_town_name(association),
-            "phone": contact.phone,
-            "email": contact.email,
-            "media_officer": contact.media_officer,
+            "phone": call.contact.phone,
+            "email": call.contact.email,
+            "media_officer": call.contact.media_officer,
             "worst_kind": get_gap_kind(call.reasons[0]).value,
             "worst_severity": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
-            "promises": [_build_promise_item(promise) for promise in promises],
+            "promises": list(map(_build_promise_item, call.latest_promises)),
             "last_contact_kind": last_contact.kind.value if last_contact else None,
-            "last_contact_at": last_contact.occurred_at.date().isoformat()
+            "last_contact_at": _format_optional_day(last_contact.occurred_at)
             if last_contact
             else None,
-            "due_date": min(due_dates).isoformat() if due_dates else None,
+            "due_date": _format_optional_day(min(due_dates, default=None)),
         }
+
+
+def _format_optional_day(moment: date | None) -> str | None:
+    """Return the day of a date or time in ISO form, or None."""
+    return f"{moment:%Y-%m-%d}" if moment else None
 
 
 def _build_promise_item(promise: FollowUp) -> JsonItem:
     return {"channel": promise.channel, "code": promise.code, "text": promise.text}
 
 
-def _join_reason_codes(item: JsonItem) -> str:
-    return "; ".join(
-        " ".join(filter(None, (reason["channel"], reason["code"]))) for reason in item["reasons"]
-    )
+def _join_values(entries: Iterable[JsonItem]) -> str:
+    """Return the values of all entries that are not empty."""
+    return "; ".join(" ".join(filter(None, entry.values())) for entry in entries)
 
 
 def _join_reason_titles(item: JsonItem, translator: Translator) -> str:
-    return " · ".join(
-        translator.gap_title(reason["code"], reason["channel"], Voice.LABEL)
-        for reason in item["reasons"]
-    )
-
-
-def _join_promise_codes(item: JsonItem) -> str:
-    return "; ".join(" ".join(filter(None, promise.values())) for promise in item["promises"])
+    return " · ".join(_get_title(reason, translator) for reason in item["reasons"])
 
 
 def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
-    return "; ".join(_describe_promise(promise, translator) for promise in item["promises"])
+    descriptions = []
+    for promise in item["promises"]:
+        title = _get_title(promise, translator) if promise["code"] else ""
+        descriptions.append(" · ".join(filter(None, (title, promise["text"]))))
+    return "; ".join(descriptions)
 
 
-def _describe_promise(promise_item: JsonItem, translator: Translator) -> str:
-    title = ""
-    if promise_item["code"]:
-        title = translator.gap_title(promise_item["code"], promise_item["channel"], Voice.LABEL)
-    return " · ".join(filter(None, (title, promise_item["text"])))
+def _get_title(entry: JsonItem, translator: Translator) -> str:
+    return translator.gap_title(entry["code"], entry["channel"], Voice.LABEL)
 
 
 def _get_media_officer(item: JsonItem, translator: Translator) -> str:
@@ -219,8 +213,8 @@ CALL_COLUMNS = (
     ExportColumn("media_officer", lambda item: item["media_officer"], _get_media_officer),
     make_label_column("worst_kind", "gap_kind"),
     make_label_column("worst_severity", "severity"),
-    ExportColumn("reasons", _join_reason_codes, _join_reason_titles),
-    ExportColumn("promises", _join_promise_codes, _join_promise_titles),
+    ExportColumn("reasons", lambda item: _join_values(item["reasons"]), _join_reason_titles),
+    ExportColumn("promises", lambda item: _join_values(item["promises"]), _join_promise_titles),
     make_date_column("due_date"),
     ExportColumn("last_contact_kind", lambda item: item["last_contact_kind"], _get_follow_up_kind),
     make_date_column("last_contact_at"),

@@ -13,8 +13,7 @@ from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.rendering.svg import TrendPoint
 from auditor.users import service
 from auditor.views.dashboard import CoverageTrend, build_dashboard
-from auditor.views.grid import load_group_needs
-from auditor.views.groups import MIN_GROUP_SIZE, load_groups
+from auditor.views.groups import MIN_GROUP_SIZE, load_group_needs, load_groups
 from auditor.web import access
 from auditor.web.errors import detect_language
 from auditor.web.request_context import PageContext
