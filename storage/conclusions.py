@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from storage import consistency
+from storage.consistency import FacetCountsByGroup
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
@@ -55,12 +56,7 @@ from storage.tables.mappers import (
     to_witness_record,
 )
 from storage.tables.runs import CHECK_TIMES
-from storage.tables.summaries import RUN_FACET_COUNT
 
-FacetCountsByGroup = Mapping[str, Mapping[str, int]]
-"""How many associations have each coverage facet, by group."""
-
-RUN_FACET_COUNT_KEY = ("run_id", "group_name", "facet")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 GAP_IDENTITY_FIELDS = ("id", *GAP_KEY)
 _get_gap_values, _get_gap_identity = attrgetter(*GAP_VALUE_FIELDS), attrgetter(*GAP_IDENTITY_FIELDS)
@@ -198,9 +194,7 @@ class ConclusionRepository:
             associations = {proposal.association for proposal in proposal_batch}
             consistency.mark_stale(self._database, connection, associations)
         for run_id, counts in facet_counts.items():
-            connection.execute(delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.run_id == run_id))
-            rows = _build_facet_count_values(run_id, counts)
-            self._database.upsert(connection, RUN_FACET_COUNT, rows, RUN_FACET_COUNT_KEY)
+            consistency.save_run_facet_counts(self._database, connection, run_id, counts)
 
     def _save_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
         self._database.upsert(
@@ -281,16 +275,6 @@ def _update_gaps(connection: Connection, gaps: Sequence[Gap], column_names: Sequ
 
 def _build_gap_values(gap: Gap) -> dict[str, Any]:
     return dict(zip(GAP_VALUE_FIELDS, _get_gap_values(sanitize(gap)), strict=True))
-
-
-def _build_facet_count_values(
-    run_id: int, facet_counts: FacetCountsByGroup
-) -> list[dict[str, Any]]:
-    return [
-        {"run_id": run_id, "group_name": group, "facet": facet, "count": count}
-        for group, facets in facet_counts.items()
-        for facet, count in facets.items()
-    ]
 
 
 def _build_proposal_values(proposal: Proposal) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Keeps derived data consistent: marks stale summaries, and orders changes after the newest run.
 
-The transaction that changes an association marks its summary as stale.
+The transaction that changes an association marks its summary as stale. The transaction of a run's
+conclusions stores its facet counts. Both belong to the read model (see `storage.read_model`).
 
 A run is evaluated with what was known when it started. If the clock is set back, a change could get
 a time before a run that did not know it, and a re-evaluation would reach another result. So a
@@ -9,17 +10,38 @@ change takes effect after the start of every run, whatever the clock says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import Connection, Select, func, literal, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    delete,
+    func,
+    literal,
+    select,
+    true,
+)
 
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.sanitize import to_utc
 from storage.tables.core import ACCOUNT, ASSOCIATION, AUDIT_RUN
-from storage.tables.summaries import ASSOCIATION_SUMMARY, STALE_SUMMARY
+from storage.tables.summaries import (
+    ASSOCIATION_SUMMARY,
+    RUN_FACET_COUNT,
+    STALE_SUMMARY,
+    SUMMARY_VERSION,
+)
+
+FacetCountsByGroup = Mapping[str, Mapping[str, int]]
+"""How many associations have each coverage facet, by group."""
+
+DERIVED_TABLES = frozenset({RUN_FACET_COUNT, SUMMARY_VERSION})
+"""Tables of the read model that depend on a run."""
 
 
 def mark_stale(database: Database, connection: Connection, associations: Iterable[str]) -> None:
@@ -53,6 +75,12 @@ def mark_all_stale(database: Database, connection: Connection) -> None:
     )
 
 
+def reset_summaries(database: Database, connection: Connection) -> None:
+    """Mark all summaries as stale, and forget the run that they were made for."""
+    connection.execute(delete(SUMMARY_VERSION))
+    mark_all_stale(database, connection)
+
+
 def mark_outdated_stale(database: Database, connection: Connection, day: date) -> None:
     """Mark the summaries as stale whose `valid_until` is not after this day."""
     _mark_selected(
@@ -77,6 +105,34 @@ def _mark_selected(database: Database, connection: Connection, query: Select[tup
             index_elements=["association"], set_={"change_token": insert.excluded.change_token}
         )
     )
+
+
+def save_run_facet_counts(
+    database: Database, connection: Connection, run_id: int, facet_counts: FacetCountsByGroup
+) -> None:
+    """Replace the facet counts of a run."""
+    remove_run_facet_counts(connection, [run_id])
+    rows = []
+    for group, counts in facet_counts.items():
+        for facet, count in counts.items():
+            rows.append({"run_id": run_id, "group_name": group, "facet": facet, "count": count})
+    database.upsert(connection, RUN_FACET_COUNT, rows, ("run_id", "group_name", "facet"))
+
+
+def remove_run_facet_counts(connection: Connection, run_ids: Collection[int | None]) -> None:
+    """Remove the facet counts of runs."""
+    is_of_runs = RUN_FACET_COUNT.c.run_id.in_(list(run_ids))
+    connection.execute(delete(RUN_FACET_COUNT).where(is_of_runs))
+
+
+def has_run_facet_counts(run_id: ColumnElement[int | None]) -> ColumnElement[bool]:
+    """Return the clause that the conclusions of a run are stored, as its facet counts then are."""
+    query = select(RUN_FACET_COUNT.c.run_id).where(
+        RUN_FACET_COUNT.c.run_id == run_id,
+        RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
+        RUN_FACET_COUNT.c.facet == ALL_FACET,
+    )
+    return query.exists()
 
 
 MIN_TIME_STEP = timedelta(microseconds=1)

@@ -65,7 +65,6 @@ from storage.tables.core import (
     JsonModelType,
 )
 from storage.tables.runs import OBSERVATION, PROBE_RESULT
-from storage.tables.summaries import ASSOCIATION_FACET, RUN_FACET_COUNT
 
 BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
@@ -160,7 +159,7 @@ class ErasureRepository:
             _remove_from_read_model(self._database, connection, association)
             connection.execute(delete(GAP).where(_build_named_in_gap_condition(association)))
             _delete_rows(connection, _select_stored_data(association, excluded_addresses))
-            _erase_empty_groups(connection, groups)
+            summaries.erase_counts_of_empty_groups(connection, groups)
             _erase_requested_hosts(connection)
             _append_erasure_entry(connection, log_entry)
 
@@ -333,15 +332,6 @@ def _remove_from_read_model(database: Database, connection: Connection, associat
     other_associations = set(connection.execute(query).scalars()) - {association}
     consistency.mark_stale(database, connection, other_associations)
     summaries.remove_summaries(database, connection, [association])
-
-
-def _erase_empty_groups(connection: Connection, groups: Collection[str]) -> None:
-    """Erase the facet counts of groups without members."""
-    query = select(ASSOCIATION_FACET.c.facet).where(ASSOCIATION_FACET.c.facet.in_(list(groups)))
-    empty_groups = set(groups) - set(connection.execute(query).scalars())
-    connection.execute(
-        delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.group_name.in_(empty_groups))
-    )
 
 
 def _erase_requested_hosts(connection: Connection) -> None:

@@ -1,9 +1,7 @@
 """Keeps the read model up to date: a summary of each association, its facets, and their counts.
 
-The transaction that changes an association marks its summary as stale.
-`auditor.evaluation.run_results.refresh_summaries` refreshes stale summaries, and every reader calls
-it first. If nothing is stale, it takes three tiny queries. Then a page is read with these methods
-of `Store`:
+If nothing is stale, a refresh takes three tiny queries. Then a page is read with these methods of
+`Store`:
 
 - `list_summaries`, `list_association_ids` (`association_search`): associations that have all given
   facets and, for each search term, a word with that prefix;
@@ -25,16 +23,12 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 `unchecked:<channel>:<reason>` (why the status is unknown),
 `has_proposals` (a found account has to be confirmed).
 `auditor.evaluation.summary.build_facets` creates them.
-
-Invariants: each row of `association_summary` equals what `build_summary` returns for the
-association, unless it is marked as stale. `association_facet` has a row for each of its facets.
-`facet_count` has the sums of their weights by group.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
@@ -57,6 +51,7 @@ from storage.tables.summaries import (
     ASSOCIATION_FACET,
     ASSOCIATION_SUMMARY,
     FACET_COUNT,
+    RUN_FACET_COUNT,
     STALE_SUMMARY,
     SUMMARY_VERSION,
 )
@@ -157,6 +152,14 @@ def remove_summaries(
     """Remove associations from lists and counts at once, and counts that have become zero."""
     _SummaryBatch(database, connection, associations, {}).write()
     connection.execute(delete(FACET_COUNT).where(FACET_COUNT.c.count == 0))
+
+
+def erase_counts_of_empty_groups(connection: Connection, groups: Collection[str]) -> None:
+    """Erase the facet counts in runs of those of these groups that have no member."""
+    query = select(ASSOCIATION_FACET.c.facet).where(ASSOCIATION_FACET.c.facet.in_(list(groups)))
+    empty_groups = set(groups) - set(connection.execute(query).scalars())
+    is_empty = RUN_FACET_COUNT.c.group_name.in_(empty_groups)
+    connection.execute(delete(RUN_FACET_COUNT).where(is_empty))
 
 
 class _SummaryBatch:

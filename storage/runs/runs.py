@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Select, and_, delete, func, select, update
+from sqlalchemy import Column, Connection, Select, and_, delete, func, literal, select, update
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage import consistency
@@ -15,7 +15,6 @@ from storage.consistency import compute_effective_time
 from storage.database.connection import Database
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
-from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import REPORT_LINK
 from storage.tables.core import (
@@ -28,7 +27,6 @@ from storage.tables.core import (
 )
 from storage.tables.mappers import to_audit_run
 from storage.tables.runs import CLUSTER_RUN, DOMAIN_CHECK, HOST_LOCK, OBSERVATION, PROBE_RESULT
-from storage.tables.summaries import RUN_FACET_COUNT, SUMMARY_VERSION
 from storage.tables.users import USER_INVITE
 
 TABLES_WRITTEN_BY_RUNS = frozenset(
@@ -38,9 +36,9 @@ TABLES_WRITTEN_BY_RUNS = frozenset(
         PROPOSAL,
         WITNESS_ANSWER,
         DOMAIN_CHECK,
-        SUMMARY_VERSION,
         CLUSTER_RUN,
         HOST_LOCK,
+        *consistency.DERIVED_TABLES,
     }
 )
 """Tables whose times come from runs. Their rows are removed with a run, or derived again."""
@@ -53,6 +51,10 @@ COUNTED_DEADLINES = (
 """Times that may be in the future, each with the time that it is counted from."""
 
 TIME_STEP = timedelta(microseconds=1)
+
+IS_EVALUATED = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
+    consistency.has_run_facet_counts(AUDIT_RUN.c.id)
+)
 
 
 class AuditRunRepository:
@@ -182,9 +184,9 @@ class AuditRunRepository:
 
     def is_evaluated(self, run_id: int) -> bool:
         """Return whether the conclusions of a run are stored, as its facet counts then are."""
-        query = select(RUN_FACET_COUNT.c.run_id).where(RUN_FACET_COUNT.c.run_id == run_id)
+        query = select(consistency.has_run_facet_counts(literal(run_id)))
         with self._database.begin_read() as connection:
-            return connection.execute(query.limit(1)).first() is not None
+            return bool(connection.execute(query).scalar())
 
     def get_first_evaluated(self) -> AuditRun | None:
         """Return the oldest run with conclusions, or None."""
@@ -222,26 +224,16 @@ class AuditRunRepository:
                 for old in old_dates:
                     change = update(column.table).where(column == old)
                     connection.execute(change.values({column.name: dates[old]}))
-            connection.execute(delete(SUMMARY_VERSION))  # it names the newest run
-            consistency.mark_all_stale(self._database, connection)
+            consistency.reset_summaries(self._database, connection)
         return len(dates)
 
 
 def _select_evaluated_runs() -> Select[Any]:
-    has_counts = select(RUN_FACET_COUNT.c.run_id).where(
-        RUN_FACET_COUNT.c.run_id == AUDIT_RUN.c.id,
-        RUN_FACET_COUNT.c.group_name == NETWORK_GROUP,
-        RUN_FACET_COUNT.c.facet == ALL_FACET,
-    )
-    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | has_counts.exists()
-    return select(AUDIT_RUN).where(is_evaluated)
+    return select(AUDIT_RUN).where(IS_EVALUATED)
 
 
 def _reject_earlier_run(connection: Connection, day: date) -> None:
-    is_evaluated = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
-        AUDIT_RUN.c.id.in_(select(RUN_FACET_COUNT.c.run_id))
-    )
-    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, is_evaluated)
+    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, IS_EVALUATED)
     later_day = connection.execute(query).scalar()
     if later_day is not None:
         raise LaterRunDoneError(
@@ -265,8 +257,9 @@ def _build_run_values(run: AuditRun) -> dict[str, Any]:
 def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:
     ids = [run.id for run in runs]
     first = min(run.started_at for run in runs)
-    for table in (OBSERVATION, RUN_FACET_COUNT, CLUSTER_RUN):
+    for table in (OBSERVATION, CLUSTER_RUN):
         connection.execute(delete(table).where(table.c.run_id.in_(ids)))
+    consistency.remove_run_facet_counts(connection, ids)
     connection.execute(delete(PROBE_RESULT).where(PROBE_RESULT.c.observed_at > first))
     connection.execute(delete(WITNESS_ANSWER).where(WITNESS_ANSWER.c.asked_at >= first))
     connection.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.id.in_(ids)))
