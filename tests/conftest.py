@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests."""
 
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -8,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typer.main
 from hypothesis import settings
 from uvloop import new_event_loop
 
@@ -78,6 +80,12 @@ def database(postgresql):
     from tests.support import cluster  # noqa: PLC0415  # slow import, used by few tests
 
     return cluster.database(postgresql)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _command_line():
+    """Build the command line once, because that takes longer than most commands."""
+    typer.main.get_command = functools.cache(typer.main.get_command)
 
 
 @pytest.fixture(scope="session", autouse=True)
