@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from auditor.checking.checker import find_api_only_hosts
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, RunLockedError
-from auditor.receipts.signing import SigningKey
 from auditor.retention.backups import list_backups, suggest_newest_backup
+from auditor.run_reports.signing import SigningKey
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLock
 from probes.runner.parser_pool import ParserForkServer, ParserPool
@@ -65,7 +65,7 @@ class App:
         return self.config.storage.folder
 
     def open_signing_key(self) -> SigningKey:
-        """Return the key that signs receipts. Raises ConfigError."""
+        """Return the key that signs run reports. Raises ConfigError."""
         return SigningKey.open(self.data_folder)
 
     def create_fetcher(

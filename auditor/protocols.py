@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from auditor.config.schema import Config
-from auditor.receipts.signing import SigningKey
+from auditor.run_reports.signing import SigningKey
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLock
 from probes.runner.parser_pool import ParserPool
@@ -38,7 +38,7 @@ class RunContext(EvaluationContext, Protocol):
     """The objects that a run needs."""
 
     def open_signing_key(self) -> SigningKey:
-        """Return the key that signs receipts. Raises ConfigError."""
+        """Return the key that signs run reports. Raises ConfigError."""
         ...
 
     def create_fetcher(

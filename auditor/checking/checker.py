@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
+from types import MappingProxyType
 
 from auditor.checking.shared_bodies import BodyAnsweringSource, DomainCounter
 from auditor.config.schema import Config
@@ -44,6 +45,7 @@ from probes.runner.run import (
 from probes.urls.domains import DNS_SCHEME
 from probes.website.rdap import probe_domain
 from storage.models.audit import AccountRow, AccountStatus, Evidence, LastObservation, Observation
+from storage.models.run_report import ApiUsage
 
 logger = EventLogger(__name__)
 
@@ -103,25 +105,23 @@ async def _catch_failure(check: Awaitable[ProbeResult], subject: str) -> ProbeRe
 
 
 def create_api_budgets(
-    config: Config, spent_by_channel: Mapping[str, float] | None = None
+    config: Config, earlier_usage: Mapping[str, ApiUsage] = MappingProxyType({})
 ) -> dict[str, ApiBudget]:
     """Return the API budgets of the audited channels that have a key.
 
-    `spent_by_channel` is the cost of earlier sessions of the run.
+    `earlier_usage` is that of earlier sessions of the run.
     """
     budgets = {}
     for name, channel in config.channels.items():
         channel_api = channel_registry.get_channel_api(name)
-        if channel.api_key and channel_api:
-            budget = (
-                channel_api.default_budget if channel.api_budget is None else channel.api_budget
-            )
-            budgets[name] = ApiBudget(
-                channel_api,
-                channel.api_key.get_secret_value(),
-                budget,
-                spent=(spent_by_channel or {}).get(name, 0.0),
-            )
+        if not channel.api_key or not channel_api:
+            continue
+        limit = channel.api_budget
+        if limit is None:
+            limit = channel_api.default_budget
+        spent = float(earlier_usage[name].cost) if name in earlier_usage else 0.0
+        api_key = channel.api_key.get_secret_value()
+        budgets[name] = ApiBudget(channel_api, api_key, limit, spent=spent)
     return budgets
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from auditor.config.schema import Config
 from probes.classify import interstitials
@@ -21,12 +20,10 @@ from probes.models.finding import ACCOUNT_KINDS, Finding, LinkKind, Presence, Re
 from probes.models.http import Page
 from probes.models.probe import HttpExchange, ProbeResult
 from storage.models.audit import AccountRow, AuditRun, AuditRunState
+from storage.models.run_report import OpenedCircuit
 from storage.store import Store
 
 logger = EventLogger(__name__)
-
-OPENED_CIRCUITS_KEY = "opened_circuits"
-"""The key of the opened circuits in a receipt."""
 
 REQUESTED_KINDS = ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
 """Kinds of links for which a platform is requested."""
@@ -94,14 +91,6 @@ class CircuitBreaker:
     def _format_reason(self) -> str:
         return f"{self.opened_reason}, {self.failure_threshold} times in a row"
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the state for the receipt."""
-        return {
-            "reason": self.opened_reason,
-            "skipped": self.skipped_count,
-            "first_account_id": self.first_skipped_id,
-        }
-
 
 def _iter_refusals(channel: str, exchanges: Iterable[HttpExchange]) -> Iterator[Reason | None]:
     """Yield, for each response of the platform, the reason of the refusal or None.
@@ -124,56 +113,38 @@ def load_circuit_breakers(
 ) -> dict[str, CircuitBreaker]:
     """Return the circuit breakers of the platforms whose pages are requested.
 
-    They have the state that earlier sessions of the run left.
+    They have the state that earlier sessions of the run left. The last finished run says with which
+    account each begins.
     """
-    previous_states = _read_opened_circuits(_find_preceding_run(store, run))
-    current_states = _read_opened_circuits(run)
-    return {
-        name: _restore_circuit_breaker(
-            name,
-            config.fetch.platform_breaker_failures,
-            previous_states.get(name, {}),
-            current_states.get(name, {}),
-        )
-        for name in config.channels
-        if name != channel_registry.WEBSITE_CHANNEL and name not in api_channels
-    }
+    previous_run = store.runs.get_latest(AuditRunState.DONE, before_day=run.day)
+    previous_circuits = previous_run.report.opened_circuits if previous_run else {}
+    circuit_breakers = {}
+    for channel in config.channels:
+        if channel == channel_registry.WEBSITE_CHANNEL or channel in api_channels:
+            continue
+        circuit_breaker = CircuitBreaker(channel, config.fetch.platform_breaker_failures)
+        circuit_breakers[channel] = circuit_breaker
+        previous = previous_circuits.get(channel)
+        if previous is not None:
+            circuit_breaker.first_account_id = previous.first_account_id or 0
+        current = run.report.opened_circuits.get(channel)
+        if current is not None:
+            circuit_breaker.opened_reason = current.reason
+            circuit_breaker.skipped_count = current.skipped
+            circuit_breaker.first_skipped_id = current.first_account_id
+    return circuit_breakers
 
 
-def _restore_circuit_breaker(
-    channel: str,
-    failure_threshold: int,
-    previous_run_state: Mapping[str, Any],
-    current_run_state: Mapping[str, Any],
-) -> CircuitBreaker:
-    circuit_breaker = CircuitBreaker(
-        channel,
-        failure_threshold,
-        first_account_id=int(previous_run_state.get("first_account_id") or 0),
-    )
-    if current_run_state.get("reason"):
-        circuit_breaker.opened_reason = Reason(current_run_state["reason"])
-        circuit_breaker.skipped_count = int(current_run_state.get("skipped") or 0)
-        circuit_breaker.first_skipped_id = current_run_state.get("first_account_id")
-    return circuit_breaker
-
-
-def _find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
-    return store.runs.get_latest(AuditRunState.DONE, before_day=run.day)
-
-
-def _read_opened_circuits(run: AuditRun | None) -> Mapping[str, Any]:
-    circuits = run.receipt.get(OPENED_CIRCUITS_KEY) if run else None
-    return circuits if isinstance(circuits, dict) else {}
-
-
-def build_opened_circuits_field(
+def describe_opened_circuits(
     circuit_breakers: Mapping[str, CircuitBreaker],
-) -> dict[str, object]:
-    """Return the receipt field of the opened circuits; empty if none is open."""
-    opened = {
-        name: circuit_breaker.to_dict()
-        for name, circuit_breaker in circuit_breakers.items()
+) -> dict[str, OpenedCircuit]:
+    """Return the open circuit breakers as the run report states them."""
+    return {
+        channel: OpenedCircuit(
+            reason=circuit_breaker.opened_reason,
+            skipped=circuit_breaker.skipped_count,
+            first_account_id=circuit_breaker.first_skipped_id,
+        )
+        for channel, circuit_breaker in circuit_breakers.items()
         if circuit_breaker.opened_reason is not None
     }
-    return {OPENED_CIRCUITS_KEY: opened} if opened else {}

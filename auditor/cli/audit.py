@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -101,7 +101,7 @@ def run(
             finished_run = runtime.run_async(_execute_run(app, on_progress))
         counts = count_presences(app.store, finished_run)
     if table_format == "json":
-        print_data(build_json_document([finished_run.receipt], get_current_time()))
+        print_data(build_json_document([finished_run.report.to_json()], get_current_time()))
     elif finished_run.state == "done" and not cli_context.quiet:
         print_message(_format_run_summary(finished_run, counts, translator))
     _raise_if_incomplete(finished_run)
@@ -213,7 +213,7 @@ async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
 
 def _raise_if_incomplete(finished_run: AuditRun) -> None:
     """Raise IncompleteRunError if the run did not check every account."""
-    from auditor.receipts.receipt import count_not_reached
+    from auditor.run_reports.report import count_not_reached
 
     subject = f"the run for {finished_run.day}"
     if finished_run.state != "done":
@@ -402,7 +402,7 @@ def _describe_unreliable_channels(run: AuditRun, translator: Translator) -> Iter
 
 
 def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str]:
-    from auditor.receipts.receipt import count_not_reached
+    from auditor.run_reports.report import count_not_reached
 
     if count := count_not_reached(run):
         yield translator.translate_plural(
@@ -412,14 +412,13 @@ def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str
 
 def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
     """Yield the cost of each API that the run used, in the unit of the API."""
-    usage_by_api = cast("dict[str, dict[str, Any]]", run.receipt.get("apis") or {})
-    for name, usage in usage_by_api.items():
+    for name, usage in run.report.apis.items():
         yield translator.translate(
             "the {channel} API used {cost} of {budget} {unit}",
             channel=name,
-            cost=translator.format_number(usage["cost"]),
-            budget=translator.format_number(usage["budget"]),
-            unit=usage["unit"],
+            cost=translator.format_number(usage.cost),
+            budget=translator.format_number(usage.budget),
+            unit=usage.unit,
         )
 
 

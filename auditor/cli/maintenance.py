@@ -1,7 +1,4 @@
-"""`backup`, `restore`, `prune` and `receipts`: keep data safe, delete old data, verify run reports.
-
-The signed report of a run is called a receipt in code.
-"""
+"""`backup`, `restore`, `prune` and `receipts`: keep data safe, verify run reports."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -34,9 +31,9 @@ from auditor.core.formatting import build_json_document
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
     from auditor.i18n.translator import Translator
-    from auditor.receipts.receipt import ReceiptVerification
     from auditor.retention.backups import BackupResult, RestoreResult
     from auditor.retention.evidence_pruning import PruningResult
+    from auditor.run_reports.chain import ReportVerification
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 
@@ -315,15 +312,15 @@ def _describe_pruning(
     return translator.format_pair(title, translator.join_list(facts))
 
 
-RECEIPT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "hash")
-RECEIPT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
+REPORT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "hash")
+REPORT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
 """Group of terms with the translations of a column's codes."""
 
 
 @examples("auditor receipts", "auditor receipts --json")
 def receipts(
     context: typer.Context,
-    receipt_hash: Annotated[
+    report_hash: Annotated[
         str | None,
         typer.Option(
             "--hash", help="Exit with code 4 if no report has this hash, which you noted earlier."
@@ -337,93 +334,93 @@ def receipts(
 ) -> None:
     """Verify the signed reports of all runs.
 
-    Each run leaves a signed report, the receipt, that contains the hash of the one before. Exits
+    Each run leaves a signed report that contains the hash of the one before. Exits
     with code 4 if a report was changed, removed or moved.
     """
-    from auditor.receipts.receipt import verify_receipt_chain
-    from auditor.receipts.signing import read_known_public_keys
+    from auditor.run_reports.chain import verify_report_chain
+    from auditor.run_reports.signing import read_known_public_keys
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         verifications = list(
-            verify_receipt_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
+            verify_report_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
         )
     shown = verifications[-limit:] if limit else verifications
-    items = [_build_receipt_item(verification) for verification in shown]
+    items = [_build_report_item(verification) for verification in shown]
     if table_format == "json":
         print_data(build_json_document(items, get_current_time()))
     elif items:
         translator = cli_context.translator
         formatters = {
-            column: partial(translator.term, group) for column, group in RECEIPT_TERM_GROUPS.items()
+            column: partial(translator.term, group) for column, group in REPORT_TERM_GROUPS.items()
         }
         print_table(
-            RECEIPT_COLUMNS,
-            ([item[column] for column in RECEIPT_COLUMNS] for item in items),
+            REPORT_COLUMNS,
+            ([item[column] for column in REPORT_COLUMNS] for item in items),
             translator,
             table_format,
             formatters,
             optional_column="key",
         )
-    _raise_if_invalid(verifications, receipt_hash, cli_context)
+    _raise_if_invalid(verifications, report_hash, cli_context)
 
 
-def _build_receipt_item(verification: ReceiptVerification) -> dict[str, Any]:
-    from auditor.receipts.receipt import count_not_reached
-    from auditor.receipts.signing import compute_key_fingerprint
+def _build_report_item(verification: ReportVerification) -> dict[str, Any]:
+    from auditor.run_reports.report import count_not_reached
+    from auditor.run_reports.signing import compute_key_fingerprint
 
     run, public_key = verification.run, verification.public_key
     return {
         "run": run.day.isoformat(),
         "state": run.state.value,
-        "accounts": run.receipt.get("accounts"),
+        "accounts": run.report.accounts,
         "not_reached": count_not_reached(run),
         "signature": verification.signature_status.value,
         "chain": verification.position.value,
         "key": compute_key_fingerprint(public_key) if public_key else None,
-        "hash": verification.receipt_hash,
-        "previous": run.receipt.get("previous_hash"),
+        "hash": verification.report_hash,
+        "previous": run.report.previous_hash,
         "fault": verification.fault.value if verification.fault else None,
-        "receipt": dict(run.receipt),
+        "receipt": run.report.to_json(),
     }
 
 
 def _raise_if_invalid(
-    verifications: list[ReceiptVerification], receipt_hash: str | None, cli_context: CliContext
+    verifications: list[ReportVerification], report_hash: str | None, cli_context: CliContext
 ) -> None:
-    """Print each fault on one line. Exit with 4 if there is one, or if no receipt has this hash.
+    """Print each fault on one line. Exit with 4 if there is one, or if no report has this hash.
 
     Raises IncompleteRunError for a missing hash.
     """
     for verification in verifications:
         if verification.fault:
-            print_message(describe_receipt_fault(verification))
+            print_message(describe_report_fault(verification))
         elif verification.is_new_key:
             cli_context.print_translated(
                 "Run reports from {day} on are signed with a different key.",
                 day=verification.run.day,
             )
-    known_hashes = {verification.receipt_hash for verification in verifications}
-    if receipt_hash is not None and receipt_hash not in known_hashes:
-        remedy = "compare with a copy of that receipt, in a backup or a mail"
-        raise IncompleteRunError(f"the hash {receipt_hash}", "no receipt has it", remedy)
+    known_hashes = {verification.report_hash for verification in verifications}
+    if report_hash is not None and report_hash not in known_hashes:
+        remedy = "compare with a copy of that report, in a backup or a mail"
+        raise IncompleteRunError(f"the hash {report_hash}", "no report has it", remedy)
     if any(verification.fault for verification in verifications):
         raise typer.Exit(IncompleteRunError.exit_code)
 
 
-def describe_receipt_fault(verification: ReceiptVerification) -> str:
-    """Return the message for a faulty receipt."""
+def describe_report_fault(verification: ReportVerification) -> str:
+    """Return the message for a faulty run report."""
     reasons = {
-        "tampered": "its receipt was changed after it was signed",
-        "unknown_key": "its receipt is signed with a key that is not in receipts.pub",
-        "unsigned": "its receipt is not signed, but the previous one is",
-        "wrong_run": "its receipt belongs to another run, or to another ending of this run",
-        "broken_chain": "its receipt does not follow another one: earlier runs were removed",
+        "tampered": "its report was changed after it was signed",
+        "unknown_key": "its report is signed with a key that is not in receipts.pub",
+        "unsigned": "its report is not signed, but the previous one is",
+        "wrong_run": "its report belongs to another run, or to another ending of this run",
+        "broken_chain": "its report does not follow another one: earlier runs were removed",
     }
     if verification.previous_day:
         reasons["broken_chain"] = (
-            f"its receipt does not follow that of {verification.previous_day}: "
+            f"its report does not follow that of {verification.previous_day}: "
             "a run between them was removed or changed"
         )
     reason = reasons[verification.fault or "broken_chain"]

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 from auditor.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from auditor.checking.circuit_breaker import CircuitBreaker
     from auditor.config.schema import Config
     from auditor.protocols import RunContext
-    from auditor.runs.account_worker import RunDeadline
-    from auditor.runs.run import Coordinator
+    from auditor.runs.frontier import Coordinator, Frontier
+    from auditor.runs.state import RunDeadline
     from probes.http.host_state import HostLock
     from probes.runner.api_batcher import ApiBudget
-    from storage.models.audit import AuditRun
 
 CLUSTER_INSTALL_COMMAND = "pip install 'presence-auditor[cluster]'"
 """Installs the job queue, which is an optional extra."""
@@ -42,7 +40,7 @@ def require_cluster_extra() -> Iterator[None]:
 class ProcrastinateCluster:
     """The machines that share a run, with Procrastinate as their job queue.
 
-    Implements `auditor.runs.run.WorkerCluster`.
+    Implements `auditor.runs.frontier.WorkerCluster`.
     """
 
     config: Config
@@ -57,28 +55,24 @@ class ProcrastinateCluster:
         async with DatabaseHostLock(parse_database_url(self.config.storage.url)) as host_lock:
             yield host_lock
 
-    def create_coordinator(
+    @asynccontextmanager
+    async def open_coordinator(
         self,
         app: RunContext,
-        run: AuditRun,
+        frontier: Frontier,
         deadline: RunDeadline,
         *,
-        circuit_breakers: Mapping[str, CircuitBreaker],
         api_budgets: Mapping[str, ApiBudget],
         on_progress: Callable[[int], None],
-    ) -> Coordinator:
-        """Return the coordinator of a run. Raises ConfigError."""
+    ) -> AsyncIterator[Coordinator]:
+        """Open the job queue of a run. Leaves no job in it. Raises ConfigError."""
         with require_cluster_extra():
             # Imported here, because the extra is not installed on a single machine.
             from auditor.cluster.coordinator import ClusterCoordinator  # noqa: PLC0415
-        return ClusterCoordinator(
-            app,
-            run,
-            deadline,
-            circuit_breakers=circuit_breakers,
-            api_budgets=api_budgets,
-            on_progress=on_progress,
-        )
+        async with ClusterCoordinator(
+            app, frontier, deadline, api_budgets=api_budgets, on_progress=on_progress
+        ) as coordinator:
+            yield coordinator
 
 
 def get_worker_cluster(config: Config) -> ProcrastinateCluster | None:

@@ -1,4 +1,4 @@
-"""The coordinator: has workers check the batches of a run, and waits for them.
+"""The coordinator: has workers check the batches of the frontier, and waits for them.
 
 Jobs are added in waves, so the queue stays small. A job of a worker that died returns to the queue.
 A pass is over when no job waits and no job runs.
@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
-from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.cluster import job_queue
 from auditor.cluster.health import ensure_folder_token
-from auditor.cluster.job_queue import Job, JobQueue, open_job_queue
+from auditor.cluster.job_queue import (
+    ChannelStates,
+    Job,
+    JobQueue,
+    WorkerResults,
+    open_job_queue,
+)
 from auditor.protocols import RunContext
-from auditor.runs.account_worker import RunDeadline
-from auditor.runs.plan import API_ROUND, PLATFORM_ROUND
+from auditor.runs.frontier import Frontier
+from auditor.runs.plan import API_ROUND, PLATFORM_ROUND, compute_batch_size
+from auditor.runs.state import RequestCounts, RunDeadline
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget
 from storage.errors import StoreError
-from storage.models.audit import AuditRun
 from storage.runs.cluster import QueueSnapshot
 from storage.runs.plan import PlanBatch, compute_host_bucket
 
@@ -42,31 +46,34 @@ class ClusterCoordinator:
     """Distributes the jobs of one session of a run. Used as an async context manager.
 
     On exit, no job is left in the queue. The circuit breakers and API budgets are updated with the
-    state that the workers report. `worker_results` has the sums of their counts.
+    state that the workers report.
     """
 
     def __init__(
         self,
         app: RunContext,
-        run: AuditRun,
+        frontier: Frontier,
         deadline: RunDeadline,
         *,
-        circuit_breakers: Mapping[str, CircuitBreaker],
         api_budgets: Mapping[str, ApiBudget],
         on_progress: Callable[[int], None],
     ) -> None:
-        assert run.id is not None
+        assert frontier.audit_run.id is not None
         self._app = app
-        self._run_id = run.id
+        self._frontier = frontier
+        self._run_id = frontier.audit_run.id
         self._deadline = deadline
-        self._circuit_breakers = circuit_breakers
         self._api_budgets = api_budgets
         self._on_progress = on_progress
         self._exit_stack = AsyncExitStack()
         self._cluster_config = app.config.cluster
         self._job_queue: JobQueue
-        self._counted_accounts: int | None = None
-        self.worker_results: dict[str, Any] = {}
+        self._worker_results: WorkerResults | None = None
+
+    @property
+    def worker_requests(self) -> RequestCounts:
+        """Return the requests that the workers of this run have reported."""
+        return self._worker_results.requests if self._worker_results else RequestCounts()
 
     async def __aenter__(self) -> Self:
         """Open the run to workers, with an empty queue.
@@ -106,10 +113,16 @@ class ClusterCoordinator:
         finally:
             await self._exit_stack.aclose()
 
-    async def check_batches(
-        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
-    ) -> None:
-        """Have workers check all accounts of the batches. Raises StoreError if a job fails."""
+    async def check_pass(self, *, second_pass: bool = False) -> None:
+        """Have workers check all accounts that wait for a pass. Raises StoreError if a job fails.
+
+        With few accounts the batches are small, so every worker gets a share.
+        """
+        batches = await asyncio.to_thread(
+            self._frontier.list_batches,
+            second_pass=second_pass,
+            max_accounts=compute_batch_size(self._frontier.planned_count),
+        )
         waiting = deque(batches)
         max_queued_jobs = self._cluster_config.max_queued_jobs
         while not self._deadline.should_stop:
@@ -132,18 +145,15 @@ class ClusterCoordinator:
 
     def _build_job(self, batch: PlanBatch, *, second_pass: bool) -> Job:
         """Return the job of a batch, with the API budgets or the circuit breaker that it needs."""
-        channel_states: dict[str, Mapping[str, Any]] = {}
-        if batch.round == API_ROUND:
-            channel_states = {
-                channel: job_queue.dump_api_budget(api_budget)
-                for channel, api_budget in self._api_budgets.items()
-            }
-        elif batch.round == PLATFORM_ROUND:
-            channel_states = {
-                channel: job_queue.dump_circuit_breaker(circuit_breaker)
-                for channel, circuit_breaker in self._circuit_breakers.items()
+        circuit_breakers = {}
+        if batch.round == PLATFORM_ROUND:
+            circuit_breakers = {
+                channel: circuit_breaker
+                for channel, circuit_breaker in self._frontier.circuit_breakers.items()
                 if compute_host_bucket(channel) == batch.first_bucket
             }
+        api_budgets = self._api_budgets if batch.round == API_ROUND else {}
+        channel_states = ChannelStates.of(circuit_breakers, api_budgets)
         return Job(self._run_id, batch, second_pass, channel_states=channel_states)
 
     async def _read_queue(self) -> QueueSnapshot:
@@ -157,10 +167,11 @@ class ClusterCoordinator:
             queue = QueueSnapshot({}, None, ())
         await self._retry_store_call(self._load_worker_results)
         if queue.count_jobs("failed"):
-            reason = self.worker_results.get("failure") or "it ended its worker each time"
+            failure = self._worker_results.failure if self._worker_results else None
+            reason = failure or "it ended its worker each time"
             raise StoreError(
                 "a worker's job",
-                str(reason),
+                reason,
                 "read the worker's log, then continue with `auditor run`",
             )
         return queue
@@ -196,16 +207,14 @@ class ClusterCoordinator:
         cluster_run = self._app.store.cluster_runs.get(self._run_id)
         if cluster_run is None:
             return
-        self.worker_results = dict(cluster_run.worker_results)
-        for channel, state in self.worker_results.get("channel_states", {}).items():
-            if channel in self._circuit_breakers:
-                job_queue.restore_circuit_breaker(self._circuit_breakers[channel], state)
-            elif channel in self._api_budgets:
-                job_queue.restore_api_budget(self._api_budgets[channel], state)
-        previous_count = self._counted_accounts
-        self._counted_accounts = checked_count = self.worker_results.get("checked_accounts", 0)
-        if previous_count is not None and checked_count > previous_count:
-            self._on_progress(checked_count - previous_count)
+        previous, results = (
+            self._worker_results,
+            WorkerResults.from_json(cluster_run.worker_results),
+        )
+        self._worker_results = results
+        results.channel_states.restore(self._frontier.circuit_breakers, self._api_budgets)
+        if previous is not None and results.checked_accounts > previous.checked_accounts:
+            self._on_progress(results.checked_accounts - previous.checked_accounts)
 
     async def _retry_store_call(self, call: Callable[[], T]) -> T:
         """Return the result of a call, retried while the database is unavailable.

@@ -7,7 +7,6 @@ other, on any machine. Each job passes the state of the circuit breaker or API b
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,9 +16,11 @@ import procrastinate
 import psycopg
 from procrastinate import exceptions, jobs
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from pydantic import TypeAdapter
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.config.schema import ClusterSettings
+from auditor.runs.state import RequestCounts
 from probes.http.host_state import HostLockError
 from probes.models.finding import Reason
 from probes.runner.api_batcher import ApiBudget
@@ -31,18 +32,98 @@ JsonDict = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitBreakerState:
+    """The state of a circuit breaker, which one job of a platform passes to the next."""
+
+    refusals: int
+    opened_reason: Reason | None
+    first_account_id: int
+    skipped_count: int
+    first_skipped_id: int | None
+
+    @classmethod
+    def of(cls, circuit_breaker: CircuitBreaker) -> CircuitBreakerState:
+        """Return the state of a circuit breaker."""
+        return cls(
+            circuit_breaker.refusals,
+            circuit_breaker.opened_reason,
+            circuit_breaker.first_account_id,
+            circuit_breaker.skipped_count,
+            circuit_breaker.first_skipped_id,
+        )
+
+    def restore(self, circuit_breaker: CircuitBreaker) -> None:
+        """Set the state of a circuit breaker."""
+        circuit_breaker.refusals = self.refusals
+        circuit_breaker.opened_reason = self.opened_reason
+        circuit_breaker.first_account_id = self.first_account_id
+        circuit_breaker.skipped_count = self.skipped_count
+        circuit_breaker.first_skipped_id = self.first_skipped_id
+
+
+@dataclass(frozen=True, slots=True)
+class ApiBudgetState:
+    """The state of an API budget: its costs, and why it is closed if so."""
+
+    spent: float
+    request_count: int
+    skipped_count: int
+    refusal: tuple[Reason, str] | None
+
+    @classmethod
+    def of(cls, budget: ApiBudget) -> ApiBudgetState:
+        """Return the state of an API budget."""
+        return cls(budget.spent, budget.request_count, budget.skipped_count, budget.refusal)
+
+    def restore(self, budget: ApiBudget) -> None:
+        """Set the state of an API budget."""
+        budget.spent = self.spent
+        budget.request_count = self.request_count
+        budget.skipped_count = self.skipped_count
+        budget.refusal = self.refusal
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStates:
+    """The circuit breakers and API budgets that jobs pass on, by channel."""
+
+    circuit_breakers: Mapping[str, CircuitBreakerState] = field(default_factory=dict)
+    api_budgets: Mapping[str, ApiBudgetState] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, circuit_breakers: Mapping[str, CircuitBreaker], api_budgets: Mapping[str, ApiBudget]
+    ) -> ChannelStates:
+        """Return the state of circuit breakers and API budgets."""
+        return cls(
+            {name: CircuitBreakerState.of(one) for name, one in circuit_breakers.items()},
+            {name: ApiBudgetState.of(budget) for name, budget in api_budgets.items()},
+        )
+
+    def restore(
+        self, circuit_breakers: Mapping[str, CircuitBreaker], api_budgets: Mapping[str, ApiBudget]
+    ) -> None:
+        """Set the state of circuit breakers and API budgets. Others stay as they are."""
+        for channel, state in self.circuit_breakers.items():
+            if channel in circuit_breakers:
+                state.restore(circuit_breakers[channel])
+        for channel, budget_state in self.api_budgets.items():
+            if channel in api_budgets:
+                budget_state.restore(api_budgets[channel])
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """The accounts of a batch, or those after a position in it, to be checked by one worker.
 
-    `channel_states` has by channel the state of its circuit breaker or API budget. A job of a large
-    host checks some of its accounts and adds a job for the rest.
+    A job of a large host checks some of its accounts and adds a job for the rest.
     """
 
     run_id: int
     batch: PlanBatch
     second_pass: bool = False
     after_position: PlanPosition | None = None
-    channel_states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    channel_states: ChannelStates = field(default_factory=ChannelStates)
 
     @property
     def is_single_host(self) -> bool:
@@ -59,95 +140,56 @@ class Job:
         """The key in the queue. Only one job with the same key waits at a time."""
         return f"{self.batch.round}/{self.lock_key}"
 
-    def to_dict(self) -> JsonDict:
+    def to_json(self) -> JsonDict:
         """Return the task arguments that the queue stores."""
-        batch = self.batch
-        return {
-            "run_id": self.run_id,
-            "batch": [batch.round, batch.first_bucket, batch.last_bucket, batch.size],
-            "second_pass": self.second_pass,
-            "after_position": list(self.after_position) if self.after_position else None,
-            "channel_states": {
-                channel: dict(state) for channel, state in self.channel_states.items()
-            },
-        }
+        task_arguments: JsonDict = JOB_ADAPTER.dump_python(self, mode="json")
+        return task_arguments
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Job:
+    def from_json(cls, task_arguments: JsonDict) -> Job:
         """Return the job of stored task arguments."""
-        position = PlanPosition(*data["after_position"]) if data["after_position"] else None
-        return cls(
-            data["run_id"],
-            PlanBatch(*data["batch"]),
-            data["second_pass"],
-            position,
-            data["channel_states"],
+        return JOB_ADAPTER.validate_python(task_arguments)
+
+
+JOB_ADAPTER = TypeAdapter(Job)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResults:
+    """The reports of all workers of a run: counts, channel states and the first failure."""
+
+    requests: RequestCounts = field(default_factory=RequestCounts)
+    checked_accounts: int = 0
+    channel_states: ChannelStates = field(default_factory=ChannelStates)
+    failure: str | None = None
+
+    def add(self, other: WorkerResults) -> WorkerResults:
+        """Return the results with later ones. Counts are summed, channel states are replaced."""
+        old, new = self.channel_states, other.channel_states
+        return WorkerResults(
+            self.requests.add(other.requests),
+            self.checked_accounts + other.checked_accounts,
+            ChannelStates(
+                {**old.circuit_breakers, **new.circuit_breakers},
+                {**old.api_budgets, **new.api_budgets},
+            ),
+            self.failure or other.failure,
         )
 
+    def merge_into(self, stored_results: JsonDict) -> JsonDict:
+        """Return the stored results of all workers with these added."""
+        merged: JsonDict = RESULTS_ADAPTER.dump_python(
+            self.from_json(stored_results).add(self), mode="json"
+        )
+        return merged
 
-def dump_circuit_breaker(circuit_breaker: CircuitBreaker) -> JsonDict:
-    """Return the state of a circuit breaker for the next job."""
-    opened_reason = circuit_breaker.opened_reason
-    return {
-        "refusals": circuit_breaker.refusals,
-        "opened_reason": opened_reason.value if opened_reason else None,
-        "first_account_id": circuit_breaker.first_account_id,
-        "skipped_count": circuit_breaker.skipped_count,
-        "first_skipped_id": circuit_breaker.first_skipped_id,
-    }
-
-
-def restore_circuit_breaker(
-    circuit_breaker: CircuitBreaker, saved_state: Mapping[str, Any]
-) -> None:
-    """Set the state of a circuit breaker to that of an earlier job."""
-    opened_reason = saved_state["opened_reason"]
-    circuit_breaker.refusals = saved_state["refusals"]
-    circuit_breaker.first_account_id = saved_state["first_account_id"]
-    circuit_breaker.opened_reason = Reason(opened_reason) if opened_reason else None
-    circuit_breaker.skipped_count = saved_state["skipped_count"]
-    circuit_breaker.first_skipped_id = saved_state["first_skipped_id"]
+    @classmethod
+    def from_json(cls, stored_results: Mapping[str, Any]) -> WorkerResults:
+        """Return the results that the database stores."""
+        return RESULTS_ADAPTER.validate_python(stored_results)
 
 
-def dump_api_budget(api_budget: ApiBudget) -> JsonDict:
-    """Return the state of an API budget for the next job: its costs, and why it is closed if so."""
-    return {
-        "cost": api_budget.spent,
-        "requests": api_budget.request_count,
-        "skipped_count": api_budget.skipped_count,
-        "closed": api_budget.refusal and list(api_budget.refusal),
-    }
-
-
-def restore_api_budget(api_budget: ApiBudget, saved_state: Mapping[str, Any]) -> None:
-    """Set the state of an API budget to that of an earlier job."""
-    api_budget.spent = saved_state["cost"]
-    api_budget.request_count = saved_state["requests"]
-    api_budget.skipped_count = saved_state["skipped_count"]
-    api_budget.refusal = None
-    if saved_state["closed"]:
-        reason, detail = saved_state["closed"]
-        api_budget.refusal = Reason(reason), detail
-
-
-def merge_worker_results(results: Mapping[str, Any], new_results: Mapping[str, Any]) -> JsonDict:
-    """Return the results of all workers with the new ones of one worker.
-
-    Counts are summed. Of the channel states the newest counts, of the failures the first.
-    """
-    summed_fields = ("requests", "retries", "checked_accounts", "other_hosts")
-    by_host = Counter(results.get("requests_by_host", {}))
-    by_host.update(new_results.get("requests_by_host", {}))
-    return {
-        **results,
-        **{name: results.get(name, 0) + new_results.get(name, 0) for name in summed_fields},
-        "requests_by_host": dict(by_host),
-        "channel_states": {
-            **results.get("channel_states", {}),
-            **new_results.get("channel_states", {}),
-        },
-        "failure": results.get("failure") or new_results.get("failure"),
-    }
+RESULTS_ADAPTER = TypeAdapter(WorkerResults)
 
 
 QUEUE_NAME = "audit_run"
@@ -206,7 +248,7 @@ class JobQueue:
             lock=job.lock_key,
             queueing_lock=job.queueing_key,
             priority=-job.batch.round,
-            task_kwargs=job.to_dict(),
+            task_kwargs=job.to_json(),
         )
 
     async def requeue_stalled(self, stalled_after_seconds: float) -> int:
@@ -251,7 +293,7 @@ class JobQueue:
 
         @self._app.task(queue=QUEUE_NAME, name=TASK_NAME, retry=JobRetryStrategy())
         async def check_batch(**task_arguments: Any) -> None:
-            await handle_job(Job.from_dict(task_arguments))
+            await handle_job(Job.from_json(task_arguments))
 
         with translate_database_errors():
             await self._app.run_worker_async(

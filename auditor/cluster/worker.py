@@ -8,40 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from auditor.checking.checker import AccountChecker, create_api_budgets
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.shared_bodies import create_domain_counter
-from auditor.cluster import job_queue
 from auditor.cluster.health import require_folder_token
-from auditor.cluster.job_queue import Job, JobQueue, JobRejectedError, JsonDict, open_job_queue
+from auditor.cluster.job_queue import (
+    ChannelStates,
+    Job,
+    JobQueue,
+    JobRejectedError,
+    WorkerResults,
+    open_job_queue,
+)
 from auditor.core.errors import ConfigError
-from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
-from auditor.runs.account_worker import (
-    API_CHUNK_SIZE,
-    AccountWorker,
-    RunDeadline,
-    Timer,
-    open_account_worker,
-)
-from auditor.runs.host_queue import HostQueue
-from auditor.runs.plan import (
-    API_ROUND,
-    MAX_BATCH_ACCOUNTS,
-    MAX_WORKERS_PER_HOST,
-    PLATFORM_ROUND,
-    WEBSITE_ROUND,
-)
+from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, open_account_worker
+from auditor.runs.frontier import Frontier
+from auditor.runs.plan import API_ROUND, MAX_BATCH_ACCOUNTS, PLATFORM_ROUND
+from auditor.runs.state import RequestCounts, RunDeadline, Timer
 from probes.http.host_state import HostLock, HostLockError
 from probes.log import EventLogger
-from probes.runner.api_batcher import ApiBudget
 from storage.database.engine import parse_database_url
 from storage.errors import StoreError
 from storage.models.audit import AuditRun
@@ -145,9 +136,8 @@ class ClusterWorker:
                 remaining_job = await self._process_job(job, session, cluster_run)
         except Exception as error:
             with suppress(StoreError):
-                await self._save_results(
-                    job.run_id, {"failure": f"{type(error).__name__}: {error}"}
-                )
+                failure = f"{type(error).__name__}: {error}"
+                await self._save_results(job.run_id, WorkerResults(failure=failure))
             raise
         if remaining_job is None:
             return
@@ -160,8 +150,9 @@ class ClusterWorker:
     ) -> Job | None:
         """Check accounts of a job and store the results. Return the rest of the job, or None."""
         session.begin_pass(second_pass=job.second_pass)
-        circuit_breakers = self._restore_circuit_breakers(job)
-        api_budgets = self._restore_api_budgets(job) if job.batch.round == API_ROUND else {}
+        circuit_breakers = self._create_circuit_breakers(job)
+        api_budgets = create_api_budgets(self._app.config) if job.batch.round == API_ROUND else {}
+        job.channel_states.restore(circuit_breakers, api_budgets)
         checked_count = 0
 
         def count_checked() -> None:
@@ -170,43 +161,26 @@ class ClusterWorker:
 
         async with open_account_worker(
             self._app,
-            session.audit_run,
+            Frontier(self._app, session.audit_run, circuit_breakers),
             replace(session.checker, api_budgets=api_budgets),
-            circuit_breakers=circuit_breakers,
             deadline=session.build_deadline(cluster_run.seconds_left),
             clock=session.get_current_time,
             on_progress=count_checked,
         ) as account_worker:
             remaining_job = await _check_job_accounts(account_worker, job)
-        channel_states: dict[str, JsonDict] = {}
-        for channel, circuit_breaker in circuit_breakers.items():
-            channel_states[channel] = job_queue.dump_circuit_breaker(circuit_breaker)
-        for channel, api_budget in api_budgets.items():
-            channel_states[channel] = job_queue.dump_api_budget(api_budget)
-        new_results = {
-            **session.take_new_results(),
-            "checked_accounts": checked_count,
-            "channel_states": channel_states,
-        }
+        channel_states = ChannelStates.of(circuit_breakers, api_budgets)
+        new_results = WorkerResults(session.take_new_requests(), checked_count, channel_states)
         await self._save_results(job.run_id, new_results)
         return remaining_job and replace(remaining_job, channel_states=channel_states)
 
-    def _restore_circuit_breakers(self, job: Job) -> dict[str, CircuitBreaker]:
+    def _create_circuit_breakers(self, job: Job) -> dict[str, CircuitBreaker]:
         if job.batch.round != PLATFORM_ROUND:
             return {}
         failure_threshold = self._app.config.fetch.platform_breaker_failures
-        circuit_breakers = {}
-        for channel, state in job.channel_states.items():
-            circuit_breakers[channel] = CircuitBreaker(channel, failure_threshold)
-            job_queue.restore_circuit_breaker(circuit_breakers[channel], state)
-        return circuit_breakers
-
-    def _restore_api_budgets(self, job: Job) -> dict[str, ApiBudget]:
-        api_budgets = create_api_budgets(self._app.config)
-        for channel, api_budget in api_budgets.items():
-            if channel in job.channel_states:
-                job_queue.restore_api_budget(api_budget, job.channel_states[channel])
-        return api_budgets
+        return {
+            channel: CircuitBreaker(channel, failure_threshold)
+            for channel in job.channel_states.circuit_breakers
+        }
 
     async def _get_session(self, cluster_run: ClusterRun, host_lock: HostLock) -> WorkerSession:
         """Return the session of a run.
@@ -247,11 +221,9 @@ class ClusterWorker:
         is_expired = cluster_run.seconds_left is not None and cluster_run.seconds_left <= 0
         return None if is_expired else cluster_run
 
-    async def _save_results(self, run_id: int, new_results: JsonDict) -> None:
+    async def _save_results(self, run_id: int, new_results: WorkerResults) -> None:
         await asyncio.to_thread(
-            self._app.store.cluster_runs.merge_worker_results,
-            run_id,
-            partial(job_queue.merge_worker_results, new_results=new_results),
+            self._app.store.cluster_runs.merge_worker_results, run_id, new_results.merge_into
         )
 
 
@@ -263,26 +235,13 @@ async def _check_job_accounts(account_worker: AccountWorker, job: Job) -> Job | 
     if not job.is_single_host:
         await account_worker.check_batches([job.batch], second_pass=job.second_pass)
         return job if account_worker.deadline.is_stopped else None
-    host_queue = HostQueue(
-        account_worker.app.store,
-        account_worker.audit_run,
+    host_queue = account_worker.frontier.open_queue(
         job.batch,
         second_pass=job.second_pass,
         after=job.after_position,
+        limit=API_CHUNK_SIZE if job.batch.round == API_ROUND else MAX_BATCH_ACCOUNTS,
     )
-    if job.batch.round == API_ROUND:
-        await account_worker.check_api_queue(
-            host_queue, second_pass=job.second_pass, limit=API_CHUNK_SIZE
-        )
-    else:
-        task_count = MAX_WORKERS_PER_HOST if job.batch.round >= WEBSITE_ROUND else 1
-        tasks = [
-            account_worker.check_queue(
-                host_queue, second_pass=job.second_pass, limit=MAX_BATCH_ACCOUNTS // task_count
-            )
-            for _ in range(task_count)
-        ]
-        await run_together(*tasks)
+    await account_worker.check_queue(host_queue)
     if host_queue.is_exhausted or account_worker.deadline.is_expired:
         return None
     return replace(job, after_position=host_queue.cursor)
@@ -301,8 +260,8 @@ CLOSE_CHECK_SECONDS = 1.0
 class WorkerSession:
     """The resources that the jobs of one run share on a worker: fetcher, parsers and clock.
 
-    `stop_event` is set when the run is closed or the worker stops. The `_reported` fields have what
-    has already been reported to the coordinator.
+    `stop_event` is set when the run is closed or the worker stops. `_reported_requests`
+    have already been reported to the coordinator.
     """
 
     app: RunContext
@@ -316,10 +275,7 @@ class WorkerSession:
     _exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _active_jobs: int = 0
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
-    _reported_requests: int = 0
-    _reported_retries: int = 0
-    _reported_requests_by_host: Counter[str] = field(default_factory=Counter)
-    _reported_other_hosts: int = 0
+    _reported_requests: RequestCounts = field(default_factory=RequestCounts)
 
     @classmethod
     async def open(
@@ -379,22 +335,12 @@ class WorkerSession:
             self.is_second_pass = True
             self.checker.fetcher.start_new_pass()
 
-    def take_new_results(self) -> JsonDict:
-        """Return the requests since the last call. Only hosts of platforms are named."""
-        fetcher = self.checker.fetcher
-        requests_by_host = Counter(fetcher.requests_by_host)
-        other_hosts = fetcher.count_other_hosts()
-        new_results = {
-            "requests": fetcher.request_count - self._reported_requests,
-            "retries": fetcher.retry_count - self._reported_retries,
-            "requests_by_host": dict(requests_by_host - self._reported_requests_by_host),
-            "other_hosts": other_hosts - self._reported_other_hosts,
-        }
-        self._reported_requests = fetcher.request_count
-        self._reported_retries = fetcher.retry_count
-        self._reported_requests_by_host = requests_by_host
-        self._reported_other_hosts = other_hosts
-        return new_results
+    def take_new_requests(self) -> RequestCounts:
+        """Return the requests since the last call."""
+        requests = RequestCounts.from_fetcher(self.checker.fetcher)
+        new_requests = requests.subtract(self._reported_requests)
+        self._reported_requests = requests
+        return new_requests
 
     async def _stop_when_run_closes(self) -> None:
         """Set `stop_event` as soon as the coordinator has closed the run."""

@@ -14,17 +14,17 @@ from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
-from auditor.receipts.signing import (
-    PRIVATE_KEY_FILE_NAME,
-    SigningKey,
-    compute_key_fingerprint,
-    read_known_public_keys,
-)
 from auditor.retention.api_data import build_limits, list_old_databases
 from auditor.retention.backups import (
     find_newest_backup,
     list_backups,
     suggest_newest_backup,
+)
+from auditor.run_reports.signing import (
+    PRIVATE_KEY_FILE_NAME,
+    SigningKey,
+    compute_key_fingerprint,
+    read_known_public_keys,
 )
 from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
@@ -79,7 +79,7 @@ def _diagnose_database(store: Store) -> DiagnosticResult:
 
 
 def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
-    """Show the fingerprint of the key that signs receipts; people compare it."""
+    """Show the fingerprint of the key that signs run reports; people compare it."""
     check = gettext_noop("run report key")
     file = folder / PRIVATE_KEY_FILE_NAME
     try:

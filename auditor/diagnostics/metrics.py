@@ -1,4 +1,4 @@
-"""Collect the metrics of `GET /metrics` from the store and the newest receipt."""
+"""Collect the metrics of `GET /metrics` from the store and the newest run report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily as Gauge
@@ -16,11 +15,10 @@ from prometheus_client.registry import Collector
 
 from auditor import __version__
 from auditor.app import App
-from auditor.checking.circuit_breaker import OPENED_CIRCUITS_KEY
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster.health import QueueHealth, load_queue_health
-from auditor.receipts.receipt import count_not_reached
 from auditor.retention.backups import find_newest_backup
+from auditor.run_reports.report import count_not_reached
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
@@ -58,7 +56,7 @@ class MetricsCollector(Collector):
         yield from _collect_run_metrics(store, self.now)
         finished_run = store.runs.get_latest(AuditRunState.DONE)
         if finished_run:
-            yield from _collect_receipt_metrics(finished_run, config.channels)
+            yield from _collect_run_report_metrics(finished_run, config.channels)
         yield from _collect_network_metrics(store, finished_run)
         queue_health = load_queue_health(store, config)
         if queue_health:
@@ -121,13 +119,13 @@ def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
         )
 
 
-def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) -> Iterator[Gauge]:
-    """Yield the counts in the receipt of the newest finished run."""
-    receipt: Mapping[str, Any] = finished_run.receipt
+def _collect_run_report_metrics(finished_run: AuditRun, channels: Iterable[str]) -> Iterator[Gauge]:
+    """Yield the counts in the report of the newest finished run."""
+    report = finished_run.report
     yield _build_gauge(
         "run_duration_seconds",
         "Duration of the newest finished run, over all its sessions",
-        receipt.get("seconds", 0),
+        report.seconds,
     )
     yield _build_labelled_gauge(
         "run_accounts",
@@ -135,7 +133,7 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
         ("channel", "presence"),
         {
             (channel, presence): count
-            for channel, row in receipt.get("channels", {}).items()
+            for channel, row in report.channels.items()
             for presence, count in row.items()
         },
     )
@@ -149,8 +147,7 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
         unreliable,
     )
     skipped: LabelledValues = {
-        (channel,): circuit.get("skipped", 0)
-        for channel, circuit in receipt.get(OPENED_CIRCUITS_KEY, {}).items()
+        (channel,): circuit.skipped for channel, circuit in report.opened_circuits.items()
     }
     meaning = "Accounts skipped because their platform refused requests"
     yield _build_labelled_gauge(
@@ -162,20 +159,15 @@ def _collect_receipt_metrics(finished_run: AuditRun, channels: Iterable[str]) ->
         "Accounts not reached before the deadline of the run",
         not_reached,
     )
-    for name, meaning in (
-        ("requests", "Requests of the newest finished run"),
-        ("retries", "Repeated requests of the newest finished run"),
+    for name, meaning, value in (
+        ("requests", "Requests of the newest finished run", report.requests),
+        ("retries", "Repeated requests of the newest finished run", report.retries),
+        ("gaps_opened", "Gaps that the newest finished run opened", report.opened_gaps),
+        ("gaps_closed", "Gaps that the newest finished run closed", report.closed_gaps),
     ):
-        yield _build_gauge(f"run_{name}", meaning, receipt.get(name, 0))
-    for name in ("opened", "closed"):
-        yield _build_gauge(
-            f"run_gaps_{name}",
-            f"Gaps that the newest finished run {name}",
-            receipt.get(f"{name}_gaps", 0),
-        )
+        yield _build_gauge(f"run_{name}", meaning, value or 0)
     cost: LabelledValues = {
-        (channel, api_cost["unit"]): api_cost["cost"]
-        for channel, api_cost in receipt.get("apis", {}).items()
+        (channel, usage.unit): usage.cost for channel, usage in report.apis.items()
     }
     yield _build_labelled_gauge(
         "run_api_cost",

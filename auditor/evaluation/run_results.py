@@ -15,14 +15,12 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import auditor
 from auditor.checking.canaries import (
     Canary,
     RunChange,
-    find_failed_canaries,
     find_unreliable_channels,
 )
 from auditor.config.schema import Config
@@ -33,7 +31,6 @@ from auditor.evaluation.summary import (
     get_coverage_state_in_context,
     select_lasting_params,
 )
-from auditor.receipts import receipt
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.registry.changes import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
 from auditor.rules import engine, score
@@ -55,7 +52,6 @@ from storage.models.audit import (
     AccountStatus,
     Association,
     AuditRun,
-    AuditRunState,
     CheckTimes,
     Decision,
     Gap,
@@ -66,9 +62,6 @@ from storage.models.audit import (
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
 from storage.models.users import AuditLogEntry
 from storage.store import Store
-
-CANARY_WARNINGS_KEY = "canary_warnings"
-"""The receipt key of canary results of an interrupted session."""
 
 ASSOCIATION_BATCH_SIZE = 500
 """Associations that are loaded together; one alone takes 5 ms of queries (measured 2026-11)."""
@@ -375,63 +368,21 @@ def _group_by_association(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def save_run_facts(
-    store: Store,
-    run: AuditRun,
-    canary_readings: Sequence[tuple[Canary, Finding]],
-    facts: Mapping[str, object] = MappingProxyType({}),
-) -> AuditRun:
-    """Store facts in the receipt of a run, with its canary results.
-
-    They apply to every check of the run, even if the canaries are correct in a later session.
-    """
-    receipt_fields = {**receipt.select_carried_fields(run), **facts}
-    warnings = find_failed_canaries(canary_readings) | _get_canary_warnings(run)
-    if warnings:
-        receipt_fields[CANARY_WARNINGS_KEY] = warnings
-    return _save_open_receipt(store, run, receipt_fields)
-
-
-def _get_canary_warnings(run: AuditRun) -> dict[str, str]:
-    """Return the canary results that earlier sessions of a run stored."""
-    warnings = run.receipt.get(CANARY_WARNINGS_KEY)
-    return warnings if isinstance(warnings, dict) else {}
-
-
-def _save_open_receipt(
-    store: Store,
-    run: AuditRun,
-    receipt_fields: Mapping[str, object],
-    unreliable_channels: Iterable[str] = (),
-) -> AuditRun:
-    """Store the receipt of a run that continues."""
-    channels = sorted({*run.unreliable_channels, *unreliable_channels})
-    store.runs.finish(
-        run,
-        AuditRunState.INCOMPLETE,
-        run.started_at,
-        unreliable_channels=channels,
-        receipt=receipt_fields,
-    )
-    return store.runs.begin_or_resume(run.day, run.started_at)
-
-
 def save_unreliable_channels(
     store: Store, config: Config, run: AuditRun, canary_readings: Sequence[tuple[Canary, Finding]]
-) -> tuple[AuditRun, Mapping[str, str]]:
-    """Store the unreliable channels of a run, with their reasons.
+) -> AuditRun:
+    """Store the unreliable channels of a run in its report, with their reasons.
 
     They depend on the statuses before the run, so they are stored before any result. A run that is
     killed in between gives the same results when it is resumed.
     """
-    saved_reasons = run.receipt.get("unreliable_channels")
-    if isinstance(saved_reasons, dict):
-        return run, saved_reasons
+    if run.report.unreliable_channels is not None:
+        return run
     reasons = find_unreliable_channels(
-        canary_readings, _iter_run_changes(store, run), config.channels, _get_canary_warnings(run)
+        canary_readings, _iter_run_changes(store, run), config.channels, run.report.canary_warnings
     )
-    receipt_fields = {**run.receipt, "unreliable_channels": reasons}
-    return _save_open_receipt(store, run, receipt_fields, reasons), reasons
+    report = run.report.with_values(unreliable_channels=reasons)
+    return store.runs.save_open_report(run, report, reasons)
 
 
 def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:

@@ -22,8 +22,6 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.i18n.translator import Translator
-from auditor.receipts.receipt import hash_canonical_json
-from auditor.receipts.signing import get_receipt_public_key
 from auditor.reference.gap_catalogue import (
     SEVERITIES,
     Voice,
@@ -42,6 +40,7 @@ from auditor.rendering.templates import (
     collapse_line_breaks,
     shorten_subject,
 )
+from auditor.run_reports.signing import compute_report_hash, get_public_key
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap, GapKind
 from storage.models.summaries import AssociationSummary
 from storage.store import Store
@@ -148,7 +147,7 @@ def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator)
                 "You get this email because you follow {network}.",
                 network=frame.network_name,
             ),
-            *_generate_receipt_note(run_digest, translator),
+            *_generate_run_report_note(run_digest, translator),
         ),
         unsubscribe_link=MessageLink(translator.translate("Unsubscribe"), frame.unsubscribe_url)
         if frame.unsubscribe_url
@@ -194,15 +193,15 @@ def _generate_closing(run_digest: Digest, translator: Translator) -> Iterator[st
         )
 
 
-def _generate_receipt_note(run_digest: Digest, translator: Translator) -> Iterator[str]:
+def _generate_run_report_note(run_digest: Digest, translator: Translator) -> Iterator[str]:
     """Yield the hash of the signed run report.
 
     With it, a recipient can prove later that the run report was removed or changed.
     """
-    if run_digest.is_run_finished and get_receipt_public_key(run_digest.run.receipt):
+    if run_digest.is_run_finished and get_public_key(run_digest.run.report):
         yield translator.translate(
             "Fingerprint of this run report: {digest}",
-            digest=hash_canonical_json(run_digest.run.receipt),
+            digest=compute_report_hash(run_digest.run.report),
         )
 
 

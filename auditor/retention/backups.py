@@ -2,7 +2,7 @@
 
 A backup is a file of the database, named by its time. The bodies of all backups are in one folder,
 `evidence`, each once: they never change, so a backup adds only new ones. The keys of the
-installation are in `keys`, because receipts cannot be verified without them.
+installation are in `keys`, because run reports cannot be verified without them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from auditor.checking.clock import CLOCK_TOLERANCE
 from auditor.config.schema import Config
-from auditor.receipts.signing import merge_public_keys
 from auditor.retention.api_data import build_copy_limits
+from auditor.run_reports.signing import merge_public_keys
 from storage.api_data import drop_from_copy
 from storage.database import sqlite_file
 from storage.database.engine import get_sqlite_file, parse_database_url

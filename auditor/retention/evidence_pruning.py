@@ -1,4 +1,4 @@
-"""Prune old evidence that nothing needs. No finding, status, gap, run or receipt changes.
+"""Prune old evidence that nothing needs. No finding, status, gap, run or run report changes.
 
 After `[retention] bodies` days the page of an observation is deleted, after `[retention] exchanges`
 days its headers and redirects. An observation is kept complete if it is required, or if the current

@@ -1,15 +1,15 @@
-"""Check the accounts of a batch, host by host, and store the observations.
+"""Check the accounts that the frontier hands out, host by host, and record the observations.
 
-`RunDeadline` says when no further check may begin. One machine and a cluster work alike: both
-pass batches to `AccountWorker.check_batches`.
+One machine and a worker of a cluster work alike: the first checks all host queues of a pass, the
+second those of its job.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from auditor.checking.checker import (
@@ -18,14 +18,14 @@ from auditor.checking.checker import (
     is_recent_enough,
     to_probe_account,
 )
-from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
 from auditor.core.runtime import run_together
 from auditor.evidence import BodyStorage, build_evidence
 from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
-from auditor.runs.host_queue import HostQueue, WorkQueue, iter_host_queues
+from auditor.runs.frontier import Frontier, HostQueue, HostQueues
 from auditor.runs.plan import API_ROUND, get_host_concurrency
+from auditor.runs.state import RunDeadline
 from probes.links import channel_registry
 from probes.models.finding import Presence, Reason
 from probes.models.http import Page
@@ -34,49 +34,7 @@ from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AuditRun, Evidence, Observation, PreviousObservation
 from storage.observations.observations import ObservationWriter
-from storage.runs.plan import PlanBatch, PlannedAccount
-
-Timer = Callable[[], float]
-"""A clock in seconds that only runs forward, such as `time.monotonic`."""
-
-
-class StoppedError(Exception):
-    """The run was asked to stop. The next session checks the remaining accounts."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunDeadline:
-    """The end of a run before all accounts are checked: its time limit or a request to stop.
-
-    `ends_at` is a value of `timer`, or None if the run has no time limit.
-    """
-
-    timer: Timer
-    ends_at: float | None = None
-    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def is_stopped(self) -> bool:
-        """Return True if the run was asked to stop."""
-        return self.stop_event.is_set()
-
-    @property
-    def is_expired(self) -> bool:
-        """Return True if the time limit is over."""
-        return self.ends_at is not None and self.timer() >= self.ends_at
-
-    @property
-    def should_stop(self) -> bool:
-        """Return True if no further check may begin."""
-        return self.is_stopped or self.is_expired
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`, or until the time limit or a request to stop."""
-        if self.ends_at is not None:
-            seconds = min(seconds, self.ends_at - self.timer())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.stop_event.wait(), max(0.0, seconds))
-
+from storage.runs.plan import PlanBatch, PlanEntry
 
 SECOND_PASS_REASONS = frozenset(
     {Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.RATE_LIMITED}
@@ -95,7 +53,7 @@ These are ten calls of 50 accounts, and their results fit in memory.
 
 @dataclass(slots=True)
 class AccountWorker:
-    """Checks the planned accounts of a run and passes the observations to writers.
+    """Checks the accounts of a frontier and passes the observations to writers.
 
     `deferred_writer` takes the first observation of an account that the second pass checks again,
     `observation_writer` all others, and `body_writer` the page bodies. `on_progress` is called
@@ -104,9 +62,8 @@ class AccountWorker:
     """
 
     app: RunContext
-    audit_run: AuditRun
+    frontier: Frontier
     checker: AccountChecker
-    circuit_breakers: Mapping[str, CircuitBreaker]
     deadline: RunDeadline
     clock: Callable[[], datetime]
     body_writer: BodyWriter
@@ -115,96 +72,72 @@ class AccountWorker:
     on_progress: Callable[[], None] = lambda: None
     last_deferred_at: float = 0.0
 
+    @property
+    def audit_run(self) -> AuditRun:
+        """Return the run that the observations belong to."""
+        return self.frontier.audit_run
+
+    async def check_pass(self, *, second_pass: bool = False) -> None:
+        """Check all accounts that wait for a pass."""
+        batches = await asyncio.to_thread(self.frontier.list_batches, second_pass=second_pass)
+        await self.check_batches(batches, second_pass=second_pass)
+
     async def check_batches(
         self, batches: Sequence[PlanBatch], *, second_pass: bool = False
     ) -> None:
-        """Check the accounts of the batches, several hosts at a time.
+        """Check the accounts of batches, several hosts at a time.
 
-        A slow host occupies at most `MAX_WORKERS_PER_HOST` tasks, so it never blocks the others.
-        Accounts of APIs have a task of their own. A check of the second pass is not repeated again.
+        A slow host occupies at most `MAX_TASKS_PER_HOST` tasks, so it never blocks the others.
+        Accounts of APIs have a task of their own.
         """
-        store, run = self.app.store, self.audit_run
-        api_batches = [batch for batch in batches if batch.round == API_ROUND]
-        host_batches = [batch for batch in batches if batch.round != API_ROUND]
-        host_queues = iter_host_queues(store, run, host_batches, second_pass=second_pass)
-        work_queue = WorkQueue(host_queues)
-        account_count = sum(batch.size for batch in host_batches)
-        task_count = min(account_count, get_host_concurrency(self.app.config))
-        api_tasks = [
-            self.check_api_queue(
-                HostQueue(store, run, batch, second_pass=second_pass), second_pass=second_pass
-            )
-            for batch in api_batches
-        ]
-        host_tasks = [
-            self._check_next_queues(work_queue, second_pass=second_pass) for _ in range(task_count)
-        ]
-        try:
-            await run_together(*api_tasks, *host_tasks)
-        finally:
-            await host_queues.aclose()
+        api_count = sum(batch.round == API_ROUND for batch in batches)
+        host_accounts = sum(batch.size for batch in batches if batch.round != API_ROUND)
+        task_count = api_count + min(host_accounts, get_host_concurrency(self.app.config))
+        async with self.frontier.open_queues(batches, second_pass=second_pass) as queues:
+            await run_together(*(self._check_next_queues(queues) for _ in range(task_count)))
 
-    async def _check_next_queues(self, work_queue: WorkQueue, *, second_pass: bool) -> None:
+    async def _check_next_queues(self, queues: HostQueues) -> None:
         """Check one host queue after the other until none is left."""
         while not self.deadline.should_stop:
-            host_queue = await work_queue.next_queue()
+            host_queue = await queues.next_queue()
             if host_queue is None:
                 break
-            await self.check_queue(host_queue, second_pass=second_pass)
+            await self._check_queue(host_queue)
 
-    async def check_queue(
-        self, host_queue: HostQueue, *, second_pass: bool = False, limit: int | None = None
-    ) -> int:
-        """Check at most `limit` accounts of a queue, one after the other. Return their number."""
-        checked_count = 0
-        while not self.deadline.should_stop and checked_count != limit:
-            next_accounts = await host_queue.take()
-            if not next_accounts:
+    async def check_queue(self, host_queue: HostQueue) -> None:
+        """Check the accounts of a queue, by as many tasks as its host allows."""
+        await run_together(*(self._check_queue(host_queue) for _ in range(host_queue.max_tasks)))
+
+    async def _check_queue(self, host_queue: HostQueue) -> None:
+        """Check accounts of a queue: one after the other, or by API many per call."""
+        while not self.deadline.should_stop:
+            entries = await host_queue.take(API_CHUNK_SIZE if host_queue.is_api else 1)
+            if not entries:
                 break
-            planned = next_accounts[0]
-            result = await self._run_probe(planned)
-            await self._handle_result(planned, result, second_pass=second_pass)
-            checked_count += 1
-        return checked_count
+            if host_queue.is_api:
+                results = await self.checker.check_together(
+                    [to_probe_account(entry.account, entry.status) for entry in entries]
+                )
+            else:
+                results = [await self._run_probe(entry) for entry in entries]
+            for entry, result in zip(entries, results, strict=True):
+                await self._handle_result(entry, result, second_pass=host_queue.second_pass)
 
-    async def check_api_queue(
-        self, host_queue: HostQueue, *, second_pass: bool = False, limit: int | None = None
-    ) -> int:
-        """Check at most `limit` accounts of a queue by API, many per call. Return their number."""
-        checked_count = 0
-        while not self.deadline.should_stop and checked_count != limit:
-            chunk_size = API_CHUNK_SIZE
-            if limit is not None:
-                chunk_size = min(chunk_size, limit - checked_count)
-            chunk = await host_queue.take(chunk_size)
-            if not chunk:
-                break
-            results = await self.checker.check_together(
-                [to_probe_account(planned.account, planned.status) for planned in chunk]
-            )
-            for planned, result in zip(chunk, results, strict=True):
-                await self._handle_result(planned, result, second_pass=second_pass)
-            checked_count += len(chunk)
-        return checked_count
-
-    async def _run_probe(self, planned: PlannedAccount) -> ProbeResult:
+    async def _run_probe(self, entry: PlanEntry) -> ProbeResult:
         """Return the result of one check; no request is sent if the circuit breaker is open."""
-        circuit_breaker = self.circuit_breakers.get(planned.account.channel)
-        if circuit_breaker:
-            skipped_result = circuit_breaker.skip_if_open(planned.account)
-            if skipped_result:
-                return skipped_result
+        skipped_result = self.frontier.skip_if_refused(entry.account)
+        if skipped_result is not None:
+            return skipped_result
         previous_result = find_previous_result(
-            planned.account,
-            planned.last_observation,
-            get_probe_version(planned.account),
+            entry.account,
+            entry.last_observation,
+            get_probe_version(entry.account),
             self.audit_run.day,
             self._read_body,
         )
-        account = to_probe_account(planned.account, planned.status)
+        account = to_probe_account(entry.account, entry.status)
         result = await self.checker.check(account, previous_result)
-        if circuit_breaker:
-            circuit_breaker.record_exchanges(result.exchanges)
+        self.frontier.record_result(entry.account.channel, result)
         return result
 
     def _read_body(self, digest: str) -> bytes | None:
@@ -214,19 +147,19 @@ class AccountWorker:
             return None
 
     async def _handle_result(
-        self, planned: PlannedAccount, result: ProbeResult, *, second_pass: bool
+        self, entry: PlanEntry, result: ProbeResult, *, second_pass: bool
     ) -> None:
         """Store the result, or defer the account to the second pass."""
-        api_budget = self.checker.api_budgets.get(planned.account.channel)
+        api_budget = self.checker.api_budgets.get(entry.account.channel)
         if api_budget and was_skipped(result.finding):
             # No retry: the budget will still be spent in the second pass.
             api_budget.skipped_count += 1
         elif not second_pass and await self._needs_second_pass(result):
-            observation = await self._to_observation(planned, result, will_retry=True)
+            observation = await self._to_observation(entry, result, will_retry=True)
             await self.deferred_writer.add(observation)
             self.last_deferred_at = self.deadline.timer()
             return
-        await self.save_observation(await self._to_observation(planned, result))
+        await self.save_observation(await self._to_observation(entry, result))
 
     async def save_observation(self, observation: Observation) -> None:
         """Pass an observation to its writer. It is stored for certain after the next flush."""
@@ -235,15 +168,22 @@ class AccountWorker:
         if self.body_writer.is_full:
             await self.observation_writer.flush()
 
+    async def save_deferred_observations(self) -> None:
+        """Store the first observation of each account that the second pass did not reach."""
+        deferred = self.frontier.list_deferred()
+        while (observation := await asyncio.to_thread(next, deferred, None)) is not None:
+            await self.save_observation(observation)
+        await self.observation_writer.flush()
+
     async def _to_observation(
-        self, planned: PlannedAccount, result: ProbeResult, *, will_retry: bool = False
+        self, entry: PlanEntry, result: ProbeResult, *, will_retry: bool = False
     ) -> Observation:
         """Return the observation to store.
 
         If the check will be repeated, no body is stored: the second result nearly always replaces
         the first one.
         """
-        last_observation = planned.last_observation
+        last_observation = entry.last_observation
         if result.is_unchanged and last_observation is not None and self.audit_run.id is not None:
             return replace(
                 last_observation.observation,
@@ -251,14 +191,14 @@ class AccountWorker:
                 observed_at=_get_observed_at(result, self.clock()),
             )
         filtered_result = await remove_private_data(
-            to_probe_account(planned.account, planned.status),
+            to_probe_account(entry.account, entry.status),
             result,
             self.checker.parser_pool,
             self.checker.api_budgets,
         )
         if will_retry:
             filtered_result = replace(filtered_result, keep_bodies=False)
-        return await self._build_observation(planned, filtered_result, self.clock())
+        return await self._build_observation(entry, filtered_result, self.clock())
 
     async def _needs_second_pass(self, result: ProbeResult) -> bool:
         """Return True if the second pass may succeed and is allowed to request the links again."""
@@ -276,14 +216,14 @@ class AccountWorker:
         return all(allowed)
 
     async def _build_observation(
-        self, planned: PlannedAccount, filtered_result: StorableResult, now: datetime
+        self, entry: PlanEntry, filtered_result: StorableResult, now: datetime
     ) -> Observation:
         """Return an observation with its evidence.
 
         A platform generates every response again, so the bodies of two runs differ although they
         say the same. If the result equals an earlier one, the observation refers to that one.
         """
-        row, result = planned.account, filtered_result.result
+        row, result = entry.account, filtered_result.result
         assert row.id is not None
         assert self.audit_run.id is not None
         observation = Observation(
@@ -298,7 +238,7 @@ class AccountWorker:
             row.channel != channel_registry.WEBSITE_CHANNEL
             and row.channel not in self.checker.api_budgets
         )
-        if is_volatile and planned.status is not None:
+        if is_volatile and entry.status is not None:
             evidence = _build_evidence(filtered_result, None, is_volatile=True)
             previous = await asyncio.to_thread(
                 self._find_duplicate, row, replace(observation, evidence=evidence)
@@ -340,10 +280,9 @@ def _build_evidence(
 @asynccontextmanager
 async def open_account_worker(
     app: RunContext,
-    run: AuditRun,
+    frontier: Frontier,
     checker: AccountChecker,
     *,
-    circuit_breakers: Mapping[str, CircuitBreaker],
     deadline: RunDeadline,
     clock: Callable[[], datetime],
     on_progress: Callable[[], None],
@@ -358,9 +297,8 @@ async def open_account_worker(
         ):
             yield AccountWorker(
                 app=app,
-                audit_run=run,
+                frontier=frontier,
                 checker=checker,
-                circuit_breakers=circuit_breakers,
                 deadline=deadline,
                 clock=clock,
                 body_writer=body_writer,

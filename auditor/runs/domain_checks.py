@@ -20,8 +20,9 @@ from auditor.checking.checker import AccountChecker
 from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
 from auditor.rules.domain_expiry import find_website_domain, was_expiry_passed_since
-from auditor.runs.account_worker import SECOND_PASS_REASONS, RunDeadline
+from auditor.runs.account_worker import SECOND_PASS_REASONS
 from auditor.runs.plan import build_account_filter
+from auditor.runs.state import RunDeadline
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Finding, Presence, Reason
 from probes.website.rdap import find_rdap_service

@@ -7,7 +7,6 @@ websites. The response times of hosts come on top.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from math import ceil
@@ -19,7 +18,8 @@ from auditor.runs.plan import get_account_host, get_host_concurrency, select_acc
 from probes.http.fetcher import PLATFORM_DELAY_JITTER
 from probes.links import channel_registry
 from probes.runner.api_batcher import ApiBudget
-from storage.models.audit import AuditRun, AuditRunState
+from storage.models.audit import AuditRunState
+from storage.models.run_report import ApiUsage, RunReport
 from storage.store import Store
 
 DEFAULT_REQUESTS_PER_SITE = 6.0
@@ -66,33 +66,34 @@ def forecast_channels(config: Config, store: Store, now: datetime) -> list[Chann
         if row.channel == channel_registry.WEBSITE_CHANNEL:
             websites_by_host[get_account_host(row)] += 1
     last_run = store.runs.get_latest(AuditRunState.DONE)
+    report = last_run.report if last_run else RunReport()
     forecasts = []
     for channel, account_count in accounts_by_channel.items():
         sequential_accounts = account_count
         if channel == channel_registry.WEBSITE_CHANNEL:
             sequential_accounts = max(websites_by_host.values())
         forecasts.append(
-            _forecast_channel(config, channel, account_count, sequential_accounts, last_run)
+            _forecast_channel(config, channel, account_count, sequential_accounts, report)
         )
     return sorted(forecasts, key=lambda forecast: (-forecast.hours, forecast.channel))
 
 
 def _forecast_channel(
-    config: Config, channel: str, accounts: int, sequential_accounts: int, last_run: AuditRun | None
+    config: Config, channel: str, accounts: int, sequential_accounts: int, report: RunReport
 ) -> ChannelForecast:
     api_budget = create_api_budgets(config).get(channel)
     if api_budget:
-        return _forecast_api_channel(channel, accounts, api_budget, last_run)
+        return _forecast_api_channel(channel, accounts, api_budget, report)
     seconds_per_request = config.fetch.host_delay
     requests_per_account = 1.0
     if channel != channel_registry.WEBSITE_CHANNEL:
         seconds_per_request = config.fetch.effective_platform_delay * (
             1 + PLATFORM_DELAY_JITTER / 2
         )
-        requests_per_account = _average_requests_per_account(last_run, channel)
+        requests_per_account = _average_requests_per_account(report, channel)
     elif not config.cluster.enabled:
         concurrency = get_host_concurrency(config)
-        requests_per_site = _average_requests_per_site(last_run)
+        requests_per_site = _average_requests_per_site(report)
         if accounts * requests_per_site > sequential_accounts * concurrency:
             # The number of websites limits the run, not the host with the most websites.
             sequential_accounts = accounts
@@ -118,17 +119,17 @@ def _forecast_channel(
 
 
 def _forecast_api_channel(
-    channel: str, accounts: int, api_budget: ApiBudget, last_run: AuditRun | None
+    channel: str, accounts: int, api_budget: ApiBudget, report: RunReport
 ) -> ChannelForecast:
     """Return the forecast of a channel with an API: its budget is the only limit.
 
     An account costs what it cost on average in the last run.
     """
-    api_cost = _get_receipt_mapping(last_run, "apis").get(channel) or {}
-    checked_by_api = _count_checked(last_run, channel) - int(api_cost.get("skipped") or 0)
+    usage = report.apis.get(channel, ApiUsage())
+    checked_by_api = _count_checked(report, channel) - usage.skipped
     cost_per_account = 0.0
     if checked_by_api > 0:
-        cost_per_account = float(api_cost.get("cost") or 0) / checked_by_api
+        cost_per_account = usage.cost / checked_by_api
     accounts_per_run = int(api_budget.limit / cost_per_account) if cost_per_account else None
     runs = _count_runs(accounts, accounts_per_run)
     return ChannelForecast(channel, accounts, accounts, 0.0, 0.0, 0.0, runs, accounts_per_run)
@@ -140,31 +141,26 @@ def _count_runs(accounts: int, accounts_per_run: int | None) -> int:
     return max(1, ceil(accounts / max(1, accounts_per_run)))
 
 
-def _average_requests_per_account(last_run: AuditRun | None, channel: str) -> float:
+def _average_requests_per_account(report: RunReport, channel: str) -> float:
     """Return how many requests an account of a platform took in the last run, or 1 if unknown."""
-    checked = _count_checked(last_run, channel)
+    checked = _count_checked(report, channel)
+    if not checked:
+        return 1.0
     requests = sum(
         count
-        for host, count in _get_receipt_mapping(last_run, "requests_by_host").items()
+        for host, count in report.requests_by_host.items()
         if channel_registry.find_channel_by_host(host) == channel
     )
-    return max(1.0, requests / checked) if checked else 1.0
+    return max(1.0, requests / checked)
 
 
-def _average_requests_per_site(last_run: AuditRun | None) -> float:
+def _average_requests_per_site(report: RunReport) -> float:
     """Return how many requests a website took in the last run, or the default if unknown."""
-    checked = _count_checked(last_run, channel_registry.WEBSITE_CHANNEL)
-    other_hosts = _get_receipt_mapping(last_run, "requests_other_hosts")
-    requests = int(other_hosts.get("requests") or 0)
+    checked = _count_checked(report, channel_registry.WEBSITE_CHANNEL)
+    requests = report.requests_other_hosts.requests
     return max(1.0, requests / checked) if checked and requests else DEFAULT_REQUESTS_PER_SITE
 
 
-def _count_checked(last_run: AuditRun | None, channel: str) -> int:
+def _count_checked(report: RunReport, channel: str) -> int:
     """Return how many accounts of a channel the last run checked."""
-    counts_by_presence = _get_receipt_mapping(last_run, "channels").get(channel) or {}
-    return sum(counts_by_presence.values())
-
-
-def _get_receipt_mapping(last_run: AuditRun | None, name: str) -> Mapping[str, Any]:
-    value = last_run.receipt.get(name) if last_run else None
-    return value if isinstance(value, dict) else {}
+    return sum(report.channels.get(channel, {}).values())

@@ -26,7 +26,6 @@ from auditor.notifications.healthcheck_ping import (
     capture_recent_warnings,
 )
 from auditor.protocols import EvaluationContext, RunContext
-from auditor.receipts import receipt
 from auditor.retention.api_data import drop_expired_api_data
 from auditor.retention.backups import (
     create_backup,
@@ -35,9 +34,11 @@ from auditor.retention.backups import (
     suggest_newest_backup,
 )
 from auditor.retention.evidence_pruning import is_pruning_due, prune_evidence
+from auditor.run_reports.report import count_not_reached
 from auditor.runs import run as run_module
-from auditor.runs.account_worker import Timer
-from auditor.runs.run import ProgressCallback, WorkerCluster
+from auditor.runs.frontier import WorkerCluster
+from auditor.runs.run import ProgressCallback
+from auditor.runs.state import Timer
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.files.body_store import BodyStore
@@ -137,7 +138,7 @@ def _ping_result(
 ) -> None:
     """Report the state of the run to the monitor. An incomplete or skipped run is a failure."""
     if finished_run.state is AuditRunState.DONE:
-        not_reached = receipt.count_not_reached(finished_run)
+        not_reached = count_not_reached(finished_run)
         suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
         ping.report_success(f"the run of {finished_run.day} has finished{suffix}")
     else:

@@ -1,4 +1,4 @@
-"""The run plan: which accounts a run checks, in which order, and in which batches.
+"""The plan of a run: the accounts that it checks, their order, and their batches. Pure.
 
 Accounts are ordered by how long they have waited for a check, so an account that one run did not
 reach comes first in the next. Hosts are checked concurrently. The accounts of one host share a
@@ -16,22 +16,15 @@ from urllib.parse import urlsplit
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.config.schema import Config
-from auditor.protocols import RunContext
 from auditor.rules.association_state import DISOWNING_DECISION_KINDS
 from auditor.rules.decisions_in_force import select_decisions_in_force
 from probes.links import channel_registry
 from probes.models.finding import LinkKind
-from storage.models.audit import AccountRow, AccountStatus, AuditRun, AuditRunState, Decision
+from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision
 from storage.runs.plan import PlanBatch, PlanPosition, compute_host_bucket
 
 UNCHECKED_KINDS = frozenset({LinkKind.NONE, LinkKind.INVALID})
 """Kinds of links that name no account, so there is nothing to check."""
-
-MAX_WORKERS_PER_HOST = 3
-"""Tasks that may check accounts of one website host.
-
-One page is parsed while the next is requested.
-"""
 
 HOSTS_PER_CONNECTION = 5
 """Hosts that are checked per allowed connection.
@@ -64,33 +57,7 @@ MAX_OVERDUE_MINUTES = 2**29 - 1
 ACCOUNT_ID_BITS = 32
 
 
-def create_run_plan(
-    app: RunContext,
-    run: AuditRun,
-    circuit_breakers: Mapping[str, CircuitBreaker],
-    api_channels: Collection[str],
-) -> None:
-    """Store the plan of a run: the positions of all accounts that it has still to check.
-
-    The plan of an evaluated run has only the accounts that were registered before it started.
-    These were not reached. An account that was added later belongs to the next run.
-    """
-    store, config = app.store, app.config
-    priority = CheckPriority.for_run(
-        run,
-        store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
-        active_days=config.activity.active,
-        circuit_breakers=circuit_breakers,
-        api_channels=api_channels,
-    )
-    rows = iter_unchecked_accounts(app, run)
-    if run.id is not None and store.runs.is_evaluated(run.id):
-        rows = (row for row in rows if row.added_at and row.added_at <= run.started_at)
-    positions = _iter_plan_positions(priority, rows, store.statuses.list_account_statuses())
-    store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
-
-
-def _iter_plan_positions(
+def iter_plan_positions(
     priority: CheckPriority, rows: Iterable[AccountRow], account_statuses: Iterable[AccountStatus]
 ) -> Iterator[PlanPosition]:
     """Yield the position of each account.
@@ -105,14 +72,6 @@ def _iter_plan_positions(
             status = next(statuses, None)
         has_status = status is not None and status.account_id == account_id
         yield priority.compute_position(row, status if has_status else None)
-
-
-def iter_unchecked_accounts(app: RunContext, run: AuditRun) -> Iterator[AccountRow]:
-    """Return the accounts that a run has still to check, ordered by id."""
-    decisions = app.store.decisions.list_decisions(run.started_at)
-    return select_accounts_to_check(
-        app.store.observations.list_pending_accounts(run), decisions, app.config, run.started_at
-    )
 
 
 def select_accounts_to_check(

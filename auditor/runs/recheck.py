@@ -20,7 +20,6 @@ from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core.errors import RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.protocols import LockableRunContext, RunContext
-from auditor.receipts.receipt import read_api_cost
 from auditor.runs.plan import select_accounts_to_check
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.probe import ProbeResult
@@ -143,8 +142,7 @@ async def _recheck_accounts(
     }
     accounts = [to_probe_account(row, statuses.get(row.id or 0)) for row in rows]
     todays_run = app.store.runs.get(now.date())
-    spent_by_channel = read_api_cost(todays_run.receipt) if todays_run else None
-    api_budgets = create_api_budgets(app.config, spent_by_channel)
+    api_budgets = create_api_budgets(app.config, todays_run.report.apis if todays_run else {})
     circuit_breakers: Mapping[str, CircuitBreaker] = {}
     if todays_run:
         circuit_breakers = load_circuit_breakers(app.config, app.store, todays_run, api_budgets)

@@ -86,8 +86,7 @@ def load_run_progress(store: Store) -> RunProgress | None:
     run = store.runs.get_latest()
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
-    due_count = run.receipt.get("accounts_due")
-    return RunProgress(_count_checks(store, run), due_count if isinstance(due_count, int) else 0)
+    return RunProgress(_count_checks(store, run), run.report.accounts_due or 0)
 
 
 def has_results(store: Store) -> bool:

@@ -1,8 +1,15 @@
-"""Execute one audit run: canaries, checks, second pass, witnesses, evaluation, receipt.
+"""Execute one audit run, phase by phase: `RunSession` has the phases in their order.
 
-Start with `execute_run`; `_RunSession` has the phases in their order. If both test websites are
-unreachable, the run is skipped. Results are stored in batches, so a run that was killed continues
-with the remaining accounts. How a verdict is reached: docs/explanations/verdicts.md.
+1. prepare: open the fetcher and resume what earlier sessions of the run left;
+2. canaries: check accounts whose result is known. Nothing is stored before that;
+3. first pass: plan the run and check every account of the frontier;
+4. second pass: repeat the checks that failed for a transient reason;
+5. evaluate: derive statuses, gaps and summaries;
+6. report: sign the run report and store the final state.
+
+If both test websites are unreachable, the run is skipped. Results are stored in batches, so a run
+that was killed continues with the remaining accounts. How a verdict is reached:
+docs/explanations/verdicts.md.
 """
 
 from __future__ import annotations
@@ -10,100 +17,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from types import TracebackType
-from typing import Any, Protocol, Self
 
-from auditor.checking import circuit_breaker
 from auditor.checking.canaries import Canary, build_canaries, is_offline
-from auditor.checking.checker import AccountChecker, create_api_budgets
-from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.checking.checker import AccountChecker
 from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future, refuse_wrong_clock
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.protocols import RunContext
-from auditor.receipts import receipt
-from auditor.receipts.receipt import CanaryReadings
-from auditor.receipts.signing import SigningKey
-from auditor.runs import plan
-from auditor.runs.account_worker import (
-    AccountWorker,
-    RunDeadline,
-    StoppedError,
-    Timer,
-    open_account_worker,
-)
+from auditor.run_reports import report
+from auditor.run_reports.chain import is_chain_link, sign_run_report
+from auditor.run_reports.signing import SigningKey
+from auditor.runs.account_worker import AccountWorker, open_account_worker
 from auditor.runs.domain_checks import check_domains
-from auditor.runs.plan import MAX_BATCH_ACCOUNTS, build_batches, compute_batch_size
+from auditor.runs.frontier import Coordinator, Frontier, WorkerCluster
+from auditor.runs.state import RequestCounts, RunDeadline, RunState, StoppedError, Timer
 from auditor.runs.witnesses import WitnessInquiry
 from probes.http.host_state import HostLock
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.probe import ProbeResult
-from probes.runner.api_batcher import ApiBudget
 from storage.errors import LaterRunDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
-from storage.runs.plan import PlanBatch
+from storage.models.run_report import RunCosts, RunReport
 
 logger = EventLogger(__name__)
 
 ProgressCallback = Callable[[int, int], None]
 """Called after each account with the number of checked accounts and the number of all accounts."""
-
-
-class Coordinator(Protocol):
-    """Distributes the accounts of one run to workers. Used as an async context manager."""
-
-    worker_results: dict[str, Any]
-    """The counts and costs that the workers reported."""
-
-    async def check_batches(
-        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
-    ) -> None:
-        """Have the workers check all accounts of the batches."""
-        ...
-
-    async def __aenter__(self) -> Self:
-        """Open the job queue."""
-        ...
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the job queue and leave no job in it."""
-        ...
-
-
-class WorkerCluster(Protocol):
-    """The machines that share a run.
-
-    `auditor.cluster.get_worker_cluster` returns the configured ones.
-    """
-
-    def open_host_lock(self) -> AbstractAsyncContextManager[HostLock]:
-        """Open the host locks that the machines share. Raises ConfigError."""
-        ...
-
-    def create_coordinator(
-        self,
-        app: RunContext,
-        run: AuditRun,
-        deadline: RunDeadline,
-        *,
-        circuit_breakers: Mapping[str, CircuitBreaker],
-        api_budgets: Mapping[str, ApiBudget],
-        on_progress: Callable[[int], None],
-    ) -> Coordinator:
-        """Return the coordinator of a run. Raises ConfigError."""
-        ...
 
 
 async def execute_run(
@@ -125,7 +71,7 @@ async def execute_run(
 
     Nothing is stored before the canaries are checked. Raises LaterRunDoneError if a run of a later
     day exists, ClockError if the servers of the canaries show that the clock is wrong, ConfigError
-    if the receipt cannot be signed, and StoreError if the storage fails, because a result that
+    if the report cannot be signed, and StoreError if the storage fails, because a result that
     cannot be stored must not count.
     """
     assert (cluster is not None) is app.config.cluster.enabled, (
@@ -140,32 +86,33 @@ async def execute_run(
         return run
     now = _not_before_earlier_runs(app, run, day, now)
     run = run or AuditRun(day, AuditRunState.RUNNING, now)
-    deadline = RunDeadline(timer, _compute_end_time(app, run, now, timer), stop or asyncio.Event())
-    session = _RunSession(
+    session = RunSession(
         app=app,
-        audit_run=run,
-        session_started_at=now,
+        state=RunState.resume(run, app.config),
+        started_at=now,
+        deadline=RunDeadline(
+            timer, _compute_end_time(app, run, now, timer), stop or asyncio.Event()
+        ),
+        timer_started_at=timer(),
         on_progress=on_progress or (lambda _checked, _total: None),
         signing_key=signing_key,
-        deadline=deadline,
-        timer_started_at=timer(),
         cluster=cluster,
     )
     try:
         return await session.execute()
     except StoppedError:
-        return session.finish_interrupted("stop requested")
+        return session.report_interrupted("stop requested")
     except BaseException as error:
         if session.is_begun:
             with contextlib.suppress(StoreError):
-                session.finish_interrupted(type(error).__name__)
+                session.report_interrupted(type(error).__name__)
         raise
 
 
 def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
     """Raise LaterRunDoneError if a run of a later day exists.
 
-    Each receipt refers to the previous one, so no run can be inserted before another.
+    Each run report refers to the previous one, so no run can be inserted before another.
     """
     latest_run = app.store.runs.get_latest()
     if latest_run is None or latest_run.day <= day:
@@ -209,100 +156,63 @@ def _compute_end_time(app: RunContext, run: AuditRun, now: datetime, timer: Time
 
 
 @dataclass(slots=True)
-class _RunSession:
+class RunSession:
     """One process's work on a run. A run that was interrupted has several sessions.
 
     `coordinator` is set if several machines share the run. `is_begun` is set as soon as the run is
-    stored as running. `not_reached` counts by channel the accounts that the run did not check.
+    stored as running.
     """
 
     app: RunContext
-    audit_run: AuditRun
-    session_started_at: datetime
-    on_progress: ProgressCallback
-    signing_key: SigningKey
+    state: RunState
+    started_at: datetime
     deadline: RunDeadline
     timer_started_at: float
+    on_progress: ProgressCallback
+    signing_key: SigningKey
     cluster: WorkerCluster | None
     checker: AccountChecker | None = None
     coordinator: Coordinator | None = None
-    circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
-    account_count: int = 0
-    checked_count: int = 0
-    not_reached: Mapping[str, int] = field(default_factory=dict)
     is_begun: bool = False
+
+    async def execute(self) -> AuditRun:
+        """Execute the phases. Raises StoppedError if the run is to stop before its evaluation."""
+        async with self._open_checker() as checker:
+            canary_results = await self._check_canaries(checker)
+            self._begin(canary_results)
+            if is_offline(self.state.canary_readings) and not self._is_evaluated():
+                return self._report_skipped()
+            await runtime.run_together(self._check_accounts(checker), self._check_domains(checker))
+            if self.deadline.is_stopped:
+                raise StoppedError
+        await self._evaluate_in_thread()
+        return self._report_finished()
 
     def get_current_time(self) -> datetime:
         """Return the current time: the start of the session plus the seconds of the timer."""
-        return self.session_started_at + timedelta(seconds=self._get_elapsed_seconds())
+        return self.started_at + timedelta(seconds=self._get_elapsed_seconds())
 
     def _get_elapsed_seconds(self) -> float:
         return self.deadline.timer() - self.timer_started_at
 
-    def collect_costs(self) -> dict[str, object]:
-        """Return what this session and the earlier ones have cost, for the receipt."""
-        saved_receipt = self.audit_run.receipt
-        if self.checker is None:
-            costs = receipt.add_session_cost(
-                saved_receipt, 0, {}, self._get_elapsed_seconds(), retries=0, other_hosts=0
-            )
-            api_costs = receipt.add_api_cost(saved_receipt, {})
-        else:
-            fetcher = self.checker.fetcher
-            costs = receipt.add_session_cost(
-                saved_receipt,
-                fetcher.request_count,
-                fetcher.requests_by_host,
-                self._get_elapsed_seconds(),
-                retries=fetcher.retry_count,
-                other_hosts=fetcher.count_other_hosts(),
-            )
-            api_costs = receipt.add_api_cost(saved_receipt, self.checker.api_budgets)
-        if self.coordinator:
-            costs = receipt.add_worker_cost(costs, self.coordinator.worker_results)
-        circuits = circuit_breaker.build_opened_circuits_field(self.circuit_breakers)
-        return costs | api_costs | circuits
+    def _is_evaluated(self) -> bool:
+        """Return True if an earlier session evaluated the run, so it only has to be finished."""
+        run_id = self.state.audit_run.id
+        return run_id is not None and self.app.store.runs.is_evaluated(run_id)
 
-    async def execute(self) -> AuditRun:
-        """Check the canaries, check the accounts, evaluate the results and finish the run."""
-        config = self.app.config
+    # --- Prepare ---------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def _open_checker(self) -> AsyncIterator[AccountChecker]:
+        """Open the fetcher and the parsers of this session."""
         async with (
             self._open_host_lock() as host_lock,
             self.app.create_parser_pool() as parsers,
-            self.app.create_fetcher(self.session_started_at, host_lock, parsers) as fetcher,
+            self.app.create_fetcher(self.started_at, host_lock, parsers) as fetcher,
         ):
-            api_budgets = create_api_budgets(config, receipt.read_api_cost(self.audit_run.receipt))
-            count_domains = create_domain_counter(self.app.store, self.audit_run.started_at)
-            checker = self.checker = AccountChecker(fetcher, parsers, api_budgets, count_domains)
-            canary_results = (
-                [] if self.deadline.should_stop else await self._check_canaries(checker)
-            )
-            refuse_wrong_clock(result for _, result in canary_results)
-            self._begin(checker, canary_results)
-            canary_readings = [(canary, result.finding) for canary, result in canary_results]
-            if is_offline(canary_readings) and not self._is_evaluated():
-                return self._finish_skipped(canary_readings)
-            await runtime.run_together(
-                self._check_accounts(checker, canary_readings), self._check_domains(checker)
-            )
-            if self.deadline.is_stopped:
-                raise StoppedError
-        return await self._evaluate_in_thread(canary_readings)
-
-    def _begin(
-        self, checker: AccountChecker, canary_results: Iterable[tuple[Canary, ProbeResult]]
-    ) -> None:
-        """Store that the run has begun, and close the previous run if it was killed."""
-        store, day = self.app.store, self.audit_run.day
-        close_previous_run(self.app, day, self.signing_key)
-        self.audit_run = store.runs.begin_or_resume(day, self.session_started_at)
-        self.is_begun = True
-        self.circuit_breakers = circuit_breaker.load_circuit_breakers(
-            self.app.config, store, self.audit_run, checker.api_budgets
-        )
-        for canary, result in canary_results:
-            if canary.channel in self.circuit_breakers:
-                self.circuit_breakers[canary.channel].record_canary(result.exchanges)
+            count_domains = create_domain_counter(self.app.store, self.state.audit_run.started_at)
+            self.checker = AccountChecker(fetcher, parsers, self.state.api_budgets, count_domains)
+            yield self.checker
 
     @contextlib.asynccontextmanager
     async def _open_host_lock(self) -> AsyncIterator[HostLock | None]:
@@ -313,131 +223,119 @@ class _RunSession:
         async with self.cluster.open_host_lock() as host_lock:
             yield host_lock
 
-    async def _evaluate_in_thread(self, canary_readings: CanaryReadings) -> AuditRun:
-        """Evaluate and finish the run in a thread.
-
-        A cancellation waits for its end: the conclusions are stored completely or not at all.
-        """
-        loop = asyncio.get_running_loop()
-        evaluation = loop.run_in_executor(None, self._evaluate_and_finish, canary_readings)
-        while not evaluation.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(evaluation)
-        return evaluation.result()
+    # --- Canaries --------------------------------------------------------------------------------
 
     async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, ProbeResult]]:
-        """Check the canaries of the channels in use: those of an API in batches.
-
-        A platform on which no association has an account is not requested at all.
-        """
-        channels_in_use = {
-            channel_registry.WEBSITE_CHANNEL,  # its canaries show whether we are online
-            *await asyncio.to_thread(self.app.store.registry.find_channels_in_use),
-        }
-        canaries: list[Canary] = []
-        for name, channel in self.app.config.channels.items():
-            if name in channels_in_use:
-                canaries += build_canaries(
-                    name, channel.canaries, channel.impossible_account, self.audit_run.day
-                )
+        """Check the canaries: those of an API in batches. Raises ClockError."""
+        if self.deadline.should_stop:
+            return []
+        canaries = await asyncio.to_thread(self._list_canaries)
         api_canaries = [canary for canary in canaries if canary.channel in checker.api_budgets]
         page_canaries = [canary for canary in canaries if canary.channel not in checker.api_budgets]
         api_results, page_results = await asyncio.gather(
             checker.check_together([canary.account for canary in api_canaries]),
             asyncio.gather(*(checker.check(canary.account) for canary in page_canaries)),
         )
+        refuse_wrong_clock([*api_results, *page_results])
         return list(zip(api_canaries + page_canaries, [*api_results, *page_results], strict=True))
 
-    async def _check_accounts(
-        self, checker: AccountChecker, canary_readings: CanaryReadings
-    ) -> None:
+    def _list_canaries(self) -> list[Canary]:
+        """Return the canaries of the channels in use.
+
+        A platform on which no association has an account is not requested at all. The canaries of
+        websites always show whether we are online.
+        """
+        channels_in_use = {
+            channel_registry.WEBSITE_CHANNEL,
+            *self.app.store.registry.find_channels_in_use(),
+        }
+        day = self.state.audit_run.day
+        canaries: list[Canary] = []
+        for name, channel in self.app.config.channels.items():
+            if name in channels_in_use:
+                canaries += build_canaries(name, channel.canaries, channel.impossible_account, day)
+        return canaries
+
+    def _begin(self, canary_results: Sequence[tuple[Canary, ProbeResult]]) -> None:
+        """Store that the run has begun, and close the previous run if it was killed."""
+        store, day = self.app.store, self.state.audit_run.day
+        close_previous_run(self.app, day, self.signing_key)
+        self.state.audit_run = store.runs.begin_or_resume(day, self.started_at)
+        self.is_begun = True
+        self.state.restore_circuit_breakers(store, self.app.config, canary_results)
+
+    # --- First and second pass -------------------------------------------------------------------
+
+    async def _check_accounts(self, checker: AccountChecker) -> None:
         """Plan the run and check its accounts. In an evaluated run, no account is checked."""
-        store, is_evaluated = self.app.store, self._is_evaluated()
+        is_evaluated = self._is_evaluated()
+        frontier = Frontier(
+            self.app, self.state.audit_run, self.state.circuit_breakers, self.state.api_budgets
+        )
         async with contextlib.AsyncExitStack() as stack:
             if self.cluster is not None and not is_evaluated:
                 self.coordinator = await stack.enter_async_context(
-                    self._create_coordinator(self.cluster, checker)
+                    self._open_coordinator(self.cluster, frontier)
                 )
-            await asyncio.to_thread(
-                plan.create_run_plan,
-                self.app,
-                self.audit_run,
-                self.circuit_breakers,
-                frozenset(checker.api_budgets),
-            )
-            planned_count = await asyncio.to_thread(
-                store.run_plan.count_planned_accounts, self.audit_run
-            )
-            self._save_run_facts(canary_readings, planned_count)
-            self.account_count = 0 if is_evaluated else planned_count
-            self.on_progress(0, self.account_count)
+            planned_count = await asyncio.to_thread(frontier.fill)
+            self._save_started_report(planned_count)
+            self.state.account_count = 0 if is_evaluated else planned_count
+            self.on_progress(0, self.state.account_count)
             try:
-                if self.account_count:
-                    await self._run_account_worker(checker)
+                if self.state.account_count:
+                    await self._run_passes(frontier, checker)
                 if not is_evaluated:
                     await self._ask_witnesses(checker)
-                self.not_reached = await asyncio.to_thread(
-                    store.run_plan.count_unreached_accounts, self.audit_run
-                )
+                self.state.not_reached = await asyncio.to_thread(frontier.count_not_reached)
             finally:
                 with contextlib.suppress(StoreError):
-                    await asyncio.to_thread(store.run_plan.delete)
+                    await asyncio.to_thread(frontier.clear)
 
-    async def _check_domains(self, checker: AccountChecker) -> None:
-        """Ask registries for the domains that are due, unless the run is evaluated."""
-        if not self._is_evaluated():
-            await check_domains(
-                self.app, self.audit_run, checker, self.deadline, self.get_current_time
-            )
-
-    def _create_coordinator(self, cluster: WorkerCluster, checker: AccountChecker) -> Coordinator:
-        return cluster.create_coordinator(
+    def _open_coordinator(
+        self, cluster: WorkerCluster, frontier: Frontier
+    ) -> AbstractAsyncContextManager[Coordinator]:
+        return cluster.open_coordinator(
             self.app,
-            self.audit_run,
+            frontier,
             self.deadline,
-            circuit_breakers=self.circuit_breakers,
-            api_budgets=checker.api_budgets,
+            api_budgets=self.state.api_budgets,
             on_progress=self._report_progress,
         )
 
-    async def _run_account_worker(self, checker: AccountChecker) -> None:
+    def _save_started_report(self, planned_count: int) -> None:
+        """Store the report of the started run, because a killed run cannot store it later."""
+        store, run = self.app.store, self.state.audit_run
+        assert run.id is not None
+        observed_count = sum(store.observations.count_by_presence(run.id).values())
+        started_report = report.build_started_report(
+            store, run, self.state.canary_readings, self.app.config, planned_count + observed_count
+        )
+        self.state.audit_run = store.runs.save_open_report(run, started_report)
+
+    async def _run_passes(self, frontier: Frontier, checker: AccountChecker) -> None:
+        """Check all accounts, then repeat the checks that failed for a transient reason."""
         async with open_account_worker(
             self.app,
-            self.audit_run,
+            frontier,
             checker,
-            circuit_breakers=self.circuit_breakers,
             deadline=self.deadline,
             clock=self.get_current_time,
             on_progress=self._report_progress,
-        ) as account_worker:
-            await self._run_passes(account_worker)
+        ) as worker:
+            await (self.coordinator or worker).check_pass()
+            await worker.deferred_writer.flush()
+            if await asyncio.to_thread(frontier.count_remaining, second_pass=True):
+                await self._run_second_pass(worker)
 
-    async def _ask_witnesses(self, checker: AccountChecker) -> None:
-        inquiry = WitnessInquiry(
-            self.app, self.audit_run, checker.fetcher, checker.parser_pool, self.deadline
-        )
-        await inquiry.execute()
-
-    async def _run_passes(self, worker: AccountWorker) -> None:
-        """Check all accounts, then repeat the checks that failed for a transient reason.
-
-        If there is no time for the second pass, the results of the first one count.
-        """
-        check_batches = self.coordinator.check_batches if self.coordinator else worker.check_batches
-        await check_batches(await self._load_batches(second_pass=False))
-        await worker.deferred_writer.flush()
-        deferred_count = await asyncio.to_thread(
-            self.app.store.run_plan.count_planned_accounts, self.audit_run, second_pass=True
-        )
-        if not deferred_count:
-            return
+    async def _run_second_pass(self, worker: AccountWorker) -> None:
+        """Repeat the deferred checks. Where there is no time for it, the first results count."""
         await self._wait_for_second_pass(worker)
         if not self.deadline.should_stop:
             worker.checker.fetcher.start_new_pass()
-            await check_batches(await self._load_batches(second_pass=True), second_pass=True)
+            await (self.coordinator or worker).check_pass(second_pass=True)
             await worker.observation_writer.flush()
         if not self.deadline.is_stopped:
-            await self._save_first_observations(worker)
+            await worker.save_deferred_observations()
 
     async def _wait_for_second_pass(self, worker: AccountWorker) -> None:
         """Wait until the last failure is old enough to try again, or until the deadline."""
@@ -446,175 +344,159 @@ class _RunSession:
             seconds_since_failure = self.deadline.timer() - worker.last_deferred_at
         await self.deadline.sleep(self.app.config.fetch.second_pass_delay - seconds_since_failure)
 
-    async def _save_first_observations(self, worker: AccountWorker) -> None:
-        """Store the first observation of each account that the second pass did not reach."""
-        first_observations = self.app.store.run_plan.list_first_observations(self.audit_run)
-        while True:
-            observation = await asyncio.to_thread(next, first_observations, None)
-            if observation is None:
-                break
-            await worker.save_observation(observation)
-        await worker.observation_writer.flush()
-
-    async def _load_batches(self, *, second_pass: bool) -> list[PlanBatch]:
-        store, run = self.app.store, self.audit_run
-        max_accounts = MAX_BATCH_ACCOUNTS
-        if self.coordinator:
-            max_accounts = compute_batch_size(self.account_count)
-        return await asyncio.to_thread(
-            lambda: build_batches(
-                store.run_plan.count_by_host_bucket(run, second_pass=second_pass), max_accounts
-            )
-        )
-
     def _report_progress(self, count: int = 1) -> None:
-        releases_before = self.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE
-        self.checked_count += count
-        if self.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE != releases_before:
+        state = self.state
+        releases_before = state.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE
+        state.checked_count += count
+        if state.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE != releases_before:
             runtime.release_free_memory()
-        self.on_progress(self.checked_count, self.account_count)
+        self.on_progress(state.checked_count, state.account_count)
 
-    def _save_run_facts(self, canary_readings: CanaryReadings, waiting_count: int) -> None:
-        """Store versions, canary results and the number of due accounts.
+    async def _check_domains(self, checker: AccountChecker) -> None:
+        """Ask registries for the domains that are due, unless the run is evaluated."""
+        if not self._is_evaluated():
+            run = self.state.audit_run
+            await check_domains(self.app, run, checker, self.deadline, self.get_current_time)
 
-        They are stored before the first check, because a killed run cannot store them later.
-        """
-        store, run = self.app.store, self.audit_run
-        observed_count = 0
-        if run.id is not None:
-            observed_count = sum(store.observations.count_by_presence(run.id).values())
-        facts = receipt.build_started_receipt(
-            store, run, canary_readings, self.app.config, waiting_count + observed_count
+    async def _ask_witnesses(self, checker: AccountChecker) -> None:
+        inquiry = WitnessInquiry(
+            self.app, self.state.audit_run, checker.fetcher, checker.parser_pool, self.deadline
         )
-        self.audit_run = run_results.save_run_facts(store, run, canary_readings, facts)
+        await inquiry.execute()
 
-    def _finish_skipped(self, canary_readings: CanaryReadings) -> AuditRun:
+    # --- Evaluate --------------------------------------------------------------------------------
+
+    async def _evaluate_in_thread(self) -> None:
+        """Evaluate the run in a thread.
+
+        A cancellation waits for its end: the conclusions are stored completely or not at all.
+        """
+        evaluation = asyncio.get_running_loop().run_in_executor(None, self._evaluate)
+        while not evaluation.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(evaluation)
+        evaluation.result()
+
+    def _evaluate(self) -> None:
+        """Find the unreliable channels, and store all conclusions and summaries."""
+        store, config = self.app.store, self.app.config
+        runtime.release_free_memory()
+        with runtime.reduce_garbage_collection():
+            run = run_results.save_unreliable_channels(
+                store, config, self.state.audit_run, self.state.canary_readings
+            )
+            self.state.audit_run = run
+            run_results.evaluate_run(store, config, run, run.report.unreliable_channels or {})
+            runtime.release_free_memory()
+            refresh_summaries(store, config)
+
+    # --- Report ----------------------------------------------------------------------------------
+
+    def _report_finished(self) -> AuditRun:
+        """Sign the report of the evaluated run."""
+        unreliable_channels = self.state.audit_run.report.unreliable_channels or {}
+        _log_limits(unreliable_channels, self.state.not_reached)
+        finished_at = self.get_current_time()
+        finished_report = report.build_finished_report(
+            self.app.store,
+            self.state.audit_run,
+            self.state.canary_readings,
+            self.app.config,
+            unreliable_channels=unreliable_channels,
+            not_reached_by_channel=self.state.not_reached,
+            costs=self._compute_costs(),
+            finished_at=finished_at,
+        )
+        return self._finish(AuditRunState.DONE, finished_report, finished_at)
+
+    def _report_skipped(self) -> AuditRun:
+        """Sign the report of a run without connectivity."""
         reason = "both test websites are unreachable"
         logger.warning(
             "run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason
         )
         finished_at = self.get_current_time()
-        receipt_fields = receipt.build_skipped_receipt(
+        skipped_report = report.build_skipped_report(
             self.app.store,
-            self.audit_run,
-            canary_readings,
+            self.state.audit_run,
+            self.state.canary_readings,
             self.app.config,
-            cost=self.collect_costs(),
+            costs=self._compute_costs(),
             finished_at=finished_at,
         )
-        return self._finish_run(
-            AuditRunState.SKIPPED, receipt_fields, finished_at, self.audit_run.unreliable_channels
-        )
+        return self._finish(AuditRunState.SKIPPED, skipped_report, finished_at)
 
-    def _is_evaluated(self) -> bool:
-        """Return True if an earlier session evaluated the run, so it only has to be finished."""
-        return self.audit_run.id is not None and self.app.store.runs.is_evaluated(self.audit_run.id)
-
-    def _evaluate_and_finish(self, canary_readings: CanaryReadings) -> AuditRun:
-        """Find the unreliable channels, store all conclusions and sign the receipt."""
-        store, config = self.app.store, self.app.config
-        runtime.release_free_memory()
-        with runtime.reduce_garbage_collection():
-            self.audit_run, unreliable_channels = run_results.save_unreliable_channels(
-                store, config, self.audit_run, canary_readings
-            )
-            run_results.evaluate_run(store, config, self.audit_run, unreliable_channels)
-            runtime.release_free_memory()
-            refresh_summaries(store, config)
-        self._log_limits(unreliable_channels)
+    def report_interrupted(self, reason: str) -> AuditRun:
+        """Store the run as incomplete, with a report of what is known so far."""
         finished_at = self.get_current_time()
-        receipt_fields = receipt.build_finished_receipt(
-            store,
-            self.audit_run,
-            canary_readings,
-            config,
-            unreliable_channels=unreliable_channels,
-            not_reached_by_channel=self.not_reached,
-            cost=self.collect_costs(),
-            finished_at=finished_at,
-        )
-        return self._finish_run(
-            AuditRunState.DONE, receipt_fields, finished_at, unreliable_channels
-        )
-
-    def _log_limits(self, unreliable_channels: Mapping[str, str]) -> None:
-        """Log the unreliable channels and the number of accounts that were not reached."""
-        for channel, reason in unreliable_channels.items():
-            message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
-            logger.warning("channel_unreliable", message, channel=channel, reason=reason)
-        if not_reached := sum(self.not_reached.values()):
-            message = (
-                "deadline reached: {not_reached} accounts were not "
-                "checked; the next run checks them first"
-            )
-            logger.warning("run_deadline_reached", message, not_reached=not_reached)
-
-    def finish_interrupted(self, reason: str) -> AuditRun:
-        """Store the run as incomplete, with a receipt of what is known so far."""
-        finished_at = self.get_current_time()
-        receipt_fields = receipt.build_interrupted_receipt(
+        interrupted_report = report.build_interrupted_report(
             self.app.store,
-            self.audit_run,
+            self.state.audit_run,
             reason=reason,
-            cost=self.collect_costs(),
+            costs=self._compute_costs(),
             finished_at=finished_at,
         )
-        return self._finish_run(
-            AuditRunState.INCOMPLETE,
-            receipt_fields,
-            finished_at,
-            self.audit_run.unreliable_channels,
-        )
+        return self._finish(AuditRunState.INCOMPLETE, interrupted_report, finished_at)
 
-    def _finish_run(
-        self,
-        state: AuditRunState,
-        receipt_fields: Mapping[str, object],
-        finished_at: datetime,
-        unreliable_channels: Iterable[str] = (),
+    def _compute_costs(self) -> RunCosts:
+        """Return what this session and the earlier ones have cost."""
+        requests = RequestCounts()
+        if self.checker is not None:
+            requests = RequestCounts.from_fetcher(self.checker.fetcher)
+        if self.coordinator is not None:
+            requests = requests.add(self.coordinator.worker_requests)
+        return self.state.compute_costs(requests, self._get_elapsed_seconds())
+
+    def _finish(
+        self, state: AuditRunState, final_report: RunReport, finished_at: datetime
     ) -> AuditRun:
-        """Sign the receipt and store the final state of the run."""
-        former_key = receipt.find_former_key(
-            self.app.store, self.audit_run, self.signing_key.public_key
-        )
-        return self.app.store.runs.finish(
-            self.audit_run,
+        """Sign the report and store the final state of the run."""
+        store, run = self.app.store, self.state.audit_run
+        return store.runs.finish(
+            run,
             state,
             finished_at,
-            unreliable_channels=sorted(unreliable_channels),
-            receipt=self.signing_key.sign_receipt({**receipt_fields, **former_key}),
+            unreliable_channels=run.unreliable_channels,
+            report=sign_run_report(store, run, final_report, self.signing_key),
         )
+
+
+def _log_limits(unreliable_channels: Mapping[str, str], not_reached: Mapping[str, int]) -> None:
+    """Log the unreliable channels and the number of accounts that were not reached."""
+    for channel, reason in unreliable_channels.items():
+        message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
+        logger.warning("channel_unreliable", message, channel=channel, reason=reason)
+    if not_reached_count := sum(not_reached.values()):
+        message = (
+            "deadline reached: {not_reached} accounts were not "
+            "checked; the next run checks them first"
+        )
+        logger.warning("run_deadline_reached", message, not_reached=not_reached_count)
 
 
 def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> None:
-    """Close the newest run before `day` if it was killed, with a signed receipt that says so.
+    """Close the newest run before `day` if it was killed, with a signed report that says so.
 
     The caller holds the run lock.
     """
     store = app.store
     run = store.runs.get_latest(before_day=day)
-    if run is None or receipt.is_chain_link(run):
+    if run is None or is_chain_link(run):
         return
     if run.state is not AuditRunState.RUNNING:
         run = store.runs.begin_or_resume(run.day, run.started_at)
-    last_check = store.observations.get_last_check_time(run.id) if run.id is not None else None
-    finished_at = last_check or run.started_at
-    receipt_fields = receipt.build_interrupted_receipt(
-        store,
-        run,
-        reason="killed",
-        cost=receipt.select_carried_fields(run),
-        finished_at=finished_at,
-    )
-    receipt_fields |= receipt.find_former_key(store, run, signing_key.public_key)
-    # If the run was killed after its evaluation, its conclusions count. Only the receipt is late.
-    is_evaluated = store.runs.is_evaluated(run.id or 0)
+    assert run.id is not None
+    finished_at = store.observations.get_last_check_time(run.id) or run.started_at
+    # If the run was killed after its evaluation, its conclusions count. Only the report is late.
+    is_evaluated = store.runs.is_evaluated(run.id)
     state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE
-    receipt_fields["state"] = state.value
+    final_report = report.build_interrupted_report(
+        store, run, reason="killed", costs=run.report, finished_at=finished_at
+    ).with_values(state=state.value)
     store.runs.finish(
         run,
         state,
         finished_at,
-        unreliable_channels=sorted(run.unreliable_channels),
-        receipt=signing_key.sign_receipt(receipt_fields),
+        unreliable_channels=run.unreliable_channels,
+        report=sign_run_report(store, run, final_report, signing_key),
     )

@@ -16,7 +16,7 @@ from auditor.config.schema import WitnessSettings
 from auditor.protocols import RunContext
 from auditor.rules.association_state import DISOWNING_DECISION_KINDS
 from auditor.rules.decisions_in_force import select_decisions_in_force
-from auditor.runs.account_worker import RunDeadline
+from auditor.runs.state import RunDeadline
 from probes.http.fetcher import Fetcher
 from probes.links import channel_registry
 from probes.log import EventLogger

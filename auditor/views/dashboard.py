@@ -24,9 +24,9 @@ from auditor.decisions.replies import (
 from auditor.evaluation.channel_figures import ChannelFigures, build_channel_figures
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import Coverage, build_coverage, get_region_key
-from auditor.receipts.receipt import count_not_reached
 from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
 from auditor.reference.regions import REGIONS
+from auditor.run_reports.report import count_not_reached
 from auditor.views.calls import BROKEN_FACET, CallList, build_call_list
 from auditor.views.changes import find_change_period
 from auditor.views.groups import GroupNeeds, load_group_needs
@@ -132,8 +132,8 @@ class Dashboard:
     def _count_observations(self, *presences: Presence) -> int:
         if self.latest_run is None:
             return 0
-        counts = [self.latest_run.receipt.get(presence.value) for presence in presences]
-        return sum(count for count in counts if isinstance(count, int))
+        counts = self.latest_run.report.count_by_presence()
+        return sum(counts[presence] for presence in presences)
 
 
 def build_dashboard(

@@ -13,8 +13,8 @@ from auditor.checking.clock import is_dated_in_future
 from auditor.core.formatting import format_optional_timestamp
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
-from auditor.receipts.receipt import count_not_reached
 from auditor.reference.gap_catalogue import get_gap_kind
+from auditor.run_reports.report import count_not_reached
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, Gap
 

@@ -18,6 +18,7 @@ from probes.models.finding import (
     Reason,
 )
 from probes.witnesses import WIKIDATA_SOURCE, WitnessAnswer, WitnessSource
+from storage.models.run_report import RunReport
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
 """The severities of gaps, the most severe first."""
@@ -169,7 +170,7 @@ class AuditRunState(StrEnum):
 class AuditRun:
     """One check of every account. `day` is a day in UTC and unique.
 
-    The results of `unreliable_channels` were not evaluated. `receipt` is the signed run report.
+    The results of `unreliable_channels` were not evaluated. `report` is the run report.
     """
 
     day: date
@@ -177,7 +178,7 @@ class AuditRun:
     started_at: datetime
     finished_at: datetime | None = None
     unreliable_channels: tuple[str, ...] = ()
-    receipt: Mapping[str, object] = field(default_factory=dict)
+    report: RunReport = field(default_factory=RunReport)
     id: int | None = None
 
 

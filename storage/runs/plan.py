@@ -54,8 +54,11 @@ class PlanBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedAccount:
-    """An account of the plan, its status, its position and, if requested, its last observation."""
+class PlanEntry:
+    """A plan entry: an account to check, its status, its position and its last observation.
+
+    The last observation is only read if the run may revalidate it.
+    """
 
     account: AccountRow
     status: AccountStatus | None
@@ -105,16 +108,16 @@ class RunPlanRepository:
         rows = self._database.stream_rows(query, *key)
         return ((row.round, row.host_bucket, row.accounts) for row in rows)
 
-    def list_planned_accounts(
+    def list_entries(
         self,
         run: AuditRun,
         batch: PlanBatch,
         *,
         after_position: PlanPosition | None = None,
-        limit: int = BATCH_SIZE,
+        limit: int | None = None,
         second_pass: bool = False,
-    ) -> list[PlannedAccount]:
-        """Return the next accounts of a batch in their order, after a position if given."""
+    ) -> list[PlanEntry]:
+        """Return the next entries of a batch in their order, after a position if given."""
         key = (RUN_PLAN.c.round, RUN_PLAN.c.host_bucket, RUN_PLAN.c.rank, RUN_PLAN.c.account_id)
         is_in_batch = and_(
             RUN_PLAN.c.round == batch.round,
@@ -128,12 +131,12 @@ class RunPlanRepository:
             _select_waiting(columns, run, source, second_pass=second_pass)
             .where(is_in_batch)
             .order_by(*key)
-            .limit(limit)
+            .limit(limit or BATCH_SIZE)
         )
         if after_position is not None:
             query = query.where(build_keyset_condition(key, after_position))
         with self._database.begin_read() as connection:
-            return [_to_planned_account(row) for row in connection.execute(query)]
+            return [_to_plan_entry(row) for row in connection.execute(query)]
 
     def save_first_observations(self, observations: Iterable[Observation]) -> int:
         """Store first observations until the second pass, in one transaction. Return how many."""
@@ -154,8 +157,8 @@ class RunPlanRepository:
         rows = self._database.stream_rows(query, RUN_PLAN.c.account_id)
         return (row.first_observation for row in rows)
 
-    def count_planned_accounts(self, run: AuditRun, *, second_pass: bool = False) -> int:
-        """Return the number of waiting accounts."""
+    def count_entries(self, run: AuditRun, *, second_pass: bool = False) -> int:
+        """Return the number of waiting entries."""
         with self._database.begin_read() as connection:
             query = _select_waiting(select(func.count()), run, second_pass=second_pass)
             return int(connection.execute(query).scalar_one())
@@ -200,7 +203,7 @@ def _merge_large_bucket_rounds(connection: Any, max_bucket_size: int) -> None:
         connection.execute(change.values(round=first_round))
 
 
-def _to_planned_account(row: Any) -> PlannedAccount:
+def _to_plan_entry(row: Any) -> PlanEntry:
     position = PlanPosition(row.round, row.host_bucket, row.rank, row.account_id)
     status = to_account_status(row) if row.status else None
-    return PlannedAccount(to_account_row(row), status, position)
+    return PlanEntry(to_account_row(row), status, position)

@@ -15,6 +15,7 @@ from storage.consistency import compute_effective_time
 from storage.database.connection import Database
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
+from storage.models.run_report import RunReport
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import REPORT_LINK
 from storage.tables.core import (
@@ -96,9 +97,9 @@ class AuditRunRepository:
         now: datetime,
         *,
         unreliable_channels: Iterable[str] = (),
-        receipt: Mapping[str, object] | None = None,
+        report: RunReport | None = None,
     ) -> AuditRun:
-        """Finish the run with its final state. Raises StoreError if it is not running.
+        """Finish the run with its final state and report. Raises StoreError if it is not running.
 
         Its end is never before its start, even if the clock was set back.
         """
@@ -107,7 +108,7 @@ class AuditRunRepository:
             state=state,
             finished_at=max(to_utc(now), run.started_at),
             unreliable_channels=tuple(unreliable_channels),
-            receipt=sanitize(receipt or {}),
+            report=_sanitize_report(report or RunReport()),
         )
         is_running = and_(
             AUDIT_RUN.c.id == run.id, AUDIT_RUN.c.state == AuditRunState.RUNNING.value
@@ -117,6 +118,19 @@ class AuditRunRepository:
             if connection.execute(change).rowcount != 1:
                 raise StoreError(f"cannot finish the run of {run.day}", "it is not running")
         return finished
+
+    def save_open_report(
+        self, run: AuditRun, report: RunReport, unreliable_channels: Iterable[str] = ()
+    ) -> AuditRun:
+        """Store the report of a run that continues. Unreliable channels are added to it."""
+        channels = {*run.unreliable_channels, *unreliable_channels}
+        continuing = replace(
+            run, report=_sanitize_report(report), unreliable_channels=tuple(sorted(channels))
+        )
+        change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run.id)
+        with self._database.begin_write() as connection:
+            connection.execute(change.values(_build_run_values(continuing)))
+        return continuing
 
     def list_all(self) -> Iterator[AuditRun]:
         """Return all runs, the oldest first."""
@@ -243,6 +257,10 @@ def _reject_earlier_run(connection: Connection, day: date) -> None:
         )
 
 
+def _sanitize_report(report: RunReport) -> RunReport:
+    return RunReport.from_json(sanitize(report.to_json()))
+
+
 def _build_run_values(run: AuditRun) -> dict[str, Any]:
     return {
         "day": run.day,
@@ -250,7 +268,7 @@ def _build_run_values(run: AuditRun) -> dict[str, Any]:
         "started_at": run.started_at,
         "finished_at": run.finished_at,
         "unreliable_channels": list(run.unreliable_channels),
-        "receipt": dict(run.receipt),
+        "receipt": run.report.to_json(),
     }
 
 

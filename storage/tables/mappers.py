@@ -28,6 +28,7 @@ from storage.models.audit import (
     Proposal,
     WitnessRecord,
 )
+from storage.models.run_report import RunReport
 from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
@@ -119,7 +120,7 @@ def to_audit_run(row: Any) -> AuditRun:
         started_at=row.started_at,
         finished_at=row.finished_at,
         unreliable_channels=tuple(row.unreliable_channels),
-        receipt=row.receipt,
+        report=RunReport.from_json(row.receipt),
         id=row.id,
     )
 

@@ -51,28 +51,27 @@ RUN_TIMES = ("2026-11-25T00:30", "2026-11-26T00:30", "2026-11-27T00:30")
 
 @dataclass(frozen=True, slots=True)
 class BenchRun:
-    """The cost and the receipt of one run, and the MB on disk after it."""
+    """The cost and the report of one run, and the MB on disk after it."""
 
     cost: Cost
-    receipt: Mapping[str, Any]
+    report: Mapping[str, Any]
     size: float
 
     def __str__(self) -> str:
         return (
             f"{self.cost}  "
-            f"{1000 * self.cost.cpu / self.receipt['accounts']:.2f} ms CPU a link, "
+            f"{1000 * self.cost.cpu / self.report['accounts']:.2f} ms CPU a link, "
             f"{self.describe()}"
         )
 
     def describe(self) -> str:
         """Return the requests, the results and the size on disk as text."""
-        receipt = self.receipt
+        report = self.report
         verdicts = (
-            f"{receipt['present']} present, {receipt['absent']} absent,"
-            f" {receipt['unknown']} unknown"
+            f"{report['present']} present, {report['absent']} absent, {report['unknown']} unknown"
         )
         return (
-            f"{receipt['requests']} requests, {receipt['accounts']} links ({verdicts}),"
+            f"{report['requests']} requests, {report['accounts']} links ({verdicts}),"
             f" {self.size:.0f} MB on disk"
         )
 
@@ -124,13 +123,13 @@ class BenchRegister:
     def run(self, number: int, profile: str = "") -> BenchRun:
         """Measure one run; 0 is the first."""
         run_cost = self._run_auditor(RUN_TIMES[number], "run", "--json", profile=profile)
-        receipt = json.JSONDecoder().raw_decode(run_cost.out[run_cost.out.index("{") :])[0][
-            "items"
-        ][0]
+        report = json.JSONDecoder().raw_decode(run_cost.out[run_cost.out.index("{") :])[0]["items"][
+            0
+        ]
         size = sum(
             file.stat().st_size for file in self._folder.rglob("data/**/*") if file.is_file()
         )
-        return BenchRun(run_cost, receipt, size / 1e6)
+        return BenchRun(run_cost, report, size / 1e6)
 
     def publish(self) -> Cost:
         """Measure how long the static pages take in three languages."""

@@ -37,6 +37,7 @@ from storage.models.audit import (
     Observation,
     Proposal,
 )
+from storage.models.run_report import RunReport
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind
 from storage.tables.communication import FollowUp, Reply, ReportLink
@@ -150,7 +151,7 @@ def _record_run(store, started_at):
         "accounts": 3 * ASSOCIATION_COUNT,
     }
     return store.runs.finish(
-        run, AuditRunState.DONE, started_at + timedelta(hours=5), receipt=counts
+        run, AuditRunState.DONE, started_at + timedelta(hours=5), report=RunReport.from_json(counts)
     )
 
 

@@ -40,7 +40,7 @@ from auditor.config.schema import (
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.reference.regions import REGIONS
-from auditor.runs import plan
+from auditor.runs.frontier import Frontier
 from probes.http.fetcher import Fetcher
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, AuditRun, Contact
@@ -57,7 +57,7 @@ from tests.bench.simulated import (
 
 BATCH_SIZE = 5000
 STAGE_FUNCTIONS: tuple[tuple[str, Any, str], ...] = (
-    ("plan", plan, "create_run_plan"),
+    ("plan", Frontier, "fill"),
     ("unreliable", run_results, "save_unreliable_channels"),
     ("evaluate", run_results, "evaluate_run"),
     ("summarise", auditor.runs.run, "refresh_summaries"),
@@ -225,19 +225,17 @@ def measure_storage(folder: Path) -> tuple[float, float]:
 
 def describe_run(audit_run: AuditRun, gauge: StageMeter, growth: tuple[float, float]) -> str:
     """Return a run as text of a few lines."""
-    receipt = audit_run.receipt
-    accounts = int(str(receipt["accounts"]))
+    report = audit_run.report
+    accounts = report.accounts or 0
     total_seconds, total_cpu = sum(gauge.wall.values()), sum(gauge.cpu.values())
-    verdicts = (
-        f"{receipt['present']} present, {receipt['absent']} absent, {receipt['unknown']} unknown"
-    )
+    verdicts = f"{report.present} present, {report.absent} absent, {report.unknown} unknown"
     cost = (
         f"{total_seconds:.0f} s, {total_cpu:.0f} s CPU, {1000 * total_cpu / accounts:.2f} ms an "
         "account"
     )
     lines = [
         (
-            f"run of {audit_run.day}: {accounts} accounts ({verdicts}), {receipt['requests']} "
+            f"run of {audit_run.day}: {accounts} accounts ({verdicts}), {report.requests} "
             f"requests in {cost}"
         )
     ]

@@ -41,7 +41,7 @@ async def test_event_loop_lag_during_a_run(tmp_path):
         1000 * lags[int((len(lags) - 1) * part)] for part in (0.5, 0.99, 1)
     )
     print(
-        f"\n{audit_run.receipt['accounts']} accounts, {audit_run.receipt['requests']} requests"
+        f"\n{audit_run.report.accounts} accounts, {audit_run.report.requests} requests"
         f" in {seconds:.1f} s, {cpu:.2f} s CPU outside the parsers;"
         f" the loop was late by {median_lag:.0f} ms (median), {lag_99th:.0f} ms (99th percentile),"
         f" {max_lag:.0f} ms (maximum)"

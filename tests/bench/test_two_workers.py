@@ -35,7 +35,7 @@ def measure_run_seconds(server, folder, count):
         _, err = leader.communicate(timeout=600)
         assert leader.returncode == 0, err
         with App.open(load_config(folder / "config.toml", {})) as app:
-            assert app.store.runs.get_latest().receipt["present"] == SITES
+            assert app.store.runs.get_latest().report.present == SITES
         site_requests = [request for request in web.asked if request[0].startswith("site")]
     first_start = min(started_at for _, _, started_at, _ in site_requests)
     last_end = max(ended_at for _, _, _, ended_at in site_requests)

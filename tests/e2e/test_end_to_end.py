@@ -26,7 +26,7 @@ from auditor.app import App
 from auditor.config.schema import load_config
 from auditor.demo import associations, play
 from auditor.demo.model import DemoRun
-from auditor.receipts.receipt import hash_canonical_json
+from auditor.run_reports.signing import compute_report_hash
 from auditor.runs import run
 from storage.models.audit import AuditRunState
 from tests.support.process_groups import open_process_groups
@@ -153,12 +153,12 @@ async def test_killed_run_is_resumed_and_counts_as_one_run(folder, start_auditor
 
         result = run_auditor(folder, "run", "--json")
         assert result.returncode == 0, result.stderr
-        (receipt,) = read_items(result.stdout)
+        (report,) = read_items(result.stdout)
         after = load_observations(app, now.date())
         assert after.keys() == complete.keys()
         assert {account: after[account] for account in before} == before
-        assert receipt["accounts"] == len(complete)
-        assert receipt["previous_hash"] == hash_canonical_json(first.receipt)
+        assert report["accounts"] == len(complete)
+        assert report["previous_hash"] == compute_report_hash(first.report)
         assert [audit_run.state for audit_run in app.store.runs.list_all()] == [
             AuditRunState.DONE
         ] * 2

@@ -16,8 +16,8 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import load_config
-from auditor.receipts.receipt import verify_receipt_chain
-from auditor.receipts.signing import read_known_public_keys
+from auditor.run_reports.chain import verify_report_chain
+from auditor.run_reports.signing import read_known_public_keys
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AuditRunState
 from tests.support.process_groups import open_process_groups
@@ -188,7 +188,7 @@ def test_stopped_run_keeps_requests_that_end_within_grace_period(
                 AuditRunState.INCOMPLETE,
                 17,
             )
-            assert (audit_run.receipt["accounts"], audit_run.receipt["not_reached"]) == (17, 23)
+            assert (audit_run.report.accounts, audit_run.report.not_reached) == (17, 23)
             assert len(list(app.store.observations.list_pending_accounts(audit_run))) == 23
             app.store.check_integrity()
         wait_until(lambda: has_ended(process.pid))
@@ -249,10 +249,10 @@ def test_service_and_cron_do_one_run_together(tmp_path, start_auditor):
             assert wait_for_end(service)[0] == 0
             (audit_run,) = app.store.runs.list_all()
             assert len(load_checked_accounts(app)) == 20
-            (receipt,) = verify_receipt_chain(
+            (verification,) = verify_report_chain(
                 app.store.runs.list_all(), read_known_public_keys(app.data_folder)
             )
-            assert receipt.fault is None
+            assert verification.fault is None
             assert audit_run.state is AuditRunState.DONE
         homes = [
             host for host, path in zip(web.requested_hosts, web.paths, strict=True) if path == "/"

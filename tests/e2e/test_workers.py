@@ -90,7 +90,7 @@ def test_killed_worker_loses_no_account_and_hosts_get_one_request_at_a_time(
             assert sorted(list_checked_accounts(app)) == sorted(
                 row.id for row in app.store.registry.list_accounts()
             )
-            assert audit_run.receipt["present"] == len(NAMES)
+            assert audit_run.report.present == len(NAMES)
             assert app.store.cluster_runs.get_queue_snapshot().job_counts == {}
     assert len(web.hosts()["shared.ma"]) >= 20
     for host in web.hosts():

@@ -39,10 +39,10 @@ from auditor.decisions.parsing import DecisionError
 from auditor.decisions.replies import accept_reply
 from auditor.decisions.service import DecisionService, withdraw_decision
 from auditor.evaluation import reevaluate
-from auditor.receipts.receipt import verify_receipt_chain
-from auditor.receipts.signing import read_known_public_keys
 from auditor.retention.evidence_pruning import prune_evidence
 from auditor.rules.engine import get_gap_key
+from auditor.run_reports.chain import verify_report_chain
+from auditor.run_reports.signing import read_known_public_keys
 from auditor.runs.future_runs import discard_future_runs, find_future_runs
 from auditor.runs.run import execute_run
 from probes.links import identify
@@ -207,6 +207,7 @@ class WriteFailure:
         ("runs", "begin_or_resume"),
         ("observations", "record"),
         ("conclusions", "save"),
+        ("runs", "save_open_report"),
         ("runs", "finish"),
         ("summaries", "update_version"),
         ("summaries", "save"),
@@ -541,13 +542,13 @@ class Histories(RuleBasedStateMachine):
         )
 
     @invariant()
-    def a_day_has_one_run_and_receipts_are_chained(self):
+    def a_day_has_one_run_and_reports_are_chained(self):
         runs = list(self.app.store.runs.list_all())
         assert len({run.day for run in runs}) == len(runs)
-        verifications = list(verify_receipt_chain(runs, read_known_public_keys(self.folder)))
+        verifications = list(verify_report_chain(runs, read_known_public_keys(self.folder)))
         assert {verification.fault for verification in verifications} <= {None}
         for run in runs:
-            json.dumps(run.receipt, allow_nan=False)
+            json.dumps(run.report.to_json(), allow_nan=False)
 
     @invariant()
     def a_gap_is_open_once(self):

@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 from auditor.checking import checker
 from auditor.config.schema import BackupSettings, ChannelSettings, Config
 from auditor.core.errors import RunLockedError
-from auditor.receipts.signing import SigningKey
 from auditor.rules.engine import AnyRule
+from auditor.run_reports.signing import SigningKey
 from probes.http.fetcher import FetchOptions
 from probes.models.finding import (
     Activity,

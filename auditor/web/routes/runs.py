@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
@@ -16,9 +16,14 @@ from auditor.cluster.health import load_queue_health
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.i18n.translator import Translator
-from auditor.receipts import receipt
-from auditor.receipts.receipt import ReceiptVerification, verify_receipt_chain
-from auditor.receipts.signing import compute_key_fingerprint, read_known_public_keys
+from auditor.run_reports.chain import (
+    ReportVerification,
+    find_preceding_run,
+    is_chain_link,
+    verify_report_chain,
+)
+from auditor.run_reports.report import count_not_reached
+from auditor.run_reports.signing import compute_key_fingerprint, read_known_public_keys
 from auditor.views.association_detail import ChannelDetailBuilder
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext
@@ -26,6 +31,7 @@ from auditor.web.routes.associations import require_association_view
 from auditor.web.routes.gaps import parse_day
 from probes.models.finding import Finding, Presence, Reason
 from storage.models.audit import AuditRun, Observation
+from storage.models.run_report import RunReport
 from storage.store import Store
 
 router = APIRouter()
@@ -37,24 +43,24 @@ EVIDENCE_RUNS = 30
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run as the check log shows it. What its receipt does not contain is None."""
+    """A run as the check log shows it. What its report does not state is None."""
 
-    verification: ReceiptVerification
+    verification: ReportVerification
     missed_days: int = 0
 
     @property
-    def receipt(self) -> dict[str, Any]:
+    def report(self) -> RunReport:
         """The signed run report."""
-        return dict(self.verification.run.receipt)
+        return self.verification.run.report
 
     @property
     def not_reached_count(self) -> int | None:
         """The number of accounts that the run did not reach."""
-        return receipt.count_not_reached(self.verification.run)
+        return count_not_reached(self.verification.run)
 
     @property
     def key_fingerprint(self) -> str | None:
-        """The fingerprint of the key that signed the receipt."""
+        """The fingerprint of the key that signed the report."""
         public_key = self.verification.public_key
         return compute_key_fingerprint(public_key) if public_key else None
 
@@ -76,7 +82,7 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
     runs, older_run = listed_runs, None
     if len(listed_runs) > RUNS_PAGE_SIZE:
         older_run, runs = listed_runs[0], listed_runs[1:]
-    verifications = verify_receipt_chain(
+    verifications = verify_report_chain(
         runs,
         read_known_public_keys(context.app.data_folder),
         _find_chained_run(context, older_run),
@@ -103,9 +109,9 @@ def download_run_report(context: PageContext, day: str) -> Response:
     """Send the signed run report as it is stored."""
     run_day = parse_day(day)
     run = context.app.store.runs.get(run_day) if run_day else None
-    if run is None or not run.receipt:
+    if run is None or not run.report.to_json():
         raise HTTPException(404)
-    content = json.dumps(run.receipt, ensure_ascii=False, indent=2, sort_keys=True)
+    content = json.dumps(run.report.to_json(), ensure_ascii=False, indent=2, sort_keys=True)
     disposition = f'attachment; filename="run-report-{run.day}.json"'
     return Response(
         content + "\n",
@@ -122,8 +128,8 @@ def show_run(context: PageContext, day: str) -> HTMLResponse:
     if run is None:
         raise HTTPException(404)
     known_keys = read_known_public_keys(context.app.data_folder)
-    preceding_run = receipt.find_preceding_run(store, run)
-    [verification] = verify_receipt_chain([run], known_keys, preceding_run)
+    preceding_run = find_preceding_run(store, run)
+    [verification] = verify_report_chain([run], known_keys, preceding_run)
     previous_run = store.runs.get_latest(before_day=run.day)
     missed_days = _count_missed_days(previous_run.day if previous_run else None, run.day)
     return context.render_page("run.html", run_view=RunView(verification, missed_days))
@@ -132,11 +138,11 @@ def show_run(context: PageContext, day: str) -> HTMLResponse:
 def _find_chained_run(context: RequestContext, run: AuditRun | None) -> AuditRun | None:
     """Return the run that the oldest run of a page must refer to.
 
-    This is `run` itself, or an earlier one if `run` has no receipt in the chain.
+    This is `run` itself, or an earlier one if `run` has no report in the chain.
     """
-    if run is None or receipt.is_chain_link(run):
+    if run is None or is_chain_link(run):
         return run
-    return receipt.find_preceding_run(context.app.store, run)
+    return find_preceding_run(context.app.store, run)
 
 
 def _count_missed_days(previous_day: date | None, day: date) -> int:

@@ -60,7 +60,7 @@ async def test_down_host_with_500_accounts_gets_few_requests(app, caplog):
         assert {(finding.presence, finding.reason) for finding in findings} == {
             (Presence.UNKNOWN, Reason.NETWORK)
         }
-        assert (len(findings), run.receipt["requests"] <= 10) == (ACCOUNTS, True)
+        assert (len(findings), run.report.requests <= 10) == (ACCOUNTS, True)
     assert [run.unreliable_channels for run in runs] == [("website",), (), ()]
     statuses = list(app.store.statuses.list_account_statuses())
     assert {(status.state, status.unconfirmed_streak) for status in statuses} == {

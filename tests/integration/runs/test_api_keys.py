@@ -128,9 +128,9 @@ async def test_channels_with_known_ids_need_one_call(app, api):
     assert not [query for query in api.queries if "forHandle" in query]
 
 
-async def test_receipt_has_api_cost(app):
+async def test_run_report_has_api_cost(app):
     done_run = await run.execute_run(app, night_of(0))
-    assert done_run.receipt["apis"] == {
+    assert done_run.report.to_json()["apis"] == {
         "youtube": {
             "requests": 4,
             "skipped": 0,
@@ -140,7 +140,7 @@ async def test_receipt_has_api_cost(app):
             "closed_because": None,
         }
     }
-    assert done_run.receipt["requests_by_host"] == {"www.googleapis.com": 4}
+    assert done_run.report.requests_by_host == {"www.googleapis.com": 4}
 
 
 async def test_key_is_never_stored(app, tmp_path):

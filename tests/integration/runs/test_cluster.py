@@ -95,7 +95,9 @@ async def test_cluster_renders_the_same_bytes_as_one_machine(database, tmp_path)
         cluster_runs = await execute_runs(cluster_app)
     assert [run.state for run in cluster_runs] == [AuditRunState.DONE] * 3
     assert list_observations(cluster_app) == list_observations(single_app)
-    assert [run.receipt for run in cluster_runs] == [run.receipt for run in single_runs]
+    assert [run.report.to_json() for run in cluster_runs] == [
+        run.report.to_json() for run in single_runs
+    ]
     sites = [
         dict(
             render_site_pages(
@@ -139,7 +141,7 @@ async def test_deadline_stops_all_workers(database, tmp_path):
     cluster_app.slow = 0.2
     async with cluster.at_work(cluster_app, clock=lambda: START):
         run_result = await run(cluster_app, START)
-    not_reached = run_result.receipt["not_reached"]
+    not_reached = run_result.report.not_reached
     assert run_result.state is AuditRunState.DONE
     assert 0 < not_reached == 60 - len(list_observations(cluster_app))
     assert cluster_app.store.cluster_runs.get_queue_snapshot().job_counts == {}
@@ -157,8 +159,8 @@ async def test_circuit_breaker_is_passed_to_the_next_job(database, tmp_path, mon
     cluster_app.web.answers = {row.typed_text: Page("", 999, {"server": "x"}, b"x") for row in rows}
     async with cluster.at_work(cluster_app, 2, clock=lambda: START):
         run_result = await run(cluster_app, START)
-    assert run_result.receipt["opened_circuits"]["linkedin"]["skipped"] == 17
-    assert run_result.receipt["requests"] == 3
+    assert run_result.report.to_json()["opened_circuits"]["linkedin"]["skipped"] == 17
+    assert run_result.report.requests == 3
     assert sum(len(web.asked) for web in cluster_app.webs) == 3
     cluster_app.store.close()
 
@@ -243,7 +245,7 @@ async def test_worker_that_dies_after_enqueuing_the_rest_blocks_no_job(database)
             for _ in range(3)
         ]
     remaining_jobs = sorted(
-        (Job.from_dict(job.task_kwargs) for job in waiting if job),
+        (Job.from_json(job.task_kwargs) for job in waiting if job),
         key=lambda job: job.batch.first_bucket,
     )
     assert remaining_jobs == [rest, Job(1, PlanBatch(2, 8, 8, 1))]

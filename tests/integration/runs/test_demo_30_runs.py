@@ -368,19 +368,19 @@ async def test_failing_api_makes_accounts_unknown_and_changes_no_status(audits):
         }
 
 
-# --- Requests, and their counts in the receipt ---------------------------------------------------
+# --- Requests, and their counts in the run report ------------------------------------------------
 
 
-async def test_receipt_has_the_request_count_of_the_proxy(audits):
+async def test_run_report_has_the_request_count_of_the_proxy(audits):
     for audit in (audits.without, audits.with_keys):
         for number, results in audit.runs.items():
-            receipt, counts = results.run.receipt, results.count_by_host()
-            assert receipt["requests"] == counts.total(), number
-            assert receipt["requests_by_host"].items() <= counts.items(), number
-            elsewhere = receipt["requests_other_hosts"]
-            assert len(receipt["requests_by_host"]) + elsewhere["hosts"] == len(counts), number
+            report, counts = results.run.report.to_json(), results.count_by_host()
+            assert report["requests"] == counts.total(), number
+            assert report["requests_by_host"].items() <= counts.items(), number
+            elsewhere = report["requests_other_hosts"]
+            assert len(report["requests_by_host"]) + elsewhere["hosts"] == len(counts), number
             assert (
-                sum(receipt["requests_by_host"].values()) + elsewhere["requests"] == counts.total()
+                sum(report["requests_by_host"].values()) + elsewhere["requests"] == counts.total()
             ), number
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from auditor.checking import checker
 from auditor.evaluation import reevaluate
-from auditor.receipts.receipt import hash_canonical_json
+from auditor.run_reports.signing import compute_report_hash
 from auditor.runs.run import execute_run
 from storage.errors import StoreError
 from storage.files.body_store import BodyWriter
@@ -124,8 +124,8 @@ def check_invariants(app, committed):
     } == committed
     first, second = app.store.runs.list_all()
     assert [run.state for run in (first, second)] == [AuditRunState.DONE] * 2
-    assert second.receipt["previous_hash"] == hash_canonical_json(first.receipt)
-    assert second.receipt["accounts"] == len(LINKS)
+    assert second.report.previous_hash == compute_report_hash(first.report)
+    assert second.report.accounts == len(LINKS)
     gaps = [
         (gap.association, gap.channel, gap.subject, gap.code)
         for gap in app.store.conclusions.list_gaps()

@@ -13,6 +13,7 @@ from auditor.runs import forecast
 from auditor.runs.forecast import forecast_channels
 from probes.http.fetcher import FetchOptions
 from storage.models.audit import AuditRun, AuditRunState
+from storage.models.run_report import RunReport
 from tests.support.mini_network import START, configured, link, opened, register
 
 
@@ -103,7 +104,9 @@ def test_accounts_skipped_for_the_budget_cost_nothing(app, monkeypatch):
     register(app, *build_accounts(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 20}}}
     costs = {"apis": {"youtube": {"cost": 10, "skipped": 20}}}
-    last_run = AuditRun(START.date(), AuditRunState.DONE, START, receipt={**counts, **costs})
+    last_run = AuditRun(
+        START.date(), AuditRunState.DONE, START, report=RunReport.from_json({**counts, **costs})
+    )
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert (
         forecast_channel(app, "youtube").runs,
@@ -122,7 +125,9 @@ def test_requests_per_account_are_those_of_the_last_run(app, monkeypatch):
     register(app, *build_accounts(30))
     counts = {"channels": {"facebook": {"present": 10, "absent": 0, "unknown": 0}}}
     costs = {"requests_by_host": {"www.facebook.com": 25, "m.facebook.com": 5, "x.com": 9}}
-    last_run = AuditRun(START.date(), AuditRunState.DONE, START, receipt=counts | costs)
+    last_run = AuditRun(
+        START.date(), AuditRunState.DONE, START, report=RunReport.from_json(counts | costs)
+    )
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert forecast_channel(app, "facebook").requests_per_account == 3
 
@@ -142,7 +147,7 @@ def test_budget_limits_an_api(app, monkeypatch):
         START.date(),
         AuditRunState.DONE,
         START,
-        receipt={**counts, "apis": {"youtube": {"cost": 10}}},
+        report=RunReport.from_json({**counts, "apis": {"youtube": {"cost": 10}}}),
     )
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert (
@@ -179,8 +184,8 @@ def test_forecast_by_budget_has_no_seconds_per_request(app, monkeypatch):
     )
     register(app, *build_accounts(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
-    receipt = {**counts, "apis": {"youtube": {"cost": 10}}}
-    last_run = AuditRun(START.date(), AuditRunState.DONE, START, receipt=receipt)
+    report = RunReport.from_json({**counts, "apis": {"youtube": {"cost": 10}}})
+    last_run = AuditRun(START.date(), AuditRunState.DONE, START, report=report)
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     (result,) = data._diagnose_run_forecast(app.config, app.store, START)
     assert (

@@ -15,6 +15,7 @@ from auditor.runs.recheck import (
 from auditor.runs.run import execute_run
 from probes.models.finding import Presence
 from storage.models.audit import AuditRunState, Decision, DecisionKind
+from storage.models.run_report import RunReport
 from tests.support.mini_network import START, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
 
@@ -102,12 +103,12 @@ def test_running_run_prevents_a_recheck_and_killed_one_does_not(app):
 
 def test_open_circuit_breaker_applies_to_a_recheck(app):
     run = app.store.runs.begin_or_resume(NOW.date(), NOW)
-    receipt = {
+    document = {
         "opened_circuits": {
             "facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}
         }
     }
-    app.store.runs.finish(run, AuditRunState.DONE, NOW, receipt=receipt)
+    app.store.runs.finish(run, AuditRunState.DONE, NOW, report=RunReport.from_json(document))
     recheck = RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
     assert recheck.accounts[0].finding.reason == "login_wall"

@@ -12,13 +12,12 @@ from auditor.checking import checker
 from auditor.checking.canaries import Canary
 from auditor.evaluation import reevaluate, run_results
 from auditor.evaluation.network_view import build_network_overview
-from auditor.receipts.receipt import hash_canonical_json
 from auditor.rules.association_state import find_account_owners
 from auditor.rules.checks.registry import SharedRule
 from auditor.rules.engine import is_gap_open
-from auditor.runs import plan
+from auditor.run_reports.signing import compute_report_hash
 from auditor.runs import run as run_module
-from auditor.runs.host_queue import HostQueue, iter_host_queues
+from auditor.runs.frontier import Frontier
 from auditor.runs.plan import build_batches, compute_batch_size
 from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
@@ -85,9 +84,9 @@ async def test_run_checks_every_account_once(app):
         AMAL.typed_text: (Presence.PRESENT, None),
         SITE.typed_text: (Presence.UNKNOWN, Reason.LOGIN_WALL),
     }
-    assert (run.receipt["present"], run.receipt["absent"], run.receipt["unknown"]) == (1, 1, 1)
-    assert run.receipt["channels"]["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
-    assert run.receipt["requests"] == 3
+    assert (run.report.present, run.report.absent, run.report.unknown) == (1, 1, 1)
+    assert run.report.channels["facebook"] == {"present": 1, "absent": 1, "unknown": 0}
+    assert run.report.requests == 3
     assert sorted(app.web.asked) == sorted([NOUR.typed_text, AMAL.typed_text, SITE.typed_text])
 
 
@@ -165,7 +164,7 @@ async def test_interrupted_run_is_resumed(app):
     assert run.started_at == START
     assert checked_before.isdisjoint(app.web.asked)
     assert len(findings_of(app, run)) == 9
-    assert run.receipt["requests"] > len(app.web.asked)
+    assert run.report.requests > len(app.web.asked)
 
 
 @pytest.mark.parametrize("stage", ["save_conclusions", "finish"])
@@ -175,7 +174,7 @@ async def test_run_killed_during_evaluation_has_equal_conclusions(app, monkeypat
     target = (
         (app.store.conclusions, "save")
         if stage == "save_conclusions"
-        else (run_module.receipt, "build_finished_receipt")
+        else (run_module.report, "build_finished_report")
     )
     original = getattr(*target)
 
@@ -302,7 +301,7 @@ async def test_five_changes_in_one_run_make_the_channel_unreliable(app, caplog):
     with caplog.at_level(logging.CRITICAL):
         run = await execute_run(app, night_of(1))
     assert run.unreliable_channels == ("facebook",)
-    assert "not_found" in run.receipt["unreliable_channels"]["facebook"]
+    assert "not_found" in run.report.unreliable_channels["facebook"]
     assert all(
         status.unconfirmed_streak is None and status.state is AccountState.PRESENT
         for status in app.store.statuses.list_account_statuses()
@@ -315,8 +314,8 @@ async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplo
     await execute_run(app, START)
     app.web.answers = {row.typed_text: "gone" for row in rows}
     monkeypatch.setattr(
-        run_module.receipt,
-        "build_finished_receipt",
+        run_module.report,
+        "build_finished_report",
         lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
     )
     with caplog.at_level(logging.CRITICAL):
@@ -368,32 +367,32 @@ async def test_failed_canary_makes_its_channel_unreliable(app, monkeypatch, capl
     with caplog.at_level(logging.CRITICAL):
         run = await execute_run(app, START)
     assert run.unreliable_channels == ("facebook",)
-    assert run.receipt["canaries"][0]["presence"] == "absent"
+    assert run.report.to_json()["canaries"][0]["presence"] == "absent"
     assert get_status(app, NOUR.typed_text).unconfirmed_streak is None
     assert get_status(app, SITE.typed_text).state is AccountState.PRESENT
 
 
-async def test_receipts_are_chained(app):
+async def test_run_reports_are_chained(app):
     register(app, NOUR)
     first, second = await execute_run(app, START), await execute_run(app, night_of(1))
-    assert first.receipt["previous_hash"] is None
-    assert second.receipt["previous_hash"] == hash_canonical_json(first.receipt)
+    assert first.report.previous_hash is None
+    assert second.report.previous_hash == compute_report_hash(first.report)
 
 
-async def test_receipt_counts_opened_and_closed_gaps(app):
+async def test_run_report_counts_opened_and_closed_gaps(app):
     register(app, NOUR)
     first = await execute_run(app, START)
-    assert (first.receipt["opened_by_code"], first.receipt["closed_gaps"]) == (
+    assert (first.report.opened_by_code, first.report.closed_gaps) == (
         {"channel_missing": 1},
         0,
     )
     register(app, NOUR, link("nour", "youtube", "nour"), now=START + timedelta(hours=5))
     second = await execute_run(app, night_of(1))
-    assert second.receipt["closed_by_code"] == {"channel_missing": 1}
+    assert second.report.closed_by_code == {"channel_missing": 1}
 
 
-async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
-    monkeypatch.setattr(run_module.receipt, "MAX_HOSTS_IN_RECEIPT", 2)
+async def test_run_report_names_platform_hosts_and_counts_others(app, monkeypatch):
+    monkeypatch.setattr(run_module.report, "MAX_NAMED_HOSTS", 2)
     monkeypatch.setattr(
         channel_registry,
         "find_channel_by_host",
@@ -423,10 +422,13 @@ async def test_receipt_names_platform_hosts_and_counts_others(app, monkeypatch):
         await task
     app.web.answers = {}
     run = await execute_run(app, START + timedelta(minutes=5))
-    platform_hosts, elsewhere = run.receipt["requests_by_host"], run.receipt["requests_other_hosts"]
+    platform_hosts, elsewhere = (
+        run.report.requests_by_host,
+        run.report.to_json()["requests_other_hosts"],
+    )
     assert (platform_hosts["a0.example"], len(platform_hosts)) == (2, 2)
     assert elsewhere == {"hosts": 3, "requests": 3}
-    assert sum(platform_hosts.values()) + elsewhere["requests"] == run.receipt["requests"] == 6
+    assert sum(platform_hosts.values()) + elsewhere["requests"] == run.report.requests == 6
 
 
 @pytest.mark.fault("F19")
@@ -449,9 +451,13 @@ async def list_queue_sizes(app, *rows):
     """Return the host queues of a run by size, each as often as a worker gets it."""
     register(app, *rows)
     run = app.store.runs.begin_or_resume(START.date(), START)
-    plan.create_run_plan(app, run, {}, ())
-    batches = build_batches(app.store.run_plan.count_by_host_bucket(run))
-    return [host_queue.batch.size async for host_queue in iter_host_queues(app.store, run, batches)]
+    frontier = Frontier(app, run)
+    frontier.fill()
+    sizes = []
+    async with frontier.open_queues(frontier.list_batches()) as queues:
+        while (host_queue := await queues.next_queue()) is not None:
+            sizes.append(host_queue.batch.size)
+    return sizes
 
 
 async def test_largest_host_begins_and_has_several_workers(app):
@@ -477,18 +483,21 @@ async def test_platform_begins_and_has_one_worker(app):
 
 
 async def test_host_queue_is_read_page_by_page(app, monkeypatch):
-    monkeypatch.setattr("auditor.runs.host_queue.HOST_PAGE_SIZE", 3)
+    monkeypatch.setattr("auditor.runs.frontier.HOST_PAGE_SIZE", 3)
     register(app, *build_accounts(10))
     run = app.store.runs.begin_or_resume(START.date(), START)
-    plan.create_run_plan(app, run, {}, ())
-    (batch,) = build_batches(app.store.run_plan.count_by_host_bucket(run))
-    host_queue = HostQueue(app.store, run, batch)
-    first_accounts = [planned for _ in range(4) for planned in await host_queue.take(2)]
-    remaining_queue = HostQueue(app.store, run, batch, after=host_queue.cursor)
-    assert [
-        planned.account.id for planned in first_accounts + await remaining_queue.take(5)
-    ] == list(range(1, 11))
+    frontier = Frontier(app, run)
+    assert frontier.fill() == 10
+    (batch,) = frontier.list_batches()
+    host_queue = frontier.open_queue(batch, limit=8)
+    first_entries = [entry for _ in range(5) for entry in await host_queue.take(2)]
+    remaining_queue = frontier.open_queue(batch, after=host_queue.cursor)
+    last_entries = await remaining_queue.take(5)
+    assert (len(first_entries), len(last_entries)) == (8, 2)
+    account_ids = [entry.account.id for entry in first_entries + last_entries]
+    assert account_ids == list(range(1, 11))
     assert await remaining_queue.take() == []
+    assert (host_queue.is_exhausted, remaining_queue.is_exhausted) == (False, True)
 
 
 async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
@@ -568,8 +577,8 @@ async def test_run_over_real_sockets(tmp_path, monkeypatch):
     async with server:
         run = await execute_run(app, START)
     app.store.close()
-    assert run.receipt["requests"] >= 2
-    assert (run.receipt["present"], run.receipt["absent"]) == (1, 1)
+    assert run.report.requests >= 2
+    assert (run.report.present, run.report.absent) == (1, 1)
 
 
 async def test_only_changed_conclusions_are_stored(app):
@@ -600,7 +609,7 @@ async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch
     monkeypatch.setattr(app.web, "get", wait_for_all)
     run = await execute_run(app, START)
     app.store.close()
-    assert run.receipt["present"] == len(sites)
+    assert run.report.present == len(sites)
 
 
 async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypatch):
@@ -657,7 +666,7 @@ async def test_channel_stays_unreliable_after_a_failed_evaluation(app, monkeypat
         app.web.answers[canary_url] = "alive"
         run = await execute_run(app, START + timedelta(minutes=5))
     assert run.unreliable_channels == ("facebook",)
-    assert run.receipt["unreliable_channels"] == {"facebook": "a known account reads not_found"}
+    assert run.report.unreliable_channels == {"facebook": "a known account reads not_found"}
     assert all(
         status.unconfirmed_streak is None for status in app.store.statuses.list_account_statuses()
     )

@@ -12,8 +12,8 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import ScheduleSettings
 from auditor.evaluation import reevaluate
-from auditor.receipts import receipt
-from auditor.receipts.receipt import count_not_reached
+from auditor.run_reports import report
+from auditor.run_reports.report import count_not_reached
 from auditor.runs.plan import CheckPriority, compute_overdue_seconds
 from auditor.runs.run import execute_run
 from probes.http.fetcher import FetchOptions
@@ -100,8 +100,8 @@ async def test_run_ends_at_deadline_and_counts_unreached_accounts(app, caplog):
         6,
         4,
     )
-    assert run.receipt["not_reached_by_channel"] == {"website": 4}
-    assert (run.receipt["accounts"], run.receipt["seconds"]) == (6, HOUR)
+    assert run.report.not_reached_by_channel == {"website": 4}
+    assert (run.report.accounts, run.report.seconds) == (6, HOUR)
     assert run.finished_at == START + timedelta(hours=1)
     assert "4 accounts were not checked" in caplog.text
 
@@ -113,7 +113,7 @@ async def test_run_without_time_limit_never_ends_early(app):
     assert (
         len(list_checked(app, run)),
         count_not_reached(run),
-        run.receipt["not_reached_by_channel"],
+        run.report.not_reached_by_channel,
     ) == (
         10,
         0,
@@ -218,16 +218,16 @@ async def test_skipped_session_does_not_use_the_time_limit(app):
 
 
 async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
-    """The run was killed between evaluation and receipt. Accounts added later are not counted."""
+    """The run was killed between evaluation and report. Accounts added later are not counted."""
     register(app, *pages(10))
     with monkeypatch.context() as patched:
-        patched.setattr(receipt, "build_finished_receipt", Mock(side_effect=KeyboardInterrupt))
+        patched.setattr(report, "build_finished_report", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             await execute_run(app, START, timer=SlowTimer(app.web))
     register(app, *pages(12), now=START + timedelta(hours=2))
     run = await execute_run(app, START + timedelta(hours=3), timer=SlowTimer(app.web))
     assert (run.state, len(list_checked(app, run))) == (AuditRunState.DONE, 6)
-    assert (count_not_reached(run), run.receipt["not_reached_by_channel"]) == (4, {"website": 4})
+    assert (count_not_reached(run), run.report.not_reached_by_channel) == (4, {"website": 4})
 
 
 async def test_first_result_counts_without_time_for_second_pass(app):
@@ -256,7 +256,7 @@ async def test_wait_for_second_pass_ends_at_deadline(app):
     app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
     async with asyncio.timeout(10):
         run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=719.9))
-    assert (run.receipt["unknown"], count_not_reached(run)) == (1, 0)
+    assert (run.report.unknown, count_not_reached(run)) == (1, 0)
 
 
 @pytest.mark.fault("F33")
@@ -268,8 +268,8 @@ async def test_second_pass_of_many_errors_ends_at_deadline(app):
         row.typed_text: FetchError(Reason.SERVER_ERROR, "503", status=503) for row in rows[::2]
     }
     run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=150.0))
-    assert (run.receipt["seconds"], len(app.web.asked)) == (HOUR, 24)
-    assert (run.receipt["accounts"], run.receipt["unknown"], count_not_reached(run)) == (
+    assert (run.report.seconds, len(app.web.asked)) == (HOUR, 24)
+    assert (run.report.accounts, run.report.unknown, count_not_reached(run)) == (
         20,
         10,
         0,
@@ -285,7 +285,7 @@ async def test_times_of_a_run_never_precede_its_start(app):
     assert interrupted.finished_at >= interrupted.started_at
     run = await execute_run(app, START - timedelta(minutes=20), timer=timer)
     assert run.started_at == START <= run.finished_at
-    assert run.receipt["seconds"] > 0
+    assert run.report.seconds > 0
     assert all(
         observation.observed_at >= START
         for observation in app.store.observations.list_observations(run_id=run.id)

@@ -22,9 +22,9 @@ from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.diagnostics.network import NetworkAnswers
 from auditor.evaluation import reevaluate
 from auditor.evaluation.network_view import load_association_view
-from auditor.receipts.receipt import verify_receipt_chain
-from auditor.receipts.signing import read_known_public_keys
 from auditor.retention import backups
+from auditor.run_reports.chain import verify_report_chain
+from auditor.run_reports.signing import read_known_public_keys
 from auditor.runs import pipeline
 from auditor.runs.future_runs import discard_future_runs, find_future_runs
 from auditor.runs.run import execute_run
@@ -184,7 +184,7 @@ async def test_future_run_is_removed_with_its_conclusions(app):
     assert (await execute_run(app, now)).state is AuditRunState.DONE
     assert {
         link.fault
-        for link in verify_receipt_chain(
+        for link in verify_report_chain(
             app.store.runs.list_all(), read_known_public_keys(app.config.storage.folder)
         )
     } == {None}

@@ -13,7 +13,6 @@ from auditor.checking import checker
 from auditor.config.schema import NetworkSettings
 from auditor.core.errors import RunLockedError
 from auditor.evaluation.network_view import load_association_view
-from auditor.evaluation.run_results import save_run_facts
 from auditor.i18n.translator import Translator
 from auditor.rendering.templates import StaticSiteLinks
 from auditor.reports.html import BADGE_TAG, ReportForms, has_badge, render_report
@@ -22,6 +21,7 @@ from auditor.runs.run import execute_run
 from auditor.scheduling import SchedulerJob
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import AuditRunState
+from storage.models.run_report import RunReport
 from storage.models.users import Role
 from tests.integration.web.test_registry import read_text
 from tests.support.mini_network import link, night_of, opened, register, steps
@@ -154,7 +154,7 @@ def test_check_shows_its_progress_and_then_the_results(network):
 def test_progress_counts_the_checked_accounts(network):
     register(network, SITE, PAGE, now=NOW)
     run = network.store.runs.begin_or_resume(NOW.date(), NOW)
-    save_run_facts(network.store, run, (), {"accounts_due": 2})
+    network.store.runs.save_open_report(run, RunReport(accounts_due=2))
     with open_browser(network) as browser:
         page = browser.press_check_now()
     assert "0 of 2 accounts checked" in read_text(page.text)

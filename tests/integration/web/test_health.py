@@ -140,7 +140,7 @@ async def test_serve_updates_the_heartbeat(app):
         await asyncio.wait_for(serving, 10)
 
 
-def test_metrics_match_the_receipt_and_the_network(app):
+def test_metrics_match_the_run_report_and_the_network(app):
     metrics = figures(render_metrics(MetricsCollector(app, sample_network.NOW)).decode())
     done = app.store.runs.get_latest()
     assert metrics[("auditor_run_state", ("state", "done"))] == 1
@@ -155,8 +155,8 @@ def test_metrics_match_the_receipt_and_the_network(app):
         for key, n in metrics.items()
         if key[0] == "auditor_run_accounts"
     }
-    assert sum(counted.values()) == done.receipt["accounts"]
-    assert counted["facebook", "present"] == done.receipt["channels"]["facebook"]["present"]
+    assert sum(counted.values()) == done.report.accounts
+    assert counted["facebook", "present"] == done.report.channels["facebook"]["present"]
     assert metrics[("auditor_associations",)] == len(sample_network.PEOPLE)
     open_gaps = {
         dict(key[1:])["kind"]: n for key, n in metrics.items() if key[0] == "auditor_gaps_open"
@@ -164,8 +164,8 @@ def test_metrics_match_the_receipt_and_the_network(app):
     assert sum(open_gaps.values()) == app.store.gap_search.list_visible_gaps().count
     for kind, count in open_gaps.items():
         assert count == app.store.gap_search.list_visible_gaps(kind=kind).count
-    assert metrics[("auditor_run_gaps_opened",)] == done.receipt["opened_gaps"]
-    assert metrics[("auditor_run_requests",)] == done.receipt["requests"]
+    assert metrics[("auditor_run_gaps_opened",)] == done.report.opened_gaps
+    assert metrics[("auditor_run_requests",)] == done.report.requests
     assert metrics[("auditor_run_retries",)] == 0
     assert metrics[("auditor_unsent_messages",)] == 0
     assert metrics[("auditor_stale_summaries",)] == 0

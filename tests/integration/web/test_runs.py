@@ -9,8 +9,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.receipts.receipt import hash_canonical_json
-from auditor.receipts.signing import has_valid_signature
+from auditor.run_reports.signing import compute_report_hash, has_valid_signature
 from auditor.runs.run import execute_run
 from auditor.web.routes import runs
 from storage.models.audit import AuditRunState
@@ -58,7 +57,7 @@ def test_page_of_a_run_shows_its_figures_and_its_signed_report(app):
     assert "There was no check" not in second
     assert "There was no check the day before." in last
     assert "Accounts 2" in last
-    assert hash_canonical_json(app.store.runs.get_latest().receipt) in last
+    assert compute_report_hash(app.store.runs.get_latest().report) in last
 
 
 def test_run_report_can_be_downloaded(app):
@@ -71,11 +70,11 @@ def test_run_report_can_be_downloaded(app):
         response.headers["content-disposition"]
         == f'attachment; filename="run-report-{run.day}.json"'
     )
-    assert json.loads(response.text) == run.receipt
+    assert json.loads(response.text) == run.report.to_json()
     assert has_valid_signature(json.loads(response.text))
 
 
-def test_tampered_receipt_is_reported(app):
+def test_tampered_report_is_reported(app):
     with closing(sqlite3.connect(app.data_folder / "auditor.db")) as raw:
         raw.execute(
             "UPDATE audit_run SET receipt = json_set(receipt, '$.present', 99) "
@@ -112,10 +111,10 @@ def test_delayed_run_is_on_the_dashboard(app):
 
 
 async def test_accounts_not_reached_are_on_the_dashboard(app):
-    receipt = {**app.store.runs.get_latest().receipt, "not_reached": 7}
+    report = app.store.runs.get_latest().report.with_values(not_reached=7)
     run = app.store.runs.begin_or_resume(NOW.date(), NOW)
     app.store.runs.finish(
-        run, AuditRunState.DONE, NOW, receipt=app.open_signing_key().sign_receipt(receipt)
+        run, AuditRunState.DONE, NOW, report=app.open_signing_key().sign_report(report)
     )
     with logged_in_client(app, NOW + timedelta(hours=1)) as client:
         assert "7 accounts left over; they come first in the next check." in get_text(

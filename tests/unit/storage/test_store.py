@@ -49,6 +49,7 @@ from storage.models.audit import (
     Proposal,
     Streak,
 )
+from storage.models.run_report import RunReport
 from storage.models.users import ReplyKind
 from storage.observations.observations import ObservationWriter
 from storage.read_model.summaries import FACET_KEY, GAP_FLAG_COLUMNS
@@ -230,15 +231,19 @@ def test_done_run_is_reopened_only_on_request(filled_store):
 def test_finished_run_keeps_its_outcome(filled_store):
     run = filled_store.runs.begin_or_resume(DAY, NOW)
     end = NOW + timedelta(hours=1)
-    receipt = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
+    document = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
     finished_run = filled_store.runs.finish(
-        run, AuditRunState.DONE, end, unreliable_channels=["facebook"], receipt=receipt
+        run,
+        AuditRunState.DONE,
+        end,
+        unreliable_channels=["facebook"],
+        report=RunReport.from_json(document),
     )
     assert filled_store.runs.get(DAY) == finished_run
-    assert (finished_run.finished_at, finished_run.unreliable_channels, finished_run.receipt) == (
+    assert (finished_run.finished_at, finished_run.unreliable_channels, finished_run.report) == (
         end,
         ("facebook",),
-        receipt,
+        RunReport.from_json(document),
     )
 
 

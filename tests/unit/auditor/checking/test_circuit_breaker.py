@@ -87,9 +87,9 @@ async def test_three_refusals_in_a_row_open_the_circuit(app, caplog, response, r
     run = await run_day(app, 0, caplog)
     assert app.web.asked == [row.typed_text for row in rows[:3]]
     assert list_results(app, run)[3:] == [(Presence.UNKNOWN, reason)] * 17
-    assert run.receipt["unknown"] == 20
+    assert run.report.unknown == 20
     first_skipped_id = find_account_id(app, rows[3].typed_text)
-    assert run.receipt["opened_circuits"] == {
+    assert run.report.to_json()["opened_circuits"] == {
         "linkedin": {"reason": reason, "skipped": 17, "first_account_id": first_skipped_id}
     }
 
@@ -117,7 +117,7 @@ async def test_page_for_members_only_is_not_a_refusal(app, caplog):
     app.web.answers = {row.typed_text: responses[index % 4] for index, row in enumerate(rows)}
     run = await run_day(app, 0, caplog)
     assert len(set(app.web.asked)) == 12
-    assert "opened_circuits" not in run.receipt
+    assert "opened_circuits" not in run.report.to_json()
 
 
 async def test_any_page_resets_the_count(app, caplog):
@@ -126,7 +126,7 @@ async def test_any_page_resets_the_count(app, caplog):
     app.web.answers = {row.typed_text: DENIED for index, row in enumerate(rows) if index % 3}
     run = await run_day(app, 0, caplog)
     assert len(app.web.asked) == 12
-    assert "opened_circuits" not in run.receipt
+    assert "opened_circuits" not in run.report.to_json()
 
 
 async def test_refusals_of_one_platform_do_not_affect_others(app, caplog):
@@ -172,7 +172,7 @@ async def test_open_circuit_changes_no_status_and_makes_no_channel_unreliable(ap
     for day in range(1, 9):
         run = await run_day(app, day, caplog)
         assert run.unreliable_channels == ()
-        assert run.receipt["opened_circuits"]["linkedin"]["skipped"] == 37
+        assert run.report.to_json()["opened_circuits"]["linkedin"]["skipped"] == 37
     assert get_status_values(app) == statuses_before
     assert {state for state, _ in statuses_before.values()} == {AccountState.PRESENT}
     assert {(gap.code, gap.opened_at) for gap in app.store.conclusions.list_gaps()} == gaps_before
@@ -247,7 +247,7 @@ async def test_resumed_run_keeps_the_circuit_open(app, caplog):
     register(app, *rows, *slow, *added_later, now=START - timedelta(minutes=1))
     run = await run_day(app, 0, caplog)
     assert not any("linkedin" in url for url in app.web.asked)
-    assert run.receipt["opened_circuits"]["linkedin"] == {
+    assert run.report.to_json()["opened_circuits"]["linkedin"] == {
         "reason": "blocked",
         "skipped": 8,
         "first_account_id": find_account_id(app, rows[3].typed_text),

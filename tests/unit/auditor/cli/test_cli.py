@@ -31,6 +31,7 @@ from probes.models.finding import (
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeResult
 from storage.models.audit import AuditRunState
+from storage.models.run_report import RunReport
 
 SPREADSHEETS = Path(__file__).parents[3] / "fixtures" / "data" / "registry"
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -284,7 +285,7 @@ def test_skipped_run_exits_with_4(auditor, monkeypatch):
     async def skipped(app, now, **_):
         begun = app.store.runs.begin_or_resume(now.date(), now)
         return app.store.runs.finish(
-            begun, AuditRunState.SKIPPED, now, receipt={"state": "skipped"}
+            begun, AuditRunState.SKIPPED, now, report=RunReport(state="skipped")
         )
 
     monkeypatch.setattr("auditor.runs.run.execute_run", skipped)

@@ -149,7 +149,7 @@ def _alone(monkeypatch):
         night = app.store.runs.get_latest(AuditRunState.DONE)
         spent = {"twitter": {"cost": 12, "budget": 100, "unit": "lookups"}}
         return replace(
-            night, unreliable_channels=("facebook",), receipt={**night.receipt, "apis": spent}
+            night, unreliable_channels=("facebook",), report=night.report.with_values(apis=spent)
         )
 
     async def checked(known, *_):

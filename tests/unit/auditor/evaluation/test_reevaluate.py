@@ -417,14 +417,14 @@ async def kill_after_evaluation(app, day, monkeypatch):
 
 
 async def kill_at_finish(app, day, monkeypatch, *, once=False):
-    """Kill the process when the run is evaluated and its final receipt would be stored."""
+    """Kill the process when the run is evaluated and its final report would be stored."""
     with monkeypatch.context() as patched:
-        fail_writes(app.store.runs, patched, "finish", success_count=2, once=once)
+        fail_writes(app.store.runs, patched, "finish", once=once)
         with pytest.raises(KilledError):
             await execute_run(app, night_of(day))
 
 
-async def test_run_killed_between_evaluation_and_receipt_is_rebuilt(app, monkeypatch):
+async def test_run_killed_between_evaluation_and_report_is_rebuilt(app, monkeypatch):
     register(app, NOUR)
     await kill_at_finish(app, 0, monkeypatch)
     assert next(app.store.statuses.list_account_statuses()).state is AccountState.PRESENT

@@ -20,8 +20,8 @@ from auditor.cli import main
 from auditor.config import schema
 from auditor.erasure import compute_erasure_mark
 from auditor.evaluation.reevaluate import reevaluate
-from auditor.receipts.receipt import SignatureStatus, verify_receipt_chain
-from auditor.receipts.signing import read_known_public_keys as known_keys
+from auditor.run_reports.chain import SignatureStatus, verify_report_chain
+from auditor.run_reports.signing import read_known_public_keys as known_keys
 from auditor.runs import run as runs_run
 from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest
@@ -39,6 +39,7 @@ from storage.models.audit import (
     Gap,
     Proposal,
 )
+from storage.models.run_report import RunReport
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind, Role
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply, Subscription
@@ -123,10 +124,10 @@ def folder(known, tmp_path, monkeypatch):
 
 
 def _break_off(app):
-    """Interrupt a run, so that its receipt names every host."""
+    """Interrupt a run, so that its report names every host."""
     running = app.store.runs.begin_or_resume(night_of(3).date(), night_of(3))
-    receipt = {"requests_by_host": {f"{MARK}.example": 2}, "requests": 2}
-    app.store.runs.finish(running, AuditRunState.INCOMPLETE, night_of(3), receipt=receipt)
+    report = RunReport(requests_by_host={f"{MARK}.example": 2}, requests=2)
+    app.store.runs.finish(running, AuditRunState.INCOMPLETE, night_of(3), report=report)
 
 
 def _opened(folder):
@@ -237,12 +238,12 @@ def traces(folder):
 def figures(folder):
     with _opened(folder) as app:
         nights = [run.id for run in app.store.runs.list_all()]
-        receipts = [
-            run.receipt for run in app.store.runs.list_all() if run.state is AuditRunState.DONE
+        reports = [
+            run.report for run in app.store.runs.list_all() if run.state is AuditRunState.DONE
         ]
         return app.store.counts.get_run_facet_counts(
             nights, ["", "tag:all", "region:Rabat"]
-        ), receipts
+        ), reports
 
 
 def test_erasure_leaves_no_trace_of_an_association(folder, capsys):
@@ -275,7 +276,7 @@ def test_erasure_removes_bodies_staged_by_a_backup(folder):
     assert left == set(archive.list_digests()) < before
 
 
-def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeypatch):
+def test_report_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeypatch):
     """It may name hosts of platforms, which belong to no association."""
     asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
     monkeypatch.setattr(
@@ -288,10 +289,10 @@ def test_receipt_of_an_interrupted_run_stays_valid_after_erasure(folder, monkeyp
     with _opened(folder) as app:
         broken = asyncio.run(runs_run.execute_run(app, night_of(4), stop=stop))
     assert broken.state is AuditRunState.INCOMPLETE
-    assert broken.receipt["requests_by_host"] == {"www.facebook.com": 2}
+    assert broken.report.requests_by_host == {"www.facebook.com": 2}
     assert run("registry", "erase", ID, "--yes") == 0
     with _opened(folder) as app:
-        links = list(verify_receipt_chain(app.store.runs.list_all(), known_keys(folder)))
+        links = list(verify_report_chain(app.store.runs.list_all(), known_keys(folder)))
     assert [(link.signature_status, link.fault) for link in links] == [
         (SignatureStatus.VALID, None)
     ] * 5

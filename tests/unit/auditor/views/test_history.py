@@ -83,7 +83,7 @@ def check_in_run(store, number, presences):
         Observation(accounts[id_], run.id, started_at, Finding(presence))
         for id_, presence in presences.items()
     )
-    return store.runs.finish(run, AuditRunState.DONE, started_at + timedelta(hours=1), receipt={})
+    return store.runs.finish(run, AuditRunState.DONE, started_at + timedelta(hours=1))
 
 
 def test_history_covers_the_newest_runs_of_the_given_associations(store):

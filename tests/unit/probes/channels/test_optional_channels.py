@@ -563,7 +563,7 @@ async def test_channel_without_a_registered_account_makes_no_requests(tmp_path, 
     register(
         app, SITE, TELEGRAM[0], AccountRow("nour", phone, identify.identify_link(phone), "whatsapp")
     )
-    receipt = (await execute_run(app, night_of(0))).receipt
+    report = (await execute_run(app, night_of(0))).report
     app.store.close()
     hosts = {urlsplit(url).hostname for url in app.web.asked}
     assert hosts == {
@@ -573,7 +573,7 @@ async def test_channel_without_a_registered_account_makes_no_requests(tmp_path, 
         "www.un.org",
         "presence-auditor-canary.invalid",
     }
-    assert {canary["channel"] for canary in receipt["canaries"]} == {"website", "telegram"}
+    assert {canary.channel for canary in report.canaries} == {"website", "telegram"}
 
 
 STANDARD_LINKS = "".join(

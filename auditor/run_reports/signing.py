@@ -1,8 +1,8 @@
-"""The signing key of the installation, and signatures of receipts.
+"""The signing key of the installation, and signatures of run reports.
 
-A signature shows that the auditor wrote a receipt on the machine with the key. It does not show who
+A signature shows that the auditor wrote a report on the machine with the key. It does not show who
 asked for it. The key is created once in the data folder. If it is lost, the new key is announced:
-`receipts.pub` keeps all public keys, and each receipt names its key.
+`receipts.pub` keeps all public keys, and each report names its key.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from auditor.core.errors import ConfigError
 from probes.log import EventLogger
 from storage.errors import explain_file_error
 from storage.files.spool import replace_atomically
+from storage.models.run_report import RunReport
 from storage.sanitize import sanitize
 
 logger = EventLogger(__name__)
@@ -37,7 +38,7 @@ PRIVATE_KEY_FILE_NAME, PUBLIC_KEYS_FILE_NAME = "receipts.key", "receipts.pub"
 """Names of the two files in the data folder."""
 
 SIGNATURE_FIELD = "signature"
-"""The key of the signature in a receipt."""
+"""The key of the signature in a run report."""
 
 SIGNED_PAYLOAD_PREFIX = b"presence-auditor receipt\n"
 """Prefix of the signed bytes, so that a signature cannot be used for anything else."""
@@ -94,10 +95,8 @@ class SigningKey:
     @classmethod
     def _create(cls, folder: Path) -> SigningKey:
         key = Ed25519PrivateKey.generate()
-        signing_key, former_keys = (
-            cls(key, _encode_public_key(key.public_key())),
-            read_known_public_keys(folder),
-        )
+        signing_key = cls(key, _encode_public_key(key.public_key()))
+        former_keys = read_known_public_keys(folder)
         _append_public_key(folder, signing_key.public_key)
         _write_private_file(
             folder / PRIVATE_KEY_FILE_NAME,
@@ -112,28 +111,26 @@ class SigningKey:
             )
         return signing_key
 
-    def sign_receipt(self, receipt: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the receipt with its signature."""
+    def sign_report(self, report: RunReport) -> RunReport:
+        """Return the report with its signature."""
         content = json.loads(
-            json.dumps(sanitize({**remove_signature(receipt)}), ensure_ascii=False)
+            json.dumps(sanitize(remove_signature(report.to_json())), ensure_ascii=False)
         )
-        return {
-            **content,
-            SIGNATURE_FIELD: {
-                "key": self.public_key,
-                "value": _encode_base64(self.private_key.sign(build_signed_payload(content))),
-            },
+        signature = {
+            "key": self.public_key,
+            "value": _encode_base64(self.private_key.sign(build_signed_payload(content))),
         }
+        return RunReport.from_json({**content, SIGNATURE_FIELD: signature})
 
 
-def remove_signature(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the receipt without its signature."""
-    return {name: value for name, value in receipt.items() if name != SIGNATURE_FIELD}
+def remove_signature(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of a report without its signature."""
+    return {name: value for name, value in document.items() if name != SIGNATURE_FIELD}
 
 
-def build_signed_payload(receipt: Mapping[str, Any]) -> bytes:
+def build_signed_payload(document: Mapping[str, Any]) -> bytes:
     """Return the bytes to sign: the prefix and the canonical JSON without the signature."""
-    return SIGNED_PAYLOAD_PREFIX + to_canonical_json(remove_signature(receipt))
+    return SIGNED_PAYLOAD_PREFIX + to_canonical_json(remove_signature(document))
 
 
 def to_canonical_json(value: Any) -> bytes:
@@ -141,23 +138,31 @@ def to_canonical_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def get_receipt_public_key(receipt: Mapping[str, Any]) -> str | None:
-    """Return the public key that a receipt names, or None."""
-    signature = receipt.get(SIGNATURE_FIELD)
-    key = signature.get("key") if isinstance(signature, Mapping) else None
-    return key if isinstance(key, str) else None
+def hash_canonical_json(value: Mapping[str, Any] | Iterable[Any]) -> str:
+    """Return the SHA-256 of the canonical JSON of a value."""
+    return hashlib.sha256(to_canonical_json(value)).hexdigest()
 
 
-def has_valid_signature(receipt: Mapping[str, Any]) -> bool:
-    """Return True if the key that a receipt names signed exactly this content."""
-    signature, key = receipt.get(SIGNATURE_FIELD), get_receipt_public_key(receipt)
-    if not isinstance(signature, Mapping) or key is None:
+def compute_report_hash(report: RunReport) -> str:
+    """Return the hash of a run report, which the next report contains."""
+    return hash_canonical_json(report.to_json())
+
+
+def get_public_key(report: RunReport) -> str | None:
+    """Return the public key that a run report names, or None."""
+    return report.signature.key if report.signature else None
+
+
+def has_valid_signature(report: RunReport) -> bool:
+    """Return True if the key that a run report names signed exactly this content."""
+    signature = report.signature
+    if signature is None:
         return False
     try:
-        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True))
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(signature.key, validate=True))
         public.verify(
-            base64.b64decode(str(signature.get("value")), validate=True),
-            build_signed_payload(receipt),
+            base64.b64decode(signature.value, validate=True),
+            build_signed_payload(report.to_json()),
         )
     except (InvalidSignature, ValueError, binascii.Error):
         return False

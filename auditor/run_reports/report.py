@@ -1,0 +1,241 @@
+"""Build the report of a run: counts, costs and versions, chained to the report of the previous run.
+
+A run has a report from its start, which each session extends. The last one is signed. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from auditor import __version__
+from auditor.checking.canaries import Canary, find_failed_canaries
+from auditor.config.schema import Config
+from auditor.rules import engine, score
+from auditor.run_reports.chain import compute_previous_hash
+from auditor.run_reports.signing import hash_canonical_json
+from probes.links import channel_registry
+from probes.models.finding import Finding, Presence
+from storage.models.audit import AuditRun, AuditRunState
+from storage.models.run_report import (
+    CanaryResult,
+    OtherHosts,
+    RulesVersion,
+    RunCosts,
+    RunReport,
+)
+from storage.store import Store
+
+MAX_NAMED_HOSTS = 50
+"""Hosts of platforms that the report of a finished run names.
+
+Reports are kept for ever, so they never name the site of an association. The report of an
+interrupted run names all hosts of platforms.
+"""
+
+CARRIED_FIELDS = frozenset({"unreliable_channels", "canary_warnings", *RunCosts.model_fields})
+"""Fields that a session takes over from earlier ones."""
+
+CanaryReadings = Sequence[tuple[Canary, Finding]]
+
+
+def build_started_report(
+    store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config, due_count: int
+) -> RunReport:
+    """Return the report at the start of a session, which remains if the run is killed.
+
+    `due_count` is the number of accounts to check, including those of earlier sessions. A wrong
+    canary applies to every check of the run, even if the canaries of a later session are correct.
+    """
+    carried = {
+        name: value
+        for name, value in run.report.get_stated_values().items()
+        if name in CARRIED_FIELDS
+    }
+    warnings = {**find_failed_canaries(canary_readings), **run.report.canary_warnings}
+    if warnings:
+        carried["canary_warnings"] = warnings
+    return _describe_run(store, run, canary_readings, config).with_values(
+        **carried, state=AuditRunState.RUNNING.value, accounts_due=due_count
+    )
+
+
+def build_finished_report(
+    store: Store,
+    run: AuditRun,
+    canary_readings: CanaryReadings,
+    config: Config,
+    *,
+    unreliable_channels: Mapping[str, str],
+    not_reached_by_channel: Mapping[str, int],
+    costs: RunCosts,
+    finished_at: datetime,
+) -> RunReport:
+    """Return the report of a finished run.
+
+    `not_reached_by_channel` counts the accounts that the run did not reach.
+    """
+    assert run.id is not None
+    not_reached = {name: count for name, count in sorted(not_reached_by_channel.items()) if count}
+    return _describe_run(store, run, canary_readings, config).with_values(
+        **_carry_canary_warnings(run),
+        state=AuditRunState.DONE.value,
+        finished_at=_to_whole_seconds(finished_at),
+        **_count_accounts(store.observations.count_by_presence(run.id)),
+        not_reached=sum(not_reached.values()),
+        not_reached_by_channel=not_reached,
+        unreliable_channels=dict(unreliable_channels),
+        **_count_gap_changes(store, run),
+        **_summarize_hosts(costs, MAX_NAMED_HOSTS),
+    )
+
+
+def build_skipped_report(
+    store: Store,
+    run: AuditRun,
+    canary_readings: CanaryReadings,
+    config: Config,
+    *,
+    costs: RunCosts,
+    finished_at: datetime,
+) -> RunReport:
+    """Return the report of a run without connectivity, which has no results."""
+    carried = _carry_canary_warnings(run)
+    if run.report.unreliable_channels is not None:
+        carried["unreliable_channels"] = run.report.unreliable_channels
+    return _describe_run(store, run, canary_readings, config).with_values(
+        **carried,
+        state=AuditRunState.SKIPPED.value,
+        finished_at=_to_whole_seconds(finished_at),
+        skipped_because="no connectivity",
+        **_summarize_hosts(costs, MAX_NAMED_HOSTS),
+    )
+
+
+def build_interrupted_report(
+    store: Store, run: AuditRun, *, reason: str, costs: RunCosts, finished_at: datetime
+) -> RunReport:
+    """Return the report of an interrupted run.
+
+    It has no gap changes, unless the run was interrupted after its evaluation. It is final when
+    another run begins.
+    """
+    assert run.id is not None
+    counts = _count_accounts(store.observations.count_by_presence(run.id))
+    accounts_due = run.report.accounts_due
+    not_reached = None
+    if accounts_due is not None:
+        not_reached = max(0, accounts_due - counts["accounts"])
+    gap_changes = _count_gap_changes(store, run) if store.runs.is_evaluated(run.id) else {}
+    return run.report.with_values(
+        run=run.day,
+        started_at=_to_whole_seconds(run.started_at),
+        previous_hash=compute_previous_hash(store, run),
+        state=AuditRunState.INCOMPLETE.value,
+        finished_at=_to_whole_seconds(finished_at),
+        interrupted_because=reason,
+        **counts,
+        **gap_changes,
+        not_reached=not_reached,
+        **_summarize_hosts(costs),
+    )
+
+
+def count_not_reached(run: AuditRun) -> int | None:
+    """Return the number of accounts that a run did not reach, or None if unknown."""
+    if run.state is AuditRunState.RUNNING:
+        return None
+    return run.report.not_reached if "not_reached" in run.report.model_fields_set else 0
+
+
+def _describe_run(
+    store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
+) -> RunReport:
+    """Return the part that all reports have: the versions, the canaries and the previous hash."""
+    canaries = tuple(_build_canary_result(canary, finding) for canary, finding in canary_readings)
+    rules = [rule.model_dump(mode="json") for rule in config.rules]
+    return RunReport(
+        run=run.day,
+        started_at=_to_whole_seconds(run.started_at),
+        canaries=canaries or run.report.canaries,
+        software=__version__,
+        rules=RulesVersion(version=engine.RULES_VERSION, hash=hash_canonical_json(rules)),
+        score=score.SCORE_VERSION,
+        probes={
+            name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)
+        },
+        proxy=config.fetch.proxy is not None,
+        allow_networks=tuple(map(str, config.fetch.allow_networks)),
+        previous_hash=compute_previous_hash(store, run),
+    )
+
+
+def _build_canary_result(canary: Canary, finding: Finding) -> CanaryResult:
+    return CanaryResult(
+        channel=canary.channel,
+        link=canary.account.typed_text,
+        exists=canary.exists,
+        presence=finding.presence,
+        reason=finding.reason,
+    )
+
+
+def _carry_canary_warnings(run: AuditRun) -> dict[str, Any]:
+    warnings = run.report.canary_warnings
+    return {"canary_warnings": warnings} if warnings else {}
+
+
+def _count_accounts(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
+    """Return the number of accounts by presence, in total and by channel, as report fields."""
+    names = [presence.value for presence in Presence]
+    totals = Counter(dict.fromkeys(names, 0))
+    channels: dict[str, dict[str, int]] = {}
+    for (channel, presence), count in counts.items():
+        channels.setdefault(channel, dict.fromkeys(names, 0))[presence.value] = count
+        totals[presence.value] += count
+    return {"accounts": totals.total(), **totals, "channels": channels}
+
+
+def _count_gap_changes(store: Store, run: AuditRun) -> dict[str, Any]:
+    opened, closed = store.conclusions.count_gap_changes_at(run.started_at)
+    return {
+        "opened_gaps": sum(opened.values()),
+        "closed_gaps": sum(closed.values()),
+        "opened_by_code": dict(sorted(opened.items())),
+        "closed_by_code": dict(sorted(closed.items())),
+    }
+
+
+def _summarize_hosts(costs: RunCosts, max_hosts: int | None = None) -> dict[str, Any]:
+    """Return the costs with the busiest hosts of platforms; other hosts are counted together.
+
+    A host that two sessions requested counts twice among the others.
+    """
+    values = {
+        name: value
+        for name, value in costs.get_stated_values().items()
+        if name in RunCosts.model_fields
+    }
+    if costs.requests is None:
+        return values
+    platforms = Counter(
+        {
+            host: count
+            for host, count in costs.requests_by_host.items()
+            if channel_registry.is_platform_host(host)
+        }
+    )
+    busiest = dict(platforms.most_common(max_hosts))
+    values["requests_by_host"] = busiest
+    values["requests_other_hosts"] = OtherHosts(
+        hosts=len(costs.requests_by_host) - len(busiest) + costs.requests_other_hosts.hosts,
+        requests=costs.requests - sum(busiest.values()),
+    )
+    return values
+
+
+def _to_whole_seconds(moment: datetime) -> datetime:
+    """Return a time as reports state it, in UTC and whole seconds."""
+    return moment.astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,335 @@
+"""The frontier of a run: the accounts that it has still to check, and the host queues they wait in.
+
+`Frontier` stores the plan at the start of a run and hands out its entries until none is left. It
+knows the circuit breakers, so no account of a platform that refuses is requested. One machine takes
+all host queues (`open_queues`); a worker of a cluster takes those of one batch (`open_queue`). The
+plan is read page by page while its accounts are checked, so few entries are in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Protocol
+
+from auditor.checking.checker import can_be_revalidated
+from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.protocols import EvaluationContext, RunContext
+from auditor.runs.plan import (
+    API_ROUND,
+    MAX_BATCH_ACCOUNTS,
+    WEBSITE_ROUND,
+    CheckPriority,
+    build_batches,
+    iter_plan_positions,
+    select_accounts_to_check,
+)
+from auditor.runs.state import RequestCounts, RunDeadline
+from probes.http.host_state import HostLock
+from probes.models.probe import ProbeResult
+from probes.runner.api_batcher import ApiBudget
+from storage.models.audit import AccountRow, AuditRun, AuditRunState, Observation
+from storage.runs.plan import PlanBatch, PlanEntry, PlanPosition
+from storage.store import Store
+
+HOST_PAGE_SIZE = 100
+"""Entries of a large host that are read at a time."""
+
+MAX_TASKS_PER_HOST = 3
+"""Tasks that may check accounts of one website host.
+
+One page is parsed while the next is requested.
+"""
+
+
+@dataclass(slots=True)
+class Frontier:
+    """The accounts that a run has still to check. `planned_count` is set by `fill`.
+
+    `circuit_breakers` are by channel. `api_channels` are the channels that are checked by API.
+    """
+
+    app: EvaluationContext
+    audit_run: AuditRun
+    circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
+    api_channels: Collection[str] = ()
+    planned_count: int = 0
+
+    @property
+    def store(self) -> Store:
+        """Return the store that has the plan."""
+        return self.app.store
+
+    def fill(self) -> int:
+        """Store the plan: the positions of all accounts to check. Return their number.
+
+        The plan of an evaluated run has only the accounts that were registered before it started.
+        These were not reached. An account that was added later belongs to the next run.
+        """
+        config, run = self.app.config, self.audit_run
+        priority = CheckPriority.for_run(
+            run,
+            self.store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
+            active_days=config.activity.active,
+            circuit_breakers=self.circuit_breakers,
+            api_channels=self.api_channels,
+        )
+        rows = self._iter_unchecked_accounts()
+        if run.id is not None and self.store.runs.is_evaluated(run.id):
+            rows = (row for row in rows if row.added_at and row.added_at <= run.started_at)
+        positions = iter_plan_positions(priority, rows, self.store.statuses.list_account_statuses())
+        self.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
+        self.planned_count = self.count_remaining()
+        return self.planned_count
+
+    def _iter_unchecked_accounts(self) -> Iterator[AccountRow]:
+        decisions = self.store.decisions.list_decisions(self.audit_run.started_at)
+        rows = self.store.observations.list_pending_accounts(self.audit_run)
+        return select_accounts_to_check(rows, decisions, self.app.config, self.audit_run.started_at)
+
+    def count_remaining(self, *, second_pass: bool = False) -> int:
+        """Return the number of accounts that wait for a pass."""
+        return self.store.run_plan.count_entries(self.audit_run, second_pass=second_pass)
+
+    def list_batches(
+        self, *, second_pass: bool = False, max_accounts: int = MAX_BATCH_ACCOUNTS
+    ) -> list[PlanBatch]:
+        """Return the batches that wait for a pass, in their order."""
+        host_buckets = self.store.run_plan.count_by_host_bucket(
+            self.audit_run, second_pass=second_pass
+        )
+        return build_batches(host_buckets, max_accounts)
+
+    @asynccontextmanager
+    async def open_queues(
+        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
+    ) -> AsyncIterator[HostQueues]:
+        """Open the host queues of batches for several tasks."""
+        queues = self._iter_queues(batches, second_pass=second_pass)
+        try:
+            yield HostQueues(queues)
+        finally:
+            await queues.aclose()
+
+    async def _iter_queues(
+        self, batches: Sequence[PlanBatch], *, second_pass: bool
+    ) -> AsyncGenerator[HostQueue, None]:
+        """Yield each host queue once for each task that may check accounts of its host."""
+        for batch in batches:
+            for host_queue in await self._open_queues_of(batch, second_pass=second_pass):
+                for _ in range(host_queue.max_tasks):
+                    yield host_queue
+
+    async def _open_queues_of(self, batch: PlanBatch, *, second_pass: bool) -> list[HostQueue]:
+        """Return the host queues of a batch, the longest first.
+
+        A batch of several hosts is small, so its entries are read at once.
+        """
+        if batch.first_bucket == batch.last_bucket:
+            return [self.open_queue(batch, second_pass=second_pass)]
+        entries = await asyncio.to_thread(self.load_entries, batch, second_pass=second_pass)
+        entries_by_host = [
+            list(host_entries)
+            for _, host_entries in groupby(entries, lambda entry: entry.position.host_bucket)
+        ]
+        host_queues = []
+        for host_entries in sorted(entries_by_host, key=len, reverse=True):
+            host_bucket = host_entries[0].position.host_bucket
+            host_batch = PlanBatch(batch.round, host_bucket, host_bucket, len(host_entries))
+            host_queue = HostQueue(self, host_batch, second_pass=second_pass, entries=host_entries)
+            host_queues.append(host_queue)
+        return host_queues
+
+    def open_queue(
+        self,
+        batch: PlanBatch,
+        *,
+        second_pass: bool = False,
+        after: PlanPosition | None = None,
+        limit: int | None = None,
+    ) -> HostQueue:
+        """Return the queue of one host, which hands out `limit` entries after a position."""
+        return HostQueue(self, batch, second_pass=second_pass, after=after, limit=limit)
+
+    def load_entries(
+        self,
+        batch: PlanBatch,
+        *,
+        second_pass: bool = False,
+        after: PlanPosition | None = None,
+        limit: int | None = None,
+    ) -> list[PlanEntry]:
+        """Return the next entries, each with the observation that this run may revalidate."""
+        run = self.audit_run
+        entries = self.store.run_plan.list_entries(
+            run, batch, after_position=after, limit=limit, second_pass=second_pass
+        )
+        account_ids = [
+            entry.account.id
+            for entry in entries
+            if entry.account.id and can_be_revalidated(entry.account, run.day)
+        ]
+        if not account_ids:
+            return entries
+        last_observations = self.store.observations.find_last_observations(
+            account_ids, before_day=run.day
+        )
+        return [
+            replace(entry, last_observation=last_observations.get(entry.account.id or 0))
+            for entry in entries
+        ]
+
+    def skip_if_refused(self, account: AccountRow) -> ProbeResult | None:
+        """Return the result of a skipped account, or None if its platform may be requested."""
+        circuit_breaker = self.circuit_breakers.get(account.channel)
+        return circuit_breaker.skip_if_open(account) if circuit_breaker else None
+
+    def record_result(self, channel: str, result: ProbeResult) -> None:
+        """Count the refusals of a platform, after which its circuit breaker opens."""
+        circuit_breaker = self.circuit_breakers.get(channel)
+        if circuit_breaker:
+            circuit_breaker.record_exchanges(result.exchanges)
+
+    def list_deferred(self) -> Iterator[Observation]:
+        """Return the first observation of each account that waits for the second pass."""
+        return self.store.run_plan.list_first_observations(self.audit_run)
+
+    def count_not_reached(self) -> Mapping[str, int]:
+        """Return the number of accounts that the run has not checked, by channel."""
+        return self.store.run_plan.count_unreached_accounts(self.audit_run)
+
+    def clear(self) -> None:
+        """Delete the plan, which is not needed after the run."""
+        self.store.run_plan.delete()
+
+
+class HostQueue:
+    """The plan entries of one host bucket: a website host, a platform, or all APIs.
+
+    Several tasks may take entries at the same time; no entry is handed out twice. `cursor` is the
+    position of the entry that was taken last, or the position after which the queue begins. With
+    `entries`, the queue has been read already. It hands out at most `limit` entries.
+    """
+
+    def __init__(
+        self,
+        frontier: Frontier,
+        batch: PlanBatch,
+        *,
+        second_pass: bool = False,
+        after: PlanPosition | None = None,
+        limit: int | None = None,
+        entries: Sequence[PlanEntry] | None = None,
+    ) -> None:
+        self.batch = batch
+        self.second_pass = second_pass
+        self.cursor = after
+        self._frontier = frontier
+        self._remaining_limit = limit
+        self._last_read_position = after
+        self._waiting = deque(entries or ())
+        self._is_fully_read = entries is not None
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_api(self) -> bool:
+        """Return True if the accounts are checked by API, many per call."""
+        return self.batch.round == API_ROUND
+
+    @property
+    def max_tasks(self) -> int:
+        """Return how many tasks may check accounts of the host at the same time."""
+        return min(MAX_TASKS_PER_HOST, self.batch.size) if self.batch.round >= WEBSITE_ROUND else 1
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Return True if the plan has been read to its end and no entry is waiting."""
+        return self._is_fully_read and not self._waiting
+
+    async def take(self, count: int = 1) -> list[PlanEntry]:
+        """Return the next `count` entries, or fewer at the end of the queue or at the limit."""
+        async with self._lock:
+            if self._remaining_limit is not None:
+                count = min(count, self._remaining_limit)
+            while len(self._waiting) < count and not self._is_fully_read:
+                await self._read_page(max(HOST_PAGE_SIZE, count))
+            entries = [self._waiting.popleft() for _ in range(min(count, len(self._waiting)))]
+            if self._remaining_limit is not None:
+                self._remaining_limit -= len(entries)
+        if entries:
+            self.cursor = entries[-1].position
+        return entries
+
+    async def _read_page(self, limit: int) -> None:
+        page = await asyncio.to_thread(
+            self._frontier.load_entries,
+            self.batch,
+            second_pass=self.second_pass,
+            after=self._last_read_position,
+            limit=limit,
+        )
+        self._is_fully_read = len(page) < limit
+        if page:
+            self._last_read_position = page[-1].position
+        self._waiting.extend(page)
+
+
+class HostQueues:
+    """The host queues for several tasks: each task takes the next one."""
+
+    def __init__(self, host_queues: AsyncGenerator[HostQueue, None]) -> None:
+        self._host_queues = host_queues
+        self._lock = asyncio.Lock()
+
+    async def next_queue(self) -> HostQueue | None:
+        """Return the next host queue, or None if none is left."""
+        async with self._lock:
+            return await anext(self._host_queues, None)
+
+
+class Coordinator(Protocol):
+    """Has workers on other machines check the accounts of a frontier."""
+
+    @property
+    def worker_requests(self) -> RequestCounts:
+        """Return the requests that the workers reported."""
+        ...
+
+    async def check_pass(self, *, second_pass: bool = False) -> None:
+        """Have the workers check all accounts that wait for a pass."""
+        ...
+
+
+class WorkerCluster(Protocol):
+    """The machines that share a run.
+
+    `auditor.cluster.get_worker_cluster` returns the configured ones.
+    """
+
+    def open_host_lock(self) -> AbstractAsyncContextManager[HostLock]:
+        """Open the host locks that the machines share. Raises ConfigError."""
+        ...
+
+    def open_coordinator(
+        self,
+        app: RunContext,
+        frontier: Frontier,
+        deadline: RunDeadline,
+        *,
+        api_budgets: Mapping[str, ApiBudget],
+        on_progress: Callable[[int], None],
+    ) -> AbstractAsyncContextManager[Coordinator]:
+        """Open the job queue of a run. Leaves no job in it. Raises ConfigError."""
+        ...

@@ -1,0 +1,181 @@
+"""The state of a run: its deadline, budgets, circuit breakers, canary results and counters.
+
+A run that was interrupted continues in another session, so the state is resumed from the report
+that the earlier sessions stored, and each session adds to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from auditor.checking.canaries import Canary
+from auditor.checking.checker import create_api_budgets
+from auditor.checking.circuit_breaker import (
+    CircuitBreaker,
+    describe_opened_circuits,
+    load_circuit_breakers,
+)
+from auditor.config.schema import Config
+from auditor.run_reports.report import CanaryReadings
+from probes.http.fetcher import Fetcher
+from probes.models.probe import ProbeResult
+from probes.runner.api_batcher import ApiBudget
+from storage.models.audit import AuditRun
+from storage.models.run_report import ApiUsage, OtherHosts, RunCosts
+from storage.store import Store
+
+Timer = Callable[[], float]
+"""A clock in seconds that only runs forward, such as `time.monotonic`."""
+
+
+class StoppedError(Exception):
+    """The run was asked to stop. The next session checks the remaining accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDeadline:
+    """The end of a run before all accounts are checked: its time limit or a request to stop.
+
+    `ends_at` is a value of `timer`, or None if the run has no time limit.
+    """
+
+    timer: Timer
+    ends_at: float | None = None
+    stop_event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return True if the run was asked to stop."""
+        return self.stop_event.is_set()
+
+    @property
+    def is_expired(self) -> bool:
+        """Return True if the time limit is over."""
+        return self.ends_at is not None and self.timer() >= self.ends_at
+
+    @property
+    def should_stop(self) -> bool:
+        """Return True if no further check may begin."""
+        return self.is_stopped or self.is_expired
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for `seconds`, or until the time limit or a request to stop."""
+        if self.ends_at is not None:
+            seconds = min(seconds, self.ends_at - self.timer())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop_event.wait(), max(0.0, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """The requests of a fetcher or of several. Only hosts of platforms are named."""
+
+    requests: int = 0
+    retries: int = 0
+    requests_by_host: Mapping[str, int] = field(default_factory=dict)
+    other_hosts: int = 0
+
+    @classmethod
+    def from_fetcher(cls, fetcher: Fetcher) -> Self:
+        """Return the requests that a fetcher has made so far."""
+        return cls(
+            fetcher.request_count,
+            fetcher.retry_count,
+            dict(fetcher.requests_by_host),
+            fetcher.count_other_hosts(),
+        )
+
+    def add(self, other: RequestCounts) -> RequestCounts:
+        """Return the sum."""
+        return RequestCounts(
+            self.requests + other.requests,
+            self.retries + other.retries,
+            dict(Counter(self.requests_by_host) + Counter(other.requests_by_host)),
+            self.other_hosts + other.other_hosts,
+        )
+
+    def subtract(self, earlier: RequestCounts) -> RequestCounts:
+        """Return the requests since an earlier count."""
+        return RequestCounts(
+            self.requests - earlier.requests,
+            self.retries - earlier.retries,
+            dict(Counter(self.requests_by_host) - Counter(earlier.requests_by_host)),
+            self.other_hosts - earlier.other_hosts,
+        )
+
+
+@dataclass(slots=True)
+class RunState:
+    """The knowledge of a session about its run besides the results.
+
+    `account_count` is the number of accounts that the session checks, `checked_count` that of the
+    accounts it has checked. `not_reached` counts by channel the accounts that the run did not
+    check.
+    """
+
+    audit_run: AuditRun
+    api_budgets: dict[str, ApiBudget]
+    circuit_breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
+    canary_readings: CanaryReadings = ()
+    account_count: int = 0
+    checked_count: int = 0
+    not_reached: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def resume(cls, run: AuditRun, config: Config) -> Self:
+        """Return the state of a run, with the budgets that its earlier sessions have left."""
+        return cls(run, create_api_budgets(config, run.report.apis))
+
+    def restore_circuit_breakers(
+        self, store: Store, config: Config, canary_results: Sequence[tuple[Canary, ProbeResult]]
+    ) -> None:
+        """Restore the circuit breakers of earlier sessions, and record the canaries of this one."""
+        self.circuit_breakers = load_circuit_breakers(
+            config, store, self.audit_run, self.api_budgets
+        )
+        self.canary_readings = [(canary, result.finding) for canary, result in canary_results]
+        for canary, result in canary_results:
+            circuit_breaker = self.circuit_breakers.get(canary.channel)
+            if circuit_breaker:
+                circuit_breaker.record_canary(result.exchanges)
+
+    def compute_costs(self, session: RequestCounts, session_seconds: float) -> RunCosts:
+        """Return what this session and the earlier ones have cost."""
+        earlier = self.audit_run.report
+        requests_by_host = Counter(session.requests_by_host) + Counter(earlier.requests_by_host)
+        other_hosts = session.other_hosts + earlier.requests_other_hosts.hosts
+        values: dict[str, Any] = {}
+        apis = {**earlier.apis, **self._compute_api_usage()}
+        if apis:
+            values["apis"] = apis
+        opened_circuits = describe_opened_circuits(self.circuit_breakers)
+        if opened_circuits:
+            values["opened_circuits"] = opened_circuits
+        return RunCosts(
+            **values,
+            requests=session.requests + (earlier.requests or 0),
+            retries=session.retries + earlier.retries,
+            requests_by_host=dict(requests_by_host),
+            requests_other_hosts=OtherHosts(hosts=other_hosts),
+            seconds=round(session_seconds + float(earlier.seconds), 2),
+        )
+
+    def _compute_api_usage(self) -> dict[str, ApiUsage]:
+        """Return the usage of each API. A budget has the cost of all sessions, not its requests."""
+        usage = {}
+        for channel, budget in self.api_budgets.items():
+            earlier = self.audit_run.report.apis.get(channel, ApiUsage())
+            usage[channel] = ApiUsage(
+                requests=budget.request_count + earlier.requests,
+                skipped=budget.skipped_count + earlier.skipped,
+                cost=budget.spent,
+                unit=budget.api.cost_unit,
+                budget=budget.limit,
+                closed_because=budget.refusal[1] if budget.refusal else None,
+            )
+        return usage

@@ -1,0 +1,172 @@
+"""The run report: the public summary of a run, signed and chained to the report of the run before.
+
+The field names are the keys of the public JSON document. A report states only some of them: a key
+that is not set is left out of the document. The report of a run that continues is not signed. It
+has what the next session of the run needs: warnings, counts and costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+
+from probes.models.finding import Presence, Reason
+
+
+class ReportPart(BaseModel):
+    """A part of the run report."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def get_stated_values(self) -> dict[str, Any]:
+        """Return the values that this part states, by field name."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class CanaryResult(ReportPart):
+    """The result of one canary."""
+
+    channel: str
+    link: str
+    exists: bool
+    presence: Presence
+    reason: Reason | None
+
+
+class RulesVersion(ReportPart):
+    """The version of the rule engine, and the hash of the configured rules."""
+
+    version: int
+    hash: str
+
+
+class OtherHosts(ReportPart):
+    """The requests to hosts that the report does not name."""
+
+    hosts: int = 0
+    requests: int = 0
+
+
+class ApiUsage(ReportPart):
+    """The cost of an API in its own unit, and why it refused further requests, if it did."""
+
+    requests: int = 0
+    skipped: int = 0
+    cost: int | float = 0
+    unit: str = ""
+    budget: int | float = 0
+    closed_because: str | None = None
+
+
+class OpenedCircuit(ReportPart):
+    """A platform that refused requests: the reason, and the accounts that were skipped."""
+
+    reason: Reason
+    skipped: int = 0
+    first_account_id: int | None = None
+
+
+class RunCosts(ReportPart):
+    """The costs of all sessions of a run so far, and the platforms that refused requests."""
+
+    requests: int | None = None
+    retries: int = 0
+    requests_by_host: Mapping[str, int] = {}
+    requests_other_hosts: OtherHosts = OtherHosts()
+    seconds: int | float = 0
+    apis: Mapping[str, ApiUsage] = {}
+    opened_circuits: Mapping[str, OpenedCircuit] = {}
+
+
+class ReportSignature(ReportPart):
+    """The public key of the signer and the signature, both in base64."""
+
+    key: str
+    value: str = ""
+
+
+class RunReport(RunCosts):
+    """The public summary of a run. A value is None, or empty, if the report does not state it.
+
+    `accounts_due` is the number of accounts to check, `not_reached` of those that were not checked.
+    `unreliable_channels` have their reasons, and `canary_warnings` those of earlier sessions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: date | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    state: str | None = None
+    interrupted_because: str | None = None
+    skipped_because: str | None = None
+
+    canaries: tuple[CanaryResult, ...] = ()
+    canary_warnings: Mapping[str, str] = {}
+    unreliable_channels: Mapping[str, str] | None = None
+
+    accounts_due: int | None = None
+    accounts: int | None = None
+    present: int | None = None
+    absent: int | None = None
+    unknown: int | None = None
+    channels: Mapping[str, Mapping[str, int]] = {}
+    not_reached: int | None = None
+    not_reached_by_channel: Mapping[str, int] = {}
+    opened_gaps: int | None = None
+    closed_gaps: int | None = None
+    opened_by_code: Mapping[str, int] = {}
+    closed_by_code: Mapping[str, int] = {}
+
+    software: str | None = None
+    rules: RulesVersion | None = None
+    score: int | None = None
+    probes: Mapping[str, int] = {}
+    proxy: bool | None = None
+    allow_networks: tuple[str, ...] = ()
+
+    previous_hash: str | None = None
+    previous_key: str | None = None
+    signature: ReportSignature | None = None
+
+    _document: Mapping[str, Any] | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return the report of a stored document, which `to_json` returns unchanged.
+
+        Never fails: an unknown or malformed value counts as not stated. The signature of a changed
+        document is invalid all the same.
+        """
+        values = {name: value for name, value in document.items() if name in cls.model_fields}
+        try:
+            return cls.model_validate(values, context=document)
+        except ValidationError as error:
+            for details in error.errors():
+                values.pop(str(details["loc"][0]), None)
+        return cls.model_validate(values, context=document)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep the document that the report was read from."""
+        self._document = context
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the public document with the values that the report states."""
+        if self._document is not None:
+            return dict(self._document)
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def count_by_presence(self) -> dict[Presence, int]:
+        """Return the number of checked accounts by presence."""
+        return {
+            Presence.PRESENT: self.present or 0,
+            Presence.ABSENT: self.absent or 0,
+            Presence.UNKNOWN: self.unknown or 0,
+        }
+
+    def with_values(self, **values: Any) -> Self:
+        """Return the report with other values. Raises ValidationError for an unknown field."""
+        return type(self)(**{**self.get_stated_values(), **values})
