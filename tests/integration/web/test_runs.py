@@ -13,6 +13,7 @@ from auditor.run_reports.signing import compute_report_hash, has_valid_signature
 from auditor.runs.run import execute_run
 from auditor.web.routes import runs
 from storage.models.audit import AuditRunState
+from storage.models.run_report import RunReport
 from storage.models.users import Role
 from tests.support.mini_network import START, link, lived, night_of, register, steps
 from tests.support.web_server import logged_in_client
@@ -71,7 +72,7 @@ def test_run_report_can_be_downloaded(app):
         == f'attachment; filename="run-report-{run.day}.json"'
     )
     assert json.loads(response.text) == run.report.to_json()
-    assert has_valid_signature(json.loads(response.text))
+    assert has_valid_signature(RunReport.from_json(json.loads(response.text)))
 
 
 def test_tampered_report_is_reported(app):

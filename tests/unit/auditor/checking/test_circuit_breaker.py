@@ -276,4 +276,4 @@ def test_account_without_an_id_can_be_skipped():
     row = AccountRow("amal", "x", Identity("linkedin", LinkKind.PAGE, "company/x"), "linkedin")
     circuit_breaker = CircuitBreaker("linkedin", 1, opened_reason=Reason.BLOCKED)
     assert circuit_breaker.skip_if_open(row) is not None
-    assert circuit_breaker.to_dict()["skipped"] == 1
+    assert circuit_breaker.skipped_count == 1
