@@ -14,7 +14,6 @@ from typing import NamedTuple
 from urllib.parse import SplitResult
 
 from probes.models.finding import Identity, LinkKind
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 
@@ -39,7 +38,7 @@ LinkReader = Callable[[PlatformLink], Identity | None]
 """Reads an address. Returns None for one that it does not cover."""
 
 
-USUAL_SUBDOMAINS = lazy_regex("(?:|www|m)")
+USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
 
 
 @dataclass(frozen=True, slots=True)

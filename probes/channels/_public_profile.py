@@ -34,7 +34,6 @@ from probes.models.probe import ProbeGenerator, present_finding, request_page, u
 from probes.parsing import html
 from probes.parsing.json_data import iter_objects, parse_json
 from probes.text import language
-from probes.text.lazy_regex import lazy_regex
 
 ENGLISH_HEADERS = {"Accept-Language": "en-US,en;q=0.9"}
 """Headers for platforms that write ages and counts in the visitor's language.
@@ -210,8 +209,8 @@ def parse_localized_count(text: str, unit_regex: str) -> int | None:
 
 
 # Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
-_ARABIC_ONE_PATTERN = lazy_regex(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
-_ARABIC_DUAL_PATTERN = lazy_regex(r"(?<!\w)(\w{3,20})ان(?!\w)")
+_ARABIC_ONE_PATTERN = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
+_ARABIC_DUAL_PATTERN = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
 MAX_COUNT_SEARCH_CHARS = 2_000
 
 

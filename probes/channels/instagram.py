@@ -8,6 +8,8 @@ Without JavaScript, a missing account and a hidden one look the same (WhatsMyNam
 
 from __future__ import annotations
 
+import re
+
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
@@ -19,7 +21,6 @@ from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "instagram"
@@ -29,8 +30,8 @@ VERSION = 1
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
 # Letters, digits, _ and .; 1 to 30, no dot at the end and no two in a row (ural 2025, lorey 2022).
-_USERNAME_PATTERN = lazy_regex(r"(?!.*\.\.)[A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?")
-_SHARE_CODE_PATTERN = lazy_regex(r"[A-Za-z0-9_-]{8,24}")
+_USERNAME_PATTERN = re.compile(r"(?!.*\.\.)[A-Za-z0-9_](?:[A-Za-z0-9_.]{0,28}[A-Za-z0-9_])?")
+_SHARE_CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,24}")
 _POST_SEGMENTS = frozenset({"p", "reel", "reels", "tv", "stories"})
 _TAB_SEGMENTS = _POST_SEGMENTS | {"channel", "followers", "following", "guides", "saved", "tagged"}
 _SEARCH_SEGMENTS = frozenset({"directory", "explore", "popular", "topics"})
@@ -119,7 +120,7 @@ LINKS = LinkTable(
         **dict.fromkeys(_SEARCH_SEGMENTS, LinkKind.SEARCH),
     },
     read_account=_read_account,
-    subdomains=lazy_regex(rf"(?:|www|m|{normalize.LOCALE})"),
+    subdomains=re.compile(rf"(?:|www|m|{normalize.LOCALE})"),
     other_hosts={"ig.me": _read_short_host},
     clean_segments=_clean_segments,
 )
@@ -139,7 +140,7 @@ def identify_bare(text: str) -> Identity | None:
 
 # "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
 # The title of an empty page is "Instagram".
-_TITLE_PATTERN = lazy_regex(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
+_TITLE_PATTERN = re.compile(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
 _FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 

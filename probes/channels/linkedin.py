@@ -32,7 +32,6 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import parse_json_ld
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize as urls_normalize
 
 NAME = "linkedin"
@@ -72,15 +71,15 @@ _PLACEHOLDER_SLUGS = frozenset(
 )
 # Letters of all scripts, digits, and the signs and pictures seen in real slugs (lorey, joeyism 2022
 # to 2026). A slug without any letter or digit is none.
-_SLUG_PATTERN = lazy_regex(
+_SLUG_PATTERN = re.compile(
     r"(?=.*[^\W_])(?:[\w.&'’,+#–—-]|[®™©\u2600-\u27bf\ufe0f]|[^\0-\uffff]){1,150}"
 )
-_MEMBER_ID_PATTERN = lazy_regex(r"ACo[\w-]{10,60}", re.ASCII)
+_MEMBER_ID_PATTERN = re.compile(r"ACo[\w-]{10,60}", re.ASCII)
 """Ids that replace a person's slug in links from mails and searches. Their case matters."""
-_PAGE_URN_PATTERN = lazy_regex(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})")
+_PAGE_URN_PATTERN = re.compile(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})")
 """Ids that replace a page's slug in links from LinkedIn's own programs."""
 # Shorter numbers after a name are years.
-_NUMERIC_ID_PATTERN = lazy_regex(r"([0-9]{1,12})|.*-([0-9]{5,12})")
+_NUMERIC_ID_PATTERN = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 
 
 # --- Links ---
@@ -220,7 +219,7 @@ LINKS = LinkTable(
             LinkKind.HOME,
         ),
     },
-    subdomains=lazy_regex(rf"(?:{_SUBDOMAIN_LABEL}(?:\.{_SUBDOMAIN_LABEL})*)?"),
+    subdomains=re.compile(rf"(?:{_SUBDOMAIN_LABEL}(?:\.{_SUBDOMAIN_LABEL})*)?"),
     other_hosts={"lnkd.in": LinkKind.SHORT_LINK},
     clean_segments=_clean_segments,
 )
@@ -255,10 +254,10 @@ _ACCOUNT_SCHEMA_TYPES = frozenset(
     }
 )
 _FOLLOWERS_REGEX = "followers|abonnes|متابع"
-_UNAVAILABLE_PATTERN = lazy_regex(
+_UNAVAILABLE_PATTERN = re.compile(
     r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for"
 )
-_COMPANY_URN_PATTERN = lazy_regex(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
+_COMPANY_URN_PATTERN = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

@@ -7,6 +7,7 @@ same "Contact @name" page (WhatsMyName and maigret, 2026). Therefore this channe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +25,6 @@ from probes.models.finding import Account, Activity, Finding, Identity, LinkKind
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeGenerator, request_page
 from probes.parsing import html
-from probes.text.lazy_regex import lazy_regex
 
 NAME = "telegram"
 _WEB_APP_HOSTS = frozenset(
@@ -36,9 +36,9 @@ VERSION = 1
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
 # 5 to 32 characters. Names of four characters are auctioned and are accepted too (2026-09).
-_USERNAME_PATTERN = lazy_regex(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
-_INVITE_CODE_PATTERN = lazy_regex(r"[A-Za-z0-9_-]{16,64}")
-_WEB_APP_ROUTE_PATTERN = lazy_regex(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
+_USERNAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
+_INVITE_CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_WEB_APP_ROUTE_PATTERN = re.compile(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
 # Telegram's own first segments that look like usernames.
 _RESERVED_SEGMENTS = frozenset(
     """
@@ -113,7 +113,7 @@ LINKS = LinkTable(
         **dict.fromkeys(("s/", "boost/"), _read_view),
     },
     read_account=_read_account,
-    subdomains=lazy_regex("(?:|www|web)"),
+    subdomains=re.compile("(?:|www|web)"),
     other_hosts=dict.fromkeys(_WEB_APP_HOSTS, _read_web_app),
     rewrite=_move_subdomain,
 )

@@ -8,6 +8,7 @@ because a refusal has other causes too. Only if the account's own page confirms 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +32,6 @@ from probes.models.probe import (
 )
 from probes.parsing import html
 from probes.parsing.json_data import as_list, as_object, get_nested, parse_json
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "tiktok"
@@ -41,7 +41,7 @@ VERSION = 2
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
-_USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
+_USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _POST_SEGMENTS = frozenset({"video", "photo"})
 
 
@@ -89,7 +89,7 @@ LINKS = LinkTable(
         "share": LinkKind.SHARE,
     },
     read_account=_read_account,
-    subdomains=lazy_regex(r"(?:|www|m|lite|[a-z]{2})"),  # `us.` is a country
+    subdomains=re.compile(r"(?:|www|m|lite|[a-z]{2})"),  # `us.` is a country
     other_hosts=dict.fromkeys(("vm.tiktok.com", "vt.tiktok.com"), _read_short_host),
     clean_segments=_clean_segments,
 )

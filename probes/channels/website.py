@@ -41,7 +41,6 @@ from probes.models.probe import (
 from probes.parsing import html
 from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import UNSTORABLE_CHARACTERS
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 from probes.website import decoy_check, latest_post, ownership_change
 from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
@@ -54,11 +53,11 @@ VERSION = 9
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 
-_FILE_PATH_PATTERN = lazy_regex(
+_FILE_PATH_PATTERN = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$",
     re.IGNORECASE,
 )
-_SEARCH_ENGINE_PATTERN = lazy_regex(
+_SEARCH_ENGINE_PATTERN = re.compile(
     r"(?:[\w-]+\.)?(?:google\.[a-z.]{2,6}/(?:search|url)|bing\.com/search|duckduckgo\.com/|"
     r"search\.yahoo\.com/)"
 )
@@ -72,8 +71,8 @@ _SOCIAL_NETWORK_HOSTS = frozenset(
     """.split()  # noqa: SIM905
 )
 # Mobile sites and languages. Other subdomains are blogs (`amal.tumblr.com`).
-_NETWORK_SUBDOMAIN_PATTERN = lazy_regex(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.)")
-_GOOGLE_PLUS_PATTERN = lazy_regex(r"google\.[a-z.]{2,6}/\+\w")
+_NETWORK_SUBDOMAIN_PATTERN = re.compile(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.)")
+_GOOGLE_PLUS_PATTERN = re.compile(r"google\.[a-z.]{2,6}/\+\w")
 
 
 def identify(url: str) -> Identity:

@@ -27,7 +27,6 @@ from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "whatsapp"
@@ -42,8 +41,8 @@ GROUP_IDENTITY = Identity(NAME, LinkKind.GROUP, canonical="https://chat.whatsapp
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
 # Codes begin with 0029 and have 22 or 24 characters; upper and lower case differ (links, 2026-11).
-_CHANNEL_CODE_PATTERN = lazy_regex(r"0029[A-Za-z0-9]{14,28}")
-_PHONE_PATTERN = lazy_regex(r"(?:\+|00)?\d[\d ().\-\u00a0]{5,20}")
+_CHANNEL_CODE_PATTERN = re.compile(r"0029[A-Za-z0-9]{14,28}")
+_PHONE_PATTERN = re.compile(r"(?:\+|00)?\d[\d ().\-\u00a0]{5,20}")
 # Links that open a conversation with a business: by code, catalogue or QR code.
 _CONVERSATION_SEGMENTS = ("c/", "catalog/", "message/", "p/", "product/", "qr/")
 
@@ -98,7 +97,7 @@ LINKS = LinkTable(
         "send": _read_send_link,
         **dict.fromkeys(_CONVERSATION_SEGMENTS, _read_phone),
     },
-    subdomains=lazy_regex("(?:|www|web|api|wa)"),
+    subdomains=re.compile("(?:|www|web|api|wa)"),
     other_hosts={
         "wa.link": _read_phone,  # a service that shortens links to telephone numbers
         "wa.me": _read_short_host,
@@ -123,7 +122,7 @@ def identify_bare(text: str) -> Identity | None:
 # "Jamiya Annour - WhatsApp channel", with a dash or a bar (public parsers, 2026-11; not measured,
 # so nothing else is believed). French and Arabic are accepted, in case the language follows the
 # address. "WhatsApp Channel Invite" and "This channel is not available" name nothing.
-_TITLE_PATTERN = lazy_regex(
+_TITLE_PATTERN = re.compile(
     r"(?is)(?P<name>.{1,200}?)\s+[-–—|]\s+"
     r"(?:WhatsApp channel|(?:cha[iî]ne|canal) WhatsApp|قناة (?:على )?واتساب)\s*"
 )

@@ -16,11 +16,11 @@ from probes.classify import interstitials, page_model, soft_404, spam
 from probes.classify.fingerprints import Fingerprint, find_fingerprint, load_fingerprint_index
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
-from probes.classify.statements import Statement, find_statements, load_patterns
+from probes.classify.soft_404_sentences import load_sentences
+from probes.classify.statements import Statement, find_statements, load_keyword_index
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
-from probes.text.lazy_regex import lazy_regex
 
 MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
 """The page model confirms a statement in this place from this probability on."""
@@ -76,7 +76,8 @@ class PageVerdict:
 def load_tables() -> None:
     """Load fingerprints, statements and weights, which takes a fifth of a second."""
     load_fingerprint_index()
-    load_patterns()
+    load_keyword_index()
+    load_sentences()
     page_model.load_weights()
 
 
@@ -218,7 +219,7 @@ def _can_count(statement: Statement, document: Document, prediction: PagePredict
 
 
 # A page with the site's new address.
-_MOVED_SITE_PATTERN = lazy_regex(
+_MOVED_SITE_PATTERN = re.compile(
     r"new (?:web ?)?(?:site|address|home)|has moved|moved to|nouvelle adresse|déménag|"
     r"neue (?:web|internet)?(?:seite|adresse|präsenz)|umgezogen|nuev[ao] (?:web|sitio|dirección)|"
     r"facebook|instagram|whatsapp|désormais sur|find us (?:at|on)|nuovo (?:sito|indirizzo)|"

@@ -15,10 +15,10 @@ from itertools import islice
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
 from probes.text import language
-from probes.text.lazy_regex import lazy_regex
+from probes.text.keywords import fold_case
 from probes.urls import domains
 
-SPAM_WORDS_PATTERN = lazy_regex(
+_SPAM_WORDS_PATTERN = re.compile(  # in lower case
     # Indonesian and Malay
     r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|scatter "
     r"hitam|"
@@ -38,7 +38,7 @@ SPAM_WORDS_PATTERN = lazy_regex(
     # Arabic
     r"مراهنات|كازينو|سلوتس|فياجرا|سكس|"
     # Turkish, Vietnamese, Portuguese, Spanish
-    r"deneme bonusu|bahis (?:site|oyna)|canlı bahis|casino siteleri|nhà cái|cá cược|tài xỉu|xóc "
+    r"deneme bonusu|bahis (?:site|oyna)|canl[ıi] bahis|casino siteleri|nhà cái|cá cược|tài xỉu|xóc "
     r"đĩa|nổ hũ|"
     r"jogo do tigrinho|cassino online|apostas (?:esportivas|online)|apuestas deportivas|casinos? "
     r"en l[íi]nea|"
@@ -46,13 +46,12 @@ SPAM_WORDS_PATTERN = lazy_regex(
     r"スーパーコピー|ブランドコピー|オンラインカジノ|オンカジ|激安|送料無料|最安値|通販|ブランド|"
     r"메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
     r"博彩|百家乐|娱乐城|棋牌|六合彩|体育投注|สล็อต|บาคาร่า|คาสิโน|แทงบอล|เว็บพนัน|"
-    r"казино|букмекер|ставки на спорт",
-    re.IGNORECASE,
+    r"казино|букмекер|ставки на спорт"
 )
 # Every Japanese shop uses these words. They count as one, unless the site is French or Arabic.
 _ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
 # Organisations that work against gambling or counterfeits use the words too.
-_PREVENTION_PATTERN = lazy_regex(
+_PREVENTION_PATTERN = re.compile(
     r"pr[ée]vent|addict|d[ée]pendan|ludop|problem gambl|gambling (?:harm|problem|help)|gamblers|"
     r"sos joueurs|"
     r"aide aux joueurs|aider les joueurs|lutte contre|contre les? |stop |s.en sortir|against|"
@@ -63,7 +62,7 @@ _PREVENTION_PATTERN = lazy_regex(
     re.IGNORECASE,
 )
 # News reports mention the police, the courts and the law. Sellers never do.
-_NEWS_REPORT_PATTERN = lazy_regex(
+_NEWS_REPORT_PATTERN = re.compile(
     r"\bpolice\b|\bpolic[ií]a\b|\bpolizei\b|\bpolisi\b|полици|公安|警方|警察|경찰|ตำรวจ|công an|"
     r"\bemniyet|الشرطة|الدرك|"
     r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|"
@@ -81,17 +80,22 @@ MIN_HIDDEN_LINKS = 5
 """The least links to other sites in one hidden block."""
 
 
+def find_spam_words(text: str) -> list[str]:
+    """Return all spam words of a text in lower case."""
+    return _SPAM_WORDS_PATTERN.findall(fold_case(text))
+
+
 def find_prominent_spam_words(document: Document) -> frozenset[str]:
     """Return the different spam words in title, description and headings.
 
     Returns none if these warn against or report on the subject.
     """
     text = _join_prominent_text(document)
-    words = SPAM_WORDS_PATTERN.findall(text)
+    words = find_spam_words(text)
     if not words or _PREVENTION_PATTERN.search(text) or _NEWS_REPORT_PATTERN.search(text):
         return frozenset()
     synonyms = {} if _has_foreign_title(document) else _ORDINARY_SHOP_WORDS
-    return frozenset(synonyms.get(word, word.lower()) for word in words)
+    return frozenset(synonyms.get(word, word) for word in words)
 
 
 def _join_prominent_text(document: Document) -> str:
@@ -108,7 +112,7 @@ def detect_hijacked_page(document: Document, *, has_navigation: bool) -> tuple[R
     if not prominent_words:
         return None
     link_text = "\n".join(anchor.text for anchor in document.anchors)
-    linked_words = {word.lower() for word in SPAM_WORDS_PATTERN.findall(link_text)}
+    linked_words = set(find_spam_words(link_text))
     if len(prominent_words) < 2 and len(linked_words) < 3:
         return None
     if (
@@ -127,7 +131,7 @@ def _is_spam_dominated(
 
     A page with a menu must also be a shop or have a title in a foreign language.
     """
-    is_dense = len(SPAM_WORDS_PATTERN.findall(document.text[:20_000])) >= MIN_DENSE_SPAM_WORDS
+    is_dense = len(find_spam_words(document.text[:20_000])) >= MIN_DENSE_SPAM_WORDS
     is_suspicious = is_dense or _is_in_spam_language(document)
     if has_navigation:
         return is_suspicious and (_has_foreign_title(document) or _has_spam_price_list(document))
@@ -148,7 +152,7 @@ def _is_call_to_action(text: str) -> bool:
     if _CALL_TO_ACTION_PATTERN.search(text):
         return True
     has_trade_words = _TRADE_WORDS_PATTERN.search(text) is not None
-    return has_trade_words and SPAM_WORDS_PATTERN.search(text) is not None
+    return has_trade_words and bool(find_spam_words(text))
 
 
 def _has_spam_price_list(document: Document) -> bool:
@@ -158,12 +162,12 @@ def _has_spam_price_list(document: Document) -> bool:
     ]
     if len(priced_texts) < MIN_PRICED_LINKS:
         return False
-    return any(SPAM_WORDS_PATTERN.search(text) for text in priced_texts)
+    return any(find_spam_words(text) for text in priced_texts)
 
 
 MIN_OUTBOUND_CALLS = 2
 MIN_PRICED_LINKS = 3
-_CALL_TO_ACTION_PATTERN = lazy_regex(
+_CALL_TO_ACTION_PATTERN = re.compile(
     r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye "
     r"ol|\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|my)?\s?\w*\s?bonus|"
     r"\bjouer (?:maintenant|ici)|\bjogue? agora|\bjugar ahora|"
@@ -172,11 +176,11 @@ _CALL_TO_ACTION_PATTERN = lazy_regex(
     re.IGNORECASE,
 )
 # These words are a call to action only beside a spam word.
-_TRADE_WORDS_PATTERN = lazy_regex(
+_TRADE_WORDS_PATTERN = re.compile(
     r"\b(?:buy|order|cheap|acheter|comprar|kaufen|bestellen|bonus|visit|play)\b|купить|購入|購買",
     re.IGNORECASE,
 )
-_PRICE_PATTERN = lazy_regex(
+_PRICE_PATTERN = re.compile(
     r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE
 )
 
@@ -219,7 +223,7 @@ def _iter_redirect_targets(document: Document) -> Iterator[str]:
             yield redirect[1]
 
 
-_SCRIPT_REDIRECT_PATTERN = lazy_regex(
+_SCRIPT_REDIRECT_PATTERN = re.compile(
     r"location(?:\.href|\.replace\()?\s*+(?:[=(]\s*+)?[\"'](https?://[^\"']+)"
 )
 
@@ -243,10 +247,10 @@ def has_hidden_link_block(markup: str, url: str) -> bool:
 
 _MAX_HIDDEN_BLOCKS = 60
 _MAX_HIDDEN_BLOCK_CHARS = 6_000
-_HIDDEN_ELEMENT_PATTERN = lazy_regex(
+_HIDDEN_ELEMENT_PATTERN = re.compile(
     r"<(?:div|span|p|ul|marquee|section|font)\b[^<>]{0,200}?style\s*=\s*[\"'][^\"'<>]{0,200}?"
     r"(?:display\s*:\s*none|(?:left|top|text-indent)\s*:\s*-\d{3,}|font-size\s*:\s*0|"
     r"(?:height|width)\s*:\s*[01]px)",
     re.IGNORECASE,
 )
-_EXTERNAL_LINK_PATTERN = lazy_regex(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)
+_EXTERNAL_LINK_PATTERN = re.compile(r"href\s*=\s*[\"']?(https?://[^\s\"'<>]{1,200})", re.IGNORECASE)

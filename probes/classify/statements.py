@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
-from probes.text.lazy_regex import LazyPattern, LiteralMatcher, required_literals
+from probes.text.keywords import KeywordIndex
 from probes.urls import domains
 
 MAX_HEADINGS = 3
@@ -37,46 +38,54 @@ class Statement:
     place: str
 
 
-def iter_table() -> Iterator[tuple[Reason, tuple[str, ...], tuple[str, ...]]]:
-    """Yield the entries of the table: the reason, the languages and the regular expressions."""
-    path = resources.files(__package__).joinpath("fingerprints", "statements.toml")
-    for entry in tomllib.loads(path.read_text("utf-8"))["statements"]:
-        yield Reason(entry["verdict"]), tuple(entry["languages"]), tuple(entry["patterns"])
+class StatementRow(NamedTuple):
+    """A row of the table: patterns of a reason, and words of which every match contains one."""
 
+    reason: Reason
+    languages: tuple[str, ...]
+    patterns: tuple[str, ...]
+    keywords: tuple[str, ...]
 
-class _PatternIndex:
-    """Tries only the patterns with a literal of theirs in the text, which saves nine tenths.
-
-    The patterns are compiled when they are first tried.
-    """
-
-    def __init__(self) -> None:
-        table = [(reason, fold_letters(one)) for reason, _, group in iter_table() for one in group]
-        literals = [required_literals(source) or frozenset() for _, source in table]
-        self._matcher = LiteralMatcher(sorted(frozenset().union(*literals)))
-        numbers = self._matcher.literal_numbers
-        self._patterns = [
-            (reason, LazyPattern(source, 0), frozenset(numbers[literal] for literal in required))
-            for (reason, source), required in zip(table, literals, strict=True)
-        ]
-
-    def find_matches(self, text: str) -> dict[Reason, re.Match[str]]:
-        """Return the first match of each reason in a folded text."""
-        found = self._matcher.find_literals(text)
-        first: dict[Reason, re.Match[str]] = {}
-        for reason, pattern, required in self._patterns:
-            if required and required.isdisjoint(found):
-                continue
-            match = pattern.search(text)
-            if match and (reason not in first or match.start() < first[reason].start()):
-                first[reason] = match
-        return first
+    def compile(self) -> re.Pattern[str]:
+        """Return one pattern for folded text in lower case."""
+        return re.compile("|".join([f"(?:{fold_letters(pattern)})" for pattern in self.patterns]))
 
 
 @cache
-def load_patterns() -> _PatternIndex:
+def load_statement_rows() -> tuple[StatementRow, ...]:
     """Load the table."""
-    return _PatternIndex()
+    path = resources.files(__package__).joinpath("fingerprints", "statements.toml")
+    return tuple(
+        StatementRow(
+            Reason(entry["verdict"]),
+            tuple(entry["languages"]),
+            tuple(entry["patterns"]),
+            tuple(entry["keywords"]),
+        )
+        for entry in tomllib.loads(path.read_text("utf-8"))["statements"]
+    )
+
+
+@cache
+def load_keyword_index() -> KeywordIndex:
+    """Load the keywords of the table."""
+    return KeywordIndex([row.keywords for row in load_statement_rows()])
+
+
+@cache
+def _compile_row(number: int) -> re.Pattern[str]:
+    return load_statement_rows()[number].compile()
+
+
+def _match_rows(text: str) -> dict[Reason, re.Match[str]]:
+    """Return the first match of each reason in a folded text."""
+    first: dict[Reason, re.Match[str]] = {}
+    for number in load_keyword_index().find_rows(text):
+        reason = load_statement_rows()[number].reason
+        match = _compile_row(number).search(text)
+        if match and (reason not in first or match.start() < first[reason].start()):
+            first[reason] = match
+    return first
 
 
 def find_statements(document: Document) -> list[Statement]:
@@ -86,7 +95,7 @@ def find_statements(document: Document) -> list[Statement]:
     for place, text in _iter_places(document):
         original = replace_hosts(text, own_host)
         folded = fold_letters(original).lower()
-        for reason, match in load_patterns().find_matches(folded).items():
+        for reason, match in _match_rows(folded).items():
             # Dropped signs move the match.
             source = original if len(original) == len(folded) else folded
             statement = source[match.start() : match.end()].replace(OWN_HOST, own_host)

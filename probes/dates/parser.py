@@ -18,7 +18,6 @@ from functools import lru_cache
 from probes.models.finding import DatePrecision
 from probes.text.charset import clean_text
 from probes.text.language import fold_text
-from probes.text.lazy_regex import lazy_regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +100,18 @@ _MONTH = rf"(?P<month>{_build_alternation(MONTH_NUMBERS)})"
 # «آب/أغسطس», as the UN and the press write.
 _SECOND_MONTH_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_build_alternation(MONTH_NUMBERS)})\)?)?"
 
-_ISO_DATE_IN_TEXT = lazy_regex(
+_ISO_DATE_IN_TEXT = re.compile(
     rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d"
     rf"|[./-]\d){_TIME_OF_DAY}"
 )
-_NUMERIC_DATE = lazy_regex(
+_NUMERIC_DATE = re.compile(
     r"(?<![\d./:-])(?P<day>\d\d?) ?(?P<mark>[/.\-]) ?(?P<month>\d\d?) ?(?P=mark)"
     rf" ?(?P<year>{_YEAR})(?!\d|[./-]\d)"
 )
-_CJK_DATE = lazy_regex(
+_CJK_DATE = re.compile(
     rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_TIME_OF_DAY}"
 )
-_MONTH_NAME_DATE = lazy_regex(
+_MONTH_NAME_DATE = re.compile(
     r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}"
     r"(?:(?:of|de|من)? |d')?(?:شهر )?"
     rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_SECOND_MONTH_NAME}"
@@ -159,22 +158,22 @@ _COUNT_BY_WORD = {
 _COUNT_PATTERN = rf"(?P<count>\d{{1,4}}|{_build_alternation(_COUNT_BY_WORD)})"
 _UNIT_PATTERN = rf"(?P<unit>{_build_alternation(_UNIT_BY_WORD)})(?![^\W\d_])\.?"
 _AGO_PATTERNS = (
-    lazy_regex(rf"(?<![\w.,]){_COUNT_PATTERN} ?{_UNIT_PATTERN} ago\b"),
-    lazy_regex(
+    re.compile(rf"(?<![\w.,]){_COUNT_PATTERN} ?{_UNIT_PATTERN} ago\b"),
+    re.compile(
         rf"\bil y a (?:environ |plus de |pres de |presque )?{_COUNT_PATTERN} ?{_UNIT_PATTERN}"
     ),
     # «قبل» also means "before": «قبل 3 أيام من» counts back from something else.
-    lazy_regex(
+    re.compile(
         rf"(?<!\w)(?:منذ|قبل) (?:حوالي |نحو |اكثر من )?(?:{_COUNT_PATTERN} )?{_UNIT_PATTERN}"
         r"(?: \(\d\)| واحد[ةه]?)?(?! من(?!\w))"
     ),
-    lazy_regex(rf"(?<![\w.,]){_COUNT_PATTERN} {_UNIT_PATTERN} (?:مضت|مضى|مضي|خلت)(?!\w)"),
+    re.compile(rf"(?<![\w.,]){_COUNT_PATTERN} {_UNIT_PATTERN} (?:مضت|مضى|مضي|خلت)(?!\w)"),
 )
-_SHORT_AGO_PATTERN = lazy_regex(rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
+_SHORT_AGO_PATTERN = re.compile(rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
 """LinkedIn's relative dates: "3w" or "2mo" as the whole text."""
 _AT_TIME = r"(?:[ ,]{0,3}(?:a|at|علي|في|-)?[ ,]{0,3}(?:الساعة )?\d\d?[:h ]{1,3}\d\d)?"
-_TODAY_PATTERN = lazy_regex(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
-_YESTERDAY_PATTERN = lazy_regex(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
+_TODAY_PATTERN = re.compile(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
+_YESTERDAY_PATTERN = re.compile(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
 
 
 def parse_date(text: str, now: datetime) -> ParsedDate | None:
@@ -353,8 +352,8 @@ def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     return result if 1990 <= result[0].year <= 2100 else None
 
 
-_ZERO_YEAR = lazy_regex(r"-0001|(?<![+\-\d])0000[\s-]")
-_ISO_DATE = lazy_regex(
+_ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
+_ISO_DATE = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
     r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
 )
@@ -390,7 +389,7 @@ def _normalize_offset(zone: str | None) -> str:
     return zone if len(zone) > 3 else f"{zone}:00"
 
 
-_AM_PM = lazy_regex(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
+_AM_PM = re.compile(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 
 def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:

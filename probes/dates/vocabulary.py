@@ -10,13 +10,13 @@ import re
 from functools import lru_cache
 
 from probes.dates.parser import MONTH_NUMBERS
+from probes.text.keywords import fold_case
 from probes.text.language import fold_text
-from probes.text.lazy_regex import lazy_regex
 
-_DIGIT = lazy_regex("[0-9٠-٩۰-۹]")
+_DIGIT = re.compile("[0-9٠-٩۰-۹]")
 """Checked before the year pattern, because most texts have no digit and it costs a fifth."""
 
-YEAR_PATTERN = lazy_regex(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
+YEAR_PATTERN = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}|\d{1,2}[./]\d{1,2}[./]\d{2}")
 
 
 @lru_cache(maxsize=2048)  # each text is checked for several clues
@@ -25,7 +25,7 @@ def has_year(text: str) -> bool:
     return _DIGIT.search(text) is not None and YEAR_PATTERN.search(text) is not None
 
 
-_DATE_ELEMENT_NAME = lazy_regex(
+_DATE_ELEMENT_NAME = re.compile(
     r"(?:^|[\s_-])(?:date|datum|fecha|dato|published?|publi\w{0,20}|pubblic\w{0,20}|posted|meta|"
     r"byline|"
     r"time(?:stamp)?|info|created?|تاريخ|(?:data|tarih)(?=$|\s|[_-]?(?:pub|post|not|art|h?ora)))",
@@ -33,7 +33,7 @@ _DATE_ELEMENT_NAME = lazy_regex(
 )
 """Class names and ids of elements that contain a date."""
 
-_OTHER_DATE_ELEMENT_NAME = lazy_regex(
+_OTHER_DATE_ELEMENT_NAME = re.compile(
     r"event|veranstalt|(?<![a-z])termin(?:e|$|[\s_-])|agenda|deadline|expir|(?<!fa-)(?<!icon-)clock"
     r"|countdown|birth|hijri|(?<![a-z])(?:start|end)[-_]?(?:date|time)|\bdt-?(?:start|end)",
     re.IGNORECASE,
@@ -46,7 +46,7 @@ _PUBLISHED_WORDS = (
     rf"|zveřejněn"
     "|опубликован|نشر"
 )
-PUBLICATION_LABEL = lazy_regex(
+PUBLICATION_LABEL = re.compile(
     rf"{_PUBLISHED_WORDS}|(?-i:\bF)ait à .{{2,30}}\ble\b|ajoutée? le|rédigée? le|écrite? le"
     rf"|\bpar .{{3,40}} le\b"
     r"|paru le|\bby .{2,40} on\b|written on|added on|erstellt|inserito|vloženo|fecha|تاريخ|[أا]ضيف"
@@ -56,10 +56,10 @@ PUBLICATION_LABEL = lazy_regex(
 )
 """Words that mark a date as the publication date."""
 
-PUBLISHED_WORD = lazy_regex(_PUBLISHED_WORDS, re.IGNORECASE)
+PUBLISHED_WORD = re.compile(_PUBLISHED_WORDS, re.IGNORECASE)
 """The words among them that literally mean "published"."""
 
-PUBLICATION_SENTENCE = lazy_regex(
+PUBLICATION_SENTENCE = re.compile(
     r"(?:cet? (?:article|billet|texte|entrée)|this (?:entry|post|article)|dieser (?:beitrag"
     r"|artikel)|posted"
     rf"|est[ae] (?:entrada|artículo|artigo|post)|quest[oa] (?:articolo|voce)|dit bericht"
@@ -69,7 +69,7 @@ PUBLICATION_SENTENCE = lazy_regex(
 )
 """The sentence of a theme that states the date, category and author of a page."""
 
-MODIFIED_WORD = lazy_regex(
+MODIFIED_WORD = re.compile(
     r"updat(?:ed?|ing)\b|modif|mises? [àa] jour|\bmis [àa] jour|\brévisée?|\brevised|\breviewed"
     r"|last (?:change|edit|rev)|\bstand\s*:|letzte[rn]? (?:änderung|aktualisierung|bearbeitung)"
     r"|geändert"
@@ -100,7 +100,7 @@ def strip_modification_date(text: str) -> str:
 
 # Next to a modification date, "created" refers to the page. Not in "site mis à jour le …,
 # association créée le …": "créée" (feminine) refers to an association.
-_CREATION_DATE = lazy_regex(
+_CREATION_DATE = re.compile(
     r"(?:^(?!\W*erstellt)|[,;|/(–—-])\s*(?:erstellt|créé|created|creado|criado|creato"
     r"|aangemaakt)\b\W*"
     r"((?:(?:am|le|on|el|em|il|op)\s+)?\d[^,;|()–—]*)",
@@ -113,7 +113,7 @@ def strip_arabic_vowels(text: str) -> str:
     return _ARABIC_VOWEL_SIGNS.sub("", text)
 
 
-_ARABIC_VOWEL_SIGNS = lazy_regex("[\u064b-\u0652\u0640\u0670]")
+_ARABIC_VOWEL_SIGNS = re.compile("[\u064b-\u0652\u0640\u0670]")
 
 FOUNDED_WORDS = (
     r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|\bsince|depuis|ت[أا]سست"
@@ -160,13 +160,12 @@ _APPOINTMENT = (  # events and deadlines
     r"|[آأا]خر [أا]جل|موعد|ست?نعقد|ستقام|سيقام|سينظم|ستنظم|ابتداء من|قبل يوم"
     r"|تاريخ (?:الفعالية|الحدث|التظاهرة|ال[إا]غلاق|الانتهاء|النشاط)"
 )
-_UNRELATED_DATE = lazy_regex(
-    rf"{_FOUNDING_DATE}|{_OFFICIAL_ACT}|{_PERSON_DATE}|{_DAILY_WIDGET}|{_APPOINTMENT}",
-    re.IGNORECASE,
+_UNRELATED_DATE = re.compile(
+    rf"{_FOUNDING_DATE}|{_OFFICIAL_ACT}|{_PERSON_DATE}|{_DAILY_WIDGET}|{_APPOINTMENT}"
 )
 
 _RANGE_SEPARATOR = r"(?:-|–|—|&|/|au|to|and|et|y|bis|till|الى|و)"
-_DATE_RANGE = lazy_regex(
+_DATE_RANGE = re.compile(
     rf"(?<![\d:.,/h-])(?P<from>\d{{1,2}})(?:er|st|nd|rd|th)?\.?\s*(?:{_RANGE_SEPARATOR}|al?|ao|e|en"
     rf"|und|tot|t/m|och|do)\s*"
     r"(?P<to>\d{1,2})(?:er|st|nd|rd|th)?[\s.]+(?:de )?(?!heure|uhr|horas|ore\b)[^\W\d_]{3}"
@@ -194,7 +193,7 @@ def is_other_date_element(hint: str) -> bool:
 
 def is_unrelated_date(text: str) -> bool:
     """Return True if the words say that a date is a foundation, law, birth, event or deadline."""
-    return bool(_UNRELATED_DATE.search(text))
+    return bool(_UNRELATED_DATE.search(fold_case(text)))
 
 
 @lru_cache(maxsize=16)  # each date is checked twice in a row
@@ -240,7 +239,7 @@ def _has_only_words(allowed_words: frozenset[str], text: str) -> bool:
     return len(text) <= _MAX_DATE_CHARS and set(_WORD.findall(fold_text(text))) <= allowed_words
 
 
-_WORD = lazy_regex(r"[^\W\d_]+")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 def is_unlabeled_date(text: str) -> bool:
@@ -260,7 +259,7 @@ def has_standalone_date(text: str, *, has_event: bool = False) -> bool:
     )
 
 
-_PART_SEPARATOR = lazy_regex(
+_PART_SEPARATOR = re.compile(
     r"(?:(?<!\s)\s++)?[|•·–—]\s*+|(?<!\s)\s++(?:/|-|par|by|por|von|da|door|بواسطة|dans|in)\s++",
     re.IGNORECASE,
 )
@@ -294,11 +293,11 @@ def names_event(text: str) -> bool:
     return bool(_EVENT_WORD.search(text))
 
 
-_DATELINE = lazy_regex(
+_DATELINE = re.compile(
     r"(\W{0,3}[^\W\d_][^:–—]{4,48}(?:19|20)\d\d(?: ?\([A-Z]{2,6}\))?) ?(?:[.:] ?|[–—] ?|- )\w"
 )
-_NEWS_AGENCY = lazy_regex(r"(?:(?<!\s)\s++)?\([A-Z]{2,6}\)\W*+$")
-_PRESS_RELEASE_PREFIX = lazy_regex(
+_NEWS_AGENCY = re.compile(r"(?:(?<!\s)\s++)?\([A-Z]{2,6}\)\W*+$")
+_PRESS_RELEASE_PREFIX = re.compile(
     r"^\W*(?:communiqué\b[^,\d]{0,25},|(?:communiqué(?: de presse)?|article|presse(?:mitteilung"
     r"|information)"
     r"|meldung|beitrag|artikel|nota de (?:prensa|imprensa)|comunicado|comunicato(?: stampa)?"
@@ -313,13 +312,13 @@ _PLACE_NAME = (  # up to four words; two in Arabic, which has no capitals
     rf"|sur)[ -])?{_CAPITALIZED_WORD}){{0,3}}"
     r"|[ء-ي]+(?: [ء-ي]+)?)"
 )
-_LETTER_DATELINE = lazy_regex(
+_LETTER_DATELINE = re.compile(
     rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{0,2}}{_PLACE_NAME}\s?[,،]?\s?\b(?:le|den|a|em|في)\b\s?:?\s?"
 )
-_PLACE_PREFIX = lazy_regex(rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{1,2}}")
+_PLACE_PREFIX = re.compile(rf"\W*(?:{_PLACE_NAME}\s?[,،]\s?){{1,2}}")
 
 
-_EVENT_WORD = lazy_regex(
+_EVENT_WORD = re.compile(
     r"atelier|rencontre|conf[ée]ren|colloque|séminaire|\bforums?\b|congr[èe]s|festival|journée"
     r"|\bfête|soirée"
     r"|con[cz]ert|réunion|assemblée|\bstage|spectacle|concours|tournoi|sortie|\bmatch|workshop"
@@ -328,7 +327,7 @@ _EVENT_WORD = lazy_regex(
     r"|ندوة|لقاء|ورشة|مؤتمر|حفل|مهرجان|ملتقى|دورة|[أا]مسية",
     re.IGNORECASE,
 )
-_NOT_A_PLACE = lazy_regex(  # also French nouns of action and participles, but not the town of Salé
+_NOT_A_PLACE = re.compile(  # also French nouns of action and participles, but not the town of Salé
     rf"{_EVENT_WORD.pattern}|statuts|(?:tion|ture|ment)\b|(?<!\bsal)ée?s?\b|نعقد|نظم|افتتح|اختتم"
     rf"|[أا]قيم|تم ",
     re.IGNORECASE,
@@ -365,12 +364,12 @@ _COMMENT_HEADINGS = (
     r"|commenti|reacties)"
     r"(?:\s*\(\d+\))?"
 )
-UNRELATED_CONTENT_HEADING = lazy_regex(
+UNRELATED_CONTENT_HEADING = re.compile(
     rf"\W*(?:{_RELATED_CONTENT_HEADINGS}|{_COMMENT_HEADINGS})\W*", re.IGNORECASE
 )
 """Headings above related pages or visitors' comments."""
 
-COMMENT_COUNT_HEADING = lazy_regex(
+COMMENT_COUNT_HEADING = re.compile(
     r"\W*(?:\d+|one|une?|ein|uno?|um|één)\s(?:thoughts?|responses?|repl(?:y|ies)|comments?"
     r"|réflexions?|réponses?"
     r"|commentaires?|gedanken?|antwort(?:en)?|kommentare?|pensamientos?|respuestas?|comentarios?"

@@ -24,7 +24,6 @@ from probes.discovery.site_names import (
 )
 from probes.models.finding import FoundLink
 from probes.parsing.html import Anchor, Document, get_host
-from probes.text.lazy_regex import lazy_regex
 
 __all__ = ["OwnerHints", "find_owner_accounts", "find_owner_hints"]
 
@@ -182,17 +181,17 @@ class OwnerHints:
     site_name_words: SiteNameWords = field(default_factory=SiteNameWords)
 
 
-_CONTACT_LINK_PATTERN = lazy_regex(
+_CONTACT_LINK_PATTERN = re.compile(
     r"contact|nous[- _]?(?:joindre|ecrire|écrire)|coordonn[ée]es|اتصل|تواصل|للاتصال", re.IGNORECASE
 )
-_ABOUT_LINK_PATTERN = lazy_regex(
+_ABOUT_LINK_PATTERN = re.compile(
     r"about|qui[- _]?sommes|[àa][- _]?propos|pr[ée]sentation|من[- _]?نحن|عن[- _]?الجمعية|تعريف",
     re.IGNORECASE,
 )
-_NON_PAGE_URL_PATTERN = lazy_regex(
+_NON_PAGE_URL_PATTERN = re.compile(
     r"\.(?:pdf|docx?|jpe?g|png|zip|xlsx?)$|/(?:feed|wp-admin|wp-login)", re.IGNORECASE
 )
-_EMBEDDED_VIDEO_PATTERN = lazy_regex(
+_EMBEDDED_VIDEO_PATTERN = re.compile(
     r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/(?:videoseries\?(?:[^#]*&)?list=(PL[\w-]+)|([\w-]{11})(?=[?/&#]|$))"
 )
 

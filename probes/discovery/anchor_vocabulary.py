@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 
-from probes.text.lazy_regex import lazy_regex
-
 
 def _compile_alternatives(*alternatives: str) -> re.Pattern[str]:
-    return lazy_regex("|".join(alternatives), re.IGNORECASE)
+    return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
 _NETWORK_NAMES_REGEX = (
@@ -37,7 +35,7 @@ FOLLOW_US_PATTERN = _compile_alternatives(
 )
 """An invitation to follow the owner's account."""
 
-NETWORK_NAME_PATTERN = lazy_regex(
+NETWORK_NAME_PATTERN = re.compile(
     rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?(?:@?(?:{_NETWORK_NAMES_REGEX})|"
     rf"{_ARABIC_NETWORK_NAMES_REGEX})"
     r"\W*+(?:(?:page|channel|logo|icon|link|profile|(?<=-)f|(?<=-)in)\W*+)?",
@@ -86,7 +84,7 @@ MADE_BY_PATTERN = _compile_alternatives(
 )
 """The credit of a maker in words that only mean this before "by" or a colon."""
 
-MADE_PATTERN = lazy_regex(
+MADE_PATTERN = re.compile(
     r"(?:design\w{0,20}|conception|création|réalisation|développement|umsetzung|gestaltung|diseño|"
     r"desarrollo|"
     r"realizzazione|sviluppo|desenvolvimento|tasarım|yazılım|wykonanie|разработка|дизайн|"
@@ -95,10 +93,10 @@ MADE_PATTERN = lazy_regex(
 )
 """The end of the text before a maker's name without "by" or a colon."""
 
-BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX}|\bde|:|و)\W{{0,20}}$", re.IGNORECASE)
+BY_PATTERN = re.compile(rf"(?:{_BY_REGEX}|\bde|:|و)\W{{0,20}}$", re.IGNORECASE)
 """The end of the text before a maker's name."""
 
-AGENT_BY_PATTERN = lazy_regex(rf"(?:{_BY_REGEX})\W*$", re.IGNORECASE)
+AGENT_BY_PATTERN = re.compile(rf"(?:{_BY_REGEX})\W*$", re.IGNORECASE)
 """The end of the text before the name of whoever did something."""
 
 TIMELINE_PATTERN = _compile_alternatives(r"tweets (?:by|de|from|von)|posts from|تغريدات")
@@ -179,7 +177,7 @@ AUTHORITY_OR_DONOR_PATTERN = _compile_alternatives(
     r"وزارة|سفارة|ولاية|عمالة|المجلس (?:الجهوي|الإقليمي)|الاتحاد الأوروبي|المبادرة الوطنية",
 )
 
-ACCOUNT_ADDRESS_PATTERN = lazy_regex(
+ACCOUNT_ADDRESS_PATTERN = re.compile(
     r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin|instagram|tiktok|whatsapp)\.com/|"
     r"(?:t|telegram)\.me/)\S*\s*"
 )

@@ -28,7 +28,6 @@ from probes.links.identify import identify_link
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from probes.parsing.html import Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import as_list
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import domains
 
 OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
@@ -109,12 +108,12 @@ def _repair_url(url: str, *, is_own_host: bool) -> str:
     return f"https://{match[1]}" if match else url
 
 
-_MISSING_SCHEME_PATTERN = lazy_regex(
+_MISSING_SCHEME_PATTERN = re.compile(
     r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
     r"linkedin|instagram|tiktok|whatsapp)\.com/[^/].*)",
     re.IGNORECASE,
 )
-_DOUBLE_SCHEME_PATTERN = lazy_regex(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
+_DOUBLE_SCHEME_PATTERN = re.compile(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
 
 
 # --- Metadata ---

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from probes.text import language
 from probes.text.charset import clean_text
 from probes.text.language import fold_text
-from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import get_host
 
 if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only the texts
@@ -26,11 +25,11 @@ MAX_NAMES_CHARS = 300
 """The most characters of all names together."""
 NAME_SEPARATOR = " · "
 _MAX_NAME_CHARS = 120
-_ORGANIZATION_TYPE_PATTERN = lazy_regex(
+_ORGANIZATION_TYPE_PATTERN = re.compile(
     r"(?:website|ngo|organi[sz]ation|localbusiness|corporation|association|foundation|school)$",
     re.IGNORECASE,
 )
-_COPYRIGHT_PATTERN = lazy_regex(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
+_COPYRIGHT_PATTERN = re.compile(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
 
 # Each match contains one of these, so most pages need no search.
 _COPYRIGHT_LITERALS = ("©", "(c)", "copyr", "حقوق")

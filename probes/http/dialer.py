@@ -6,6 +6,7 @@ Connections are direct, through the SSRF guard, or go through the operator's pro
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections import OrderedDict
 from pathlib import Path
@@ -18,10 +19,9 @@ from probes.http.dns import DnsResolver
 from probes.http.ssrf_guard import SsrfGuard, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
-from probes.text.lazy_regex import lazy_regex
 
 MAX_DIALED_ADDRESSES = 4  # addresses of one name that are tried
-_NXDOMAIN = lazy_regex(r'(?i)error="?dns_error\b.{0,300}rcode="?nxdomain\b')
+_NXDOMAIN = re.compile(r'(?i)error="?dns_error\b.{0,300}rcode="?nxdomain\b')
 
 
 async def open_connection(address: str, port: int, timeout_seconds: float | None) -> HttpConnection:

@@ -24,7 +24,6 @@ from probes.http.settings import FetchOptions
 from probes.http.ssrf_guard import SsrfGuard
 from probes.models.finding import Reason
 from probes.models.http import CacheValidators, FetchError, Hop, Page
-from probes.text.lazy_regex import lazy_regex
 
 DEFAULT_HEADERS = {
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5",
@@ -35,7 +34,7 @@ REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_HEADER_CHARS = 4096
 MAX_HEADERS = 200
 # A redirect loop at a login page waits for a cookie, and none is sent.
-_LOGIN_PATH = lazy_regex(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")
+_LOGIN_PATH = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ calls multicast and cloud metadata addresses global (seen on 3.11 to 3.13, 2026-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -16,7 +17,6 @@ import httpx
 
 from probes.models.finding import Reason
 from probes.models.http import FetchError
-from probes.text.lazy_regex import lazy_regex
 
 IpNetwork = IPv4Network | IPv6Network
 IpAddress = IPv4Address | IPv6Address
@@ -56,9 +56,9 @@ MAX_URL_CHARS = 4096
 LOCAL_TLDS = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
-_DECEPTIVE_CHARACTER = lazy_regex(r"[\x00-\x20\x7f\\]")
-_URL_AUTHORITY = lazy_regex(r"(?i)https?://[^/?#]+")
-_NUMERIC_LABEL = lazy_regex(r"(?i)[0-9]+|0x[0-9a-f]*")
+_DECEPTIVE_CHARACTER = re.compile(r"[\x00-\x20\x7f\\]")
+_URL_AUTHORITY = re.compile(r"(?i)https?://[^/?#]+")
+_NUMERIC_LABEL = re.compile(r"(?i)[0-9]+|0x[0-9a-f]*")
 
 
 def refuse_address(detail: str, url: str | None = None) -> NoReturn:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 # Ways to say that there is none. The whole cell is compared, without case and punctuation.
@@ -26,8 +25,8 @@ _NONE_ANSWERS = frozenset(
     none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
     """.split()  # noqa: SIM905
 )
-_PUNCTUATION = lazy_regex(r"[\W_]+|[\u064b-\u0652\u0640]")
-_DASHES_ONLY = lazy_regex(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
+_PUNCTUATION = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
+_DASHES_ONLY = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
 
 
 def is_none_answer(text: str) -> bool:
@@ -92,32 +91,32 @@ _LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|ح
 _LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
 # `Page Facebook officielle : amal`, then `facebook/amal` and `www.facebook/amal`, then
 # `@amal (Twitter)`.
-_LABEL_BEFORE_LINK = lazy_regex(
+_LABEL_BEFORE_LINK = re.compile(
     rf"(?i)^{_LABEL_PREFIX}(?P<name>{_NETWORK_NAME}){_LABEL_SUFFIX}\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
 )
-_HOST_WITHOUT_TLD = lazy_regex(
+_HOST_WITHOUT_TLD = re.compile(
     rf"(?i)^(?:https?://)?(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})\s*/\s*(?!/)(?P<value>.+)$"
 )
-_LABEL_AFTER_HANDLE = lazy_regex(
+_LABEL_AFTER_HANDLE = re.compile(
     r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on"
     r"|sur|على|في)\s+)?)"
     rf"(?P<name>{_PLATFORM_NAME})\s*\)?$"
 )
 # `annour/facebook`, but not the page `annour.ma/facebook`.
-_LABEL_AFTER_SLASH = lazy_regex(
+_LABEL_AFTER_SLASH = re.compile(
     r"(?i)^(?!page|compte|profile?|cha[iî]ne|lien|groupe?)(?P<value>@?[\w-]{3,60})\s*/\s*"
     rf"(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})(?:\.com)?$"
 )
 
 
-_ACCOUNT_NAME = lazy_regex(r"@?[\w.·-]+")
+_ACCOUNT_NAME = re.compile(r"@?[\w.·-]+")
 _PLATFORM_HOST = rf"(?:[a-z]{{1,10}}\.)?(?:{_PLATFORM_WITH_HOST}|x)\.com"
 # Telephones add a space after a full stop, and on some keyboards the comma is next to it.
-_TORN_PLATFORM_HOST = lazy_regex(
+_TORN_PLATFORM_HOST = re.compile(
     rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
 )
 # `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
-_HOST_APART_FROM_NAME = lazy_regex(
+_HOST_APART_FROM_NAME = re.compile(
     rf"(?i)^(?P<host>(?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))"
     rf"(?P<name>@?[^\s@,;:]+)$|^(?P<bare_host>{_PLATFORM_HOST})(?P<handle>@[\w-]{{3,30}})$"
 )
@@ -158,33 +157,33 @@ def split_label(text: str) -> tuple[str | None, str]:
 
 
 # A comma without a space belongs to the address unless a host follows.
-_LINK_SEPARATOR = lazy_regex(
+_LINK_SEPARATOR = re.compile(
     r"[\r\n\v\f\u2028\u2029]+|\s{0,9};\s{0,9}(?!/)|\s{0,9}،\s{0,9}|\s{1,9}[|/]\s{1,9}"
     r"|(?<!www)\s{0,9},\s{0,9}(?=https?:|www\.|@|\s{0,9}$)|\s{0,9},\s{1,9}(?=\S*\.\S)"
     rf"|(?<!www)[,|](?=(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?:[/,;\s]|$))"
 )
-_MULTIPLE_SPACES = lazy_regex(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
+_MULTIPLE_SPACES = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
 _CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|puis|&|\+|و|-|–|\d{1,2}[.)])\s++)?"
-_BEFORE_NEXT_LINK = lazy_regex(
+_BEFORE_NEXT_LINK = re.compile(
     rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}"
     rf"(?=https?:/{{1,2}}|www\.|@\w)"
 )
 _BARE_HOST = rf"(?<![\w.@-])(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?=[/?#,;\s]|$)"
 # `site: https://annour.ma facebook: amal`: after a link, a label, a scheme or a host starts
 # another.
-_BEFORE_FURTHER_LINK = lazy_regex(
+_BEFORE_FURTHER_LINK = re.compile(
     rf"(?i){_CONJUNCTION}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM_NAME})\s*[:=]\s*\S"
     rf"|(?P<host>{_BARE_HOST}))"
 )
-_PRECEDING_LINK = lazy_regex(r"(?i)https?:|www\.|\w\.\w|@\w")
-_PRECEDING_LINK_OR_LABEL = lazy_regex(rf"(?i){_PRECEDING_LINK.pattern}|\b{_PLATFORM_NAME}\s*[:=]")
-_PRECEDING_HOST = lazy_regex(rf"(?i){_BARE_HOST}")
+_PRECEDING_LINK = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
+_PRECEDING_LINK_OR_LABEL = re.compile(rf"(?i){_PRECEDING_LINK.pattern}|\b{_PLATFORM_NAME}\s*[:=]")
+_PRECEDING_HOST = re.compile(rf"(?i){_BARE_HOST}")
 # `annour.ma/https://amal.ma`: a slash between two links, unless the first link wraps the second.
-_SLASH_BETWEEN_LINKS = lazy_regex(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
-_WRAPPING_URL = lazy_regex(r"(?i)[?=]|archive|cache|/web/\d")
+_SLASH_BETWEEN_LINKS = re.compile(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
+_WRAPPING_URL = re.compile(r"(?i)[?=]|archive|cache|/web/\d")
 
 # `facebook.com/https://www.facebook.com/amal` is one link.
-_DOUBLED_HOST = lazy_regex(
+_DOUBLED_HOST = re.compile(
     r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/"
     r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/)?@?"
     r"https?:/{1,2}(?:www\.)?(?P=host)/"
@@ -246,6 +245,6 @@ def _join_labels(parts: Iterable[str]) -> Iterator[str]:
         yield label.rstrip(": ")
 
 
-_LOOKS_LIKE_LINK = lazy_regex(
+_LOOKS_LIKE_LINK = re.compile(
     rf"(?i)\w\.\w+(?:/|$|\?)|https?:?/|www\.|^@\w|[:/]\s*@?\w+$|^{_PLATFORM_NAME}\s*[:=]\s*\S"
 )

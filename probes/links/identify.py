@@ -22,7 +22,6 @@ from probes.links.channel_registry import (
 from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize, unwrap
 
 # Link shorteners. Only their redirect shows which account a link points to.
@@ -125,10 +124,10 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
 
 
 # A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.
-_HANDLE_WITH_REMARK = lazy_regex(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
+_HANDLE_WITH_REMARK = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 # The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
-_NAME_WITH_QUERY = lazy_regex(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
-_SPACE_AFTER_AT_SIGN = lazy_regex(r"^@\s+(?=\S+$)")
+_NAME_WITH_QUERY = re.compile(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
+_SPACE_AFTER_AT_SIGN = re.compile(r"^@\s+(?=\S+$)")
 _YES_ANSWERS = frozenset(
     {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
 )
@@ -141,7 +140,7 @@ def _explain_invalid_text(text: str) -> str:
 
 
 _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
-_EMAIL_ADDRESS = lazy_regex(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
+_EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
 def _identify_url(url: str, column: str | None) -> Identity:

@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 
 from probes.links import identify
 from probes.models.finding import DatePrecision, LinkKind
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 LINKED_POSTS_FACT = "linked_posts"
@@ -65,23 +64,23 @@ _SHORTCODE_VALUES = {digit: value for value, digit in enumerate(_SHORTCODE_DIGIT
 _SCHEMES = {
     # Before 2010-11-04 X counted its posts (twitter-archive/snowflake, 2010).
     "twitter": _NumberScheme(
-        number_pattern=lazy_regex(r"[1-9][0-9]{14,18}"),
-        link_pattern=lazy_regex(r"/status(?:es)?/([0-9]+)(?:/|$)"),
+        number_pattern=re.compile(r"[1-9][0-9]{14,18}"),
+        link_pattern=re.compile(r"/status(?:es)?/([0-9]+)(?:/|$)"),
         earliest=datetime(2010, 11, 4, tzinfo=UTC),
         time_shift=22,
         epoch_ms=1_288_834_974_657,
     ),
     # `activity`, `share` and `ugcPost` are numbered alike (linkedin-timestamp-extractor, 2024).
     "linkedin": _NumberScheme(
-        number_pattern=lazy_regex(r"[1-9][0-9]{18}"),
-        link_pattern=lazy_regex(r"/posts/[^/]+[-_](?:activity|share|ugcPost)-([0-9]+)(?:[-/]|$)"),
+        number_pattern=re.compile(r"[1-9][0-9]{18}"),
+        link_pattern=re.compile(r"/posts/[^/]+[-_](?:activity|share|ugcPost)-([0-9]+)(?:[-/]|$)"),
         earliest=datetime(2010, 1, 1, tzinfo=UTC),
         time_shift=22,
     ),
     # Since the predecessor musical.ly (dfir.blog, 2021).
     "tiktok": _NumberScheme(
-        number_pattern=lazy_regex(r"[1-9][0-9]{18}"),
-        link_pattern=lazy_regex(r"/@[^/]+/(?:video|photo)/([0-9]+)/?$"),
+        number_pattern=re.compile(r"[1-9][0-9]{18}"),
+        link_pattern=re.compile(r"/@[^/]+/(?:video|photo)/([0-9]+)/?$"),
         earliest=datetime(2014, 8, 1, tzinfo=UTC),
         time_shift=32,
         ms_per_unit=1000,
@@ -90,8 +89,8 @@ _SCHEMES = {
     # The shortcode is the number in base 64. Posts before 2016 have shorter ones, and private
     # posts longer ones.
     "instagram": _NumberScheme(
-        number_pattern=lazy_regex(r"[A-Za-z0-9_-]{11}"),
-        link_pattern=lazy_regex(r"/(?:p|reels?|tv)/([A-Za-z0-9_-]+)/?$"),
+        number_pattern=re.compile(r"[A-Za-z0-9_-]{11}"),
+        link_pattern=re.compile(r"/(?:p|reels?|tv)/([A-Za-z0-9_-]+)/?$"),
         earliest=datetime(2015, 11, 1, tzinfo=UTC),
         time_shift=23,
         epoch_ms=1_314_220_021_721,
@@ -144,10 +143,10 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
             yield post
 
 
-_PLATFORM_PATTERN = lazy_regex(
+_PLATFORM_PATTERN = re.compile(
     r"https?://(?:[\w.-]*\.)?(?:twitter|x|linkedin|tiktok|instagram)\.com/", re.IGNORECASE
 )
-_POST_PATH_PATTERN = lazy_regex(r"/(?:status(?:es)?|posts|video|photo|p|reels?|tv)/")
+_POST_PATH_PATTERN = re.compile(r"/(?:status(?:es)?|posts|video|photo|p|reels?|tv)/")
 
 
 def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
@@ -170,7 +169,7 @@ def _find_instagram_author(channel: str, link_text: str) -> str | None:
     return match[1].lower() if match else None
 
 
-_INSTAGRAM_AUTHOR_PATTERN = lazy_regex(r"\(@([A-Za-z0-9_][A-Za-z0-9_.]{0,29})\)\s*$")
+_INSTAGRAM_AUTHOR_PATTERN = re.compile(r"\(@([A-Za-z0-9_][A-Za-z0-9_.]{0,29})\)\s*$")
 
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:
@@ -203,4 +202,4 @@ def parse_linked_posts(text: str) -> list[LinkedPost]:
     ]
 
 
-_FACT_PART_PATTERN = lazy_regex(r"([a-z]+):([^\s=]+)=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
+_FACT_PART_PATTERN = re.compile(r"([a-z]+):([^\s=]+)=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")

@@ -24,7 +24,6 @@ from probes.dates.parser import parse_machine_date
 from probes.models.finding import EARLIEST_DATETIME, DatePrecision
 from probes.models.http import Page
 from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body
-from probes.text.lazy_regex import lazy_regex
 
 MAX_ENTRIES = 500
 _DATE_FIELDS = (
@@ -37,7 +36,7 @@ _DATE_FIELDS = (
     "updated",
     "modified",
 )
-_COMMENT_FEED_TITLE = lazy_regex(
+_COMMENT_FEED_TITLE = re.compile(
     r"\bcomment(?:s|aires?|arios)?\b|\bkommentare?\b|تعليقات", re.IGNORECASE
 )
 
@@ -123,9 +122,9 @@ def build_entry(fields: Mapping[str, str]) -> FeedEntry:
     return FeedEntry(title, None, text=text)
 
 
-_HTML_TAG = lazy_regex(r"<[^>]{0,500}>")
+_HTML_TAG = re.compile(r"<[^>]{0,500}>")
 _TEXT_FIELDS = ("description", "summary", "content", "encoded", "content_text", "content_html")
-_ENTRY_FIELD = lazy_regex(
+_ENTRY_FIELD = re.compile(
     r"<(?:\w+:)?(title|description|summary|pubDate|published|updated|date|issued"
     r"|created)\b[^<>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
     re.IGNORECASE,
@@ -154,7 +153,7 @@ def _is_comment_feed(title: str, self_url: str) -> bool:
     )
 
 
-_HTML_PAGE_START = lazy_regex(r"<!doctype html|<html[\s>]")
+_HTML_PAGE_START = re.compile(r"<!doctype html|<html[\s>]")
 
 
 def _parse_json_feed(text: str) -> Feed | None:
@@ -259,9 +258,9 @@ def parse_sitemap(page: Page) -> Sitemap | None:
     return Sitemap(tuple(pages), tuple(child_sitemaps))
 
 
-_LOC_TAG = lazy_regex(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
-_LASTMOD_TAG = lazy_regex(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
-_ROBOTS_SITEMAP_LINE = lazy_regex(
+_LOC_TAG = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_LASTMOD_TAG = re.compile(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
+_ROBOTS_SITEMAP_LINE = re.compile(
     r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE
 )
 
@@ -301,7 +300,7 @@ def choose_posts_sitemap(index: Sitemap) -> str:
     return max(posts or index.child_sitemaps, key=lambda row: row[1] or EARLIEST_DATETIME)[0]
 
 
-_POSTS_SITEMAP_NAME = lazy_regex(r"post|article|news|actu|blog", re.IGNORECASE)
-_OTHER_SITEMAP_NAME = lazy_regex(
+_POSTS_SITEMAP_NAME = re.compile(r"post|article|news|actu|blog", re.IGNORECASE)
+_OTHER_SITEMAP_NAME = re.compile(
     r"post_tag|post_format|categor|taxonom|tag-|author|image|video|posts-page", re.IGNORECASE
 )

@@ -20,7 +20,6 @@ from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, 
 from probes.parsing.json_data import parse_json_ld
 from probes.parsing.tree_backends import walk_with_lxml
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
-from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import count_internal_links, get_host, make_absolute
 
 __all__ = [
@@ -374,8 +373,8 @@ def _read_date_stamp(
         )
 
 
-_DIGIT = lazy_regex(r"\d")
-_PUBLISHED_WITH_YEAR = lazy_regex(r"(?:publi|posted|نشر).{0,80}(?:19|20)\d\d", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
+_PUBLISHED_WITH_YEAR = re.compile(r"(?:publi|posted|نشر).{0,80}(?:19|20)\d\d", re.IGNORECASE)
 
 
 def parse_head(page: Page) -> Document:

@@ -14,7 +14,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from probes.text.charset import clean_text
-from probes.text.lazy_regex import lazy_regex
 
 MAX_TEXT_CHARS = 200_000
 """Maximum length of the visible text of a page."""
@@ -254,7 +253,7 @@ _SECTION_BY_TAG = {
 }
 _SECTION_BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
 _SECTION_BY_HINT = tuple(
-    (section, lazy_regex(source, re.IGNORECASE))
+    (section, re.compile(source, re.IGNORECASE))
     for section, source in (
         (
             "comments",

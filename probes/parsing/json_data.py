@@ -6,10 +6,9 @@ Missing or unexpected data gives empty results.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-
-from probes.text.lazy_regex import lazy_regex
 
 MAX_JSON_LD_OBJECTS = 200
 _decode_json = json.JSONDecoder(strict=False).decode
@@ -36,8 +35,8 @@ def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
             queue = [node[key] for key in _NESTED_KEYS if key in node] + queue
 
 
-_TYPE_PROPERTY = lazy_regex(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
-_DATE_PUBLISHED_PROPERTY = lazy_regex(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
+_TYPE_PROPERTY = re.compile(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
+_DATE_PUBLISHED_PROPERTY = re.compile(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
 
 
 def _salvage_broken_json_ld(text: str) -> Iterator[Mapping[str, Any]]:

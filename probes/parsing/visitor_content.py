@@ -13,25 +13,24 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from probes.models.http import Page
-from probes.text.lazy_regex import lazy_regex
 
 if TYPE_CHECKING:
     from ahocorasick_rs import BytesAhoCorasick  # few commands store pages
 
 VISITOR_WORDS = "comments?|commentlist|commenters?|followers?|guestbook|reviews?|testimonials?"
-ELEMENT_TAG = lazy_regex(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>")
+ELEMENT_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>")
 """Possessive quantifiers avoid backtracking on text that is no element."""
 CONTAINER_TAGS = frozenset(
     "article aside dd div dl form li ol p section span table td tr ul".split()  # noqa: SIM905
 )
 """Elements that may contain visitors' content. `body` and `main` are not among them."""
-NAMING_ATTRIBUTE = lazy_regex(
+NAMING_ATTRIBUTE = re.compile(
     r"""\b(?:id|class|itemprop)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE
 )
-VISITOR_CONTENT_NAME = lazy_regex(
+VISITOR_CONTENT_NAME = re.compile(
     rf"(?:.*[-_])?(?:{VISITOR_WORDS}|recentcomments)(?:[-_].*)?", re.IGNORECASE
 )
-COMMENT_CONTROL_NAME = lazy_regex(
+COMMENT_CONTROL_NAME = re.compile(
     r"(?:no|has|with)[-_].*|.*[-_](?:open|opened|closed|off|disabled|links?|counts?|number|icon"
     r"|reply)",
     re.IGNORECASE,
@@ -39,7 +38,7 @@ COMMENT_CONTROL_NAME = lazy_regex(
 """Names about comments that contain none: whether they are open, how many there are."""
 RAW_TEXT_TAGS = frozenset({"script", "style", "textarea"})
 """Elements whose content is not parsed as HTML."""
-VISITOR_LIST_KEY = lazy_regex(
+VISITOR_LIST_KEY = re.compile(
     r'"[a-z_]*(?:comments?|commenters?|followers|following|friends|likers|reactors|replies|reviews?)"'
     r"\s*:\s*(?=[\[{])",
     re.IGNORECASE,
@@ -54,7 +53,7 @@ Most pages contain none, so they are checked first.
 """
 JSON_KEY_END = re.compile(rb'[a-z]{0,12}"\s*:\s*[\[{]')
 TAG_NAME = re.compile(rb"<([a-z][a-z0-9]*)")
-JSON_TOKEN = lazy_regex(r'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+JSON_TOKEN = re.compile(r'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A bracket or a string. An unterminated string extends to the end, so that none is read twice."""
 
 

@@ -30,7 +30,6 @@ from probes.dates.vocabulary import (
 )
 from probes.parsing.html import Document, TextNode
 from probes.publication.metadata import MIN_LIST_DATES, SECONDARY_PLACES, find_modification_dates
-from probes.text.lazy_regex import lazy_regex
 
 MAX_TEXT_NODES = 4_000
 _MAX_NODES_AFTER_TITLE = 12  # text nodes after a title whose dates belong to that title
@@ -41,7 +40,7 @@ _DATE_TEXT_MAX_CHARS = 80
 _HEADING_MAX_CHARS = 40
 _LEAD_MAX_CHARS = 30
 _TITLE_TAGS = frozenset({"h1", "h2", "h3", "h4", "a"})
-_KNOWN_LANGUAGES_PATTERN = lazy_regex(
+_KNOWN_LANGUAGES_PATTERN = re.compile(
     r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])"
 )
 
@@ -104,8 +103,8 @@ def _merge_date_boxes(document: Document) -> list[TextNode]:
 
 
 _YEAR_DIGITS = 4
-_YEAR_PATTERN = lazy_regex(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
-_DATE_BOX_PATTERN = lazy_regex(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
+_YEAR_PATTERN = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
+_DATE_BOX_PATTERN = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
 
 
 def _iter_nodes_around_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
@@ -251,7 +250,7 @@ def _get_lead_text(previous_node: TextNode | None) -> str:
 
 
 # A date before the title of a news item in a list.
-_LEADING_DATE_PATTERN = lazy_regex(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")
+_LEADING_DATE_PATTERN = re.compile(r"\W{0,3}([^:–—]{2,20}(?:20\d\d|[٠-٩]{4})) ?(?::|–|—| - ) ?\S")
 
 
 def _is_known_language(document: Document, text: str) -> bool:
@@ -264,7 +263,7 @@ def _is_known_language(document: Document, text: str) -> bool:
     return not re.search(r"[^\W\d_]{3}", text)
 
 
-_NUMERIC_DATE_PATTERN = lazy_regex(
+_NUMERIC_DATE_PATTERN = re.compile(
     r"(?<!\d)(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d"
     r"|(?:19|20)\d\d(?:[./-]\d{1,2}[./-]|[年년] ?\d{1,2}[月월] ?)\d)"
 )

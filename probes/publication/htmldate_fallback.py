@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 
 from probes.dates.vocabulary import FOUNDED_WORDS, PUBLICATION_SENTENCE, names_event
-from probes.text.lazy_regex import lazy_regex
 
 logging.getLogger("htmldate").setLevel(logging.CRITICAL)  # it logs unusual pages as errors
 
@@ -68,7 +67,7 @@ def _remove_json_ld(markup: str) -> str:
     return first + "".join(block[block.lower().find("</script") :] for block in blocks)
 
 
-_MISLEADING_MARKUP_PATTERN = lazy_regex(
+_MISLEADING_MARKUP_PATTERN = re.compile(
     r"<meta[^>]{0,200}(?:modified|updated|last-modified|revised)[^>]{0,200}>"
     r"|\"(?:dateModified|startDate|endDate|foundingDate|birthDate|validFrom|"
     r"doorTime)\"\s*:\s*\"[^\"]{0,60}\"",
@@ -77,7 +76,7 @@ _MISLEADING_MARKUP_PATTERN = lazy_regex(
 
 _YEAR_REGEX = r"(?:19|20)\d\d"
 _YEAR_PATTERN = re.compile(rf"(?=({_YEAR_REGEX}))")  # matches may overlap, as in 191998
-_FOUNDATION_DATE_PATTERN = lazy_regex(
+_FOUNDATION_DATE_PATTERN = re.compile(
     rf"{FOUNDED_WORDS}\W{{1,3}}(?:le|en|on|in|am|el)?\W{{0,3}}[^<>]{{0,14}}{_YEAR_REGEX}",
     re.IGNORECASE,
 )
@@ -120,7 +119,7 @@ def _is_corroborated(own_texts: Sequence[str], markup: str, day: date) -> bool:
 
 _DATE_ATTRIBUTE_REGEX = r"(?:publi|creat|issued|date(?!time))[\w-]{0,20}[\"'\s]{0,3}[:=]\s*[\"']?"
 _ISO_DAY_REGEX = r"(?:19|20)\d\d-?\d\d-?\d\d"
-_MARKED_DATE_PATTERN = lazy_regex(_DATE_ATTRIBUTE_REGEX + _ISO_DAY_REGEX, re.IGNORECASE)
+_MARKED_DATE_PATTERN = re.compile(_DATE_ATTRIBUTE_REGEX + _ISO_DAY_REGEX, re.IGNORECASE)
 _ISO_DAY_PATTERN = re.compile(_ISO_DAY_REGEX)
 
 
@@ -153,7 +152,7 @@ def _presents_date(text: str, date_pattern: re.Pattern[str]) -> bool:
 _EVENT_LEAD_CHARS = 20  # about two words
 
 
-_DATE_LEAD_PATTERN = lazy_regex(
+_DATE_LEAD_PATTERN = re.compile(
     r"(?>.*[|·•–—:,/(\-]|)\s*+(?:(?:[^\W\d_]{1,12}[.,]?\s++){0,2}|\W*+)", re.DOTALL
 )
 

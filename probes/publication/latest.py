@@ -28,7 +28,6 @@ from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
 from probes.publication import dateline, htmldate_fallback, metadata
 from probes.publication.metadata import DateCandidates
-from probes.text.lazy_regex import lazy_regex
 
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW = timedelta(days=2)  # a time zone and a clock that is one day fast
@@ -42,7 +41,7 @@ RHYTHM_SAMPLE_SIZE = 10
 """The last publications that determine the rhythm."""
 
 _MAX_TIMEZONE_OFFSET = timedelta(hours=14)
-_ARABIC_PATTERN = lazy_regex(r"^ar|[\u0600-\u06ff]{3}")
+_ARABIC_PATTERN = re.compile(r"^ar|[\u0600-\u06ff]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def find_latest_in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity |
     return Activity(dates[-1], "sitemap", DatePrecision.DAY)
 
 
-_NEWS_PATH_PATTERN = lazy_regex(
+_NEWS_PATH_PATTERN = re.compile(
     r"/(?:actu(?:alit[eé])?s?|news|nouvelles|blog|articles|publications|communiqu[eé]s|presse|"
     r"category/[^/]+"
     r"|(?:ال)?[أا]خبار|(?:ال)?مقالات|(?:ال)?مستجدات|(?:ال)?[أا]نشطة)(?:\.\w{3,5})?/?$",
@@ -142,7 +141,7 @@ _NEWS_PATH_PATTERN = lazy_regex(
 
 
 # Pages that stay for years: about us, history, contact. Dates in their text are no publication.
-_STATIC_PAGE_PATH_PATTERN = lazy_regex(
+_STATIC_PAGE_PATH_PATTERN = re.compile(
     r"/(?:(?:notre-)?histoire|historique|(?:our-)?history|about(?:-us)?|[aà]-propos|"
     r"qui-sommes[-_]nous"
     r"|pr[eé]sentation|contact(?:s|-us|ez-nous)?|nous-contacter|mentions-l[eé]gales|quienes-somos"
@@ -331,8 +330,8 @@ def _shows_default_posts(document: Document, day_count: int) -> bool:
     return day_count <= document.text.lower().count("lorem ipsum")
 
 
-_SLASHED_DATE_PATTERN = lazy_regex(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
-_SLASHED_DATE_END_PATTERN = lazy_regex(r"/\d{1,2}/\d{4}")
+_SLASHED_DATE_PATTERN = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
+_SLASHED_DATE_END_PATTERN = re.compile(r"/\d{1,2}/\d{4}")
 """The end of such a date. It begins with a rare character, so the search costs a hundredth."""
 
 
@@ -377,10 +376,10 @@ def _is_american_date(text: str, date_match: re.Match[str], now: datetime) -> bo
     return _POSTED_LABEL_PATTERN.search(lead) is not None
 
 
-_AMERICAN_TIME_PATTERN = lazy_regex(
+_AMERICAN_TIME_PATTERN = re.compile(
     r"\W{1,4}(?:at )?\d{1,2}:\d\d(?::\d\d)? ?[ap]\.?m\.? ?\(?[ecmp][sd]?t\b", re.IGNORECASE
 )
-_POSTED_LABEL_PATTERN = lazy_regex(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
+_POSTED_LABEL_PATTERN = re.compile(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
 
 
 def _swap_month_and_day(text: str) -> str:
@@ -400,11 +399,11 @@ _SAMPLE_PAGE_REGEX = (  # its first page, and the examples of Joomla, Ghost and 
 )
 _TITLE_END_REGEX = r"[\s\u00a0!.…]*+(?:(?:\(\d++\)|\d{1,2})\s*+)?$"
 _THEME_TEST_REGEX = r"(?:markup|template|layout test|edge case)\s*:|lorem ipsum"
-_DEFAULT_TITLE_PATTERN = lazy_regex(
+_DEFAULT_TITLE_PATTERN = re.compile(
     rf"(?:{_DEFAULT_POST_REGEX}|{_SAMPLE_PAGE_REGEX}){_TITLE_END_REGEX}|{_THEME_TEST_REGEX}",
     re.IGNORECASE,
 )
-_DEFAULT_TEXT_PATTERN = lazy_regex(
+_DEFAULT_TEXT_PATTERN = re.compile(
     r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est "
     r"votre"
     r"|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",

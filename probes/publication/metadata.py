@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 
 from probes.dates.vocabulary import is_other_date_element
 from probes.parsing.html import DateStamp, Document
-from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]
@@ -165,8 +164,8 @@ def _is_update_only(hint: str) -> bool:
     return "updated" in hint and "published" not in hint
 
 
-_MICRODATA_PATTERN = lazy_regex(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
-_MICROFORMAT_PATTERN = lazy_regex(
+_MICRODATA_PATTERN = re.compile(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
+_MICROFORMAT_PATTERN = re.compile(
     r"\bpublished\b|dt-published|entry-date|post-date|publication", re.IGNORECASE
 )
 
@@ -188,8 +187,8 @@ def iter_url_dates(document: Document) -> Iterator[tuple[str, str]]:
         yield "-".join(match.groups()), "address"
 
 
-_URL_DATE_PATTERN = lazy_regex(r"(?<!\d)((?:19|20)\d{2})[/_.-]?([01]\d)[/_.-]?([0-3]\d)(?!\d)")
-_EVENT_PATH_PATTERN = lazy_regex(
+_URL_DATE_PATTERN = re.compile(r"(?<!\d)((?:19|20)\d{2})[/_.-]?([01]\d)[/_.-]?([0-3]\d)(?!\d)")
+_EVENT_PATH_PATTERN = re.compile(
     r"/(?:events?|evenements?|événements?|agenda|calend\w+|فعاليات|أنشطة-قادمة)/", re.IGNORECASE
 )
 
@@ -220,7 +219,7 @@ def _find_time_stamps(document: Document) -> list[DateStamp]:
     ]
 
 
-_MODIFIED_HINT_PATTERN = lazy_regex(r"updat|modif|current|today", re.IGNORECASE)
+_MODIFIED_HINT_PATTERN = re.compile(r"updat|modif|current|today", re.IGNORECASE)
 
 
 def find_modification_dates(document: Document) -> set[str]:

@@ -23,7 +23,6 @@ from typing import Any
 
 from probes.classify import classifier
 from probes.links import channel_registry
-from probes.text.lazy_regex import prepare_patterns
 from probes.urls.domains import load_suffix_list
 
 PRELOADED_MODULES = (
@@ -60,12 +59,11 @@ def main(control_fd: int, memory_bytes: int) -> None:
 
 
 def preload_parsers() -> None:
-    """Load parsers, channels, the public suffix list, patterns and tables. Workers inherit them."""
+    """Load parsers, channels, the public suffix list and tables. Workers inherit them."""
     for name in PRELOADED_MODULES:
         importlib.import_module(name)
     channel_registry.list_channels()
     load_suffix_list()
-    prepare_patterns()
     classifier.load_tables()
 
 

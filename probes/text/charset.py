@@ -7,7 +7,6 @@ import re
 from functools import lru_cache
 
 from probes.models.http import Page
-from probes.text.lazy_regex import lazy_regex
 
 MAX_PARSED_BYTES = 512 * 1024
 """Size limit for parsing HTML and XML.
@@ -18,7 +17,7 @@ Two megabytes of nested `<div>` take seconds (measured 2026-11).
 MAX_TITLE_CHARS = 300
 """Maximum length of a stored title."""
 
-UNSTORABLE_CHARACTERS = lazy_regex(
+UNSTORABLE_CHARACTERS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]"
 )
 """Characters that are removed before storage.
@@ -28,10 +27,10 @@ These are C0 and C1 controls except tab and line ends (PostgreSQL refuses NUL), 
 name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
 """
 
-INVISIBLE_CHARACTERS = lazy_regex(
+INVISIBLE_CHARACTERS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 )
-_WHITESPACE = lazy_regex(r"\s+")
+_WHITESPACE = re.compile(r"\s+")
 
 
 def clean_text(text: str, max_chars: int = MAX_TITLE_CHARS) -> str:

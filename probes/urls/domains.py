@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 from publicsuffixlist import PublicSuffixList
 
-from probes.text.lazy_regex import lazy_regex
-
 # Blogger used one host per country until 2018. Spreadsheets still contain them.
-_BLOGSPOT_COUNTRY_SUFFIX = lazy_regex(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
+_BLOGSPOT_COUNTRY_SUFFIX = re.compile(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
 
 
 @lru_cache(maxsize=4_096)

@@ -16,43 +16,42 @@ from unicodedata import normalize
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from probes.text.charset import INVISIBLE_CHARACTERS
-from probes.text.lazy_regex import lazy_regex
 from probes.urls.domains import is_top_level_domain
 
 MAX_CELL_CHARS = 4_096
 
 # Most links need no repair. This pattern recognises them ten times faster than the repairs.
-_CLEAN_URL = lazy_regex(
+_CLEAN_URL = re.compile(
     r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?"
     r"|https?://(?!w{4}|ww\.)(?:[a-z0-9-]+\.)+[a-z]{2,}/[A-Za-z0-9._~/@?=&#%+-]*[A-Za-z0-9_/]",
     re.ASCII,
 )
-_PRINTABLE_ASCII = lazy_regex(r"[!-~]+(?: [!-~]+)*")
-_INVISIBLE_CHARACTERS = lazy_regex(
+_PRINTABLE_ASCII = re.compile(r"[!-~]+(?: [!-~]+)*")
+_INVISIBLE_CHARACTERS = re.compile(
     "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\x00-\x08\x0e-\x1f\x7f"
     "-\x84\x86-\x9f]"
 )
-_WHITESPACE = lazy_regex(r"[\s\u00a0\u3000]+")
+_WHITESPACE = re.compile(r"[\s\u00a0\u3000]+")
 _FULLWIDTH_MAP = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     0x3002: ord("."),
     0xFF61: ord("."),
 }
 _CONTINUATION_BYTES = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"  # UTF-8 continuation bytes
-_MOJIBAKE = lazy_regex(f"[ÃÂØÙ]{_CONTINUATION_BYTES}")
-_MOJIBAKE_SEQUENCE = lazy_regex(f"[Â-ß]{_CONTINUATION_BYTES}|[à-ï]{_CONTINUATION_BYTES}{{2}}")
+_MOJIBAKE = re.compile(f"[ÃÂØÙ]{_CONTINUATION_BYTES}")
+_MOJIBAKE_SEQUENCE = re.compile(f"[Â-ß]{_CONTINUATION_BYTES}|[à-ï]{_CONTINUATION_BYTES}{{2}}")
 
 # =HYPERLINK("address";"text"), LIEN_HYPERTEXTE in French spreadsheets. Access writes text#address#.
 # An address may contain an apostrophe, so only the quotation mark that opened it closes it.
-_HYPERLINK_FORMULA = lazy_regex(
+_HYPERLINK_FORMULA = re.compile(
     r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')"""
 )
-_ACCESS_HYPERLINK = lazy_regex(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
+_ACCESS_HYPERLINK = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
 _MARKDOWN_WORD = r"""(?:[^\s()>"']|'(?=\S)|\([^()]*+\))++"""
-_MARKDOWN_LINK = lazy_regex(
+_MARKDOWN_LINK = re.compile(
     rf"""\[[^\[\]]*+\]\(\s*+<?\s*+({_MARKDOWN_WORD}(?:\s++(?!["']){_MARKDOWN_WORD})*+)"""
     r"""(?:\s*+>)?(?:\s++["'][^)]{0,300}+)?\s*+\)"""
 )
-_HTML_ANCHOR = lazy_regex(
+_HTML_ANCHOR = re.compile(
     r"""(?i)<a\s[^<>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))"""
 )
 _LINK_SYNTAXES = (
@@ -63,33 +62,33 @@ _LINK_SYNTAXES = (
 )
 """Link markup of spreadsheets, Access, Markdown and HTML, each with a mark it always contains."""
 
-_HTML_ENTITY = lazy_regex(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
+_HTML_ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 
 # https// http:/ htpp:// hppt:// htt:// ttps:// http;// http.// hhttp:// https::// http: //
-_HTTP_SCHEME = lazy_regex(
+_HTTP_SCHEME = re.compile(
     r"(?i)^(?:h{1,3}t{1,3}p{1,3}(?:ss?|[a-z])?|t{1,2}ps?|h{1,2}t{0,1}ps?|hp{1,2}t{1,2}p?s?|htts?"
     r"|httsp|htpts|hxxps?)\s*"
     r"(?:[:;.,]{1,3}\s*[/\\]{1,4}|[:;]{1,2}\s*(?=www\.)|/{2,3}:?|:(?=[^\s/.]+\.\S))\s*"
 )
-_HTTPS_SCHEME = lazy_regex(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
-_OTHER_SCHEME = lazy_regex(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
-_SCHEME_IN_TEXT = lazy_regex(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
+_HTTPS_SCHEME = re.compile(r"(?i)^[a-z]*s[a-z]{0,1}\s*[:;.,/\\]")
+_OTHER_SCHEME = re.compile(r"(?i)^(?!(?:www|localhost)\b)([a-z][a-z0-9+.-]*):(?!//)(?!\d+(?:/|$))")
+_SCHEME_IN_TEXT = re.compile(r"(?i)\bh?t{1,2}ps?\s?[:;]\s?/{1,3}\s?[^\s/]")
 # www, www.. wwww. www:// www:annour.ma
-_WWW_PREFIX = lazy_regex(
+_WWW_PREFIX = re.compile(
     r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S)"
     r"|:(?=[^\W\d_][^\s/@:]*\.[^\s/@:]+(?:[/?#\s]|$)))(?=[^\s.,/:])"
 )
 # Quotes, brackets and the marks of a list: `• annour.ma`, `2) annour.ma`.
-_OPENING_MARKS = lazy_regex(
+_OPENING_MARKS = re.compile(
     r"^(?:[\s<(\[{\"'«“‘`*|]|[-–—•●▪◦‣·]\s+(?=\S)|[0-9]{1,2}[.)]\s+(?=[^\W\d]))+"
 )
 # A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
 _CLOSING_MARKS = ">)]}\"'»”’`*|.,;:?#،؛؟…·•\\"
-_HOST_LABEL = lazy_regex(
-    r"(?i)[a-z0-9_\u00a1-\uffff](?:[a-z0-9_\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?"
+_HOST_LABEL = re.compile(
+    r"[A-Za-z0-9_\u00a1-\uffff](?:[A-Za-z0-9_\u00a1-\uffff-]{0,61}[A-Za-z0-9\u00a1-\uffff])?"
 )
-_IPV4_ADDRESS = lazy_regex(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
-_TRACKING_PARAMETER = lazy_regex(
+_IPV4_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_TRACKING_PARAMETER = re.compile(
     r"(?i)(?:utm_\w+|fbclid|gclid|gclsrc|dclid|msclkid|yclid|twclid|igshid|igsh|mibextid|mc_cid"
     r"|mc_eid|_ga|_gl"
     r"|ref_src|ref_url|srsltid|wbraid|gbraid|li_fat_id|_hsenc|_hsmi|mkt_tok|spm|trk)"
@@ -110,12 +109,12 @@ def repair_link_text(typed: str) -> str:
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
 
 
-_JSON_ESCAPE = lazy_regex(r"\\u00([2-7][0-9a-fA-F])")
+_JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
 """`\\/` and `\\u0026` in text that was copied from a page's source."""
 
 
 # `annour.ma\agenda`. With an `@` after it, a browser and a reader see different hosts.
-_HOST_AND_BACKSLASHES = lazy_regex(
+_HOST_AND_BACKSLASHES = re.compile(
     r"(?i)(?:https?:[/\\]{2})?(?:[\w-]+\.)+[a-z]{2,}\\[^@\s:]*[^@\s:\\]"
 )
 
@@ -210,7 +209,7 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     return _build_url("https" if secure else "http", _WWW_PREFIX.sub("www.", rest))
 
 
-_SCHEME_WITHOUT_MARKS = lazy_regex(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
+_SCHEME_WITHOUT_MARKS = re.compile(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
 
 
 def _replace_app_link(text: str) -> str:
@@ -222,16 +221,16 @@ def _replace_app_link(text: str) -> str:
     return text
 
 
-_APP_SCHEME = lazy_regex(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
+_APP_SCHEME = re.compile(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
 _APP_LINKS = (
-    (lazy_regex(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
-    (lazy_regex(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
-    (lazy_regex(r"(?i)^whatsapp:/{0,2}channel/"), "https://whatsapp.com/channel/"),
+    (re.compile(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
+    (re.compile(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
+    (re.compile(r"(?i)^whatsapp:/{0,2}channel/"), "https://whatsapp.com/channel/"),
     # To a telephone number, or to share a text.
-    (lazy_regex(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
-    (lazy_regex(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),
-    (lazy_regex(r"(?i)^twitter://user\?screen_name=(?=\w)"), "https://x.com/"),
-    (lazy_regex(r"(?i)^instagram://user\?username=(?=\w)"), "https://www.instagram.com/"),
+    (re.compile(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
+    (re.compile(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),
+    (re.compile(r"(?i)^twitter://user\?screen_name=(?=\w)"), "https://x.com/"),
+    (re.compile(r"(?i)^instagram://user\?username=(?=\w)"), "https://www.instagram.com/"),
 )
 
 
@@ -261,9 +260,9 @@ def _skip_to_host(text: str) -> str:
     return trim_punctuation(match[1]) if match else text
 
 
-_WWW_IN_TEXT = lazy_regex(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
+_WWW_IN_TEXT = re.compile(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
 # Without `www.` a host counts only with a path or after a colon. Other names contain dots too.
-_HOST_IN_TEXT = lazy_regex(
+_HOST_IN_TEXT = re.compile(
     r"(?i)(?:[\s:(>](?=[^\s@/]{1,100}/)|:\s?(?=[^\s@/]{1,100}$))"
     r"((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}(?:/\S.*)?)$"
 )
@@ -314,13 +313,13 @@ def _clean_path(path: str) -> str:
 
 # Inside a path "and" may be part of a name (`company/some and company`), and half a name is another
 # account. So a conjunction ends the path only before a link, while a punctuation mark always does.
-_TEXT_AFTER_PATH = lazy_regex(
+_TEXT_AFTER_PATH = re.compile(
     r"(?i)\s+(?:\(|[-–—|/:]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
     r"|(?:(?:and|et|ou|or|&)\s+|و\s*)?(?:https?:|www\.|@\w|(?:[\w-]+\.)+[a-z]{2,}(?:[/\s]|$)))"
 )
 
 
-_MARKUP_CHARACTER = lazy_regex(r"[\"<>]")
+_MARKUP_CHARACTER = re.compile(r"[\"<>]")
 """Characters that no URL contains unescaped. Markup of a page or spreadsheet follows them."""
 
 
@@ -337,15 +336,15 @@ def _split_authority(rest: str) -> tuple[str, str, str]:
     return authority if path else authority.partition(" ")[0], path[:1], path[1:]
 
 
-_TEXT_AFTER_HOST = lazy_regex(
+_TEXT_AFTER_HOST = re.compile(
     r"(?i)\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|و|https?:|www\.|@|[a-z]+\s*:)"
 )
 
 
 # Browsers accept numbers in any notation and localhost. They are kept, and the SSRF guard refuses
 # them.
-_BRACKETED_HOST = lazy_regex(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
-_NUMERIC_HOST = lazy_regex(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
+_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
+_NUMERIC_HOST = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
 
 
 def _parse_numeric_host(name: str) -> str | None:
@@ -405,7 +404,7 @@ def parse_url(url: str) -> SplitResult:
         return SplitResult("", "", "", "", "")
 
 
-_URL_PARTS = lazy_regex(
+_URL_PARTS = re.compile(
     r"(https?)://([A-Za-z0-9.:@_-]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#([!-~]*))?"
 )
 """Splits ordinary URLs as `urlsplit` does, in a tenth of the time."""
@@ -444,7 +443,7 @@ def _unquote_plus(text: str) -> str:
     return unquote(text.replace("+", " "))
 
 
-_UNESCAPED_SEGMENT = lazy_regex(r"[A-Za-z0-9_@-]*")
+_UNESCAPED_SEGMENT = re.compile(r"[A-Za-z0-9_@-]*")
 
 
 def decode_path_segment(segment: str) -> str:
@@ -462,7 +461,7 @@ _LANGUAGE_CODES = """
 """
 LOCALE = rf"(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?"
 """Matches a language with or without a country in lower case."""
-_LOCALE_PATTERN = lazy_regex(f"(?i){LOCALE}")
+_LOCALE_PATTERN = re.compile(f"(?i){LOCALE}")
 
 
 def is_locale(segment: str) -> bool:
@@ -511,7 +510,7 @@ def get_host(url: str) -> str:
 MAX_INTERNAL_LINKS = 40
 MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
 # Links that hosting notices have on their own host.
-_BOILERPLATE_PATH = lazy_regex(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
+_BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
 def count_internal_links(url: str, links: Iterable[str]) -> int:

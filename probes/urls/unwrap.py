@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
-from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import (
     extract_url,
     join_url,
@@ -64,10 +63,10 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),
 )
-_GOOGLE_HOST = lazy_regex(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
-_ARCHIVE_PATH = lazy_regex(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
+_GOOGLE_HOST = re.compile(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
+_ARCHIVE_PATH = re.compile(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
 # Google's cache: an optional code, the URL, the search terms.
-_GOOGLE_CACHE_QUERY = lazy_regex(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
+_GOOGLE_CACHE_QUERY = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 # Google's translations: `annour--rabat-ma.translate.goog` shows `annour-rabat.ma`.
 _TRANSLATED_SITES = ".translate.goog"
 _MAX_DEPTH = 5
@@ -138,8 +137,8 @@ def _extract_inner_url(url: str, value: str) -> Iterator[str]:
 
 
 # An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
-_LOST_QUERY_MARK = lazy_regex(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
-_ENCODED_SLASH = lazy_regex("(?i)%2F")
+_LOST_QUERY_MARK = re.compile(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
+_ENCODED_SLASH = re.compile("(?i)%2F")
 
 
 def restore_url_marks(url: str) -> str:
@@ -169,7 +168,7 @@ def _split_before_query(url: str) -> tuple[str, str, str]:
 
 # `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. Platforms have these
 # segments before an account's name.
-_PASTED_URL = lazy_regex(
+_PASTED_URL = re.compile(
     r"(?i)^https?://[^/?#]+/+"
     r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/+)?@?"
     r"(?:(?P<scheme>https?(?:[:;]|%3A)?/+)|(?=(?:[\w-]+\.)+[a-z]{2,}(?:/|$)))(?P<rest>.+)$"

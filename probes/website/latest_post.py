@@ -20,7 +20,6 @@ from probes.parsing.feeds import Feed
 from probes.parsing.html import get_host
 from probes.publication import latest
 from probes.publication.latest import PublicationResult
-from probes.text.lazy_regex import lazy_regex
 from probes.urls.normalize import make_absolute
 from probes.website.page_analysis import SiteAnalysis, build_usual_feed_urls, is_home_page_url
 
@@ -152,7 +151,7 @@ def _normalize_feed_url(url: str) -> str:
 
 
 # Feeds without news: their dates belong to events, offers or visitors' comments.
-_UNRELATED_FEED_PATTERN = lazy_regex(
+_UNRELATED_FEED_PATTERN = re.compile(
     r"comment|oembed|/(?:events?|evenements?|agenda|calend\w+|products?|produits?|shop|boutique|"
     r"forums?|topics?|replies)/"
     r"|post_type=(?:tribe_events|product|event|topic|reply)|[?&]ical=|\.ics\b",

@@ -31,11 +31,11 @@ from auditor.config.schema import Config, load_config
 from auditor.core import runtime
 from auditor.evaluation import network_view, run_results
 from auditor.evaluation.run_results import refresh_summaries
+from probes.classify import classifier
 from probes.http.fetcher import Fetcher
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
 from probes.runner import parser_worker
-from probes.text.lazy_regex import prepare_patterns
 from storage.files.body_store import BodyWriter
 from storage.models.audit import Observation
 from tests.bench.farm import Farm, serve_farm, write_farm
@@ -117,7 +117,7 @@ def _measure_stages_alone(measured_folder: Path, empty_folder: Path) -> dict[str
             to_probe_account(accounts_by_id[observation.account_id], None)
             for observation in observations
         ]
-        prepare_patterns()  # as in the parser processes
+        classifier.load_tables()  # as in the parser processes
         parser_worker.tune_garbage_collector()
         seconds["parse"], _ = _measure_cpu(
             lambda: [

@@ -8,11 +8,11 @@ import pytest
 from lxml import html
 
 from probes.channels import website
+from probes.classify import classifier
 from probes.links import identify
 from probes.models.finding import Account, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
-from probes.text.lazy_regex import prepare_patterns
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"
@@ -58,7 +58,7 @@ def measure_cpu_ms(function: Callable[[], object]) -> float:
 
 @pytest.mark.bench
 def test_time_of_a_60_kb_page() -> None:
-    prepare_patterns()  # as in the parser processes
+    classifier.load_tables()  # as in the parser processes
     body = build_page_of_60_kb()
     account = Account("bench", URL, identify.identify_link(URL))
 

@@ -22,8 +22,6 @@ from re import _constants as kinds
 from re import _parser as grammar
 from typing import Any
 
-from probes.text.lazy_regex import LAZY_PATTERNS, LazyPattern
-
 COMMON_UNITS = [*' a"1.-', '\\"', "<a ", *"\n'\\[{(</:,ém", "a ", "1 ", "a.", "م"]
 """Units that are repeated for every pattern, the most effective ones first."""
 QUICK_COMMON_UNITS = 8
@@ -242,18 +240,17 @@ class PatternUse:
 
 
 def find_pattern_uses(package: Any) -> list[PatternUse]:
-    """Return all patterns: lazy ones, those of modules, and literals in calls of `re`."""
+    """Return all patterns: those of modules, also in tables, and literals in calls of `re`."""
     prefix = f"{package.__name__}."
     names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix)]
     modules = [importlib.import_module(name) for name in names]
-    patterns: dict[int, re.Pattern[Any]] = {id(lazy): lazy.compiled for lazy in LAZY_PATTERNS}
+    patterns: dict[int, re.Pattern[Any]] = {}
     pattern_names: dict[int, str] = {}
     for module in modules:
         for name, value in vars(module).items():
-            for found in _iter_patterns(value) if value is not LAZY_PATTERNS else ():
+            for found in _iter_patterns(value):
                 pattern_names.setdefault(id(found), f"{module.__name__}.{name}")
-                compiled = found if isinstance(found, re.Pattern) else found.compiled
-                patterns.setdefault(id(found), compiled)
+                patterns.setdefault(id(found), found)
     methods: dict[int, set[str]] = defaultdict(set)
     uses = []
     for module in modules:
@@ -261,7 +258,7 @@ def find_pattern_uses(package: Any) -> list[PatternUse]:
         for owner, method in _iter_method_uses(module):
             methods[id(owner)].add(method)
     for key, pattern in patterns.items():
-        name = pattern_names.get(key, "a table")
+        name = pattern_names[key]
         uses.append(PatternUse(name, pattern, frozenset(methods.get(key) or {"search"})))
     unique = {(use.pattern.pattern, use.pattern.flags, use.methods): use for use in uses}
     return list(unique.values())
@@ -269,7 +266,7 @@ def find_pattern_uses(package: Any) -> list[PatternUse]:
 
 def _iter_patterns(value: Any, depth: int = 0) -> Iterator[Any]:
     """Yield the patterns in the value of a module variable, also those in tables."""
-    if isinstance(value, (re.Pattern, LazyPattern)):
+    if isinstance(value, re.Pattern):
         yield value
     elif isinstance(value, dict) and depth < 4:
         for item in value.values():
@@ -289,7 +286,7 @@ def _iter_method_uses(module: Any) -> Iterator[tuple[Any, str]]:
             owner = vars(module).get(node.value.id)
         elif isinstance(node.value, ast.Attribute) and isinstance(node.value.value, ast.Name):
             owner = getattr(vars(module).get(node.value.value.id), node.value.attr, None)
-        if isinstance(owner, (re.Pattern, LazyPattern)):
+        if isinstance(owner, re.Pattern):
             yield owner, METHOD_KINDS[node.attr]
 
 

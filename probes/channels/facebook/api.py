@@ -44,7 +44,6 @@ from probes.models.http import (
 )
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested
-from probes.text.lazy_regex import lazy_regex
 
 API = PlatformApi(
     host="graph.facebook.com",
@@ -65,8 +64,8 @@ _GRAPH_API_URL = "https://graph.facebook.com/v25.0/"
 _PAGE_FIELDS = "id,name,username,link,fan_count,followers_count,is_published,website"
 _POST_FIELDS = "published_posts.limit(5){created_time}"
 
-_ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
-_USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9.]{1,50}")
+_ID_PATTERN = re.compile(r"[0-9]{1,20}")
+_USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -148,10 +147,10 @@ def _extract_post_dates(node: Any) -> list[datetime]:
 
 _CREDENTIAL_ERROR_CODES = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
 _RATE_LIMIT_ERROR_CODES = frozenset({4, 17, 32, 341, 368, 613, *range(80_000, 80_015)})
-_UNKNOWN_ALIASES_PATTERN = lazy_regex(r"aliases you requested do not exist\W*(.*)")
-_USER_PROFILE_PATTERN = lazy_regex(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
-_MIGRATED_PAGE_PATTERN = lazy_regex(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
-_UNKNOWN_OBJECT_PATTERN = lazy_regex(r"Object with ID '([^']{1,100})'")
+_UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
+_USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
+_MIGRATED_PAGE_PATTERN = re.compile(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
+_UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
 
 
 def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:

@@ -8,7 +8,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink
 from probes.models.finding import Identity, LinkKind
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "facebook"
@@ -71,22 +70,22 @@ _POST_SEGMENTS = frozenset(
 _TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
     "about timeline photos_stream reviews community shop services live mentions followers".split()  # noqa: SIM905
 )
-_OWN_FILE = lazy_regex(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)")
-_API_VERSION = lazy_regex(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
+_OWN_FILE = re.compile(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)")
+_API_VERSION = re.compile(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
 # Letters A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026). Other
 # characters are old slugs or errors. They are accepted and get the note `suspicious`.
-_USERNAME_PATTERN = lazy_regex(r"[A-Za-z0-9.]{1,50}")
-_SLUG_PATTERN = lazy_regex(r"[\w.\-\u0300-\u036f]{1,100}")
-_SLUG_WITH_ID_PATTERN = lazy_regex(r".*?-([0-9]{10,})")
-_ID_PATTERN = lazy_regex(r"[0-9]{1,20}")
+_USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
+_SLUG_PATTERN = re.compile(r"[\w.\-\u0300-\u036f]{1,100}")
+_SLUG_WITH_ID_PATTERN = re.compile(r".*?-([0-9]{10,})")
+_ID_PATTERN = re.compile(r"[0-9]{1,20}")
 # `?id=123/`, `?id=123?ref=x`, but not the first half of `?id=123 456`.
-_LEADING_ID_PATTERN = lazy_regex(r"([0-9]{1,20})(?!\w| [0-9])")
-_TRAILING_ID_PATTERN = lazy_regex(r".*-([0-9]{5,20})")
-_FULL_POST_ID_PATTERN = lazy_regex(r"([0-9]{5,20})_[0-9]{5,20}")
+_LEADING_ID_PATTERN = re.compile(r"([0-9]{1,20})(?!\w| [0-9])")
+_TRAILING_ID_PATTERN = re.compile(r".*-([0-9]{5,20})")
+_FULL_POST_ID_PATTERN = re.compile(r"([0-9]{5,20})_[0-9]{5,20}")
 """The Graph API's id of a post: its page and its number."""
-_OPAQUE_ID_PATTERN = lazy_regex(r"pfbid\w{5,}")
+_OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
-_HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:#|%23)?!?(/.*)$")
+_HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:#|%23)?!?(/.*)$")
 _PLACEHOLDER_USERNAMES = frozenset(
     """
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
@@ -375,7 +374,7 @@ LINKS = LinkTable(
         "2008": LinkKind.INVALID,
     },
     read_account=_read_account,
-    subdomains=lazy_regex(rf"(?:{_SUBDOMAIN_LABEL}(?:\.{_SUBDOMAIN_LABEL})*)?"),
+    subdomains=re.compile(rf"(?:{_SUBDOMAIN_LABEL}(?:\.{_SUBDOMAIN_LABEL})*)?"),
     other_hosts={
         **dict.fromkeys(("fb.me", "fb.gg"), LinkKind.SHORT_LINK),
         "fb.watch": LinkKind.POST,

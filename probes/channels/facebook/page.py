@@ -31,18 +31,17 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_nested
-from probes.text.lazy_regex import lazy_regex
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-_APP_URL_PATTERN = lazy_regex(r"fb://(?:page|profile|group)/(?:\?id=)?(\d+)")
+_APP_URL_PATTERN = re.compile(r"fb://(?:page|profile|group)/(?:\?id=)?(\d+)")
 # Titles of Facebook's own pages. The titles of its walls are in `interstitials`.
-_GENERIC_TITLE_PATTERN = lazy_regex(
+_GENERIC_TITLE_PATTERN = re.compile(
     r"(?i)(?:(?:facebook|فيسبوك|erreur|error|خطأ|log ?in|se connecter|connexion|تسجيل الدخول)"
     r"(?:\s*[|–-]\s*(?:facebook|فيسبوك))?|leaving facebook.*)?"
 )
 # Facebook shows these words on deleted, restricted and working pages (gallery-dl,
 # facebook-scraper).
-_UNAVAILABLE_PATTERN = lazy_regex(
+_UNAVAILABLE_PATTERN = re.compile(
     r"(?i)this (?:content|page) isn.t (?:currently )?available|the link you followed may be broken"
     r"|(?:page|content) not found|(?:ce contenu|cette page) n.est (?:pas|plus) disponible"
     r"|(?:page|contenu) introuvable"
@@ -50,7 +49,7 @@ _UNAVAILABLE_PATTERN = lazy_regex(
     r"|لم يتم العثور على الصفحة"
 )
 _FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
-_TITLE_SUFFIX_PATTERN = lazy_regex(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,200}\|\s*+)?facebook$")
+_TITLE_SUFFIX_PATTERN = re.compile(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,200}\|\s*+)?facebook$")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

@@ -7,6 +7,7 @@ newest post contains its time, so the post itself is not requested (openapi 2.16
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -39,7 +40,6 @@ from probes.models.finding import (
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, get_nested
-from probes.text.lazy_regex import lazy_regex
 
 API = PlatformApi(
     host="api.x.com",
@@ -66,7 +66,7 @@ _IDS_CALL = ApiCall(
 _USERS_URL = "https://api.x.com/2/users"
 _USER_FIELDS = "created_at,public_metrics,protected,verified,url,entities,withheld"
 
-_ID_PATTERN = lazy_regex(r"[0-9]{1,19}")
+_ID_PATTERN = re.compile(r"[0-9]{1,19}")
 
 
 def parse_users_response(page: Page) -> ApiResponse:

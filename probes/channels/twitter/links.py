@@ -7,7 +7,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink
 from probes.models.finding import Identity, LinkKind
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize
 
 NAME = "twitter"
@@ -21,7 +20,7 @@ HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRROR_HOSTS
 
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
-HANDLE_PATTERN = lazy_regex(r"[A-Za-z0-9_]{1,15}")  # the API's own (openapi 2.167, 2026-08)
+HANDLE_PATTERN = re.compile(r"[A-Za-z0-9_]{1,15}")  # the API's own (openapi 2.167, 2026-08)
 # X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
 _RESERVED_SEGMENTS = frozenset(
     """
@@ -46,12 +45,12 @@ _TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
     articles photo header_photo about moments
     """.split()  # noqa: SIM905
 )
-_HASHBANG_ROUTE_PATTERN = lazy_regex(r"^(?:!/*|/)([^/].*)$")
+_HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:!/*|/)([^/].*)$")
 
 
 # `Amal Rabat @amal_rabat`, `AmalRabat@amal_rabat`: a name and a handle as X's own pages show them.
 # Without a space or a capital inside the name it may be half an email address.
-_NAME_AND_HANDLE_PATTERN = lazy_regex(
+_NAME_AND_HANDLE_PATTERN = re.compile(
     r"[^@]{1,60}?(?:[\s(?]|[a-z][A-Z][^@\s]{1,40})@([A-Za-z0-9_]{4,15})\)?"
 )
 
@@ -165,7 +164,7 @@ LINKS = LinkTable(
         **dict.fromkeys(("users", "status", "statuses", "article"), _read_post),
     },
     read_account=_read_account,
-    subdomains=lazy_regex(r"(?:|www|mobile|m|api|0|web|pro|[a-z]{2})"),
+    subdomains=re.compile(r"(?:|www|mobile|m|api|0|web|pro|[a-z]{2})"),
     other_hosts={
         "t.co": LinkKind.SHORT_LINK,
         "search.twitter.com": _read_search_host,

@@ -7,6 +7,8 @@ unknown.
 
 from __future__ import annotations
 
+import re
+
 from bs4 import BeautifulSoup
 
 from probes.channels._public_profile import (
@@ -22,13 +24,12 @@ from probes.models.finding import Account
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.text.lazy_regex import lazy_regex
 
 # "Amal (@amal_rabat) / X" or "… on X": the title of a page with content.
-_TITLE_PATTERN = lazy_regex(
+_TITLE_PATTERN = re.compile(
     r"(.{1,100}?) \(@([A-Za-z0-9_]{1,15})\)(?: (?:/|on|sur|على) (?:X|Twitter)| \| (?:X|Twitter))?"
 )
-_UNAVAILABLE_PATTERN = lazy_regex(
+_UNAVAILABLE_PATTERN = re.compile(
     r"(?i)this account doesn.t exist|account suspended|ce compte n.existe pas|compte suspendu"
     r"|هذا الحساب غير موجود"
 )

@@ -39,7 +39,6 @@ from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested
-from probes.text.lazy_regex import lazy_regex
 
 API = PlatformApi(
     host="www.googleapis.com",
@@ -61,8 +60,8 @@ _CHANNEL_PARTS = "snippet,contentDetails,statistics,status"
 _BATCH_CALL = ApiCall(API, joined_parameter="id", max_values=50, base_cost=1)
 _SINGLE_CALL = ApiCall(API, base_cost=1)
 
-_UPLOADS_PLAYLIST_PATTERN = lazy_regex(r"UU[A-Za-z0-9_-]{22}")
-_HANDLE_PATTERN = lazy_regex(r"@?[\w.·-]{1,40}")
+_UPLOADS_PLAYLIST_PATTERN = re.compile(r"UU[A-Za-z0-9_-]{22}")
+_HANDLE_PATTERN = re.compile(r"@?[\w.·-]{1,40}")
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---

@@ -9,7 +9,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink
 from probes.models.finding import Identity, LinkKind
-from probes.text.lazy_regex import lazy_regex
 from probes.urls import normalize as urls_normalize
 
 NAME = "youtube"
@@ -42,12 +41,12 @@ HOSTS = frozenset(
 _INVALID = Identity(NAME, LinkKind.INVALID)
 _HOME = Identity(NAME, LinkKind.HOME)
 
-CHANNEL_ID_PATTERN = lazy_regex(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
+CHANNEL_ID_PATTERN = re.compile(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
 # A channel's uploads are a playlist: `UU` and the end of the channel id.
-_UPLOADS_PLAYLIST_PATTERN = lazy_regex(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")
+_UPLOADS_PLAYLIST_PATTERN = re.compile(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")
 # Letters of 75 scripts, digits and _ - . · (support.google.com/youtube/answer/11585688, read 2026).
-_HANDLE_PATTERN = lazy_regex(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
-_CUSTOM_NAME_PATTERN = lazy_regex(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
+_HANDLE_PATTERN = re.compile(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
+_CUSTOM_NAME_PATTERN = re.compile(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
 
 _TAB_SEGMENTS = frozenset(
     """
@@ -95,7 +94,7 @@ _RESERVED_SEGMENTS = _TAB_SEGMENTS | frozenset(
     """.split()  # noqa: SIM905
 )
 
-_RESERVED_SEGMENT_PATTERN = lazy_regex(
+_RESERVED_SEGMENT_PATTERN = re.compile(
     r"(?:account|copyright|my|profile|verify)_\w+|\w+_204|.*\.(?:css|html?|ico|js|php|png|txt|xml)"
 )
 # The path decides which query parameter names a channel: in other paths `p` is a playlist.
@@ -291,7 +290,7 @@ LINKS = LinkTable(
     HOSTS,
     sections={"": _read_start_page, **dict.fromkeys(_CHANNEL_QUERY_PARAMETERS, _read_query)},
     read_account=_read_account,
-    subdomains=lazy_regex(".*"),
+    subdomains=re.compile(".*"),
     other_hosts={
         **dict.fromkeys(("youtu.be", "y2u.be"), _read_short_host),
         **dict.fromkeys(

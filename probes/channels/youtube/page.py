@@ -56,7 +56,6 @@ from probes.parsing.json_data import (
     list_child_objects,
 )
 from probes.text import language
-from probes.text.lazy_regex import lazy_regex
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -237,7 +236,7 @@ def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[str]:
                     yield _extract_text(part["text"])
 
 
-URL_PATTERN = lazy_regex(r"""https?://[^\s<>"'()،]{3,300}""")
+URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
 
 
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:

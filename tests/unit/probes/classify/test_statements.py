@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from probes.classify.statements import find_statements, iter_table, replace_hosts
+from probes.classify.statements import find_statements, load_statement_rows, replace_hosts
 from probes.models.finding import Reason
 from probes.parsing.html import parse_html
 
@@ -228,25 +228,25 @@ def test_hosts_are_replaced(text, expected):
 
 
 def test_every_pattern_compiles_and_matches_no_empty_text():
-    sources = [source for _, _, patterns in iter_table() for source in patterns]
+    sources = [source for row in load_statement_rows() for source in row.patterns]
     assert [source for source in sources if re.search(source, "", re.IGNORECASE)] == []
     assert len(sources) == len(set(sources))
 
 
 def test_every_pattern_is_in_lower_case():
-    sources = [source for _, _, patterns in iter_table() for source in patterns]
+    sources = [source for row in load_statement_rows() for source in row.patterns]
     letters = [re.sub(r"\\.", "", source) for source in sources]
     assert [source for source in letters if source != source.lower()] == []
 
 
 def test_every_entry_has_language_codes():
-    codes = [code for _, languages, _ in iter_table() for code in languages]
+    codes = [code for row in load_statement_rows() for code in row.languages]
     assert [code for code in codes if not re.fullmatch("[a-z]{2}", code)] == []
 
 
 def test_main_languages_have_statements_of_every_reason():
     languages = defaultdict(set)
-    for reason, codes, _ in iter_table():
-        languages[reason].update(codes)
+    for row in load_statement_rows():
+        languages[row.reason].update(row.languages)
     missing = {reason: {"en", "fr", "es", "ar"} - codes for reason, codes in languages.items()}
     assert not any(missing.values())

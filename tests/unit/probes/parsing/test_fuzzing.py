@@ -116,12 +116,8 @@ EXCUSED = {
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
     (
         "takes one, too"
-    ): "probes.channels._public_profile.parse_localized_count probes.text.lazy_regex.may_match",
-    "takes one as text": (
-        "probes.text.lazy_regex.required_literals probes.text.lazy_regex.is_anchored_at_start "
-        "probes.text.lazy_regex.lazy_regex"
-        " probes.text.language.build_replacer"
-    ),
+    ): "probes.channels._public_profile.parse_localized_count probes.text.keywords.find_folded",
+    "takes one as text": "probes.text.language.build_replacer",
     "sends what was judged": "probes.http.connection.build_request_head",
     "takes an exception": (
         "probes.runner.run.build_crashed_result probes.http.errors.map_network_error"

@@ -9,6 +9,7 @@ import pytest
 
 import probes
 from probes.classify import statements
+from probes.classify.soft_404_sentences import load_sentences
 from tests.support.regex_attacks import (
     PatternUse,
     build_attacks,
@@ -44,11 +45,20 @@ def test_no_pattern_is_superlinear():
 def test_no_statement_pattern_is_superlinear():
     """Statements are in a table and in no variable, so they are collected here."""
     uses = [
-        PatternUse(f"statement {reason}", re.compile(source, re.IGNORECASE), frozenset({"search"}))
-        for reason, _, sources in statements.iter_table()
-        for source in sources
+        PatternUse(f"statement {row.reason}", re.compile(source), frozenset({"search"}))
+        for row in statements.load_statement_rows()
+        for source in row.patterns
     ]
     assert len(uses) > 100
+    assert find_superlinear(uses) == []
+
+
+def test_no_sentence_of_a_soft_404_is_superlinear():
+    """They are compiled on first use, so they are collected here."""
+    uses = [
+        PatternUse(name, pattern, frozenset({"fullmatch" if "label" in name else "finditer"}))
+        for name, pattern in load_sentences()._asdict().items()
+    ]
     assert find_superlinear(uses) == []
 
 
@@ -88,7 +98,7 @@ def test_linear_pattern_passes(source, method):
 
 def test_patterns_are_found_wherever_they_are():
     uses = {use.name: use for use in find_pattern_uses(probes)}
-    assert uses["probes.parsing.visitor_content.JSON_TOKEN"].methods == {"finditer"}  # lazy_regex
-    assert "probes.parsing.visitor_content.TAG_NAME" in uses  # re.compile
+    assert uses["probes.parsing.visitor_content.JSON_TOKEN"].methods == {"finditer"}
+    assert "probes.parsing.visitor_content.TAG_NAME" in uses
     assert "probes.parsing.volatile_tokens._VOLATILE_VALUES" in uses  # in a table
     assert any(name.startswith("probes.parsing.feeds, line") for name in uses)  # re.search
