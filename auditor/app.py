@@ -1,4 +1,5 @@
 """The composition root: creates store, body store, fetcher and parser pool of a configuration."""
+# ruff: noqa: PLC0415 - most commands make no requests and sign nothing
 
 from __future__ import annotations
 
@@ -10,18 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
-from auditor.checking.checker import find_api_only_hosts
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, RunLockedError
 from auditor.retention.backups import list_backups, suggest_newest_backup
-from auditor.run_reports.signing import SigningKey
-from probes.http.fetcher import Fetcher
-from probes.http.host_state import HostLock
-from probes.runner.parser_pool import ParserForkServer, ParserPool
 from storage.database.engine import get_sqlite_file, parse_database_url
 from storage.errors import (
     RESTORE_REMEDY,
@@ -31,6 +27,12 @@ from storage.errors import (
 )
 from storage.files.body_store import BodyStore
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from auditor.run_reports.signing import SigningKey
+    from probes.http.fetcher import Fetcher
+    from probes.http.host_state import HostLock
+    from probes.runner.parser_pool import ParserForkServer, ParserPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class App:
 
     def open_signing_key(self) -> SigningKey:
         """Return the key that signs run reports. Raises ConfigError."""
+        from auditor.run_reports.signing import SigningKey
+
         return SigningKey.open(self.data_folder)
 
     def create_fetcher(
@@ -170,6 +174,9 @@ def create_fetcher(
     parsers: ParserPool | None = None,
 ) -> Fetcher:
     """Return a fetcher without a store, as `auditor check` uses it."""
+    from auditor.checking.checker import find_api_only_hosts
+    from probes.http.fetcher import Fetcher
+
     if config.fetch.ca_file:
         validate_certificate_file(Path(config.fetch.ca_file))
     return Fetcher(
@@ -196,4 +203,6 @@ def validate_certificate_file(file: Path) -> None:
 
 def create_parser_pool(fork_server: ParserForkServer | None = None) -> ParserPool:
     """Return a pool with one worker per core except one, which the event loop needs."""
+    from probes.runner.parser_pool import ParserPool
+
     return ParserPool(max(1, (os.cpu_count() or 2) - 1), fork_server=fork_server)

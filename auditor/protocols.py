@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from auditor.config.schema import Config
-from auditor.run_reports.signing import SigningKey
-from probes.http.fetcher import Fetcher
-from probes.http.host_state import HostLock
-from probes.runner.parser_pool import ParserPool
-from storage.files.body_store import BodyStore
-from storage.store import Store
+if TYPE_CHECKING:
+    from auditor.config.schema import Config
+    from auditor.run_reports.signing import SigningKey
+    from probes.http.fetcher import Fetcher
+    from probes.http.host_state import HostLock
+    from probes.runner.parser_pool import ParserPool
+    from storage.files.body_store import BodyStore
+    from storage.store import Store
 
 
 class EvaluationContext(Protocol):

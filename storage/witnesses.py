@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, case, delete, false, func, or_, select
 
 from probes.models.finding import LinkKind
-from probes.witnesses import WitnessSource
+from probes.models.witness import WitnessSource
 from storage.database.connection import BATCH_SIZE, Database
 from storage.models.audit import AccountRow, WitnessRecord
 from storage.sanitize import sanitize, to_utc

@@ -163,12 +163,12 @@ def publish(
 
 def publish_pages(app: App, target: Path, cli_context: CliContext) -> int:
     """Write the pages of the network to a folder with progress, and return how many."""
-    from auditor import reports
+    from auditor.reports.html import publish_site
 
     title = cli_context.translator.translate("web pages")
     try:
         with show_progress(title, quiet=cli_context.quiet) as on_progress:
-            return reports.publish_site(app, target, get_current_time(), on_progress=on_progress)
+            return publish_site(app, target, get_current_time(), on_progress=on_progress)
     except OSError as error:
         raise build_file_error(error, f"cannot write to {target}") from None
 

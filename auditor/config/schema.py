@@ -46,7 +46,7 @@ from auditor.core.errors import ConfigError
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ActivityBands, ConfirmationThresholds
 from auditor.rules.engine import AnyRule
-from probes.http.fetcher import FetchOptions
+from probes.http.settings import FetchOptions
 from probes.links import channel_registry
 
 MIN_MESSAGE_RETENTION_DAYS = 62
@@ -396,7 +396,7 @@ def _refuse_unknown_channels(config: Config, origin: str) -> None:
     named_channels += [(f"survey.figures.{name}", name) for name in config.survey.figures]
     for number, rule in enumerate(config.rules, 1):
         named_channels += [(f"rules[{number}].channels", name) for name in rule.channels]
-    known_channels = sorted(channel_registry.list_channels())
+    known_channels = channel_registry.list_channel_names()
     for place, name in named_channels:
         if name not in known_channels:
             remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
@@ -417,8 +417,10 @@ def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
 def _refuse_needless_amendments(config: Config, origin: str) -> None:
     """Raise ConfigError if an amendment is accepted for a channel whose API has none."""
     for name, channel in config.channels.items():
+        if not channel.derived_metrics:
+            continue
         api = channel_registry.get_channel_api(name)
-        if channel.derived_metrics and (api is None or api.terms.allows_mixed_scores):
+        if api is None or api.terms.allows_mixed_scores:
             raise ConfigError(
                 f"{origin}: channels.{name}.derived_metrics",
                 "the terms of this channel know no such amendment",

@@ -26,7 +26,8 @@ from probes.http.fetcher import Fetcher
 from probes.links import channel_registry, identify
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.witnesses import WitnessSource, build_archive_request, build_wikidata_request
+from probes.models.witness import WitnessSource
+from probes.witnesses import build_archive_request, build_wikidata_request
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock may be off before the doctor warns.

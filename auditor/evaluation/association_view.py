@@ -28,7 +28,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.witnesses import ArchiveCapture, WikidataStatement, WitnessAnswer, WitnessSource
+from probes.models.witness import ArchiveCapture, WikidataStatement, WitnessAnswer, WitnessSource
 from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
 
 CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})

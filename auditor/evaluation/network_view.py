@@ -13,7 +13,6 @@ from itertools import islice
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView, build_association_view
-from auditor.evaluation.reevaluate import RunReplay
 from auditor.evaluation.run_results import (
     ASSOCIATION_BATCH_SIZE,
     assemble_association_states,
@@ -166,6 +165,9 @@ def _iter_current_views(
 
 def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """Yield all associations before a run, replayed from what was recorded."""
+    # slow to load, and most views are current
+    from auditor.evaluation.reevaluate import RunReplay  # noqa: PLC0415
+
     runs = [run for run in store.runs.list_evaluated() if run.started_at <= as_of]
     evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
     owners = load_account_owners(store, as_of, evaluation_time.run_started_at)

@@ -32,7 +32,7 @@ from auditor.evidence import BodyStorage, ReplayError, replay_answers
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
 from auditor.reference.gap_catalogue import Voice
-from auditor.registry.changes import (
+from auditor.registry.history import (
     RegistrySnapshot,
     has_arrival_change,
     iter_links_at,

@@ -32,7 +32,7 @@ from auditor.evaluation.summary import (
     select_lasting_params,
 )
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.registry.changes import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
+from auditor.registry.history import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
 from auditor.rules import engine, score
 from auditor.rules.association import EvaluationPolicy, build_rule_context, evaluate_association
 from auditor.rules.association_state import (

@@ -5,7 +5,3 @@
 present an `AssociationView` or a `NetworkOverview` and evaluate nothing themselves. Start with
 `html`.
 """
-
-from auditor.reports.html import publish_site
-
-__all__ = ["publish_site"]

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from auditor.config.schema import ChannelSettings, Config
-from auditor.evaluation.run_results import refresh_summaries
 from auditor.protocols import EvaluationContext
 from probes.links import channel_registry
 from probes.log import EventLogger
@@ -136,6 +135,9 @@ def drop_expired_api_data(
 
     dropped = store.api_data.drop_api_data(limits, remove_body)
     if dropped.removed_account_ids:
+        # slow to load, and every command loads this module for the backups
+        from auditor.evaluation.run_results import refresh_summaries  # noqa: PLC0415
+
         refresh_summaries(store, context.config)
     if dropped.result_count:
         store.vacuum_database(log_only=store.is_large and not rewrite_large_file)

@@ -16,7 +16,7 @@ from auditor.rules.association_state import (
 from auditor.rules.decisions_in_force import select_decisions_in_force
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink, Presence
-from probes.witnesses import WikidataStatement, WitnessSource
+from probes.models.witness import WikidataStatement, WitnessSource
 from storage.models.audit import DecisionKind, Observation, Proposal, WitnessRecord
 
 

@@ -21,12 +21,11 @@ from probes.http.fetcher import Fetcher
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.http import FetchError, Page, PageRequest
+from probes.models.witness import WitnessAnswer, WitnessSource
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import fetch_and_parse
 from probes.witnesses import (
     CDX_URL,
-    WitnessAnswer,
-    WitnessSource,
     build_archive_request,
     build_wikidata_request,
     read_archive_outcomes,

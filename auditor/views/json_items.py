@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditor.checking.clock import is_dated_in_future
 from auditor.core.formatting import format_optional_timestamp
-from auditor.evaluation.association_view import AccountView, AssociationView
-from auditor.evaluation.network_view import NetworkOverview
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.run_reports.report import count_not_reached
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, Gap
+
+if TYPE_CHECKING:  # the status needs no views
+    from auditor.evaluation.association_view import AccountView, AssociationView
+    from auditor.evaluation.network_view import NetworkOverview
 
 JsonItem = dict[str, Any]
 

@@ -6,8 +6,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-import httpx
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,8 +24,8 @@ PRODUCT_NAME = "presence-auditor"  # the user agent that robots.txt can name
 def _validate_proxy(text: str | None) -> str | None:
     if text is None or text == "":
         return None
-    url = httpx.URL(text)
-    if url.scheme != "http" or not url.host:
+    url = urlsplit(text)
+    if url.scheme != "http" or not url.hostname or url.port == 0:
         raise ValueError("not a proxy address; try: http://host:port")
     return text
 

@@ -32,16 +32,20 @@ def list_channels() -> Mapping[str, ChannelModule]:
     return _load_channels()
 
 
+def list_channel_names() -> list[str]:
+    """Return the names of all channels in alphabetical order. Loads none of them."""
+    package = importlib.import_module(CHANNELS_PACKAGE)
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(name for name in names if not name.startswith("_"))
+
+
 @lru_cache(maxsize=1)
 def _load_channels() -> Mapping[str, ChannelModule]:
-    package = importlib.import_module(CHANNELS_PACKAGE)
-    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
-    channels = [
+    modules = [
         cast("ChannelModule", importlib.import_module(f"{CHANNELS_PACKAGE}.{name}"))
-        for name in names
-        if not name.startswith("_")
+        for name in list_channel_names()
     ]
-    return MappingProxyType({channel.NAME: channel for channel in channels})
+    return MappingProxyType({module.NAME: module for module in modules})
 
 
 def get_channel(name: str) -> ChannelModule:

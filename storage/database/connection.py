@@ -6,6 +6,7 @@ documentation. Connections are for the bulk statements that `docs/decisions/0005
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,6 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from storage.database import migrate, sqlite_file
 from storage.database.engine import (
-    INSERT_BY_DIALECT,
     JSON_EACH_BY_DIALECT,
     WRITE_OPTIONS,
     convert_driver_errors,
@@ -211,7 +211,8 @@ class Database:
 
     def build_insert(self, table: Table) -> Any:
         """Return an INSERT of this database's dialect, which supports ON CONFLICT."""
-        return INSERT_BY_DIALECT[self._engine.dialect.name](table)
+        dialect = importlib.import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
+        return dialect.insert(table)
 
     def insert_missing(
         self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, ProgrammingError
 
@@ -29,7 +28,6 @@ from storage.errors import (
 
 BUSY_TIMEOUT_SECONDS = 10
 WRITE_OPTIONS = {"begin_immediate": True}
-INSERT_BY_DIALECT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 JSON_EACH_BY_DIALECT = {"sqlite": func.json_each, "postgresql": func.json_array_elements}
 """The function that returns a row for each element of a JSON list."""
 
@@ -43,7 +41,7 @@ def parse_database_url(url: str) -> URL:
         raise StoreError(
             "cannot use [storage] url", "it is not a database address", "sqlite:///data/auditor.db"
         ) from None
-    if backend not in INSERT_BY_DIALECT:
+    if backend not in JSON_EACH_BY_DIALECT:
         raise StoreError(
             f"cannot use {backend}", "only SQLite and PostgreSQL are supported", "sqlite:///…"
         )

@@ -17,7 +17,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.witnesses import WIKIDATA_SOURCE, WitnessAnswer, WitnessSource
+from probes.models.witness import WIKIDATA_SOURCE, WitnessAnswer, WitnessSource
 from storage.models.run_report import RunReport
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")

@@ -31,7 +31,7 @@ from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from probes.models.finding import FactValue, FoundLink
-from probes.witnesses import WitnessAnswer
+from probes.models.witness import WitnessAnswer
 from storage.models.audit import AccountStatus
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from probes.models.finding import Identity, LinkKind, Reason
-from probes.witnesses import WitnessSource
+from probes.models.witness import WitnessSource
 from storage.models.audit import (
     ASSOCIATION_FIELDS,
     CONTACT_FIELDS,

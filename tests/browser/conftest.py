@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from auditor import report_links
 from auditor.config.notifications import NotifySettings
-from auditor.reports import publish_site
+from auditor.reports.html import publish_site
 from auditor.users import service
 from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
 from auditor.web.routes.report import REPORT_LINK_COOKIE

@@ -22,7 +22,7 @@ from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding, unknown_finding
-from probes.witnesses import (
+from probes.models.witness import (
     WIKIDATA_SOURCE,
     ArchiveCapture,
     WikidataStatement,

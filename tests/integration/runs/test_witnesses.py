@@ -21,7 +21,8 @@ from auditor.runs.witnesses import WitnessInquiry
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.models.finding import Reason
 from probes.models.http import Page
-from probes.witnesses import WitnessSource, build_wikidata_request
+from probes.models.witness import WitnessSource
+from probes.witnesses import build_wikidata_request
 from storage.errors import StoreError
 from storage.models.audit import (
     AccountState,

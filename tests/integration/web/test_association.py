@@ -13,7 +13,7 @@ from auditor.runs.run import execute_run
 from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest, build_body_url
 from probes.models.probe import absent_finding, present_finding
-from probes.witnesses import (
+from probes.models.witness import (
     WIKIDATA_SOURCE,
     ArchiveCapture,
     WikidataStatement,

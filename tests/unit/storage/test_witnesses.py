@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from probes.models.finding import Identity, LinkKind, Reason
-from probes.witnesses import WitnessAnswer, WitnessSource
+from probes.models.witness import WitnessAnswer, WitnessSource
 from storage.models.audit import AccountRow, Association, WitnessRecord
 from storage.models.users import AuditLogEntry
 from storage.store import Store

@@ -443,6 +443,18 @@ def test_unexpected_error_is_one_line():
     assert result.stderr.count(b"\n") == 1
 
 
+def test_status_imports_no_modules_for_requests_and_pages(tmp_path):
+    spy = (
+        "import sys; from auditor.cli.main import main; main(['status']); "
+        "heavy = {'httpx', 'bs4', 'lxml', 'jinja2', 'xlsxwriter', 'auditor.registry.importer', "
+        "'auditor.evaluation.run_results'}; sys.exit(len(heavy & set(sys.modules)))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", spy], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert process.returncode == 0
+
+
 def test_help_imports_no_slow_modules():
     spy = (
         "import sys; from auditor.cli.main import main; main(['--help']); "

@@ -21,7 +21,7 @@ from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page
-from probes.witnesses import WitnessSource
+from probes.models.witness import WitnessSource
 from storage.models.audit import AccountRow, Association, AuditRunState, DomainCheck
 from storage.models.users import Role
 from storage.store import Store

@@ -8,7 +8,8 @@ from auditor.checking import checker
 from auditor.evaluation.network_view import build_network_overview
 from auditor.i18n.catalogs import list_catalog_languages
 from auditor.i18n.translator import Translator
-from auditor.reports import publish_site, text
+from auditor.reports import text
+from auditor.reports.html import publish_site
 from auditor.runs.run import execute_run
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale

@@ -9,7 +9,7 @@ from lxml import html
 from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import WebSettings
-from auditor.reports import publish_site
+from auditor.reports.html import publish_site
 from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from tests.support.mini_network import START, configured, link, night_of, opened, steps

@@ -12,7 +12,7 @@ from auditor.rules.association import EvaluationPolicy, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
 from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence, Reason
-from probes.witnesses import WIKIDATA_SOURCE, WikidataStatement, WitnessAnswer, WitnessSource
+from probes.models.witness import WIKIDATA_SOURCE, WikidataStatement, WitnessAnswer, WitnessSource
 from storage.models.audit import (
     AccountRow,
     Association,

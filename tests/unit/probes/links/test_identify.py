@@ -1230,3 +1230,7 @@ def test_blank_cell_is_handled_quickly() -> None:
     started = perf_counter()
     assert split_links(" " * 4_000 + "amal.ma") == ["amal.ma"]
     assert perf_counter() - started < 0.05
+
+
+def test_names_of_channels_are_those_of_their_modules():
+    assert channel_registry.list_channel_names() == sorted(channel_registry.list_channels())
