@@ -35,7 +35,7 @@ SERVER_OPTIONS = {
 
 
 class StoppableServer(uvicorn.Server):
-    """A server that stops at once; the base class polls for the end ten times a second."""
+    """A server that stops at once; the base class waits for tenths of a second."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -46,6 +46,15 @@ class StoppableServer(uvicorn.Server):
         self._loop, self._stop_event = asyncio.get_running_loop(), asyncio.Event()
         self.has_started.set()
         await self._stop_event.wait()
+
+    async def shutdown(self, sockets=None):
+        """Close the connections as soon as their requests are answered."""
+        for listener in (*self.servers, *(sockets or ())):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110  # no event
+            await asyncio.sleep(0.001)
 
     def stop(self):
         """Finish running requests and stop. Call it from another thread."""
