@@ -119,10 +119,10 @@ def reevaluate(
         if before is None or run.started_at < before
     ]
     result = ReevaluationResult(run_count=len(runs))
-    coverage_counters = {
-        run_id: CoverageCounter(context.config.channels)
-        for run_id in find_recountable_runs(context.store, runs)
-    }
+    coverage_counters: dict[int, CoverageCounter] = {}
+    if not dry_run:
+        for run_id in find_recountable_runs(context.store, runs):
+            coverage_counters[run_id] = CoverageCounter(context.config.channels)
     replay = RunReplay(
         context.store,
         context.config,
@@ -200,7 +200,7 @@ class RunReplay:
         self._store = store
         self._runs = runs
         self._day_by_run_id = {run.id: run.day for run in runs}
-        self._body_storage = body_storage
+        self._replay_cache = ReplayCache(body_storage) if body_storage else None
         self._result = result or ReevaluationResult()
         self._channels_without_profile: dict[str, set[str]] = defaultdict(set)
         self._coverage_counters = coverage_counters or {}
@@ -215,6 +215,8 @@ class RunReplay:
     def rebuild_association(self, association: Association) -> AssociationState:
         """Return the state of an association after its runs."""
         store = self._store
+        if self._replay_cache:
+            self._replay_cache.clear()
         accounts = tuple(store.registry.list_accounts(association.id, include_withdrawn=True))
         decisions = tuple(store.decisions.list_decisions(association=association.id))
         witness_records = tuple(store.witnesses.list_witness_records(association.id))
@@ -304,12 +306,12 @@ class RunReplay:
     def _replay_observation(
         self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
     ) -> Observation:
-        finding = None
         if PROFILE_REMOVED_FACT in observation.finding.facts:
             self._channels_without_profile[row.association].add(row.channel)
-        if self._body_storage:
+        finding = None
+        if self._replay_cache:
             account = to_probe_account(row, previous_status)
-            finding = replay_probe(account, observation, self._body_storage)
+            finding = self._replay_cache.replay(account, observation)
         if finding is None:
             self._result.recorded_count += 1
             if has_expired_response(observation):
@@ -318,6 +320,38 @@ class RunReplay:
             return observation
         self._result.replayed_count += 1
         return replace(observation, finding=finding)
+
+
+class ReplayCache:
+    """Replays each probe result of one association once.
+
+    A replay depends on the result and on the account with its previous finding, so that all
+    observations of a result have the same finding unless the previous finding differs.
+    """
+
+    def __init__(self, body_storage: BodyStorage) -> None:
+        self._body_storage = body_storage
+        self._replays_by_result: dict[int | None, list[tuple[Account, Finding | None]]] = {}
+
+    def replay(self, account: Account, observation: Observation) -> Finding | None:
+        """Return the finding of the current probe, or None if the recorded one stays."""
+        finding = self._replay_result(account, observation)
+        if finding is None or not observation.is_repeat:
+            return finding
+        return replace_response_seconds(finding, get_response_seconds(observation.finding))
+
+    def _replay_result(self, account: Account, observation: Observation) -> Finding | None:
+        replays = self._replays_by_result.setdefault(observation.result_id, [])
+        for replayed_account, replayed_finding in replays:
+            if replayed_account == account:
+                return replayed_finding
+        finding = replay_probe(account, observation, self._body_storage)
+        replays.append((account, finding))
+        return finding
+
+    def clear(self) -> None:
+        """Forget all replays, before the next association."""
+        self._replays_by_result.clear()
 
 
 class RegisteredLinkCache:
@@ -357,10 +391,7 @@ def replay_probe(
             reason=str(error),
         )
         return None
-    finding = sanitize(result.finding)
-    if not observation.is_repeat:
-        return finding
-    return replace_response_seconds(finding, get_response_seconds(observation.finding))
+    return sanitize(result.finding)
 
 
 def has_expired_response(observation: Observation) -> bool:

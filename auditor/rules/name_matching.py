@@ -178,10 +178,12 @@ def _iter_comparable_names(
             yield arabic_words
 
 
+@lru_cache(maxsize=1024)
 def is_similar_handle(handle: str, other_handle: str) -> bool | None:
-    """Return whether two handles are similar: one in the other, or four common letters in a row.
+    """Return True if two handles are similar: one in the other, or four common letters in a row.
 
-    Returns None for two alphabets: `annour` is how one types النور.
+    Returns None for two alphabets: `annour` is how one types النور. Cached, because a re-evaluation
+    compares the handles of an association in each run.
     """
     first, second = _get_handle_letters(handle), _get_handle_letters(other_handle)
     first_scripts, second_scripts = _detect_scripts(first), _detect_scripts(second)
