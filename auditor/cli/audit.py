@@ -285,6 +285,7 @@ def reevaluate(
     """
     from auditor.app import App
     from auditor.config.schema import find_config_file
+    from auditor.evaluation import conclusion_changes
     from auditor.evaluation import reevaluate as reevaluation
 
     table_format = choose_table_format(requested_format, as_json=as_json)
@@ -297,21 +298,21 @@ def reevaluate(
         show_progress(title, quiet=cli_context.quiet) as on_progress,
     ):
         result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
-    changes = reevaluation.simplify_changes(result.changes)
+    changes = conclusion_changes.simplify_changes(result.changes)
     if table_format == "json":
         print_data(build_json_document(map(asdict, changes), get_current_time()))
     elif changes:
         rows = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in changes)
-        formatters = reevaluation.build_column_translators(translator)
+        formatters = conclusion_changes.build_column_translators(translator)
         print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
     if not cli_context.quiet:
         config_path = find_config_file(cli_context.config_path, os.environ)
         for line in (
             *_describe_reevaluation(result, config_path, len(changes), translator, dry_run=dry_run),
-            *reevaluation.summarize_changes(changes, translator),
+            *conclusion_changes.summarize_changes(changes, translator),
         ):
             print_message(line)
-    for line in reevaluation.warn_about_mass_losses(changes, translator):
+    for line in conclusion_changes.warn_about_mass_losses(changes, translator):
         print_message(line)
 
 

@@ -166,7 +166,7 @@ def _iter_current_views(
 def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
     """Yield all associations before a run, replayed from what was recorded."""
     # slow to load, and most views are current
-    from auditor.evaluation.reevaluate import RunReplay  # noqa: PLC0415
+    from auditor.evaluation.replay import RunReplay  # noqa: PLC0415
 
     runs = [run for run in store.runs.list_evaluated() if run.started_at <= as_of]
     evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)

@@ -411,14 +411,26 @@ class CoverageCounter:
         self, association_state: AssociationState, evaluation_time: EvaluationTime
     ) -> None:
         """Count an association after a run."""
+        self.add_facets(
+            association_state.association, self.list_facets(association_state, evaluation_time)
+        )
+
+    def list_facets(
+        self, association_state: AssociationState, evaluation_time: EvaluationTime
+    ) -> list[str]:
+        """Return what is counted for an association after a run."""
         context = build_rule_context(association_state, evaluation_time, {})
-        channel_facets = [
-            f"{channel}:{get_coverage_state_in_context(context, channel)}"
-            for channel in self._channels
-        ]
-        association = association_state.association
-        for group in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
-            self.counts_by_group[group].update([ALL_FACET, *channel_facets])
+        facets = [ALL_FACET]
+        for channel in self._channels:
+            state = get_coverage_state_in_context(context, channel)
+            facets.append(f"{channel}:{state}")
+        return facets
+
+    def add_facets(self, association: Association, facets: Iterable[str]) -> None:
+        """Count the facets of an association in all its groups."""
+        groups = find_groups(association.region, association.tags)
+        for group in {NETWORK_GROUP, *groups}:
+            self.counts_by_group[group].update(facets)
 
 
 logger = EventLogger(__name__)

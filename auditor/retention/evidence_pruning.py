@@ -21,8 +21,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from auditor.config.schema import Config
-from auditor.evaluation.reevaluate import RunReplay
+from auditor.evaluation.replay import RunReplay
 from auditor.rules.association_state import AssociationState
+from probes.models.finding import Finding
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
     AccountRow,
@@ -138,13 +139,13 @@ class ReplayComparison(RunReplay):
         self.rebuild_association(association)
         return self._differing
 
-    def _replay_observation(
-        self, row: AccountRow, observation: Observation, previous_status: AccountStatus | None
-    ) -> Observation:
-        again = super()._replay_observation(row, observation, previous_status)
-        if again.finding != observation.finding:
+    def count_observation(
+        self, row: AccountRow, observation: Observation, finding: Finding | None
+    ) -> None:
+        """Remember an observation whose finding differs from the recorded one."""
+        super().count_observation(row, observation, finding)
+        if finding is not None and finding != observation.finding:
             self._differing.add(observation.key)
-        return again
 
 
 class ReferencedDigests:

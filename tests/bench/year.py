@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, Table, insert, select
 
 from auditor.app import App
 from storage.tables.core import AUDIT_RUN
@@ -39,41 +39,30 @@ def fill_year(folder: Path, associations: int, runs: int, changing_share: float 
 
 
 def _copy_runs(app: App, count: int, changing_share: float) -> None:
+    """Add runs until there are `count`, one a day."""
+    changes_every = round(1 / changing_share) if changing_share else count
     with app.store._database.begin_write() as connection:
-        run_row = connection.execute(select(AUDIT_RUN).order_by(AUDIT_RUN.c.id.desc())).first()
-        assert run_row is not None
-        last = dict(run_row._mapping)
-        variants = [_load_rows(connection, run_id) for run_id in range(1, REAL_RUNS + 1)]
-        counts = [
-            dict(row._mapping)
-            for row in connection.execute(
-                select(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.run_id == last["id"])
-            )
+        last_run = _load_rows(connection, AUDIT_RUN, AUDIT_RUN.c.id == REAL_RUNS)[0]
+        coverage = _load_rows(connection, RUN_FACET_COUNT, RUN_FACET_COUNT.c.run_id == REAL_RUNS)
+        variants = [
+            _load_rows(connection, OBSERVATION, OBSERVATION.c.run_id == run_id)
+            for run_id in range(1, REAL_RUNS + 1)
         ]
-        changes_every = round(1 / changing_share) if changing_share else 10**9
-        for number in range(REAL_RUNS, count):
-            later = timedelta(days=number - REAL_RUNS + 1)
-            run_id = number + 1
-            connection.execute(
-                insert(AUDIT_RUN),
-                {
-                    **last,
-                    "id": run_id,
-                    "day": last["day"] + later,
-                    "started_at": last["started_at"] + later,
-                    "finished_at": last["finished_at"] + later,
-                },
-            )
+        for run_id in range(REAL_RUNS + 1, count + 1):
+            later = timedelta(days=run_id - REAL_RUNS)
+            times = {name: last_run[name] + later for name in ("day", "started_at", "finished_at")}
+            connection.execute(insert(AUDIT_RUN), {**last_run, **times, "id": run_id})
             rows = []
-            for position, account_id in enumerate(sorted(variants[0])):
-                variant = (position + number) // changes_every % REAL_RUNS
-                rows.append({**variants[variant][account_id], "run_id": run_id})
+            for position, same_account in enumerate(zip(*variants, strict=True)):
+                row = same_account[(position + run_id) // changes_every % REAL_RUNS]
+                rows.append({**row, "run_id": run_id})
             connection.execute(insert(OBSERVATION), rows)
             connection.execute(
-                insert(RUN_FACET_COUNT), [{**row, "run_id": run_id} for row in counts]
+                insert(RUN_FACET_COUNT), [{**row, "run_id": run_id} for row in coverage]
             )
 
 
-def _load_rows(connection: Any, run_id: int) -> dict[int, dict[str, Any]]:
-    rows = connection.execute(select(OBSERVATION).where(OBSERVATION.c.run_id == run_id))
-    return {row.account_id: dict(row._mapping) for row in rows}
+def _load_rows(connection: Connection, table: Table, condition: Any) -> list[dict[str, Any]]:
+    """Return the rows of a table that fulfil a condition, in the order of its key."""
+    rows = connection.execute(select(table).where(condition).order_by(*table.primary_key))
+    return [dict(row) for row in rows.mappings()]

@@ -38,7 +38,7 @@ from auditor.config.schema import (
 from auditor.decisions.parsing import DecisionError
 from auditor.decisions.replies import accept_reply
 from auditor.decisions.service import DecisionService, withdraw_decision
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.retention.evidence_pruning import prune_evidence
 from auditor.rules.engine import get_gap_key
 from auditor.run_reports.chain import verify_report_chain
@@ -264,9 +264,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-        self.patches = [
-            patch.object(module, "create_probe", steps) for module in (checker, reevaluate)
-        ]
+        self.patches = [patch.object(module, "create_probe", steps) for module in (checker, replay)]
         for item in self.patches:
             item.start()
         self.now = START - timedelta(days=1)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from auditor.checking import checker
 from auditor.config.schema import DomainExpirySettings
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.rules.domain_expiry import find_domain_expiry
 from auditor.rules.engine import AnyRule
 from auditor.runs.domain_checks import list_due_domains
@@ -28,7 +28,7 @@ RULES = TypeAdapter(tuple[AnyRule, ...]).validate_python(
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
 
 
 @pytest.fixture

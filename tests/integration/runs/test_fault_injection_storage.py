@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from auditor.checking import checker
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.run_reports.signing import compute_report_hash
 from auditor.runs.run import execute_run
 from storage.errors import StoreError
@@ -47,7 +47,7 @@ FIRST, SECOND = 0, 1
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
 
 
 def create_app(folder, store=None):
@@ -205,7 +205,7 @@ def test_kill_at_any_commit_loses_and_duplicates_nothing(tmp_path):
 
 def count_kills(folder):
     """Kill a run at its n-th commit, for every n until one survives. Return the number of kills."""
-    checker.create_probe = reevaluate.create_probe = steps
+    checker.create_probe = replay.create_probe = steps
     template = create_template(folder / "begun")
     for number in itertools.count(1):
         run_folder = folder / str(number)

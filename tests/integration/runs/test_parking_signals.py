@@ -2,7 +2,8 @@
 
 import pytest
 
-from auditor.evaluation.reevaluate import reevaluate, replay_probe
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.evaluation.replay import replay_probe
 from auditor.evidence import build_evidence_views
 from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions

@@ -10,7 +10,7 @@ import pytest
 
 from auditor.checking import checker
 from auditor.checking.canaries import Canary
-from auditor.evaluation import reevaluate, run_results
+from auditor.evaluation import reevaluate, replay, run_results
 from auditor.evaluation.network_view import build_network_overview
 from auditor.rules.association_state import find_account_owners
 from auditor.rules.checks.registry import SharedRule
@@ -673,7 +673,7 @@ async def test_channel_stays_unreliable_after_a_failed_evaluation(app, monkeypat
 
 
 async def test_disowned_account_is_not_shared(app, monkeypatch):
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
     shared = SharedRule(code="channel_shared", check="shared")
     app.config = app.config.model_copy(update={"rules": (*app.config.rules, shared)})
     shared_link = link("amal", "facebook", "nour")

@@ -8,7 +8,8 @@ import pytest
 
 from auditor.checking.checker import AccountChecker, check_links
 from auditor.cluster import get_worker_cluster
-from auditor.evaluation.reevaluate import reevaluate, replay_probe
+from auditor.evaluation.reevaluate import reevaluate
+from auditor.evaluation.replay import replay_probe
 from auditor.evidence import build_evidence_views
 from auditor.runs.recheck import RecheckService
 from auditor.runs.run import execute_run

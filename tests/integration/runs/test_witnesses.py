@@ -13,6 +13,7 @@ from auditor.config.schema import WitnessSettings
 from auditor.demo.model import FakeResponse, text_response
 from auditor.diagnostics import network
 from auditor.evaluation import reevaluate as reevaluate_module
+from auditor.evaluation import replay
 from auditor.evaluation.network_view import load_association_view
 from auditor.reports.text import format_association_report
 from auditor.runs.account_worker import RunDeadline
@@ -330,7 +331,7 @@ async def test_registered_account_is_shown_with_its_witness(small):
 
 
 async def test_rebuild_gives_the_same_proposals(small, monkeypatch):
-    monkeypatch.setattr(reevaluate_module, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
     await execute_run(small, START)
     wikidata_url = build_wikidata_request(SITE_URL, ENDPOINT).url
     small.web.answers[wikidata_url] = build_sparql_page(CHANNEL, "UC" + "m" * 22)

@@ -9,7 +9,7 @@ from operator import attrgetter
 import pytest
 
 from auditor.checking import checker
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reports.html import render_site_pages
 from auditor.reports.text import format_terminal_report
@@ -121,7 +121,7 @@ def test_literal_rows_are_returned_unchanged(database):
 @pytest.fixture
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
 
 
 @pytest.mark.fault("F51")

@@ -10,7 +10,7 @@ import pytest
 
 from auditor.checking import checker
 from auditor.config.schema import Config
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.evaluation.network_view import build_network_overview, iter_association_views
 from auditor.evaluation.run_results import compute_summary_version, refresh_summaries
 from auditor.evaluation.summary import (
@@ -55,7 +55,7 @@ LATER = night_of(0) + timedelta(hours=9)
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
 
 
 @pytest.fixture

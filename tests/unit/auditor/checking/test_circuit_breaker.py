@@ -9,7 +9,7 @@ import pytest
 from auditor.checking import checker
 from auditor.checking.canaries import Canary
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
 from probes.links import identify
@@ -29,7 +29,7 @@ AUTHWALL = Page("https://www.linkedin.com/authwall", 200, {}, b"x")
 @pytest.fixture
 def app(tmp_path, monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
     small = opened(tmp_path, configured(("website", "linkedin", "facebook")))
     yield small
     small.store.close()

@@ -7,7 +7,7 @@ import pytest
 from auditor.checking import checker
 from auditor.checking.checker import FULL_CHECK_EVERY_DAYS
 from auditor.config.schema import ChannelSettings
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.runs.run import execute_run
 from probes.models.finding import Presence
 from tests.support.mini_network import link, lived, night_of, register, steps
@@ -19,7 +19,7 @@ NOUR, SITE = link("nour", "facebook", "nour"), link("nour", "website", "nour")
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
 
 
 @lived

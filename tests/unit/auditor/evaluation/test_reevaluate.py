@@ -42,7 +42,7 @@ SITE = link("nour", "website", "nour")
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr("auditor.evaluation.reevaluate.create_probe", steps)
+    monkeypatch.setattr("auditor.evaluation.replay.create_probe", steps)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_better_probe_is_replayed_on_old_runs(app, monkeypatch):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page)
 
-    monkeypatch.setattr("auditor.evaluation.reevaluate.create_probe", find_everything)
+    monkeypatch.setattr("auditor.evaluation.replay.create_probe", find_everything)
     conclusions = list_conclusions(app)
     result = reevaluate(app, dry_run=True)
     assert list_conclusions(app) == conclusions
@@ -129,7 +129,7 @@ async def test_recorded_finding_stays_if_the_probe_needs_another_page(app, monke
         page = yield PageRequest(f"{account.identity.canonical}/about")
         return present_finding(page, name="new")
 
-    monkeypatch.setattr("auditor.evaluation.reevaluate.create_probe", request_about_page)
+    monkeypatch.setattr("auditor.evaluation.replay.create_probe", request_about_page)
     assert reevaluate(app).recorded_count == 1
 
 

@@ -15,7 +15,7 @@ from auditor.app import App
 from auditor.checking import checker
 from auditor.cli.main import main
 from auditor.config.schema import BackupSettings, RetentionSettings, StorageSettings, load_config
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.retention import backups
 from auditor.runs import pipeline
 from auditor.runs.run import execute_run
@@ -37,7 +37,7 @@ LINKS = [link(f"a{number:02}", "website", f"site{number:02}") for number in rang
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", steps)
-    monkeypatch.setattr(reevaluate, "create_probe", steps)
+    monkeypatch.setattr(replay, "create_probe", steps)
 
 
 def build_config(folder, **tables):

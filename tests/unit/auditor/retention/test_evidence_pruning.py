@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from auditor.checking import checker
 from auditor.cli.main import main
 from auditor.config.schema import RetentionSettings
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.retention import backups
 from auditor.retention.evidence_pruning import RetentionLimits, is_pruning_due, prune_evidence
 from auditor.runs import pipeline
@@ -49,7 +49,7 @@ def counting(account, keyed=()):
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
     monkeypatch.setattr(checker, "create_probe", counting)
-    monkeypatch.setattr(reevaluate, "create_probe", counting)
+    monkeypatch.setattr(replay, "create_probe", counting)
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ async def test_evidence_that_the_current_probe_reads_differently_stays(app, monk
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page, name=page.body.decode())
 
-    monkeypatch.setattr(reevaluate, "create_probe", better)
+    monkeypatch.setattr(replay, "create_probe", better)
     reevaluate.reevaluate(app)
     before = conclusions(app)
     result = prune(app)
