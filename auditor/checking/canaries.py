@@ -46,6 +46,12 @@ class RunChange:
     previous_status: AccountStatus
     finding: Finding
 
+    @property
+    def was_present(self) -> bool:
+        """Return True if the account was present before the run."""
+        last_finding = self.previous_status.last_known_finding
+        return last_finding is not None and last_finding.presence is Presence.PRESENT
+
 
 def build_canaries(
     channel: str, known_accounts: Sequence[str], impossible_account: str | None, day: date
@@ -68,14 +74,14 @@ def build_canaries(
 
 def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
     """Return True if all canary websites (two at least) are unreachable: we are offline."""
-    website_findings = [
-        finding
-        for canary, finding in canary_readings
-        if canary.channel == "website" and canary.exists
-    ]
-    return len(website_findings) >= 2 and all(
-        finding.reason in OFFLINE_REASONS for finding in website_findings
-    )
+    website_count = 0
+    for canary, finding in canary_readings:
+        if canary.channel != "website" or not canary.exists:
+            continue
+        if finding.reason not in OFFLINE_REASONS:
+            return False
+        website_count += 1
+    return website_count >= 2
 
 
 def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
@@ -104,8 +110,8 @@ def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> 
             correct_kinds[canary.channel].add(canary.exists)
         else:
             failed_channels.add(canary.channel)
-    tested_channels = (channel for channel, kinds in correct_kinds.items() if len(kinds) == 2)
-    return frozenset(tested_channels) - failed_channels
+    tested_channels = {channel for channel, kinds in correct_kinds.items() if len(kinds) == 2}
+    return frozenset(tested_channels - failed_channels)
 
 
 def find_mass_changes(
@@ -121,22 +127,18 @@ def find_mass_changes(
     present_counts: Counter[str] = Counter()
     changed_counts: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
     for change in run_changes:
-        last_finding = change.previous_status.last_known_finding
-        if (
-            last_finding is None
-            or last_finding.presence is not Presence.PRESENT
-            or was_skipped(change.finding)
-        ):
+        if not change.was_present or was_skipped(change.finding):
             continue
         present_counts[change.channel] += 1
         if _has_changed(change, trusted_channels):
             changed_counts[change.channel][change.finding.presence, change.finding.reason] += 1
-    return {
-        channel: f"{count} of {present_counts[channel]} turned to {cause[1]} in one run"
-        for channel, causes in changed_counts.items()
-        for cause, count in causes.most_common(1)
-        if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * present_counts[channel]
-    }
+    reasons: dict[str, str] = {}
+    for channel, causes in changed_counts.items():
+        present_count = present_counts[channel]
+        [((_, reason), count)] = causes.most_common(1)
+        if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * present_count:
+            reasons[channel] = f"{count} of {present_count} turned to {reason} in one run"
+    return reasons
 
 
 def _has_changed(run_change: RunChange, trusted_channels: frozenset[str]) -> bool:

@@ -127,10 +127,11 @@ def create_api_budgets(
 
 def find_api_only_hosts(config: Config) -> frozenset[str]:
     """Return the hosts of the platforms that are only requested by their API."""
-    api_channels = (name for name, channel in config.channels.items() if channel.api_key)
-    return frozenset(
-        host for name in api_channels for host in channel_registry.get_channel(name).HOSTS
-    )
+    hosts: set[str] = set()
+    for name, channel in config.channels.items():
+        if channel.api_key:
+            hosts.update(channel_registry.get_channel(name).HOSTS)
+    return frozenset(hosts)
 
 
 def create_probe(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
@@ -193,11 +194,9 @@ def find_previous_result(
     if not (can_be_revalidated(row, day) and is_recent_enough(row, last_observation.run_day, day)):
         return None
     observation = last_observation.observation
-    if not (
-        _is_complete(observation.evidence)
-        and _matches_registered_link(row, observation)
-        and _is_still_valid(observation, day)
-    ):
+    if not _is_complete(observation.evidence) or not _is_still_valid(observation, day):
+        return None
+    if not _matches_registered_link(row, observation):
         return None
     return PreviousResult(
         observation.finding, tuple(map(_to_cached_exchange, observation.evidence)), body_storage
@@ -229,14 +228,11 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
     finding = observation.finding
     if finding.presence is Presence.PRESENT and "redirected_home" not in finding.facts:
         return True
-    requested_urls = {
-        url
-        for exchange in observation.evidence
-        if exchange.is_registered_link
-        for url in (exchange.url, exchange.final_url)
-    }
-    uncleaned_url = website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls)
-    return uncleaned_url is None
+    requested_urls: set[str | None] = set()
+    for exchange in observation.evidence:
+        if exchange.is_registered_link:
+            requested_urls |= {exchange.url, exchange.final_url}
+    return website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
 
 
 def _is_still_valid(observation: Observation, day: date) -> bool:
@@ -254,11 +250,9 @@ def _is_still_valid(observation: Observation, day: date) -> bool:
 
 def _is_complete(evidence: Sequence[Evidence]) -> bool:
     """Return True if all requests and responses of the result are stored."""
-    return (
-        bool(evidence)
-        and evidence[0].is_registered_link
-        and not any(exchange.is_pruned for exchange in evidence)
-    )
+    if not evidence or not evidence[0].is_registered_link:
+        return False
+    return not any(exchange.is_pruned for exchange in evidence)
 
 
 def _to_cached_exchange(evidence: Evidence) -> CachedExchange:
@@ -316,10 +310,9 @@ def _count_requests(exchange: HttpExchange) -> int:
         return 0
     outcome = exchange.outcome
     hop_count = len(outcome.hops)
-    if isinstance(outcome, Page):
+    if isinstance(outcome, Page) or outcome.reason not in UNREQUESTED_REASONS:
         return max(1, hop_count)
-    is_last_unrequested = outcome.reason in UNREQUESTED_REASONS and outcome.status is None
-    return hop_count if is_last_unrequested else max(1, hop_count)
+    return hop_count if outcome.status is None else max(1, hop_count)
 
 
 async def check_links(
@@ -346,17 +339,14 @@ async def check_links(
             results[index] = result
             on_done()
 
-    accounts = {index: Account("", text, identity) for index, (text, identity) in enumerate(links)}
-    api_accounts = {
-        index: account
-        for index, account in accounts.items()
-        if account.channel in checker.api_budgets
-    }
-    single_checks = (
-        check_one(index, account)
-        for index, account in accounts.items()
-        if index not in api_accounts
-    )
+    api_accounts: dict[int, Account] = {}
+    single_checks = []
+    for index, (text, identity) in enumerate(links):
+        account = Account("", text, identity)
+        if account.channel in checker.api_budgets:
+            api_accounts[index] = account
+        else:
+            single_checks.append(check_one(index, account))
     await asyncio.gather(check_batch(api_accounts), *single_checks)
     return [
         LinkCheck(text, resolve_identity(identity, results[index]), results[index])

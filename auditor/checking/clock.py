@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from urllib.parse import urlsplit
 
 from auditor.config.schema import ScheduleSettings
@@ -60,8 +61,8 @@ def is_clock_wrong(skew: timedelta) -> bool:
 
 def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
     """Raise ClockError if several hosts agree that the clock is wrong."""
-    outcomes = (exchange.outcome for result in results for exchange in result.exchanges)
-    pages = (outcome for outcome in outcomes if isinstance(outcome, Page))
+    exchanges = chain.from_iterable(result.exchanges for result in results)
+    pages = [exchange.outcome for exchange in exchanges if isinstance(exchange.outcome, Page)]
     skew = measure_skew(pages, MIN_HOSTS)
     if skew is not None and is_clock_wrong(skew):
         skew_text = describe_skew(skew)
@@ -100,8 +101,9 @@ def describe_skew(skew: timedelta) -> str:
     """Return a skew as `3.0 hours ahead of` or `2 days behind`."""
     direction = "ahead of" if skew > timedelta() else "behind"
     hours = abs(skew).total_seconds() / 3600
-    length = f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.0f} days"
-    return f"{length} {direction}"
+    if hours < 48:
+        return f"{hours:.1f} hours {direction}"
+    return f"{hours / 24:.0f} days {direction}"
 
 
 def _compute_skew(page: Page) -> timedelta | None:
@@ -126,12 +128,9 @@ def find_interrupted_day(
     run: AuditRun | None, schedule: ScheduleSettings, now: datetime
 ) -> date | None:
     """Return the current UTC day if its run was begun and not finished; it is always resumed."""
-    is_open = run is not None and run.state in {AuditRunState.RUNNING, AuditRunState.INCOMPLETE}
-    return (
-        run.day
-        if run and is_open and run.day == _get_last_start_time(schedule, now).date()
-        else None
-    )
+    if run is None or run.state in {AuditRunState.DONE, AuditRunState.SKIPPED}:
+        return None
+    return run.day if run.day == _get_last_start_time(schedule, now).date() else None
 
 
 def find_delayed_day(
@@ -155,8 +154,9 @@ def find_next_start_time(
     if run is not None and is_dated_in_future(run, now):
         return None
     begins = _get_last_start_time(schedule, now) + timedelta(days=1)
-    has_run = run is not None and run.state is AuditRunState.DONE and run.day >= begins.date()
-    return begins + timedelta(days=1) if has_run else begins
+    if run is not None and run.state is AuditRunState.DONE and run.day >= begins.date():
+        begins += timedelta(days=1)
+    return begins
 
 
 def _get_last_start_time(schedule: ScheduleSettings, now: datetime) -> datetime:

@@ -9,6 +9,7 @@ Otherwise no page is stored and the recorded finding stays.
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -48,10 +49,9 @@ async def remove_private_data(
         ]
     except FetchError:  # the worker was stopped, so the content of visitors is unknown
         return StorableResult(result, keep_bodies=False)
-    shortened = replace(result, exchanges=tuple(exchanges))
-    pairs = zip(shortened.exchanges, result.exchanges, strict=True)
-    if all(shortened_exchange is exchange for shortened_exchange, exchange in pairs):
+    if all(map(operator.is_, exchanges, result.exchanges)):
         return StorableResult(result)
+    shortened = replace(result, exchanges=tuple(exchanges))
     replayed = await _replay_probe(
         ProbeRun(checker.create_probe(account, api_channels)),
         _RecordedOutcomes(shortened.exchanges, parser_pool),
@@ -104,9 +104,8 @@ class _RecordedOutcomes:
         self._parser_pool = parser_pool
         self._pending_exchanges: dict[tuple[str, bool], deque[HttpExchange]] = defaultdict(deque)
         for exchange in exchanges:
-            self._pending_exchanges[exchange.request.url, exchange.request.insecure].append(
-                exchange
-            )
+            request = exchange.request
+            self._pending_exchanges[request.url, request.insecure].append(exchange)
 
     async def get_next(self, request: PageRequest) -> Page | FetchError:
         """Return the next response to a request."""

@@ -212,7 +212,8 @@ class ClusterCoordinator:
             WorkerResults.from_json(cluster_run.worker_results),
         )
         self._worker_results = results
-        results.channel_states.restore(self._frontier.circuit_breakers, self._api_budgets)
+        self._frontier.circuit_breakers.update(results.channel_states.circuit_breakers)
+        results.channel_states.restore_api_budgets(self._api_budgets)
         if previous is not None and results.checked_accounts > previous.checked_accounts:
             self._on_progress(results.checked_accounts - previous.checked_accounts)
 

@@ -32,36 +32,6 @@ JsonDict = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class CircuitBreakerState:
-    """The state of a circuit breaker, which one job of a platform passes to the next."""
-
-    refusals: int
-    opened_reason: Reason | None
-    first_account_id: int
-    skipped_count: int
-    first_skipped_id: int | None
-
-    @classmethod
-    def of(cls, circuit_breaker: CircuitBreaker) -> CircuitBreakerState:
-        """Return the state of a circuit breaker."""
-        return cls(
-            circuit_breaker.refusals,
-            circuit_breaker.opened_reason,
-            circuit_breaker.first_account_id,
-            circuit_breaker.skipped_count,
-            circuit_breaker.first_skipped_id,
-        )
-
-    def restore(self, circuit_breaker: CircuitBreaker) -> None:
-        """Set the state of a circuit breaker."""
-        circuit_breaker.refusals = self.refusals
-        circuit_breaker.opened_reason = self.opened_reason
-        circuit_breaker.first_account_id = self.first_account_id
-        circuit_breaker.skipped_count = self.skipped_count
-        circuit_breaker.first_skipped_id = self.first_skipped_id
-
-
-@dataclass(frozen=True, slots=True)
 class ApiBudgetState:
     """The state of an API budget: its costs, and why it is closed if so."""
 
@@ -85,9 +55,9 @@ class ApiBudgetState:
 
 @dataclass(frozen=True, slots=True)
 class ChannelStates:
-    """The circuit breakers and API budgets that jobs pass on, by channel."""
+    """The circuit breakers and API budgets that one job passes to the next, by channel."""
 
-    circuit_breakers: Mapping[str, CircuitBreakerState] = field(default_factory=dict)
+    circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     api_budgets: Mapping[str, ApiBudgetState] = field(default_factory=dict)
 
     @classmethod
@@ -95,21 +65,14 @@ class ChannelStates:
         cls, circuit_breakers: Mapping[str, CircuitBreaker], api_budgets: Mapping[str, ApiBudget]
     ) -> ChannelStates:
         """Return the state of circuit breakers and API budgets."""
-        return cls(
-            {name: CircuitBreakerState.of(one) for name, one in circuit_breakers.items()},
-            {name: ApiBudgetState.of(budget) for name, budget in api_budgets.items()},
-        )
+        budget_states = {name: ApiBudgetState.of(budget) for name, budget in api_budgets.items()}
+        return cls(circuit_breakers, budget_states)
 
-    def restore(
-        self, circuit_breakers: Mapping[str, CircuitBreaker], api_budgets: Mapping[str, ApiBudget]
-    ) -> None:
-        """Set the state of circuit breakers and API budgets. Others stay as they are."""
-        for channel, state in self.circuit_breakers.items():
-            if channel in circuit_breakers:
-                state.restore(circuit_breakers[channel])
-        for channel, budget_state in self.api_budgets.items():
+    def restore_api_budgets(self, api_budgets: Mapping[str, ApiBudget]) -> None:
+        """Set the state of the API budgets that these states have."""
+        for channel, state in self.api_budgets.items():
             if channel in api_budgets:
-                budget_state.restore(api_budgets[channel])
+                state.restore(api_budgets[channel])
 
 
 @dataclass(frozen=True, slots=True)

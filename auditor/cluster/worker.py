@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from auditor.checking.checker import AccountChecker, create_api_budgets
-from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.cluster.health import require_folder_token
 from auditor.cluster.job_queue import (
@@ -29,7 +28,7 @@ from auditor.core.errors import ConfigError
 from auditor.protocols import RunContext
 from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, open_account_worker
 from auditor.runs.frontier import Frontier
-from auditor.runs.plan import API_ROUND, MAX_BATCH_ACCOUNTS, PLATFORM_ROUND
+from auditor.runs.plan import API_ROUND, MAX_BATCH_ACCOUNTS
 from auditor.runs.state import RequestCounts, RunDeadline, Timer
 from probes.http.host_state import HostLock, HostLockError
 from probes.log import EventLogger
@@ -150,9 +149,9 @@ class ClusterWorker:
     ) -> Job | None:
         """Check accounts of a job and store the results. Return the rest of the job, or None."""
         session.begin_pass(second_pass=job.second_pass)
-        circuit_breakers = self._create_circuit_breakers(job)
+        circuit_breakers = dict(job.channel_states.circuit_breakers)
         api_budgets = create_api_budgets(self._app.config) if job.batch.round == API_ROUND else {}
-        job.channel_states.restore(circuit_breakers, api_budgets)
+        job.channel_states.restore_api_budgets(api_budgets)
         checked_count = 0
 
         def count_checked() -> None:
@@ -172,15 +171,6 @@ class ClusterWorker:
         new_results = WorkerResults(session.take_new_requests(), checked_count, channel_states)
         await self._save_results(job.run_id, new_results)
         return remaining_job and replace(remaining_job, channel_states=channel_states)
-
-    def _create_circuit_breakers(self, job: Job) -> dict[str, CircuitBreaker]:
-        if job.batch.round != PLATFORM_ROUND:
-            return {}
-        failure_threshold = self._app.config.fetch.platform_breaker_failures
-        return {
-            channel: CircuitBreaker(channel, failure_threshold)
-            for channel in job.channel_states.circuit_breakers
-        }
 
     async def _get_session(self, cluster_run: ClusterRun, host_lock: HostLock) -> WorkerSession:
         """Return the session of a run.

@@ -29,10 +29,9 @@ def is_chain_link(run: AuditRun) -> bool:
 
     The report of a run that was interrupted before reports were signed is not.
     """
-    is_over = run.state in {AuditRunState.DONE, AuditRunState.SKIPPED}
-    return is_over or (
-        run.state is AuditRunState.INCOMPLETE and get_public_key(run.report) is not None
-    )
+    if run.state is AuditRunState.INCOMPLETE:
+        return get_public_key(run.report) is not None
+    return run.state is not AuditRunState.RUNNING
 
 
 def find_preceding_run(store: Store, run: AuditRun) -> AuditRun | None:
@@ -171,12 +170,10 @@ def _find_own_fault(
         return ReportFault.WRONG_RUN
     if signature_status is SignatureStatus.UNKNOWN_KEY:
         return ReportFault.UNKNOWN_KEY
-    lacks_signature = (
-        signature_status is SignatureStatus.UNSIGNED
-        and previous is not None
-        and previous.public_key is not None
-    )
-    return ReportFault.UNSIGNED if lacks_signature else None
+    previous_key = previous.public_key if previous else None
+    if signature_status is SignatureStatus.UNSIGNED and previous_key is not None:
+        return ReportFault.UNSIGNED
+    return None
 
 
 def _is_report_of_run(run: AuditRun) -> bool:
@@ -190,7 +187,7 @@ def _is_report_of_run(run: AuditRun) -> bool:
 
 
 def _find_chain_position(run: AuditRun, previous: ReportVerification | None) -> ChainPosition:
-    previous_hash = run.report.previous_hash
-    if previous is None:
-        return ChainPosition.FIRST if previous_hash is None else ChainPosition.BROKEN
-    return ChainPosition.FOLLOWS if previous_hash == previous.report_hash else ChainPosition.BROKEN
+    expected_hash = previous.report_hash if previous else None
+    if run.report.previous_hash != expected_hash:
+        return ChainPosition.BROKEN
+    return ChainPosition.FOLLOWS if previous else ChainPosition.FIRST

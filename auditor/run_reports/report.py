@@ -35,8 +35,8 @@ Reports are kept for ever, so they never name the site of an association. The re
 interrupted run names all hosts of platforms.
 """
 
-CARRIED_FIELDS = frozenset({"unreliable_channels", "canary_warnings", *RunCosts.model_fields})
-"""Fields that a session takes over from earlier ones."""
+JUDGEMENT_FIELDS = ("unreliable_channels", "canary_warnings")
+"""Fields that the first evaluation and the first canaries decide for all sessions of a run."""
 
 CanaryReadings = Sequence[tuple[Canary, Finding]]
 
@@ -49,16 +49,12 @@ def build_started_report(
     `due_count` is the number of accounts to check, including those of earlier sessions. A wrong
     canary applies to every check of the run, even if the canaries of a later session are correct.
     """
-    carried = {
-        name: value
-        for name, value in run.report.get_stated_values().items()
-        if name in CARRIED_FIELDS
-    }
+    values = {**_select_costs(run.report), **_carry_judgement(run)}
     warnings = {**find_failed_canaries(canary_readings), **run.report.canary_warnings}
     if warnings:
-        carried["canary_warnings"] = warnings
+        values["canary_warnings"] = warnings
     return _describe_run(store, run, canary_readings, config).with_values(
-        **carried, state=AuditRunState.RUNNING.value, accounts_due=due_count
+        **values, state=AuditRunState.RUNNING.value, accounts_due=due_count
     )
 
 
@@ -68,25 +64,24 @@ def build_finished_report(
     canary_readings: CanaryReadings,
     config: Config,
     *,
-    unreliable_channels: Mapping[str, str],
     not_reached_by_channel: Mapping[str, int],
     costs: RunCosts,
     finished_at: datetime,
 ) -> RunReport:
     """Return the report of a finished run.
 
-    `not_reached_by_channel` counts the accounts that the run did not reach.
+    Its unreliable channels are already in the report of the run. `not_reached_by_channel` counts
+    the accounts that the run did not reach.
     """
     assert run.id is not None
     not_reached = {name: count for name, count in sorted(not_reached_by_channel.items()) if count}
     return _describe_run(store, run, canary_readings, config).with_values(
-        **_carry_canary_warnings(run),
+        **_carry_judgement(run),
         state=AuditRunState.DONE.value,
         finished_at=_to_whole_seconds(finished_at),
         **_count_accounts(store.observations.count_by_presence(run.id)),
         not_reached=sum(not_reached.values()),
         not_reached_by_channel=not_reached,
-        unreliable_channels=dict(unreliable_channels),
         **_count_gap_changes(store, run),
         **_summarize_hosts(costs, MAX_NAMED_HOSTS),
     )
@@ -102,11 +97,8 @@ def build_skipped_report(
     finished_at: datetime,
 ) -> RunReport:
     """Return the report of a run without connectivity, which has no results."""
-    carried = _carry_canary_warnings(run)
-    if run.report.unreliable_channels is not None:
-        carried["unreliable_channels"] = run.report.unreliable_channels
     return _describe_run(store, run, canary_readings, config).with_values(
-        **carried,
+        **_carry_judgement(run),
         state=AuditRunState.SKIPPED.value,
         finished_at=_to_whole_seconds(finished_at),
         skipped_because="no connectivity",
@@ -182,9 +174,15 @@ def _build_canary_result(canary: Canary, finding: Finding) -> CanaryResult:
     )
 
 
-def _carry_canary_warnings(run: AuditRun) -> dict[str, Any]:
-    warnings = run.report.canary_warnings
-    return {"canary_warnings": warnings} if warnings else {}
+def _carry_judgement(run: AuditRun) -> dict[str, Any]:
+    """Return the unreliable channels and the canary warnings that the report of a run states."""
+    values = run.report.get_stated_values()
+    return {name: values[name] for name in JUDGEMENT_FIELDS if name in values}
+
+
+def _select_costs(costs: RunCosts) -> dict[str, Any]:
+    values = costs.get_stated_values()
+    return {name: values[name] for name in RunCosts.model_fields if name in values}
 
 
 def _count_accounts(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
@@ -213,11 +211,7 @@ def _summarize_hosts(costs: RunCosts, max_hosts: int | None = None) -> dict[str,
 
     A host that two sessions requested counts twice among the others.
     """
-    values = {
-        name: value
-        for name, value in costs.get_stated_values().items()
-        if name in RunCosts.model_fields
-    }
+    values = _select_costs(costs)
     if costs.requests is None:
         return values
     platforms = Counter(

@@ -202,18 +202,15 @@ class AccountWorker:
 
     async def _needs_second_pass(self, result: ProbeResult) -> bool:
         """Return True if the second pass may succeed and is allowed to request the links again."""
-        is_transient = (
-            result.finding.presence is Presence.UNKNOWN
-            and result.finding.reason in SECOND_PASS_REASONS
-        )
-        if not is_transient or not result.exchanges:
+        finding = result.finding
+        if finding.presence is not Presence.UNKNOWN or finding.reason not in SECOND_PASS_REASONS:
             return False
         can_request_again = self.checker.fetcher.can_request_again
         allowed = [
             await can_request_again(exchange.request, exchange.outcome)
             for exchange in result.exchanges
         ]
-        return all(allowed)
+        return bool(allowed) and all(allowed)
 
     async def _build_observation(
         self, entry: PlanEntry, filtered_result: StorableResult, now: datetime

@@ -107,8 +107,10 @@ def _iter_accounts(app: RunContext, run: AuditRun) -> Iterator[tuple[str, int, D
     )
     for row, check in app.store.domain_checks.list_accounts_with_domain_check(WEBSITE_CHANNEL):
         domain = find_website_domain(row)
-        if row.id is not None and find_rdap_service(domain) is not None and should_check(row):
-            yield domain, row.id, check if check is not None and check.domain == domain else None
+        if row.id is None or find_rdap_service(domain) is None or not should_check(row):
+            continue
+        is_of_domain = check is not None and check.domain == domain
+        yield domain, row.id, check if is_of_domain else None
 
 
 def _iter_due_days(app: RunContext, run: AuditRun) -> Iterator[tuple[date, str]]:

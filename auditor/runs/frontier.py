@@ -21,6 +21,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
 
@@ -63,7 +64,7 @@ class Frontier:
 
     app: EvaluationContext
     audit_run: AuditRun
-    circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
+    circuit_breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
     api_channels: Collection[str] = ()
     planned_count: int = 0
 
@@ -79,10 +80,9 @@ class Frontier:
         These were not reached. An account that was added later belongs to the next run.
         """
         config, run = self.app.config, self.audit_run
-        priority = CheckPriority.for_run(
-            run,
+        priority = CheckPriority(
             self.store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
-            active_days=config.activity.active,
+            active_since=run.started_at - timedelta(days=config.activity.active),
             circuit_breakers=self.circuit_breakers,
             api_channels=self.api_channels,
         )

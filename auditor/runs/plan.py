@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import ceil, inf
 from urllib.parse import urlsplit
 
@@ -85,12 +85,7 @@ def build_account_filter(
     decisions: Iterable[Decision], config: Config, now: datetime
 ) -> Callable[[AccountRow], bool]:
     """Return the function that is True for the accounts of `select_accounts_to_check`."""
-    disowning_decisions = (
-        decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS
-    )
-    disowned_ids = {
-        decision.account_id for decision in select_decisions_in_force(disowning_decisions, now)
-    }
+    disowned_ids = find_disowned_account_ids(decisions, now)
 
     def should_check(row: AccountRow) -> bool:
         return (
@@ -100,6 +95,12 @@ def build_account_filter(
         )
 
     return should_check
+
+
+def find_disowned_account_ids(decisions: Iterable[Decision], now: datetime) -> set[int | None]:
+    """Return the accounts that people have declared not to be the association's."""
+    disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
+    return {decision.account_id for decision in select_decisions_in_force(disowning, now)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +116,6 @@ class CheckPriority:
     active_since: datetime
     circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     api_channels: Collection[str] = ()
-
-    @classmethod
-    def for_run(
-        cls,
-        run: AuditRun,
-        previous_run: AuditRun | None,
-        *,
-        active_days: int,
-        circuit_breakers: Mapping[str, CircuitBreaker],
-        api_channels: Collection[str],
-    ) -> CheckPriority:
-        """Return the priority of a run.
-
-        An account is active for `active_days` after a publication.
-        """
-        active_since = run.started_at - timedelta(days=active_days)
-        return cls(previous_run, active_since, circuit_breakers, api_channels)
 
     def compute_position(
         self, row: AccountRow, account_status: AccountStatus | None
@@ -180,8 +164,9 @@ def get_host_concurrency(config: Config) -> int:
     With a crawl delay most hosts are waiting, so there are more hosts than connections. A worker of
     a cluster has several jobs at a time, so each job has fewer hosts.
     """
-    has_waiting_hosts = config.fetch.host_delay and not config.cluster.enabled
-    return config.fetch.concurrency * (HOSTS_PER_CONNECTION if has_waiting_hosts else 1)
+    if config.fetch.host_delay and not config.cluster.enabled:
+        return config.fetch.concurrency * HOSTS_PER_CONNECTION
+    return config.fetch.concurrency
 
 
 def compute_overdue_seconds(
@@ -193,10 +178,9 @@ def compute_overdue_seconds(
     """
     if previous_run is None:
         return 0.0
-    checked_at: datetime | None = account_status.checked_at if account_status else None
-    if checked_at is None:
+    if account_status is None or account_status.checked_at is None:
         return inf
-    return max(0.0, (previous_run.started_at - checked_at).total_seconds())
+    return max(0.0, (previous_run.started_at - account_status.checked_at).total_seconds())
 
 
 def compute_change_weight(account_status: AccountStatus | None, active_since: datetime) -> int:
@@ -214,7 +198,9 @@ def compute_change_weight(account_status: AccountStatus | None, active_since: da
     ):
         return 3
     activity = account_status.last_activity
-    return 2 if activity is not None and activity.published_at >= active_since else 1
+    if activity is not None and activity.published_at >= active_since:
+        return 2
+    return 1
 
 
 def _build_rank(overdue_seconds: float, tie_breaker: int) -> int:
@@ -232,8 +218,9 @@ def _get_decided_minute(account_status: AccountStatus | None) -> int:
     The account that has been unknown for longest comes first. If the API budget ends the run early,
     other accounts come first in the next run.
     """
-    decided_at = account_status.decided_at if account_status else None
-    return max(0, int(decided_at.timestamp() / SECONDS_PER_MINUTE)) if decided_at else 0
+    if account_status is None or account_status.decided_at is None:
+        return 0
+    return max(0, int(account_status.decided_at.timestamp() / SECONDS_PER_MINUTE))
 
 
 def get_account_host(row: AccountRow) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -394,15 +394,13 @@ class RunSession:
 
     def _report_finished(self) -> AuditRun:
         """Sign the report of the evaluated run."""
-        unreliable_channels = self.state.audit_run.report.unreliable_channels or {}
-        _log_limits(unreliable_channels, self.state.not_reached)
+        _log_limits(self.state)
         finished_at = self.get_current_time()
         finished_report = report.build_finished_report(
             self.app.store,
             self.state.audit_run,
             self.state.canary_readings,
             self.app.config,
-            unreliable_channels=unreliable_channels,
             not_reached_by_channel=self.state.not_reached,
             costs=self._compute_costs(),
             finished_at=finished_at,
@@ -461,17 +459,18 @@ class RunSession:
         )
 
 
-def _log_limits(unreliable_channels: Mapping[str, str], not_reached: Mapping[str, int]) -> None:
+def _log_limits(state: RunState) -> None:
     """Log the unreliable channels and the number of accounts that were not reached."""
-    for channel, reason in unreliable_channels.items():
+    for channel, reason in (state.audit_run.report.unreliable_channels or {}).items():
         message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
         logger.warning("channel_unreliable", message, channel=channel, reason=reason)
-    if not_reached_count := sum(not_reached.values()):
+    not_reached = sum(state.not_reached.values())
+    if not_reached:
         message = (
             "deadline reached: {not_reached} accounts were not "
             "checked; the next run checks them first"
         )
-        logger.warning("run_deadline_reached", message, not_reached=not_reached_count)
+        logger.warning("run_deadline_reached", message, not_reached=not_reached)
 
 
 def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> None:

@@ -8,14 +8,12 @@ no answer is asked again a week later, and nothing is concluded from its silence
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
 from auditor.config.schema import WitnessSettings
 from auditor.protocols import RunContext
-from auditor.rules.association_state import DISOWNING_DECISION_KINDS
-from auditor.rules.decisions_in_force import select_decisions_in_force
+from auditor.runs.plan import find_disowned_account_ids
 from auditor.runs.state import RunDeadline
 from probes.http.fetcher import Fetcher
 from probes.links import channel_registry
@@ -98,25 +96,19 @@ class WitnessInquiry:
         """Return the accounts that this run still asks about."""
         store, config, run_started_at = self.app.store, self.app.config, self.audit_run.started_at
         asked_count = store.witnesses.count_witness_requests(source, run_started_at)
-        website = {channel_registry.WEBSITE_CHANNEL}
         channels = set(config.channels)
+        if source is WitnessSource.WIKIDATA:
+            channels &= {channel_registry.WEBSITE_CHANNEL}
         return store.witnesses.list_accounts_to_witness(
             source,
-            channels & website if source is WitnessSource.WIKIDATA else channels,
+            channels,
             answered_before=run_started_at - timedelta(days=config.witnesses.recheck_days),
             asked_before=run_started_at - RETRY_AFTER,
-            excluded_ids=self._find_disowned_ids(),
+            excluded_ids=find_disowned_account_ids(
+                store.decisions.list_decisions(run_started_at), run_started_at
+            ),
             limit=max(0, config.witnesses.accounts_per_run - asked_count),
         )
-
-    def _find_disowned_ids(self) -> Collection[int | None]:
-        disowning = [
-            decision
-            for decision in self.app.store.decisions.list_decisions(self.audit_run.started_at)
-            if decision.kind in DISOWNING_DECISION_KINDS
-        ]
-        in_force = select_decisions_in_force(disowning, self.audit_run.started_at)
-        return {decision.account_id for decision in in_force}
 
     async def _ask(self, source: WitnessSource, row: AccountRow) -> WitnessAnswer:
         url = row.identity.canonical or row.identity.url or row.typed_text
@@ -134,8 +126,9 @@ class WitnessInquiry:
         What the address shows afterwards is not the association's.
         """
         status = await asyncio.to_thread(self.app.store.statuses.get, row.id or 0)
-        is_gone = status is not None and status.state is AccountState.GONE
-        until = status.since.date() if status and is_gone and status.since else None
+        until = None
+        if status is not None and status.state is AccountState.GONE and status.since:
+            until = status.since.date()
         return await self._fetch(build_archive_request(url, newest=True, until=until))
 
     async def _fetch(self, request: PageRequest) -> Page | FetchError:
@@ -144,8 +137,9 @@ class WitnessInquiry:
 
 def list_enabled_sources(settings: WitnessSettings) -> list[WitnessSource]:
     """Return the witnesses that the configuration turns on."""
-    is_enabled = {
-        WitnessSource.WIKIDATA: settings.wikidata,
-        WitnessSource.WEB_ARCHIVE: settings.web_archive,
-    }
-    return [source for source, is_on in is_enabled.items() if is_on]
+    sources = []
+    if settings.wikidata:
+        sources.append(WitnessSource.WIKIDATA)
+    if settings.web_archive:
+        sources.append(WitnessSource.WEB_ARCHIVE)
+    return sources
