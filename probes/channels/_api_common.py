@@ -7,8 +7,8 @@ is particular to one API is in that channel's own module.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -26,7 +26,7 @@ from probes.models.finding import (
     Reason,
 )
 from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest
-from probes.models.probe import absent_finding, request_page, unknown_finding
+from probes.models.probe import present_finding, request_page
 from probes.parsing.json_data import as_object, parse_json
 from probes.publication.latest import compute_median_gap_days
 from probes.text.charset import clean_text
@@ -45,7 +45,9 @@ def build_api_url(endpoint: str, **params: str) -> str:
 
 def parse_json_object(page: Page) -> dict[str, Any]:
     """Return the JSON object in the body, or {} if the body is truncated or anything else."""
-    return {} if page.truncated else as_object(parse_json(page.body))
+    if page.truncated:
+        return {}
+    return as_object(parse_json(page.body))
 
 
 def build_status_response(page: Page, message: str = "") -> ApiResponse:
@@ -76,8 +78,9 @@ def parse_count(value: Any) -> int | None:
     """Return a count, given as a number or as digits, or None for any other value."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
         value = int(value)
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_integer and 0 <= value < 2**63 else None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        return None
+    return value
 
 
 def parse_timestamp(value: Any) -> datetime | None:
@@ -86,9 +89,18 @@ def parse_timestamp(value: Any) -> datetime | None:
         return None
     try:
         timestamp = datetime.fromisoformat(value)
-        return timestamp.astimezone(UTC) if timestamp.tzinfo else None
+        if timestamp.tzinfo is not None:
+            return timestamp.astimezone(UTC)
     except (ValueError, OverflowError):
-        return None
+        pass
+    return None
+
+
+def keep_match(pattern: re.Pattern[str], value: Any) -> str:
+    """Return the value if it is a text that matches the pattern, else ""."""
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    return ""
 
 
 def filter_credible_dates(dates: Iterable[datetime], page: Page) -> list[datetime]:
@@ -125,9 +137,29 @@ def build_failure_finding(
 ) -> Finding:
     """Return the finding for an account without data, absent if the reason proves it."""
     reason, detail = failure
-    build_finding = absent_finding if reason in ABSENCE_REASONS else unknown_finding
-    finding = build_finding(page, reason, detail=detail, platform_id=platform_id)
-    return replace(finding, final_url=account.identity.canonical)
+    presence = Presence.ABSENT if reason in ABSENCE_REASONS else Presence.UNKNOWN
+    return Finding(
+        presence,
+        reason,
+        page.status,
+        account.identity.canonical,
+        platform_id=platform_id,
+        detail=detail,
+    )
+
+
+def build_taken_name_finding(
+    page: Page, noun: str, owner: Mapping[str, Any], final_url: str
+) -> Finding:
+    """Return a `renamed` finding for a name that belongs to another account now.
+
+    The finding has the id of that account, and none of its other data. `noun` is the platform's
+    word for an account.
+    """
+    detail = f"another {noun} answers under this name: {owner['id']} {owner['name']}".strip()
+    return present_finding(
+        page, final_url=final_url, reason=Reason.RENAMED, platform_id=owner["id"], detail=detail
+    )
 
 
 def build_unsupported_finding(account: Account, detail: str) -> Finding:

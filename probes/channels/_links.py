@@ -31,7 +31,7 @@ class PlatformLink(NamedTuple):
     @property
     def second(self) -> str:
         """Return the second segment of the path, or ""."""
-        return self.rest[0] if self.rest else ""
+        return next(iter(self.rest), "")
 
 
 LinkReader = Callable[[PlatformLink], Identity | None]
@@ -77,34 +77,37 @@ class LinkTable:
         """Identify the account in an address that is split already."""
         host = (parts.hostname or "").removesuffix(".")
         subdomain, own_host = split_host(host, self.hosts)
-        entry = self.other_hosts.get(host) or self.other_hosts.get(own_host)
         segments = normalize.split_path(parts.path)
-        if entry is not None:
-            identity = self._read(entry, _build_link(segments, parts))
-        elif self.subdomains.fullmatch(subdomain):
-            identity = self._read_path(_build_link(self.clean_segments(segments), parts))
-        else:
-            identity = None
+        entry = self.other_hosts.get(host) or self.other_hosts.get(own_host)
+        if entry is None:
+            if not self.subdomains.fullmatch(subdomain):
+                return Identity(self.channel, LinkKind.INVALID)
+            segments = self.clean_segments(segments)
+        if not (segments or parts.query or parts.fragment):
+            return Identity(self.channel, LinkKind.HOME)
+        name, *rest = segments or [""]
+        link = PlatformLink(name, rest, normalize.parse_query(parts.query), parts.fragment)
+        identity = self._read(entry, link)
+        if entry is None:
+            identity = self._read_section(link) or self.read_account(link)
         return identity or Identity(self.channel, LinkKind.INVALID)
 
-    def _read_path(self, link: PlatformLink) -> Identity | None:
+    def _read_section(self, link: PlatformLink) -> Identity | None:
         section = link.name.lower()
-        entry = self.sections.get(f"{section}/") if link.rest else None
-        entry = entry or self.sections.get(section)
-        identity = None if entry is None else self._read(entry, link)
+        entry = self.sections.get(section)
+        if link.rest:
+            entry = self.sections.get(f"{section}/") or entry
+        identity = self._read(entry, link)
         if identity is None and not link.name:
             return Identity(self.channel, LinkKind.HOME)
-        return identity or self.read_account(link)
+        return identity
 
-    def _read(self, entry: LinkKind | LinkReader, link: PlatformLink) -> Identity | None:
-        if not isinstance(entry, LinkKind):
-            return entry(link)
-        return Identity(self.channel, entry if link.name else LinkKind.HOME)
-
-
-def _build_link(segments: list[str], parts: SplitResult) -> PlatformLink:
-    name = segments[0] if segments else ""
-    return PlatformLink(name, segments[1:], normalize.parse_query(parts.query), parts.fragment)
+    def _read(self, entry: LinkKind | LinkReader | None, link: PlatformLink) -> Identity | None:
+        if entry is None:
+            return None
+        if isinstance(entry, LinkKind):
+            return Identity(self.channel, entry)
+        return entry(link)
 
 
 def split_host(host: str, channel_hosts: frozenset[str]) -> tuple[str, str]:

@@ -152,9 +152,25 @@ def get_meta(soup: BeautifulSoup, *names: str) -> str:
     return ""
 
 
+def get_element_text(soup: BeautifulSoup, selector: str) -> str:
+    """Return the text of the first element that a CSS selector matches, or ""."""
+    element = soup.select_one(selector)
+    if element is None:
+        return ""
+    return element.get_text()
+
+
 def get_title(soup: BeautifulSoup) -> str:
     """Return the text of the `<title>`, or ""."""
-    return html.clean_text(soup.title.get_text()) if soup.title else ""
+    return html.clean_text(get_element_text(soup, "title"))
+
+
+def find_text(pattern: re.Pattern[str], text: str) -> str:
+    """Return the first match of a pattern in a text, or ""."""
+    match = pattern.search(text)
+    if match is None:
+        return ""
+    return match[0]
 
 
 def iter_script_objects(soup: BeautifulSoup) -> Iterator[dict[str, Any]]:
@@ -205,7 +221,9 @@ def parse_localized_count(text: str, unit_regex: str) -> int | None:
         with_numerals = _ARABIC_ONE_PATTERN.sub(r"1 \1", folded)
         with_numerals = _ARABIC_DUAL_PATTERN.sub(r"2 \1", with_numerals)
         match = count_pattern.search(with_numerals)
-    return _parse_scaled_number(match[1], match[2] or "") if match else None
+    if match is None:
+        return None
+    return _parse_scaled_number(match[1], match[2] or "")
 
 
 # Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
@@ -217,7 +235,8 @@ MAX_COUNT_SEARCH_CHARS = 2_000
 def _parse_scaled_number(digits: str, scale: str) -> int | None:
     """Return the number. With a scale a mark is the decimal point, else it groups thousands."""
     digits = re.sub("[ ٬]", "", digits).strip(".,٫")
-    plain = re.sub("[,٫]", ".", digits) if scale else re.sub("[.,٫]", "", digits)
+    mark = "." if scale else ""
+    plain = re.sub("[.,٫]", mark, digits)
     if len(plain) >= 16:
         return None
     try:

@@ -61,7 +61,7 @@ def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without the prefix of `/_u/name` and `/fr/name`, and without `@`."""
     if len(segments) > 1 and _is_prefix(segments[0].lower(), segments[1].lower()):
         segments = segments[1:]
-    return [segments[0].removeprefix("@") or "@", *segments[1:]] if segments else []
+    return [segment.removeprefix("@") or "@" for segment in segments[:1]] + segments[1:]
 
 
 def _is_prefix(first_segment: str, second_segment: str) -> bool:
@@ -76,7 +76,7 @@ def _read_short_host(link: PlatformLink) -> Identity:
     """Identify the account of the chat `ig.me/m/name`. Other paths are short links."""
     if link.name == "m":
         return _identify_username([link.name, *link.rest][-1]).with_note("derived")
-    return Identity(NAME, LinkKind.SHORT_LINK if link.name else LinkKind.HOME)
+    return Identity(NAME, LinkKind.SHORT_LINK)
 
 
 def _read_story(link: PlatformLink) -> Identity:
@@ -87,17 +87,19 @@ def _read_story(link: PlatformLink) -> Identity:
 
 def _read_share_link(link: PlatformLink) -> Identity:
     """Identify `/share/<code>`, which redirects to an account, or `/share/reel/<code>`."""
-    if link.second in _POST_SEGMENTS:
-        return Identity(NAME, LinkKind.POST) if link.rest[1:] else _INVALID
-    is_code = _SHARE_CODE_PATTERN.fullmatch(link.second)
-    return Identity(NAME, LinkKind.SHORT_LINK) if is_code else _INVALID
+    if link.second in _POST_SEGMENTS and link.rest[1:]:
+        return Identity(NAME, LinkKind.POST)
+    if link.second not in _POST_SEGMENTS and _SHARE_CODE_PATTERN.fullmatch(link.second):
+        return Identity(NAME, LinkKind.SHORT_LINK)
+    return _INVALID
 
 
 def _read_account(link: PlatformLink) -> Identity:
     """Identify the account of a profile page, a tab, or a post whose address names its owner."""
     account = _identify_username(link.name)
-    is_post = len(link.rest) > 1 and link.second in _POST_SEGMENTS
-    return account.to_post() if is_post else account
+    if link.second in _POST_SEGMENTS and link.rest[1:]:
+        return account.to_post()
+    return account
 
 
 def _identify_username(username: str) -> Identity:
@@ -127,13 +129,10 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a username from the Instagram column, or return None."""
+def identify_bare(text: str) -> Identity:
+    """Identify a username from the Instagram column. Counts and phone numbers are invalid."""
     username = text.strip().strip("/").removeprefix("@")
-    if username.isdigit():
-        return None  # a follower count or a phone number
-    identity = _identify_username(username)
-    return identity if identity.key else None
+    return _INVALID if username.isdigit() else _identify_username(username)
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---

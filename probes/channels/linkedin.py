@@ -21,6 +21,7 @@ from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
     find_newest_timestamp,
+    find_text,
     get_meta,
     parse_localized_count,
     probe_public_profile,
@@ -31,7 +32,7 @@ from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.parsing.json_data import parse_json_ld
+from probes.parsing.json_data import get_text, parse_json_ld
 from probes.urls import normalize as urls_normalize
 
 NAME = "linkedin"
@@ -111,12 +112,13 @@ def _read_page(link: PlatformLink) -> Identity:
 
 def _read_group(link: PlatformLink) -> Identity:
     group_id = _find_numeric_id(*link.rest, link.query.get("gid", ""))
-    return _build_identity(LinkKind.GROUP, f"groups/{group_id}") if group_id else _INVALID
+    if not group_id:
+        return _INVALID
+    return _build_identity(LinkKind.GROUP, f"groups/{group_id}")
 
 
 def _read_legacy_school(link: PlatformLink) -> Identity:
-    school_id = _find_numeric_id(link.query.get("id", ""), link.second)
-    return _identify_page("school", school_id) if school_id else _INVALID
+    return _identify_page("school", _find_numeric_id(link.query.get("id", ""), link.second))
 
 
 def _find_numeric_id(*parts: str) -> str:
@@ -132,9 +134,13 @@ def _find_numeric_id(*parts: str) -> str:
 
 
 def _read_feed(link: PlatformLink) -> Identity:
-    if link.second == "update":
-        return Identity(NAME, LinkKind.POST) if link.rest[1:] else _INVALID
-    return Identity(NAME, LinkKind.SEARCH if link.second == "hashtag" else LinkKind.HOME)
+    if link.second == "hashtag":
+        return Identity(NAME, LinkKind.SEARCH)
+    if link.second != "update":
+        return Identity(NAME, LinkKind.HOME)
+    if not link.rest[1:]:
+        return _INVALID
+    return Identity(NAME, LinkKind.POST)
 
 
 def _read_post_owner(link: PlatformLink) -> Identity:
@@ -143,7 +149,9 @@ def _read_post_owner(link: PlatformLink) -> Identity:
     Posts of pages and of people have the same form, so the owner may be either.
     """
     slug, separator, _ = link.second.partition("_")
-    return _identify_page("company", slug).to_post() if separator else _INVALID
+    if not separator:
+        return _INVALID
+    return _identify_page("company", slug).to_post()
 
 
 def _read_legacy_person(link: PlatformLink) -> Identity:
@@ -179,16 +187,21 @@ def _identify_page(page_type: str, slug: str) -> Identity:
     key = f"{page_type}/{slug}"
     if key in _RESERVED_SLUGS:
         return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
-    page = _build_identity(LinkKind.PERSON if page_type == "in" else LinkKind.PAGE, key)
-    return page.with_note("placeholder") if slug in _PLACEHOLDER_SLUGS else page
+    kind = LinkKind.PERSON if page_type == "in" else LinkKind.PAGE
+    page = _build_identity(kind, key)
+    if slug in _PLACEHOLDER_SLUGS:
+        return page.with_note("placeholder")
+    return page
 
 
 def _normalize_slug(page_type: str, slug: str) -> str:
     slug = slug.rstrip(".,'’").lstrip("@")
     if page_type == "in" and _MEMBER_ID_PATTERN.fullmatch(slug):
         return slug
-    page_urn = _PAGE_URN_PATTERN.fullmatch(slug) if page_type == "company" else None
-    return page_urn[1] if page_urn else slug.lower()
+    page_urn = _PAGE_URN_PATTERN.fullmatch(slug)
+    if page_type == "company" and page_urn:
+        return page_urn[1]
+    return slug.lower()
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:
@@ -226,18 +239,15 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify `company/amal` or a name from the LinkedIn column, or return None.
+def identify_bare(text: str) -> Identity:
+    """Identify `company/amal` or a name from the LinkedIn column.
 
     A name alone is a person, as in LinkedIn's own short form.
     """
     text = text.strip().strip("/")
     if "/" in text:
-        identity = LINKS.identify_parts(urlsplit(f"https://www.linkedin.com/{text}"))
-    else:
-        identity = _identify_page("in", text.removeprefix("@"))
-        identity = replace(identity, note="assumed_person")
-    return identity if identity.key else None
+        return LINKS.identify_parts(urlsplit(f"https://www.linkedin.com/{text}"))
+    return replace(_identify_page("in", text.removeprefix("@")), note="assumed_person")
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -266,8 +276,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     text = soup.get_text(" ")
     name = _find_account_name(soup)
     if not name:
-        unavailable = _UNAVAILABLE_PATTERN.search(text[:50_000])
-        return PublicProfile(message=unavailable[0] if unavailable else "")
+        return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, text[:50_000]))
     descriptions = f"{get_meta(soup, 'description')} {get_meta(soup, 'og:description')}"
     return PublicProfile(
         name=html.clean_text(name),
@@ -281,8 +290,7 @@ def _find_account_name(soup: BeautifulSoup) -> str:
     for script in soup.find_all("script", type="application/ld+json"):
         for schema in parse_json_ld(script.get_text()):
             if _is_account_schema(schema):
-                name = schema.get("name")
-                return name.strip() if isinstance(name, str) else ""
+                return get_text(schema, "name").strip()
     return ""
 
 

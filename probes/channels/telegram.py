@@ -19,6 +19,7 @@ from probes.channels._public_profile import (
     build_profile_finding,
     build_wrong_target_finding,
     find_newest_timestamp,
+    get_element_text,
     parse_localized_count,
 )
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
@@ -64,7 +65,9 @@ def _read_web_app(link: PlatformLink) -> Identity:
     if not link.fragment:
         return Identity(NAME, LinkKind.HOME)
     username = _WEB_APP_ROUTE_PATTERN.search(unquote(link.fragment))
-    return _identify_username(username[1]) if username else _INVALID
+    if username is None:
+        return _INVALID
+    return _identify_username(username[1])
 
 
 def _read_invite(link: PlatformLink) -> Identity:
@@ -85,9 +88,9 @@ def _read_account(link: PlatformLink) -> Identity:
 def _identify_account(name: str, rest: list[str]) -> Identity:
     """Identify an account, or its post: `/name/3`, or `/name/s/3` for a story."""
     account = _identify_username(name.removeprefix("@"))
-    is_story = rest[:1] == ["s"] and len(rest) > 1
-    is_post = is_story or (bool(rest) and rest[0].isdigit())
-    return replace(account, kind=LinkKind.POST) if account.key and is_post else account
+    if rest and (rest[0].isdigit() or (rest[0] == "s" and rest[1:])):
+        return account.to_post(note=None)
+    return account
 
 
 def _identify_invite(invite_code: str) -> Identity:
@@ -120,10 +123,9 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a username from the Telegram column, or return None."""
-    identity = _identify_username(text.strip().removeprefix("@"))
-    return identity if identity.key else None
+def identify_bare(text: str) -> Identity:
+    """Identify a username from the Telegram column."""
+    return _identify_username(text.strip().removeprefix("@"))
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -134,13 +136,10 @@ _FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the name and the number of subscribers from an account's public page."""
     soup = html.parse_soup(page)
-    name = soup.select_one("div.tgme_page_title")
-    subscribers = soup.select_one("div.tgme_page_extra")
+    subscribers = get_element_text(soup, "div.tgme_page_extra")
     return PublicProfile(
-        name=html.clean_text(name.get_text(), 200) if name else "",
-        followers=parse_localized_count(
-            subscribers.get_text() if subscribers else "", _FOLLOWERS_REGEX
-        ),
+        name=html.clean_text(get_element_text(soup, "div.tgme_page_title"), 200),
+        followers=parse_localized_count(subscribers, _FOLLOWERS_REGEX),
     )
 
 
@@ -191,5 +190,6 @@ def _fetch_newest_post(identity: Identity) -> Generator[PageRequest, Page, Activ
         page, newest = yield from request_page(f"https://t.me/s/{name}", parse_channel_preview)
     except FetchError:
         return None
-    is_preview = page.status == 200 and urlsplit(page.url).path.startswith("/s/")
-    return newest if is_preview else None
+    if page.status != 200 or not urlsplit(page.url).path.startswith("/s/"):
+        return None
+    return newest

@@ -53,13 +53,15 @@ def _clean_segments(segments: list[str]) -> list[str]:
     if len(segments) < 2:
         return segments
     is_embed = segments[0] == "embed" and segments[1].startswith("@")
-    return segments[1:] if is_embed or normalize.is_locale(segments[0]) else segments
+    if is_embed or normalize.is_locale(segments[0]):
+        return segments[1:]
+    return segments
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
     if link.name.startswith("@"):
         return _read_account(link)
-    return Identity(NAME, LinkKind.SHORT_LINK if link.name else LinkKind.HOME)
+    return Identity(NAME, LinkKind.SHORT_LINK)
 
 
 def _read_account(link: PlatformLink) -> Identity:
@@ -67,8 +69,9 @@ def _read_account(link: PlatformLink) -> Identity:
     if not link.name.startswith("@"):
         return _INVALID
     account = _identify_username(link.name.lstrip("@"))
-    is_post = len(link.rest) > 1 and link.second in _POST_SEGMENTS
-    return replace(account, kind=LinkKind.POST) if account.key and is_post else account
+    if link.second in _POST_SEGMENTS and link.rest[1:]:
+        return account.to_post(note=None)
+    return account
 
 
 def _identify_username(username: str) -> Identity:
@@ -96,10 +99,9 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a username from the TikTok column, or return None."""
-    identity = _identify_username(text.strip().removeprefix("@"))
-    return identity if identity.key else None
+def identify_bare(text: str) -> Identity:
+    """Identify a username from the TikTok column."""
+    return _identify_username(text.strip().removeprefix("@"))
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -152,13 +154,13 @@ def parse_oembed(page: Page) -> ProfileState:
     `author_url` is only there if oEmbed knows the account (WhatsMyName, 2026-08).
     """
     data = as_object(parse_json(page.body))
-    author = links_identify.identify_link(str(data.get("author_url", "")))
-    is_account = author.channel == NAME and author.kind is LinkKind.PROFILE
-    return ProfileState(
-        key=(author.key or "") if is_account else "",
-        name=str(data.get("author_name", ""))[:200],
-        status_code=_as_integer(data.get("code")),
+    state = ProfileState(
+        name=str(data.get("author_name", ""))[:200], status_code=_as_integer(data.get("code"))
     )
+    author = links_identify.identify_link(str(data.get("author_url", "")))
+    if author.channel == NAME and author.kind is LinkKind.PROFILE:
+        return replace(state, key=author.key or "")
+    return state
 
 
 def parse_profile_page(page: Page) -> ProfileState:
@@ -177,7 +179,9 @@ def parse_profile_page(page: Page) -> ProfileState:
 def _read_script(page: Page, script_id: str) -> Any:
     """Return the JSON in the script with this id, or None."""
     script = html.parse_soup_elements(page, "script").find("script", id=script_id)
-    return parse_json(script.get_text()) if script else None
+    if script is None:
+        return None
+    return parse_json(script.get_text())
 
 
 def _as_integer(value: object) -> int | None:
@@ -225,12 +229,12 @@ def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Fin
         return None
     finding = present_finding(
         page,
-        reason=Reason.PRIVATE if state.is_private else None,
+        final_url=identity.canonical,
         name=state.name or None,
         followers=state.followers,
         last_activity=state.last_activity,
     )
-    return replace(finding, final_url=identity.canonical)
+    return replace(finding, reason=Reason.PRIVATE) if state.is_private else finding
 
 
 def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool, Finding | None]]:
@@ -240,8 +244,8 @@ def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool
     except FetchError:
         return False, None
     if page.status == 200 and state.key and state.key == identity.key:
-        finding = present_finding(page, name=state.name or None)
-        return False, replace(finding, final_url=identity.canonical)
+        name = state.name or None
+        return False, present_finding(page, final_url=identity.canonical, name=name)
     return page.status == 400 and state.status_code == 400, None
 
 

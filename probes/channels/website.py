@@ -83,14 +83,15 @@ def identify(url: str) -> Identity:
         return Identity(NAME, LinkKind.INVALID, url=url)
     host = authority.removeprefix("www.")
     path = UNSTORABLE_CHARACTERS.sub("", unquote(parts.path)).rstrip("/")
-    query = f"?{parts.query}" if parts.query else ""
-    canonical = f"https://{authority}{parts.path or '/'}{query}"
+    canonical = f"https://{authority}{parts.path or '/'}"
+    if parts.query:
+        canonical = f"{canonical}?{parts.query}"
     if _SEARCH_ENGINE_PATTERN.match(f"{host}{parts.path}") and parts.query:
         return Identity(NAME, LinkKind.SEARCH, url=url)
     if _FILE_PATH_PATTERN.search(path):
         return Identity(NAME, LinkKind.FILE, url=url)
-    note = "social" if _is_social_network(host, f"{host}{path}") else None
-    return Identity(NAME, LinkKind.PAGE, f"{host}{path}", canonical, url, note)
+    site = Identity(NAME, LinkKind.PAGE, f"{host}{path}", canonical, url)
+    return site.with_note("social") if _is_social_network(host, f"{host}{path}") else site
 
 
 def _is_social_network(host: str, address: str) -> bool:
@@ -100,9 +101,9 @@ def _is_social_network(host: str, address: str) -> bool:
     return network in _SOCIAL_NETWORK_HOSTS or is_google_plus
 
 
-def identify_bare(text: str) -> Identity | None:  # noqa: ARG001
-    """Return None: a text without a host is no website."""
-    return None
+def identify_bare(text: str) -> Identity:  # noqa: ARG001  # required by the protocol
+    """Return an invalid identity: a text without a host is no website."""
+    return Identity(NAME, LinkKind.INVALID)
 
 
 def probe(account: Account) -> ProbeGenerator:
@@ -219,7 +220,9 @@ def _find_absence_notice(page: Page, site: SiteAnalysis) -> PageVerdict | None:
     notice = site.absence
     if notice is None or notice.reason is Reason.NOT_FOUND:
         return None
-    return notice if page.status < 500 or notice.reason is Reason.SUSPENDED else None
+    if page.status >= 500 and notice.reason is not Reason.SUSPENDED:
+        return None
+    return notice
 
 
 def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
@@ -229,7 +232,9 @@ def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
         return unknown_finding(page, Reason.SERVER_ERROR, detail=detail)
     if page.status in (404, 410):
         return absent_finding(page, Reason.NOT_FOUND)
-    return unknown_finding(page, Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED)
+    if page.status >= 500:
+        return unknown_finding(page, Reason.SERVER_ERROR)
+    return unknown_finding(page, Reason.BLOCKED)
 
 
 def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
@@ -285,8 +290,9 @@ def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -
     """Return the link before it was cleaned, or None if it was requested already or is no URL."""
     typed_url = typed.strip("\r\n").partition("#")[0]
     url = quote(typed_url, safe="%/:?#[]@!$&'()*+,;=~", errors="replace")
-    is_http_url = url.startswith(("https://", "http://"))
-    return url if is_http_url and url not in requested_urls else None
+    if url in requested_urls or not url.startswith(("https://", "http://")):
+        return None
+    return url
 
 
 def get_registered_url(identity: Identity, typed: str) -> str:

@@ -11,7 +11,6 @@ says nothing about activity.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
@@ -51,36 +50,42 @@ _CONVERSATION_SEGMENTS = ("c/", "catalog/", "message/", "p/", "product/", "qr/")
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
-    has_language = len(segments) > 1 and normalize.is_locale(segments[0])
-    return segments[1:] if has_language else segments
+    if len(segments) > 1 and normalize.is_locale(segments[0]):
+        return segments[1:]
+    return segments
 
 
 def _read_channel(link: PlatformLink) -> Identity:
-    is_update = len(link.rest) > 1 and link.rest[1].isdigit()
     channel = _identify_channel(link.second)
-    return replace(channel, kind=LinkKind.POST) if is_update and channel.key else channel
+    if len(link.rest) > 1 and link.rest[1].isdigit():
+        return channel.to_post(note=None)  # an update of the channel
+    return channel
 
 
-def _read_phone(link: PlatformLink) -> Identity:
-    return PHONE_IDENTITY if link.name else Identity(NAME, LinkKind.HOME)
+def _read_phone(_link: PlatformLink) -> Identity:
+    return PHONE_IDENTITY
 
 
-def _read_group(link: PlatformLink) -> Identity:
-    return GROUP_IDENTITY if link.name else Identity(NAME, LinkKind.HOME)
+def _read_group(_link: PlatformLink) -> Identity:
+    return GROUP_IDENTITY
 
 
 def _read_send_link(link: PlatformLink) -> Identity:
     """Identify `send?phone=<number>`. A text without a number is shared."""
     if "phone" in link.query:
         return PHONE_IDENTITY
-    return Identity(NAME, LinkKind.SHARE if "text" in link.query else LinkKind.HOME)
+    if "text" in link.query:
+        return Identity(NAME, LinkKind.SHARE)
+    return Identity(NAME, LinkKind.HOME)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
     """Identify `wa.me/<number>` and `wa.me/channel/<code>`."""
     if link.name.lower() == "channel" and link.rest:
         return _identify_channel(link.second)
-    return PHONE_IDENTITY if link.name else _read_send_link(link)
+    if link.name:
+        return PHONE_IDENTITY
+    return _read_send_link(link)
 
 
 def _identify_channel(code: str) -> Identity:
@@ -108,13 +113,12 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a channel's code or a telephone number from the WhatsApp column, or return None."""
+def identify_bare(text: str) -> Identity:
+    """Identify a channel's code or a telephone number from the WhatsApp column."""
     text = text.strip()
     if _PHONE_PATTERN.fullmatch(text):
         return PHONE_IDENTITY
-    identity = _identify_channel(text.removeprefix("channel/"))
-    return identity if identity.key else None
+    return _identify_channel(text.removeprefix("channel/"))
 
 
 # --- Parsers (pure functions; they run in a worker process that can be stopped) ---
@@ -138,8 +142,10 @@ def parse_channel_page(page: Page) -> PublicProfile:
     code_in_metadata = identify(get_meta(soup, "og:url")).key
     if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()
+    description = get_meta(soup, "og:description")
     audience = soup.find("h5", string=_AUDIENCE_PATTERN)
-    description = audience.get_text() if audience else get_meta(soup, "og:description")
+    if audience:
+        description = audience.get_text()
     return PublicProfile(
         name=html.clean_text(title["name"]),
         followers=parse_localized_count(description, _FOLLOWERS_REGEX),

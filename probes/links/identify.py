@@ -120,7 +120,9 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
     if text.lower() in _YES_ANSWERS or text.lower() in cells.CHANNEL_BY_LABEL:
         return Identity(column, LinkKind.INVALID, note="no_address")
     identity = list_channels()[column].identify_bare(text)
-    return identity or Identity(column, LinkKind.INVALID, note=_explain_invalid_text(text))
+    if identity.key is not None or identity.kind is LinkKind.PHONE:
+        return identity
+    return Identity(column, LinkKind.INVALID, note=_explain_invalid_text(text))
 
 
 # A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.

@@ -172,9 +172,9 @@ class Identity:
         """Return a copy with another `note` if the identity names an account."""
         return replace(self, note=note) if self.key else self
 
-    def to_post(self) -> Identity:
+    def to_post(self, note: str | None = "derived") -> Identity:
         """Return the identity of a post by this account, whose address names its owner."""
-        return replace(self, kind=LinkKind.POST, note="derived") if self.key else self
+        return replace(self, kind=LinkKind.POST, note=note) if self.key else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +197,10 @@ class Account:
     def channel(self) -> str:
         """Return the name of the channel that owns the link."""
         return self.identity.channel
+
+    @property
+    def known_id(self) -> str:
+        """Return the platform's own id of the account if any run found it, or ""."""
+        if self.previous_finding is None:
+            return ""
+        return self.previous_finding.platform_id or ""

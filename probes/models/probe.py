@@ -34,8 +34,8 @@ class ChannelModule(Protocol):
         """Return the identity behind a cleaned address on one of HOSTS. Raises nothing."""
         ...
 
-    def identify_bare(self, text: str) -> Identity | None:
-        """Return the identity of a handle typed in this channel's column, or None if it is none."""
+    def identify_bare(self, text: str) -> Identity:
+        """Return the identity of a handle typed in this channel's column. Raises nothing."""
         ...
 
     def probe(self, account: Account) -> ProbeGenerator:
@@ -44,8 +44,11 @@ class ChannelModule(Protocol):
 
 
 def present_finding(page: Page, **fields: Any) -> Finding:
-    """Return a finding that the account is present, proved by this page."""
-    return Finding(Presence.PRESENT, status=page.status, final_url=page.url, **fields)
+    """Return a finding that the account is present, proved by this page.
+
+    Its `final_url` is that of the page unless another one is given.
+    """
+    return Finding(Presence.PRESENT, status=page.status, **{"final_url": page.url, **fields})
 
 
 def absent_finding(page: Page, reason: Reason, **fields: Any) -> Finding:

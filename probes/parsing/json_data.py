@@ -80,6 +80,12 @@ def get_nested(node: Any, *keys: str) -> Any:
     return node
 
 
+def get_text(node: Any, *keys: str) -> str:
+    """Return the text at a path of keys, or "" if it does not exist or is no text."""
+    value = get_nested(node, *keys)
+    return value if isinstance(value, str) else ""
+
+
 def iter_objects(root: Any) -> Iterator[dict[str, Any]]:
     """Yield the root and every nested object, in document order."""
     stack = [root]

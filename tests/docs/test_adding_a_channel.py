@@ -69,7 +69,6 @@ def probe_response(bluesky: ChannelModule, tmp_path: Path, **exchange: Any) -> P
     recorded: dict[str, Any] = tomllib.loads(read_block("toml", 2))
     response = {"url": recorded["exchanges"][0]["url"], **exchange}
     identity = bluesky.identify_bare("@Jamiya-Annour.bsky.social")
-    assert identity is not None
     account = Account("test", "@jamiya-annour.bsky.social", identity)
     responder = build_responder({**recorded, "exchanges": [response]}, tmp_path)
     return run_offline(bluesky.probe(account), responder).finding.presence

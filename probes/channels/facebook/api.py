@@ -9,9 +9,8 @@ docs/explanations/platforms.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from probes.channels._api_common import (
@@ -25,6 +24,7 @@ from probes.channels._api_common import (
     explain_missing_account,
     extract_website_links,
     fetch_latest_publication,
+    keep_match,
     parse_count,
     parse_json_object,
     parse_timestamp,
@@ -43,7 +43,7 @@ from probes.models.http import (
     PlatformApi,
 )
 from probes.models.probe import ProbeGenerator, present_finding, request_page
-from probes.parsing.json_data import as_list, as_object, get_nested
+from probes.parsing.json_data import as_list, as_object, get_nested, get_text
 
 API = PlatformApi(
     host="graph.facebook.com",
@@ -73,16 +73,7 @@ _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
 
 def parse_pages_response(page: Page) -> ApiResponse:
     """Return the pages of a response by the requested id or name."""
-    data = parse_json_object(page)
-    error = _find_error(data)
-    if error is not None or page.status >= 400:
-        return _build_error_response(page, error or {})
-    pages = {
-        requested.lower(): _to_page_data(node)
-        for requested, node in data.items()
-        if _extract_page_id(node)
-    }
-    return ApiResponse(pages, is_well_formed=True) if pages else build_status_response(page)
+    return _parse_nodes(page, _to_page_data)
 
 
 def parse_posts_response(page: Page) -> ApiResponse:
@@ -90,59 +81,58 @@ def parse_posts_response(page: Page) -> ApiResponse:
 
     Error 10, no access to posts, is not a refusal of other calls.
     """
+    response = _parse_nodes(page, _to_post_dates)
+    if response.refusal is not None and response.refusal[0] is Reason.NOT_CONFIGURED:
+        return replace(response, refusal=None, no_items_error=response.refusal)
+    return response
+
+
+def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiResponse:
     data = parse_json_object(page)
     error = _find_error(data)
-    if error is not None or page.status >= 400:
-        response = _build_error_response(page, error or {})
-        if response.refusal is not None and response.refusal[0] is Reason.NOT_CONFIGURED:
-            return replace(response, refusal=None, no_items_error=response.refusal)
-        return response
-    pages = {
-        requested.lower(): {"published_dates": _extract_post_dates(node)}
+    if error or page.status >= 400:
+        return _build_error_response(page, error)
+    items = {
+        requested.lower(): to_data(node)
         for requested, node in data.items()
         if _extract_page_id(node)
     }
-    return ApiResponse(pages, is_well_formed=True) if pages else build_status_response(page)
+    if not items:
+        return build_status_response(page)
+    return ApiResponse(items, is_well_formed=True)
 
 
-def _find_error(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the error object, or None. A page can have the name `error` too."""
+def _find_error(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the error object, or {}. A page can have the name `error` too."""
     error = as_object(data.get("error"))
-    return error if "code" in error or "message" in error else None
+    if "code" in error or "message" in error:
+        return error
+    return {}
 
 
 def _extract_page_id(node: Any) -> str:
-    page_id = get_nested(node, "id")
-    is_id = isinstance(page_id, str) and _ID_PATTERN.fullmatch(page_id)
-    return page_id if is_id else ""
+    return keep_match(_ID_PATTERN, get_nested(node, "id"))
 
 
 def _to_page_data(node: Any) -> dict[str, Any]:
-    username = get_nested(node, "username")
-    is_username = isinstance(username, str) and _USERNAME_PATTERN.fullmatch(username)
     followers = parse_count(get_nested(node, "followers_count"))
     if followers is None:
         followers = parse_count(get_nested(node, "fan_count"))
+    website = get_text(node, "website")
     return {
         "id": _extract_page_id(node),
         "name": clean_api_text(get_nested(node, "name")),
-        "username": username if is_username else "",
+        "username": keep_match(_USERNAME_PATTERN, get_nested(node, "username")),
         "is_unpublished": get_nested(node, "is_published") is False,
         "followers": followers,
-        "website_urls": _split_urls(get_nested(node, "website")),
+        "website_urls": re.split(r"[\s,;]+", website[:MAX_TEXT_CHARS].strip())[:5],
     }
 
 
-def _split_urls(value: Any) -> list[str]:
-    if not isinstance(value, str):
-        return []
-    return re.split(r"[\s,;]+", value[:MAX_TEXT_CHARS].strip())[:5]
-
-
-def _extract_post_dates(node: Any) -> list[datetime]:
+def _to_post_dates(node: Any) -> dict[str, Any]:
     posts = as_list(get_nested(node, "published_posts", "data"))
     timestamps = [parse_timestamp(get_nested(post, "created_time")) for post in posts]
-    return [timestamp for timestamp in timestamps if timestamp]
+    return {"published_dates": [timestamp for timestamp in timestamps if timestamp]}
 
 
 _CREDENTIAL_ERROR_CODES = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
@@ -176,25 +166,21 @@ def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
 
 def _find_faulty_values(error: Mapping[str, Any]) -> tuple[Reason, list[str]] | None:
     """Return the reason of an error about single values and the values in its message, or None."""
-    text = error.get("message")
-    message = text[:10_000] if isinstance(text, str) else ""  # it may list fifty names
+    message = get_text(error, "message")[:10_000]  # it may list fifty names
     code, subcode = parse_count(error.get("code")), parse_count(error.get("error_subcode"))
     if code == 803:
         users = _USER_PROFILE_PATTERN.findall(message)
         if users:
             return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
-        return Reason.NOT_FOUND, _split_names(_UNKNOWN_ALIASES_PATTERN.search(message))
-    if code == 21:
-        moved = _MIGRATED_PAGE_PATTERN.search(message)
-        return (Reason.RENAMED, [moved[1]]) if moved else None
+        aliases = _UNKNOWN_ALIASES_PATTERN.findall(message)
+        names = re.split(r"[\s,]+", " ".join(aliases[:1]))
+        return Reason.NOT_FOUND, [name.strip(".") for name in names if name.strip(".")]
+    moved = _MIGRATED_PAGE_PATTERN.search(message)
+    if code == 21 and moved:
+        return Reason.RENAMED, [moved[1]]
     if (code, subcode) == (100, 33):
         return Reason.UNREADABLE, _UNKNOWN_OBJECT_PATTERN.findall(message)
     return None
-
-
-def _split_names(match: re.Match[str] | None) -> list[str]:
-    names = re.split(r"[\s,]+", match[1]) if match else []
-    return [name.strip(".") for name in names if name.strip(".")]
 
 
 # --- Probe ---
@@ -212,7 +198,7 @@ def probe_api(account: Account) -> ProbeGenerator:
     lookup_value = _build_lookup_value(identity)
     if identity.kind not in ACCOUNT_KINDS or not lookup_value:
         return build_wrong_target_finding(identity)
-    known_id = _get_known_page_id(account)
+    known_id = keep_match(_ID_PATTERN, account.known_id) or None
     page, response = yield from _request_page(lookup_value)
     page_data = response.items.get(lookup_value.lower())
     if page_data is None:
@@ -227,13 +213,9 @@ def _build_lookup_value(identity: Identity) -> str:
     key = identity.key or ""
     if key.startswith("id:"):
         return key.removeprefix("id:")
-    as_typed = (identity.canonical or "").rpartition("/")[2] or key.removeprefix("u:")
-    return as_typed if key.startswith("u:") else ""
-
-
-def _get_known_page_id(account: Account) -> str | None:
-    known = account.previous_finding.platform_id if account.previous_finding else None
-    return known if known and _ID_PATTERN.fullmatch(known) else None
+    if not key.startswith("u:"):
+        return ""
+    return (identity.canonical or "").rpartition("/")[2] or key.removeprefix("u:")
 
 
 def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page, ApiResponse]]:
@@ -284,7 +266,9 @@ def _explain_missing_value(
     faulty_names = {_normalize_username(value) for value in response.item_errors}
     if response.no_items_error and _normalize_username(lookup_value) in faulty_names:
         return response.no_items_error
-    return (Reason.UNREADABLE if reason is Reason.NOT_FOUND else reason), message
+    if reason is Reason.NOT_FOUND:
+        return Reason.UNREADABLE, message
+    return reason, message
 
 
 def _normalize_username(username: str) -> str:
@@ -298,13 +282,17 @@ def _build_merged_page_finding(
 
     The finding has the known id of the old page.
     """
+    new_id, final_url = None, account.identity.canonical
     moved = _MIGRATED_PAGE_PATTERN.search(message)
-    new_id = moved[2] if moved else ""
-    finding = present_finding(
-        page, reason=Reason.RENAMED, platform_id=known_id or new_id or None, detail=message
+    if moved:
+        new_id, final_url = moved[2], _build_page_url(moved[2])
+    return present_finding(
+        page,
+        final_url=final_url,
+        reason=Reason.RENAMED,
+        platform_id=known_id or new_id,
+        detail=message,
     )
-    final_url = _build_page_url(new_id) if new_id else account.identity.canonical
-    return replace(finding, final_url=final_url)
 
 
 def _resolve_changed_id(
@@ -325,12 +313,10 @@ def _resolve_changed_id(
         return (yield from _describe_page(account, known_page, known_data, _NAME_TAKEN_DETAIL))
     if known_data is not None and known_data["id"] == page_data["id"]:
         return (yield from _describe_page(account, page, page_data, known_id=known_id))
-    known_name = account.previous_finding.name if account.previous_finding else None
-    is_same_name = (
-        bool(known_name) and clean_api_text(known_name).casefold() == page_data["name"].casefold()
-    )
-    detail = "" if is_same_name else _NAME_TAKEN_DETAIL
-    return (yield from _describe_page(account, page, page_data, detail))
+    known_name = clean_api_text(account.previous_finding and account.previous_finding.name)
+    if known_name and known_name.casefold() == page_data["name"].casefold():
+        return (yield from _describe_page(account, page, page_data))
+    return (yield from _describe_page(account, page, page_data, _NAME_TAKEN_DETAIL))
 
 
 _NAME_TAKEN_DETAIL = "another page answers under this name"
@@ -347,19 +333,20 @@ def _describe_page(
 
     `rename_detail` says how the page differs from the registered one. `known_id` is its known id.
     """
-    if page_data["is_unpublished"]:
-        publication = LatestPublication()
-    else:
-        publication = yield from _fetch_latest_post(page_data["id"])
     rename_detail = rename_detail or _describe_username_change(
         account.identity.key or "", page_data["username"]
     )
-    reason = Reason.RENAMED if rename_detail else None
+    publication, reason = LatestPublication(), None
     if page_data["is_unpublished"]:
         reason = Reason.PRIVATE
+    else:
+        publication = yield from _fetch_latest_post(page_data["id"])
+        if rename_detail:
+            reason = Reason.RENAMED
     profile_url = _build_page_url(page_data["username"] or page_data["id"])
-    finding = present_finding(
+    return present_finding(
         page,
+        final_url=profile_url,
         reason=reason,
         name=page_data["name"] or None,
         platform_id=known_id or page_data["id"],
@@ -369,7 +356,6 @@ def _describe_page(
         facts=publication.facts,
         detail=rename_detail or publication.missing_reason,
     )
-    return replace(finding, final_url=profile_url)
 
 
 def _fetch_latest_post(page_id: str) -> Generator[PageRequest, Page, LatestPublication]:
@@ -382,10 +368,12 @@ def _fetch_latest_post(page_id: str) -> Generator[PageRequest, Page, LatestPubli
 
 
 def _describe_username_change(key: str, username: str) -> str:
-    changed = key.startswith("u:") and username and key != f"u:{_normalize_username(username)}"
-    return f"answers as {username}" if changed else ""
+    if key.startswith("u:") and username and key != f"u:{_normalize_username(username)}":
+        return f"answers as {username}"
+    return ""
 
 
 def _build_page_url(name_or_id: str) -> str:
-    path = f"profile.php?id={name_or_id}" if name_or_id.isdigit() else name_or_id
-    return f"https://www.facebook.com/{path}"
+    if name_or_id.isdigit():
+        name_or_id = f"profile.php?id={name_or_id}"
+    return f"https://www.facebook.com/{name_or_id}"

@@ -114,7 +114,9 @@ def _clean_segments(segments: list[str]) -> list[str]:
         return []
     name = segments[0].lstrip("@") or "@"
     section = name.lower().removesuffix(".php")
-    return [section if section in _RESERVED_SEGMENTS else name, *segments[1:]]
+    if section in _RESERVED_SEGMENTS:
+        name = section
+    return [name, *segments[1:]]
 
 
 def _is_language_prefix(segments: list[str]) -> bool:
@@ -131,29 +133,27 @@ def _is_language_prefix(segments: list[str]) -> bool:
 
 def _read_chat_host(link: PlatformLink) -> Identity:
     """Identify the account in `m.me/name`. `m.me/j/code` invites to a group chat."""
-    if not link.name:
-        return Identity(NAME, LinkKind.HOME)
-    is_invitation = link.rest and link.name in ("j", "ch", "cm")
-    return _INVALID if is_invitation else _identify_username(link.name).with_note("derived")
+    if link.rest and link.name in ("j", "ch", "cm"):
+        return _INVALID
+    return _identify_username(link.name).with_note("derived")
 
 
 def _read_messenger(link: PlatformLink) -> Identity:
     """Identify the account in `messenger.com/t/name` or `/e2ee/t/id`."""
-    if not link.name:
-        return Identity(NAME, LinkKind.HOME)
     return _identify_conversation([link.name, *link.rest])
 
 
-def _read_messages(link: PlatformLink) -> Identity | None:
-    """Return the account in `/messages/t/name`, or None for the list of conversations."""
-    return _identify_conversation(link.rest) if link.rest else None
+def _read_messages(link: PlatformLink) -> Identity:
+    """Identify the account in `/messages/t/name`."""
+    return _identify_conversation(link.rest)
 
 
 def _identify_conversation(segments: list[str]) -> Identity:
-    route = segments[1:] if segments[0] == "e2ee" else segments
-    if route[:1] != ["t"] or len(route) < 2:
+    if segments[:1] == ["e2ee"]:
+        segments = segments[1:]
+    if segments[:1] != ["t"] or len(segments) < 2:
         return _INVALID
-    return _identify_username(route[1]).with_note("derived")
+    return _identify_username(segments[1]).with_note("derived")
 
 
 def _read_profile(link: PlatformLink) -> Identity:
@@ -162,7 +162,9 @@ def _read_profile(link: PlatformLink) -> Identity:
     if _OPAQUE_ID_PATTERN.match(profile_id):
         return Identity(NAME, LinkKind.SHORT_LINK)
     match = _LEADING_ID_PATTERN.match(profile_id)
-    return _identify_by_id(match[1], LinkKind.PROFILE) if match else _INVALID
+    if match is None:
+        return _INVALID
+    return _identify_by_id(match[1], LinkKind.PROFILE)
 
 
 def _read_person(link: PlatformLink) -> Identity:
@@ -185,7 +187,9 @@ def _read_prefixed_page(link: PlatformLink) -> Identity:
 
 def _identify_page(name: str) -> Identity:
     page = _identify_username(name)
-    return replace(page, kind=LinkKind.PAGE) if page.key else page
+    if page.key:
+        return replace(page, kind=LinkKind.PAGE)
+    return page
 
 
 def _find_id_in_segments(segments: list[str]) -> str:
@@ -203,13 +207,16 @@ def _find_id_in_segments(segments: list[str]) -> str:
     trailing_id = _TRAILING_ID_PATTERN.fullmatch(first)
     if trailing_id:
         return trailing_id[1]
-    is_alone = not second or second.lower() in _TAB_SEGMENTS
-    return first if is_alone and _ID_PATTERN.fullmatch(first) else ""
+    if _ID_PATTERN.fullmatch(first) and (not second or second.lower() in _TAB_SEGMENTS):
+        return first
+    return ""
 
 
 def _read_group(link: PlatformLink) -> Identity:
     group = _identify_group(link.second)
-    return group.with_note("derived") if len(link.rest) > 2 else group
+    if len(link.rest) > 2:
+        return group.with_note("derived")
+    return group
 
 
 def _read_old_group(link: PlatformLink) -> Identity:
@@ -241,10 +248,13 @@ def _read_share_link(link: PlatformLink) -> Identity:
 
     `/share/<code>` redirects to a page or a post. `/share.php?u=` is a share button.
     """
-    if not link.rest:
-        return Identity(NAME, LinkKind.SHARE) if link.query else _INVALID
-    is_post = link.second in ("p", "r", "v")
-    return Identity(NAME, LinkKind.POST if is_post else LinkKind.SHORT_LINK)
+    if link.second in ("p", "r", "v"):
+        return Identity(NAME, LinkKind.POST)
+    if link.rest:
+        return Identity(NAME, LinkKind.SHORT_LINK)
+    if link.query:
+        return Identity(NAME, LinkKind.SHARE)
+    return _INVALID
 
 
 def _read_plugin(link: PlatformLink) -> Identity:
@@ -252,8 +262,9 @@ def _read_plugin(link: PlatformLink) -> Identity:
     page_id = link.query.get("id", "")
     if page_id.isdigit():
         return _identify_by_id(page_id, LinkKind.PAGE).with_note("derived")
-    is_post = link.second in ("video.php", "post.php")
-    return Identity(NAME, LinkKind.POST if is_post else LinkKind.SHARE)
+    if link.second in ("video.php", "post.php"):
+        return Identity(NAME, LinkKind.POST)
+    return Identity(NAME, LinkKind.SHARE)
 
 
 def _read_post(link: PlatformLink) -> Identity | None:
@@ -262,12 +273,13 @@ def _read_post(link: PlatformLink) -> Identity | None:
         owner = _identify_by_id(link.query.get("id", ""), LinkKind.PROFILE)
         if owner.key:
             return owner.to_post()
-    return Identity(NAME, LinkKind.POST) if link.rest or link.query else None
+    if link.rest or link.query:
+        return Identity(NAME, LinkKind.POST)
+    return None
 
 
-def _read_advertiser(link: PlatformLink) -> Identity | None:
-    page_id = link.query.get("view_all_page_id")
-    return _identify_by_id(page_id, LinkKind.PAGE) if page_id else None
+def _read_advertiser(link: PlatformLink) -> Identity:
+    return _identify_by_id(link.query.get("view_all_page_id", ""), LinkKind.PAGE)
 
 
 def _read_owned_post(link: PlatformLink) -> Identity | None:
@@ -281,7 +293,9 @@ def _read_owned_post(link: PlatformLink) -> Identity | None:
     owner = _identify_username(link.second)
     if owner.key is None:
         return _read_post(link)
-    return owner.with_note("derived") if is_list else owner.to_post()
+    if is_list:
+        return owner.with_note("derived")
+    return owner.to_post()
 
 
 _WATCH_SECTIONS = frozenset(
@@ -291,8 +305,9 @@ _WATCH_SECTIONS = frozenset(
 
 def _read_player(link: PlatformLink) -> Identity | None:
     """Return the account in `/gaming/name`, or None."""
-    is_section = not link.rest or link.second.lower() in _GAMING_SECTIONS
-    return None if is_section else _identify_username(link.second)
+    if link.second.lower() in _GAMING_SECTIONS:
+        return None
+    return _identify_username(link.second)
 
 
 _GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
@@ -300,8 +315,9 @@ _GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "vi
 
 def _read_account(link: PlatformLink) -> Identity:
     account = _identify_username(link.name)
-    is_post = len(link.rest) > 1 and link.second.lower() in _POST_SEGMENTS
-    return account.to_post() if is_post else account
+    if link.second.lower() in _POST_SEGMENTS and link.rest[1:]:
+        return account.to_post()
+    return account
 
 
 def _identify_username(segment: str) -> Identity:
@@ -318,7 +334,9 @@ def _identify_username(segment: str) -> Identity:
     name = segment.lower()
     if not _is_possible_username(name):
         return _INVALID
-    note = None if _USERNAME_PATTERN.fullmatch(segment) else "suspicious"
+    note = None
+    if not _USERNAME_PATTERN.fullmatch(segment):
+        note = "suspicious"
     if name in _PLACEHOLDER_USERNAMES:
         note = "placeholder"
     key = f"u:{name.replace('.', '')}"
@@ -387,18 +405,15 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a username, an id or `pages/Name/123` from the Facebook column, or return None."""
+def identify_bare(text: str) -> Identity:
+    """Identify a username, an id or `pages/Name/123` from the Facebook column."""
     text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
     if re.fullmatch(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+", text):
-        identity = LINKS.identify_parts(urlsplit(f"https://www.facebook.com/{text}"))
-    elif text.isdigit() and len(text) < 8:
-        return None  # a count or the end of a phone number, not an id
-    elif text.lower().startswith(_HOST_STARTS):
-        return None
-    else:
-        identity = _identify_username(text) if _SLUG_PATTERN.fullmatch(text) else _INVALID
-    return identity if identity.key else None
+        return LINKS.identify_parts(urlsplit(f"https://www.facebook.com/{text}"))
+    is_count = text.isdigit() and len(text) < 8  # or the end of a phone number
+    if is_count or text.lower().startswith(_HOST_STARTS) or not _SLUG_PATTERN.fullmatch(text):
+        return _INVALID
+    return _identify_username(text)
 
 
 _HOST_STARTS = ("www.", "facebook.com", "fb.com")

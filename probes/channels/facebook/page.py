@@ -18,6 +18,7 @@ from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
     find_newest_timestamp,
+    find_text,
     get_meta,
     get_title,
     iter_script_objects,
@@ -58,8 +59,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     nodes = list(iter_script_objects(soup))
     title = get_title(soup)
     if not _has_account_markers(soup, title, nodes):
-        unavailable = _UNAVAILABLE_PATTERN.search(f"{title} {soup.get_text(' ')}"[:200_000])
-        return PublicProfile(message=unavailable[0] if unavailable else "")
+        return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, soup.get_text(" ")[:200_000]))
     description = f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
     newest, message = _find_newest_post(soup, nodes, page)
     return PublicProfile(

@@ -18,11 +18,13 @@ from probes.channels._api_common import (
     build_api_url,
     build_failure_finding,
     build_status_response,
+    build_taken_name_finding,
     clean_api_text,
     explain_missing_account,
     extract_website_links,
     filter_credible_dates,
     has_only_resolved_links,
+    keep_match,
     parse_count,
     parse_json_object,
 )
@@ -82,11 +84,10 @@ def parse_users_response(page: Page) -> ApiResponse:
             return build_status_response(page)
         return ApiResponse(_parse_users(data), item_errors, is_well_formed=True)
     detail = clean_api_text(data.get("detail")) or clean_api_text(data.get("title"))
-    return replace(
-        build_status_response(page, detail),
-        item_errors=item_errors if page.status in (400, 404) else {},
-        is_single_item_error=page.status == 400,
-    )
+    response = build_status_response(page, detail)
+    if page.status not in (400, 404):
+        return response
+    return replace(response, item_errors=item_errors, is_single_item_error=page.status == 400)
 
 
 def _parse_users(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -210,17 +211,14 @@ _USER_QUERY = {"user.fields": _USER_FIELDS, "expansions": "most_recent_post_id"}
 
 def _get_known_user_id(account: Account) -> str | None:
     key = account.identity.key or ""
+    user_id = account.known_id
     if key.startswith("id:"):
         user_id = key.removeprefix("id:")
-    else:
-        known = account.previous_finding
-        user_id = (known.platform_id if known else None) or ""
-    return user_id if _ID_PATTERN.fullmatch(user_id) else None
+    return keep_match(_ID_PATTERN, user_id) or None
 
 
 def _get_handle(account: Account) -> str:
-    key = account.identity.key or ""
-    return key if HANDLE_PATTERN.fullmatch(key) else ""
+    return keep_match(HANDLE_PATTERN, account.identity.key)
 
 
 def _probe_by_handle(
@@ -234,7 +232,8 @@ def _probe_by_handle(
         failure = _explain_missing_value(page, response, handle, _USERNAMES_CALL)
         return build_failure_finding(account, page, failure, missing_id)
     if missing_id not in (None, user["id"]):
-        return _build_taken_handle_finding(page, user)
+        final_url = f"https://x.com/i/user/{user['id']}"
+        return build_taken_name_finding(page, "account", user, final_url)
     return _build_present_finding(account, page, user)
 
 
@@ -248,51 +247,44 @@ def _explain_missing_value(
     text = message.lower()
     if "has been suspended" in text:  # a name cannot contain these spaces
         return Reason.SUSPENDED, message
-    is_missing = text.startswith("not found") or "could not find user" in text
-    return (Reason.NOT_FOUND if is_missing else Reason.BLOCKED), message
-
-
-def _build_taken_handle_finding(page: Page, user: Mapping[str, Any]) -> Finding:
-    """Return a `renamed` finding for a handle that belongs to another account now.
-
-    The finding has the id of that account, and none of its other data.
-    """
-    detail = f"another account answers under this name: {user['id']} {user['name']}".strip()
-    finding = present_finding(page, reason=Reason.RENAMED, platform_id=user["id"], detail=detail)
-    return replace(finding, final_url=f"https://x.com/i/user/{user['id']}")
+    if text.startswith("not found") or "could not find user" in text:
+        return Reason.NOT_FOUND, message
+    return Reason.BLOCKED, message
 
 
 def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]) -> Finding:
     reason, detail = _find_reason_and_detail(_get_handle(account), user)
     profile_url = f"https://x.com/{user['username']}"
-    newest = [user["newest_post_at"]] if user["newest_post_at"] else []
-    dates = filter_credible_dates(newest, page)
+    dates = filter_credible_dates(filter(None, [user["newest_post_at"]]), page)
+    activities = [Activity(date, "post_id") for date in dates]
     facts: dict[str, FactValue] = {
         "all_links_resolved": has_only_resolved_links(user["website_urls"])
     }
     if user["post_count"] is not None:
         facts["post_count"] = user["post_count"]
-    finding = present_finding(
+    return present_finding(
         page,
+        final_url=profile_url,
         reason=reason,
         name=user["name"] or None,
         platform_id=user["id"],
-        last_activity=Activity(dates[0], "post_id") if dates else None,
+        last_activity=next(iter(activities), None),
         followers=user["followers"],
         links=extract_website_links(user["website_urls"], "profile_link", profile_url),
         facts=facts,
         detail=detail,
     )
-    return replace(finding, final_url=profile_url)
 
 
 def _find_reason_and_detail(handle: str, user: Mapping[str, Any]) -> tuple[Reason | None, str]:
     """Return the reason and detail for an existing account."""
-    detail = (
-        f"withheld in {', '.join(user['withheld_countries'])}" if user["withheld_countries"] else ""
-    )
+    detail = ""
+    if user["withheld_countries"]:
+        detail = f"withheld in {', '.join(user['withheld_countries'])}"
     if user["is_protected"]:
         return Reason.PRIVATE, detail
     if handle and user["username"].lower() != handle:
         return Reason.RENAMED, f"answers as @{user['username']}"
-    return (Reason.EMPTY if user["post_count"] == 0 else None), detail
+    if user["post_count"] == 0:
+        return Reason.EMPTY, detail
+    return None, detail

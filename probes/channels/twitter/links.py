@@ -59,7 +59,9 @@ def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
     """Return the account after `#!` in addresses of 2010 to 2012."""
     fragment = parts.fragment or unquote(parts.path).partition("#")[2]
     route = _HASHBANG_ROUTE_PATTERN.match(unquote(fragment))
-    return urlsplit(f"https://x.com/{route[1]}") if route else parts
+    if route is None:
+        return parts
+    return urlsplit(f"https://x.com/{route[1]}")
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -70,17 +72,13 @@ def _clean_segments(segments: list[str]) -> list[str]:
     segments = [segment for segment in segments if segment not in ("!", ".", "..")]
     if segments[1:] and segments[0].lower() == "intl":
         segments = segments[1:]
-    if segments[1:] and segments[1].lower() not in _TAB_SEGMENTS:
-        is_language = normalize.is_locale(segments[0])
-        return segments[1:] if is_language else segments
+    has_page = len(segments) > 1 and segments[1].lower() not in _TAB_SEGMENTS
+    if has_page and normalize.is_locale(segments[0]):
+        return segments[1:]
     return segments
 
 
-def _read_search_host(link: PlatformLink) -> Identity:
-    return Identity(NAME, LinkKind.SEARCH if link.name or link.query else LinkKind.HOME)
-
-
-def _read_widget(link: PlatformLink) -> Identity:
+def _read_widget(link: PlatformLink) -> Identity | None:
     """Identify the account of an embedded timeline or of a follow button."""
     handle = link.query.get("screen_name", "")
     segments = [link.name, *link.rest]
@@ -88,7 +86,9 @@ def _read_widget(link: PlatformLink) -> Identity:
         handle = segments[segments.index("screen-name") + 1]
     if handle:
         return _identify_handle(handle).with_note("derived")
-    return Identity(NAME, LinkKind.POST) if "tweet" in "/".join(segments).lower() else _INVALID
+    if "tweet" in "/".join(segments).lower():
+        return Identity(NAME, LinkKind.POST)
+    return None
 
 
 def _read_internal_path(link: PlatformLink) -> Identity:
@@ -100,7 +100,9 @@ def _read_internal_path(link: PlatformLink) -> Identity:
         return _INVALID
     if section == "user":
         return _identify_by_id(link.rest[1])
-    return Identity(NAME, LinkKind.POST) if section in _INTERNAL_POST_SEGMENTS else _INVALID
+    if section in _INTERNAL_POST_SEGMENTS:
+        return Identity(NAME, LinkKind.POST)
+    return _INVALID
 
 
 _INTERNAL_POST_SEGMENTS = frozenset(
@@ -117,7 +119,9 @@ def _read_intent(link: PlatformLink) -> Identity:
 
 def _read_post(link: PlatformLink) -> Identity | None:
     """Identify a post without its owner, or return None for `/article`, which may be a name."""
-    return Identity(NAME, LinkKind.POST) if link.second.isdigit() else None
+    if link.second.isdigit():
+        return Identity(NAME, LinkKind.POST)
+    return None
 
 
 def _read_account(link: PlatformLink) -> Identity:
@@ -128,8 +132,9 @@ def _read_account(link: PlatformLink) -> Identity:
     account = _identify_handle(link.name)
     if link.second.lower() not in _POST_SEGMENTS:
         return account
-    has_post_id = len(link.rest) > 1 and re.match(r"\d+", link.rest[1])
-    return account.to_post() if has_post_id else _INVALID
+    if len(link.rest) < 2 or not re.match(r"\d+", link.rest[1]):
+        return _INVALID
+    return account.to_post()
 
 
 def _identify_by_query(query: dict[str, str]) -> Identity:
@@ -167,7 +172,7 @@ LINKS = LinkTable(
     subdomains=re.compile(r"(?:|www|mobile|m|api|0|web|pro|[a-z]{2})"),
     other_hosts={
         "t.co": LinkKind.SHORT_LINK,
-        "search.twitter.com": _read_search_host,
+        "search.twitter.com": LinkKind.SEARCH,
         **dict.fromkeys(
             ("pic.twitter.com", "pic.x.com", "pbs.twimg.com", "abs.twimg.com", "video.twimg.com"),
             LinkKind.FILE,
@@ -182,8 +187,8 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a handle from the X column, or return None.
+def identify_bare(text: str) -> Identity:
+    """Identify a handle from the X column.
 
     A number is a zero from the spreadsheet, a count or a phone number. A single digit may be an old
     handle.
@@ -193,6 +198,5 @@ def identify_bare(text: str) -> Identity | None:
     if name_and_handle:
         text = name_and_handle[1]
     if re.fullmatch(r"0|\d{2,}", text):
-        return None
-    identity = _identify_handle(text.lstrip("/").strip().rstrip("/"))
-    return identity if identity.key else None
+        return _INVALID
+    return _identify_handle(text.lstrip("/").strip().rstrip("/"))

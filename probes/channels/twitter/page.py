@@ -13,6 +13,7 @@ from bs4 import BeautifulSoup
 
 from probes.channels._public_profile import (
     PublicProfile,
+    find_text,
     get_meta,
     get_title,
     iter_script_objects,
@@ -43,8 +44,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
         get_title(soup)
     )
     if title is None:
-        unavailable = _UNAVAILABLE_PATTERN.search(soup.get_text(" ")[:100_000])
-        return PublicProfile(message=unavailable[0] if unavailable else "")
+        return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, soup.get_text(" ")[:100_000]))
     return PublicProfile(
         name=title[1].strip(),
         platform_id=_find_user_id(soup),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -21,11 +20,13 @@ from probes.channels._api_common import (
     build_api_url,
     build_failure_finding,
     build_status_response,
+    build_taken_name_finding,
     build_unsupported_finding,
     clean_api_text,
     explain_missing_account,
     extract_website_links,
     fetch_latest_publication,
+    keep_match,
     parse_count,
     parse_json_object,
     parse_timestamp,
@@ -35,10 +36,10 @@ from probes.channels._public_profile import (
 )
 from probes.channels.youtube.links import CHANNEL_ID_PATTERN
 from probes.channels.youtube.page import URL_PATTERN
-from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
+from probes.models.finding import Account, FactValue, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
-from probes.parsing.json_data import as_list, as_object, get_nested
+from probes.parsing.json_data import as_list, as_object, get_nested, get_text
 
 API = PlatformApi(
     host="www.googleapis.com",
@@ -113,25 +114,18 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
     followers = parse_count(get_nested(statistics, "subscriberCount"))
     if get_nested(statistics, "hiddenSubscriberCount") is True:
         followers = None
-    description = get_nested(snippet, "description")
-    text = description[:5_000] if isinstance(description, str) else ""
     handle = unquote(clean_api_text(get_nested(snippet, "customUrl")))
     uploads_playlist = get_nested(item, "contentDetails", "relatedPlaylists", "uploads")
     return {
-        "id": _keep_match(CHANNEL_ID_PATTERN, get_nested(item, "id")),
+        "id": keep_match(CHANNEL_ID_PATTERN, get_nested(item, "id")),
         "name": clean_api_text(get_nested(snippet, "title")),
-        "handle": _keep_match(_HANDLE_PATTERN, normalize("NFC", handle).lower()),
+        "handle": keep_match(_HANDLE_PATTERN, normalize("NFC", handle).lower()),
         "is_private": get_nested(item, "status", "privacyStatus") == "private",
         "video_count": parse_count(get_nested(statistics, "videoCount")),
         "followers": followers,
-        "uploads_playlist": _keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
-        "website_urls": URL_PATTERN.findall(text),
+        "uploads_playlist": keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
+        "website_urls": URL_PATTERN.findall(get_text(snippet, "description")[:5_000]),
     }
-
-
-def _keep_match(pattern: re.Pattern[str], value: Any) -> str:
-    """Return the value if it is a text that matches the pattern, else ""."""
-    return value if isinstance(value, str) and pattern.fullmatch(value) else ""
 
 
 _CREDENTIAL_ERRORS = frozenset(
@@ -194,8 +188,10 @@ def probe_api(account: Account) -> ProbeGenerator:
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
         return build_wrong_target_finding(identity)
-    channel_id = _get_known_channel_id(account)
-    if channel_id is None:
+    channel_id = keep_match(CHANNEL_ID_PATTERN, identity.key) or keep_match(
+        CHANNEL_ID_PATTERN, account.known_id
+    )
+    if not channel_id:
         return (yield from _probe_by_name(account))
     url = build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, id=channel_id, maxResults="50")
     page, response = yield from request_page(url, parse_channels_response, api_call=_BATCH_CALL)
@@ -211,21 +207,14 @@ def probe_api(account: Account) -> ProbeGenerator:
     return build_failure_finding(account, page, failure, channel_id)
 
 
-def _get_known_channel_id(account: Account) -> str | None:
-    known_id = account.previous_finding.platform_id if account.previous_finding else None
-    for channel_id in (account.identity.key, known_id):
-        if channel_id and CHANNEL_ID_PATTERN.fullmatch(channel_id):
-            return channel_id
-    return None
-
-
 def _build_name_query(identity: Identity) -> dict[str, str]:
     """Return the parameter that requests a name, or {} for a name that the API cannot resolve."""
     key = identity.key or ""
     if key.startswith("@"):
         return {"forHandle": key}
-    as_typed = (identity.canonical or key).rpartition("/")[2]
-    return {"forUsername": as_typed} if key.startswith("user/") else {}
+    if key.startswith("user/"):
+        return {"forUsername": (identity.canonical or key).rpartition("/")[2]}
+    return {}
 
 
 def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGenerator:
@@ -248,7 +237,8 @@ def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGene
         return build_failure_finding(account, page, failure, missing_id)
     (channel,) = channels.values()
     if missing_id not in (None, channel["id"]):
-        return _build_taken_name_finding(page, channel)
+        final_url = _build_channel_url(channel["id"])
+        return build_taken_name_finding(page, "channel", channel, final_url)
     return (yield from _describe_channel(account, page, channel))
 
 
@@ -259,16 +249,6 @@ def _explain_missing_channel(
     if response.is_well_formed:
         return Reason.NOT_FOUND, "YouTube's API knows no such channel"
     return explain_missing_account(page, response, call)
-
-
-def _build_taken_name_finding(page: Page, channel: Mapping[str, Any]) -> Finding:
-    """Return a `renamed` finding for a name that belongs to another channel now.
-
-    The finding has the id of that channel, and none of its other data.
-    """
-    detail = f"another channel answers under this name: {channel['id']} {channel['name']}".strip()
-    finding = present_finding(page, reason=Reason.RENAMED, platform_id=channel["id"], detail=detail)
-    return replace(finding, final_url=_build_channel_url(channel["id"]))
 
 
 def _build_channel_url(channel_id: str) -> str:
@@ -287,10 +267,12 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
     profile_url = _build_channel_url(channel["id"])
     if channel["handle"].startswith("@"):
         profile_url = f"https://www.youtube.com/{channel['handle']}"
-    video_count = channel["video_count"]
-    facts = {} if video_count is None else {"video_count": video_count}
-    finding = present_finding(
+    facts: dict[str, FactValue] = {}
+    if channel["video_count"] is not None:
+        facts["video_count"] = channel["video_count"]
+    return present_finding(
         page,
+        final_url=profile_url,
         reason=reason,
         name=channel["name"] or None,
         platform_id=channel["id"],
@@ -300,7 +282,6 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
         facts=facts,
         detail=detail or publication.missing_reason,
     )
-    return replace(finding, final_url=profile_url)
 
 
 def _reuse_known_publication(
@@ -346,4 +327,6 @@ def _find_reason_and_detail(key: str, channel: Mapping[str, Any]) -> tuple[Reaso
     handle = channel["handle"]
     if key.startswith("@") and handle.startswith("@") and handle != key:
         return Reason.RENAMED, f"answers as {handle}"
-    return (Reason.EMPTY if channel["video_count"] == 0 else None), ""
+    if channel["video_count"] == 0:
+        return Reason.EMPTY, ""
+    return None, ""

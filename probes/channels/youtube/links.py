@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from unicodedata import bidirectional, normalize
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -39,7 +38,6 @@ HOSTS = frozenset(
     | {f"youtube.com.{country}" for country in _COM_COUNTRY_TLDS.split()}
 )
 _INVALID = Identity(NAME, LinkKind.INVALID)
-_HOME = Identity(NAME, LinkKind.HOME)
 
 CHANNEL_ID_PATTERN = re.compile(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
 # A channel's uploads are a playlist: `UU` and the end of the channel id.
@@ -134,11 +132,12 @@ def _find_inner_address(parts: SplitResult) -> SplitResult | None:
     inner = urls_normalize.parse_query(parts.query).get(parameter, "")
     if not inner and parts.query.startswith("/"):
         inner = parts.query
-    try:
-        target = urlsplit(inner if "://" in inner else f"https://www.youtube.com{inner}")
-    except ValueError:
+    if inner and "://" not in inner:
+        inner = f"https://www.youtube.com{inner}"
+    target = urls_normalize.parse_url(inner)
+    if not (target.hostname or "").endswith("youtube.com"):
         return None
-    return target if inner and (target.hostname or "").endswith("youtube.com") else None
+    return target
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -151,7 +150,9 @@ def _clean_segments(segments: list[str]) -> list[str]:
 
 
 def _read_start_page(link: PlatformLink) -> Identity | None:
-    return Identity(NAME, LinkKind.POST) if link.query.keys() & {"v", "vi"} else None
+    if link.query.keys() & {"v", "vi"}:
+        return Identity(NAME, LinkKind.POST)
+    return None
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
@@ -159,13 +160,17 @@ def _read_short_host(link: PlatformLink) -> Identity:
     name = _normalize_name(link.name)
     if name.startswith("@"):
         return _identify_by_handle(name[1:])
-    return Identity(NAME, LinkKind.POST) if name else _read_start_page(link) or _HOME
+    if name or _read_start_page(link):
+        return Identity(NAME, LinkKind.POST)
+    return Identity(NAME, LinkKind.HOME)
 
 
-def _read_other_site(link: PlatformLink) -> Identity | None:
-    if not link.name:
-        return _read_start_page(link) or _HOME
-    return _identify_by_id(_normalize_name(link.second)) if link.name == "channel" else None
+def _read_other_site(link: PlatformLink) -> Identity:
+    if link.name == "channel":
+        return _identify_by_id(_normalize_name(link.second))
+    if link.name:
+        return _INVALID
+    return _read_start_page(link) or Identity(NAME, LinkKind.HOME)
 
 
 def _read_query(link: PlatformLink) -> Identity | None:
@@ -196,15 +201,18 @@ def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
 def _read_account(link: PlatformLink) -> Identity:
     section = link.name.lower()
     channel = _identify_channel_in_path(section, link.name, link.second)
+    if channel is not None and "lb" in link.query:  # a community post
+        return channel.to_post(note=channel.note)
     if channel is not None:
-        is_community_post = channel.key and "lb" in link.query
-        return replace(channel, kind=LinkKind.POST) if is_community_post else channel
+        return channel
     kind = _KINDS_BY_SEGMENT.get(section)
     if kind is None:
         return _identify_bare_name(section, link.name, link.second)
     # An uploads playlist names its owner. The link itself is a playlist, thus a post.
     uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(link.query.get("list", ""))
-    return _identify_by_id(f"UC{uploads[1]}").to_post() if uploads else Identity(NAME, kind)
+    if uploads:
+        return _identify_by_id(f"UC{uploads[1]}").to_post()
+    return Identity(NAME, kind)
 
 
 def _identify_channel_in_path(section: str, name: str, second_segment: str) -> Identity | None:
@@ -214,7 +222,9 @@ def _identify_channel_in_path(section: str, name: str, second_segment: str) -> I
     nothing.
     """
     has_section = section in ("channel", "c", "user", "browse")
-    typed_name = second_segment if has_section else name
+    typed_name = name
+    if has_section:
+        typed_name = second_segment
     typed_id = CHANNEL_ID_PATTERN.match(second_segment) or CHANNEL_ID_PATTERN.fullmatch(
         typed_name.removeprefix("@")
     )
@@ -224,7 +234,9 @@ def _identify_channel_in_path(section: str, name: str, second_segment: str) -> I
         return _identify_by_handle(typed_name[1:])
     if section in ("channel", "browse"):
         return _identify_by_id(typed_name)
-    return _identify_by_legacy_name(section, typed_name) if has_section else None
+    if has_section:
+        return _identify_by_legacy_name(section, typed_name)
+    return None
 
 
 def _identify_bare_name(first_segment: str, name: str, second_segment: str) -> Identity:
@@ -255,8 +267,9 @@ def _identify_by_id(text: str) -> Identity:
     if match:
         url = f"https://www.youtube.com/channel/{match[0]}"
         return Identity(NAME, LinkKind.PROFILE, match[0], url)
-    is_lower_case = re.match(r"uc[\w-]{22}", text)
-    return Identity(NAME, LinkKind.INVALID, note="case_damaged") if is_lower_case else _INVALID
+    if re.match(r"uc[\w-]{22}", text):
+        return Identity(NAME, LinkKind.INVALID, note="case_damaged")
+    return _INVALID
 
 
 def _is_own_host(name: str) -> bool:
@@ -280,7 +293,7 @@ def _identify_by_legacy_name(name_type: str, name: str, note: str | None = None)
     if re.fullmatch(r"your[-._]?(?:custom|channel|user)?[-._]?name", name.lower()):
         note = "placeholder"
     # A final colon would be read as the end of a sentence.
-    escaped = f"{name[:-1]}%3A" if name[-1] == ":" else name
+    escaped = re.sub(":$", "%3A", name)
     url = f"https://www.youtube.com/{name_type}/{escaped}"
     return Identity(NAME, LinkKind.PROFILE, key, url, note=note)
 
@@ -304,17 +317,13 @@ LINKS = LinkTable(
 identify = LINKS.identify
 
 
-def identify_bare(text: str) -> Identity | None:
-    """Identify a handle, an id or `user/name` from the YouTube column, or return None."""
+def identify_bare(text: str) -> Identity:
+    """Identify a handle, an id or `user/name` from the YouTube column."""
     text = _normalize_name(urls_normalize.decode_path_segment(text.strip().lstrip("/")))
     if CHANNEL_ID_PATTERN.fullmatch(text.removeprefix("@")):
         return _identify_by_id(text.removeprefix("@"))
     if text.startswith("@") or re.fullmatch(r"[\w.·-]{3,30}", text):
-        identity = _identify_by_handle(text.removeprefix("@"))
-    elif re.match(r"(?:channel|c|user)/", text):
-        identity = LINKS.identify_parts(
-            _unwrap_address(urlsplit(f"https://www.youtube.com/{text}"))
-        )
-    else:
-        return None
-    return identity if identity.key else None
+        return _identify_by_handle(text.removeprefix("@"))
+    if re.match(r"(?:channel|c|user)/", text):
+        return LINKS.identify_parts(urlsplit(f"https://www.youtube.com/{text}"))
+    return _INVALID

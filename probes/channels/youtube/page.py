@@ -18,9 +18,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
-from probes.channels._api_common import extract_website_links
+from probes.channels._api_common import extract_website_links, keep_match
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
+    find_text,
     get_meta,
     get_title,
     parse_localized_count,
@@ -52,6 +53,7 @@ from probes.parsing.json_data import (
     as_list,
     as_object,
     get_nested,
+    get_text,
     iter_objects,
     list_child_objects,
 )
@@ -101,10 +103,9 @@ def parse_channel_page(page: Page) -> ChannelPage:
 
 
 def _find_channel_id(soup: BeautifulSoup) -> str:
-    canonical = soup.select_one("link[rel=canonical][href]")
-    app_urls = f"{get_meta(soup, 'al:ios:url')} {get_meta(soup, 'al:android:url')}"
-    match = CHANNEL_ID_PATTERN.search(f"{canonical['href'] if canonical else ''} {app_urls}")
-    return match[0] if match else ""
+    urls = [str(link["href"]) for link in soup.select("link[rel=canonical][href]")]
+    urls += [get_meta(soup, "al:ios:url"), get_meta(soup, "al:android:url")]
+    return find_text(CHANNEL_ID_PATTERN, " ".join(urls))
 
 
 _INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
@@ -117,10 +118,11 @@ def _read_initial_data(page: Page) -> dict[str, Any]:
     """
     soup = html.parse_soup_elements(page, "script")
     script = soup.find("script", string=_INITIAL_DATA_PATTERN)
-    code = script.get_text() if script else ""
-    assignment = _INITIAL_DATA_PATTERN.search(code)
-    if assignment is None:
+    if script is None:
         return {}
+    code = script.get_text()
+    assignment = _INITIAL_DATA_PATTERN.search(code)
+    assert assignment is not None
     try:
         return as_object(json.JSONDecoder().raw_decode(code, assignment.end())[0])
     except (ValueError, RecursionError):  # cut at the size cap, or made to exhaust us
@@ -134,18 +136,18 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     tabs = [tab for item in tab_items for tab in list_child_objects(item)]
     open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
     header_texts = list(_iter_texts(get_nested(data, "header")))
-    channel_id = _validate_channel_id(get_nested(meta, "externalId"))
+    channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
     return ChannelPage(
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
         channel_id=channel_id,
-        handle=_extract_handle(get_nested(meta, "vanityChannelUrl")),
+        handle=_extract_handle(get_text(meta, "vanityChannelUrl")),
         followers=_find_first_count(header_texts, _FOLLOWERS_REGEX),
         video_count=_find_first_count(header_texts, _VIDEO_COUNT_REGEX),
         alert=next(iter(_iter_error_alerts(data)), ""),
         tabs=tuple(dict.fromkeys(_get_tab_name(tab) for tab in tabs)),
         open_tab=_get_tab_name(open_tab),
         newest_upload=_find_newest_upload(open_tab, page),
-        website_urls=_list_website_urls(data, get_nested(meta, "description")),
+        website_urls=_list_website_urls(data, get_text(meta, "description")),
         has_channel_data=bool(channel_id),
         has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
         has_age_gate=any(
@@ -155,9 +157,8 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     )
 
 
-def _list_website_urls(data: dict[str, Any], description: Any) -> tuple[str, ...]:
-    text = description if isinstance(description, str) else ""
-    urls = [*_iter_header_links(data), *URL_PATTERN.findall(text)]
+def _list_website_urls(data: dict[str, Any], description: str) -> tuple[str, ...]:
+    urls = [*_iter_header_links(data), *URL_PATTERN.findall(description)]
     return tuple(dict.fromkeys(urls))
 
 
@@ -172,11 +173,7 @@ def _extract_text(node: Any) -> str:
     whole = get_nested(node, "simpleText") or get_nested(node, "content")
     if isinstance(whole, str):
         return whole
-    return "".join(
-        run["text"]
-        for run in as_list(get_nested(node, "runs"))
-        if isinstance(get_nested(run, "text"), str)
-    )
+    return "".join(get_text(run, "text") for run in as_list(get_nested(node, "runs")))
 
 
 def _iter_texts(root: Any) -> Iterator[str]:
@@ -185,13 +182,12 @@ def _iter_texts(root: Any) -> Iterator[str]:
             yield text
 
 
-def _validate_channel_id(value: Any) -> str:
-    return value if isinstance(value, str) and CHANNEL_ID_PATTERN.fullmatch(value) else ""
+def _extract_handle(url: str) -> str:
+    handle = find_text(_HANDLE_IN_URL_PATTERN, unquote(url))
+    return normalize("NFC", handle).lower()
 
 
-def _extract_handle(url: Any) -> str:
-    match = re.search(r"/(@[^/?#]+)", unquote(url) if isinstance(url, str) else "")
-    return normalize("NFC", match[1]).lower() if match else ""
+_HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
 
 
 def _iter_error_alerts(data: dict[str, Any]) -> Iterator[str]:
@@ -202,8 +198,8 @@ def _iter_error_alerts(data: dict[str, Any]) -> Iterator[str]:
 
 
 def _get_tab_name(tab: dict[str, Any]) -> str:
-    url = get_nested(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
-    return url.partition("?")[0].rpartition("/")[2] if isinstance(url, str) else ""
+    url = get_text(tab, "endpoint", "commandMetadata", "webCommandMetadata", "url")
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
@@ -242,10 +238,10 @@ URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
     """Yield the links of the channel's header and About panel, without YouTube's redirector."""
     for node in iter_objects([data.get("header"), data.get("onResponseReceivedEndpoints")]):
-        url = get_nested(node, "urlEndpoint", "url")
-        if isinstance(url, str) and "/redirect?" in url:
+        url = get_text(node, "urlEndpoint", "url")
+        if "/redirect?" in url:
             yield from parse_qs(url.partition("?")[2]).get("q", [])[:1]
-        elif isinstance(url, str) and not url.startswith("/"):
+        elif url and not url.startswith("/"):
             yield url
 
 
@@ -255,9 +251,10 @@ _VIDEO_COUNT_REGEX = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقا
 
 def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
     for text in texts:
-        count = parse_localized_count(text, unit_regex) if len(text) < 200 else None
-        if count is not None:
-            return count
+        if len(text) < 200:
+            count = parse_localized_count(text, unit_regex)
+            if count is not None:
+                return count
     return None
 
 
@@ -305,7 +302,7 @@ def probe(account: Account) -> ProbeGenerator:
         url, parse_channel_page, is_registered_link=True, headers=ENGLISH_HEADERS
     )
     failure = _find_failure(url, page, channel_page)
-    known_id = _get_known_channel_id(account)
+    known_id = keep_match(CHANNEL_ID_PATTERN, account.known_id)
     is_absent = failure is not None and failure.presence is Presence.ABSENT
     if is_absent and known_id not in ("", account.identity.key):
         # A missing handle may have been changed. The channel's id shows whether it still exists.
@@ -324,12 +321,6 @@ def _find_failure(url: str, page: Page, channel_page: ChannelPage) -> Finding | 
     if _shows_channel(page, channel_page):
         return None
     return _build_no_channel_finding(url, page, channel_page)
-
-
-def _get_known_channel_id(account: Account) -> str:
-    return _validate_channel_id(
-        account.previous_finding.platform_id if account.previous_finding else None
-    )
 
 
 def _build_probe_url(identity: Identity) -> str | None:
@@ -368,8 +359,9 @@ def _build_no_channel_finding(requested_url: str, page: Page, channel_page: Chan
         return unknown_finding(page, wall)
     if channel_page.alert:
         return unknown_finding(page, Reason.UNREADABLE, detail=channel_page.alert)
-    is_home = channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/")
-    detail = "YouTube's home page came instead" if is_home else "no channel data"
+    detail = "no channel data"
+    if channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/"):
+        detail = "YouTube's home page came instead"
     return unknown_finding(page, Reason.UNREADABLE, detail=detail)
 
 
@@ -386,8 +378,9 @@ def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None
     if is_answer and alert.startswith(_NOT_FOUND_ALERTS):
         return Reason.NOT_FOUND
     # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
-    has_error_title = channel_page.title.startswith("404 Not Found")
-    return Reason.NOT_FOUND if page.status == 404 and has_error_title else None
+    if page.status == 404 and channel_page.title.startswith("404 Not Found"):
+        return Reason.NOT_FOUND
+    return None
 
 
 def _has_channel_traces(channel_page: ChannelPage) -> bool:
@@ -419,16 +412,11 @@ def _fetch_newest_upload(
         except FetchError:
             continue
         if tab_page.channel_id == channel_page.channel_id:
-            newest = _find_later_activity(newest, tab_page.newest_upload)
+            uploads = filter(None, [newest, tab_page.newest_upload])
+            newest = max(uploads, key=lambda upload: upload.published_at, default=None)
         if newest is not None and newest.published_at > page.fetched_at - _RECENT_UPLOAD_AGE:
             break
     return newest
-
-
-def _find_later_activity(first: Activity | None, second: Activity | None) -> Activity | None:
-    if first is None or second is None:
-        return first or second
-    return second if second.published_at > first.published_at else first
 
 
 def _build_present_finding(
@@ -468,9 +456,12 @@ def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
     if key.startswith("UC"):
         has_other_id = channel_page.channel_id not in ("", key)
     else:
-        has_other_id = _get_known_channel_id(account) not in ("", channel_page.channel_id)
+        known_id = keep_match(CHANNEL_ID_PATTERN, account.known_id)
+        has_other_id = known_id not in ("", channel_page.channel_id)
     has_other_handle = key.startswith("@") and channel_page.handle not in ("", key)
-    return Reason.RENAMED if has_other_id or has_other_handle else None
+    if has_other_id or has_other_handle:
+        return Reason.RENAMED
+    return None
 
 
 def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
@@ -480,5 +471,8 @@ def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
     """
     if not channel_page.has_current_layout or channel_page.has_age_gate:
         return None
-    has_no_upload_tabs = channel_page.tabs and _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs)
-    return Reason.EMPTY if has_no_upload_tabs and not channel_page.video_count else None
+    if not channel_page.tabs or channel_page.video_count:
+        return None
+    if not _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs):
+        return None
+    return Reason.EMPTY

@@ -165,9 +165,7 @@ def test_canonical_url_keeps_the_case_as_typed() -> None:
     ],
 )
 def test_bare_handle_in_the_youtube_column_is_identified(typed: str, key: str) -> None:
-    identity = youtube.identify_bare(typed)
-    assert identity is not None
-    assert identity.key == key
+    assert youtube.identify_bare(typed).key == key
 
 
 @pytest.mark.parametrize(
@@ -183,8 +181,9 @@ def test_bare_handle_in_the_youtube_column_is_identified(typed: str, key: str) -
         "@youtube.com",
     ],
 )
-def test_impossible_handle_is_none(typed: str) -> None:
-    assert youtube.identify_bare(typed) is None
+def test_impossible_handle_is_invalid(typed: str) -> None:
+    identity = youtube.identify_bare(typed)
+    assert (identity.kind, identity.key) == (LinkKind.INVALID, None)
 
 
 @pytest.mark.parametrize(

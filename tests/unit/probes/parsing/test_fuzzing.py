@@ -129,7 +129,10 @@ EXCUSED = {
     ("is tried by driving probes"): (
         "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline "
         "probes.channels._public_profile.get_meta probes.channels._public_profile.get_title "
-        "probes.channels._public_profile.iter_script_objects"
+        "probes.channels._public_profile.iter_script_objects "
+        "probes.channels._public_profile.get_element_text "
+        "probes.channels._public_profile.find_text probes.channels._api_common.keep_match "
+        "probes.channels._api_common.build_taken_name_finding"
     ),
     "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
 }
