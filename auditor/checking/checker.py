@@ -1,7 +1,6 @@
 """Checks accounts with the API of their platform if a key is set, else with their pages.
 
-The module also decides which earlier result can be revalidated instead of running the probe again,
-and checks links for `auditor check`.
+The module also checks links for `auditor check`.
 """
 
 from __future__ import annotations
@@ -9,14 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
-from hashlib import sha256
 from types import MappingProxyType
 
 from auditor.checking.shared_bodies import BodyAnsweringSource, DomainCounter
 from auditor.config.schema import Config
-from auditor.evidence import rebuild_answer
-from probes.channels import website
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLockError
 from probes.links import channel_registry, identify
@@ -30,13 +25,11 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.models.http import BODY_SCHEME, FetchError, Page, PageRequest
+from probes.models.http import BODY_SCHEME, FetchError, Page
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import (
-    BodyLoader,
-    CachedExchange,
     PreviousResult,
     build_crashed_result,
     revalidate,
@@ -44,7 +37,7 @@ from probes.runner.run import (
 )
 from probes.urls.domains import DNS_SCHEME
 from probes.website.rdap import probe_domain
-from storage.models.audit import AccountRow, AccountStatus, Evidence, LastObservation, Observation
+from storage.models.audit import AccountRow, AccountStatus
 from storage.models.run_report import ApiUsage
 
 logger = EventLogger(__name__)
@@ -167,103 +160,6 @@ def _get_previous_finding(status: AccountStatus | None) -> Finding | None:
         return None
     own_id = status.platform_id or status.last_known_finding.platform_id
     return replace(status.last_known_finding, links=(), platform_id=own_id)
-
-
-FULL_CHECK_EVERY_DAYS = 28
-"""A site is checked completely after this number of runs, even if nothing changed.
-
-Pages of platforms are stored again then, so that removed content does not stay for ever.
-"""
-
-EMPTY_BODY_DIGEST = sha256(b"").hexdigest()
-
-
-def find_previous_result(
-    row: AccountRow,
-    last_observation: LastObservation | None,
-    probe_version: int,
-    day: date,
-    body_storage: BodyLoader,
-) -> PreviousResult | None:
-    """Return the previous result of an account if it can be revalidated today, or None.
-
-    `probe_version` is the current version of the probe.
-    """
-    if last_observation is None or last_observation.observation.probe_version != probe_version:
-        return None
-    if not (can_be_revalidated(row, day) and is_recent_enough(row, last_observation.run_day, day)):
-        return None
-    observation = last_observation.observation
-    if not _is_complete(observation.evidence) or not _is_still_valid(observation, day):
-        return None
-    if not _matches_registered_link(row, observation):
-        return None
-    return PreviousResult(
-        observation.finding, tuple(map(_to_cached_exchange, observation.evidence)), body_storage
-    )
-
-
-def can_be_revalidated(row: AccountRow, day: date) -> bool:
-    """Return True if it is a website and today is not the day of its complete check."""
-    return row.channel == channel_registry.WEBSITE_CHANNEL and _days_since_full_check(row, day) > 0
-
-
-def is_recent_enough(row: AccountRow, since: date, day: date) -> bool:
-    """Return True if no complete check was due for an account since a day."""
-    return _days_since_full_check(row, day) >= (day - since).days
-
-
-def _days_since_full_check(row: AccountRow, day: date) -> int:
-    return ((row.id or 0) + day.toordinal()) % FULL_CHECK_EVERY_DAYS
-
-
-def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
-    """Return True if the result is of the link as it is registered now.
-
-    A link may be corrected and still name the same site. Before a page is called gone, the link is
-    requested exactly as registered.
-    """
-    if observation.evidence[0].url != website.get_registered_url(row.identity, row.typed_text):
-        return False
-    finding = observation.finding
-    if finding.presence is Presence.PRESENT and "redirected_home" not in finding.facts:
-        return True
-    requested_urls: set[str | None] = set()
-    for exchange in observation.evidence:
-        if exchange.is_registered_link:
-            requested_urls |= {exchange.url, exchange.final_url}
-    return website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
-
-
-def _is_still_valid(observation: Observation, day: date) -> bool:
-    """Return True if a result means the same today and its pages are its own.
-
-    The monthly decoy test (`decoy_tested_on`) and announced future dates are valid on their own
-    days only.
-    """
-    finding = observation.finding
-    if finding.presence is Presence.UNKNOWN or "decoy_tested_on" in finding.facts:
-        return False
-    valid_until = finding.facts.get("valid_until")
-    return not isinstance(valid_until, str) or day < date.fromisoformat(valid_until)
-
-
-def _is_complete(evidence: Sequence[Evidence]) -> bool:
-    """Return True if all requests and responses of the result are stored."""
-    if not evidence or not evidence[0].is_registered_link:
-        return False
-    return not any(exchange.is_pruned for exchange in evidence)
-
-
-def _to_cached_exchange(evidence: Evidence) -> CachedExchange:
-    request = PageRequest(
-        evidence.url, is_registered_link=evidence.is_registered_link, insecure=evidence.insecure
-    )
-    digest_without_body = "" if evidence.is_withheld else EMPTY_BODY_DIGEST
-    digest = evidence.received_digest or evidence.digest or digest_without_body
-    outcome = rebuild_answer(evidence, digest=digest)
-    is_body_stored = evidence.received_digest is None and bool(evidence.digest)
-    return CachedExchange(request, outcome, has_body=isinstance(outcome, Page) and is_body_stored)
 
 
 UNREQUESTED_REASONS = frozenset(

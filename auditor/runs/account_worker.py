@@ -14,11 +14,10 @@ from datetime import datetime
 
 from auditor.checking.checker import (
     AccountChecker,
-    find_previous_result,
-    is_recent_enough,
     to_probe_account,
 )
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
+from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
 from auditor.evidence import BodyStorage, build_evidence
 from auditor.protocols import RunContext
@@ -30,9 +29,8 @@ from probes.links import channel_registry
 from probes.models.finding import Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import ProbeResult
-from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyWriter
-from storage.models.audit import AccountRow, AuditRun, Evidence, Observation, PreviousObservation
+from storage.models.audit import AccountRow, AuditRun, Evidence, Observation
 from storage.observations.observations import ObservationWriter
 from storage.runs.plan import PlanBatch, PlanEntry
 
@@ -64,6 +62,7 @@ class AccountWorker:
     app: RunContext
     frontier: Frontier
     checker: AccountChecker
+    unchanged_results: UnchangedResults
     deadline: RunDeadline
     clock: Callable[[], datetime]
     body_writer: BodyWriter
@@ -128,23 +127,13 @@ class AccountWorker:
         skipped_result = self.frontier.skip_if_refused(entry.account)
         if skipped_result is not None:
             return skipped_result
-        previous_result = find_previous_result(
-            entry.account,
-            entry.last_observation,
-            get_probe_version(entry.account),
-            self.audit_run.day,
-            self._read_body,
+        previous_result = self.unchanged_results.find_previous_result(
+            entry.account, entry.last_observation, get_probe_version(entry.account)
         )
         account = to_probe_account(entry.account, entry.status)
         result = await self.checker.check(account, previous_result)
         self.frontier.record_result(entry.account.channel, result)
         return result
-
-    def _read_body(self, digest: str) -> bytes | None:
-        try:
-            return self.app.body_store.get(digest)
-        except (MissingEvidenceError, DamagedEvidenceError):
-            return None
 
     async def _handle_result(
         self, entry: PlanEntry, result: ProbeResult, *, second_pass: bool
@@ -237,29 +226,15 @@ class AccountWorker:
         )
         if is_volatile and entry.status is not None:
             evidence = _build_evidence(filtered_result, None, is_volatile=True)
-            previous = await asyncio.to_thread(
-                self._find_duplicate, row, replace(observation, evidence=evidence)
+            equal_result_id = await asyncio.to_thread(
+                self.unchanged_results.find_equal_result_id,
+                row,
+                replace(observation, evidence=evidence),
             )
-            if previous is not None:
-                return replace(observation, result_id=previous.result_id)
+            if equal_result_id is not None:
+                return replace(observation, result_id=equal_result_id)
         evidence = _build_evidence(filtered_result, self.body_writer, is_volatile=is_volatile)
         return replace(observation, evidence=evidence)
-
-    def _find_duplicate(
-        self, row: AccountRow, observation: Observation
-    ) -> PreviousObservation | None:
-        """Return an earlier observation with an equal result and usable evidence, or None."""
-        previous = self.app.store.observations.find_equal_result(observation)
-        if previous is None or not self._can_reuse_evidence(row, previous):
-            return None
-        return previous
-
-    def _can_reuse_evidence(self, row: AccountRow, previous: PreviousObservation) -> bool:
-        """Return True if the earlier bodies are still stored and not too old."""
-        is_fresh = not previous.body_digests or is_recent_enough(
-            row, previous.first_observed_at.date(), self.audit_run.day
-        )
-        return is_fresh and all(digest in self.app.body_store for digest in previous.body_digests)
 
 
 def _build_evidence(
@@ -296,6 +271,9 @@ async def open_account_worker(
                 app=app,
                 frontier=frontier,
                 checker=checker,
+                unchanged_results=UnchangedResults(
+                    app.store.observations, app.body_store, frontier.audit_run.day
+                ),
                 deadline=deadline,
                 clock=clock,
                 body_writer=body_writer,

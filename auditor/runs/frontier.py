@@ -25,8 +25,8 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
 
-from auditor.checking.checker import can_be_revalidated
 from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.checking.unchanged_results import can_be_revalidated
 from auditor.protocols import EvaluationContext, RunContext
 from auditor.runs.plan import (
     API_ROUND,

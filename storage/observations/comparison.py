@@ -7,7 +7,7 @@ probe reads (`date`, request ids, caches). For such a header only its existence 
 Platforms generate every response again. For volatile evidence only the request and the status
 count, not the bytes. A publication date that was counted back ("6 months ago") is compared by its
 words and by the week, month or year it falls in, and the result by the version of its probe,
-because another version may find more in pages that are not stored. See docs/decisions/0025.
+because another version may find more in pages that are not stored. See docs/decisions/0047.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.checking.checker import FULL_CHECK_EVERY_DAYS
+from auditor.checking.unchanged_results import FULL_CHECK_EVERY_DAYS
 from auditor.config.schema import ChannelSettings
 from auditor.evaluation import reevaluate, replay
 from auditor.runs.run import execute_run

@@ -7,10 +7,16 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from auditor.checking.checker import FULL_CHECK_EVERY_DAYS, can_be_revalidated, find_previous_result
+from auditor.checking.unchanged_results import (
+    FULL_CHECK_EVERY_DAYS,
+    UnchangedResults,
+    can_be_revalidated,
+)
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.evidence import build_evidence
 from auditor.runs.run import execute_run
@@ -23,8 +29,10 @@ from probes.models.probe import HttpExchange, ProbeResult
 from probes.parsing.volatile_tokens import is_same_page
 from probes.publication import latest
 from probes.runner.parser_pool import ParserPool
-from probes.runner.run import revalidate, run_probe
+from probes.runner.run import PreviousResult, revalidate, run_probe
+from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, AuditRunState, LastObservation, Observation
+from storage.observations.observations import ObservationRepository
 from tests.support.hostile_server.fetching import create_fetcher, link_request
 from tests.support.hostile_server.server import Hostile, answer, moved
 from tests.support.mini_network import START, Small, configured, opened, register
@@ -123,6 +131,20 @@ async def check_first(site: Site, bodies: Bodies) -> Observation:
 
 def build_last_observation(last: Observation, day: date = DAY) -> LastObservation:
     return LastObservation(day - timedelta(days=1), last)
+
+
+def find_previous_result(
+    row: AccountRow,
+    last_observation: LastObservation,
+    probe_version: int,
+    day: date,
+    load_body: Callable[[str], bytes | None],
+) -> PreviousResult | None:
+    """Return the result that a check on a day compares its pages with, or None."""
+    body_store = cast("BodyStore", SimpleNamespace(get=load_body))
+    observations = cast("ObservationRepository", None)
+    unchanged_results = UnchangedResults(observations, body_store, day)
+    return unchanged_results.find_previous_result(row, last_observation, probe_version)
 
 
 async def check_again(
