@@ -6,17 +6,18 @@ in every run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, func, select, update
 
 from storage import consistency
 from storage.consistency import FacetCountsByGroup
 from storage.database.connection import Database
+from storage.decisions import load_decisions
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountRow,
@@ -35,7 +36,6 @@ from storage.tables.core import (
     ACCOUNT,
     ACCOUNT_STATUS,
     ASSOCIATION,
-    DECISION,
     GAP,
     PROPOSAL,
     WITNESS_ANSWER,
@@ -45,11 +45,9 @@ from storage.tables.mappers import (
     GAP_VALUE_FIELDS,
     SELECT_ACCOUNT_STATUSES,
     SELECT_ASSOCIATIONS,
-    SELECT_DECISIONS,
     to_account_row,
     to_account_status,
     to_association,
-    to_decision,
     to_domain_check,
     to_gap,
     to_proposal,
@@ -57,6 +55,7 @@ from storage.tables.mappers import (
 )
 from storage.tables.runs import CHECK_TIMES
 
+T = TypeVar("T")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 GAP_IDENTITY_FIELDS = ("id", *GAP_KEY)
 _get_gap_values, _get_gap_identity = attrgetter(*GAP_VALUE_FIELDS), attrgetter(*GAP_IDENTITY_FIELDS)
@@ -206,40 +205,43 @@ class ConclusionRepository:
     ) -> AssociationData:
         """Return all data of these associations as of one time."""
         ids = list(association_ids)
-        is_listed = ASSOCIATION.c.withdrawn_at.is_(None)
+        is_own_account = ACCOUNT.c.association.in_(ids)
+        associations = SELECT_ASSOCIATIONS.where(
+            ASSOCIATION.c.id.in_(ids), ASSOCIATION.c.withdrawn_at.is_(None)
+        )
+        accounts = select(ACCOUNT).where(is_own_account)
         statuses = SELECT_ACCOUNT_STATUSES.join(
             ACCOUNT, ACCOUNT.c.id == ACCOUNT_STATUS.c.account_id
-        )
+        ).where(is_own_account)
+        proposals = select(PROPOSAL).where(PROPOSAL.c.association.in_(ids))
         gaps = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids))
         if not include_closed_gaps:
             gaps = gaps.where(IS_NOT_CLOSED)
-        queries = (
-            SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id.in_(ids), is_listed),
-            select(ACCOUNT).where(ACCOUNT.c.association.in_(ids)),
-            statuses.where(ACCOUNT.c.association.in_(ids)),
-            select(PROPOSAL).where(PROPOSAL.c.association.in_(ids)),
-            gaps,
-            SELECT_DECISIONS.where(DECISION.c.association.in_(ids)),
+        answers = (
             select(WITNESS_ANSWER)
             .join(ACCOUNT, ACCOUNT.c.id == WITNESS_ANSWER.c.account_id)
-            .where(ACCOUNT.c.association.in_(ids)),
-            select_newest_domain_checks(select(ACCOUNT.c.id).where(ACCOUNT.c.association.in_(ids))),
+            .where(is_own_account)
         )
-        with self._database.begin_read() as connection:
-            rows = [connection.execute(query).all() for query in queries]
-        get_id, get_account_id = attrgetter("id"), attrgetter("account_id")
-        return AssociationData(
-            associations=tuple(sorted(map(to_association, rows[0]), key=get_id)),
-            accounts=tuple(sorted(map(to_account_row, rows[1]), key=get_id)),
-            statuses=tuple(sorted(map(to_account_status, rows[2]), key=get_account_id)),
-            proposals=tuple(sorted(map(to_proposal, rows[3]), key=get_id)),
-            gaps=tuple(sorted(map(to_gap, rows[4]), key=get_id)),
-            decisions=tuple(sorted(map(to_decision, rows[5]), key=get_id)),
-            witness_records=tuple(
-                sorted(map(to_witness_record, rows[6]), key=attrgetter("asked_at", "account_id"))
-            ),
-            domain_checks=tuple(sorted(map(to_domain_check, rows[7]), key=get_account_id)),
-        )
+        domain_checks = select_newest_domain_checks(select(ACCOUNT.c.id).where(is_own_account))
+        with self._database.begin_read_session() as session:
+            connection = session.connection()
+
+            def load(
+                query: Select[Any], to_model: Callable[[Any], T], *order: str
+            ) -> tuple[T, ...]:
+                models = map(to_model, connection.execute(query))
+                return tuple(sorted(models, key=attrgetter(*order)))
+
+            return AssociationData(
+                associations=load(associations, to_association, "id"),
+                accounts=load(accounts, to_account_row, "id"),
+                statuses=load(statuses, to_account_status, "account_id"),
+                proposals=load(proposals, to_proposal, "id"),
+                gaps=load(gaps, to_gap, "id"),
+                decisions=tuple(load_decisions(session, ids)),
+                witness_records=load(answers, to_witness_record, "asked_at", "account_id"),
+                domain_checks=load(domain_checks, to_domain_check, "account_id"),
+            )
 
 
 def _save_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:

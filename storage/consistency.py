@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -125,7 +126,7 @@ def remove_run_facet_counts(connection: Connection, run_ids: Collection[int | No
     connection.execute(delete(RUN_FACET_COUNT).where(is_of_runs))
 
 
-def has_run_facet_counts(run_id: ColumnElement[int | None]) -> ColumnElement[bool]:
+def has_run_facet_counts(run_id: Any) -> ColumnElement[bool]:
     """Return the clause that the conclusions of a run are stored, as its facet counts then are."""
     query = select(RUN_FACET_COUNT.c.run_id).where(
         RUN_FACET_COUNT.c.run_id == run_id,

@@ -1,4 +1,4 @@
-"""Queries of what third parties answered about accounts (`probes.witnesses`).
+"""Stores and reads the answers of third parties about accounts (`probes.witnesses`).
 
 Answers are only added, because a re-evaluation needs those of each run. Of the requests that got no
 answer, only the newest of each account is kept: it says when to ask again.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from itertools import islice
-from typing import Any
 
-from sqlalchemy import Select, case, delete, false, func, or_, select
+from sqlmodel import case, col, delete, false, func, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from probes.models.finding import LinkKind
 from probes.models.witness import WitnessSource
-from storage.database.connection import BATCH_SIZE, Database
+from storage.database.connection import Database
 from storage.models.audit import AccountRow, WitnessRecord
-from storage.sanitize import sanitize, to_utc
-from storage.tables.core import ACCOUNT, WITNESS_ANSWER
+from storage.sanitize import to_utc
+from storage.tables.core import AccountTable, WitnessAnswerTable
 from storage.tables.mappers import to_account_row, to_witness_record
 
 WITNESSED_KINDS = (LinkKind.PAGE, LinkKind.PROFILE)
@@ -47,58 +46,50 @@ class WitnessRepository:
         from before `asked_before`, or if there is none.
         """
         query = _select_due_accounts(source, channels, answered_before, asked_before)
-        with (
-            self._database.begin_read() as connection,
-            connection.execution_options(yield_per=BATCH_SIZE).execute(query) as rows,
-        ):
-            due = (to_account_row(row) for row in rows if row.id not in excluded_ids)
-            return list(islice(due, limit))
+        query = query.limit(limit + len(excluded_ids))
+        with self._database.begin_read_session() as session:
+            accounts = session.exec(query).all()
+        due = [to_account_row(account) for account in accounts if account.id not in excluded_ids]
+        return due[:limit]
 
     def count_witness_requests(self, source: WitnessSource, run_started_at: datetime) -> int:
         """Return how many accounts a run has asked about so far."""
-        query = (
-            select(func.count())
-            .select_from(WITNESS_ANSWER)
-            .where(
-                WITNESS_ANSWER.c.source == source.value,
-                WITNESS_ANSWER.c.asked_at == to_utc(run_started_at),
-            )
+        query = select(func.count(col(WitnessAnswerTable.account_id))).where(
+            WitnessAnswerTable.source == source.value,
+            WitnessAnswerTable.asked_at == to_utc(run_started_at),
         )
-        with self._database.begin_read() as connection:
-            return int(connection.execute(query).scalar_one())
+        with self._database.begin_read_session() as session:
+            return session.exec(query).one()
 
     def save_witness_record(self, record: WitnessRecord) -> None:
         """Store an answer. It replaces an earlier request of its account without an answer."""
-        record = sanitize(record)
-        is_replaced = (
-            (WITNESS_ANSWER.c.account_id == record.account_id)
-            & (WITNESS_ANSWER.c.source == record.source.value)
-            & (WITNESS_ANSWER.c.is_answered == false())
+        row = WitnessAnswerTable(
+            account_id=record.account_id,
+            source=record.source.value,
+            asked_at=to_utc(record.asked_at),
+            is_answered=record.answer.failure is None,
+            answer=record.answer,
         )
-        row = {
-            "account_id": record.account_id,
-            "source": record.source.value,
-            "asked_at": record.asked_at,
-            "is_answered": record.answer.failure is None,
-            "answer": record.answer,
-        }
-        with self._database.begin_write() as connection:
-            connection.execute(delete(WITNESS_ANSWER).where(is_replaced))
-            self._database.upsert(
-                connection, WITNESS_ANSWER, [row], ("account_id", "source", "asked_at")
-            )
+        replaced = delete(WitnessAnswerTable).where(
+            col(WitnessAnswerTable.account_id) == row.account_id,
+            col(WitnessAnswerTable.source) == row.source,
+            col(WitnessAnswerTable.is_answered) == false(),
+        )
+        with self._database.begin_write_session() as session:
+            session.exec(replaced)
+            session.merge(row)
 
     def list_witness_records(self, association: str) -> Iterator[WitnessRecord]:
         """Return the answers about the accounts of an association, by account, source and time."""
-        query = select(WITNESS_ANSWER).where(
-            WITNESS_ANSWER.c.account_id.in_(
-                select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
-            )
+        accounts = select(AccountTable.id).where(AccountTable.association == association)
+        query = select(WitnessAnswerTable)
+        query = query.where(col(WitnessAnswerTable.account_id).in_(accounts))
+        key = (
+            WitnessAnswerTable.account_id,
+            WitnessAnswerTable.source,
+            WitnessAnswerTable.asked_at,
         )
-        rows = self._database.stream_rows(
-            query, WITNESS_ANSWER.c.account_id, WITNESS_ANSWER.c.source, WITNESS_ANSWER.c.asked_at
-        )
-        return map(to_witness_record, rows)
+        return map(to_witness_record, self._database.stream_models(query, *key))
 
 
 def _select_due_accounts(
@@ -106,29 +97,31 @@ def _select_due_accounts(
     channels: Collection[str],
     answered_before: datetime,
     asked_before: datetime,
-) -> Select[Any]:
-    answered_at = case((WITNESS_ANSWER.c.is_answered, WITNESS_ANSWER.c.asked_at))
+) -> SelectOfScalar[AccountTable]:
+    asked_at = col(WitnessAnswerTable.asked_at)
+    answered_at = case((col(WitnessAnswerTable.is_answered), asked_at))
     last_requests = (
         select(
-            WITNESS_ANSWER.c.account_id,
-            func.max(WITNESS_ANSWER.c.asked_at).label("asked_at"),
+            WitnessAnswerTable.account_id,
+            func.max(asked_at).label("asked_at"),
             func.max(answered_at).label("answered_at"),
         )
-        .where(WITNESS_ANSWER.c.source == source.value)
-        .group_by(WITNESS_ANSWER.c.account_id)
+        .where(WitnessAnswerTable.source == source.value)
+        .group_by(col(WitnessAnswerTable.account_id))
         .subquery()
     )
     last = last_requests.c
+    kinds = [kind.value for kind in WITNESSED_KINDS]
     return (
-        select(ACCOUNT)
-        .outerjoin(last_requests, last.account_id == ACCOUNT.c.id)
+        select(AccountTable)
+        .outerjoin(last_requests, last.account_id == AccountTable.id)
         .where(
-            ACCOUNT.c.withdrawn_at.is_(None),
-            ACCOUNT.c.channel.in_(sorted(channels)),
-            ACCOUNT.c.kind.in_([kind.value for kind in WITNESSED_KINDS]),
-            ACCOUNT.c.key.is_not(None),
+            col(AccountTable.withdrawn_at).is_(None),
+            col(AccountTable.channel).in_(sorted(channels)),
+            col(AccountTable.kind).in_(kinds),
+            col(AccountTable.key).is_not(None),
             or_(last.asked_at.is_(None), last.asked_at < to_utc(asked_before)),
             or_(last.answered_at.is_(None), last.answered_at < to_utc(answered_before)),
         )
-        .order_by(case((last.asked_at.is_(None), 0), else_=1), last.asked_at, ACCOUNT.c.id)
+        .order_by(case((last.asked_at.is_(None), 0), else_=1), last.asked_at, col(AccountTable.id))
     )

@@ -1,13 +1,13 @@
-"""Queries of audit runs: day, state and signed report; removal of runs dated in the future."""
+"""Audit runs: day, state and signed report; removal of runs dated in the future."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Column, Connection, Select, and_, delete, func, literal, select, update
+from sqlalchemy import Column, Connection, literal
+from sqlmodel import Session, col, delete, func, select, update
+from sqlmodel.sql.expression import SelectOfScalar
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage import consistency
@@ -16,7 +16,7 @@ from storage.database.connection import Database
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import RunReport
-from storage.sanitize import sanitize, to_utc
+from storage.sanitize import to_utc
 from storage.tables.communication import REPORT_LINK
 from storage.tables.core import (
     AUDIT_RUN,
@@ -25,6 +25,7 @@ from storage.tables.core import (
     METADATA,
     PROPOSAL,
     WITNESS_ANSWER,
+    AuditRunTable,
 )
 from storage.tables.mappers import to_audit_run
 from storage.tables.runs import CLUSTER_RUN, DOMAIN_CHECK, HOST_LOCK, OBSERVATION, PROBE_RESULT
@@ -52,9 +53,10 @@ COUNTED_DEADLINES = (
 """Times that may be in the future, each with the time that it is counted from."""
 
 TIME_STEP = timedelta(microseconds=1)
+NEWEST_FIRST = col(AuditRunTable.day).desc()
 
-IS_EVALUATED = (AUDIT_RUN.c.state == AuditRunState.DONE.value) | (
-    consistency.has_run_facet_counts(AUDIT_RUN.c.id)
+IS_EVALUATED = (col(AuditRunTable.state) == AuditRunState.DONE) | (
+    consistency.has_run_facet_counts(col(AuditRunTable.id))
 )
 
 
@@ -72,23 +74,23 @@ class AuditRunRepository:
         must be evaluated in the order of their days, as a re-evaluation does, even if the clock was
         set back.
         """
-        with self._database.begin_write() as connection:
-            _reject_earlier_run(connection, day)
-            new_values = _build_run_values(AuditRun(day, AuditRunState.RUNNING, to_utc(now)))
-            statement = self._database.build_insert(AUDIT_RUN).values(new_values)
-            connection.execute(statement.on_conflict_do_nothing())
-            row = connection.execute(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day)).one()
-            run = to_audit_run(row)
-            if run.state is AuditRunState.DONE and not reopen_done:
+        query = select(AuditRunTable).where(AuditRunTable.day == day)
+        with self._database.begin_write_session() as session:
+            _reject_earlier_run(session, day)
+            run = session.exec(query.with_for_update()).first()
+            if run is None:
+                run = AuditRunTable(day=day, started_at=now, unreliable_channels=[], receipt={})
+                session.add(run)
+            elif run.state is AuditRunState.DONE and not reopen_done:
                 raise RunAlreadyDoneError(
                     f"cannot run the audit for {day}",
                     "the run of that day has finished",
                     "again tomorrow",
                 )
-            running = replace(run, state=AuditRunState.RUNNING, finished_at=None)
-            change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run.id)
-            connection.execute(change.values(_build_run_values(running)))
-        return running
+            run.state = AuditRunState.RUNNING
+            run.finished_at = None
+            session.flush()
+            return to_audit_run(run)
 
     def finish(
         self,
@@ -103,55 +105,47 @@ class AuditRunRepository:
 
         Its end is never before its start, even if the clock was set back.
         """
-        finished = replace(
-            run,
-            state=state,
-            finished_at=max(to_utc(now), run.started_at),
-            unreliable_channels=tuple(unreliable_channels),
-            report=_sanitize_report(report or RunReport()),
-        )
-        is_running = and_(
-            AUDIT_RUN.c.id == run.id, AUDIT_RUN.c.state == AuditRunState.RUNNING.value
-        )
-        change = update(AUDIT_RUN).where(is_running).values(_build_run_values(finished))
-        with self._database.begin_write() as connection:
-            if connection.execute(change).rowcount != 1:
+        with self._database.begin_write_session() as session:
+            stored = session.get(AuditRunTable, run.id, with_for_update=True)
+            if stored is None or stored.state is not AuditRunState.RUNNING:
                 raise StoreError(f"cannot finish the run of {run.day}", "it is not running")
-        return finished
+            stored.state = state
+            stored.finished_at = max(to_utc(now), run.started_at)
+            stored.unreliable_channels = list(unreliable_channels)
+            stored.receipt = (report or RunReport()).to_json()
+            session.flush()
+            return to_audit_run(stored)
 
     def save_open_report(
         self, run: AuditRun, report: RunReport, unreliable_channels: Iterable[str] = ()
     ) -> AuditRun:
         """Store the report of a run that continues. Unreliable channels are added to it."""
-        channels = {*run.unreliable_channels, *unreliable_channels}
-        continuing = replace(
-            run, report=_sanitize_report(report), unreliable_channels=tuple(sorted(channels))
-        )
-        change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run.id)
-        with self._database.begin_write() as connection:
-            connection.execute(change.values(_build_run_values(continuing)))
-        return continuing
+        with self._database.begin_write_session() as session:
+            stored = session.get_one(AuditRunTable, run.id)
+            stored.unreliable_channels = sorted({*run.unreliable_channels, *unreliable_channels})
+            stored.receipt = report.to_json()
+            session.flush()
+            return to_audit_run(stored)
 
     def list_all(self) -> Iterator[AuditRun]:
         """Return all runs, the oldest first."""
-        return map(to_audit_run, self._database.stream_rows(select(AUDIT_RUN), AUDIT_RUN.c.day))
+        runs = self._database.stream_models(select(AuditRunTable), AuditRunTable.day)
+        return map(to_audit_run, runs)
 
     def list_newest(self, limit: int, *, before_day: date | None = None) -> list[AuditRun]:
         """Return the newest runs, before a day if one is given. The oldest of them is first."""
-        query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(limit)
+        query = select(AuditRunTable).order_by(NEWEST_FIRST).limit(limit)
         if before_day is not None:
-            query = query.where(AUDIT_RUN.c.day < before_day)
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
-        return [to_audit_run(row) for row in reversed(rows)]
+            query = query.where(AuditRunTable.day < before_day)
+        return self._fetch_oldest_first(query)
 
     def get(self, day: date) -> AuditRun | None:
         """Return the run of this UTC day, or None."""
-        return self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day))
+        return self._fetch_run(select(AuditRunTable).where(AuditRunTable.day == day))
 
     def get_by_id(self, run_id: int) -> AuditRun:
         """Return the run of this id. Raises StoreError if there is none."""
-        run = self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id))
+        run = self._fetch_run(select(AuditRunTable).where(AuditRunTable.id == run_id))
         if run is None:
             raise StoreError(
                 f"cannot read the run {run_id}", "it does not exist", "check [storage] url"
@@ -169,45 +163,48 @@ class AuditRunRepository:
         With `states` it is the newest in one of them, with `before_day` the newest of an earlier
         day, with `started_by` the newest that had started by then.
         """
-        query = select(AUDIT_RUN).order_by(AUDIT_RUN.c.day.desc()).limit(1)
+        query = select(AuditRunTable).order_by(NEWEST_FIRST).limit(1)
         if started_by is not None:
-            query = query.where(AUDIT_RUN.c.started_at <= to_utc(started_by))
+            query = query.where(AuditRunTable.started_at <= to_utc(started_by))
         if before_day is not None:
-            query = query.where(AUDIT_RUN.c.day < before_day)
-        return self._fetch_run(query.where(AUDIT_RUN.c.state.in_(states)) if states else query)
+            query = query.where(AuditRunTable.day < before_day)
+        if states:
+            query = query.where(col(AuditRunTable.state).in_(states))
+        return self._fetch_run(query)
 
     def get_effective_time(self, now: datetime) -> datetime:
         """Return the time from which a change that is made now counts (see `consistency`)."""
         with self._database.begin_read() as connection:
             return compute_effective_time(connection, now)
 
-    def _fetch_run(self, query: Select[Any]) -> AuditRun | None:
-        with self._database.begin_read() as connection:
-            row = connection.execute(query).first()
-        return to_audit_run(row) if row else None
+    def _fetch_run(self, query: SelectOfScalar[AuditRunTable]) -> AuditRun | None:
+        with self._database.begin_read_session() as session:
+            run = session.exec(query).first()
+        return to_audit_run(run) if run else None
+
+    def _fetch_oldest_first(self, newest_first: SelectOfScalar[AuditRunTable]) -> list[AuditRun]:
+        with self._database.begin_read_session() as session:
+            runs = session.exec(newest_first).all()
+        return list(map(to_audit_run, reversed(runs)))
 
     def list_evaluated(self, limit: int | None = None) -> list[AuditRun]:
         """Return the newest runs with conclusions, or all without a limit. The oldest is first.
 
         Such a run is done or about to be: its conclusions are stored before its state.
         """
-        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day.desc()).limit(limit)
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
-        return [to_audit_run(row) for row in reversed(rows)]
+        return self._fetch_oldest_first(
+            _select_evaluated_runs().order_by(NEWEST_FIRST).limit(limit)
+        )
 
     def is_evaluated(self, run_id: int) -> bool:
         """Return whether the conclusions of a run are stored, as its facet counts then are."""
         query = select(consistency.has_run_facet_counts(literal(run_id)))
-        with self._database.begin_read() as connection:
-            return bool(connection.execute(query).scalar())
+        with self._database.begin_read_session() as session:
+            return session.exec(query).one()
 
     def get_first_evaluated(self) -> AuditRun | None:
         """Return the oldest run with conclusions, or None."""
-        query = _select_evaluated_runs().order_by(AUDIT_RUN.c.day).limit(1)
-        with self._database.begin_read() as connection:
-            row = connection.execute(query).one_or_none()
-        return to_audit_run(row) if row else None
+        return self._fetch_run(_select_evaluated_runs().order_by(col(AuditRunTable.day)).limit(1))
 
     def get_latest_evaluated(self) -> AuditRun | None:
         """Return the newest run with conclusions, or None. Reports are as of its start."""
@@ -242,34 +239,19 @@ class AuditRunRepository:
         return len(dates)
 
 
-def _select_evaluated_runs() -> Select[Any]:
-    return select(AUDIT_RUN).where(IS_EVALUATED)
+def _select_evaluated_runs() -> SelectOfScalar[AuditRunTable]:
+    return select(AuditRunTable).where(IS_EVALUATED)
 
 
-def _reject_earlier_run(connection: Connection, day: date) -> None:
-    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, IS_EVALUATED)
-    later_day = connection.execute(query).scalar()
+def _reject_earlier_run(session: Session, day: date) -> None:
+    query = select(func.max(AuditRunTable.day)).where(AuditRunTable.day > day, IS_EVALUATED)
+    later_day = session.exec(query).one()
     if later_day is not None:
         raise LaterRunDoneError(
             f"cannot run the audit for {day}",
             f"the run for {later_day} has finished",
             "check the system clock",
         )
-
-
-def _sanitize_report(report: RunReport) -> RunReport:
-    return RunReport.from_json(sanitize(report.to_json()))
-
-
-def _build_run_values(run: AuditRun) -> dict[str, Any]:
-    return {
-        "day": run.day,
-        "state": run.state.value,
-        "started_at": run.started_at,
-        "finished_at": run.finished_at,
-        "unreliable_channels": list(run.unreliable_channels),
-        "receipt": run.report.to_json(),
-    }
 
 
 def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:

@@ -27,12 +27,13 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlmodel import Field, SQLModel
+from sqlalchemy.orm import relationship
+from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from probes.models.finding import FactValue, FoundLink
 from probes.models.witness import WitnessAnswer
-from storage.models.audit import AccountStatus
+from storage.models.audit import AccountStatus, AuditRunState, DecisionKind
 
 
 class StoredModel(SQLModel):
@@ -214,7 +215,7 @@ class AuditRunTable(StoredModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     day: date = Field(unique=True)
-    state: str
+    state: AuditRunState = enum_column(AuditRunState)
     started_at: datetime = datetime_column()
     finished_at: datetime | None = optional_datetime_column()
     unreliable_channels: list[str] = json_column()
@@ -317,7 +318,7 @@ class DecisionTable(StoredModel, table=True):
         sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
     )
     channel: str
-    kind: str
+    kind: DecisionKind = enum_column(DecisionKind)
     author: str
     reason: str
     decided_at: datetime = datetime_column()
@@ -327,6 +328,11 @@ class DecisionTable(StoredModel, table=True):
     )
     code: str | None = None
     value: str | None = None
+    withdrawal: DecisionWithdrawalTable | None = Relationship(
+        sa_relationship=relationship(
+            "DecisionWithdrawalTable", lazy="joined", uselist=False, viewonly=True
+        )
+    )
 
 
 class DecisionWithdrawalTable(StoredModel, table=True):

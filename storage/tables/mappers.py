@@ -18,10 +18,8 @@ from storage.models.audit import (
     Association,
     AssociationEntry,
     AuditRun,
-    AuditRunState,
     Contact,
     Decision,
-    DecisionKind,
     DecisionWithdrawal,
     DomainCheck,
     Gap,
@@ -29,13 +27,15 @@ from storage.models.audit import (
     WitnessRecord,
 )
 from storage.models.run_report import RunReport
+from storage.models.users import AuditLogEntry
+from storage.tables.communication import AuditLogTable
 from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
     CONTACT,
-    DECISION,
-    DECISION_WITHDRAWAL,
     GAP,
+    AuditRunTable,
+    DecisionTable,
 )
 from storage.tables.runs import CHECK_TIMES
 
@@ -58,15 +58,6 @@ GAP_FIELDS = tuple(field.name for field in fields(Gap))
 GAP_VALUE_FIELDS = tuple(name for name in GAP_FIELDS if name != "id")
 GAP_COLUMNS = [GAP.c[name] for name in GAP_FIELDS]
 """The columns of a `Gap`, without those of the read model."""
-WITHDRAWAL_COLUMNS = (
-    DECISION_WITHDRAWAL.c.author.label("withdrawal_author"),
-    DECISION_WITHDRAWAL.c.reason.label("withdrawal_reason"),
-    DECISION_WITHDRAWAL.c.withdrawn_at.label("withdrawn_at"),
-)
-SELECT_DECISIONS = select(*DECISION.c, *WITHDRAWAL_COLUMNS).outerjoin(
-    DECISION_WITHDRAWAL, DECISION_WITHDRAWAL.c.decision_id == DECISION.c.id
-)
-"""Selects every decision with its withdrawal, if there is one."""
 
 
 def to_gap(row: Any) -> Gap:
@@ -97,26 +88,37 @@ def to_witness_record(row: Any) -> WitnessRecord:
     return WitnessRecord(row.account_id, WitnessSource(row.source), row.asked_at, row.answer)
 
 
-def to_decision(row: Any) -> Decision:
-    """Return the decision of a row of `SELECT_DECISIONS`. A withdrawal ends it early."""
-    values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
-    author, reason, withdrawn_at = (values.pop(column.name) for column in WITHDRAWAL_COLUMNS)
-    decision = Decision(**{**values, "kind": DecisionKind(row.kind)})
-    if withdrawn_at is None:
-        return decision
-    expires_at = min(decision.expires_at or withdrawn_at, withdrawn_at)
-    return replace(
-        decision,
-        expires_at=expires_at,
-        withdrawal=DecisionWithdrawal(author, reason, withdrawn_at),
+def to_decision(row: DecisionTable) -> Decision:
+    """Return the decision of a row. A withdrawal ends it early."""
+    decision = Decision(
+        association=row.association,
+        channel=row.channel,
+        kind=row.kind,
+        author=row.author,
+        reason=row.reason,
+        decided_at=row.decided_at,
+        expires_at=row.expires_at,
+        account_id=row.account_id,
+        code=row.code,
+        value=row.value,
+        id=row.id,
     )
+    if row.withdrawal is None:
+        return decision
+    withdrawal = DecisionWithdrawal(
+        row.withdrawal.author, row.withdrawal.reason, row.withdrawal.withdrawn_at
+    )
+    ends_at = withdrawal.withdrawn_at
+    if decision.expires_at is not None:
+        ends_at = min(decision.expires_at, ends_at)
+    return replace(decision, expires_at=ends_at, withdrawal=withdrawal)
 
 
-def to_audit_run(row: Any) -> AuditRun:
+def to_audit_run(row: AuditRunTable) -> AuditRun:
     """Return the run of a row."""
     return AuditRun(
         day=row.day,
-        state=AuditRunState(row.state),
+        state=row.state,
         started_at=row.started_at,
         finished_at=row.finished_at,
         unreliable_channels=tuple(row.unreliable_channels),
@@ -136,6 +138,20 @@ SELECT_ASSOCIATION_ENTRIES = select(
     ASSOCIATION, *_HAS_CONTACT_COLUMNS, *_CONTACT_COLUMNS
 ).outerjoin(CONTACT, _CONTACT_JOIN)
 """Selects every association with its contact."""
+
+
+def to_log_entry(row: AuditLogTable) -> AuditLogEntry:
+    """Return the audit log entry of a row."""
+    return AuditLogEntry(
+        changed_at=row.changed_at,
+        author=row.author,
+        source=row.source,
+        association=row.association,
+        field=row.field,
+        before=row.before,
+        after=row.after,
+        id=row.id,
+    )
 
 
 def to_association(row: Any) -> Association:
