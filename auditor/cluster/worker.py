@@ -26,7 +26,7 @@ from auditor.cluster.job_queue import (
 )
 from auditor.core.errors import ConfigError
 from auditor.protocols import RunContext
-from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, open_account_worker
+from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, ObservationRecorder
 from auditor.runs.frontier import Frontier
 from auditor.runs.plan import API_ROUND, MAX_BATCH_ACCOUNTS
 from auditor.runs.state import RequestCounts, RunDeadline, Timer
@@ -158,14 +158,16 @@ class ClusterWorker:
             nonlocal checked_count
             checked_count += 1
 
-        async with open_account_worker(
-            self._app,
-            Frontier(self._app, session.audit_run, circuit_breakers),
-            replace(session.checker, api_budgets=api_budgets),
-            deadline=session.build_deadline(cluster_run.seconds_left),
-            clock=session.get_current_time,
-            on_progress=count_checked,
-        ) as account_worker:
+        async with ObservationRecorder.open(self._app) as recorder:
+            account_worker = AccountWorker(
+                self._app,
+                Frontier(self._app, session.audit_run, circuit_breakers),
+                replace(session.checker, api_budgets=api_budgets),
+                recorder,
+                session.build_deadline(cluster_run.seconds_left),
+                session.get_current_time,
+                count_checked,
+            )
             remaining_job = await _check_job_accounts(account_worker, job)
         channel_states = ChannelStates.of(circuit_breakers, api_budgets)
         new_results = WorkerResults(session.take_new_requests(), checked_count, channel_states)

@@ -63,46 +63,32 @@ def build_finished_report(
     run: AuditRun,
     canary_readings: CanaryReadings,
     config: Config,
+    state: AuditRunState,
     *,
     not_reached_by_channel: Mapping[str, int],
     costs: RunCosts,
     finished_at: datetime,
 ) -> RunReport:
-    """Return the report of a finished run.
+    """Return the report of a run that is done, or that was skipped and so has no results.
 
     Its unreliable channels are already in the report of the run. `not_reached_by_channel` counts
     the accounts that the run did not reach.
     """
+    report = _describe_run(store, run, canary_readings, config).with_values(
+        **_carry_judgement(run),
+        state=state.value,
+        finished_at=_to_whole_seconds(finished_at),
+        **_summarize_hosts(costs, MAX_NAMED_HOSTS),
+    )
+    if state is AuditRunState.SKIPPED:
+        return report.with_values(skipped_because="no connectivity")
     assert run.id is not None
     not_reached = {name: count for name, count in sorted(not_reached_by_channel.items()) if count}
-    return _describe_run(store, run, canary_readings, config).with_values(
-        **_carry_judgement(run),
-        state=AuditRunState.DONE.value,
-        finished_at=_to_whole_seconds(finished_at),
+    return report.with_values(
         **_count_accounts(store.observations.count_by_presence(run.id)),
         not_reached=sum(not_reached.values()),
         not_reached_by_channel=not_reached,
         **_count_gap_changes(store, run),
-        **_summarize_hosts(costs, MAX_NAMED_HOSTS),
-    )
-
-
-def build_skipped_report(
-    store: Store,
-    run: AuditRun,
-    canary_readings: CanaryReadings,
-    config: Config,
-    *,
-    costs: RunCosts,
-    finished_at: datetime,
-) -> RunReport:
-    """Return the report of a run without connectivity, which has no results."""
-    return _describe_run(store, run, canary_readings, config).with_values(
-        **_carry_judgement(run),
-        state=AuditRunState.SKIPPED.value,
-        finished_at=_to_whole_seconds(finished_at),
-        skipped_because="no connectivity",
-        **_summarize_hosts(costs, MAX_NAMED_HOSTS),
     )
 
 

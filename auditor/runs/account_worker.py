@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor.checking.checker import (
@@ -50,26 +50,63 @@ These are ten calls of 50 accounts, and their results fit in memory.
 
 
 @dataclass(slots=True)
-class AccountWorker:
-    """Checks the accounts of a frontier and passes the observations to writers.
+class ObservationRecorder:
+    """Stores observations and page bodies in batches.
 
-    `deferred_writer` takes the first observation of an account that the second pass checks again,
-    `observation_writer` all others, and `body_writer` the page bodies. `on_progress` is called
-    after each account that is finished. `last_deferred_at` is the timer value at which the last
-    check was deferred, or 0.
+    `deferred` takes the first observation of an account that the second pass checks again, and
+    `observations` all others. A stored body is never missing, because `bodies` is committed first.
+    """
+
+    bodies: BodyWriter
+    observations: ObservationWriter
+    deferred: ObservationWriter
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, app: RunContext) -> AsyncIterator[ObservationRecorder]:
+        """Open a recorder. On exit, all its observations are stored."""
+        save_deferred = app.store.run_plan.save_first_observations
+        with BodyWriter(app.body_store) as bodies:
+            async with (
+                app.store.observations.open_writer(before_commit=bodies.commit) as observations,
+                ObservationWriter(save_deferred) as deferred,
+            ):
+                yield cls(bodies, observations, deferred)
+
+    async def add(self, observation: Observation) -> None:
+        """Record an observation. It is stored for certain after the next flush."""
+        await self.observations.add(observation)
+        if self.bodies.is_full:
+            await self.observations.flush()
+
+    async def flush(self) -> None:
+        """Store all recorded observations."""
+        await self.observations.flush()
+        await self.deferred.flush()
+
+
+@dataclass(slots=True)
+class AccountWorker:
+    """Checks the accounts of a frontier and passes the observations to the recorder.
+
+    `on_progress` is called after each account that is finished. `last_deferred_at` is the timer
+    value at which the last check was deferred, or 0.
     """
 
     app: RunContext
     frontier: Frontier
     checker: AccountChecker
-    unchanged_results: UnchangedResults
+    recorder: ObservationRecorder
     deadline: RunDeadline
     clock: Callable[[], datetime]
-    body_writer: BodyWriter
-    observation_writer: ObservationWriter
-    deferred_writer: ObservationWriter
     on_progress: Callable[[], None] = lambda: None
     last_deferred_at: float = 0.0
+    unchanged_results: UnchangedResults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unchanged_results = UnchangedResults(
+            self.app.store.observations, self.app.body_store, self.audit_run.day
+        )
 
     @property
     def audit_run(self) -> AuditRun:
@@ -145,24 +182,21 @@ class AccountWorker:
             api_budget.skipped_count += 1
         elif not second_pass and await self._needs_second_pass(result):
             observation = await self._to_observation(entry, result, will_retry=True)
-            await self.deferred_writer.add(observation)
+            await self.recorder.deferred.add(observation)
             self.last_deferred_at = self.deadline.timer()
             return
-        await self.save_observation(await self._to_observation(entry, result))
+        await self._record(await self._to_observation(entry, result))
 
-    async def save_observation(self, observation: Observation) -> None:
-        """Pass an observation to its writer. It is stored for certain after the next flush."""
-        await self.observation_writer.add(observation)
+    async def _record(self, observation: Observation) -> None:
+        await self.recorder.add(observation)
         self.on_progress()
-        if self.body_writer.is_full:
-            await self.observation_writer.flush()
 
     async def save_deferred_observations(self) -> None:
         """Store the first observation of each account that the second pass did not reach."""
         deferred = self.frontier.list_deferred()
         while (observation := await asyncio.to_thread(next, deferred, None)) is not None:
-            await self.save_observation(observation)
-        await self.observation_writer.flush()
+            await self._record(observation)
+        await self.recorder.flush()
 
     async def _to_observation(
         self, entry: PlanEntry, result: ProbeResult, *, will_retry: bool = False
@@ -233,7 +267,7 @@ class AccountWorker:
             )
             if equal_result_id is not None:
                 return replace(observation, result_id=equal_result_id)
-        evidence = _build_evidence(filtered_result, self.body_writer, is_volatile=is_volatile)
+        evidence = _build_evidence(filtered_result, self.recorder.bodies, is_volatile=is_volatile)
         return replace(observation, evidence=evidence)
 
 
@@ -247,40 +281,6 @@ def _build_evidence(
         )
         for exchange in filtered_result.result.exchanges
     )
-
-
-@asynccontextmanager
-async def open_account_worker(
-    app: RunContext,
-    frontier: Frontier,
-    checker: AccountChecker,
-    *,
-    deadline: RunDeadline,
-    clock: Callable[[], datetime],
-    on_progress: Callable[[], None],
-) -> AsyncIterator[AccountWorker]:
-    """Open an account worker with its writers. On exit, all its observations are stored."""
-    with BodyWriter(app.body_store) as body_writer:
-        async with (
-            app.store.observations.open_writer(
-                before_commit=body_writer.commit
-            ) as observation_writer,
-            ObservationWriter(app.store.run_plan.save_first_observations) as deferred_writer,
-        ):
-            yield AccountWorker(
-                app=app,
-                frontier=frontier,
-                checker=checker,
-                unchanged_results=UnchangedResults(
-                    app.store.observations, app.body_store, frontier.audit_run.day
-                ),
-                deadline=deadline,
-                clock=clock,
-                body_writer=body_writer,
-                observation_writer=observation_writer,
-                deferred_writer=deferred_writer,
-                on_progress=on_progress,
-            )
 
 
 def _get_observed_at(result: ProbeResult, now: datetime) -> datetime:

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -50,7 +51,6 @@ logger = EventLogger(__name__)
 
 StopCheck = Callable[[], bool]
 """Returns True if no further work may begin."""
-MaintenanceStep = Callable[[EvaluationContext, BodyStore, AuditRun, datetime, StopCheck], None]
 
 
 async def run_audit_pipeline(
@@ -213,98 +213,78 @@ def run_maintenance(
     """
     if not isinstance(app.body_store, BodyStore):
         return
-    run_steps: list[MaintenanceStep] = [_drop_expired_api_data]
+    maintenance = _Maintenance(app, finished_run, now, should_stop)
+    steps = [maintenance.drop_expired_api_data]
     if finished_run.state is AuditRunState.DONE:
-        run_steps += [_expire_personal_data, _create_backup, _prune_evidence_if_due]
-    for run_step in run_steps:
+        steps += [
+            maintenance.expire_personal_data,
+            maintenance.create_backup,
+            maintenance.prune_evidence,
+        ]
+    for run_step in steps:
         try:
             if not should_stop():
-                run_step(app, app.body_store, finished_run, now, should_stop)
+                run_step()
         except (AuditorError, StoreError, OSError, sqlite3.Error) as error:
             logger.warning("maintenance_failed", "after the run: {reason}", reason=error)
 
 
-def _drop_expired_api_data(
-    app: EvaluationContext,
-    body_store: BodyStore,
-    _finished_run: AuditRun,
-    now: datetime,
-    _should_stop: StopCheck,
-) -> None:
-    """Drop figures and responses of APIs before their terms are broken."""
-    dropped = drop_expired_api_data(app, now, (body_store, open_backup_bodies(app.config)))
-    if dropped.result_count:
-        logger.info(
-            "api_data_dropped",
-            "figures and responses of {results} results dropped",
-            results=dropped.result_count,
-        )
+@dataclass(frozen=True, slots=True)
+class _Maintenance:
+    """The steps of the maintenance after a run."""
 
+    app: EvaluationContext
+    finished_run: AuditRun
+    now: datetime
+    should_stop: StopCheck
 
-def _expire_personal_data(
-    app: EvaluationContext,
-    _body_store: BodyStore,
-    _finished_run: AuditRun,
-    now: datetime,
-    _should_stop: StopCheck,
-) -> None:
-    """Delete personal data after its retention period, before the backup would keep it longer."""
-    deleted_counts = app.store.retention.delete_expired_data(
-        compute_retention_cutoffs(app.config.retention, now)
-    )
-    if deleted_counts:
-        logger.info(
-            "personal_data_expired",
-            "{rows} expired rows of personal data deleted",
-            rows=sum(deleted_counts.values()),
-        )
+    def drop_expired_api_data(self) -> None:
+        """Drop figures and responses of APIs before their terms are broken."""
+        body_stores = self.app.body_store, open_backup_bodies(self.app.config)
+        dropped = drop_expired_api_data(self.app, self.now, body_stores)
+        if dropped.result_count:
+            message = "figures and responses of {results} results dropped"
+            logger.info("api_data_dropped", message, results=dropped.result_count)
 
+    def expire_personal_data(self) -> None:
+        """Delete personal data after its retention period, before a backup would keep it longer."""
+        cutoffs = compute_retention_cutoffs(self.app.config.retention, self.now)
+        deleted_counts = self.app.store.retention.delete_expired_data(cutoffs)
+        if deleted_counts:
+            message = "{rows} expired rows of personal data deleted"
+            logger.info("personal_data_expired", message, rows=sum(deleted_counts.values()))
 
-def _create_backup(
-    app: EvaluationContext,
-    body_store: BodyStore,
-    finished_run: AuditRun,
-    now: datetime,
-    _should_stop: StopCheck,
-) -> None:
-    """Create a backup, unless there is one since the end of the run.
+    def create_backup(self) -> None:
+        """Create a backup, unless there is one since the end of the run.
 
-    Only for SQLite: PostgreSQL has its own backup tools.
-    """
-    config = app.config
-    if finished_run.finished_at:
-        # The file name of a backup has its time in whole seconds.
-        finished_at = finished_run.finished_at.replace(microsecond=0)
-        backups = list_backups(config.backup.folder)
-        if any(finished_at <= backup.created_at <= now for backup in backups):
+        Only for SQLite: PostgreSQL has its own backup tools.
+        """
+        config, store = self.app.config, self.app.store
+        if self.finished_run.finished_at:
+            # The file name of a backup has its time in whole seconds.
+            finished_at = self.finished_run.finished_at.replace(microsecond=0)
+            backups = list_backups(config.backup.folder)
+            if any(finished_at <= backup.created_at <= self.now for backup in backups):
+                return
+        if config.backup.after_run and store.database_file:
+            result = create_backup(store, self.app.body_store, config, self.now)
+            logger.info("backup_created", "backup created: {file}", file=result.backup.file)
+
+    def prune_evidence(self) -> None:
+        """Prune old evidence if it is the day for it."""
+        config, store = self.app.config, self.app.store
+        if not is_pruning_due(store, config, self.finished_run):
             return
-    if config.backup.after_run and app.store.database_file:
-        result = create_backup(app.store, body_store, config, now)
-        logger.info("backup_created", "backup created: {file}", file=result.backup.file)
-
-
-def _prune_evidence_if_due(
-    app: EvaluationContext,
-    body_store: BodyStore,
-    finished_run: AuditRun,
-    now: datetime,
-    should_stop: StopCheck,
-) -> None:
-    if is_pruning_due(app.store, app.config, finished_run):
         pruned = prune_evidence(
-            app.store,
-            body_store,
-            app.config,
-            now,
-            backup_bodies=open_backup_bodies(app.config),
-            should_stop=should_stop,
+            store,
+            self.app.body_store,
+            config,
+            self.now,
+            backup_bodies=open_backup_bodies(config),
+            should_stop=self.should_stop,
         )
-        logger.info(
-            "evidence_pruned",
-            "evidence pruned: {bodies} bodies, {bytes} bytes",
-            bodies=pruned.bodies,
-            bytes=pruned.bytes,
-        )
+        message = "evidence pruned: {bodies} bodies, {bytes} bytes"
+        logger.info("evidence_pruned", message, bodies=pruned.bodies, bytes=pruned.bytes)
 
 
 def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> RetentionCutoffs:

@@ -33,7 +33,7 @@ from auditor.protocols import RunContext
 from auditor.run_reports import report
 from auditor.run_reports.chain import is_chain_link, sign_run_report
 from auditor.run_reports.signing import SigningKey
-from auditor.runs.account_worker import AccountWorker, open_account_worker
+from auditor.runs.account_worker import AccountWorker, ObservationRecorder
 from auditor.runs.domain_checks import check_domains
 from auditor.runs.frontier import Coordinator, Frontier, WorkerCluster
 from auditor.runs.state import RequestCounts, RunDeadline, RunState, StoppedError, Timer
@@ -181,12 +181,14 @@ class RunSession:
             canary_results = await self._check_canaries(checker)
             self._begin(canary_results)
             if is_offline(self.state.canary_readings) and not self._is_evaluated():
-                return self._report_skipped()
+                _log_skipped_run()
+                return self._report_finished(AuditRunState.SKIPPED)
             await runtime.run_together(self._check_accounts(checker), self._check_domains(checker))
             if self.deadline.is_stopped:
                 raise StoppedError
         await self._evaluate_in_thread()
-        return self._report_finished()
+        _log_limits(self.state)
+        return self._report_finished(AuditRunState.DONE)
 
     def get_current_time(self) -> datetime:
         """Return the current time: the start of the session plus the seconds of the timer."""
@@ -314,26 +316,33 @@ class RunSession:
 
     async def _run_passes(self, frontier: Frontier, checker: AccountChecker) -> None:
         """Check all accounts, then repeat the checks that failed for a transient reason."""
-        async with open_account_worker(
-            self.app,
-            frontier,
-            checker,
-            deadline=self.deadline,
-            clock=self.get_current_time,
-            on_progress=self._report_progress,
-        ) as worker:
-            await (self.coordinator or worker).check_pass()
-            await worker.deferred_writer.flush()
-            if await asyncio.to_thread(frontier.count_remaining, second_pass=True):
-                await self._run_second_pass(worker)
+        async with ObservationRecorder.open(self.app) as recorder:
+            worker = AccountWorker(
+                self.app,
+                frontier,
+                checker,
+                recorder,
+                self.deadline,
+                self.get_current_time,
+                self._report_progress,
+            )
+            await self._run_first_pass(worker)
+            await self._run_second_pass(worker)
+
+    async def _run_first_pass(self, worker: AccountWorker) -> None:
+        """Check every account of the frontier."""
+        await (self.coordinator or worker).check_pass()
+        await worker.recorder.flush()
 
     async def _run_second_pass(self, worker: AccountWorker) -> None:
         """Repeat the deferred checks. Where there is no time for it, the first results count."""
+        if not await asyncio.to_thread(worker.frontier.count_remaining, second_pass=True):
+            return
         await self._wait_for_second_pass(worker)
         if not self.deadline.should_stop:
             worker.checker.fetcher.start_new_pass()
             await (self.coordinator or worker).check_pass(second_pass=True)
-            await worker.observation_writer.flush()
+            await worker.recorder.flush()
         if not self.deadline.is_stopped:
             await worker.save_deferred_observations()
 
@@ -392,37 +401,20 @@ class RunSession:
 
     # --- Report ----------------------------------------------------------------------------------
 
-    def _report_finished(self) -> AuditRun:
-        """Sign the report of the evaluated run."""
-        _log_limits(self.state)
+    def _report_finished(self, state: AuditRunState) -> AuditRun:
+        """Sign the report of a run that is done or skipped."""
         finished_at = self.get_current_time()
         finished_report = report.build_finished_report(
             self.app.store,
             self.state.audit_run,
             self.state.canary_readings,
             self.app.config,
+            state,
             not_reached_by_channel=self.state.not_reached,
             costs=self._compute_costs(),
             finished_at=finished_at,
         )
-        return self._finish(AuditRunState.DONE, finished_report, finished_at)
-
-    def _report_skipped(self) -> AuditRun:
-        """Sign the report of a run without connectivity."""
-        reason = "both test websites are unreachable"
-        logger.warning(
-            "run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason
-        )
-        finished_at = self.get_current_time()
-        skipped_report = report.build_skipped_report(
-            self.app.store,
-            self.state.audit_run,
-            self.state.canary_readings,
-            self.app.config,
-            costs=self._compute_costs(),
-            finished_at=finished_at,
-        )
-        return self._finish(AuditRunState.SKIPPED, skipped_report, finished_at)
+        return self._finish(state, finished_report, finished_at)
 
     def report_interrupted(self, reason: str) -> AuditRun:
         """Store the run as incomplete, with a report of what is known so far."""
@@ -457,6 +449,11 @@ class RunSession:
             unreliable_channels=run.unreliable_channels,
             report=sign_run_report(store, run, final_report, self.signing_key),
         )
+
+
+def _log_skipped_run() -> None:
+    reason = "both test websites are unreachable"
+    logger.warning("run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason)
 
 
 def _log_limits(state: RunState) -> None:

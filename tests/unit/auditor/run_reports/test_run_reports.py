@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from auditor.checking import checker
 from auditor.cli.main import main
 from auditor.core.errors import ConfigError
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.run_reports.chain import (
     ChainPosition,
     ReportFault,
@@ -46,7 +46,7 @@ NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "website", "amal")
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    for module in (checker, reevaluate):
+    for module in (checker, replay):
         monkeypatch.setattr(module, "create_probe", steps)
 
 
