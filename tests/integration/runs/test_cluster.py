@@ -18,7 +18,7 @@ from auditor.cluster.worker import ClusterWorker
 from auditor.config.schema import ClusterSettings, ScheduleSettings
 from auditor.core.errors import ConfigError
 from auditor.diagnostics import metrics
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reports.html import render_site_pages
 from auditor.runs import run as run_module
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    for module in (checker, reevaluate):
+    for module in (checker, replay):
         monkeypatch.setattr(module, "create_probe", steps)
 
 

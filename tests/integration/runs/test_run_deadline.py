@@ -11,7 +11,7 @@ import pytest
 
 from auditor.checking import checker
 from auditor.config.schema import ScheduleSettings
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.run_reports import report
 from auditor.run_reports.report import count_not_reached
 from auditor.runs.plan import CheckPriority, compute_overdue_seconds
@@ -28,7 +28,7 @@ HOUR = 3600.0
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    for module in (checker, reevaluate):
+    for module in (checker, replay):
         monkeypatch.setattr(module, "create_probe", steps)
 
 

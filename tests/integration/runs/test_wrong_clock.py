@@ -20,7 +20,7 @@ from auditor.core.errors import ClockError
 from auditor.diagnostics import network
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.diagnostics.network import NetworkAnswers
-from auditor.evaluation import reevaluate
+from auditor.evaluation import reevaluate, replay
 from auditor.evaluation.network_view import load_association_view
 from auditor.retention import backups
 from auditor.run_reports.chain import verify_report_chain
@@ -59,7 +59,7 @@ FALSE = START + AHEAD
 
 @pytest.fixture(autouse=True)
 def simple_probe(monkeypatch):
-    for module in (checker, reevaluate):
+    for module in (checker, replay):
         monkeypatch.setattr(module, "create_probe", steps)
 
 
