@@ -7,11 +7,12 @@ A pass is over when no job waits and no job runs.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Self, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from auditor.cluster.health import ensure_folder_token
 from auditor.cluster.job_queue import (
@@ -222,11 +223,10 @@ class ClusterCoordinator:
 
         Raises StoreError after `DATABASE_RETRY_SECONDS`.
         """
-        retry_until = time.monotonic() + DATABASE_RETRY_SECONDS
-        while True:
-            try:
-                return await asyncio.to_thread(call)
-            except StoreError:
-                if time.monotonic() >= retry_until:
-                    raise
-                await asyncio.sleep(1)
+        retrying = AsyncRetrying(
+            stop=stop_after_delay(DATABASE_RETRY_SECONDS),
+            wait=wait_fixed(1),
+            retry=retry_if_exception_type(StoreError),
+            reraise=True,
+        )
+        return await retrying(asyncio.to_thread, call)

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from auditor.config.notifications import MonitorSettings
 from auditor.core.formatting import to_single_line
@@ -28,6 +29,7 @@ logger = EventLogger(__name__)
 
 PING_TIMEOUT_SECONDS = 10.0
 MAX_PING_ATTEMPTS = 2
+PING_ERRORS = (httpx.HTTPError, httpx.InvalidURL, ValueError)
 MAX_LOG_BYTES = 10_000
 """How many bytes of the log are sent with a failure."""
 MAX_PUSH_MESSAGE_CHARS = 200
@@ -63,20 +65,21 @@ class HealthcheckPing:
     def _send_with_retry(self, path_suffix: str, message: str = "", status: str = "") -> None:
         if self._url is None:
             return
-        for attempt in range(1, MAX_PING_ATTEMPTS + 1):
-            try:
-                self._send_request(self._url, path_suffix, message, status)
-            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                if attempt == MAX_PING_ATTEMPTS:
-                    logger.warning(
-                        "healthcheck_ping_failed",
-                        "cannot report the {outcome} of the run to the monitor: {reason}",
-                        outcome=PING_DESCRIPTIONS[path_suffix],
-                        reason=_describe_ping_error(error),
-                    )
-            else:
-                return
+        try:
+            self._send_request(self._url, path_suffix, message, status)
+        except PING_ERRORS as error:
+            logger.warning(
+                "healthcheck_ping_failed",
+                "cannot report the {outcome} of the run to the monitor: {reason}",
+                outcome=PING_DESCRIPTIONS[path_suffix],
+                reason=_describe_ping_error(error),
+            )
 
+    @retry(
+        stop=stop_after_attempt(MAX_PING_ATTEMPTS),
+        retry=retry_if_exception_type(PING_ERRORS),
+        reraise=True,
+    )
     def _send_request(self, url: str, path_suffix: str, message: str, status: str) -> None:
         with httpx.Client(
             timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=self._proxy

@@ -14,6 +14,15 @@ from typing import Any, Self
 
 import psycopg
 from sqlalchemy.engine import URL
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    stop_never,
+    wait_exponential,
+    wait_fixed,
+)
 
 from probes.http.host_state import HostLockError
 from probes.log import EventLogger
@@ -24,8 +33,8 @@ logger = EventLogger(__name__)
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.01, 0.25
 """Seconds between two attempts to lock a host that another worker uses."""
 
-RECONNECT_ATTEMPTS = 60
-"""Attempts to reach a lost database, one per second."""
+RECONNECT_ATTEMPTS, RECONNECT_SECONDS = 60, 1
+"""Attempts to reach a lost database, and the seconds between them."""
 
 TRY_LOCK_QUERY = "SELECT pg_try_advisory_lock(%s)"
 MARK_BUSY_QUERY = (
@@ -83,10 +92,12 @@ class DatabaseHostLock:
         return max(0.0, float(delay or 0), self._unsure_until - asyncio.get_running_loop().time())
 
     async def _wait_for_lock(self, key: int) -> None:
-        wait = FIRST_RETRY_SECONDS
-        while not await self._execute_scalar(TRY_LOCK_QUERY, key):
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, MAX_RETRY_SECONDS)
+        polling = AsyncRetrying(
+            stop=stop_never,
+            wait=wait_exponential(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS),
+            retry=retry_if_result(lambda is_locked: not is_locked),
+        )
+        await polling(self._execute_scalar, TRY_LOCK_QUERY, key)
         self._held_keys.add(key)
 
     async def release(self, host: str, crawl_delay: float) -> None:
@@ -117,20 +128,29 @@ class DatabaseHostLock:
 
         A query that depends on the held locks is a function, called when there is a connection.
         """
-        error: Exception | None = None
-        async with self._connection_lock:
-            for _ in range(RECONNECT_ATTEMPTS):
-                try:
-                    connection = self._connection or await self._reconnect()
-                    statement = query() if callable(query) else query
-                    cursor = await connection.execute(statement, values)
-                    row = await cursor.fetchone() if cursor.description else None
-                    return row[0] if row else None
-                except psycopg.OperationalError as operational_error:
-                    error = operational_error
-                    await self._drop_connection()
-                    await asyncio.sleep(1)
-        raise HostLockError(f"cannot lock the host: the database is lost ({error})")
+        reconnecting = AsyncRetrying(
+            stop=stop_after_attempt(RECONNECT_ATTEMPTS),
+            wait=wait_fixed(RECONNECT_SECONDS),
+            retry=retry_if_exception_type(psycopg.OperationalError),
+            reraise=True,
+        )
+        try:
+            async with self._connection_lock:
+                return await reconnecting(self._execute_once, query, *values)
+        except psycopg.OperationalError as error:
+            message = f"cannot lock the host: the database is lost ({error})"
+            raise HostLockError(message) from None
+
+    async def _execute_once(self, query: str | Callable[[], str], *values: object) -> Any:
+        try:
+            connection = self._connection or await self._reconnect()
+            statement = query() if callable(query) else query
+            cursor = await connection.execute(statement, values)
+            row = await cursor.fetchone() if cursor.description else None
+        except psycopg.OperationalError:
+            await self._drop_connection()
+            raise
+        return row[0] if row else None
 
     async def _reconnect(self) -> psycopg.AsyncConnection[Any]:
         connection = await psycopg.AsyncConnection.connect(self._address, autocommit=True)
