@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.cli.context import (
-    FormatOption,
-    JsonOption,
     examples,
     get_cli_context,
     get_current_time,
 )
+from auditor.cli.options import DryRunOption, FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
@@ -49,6 +48,15 @@ INTERRUPTED_EXIT_CODE = 130
 FORECAST_COLUMNS = ("channel", "accounts", "seconds_per_request", "hours", "runs")
 CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
+DiscardFutureOption = Annotated[
+    bool,
+    typer.Option(
+        "--discard-future",
+        help="Remove runs that are dated in the future, then run. Use this after the clock of "
+        "this machine was wrong. Checks the clock and makes a backup first.",
+    ),
+]
+
 
 @examples("auditor run", "auditor run --forecast")
 def run(
@@ -60,17 +68,9 @@ def run(
             "--forecast", help="Show how long the next run will take, instead of running it."
         ),
     ] = False,
-    discard_future: Annotated[
-        bool,
-        typer.Option(
-            "--discard-future",
-            help="Remove runs that are dated in the future, then run. Use this after the clock of "
-            "this machine was wrong. Checks the clock and makes a backup first.",
-        ),
-    ] = False,
+    discard_future: DiscardFutureOption = False,
     no_backup: Annotated[
-        bool,
-        typer.Option("--no-backup", help="Skip the backup that --discard-future makes."),
+        bool, typer.Option("--no-backup", help="Skip the backup that --discard-future makes.")
     ] = False,
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
@@ -271,9 +271,7 @@ def serve(
 @examples("auditor reevaluate --dry-run", "auditor reevaluate")
 def reevaluate(
     context: typer.Context,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, without changing anything.")
-    ] = False,
+    dry_run: DryRunOption = False,
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:

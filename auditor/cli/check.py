@@ -22,12 +22,11 @@ import typer
 
 from auditor.cli.context import (
     CliContext,
-    FormatOption,
-    JsonOption,
     examples,
     get_cli_context,
     get_current_time,
 )
+from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     choose_table_format,
     format_tsv_row,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from auditor.cli.output import TableFormat, print_message
+from auditor.cli.output import print_message
 from auditor.core import log_setup
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class CliContext:
         from auditor.i18n.translator import Translator  # noqa: PLC0415
 
         return Translator(self.language)
+
+    @property
+    def requested_translator(self) -> Translator | None:
+        """Return the translator of the option --lang, or None without it."""
+        return self.translator if self.requested_language else None
 
     def print_translated(self, message: str, /, **facts: MessageValue) -> None:
         """Translate a message and print it on standard error, unless the command is quiet."""
@@ -118,20 +123,6 @@ def get_current_time() -> datetime:
     argument.
     """
     return datetime.now(UTC)
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-FormatOption = Annotated[
-    TableFormat | None,
-    typer.Option(
-        "--format",
-        help="Print a table with words, tab-separated values with codes, or JSON. The default is "
-        "table on a terminal, also through a pager, and tsv without one.",
-    ),
-]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Show at most this many rows.")
-]
 
 
 YES_ANSWERS = {"y", "yes", "o", "oui", "نعم"}

@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.cli.context import (
-    FormatOption,
-    JsonOption,
-    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
     make_group,
+)
+from auditor.cli.options import (
+    AssociationOption,
+    AuthorOption,
+    FormatOption,
+    JsonOption,
+    LimitOption,
 )
 from auditor.cli.output import (
     choose_table_format,
@@ -65,9 +69,6 @@ UntilOption = Annotated[
     typer.Option(metavar="DATE", help="End the decision after this day, such as 2027-06-30."),
 ]
 ReasonOption = Annotated[str, typer.Option(help="Give the reason in a few words.")]
-AuthorOption = Annotated[
-    str | None, typer.Option("--author", help="Record this author. The default is your login name.")
-]
 
 
 @contextmanager
@@ -425,9 +426,7 @@ def withdraw_decision(
 @examples("auditor decide list --ending", "auditor decide list --association nour")
 def list_decisions(
     context: typer.Context,
-    association: Annotated[
-        str | None, typer.Option(help="Show only this association, by its id.")
-    ] = None,
+    association: AssociationOption = None,
     *,
     ending: Annotated[
         bool,

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from auditor.cli.context import (
-    FormatOption,
-    JsonOption,
-    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
     make_group,
 )
+from auditor.cli.options import FormatOption, JsonOption, LimitOption
 from auditor.cli.output import (
     choose_table_format,
     print_data,

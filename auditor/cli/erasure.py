@@ -11,15 +11,14 @@ import typer
 
 from auditor.cli.context import (
     CliContext,
-    FormatOption,
-    JsonOption,
     can_prompt,
     examples,
     get_cli_context,
     get_current_time,
     read_confirmation,
 )
-from auditor.cli.decisions import AuthorOption, get_login_name
+from auditor.cli.decisions import get_login_name
+from auditor.cli.options import AuthorOption, FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,

@@ -3,27 +3,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from auditor.cli.context import (
-    FormatOption,
-    JsonOption,
-    LimitOption,
     can_prompt,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
     make_group,
-    read_confirmation,
 )
-from auditor.cli.decisions import AuthorOption, get_login_name
+from auditor.cli.decisions import get_login_name
+from auditor.cli.options import (
+    OUTPUT_FORMAT_OPTION,
+    AssociationOption,
+    AuthorOption,
+    BomOption,
+    ColumnOption,
+    DelimiterOption,
+    DryRunOption,
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    SpreadsheetArgument,
+)
 from auditor.cli.output import (
     TableFormat,
     choose_output_format,
@@ -31,46 +40,49 @@ from auditor.cli.output import (
     print_bytes,
     print_data,
     print_message,
-    print_table,
     validate_delimiter,
     write_file_atomically,
 )
+from auditor.cli.registry_output import (
+    build_change_item,
+    build_import_item,
+    confirm_import,
+    describe_import_counts,
+    print_history,
+    print_import_preview,
+    print_import_result,
+    print_issues,
+    refuse_withdrawals,
+)
 from auditor.core.errors import InputError
-from auditor.core.formatting import build_json_document, format_timestamp
+from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
+    from auditor.app import App
     from auditor.cli.context import CliContext
     from auditor.config.schema import Config
-    from auditor.i18n.translator import Translator
-    from auditor.registry.changes import ImportPreview, RegistryChangeLine
-    from auditor.registry.column_mapping import ColumnMemory
+    from auditor.registry.changes import ImportPreview
     from auditor.registry.existing_entries import ExistingEntries
     from auditor.registry.importer import ImportResult
-    from auditor.registry.issues import SpreadsheetProblem
-    from storage.models.users import AuditLogEntry, ChangeOrigin
+    from storage.models.users import ChangeOrigin
     from storage.registry.diff import ImportChanges
 
 registry_app = make_group("Import, validate and export the registry of associations.")
-SpreadsheetArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SPREADSHEET", readable=False, help="CSV, XLSX, ODS or XLS file to read."
-    ),
-]
-ColumnOption = Annotated[
-    list[str],
+PruneOption = Annotated[
+    bool,
     typer.Option(
-        "--column",
-        metavar="HEADING=FIELD",
-        help="Read the column with this heading as this field, such as Nombre=name, or as ignore.",
+        "--prune",
+        help="Remove associations and links that are not in the spreadsheet, "
+        "with their whole history.",
     ),
 ]
-ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
-CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
-HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
-CHANGE_KINDS = ("added", "changed", "withdrawn", "pruned")
-MAX_SHOWN_CHANGES = 200
-"""Changes that are listed before the command asks for confirmation."""
+AllowWithdrawalsOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-withdrawals",
+        help="Import even if more than a fifth of the associations are missing.",
+    ),
+]
 
 
 @registry_app.command("validate")
@@ -99,9 +111,9 @@ def validate_spreadsheet(
         items = (problem.to_dict() for problem in problems)
         print_data(build_json_document(items, get_current_time()))
     elif problems:
-        _print_issues(problems, cli_context.translator, table_format)
+        print_issues(problems, cli_context.translator, table_format)
     if not cli_context.quiet:
-        print_message(_describe_import_counts(import_result, cli_context.translator))
+        print_message(describe_import_counts(import_result, cli_context.translator))
     if any(problem.severity == "error" for problem in import_result.problems):
         raise typer.Exit(InputError.exit_code)
 
@@ -113,26 +125,41 @@ def _parse_with_registry(
     from auditor.app import App
     from auditor.erasure import find_erased_in_import
     from auditor.registry.changes import build_import_preview
-    from auditor.registry.column_mapping import open_column_memory, parse_corrections
-    from auditor.registry.existing_entries import ExistingEntries
-    from auditor.registry.importer import parse_registry_spreadsheet
+    from auditor.registry.existing_entries import NO_EXISTING_ENTRIES
     from storage.errors import MissingDatabaseError
 
-    memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
     with suppress(MissingDatabaseError), App.open(config, create=False) as app:
-        existing_entries = ExistingEntries.from_registry(
-            app.store.registry.list_association_entries(), app.store.registry.list_accounts()
+        import_result = _read_spreadsheet(
+            spreadsheet, config, column_options, _load_existing_entries(app)
         )
-        import_result = parse_registry_spreadsheet(
-            spreadsheet, config.network.language, existing_entries, memory
-        )
-        _require_headings(spreadsheet, import_result, memory.corrections)
         import_result.problems = [
             *build_import_preview(app.store, import_result, get_current_time()).problems,
             *find_erased_in_import(app, import_result),
         ]
         return import_result
-    import_result = parse_registry_spreadsheet(spreadsheet, config.network.language, memory=memory)
+    return _read_spreadsheet(spreadsheet, config, column_options, NO_EXISTING_ENTRIES)
+
+
+def _load_existing_entries(app: App) -> ExistingEntries:
+    from auditor.registry.existing_entries import ExistingEntries
+
+    registry = app.store.registry
+    return ExistingEntries.from_registry(
+        registry.list_association_entries(), registry.list_accounts()
+    )
+
+
+def _read_spreadsheet(
+    spreadsheet: Path, config: Config, column_options: Sequence[str], entries: ExistingEntries
+) -> ImportResult:
+    """Parse a spreadsheet. Raises InputError, also if it has no heading named by --column."""
+    from auditor.registry.column_mapping import open_column_memory, parse_corrections
+    from auditor.registry.importer import parse_registry_spreadsheet
+
+    memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
+    import_result = parse_registry_spreadsheet(
+        spreadsheet, config.network.language, entries, memory
+    )
     _require_headings(spreadsheet, import_result, memory.corrections)
     return import_result
 
@@ -143,25 +170,10 @@ def import_registry(
     context: typer.Context,
     spreadsheet: SpreadsheetArgument,
     *,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, without changing anything.")
-    ] = False,
-    prune: Annotated[
-        bool,
-        typer.Option(
-            "--prune",
-            help="Remove associations and links that are not in the spreadsheet, "
-            "with their whole history.",
-        ),
-    ] = False,
+    dry_run: DryRunOption = False,
+    prune: PruneOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
-    allow_withdrawals: Annotated[
-        bool,
-        typer.Option(
-            "--allow-withdrawals",
-            help="Import even if more than a fifth of the associations are missing.",
-        ),
-    ] = False,
+    allow_withdrawals: AllowWithdrawalsOption = False,
     column: ColumnOption = [],  # noqa: B006  # typer copies it
     author: AuthorOption = None,
     requested_format: FormatOption = None,
@@ -177,43 +189,24 @@ def import_registry(
     spreadsheet.
     """
     from auditor.app import App
-    from auditor.erasure import find_erased_in_import
     from auditor.registry.changes import build_import_preview, find_shared_accounts
-    from auditor.registry.column_mapping import open_column_memory, parse_corrections
-    from auditor.registry.existing_entries import ExistingEntries
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    config = cli_context.load_config()
-    with App.open(config) as app:
-        existing_entries = ExistingEntries.from_registry(
-            app.store.registry.list_association_entries(), app.store.registry.list_accounts()
-        )
-        memory = open_column_memory(config.storage.folder, parse_corrections(column))
-        import_result = _read_nonempty_spreadsheet(
-            spreadsheet, config.network.language, existing_entries, memory
-        )
-        import_result.problems += find_erased_in_import(app, import_result)
+    with App.open(cli_context.load_config()) as app:
+        import_result = _read_import(spreadsheet, app, column)
+        now = get_current_time()
+        build_preview = partial(build_import_preview, app.store, import_result, now, prune=prune)
         if dry_run:
-            _print_import_preview(
-                build_import_preview(app.store, import_result, get_current_time(), prune=prune),
-                cli_context,
-                table_format,
-            )
+            print_import_preview(build_preview(), cli_context, table_format)
             return
-        confirmed_digest: str | None = None
         must_ask = not (yes or cli_context.quiet)
+        confirmed_digest = None
         if can_prompt() and table_format != "json" and (must_ask or not allow_withdrawals):
-            preview = build_import_preview(
-                app.store, import_result, get_current_time(), prune=prune
+            confirmed_digest = _ask_for_confirmation(
+                build_preview(), cli_context, table_format, must_ask, allow_withdrawals
             )
-            has_too_many = preview.changes.has_many_withdrawals and not allow_withdrawals
-            if must_ask or has_too_many:
-                if preview.lines and not _confirm_import(
-                    preview, cli_context, table_format, has_too_many=has_too_many
-                ):
-                    return
-                confirmed_digest = preview.digest
+        allow_withdrawals = allow_withdrawals or confirmed_digest is not None
         changes = app.store.registry.save_registry(
             import_result.associations,
             import_result.accounts,
@@ -222,141 +215,73 @@ def import_registry(
             present_columns=import_result.columns,
             prune=prune,
             expected_digest=confirmed_digest,
-            allow_many_withdrawals=allow_withdrawals or confirmed_digest is not None,
+            allow_many_withdrawals=allow_withdrawals,
         )
+    _refuse_meanwhile_changes(spreadsheet, changes, confirmed_digest)
+    if changes.has_many_withdrawals and not allow_withdrawals:
+        refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
+    import_result.problems += find_shared_accounts(import_result, changes)
+    if table_format == "json":
+        item = build_import_item(import_result, changes)
+        print_data(build_json_document([item], get_current_time()))
+        return
+    print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
+
+
+def _read_import(spreadsheet: Path, app: App, column_options: Sequence[str]) -> ImportResult:
+    """Return the associations of a spreadsheet. Raises InputError if there are none."""
+    from auditor.erasure import find_erased_in_import
+
+    import_result = _read_spreadsheet(
+        spreadsheet, app.config, column_options, _load_existing_entries(app)
+    )
+    if not import_result.associations:
+        raise InputError(
+            str(spreadsheet),
+            "it contains no association, so nothing was imported",
+            "fill in the spreadsheet first",
+        )
+    import_result.problems += find_erased_in_import(app, import_result)
+    return import_result
+
+
+def _ask_for_confirmation(
+    preview: ImportPreview,
+    cli_context: CliContext,
+    table_format: TableFormat,
+    must_ask: bool,
+    allow_withdrawals: bool,
+) -> str | None:
+    """Return the digest of the changes that the user confirmed, or None if no answer is needed.
+
+    Raises Exit if the user does not confirm them.
+    """
+    has_too_many = preview.changes.has_many_withdrawals and not allow_withdrawals
+    if not (must_ask or has_too_many):
+        return None
+    if preview.lines and not confirm_import(
+        preview, cli_context, table_format, has_too_many=has_too_many
+    ):
+        raise typer.Exit
+    return preview.digest
+
+
+def _refuse_meanwhile_changes(
+    spreadsheet: Path, changes: ImportChanges, confirmed_digest: str | None
+) -> None:
+    """Raise InputError if the changes are not those that the user confirmed."""
     if confirmed_digest not in {None, changes.digest}:
         raise InputError(
             str(spreadsheet),
             "the registry changed meanwhile, so nothing was imported",
             "the same command again",
         )
-    if changes.has_many_withdrawals and not allow_withdrawals and confirmed_digest is None:
-        _refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
-    import_result.problems += find_shared_accounts(import_result, changes)
-    if table_format == "json":
-        print_data(
-            build_json_document([_build_import_item(import_result, changes)], get_current_time())
-        )
-    else:
-        _print_import_result(
-            import_result, changes, cli_context, is_shown=confirmed_digest is not None
-        )
-
-
-def _refuse_withdrawals(
-    spreadsheet: Path, import_result: ImportResult, changes: ImportChanges, cli_context: CliContext
-) -> NoReturn:
-    """Print the problems of a spreadsheet, which may explain missing lines. Raises InputError."""
-    for problem in import_result.problems:
-        print_message(problem.describe(cli_context.translator))
-    count = f"{changes.withdrawal_count} of {changes.listed_count} associations"
-    raise InputError(
-        str(spreadsheet),
-        f"{count} are not in it, so nothing was imported",
-        "a file with all associations, or --allow-withdrawals",
-    )
-
-
-def _print_import_result(
-    import_result: ImportResult, changes: ImportChanges, cli_context: CliContext, *, is_shown: bool
-) -> None:
-    """Print what an import changed. If it `is_shown`, problems and lines were printed before."""
-    translator = cli_context.translator
-    if not is_shown or not changes:
-        for problem in import_result.problems:
-            print_message(problem.describe(translator))
-    if cli_context.quiet:
-        return
-    if is_shown and changes:
-        lines = _describe_result(changes, translator)
-    else:
-        lines = _describe_import(import_result, changes, translator)
-    for line in lines:
-        print_message(line)
 
 
 def _build_change_author(author: str | None) -> ChangeOrigin:
     from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 
     return ChangeOrigin((author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source)
-
-
-def _print_import_preview(
-    preview: ImportPreview, cli_context: CliContext, table_format: TableFormat
-) -> None:
-    """Print what an import would change."""
-    if table_format == "json":
-        print_data(
-            build_json_document((line.to_dict() for line in preview.lines), get_current_time())
-        )
-        return
-    for problem in preview.problems:
-        print_message(problem.describe(cli_context.translator))
-    _print_changes(preview.lines, preview.changes, cli_context.translator, table_format)
-    if not cli_context.quiet:
-        for line in _describe_import(
-            preview.import_result, preview.changes, cli_context.translator
-        ):
-            print_message(line)
-        print_message(cli_context.translator.translate("preview only; nothing was written"))
-
-
-def _confirm_import(
-    preview: ImportPreview,
-    cli_context: CliContext,
-    table_format: TableFormat,
-    *,
-    has_too_many: bool,
-) -> bool:
-    """Show what an import would change and return whether the user confirms it."""
-    translator = cli_context.translator
-    for problem in preview.problems:
-        print_message(problem.describe(translator))
-    if message := preview.describe_missing_columns(translator):
-        print_message(message)
-    _print_changes(preview.lines[:MAX_SHOWN_CHANGES], preview.changes, translator, table_format)
-    hidden_count = len(preview.lines) - MAX_SHOWN_CHANGES
-    if hidden_count > 0:
-        print_message(
-            translator.translate_plural("{n} more change", "{n} more changes", hidden_count)
-        )
-    if message := preview.describe_unlisted_associations(translator):
-        print_message(message)
-    if has_too_many:
-        print_message(
-            translator.translate_plural(
-                "{n} of {total} associations would leave the registry. "
-                "Import this file? Type yes or no.",
-                "{n} of {total} associations would leave the registry. "
-                "Import this file? Type yes or no.",
-                preview.changes.withdrawal_count,
-                total=translator.format_number(preview.changes.listed_count),
-            )
-        )
-    else:
-        print_message(translator.translate("Apply these changes? Type yes or no."))
-    if read_confirmation():
-        return True
-    print_message(translator.translate("no changes"))
-    return False
-
-
-def _print_changes(
-    lines: list[RegistryChangeLine],
-    changes: ImportChanges,
-    translator: Translator,
-    table_format: TableFormat,
-) -> None:
-    rows = []
-    for line in lines:
-        field, before, after, name = line.field, line.before, line.after, line.name
-        if table_format == "table":
-            field = line.describe_field(translator)
-            before, after = line.describe_values(translator)
-            name = changes.associations[line.association].display_name(translator.language)
-        rows.append((line.association, field, line.kind, before, after, name))
-    formatters = {"change": partial(translator.term, "outcome")}
-    print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
 
 
 def _require_headings(
@@ -372,22 +297,6 @@ def _require_headings(
             raise InputError(str(spreadsheet), f"no column is called {heading}", headings)
 
 
-def _read_nonempty_spreadsheet(
-    spreadsheet: Path, language: str, existing_entries: ExistingEntries, memory: ColumnMemory
-) -> ImportResult:
-    from auditor.registry.importer import parse_registry_spreadsheet
-
-    import_result = parse_registry_spreadsheet(spreadsheet, language, existing_entries, memory)
-    _require_headings(spreadsheet, import_result, memory.corrections)
-    if not import_result.associations:
-        raise InputError(
-            str(spreadsheet),
-            "it contains no association, so nothing was imported",
-            "fill in the spreadsheet first",
-        )
-    return import_result
-
-
 @registry_app.command("export")
 @examples("auditor registry export registry.xlsx")
 def export_registry(
@@ -399,21 +308,9 @@ def export_registry(
         ),
     ],
     *,
-    file_format: Annotated[
-        Literal["csv", "xlsx"] | None,
-        typer.Option(
-            "--format", help="Write this format. The default is the extension of the file, or CSV."
-        ),
-    ] = None,
-    bom: Annotated[
-        bool, typer.Option(help="Begin CSV with a byte order mark, so Excel detects UTF-8.")
-    ] = True,
-    delimiter: Annotated[
-        str,
-        typer.Option(
-            help="Separate CSV cells with this character. French Excel expects a semicolon."
-        ),
-    ] = ",",
+    file_format: Annotated[Literal["csv", "xlsx"] | None, OUTPUT_FORMAT_OPTION] = None,
+    bom: BomOption = True,
+    delimiter: DelimiterOption = ",",
 ) -> None:
     """Export the registry as a spreadsheet.
 
@@ -428,41 +325,34 @@ def export_registry(
     target = None if str(file) == "-" else file
     output_format = choose_output_format(file_format, target, ("csv", "xlsx"))
     language = cli_context.requested_language
-    translator = cli_context.translator if language else None
+    translator = cli_context.requested_translator
     with cli_context.open_app() as app:
         rows = exporter.iter_export_rows(app.store, translator)
         count = app.store.registry.count_registered()[0]
         if output_format == "xlsx":
             direction = get_text_direction(language or app.config.network.language)
+            is_right_to_left = direction == "rtl"
             chunks = exporter.iter_registry_workbook_chunks(
-                rows, translator, right_to_left=direction == "rtl"
+                rows, translator, right_to_left=is_right_to_left
             )
         else:
-            chunks = spreadsheet.iter_csv_lines(
-                rows, bom=bom and target is not None, delimiter=delimiter
-            )
+            use_bom = bom and target is not None
+            chunks = spreadsheet.iter_csv_lines(rows, bom=use_bom, delimiter=delimiter)
         if target is None:
             print_bytes(chunks, is_text=output_format == "csv")
             return
         write_file_atomically(chunks, target)
     if not cli_context.quiet:
-        print_message(
-            cli_context.translator.format_pair(
-                str(file),
-                cli_context.translator.translate_plural(
-                    "{n} association", "{n} associations", count
-                ),
-            )
-        )
+        translator = cli_context.translator
+        associations = translator.translate_plural("{n} association", "{n} associations", count)
+        print_message(translator.format_pair(str(file), associations))
 
 
 @registry_app.command("history")
 @examples("auditor registry history", "auditor registry history --association nour")
 def show_registry_history(
     context: typer.Context,
-    association: Annotated[
-        str | None, typer.Option(help="Show only this association, by its id.")
-    ] = None,
+    association: AssociationOption = None,
     limit: Annotated[
         int, typer.Option("--limit", min=1, help="Show at most this many rows.")
     ] = 1000,
@@ -479,168 +369,7 @@ def show_registry_history(
         entries = app.store.audit_log.list_audit_log(association, limit=limit + 1)
     changes = list(limit_rows(context, entries, limit))
     if table_format == "json":
-        print_data(build_json_document(map(_build_change_item, changes), get_current_time()))
+        print_data(build_json_document(map(build_change_item, changes), get_current_time()))
     else:
         zone = app.config.network.time_zone
-        _print_history(changes, cli_context.translator, zone, table_format)
-
-
-def _build_change_item(change: AuditLogEntry) -> dict[str, Any]:
-    """Return an item of `registry history --json`."""
-    return {
-        "at": change.changed_at,
-        "author": change.author,
-        "source": change.source,
-        "association": change.association,
-        "field": change.field,
-        "change": change.kind,
-        "before": change.before,
-        "after": change.after,
-    }
-
-
-def _print_history(
-    changes: list[AuditLogEntry], translator: Translator, zone: str, table_format: TableFormat
-) -> None:
-    rows = []
-    for change in changes:
-        cells = {**_build_change_item(change), "at": format_timestamp(change.changed_at)}
-        if table_format == "table":
-            cells |= _translate_change(change, translator, zone)
-        rows.append([cells[column] for column in HISTORY_COLUMNS])
-    formatters = {
-        "change": partial(translator.term, "outcome"),
-        "source": partial(translator.term, "changed_by"),
-    }
-    print_table(
-        HISTORY_COLUMNS, rows, translator, table_format, formatters, optional_column="source"
-    )
-
-
-def _translate_change(change: AuditLogEntry, translator: Translator, zone: str) -> dict[str, str]:
-    """Return the cells of a change that a terminal shows as text."""
-    from auditor.registry.changes import RegistryChangeLine
-
-    line = RegistryChangeLine.from_change(change, "")
-    before, after = line.describe_values(translator)
-    author = change.author
-    if author == "operator":
-        author = translator.label("actor", author)
-    return {
-        "at": translator.format_datetime(change.changed_at, zone),
-        "author": author,
-        "field": line.describe_field(translator),
-        "before": before,
-        "after": after,
-    }
-
-
-def _print_issues(
-    issues: list[SpreadsheetProblem], translator: Translator, table_format: TableFormat
-) -> None:
-    lines = ([problem.to_dict()[name] for name in ISSUE_COLUMNS] for problem in issues)
-    formatters = {
-        "problem": partial(translator.term, "problem"),
-        "severity": partial(translator.term, "issue_severity"),
-    }
-    print_table(ISSUE_COLUMNS, lines, translator, table_format, formatters)
-
-
-def _describe_import_counts(import_result: ImportResult, translator: Translator) -> str:
-    errors = sum(problem.severity == "error" for problem in import_result.problems)
-    return translator.join_list(
-        [
-            translator.translate_plural(
-                "{n} association", "{n} associations", len(import_result.associations)
-            ),
-            translator.translate_plural("{n} link", "{n} links", len(import_result.accounts)),
-            translator.translate_plural("{n} error", "{n} errors", errors),
-            translator.translate_plural(
-                "{n} warning", "{n} warnings", len(import_result.problems) - errors
-            ),
-        ]
-    )
-
-
-def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> dict[str, Any]:
-    """Return the item of `registry import --json`."""
-    accounts_by_kind = {
-        kind: [_build_account_item(row) for row in rows]
-        for kind, rows in _group_accounts_by_kind(changes).items()
-    }
-    associations_by_kind = {
-        f"associations_{kind}": list(_list_association_ids(changes, kind)) for kind in CHANGE_KINDS
-    }
-    return {
-        "associations": len(import_result.associations),
-        "accounts": len(import_result.accounts),
-        "dry_run": False,
-        **accounts_by_kind,
-        **associations_by_kind,
-        "not_specified": list(changes.missing_columns),
-        "problems": [problem.to_dict() for problem in import_result.problems],
-    }
-
-
-def _group_accounts_by_kind(changes: ImportChanges) -> dict[str, tuple[Any, ...]]:
-    return {kind: getattr(changes, f"accounts_{kind}") for kind in CHANGE_KINDS}
-
-
-def _list_association_ids(changes: ImportChanges, kind: str) -> tuple[str, ...]:
-    ids: tuple[str, ...] = getattr(changes, f"associations_{kind}")
-    return ids
-
-
-def _build_account_item(row: Any) -> dict[str, Any]:
-    return {"association": row.association, "column": row.column, "typed": row.typed_text}
-
-
-def _describe_import(
-    import_result: ImportResult, changes: ImportChanges, translator: Translator
-) -> Iterator[str]:
-    from auditor.registry import exporter
-    from auditor.registry.changes import describe_missing_columns
-    from auditor.registry.columns import LINKS_COLUMN
-    from auditor.registry.issues import describe_dropped_lines, list_dropped_lines
-
-    yield _describe_import_counts(import_result, translator)
-    dropped_lines = list_dropped_lines(import_result.problems)
-    if message := describe_dropped_lines(dropped_lines, translator):
-        yield message
-    if message := describe_missing_columns(changes, translator):
-        yield message
-    for row in changes.accounts_withdrawn:
-        account = translator.join_list(
-            [
-                row.association,
-                exporter.format_column_heading(row.column or LINKS_COLUMN, translator),
-                row.typed_text,
-            ]
-        )
-        yield translator.format_pair(translator.translate("No longer in the file, kept"), account)
-    yield from _describe_result(changes, translator)
-
-
-def _describe_result(changes: ImportChanges, translator: Translator) -> Iterator[str]:
-    """Yield the numbers of changes, or that there are none. Problems were printed before."""
-    from auditor.registry.changes import count_changed_associations
-
-    if changes:
-        yield translator.join_list(count_changed_associations(changes).describe(translator))
-        yield from _describe_link_counts(changes, translator)
-    else:
-        yield translator.translate("no changes")
-    if changes.accounts_withdrawn:
-        yield translator.translate(
-            "associations missing from the file are kept but not "
-            "checked; {option} removes them and their results",
-            option="--prune",
-        )
-
-
-def _describe_link_counts(changes: ImportChanges, translator: Translator) -> Iterator[str]:
-    """Yield how many links were added, changed, withdrawn and removed."""
-    for kind, rows in _group_accounts_by_kind(changes).items():
-        if rows:
-            links = translator.translate_plural("{n} link", "{n} links", len(rows))
-            yield translator.format_pair(translator.term("outcome", kind), links)
+        print_history(changes, cli_context.translator, zone, table_format)

@@ -11,27 +11,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditor.cli.context import (
-    FormatOption,
-    JsonOption,
-    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
     make_group,
 )
-from auditor.cli.decisions import AuthorOption, resolve_author
+from auditor.cli.decisions import resolve_author
+from auditor.cli.options import (
+    AssociationOption,
+    AuthorOption,
+    BomOption,
+    DelimiterOption,
+    FormatOption,
+    JsonOption,
+    LimitOption,
+)
 from auditor.cli.output import (
+    choose_output_format,
     choose_table_format,
+    print_bytes,
     print_data_parts,
     print_table,
     print_text,
+    validate_delimiter,
+    write_file_atomically,
 )
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document
 
 if TYPE_CHECKING:
     from auditor.app import App
+    from auditor.cli.context import CliContext
     from storage.models.users import ReportLinkState
     from storage.tables.communication import ReportLink
 
@@ -65,6 +76,24 @@ KeepOption = Annotated[
     bool, typer.Option("--keep-existing", help="Keep older links of the association valid.")
 ]
 
+RegionOption = Annotated[
+    str, typer.Option(help="Include only associations of this region. Needs --all.")
+]
+TagOption = Annotated[
+    str, typer.Option(help="Include only associations with this tag. Needs --all.")
+]
+WithoutLinkOption = Annotated[
+    bool, typer.Option("--without-link", help="Include only associations without a valid link.")
+]
+OutputOption = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        readable=False,
+        help="Write this .csv or .xlsx file. The default is CSV to standard output.",
+    ),
+]
+
 
 @report_links_app.command()
 @examples("auditor report-links create nour", "auditor report-links create --all --out links.xlsx")
@@ -73,34 +102,14 @@ def create(
     ids: AssociationIdsArgument = None,
     *,
     all_associations: AllOption = False,
-    region: Annotated[
-        str, typer.Option(help="Include only associations of this region. Needs --all.")
-    ] = "",
-    tag: Annotated[
-        str, typer.Option(help="Include only associations with this tag. Needs --all.")
-    ] = "",
-    missing: Annotated[
-        bool, typer.Option("--without-link", help="Include only associations without a valid link.")
-    ] = False,
+    region: RegionOption = "",
+    tag: TagOption = "",
+    missing: WithoutLinkOption = False,
     days: DaysOption = None,
     keep_older: KeepOption = False,
-    out: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            readable=False,
-            help="Write this .csv or .xlsx file. The default is CSV to standard output.",
-        ),
-    ] = Path("-"),
-    bom: Annotated[
-        bool, typer.Option(help="Begin CSV with a byte order mark, so Excel detects UTF-8.")
-    ] = True,
-    delimiter: Annotated[
-        str,
-        typer.Option(
-            help="Separate CSV cells with this character. French Excel expects a semicolon."
-        ),
-    ] = ",",
+    out: OutputOption = Path("-"),
+    bom: BomOption = True,
+    delimiter: DelimiterOption = ",",
     author: AuthorOption = None,
 ) -> None:
     """Create report links and a spreadsheet to send them.
@@ -110,19 +119,11 @@ def create(
     --keep-existing is set. Texts are in the language of the association, headings in that of
     --lang.
     """
-    from auditor.cli.output import (
-        choose_output_format,
-        print_bytes,
-        validate_delimiter,
-        write_file_atomically,
-    )
     from auditor.evaluation.summary import AssociationFilter
-    from auditor.i18n.translator import Translator
     from auditor.report_links import BulkInvitations, require_public_url, select_associations
 
     cli_context = get_cli_context(context)
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
-    language = cli_context.requested_language
     target = None if str(out) == "-" else out
     output_format = choose_output_format(None, target, ("csv", "xlsx"))
     validate_delimiter(delimiter)
@@ -131,17 +132,14 @@ def create(
         invitations = BulkInvitations(
             app, resolve_author(author), get_current_time(), days, keep_older
         )
+        association_filter = AssociationFilter(region=region, tag=tag)
         selection = select_associations(
-            app,
-            invitations.now,
-            selected_ids,
-            AssociationFilter(region=region, tag=tag),
-            without_link_only=missing,
+            app, invitations.now, selected_ids, association_filter, without_link_only=missing
         )
         parts = invitations.iter_file_parts(
             selection,
             output_format,
-            translator=Translator(language) if language else None,
+            translator=cli_context.requested_translator,
             bom=bom and target is not None,
             delimiter=delimiter,
         )
@@ -156,9 +154,13 @@ def create(
         len(invitations.report_links),
         file=str(out),
     )
-    if invitations.revoked_count:
+    _print_revoked_count(cli_context, invitations.revoked_count)
+
+
+def _print_revoked_count(cli_context: CliContext, count: int) -> None:
+    if count:
         cli_context.print_translated_count(
-            "{n} older link revoked", "{n} older links revoked", invitations.revoked_count
+            "{n} older link revoked", "{n} older links revoked", count
         )
 
 
@@ -208,10 +210,7 @@ def text(
         print_text(f"{invitation.subject}\n\n{invitation.body}")
     else:
         print_text(invitation.short_text)
-    if revoked_count:
-        cli_context.print_translated_count(
-            "{n} older link revoked", "{n} older links revoked", revoked_count
-        )
+    _print_revoked_count(cli_context, revoked_count)
     if chat_url and not mail:
         cli_context.print_translated("open WhatsApp: {url}", url=chat_url)
 
@@ -293,9 +292,7 @@ def revoke(
 @examples("auditor report-links list", "auditor report-links list --state active")
 def list_report_links(
     context: typer.Context,
-    association: Annotated[
-        str | None, typer.Option(help="Show only this association, by its id.")
-    ] = None,
+    association: AssociationOption = None,
     *,
     state: Annotated[
         str | None, typer.Option(help="Show only links in this state: active, expired or revoked.")

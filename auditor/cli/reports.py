@@ -12,13 +12,19 @@ import typer
 
 from auditor.cli.context import (
     CliContext,
-    FormatOption,
-    JsonOption,
-    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
+)
+from auditor.cli.options import (
+    OUTPUT_FORMAT_OPTION,
+    AssociationOption,
+    BomOption,
+    DelimiterOption,
+    FormatOption,
+    JsonOption,
+    LimitOption,
 )
 from auditor.cli.output import (
     OutputFormat,
@@ -53,9 +59,7 @@ TERMINAL_GAP_COLUMNS = ("kind", "code", "opened_at", "association", "name", "gap
 def gaps(
     context: typer.Context,
     *,
-    association: Annotated[
-        str | None, typer.Option(help="Show only this association, by its id.")
-    ] = None,
+    association: AssociationOption = None,
     channel: Annotated[str | None, typer.Option(help="Show only this channel.")] = None,
     code: Annotated[str | None, typer.Option(help="Show only gaps with this code.")] = None,
     limit: LimitOption = None,
@@ -269,42 +273,33 @@ def _validate_association(app: App, association: str | None) -> None:
 
 EXPORT_KIND_NAMES = ("associations", "gaps", "accounts", "coverage", "changes", "meeting")
 
+ExportArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND|FILE",
+        help="What to export: associations, gaps, accounts, coverage, changes or meeting. "
+        "If the first argument is a file, gaps are exported.",
+    ),
+]
+ExportFileArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        readable=False,
+        help="A .csv, .xlsx or .json file, or - for standard output.",
+    ),
+]
+
 
 @examples("auditor export gaps.csv", "auditor export associations associations.xlsx")
 def export(
     context: typer.Context,
-    kind_or_file: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND|FILE",
-            help="What to export: associations, gaps, accounts, coverage, changes or meeting. "
-            "If the first argument is a file, gaps are exported.",
-        ),
-    ],
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE",
-            readable=False,
-            help="A .csv, .xlsx or .json file, or - for standard output.",
-        ),
-    ] = None,
+    kind_or_file: ExportArgument,
+    file: ExportFileArgument = None,
     *,
-    file_format: Annotated[
-        OutputFormat | None,
-        typer.Option(
-            "--format", help="Write this format. The default is the extension of the file, or CSV."
-        ),
-    ] = None,
-    bom: Annotated[
-        bool, typer.Option(help="Begin CSV with a byte order mark, so Excel detects UTF-8.")
-    ] = True,
-    delimiter: Annotated[
-        str,
-        typer.Option(
-            help="Separate CSV cells with this character. French Excel expects a semicolon."
-        ),
-    ] = ",",
+    file_format: Annotated[OutputFormat | None, OUTPUT_FORMAT_OPTION] = None,
+    bom: BomOption = True,
+    delimiter: DelimiterOption = ",",
     since: Annotated[
         datetime | None,
         typer.Option(
@@ -322,7 +317,6 @@ def export(
     """
     from auditor.evaluation.summary import AssociationFilter
     from auditor.i18n.catalogs import get_text_direction
-    from auditor.i18n.translator import Translator
     from auditor.views.export import ExportRequest, stream_export
 
     kind, target = _parse_export_arguments(kind_or_file, file)
@@ -334,7 +328,7 @@ def export(
             kind=kind,
             format=choose_output_format(file_format, target),
             association_filter=AssociationFilter(region=region, tag=tag),
-            translator=Translator(language) if language else None,
+            translator=cli_context.requested_translator,
             since=since.replace(tzinfo=UTC) if since else None,
             bom=bom and target is not None,
             delimiter=delimiter,

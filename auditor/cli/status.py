@@ -11,12 +11,11 @@ import typer
 
 from auditor.cli.audit import count_presences
 from auditor.cli.context import (
-    FormatOption,
-    JsonOption,
     examples,
     get_cli_context,
     get_current_time,
 )
+from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,

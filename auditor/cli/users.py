@@ -9,16 +9,14 @@ import typer
 
 from auditor.cli.context import (
     CliContext,
-    FormatOption,
-    JsonOption,
-    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
     make_group,
 )
-from auditor.cli.decisions import AuthorOption, resolve_author
+from auditor.cli.decisions import resolve_author
+from auditor.cli.options import AuthorOption, FormatOption, JsonOption, LimitOption
 from auditor.cli.output import choose_table_format, print_data, print_table
 from auditor.core.formatting import build_json_document
 

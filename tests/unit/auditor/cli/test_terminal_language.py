@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from auditor.cli import audit, check, decisions, digest, main, registry, reports
+from auditor.cli import audit, check, decisions, digest, main, registry_output, reports
 from auditor.i18n.catalogs import load_terms
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import LANGUAGES
@@ -144,8 +144,8 @@ def test_every_heading_and_code_has_a_term():
         *digest.SUBSCRIPTION_COLUMNS,
         *reports.GAP_COLUMNS,
         *audit.CHANGE_COLUMNS,
-        *registry.ISSUE_COLUMNS,
-        *registry.HISTORY_COLUMNS,
+        *registry_output.ISSUE_COLUMNS,
+        *registry_output.HISTORY_COLUMNS,
         *decisions.DECISION_COLUMNS,
         *check.IDENTITY_COLUMNS,
         *check.FINDING_COLUMNS,
