@@ -1,8 +1,8 @@
 """Parses HTML pages into plain data of bounded size, for all channels.
 
-Ordinary pages are parsed with lxml alone, others with BeautifulSoup on lxml (see `tree_backends`).
-html.parser and html5lib take quadratic time on hostile input, and lxml's tree drops elements nested
-deeper than 256 (measured 2026-11).
+`parse_document` reads pages of websites in one pass with lxml (see `html_walker`). `parse_soup`
+gives the tree of BeautifulSoup on lxml for the pages of platforms. html.parser and html5lib take
+quadratic time on hostile input (measured 2026-11).
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from bs4 import BeautifulSoup
 from bs4.filter import SoupStrainer
 
 from probes.models.http import Page
-from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode
+from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode, walk_html
 from probes.parsing.json_data import parse_json_ld
-from probes.parsing.tree_backends import walk_with_lxml
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
 from probes.urls.normalize import count_internal_links, get_host, make_absolute
 
@@ -142,15 +141,14 @@ def looks_like_html(page: Page) -> bool:
     return media_type in ("text/plain", "application/xml", "text/xml")
 
 
-def parse_html(markup: str, url: str, *, use_bs4: bool = False) -> Document:
-    """Parse HTML text of the page at `url`. `use_bs4` forces the slower BeautifulSoup parser."""
+def parse_html(markup: str, url: str) -> Document:
+    """Parse HTML text of the page at `url`."""
     body = _encode_markup(markup)
     if b"<" not in body:
         text = clean_text(body.decode(), MAX_TEXT_CHARS)
         text_nodes = (TextNode(text, "", "", "main"),) if text else ()
         return Document(url, text_nodes=text_nodes, text=text, main_text=text)
-    walker = None if use_bs4 else walk_with_lxml(body)
-    return _build_document(walker or _walk_with_bs4(body), url)
+    return _build_document(walk_html(body), url)
 
 
 def parse_soup(page: Page) -> BeautifulSoup:
@@ -184,13 +182,6 @@ def _encode_markup(markup: str) -> bytes:
 
 # Possessive quantifiers bound the time on a page that consists of declarations.
 _XML_DECLARATION = re.compile(rb"\A(?:<\?xml[^<>]*+>?\s*+)++", re.IGNORECASE)
-
-
-def _walk_with_bs4(body: bytes) -> HtmlWalker:
-    # Imported here because it takes 0.1 s and few pages need it.
-    from probes.parsing import tree_backends  # noqa: PLC0415
-
-    return tree_backends.walk_with_bs4(body)
 
 
 class _DocumentBuilder:
@@ -288,12 +279,12 @@ class _DocumentBuilder:
         """Count a script and read it if it is JSON-LD or may redirect."""
         self.script_count += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
-            self.json_ld.extend(parse_json_ld(element.get_script()))
+            self.json_ld.extend(parse_json_ld(element.script))
         elif "src" in attrs:
             self.script_sources.append(attrs["src"])
         elif len(self.script_sources) < MAX_SCRIPT_SOURCES:
-            code = element.get_script()
-            if len(code) < MAX_REDIRECT_SCRIPT_CHARS:
+            code = element.script
+            if code.strip() and len(code) < MAX_REDIRECT_SCRIPT_CHARS:
                 self.script_sources.append(code)
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:

@@ -1,22 +1,32 @@
-"""Walks through the elements of a page and keeps the relevant ones with their section.
+"""Reads a page in one pass: lxml passes its tags and texts to a walker, which keeps some of them.
 
 Most elements are layout, and creating an object for each would double the parsing time (5 to 8 ms
 for a 60 KB page, measured 2026-11). The section of a link or date (footer, share box, comments)
-says whose it is. `tree_backends` provides the walkers for lxml and BeautifulSoup.
+says whose it is. Without a tree, nesting has no limit. lxml's tree ends at a depth of 256.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from lxml import etree
 
 from probes.text.charset import clean_text
+from probes.text.keywords import fold_case
 
 MAX_TEXT_CHARS = 200_000
 """Maximum length of the visible text of a page."""
+
+MAX_NODE_CHARS = 2_000
+"""Maximum length of a text between two tags."""
+
+MAX_HINT_CHARS = 400
+"""A longer class and id name no section."""
 
 MAX_HEADING_CHARS = 80
 """Maximum length of a heading that is stored with the links below it."""
@@ -25,7 +35,6 @@ _KEPT_TAGS = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
 _KEPT_ATTRIBUTES = frozenset({"itemprop", "datetime", "data-href", "cite"})
-_COUNTED_TAGS = frozenset({"img", "html"})
 _HIDDEN_TEXT_TAGS = frozenset(
     {"script", "style", "noscript", "template", "textarea", "option", "svg"}
 )
@@ -61,185 +70,250 @@ class _ActiveHeading:
     container_depth: int
     items_at_close: int
 
+    def add_text(self, text: str) -> None:
+        """Add a text of the heading."""
+        self.text = f"{self.text} {text}".strip()[:MAX_HEADING_CHARS]
+
 
 class KeptElement:
     """A kept element: name, attributes, page section and surroundings.
 
-    The last three attributes are set for links only: the end of the text before the link, the
-    headings above it (highest level first), and the alternative text of its image.
+    `script` is the text of a script. The last three attributes are set for links only: the end of
+    the text before the link, the headings above it (highest level first), and the alternative text
+    of its image.
     """
 
-    __slots__ = ("attrs", "headings", "image_alt", "name", "preceding_text", "section")
+    __slots__ = (
+        *("attrs", "name", "script", "section", "_end", "_start", "_texts"),
+        *("headings", "image_alt", "preceding_text"),
+    )
 
-    def __init__(self, name: str, attrs: Mapping[str, str], section: str) -> None:
+    def __init__(self, name: str, attrs: Mapping[str, str], section: str, texts: list[str]) -> None:
         self.name = name
         self.attrs = attrs
         self.section = section
+        self.script = ""
         self.preceding_text = ""
         self.headings: tuple[str, ...] = ()
         self.image_alt = ""
+        self._texts = texts  # of the page
+        self._start = self._end = len(texts)
+
+    def close(self) -> None:
+        """End the element. Later texts of the page are outside."""
+        self._end = len(self._texts)
 
     def get_text(self) -> str:
-        """Return the text of the element without scripts.
-
-        Nested kept elements are separated by spaces.
-        """
-        raise NotImplementedError
-
-    def get_script(self) -> str:
-        """Return the text of a script unchanged."""
-        raise NotImplementedError
+        """Return the text of the element without scripts. Spaces separate kept elements."""
+        return self.script or " ".join(self._texts[self._start : self._end])
 
 
-ElementContext = tuple[str, str, str, bool]
-"""The context of a text: tag, hint (class and id), page section, and True if the text is invisible.
+ElementContext = tuple[str, str, str, bool, KeptElement | None]
+"""An open element: tag of its text, hint (class and id), page section, True if the text is
+invisible, and the element if it is kept.
 
 A plain tuple, because every element has one.
 """
 
-ROOT_CONTEXT: ElementContext = ("", "", "main", False)
-"""The context at the start of a page."""
+
+def walk_html(body: bytes) -> HtmlWalker:
+    """Read a UTF-8 page."""
+    walker = HtmlWalker()
+    target: Any = walker  # lxml's stubs ask for a method `comment`, which lxml does not need
+    parser = etree.HTMLParser(target=target, encoding="utf-8")
+    with suppress(etree.LxmlError):  # a page without elements
+        parser.feed(body)
+        parser.close()
+    return walker
 
 
 class HtmlWalker:
-    """Receives the elements and texts of a page in order and keeps the relevant ones.
+    """Receives the tags and texts of a page in order and keeps the relevant ones.
 
-    `depth` is the number of open elements at the start or end of an element.
+    `start`, `end`, `data` and `close` are the methods that lxml calls on a parser's target. Depths
+    are numbers of open elements.
     """
 
     def __init__(self) -> None:
-        self.open_kept_count = 0
         self.kept_elements: list[KeptElement] = []
         self.text_nodes: list[TextNode] = []
-        self.remaining_chars = MAX_TEXT_CHARS
         self.image_count = 0
         self.language = ""
-        self.open_link: KeptElement | None = None
-        self.link_count = 0
-        self.active_headings: dict[str, _ActiveHeading] = {}  # by tag
-        self.open_heading = ""  # its tag
-        self.deepest_heading_depth = 0  # depth of the deepest container of an active heading
+        self._contexts: list[ElementContext] = [("", "", "main", False, None)]
+        self._text_pieces: list[str] = []  # the parser splits text at each entity
+        self._remaining_chars = MAX_TEXT_CHARS
+        # The kept elements that are open, all their texts, and the text since the last one.
+        self._open_kept: list[KeptElement] = []
+        self._kept_texts: list[str] = []
+        self._kept_pieces: list[str] = []
+        self._open_link: KeptElement | None = None
+        self._link_count = 0
+        self._active_headings: dict[str, _ActiveHeading] = {}  # by tag
+        self._open_heading = ""  # its tag
+        self._deepest_heading_depth = 0  # depth of the deepest container of an active heading
 
-    def start_element(
-        self, tag: str, attrs: Mapping[str, str], context: ElementContext, depth: int
-    ) -> tuple[ElementContext, bool]:
-        """Start an element. Returns the context of its content, and True if the element is kept."""
-        parent_tag, hint, section, is_hidden = context
-        # Formatted text within a link belongs to the link.
-        text_tag = "a" if parent_tag == "a" and tag in _FORMATTING_TAGS else tag
-        if not attrs and tag in _LAYOUT_TAGS:  # the most frequent case: same section, not kept
-            return (text_tag, hint if tag in _FORMATTING_TAGS else "", section, is_hidden), False
-        is_kept = tag in _KEPT_TAGS
+    def start(self, tag: str, attrs: Mapping[str, str]) -> None:
+        """Handle a start tag."""
+        if self._text_pieces:
+            self._flush_text()
+        parent = self._contexts[-1]
+        if attrs or tag not in _LAYOUT_TAGS:
+            self._contexts.append(self._enter_element(tag, attrs, parent))
+            return
+        # The most frequent case: a plain layout element is in the same section and not kept.
+        parent_tag, hint, section, is_hidden, _ = parent
+        if tag in _FORMATTING_TAGS:
+            text_tag = "a" if parent_tag == "a" else tag
+            self._contexts.append((text_tag, hint, section, is_hidden, None))
+        else:
+            self._contexts.append((tag, "", section, is_hidden, None))
+
+    def end(self, tag: str) -> None:
+        """Handle an end tag."""
+        if self._text_pieces:
+            self._flush_text()
+        if len(self._contexts) == 1:
+            return
+        element = self._contexts.pop()[4]
+        if element is not None:
+            self._end_kept_element(element)
+        if tag == self._open_heading:
+            self._active_headings[tag].items_at_close = self._count_items()
+            self._open_heading = ""
+        depth = len(self._contexts)
+        if depth < self._deepest_heading_depth:
+            self._close_headings(depth)
+
+    def data(self, text: str) -> None:
+        """Handle a piece of text."""
+        self._text_pieces.append(text)
+
+    def close(self) -> None:
+        """Handle the end of the page."""
+        if self._text_pieces:
+            self._flush_text()
+
+    def _enter_element(
+        self, tag: str, attrs: Mapping[str, str], parent: ElementContext
+    ) -> ElementContext:
+        """Return the context of an element, and keep or count it."""
+        parent_tag, hint, parent_section, is_hidden, _ = parent
+        section = parent_section
         if attrs:
-            class_name, element_id = attrs.get("class"), attrs.get("id")
-            if class_name and element_id:
-                hint = f"{class_name} {element_id}"
-            else:
-                hint = class_name or element_id or ""
+            hint = _join_class_and_id(attrs)
             if tag not in _ROOT_TAGS:
-                section = _find_section(tag, hint, attrs.get("role", ""), section)
-            is_kept = is_kept or not _KEPT_ATTRIBUTES.isdisjoint(attrs)
+                section = _find_section(tag, hint, attrs.get("role", ""), parent_section)
         elif tag in _SECTION_BY_TAG:
-            hint, section = "", _find_section(tag, "", "", section)
+            hint, section = "", _find_section(tag, "", "", parent_section)
         elif tag not in _INLINE_TAGS:
             hint = ""
-        if tag in _HEADING_TAGS or section != context[2]:
-            self._update_headings(tag, section, context[2], depth)
-        if is_kept:
-            self.open_kept_count += 1
-            self._keep_element(tag, attrs, section)
-        elif tag in _COUNTED_TAGS:
-            self._handle_counted_tag(tag, attrs)
-        return (text_tag, hint, section, is_hidden or tag in _HIDDEN_TEXT_TAGS), is_kept
-
-    def _handle_counted_tag(self, tag: str, attrs: Mapping[str, str]) -> None:
-        """Count an image and keep its alternative text, or read the language of the page."""
-        if tag == "html":
-            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
-            return
-        self.image_count += 1
-        if self.open_link is not None:
-            # The first image counts.
-            self.open_link.image_alt = self.open_link.image_alt or attrs.get("alt", "")
-
-    def _update_headings(self, tag: str, section: str, parent_section: str, depth: int) -> None:
-        """End the headings that a new heading or a new page section replaces."""
         if tag in _HEADING_TAGS:
-            self.active_headings = {
-                level: heading for level, heading in self.active_headings.items() if level < tag
-            }
-            self.active_headings[tag] = _ActiveHeading("", depth, self._count_items())
-            self.open_heading, self.deepest_heading_depth = tag, depth
-        elif section in _LANDMARK_SECTIONS or parent_section in _LANDMARK_SECTIONS:
-            self.active_headings, self.open_heading, self.deepest_heading_depth = {}, "", 0
+            self._start_heading(tag)
+        elif section != parent_section:
+            self._end_headings_at_landmark(section, parent_section)
+        element = None
+        if tag in _KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
+            element = self._keep_element(tag, attrs, section)
+        elif tag == "img":
+            self._count_image(attrs)
+        elif tag == "html":
+            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
+        # Formatted text within a link belongs to the link.
+        text_tag = "a" if parent_tag == "a" and tag in _FORMATTING_TAGS else tag
+        return text_tag, hint, section, is_hidden or tag in _HIDDEN_TEXT_TAGS, element
 
-    def _count_items(self) -> int:
-        return len(self.text_nodes) + self.link_count
+    def _count_image(self, attrs: Mapping[str, str]) -> None:
+        """Count an image. The alternative text of a link's first image belongs to the link."""
+        self.image_count += 1
+        if self._open_link is not None and not self._open_link.image_alt:
+            self._open_link.image_alt = attrs.get("alt", "")
 
-    def _close_headings(self, depth: int) -> None:
-        """End headings whose container ends, unless it contained nothing but the heading."""
-        for level, heading in list(self.active_headings.items()):
-            if heading.container_depth > depth and heading.items_at_close < self._count_items():
-                del self.active_headings[level]
-            heading.container_depth = min(heading.container_depth, depth)
-        self.deepest_heading_depth = max(
-            (heading.container_depth for heading in self.active_headings.values()), default=0
-        )
+    # --- Kept elements
 
-    def _keep_element(self, tag: str, attrs: Mapping[str, str], section: str) -> None:
+    def _keep_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
         """Keep an element. A link also gets the text before it and the headings above it."""
-        element = self.open_kept_element(tag, attrs, section)
+        if self._kept_pieces:
+            self._flush_kept_text()
+        element = KeptElement(tag, attrs, section, self._kept_texts)
         self.kept_elements.append(element)
+        self._open_kept.append(element)
         if tag == "a":
             if self.text_nodes:
                 element.preceding_text = self.text_nodes[-1].text[-30:]
-            if self.active_headings:
-                element.headings = tuple(
-                    [heading.text for heading in self.active_headings.values() if heading.text]
-                )
-            self.link_count += 1
-            self.open_link = element
+            if self._active_headings:
+                headings = self._active_headings.values()
+                element.headings = tuple([heading.text for heading in headings if heading.text])
+            self._link_count += 1
+            self._open_link = element
+        return element
 
-    def end_element(self, tag: str, depth: int, *, is_kept: bool) -> None:
-        """End an element."""
-        if tag == "a":
-            self.open_link = None
-        elif tag == self.open_heading:
-            self.open_heading, self.active_headings[tag].items_at_close = "", self._count_items()
-        if is_kept:
-            self.open_kept_count -= 1
-            self.close_kept_element(tag)
-        if depth < self.deepest_heading_depth:
-            self._close_headings(depth)
+    def _end_kept_element(self, element: KeptElement) -> None:
+        if self._kept_pieces:
+            self._flush_kept_text()
+        self._open_kept.pop()
+        element.close()
+        if element.name == "a":
+            self._open_link = None
 
-    def handle_text(self, data: str, context: ElementContext) -> None:
+    def _flush_kept_text(self) -> None:
+        """Add the text since the last kept tag to the innermost kept element."""
+        text = "".join(self._kept_pieces)
+        self._kept_pieces.clear()
+        if self._open_kept[-1].name == "script":
+            self._open_kept[-1].script += text
+        else:
+            self._kept_texts.append(text)
+
+    # --- Texts
+
+    def _flush_text(self) -> None:
         """Handle the complete text between two tags."""
-        is_blank = data.isspace()
-        if is_blank and not self.open_kept_count:
+        text = "".join(self._text_pieces)
+        self._text_pieces.clear()
+        tag, hint, section, is_hidden, _ = self._contexts[-1]
+        if self._open_kept and (not is_hidden or tag == "script"):
+            self._kept_pieces.append(text)
+        if is_hidden or tag == "title" or self._remaining_chars <= 0 or text.isspace():
             return
-        tag, hint, section, is_hidden = context
-        if self.open_kept_count and (not is_hidden or tag == "script"):
-            self.append_text(data)
-        if is_blank or is_hidden or tag == "title" or self.remaining_chars <= 0:
-            return
-        if text := clean_text(data, 2_000):
-            self.remaining_chars -= len(text)
-            if self.open_heading:
-                heading = self.active_headings[self.open_heading]
-                heading.text = f"{heading.text} {text}".strip()[:MAX_HEADING_CHARS]
-            self.text_nodes.append(TextNode(text, tag, hint, section))
+        visible_text = clean_text(text, MAX_NODE_CHARS)
+        if visible_text:
+            self._remaining_chars -= len(visible_text)
+            self.text_nodes.append(TextNode(visible_text, tag, hint, section))
+            if self._open_heading:
+                self._active_headings[self._open_heading].add_text(visible_text)
 
-    def open_kept_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
-        """Open a kept element and return it."""
-        raise NotImplementedError
+    # --- Headings
 
-    def close_kept_element(self, tag: str) -> None:
-        """Close the innermost kept element."""
-        raise NotImplementedError
+    def _start_heading(self, tag: str) -> None:
+        """Start a heading. It ends those of its level and below."""
+        depth = len(self._contexts)
+        headings = self._active_headings.items()
+        self._active_headings = {level: heading for level, heading in headings if level < tag}
+        self._active_headings[tag] = _ActiveHeading("", depth, self._count_items())
+        self._open_heading, self._deepest_heading_depth = tag, depth
 
-    def append_text(self, data: str) -> None:
-        """Add text to the open kept elements."""
-        raise NotImplementedError
+    def _end_headings_at_landmark(self, section: str, parent_section: str) -> None:
+        """End all headings if a header, footer or menu starts or ends here."""
+        if section in _LANDMARK_SECTIONS or parent_section in _LANDMARK_SECTIONS:
+            self._active_headings, self._open_heading = {}, ""
+            self._deepest_heading_depth = 0
+
+    def _close_headings(self, depth: int) -> None:
+        """End headings whose container ends, unless it contained nothing but the heading."""
+        for level, heading in list(self._active_headings.items()):
+            if heading.container_depth > depth and heading.items_at_close < self._count_items():
+                del self._active_headings[level]
+            heading.container_depth = min(heading.container_depth, depth)
+        depths = [heading.container_depth for heading in self._active_headings.values()]
+        self._deepest_heading_depth = max(depths, default=0)
+
+    def _count_items(self) -> int:
+        return len(self.text_nodes) + self._link_count
+
+
+def _join_class_and_id(attrs: Mapping[str, str]) -> str:
+    class_name, element_id = attrs.get("class", ""), attrs.get("id", "")
+    return f"{class_name} {element_id}" if class_name and element_id else class_name or element_id
 
 
 _STICKY_SECTIONS = frozenset({"share", "comments", "embed", "others"})
@@ -253,7 +327,7 @@ _SECTION_BY_TAG = {
 }
 _SECTION_BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
 _SECTION_BY_HINT = tuple(
-    (section, re.compile(source, re.IGNORECASE))
+    (section, re.compile(source))
     for section, source in (
         (
             "comments",
@@ -331,6 +405,10 @@ def _find_section(tag: str, hint: str, role: str, parent_section: str) -> str:
 
 def _find_section_by_hint(tag: str, hint: str) -> str | None:
     """Return the section that the class and id of an element name, or None."""
-    if not hint or len(hint) > 400 or tag == "main":
+    if not hint or len(hint) > MAX_HINT_CHARS or tag == "main":
         return None
-    return next((section for section, pattern in _SECTION_BY_HINT if pattern.search(hint)), None)
+    folded = fold_case(hint)
+    for section, pattern in _SECTION_BY_HINT:
+        if pattern.search(folded):
+            return section
+    return None

@@ -30,7 +30,6 @@ PRELOADED_MODULES = (
     "probes.http.robots",
     "probes.parsing.feeds",
     "probes.parsing.html",
-    "probes.parsing.tree_backends",
     "probes.parsing.visitor_content",
     "probes.parsing.volatile_tokens",
 )

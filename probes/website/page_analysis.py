@@ -15,7 +15,7 @@ from urllib.parse import unquote, urljoin
 from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
 from probes.links import post_numbers
-from probes.models.finding import Activity, FactValue, FoundLink, Reason
+from probes.models.finding import Activity, FactValue, FoundLink
 from probes.models.http import Page
 from probes.parsing import html
 from probes.parsing.volatile_tokens import compute_body_digest
@@ -76,17 +76,11 @@ class SiteAnalysis:
 
 
 def analyze_site_page(page: Page) -> SiteAnalysis:
-    """Parse and analyze a page of a website.
-
-    The fast parser reads first. If its result would decide the finding, or if the text is in a
-    foreign language (a sign of a new owner), the reference parser reads the page again.
-    """
+    """Parse and analyze a page of a website."""
     if not html.looks_like_html(page):
         return _add_markup_signs(SiteAnalysis(is_html=False), page)
     markup = html.decode_body(page)
     site = _analyze_markup(page, markup)
-    if site.is_foreign_language or _is_decisive(site, page.status):
-        site = _analyze_markup(page, markup, use_reference_parser=True)
     if site.suspicion is not None:
         site = replace(site, body_digest=compute_body_digest(page))
     return _add_markup_signs(site, page)
@@ -103,22 +97,12 @@ def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:
     )
 
 
-def _analyze_markup(page: Page, markup: str, *, use_reference_parser: bool = False) -> SiteAnalysis:
-    document = html.parse_html(markup, page.url, use_bs4=use_reference_parser)
+def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
+    document = html.parse_html(markup, page.url)
     site = _classify_document(document, page)
     if site.verdict or page.status >= 400:
         return site  # the finding is decided; no more details are needed
     return _add_site_details(site, page, markup, document)
-
-
-def _is_decisive(site: SiteAnalysis, http_status: int) -> bool:
-    """Return whether the text decides the finding.
-
-    An error page that says "not found" decides nothing: its status already says it.
-    """
-    if http_status >= 400:
-        return site.absence is not None and site.absence.reason is not Reason.NOT_FOUND
-    return site.verdict is not None or site.suspicion is not None
 
 
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:

@@ -146,10 +146,9 @@ def test_body_without_tags_is_plain_text(body: bytes) -> None:
 @pytest.mark.parametrize(
     "declared", ["<?xml?>", "<?xml?><?xml a?>", "<?XML?> <?xml?>", "<?xml ", "<?xml<?xml "]
 )
-@pytest.mark.parametrize("of_record", [False, True])
-def test_xml_declaration_is_not_part_of_the_text(declared: str, of_record: bool) -> None:
+def test_xml_declaration_is_not_part_of_the_text(declared: str) -> None:
     url = "https://annour.example/"
-    assert html.parse_html(f"{declared}<p>Bonjour</p>", url, use_bs4=of_record).text == "Bonjour"
+    assert html.parse_html(f"{declared}<p>Bonjour</p>", url).text == "Bonjour"
 
 
 def test_xml_declaration_is_not_part_of_plain_text() -> None:
