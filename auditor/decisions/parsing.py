@@ -69,32 +69,23 @@ class RegisteredAccounts:
         An account that the spreadsheet lists in two columns has two rows. Raises DecisionError if
         no account matches, or if there are several and none is named.
         """
-        matching_rows = [
-            row for row in self.rows if typed is None or self._is_account_named(row, typed)
-        ]
-        if len({account_subject(row) for row in matching_rows}) == 1:
+        matching_rows = list(self.rows)
+        if typed is not None:
+            matching_rows = [row for row in self.rows if self._is_account_named(row, typed)]
+        if len(set(map(account_subject, matching_rows))) == 1:
             return matching_rows
+        hint = self._build_account_hint()
         if typed is not None and self.rows:
             message = gettext_noop("The association has no account at this address: {typed}")
             reason = f"{self.location_text} has no such account"
-            raise DecisionError(
-                typed, reason, self._build_account_hint(), message=message, typed=typed
-            )
+            raise DecisionError(typed, reason, hint, message=message, typed=typed)
         if matching_rows:
+            reason = "it has several accounts on this channel"
             message = gettext_noop("It has several accounts on this channel. Choose one.")
-            raise DecisionError(
-                self.location_text,
-                "it has several accounts on this channel",
-                self._build_account_hint(),
-                message=message,
-            )
-        message = gettext_noop("It has no account on this channel.")
-        raise DecisionError(
-            self.location_text,
-            "it has no account on this channel",
-            self._build_account_hint(),
-            message=message,
-        )
+        else:
+            reason = "it has no account on this channel"
+            message = gettext_noop("It has no account on this channel.")
+        raise DecisionError(self.location_text, reason, hint, message=message)
 
     def is_registered(self, key: str) -> bool:
         """Return True if an account with this key is registered."""
@@ -112,25 +103,17 @@ class RegisteredAccounts:
         not the association's or has moved.
         """
         proposal = self._find_proposal(typed)
-        identity = identify.identify_link(
-            proposal.link.canonical if proposal else typed, self.channel
-        )
-        if (
-            identity.channel != self.channel
-            or identity.key is None
-            or identity.kind not in ACCOUNT_KINDS
-        ):
-            reason, remedy = (
-                f"not a {self.channel} account",
-                "`auditor identify` shows what a link is",
-            )
+        link = proposal.link.canonical if proposal else typed
+        identity = identify.identify_link(link, self.channel)
+        is_account = identity.channel == self.channel and identity.kind in ACCOUNT_KINDS
+        if identity.key is None or not is_account:
+            reason = f"not a {self.channel} account"
+            remedy = "`auditor identify` shows what a link is"
             message = gettext_noop("This address is not a {channel} account.")
             raise DecisionError(typed, reason, remedy, message=message, channel=self.channel)
         for decision in self._iter_conflicting_decisions(identity.key):
-            reason, remedy = (
-                f"a decision of {decision.author} says {decision.kind}",
-                f"`auditor decide withdraw {decision.id}` first",
-            )
+            reason = f"a decision of {decision.author} says {decision.kind}"
+            remedy = f"`auditor decide withdraw {decision.id}` first"
             message = gettext_noop("{who} decided otherwise earlier. Cancel that decision first.")
             raise DecisionError(typed, reason, remedy, message=message, who=decision.author)
         return identity
@@ -138,22 +121,23 @@ class RegisteredAccounts:
     def _iter_conflicting_decisions(self, key: str) -> Iterator[Decision]:
         ids = {row.id for row in self.rows if row.identity.key == key}
         for decision in self.decisions:
-            if decision.kind in DISOWNING_DECISION_KINDS and (
-                decision.account_id in ids or decision.value == key
-            ):
+            is_about_key = decision.account_id in ids or decision.value == key
+            if is_about_key and decision.kind in DISOWNING_DECISION_KINDS:
                 yield decision
 
     def _find_proposal(self, typed: str) -> Proposal | None:
         names = {typed, identify.identify_link(typed, self.channel).key}
-        candidates = (row for row in self.proposals if row.link.channel == self.channel)
-        return next((row for row in candidates if row.link.key in names), None)
+        for proposal in self.proposals:
+            if proposal.link.channel == self.channel and proposal.link.key in names:
+                return proposal
+        return None
 
     def _is_account_named(self, row: AccountRow, typed: str) -> bool:
-        named = identify.identify_link(typed, self.channel)
         keys = collect_account_aliases(row, self.get_status(row))
-        return typed in {row.typed_text, *keys} or (
-            named.channel == self.channel and named.key in keys
-        )
+        if typed in {row.typed_text, *keys}:
+            return True
+        named = identify.identify_link(typed, self.channel)
+        return named.channel == self.channel and named.key in keys
 
     @property
     def location_text(self) -> str:
@@ -161,8 +145,8 @@ class RegisteredAccounts:
         return f"{self.association} on {self.channel}"
 
     def _build_account_hint(self) -> str:
-        names = list(dict.fromkeys(account_subject(row) for row in self.rows))
-        if names:
+        if self.rows:
+            names = dict.fromkeys(map(account_subject, self.rows))
             return f"--account {' or '.join(names)}"
         return "list it in the spreadsheet and import it, or `auditor decide claim`"
 
@@ -186,18 +170,12 @@ def parse_channel(
     """
     if channel_or_link in channels:
         return channel_or_link, account
-    named = identify.identify_link(channel_or_link)
-    if (
-        account is None
-        and {".", "/"} & set(channel_or_link)
-        and named.key
-        and named.channel in channels
-    ):
-        return named.channel, channel_or_link
-    remedy, message = (
-        f"one of {' '.join(channels)}, or a link",
-        gettext_noop("This channel is not checked."),
-    )
+    if account is None and {".", "/"} & set(channel_or_link):
+        named = identify.identify_link(channel_or_link)
+        if named.key and named.channel in channels:
+            return named.channel, channel_or_link
+    remedy = f"one of {' '.join(channels)}, or a link"
+    message = gettext_noop("This channel is not checked.")
     raise DecisionError(channel_or_link, "this channel is not audited", remedy, message=message)
 
 

@@ -15,7 +15,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
-from auditor.decisions.parsing import DecisionError, parse_domain_expiry, require_reason
+from auditor.decisions.parsing import (
+    DecisionError,
+    account_subject,
+    parse_domain_expiry,
+    require_reason,
+)
 from auditor.decisions.service import DecisionService, withdraw_decisions_taken_at
 from auditor.evaluation.association_view import AssociationView, build_association_view
 from auditor.evaluation.run_results import (
@@ -122,35 +127,35 @@ def parse_reply(
 
 
 def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    matching = (account for account in view.accounts if account.account_id == form.account_id)
-    account = next(matching, None) if form.kind in ACCOUNT_REPLY_KINDS else None
-    if account and form.kind is ReplyKind.DOMAIN_EXPIRES and not account.domain_expiry:
+    if form.kind not in ACCOUNT_REPLY_KINDS:
         return None
-    return {"channel": account.channel, "account_id": account.account_id} if account else None
+    for account in view.accounts:
+        if account.account_id == form.account_id:
+            if form.kind is ReplyKind.DOMAIN_EXPIRES and not account.domain_expiry:
+                return None
+            return {"channel": account.channel, "account_id": account.account_id}
+    return None
 
 
 def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    matching = (
-        row.link
-        for row in view.proposals
-        if form.proposal_id is not None and row.id == form.proposal_id
-    )
-    link = next(matching, None) if form.kind in PROPOSAL_REPLY_KINDS else None
-    return {"channel": link.channel, "value": link.key} if link else None
+    if form.kind not in PROPOSAL_REPLY_KINDS or form.proposal_id is None:
+        return None
+    for proposal in view.proposals:
+        if proposal.id == form.proposal_id:
+            return {"channel": proposal.link.channel, "value": proposal.link.key}
+    return None
 
 
 def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     gap = find_gap(view, form.gap_code, form.channel, form.subject)
-    if gap is None or form.kind not in (
-        MISSING_ACCOUNT_REPLY_KINDS if gap.code in MISSING_ACCOUNT_GAPS else GAP_REPLY_KINDS
-    ):
+    if gap is None:
+        return None
+    is_missing = gap.code in MISSING_ACCOUNT_GAPS
+    if form.kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
         return None
     account = view.find_account(gap)
-    return {
-        "channel": gap.channel,
-        "code": gap.code,
-        "account_id": account.account_id if account else None,
-    }
+    account_id = account.account_id if account else None
+    return {"channel": gap.channel, "code": gap.code, "account_id": account_id}
 
 
 def find_gap(view: AssociationView, code: str, channel: str, subject: str) -> Gap | None:
@@ -174,12 +179,8 @@ def _complete_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> None:
 def _parse_account_link(typed: str, channel: str) -> str:
     identity = identify.identify_link(typed.strip(), channel)
     link = identity.canonical or identity.url
-    if (
-        identity.channel != channel
-        or identity.key is None
-        or identity.kind not in ACCOUNT_KINDS
-        or link is None
-    ):
+    is_account = identity.key is not None and identity.kind in ACCOUNT_KINDS
+    if link is None or identity.channel != channel or not is_account:
         raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
     return link
 
@@ -319,7 +320,7 @@ def _record_decision(
     store: Store, config: Config, reply: Reply, *, author: str, reason: str, now: datetime
 ) -> None:
     row = store.registry.get_account(reply.account_id) if reply.account_id is not None else None
-    name = (row.identity.key or row.typed_text) if row else None
+    name = account_subject(row) if row else None
 
     def create_service(account: str | None) -> DecisionService:
         return DecisionService.create(
@@ -364,10 +365,10 @@ def _confirm_registered_account(
 
 def is_account_gone(store: Store, row: AccountRow) -> bool:
     """Return True if an account is gone; a claim of ownership does not bring it back."""
-    statuses = store.statuses.list_account_statuses(row.association)
-    return any(
-        status.account_id == row.id and status.state is AccountState.GONE for status in statuses
-    )
+    for status in store.statuses.list_account_statuses(row.association):
+        if status.account_id == row.id:
+            return status.state is AccountState.GONE
+    return False
 
 
 def _claim_account(decision_service: DecisionService) -> None:
@@ -479,13 +480,10 @@ def _select_unsettled_proposals(
         {row.association for row in proposals}, include_closed_gaps=False
     )
     evaluation_time = get_current_evaluation_time(store.runs.get_latest_evaluated())
-    views = [
-        build_association_view(association_state, config, evaluation_time, NO_OWNERS)
-        for association_state in assemble_association_states(data.associations, data)
-    ]
-    association_by_proposal = {row.id: view.association for view in views for row in view.proposals}
-    return [
-        UnsettledProposal(row, association_by_proposal[row.id])
-        for row in proposals
-        if row.id in association_by_proposal
-    ]
+    association_by_proposal = {}
+    for association_state in assemble_association_states(data.associations, data):
+        view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
+        ids = [proposal.id for proposal in view.proposals]
+        association_by_proposal.update(dict.fromkeys(ids, view.association))
+    unsettled = [row for row in proposals if row.id in association_by_proposal]
+    return [UnsettledProposal(row, association_by_proposal[row.id]) for row in unsettled]

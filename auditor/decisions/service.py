@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
+from operator import attrgetter
 from typing import Any, Self
 
 from auditor.core.formatting import format_optional_timestamp
@@ -87,9 +88,9 @@ class DecisionService:
         if not author.strip():
             raise build_missing_author_error()
         trimmed_reason = require_reason(reason)
-        channel, account = (
-            parse_channel(channel_or_link, account, channels) if channel_or_link else ("", account)
-        )
+        channel = ""
+        if channel_or_link:
+            channel, account = parse_channel(channel_or_link, account, channels)
         return cls(
             store,
             _load_registered_accounts(store, association, channel, now),
@@ -110,10 +111,8 @@ class DecisionService:
         """Store that a person has seen the account or a publication of it. Raises DecisionError."""
         rows = self.account_rows
         most = min(max_attestation_duration(self.registered.get_status(row)) for row in rows)
-        day, end = (
-            parse_publication_day(publication_day, self.now),
-            parse_decision_end(until, self.now, most),
-        )
+        day = parse_publication_day(publication_day, self.now)
+        end = parse_decision_end(until, self.now, most)
         self._save_decision(self._build_decision(DecisionKind.CONFIRM, end, value=day), rows)
 
     def mark_none_by_choice(self, *, until: str | None = None) -> None:
@@ -142,13 +141,12 @@ class DecisionService:
     def disown_account(self, *, until: str | None = None) -> None:
         """Store that an account or proposal belongs to someone else. Raises DecisionError."""
         theirs = self._build_decision(DecisionKind.DISOWN, parse_decision_end(until, self.now))
-        proposed = (
-            self.registered.find_proposed_key(self.account) if self.account is not None else None
-        )
-        if proposed is not None and not self.registered.is_registered(proposed):
-            self._save_decision(replace(theirs, value=proposed))
-        else:
-            self._save_decision(theirs, self.account_rows)
+        if self.account is not None:
+            proposed = self.registered.find_proposed_key(self.account)
+            if proposed is not None and not self.registered.is_registered(proposed):
+                self._save_decision(replace(theirs, value=proposed))
+                return
+        self._save_decision(theirs, self.account_rows)
 
     def mark_moved(self, *, new_link: str | None = None, until: str | None = None) -> None:
         """Store that an account has moved; register its new address, if any.
@@ -156,18 +154,19 @@ class DecisionService:
         Raises DecisionError.
         """
         rows = self.account_rows
-        new_identity = self.registered.identify_account(new_link) if new_link is not None else None
-        if new_identity is not None and new_identity.key == account_subject(rows[0]):
+        if new_link is None:
+            end = parse_decision_end(until, self.now, DISPUTE_VALIDITY)
+            self._save_decision(self._build_decision(DecisionKind.MOVED, end), rows)
+            return
+        new_identity = self.registered.identify_account(new_link)
+        if new_identity.key == account_subject(rows[0]):
             message = gettext_noop("This is the old address.")
             why, remedy = "this is the old address", "--to with the new address"
-            raise DecisionError(new_link or "", why, remedy, message=message)
-        end = parse_decision_end(
-            until, self.now, DISPUTE_VALIDITY if new_identity is None else None
-        )
-        link = new_identity.canonical or new_identity.url if new_identity is not None else None
+            raise DecisionError(new_link, why, remedy, message=message)
+        end = parse_decision_end(until, self.now)
+        link = new_identity.canonical or new_identity.url
         self._save_decision(self._build_decision(DecisionKind.MOVED, end, value=link), rows)
-        if new_identity is not None:
-            self._register_account(new_identity)
+        self._register_account(new_identity)
 
     def waive_gaps(self, *, code: str | None = None, until: str | None = None) -> None:
         """Store that one or all gaps of a channel are ignored. Raises DecisionError."""
@@ -214,9 +213,8 @@ class DecisionService:
     def _save_decision(self, decision: Decision, rows: Sequence[AccountRow] = ()) -> None:
         """Store the decision for each of these accounts, or for the channel."""
         ids = [row.id for row in rows] or [None]
-        self.saved_decisions += [
-            self.store.decisions.add(replace(decision, account_id=account)) for account in ids
-        ][:1]
+        first, *_ = [self.store.decisions.add(replace(decision, account_id=id_)) for id_ in ids]
+        self.saved_decisions.append(first)
 
     def _register_account(self, identity: Identity) -> None:
         """Register an account with a decision that says who did it, unless it is registered."""
@@ -253,11 +251,9 @@ def withdraw_decisions_taken_at(
 ) -> None:
     """Withdraw the decisions in force that an author took about an association at one time."""
     decisions = store.decisions.list_decisions(association=association)
-    taken_together = [
-        decision
-        for decision in select_decisions_in_force(decisions, withdrawal.withdrawn_at)
-        if (decision.author, decision.decided_at) == (author, decided_at)
-    ]
+    in_force = select_decisions_in_force(decisions, withdrawal.withdrawn_at)
+    get_review = attrgetter("author", "decided_at")
+    taken_together = [item for item in in_force if get_review(item) == (author, decided_at)]
     if taken_together:
         _withdraw_decisions(store, taken_together, withdrawal)
 
@@ -266,13 +262,13 @@ def _withdraw_decisions(
     store: Store, decisions: Sequence[Decision], withdrawal: DecisionWithdrawal
 ) -> None:
     """Withdraw decisions; the accounts that they registered are no longer audited."""
-    ids = [decision.id for decision in decisions if decision.id]
+    ids, account_ids = [], []
+    for decision in decisions:
+        if decision.id:
+            ids.append(decision.id)
+        if decision.account_id and decision.kind is DecisionKind.CLAIM:
+            account_ids.append(decision.account_id)
     store.decisions.withdraw(ids, withdrawal)
-    account_ids = [
-        decision.account_id
-        for decision in decisions
-        if decision.account_id and decision.kind is DecisionKind.CLAIM
-    ]
     origin = ChangeOrigin(withdrawal.author, DECISION_SOURCE)
     store.registry.withdraw_accounts(account_ids, withdrawal.withdrawn_at, origin=origin)
 
@@ -294,19 +290,16 @@ def _load_registered_accounts(
     store: Store, association: str, channel: str, now: datetime
 ) -> RegisteredAccounts:
     """Load the accounts, statuses, proposals and decisions of an association on a channel."""
+    rows = filter(has_registered_link, store.registry.list_accounts(association))
+    statuses = store.statuses.list_account_statuses(association)
+    decisions = store.decisions.list_decisions(association=association)
     return RegisteredAccounts(
         association,
         channel,
-        tuple(
-            row
-            for row in store.registry.list_accounts(association)
-            if row.channel == channel and has_registered_link(row)
-        ),
-        {status.account_id: status for status in store.statuses.list_account_statuses(association)},
+        tuple(row for row in rows if row.channel == channel),
+        {status.account_id: status for status in statuses},
         tuple(store.conclusions.list_proposals(association)),
-        tuple(
-            select_decisions_in_force(store.decisions.list_decisions(association=association), now)
-        ),
+        tuple(select_decisions_in_force(decisions, now)),
     )
 
 
@@ -322,14 +315,8 @@ def find_decision_with_twins(
     Raises DecisionError if there is none with this number, or if it is not in force any more.
     """
     all_decisions = list(decisions)
-    decision = next(
-        (
-            candidate
-            for candidate in all_decisions
-            if str(candidate.id) == decision_number.strip().removeprefix("#")
-        ),
-        None,
-    )
+    decision_by_number = {str(decision.id): decision for decision in all_decisions}
+    decision = decision_by_number.get(decision_number.strip().removeprefix("#"))
     if decision is None:
         why, message = "no decision has this number", gettext_noop("This decision doesn’t exist.")
         raise DecisionError(
@@ -346,11 +333,8 @@ def find_decision_with_twins(
         raise DecisionError(
             decision_number, f"it ended on {day}", remedy, message=message, date=day
         )
-    return [
-        candidate
-        for candidate in all_decisions
-        if _without_ids(candidate) == _without_ids(decision)
-    ]
+    common = _without_ids(decision)
+    return [candidate for candidate in all_decisions if _without_ids(candidate) == common]
 
 
 def find_related_decisions(
@@ -360,21 +344,13 @@ def find_related_decisions(
 
     For example, a move to a new address also claims the new account.
     """
-    withdrawn_decisions = list(withdrawn)
-    ids, taken_together = (
-        {decision.id for decision in withdrawn_decisions},
-        {
-            (decision.association, decision.author, decision.decided_at)
-            for decision in withdrawn_decisions
-        },
-    )
+    get_origin = attrgetter("association", "author", "decided_at")
+    ids, origins = set(), set()
+    for decision in withdrawn:
+        ids.add(decision.id)
+        origins.add(get_origin(decision))
     in_force = select_decisions_in_force(decisions, now)
-    return [
-        related
-        for related in in_force
-        if related.id not in ids
-        and (related.association, related.author, related.decided_at) in taken_together
-    ]
+    return [item for item in in_force if item.id not in ids and get_origin(item) in origins]
 
 
 def _without_ids(decision: Decision) -> Decision:
@@ -402,12 +378,8 @@ def _build_decision_item(
 ) -> dict[str, Any]:
     row = accounts.get(decision.account_id or 0)
     status = statuses.get(decision.account_id or 0) or AccountStatus(decision.account_id or 0)
-    state, until = (
-        _get_decision_state(decision, status, now),
-        get_decision_end(decision, status),
-    )
-    withdrawn = decision.withdrawal
-    return {
+    state = _get_decision_state(decision, status, now)
+    item = {
         "id": decision.id,
         "association": decision.association,
         "channel": decision.channel,
@@ -418,13 +390,18 @@ def _build_decision_item(
         "author": decision.author,
         "reason": decision.reason,
         "decided_at": format_optional_timestamp(decision.decided_at),
-        "until": format_optional_timestamp(until),
+        "until": format_optional_timestamp(get_decision_end(decision, status)),
         "in_force": state in {"in_force", "ending_soon"},
         "state": state,
-        "withdrawn_at": format_optional_timestamp(withdrawn.withdrawn_at) if withdrawn else None,
-        "withdrawn_by": withdrawn.author if withdrawn else None,
-        "withdrawn_reason": withdrawn.reason if withdrawn else None,
+        "withdrawn_at": None,
+        "withdrawn_by": None,
+        "withdrawn_reason": None,
     }
+    if decision.withdrawal is not None:
+        item["withdrawn_at"] = format_optional_timestamp(decision.withdrawal.withdrawn_at)
+        item["withdrawn_by"] = decision.withdrawal.author
+        item["withdrawn_reason"] = decision.withdrawal.reason
+    return item
 
 
 def _get_decision_state(decision: Decision, status: AccountStatus, now: datetime) -> str:

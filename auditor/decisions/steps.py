@@ -51,9 +51,9 @@ def save_completed_steps(
 
 def select_completed_steps(gap: Gap, completed_steps: Iterable[CompletedStep]) -> frozenset[int]:
     """Return the numbers of the steps of a gap that are ticked since it was first seen."""
-    sign = (gap.channel, gap.code, gap.subject)
-    return frozenset(
-        row.step
-        for row in completed_steps
-        if (row.channel, row.code, row.subject) == sign and row.completed_at >= gap.first_seen
-    )
+    sign, steps = (gap.channel, gap.code, gap.subject), set()
+    for row in completed_steps:
+        is_of_gap = (row.channel, row.code, row.subject) == sign
+        if is_of_gap and row.completed_at >= gap.first_seen:
+            steps.add(row.step)
+    return frozenset(steps)

@@ -105,9 +105,9 @@ def isolate_plain(text: str, _is_left_to_right: bool) -> str:
 
 def isolate_html(text: str, is_left_to_right: bool) -> Markup:
     """Return a fact for HTML: escaped, isolated, and left to right if it is a URL or handle."""
-    return (
-        LTR_MARKUP.format(to_breakable_url(text)) if is_left_to_right else BDI_MARKUP.format(text)
-    )
+    if is_left_to_right:
+        return LTR_MARKUP.format(to_breakable_url(text))
+    return BDI_MARKUP.format(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +173,20 @@ class Translator:
             assert isinstance(n, int), n
             text = text.get(Locale.parse(self.locale).plural_form(n), text["other"])
         filled = self._fill_template(text, facts)
-        return self._join_lines(line for line in filled.split("\n") if line)
+        return self._to_medium("\n").join(filter(None, filled.split("\n")))
 
-    def _join_lines(self, lines: Iterable[str]) -> str:
-        return (Markup("\n") if self._is_html else "\n").join(lines)
+    def _to_medium(self, text: str) -> str:
+        """Return a constant text for the medium: it needs no escaping."""
+        return Markup(text) if self._is_html else text  # noqa: S704
 
     def format_pair(self, label: str, value: str) -> str:
         """Return a label and its value, with a space before the colon in French."""
-        joined = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
-        return (Markup(joined) if self._is_html else joined).format(  # noqa: S704
-            label=label, value=value
-        )  # a constant
+        template = "{label}\u00a0: {value}" if self.language == "fr" else "{label}: {value}"
+        return self._to_medium(template).format(label=label, value=value)
 
     def join_list(self, parts: Iterable[str]) -> str:
         """Return several texts, joined by the comma of the language."""
-        comma = "، " if self.language == "ar" else ", "
-        return (Markup(comma) if self._is_html else comma).join(parts)  # noqa: S704  # a constant
+        return self._to_medium("، " if self.language == "ar" else ", ").join(parts)
 
     def channel_name(self, name: str) -> str:
         """Return the name of a channel."""
@@ -208,22 +206,18 @@ class Translator:
 
     def format_short_date(self, when: date) -> str:
         """Return a short date without a year: "12 نونبر"."""
-        return self._format_ordinal(
-            str(
-                format_skeleton(
-                    "MMMd", when, locale=SHORT_MONTH_LOCALES.get(self.language, self.locale)
-                )
-            )
-        )
+        locale = SHORT_MONTH_LOCALES.get(self.language, self.locale)
+        return self._format_ordinal(str(format_skeleton("MMMd", when, locale=locale)))
 
     def format_date(self, day: date | datetime | str | None) -> str:
         """Return a long date: "20 غشت 2024". ISO text is parsed; None gives a dash."""
         if not day:
             return EMPTY_VALUE
-        when = date.fromisoformat(day[:10]) if isinstance(day, str) else day
-        return self._format_ordinal(
-            _format_long_date(when.date() if isinstance(when, datetime) else when, self.locale)
-        )
+        if isinstance(day, str):
+            day = date.fromisoformat(day[:10])
+        if isinstance(day, datetime):
+            day = day.date()
+        return self._format_ordinal(_format_long_date(day, self.locale))
 
     def format_month(self, day: date) -> str:
         """Return a month with its year: "غشت 2024"."""
@@ -305,21 +299,19 @@ class Translator:
         evidence = text["evidence"]
         if voice is not Voice.ASSOCIATION:
             evidence = text.get("evidence_coordinator", evidence)
-        aliases = {
-            new: params[old]
-            for new, old in FACT_ALIASES.items()
-            if old in params and new not in params
-        }
-        facts = _FormattedFacts({"channel": channel, **params, **aliases}, self._format_fact)
+        named_params = {"channel": channel, **params}
+        for new, old in FACT_ALIASES.items():
+            if old in params:
+                named_params.setdefault(new, params[old])
+        facts = _FormattedFacts(named_params, self._format_fact)
+        steps = entry.get_steps(channel, self.language)
         return GapText(
             code=code,
             title=self.gap_title(code, channel, voice),
             definition=self._fill_template(text["definition"], facts),
             why=self._fill_template(text["why"], facts),
             evidence=self._fill_template(evidence, facts),
-            steps=tuple(
-                self._fill_template(step, facts) for step in entry.get_steps(channel, self.language)
-            ),
+            steps=tuple(self._fill_template(step, facts) for step in steps),
             severity=label("severity", severity),
             actor=label("actor", entry.actor),
             effort=label("effort", entry.effort),
@@ -339,29 +331,22 @@ class Translator:
     def _fill_template(
         self, template: str, facts: Mapping[str, MessageValue] | _FormattedFacts
     ) -> str:
-        values = (
-            facts
-            if isinstance(facts, _FormattedFacts)
-            else _FormattedFacts(facts, self._format_fact)
-        )
+        if not isinstance(facts, _FormattedFacts):
+            facts = _FormattedFacts(facts, self._format_fact)
         if "[[" in template:
-            template = OPTIONAL_PART_PATTERN.sub(
-                lambda part: part[1] if values.has_all(part[1]) else "", template
-            )
+            template = OPTIONAL_PART_PATTERN.sub(facts.fill_optional_part, template)
         if not self._is_html:
-            return template.format_map(values)
-        return Markup(str(escape(template)).format_map(values))  # noqa: S704  # facts are escaped when formatted
+            return template.format_map(facts)
+        return Markup(str(escape(template)).format_map(facts))  # noqa: S704  # facts are escaped when formatted
 
     def _format_fact(self, name: str, value: MessageValue) -> str:
         if isinstance(value, Markup):
             return value
         if isinstance(value, date):
             return self._isolate(self.format_date(value), False)
-        return (
-            self.format_activity_date(value)
-            if isinstance(value, Activity)
-            else self._format_scalar(name, value)
-        )
+        if isinstance(value, Activity):
+            return self.format_activity_date(value)
+        return self._format_scalar(name, value)
 
     def _format_scalar(self, name: str, value: FactValue | None) -> str:
         if value is None or value == "":
@@ -379,14 +364,18 @@ class Translator:
             return ""
         if name in DURATION_FACTS:
             return self.format_days(value)
-        return self._format_amount(value, *UNIT_FACTS[name]) if name in UNIT_FACTS else ""
+        if name in UNIT_FACTS:
+            return self._format_amount(value, *UNIT_FACTS[name])
+        return ""
 
     def _translate_code(self, name: str, value: str) -> str:
         if name == "channel":
             return self.channel_name(value)
         if name in CODE_LIST_FACTS:
             return self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in value.split())
-        return self.term(TERM_GROUP_BY_FACT[name], value) if name in TERM_GROUP_BY_FACT else value
+        if name in TERM_GROUP_BY_FACT:
+            return self.term(TERM_GROUP_BY_FACT[name], value)
+        return value
 
     def _format_amount(self, value: float, unit: str, divisor: int) -> str:
         """Return an amount in a unit with at most one decimal: "2.9 seconds"."""
@@ -396,10 +385,11 @@ class Translator:
 @lru_cache(maxsize=1)
 def _load_note_patterns() -> list[tuple[re.Pattern[str], str]]:
     """Return the notes of probes with patterns that match them; a placeholder is any text."""
-    return [
-        (re.compile(PLACEHOLDER_PATTERN.sub(r"(?P<\1>.+)", note)), note)
-        for note in load_terms()[NOTE_GROUP]
-    ]
+    patterns = []
+    for note in load_terms()[NOTE_GROUP]:
+        pattern = PLACEHOLDER_PATTERN.sub(r"(?P<\1>.+)", note)
+        patterns.append((re.compile(pattern), note))
+    return patterns
 
 
 class _FormattedFacts(dict[str, str]):
@@ -412,15 +402,17 @@ class _FormattedFacts(dict[str, str]):
         self._facts = facts
         self._format_fact = format_fact
 
-    def has_all(self, template_part: str) -> bool:
-        """Return True if every fact that a part of a template uses is there."""
-        return all(
-            self._facts.get(name) not in (None, "")
-            for name in PLACEHOLDER_PATTERN.findall(template_part)
-        )
+    def fill_optional_part(self, part: re.Match[str]) -> str:
+        """Return a part of a template, or "" if one of its facts is missing."""
+        for name in PLACEHOLDER_PATTERN.findall(part[1]):
+            if self._facts.get(name) in (None, ""):
+                return ""
+        return part[1]
 
     def __missing__(self, name: str) -> str:
-        text = self._format_fact(name, self._facts[name]) if name in self._facts else EMPTY_VALUE
+        text = EMPTY_VALUE
+        if name in self._facts:
+            text = self._format_fact(name, self._facts[name])
         self[name] = text
         return text
 
@@ -463,8 +455,11 @@ SHORT_HOST_PATTERN = re.compile(r"(?:http://)?[^/?]{1,24}(?=/|$)")
 def to_breakable_url(address: str) -> Markup:
     """Return a URL without https://, breakable between its parts and never inside a word."""
     shown = address.removeprefix("https://").rstrip("/")
-    host = host_match[0] if (host_match := SHORT_HOST_PATTERN.match(shown)) else ""
-    parts = URL_SEPARATORS.split(shown.removeprefix(host))
-    return escape(host) + Markup("").join(
-        escape(part) + (Markup("<wbr>") if index % 2 else "") for index, part in enumerate(parts)
-    )
+    host_match = SHORT_HOST_PATTERN.match(shown)
+    host = host_match[0] if host_match else ""
+    breakable = escape(host)
+    for index, part in enumerate(URL_SEPARATORS.split(shown.removeprefix(host))):
+        breakable += escape(part)
+        if index % 2:
+            breakable += Markup("<wbr>")
+    return breakable

@@ -129,15 +129,10 @@ def find_region_code(typed: str | None) -> str | None:
 
 @cache
 def _load_spellings() -> Mapping[str, str]:
-    official = {
-        normalize_place_name(name): code
-        for code, names in REGIONS.items()
-        for name in names.values()
-    }
-    return {
-        **{normalize_place_name(alias): code for alias, code in REGION_ALIASES.items()},
-        **official,
-    }
+    spellings = {normalize_place_name(alias): code for alias, code in REGION_ALIASES.items()}
+    for code, names in REGIONS.items():
+        spellings.update(dict.fromkeys(map(normalize_place_name, names.values()), code))
+    return spellings
 
 
 def normalize_place_name(text: str) -> str:

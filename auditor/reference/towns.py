@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import filterfalse
 
 from auditor.reference.regions import normalize_place_name
 
@@ -69,14 +70,12 @@ def _build_town(entry: Mapping[str, str | list[str]]) -> Town:
 
 
 def _remove_accents(name: str) -> str:
-    decomposed = unicodedata.normalize("NFD", name)
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
+    return "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFD", name)))
 
 
 @cache
 def _load_towns_by_spelling() -> Mapping[str, Town]:
-    return {
-        normalize_place_name(spelling): town
-        for town in load_towns().values()
-        for spelling in town.spellings
-    }
+    towns: dict[str, Town] = {}
+    for town in load_towns().values():
+        towns.update(dict.fromkeys(map(normalize_place_name, town.spellings), town))
+    return towns

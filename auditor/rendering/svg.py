@@ -57,24 +57,32 @@ class TrendDrawing:
 
 def is_flat_trend(points: Sequence[TrendPoint]) -> bool:
     """Return True if all values are equal. Then a sentence replaces the chart."""
-    return len({(point.low, point.high) for point in points if point.low is not None}) <= 1
+    values = {(point.low, point.high) for point in points if point.low is not None}
+    return len(values) <= 1
 
 
 def draw_trend(
     points: Sequence[TrendPoint], *, survey: float | None = None, is_mirrored: bool = False
 ) -> TrendDrawing:
     """Return the drawing of runs in order. `is_mirrored` puts the first run on the right."""
-    values = [value for point in points for value in (point.low, point.high) if value is not None]
-    if survey is not None:
-        values.append(survey)
-    bottom, top = _choose_scale(values)
-    segments = list(_split_segments(points, bottom, top, is_mirrored=is_mirrored))
-    bands = [(lows, highs) for lows, highs in segments if lows != highs]
+    values: list[float | None] = [survey]
+    for point in points:
+        values += (point.low, point.high)
+    bottom, top = _choose_scale([value for value in values if value is not None])
+    lines, dots, bands, edges = [], [], [], []
+    for lows, highs in _split_segments(points, bottom, top, is_mirrored=is_mirrored):
+        line = _format_line_path(lows)
+        lines.append(line)
+        if len(lows) == 1:
+            dots.append(line)
+        if lows != highs:
+            bands.append(_format_band_path(lows, highs))
+            edges.append(_format_line_path(highs))
     return TrendDrawing(
-        line_path=" ".join(_format_line_path(lows) for lows, _ in segments),
-        dots_path=" ".join(_format_line_path(lows) for lows, _ in segments if len(lows) == 1),
-        band_path=" ".join(_format_band_path(lows, highs) for lows, highs in bands),
-        edge_path=" ".join(_format_line_path(highs) for _, highs in bands),
+        line_path=" ".join(lines),
+        dots_path=" ".join(dots),
+        band_path=" ".join(bands),
+        edge_path=" ".join(edges),
         bottom=bottom,
         top=top,
         survey_y=None if survey is None else _scale_to_y(survey, bottom, top),
@@ -83,7 +91,7 @@ def draw_trend(
 
 def _choose_scale(values: Sequence[float]) -> tuple[float, float]:
     """Return round ends of a scale that includes all values, between 0 and 100."""
-    minimum, maximum = (min(values), max(values)) if values else (0.0, 100.0)
+    minimum, maximum = min(values, default=0.0), max(values, default=100.0)
     for span in SCALE_SPANS_PERCENT:
         bottom = min(minimum // 10 * 10, 100 - span)
         if maximum <= bottom + span:
@@ -115,13 +123,13 @@ def _scale_to_y(value: float, bottom: float, top: float) -> float:
 
 def _format_line_path(points: Sequence[Coordinates]) -> str:
     """Return the path of a line. It begins with a dot to make a single point visible."""
-    start = f"M{_format_coordinates(points[0])}h0"
-    return start + "".join(f"L{_format_coordinates(point)}" for point in points[1:])
+    first, *others = map(_format_coordinates, points)
+    return "L".join([f"M{first}h0", *others])
 
 
 def _format_band_path(lows: Sequence[Coordinates], highs: Sequence[Coordinates]) -> str:
     outline = (*lows, *reversed(highs))
-    return "M" + "L".join(_format_coordinates(point) for point in outline) + "Z"
+    return "M" + "L".join(map(_format_coordinates, outline)) + "Z"
 
 
 def _format_coordinates(point: Coordinates) -> str:

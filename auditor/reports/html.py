@@ -30,7 +30,7 @@ from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.channel_figures import compute_channel_figures
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
 from auditor.i18n.translator import GapText, Translator
-from auditor.reference.gap_catalogue import SEVERITIES, Voice, get_gap_kind
+from auditor.reference.gap_catalogue import SEVERITIES, get_gap_kind
 from auditor.rendering import svg
 from auditor.rendering.templates import (
     PageLinks,
@@ -142,19 +142,16 @@ class ReportReplies:
 
     def list_for_account(self, account_id: int) -> list[Reply]:
         """Return the replies about a registered account, without replies about its gaps."""
-        return [
-            reply for reply in self.replies if reply.account_id == account_id and reply.code is None
-        ]
+        replies = [reply for reply in self.replies if reply.account_id == account_id]
+        return [reply for reply in replies if reply.code is None]
 
     def list_for_gap(self, gap: Gap, account: AccountView | None = None) -> list[Reply]:
         """Return the replies about a gap. `account` is the one of several that it is about."""
-        account_id = account.account_id if account else None
-        return [
-            reply
-            for reply in self.replies
-            if (reply.code, reply.channel) == (gap.code, gap.channel)
-            and (account_id is None or reply.account_id == account_id)
-        ]
+        sign = (gap.code, gap.channel)
+        replies = [reply for reply in self.replies if (reply.code, reply.channel) == sign]
+        if account is None:
+            return replies
+        return [reply for reply in replies if reply.account_id == account.account_id]
 
     def list_for_proposal(self, key: str) -> list[Reply]:
         """Return the replies about a proposed account that is not registered."""
@@ -207,6 +204,7 @@ def render_report(
     translator, is_interactive = get_html_translator(language), forms is not None
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
+    further_gaps = view.gaps[MAX_DETAILED_GAPS:]
     share_text = _build_share_text(report_url, forms.expires_at, language)
     return render_template(
         "report.html",
@@ -223,14 +221,8 @@ def render_report(
         places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
-        further_titles=[
-            translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION)
-            for gap in view.gaps[MAX_DETAILED_GAPS:]
-        ],
-        unchecked=[
-            translator.describe_gap(item.code, item.channel, "info", item.params, Voice.ASSOCIATION)
-            for item in view.unchecked
-        ],
+        further_titles=text.list_gap_titles(further_gaps, translator),
+        unchecked=text.describe_unchecked(view, translator),
         closed_gaps=list_recently_closed_gaps(view, as_of),
         opened_gaps=list_recently_opened_gaps(view, as_of),
         channel_points=sum_channel_points(config.unmixed_channels),
@@ -258,19 +250,18 @@ def _build_points(
     open_anchor = forms.notice.place if forms.notice else ""
     if open_anchor not in anchors and anchors:
         open_anchor = anchors[0]
-    return [
-        ReportPoint(
+    points = []
+    for gap, anchor in zip(gaps, anchors, strict=True):
+        point = ReportPoint(
             gap,
-            translator.describe_gap(
-                gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
-            ),
+            text.describe_gap(gap, translator),
             _describe_kind(gap, translator),
             anchor,
             is_open=anchor == open_anchor,
             completed_steps=select_completed_steps(gap, forms.completed_steps),
         )
-        for gap, anchor in zip(gaps, anchors, strict=True)
-    ]
+        points.append(point)
+    return points
 
 
 def _describe_kind(gap: Gap, translator: Translator) -> str:
@@ -283,11 +274,10 @@ def _describe_kind(gap: Gap, translator: Translator) -> str:
 
 def _list_places(view: AssociationView, points: Sequence[ReportPoint]) -> set[str]:
     """Return the fragments of the page at which a notice can be shown."""
-    return {
-        *(point.anchor for point in points),
-        *(f"account-{account.account_id}" for account in view.accounts),
-        *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
-    }
+    places = {point.anchor for point in points}
+    places.update(f"account-{account.account_id}" for account in view.accounts)
+    places.update(build_proposal_anchor(proposal.link) for proposal in view.proposals)
+    return places
 
 
 def _build_share_text(report_url: str, expires_at: datetime | None, language: str) -> str:
@@ -415,7 +405,7 @@ def render_badges(network_overview: NetworkOverview, config: Config) -> Iterator
 
 
 def _list_badge_views(network_overview: NetworkOverview) -> list[AssociationView]:
-    return [view for view in network_overview.associations if has_badge(view)]
+    return list(filter(has_badge, network_overview.associations))
 
 
 BADGE_TAG = "badge"

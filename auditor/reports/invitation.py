@@ -25,7 +25,12 @@ from auditor.rendering.templates import (
     render_plain_text,
     shorten_subject,
 )
-from auditor.reports.text import describe_strengths, list_current_strengths, list_fixed_gaps
+from auditor.reports.text import (
+    describe_gap,
+    describe_strengths,
+    list_current_strengths,
+    list_fixed_gaps,
+)
 from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
 from probes.models.finding import Reason
 from storage.models.audit import Gap
@@ -199,11 +204,8 @@ def _choose_kind_without_gaps(unknown_items: list[UncheckedItem]) -> InvitationK
 
 def _list_unknown_items(view: AssociationView) -> list[UncheckedItem]:
     """Return what no run could check so far. A choice of the association is not unknown."""
-    return [
-        item
-        for item in view.unchecked
-        if item.code != "channel_waived" and not item.params.get("last_date")
-    ]
+    items = [item for item in view.unchecked if item.code != "channel_waived"]
+    return [item for item in items if not item.params.get("last_date")]
 
 
 def _is_refused_by_platform(item: UncheckedItem) -> bool:
@@ -348,9 +350,7 @@ class InvitationWriter:
         if not self.view.gaps:
             return {}
         gap, *others = self.view.gaps
-        text = translator.describe_gap(
-            gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
-        )
+        text = describe_gap(gap, translator)
         step = text.steps[0]
         return {
             "problem": text.title,
@@ -364,11 +364,9 @@ class InvitationWriter:
 
     def _describe_strength(self, translator: Translator) -> str:
         """Return the first strength as a sentence. Having no gap is said by the text itself."""
-        strengths = [
-            strength for strength in list_current_strengths(self.view) if strength.label != "no_gap"
-        ]
-        sentences = describe_strengths(strengths, translator)
-        return next(sentences, "")
+        strengths = list_current_strengths(self.view)
+        named = [strength for strength in strengths if strength.label != "no_gap"]
+        return next(describe_strengths(named, translator), "")
 
     def _describe_progress(self, translator: Translator) -> dict[str, MessageValue]:
         """Return the good news about the first of the fixed gaps, or no facts."""

@@ -142,18 +142,19 @@ class _PageParser(HTMLParser):
 
 
 def _build_element(tag: str, attributes: Mapping[str, str | None]) -> dict[str, Any]:
-    names = ("dir", "href", "lang")
     return {
         "tag": tag,
         "classes": (attributes.get("class") or "").split(),
-        **{name: attributes.get(name) or "" for name in names},
+        "dir": attributes.get("dir") or "",
+        "href": attributes.get("href") or "",
+        "lang": attributes.get("lang") or "",
         "children": [],
     }
 
 
 def _remove_unprintable(text: str) -> str:
-    return "".join(
-        character
-        for character in text
-        if unicodedata.category(character) not in UNPRINTABLE_CATEGORIES
-    )
+    return "".join(filter(_is_printable, text))
+
+
+def _is_printable(character: str) -> bool:
+    return unicodedata.category(character) not in UNPRINTABLE_CATEGORIES

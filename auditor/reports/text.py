@@ -14,7 +14,7 @@ from auditor.config.schema import Config
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.network_view import NetworkOverview
 from auditor.evaluation.summary import Coverage
-from auditor.i18n.translator import EMPTY_VALUE, MessageValue, Translator
+from auditor.i18n.translator import EMPTY_VALUE, GapText, MessageValue, Translator
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import LinkKind, Presence, Reason
@@ -69,7 +69,7 @@ def format_network_summary(
         ),
         _format_unknown_counts(overview, translator),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(filter(None, parts))
 
 
 def _format_headline(overview: NetworkOverview, config: Config, translator: Translator) -> str:
@@ -139,15 +139,13 @@ def _format_unknown_counts(overview: NetworkOverview, translator: Translator) ->
 def _format_table(rows: Iterable[tuple[str, ...]], *, align_first_right: bool = False) -> str:
     table = list(rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(
-        _format_table_row(row, widths, align_first_right=align_first_right) for row in table
-    )
-
-
-def _format_table_row(row: tuple[str, ...], widths: list[int], *, align_first_right: bool) -> str:
-    first_cell = row[0].rjust(widths[0]) if align_first_right else row[0].ljust(widths[0])
-    other_cells = (cell.ljust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-    return "  " + "  ".join([first_cell, *other_cells]).rstrip()
+    lines = []
+    for row in table:
+        cells = list(map(str.ljust, row, widths))
+        if align_first_right:
+            cells[0] = row[0].rjust(widths[0])
+        lines.append("  " + "  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def _generate_report_lines(
@@ -185,9 +183,7 @@ def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterat
     yield ""
     yield translator.label("ui", "todo")
     for number, gap in enumerate(view.gaps[:MAX_DETAILED_GAPS], 1):
-        gap_text = translator.describe_gap(
-            gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
-        )
+        gap_text = describe_gap(gap, translator)
         yield ""
         yield f"{number}. {gap_text.title} [{gap_text.severity}]"
         if account_url := view.distinguishing_url(gap):
@@ -201,11 +197,32 @@ def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterat
 
 
 def _generate_further_gap_lines(gaps: Iterable[Gap], translator: Translator) -> Iterator[str]:
-    titles = [translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION) for gap in gaps]
+    titles = list_gap_titles(gaps, translator)
     if titles:
         yield ""
         yield translator.translate("More to improve")
         yield from (f"  - {title}" for title in titles)
+
+
+def list_gap_titles(gaps: Iterable[Gap], translator: Translator) -> list[str]:
+    """Return the titles of gaps for the association."""
+    return [translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION) for gap in gaps]
+
+
+def describe_gap(gap: Gap, translator: Translator) -> GapText:
+    """Return the texts of a gap for the association."""
+    return translator.describe_gap(
+        gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
+    )
+
+
+def describe_unchecked(view: AssociationView, translator: Translator) -> list[GapText]:
+    """Return the texts of what could not be checked, for the association."""
+    texts = []
+    for item in view.unchecked:
+        voice = Voice.ASSOCIATION
+        texts.append(translator.describe_gap(item.code, item.channel, "info", item.params, voice))
+    return texts
 
 
 def _generate_account_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
@@ -248,11 +265,10 @@ def _describe_domain_expiry(expiry: DomainExpiry, translator: Translator) -> str
     """Return when a domain expires, as the macro `domain_expiry` of the pages does."""
     parts = [expiry.domain]
     if expiry.expires_on is not None:
-        parts.append(
-            translator.translate("expired on {date}", date=expiry.expires_on)
-            if expiry.has_expired
-            else translator.translate("expires on {date}", date=expiry.expires_on)
-        )
+        if expiry.has_expired:
+            parts.append(translator.translate("expired on {date}", date=expiry.expires_on))
+        else:
+            parts.append(translator.translate("expires on {date}", date=expiry.expires_on))
     if expiry.other_expiry is not None:
         parts.append(
             translator.translate("the domain registry also names {date}", date=expiry.other_expiry)
@@ -295,7 +311,9 @@ def describe_latest_publication(account: AccountView, translator: Translator) ->
 
 def describe_activity_source(account: AccountView, translator: Translator) -> list[str]:
     """Return the source of the latest publication date, and the rhythm of accounts that publish."""
-    parts = [translator.date_source(account.last_activity.source)] if account.last_activity else []
+    parts = []
+    if account.last_activity:
+        parts.append(translator.date_source(account.last_activity.source))
     if account.rhythm_days and account.activity_band in PUBLISHING_BANDS:
         parts.append(translator.format_rhythm(account.rhythm_days))
     return parts
@@ -316,10 +334,7 @@ def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> 
         return
     yield ""
     yield translator.label("ui", "unknowns")
-    for item in view.unchecked:
-        item_text = translator.describe_gap(
-            item.code, item.channel, "info", item.params, Voice.ASSOCIATION
-        )
+    for item_text in describe_unchecked(view, translator):
         yield f"  ? {item_text.title}. {item_text.evidence}"
 
 
@@ -350,10 +365,8 @@ class Strength:
 
 def list_strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
     """Return what works well and which gaps were fixed in the last 30 days."""
-    return [
-        *list_current_strengths(view),
-        *(_build_fixed_gap_strength(gap) for gap in list_recently_closed_gaps(view, as_of)),
-    ]
+    fixed = map(_build_fixed_gap_strength, list_recently_closed_gaps(view, as_of))
+    return [*list_current_strengths(view), *fixed]
 
 
 def list_current_strengths(view: AssociationView) -> list[Strength]:
@@ -386,9 +399,8 @@ def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
 
 def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
     """Yield a strength if the latest check found the website and it has no serious gap."""
-    has_serious_gap = any(
-        gap.channel == "website" and gap.severity in SERIOUS_SEVERITIES for gap in view.gaps
-    )
+    serious_gaps = [gap for gap in view.gaps if gap.severity in SERIOUS_SEVERITIES]
+    has_serious_gap = any(gap.channel == "website" for gap in serious_gaps)
     if account.latest is Presence.PRESENT and not has_serious_gap:
         yield Strength("website_ok")
 
@@ -403,16 +415,13 @@ def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
 
     A gap that an open one hides is not fixed: a website that is down is not faster.
     """
-    open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
-    hidden_gaps = {
-        (code, gap.channel) for gap in view.gaps for code in load_gap_catalogue()[gap.code].hides
-    }
-    return [
-        gap
-        for gap in view.all_gaps
-        if gap.opened_at and gap.closed_at and gap.closed_at >= since
-        if (gap.code, gap.channel) not in open_gaps | hidden_gaps and gap not in view.waived_gaps
-    ]
+    unfixed: set[tuple[str, str]] = set()
+    for gap in view.gaps:
+        hidden_codes = load_gap_catalogue()[gap.code].hides
+        unfixed.update((code, gap.channel) for code in (gap.code, *hidden_codes))
+    closed = [gap for gap in view.all_gaps if gap.closed_at and gap.closed_at >= since]
+    fixed = [gap for gap in closed if gap.opened_at and gap not in view.waived_gaps]
+    return [gap for gap in fixed if (gap.code, gap.channel) not in unfixed]
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
@@ -420,9 +429,8 @@ def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Ga
 
     Return an empty list if all open gaps are recent, because then the mark carries no information.
     """
-    recent_gaps = [
-        gap for gap in view.gaps if gap.opened_at and gap.opened_at >= as_of - RECENT_PERIOD
-    ]
+    since = as_of - RECENT_PERIOD
+    recent_gaps = [gap for gap in view.gaps if gap.opened_at and gap.opened_at >= since]
     return recent_gaps if len(recent_gaps) < len(view.gaps) else []
 
 

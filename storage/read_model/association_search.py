@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
@@ -91,25 +91,18 @@ class AssociationSearchRepository:
         """
         key = decode_cursor(cursor, FIRST_SORT_KEYS[sort])
         with self._database.begin_read() as connection:
-            search = SearchQuery(
-                connection, sanitize(sorted(set(facets))), sanitize(sorted(set(search_terms)))
-            )
+            search = SearchQuery(connection, facets, search_terms)
             count, is_exact = search.count_matches()
             if search.has_conditions and is_exact:
                 query = search.select_sorted_page(sort, key)
             else:
                 query = search.select_ordered_page(sort, key)
             rows = connection.execute(query.limit(limit + 1)).all()
-        page = rows[:limit]
-        has_more = len(rows) > limit
-        return SummaryPage(
-            rows=tuple(row.summary for row in page),
-            next_cursor=encode_cursor((page[-1].sort_key, page[-1].association))
-            if has_more
-            else None,
-            count=count,
-            is_exact=is_exact,
-        )
+        page, next_cursor = rows[:limit], None
+        if len(rows) > limit:
+            next_cursor = encode_cursor((page[-1].sort_key, page[-1].association))
+        summaries = tuple(row.summary for row in page)
+        return SummaryPage(summaries, next_cursor, count, is_exact)
 
     def list_association_ids(
         self,
@@ -121,9 +114,7 @@ class AssociationSearchRepository:
     ) -> list[str]:
         """Return a page of the ids of associations that match, in their order, after an id."""
         with self._database.begin_read() as connection:
-            search = SearchQuery(
-                connection, sanitize(sorted(set(facets))), sanitize(sorted(set(search_terms)))
-            )
+            search = SearchQuery(connection, facets, search_terms)
             query = search.select_ids_after(sanitize(after_id)).limit(limit)
             return list(connection.execute(query).scalars())
 
@@ -204,17 +195,22 @@ class SearchQuery:
     """A search. It reads the rows of its smallest condition and tests the others for each row."""
 
     def __init__(
-        self, connection: Connection, facets: Sequence[str], search_terms: Sequence[str]
+        self, connection: Connection, facets: Collection[str], search_terms: Collection[str]
     ) -> None:
         self._connection = connection
-        conditions = [self._build_condition((facet,)) for facet in facets]
-        conditions += [
-            self._build_condition(self._find_word_facets(term), term) for term in search_terms
-        ]
+        conditions = list(self._iter_conditions(facets, search_terms))
         smallest = min(conditions, key=attrgetter("row_count"), default=None)
         self._conditions = conditions
         self._smallest_condition = smallest
         self._other_conditions = [item for item in conditions if item is not smallest]
+
+    def _iter_conditions(
+        self, facets: Collection[str], search_terms: Collection[str]
+    ) -> Iterator[_Condition]:
+        for facet in sanitize(sorted(set(facets))):
+            yield self._build_condition((facet,))
+        for term in sanitize(sorted(set(search_terms))):
+            yield self._build_condition(self._find_word_facets(term), term)
 
     def _build_condition(self, facets: tuple[str, ...], search_term: str = "") -> _Condition:
         if len(facets) == 1:
@@ -223,8 +219,9 @@ class SearchQuery:
             clause = _build_word_prefix_condition(search_term)
         query = select(ASSOCIATION_FACET.c.association).where(clause)
         row_count = self._count_rows(query, MAX_SCANNED_ROWS + 1)
-        has_many_words = len(facets) > MAX_WORD_VARIANTS
-        return _Condition(clause, facets, search_term if has_many_words else "", row_count)
+        if len(facets) <= MAX_WORD_VARIANTS:
+            search_term = ""
+        return _Condition(clause, facets, search_term, row_count)
 
     def _find_word_facets(self, search_term: str) -> tuple[str, ...]:
         """Return the facets of words with this prefix, up to MAX_WORD_VARIANTS + 1 of them."""
@@ -293,14 +290,12 @@ class SearchQuery:
         if sort == "urgency" and first is not None and len(first.facets) == 1:
             order: tuple[Any, Any] = (ASSOCIATION_FACET.c.urgency, ASSOCIATION_FACET.c.association)
             rows: FromClause = _FACET_WITH_SUMMARY
-            conditions = [
-                first.clause,
-                *(item.build_clause_for(ASSOCIATION_FACET) for item in self._other_conditions),
-            ]
+            others = _build_clauses(self._other_conditions, ASSOCIATION_FACET)
+            conditions = [first.clause, *others]
         else:
             order = (SORT_COLUMNS[sort], ASSOCIATION_SUMMARY.c.association)
             rows = ASSOCIATION_SUMMARY
-            conditions = [item.build_clause_for(ASSOCIATION_SUMMARY) for item in self._conditions]
+            conditions = _build_clauses(self._conditions, ASSOCIATION_SUMMARY)
         query = select(ASSOCIATION_SUMMARY.c.summary, order[0].label("sort_key"), order[1])
         query = query.select_from(rows).where(*conditions)
         return _start_after(query, order, key).order_by(*order)
@@ -313,8 +308,7 @@ class SearchQuery:
             query = query.where(association.in_(self._select_matching_ids()))
             association += literal("")  # sorted, without the index
         else:
-            clauses = [item.build_clause_for(ASSOCIATION_SUMMARY) for item in self._conditions]
-            query = query.where(*clauses)
+            query = query.where(*_build_clauses(self._conditions, ASSOCIATION_SUMMARY))
         return query.where(association > after_id).order_by(association)
 
     def _select_matching_ids(self, max_scanned_rows: int | None = None) -> Select[Any]:
@@ -331,9 +325,13 @@ class SearchQuery:
             rows = row.join(
                 ASSOCIATION_SUMMARY, ASSOCIATION_SUMMARY.c.association == row.c.association
             )
-        clauses = [item.build_clause_for(row) for item in self._other_conditions]
+        clauses = _build_clauses(self._other_conditions, row)
         query = select(row.c.association).select_from(rows).where(*clauses)
         return query if len(self._smallest_condition.facets) == 1 else query.distinct()
+
+
+def _build_clauses(conditions: Iterable[_Condition], row: FromClause) -> list[ColumnElement[bool]]:
+    return [condition.build_clause_for(row) for condition in conditions]
 
 
 def has_facet(facet: str, row: FromClause) -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from storage.database.connection import Database
 from storage.models.summaries import ALL_FACET, CHANGE_GROUP_PREFIX, NETWORK_GROUP
 from storage.read_model.association_search import LAST_CHARACTER, SearchQuery
 from storage.read_model.gap_search import IS_REPORTABLE
-from storage.sanitize import sanitize, to_utc
+from storage.sanitize import to_utc
 from storage.tables.core import GAP
 from storage.tables.summaries import ASSOCIATION_SUMMARY, FACET_COUNT, RUN_FACET_COUNT
 
@@ -35,12 +35,11 @@ class FacetCountRepository:
             FACET_COUNT.c.facet < prefix + LAST_CHARACTER,
             FACET_COUNT.c.count > 0,
         )
-        query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count.label("count_")).where(
+        query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count).where(
             FACET_COUNT.c.group_name == group, *conditions
         )
         with self._database.begin_read() as connection:
-            rows = connection.execute(query.order_by(FACET_COUNT.c.facet))
-            return {row.facet: row.count_ for row in rows}
+            return dict(map(tuple, connection.execute(query.order_by(FACET_COUNT.c.facet))))
 
     def get_facet_counts_by_group(
         self, groups: Collection[str], facets: Collection[str]
@@ -128,9 +127,7 @@ class FacetCountRepository:
         Return None if these are more than MAX_SMALL_SELECTION.
         """
         with self._database.begin_read() as connection:
-            search = SearchQuery(
-                connection, sanitize(sorted(set(facets))), sanitize(sorted(set(search_terms)))
-            )
+            search = SearchQuery(connection, facets, search_terms)
             count, is_exact = search.count_matches()
             if count > MAX_SMALL_SELECTION or not is_exact:
                 return None
@@ -140,10 +137,8 @@ class FacetCountRepository:
             facet_counts = Counter({ALL_FACET: len(ids)})
             for weights in connection.execute(query).scalars():
                 facet_counts.update(weights)
-            opened, closed = [
-                _count_gap_changes(connection, column, ids, since)
-                for column in ("opened_at", "closed_at")
-            ]
+            opened = _count_gap_changes(connection, "opened_at", ids, since)
+            closed = _count_gap_changes(connection, "closed_at", ids, since)
         return SelectionCounts(+facet_counts, opened, closed)
 
 

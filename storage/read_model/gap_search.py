@@ -79,10 +79,9 @@ class GapSearchRepository:
         cursor_rank, cursor_time, cursor_id = association_search.decode_cursor(cursor, first_key)
         rows: list[Any] = []
         with self._database.begin_read() as connection:
-            count = sum(
-                _count_up_to_maximum(connection, query)
-                for query in _select_changes_by_rank(time_column, since)
-            )
+            count = 0
+            for query in _select_changes_by_rank(time_column, since):
+                count += _count_up_to_maximum(connection, query)
             for rank in range(max(0, cursor_rank), RANK_COUNT):
                 query = _select_gaps_with_summary().where(
                     GAP.c.is_reportable == true(),
@@ -149,13 +148,10 @@ def _select_changed_associations(since: datetime | None, last_key: tuple[int, st
 
 def _filter_changed_gaps(gaps: Sequence[Gap], since: datetime | None) -> list[Gap]:
     """Return all rows of the gaps of which one row changed, in the order of their ids."""
-    changed_keys = {_build_gap_key(gap) for gap in gaps if _has_changed(gap, since)}
-    changed = [gap for gap in gaps if _build_gap_key(gap) in changed_keys]
+    get_key = attrgetter("channel", "subject", "code")
+    changed_keys = {get_key(gap) for gap in gaps if _has_changed(gap, since)}
+    changed = [gap for gap in gaps if get_key(gap) in changed_keys]
     return sorted(changed, key=attrgetter("id"))
-
-
-def _build_gap_key(gap: Gap) -> tuple[str, str, str]:
-    return gap.channel, gap.subject, gap.code
 
 
 def _has_changed(gap: Gap, since: datetime | None) -> bool:

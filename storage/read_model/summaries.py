@@ -28,7 +28,7 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
@@ -175,7 +175,7 @@ class _SummaryBatch:
         self._database = database
         self._connection = connection
         self._ids = ids
-        self._records = [records[id_] for id_ in ids if id_ in records]
+        self._records = list(filter(None, map(records.get, ids)))
 
     def write(self) -> None:
         """Replace the rows that changed, and update the flags of gaps."""
@@ -189,12 +189,12 @@ class _SummaryBatch:
 
     def _load_stored_rows(self) -> Sequence[Any]:
         """Return the stored rows, with the summary as JSON text."""
-        columns = [
-            type_coerce(column, Text).label(column.name) if column.name == "summary" else column
-            for column in ASSOCIATION_SUMMARY.c
-        ]
-        query = select(*columns).where(ASSOCIATION_SUMMARY.c.association.in_(self._ids))
-        return self._connection.execute(query).all()
+        summary, *others = sorted(
+            ASSOCIATION_SUMMARY.c, key=lambda column: column.name != "summary"
+        )
+        query = select(type_coerce(summary, Text).label("summary"), *others)
+        is_in_batch = ASSOCIATION_SUMMARY.c.association.in_(self._ids)
+        return self._connection.execute(query.where(is_in_batch)).all()
 
     def _replace_rows(
         self, old_rows: Mapping[str, Any], new_values: Mapping[str, Mapping[str, Any]]
@@ -208,17 +208,17 @@ class _SummaryBatch:
                 before = (old_rows[association].urgency, old_rows[association].facets)
             if association in new_values:
                 after = (new_values[association]["urgency"], new_values[association]["facets"])
-            removed |= _list_facet_rows_only_in(association, before, after)
-            added |= _list_facet_rows_only_in(association, after, before)
+            removed.update(_iter_facet_rows_only_in(association, before, after))
+            added.update(_iter_facet_rows_only_in(association, after, before))
             count_changes.update(_compute_count_changes(before[1], after[1]))
         self._write_facets(removed, added)
         self._write_rows(old_rows.keys() - new_values.keys(), new_values.values())
-        self._add_facet_counts({key: count for key, count in count_changes.items() if count})
+        self._add_facet_counts(count_changes)
 
     def _write_facets(self, removed: set[_FacetRow], added: set[_FacetRow]) -> None:
         if removed:
             old = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(removed))
-            key = tuple_(*(ASSOCIATION_FACET.c[name] for name in FACET_KEY))
+            key = tuple_(*ASSOCIATION_FACET.c[FACET_KEY])
             self._connection.execute(delete(ASSOCIATION_FACET).where(key.in_(old)))
         if added:
             new = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(added))
@@ -231,10 +231,10 @@ class _SummaryBatch:
         self._database.upsert(self._connection, ASSOCIATION_SUMMARY, new, ("association",))
 
     def _add_facet_counts(self, count_changes: Mapping[tuple[str, str], int]) -> None:
-        rows = [
-            {"group_name": group, "facet": facet, "count": count}
-            for (group, facet), count in sorted(count_changes.items())
-        ]
+        rows = []
+        for (group, facet), count in sorted(count_changes.items()):
+            if count:
+                rows.append({"group_name": group, "facet": facet, "count": count})
         if rows:
             insert = self._database.build_insert(FACET_COUNT)
             sums = {"count": FACET_COUNT.c.count + insert.excluded.count}
@@ -244,8 +244,7 @@ class _SummaryBatch:
             )
 
     def _update_gap_flags(self) -> None:
-        columns = (GAP.c[name] for name in ("id", *GAP_FLAG_COLUMNS))
-        query = select(*columns).where(GAP.c.association.in_(self._ids))
+        query = select(*GAP.c["id", *GAP_FLAG_COLUMNS]).where(GAP.c.association.in_(self._ids))
         reportable = {}
         for record in self._records:
             for gap_id, rank in record.reportable_gap_ranks.items():
@@ -294,34 +293,29 @@ def _clear_stale_marks(
 ) -> list[str]:
     """Delete the stale marks whose token has not changed, and return their associations."""
     query = select(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(ids)).with_for_update()
-    cleared = [
-        row.association
-        for row in connection.execute(query)
-        if row.change_token == change_tokens[row.association]
-    ]
+    stored_tokens = connection.execute(query).all()
+    cleared = [id_ for id_, token in stored_tokens if token == change_tokens[id_]]
     connection.execute(delete(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(cleared)))
     return cleared
 
 
 def _build_facet_weights(record: SummaryRecord) -> dict[str, int]:
-    return {
-        **record.facets,
-        **dict.fromkeys((WORD_FACET_PREFIX + word for word in record.search_terms), 0),
-        **record.gap_change_counts,
-    }
+    words = [WORD_FACET_PREFIX + word for word in record.search_terms]
+    return {**record.facets, **dict.fromkeys(words, 0), **record.gap_change_counts}
 
 
 def _is_searchable_facet(facet: str) -> bool:
     return not facet.startswith(CHANGE_FACET_PREFIXES)
 
 
-def _list_facet_rows_only_in(
+def _iter_facet_rows_only_in(
     association: str, item: _UrgencyAndFacets, other: _UrgencyAndFacets
-) -> set[_FacetRow]:
-    """Return the facet rows of an association that are in the first state and not in the other."""
+) -> Iterator[_FacetRow]:
+    """Yield the facet rows of an association that are in the first state and not in the other."""
     urgency, facets = item
-    names = facets.keys() - other[1].keys() if urgency == other[0] else facets
-    return {(facet, urgency, association) for facet in names if _is_searchable_facet(facet)}
+    known = other[1].keys() if urgency == other[0] else frozenset()
+    for facet in filter(_is_searchable_facet, facets.keys() - known):
+        yield facet, urgency, association
 
 
 def _compute_count_changes(
@@ -330,10 +324,8 @@ def _compute_count_changes(
     """Return the changes of counts by group and facet, if an association's facets change."""
     groups_before, groups_after = _list_groups(facets_before), _list_groups(facets_after)
     if facets_before and facets_after and groups_before == groups_after:
-        differences = {
-            facet: facets_after.get(facet, 0) - facets_before.get(facet, 0)
-            for facet in {**facets_before, **facets_after}
-        }
+        differences = Counter(facets_after)
+        differences.subtract(facets_before)
         return _expand_counts_by_group(groups_after, differences)
     changes = Counter[tuple[str, str]]()
     if facets_after:
@@ -345,10 +337,11 @@ def _compute_count_changes(
 
 def _list_groups(facets: Mapping[str, int]) -> list[str]:
     """Return the groups of an association with these facets."""
-    return [
-        NETWORK_GROUP,
-        *sorted(facet for facet in facets if facet.startswith(GROUP_FACET_PREFIXES)),
-    ]
+    return [NETWORK_GROUP, *sorted(filter(_is_group_facet, facets))]
+
+
+def _is_group_facet(facet: str) -> bool:
+    return facet.startswith(GROUP_FACET_PREFIXES)
 
 
 def _expand_counts_by_group(

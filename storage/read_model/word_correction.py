@@ -8,6 +8,7 @@ changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, func, select
 
@@ -49,9 +50,9 @@ class WordCorrectionRepository:
                 if not _can_correct(word) or self._find_known_beginnings(connection, [word]):
                     continue
                 known = self._find_known_beginnings(connection, sorted(set(iter_neighbours(word))))
-                rated = [(_rate_word(connection, candidate), candidate) for candidate in known]
-                if rated:
-                    corrections[word] = max(rated)[1]
+                if known:
+                    rate = partial(_rate_word, connection)
+                    corrections[word] = max(sorted(known, reverse=True), key=rate)
         return corrections
 
     def _find_known_beginnings(
@@ -79,9 +80,10 @@ def iter_neighbours(word: str) -> Iterator[str]:
 
     Two neighbouring letters in the wrong order are one error.
     """
-    letters = "".join(
-        alphabet for alphabet in (LATIN_LETTERS, ARABIC_LETTERS) if set(word) & set(alphabet)
-    )
+    letters = ""
+    for alphabet in (LATIN_LETTERS, ARABIC_LETTERS):
+        if not set(word).isdisjoint(alphabet):
+            letters += alphabet
     for position in range(len(word) + 1):
         before, after = word[:position], word[position:]
         for letter in letters:
