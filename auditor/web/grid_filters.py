@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from auditor.evaluation.summary import (
     NO_GAPS,
@@ -41,19 +41,15 @@ class AssociationFilterChoices:
 
 def build_filter_choices(context: RequestContext) -> AssociationFilterChoices:
     """Return the choices of every field."""
-    translator = context.translator
+    translator, levels = context.translator, list_filters.list_score_levels()
+    no_problems = (NO_GAPS, translator.translate("No problems"))
     return AssociationFilterChoices(
         regions=list_filters.list_group_choices(context, "region"),
         tags=list_filters.list_group_choices(context, "tag"),
-        levels=[
-            (level, translator.label("level", level)) for level in list_filters.list_score_levels()
-        ],
+        levels=[(level, translator.label("level", level)) for level in levels],
         gap_codes=list_filters.list_gap_choices(translator),
         channels=list_filters.list_channel_choices(context),
-        kinds=[
-            *((kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS),
-            (NO_GAPS, translator.translate("No problems")),
-        ],
+        kinds=[*list_filters.list_kind_choices(translator), no_problems],
         statuses=[(status, translator.term("channel_status", status)) for status in ChannelStatus],
     )
 
@@ -77,13 +73,13 @@ def remove_unknown_values(
         "channel": context.app.config.channels,
         "state": [*ChannelStatus],
     }
-    unknown_values = [
-        UnknownValue(name, value)
-        for name, value in asdict(association_filter).items()
-        if value and name in known_values and value not in known_values[name]
-    ]
-    removed = {unknown.field: "" for unknown in unknown_values}
-    return replace(association_filter, **removed), unknown_values
+    unknown_values = []
+    for name, known in known_values.items():
+        value = getattr(association_filter, name)
+        if value and value not in known:
+            unknown_values.append(UnknownValue(name, value))
+            association_filter = replace(association_filter, **{name: ""})
+    return association_filter, unknown_values
 
 
 def correct_words(store: Store, text: str) -> str:
@@ -160,8 +156,7 @@ def build_kind_chips(
         base = replace(base, channel="")
     builder = _ChipBuilder(context, association_filter, base, counts)
     all_chip = builder.build_chip(base, context.translator.translate("All"))
-    chips = [builder.build_chip(*option) for option in _iter_kind_options(context, base)]
-    return [all_chip, *(chip for chip in chips if chip.count != 0 or chip.is_chosen)]
+    return [all_chip, *builder.iter_useful_chips(_iter_kind_options(context, base))]
 
 
 def _iter_kind_options(
@@ -190,14 +185,12 @@ def build_channel_chips(
     base = replace(association_filter, channel="", state="", reason="", gap_kind="", gap="")
     builder = _ChipBuilder(context, association_filter, base, counts)
     translator = context.translator
-    chips = [
-        builder.build_chip(
-            replace(base, channel=channel, state=ChannelStatus.NONE),
-            translator.translate("No {channel}", channel=translator.channel_name(channel)),
-        )
-        for channel in channels
-    ]
-    return [chip for chip in chips if chip.count != 0 or chip.is_chosen]
+    options = []
+    for channel in channels:
+        label = translator.translate("No {channel}", channel=translator.channel_name(channel))
+        option = replace(base, channel=channel, state=ChannelStatus.NONE)
+        options.append((option, label, ""))
+    return list(builder.iter_useful_chips(options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +204,15 @@ class _ChipBuilder:
     current: AssociationFilter
     base: AssociationFilter
     counts: CountByFacet | None
+
+    def iter_useful_chips(
+        self, options: Iterable[tuple[AssociationFilter, str, str]]
+    ) -> Iterator[GridChip]:
+        """Yield the chips of filters that are chosen, or that select associations."""
+        for option in options:
+            chip = self.build_chip(*option)
+            if chip.count != 0 or chip.is_chosen:
+                yield chip
 
     def build_chip(self, option: AssociationFilter, label: str, icon: str = "") -> GridChip:
         """Return the chip that selects a filter, or that removes it if it is the current one."""
@@ -239,7 +241,7 @@ BACK_FIELDS = frozenset({*(field.name for field in fields(AssociationFilter)), "
 
 def build_back_query(query_params: Mapping[str, str]) -> str:
     """Return the query of a list with which the page of an association can lead back."""
-    return urlencode({name: value for name, value in query_params.items() if value})
+    return build_url("", query_params).removeprefix("?")
 
 
 def build_back_url(list_url: str, back: str, row_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
@@ -31,18 +32,11 @@ def build_export_links(
     context: RequestContext, kinds: Iterable[str], query_params: Mapping[str, str]
 ) -> dict[str, dict[str, str]]:
     """Return the download addresses for these kinds of rows: kind -> format -> address."""
-    return {
-        kind: _build_format_links(context.links.page_url(f"exports/{kind}"), query_params)
-        for kind in kinds
-    }
-
-
-def _build_format_links(path: str, query_params: Mapping[str, str]) -> dict[str, str]:
-    links: dict[str, str] = {
-        file_format: build_url(f"{path}.{file_format}", query_params)
-        for file_format in EXPORT_FORMATS
-    }
-    links["semicolons"] = build_url(f"{path}.csv", {**query_params, "delimiter": ";"})
+    links: dict[str, dict[str, str]] = {}
+    for kind in kinds:
+        path = context.links.page_url(f"exports/{kind}")
+        links[kind] = {name: build_url(f"{path}.{name}", query_params) for name in EXPORT_FORMATS}
+        links[kind]["semicolons"] = build_url(f"{path}.csv", {**query_params, "delimiter": ";"})
     return links
 
 
@@ -53,15 +47,12 @@ def build_filter_chips(
     names: Collection[str] | None = None,
 ) -> list[FilterChip]:
     """Return a chip for each active filter, or only for those with these names."""
-    chip_names = FILTER_DESCRIPTIONS.keys() if names is None else names
-    return [
-        FilterChip(
-            _describe_filter(name, query_params, translator),
-            build_url(path, {**query_params, name: ""}),
-        )
-        for name, value in query_params.items()
-        if value and name in chip_names
-    ]
+    chips, chip_names = [], FILTER_DESCRIPTIONS if names is None else names
+    for name, value in query_params.items():
+        if value and name in chip_names:
+            label = _describe_filter(name, query_params, translator)
+            chips.append(FilterChip(label, build_url(path, {**query_params, name: ""})))
+    return chips
 
 
 def _describe_filter(name: str, query_params: Mapping[str, str], translator: Translator) -> str:
@@ -107,17 +98,19 @@ def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
     most_frequent = sorted(counts, key=lambda facet: -counts[facet])[:MAX_FIELD_CHOICES]
     names = [facet.partition(":")[2] for facet in most_frequent]
     get_label = context.translator.region_name if kind == "region" else str
-    return sorted(((name, get_label(name)) for name in names), key=lambda choice: choice[1])
+    return sorted(zip(names, map(get_label, names), strict=True), key=itemgetter(1))
 
 
 def list_gap_choices(translator: Translator) -> FieldChoices:
     """Return every kind of gap in the order of the catalogue."""
     entries = sorted(load_gap_catalogue().definitions.values(), key=lambda entry: entry.order)
-    return [
-        (entry.code, translator.gap_title(entry.code, voice=Voice.LABEL))
-        for entry in entries
-        if entry.is_gap
-    ]
+    codes = [entry.code for entry in entries if entry.is_gap]
+    return [(code, translator.gap_title(code, voice=Voice.LABEL)) for code in codes]
+
+
+def list_kind_choices(translator: Translator) -> FieldChoices:
+    """Return the kinds of gaps in the order of lists."""
+    return [(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS]
 
 
 def list_channel_choices(context: RequestContext) -> FieldChoices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Depends, HTTPException, Request, Response
@@ -218,6 +218,26 @@ PageContext = Annotated[RequestContext, Depends(get_request_context)]
 """A parameter of a route under `/{language}/…`."""
 RowId = Annotated[int, Field(ge=0, lt=2**63)]
 """A parameter that is the id of a database row; databases store 63-bit ids."""
+
+
+def build_page_urls(
+    path: str,
+    query_params: Mapping[str, str],
+    parameter: str,
+    current_key: object,
+    next_key: object,
+) -> dict[str, Any]:
+    """Return the addresses `first_url` and `next_url` of a list that continues after a key.
+
+    `parameter` has the key in the address. The first page has no `current_key`, the last no
+    `next_key`; an address that leads nowhere is empty.
+    """
+    urls = {"first_url": "", "next_url": ""}
+    if current_key:
+        urls["first_url"] = build_url(path, query_params)
+    if next_key:
+        urls["next_url"] = build_url(path, {**query_params, parameter: str(next_key)})
+    return urls
 
 
 def build_url(path: str, query_params: Mapping[str, str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, cast, get_args
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -20,7 +19,12 @@ from auditor.views.grid import load_grid_rows, select_grid_channels
 from auditor.web import access, grid_filters, list_filters
 from auditor.web.grid_filters import GridChip
 from auditor.web.list_filters import FilterChip
-from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    build_page_urls,
+    build_url,
+)
 from auditor.web.routes.exports import FilterParams, stream_download
 from auditor.web.routes.report_links import (
     create_invitation_link,
@@ -168,23 +172,20 @@ def _build_addresses(
     context: RequestContext, query: GridQuery, results: SummaryPage, channels: Iterable[str]
 ) -> GridAddresses:
     list_url, query_params = context.links.page_url("associations"), query.params
-    next_url = ""
-    if results.next_cursor:
-        next_url = build_url(list_url, {**query_params, "after": results.next_cursor})
+    page_urls = build_page_urls(list_url, query_params, "after", query.after, results.next_cursor)
     back_query = grid_filters.build_back_query({**query_params, "after": query.after})
+    sort_urls, channel_urls = {}, {}
+    for order in get_args(SummarySort):
+        sort_urls[order] = build_url(list_url, replace(query, order=order).params)
+    for channel in channels:
+        channel_urls[channel] = build_url(list_url, _toggle_channel(query_params, channel))
     return GridAddresses(
-        sort={
-            order: build_url(list_url, replace(query, order=order).params)
-            for order in get_args(SummarySort)
-        },
-        channels={
-            channel: build_url(list_url, _toggle_channel(query_params, channel))
-            for channel in channels
-        },
+        sort=sort_urls,
+        channels=channel_urls,
         reset=list_url,
-        first=build_url(list_url, query_params) if query.after else "",
-        next=next_url,
-        back=f"?{urlencode({'back': back_query})}" if back_query else "",
+        first=page_urls["first_url"],
+        next=page_urls["next_url"],
+        back=build_url("", {"back": back_query}),
         back_query=back_query,
     )
 

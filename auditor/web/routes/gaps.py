@@ -16,7 +16,12 @@ from auditor.users import service
 from auditor.views.changes import ChangePeriod, find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, grid_filters, list_filters
-from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    build_page_urls,
+    build_url,
+)
 from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.login import YEAR_SECONDS
 from storage.models.audit import GAP_KINDS, GapKind
@@ -68,16 +73,14 @@ def list_gaps(
     )
     list_url, translator = context.links.page_url("gaps"), context.translator
     query_params = {**filters, "sort": "" if order == "kind" else order}
-    next_url = ""
-    if results.next_cursor:
-        next_url = build_url(list_url, {**query_params, "after": results.next_cursor})
+    page_urls = build_page_urls(list_url, query_params, "after", after, results.next_cursor)
     return context.render_page(
         "gaps.html",
         filters=filters,
         unknown_values=unknown_values,
         gap_choices=list_filters.list_gap_choices(translator),
         channel_choices=list_filters.list_channel_choices(context),
-        kind_choices=[(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS],
+        kind_choices=list_filters.list_kind_choices(translator),
         region_choices=list_filters.list_group_choices(context, "region"),
         results=results,
         gap_counts_by_kind=_group_by_kind(_count_gaps(context, filters["region"])),
@@ -88,8 +91,7 @@ def list_gaps(
         ],
         has_expiring_domains=_has_expiring_domains(context),
         chips=list_filters.build_filter_chips(list_url, query_params, translator),
-        first_url=build_url(list_url, query_params) if after else "",
-        next_url=next_url,
+        **page_urls,
         export_links=list_filters.build_export_links(
             context, ("gaps",), {**filters, "gap_kind": ""}
         ),

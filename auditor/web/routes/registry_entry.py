@@ -186,23 +186,18 @@ def _find_shared_accounts(
     context: RequestContext, association: str, import_result: ImportResult
 ) -> list[SpreadsheetProblem]:
     """Return an issue for each account that another association lists, too."""
-    own_accounts = {
-        (account.channel, account.identity.key): account
-        for account in import_result.accounts
-        if account.identity.key
-    }
-    listed_accounts = context.app.store.registry.find_accounts_by_key(
-        (channel, key) for channel, key in own_accounts if key
-    )
-    keys_of_others = {
-        (account.channel, account.identity.key)
-        for account in listed_accounts
-        if account.association != association and account.withdrawn_at is None
-    }
+    own_accounts = {}
+    for account in import_result.accounts:
+        if account.identity.key:
+            own_accounts[account.channel, account.identity.key] = account
+    shared_keys = set()
+    for account in context.app.store.registry.find_accounts_by_key(own_accounts):
+        if account.association != association and account.withdrawn_at is None:
+            shared_keys.add((account.channel, account.identity.key))
+    shared = [account for key, account in own_accounts.items() if key in shared_keys]
     return [
         SpreadsheetProblem(2, account.column, account.typed_text, Issue.SHARED_ACCOUNT)
-        for key, account in own_accounts.items()
-        if key in keys_of_others
+        for account in shared
     ]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 
 from auditor.registry.changes import RegistryChangeLine
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
+from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from storage.models.users import AuditLogEntry
 
 router = APIRouter()
@@ -51,9 +51,7 @@ def show_registry_history(
     entries = store.audit_log.list_audit_log(
         association, before_id=before, limit=PAGE_SIZE + 1, regions=context.regions
     )
-    return _render_changes(
-        context, entries, is_first_page=before is None, association_id=association
-    )
+    return _render_changes(context, entries, before, association_id=association)
 
 
 @router.get("/{language}/registry/history/{entry_id:int}", dependencies=[access.COORDINATOR_ACCESS])
@@ -71,9 +69,7 @@ def show_registry_action(
         limit=PAGE_SIZE + 1,
         regions=context.regions,
     )
-    return _render_changes(
-        context, entries, is_first_page=before is None, action_entry=newest_entry
-    )
+    return _render_changes(context, entries, before, action_entry=newest_entry)
 
 
 def _render_actions(context: RequestContext, before: int | None) -> HTMLResponse:
@@ -81,23 +77,23 @@ def _render_actions(context: RequestContext, before: int | None) -> HTMLResponse
         before_id=before, limit=MAX_READ_ENTRIES + 1, regions=context.regions
     )
     groups = [list(group) for _, group in groupby(entries, key=_get_action_key)]
-    if len(entries) <= MAX_READ_ENTRIES:
-        next_before = groups[PAGE_SIZE - 1][-1].id if len(groups) > PAGE_SIZE else None
-        actions = _build_actions(context, groups[:PAGE_SIZE])
-    elif len(groups) > 1:  # the last one may be incomplete; it begins the next page
-        shown_groups = groups[: min(PAGE_SIZE, len(groups) - 1)]
-        next_before = shown_groups[-1][-1].id
-        actions = _build_actions(context, shown_groups)
-    else:
+    has_more = len(entries) > MAX_READ_ENTRIES
+    next_before = None
+    if has_more and len(groups) == 1:
         action, preceding_id = _count_large_action(context, entries[0])
-        actions, next_before = [action], preceding_id + 1 if preceding_id else None
+        actions = [action]
+        if preceding_id:
+            next_before = preceding_id + 1
+    else:
+        if has_more:
+            groups.pop()  # it may be incomplete, and begins the next page
+        if has_more or len(groups) > PAGE_SIZE:
+            groups = groups[:PAGE_SIZE]
+            next_before = groups[-1][-1].id
+        actions = _build_actions(context, groups)
     history_url = context.links.page_url("registry/history")
-    return context.render_page(
-        "audit_log.html",
-        actions=actions,
-        first_url=history_url if before else None,
-        next_url=f"{history_url}?before={next_before}" if next_before else None,
-    )
+    page_urls = build_page_urls(history_url, {}, "before", before, next_before)
+    return context.render_page("audit_log.html", actions=actions, **page_urls)
 
 
 def _get_action_key(entry: AuditLogEntry) -> tuple[Any, ...]:
@@ -106,29 +102,22 @@ def _get_action_key(entry: AuditLogEntry) -> tuple[Any, ...]:
 
 
 def _build_actions(
-    context: RequestContext, groups: Iterable[Sequence[AuditLogEntry]]
+    context: RequestContext, groups: Sequence[Sequence[AuditLogEntry]]
 ) -> list[RegistryAction]:
-    group_list = list(groups)
-    shown_entries = [
-        entry for group in group_list if len(group) <= MAX_SHOWN_LINES for entry in group
-    ]
-    line_by_id = dict(
-        zip(
-            (entry.id for entry in shown_entries),
-            _build_change_lines(context, shown_entries),
-            strict=True,
-        )
-    )
-    return [
-        RegistryAction(
+    small_groups = [group for group in groups if len(group) <= MAX_SHOWN_LINES]
+    lines = iter(_build_change_lines(context, list(chain.from_iterable(small_groups))))
+    actions = []
+    for group in groups:
+        shown_count = len(group) if len(group) <= MAX_SHOWN_LINES else 0
+        action = RegistryAction(
             newest_id=group[0].id,
             entry=_choose_typical_entry(group),
-            lines=[line_by_id[entry.id] for entry in group if entry.id in line_by_id],
+            lines=list(islice(lines, shown_count)),
             change_count=len(group),
             association_count=len({entry.association for entry in group}),
         )
-        for group in group_list
-    ]
+        actions.append(action)
+    return actions
 
 
 def _choose_typical_entry(entries: Sequence[AuditLogEntry]) -> AuditLogEntry:
@@ -152,27 +141,25 @@ def _count_large_action(
 def _render_changes(
     context: RequestContext,
     entries: Sequence[AuditLogEntry],
+    before: int | None,
     *,
-    is_first_page: bool,
     action_entry: AuditLogEntry | None = None,
     association_id: str = "",
 ) -> HTMLResponse:
     """Render a page of single changes; `entries` has one more if there are older ones."""
-    shown_entries, has_more = entries[:PAGE_SIZE], len(entries) > PAGE_SIZE
-    history_url = context.links.page_url("registry/history")
-    url = f"{history_url}/{action_entry.id}" if action_entry else history_url
-    query = {"association": association_id}
-    store = context.app.store
+    shown_entries = entries[:PAGE_SIZE]
+    next_before = shown_entries[-1].id if len(entries) > PAGE_SIZE else None
+    url = context.links.page_url("registry/history")
+    if action_entry:
+        url = f"{url}/{action_entry.id}"
+    query, store = {"association": association_id}, context.app.store
     return context.render_page(
         "audit_log_changes.html",
         changes=list(zip(shown_entries, _build_change_lines(context, shown_entries), strict=True)),
         action_entry=action_entry,
         association_id=association_id,
         association=store.registry.get_association(association_id) if association_id else None,
-        first_url=None if is_first_page else build_url(url, query),
-        next_url=build_url(url, {**query, "before": str(shown_entries[-1].id)})
-        if has_more
-        else None,
+        **build_page_urls(url, query, "before", before is not None, next_before),
     )
 
 
@@ -180,10 +167,10 @@ def _build_change_lines(
     context: RequestContext, entries: Sequence[AuditLogEntry]
 ) -> list[RegistryChangeLine]:
     association_ids = {entry.association for entry in entries}
-    names = {
-        row.id: row.display_name(context.language)
-        for row in context.app.store.conclusions.load_association_data(association_ids).associations
-    }
-    return [
-        RegistryChangeLine.from_change(entry, names.get(entry.association, "")) for entry in entries
-    ]
+    data = context.app.store.conclusions.load_association_data(association_ids)
+    names = {row.id: row.display_name(context.language) for row in data.associations}
+    lines = []
+    for entry in entries:
+        name = names.get(entry.association, "")
+        lines.append(RegistryChangeLine.from_change(entry, name))
+    return lines

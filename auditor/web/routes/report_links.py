@@ -29,7 +29,12 @@ from auditor.reports.invitation import InvitationText, list_due_promises
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.list_filters import FieldChoices, list_group_choices
-from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    RowId,
+    build_page_urls,
+)
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
@@ -106,13 +111,8 @@ def list_report_links(
         regions=context.regions,
     )
     shown_links = report_links[:REPORT_LINKS_PAGE_SIZE]
-    has_more = len(report_links) > REPORT_LINKS_PAGE_SIZE
+    next_id = shown_links[-1].id if len(report_links) > REPORT_LINKS_PAGE_SIZE else None
     query_params = {"state": state.value if state else ""}
-    first_url = next_url = ""
-    if before:
-        first_url = build_url(list_url, query_params)
-    if has_more:
-        next_url = build_url(list_url, {**query_params, "before": str(shown_links[-1].id)})
     return context.render_page(
         "report_links.html",
         search_text=q,
@@ -120,8 +120,7 @@ def list_report_links(
         rows=list(_build_report_link_rows(context, shown_links)),
         state=state,
         link_states=tuple(ReportLinkState),
-        first_url=first_url,
-        next_url=next_url,
+        **build_page_urls(list_url, query_params, "before", before, next_id),
         region_choices=_list_region_choices(context),
         tag_choices=list_group_choices(context, "tag"),
         can_create_links=can_create_report_links(context.app.config),
@@ -282,28 +281,25 @@ def _search_associations(
     context: RequestContext, store: Store, search_text: str
 ) -> list[AssociationSummary]:
     """Return the associations in the user's regions that match, sorted by name."""
-    summaries = [
-        summary
-        for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text))
-        for summary in store.search.list_summaries(
+    summaries: list[AssociationSummary] = []
+    for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text)):
+        page = store.search.list_summaries(
             association_filter.facets,
             search_terms=association_filter.search_words,
             sort="name",
             limit=MAX_SEARCH_RESULTS,
-        ).rows
-    ]
+        )
+        summaries.extend(page.rows)
     summaries.sort(key=lambda summary: normalize_words(summary.name))
     return summaries[:MAX_SEARCH_RESULTS]
 
 
 def _list_region_choices(context: RequestContext) -> FieldChoices:
     """Return the regions that the user manages."""
-    own_regions = context.user.regions if context.user else ()
-    return [
-        (region, label)
-        for region, label in list_group_choices(context, "region")
-        if not own_regions or region in own_regions
-    ]
+    choices = list_group_choices(context, "region")
+    if context.user is None or not context.user.regions:
+        return choices
+    return [choice for choice in choices if choice[0] in context.user.regions]
 
 
 def _build_report_link_rows(

@@ -26,7 +26,7 @@ from auditor.run_reports.report import count_not_reached
 from auditor.run_reports.signing import compute_key_fingerprint, read_known_public_keys
 from auditor.views.association_detail import ChannelDetailBuilder
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext
+from auditor.web.request_context import PageContext, RequestContext, build_page_urls
 from auditor.web.routes.associations import require_association_view
 from auditor.web.routes.gaps import parse_day
 from probes.models.finding import Finding, Presence, Reason
@@ -66,7 +66,7 @@ class RunView:
 
     def list_unreliable_channels(self, translator: Translator) -> list[str]:
         """Return the names of the channels that were unreliable in the run."""
-        return [translator.channel_name(name) for name in self.verification.run.unreliable_channels]
+        return list(map(translator.channel_name, self.verification.run.unreliable_channels))
 
     @property
     def finished_at(self) -> datetime | None:
@@ -92,24 +92,21 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
         day = verification.run.day
         run_views.append(RunView(verification, _count_missed_days(previous_day, day)))
         previous_day = day
-    runs_url = context.links.page_url("runs")
+    cluster_figures = None
+    if before_day is None:
+        cluster_figures = load_queue_health(context.app.store, context.app.config)
+    next_day = runs[0].day if older_run else None
+    page_urls = build_page_urls(context.links.page_url("runs"), {}, "before", before_day, next_day)
     return context.render_page(
-        "runs.html",
-        runs=run_views[::-1],
-        cluster_figures=None
-        if before_day
-        else load_queue_health(context.app.store, context.app.config),
-        first_url=runs_url if before_day else None,
-        next_url=f"{runs_url}?before={runs[0].day}" if older_run else None,
+        "runs.html", runs=run_views[::-1], cluster_figures=cluster_figures, **page_urls
     )
 
 
 @router.get("/{language}/runs/{day}.json", dependencies=[access.LOGGED_IN_ACCESS])
 def download_run_report(context: PageContext, day: str) -> Response:
     """Send the signed run report as it is stored."""
-    run_day = parse_day(day)
-    run = context.app.store.runs.get(run_day) if run_day else None
-    if run is None or not run.report.to_json():
+    run = _require_run(context, day)
+    if not run.report.to_json():
         raise HTTPException(404)
     content = json.dumps(run.report.to_json(), ensure_ascii=False, indent=2, sort_keys=True)
     disposition = f'attachment; filename="run-report-{run.day}.json"'
@@ -123,16 +120,21 @@ def download_run_report(context: PageContext, day: str) -> Response:
 @router.get("/{language}/runs/{day}", dependencies=[access.LOGGED_IN_ACCESS])
 def show_run(context: PageContext, day: str) -> HTMLResponse:
     """Show a run with its signed run report."""
-    store, run_day = context.app.store, parse_day(day)
-    run = store.runs.get(run_day) if run_day else None
-    if run is None:
-        raise HTTPException(404)
+    store, run = context.app.store, _require_run(context, day)
     known_keys = read_known_public_keys(context.app.data_folder)
     preceding_run = find_preceding_run(store, run)
     [verification] = verify_report_chain([run], known_keys, preceding_run)
     previous_run = store.runs.get_latest(before_day=run.day)
     missed_days = _count_missed_days(previous_run.day if previous_run else None, run.day)
     return context.render_page("run.html", run_view=RunView(verification, missed_days))
+
+
+def _require_run(context: RequestContext, day: str) -> AuditRun:
+    run_day = parse_day(day)
+    run = context.app.store.runs.get(run_day) if run_day else None
+    if run is None:
+        raise HTTPException(404)
+    return run
 
 
 def _find_chained_run(context: RequestContext, run: AuditRun | None) -> AuditRun | None:
@@ -232,13 +234,12 @@ def _load_observations(
 ) -> Mapping[date, tuple[AuditRun, Observation]]:
     """Return the observations of an account in the newest runs by day, newest first."""
     runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
-    pairs = [
-        (runs[observation.run_id], observation)
-        for observation in store.observations.list_findings_of_association(association, runs)
-        if observation.account_id == account.account_id
-    ]
-    pairs.sort(key=lambda pair: pair[0].day, reverse=True)
-    return {run.day: (run, observation) for run, observation in pairs}
+    checks: dict[date, tuple[AuditRun, Observation]] = {}
+    for observation in store.observations.list_findings_of_association(association, runs):
+        if observation.account_id == account.account_id:
+            run = runs[observation.run_id]
+            checks[run.day] = (run, observation)
+    return dict(sorted(checks.items(), reverse=True))
 
 
 def _find_run(
