@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +37,21 @@ def get_glossary_term(code: str, language: str) -> GlossaryTerm:
 def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
     """Return all terms in one language, in the order of the page."""
     data = tomllib.loads(files("auditor.reference").joinpath("glossary.toml").read_text("utf-8"))
-    return tuple(
-        GlossaryGroup(code, headings[language], _build_terms(data["terms"][code], language))
-        for code, headings in data["groups"].items()
-    )
+    groups = []
+    for code, headings in data["groups"].items():
+        terms = _iter_terms(data["terms"][code], language)
+        groups.append(GlossaryGroup(code, headings[language], tuple(terms)))
+    return tuple(groups)
 
 
-def _build_terms(
+def _iter_terms(
     entries: Mapping[str, Mapping[str, Mapping[str, str]]], language: str
-) -> tuple[GlossaryTerm, ...]:
-    texts = ((code, entry[language]) for code, entry in entries.items())
-    return tuple(GlossaryTerm(code, text["term"], text["text"]) for code, text in texts)
+) -> Iterator[GlossaryTerm]:
+    for code, entry in entries.items():
+        yield GlossaryTerm(code, entry[language]["term"], entry[language]["text"])
 
 
 @cache
 def _load_terms(language: str) -> dict[str, GlossaryTerm]:
-    return {term.code: term for group in load_glossary(language) for term in group.terms}
+    terms = chain.from_iterable(group.terms for group in load_glossary(language))
+    return {term.code: term for term in terms}

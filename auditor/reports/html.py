@@ -17,6 +17,7 @@ from enum import StrEnum
 from hashlib import sha256
 from importlib.resources import files
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -142,8 +143,8 @@ class ReportReplies:
 
     def list_for_account(self, account_id: int) -> list[Reply]:
         """Return the replies about a registered account, without replies about its gaps."""
-        replies = [reply for reply in self.replies if reply.account_id == account_id]
-        return [reply for reply in replies if reply.code is None]
+        sign = (account_id, None)
+        return [reply for reply in self.replies if (reply.account_id, reply.code) == sign]
 
     def list_for_gap(self, gap: Gap, account: AccountView | None = None) -> list[Reply]:
         """Return the replies about a gap. `account` is the one of several that it is about."""
@@ -246,7 +247,7 @@ def _build_points(
 ) -> list[ReportPoint]:
     """Return the gaps that are described in full. The one of the notice is open, or the first."""
     gaps = view.gaps[:MAX_DETAILED_GAPS]
-    anchors = [build_gap_anchor(gap) for gap in gaps]
+    anchors = list(map(build_gap_anchor, gaps))
     open_anchor = forms.notice.place if forms.notice else ""
     if open_anchor not in anchors and anchors:
         open_anchor = anchors[0]
@@ -274,9 +275,11 @@ def _describe_kind(gap: Gap, translator: Translator) -> str:
 
 def _list_places(view: AssociationView, points: Sequence[ReportPoint]) -> set[str]:
     """Return the fragments of the page at which a notice can be shown."""
-    places = {point.anchor for point in points}
-    places.update(f"account-{account.account_id}" for account in view.accounts)
-    places.update(build_proposal_anchor(proposal.link) for proposal in view.proposals)
+    places = set(map(attrgetter("anchor"), points))
+    for account in view.accounts:
+        places.add(f"account-{account.account_id}")
+    for proposal in view.proposals:
+        places.add(build_proposal_anchor(proposal.link))
     return places
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView, UncheckedItem
@@ -189,7 +190,7 @@ def choose_invitation_kind(
         return InvitationKind.PROGRESS
     if view.gaps:
         return InvitationKind.PROBLEM
-    if not any(account.checked_at for account in view.accounts):
+    if not any(map(attrgetter("checked_at"), view.accounts)):
         return InvitationKind.NOT_CHECKED
     return _choose_kind_without_gaps(_list_unknown_items(view))
 
@@ -204,8 +205,11 @@ def _choose_kind_without_gaps(unknown_items: list[UncheckedItem]) -> InvitationK
 
 def _list_unknown_items(view: AssociationView) -> list[UncheckedItem]:
     """Return what no run could check so far. A choice of the association is not unknown."""
-    items = [item for item in view.unchecked if item.code != "channel_waived"]
-    return [item for item in items if not item.params.get("last_date")]
+    return list(filter(_is_unknown, view.unchecked))
+
+
+def _is_unknown(item: UncheckedItem) -> bool:
+    return item.code != "channel_waived" and not item.params.get("last_date")
 
 
 def _is_refused_by_platform(item: UncheckedItem) -> bool:
@@ -328,7 +332,8 @@ class InvitationWriter:
         self, translator: Translator, omitted_facts: tuple[str, ...] = ()
     ) -> dict[str, MessageValue]:
         """Return the facts of all texts. A fact that is missing or omitted is empty."""
-        unknown_channels = dict.fromkeys(item.channel for item in _list_unknown_items(self.view))
+        unknown_items = _list_unknown_items(self.view)
+        unknown_channels = dict.fromkeys(map(attrgetter("channel"), unknown_items))
         facts: dict[str, MessageValue] = {
             "association": self._get_name(translator),
             "network": _truncate_at_word(self.network, MAX_NAME_CHARACTERS),

@@ -117,8 +117,12 @@ def _format_gap_changes(
     counts_by_title = Counter(translator.gap_title(gap.code, gap.channel, voice) for gap in gaps)
     if not counts_by_title:
         return translator.format_pair(title, translator.translate("None"))
-    rows = [(str(count), gap_title) for gap_title, count in counts_by_title.most_common()]
-    return f"{title}\n{_format_table(rows, align_first_right=True)}"
+    return f"{title}\n{_format_counts(counts_by_title.most_common())}"
+
+
+def _format_counts(labelled_counts: Iterable[tuple[str, int]]) -> str:
+    rows = [(str(count), label) for label, count in labelled_counts]
+    return _format_table(rows, align_first_right=True)
 
 
 def _format_unknown_counts(overview: NetworkOverview, translator: Translator) -> str:
@@ -128,12 +132,12 @@ def _format_unknown_counts(overview: NetworkOverview, translator: Translator) ->
     ranked = sorted(
         overview.unknown_counts.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1]))
     )
-    rows = []
+    counts = []
     for (channel, reason), count in ranked:
         cause = translator.term("cause", str(reason))
         label = translator.format_pair(translator.channel_name(channel), cause)
-        rows.append((str(count), label))
-    return f"{title}\n{_format_table(rows, align_first_right=True)}"
+        counts.append((label, count))
+    return f"{title}\n{_format_counts(counts)}"
 
 
 def _format_table(rows: Iterable[tuple[str, ...]], *, align_first_right: bool = False) -> str:
@@ -399,10 +403,12 @@ def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
 
 def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
     """Yield a strength if the latest check found the website and it has no serious gap."""
-    serious_gaps = [gap for gap in view.gaps if gap.severity in SERIOUS_SEVERITIES]
-    has_serious_gap = any(gap.channel == "website" for gap in serious_gaps)
-    if account.latest is Presence.PRESENT and not has_serious_gap:
-        yield Strength("website_ok")
+    if account.latest is not Presence.PRESENT:
+        return
+    for gap in view.gaps:
+        if gap.channel == "website" and gap.severity in SERIOUS_SEVERITIES:
+            return
+    yield Strength("website_ok")
 
 
 def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
@@ -415,13 +421,18 @@ def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
 
     A gap that an open one hides is not fixed: a website that is down is not faster.
     """
-    unfixed: set[tuple[str, str]] = set()
+    unfixed = set()
     for gap in view.gaps:
-        hidden_codes = load_gap_catalogue()[gap.code].hides
-        unfixed.update((code, gap.channel) for code in (gap.code, *hidden_codes))
-    closed = [gap for gap in view.all_gaps if gap.closed_at and gap.closed_at >= since]
-    fixed = [gap for gap in closed if gap.opened_at and gap not in view.waived_gaps]
-    return [gap for gap in fixed if (gap.code, gap.channel) not in unfixed]
+        for code in (gap.code, *load_gap_catalogue()[gap.code].hides):
+            unfixed.add((code, gap.channel))
+    closed = [gap for gap in view.all_gaps if _was_closed_since(gap, since)]
+    fixed = [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
+    return [gap for gap in fixed if gap not in view.waived_gaps]
+
+
+def _was_closed_since(gap: Gap, since: datetime) -> bool:
+    """Return True if a gap that was open was closed since a time."""
+    return gap.opened_at is not None and gap.closed_at is not None and gap.closed_at >= since
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 
 from auditor.rules.account_status import is_confirmed_lost
 from probes.models.finding import Activity, DatePrecision
@@ -27,12 +28,10 @@ def select_decisions_in_force(
     Decisions expire at the start of a run, `run_started_at`, because between runs only people
     change anything.
     """
-    in_force = [
-        decision
-        for decision in decisions
-        if decision.decided_at <= now and not _has_ended(decision, now, run_started_at or now)
-    ]
-    return sorted(in_force, key=lambda decision: decision.decided_at)
+    counted_from = run_started_at or now
+    taken = [decision for decision in decisions if decision.decided_at <= now]
+    in_force = [decision for decision in taken if not _has_ended(decision, now, counted_from)]
+    return sorted(in_force, key=attrgetter("decided_at"))
 
 
 def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:

@@ -247,8 +247,9 @@ def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
 
 def _contains_part(name: _ScriptWords, other_name: _ScriptWords) -> bool:
     """Return True if a name contains a long word of another one, or begins with its initials."""
-    if any(len(word) > 4 and word in name.joined_words for word in other_name.distinctive_words):
-        return True
+    for word in other_name.distinctive_words:
+        if len(word) > 4 and word in name.joined_words:
+            return True
     initials = tuple(other_name.initials)
     words = (*name.distinctive_words, name.joined_words)
     return any(word.startswith(initials) for word in words)

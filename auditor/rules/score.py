@@ -261,10 +261,10 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
     accounts = [
         _follow_rename(_mark_unreachable_as_gone(account, context)) for account in context.accounts
     ]
-    has_gone_accounts = any(account.is_gone for account in accounts)
-    if has_gone_accounts:
-        accounts = [_remove_dead_links(account, accounts) for account in accounts]
-    return replace(context, accounts=tuple(accounts))
+    return replace(
+        context,
+        accounts=tuple(_remove_dead_links(account, accounts) for account in accounts),
+    )
 
 
 def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -> EvaluatedAccount:
@@ -310,6 +310,8 @@ def _remove_dead_links(
     if site.channel != WEBSITE_CHANNEL or finding is None:
         return site
     remaining_links = tuple(link for link in finding.links if not _is_dead_link(link, accounts))
+    if len(remaining_links) == len(finding.links):
+        return site
     finding = replace(finding, links=remaining_links)
     return replace(site, status=replace(site.status, last_known_finding=finding))
 

@@ -316,7 +316,7 @@ def list_events(
         *(AssociationEvent(reply.submitted_at, "replied", reply) for reply in replies),
         *(AssociationEvent(entry.occurred_at, "contacted", entry) for entry in follow_ups),
     ]
-    return sorted(events, key=lambda event: event.occurred_at, reverse=True)
+    return sorted(events, key=attrgetter("occurred_at"), reverse=True)
 
 
 def _iter_gap_events(view: AssociationView) -> Iterator[AssociationEvent]:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from heapq import merge
 from itertools import filterfalse, islice
+from operator import itemgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import refresh_summaries
@@ -96,7 +97,7 @@ class CallList:
     @property
     def broken_count(self) -> int:
         """Return the number of associations of which something is broken."""
-        return sum(count for _, count in self.selections)
+        return sum(map(itemgetter(1), self.selections))
 
     @property
     def count(self) -> int:

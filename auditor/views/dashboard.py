@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
 
@@ -122,7 +122,9 @@ class Dashboard:
     @property
     def not_reached_count(self) -> int | None:
         """Return how many accounts the newest run did not reach, or None if that is not known."""
-        return count_not_reached(self.latest_run) if self.latest_run else 0
+        if self.latest_run is None:
+            return 0
+        return count_not_reached(self.latest_run)
 
     @property
     def complete_run_count(self) -> int:
@@ -253,12 +255,12 @@ class WeekOfChanges:
     @property
     def opened_count(self) -> int:
         """Return the number of new problems."""
-        return sum(day.opened for day in self.days)
+        return sum(map(attrgetter("opened"), self.days))
 
     @property
     def fixed_count(self) -> int:
         """Return the number of problems that were fixed."""
-        return sum(day.fixed for day in self.days)
+        return sum(map(attrgetter("fixed"), self.days))
 
     @property
     def month_start(self) -> date | None:
@@ -268,7 +270,10 @@ class WeekOfChanges:
     @property
     def highest_count(self) -> int:
         """Return the highest number of new or fixed problems of a day."""
-        return max((max(day.opened, day.fixed) for day in self.days), default=0)
+        highest = 0
+        for day in self.days:
+            highest = max(highest, day.opened, day.fixed)
+        return highest
 
 
 def build_week(store: Store, now: datetime) -> WeekOfChanges:
@@ -355,15 +360,20 @@ def build_region_map(store: Store, network_counts: Mapping[str, int]) -> RegionM
 
     `network_counts` are the facet counts of the network.
     """
-    regions = {region.name: region for region in _load_regions(store, network_counts)}
+    regions = list(_load_regions(store, network_counts))
     if not regions:
         tags = _load_groups(store, network_counts, "tag:")
         return RegionMap({}, _pick_groups(tags), has_tags=True, without_region=None)
-    tiles = {}
-    if not REGIONS.keys().isdisjoint(regions):
-        tiles = {code: regions.get(code, GroupNeeds(code, 0, (0,))) for code in REGIONS}
-    others = [region for region in regions.values() if region.name not in REGIONS]
-    without_region = _count_without_region(network_counts, regions.values())
+    tiles = {code: GroupNeeds(code, 0, (0,)) for code in REGIONS}
+    others = []
+    for region in regions:
+        if region.name in REGIONS:
+            tiles[region.name] = region
+        else:
+            others.append(region)
+    if len(others) == len(regions):
+        tiles = {}
+    without_region = _count_without_region(network_counts, regions)
     return RegionMap(tiles, _pick_groups(others), has_tags=False, without_region=without_region)
 
 
@@ -387,8 +397,8 @@ def _pick_groups(groups: Iterable[GroupNeeds]) -> tuple[GroupNeeds, ...]:
 
 def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -> list[GroupNeeds]:
     """Return the regions or tags (`prefix`)."""
-    facets = [facet for facet in network_counts if facet.startswith(prefix)]
-    return load_group_needs(store, {facet: network_counts[facet] for facet in facets})
+    sizes = {name: size for name, size in network_counts.items() if name.startswith(prefix)}
+    return load_group_needs(store, sizes)
 
 
 def _load_regions(store: Store, network_counts: Mapping[str, int]) -> Iterator[GroupNeeds]:
@@ -415,25 +425,17 @@ def build_coverage_trends(
     run_ids = [run.id for run in runs if run.id is not None]
     counts = store.counts.get_run_facet_counts(run_ids, [group])
     days = list(_fill_missing_days(runs))
-    trends: dict[str, list[tuple[date, Coverage | None]]] = {name: [] for name in config.channels}
+    trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
     for day, run in days:
         run_counts = counts.get((run.id or 0, group)) if run else None
-        coverage_by_channel = _build_run_coverage(run, run_counts, config)
-        for channel, trend in trends.items():
-            trend.append((day, coverage_by_channel.get(channel)))
-    return {channel: tuple(trend) for channel, trend in trends.items()}
-
-
-def _build_run_coverage(
-    run: AuditRun | None, counts: Mapping[str, int] | None, config: Config
-) -> dict[str, Coverage]:
-    """Return the coverage of each channel that was reliable in a run."""
-    if run is None or counts is None:
-        return {}
-    coverage_by_channel = {item.channel: item for item in build_coverage(counts, config)}
-    for channel in run.unreliable_channels:
-        coverage_by_channel.pop(channel, None)
-    return coverage_by_channel
+        coverage_by_channel: dict[str, Coverage] = {}
+        if run is not None and run_counts is not None:
+            for coverage in build_coverage(run_counts, config):
+                if coverage.channel not in run.unreliable_channels:
+                    coverage_by_channel[coverage.channel] = coverage
+        for channel in config.channels:
+            trends[channel] += ((day, coverage_by_channel.get(channel)),)
+    return trends
 
 
 def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRun | None]]:
@@ -443,10 +445,8 @@ def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRu
     """
     distances = [(later.day - earlier.day).days for earlier, later in pairwise(runs)]
     usual_distance = median_low(distances) if distances else 1
-    for index, run in enumerate(runs):
-        if index:
-            previous_day = runs[index - 1].day
-            step_count = (distances[index - 1] + usual_distance // 2) // usual_distance
-            for step in range(1, step_count):
-                yield previous_day + timedelta(days=step * usual_distance), None
+    for run, distance in zip_longest(runs, distances):
         yield run.day, run
+        step_count = ((distance or 0) + usual_distance // 2) // usual_distance
+        for step in range(1, step_count):
+            yield run.day + timedelta(days=step * usual_distance), None

@@ -65,7 +65,9 @@ class ExportRequest:
 
     def get_translated_file_name(self, now: datetime) -> str:
         """Return the file name in the language of the export."""
-        kind = self.translator.term("export", self.kind) if self.translator else self.kind
+        if self.translator is None:
+            return self.get_file_name(now)
+        kind = self.translator.term("export", self.kind)
         return f"{kind}-{now.date().isoformat()}.{self.format}"
 
 
@@ -98,13 +100,15 @@ def collect_export_data(
     calls: Iterable[CallEntry] = ()
     if export_request.kind == "meeting":
         calls = list_calls(app.store, app.config, association_filter, now)
-    is_translated = export_request.format != "json"
+    translator = export_request.translator
+    if export_request.format == "json":
+        translator = None
     return ExportData(
         views=_SelectedAssociations(app, association_filter, now, export_request.association_ids),
         config=app.config,
         since=since,
         calls=calls,
-        translator=export_request.translator if is_translated else None,
+        translator=translator,
         can_see_contact=export_request.can_see_contact,
     )
 

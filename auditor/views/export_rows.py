@@ -113,8 +113,7 @@ def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
     channels = export_data.config.channels
     for view in export_data.views:
         association, score = view.association, view.score
-        worst_gap = view.gaps[0] if view.gaps else None
-        yield {
+        item: JsonItem = {
             "association": association.id,
             "name": export_data.get_association_name(association),
             "region": export_data.get_region_name(association),
@@ -127,10 +126,14 @@ def _build_association_items(export_data: ExportData) -> Iterator[JsonItem]:
             "high": score.high,
             "known": score.known,
             "gaps": len(view.gaps),
-            "worst_kind": get_gap_kind(worst_gap).value if worst_gap else None,
-            "worst_severity": worst_gap.severity if worst_gap else None,
+            "worst_kind": None,
+            "worst_severity": None,
             "channels": {name: summarize_channel(view, name).status.value for name in channels},
         }
+        if view.gaps:
+            item["worst_kind"] = get_gap_kind(view.gaps[0]).value
+            item["worst_severity"] = view.gaps[0].severity
+        yield item
 
 
 def _build_gap_items(export_data: ExportData) -> Iterator[JsonItem]:

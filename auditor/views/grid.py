@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 
 from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.summary import AssociationFilter
@@ -73,7 +74,7 @@ class GridRow:
     @property
     def is_checked(self) -> bool:
         """Return False if the association or one of its accounts has not been checked yet."""
-        statuses = {cell.status for cell in (*self.cells, *self.other_cells)}
+        statuses = map(attrgetter("status"), (*self.cells, *self.other_cells))
         return self.summary.is_checked and ChannelStatus.NOT_CHECKED not in statuses
 
 

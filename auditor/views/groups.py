@@ -150,10 +150,9 @@ def build_groups(
 
     `current` and `before` map the facet of a group (`region:…`) to its counts by facet.
     """
-    groups = (
-        _build_group(group_facet, counts, before.get(group_facet, {}), since, config)
-        for group_facet, counts in current.items()
-    )
+    groups = []
+    for facet, counts in current.items():
+        groups.append(_build_group(facet, counts, before.get(facet, {}), since, config))
     return sorted(groups, key=lambda group: (-group.total_change, group.name))
 
 

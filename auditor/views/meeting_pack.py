@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING
@@ -115,7 +115,9 @@ def _find_group_facet(association_filter: AssociationFilter) -> str | None:
     if association_filter.search_words or len(association_filter.facets) > 1:
         return None
     facet = next(iter(association_filter.facets), NETWORK_GROUP)
-    return facet if facet == NETWORK_GROUP or facet.startswith(GROUP_FACET_PREFIXES) else None
+    if facet == NETWORK_GROUP or facet.startswith(GROUP_FACET_PREFIXES):
+        return facet
+    return None
 
 
 def count_gap_titles(gap_counts: GapCountsByKind, translator: Translator) -> list[tuple[str, int]]:
@@ -144,7 +146,7 @@ def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:
             call = CallEntry(association, call.reasons)
         last_contact = call.latest_follow_up
         due_dates = [promise.due_date for promise in call.latest_promises if promise.due_date]
-        yield {
+        item: JsonItem = {
             "association": association.id,
             "name": export_data.get_association_name(association),
             "region": export_data.get_region_name(association),
@@ -156,17 +158,14 @@ def _build_call_items(export_data: ExportData) -> Iterator[JsonItem]:
             "worst_severity": call.reasons[0].severity,
             "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
             "promises": list(map(_build_promise_item, call.latest_promises)),
-            "last_contact_kind": last_contact.kind.value if last_contact else None,
-            "last_contact_at": _format_optional_day(last_contact.occurred_at)
-            if last_contact
-            else None,
-            "due_date": _format_optional_day(min(due_dates, default=None)),
+            "last_contact_kind": None,
+            "last_contact_at": None,
+            "due_date": min(due_dates).isoformat() if due_dates else None,
         }
-
-
-def _format_optional_day(moment: date | None) -> str | None:
-    """Return the day of a date or time in ISO form, or None."""
-    return f"{moment:%Y-%m-%d}" if moment else None
+        if last_contact is not None:
+            item["last_contact_kind"] = last_contact.kind.value
+            item["last_contact_at"] = last_contact.occurred_at.date().isoformat()
+        yield item
 
 
 def _build_promise_item(promise: FollowUp) -> JsonItem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from operator import itemgetter
 from typing import ClassVar, Literal
 
 from auditor.rules.checks.base import (
@@ -64,8 +65,10 @@ class ProposedRule(Rule):
 def _were_all_sites_read(context: RuleContext) -> bool:
     """Return True if there are readable sites, and this run read all their pages."""
     sites = context.list_readable_sites()
-    decided_sites = [site for site in sites if site.was_decided_in_run]
-    return bool(sites) and decided_sites == sites and all(map(are_all_pages_read, sites))
+    for site in sites:
+        if not site.was_decided_in_run or not are_all_pages_read(site):
+            return False
+    return bool(sites)
 
 
 class LinksToGoneRule(Rule):
@@ -81,9 +84,8 @@ class LinksToGoneRule(Rule):
         if account.present_finding is None:
             yield build_unknown_match(account)
             return
-        dead_links = [
-            link for link in account.present_links if _leads_to_gone_account(link, context)
-        ]
+        links = account.present_links
+        dead_links = [link for link in links if _leads_to_gone_account(link, context)]
         if dead_links:
             yield build_account_match(
                 account,
@@ -197,17 +199,33 @@ class HandlesDifferRule(Rule):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match if two channels have such handles."""
         names = list_association_names(context.association)
+        handles = self._list_handles(context)
+        for first, second in combinations(handles, 2):
+            if _have_nothing_in_common(first, second, names):
+                yield RuleMatch("", params={"handles": " · ".join(map(itemgetter(1), handles))})
+                return
+
+    def _list_handles(self, context: RuleContext) -> list[tuple[str, str]]:
+        """Return the channels and handles of the accounts that the rule compares, sorted."""
         handles = set()
         for account in context.accounts:
             if self.applies_to(account.channel) and _has_handle(account):
                 handles.add((account.channel, strip_key_prefix(account.subject)))
-        for (first_channel, first), (second_channel, second) in combinations(sorted(handles), 2):
-            if first_channel == second_channel or is_similar_handle(first, second) is not False:
-                continue
-            if not (has_name_in_handle(first, names) and has_name_in_handle(second, names)):
-                params = {"handles": " · ".join(handle for _, handle in sorted(handles))}
-                yield RuleMatch("", params=params)
-                return
+        return sorted(handles)
+
+
+def _have_nothing_in_common(
+    first: tuple[str, str], second: tuple[str, str], names: tuple[str, ...]
+) -> bool:
+    """Return True if handles of two channels differ and not both contain a name."""
+    (first_channel, first_handle), (second_channel, second_handle) = first, second
+    if first_channel == second_channel:
+        return False
+    if is_similar_handle(first_handle, second_handle) is not False:
+        return False
+    return not (
+        has_name_in_handle(first_handle, names) and has_name_in_handle(second_handle, names)
+    )
 
 
 def _has_handle(account: EvaluatedAccount) -> bool:
