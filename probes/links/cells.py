@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.urls import normalize
+from probes.urls import repair
 
 # Ways to say that there is none. The whole cell is compared, without case and punctuation.
 _NONE_ANSWERS = frozenset(
@@ -195,10 +195,10 @@ def split_links(text: str) -> list[str]:
 
     Words between links are left out. A cell without any link is returned as its parts.
     """
-    text = join_host_and_name(text[: normalize.MAX_CELL_CHARS].strip())
-    if normalize.is_link_markup(text):
+    text = join_host_and_name(text[: repair.MAX_CELL_CHARS].strip())
+    if repair.is_link_markup(text):
         return [text]
-    lines = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", normalize.unescape_entities(text)))
+    lines = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", repair.unescape_entities(text)))
     pieces: list[str] = []
     for line in lines:
         for piece in _BEFORE_NEXT_LINK.split(line):

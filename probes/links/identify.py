@@ -22,7 +22,7 @@ from probes.links.channel_registry import (
 from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
-from probes.urls import normalize, unwrap
+from probes.urls import normalize, repair, unwrap
 
 # Link shorteners. Only their redirect shows which account a link points to.
 SHORTENER_HOSTS = frozenset(
@@ -50,7 +50,7 @@ def get_link_host(url: str) -> str:
 
 def clean_url(typed: str) -> str | None:
     """Return the repaired and unwrapped URL of a typed text, or None if it contains none."""
-    url = normalize.extract_url(normalize.repair_link_text(typed))
+    url = normalize.extract_url(repair.repair_link_text(typed))
     return None if url is None else unwrap.unwrap_url(url)
 
 
@@ -60,8 +60,8 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     `column` is the channel of the spreadsheet column, if any. A handle alone (`@amal`) can be
     identified only in a column.
     """
-    text = normalize.repair_link_text(typed)
-    empty_identity = _identify_empty_cell(text or normalize.strip_invisible(typed), column)
+    text = repair.repair_link_text(typed)
+    empty_identity = _identify_empty_cell(text or repair.strip_invisible(typed), column)
     if empty_identity is not None:
         return empty_identity
     label, text = cells.split_label(cells.join_host_and_name(text))

@@ -1,6 +1,6 @@
-"""Repairs typed links, builds normalized URLs from them, and splits and joins URLs.
+"""Builds normalized URLs from repaired texts, and splits and joins URLs.
 
-A repair changes how an address is written, never where it leads. Hosts with a password, an
+Hosts with a password, an
 ambiguous backslash or a lone percent sign are rejected, because a reader and a browser see
 different hosts in them.
 """
@@ -10,59 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from html import unescape
 from ipaddress import IPv6Address
 from unicodedata import normalize
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from probes.text.charset import INVISIBLE_CHARACTERS
 from probes.urls.domains import is_top_level_domain
-
-MAX_CELL_CHARS = 4_096
-
-# Most links need no repair. This pattern recognises them ten times faster than the repairs.
-_CLEAN_URL = re.compile(
-    r"https?://(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[A-Za-z0-9._~/@-]*[A-Za-z0-9_/])?"
-    r"|https?://(?!w{4}|ww\.)(?:[a-z0-9-]+\.)+[a-z]{2,}/[A-Za-z0-9._~/@?=&#%+-]*[A-Za-z0-9_/]",
-    re.ASCII,
-)
-_PRINTABLE_ASCII = re.compile(r"[!-~]+(?: [!-~]+)*")
-_INVISIBLE_CHARACTERS = re.compile(
-    "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\x00-\x08\x0e-\x1f\x7f"
-    "-\x84\x86-\x9f]"
-)
-_WHITESPACE = re.compile(r"[\s\u00a0\u3000]+")
-_FULLWIDTH_MAP = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
-    0x3002: ord("."),
-    0xFF61: ord("."),
-}
-_CONTINUATION_BYTES = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"  # UTF-8 continuation bytes
-_MOJIBAKE = re.compile(f"[ÃÂØÙ]{_CONTINUATION_BYTES}")
-_MOJIBAKE_SEQUENCE = re.compile(f"[Â-ß]{_CONTINUATION_BYTES}|[à-ï]{_CONTINUATION_BYTES}{{2}}")
-
-# =HYPERLINK("address";"text"), LIEN_HYPERTEXTE in French spreadsheets. Access writes text#address#.
-# An address may contain an apostrophe, so only the quotation mark that opened it closes it.
-_HYPERLINK_FORMULA = re.compile(
-    r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')"""
-)
-_ACCESS_HYPERLINK = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
-_MARKDOWN_WORD = r"""(?:[^\s()>"']|'(?=\S)|\([^()]*+\))++"""
-_MARKDOWN_LINK = re.compile(
-    rf"""\[[^\[\]]*+\]\(\s*+<?\s*+({_MARKDOWN_WORD}(?:\s++(?!["']){_MARKDOWN_WORD})*+)"""
-    r"""(?:\s*+>)?(?:\s++["'][^)]{0,300}+)?\s*+\)"""
-)
-_HTML_ANCHOR = re.compile(
-    r"""(?i)<a\s[^<>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))"""
-)
-_LINK_SYNTAXES = (
-    ("(", _HYPERLINK_FORMULA),
-    ("#", _ACCESS_HYPERLINK),
-    ("](", _MARKDOWN_LINK),
-    ("<", _HTML_ANCHOR),
-)
-"""Link markup of spreadsheets, Access, Markdown and HTML, each with a mark it always contains."""
-
-_HTML_ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
+from probes.urls.repair import CLEAN_URL, INVISIBLE_MARKS, trim_punctuation
 
 # https// http:/ htpp:// hppt:// htt:// ttps:// http;// http.// hhttp:// https::// http: //
 _HTTP_SCHEME = re.compile(
@@ -78,12 +32,6 @@ _WWW_PREFIX = re.compile(
     r"(?i)^w{2,5}(?:\s*[.,]\s*|\.{2,}|:?//?\.?|(?<=^www)\s+(?=\S+\.\S)"
     r"|:(?=[^\W\d_][^\s/@:]*\.[^\s/@:]+(?:[/?#\s]|$)))(?=[^\s.,/:])"
 )
-# Quotes, brackets and the marks of a list: `• annour.ma`, `2) annour.ma`.
-_OPENING_MARKS = re.compile(
-    r"^(?:[\s<(\[{\"'«“‘`*|]|[-–—•●▪◦‣·]\s+(?=\S)|[0-9]{1,2}[.)]\s+(?=[^\W\d]))+"
-)
-# A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
-_CLOSING_MARKS = ">)]}\"'»”’`*|.,;:?#،؛؟…·•\\"
 _HOST_LABEL = re.compile(
     r"[A-Za-z0-9_\u00a1-\uffff](?:[A-Za-z0-9_\u00a1-\uffff-]{0,61}[A-Za-z0-9\u00a1-\uffff])?"
 )
@@ -95,118 +43,34 @@ _TRACKING_PARAMETER = re.compile(
 )
 
 
-def repair_link_text(typed: str) -> str:
-    """Return the text of a cell without formulas, markup, quotes and invisible characters."""
-    text = typed[:MAX_CELL_CHARS].strip()
-    if _CLEAN_URL.fullmatch(text):
-        return text
-    if not _PRINTABLE_ASCII.fullmatch(text) or ("&" in text and ";" in text):
-        text = _repair_characters(text)
-    if "\\" in text:
-        text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
-        if _HOST_AND_BACKSLASHES.fullmatch(text):
-            text = text.replace("\\", "/")
-    return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
-
-
-_JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
-"""`\\/` and `\\u0026` in text that was copied from a page's source."""
-
-
-# `annour.ma\agenda`. With an `@` after it, a browser and a reader see different hosts.
-_HOST_AND_BACKSLASHES = re.compile(
-    r"(?i)(?:https?:[/\\]{2})?(?:[\w-]+\.)+[a-z]{2,}\\[^@\s:]*[^@\s:\\]"
-)
-
-
-def _repair_characters(text: str) -> str:
-    text = _repair_mojibake(text).translate(_FULLWIDTH_MAP)
-    return _WHITESPACE.sub(" ", _INVISIBLE_CHARACTERS.sub("", unescape_entities(text))).strip()
-
-
-def _extract_from_markup(text: str) -> str:
-    """Return the address in link markup, or the text if it has none."""
-    for mark, pattern in _LINK_SYNTAXES:
-        match = pattern.search(text) if mark in text else None
-        if match:
-            text = (match[match.lastindex or 0] or "").strip()
-    return text
-
-
-def strip_invisible(typed: str) -> str:
-    """Return the visible characters of a typed text."""
-    return _INVISIBLE_CHARACTERS.sub("", typed[:MAX_CELL_CHARS]).strip()
-
-
-def unescape_entities(text: str) -> str:
-    """Decode `&amp;` and numeric entities, also nested ones. `&copy=1` stays: it is a parameter."""
-    decoded = _HTML_ENTITY.sub(lambda match: unescape(match[0]), text) if "&" in text else text
-    return decoded if len(decoded) == len(text) else unescape_entities(decoded)
-
-
-def is_link_markup(text: str) -> bool:
-    """Return True if a cell contains link markup, such as a HYPERLINK formula."""
-    return any(pattern.search(text) for mark, pattern in _LINK_SYNTAXES if mark in text)
-
-
-def _repair_mojibake(text: str) -> str:
-    """Decode UTF-8 that was read as windows-1252 (`Ã©` for é), even several times."""
-    if not _MOJIBAKE.search(text):
-        return text
-    decoded = _MOJIBAKE_SEQUENCE.sub(lambda match: _decode_mojibake(match[0]), text)
-    return decoded if decoded == text else _repair_mojibake(decoded)
-
-
-def _decode_mojibake(text: str) -> str:
-    try:
-        return b"".join(map(_encode_cp1252, text)).decode("utf-8")
-    except UnicodeError:
-        return text
-
-
-def _encode_cp1252(letter: str) -> bytes:
-    """Return the byte of a letter in windows-1252, or in Latin-1 where that is undefined."""
-    try:
-        return letter.encode("cp1252")
-    except UnicodeError:
-        return letter.encode("latin-1")
-
-
-def trim_punctuation(text: str) -> str:
-    """Remove quotes, brackets and punctuation around a text. Brackets that match inside stay."""
-    text = _OPENING_MARKS.sub("", text.strip())
-    while text and text[-1] in _CLOSING_MARKS and not _has_opening_bracket(text):
-        text = text[:-1].rstrip()
-    return text
-
-
-def _has_opening_bracket(text: str) -> bool:
-    """Return True if the bracket at the end of a text was opened inside it."""
-    opening = {")": "(", "]": "["}.get(text[-1])
-    return opening is not None and text.count(opening) >= text.count(text[-1])
-
-
 def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     """Return the URL in a repaired text, or None.
 
     With `allow_missing_scheme`, `example.ma/page` counts too if its top-level domain exists.
     """
-    if _CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
+    if CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
         return text
     text = _SCHEME_WITHOUT_MARKS.sub("", _replace_app_link(_skip_to_url(text)))
-    scheme = _HTTP_SCHEME.match(text)
-    if scheme:
-        secure = _HTTPS_SCHEME.match(scheme[0]) is not None
-        rest = text[scheme.end() :]
-        while inner := _HTTP_SCHEME.match(rest):  # http://https://…
-            secure, rest = _HTTPS_SCHEME.match(inner[0]) is not None, rest[inner.end() :]
-    elif text.startswith("//"):
-        secure, rest = True, text.lstrip("/")
-    elif _OTHER_SCHEME.match(text) or not (allow_missing_scheme and _looks_like_host(text)):
-        return None
-    else:
-        secure, rest = True, text
-    return _build_url("https" if secure else "http", _WWW_PREFIX.sub("www.", rest))
+    scheme, rest = _split_scheme(text)
+    if not scheme:
+        is_host = allow_missing_scheme and not _OTHER_SCHEME.match(text) and _looks_like_host(text)
+        if not is_host:
+            return None
+        scheme = "https"
+    return _build_url(scheme, _WWW_PREFIX.sub("www.", rest))
+
+
+def _split_scheme(text: str) -> tuple[str, str]:
+    """Return `http`, `https` or "", and the text after all schemes, as in `http://https://…`."""
+    if text.startswith("//"):
+        return "https", text.lstrip("/")
+    scheme = ""
+    while match := _HTTP_SCHEME.match(text):
+        scheme = "http"
+        if _HTTPS_SCHEME.match(match[0]):
+            scheme = "https"
+        text = text[match.end() :]
+    return scheme, text
 
 
 _SCHEME_WITHOUT_MARKS = re.compile(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
@@ -237,19 +101,21 @@ _APP_LINKS = (
 def _skip_to_url(text: str) -> str:
     """Return the text from its URL on, for `Site web : https://…` or `our page www.…`."""
     scheme = _SCHEME_IN_TEXT.search(text)
-    before = text[: scheme.start()] if scheme else ""
-    if (
-        scheme
-        and before
-        and (before[-1] in " :>=|-(\"'،" or " " in before)
-        and not _ends_inside_url(before)
-    ):
-        text = text[scheme.start() :]
-    elif not scheme and " " in text:
+    if scheme:
+        if _precedes_url(text[: scheme.start()]):
+            text = text[scheme.start() :]
+    elif " " in text:
         text = _skip_to_host(text)
     if not _HTTP_SCHEME.match(text):
         return text
     return trim_punctuation(text)
+
+
+def _precedes_url(before: str) -> bool:
+    """Return True for words before a URL, unless they are the beginning of another one."""
+    if not before or not (before[-1] in " :>=|-(\"'،" or " " in before):
+        return False
+    return not _ends_inside_url(before)
 
 
 def _skip_to_host(text: str) -> str:
@@ -257,7 +123,9 @@ def _skip_to_host(text: str) -> str:
     match = _WWW_IN_TEXT.search(text)
     if match is None and not _looks_like_host(text):
         match = _HOST_IN_TEXT.search(text)
-    return trim_punctuation(match[1]) if match else text
+    if match is None:
+        return text
+    return trim_punctuation(match[1])
 
 
 _WWW_IN_TEXT = re.compile(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
@@ -286,14 +154,23 @@ def _looks_like_host(text: str) -> bool:
 def _build_url(scheme: str, rest: str) -> str | None:
     """Return the URL of a scheme and the rest, or None if its host is invalid or ambiguous."""
     authority, cut, path = _split_authority(rest)
+    name, colon, port = authority.partition(":")
     bracketed = _BRACKETED_HOST.match(authority)
-    name, colon, port = bracketed.groups("") if bracketed else authority.partition(":")
+    if bracketed:
+        name, colon, port = bracketed.groups("")
     host = parse_host(name) or _parse_numeric_host(name)
     if host is None or "\\" in rest or (colon and not _is_valid_port(port)):
         return None
-    shown = "" if port in ("", {"http": "80", "https": "443"}[scheme]) else f":{port}"
+    address = f"{scheme}://{host}"
+    if port not in ("", _DEFAULT_PORTS[scheme]):
+        address = f"{address}:{port}"
     path = _clean_path(path)
-    return f"{scheme}://{host}{shown}{cut if path or cut == '/' else ''}{path}"
+    if path or cut == "/":
+        return f"{address}{cut}{path}"
+    return address
+
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def _is_valid_port(port: str) -> bool:
@@ -328,12 +205,14 @@ def _split_authority(rest: str) -> tuple[str, str, str]:
 
     Returns it, the mark that ends it, and the rest without the words after it.
     """
-    end = re.search(r"[/?#]", rest)
-    authority, path = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    path = rest[len(authority) :]
     authority = authority.strip()
     if " " in authority and _TEXT_AFTER_HOST.match(authority, authority.index(" ")):
         path = ""
-    return authority if path else authority.partition(" ")[0], path[:1], path[1:]
+    if not path:
+        authority = authority.partition(" ")[0]
+    return authority, path[:1], path[1:]
 
 
 _TEXT_AFTER_HOST = re.compile(
@@ -349,8 +228,10 @@ _NUMERIC_HOST = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0
 
 def _parse_numeric_host(name: str) -> str | None:
     """Return a numeric host, localhost or an IPv6 address in brackets, or None."""
+    if _NUMERIC_HOST.fullmatch(name):
+        return name.lower()
     if not name.startswith("["):
-        return name.lower() if _NUMERIC_HOST.fullmatch(name) else None
+        return None
     try:
         IPv6Address(name[1:-1])
     except ValueError:
@@ -365,20 +246,20 @@ def parse_host(host: str) -> str | None:
     Letters are normalized as in browsers (`ⓕ` is f), so a letter that looks like a mark (`﹕`) does
     not end the host. `probes.urls.domains.normalize_host` compares hosts without validation.
     """
-    lower = normalize(
-        "NFKC", normalize("NFKC", _INVISIBLE_CHARACTERS.sub("", host).strip()).lower()
-    )
+    lower = normalize("NFKC", normalize("NFKC", INVISIBLE_MARKS.sub("", host).strip()).lower())
     host = re.sub(r"\.{2,}", ".", lower.replace(",", ".")).strip(".")
     if "." not in host or len(host) > 253:
         return None
     labels = [_decode_label(label) for label in host.split(".")]
-    if not all(_HOST_LABEL.fullmatch(label) for label in labels) or (
-        labels[0] == "www" and len(labels) == 2
-    ):
+    if not all(_HOST_LABEL.fullmatch(label) for label in labels):
+        return None
+    if labels[0] == "www" and len(labels) == 2:
         return None  # `www.youtube.` was cut off; it is not the site of a TLD
     if _IPV4_ADDRESS.fullmatch(host):
-        return host if all(int(part) < 256 for part in host.split(".")) else None
-    return ".".join(labels) if is_top_level_domain(labels[-1]) else None
+        is_valid = all(int(part) < 256 for part in labels)
+    else:
+        is_valid = is_top_level_domain(labels[-1])
+    return ".".join(labels) if is_valid else None
 
 
 def _decode_label(label: str) -> str:
@@ -389,7 +270,9 @@ def _decode_label(label: str) -> str:
         letters = label[4:].encode("ascii").decode("punycode")
     except UnicodeError:
         return label
-    return label if letters.isascii() or normalize("NFC", letters.lower()) != letters else letters
+    if letters.isascii() or normalize("NFC", letters.lower()) != letters:
+        return label
+    return letters
 
 
 @lru_cache(maxsize=256)
@@ -432,7 +315,7 @@ def split_path(path: str) -> list[str]:
 def parse_query(query: str) -> dict[str, str]:
     """Return the first value of each query parameter, decoded. Empty values are left out."""
     parameters: dict[str, str] = {}
-    for pair in query.split("&") if query else ():
+    for pair in query.split("&"):
         name, _, value = pair.partition("=")
         if value:
             parameters.setdefault(_unquote_plus(name), _unquote_plus(value))
@@ -450,7 +333,7 @@ def decode_path_segment(segment: str) -> str:
     """Decode one segment of a path and remove invisible characters."""
     if _UNESCAPED_SEGMENT.fullmatch(segment):
         return segment
-    return _INVISIBLE_CHARACTERS.sub("", unquote(segment)).strip()
+    return INVISIBLE_MARKS.sub("", unquote(segment)).strip()
 
 
 # Languages of the platforms' interfaces (ISO 639-1).
@@ -471,15 +354,13 @@ def is_locale(segment: str) -> bool:
 
 def strip_tracking(url: str) -> str:
     """Return the URL without its fragment and tracking parameters."""
-    address, mark, query = url.partition("#")[0].partition("?")
-    if not mark:
-        return trim_punctuation(address)
-    pairs = [
-        pair
-        for pair in query.split("&")
-        if pair and not _TRACKING_PARAMETER.fullmatch(pair.partition("=")[0])
-    ]
-    return trim_punctuation(f"{address}?{'&'.join(pairs)}" if pairs else address)
+    address, _, query = url.partition("#")[0].partition("?")
+    mark = "?"
+    for pair in filter(None, query.split("&")):
+        if not _TRACKING_PARAMETER.fullmatch(pair.partition("=")[0]):
+            address = f"{address}{mark}{pair}"
+            mark = "&"
+    return trim_punctuation(address)
 
 
 def make_absolute(base: str, href: str) -> str:
@@ -487,7 +368,9 @@ def make_absolute(base: str, href: str) -> str:
 
     One that cannot be joined is returned unchanged.
     """
-    href = href.strip() if href.isprintable() else INVISIBLE_CHARACTERS.sub("", href).strip()
+    if not href.isprintable():
+        href = INVISIBLE_CHARACTERS.sub("", href)
+    href = href.strip()
     if href.startswith(("https://", "http://")) or not href:
         return href
     if href[0] == "/" and href[1:2] != "/" and "/." not in href:

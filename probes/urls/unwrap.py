@@ -11,13 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
-from probes.urls.normalize import (
-    extract_url,
-    join_url,
-    split_url,
-    strip_invisible,
-    trim_punctuation,
-)
+from probes.urls.normalize import extract_url, join_url, split_url
+from probes.urls.repair import strip_invisible, trim_punctuation
 
 # The end of the host, the beginning of the path, and the query parameters that may hold the target.
 _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
