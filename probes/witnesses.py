@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from itertools import product
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,7 +27,7 @@ from probes.models.witness import (
     WikidataStatement,
     WitnessAnswer,
 )
-from probes.parsing.json_data import as_list, as_object, get_nested, parse_json
+from probes.parsing.json_data import as_list, as_object, get_nested, get_text, parse_json
 
 # Wikidata
 
@@ -96,13 +97,11 @@ def list_website_spellings(website: str) -> list[str]:
     parts = urlsplit(_replace_surrogates(website))
     host = parts.netloc.lower().removeprefix("www.")
     path = quote(parts.path.rstrip("/"), safe="/%~:@!$&'()*+,;=-._")
-    query = f"?{quote(parts.query, safe='/%~:@!$&()*+,;=-._?')}" if parts.query else ""
-    return [
-        f"{scheme}://{prefix}{host}{path}{slash}{query}"
-        for scheme in ("https", "http")
-        for prefix in ("", "www.")
-        for slash in ("/", "")
-    ]
+    query = ""
+    if parts.query:
+        query = f"?{quote(parts.query, safe='/%~:@!$&()*+,;=-._?')}"
+    spellings = product(("https", "http"), ("", "www."), ("/", ""))
+    return [f"{scheme}://{www}{host}{path}{slash}{query}" for scheme, www, slash in spellings]
 
 
 def parse_wikidata_page(page: Page) -> tuple[WikidataStatement, ...] | None:
@@ -159,8 +158,7 @@ def _read_statement(row: Mapping[str, Any]) -> WikidataStatement | None:
 
 
 def _read_value(row: Mapping[str, Any], name: str) -> str:
-    value = as_object(row.get(name)).get("value")
-    return value if isinstance(value, str) else ""
+    return get_text(row, name, "value")
 
 
 def _parse_day(text: str) -> date | None:
@@ -175,8 +173,9 @@ def read_wikidata_outcome(outcome: Page | FetchError) -> WitnessAnswer:
     if (failure := _find_failure(outcome)) is not None:
         return WitnessAnswer(failure)
     assert isinstance(outcome, Page)
-    statements = outcome.parsed
-    return WitnessAnswer(statements=statements if isinstance(statements, tuple) else ())
+    if not isinstance(outcome.parsed, tuple):
+        return WitnessAnswer()
+    return WitnessAnswer(statements=outcome.parsed)
 
 
 # Internet Archive
@@ -240,14 +239,16 @@ def read_archive_outcomes(
     """
     if (failure := _find_failure(oldest)) is not None:
         return WitnessAnswer(failure)
-    return WitnessAnswer(
-        first_capture=_get_capture(oldest), latest_capture=_get_capture(newest) if newest else None
-    )
+    return WitnessAnswer(first_capture=_get_capture(oldest), latest_capture=_get_capture(newest))
 
 
-def _get_capture(outcome: Page | FetchError) -> ArchiveCapture | None:
-    captures = outcome.parsed if isinstance(outcome, Page) and outcome.status == 200 else None
-    return captures[0] if isinstance(captures, tuple) and captures else None
+def _get_capture(outcome: Page | FetchError | None) -> ArchiveCapture | None:
+    if not isinstance(outcome, Page) or outcome.status != 200:
+        return None
+    if not isinstance(outcome.parsed, tuple) or not outcome.parsed:
+        return None
+    capture: ArchiveCapture = outcome.parsed[0]
+    return capture
 
 
 # Both
@@ -263,9 +264,13 @@ def _find_failure(outcome: Page | FetchError) -> Reason | None:
         return Reason.SERVER_ERROR
     if outcome.status != 200:
         return _REASON_BY_STATUS.get(outcome.status, Reason.UNREADABLE)
-    return Reason.UNREADABLE if outcome.parsed is None else None
+    if outcome.parsed is None:
+        return Reason.UNREADABLE
+    return None
 
 
 def _load_json(page: Page) -> object:
     """Return the JSON of a page, or None if it has none or is not complete."""
-    return None if page.status != 200 or page.truncated else parse_json(page.body)
+    if page.status != 200 or page.truncated:
+        return None
+    return parse_json(page.body)

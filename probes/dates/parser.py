@@ -261,8 +261,10 @@ def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate |
 def _parse_zone(text: str) -> timezone:
     if text[0] not in "+-":
         return UTC
-    minutes = int(text[1:3]) * 60 + int(text[-2:])
-    return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    if text[0] == "-":
+        offset = -offset
+    return timezone(offset)
 
 
 def _build_date(year: int, month: int, day: int) -> ParsedDate | None:
@@ -277,16 +279,24 @@ def _read_ago_date(match: re.Match[str], now: datetime) -> ParsedDate | None:
 
     A plural without a number («منذ أيام») gives None, except for seconds and minutes.
     """
+    count = _read_count(match)
+    if count is None:
+        return None
+    return _subtract_units(now, count, _UNIT_BY_WORD[match["unit"]])
+
+
+def _read_count(match: re.Match[str]) -> int | None:
+    """Return how many units are counted back, by the number or the form of the unit."""
     count, word = match["count"], match["unit"]
     if count is not None:
-        back = int(count) if count.isdigit() else _COUNT_BY_WORD[count]
-    elif word in _DUAL_UNIT_WORDS or word in _SINGULAR_UNIT_WORDS:
-        back = 2 if word in _DUAL_UNIT_WORDS else 1
-    elif _UNIT_BY_WORD[word] in ("second", "minute"):
-        back = 0
-    else:
-        return None
-    return _subtract_units(now, back, _UNIT_BY_WORD[word])
+        return _COUNT_BY_WORD.get(count) or int(count)
+    if word in _DUAL_UNIT_WORDS:
+        return 2
+    if word in _SINGULAR_UNIT_WORDS:
+        return 1
+    if _UNIT_BY_WORD[word] in ("second", "minute"):
+        return 0
+    return None
 
 
 _UNIT_PRECISION = {
@@ -349,7 +359,9 @@ def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
         if date is None or date.is_relative:
             return None
         result = date.moment, date.precision
-    return result if 1990 <= result[0].year <= 2100 else None
+    if not 1990 <= result[0].year <= 2100:
+        return None
+    return result
 
 
 _ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
@@ -386,7 +398,9 @@ def _normalize_offset(zone: str | None) -> str:
     """Return the UTC offset of a zone as `datetime.fromisoformat` reads it."""
     if not zone or zone == "Z":
         return "+00:00"
-    return zone if len(zone) > 3 else f"{zone}:00"
+    if len(zone) == 3:
+        return f"{zone}:00"
+    return zone
 
 
 _AM_PM = re.compile(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)

@@ -95,7 +95,9 @@ def strip_modification_date(text: str) -> str:
     creation_date = _CREATION_DATE.search(text)
     if creation_date:
         return creation_date[1]
-    return head if YEAR_PATTERN.search(head) and YEAR_PATTERN.search(tail) else ""
+    if YEAR_PATTERN.search(head) and YEAR_PATTERN.search(tail):
+        return head
+    return ""
 
 
 # Next to a modification date, "created" refers to the page. Not in "site mis à jour le …,
@@ -280,7 +282,9 @@ def _is_dateline(part: str, *, has_event: bool) -> bool:
 def find_dateline(text: str) -> str | None:
     """Return the place and date that open a news story ("Rabat, 3 mai 2026 (MAP) – …"), or None."""
     opening = _DATELINE.match(text)
-    return opening[1] if opening and is_place_dateline(opening[1]) else None
+    if opening is None or not is_place_dateline(opening[1]):
+        return None
+    return opening[1]
 
 
 def is_place_dateline(text: str) -> bool:

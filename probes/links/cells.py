@@ -126,7 +126,9 @@ def join_host_and_name(text: str) -> str:
     """Return `facebook.com/amal` for a platform's host that is typed apart from the account."""
     if " " in text or ",com" in text.lower():
         text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
-    match = _HOST_APART_FROM_NAME.match(text) if ".com" in text[:40].lower() else None
+    if ".com" not in text[:40].lower():
+        return text
+    match = _HOST_APART_FROM_NAME.match(text)
     if match is None:
         return text
     host, name = match["host"] or match["bare_host"], match["name"] or match["handle"]
@@ -146,9 +148,11 @@ def split_label(text: str) -> tuple[str | None, str]:
             or _LABEL_AFTER_HANDLE.match(text)
             or _LABEL_AFTER_SLASH.match(text)
         )
-    value = match["value"] if match else ""
+    if match is None:
+        return None, text
+    value = match["value"]
     # `Facebook/Twitter` names two networks and no account.
-    if match is None or value.startswith("//") or value.lower() in CHANNEL_BY_LABEL:
+    if value.startswith("//") or value.lower() in CHANNEL_BY_LABEL:
         return None, text
     # A name that looks like a host (`facebook/amal.org`) is no website.
     if is_name:

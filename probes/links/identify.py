@@ -51,7 +51,9 @@ def get_link_host(url: str) -> str:
 def clean_url(typed: str) -> str | None:
     """Return the repaired and unwrapped URL of a typed text, or None if it contains none."""
     url = normalize.extract_url(repair.repair_link_text(typed))
-    return None if url is None else unwrap.unwrap_url(url)
+    if url is None:
+        return None
+    return unwrap.unwrap_url(url)
 
 
 def identify_link(typed: str, column: str | None = None) -> Identity:
@@ -75,18 +77,22 @@ def _identify_empty_cell(visible_text: str, column: str | None) -> Identity | No
     channel = column or WEBSITE_CHANNEL
     if not visible_text:
         return Identity(channel, LinkKind.INVALID, note=EMPTY_CELL_NOTE)
-    return Identity(channel, LinkKind.NONE) if cells.is_none_answer(visible_text) else None
+    if cells.is_none_answer(visible_text):
+        return Identity(channel, LinkKind.NONE)
+    return None
 
 
 def _identify_text(text: str, column: str | None) -> Identity:
     """Identify a repaired text without its label."""
-    url = None if _is_handle(text, column) else normalize.extract_url(text)
+    if _is_handle(text, column):
+        return _identify_without_url(text, column)
+    url = normalize.extract_url(text)
     if url is None:
         return _identify_without_url(text, column)
     inner_url = unwrap.unwrap_url(url)
     identity = _identify_url(inner_url, column)
-    if inner_url != url and identity.note is None and identity.key is not None:
-        return replace(identity, note="wrapped")
+    if inner_url != url and identity.note is None:
+        return identity.with_note("wrapped")
     return identity
 
 
@@ -95,20 +101,20 @@ def _is_other_network(channel: str, column: str | None) -> bool:
 
     It must be reported as a mistake, because that network may not be audited at all.
     """
-    is_own_column = column in (None, WEBSITE_CHANNEL, channel)
-    return not is_own_column and (not channel or is_optional_channel(channel))
+    if column in (None, WEBSITE_CHANNEL, channel):
+        return False
+    return not channel or is_optional_channel(channel)
 
 
 def _is_handle(text: str, column: str | None) -> bool:
     """Return True for `@amal`, and in a platform's column for `amal.rabat`."""
-    if (
-        column in (None, WEBSITE_CHANNEL)
-        or "/" in text
-        or text.lower().startswith(("http", "www."))
-    ):
-        return text.startswith("@")
+    if text.startswith("@"):
+        return True
+    is_platform_column = column not in (None, WEBSITE_CHANNEL)
+    if not is_platform_column or "/" in text or text.lower().startswith(("http", "www.")):
+        return False
     host = re.split("[?#]", text, maxsplit=1)[0]
-    return text.startswith("@") or host.rpartition(".")[2].lower() not in cells.COMMON_TLDS
+    return host.rpartition(".")[2].lower() not in cells.COMMON_TLDS
 
 
 def _identify_without_url(text: str, column: str | None) -> Identity:
@@ -138,7 +144,9 @@ _YES_ANSWERS = frozenset(
 def _explain_invalid_text(text: str) -> str:
     if _EMAIL_ADDRESS.fullmatch(text):
         return "email"
-    return "name_only" if _SEVERAL_WORDS.fullmatch(text) else "no_address"
+    if _SEVERAL_WORDS.fullmatch(text):
+        return "name_only"
+    return "no_address"
 
 
 _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
@@ -146,22 +154,31 @@ _EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
 def _identify_url(url: str, column: str | None) -> Identity:
-    """Identify a cleaned URL: a short link, a lookalike, a platform account or a website."""
+    """Identify a cleaned URL: a short link, a platform account or a website."""
     url = _unwrap_pasted_url(url)
-    authority = normalize.split_url(url)[0]
-    host = authority.partition(":")[0].removeprefix("www.")
+    host = normalize.split_url(url)[0].partition(":")[0].removeprefix("www.")
     if host in SHORTENER_HOSTS:
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.SHORT_LINK, canonical=None, url=url)
-    name = find_channel_by_host(host)
-    if _is_other_network(name, column) or (name != WEBSITE_CHANNEL and _has_host_as_name(url)):
-        return Identity(column or name, LinkKind.INVALID, url=url, note="other_network")
-    if name != WEBSITE_CHANNEL:
-        return list_channels()[name].identify(url)
-    if brand := find_imitated_brand(host):
-        channel = brand if brand in list_channels() else WEBSITE_CHANNEL
+        return Identity(column or WEBSITE_CHANNEL, LinkKind.SHORT_LINK, url=url)
+    channel = find_channel_by_host(host)
+    if _is_other_network(channel, column):
+        return Identity(column or channel, LinkKind.INVALID, url=url, note="other_network")
+    if channel == WEBSITE_CHANNEL:
+        return _identify_website(url, host, column or WEBSITE_CHANNEL)
+    if _has_host_as_name(url):
+        return Identity(column or channel, LinkKind.INVALID, url=url, note="other_network")
+    return list_channels()[channel].identify(url)
+
+
+def _identify_website(url: str, host: str, column: str) -> Identity:
+    """Identify a URL of no platform: a lookalike of one, or a website."""
+    brand = find_imitated_brand(host)
+    if brand is not None:
+        channel = WEBSITE_CHANNEL
+        if brand in list_channels():
+            channel = brand
         return Identity(channel, LinkKind.INVALID, url=url, note="lookalike")
-    if column not in (None, WEBSITE_CHANNEL):
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note="other_site")
+    if column != WEBSITE_CHANNEL:
+        return Identity(column, LinkKind.INVALID, url=url, note="other_site")
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url))
 
 
@@ -200,7 +217,9 @@ def _find_channel(url: str) -> str:
 def find_imitated_brand(host: str) -> str | None:
     """Return the platform that a mistyped host means (`twiter.com`, `wwwfacebook.com`), or None."""
     labels = ["", *host.split(".")]
-    name = labels[-2] if len(labels) < 4 or len(labels[-2]) > 3 else labels[-3]
+    name = labels[-2]
+    if len(labels) >= 4 and len(name) <= 3:  # `facebok.com.ma`
+        name = labels[-3]
     return next((brand for brand in _PLATFORM_BRANDS if _is_one_typo_away(name, brand)), None)
 
 
@@ -208,15 +227,22 @@ def _is_one_typo_away(name: str, brand: str) -> bool:
     """Return True if one letter is missing, extra or swapped. A replaced letter does not count."""
     if name in (brand, f"www{brand}"):
         return True
-    if abs(len(name) - len(brand)) > 1 or len(name) < 6:
+    if len(name) < 6:
         return False
     if len(name) == len(brand):
-        swapped = (
-            brand[:i] + brand[i + 1] + brand[i] + brand[i + 2 :] for i in range(len(brand) - 1)
-        )
-        return name in swapped
+        return _have_swapped_letters(name, brand)
     longer, shorter = sorted((name, brand), key=len, reverse=True)
+    if len(longer) != len(shorter) + 1:
+        return False
     return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
+
+
+def _have_swapped_letters(name: str, brand: str) -> bool:
+    """Return True if two neighbouring letters are swapped."""
+    for i in range(len(brand) - 1):
+        if name == brand[:i] + brand[i + 1] + brand[i] + brand[i + 2 :]:
+            return True
+    return False
 
 
 def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account]:
@@ -242,7 +268,6 @@ def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account
 
 _INTERSTITIAL_TARGET = re.compile(
     rb"""(?i)http-equiv=["']?refresh["']?[^<>]{0,300}url=["']?(https?://[^"'>\s]+)"""
-    rb""""""
     rb"""|data-tracking-control-name=["']external_url_click["'][^<>]{0,1000}"""
     rb"""href=["'](https?://[^"']+)"""
 )

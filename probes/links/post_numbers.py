@@ -137,10 +137,10 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
     """
     for url, link_text in links:
         # Most links of a page are no posts, and identifying a link takes a hundred times as long.
-        may_be_post = _PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url)
-        post = _read_post_link(url, link_text) if may_be_post else None
-        if post is not None:
-            yield post
+        if _PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url):
+            post = _read_post_link(url, link_text)
+            if post is not None:
+                yield post
 
 
 _PLATFORM_PATTERN = re.compile(
@@ -154,21 +154,20 @@ def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
     scheme = _SCHEMES.get(identity.channel)
     if scheme is None or identity.kind is not LinkKind.POST:
         return None
-    path = normalize.parse_url(identity.url or url).path
-    match = scheme.link_pattern.search(path)
-    published_at = decode_post_number(identity.channel, match[1]) if match else None
-    key = identity.key or _find_instagram_author(identity.channel, link_text)
+    match = scheme.link_pattern.search(normalize.parse_url(identity.url or url).path)
+    if match is None:
+        return None
+    published_at = decode_post_number(identity.channel, match[1])
+    key = identity.key
+    author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text)
+    if not key and identity.channel == "instagram" and author:
+        key = author[1].lower()
     if published_at is None or not key:
         return None
     return LinkedPost(identity.channel, key, published_at)
 
 
-def _find_instagram_author(channel: str, link_text: str) -> str | None:
-    """Return the username in the text of an embedded post: `A post shared by Amal (@amal)`."""
-    match = _INSTAGRAM_AUTHOR_PATTERN.search(link_text) if channel == "instagram" else None
-    return match[1].lower() if match else None
-
-
+# The username in the text of an embedded post: `A post shared by Amal (@amal)`.
 _INSTAGRAM_AUTHOR_PATTERN = re.compile(r"\(@([A-Za-z0-9_][A-Za-z0-9_.]{0,29})\)\s*$")
 
 

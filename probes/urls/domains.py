@@ -27,8 +27,10 @@ def normalize_host(host: str) -> str:
 
 def _decode_punycode(name: str) -> str:
     """Decode `xn--` labels. A name that cannot be decoded is returned unchanged."""
+    if "xn--" not in name:
+        return name
     try:
-        return name.encode("ascii").decode("idna") if "xn--" in name else name
+        return name.encode("ascii").decode("idna")
     except UnicodeError:
         return name
 
@@ -76,7 +78,9 @@ def get_own_domain(host: str) -> str:
     """
     name = match_registrable_domain(normalize_host(host))
     is_platform = name in SHARED_DOMAINS or name != (_load_icann_list().privatesuffix(name) or "")
-    return "" if is_platform else name
+    if is_platform:
+        return ""
+    return name
 
 
 @lru_cache(maxsize=1)

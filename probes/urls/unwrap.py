@@ -88,42 +88,45 @@ def _iter_inner_urls(url: str) -> Iterator[str]:
         if fragment:
             rest += f"#{fragment}"
         archived = _ARCHIVE_PATH.match(rest)
-        yield from _extract_inner_url(url, archived[1] if archived else "")
+        if archived:
+            yield from _extract_inner_url(url, archived[1])
     if host.endswith(_TRANSLATED_SITES):
         yield from _extract_inner_url(url, _find_translated_url(host, path, query))
     if not query:
         return
-    for end, start, names in _find_redirectors(host):
-        if start.match(path):
-            pairs = dict(parse_qsl(query))
+    for path_pattern, names in _find_redirectors(host):
+        if path_pattern.match(path):
+            values = {"": unquote(query), **dict(parse_qsl(query))}
             for name in names:
-                yield from _extract_inner_url(url, pairs.get(name, "") if name else unquote(query))
-            if end == "urldefense":
-                return
+                yield from _extract_inner_url(url, values.get(name, ""))
 
 
 def _find_translated_url(host: str, path: str, query: str) -> str:
     """Return the URL of the page that Google translated. It writes a dot as `-` and `-` as `--`."""
     labels = host.removesuffix(_TRANSLATED_SITES).split("--")
+    original_host = "-".join(label.replace("-", ".") for label in labels)
     pairs = [pair for pair in query.split("&") if pair and not pair.startswith("_x_tr_")]
-    address = f"https://{'-'.join(label.replace('-', '.') for label in labels)}{path}"
-    return f"{address}?{'&'.join(pairs)}" if pairs else address
+    return f"https://{original_host}{path}?{'&'.join(pairs)}".removesuffix("?")
 
 
 @lru_cache(maxsize=4_096)
-def _find_redirectors(host: str) -> tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...]:
-    rows = [row for row in _REDIRECTORS if host == row[0] or host.endswith("." + row[0])]
+def _find_redirectors(host: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
     if _GOOGLE_HOST.fullmatch(host):
-        rows = [("google", r"/url|/imgres|/amp/", ("q", "url", "imgrefurl"))]
-    return tuple((end, re.compile(start), names) for end, start, names in rows)
+        return [(re.compile(r"/url|/imgres|/amp/"), ("q", "url", "imgrefurl"))]
+    return [
+        (re.compile(path_pattern), names)
+        for end, path_pattern, names in _REDIRECTORS
+        if f".{host}".endswith(f".{end}")
+    ]
 
 
 def _extract_inner_url(url: str, value: str) -> Iterator[str]:
     value = _GOOGLE_CACHE_QUERY.sub(r"\1", trim_punctuation(strip_invisible(value)))
     if not value:
         return
-    is_relative = value.startswith("/") and not value.startswith("//")
-    target = join_url(url, value) if is_relative else value
+    target = value
+    if value.startswith("/") and not value.startswith("//"):
+        target = join_url(url, value)
     if "%3A%2F%2F" in target[:16]:
         target = unquote(target)
     inner_url = extract_url(target)
@@ -149,8 +152,9 @@ def restore_url_marks(url: str) -> str:
     if lost_mark is None:
         return address + mark + rest
     query = unquote(address[lost_mark.end() :])
-    further_query = f"&{rest}" if mark == "?" else mark + rest
-    return f"{address[: lost_mark.start()]}?{query}{further_query}"
+    if mark == "?":
+        mark = "&"
+    return f"{address[: lost_mark.start()]}?{query}{mark}{rest}"
 
 
 def _split_before_query(url: str) -> tuple[str, str, str]:
@@ -179,5 +183,6 @@ def find_pasted_url(url: str) -> tuple[str | None, bool]:
     match = _PASTED_URL.match(url)
     if match is None:
         return None, False
-    has_scheme = match["scheme"] is not None
-    return extract_url(f"https://{match['rest']}" if has_scheme else match["rest"]), has_scheme
+    if match["scheme"] is None:
+        return extract_url(match["rest"]), False
+    return extract_url(f"https://{match['rest']}"), True
