@@ -32,27 +32,28 @@ NETWORK_ERRORS = (
     OSError,  # TimeoutError and ssl.SSLError among them
 )
 
-_TIMEOUT_ERRORS = (httpx.TimeoutException, TimeoutError)
-_CONNECT_TIMEOUT_ERRORS = (httpx.ConnectTimeout, httpx.PoolTimeout)
-_INVALID_URL_ERRORS = (httpx.InvalidURL, httpx.UnsupportedProtocol)
-_NETWORK_ERROR_DETAILS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
-    (ConnectionRefusedError, "refused"),
-    (ConnectionError, "reset"),
-    (httpx.ProxyError, "proxy"),
-    ((httpx.ProtocolError, httpx.DecodingError), "protocol"),
-    ((httpx.ReadError, httpx.WriteError, httpx.CloseError), "reset"),
-    ((httpx.ConnectError, OSError), "unreachable"),
+# The first row with the type of any cause wins. Timeouts precede TLS errors, because the causes of
+# a stalled handshake contain a TLS error, too.
+_ErrorTypes = tuple[type[BaseException], ...]
+_REASONS: tuple[tuple[_ErrorTypes, Reason, str], ...] = (
+    ((httpx.ConnectTimeout, httpx.PoolTimeout), Reason.TIMEOUT, "connect"),
+    ((httpx.TimeoutException, TimeoutError), Reason.TIMEOUT, "no answer in time"),
+    ((SSLError,), Reason.TLS, "handshake"),
+    ((httpx.InvalidURL, httpx.UnsupportedProtocol), Reason.UNSAFE_ADDRESS, "not a web address"),
+    ((httpx.TooManyRedirects,), Reason.SERVER_ERROR, "redirects"),
+    ((ConnectionRefusedError,), Reason.NETWORK, "refused"),
+    ((ConnectionError,), Reason.NETWORK, "reset"),
+    ((httpx.ProxyError,), Reason.NETWORK, "proxy"),
+    ((httpx.ProtocolError, httpx.DecodingError), Reason.NETWORK, "protocol"),
+    ((httpx.ReadError, httpx.WriteError, httpx.CloseError), Reason.NETWORK, "reset"),
+    ((httpx.ConnectError, OSError), Reason.NETWORK, "unreachable"),
 )
 
 
 def map_network_error(
     error: BaseException, url: str | None = None, status: int | None = None
 ) -> FetchError:
-    """Return the `FetchError` for an exception of httpx, ssl or the system.
-
-    A redirect loop is a server error. Timeouts are checked before TLS errors, because the causes of
-    a stalled handshake contain a TLS error too.
-    """
+    """Return the `FetchError` for an exception of httpx, ssl or the system."""
     causes = list(_iter_causes(error))
     for cause in causes:
         if isinstance(cause, FetchError):
@@ -66,32 +67,21 @@ def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
         if isinstance(cause, SSLCertVerificationError):
             verify_code = getattr(cause, "verify_code", 0)
             return Reason.TLS, CERTIFICATE_ERROR_DETAILS.get(verify_code, "untrusted")
-    if any(isinstance(cause, _TIMEOUT_ERRORS) for cause in causes):
-        is_connecting = any(isinstance(cause, _CONNECT_TIMEOUT_ERRORS) for cause in causes)
-        return Reason.TIMEOUT, "connect" if is_connecting else "no answer in time"
-    if any(
-        isinstance(cause, SSLError) and not isinstance(cause, SSLWantReadError) for cause in causes
-    ):
-        return Reason.TLS, "handshake"
-    if any(isinstance(cause, _INVALID_URL_ERRORS) for cause in causes):
-        return Reason.UNSAFE_ADDRESS, "not a web address"
-    if any(isinstance(cause, httpx.TooManyRedirects) for cause in causes):
-        return Reason.SERVER_ERROR, "redirects"
-    return Reason.NETWORK, _describe_network_error(causes)
-
-
-def _describe_network_error(causes: list[BaseException]) -> str:
-    for error_types, detail in _NETWORK_ERROR_DETAILS:
+    for error_types, reason, detail in _REASONS:
         if any(isinstance(cause, error_types) for cause in causes):
-            return detail
-    return "protocol"
+            return reason, detail
+    return Reason.NETWORK, "protocol"
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exception and its causes, up to ten."""
+    """Yield the exception and its causes, up to ten.
+
+    Left out is an SSLWantReadError: it only says that a handshake waited for data.
+    """
     cause: BaseException | None = error
     for _ in range(10):
         if cause is None:
             return
-        yield cause
+        if not isinstance(cause, SSLWantReadError):
+            yield cause
         cause = cause.__cause__ or cause.__context__

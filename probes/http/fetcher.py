@@ -25,12 +25,7 @@ from tenacity import RetryCallState, wait_exponential_jitter
 
 from probes.http.dns import DnsPages, DnsResolver
 from probes.http.errors import NETWORK_ERRORS, map_network_error
-from probes.http.host_state import (
-    HostLock,
-    HostState,
-    NoHostLock,
-    parse_retry_after,
-)
+from probes.http.host_state import HostLock, HostState, NoHostLock, parse_retry_after
 from probes.http.pool import ConnectionPool
 from probes.http.request_chain import (
     RedirectChain,
@@ -170,22 +165,19 @@ class Fetcher:
             return True
         try:
             urls = {self._guard.check_url(url) for url in (request.url, outcome.url or request.url)}
-            fetch_robots = isinstance(outcome, Page) or all(
-                _is_platform_page_host(url.host) for url in urls
-            )
-            return not any(
-                [await self._is_forbidden(url, request, fetch_robots=fetch_robots) for url in urls]
-            )
+            hosts = {url.host for url in urls}
+            if isinstance(outcome, Page) or all(map(_is_platform_page_host, hosts)):
+                for url in urls:
+                    chain = RedirectChain(url, {}, request.insecure, MAX_ROBOTS_BYTES)
+                    await self._get_robots(chain)
+            return not any(map(self._is_forbidden, urls))
         except FetchError:  # robots.txt is unknown
             return True
 
-    async def _is_forbidden(
-        self, url: httpx.URL, request: PageRequest, *, fetch_robots: bool
-    ) -> bool:
-        if fetch_robots:
-            await self._get_robots(RedirectChain(url, {}, request.insecure, MAX_ROBOTS_BYTES))
-        host, origin = self._get_host(url), _get_origin(url)
-        return origin in host.robots and host.robots[origin].is_disallowed(str(url))
+    def _is_forbidden(self, url: httpx.URL) -> bool:
+        """Return True if a robots.txt that was fetched in this run forbids the URL."""
+        rules = self._get_host(url).robots.get(_get_origin(url))
+        return rules is not None and rules.is_disallowed(str(url))
 
     async def _fetch_with_retries(
         self, attempt: Callable[[], Awaitable[Page]], should_retry: Callable[[RetryCallState], Any]
@@ -246,13 +238,11 @@ class Fetcher:
 
         See docs/explanations/platforms.md.
         """
-        host = chain.url.host
-        is_api_only = any(
-            host == api_only_host or host.endswith(f".{api_only_host}")
-            for api_only_host in self._api_only_hosts
-        )
-        if is_api_only and not chain.is_api_call:
-            raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
+        if chain.is_api_call:
+            return
+        for api_only_host in self._api_only_hosts:
+            if f".{chain.url.host}".endswith(f".{api_only_host}"):
+                raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
 
     @staticmethod
     def _add_location(error: FetchError, chain: RedirectChain) -> FetchError:
@@ -326,15 +316,11 @@ class Fetcher:
 
         Platforms detect regular intervals, so their delay is random.
         """
-        host_breaker_failures = self.options.host_breaker_failures
-        if _is_platform_page_host(name):
-            return HostState(
-                name,
-                self.options.effective_platform_delay,
-                host_breaker_failures,
-                jitter=PLATFORM_DELAY_JITTER,
-            )
-        return HostState(name, self.options.host_delay, host_breaker_failures)
+        max_failures = self.options.host_breaker_failures
+        if not _is_platform_page_host(name):
+            return HostState(name, self.options.host_delay, max_failures)
+        delay = self.options.effective_platform_delay
+        return HostState(name, delay, max_failures, jitter=PLATFORM_DELAY_JITTER)
 
     @asynccontextmanager
     async def _hold_host_lock(self, host: HostState, origin: str) -> AsyncIterator[None]:
@@ -400,13 +386,11 @@ class Fetcher:
                 attempt, lambda state: self._should_retry(state) and self._take_retry()
             )
         except FetchError as error:
-            if error.reason in {Reason.NO_SUCH_HOST, Reason.TLS}:
+            is_missing_or_insecure = error.reason in {Reason.NO_SUCH_HOST, Reason.TLS}
+            if is_missing_or_insecure or error.detail == HOST_DOWN_DETAIL:
                 raise
-            if error.detail == HOST_DOWN_DETAIL:
-                raise
-            if error.reason in TRANSIENT_REASONS or error.reason is Reason.SERVER_ERROR:
-                return RobotsRules(PRODUCT_NAME, disallows_all=True)
-            return RobotsRules(PRODUCT_NAME)
+            has_failed = error.reason in {*TRANSIENT_REASONS, Reason.SERVER_ERROR}
+            return RobotsRules(PRODUCT_NAME, disallows_all=has_failed)
         return await self._parse_robots(page)
 
     async def _parse_robots(self, page: Page) -> RobotsRules:
@@ -426,17 +410,13 @@ class Fetcher:
 
     def _should_retry(self, state: RetryCallState) -> bool:
         outcome = get_attempt_outcome(state)
-        if isinstance(outcome, FetchError):
-            is_transient = (
-                outcome.reason in TRANSIENT_REASONS and outcome.detail != HOST_DOWN_DETAIL
-            )
-        else:
+        if isinstance(outcome, Page):
             is_transient = self._is_transient_page(outcome)
-        return (
-            is_transient
-            and state.attempt_number <= self.options.max_retries
-            and self._has_retry_budget()
-        )
+        else:
+            is_host_down = outcome.detail == HOST_DOWN_DETAIL
+            is_transient = outcome.reason in TRANSIENT_REASONS and not is_host_down
+        has_attempts = state.attempt_number <= self.options.max_retries
+        return is_transient and has_attempts and self._has_retry_budget()
 
     def _has_retry_budget(self) -> bool:
         return self.retry_count < max(

@@ -23,32 +23,32 @@ IpAddress = IPv4Address | IPv6Address
 
 # IANA's IPv4 special-purpose registry, and 168.63.129.16, the host agent of Azure, which is public
 # there.
-FORBIDDEN_IPV4_NETWORKS = tuple(
-    IPv4Network(block)
-    for block in (
-        "0.0.0.0/8",
-        "10.0.0.0/8",
-        "100.64.0.0/10",
-        "127.0.0.0/8",
-        "168.63.129.16/32",
-        "169.254.0.0/16",
-        "172.16.0.0/12",
-        "192.0.0.0/24",
-        "192.0.2.0/24",
-        "192.88.99.0/24",
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
+FORBIDDEN_IPV4_NETWORKS = (
+    IPv4Network("0.0.0.0/8"),
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("100.64.0.0/10"),
+    IPv4Network("127.0.0.0/8"),
+    IPv4Network("168.63.129.16/32"),
+    IPv4Network("169.254.0.0/16"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.0.2.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv4Network("192.168.0.0/16"),
+    IPv4Network("198.18.0.0/15"),
+    IPv4Network("198.51.100.0/24"),
+    IPv4Network("203.0.113.0/24"),
+    IPv4Network("224.0.0.0/4"),
+    IPv4Network("240.0.0.0/4"),
 )
 # Only 2000::/3 is global unicast today, so mapped, translated, local and multicast addresses are
 # excluded. Teredo, documentation and 6to4 are forbidden within it.
 GLOBAL_IPV6_NETWORK = IPv6Network("2000::/3")
-FORBIDDEN_IPV6_NETWORKS = tuple(
-    IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+FORBIDDEN_IPV6_NETWORKS = (
+    IPv6Network("2001::/23"),
+    IPv6Network("2001:db8::/32"),
+    IPv6Network("2002::/16"),
+    IPv6Network("3fff::/20"),
 )
 
 ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
@@ -69,10 +69,13 @@ def refuse_address(detail: str, url: str | None = None) -> NoReturn:
 def is_public_address(address: IpAddress) -> bool:
     """Return True if the address is public on the internet."""
     if isinstance(address, IPv4Address):
-        return not any(address in block for block in FORBIDDEN_IPV4_NETWORKS)
-    return address in GLOBAL_IPV6_NETWORK and not any(
-        address in block for block in FORBIDDEN_IPV6_NETWORKS
-    )
+        return not _is_in_networks(address, FORBIDDEN_IPV4_NETWORKS)
+    is_forbidden = _is_in_networks(address, FORBIDDEN_IPV6_NETWORKS)
+    return address in GLOBAL_IPV6_NETWORK and not is_forbidden
+
+
+def _is_in_networks(address: IpAddress, networks: Iterable[IpNetwork]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 class SsrfGuard:
@@ -92,9 +95,7 @@ class SsrfGuard:
         if "%" in text:
             refuse_address(f"{text} has a zone id")
         address = ip_address(text)
-        if any(
-            address in block for block in self.allowed_networks if block.version == address.version
-        ):
+        if _is_in_networks(address, self.allowed_networks):
             return str(address)
         if not is_public_address(address):
             refuse_address(f"{address} is not a public address")
