@@ -28,9 +28,9 @@ from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
-    from auditor.cluster.health import QueueHealth
     from auditor.i18n.translator import Translator
     from storage.models.audit import AuditRun
+    from storage.runs.cluster import QueueStatus
 
 DAY_FIELDS = frozenset({"run", "delayed_run"})
 """Fields of the JSON item that are days."""
@@ -56,7 +56,7 @@ def status(
     cron.
     """
     from auditor.checking import clock
-    from auditor.cluster.health import load_queue_health
+    from auditor.cluster.health import build_queue_item, load_queue_status
     from auditor.views.json_items import build_status_item
     from storage.models.audit import AuditRunState
 
@@ -73,15 +73,15 @@ def status(
             clock.find_next_start_time(last_run, schedule, now),
         )
         last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
-        queue_health = load_queue_health(app.store, app.config)
+        queue = load_queue_status(app.store, app.config)
     if table_format == "json":
-        if queue_health:
-            item |= {"cluster": queue_health.to_dict()}
+        if queue:
+            item |= {"cluster": build_queue_item(queue)}
         print_data(build_json_document([item], now))
     else:
         _print_status(item, cli_context, app.config.network.time_zone, now, table_format)
-        if queue_health:
-            _print_worker_counts(queue_health, cli_context)
+        if queue:
+            _print_worker_counts(queue, cli_context)
     if last_run and item["dated_in_future"]:
         raise IncompleteRunError(
             f"the run for {last_run.day}", clock.FUTURE_RUN, clock.DISCARD_FUTURE
@@ -207,7 +207,7 @@ def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
         )
 
 
-def _print_worker_counts(cluster_figures: QueueHealth, cli_context: CliContext) -> None:
+def _print_worker_counts(cluster_figures: QueueStatus, cli_context: CliContext) -> None:
     """Print the number of active workers and of jobs, if a run uses several machines."""
     number = cli_context.translator.format_number
     cli_context.print_translated_count(

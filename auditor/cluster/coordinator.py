@@ -29,7 +29,7 @@ from auditor.runs.state import RequestCounts, RunDeadline
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget
 from storage.errors import StoreError
-from storage.runs.cluster import QueueSnapshot
+from storage.runs.cluster import QueueStatus
 from storage.runs.plan import PlanBatch, compute_host_bucket
 
 logger = EventLogger(__name__)
@@ -128,14 +128,14 @@ class ClusterCoordinator:
         max_queued_jobs = self._cluster_config.max_queued_jobs
         while not self._deadline.should_stop:
             queue = await self._read_queue()
-            queued_count, running_count = queue.count_jobs("todo"), queue.count_jobs("doing")
+            queued_count = queue.waiting_jobs
             if waiting and queued_count <= max_queued_jobs // 2:
                 wave_size = min(max_queued_jobs - queued_count, len(waiting))
                 wave = [waiting.popleft() for _ in range(wave_size)]
                 await self._job_queue.enqueue(
                     self._build_job(batch, second_pass=second_pass) for batch in wave
                 )
-            elif not waiting and not queued_count and not running_count:
+            elif not waiting and not queued_count and not queue.running_jobs:
                 break
             else:
                 await self._deadline.sleep(QUEUE_POLL_SECONDS)
@@ -157,17 +157,15 @@ class ClusterCoordinator:
         channel_states = ChannelStates.of(circuit_breakers, api_budgets)
         return Job(self._run_id, batch, second_pass, channel_states=channel_states)
 
-    async def _read_queue(self) -> QueueSnapshot:
+    async def _read_queue(self) -> QueueStatus:
         """Return the state of the queue, after returning stalled jobs to it.
 
         Raises StoreError if a job has failed in all its attempts.
         """
         await self._requeue_stalled_jobs()
-        queue = await self._retry_store_call(self._app.store.cluster_runs.get_queue_snapshot)
-        if queue is None:
-            queue = QueueSnapshot({}, None, ())
+        queue = await self._load_queue_status()
         await self._retry_store_call(self._load_worker_results)
-        if queue.count_jobs("failed"):
+        if queue.failed_jobs:
             failure = self._worker_results.failure if self._worker_results else None
             reason = failure or "it ended its worker each time"
             raise StoreError(
@@ -176,6 +174,12 @@ class ClusterCoordinator:
                 "read the worker's log, then continue with `auditor run`",
             )
         return queue
+
+    async def _load_queue_status(self) -> QueueStatus:
+        stalled_after_seconds = self._cluster_config.stalled_after_seconds
+        get_status = self._app.store.cluster_runs.get_queue_status
+        queue = await self._retry_store_call(lambda: get_status(stalled_after_seconds))
+        return queue or QueueStatus()
 
     async def _requeue_stalled_jobs(self) -> None:
         try:
@@ -197,8 +201,8 @@ class ClusterCoordinator:
         """Remove all waiting jobs and wait until no job runs."""
         while True:
             await self._retry_store_call(self._app.store.cluster_runs.clear_queue)
-            queue = await self._retry_store_call(self._app.store.cluster_runs.get_queue_snapshot)
-            if queue is None or not queue.count_jobs("doing"):
+            queue = await self._load_queue_status()
+            if not queue.running_jobs:
                 return
             await self._requeue_stalled_jobs()
             await asyncio.sleep(QUEUE_POLL_SECONDS)

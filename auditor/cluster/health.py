@@ -9,86 +9,49 @@ worker that it has the coordinator's folder. Needs no extra, so a single machine
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from storage.errors import explain_file_error
-from storage.runs.cluster import QueueSnapshot
+from storage.runs.cluster import QueueStatus
 from storage.store import Store
 
 FOLDER_MARKER_FILE = "folder.token"
 """The file in the data folder that has its token."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueHealth:
-    """The state of the queue, and how long a silent worker counts as active."""
-
-    status: QueueSnapshot
-    stalled_after_seconds: float
-
-    @property
-    def waiting_jobs(self) -> int:
-        """The number of jobs that wait."""
-        return self.status.count_jobs("todo")
-
-    @property
-    def running_jobs(self) -> int:
-        """The number of jobs that workers are doing."""
-        return self.status.count_jobs("doing")
-
-    @property
-    def failed_jobs(self) -> int:
-        """The number of jobs that failed in all attempts."""
-        return self.status.count_jobs("failed")
-
-    @property
-    def stalled_jobs(self) -> int:
-        """The number of jobs of workers without a recent heartbeat."""
-        return self.status.count_stalled_jobs(self.stalled_after_seconds)
-
-    @property
-    def active_workers(self) -> int:
-        """The number of workers with a recent heartbeat."""
-        return self.status.count_active_workers(self.stalled_after_seconds)
-
-    @property
-    def has_no_workers(self) -> bool:
-        """Return True if jobs wait and no worker is active."""
-        return self.waiting_jobs > 0 and not self.active_workers
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the item of `status --json`."""
-        oldest_job_seconds = self.status.oldest_wait_seconds
-        if oldest_job_seconds is not None:
-            oldest_job_seconds = round(oldest_job_seconds, 1)
-        return {
-            "jobs": {
-                "todo": self.waiting_jobs,
-                "doing": self.running_jobs,
-                "failed": self.failed_jobs,
-            },
-            "oldest_job_seconds": oldest_job_seconds,
-            "stalled_jobs": self.stalled_jobs,
-            "active_workers": self.active_workers,
-            "workers": [
-                {
-                    "id": worker.id,
-                    "heartbeat_seconds": round(worker.silent_seconds, 1),
-                    "jobs": worker.job_count,
-                }
-                for worker in self.status.workers
-            ],
-        }
-
-
-def load_queue_health(store: Store, config: Config) -> QueueHealth | None:
+def load_queue_status(store: Store, config: Config) -> QueueStatus | None:
     """Return the state of the queue; None on one machine, and before there is a queue."""
-    queue = store.cluster_runs.get_queue_snapshot() if config.cluster.enabled else None
-    return QueueHealth(queue, config.cluster.stalled_after_seconds) if queue else None
+    if not config.cluster.enabled:
+        return None
+    return store.cluster_runs.get_queue_status(config.cluster.stalled_after_seconds)
+
+
+def build_queue_item(queue: QueueStatus) -> dict[str, Any]:
+    """Return the item of `status --json`."""
+    oldest_job_seconds = queue.oldest_wait_seconds
+    if oldest_job_seconds is not None:
+        oldest_job_seconds = round(oldest_job_seconds, 1)
+    return {
+        "jobs": {
+            "todo": queue.waiting_jobs,
+            "doing": queue.running_jobs,
+            "failed": queue.failed_jobs,
+        },
+        "oldest_job_seconds": oldest_job_seconds,
+        "stalled_jobs": queue.stalled_jobs,
+        "active_workers": queue.active_workers,
+        "workers": [
+            {
+                "id": worker.id,
+                "heartbeat_seconds": round(worker.silent_seconds, 1),
+                "jobs": worker.job_count,
+            }
+            for worker in queue.workers
+        ],
+    }
 
 
 def ensure_folder_token(folder: Path) -> str:

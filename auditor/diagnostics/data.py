@@ -9,7 +9,7 @@ from pathlib import Path
 
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster import CLUSTER_INSTALL_COMMAND
-from auditor.cluster.health import load_queue_health, read_folder_token
+from auditor.cluster.health import load_queue_status, read_folder_token
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
@@ -265,12 +265,12 @@ def diagnose_cluster(config: Config, store: Store) -> Iterator[DiagnosticResult]
         not_installed = gettext_noop("{missing} is not installed: {command}")
         yield failure(check, not_installed, missing=missing, command=f"`{CLUSTER_INSTALL_COMMAND}`")
     yield _diagnose_shared_folder(config)
-    queue_health = load_queue_health(store, config)
-    if queue_health is None:
+    queue = load_queue_status(store, config)
+    if queue is None:
         yield warning(
             check, gettext_noop("no queue yet; {command} creates it"), command="`auditor run`"
         )
-    elif not queue_health.active_workers:
+    elif not queue.active_workers:
         yield warning(
             check,
             gettext_noop("no worker is running; {command} starts one"),
@@ -280,15 +280,15 @@ def diagnose_cluster(config: Config, store: Store) -> Iterator[DiagnosticResult]
         counts = gettext_noop(
             "active workers: {alive}; jobs queued: {waiting}, running: {doing}, stalled: {stalled}"
         )
-        has_problem = queue_health.stalled_jobs or queue_health.failed_jobs
+        has_problem = queue.stalled_jobs or queue.failed_jobs
         yield build_diagnostic(
             check,
             "warn" if has_problem else "ok",
             counts,
-            alive=queue_health.active_workers,
-            waiting=queue_health.waiting_jobs,
-            doing=queue_health.running_jobs,
-            stalled=queue_health.stalled_jobs,
+            alive=queue.active_workers,
+            waiting=queue.waiting_jobs,
+            doing=queue.running_jobs,
+            stalled=queue.stalled_jobs,
         )
 
 

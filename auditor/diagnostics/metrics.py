@@ -16,12 +16,13 @@ from prometheus_client.registry import Collector
 from auditor import __version__
 from auditor.app import App
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
-from auditor.cluster.health import QueueHealth, load_queue_health
+from auditor.cluster.health import load_queue_status
 from auditor.retention.backups import find_newest_backup
 from auditor.run_reports.report import count_not_reached
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
+from storage.runs.cluster import QueueStatus
 from storage.store import Store
 
 MAX_COUNTED_STALE_SUMMARIES = 1000
@@ -58,9 +59,9 @@ class MetricsCollector(Collector):
         if finished_run:
             yield from _collect_run_report_metrics(finished_run, config.channels)
         yield from _collect_network_metrics(store, finished_run)
-        queue_health = load_queue_health(store, config)
-        if queue_health:
-            yield from _collect_cluster_metrics(queue_health)
+        queue = load_queue_status(store, config)
+        if queue:
+            yield from _collect_cluster_metrics(queue)
         yield from _collect_storage_metrics(self.app, self.now)
 
 
@@ -195,25 +196,25 @@ def _collect_network_metrics(store: Store, finished_run: AuditRun | None) -> Ite
     )
 
 
-def _collect_cluster_metrics(queue_health: QueueHealth) -> Iterator[Gauge]:
+def _collect_cluster_metrics(queue: QueueStatus) -> Iterator[Gauge]:
     """Yield the jobs in the queue and the number of workers."""
     jobs: LabelledValues = {
-        ("todo",): queue_health.waiting_jobs,
-        ("doing",): queue_health.running_jobs,
-        ("failed",): queue_health.failed_jobs,
+        ("todo",): queue.waiting_jobs,
+        ("doing",): queue.running_jobs,
+        ("failed",): queue.failed_jobs,
     }
     yield _build_labelled_gauge("cluster_jobs", "Jobs in the queue", ("state",), jobs)
     yield _build_gauge(
         "cluster_oldest_job_seconds",
         "Waiting time of the oldest job",
-        queue_health.status.oldest_wait_seconds or 0,
+        queue.oldest_wait_seconds or 0,
     )
     yield _build_gauge(
         "cluster_stalled_jobs",
         "Jobs of workers without a heartbeat",
-        queue_health.stalled_jobs,
+        queue.stalled_jobs,
     )
-    yield _build_gauge("cluster_active_workers", "Active workers", queue_health.active_workers)
+    yield _build_gauge("cluster_active_workers", "Active workers", queue.active_workers)
 
 
 def _collect_storage_metrics(app: App, now: datetime) -> Iterator[Gauge]:

@@ -62,27 +62,25 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSnapshot:
-    """The number of jobs by state, how long the oldest has waited, and the workers."""
+class QueueStatus:
+    """The number of jobs by state, and the workers.
 
-    job_counts: Mapping[str, int]
-    oldest_wait_seconds: float | None
-    workers: tuple[WorkerStatus, ...]
-    orphaned_jobs: int = 0
+    `failed_jobs` have failed in all attempts. `stalled_jobs` are running jobs of workers without a
+    recent heartbeat. `oldest_wait_seconds` is how long the oldest waiting job has waited.
+    """
 
-    def count_jobs(self, state: str) -> int:
-        """Return the number of jobs in a state."""
-        return self.job_counts.get(state, 0)
+    waiting_jobs: int = 0
+    running_jobs: int = 0
+    failed_jobs: int = 0
+    stalled_jobs: int = 0
+    oldest_wait_seconds: float | None = None
+    workers: tuple[WorkerStatus, ...] = ()
+    active_workers: int = 0
 
-    def count_stalled_jobs(self, after_seconds: float) -> int:
-        """Return the number of jobs whose worker has had no heartbeat for so many seconds."""
-        return self.orphaned_jobs + sum(
-            worker.job_count for worker in self.workers if worker.silent_seconds > after_seconds
-        )
-
-    def count_active_workers(self, after_seconds: float) -> int:
-        """Return the number of workers with a heartbeat in the last so many seconds."""
-        return sum(worker.silent_seconds <= after_seconds for worker in self.workers)
+    @property
+    def has_no_workers(self) -> bool:
+        """Return True if jobs wait and no worker is active."""
+        return self.waiting_jobs > 0 and not self.active_workers
 
 
 class ClusterRunRepository:
@@ -138,8 +136,11 @@ class ClusterRunRepository:
             session.exec(delete(ClusterRunTable).where(col(ClusterRunTable.run_id) == run_id))
             session.exec(delete(HostLockTable))
 
-    def get_queue_snapshot(self) -> QueueSnapshot | None:
-        """Return the state of the queue, or None if there is no queue."""
+    def get_queue_status(self, stalled_after_seconds: float) -> QueueStatus | None:
+        """Return the state of the queue, or None if there is no queue.
+
+        A worker is active if it had a heartbeat in the last `stalled_after_seconds`.
+        """
         if self._database.file is not None:
             return None
         with self._database.begin_read() as connection:
@@ -152,8 +153,16 @@ class ClusterRunRepository:
                 for row in connection.execute(WORKERS_QUERY)
             )
             orphaned_jobs = connection.execute(ORPHANED_JOBS_QUERY).scalar_one()
-        oldest_wait_seconds = None if oldest_wait is None else float(oldest_wait)
-        return QueueSnapshot(job_counts, oldest_wait_seconds, workers, orphaned_jobs)
+        stalled = [worker for worker in workers if worker.silent_seconds > stalled_after_seconds]
+        return QueueStatus(
+            waiting_jobs=job_counts.get("todo", 0),
+            running_jobs=job_counts.get("doing", 0),
+            failed_jobs=job_counts.get("failed", 0),
+            stalled_jobs=orphaned_jobs + sum(worker.job_count for worker in stalled),
+            oldest_wait_seconds=None if oldest_wait is None else float(oldest_wait),
+            workers=workers,
+            active_workers=len(workers) - len(stalled),
+        )
 
     def clear_queue(self) -> None:
         """Delete every job that no worker is doing."""

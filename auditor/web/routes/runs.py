@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
 
-from auditor.cluster.health import load_queue_health
+from auditor.cluster.health import load_queue_status
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.i18n.translator import Translator
@@ -94,7 +94,7 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
         previous_day = day
     cluster_figures = None
     if before_day is None:
-        cluster_figures = load_queue_health(context.app.store, context.app.config)
+        cluster_figures = load_queue_status(context.app.store, context.app.config)
     next_day = runs[0].day if older_run else None
     page_urls = build_page_urls(context.links.page_url("runs"), {}, "before", before_day, next_day)
     return context.render_page(

@@ -12,7 +12,7 @@ import pytest
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.cluster import get_worker_cluster, job_queue
-from auditor.cluster.health import load_queue_health
+from auditor.cluster.health import load_queue_status
 from auditor.cluster.job_queue import Job
 from auditor.cluster.worker import ClusterWorker
 from auditor.config.schema import ClusterSettings, ScheduleSettings
@@ -144,7 +144,8 @@ async def test_deadline_stops_all_workers(database, tmp_path):
     not_reached = run_result.report.not_reached
     assert run_result.state is AuditRunState.DONE
     assert 0 < not_reached == 60 - len(list_observations(cluster_app))
-    assert cluster_app.store.cluster_runs.get_queue_snapshot().job_counts == {}
+    queue = cluster_app.store.cluster_runs.get_queue_status(60)
+    assert (queue.waiting_jobs, queue.running_jobs, queue.failed_jobs) == (0, 0, 0)
     assert cluster_app.store.cluster_runs.get(run_result.id) is None
     cluster_app.store.close()
 
@@ -260,11 +261,11 @@ def get_runs_page(client, language):
 async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypatch):
     """The page of runs, the metrics and the command line show waiting jobs and missing workers."""
     cluster_app = cluster.far(tmp_path, database)
-    assert load_queue_health(cluster_app.store, cluster_app.config) is None
+    assert load_queue_status(cluster_app.store, cluster_app.config) is None
     async with job_queue.open_job_queue(database) as jobs:
         await jobs.create_tables()
         await jobs.enqueue(Job(1, PlanBatch(2, number, number, 1)) for number in range(3))
-    queue_health = load_queue_health(cluster_app.store, cluster_app.config)
+    queue_health = load_queue_status(cluster_app.store, cluster_app.config)
     assert (
         queue_health.waiting_jobs,
         queue_health.running_jobs,
@@ -289,7 +290,7 @@ async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypat
             jobs.run_worker(handle_job, ClusterSettings(concurrent_jobs=2), 0)
         )
         # Polls, as another process would.
-        while load_queue_health(cluster_app.store, cluster_app.config).running_jobs < 2:  # noqa: ASYNC110
+        while load_queue_status(cluster_app.store, cluster_app.config).running_jobs < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         with logged_in_client(cluster_app, START, name="Other", role=Role.ADMIN) as client:
             page = [get_runs_page(client, language) for language in ("en", "fr", "ar")]
