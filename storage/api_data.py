@@ -35,12 +35,19 @@ from storage.database import sqlite_file
 from storage.database.connection import Database
 from storage.database.engine import WRITE_OPTIONS, convert_driver_errors, create_database_engine
 from storage.files.spool import split_into_batches
+from storage.models.audit import Evidence
 from storage.observations.rows import SELECT_OBSERVATIONS
 from storage.tables.core import ACCOUNT, ACCOUNT_STATUS, AUDIT_RUN, GAP
 from storage.tables.runs import CHECK_TIMES, OBSERVATION, PROBE_RESULT
 
 BATCH_RESULTS = 500
 """Results that one transaction changes."""
+RESULT_COLUMNS = (
+    PROBE_RESULT.c.id,
+    PROBE_RESULT.c.account_id,
+    PROBE_RESULT.c.finding,
+    PROBE_RESULT.c.evidence,
+)
 _HAS_RESPONSES = type_coerce(PROBE_RESULT.c.evidence, Text).not_like('%"is_pruned":true%')
 
 
@@ -119,10 +126,10 @@ class ApiDataRepository:
         is_expired = _build_expired_condition(limit)
         digests: set[str] = set()
         for row in self._database.stream_rows(query.where(is_expired), PROBE_RESULT.c.id):
-            digests.update(exchange.digest for exchange in row.evidence if exchange.digest)
+            digests.update(_iter_digests(row.evidence))
         if digests:
             for row in self._database.stream_rows(query.where(~is_expired), PROBE_RESULT.c.id):
-                digests.difference_update(exchange.digest for exchange in row.evidence)
+                digests.difference_update(_iter_digests(row.evidence))
         return digests
 
     def _erase_removed_profiles(
@@ -156,7 +163,7 @@ class ApiDataRepository:
                     .where(_build_expired_condition(limit))
                 )
                 for exchanges in connection.execute(query).scalars():
-                    digests.update(exchange.digest for exchange in exchanges if exchange.digest)
+                    digests.update(_iter_digests(exchanges))
         return digests
 
     def count_expired_api_results(self, limits: Sequence[ApiDataLimit]) -> int:
@@ -202,15 +209,20 @@ def _open_copy(file: Path, *, is_writing: bool = True) -> Iterator[Connection]:
 
 def has_figures(finding: Finding, figures: Collection[str]) -> bool:
     """Return True if a finding has any of these fields or facts."""
-    return any(
-        getattr(finding, name, None) is not None or name in finding.facts for name in figures
-    )
+    for name in figures:
+        if name in finding.facts or getattr(finding, name, None) is not None:
+            return True
+    return False
 
 
 def drop_figures(finding: Finding, figures: Collection[str]) -> Finding:
     """Return a finding without these fields and facts."""
-    facts = {name: value for name, value in finding.facts.items() if name not in figures}
-    empty_fields: dict[str, Any] = {name: None for name in figures if hasattr(finding, name)}
+    facts = dict(finding.facts)
+    empty_fields: dict[str, Any] = {}
+    for name in figures:
+        facts.pop(name, None)
+        if hasattr(finding, name):
+            empty_fields[name] = None
     return replace(finding, facts=facts, **empty_fields)
 
 
@@ -218,11 +230,8 @@ def _drop_batch(
     connection: Connection, limit: ApiDataLimit, after_id: int, dropped: DroppedApiData
 ) -> int | None:
     """Change the next results. Return the id of the last one, or None at the end."""
-    columns = [
-        PROBE_RESULT.c[name] for name in ("id", "account_id", "observed_at", "finding", "evidence")
-    ]
     query = (
-        select(*columns)
+        select(*RESULT_COLUMNS, PROBE_RESULT.c.observed_at)
         .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
         .where(_build_expired_condition(limit), PROBE_RESULT.c.id > after_id)
         .order_by(PROBE_RESULT.c.id)
@@ -256,17 +265,17 @@ def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
     """
     evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
     finding = type_coerce(PROBE_RESULT.c.finding, Text)
-    has_response = and_(evidence.like('%"digest":"%'), _HAS_RESPONSES)
+    has_figure = or_(*(finding.like(f'%"{name}":%') for name in sorted(limit.figures)))
+    has_expired_figure = and_(PROBE_RESULT.c.observed_at < limit.figures_before, has_figure)
+    has_expired_response = and_(
+        PROBE_RESULT.c.observed_at < limit.responses_before,
+        evidence.like('%"digest":"%'),
+        _HAS_RESPONSES,
+    )
     return and_(
         ACCOUNT.c.channel == limit.channel,
         evidence.like(f'%"url":"https://{limit.host}/%'),
-        or_(
-            and_(PROBE_RESULT.c.observed_at < limit.responses_before, has_response),
-            and_(
-                PROBE_RESULT.c.observed_at < limit.figures_before,
-                or_(*(finding.like(f'%"{name}":%') for name in sorted(limit.figures))),
-            ),
-        ),
+        or_(has_expired_response, has_expired_figure),
     )
 
 
@@ -280,14 +289,27 @@ def _build_change(row: Any, limit: ApiDataLimit) -> dict[str, Any]:
     if _has_expired_figures(row, limit):
         finding = drop_figures(finding, limit.figures)
     if row.observed_at < limit.responses_before:
-        evidence = tuple(exchange.without_response() for exchange in evidence)
-    return {"result_key": row.id, "new_finding": finding, "new_evidence": evidence}
+        evidence = tuple(map(Evidence.without_response, evidence))
+    return _build_result_change(row.id, finding, evidence)
+
+
+def _build_result_change(
+    result_id: int, finding: Finding, evidence: tuple[Evidence, ...]
+) -> dict[str, Any]:
+    return {"result_key": result_id, "new_finding": finding, "new_evidence": evidence}
+
+
+def _iter_digests(evidence: Iterable[Evidence]) -> Iterator[str]:
+    """Yield the digests of the bodies of an evidence."""
+    for exchange in evidence:
+        if exchange.digest:
+            yield exchange.digest
 
 
 def _iter_dropped_digests(rows: Sequence[Any], limit: ApiDataLimit) -> Iterator[str]:
     for row in rows:
         if row.observed_at < limit.responses_before:
-            yield from (exchange.digest for exchange in row.evidence if exchange.digest)
+            yield from _iter_digests(row.evidence)
 
 
 def _find_referenced_digests(connection: Connection, account_ids: Collection[int]) -> set[str]:
@@ -298,7 +320,7 @@ def _find_referenced_digests(connection: Connection, account_ids: Collection[int
             PROBE_RESULT.c.account_id.in_(batch), _HAS_RESPONSES
         )
         for exchanges in connection.execute(query).scalars():
-            digests.update(exchange.digest for exchange in exchanges if exchange.digest)
+            digests.update(_iter_digests(exchanges))
     return digests
 
 
@@ -373,9 +395,8 @@ def _select_removed_profiles(
     absent_accounts = select(ACCOUNT_STATUS.c.account_id).where(
         status.like('%"last_known_finding":{"presence":"absent"%')
     )
-    columns = [PROBE_RESULT.c[name] for name in ("id", "account_id", "finding", "evidence")]
     query = (
-        select(*columns)
+        select(*RESULT_COLUMNS)
         .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
         .where(
             PROBE_RESULT.c.id > after_id,
@@ -392,20 +413,16 @@ def _select_removed_profiles(
 
 
 def _erase_profiles(connection: Connection, rows: Sequence[Any], dropped: DroppedApiData) -> None:
-    changes = [
-        {
-            "result_key": row.id,
-            "new_finding": erase_profile(row.finding),
-            "new_evidence": tuple(exchange.without_response() for exchange in row.evidence),
-        }
-        for row in rows
-    ]
+    changes = []
+    for row in rows:
+        evidence = tuple(map(Evidence.without_response, row.evidence))
+        changes.append(_build_result_change(row.id, erase_profile(row.finding), evidence))
     if changes:
         connection.execute(_UPDATE_RESULT, changes)
     dropped.result_count += len(rows)
     for row in rows:
         dropped.account_ids.add(row.account_id)
-        dropped.digests.update(exchange.digest for exchange in row.evidence if exchange.digest)
+        dropped.digests.update(_iter_digests(row.evidence))
 
 
 def _erase_profile_texts(
@@ -434,7 +451,11 @@ def _erase_texts_of_gaps(
     """Replace texts of a profile by the address of the account, as gaps without them have it."""
 
     def replace_texts(values: Mapping[str, FactValue]) -> dict[str, FactValue]:
-        return {name: account.url if value in texts else value for name, value in values.items()}
+        replaced = dict(values)
+        for name, value in values.items():
+            if value in texts:
+                replaced[name] = account.url
+        return replaced
 
     query = select(GAP.c.id, GAP.c.params, GAP.c.evidence).where(
         GAP.c.association == account.association, GAP.c.channel == channel

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +24,8 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Index,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -117,16 +119,13 @@ class ErasureRepository:
         Messages to `excluded_addresses` are not counted, because they belong to others too.
         `indexed_only` leaves out messages and bodies, for which all rows would have to be read.
         """
+        stored_data = _select_stored_data(
+            association, excluded_addresses, contact_only=contact_only
+        )
+        if indexed_only:
+            stored_data = [item for item in stored_data if _is_indexed(item[0])]
         with self._database.begin_read() as connection:
-            row_counts = {}
-            for table, condition in _select_stored_data(
-                association, excluded_addresses, contact_only=contact_only
-            ):
-                if indexed_only and not _is_indexed(table):
-                    continue
-                query = select(func.count()).select_from(table).where(condition)
-                if count := connection.execute(query).scalar_one():
-                    row_counts[table.name] = count
+            row_counts = _count_rows(connection, stored_data)
             if contact_only or indexed_only or PROBE_RESULT.name not in row_counts:
                 return ErasureSummary(row_counts)
             return ErasureSummary(row_counts, *_find_bodies(connection, association))
@@ -226,20 +225,16 @@ def _select_stored_data(
     A table comes before the tables that refer to it.
     """
     if contact_only:
-        is_contact_field = AUDIT_LOG.c.field.in_(CONTACT_FIELDS)
-        return [
-            (CONTACT, CONTACT.c.association == association),
-            (AUDIT_LOG, (AUDIT_LOG.c.association == association) & is_contact_field),
-            *(
-                (table, _build_owner_condition(table, association, excluded_addresses))
-                for table in (SUBSCRIPTION, *MESSAGE_TABLES)
-            ),
-        ]
-    tables = [table for table in METADATA.sorted_tables if _refers_to_association(table)]
-    return [
-        (table, _build_owner_condition(table, association, excluded_addresses))
-        for table in (*tables, *MESSAGE_TABLES)
-    ]
+        tables = [CONTACT, AUDIT_LOG, SUBSCRIPTION, *MESSAGE_TABLES]
+    else:
+        tables = [*filter(_refers_to_association, METADATA.sorted_tables), *MESSAGE_TABLES]
+    selected = []
+    for table in tables:
+        condition = _build_owner_condition(table, association, excluded_addresses)
+        if contact_only and table is AUDIT_LOG:
+            condition &= AUDIT_LOG.c.field.in_(CONTACT_FIELDS)
+        selected.append((table, condition))
+    return selected
 
 
 def _refers_to_association(table: Table) -> bool:
@@ -250,11 +245,14 @@ def _refers_to_association(table: Table) -> bool:
 
 def _is_indexed(table: Table) -> bool:
     """Return whether an index finds the rows of an association."""
-    keys = [table.primary_key.columns, *(index.columns for index in table.indexes)]
-    keys += [item.columns for item in table.constraints if isinstance(item, UniqueConstraint)]
-    first_columns = {next(iter(columns)).name for columns in keys}
-    owner_columns = {"association", "account_id", "decision_id"}
-    return table is ASSOCIATION or not first_columns.isdisjoint(owner_columns)
+    if table is ASSOCIATION:
+        return True
+    for key in (*table.indexes, *table.constraints):
+        if not isinstance(key, Index | PrimaryKeyConstraint | UniqueConstraint):
+            continue
+        if key.columns.keys()[0] in {"association", "account_id", "decision_id"}:
+            return True
+    return False
 
 
 def _build_owner_condition(
@@ -396,7 +394,7 @@ class RetentionRepository:
         limits = sanitize(cutoffs)
         if dry_run:
             with self._database.begin_read() as connection:
-                return _count_expired_rows(connection, limits)
+                return _count_rows(connection, _select_expired_data(limits))
         with self._database.begin_write() as connection:
             if limits.contacts:
                 query = select(CONTACT.c.association).where(
@@ -420,9 +418,12 @@ def _detach_replies(connection: Connection, link_condition: ColumnElement[bool])
     )
 
 
-def _count_expired_rows(connection: Connection, cutoffs: RetentionCutoffs) -> dict[str, int]:
+def _count_rows(
+    connection: Connection, tables: Iterable[tuple[Table, ColumnElement[bool]]]
+) -> dict[str, int]:
+    """Return the number of matching rows by table, without tables that have none."""
     row_counts = {}
-    for table, condition in _select_expired_data(cutoffs):
+    for table, condition in tables:
         query = select(func.count()).select_from(table).where(condition)
         if count := connection.execute(query).scalar_one():
             row_counts[table.name] = count
