@@ -40,9 +40,6 @@ def build_api_url(endpoint: str, **params: str) -> str:
     return f"{endpoint}?{urlencode(params, safe=',()')}"
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-
-
 def parse_json_object(page: Page) -> dict[str, Any]:
     """Return the JSON object in the body, or {} if the body is truncated or anything else."""
     if page.truncated:
@@ -114,9 +111,6 @@ def filter_credible_dates(dates: Iterable[datetime], page: Page) -> list[datetim
 
 EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
 """None of these platforms existed before."""
-
-
-# --- Findings ---
 
 
 def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) -> tuple[Reason, str]:

@@ -1,8 +1,8 @@
 """Reads the addresses of a platform by a table, in the same way for every channel.
 
 An address is split once, into host, path and query. The first segment of the path says what the
-address leads to: the table maps it to a kind of link or to a function. Any other first segment is
-the name of an account.
+address leads to: the table maps it to a kind of link, to an identity or to a function. Any other
+first segment is the name of an account.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class PlatformLink(NamedTuple):
 
 LinkReader = Callable[[PlatformLink], Identity | None]
 """Reads an address. Returns None for one that it does not cover."""
+LinkEntry = LinkKind | Identity | LinkReader
 
 
 USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
@@ -57,10 +58,10 @@ class LinkTable:
 
     channel: str
     hosts: frozenset[str]
-    sections: Mapping[str, LinkKind | LinkReader]
+    sections: Mapping[str, LinkEntry]
     read_account: LinkReader = lambda _link: None
     subdomains: re.Pattern[str] = USUAL_SUBDOMAINS
-    other_hosts: Mapping[str, LinkKind | LinkReader] = field(default_factory=dict)
+    other_hosts: Mapping[str, LinkEntry] = field(default_factory=dict)
     clean_segments: Callable[[list[str]], list[str]] = list
     rewrite: Callable[[SplitResult], SplitResult] | None = None
 
@@ -102,9 +103,9 @@ class LinkTable:
             return Identity(self.channel, LinkKind.HOME)
         return identity
 
-    def _read(self, entry: LinkKind | LinkReader | None, link: PlatformLink) -> Identity | None:
-        if entry is None:
-            return None
+    def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
+        if entry is None or isinstance(entry, Identity):
+            return entry
         if isinstance(entry, LinkKind):
             return Identity(self.channel, entry)
         return entry(link)

@@ -54,9 +54,6 @@ _RESERVED_SEGMENTS = (
 )
 
 
-# --- Links ---
-
-
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without the prefix of `/_u/name` and `/fr/name`, and without `@`."""
     if len(segments) > 1 and _is_prefix(segments[0].lower(), segments[1].lower()):
@@ -135,8 +132,6 @@ def identify_bare(text: str) -> Identity:
     return _INVALID if username.isdigit() else _identify_username(username)
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-
 # "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
 # The title of an empty page is "Instagram".
 _TITLE_PATTERN = re.compile(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
@@ -156,9 +151,6 @@ def parse_profile_page(page: Page) -> PublicProfile:
         name=html.clean_text(title["name"]) or title["user"],
         followers=parse_localized_count(get_meta(soup, "og:description"), _FOLLOWERS_REGEX),
     )
-
-
-# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -83,9 +83,6 @@ _PAGE_URN_PATTERN = re.compile(r"(?i)urn:li:\w{0,20}(?:company|organization|scho
 _NUMERIC_ID_PATTERN = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 
 
-# --- Links ---
-
-
 def _clean_segments(segments: list[str]) -> list[str]:
     """Remove what precedes a page: a prefix of the site, a language, a doubled page type."""
     segments = [normalize("NFC", segment) for segment in segments]
@@ -250,8 +247,6 @@ def identify_bare(text: str) -> Identity:
     return replace(_identify_page("in", text.removeprefix("@")), note="assumed_person")
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-
 _ACCOUNT_SCHEMA_TYPES = frozenset(
     {
         "Organization",
@@ -295,6 +290,7 @@ def _find_account_name(soup: BeautifulSoup) -> str:
 
 
 def _find_company_id(soup: BeautifulSoup) -> str:
+    """Return the id in the first attribute that has one, whatever its name is."""
     for element in soup.find_all():
         for value in element.attrs.values():
             urn = _COMPANY_URN_PATTERN.search(str(value))
@@ -336,9 +332,6 @@ def _is_account_schema(schema: Mapping[str, Any]) -> bool:
     if isinstance(types, str):
         return types in _ACCOUNT_SCHEMA_TYPES
     return isinstance(types, list) and bool(_ACCOUNT_SCHEMA_TYPES & set(types))
-
-
-# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -49,9 +49,6 @@ _RESERVED_SEGMENTS = frozenset(
 )
 
 
-# --- Links ---
-
-
 def _move_subdomain(parts: SplitResult) -> SplitResult:
     """Return `t.me/name` for `name.t.me`."""
     subdomain, own_host = split_host((parts.hostname or "").removesuffix("."), HOSTS)
@@ -128,8 +125,6 @@ def identify_bare(text: str) -> Identity:
     return _identify_username(text.strip().removeprefix("@"))
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-
 _FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
 
 
@@ -158,9 +153,6 @@ def _parse_timestamp(text: str) -> float | None:
         return timestamp.timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:

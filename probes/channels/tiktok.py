@@ -45,9 +45,6 @@ _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _POST_SEGMENTS = frozenset({"video", "photo"})
 
 
-# --- Links ---
-
-
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without the prefix of `/fr/@name` and of the embed `/embed/@name`."""
     if len(segments) < 2:
@@ -102,9 +99,6 @@ identify = LINKS.identify
 def identify_bare(text: str) -> Identity:
     """Identify a username from the TikTok column."""
     return _identify_username(text.strip().removeprefix("@"))
-
-
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +181,6 @@ def _read_script(page: Page, script_id: str) -> Any:
 def _as_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
-
-# --- Probe ---
 
 _EMBED_URL = "https://www.tiktok.com/embed/"
 _OEMBED_URL = "https://www.tiktok.com/oembed?url="

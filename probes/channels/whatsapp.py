@@ -46,9 +46,6 @@ _PHONE_PATTERN = re.compile(r"(?:\+|00)?\d[\d ().\-\u00a0]{5,20}")
 _CONVERSATION_SEGMENTS = ("c/", "catalog/", "message/", "p/", "product/", "qr/")
 
 
-# --- Links ---
-
-
 def _clean_segments(segments: list[str]) -> list[str]:
     if len(segments) > 1 and normalize.is_locale(segments[0]):
         return segments[1:]
@@ -60,14 +57,6 @@ def _read_channel(link: PlatformLink) -> Identity:
     if len(link.rest) > 1 and link.rest[1].isdigit():
         return channel.to_post(note=None)  # an update of the channel
     return channel
-
-
-def _read_phone(_link: PlatformLink) -> Identity:
-    return PHONE_IDENTITY
-
-
-def _read_group(_link: PlatformLink) -> Identity:
-    return GROUP_IDENTITY
 
 
 def _read_send_link(link: PlatformLink) -> Identity:
@@ -100,13 +89,13 @@ LINKS = LinkTable(
     sections={
         "channel/": _read_channel,
         "send": _read_send_link,
-        **dict.fromkeys(_CONVERSATION_SEGMENTS, _read_phone),
+        **dict.fromkeys(_CONVERSATION_SEGMENTS, PHONE_IDENTITY),
     },
     subdomains=re.compile("(?:|www|web|api|wa)"),
     other_hosts={
-        "wa.link": _read_phone,  # a service that shortens links to telephone numbers
+        "wa.link": PHONE_IDENTITY,  # a service that shortens links to telephone numbers
         "wa.me": _read_short_host,
-        "chat.whatsapp.com": _read_group,
+        "chat.whatsapp.com": GROUP_IDENTITY,
     },
     clean_segments=_clean_segments,
 )
@@ -120,8 +109,6 @@ def identify_bare(text: str) -> Identity:
         return PHONE_IDENTITY
     return _identify_channel(text.removeprefix("channel/"))
 
-
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 
 # "Jamiya Annour - WhatsApp channel", with a dash or a bar (public parsers, 2026-11; not measured,
 # so nothing else is believed). French and Arabic are accepted, in case the language follows the
@@ -151,9 +138,6 @@ def parse_channel_page(page: Page) -> PublicProfile:
         followers=parse_localized_count(description, _FOLLOWERS_REGEX),
         message="updates disappear after 30 days",
     )
-
-
-# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:

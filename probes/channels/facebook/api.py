@@ -68,9 +68,6 @@ _ID_PATTERN = re.compile(r"[0-9]{1,20}")
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-
-
 def parse_pages_response(page: Page) -> ApiResponse:
     """Return the pages of a response by the requested id or name."""
     return _parse_nodes(page, _to_page_data)
@@ -181,9 +178,6 @@ def _find_faulty_values(error: Mapping[str, Any]) -> tuple[Reason, list[str]] | 
     if (code, subcode) == (100, 33):
         return Reason.UNREADABLE, _UNKNOWN_OBJECT_PATTERN.findall(message)
     return None
-
-
-# --- Probe ---
 
 
 def probe_api(account: Account) -> ProbeGenerator:

@@ -128,9 +128,6 @@ def _is_language_prefix(segments: list[str]) -> bool:
     return len(segments) > 1 and segments[1].lower() not in _TAB_SEGMENTS
 
 
-# --- Links ---
-
-
 def _read_chat_host(link: PlatformLink) -> Identity:
     """Identify the account in `m.me/name`. `m.me/j/code` invites to a group chat."""
     if link.rest and link.name in ("j", "ch", "cm"):

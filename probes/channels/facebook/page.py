@@ -33,7 +33,6 @@ from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_nested
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 _APP_URL_PATTERN = re.compile(r"fb://(?:page|profile|group)/(?:\?id=)?(\d+)")
 # Titles of Facebook's own pages. The titles of its walls are in `interstitials`.
 _GENERIC_TITLE_PATTERN = re.compile(
@@ -125,9 +124,6 @@ def _find_newest_post(
     if page.fetched_at - newest.published_at > _MAX_SINGLE_POST_AGE:
         return None, "the one post shown is old and may be a pinned one"
     return newest, ""
-
-
-# --- Probe ---
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -65,9 +65,6 @@ _UPLOADS_PLAYLIST_PATTERN = re.compile(r"UU[A-Za-z0-9_-]{22}")
 _HANDLE_PATTERN = re.compile(r"@?[\w.·-]{1,40}")
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
-
-
 def parse_channels_response(page: Page) -> ApiResponse:
     """Return the channels of a response by id and by handle, both in lower case."""
     data = parse_json_object(page)
@@ -174,9 +171,6 @@ def _list_error_reasons(error: Mapping[str, Any]) -> set[str]:
     nodes = [*as_list(error.get("errors")), *as_list(error.get("details"))]
     reasons = [error.get("status"), *(get_nested(node, "reason") for node in nodes)]
     return {reason for reason in reasons if isinstance(reason, str)}
-
-
-# --- Probe ---
 
 
 def probe_api(account: Account) -> ProbeGenerator:

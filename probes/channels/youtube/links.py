@@ -109,9 +109,6 @@ BARE_NAME_NOTE = "bare"
 """The note of `youtube.com/name`, which need not be the same channel as `youtube.com/c/name`."""
 
 
-# --- Links ---
-
-
 def _unwrap_address(parts: SplitResult) -> SplitResult:
     """Return the address after `#` and inside up to three sharing, sign-in or consent addresses."""
     route = unquote(parts.fragment)

@@ -60,7 +60,6 @@ from probes.parsing.json_data import (
 from probes.text import language
 
 
-# --- Parsers (pure functions; they run in a worker process that can be stopped) ---
 @dataclass(frozen=True, slots=True)
 class ChannelPage:
     """The data of a channel that a YouTube page contains.
@@ -265,8 +264,6 @@ def _find_legacy_subscriber_count(soup: BeautifulSoup) -> int | None:
         return None
     return parse_localized_count(f"{element['title']} subscribers", _FOLLOWERS_REGEX)
 
-
-# --- Probe ---
 
 # Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
 # ones are from translations in those projects. An unknown message proves nothing.
