@@ -53,9 +53,10 @@ def sign_run_report(
 ) -> RunReport:
     """Return the signed report. It names the key of the preceding report if that is another one."""
     preceding_run = find_preceding_run(store, run)
-    previous_key = get_public_key(preceding_run.report) if preceding_run else None
-    if previous_key is not None and previous_key != signing_key.public_key:
-        report = report.with_values(previous_key=compute_key_fingerprint(previous_key))
+    if preceding_run is not None:
+        previous_key = get_public_key(preceding_run.report)
+        if previous_key not in (None, signing_key.public_key):
+            report = report.with_values(previous_key=compute_key_fingerprint(previous_key))
     return signing_key.sign_report(report)
 
 
@@ -127,28 +128,27 @@ def _verify_report(
     key, report_hash = get_public_key(run.report), compute_report_hash(run.report)
     if not is_chain_link(run):
         return ReportVerification(run, report_hash, SignatureStatus.UNSIGNED, ChainPosition.OPEN)
+    previous_key = previous_day = previous_fault = None
+    if previous is not None:
+        previous_key, previous_day = previous.public_key, previous.run.day
+        previous_fault = previous.fault
     signature_status = _check_signature(run, known_keys)
     position = _find_chain_position(run, previous)
-    fault = _find_own_fault(run, signature_status, previous)
-    if fault is None and position is ChainPosition.BROKEN and not _explains_break(previous):
+    fault = _find_own_fault(run, signature_status, previous_key)
+    # No report can follow one that was changed, so that is one fault only.
+    is_explained = previous_fault in {ReportFault.TAMPERED, ReportFault.WRONG_RUN}
+    if fault is None and position is ChainPosition.BROKEN and not is_explained:
         fault = ReportFault.BROKEN_CHAIN
-    previous_key = previous.public_key if previous else None
     return ReportVerification(
         run,
         report_hash,
         signature_status,
         position,
         key,
-        previous.run.day if previous else None,
+        previous_day,
         fault,
         is_new_key=None not in (key, previous_key) and key != previous_key,
     )
-
-
-def _explains_break(previous: ReportVerification | None) -> bool:
-    """Return True if the report before was changed, so the next one cannot follow it."""
-    explaining_faults = {ReportFault.TAMPERED, ReportFault.WRONG_RUN}
-    return previous is not None and previous.fault in explaining_faults
 
 
 def _check_signature(run: AuditRun, known_keys: Collection[str]) -> SignatureStatus:
@@ -161,7 +161,7 @@ def _check_signature(run: AuditRun, known_keys: Collection[str]) -> SignatureSta
 
 
 def _find_own_fault(
-    run: AuditRun, signature_status: SignatureStatus, previous: ReportVerification | None
+    run: AuditRun, signature_status: SignatureStatus, previous_key: str | None
 ) -> ReportFault | None:
     """Return the fault of a run report by itself, without the chain."""
     if signature_status is SignatureStatus.TAMPERED:
@@ -170,7 +170,6 @@ def _find_own_fault(
         return ReportFault.WRONG_RUN
     if signature_status is SignatureStatus.UNKNOWN_KEY:
         return ReportFault.UNKNOWN_KEY
-    previous_key = previous.public_key if previous else None
     if signature_status is SignatureStatus.UNSIGNED and previous_key is not None:
         return ReportFault.UNSIGNED
     return None
@@ -187,7 +186,7 @@ def _is_report_of_run(run: AuditRun) -> bool:
 
 
 def _find_chain_position(run: AuditRun, previous: ReportVerification | None) -> ChainPosition:
-    expected_hash = previous.report_hash if previous else None
-    if run.report.previous_hash != expected_hash:
-        return ChainPosition.BROKEN
-    return ChainPosition.FOLLOWS if previous else ChainPosition.FIRST
+    expected_hash, position = None, ChainPosition.FIRST
+    if previous is not None:
+        expected_hash, position = previous.report_hash, ChainPosition.FOLLOWS
+    return position if run.report.previous_hash == expected_hash else ChainPosition.BROKEN

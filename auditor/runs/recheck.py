@@ -14,16 +14,17 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 
-from auditor.checking.checker import AccountChecker, create_api_budgets, to_probe_account
-from auditor.checking.circuit_breaker import CircuitBreaker, load_circuit_breakers
+from auditor.checking.checker import AccountChecker, to_probe_account
+from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core.errors import RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.protocols import LockableRunContext, RunContext
 from auditor.runs.plan import select_accounts_to_check
+from auditor.runs.state import RunState
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.probe import ProbeResult
-from storage.models.audit import AccountRow, AuditRunState
+from storage.models.audit import AccountRow, AccountStatus, AuditRun, AuditRunState
 
 RECHECK_INTERVAL = timedelta(minutes=10)
 """How long an association is not rechecked again, and how long the result is shown."""
@@ -130,39 +131,38 @@ async def _recheck_accounts(
     app: RunContext, association: str, now: datetime
 ) -> list[AccountRecheck]:
     """Check the accounts with the API budgets and circuit breakers that today's run has left."""
-    decisions = app.store.decisions.list_decisions(association=association)
-    rows = list(
-        select_accounts_to_check(
-            app.store.registry.list_accounts(association), decisions, app.config, now
-        )
-    )
+    store, config = app.store, app.config
+    decisions = store.decisions.list_decisions(association=association)
+    accounts = store.registry.list_accounts(association)
     statuses = {
-        status.account_id: status
-        for status in app.store.statuses.list_account_statuses(association)
+        status.account_id: status for status in store.statuses.list_account_statuses(association)
     }
-    accounts = [to_probe_account(row, statuses.get(row.id or 0)) for row in rows]
-    todays_run = app.store.runs.get(now.date())
-    api_budgets = create_api_budgets(app.config, todays_run.report.apis if todays_run else {})
-    circuit_breakers: Mapping[str, CircuitBreaker] = {}
-    if todays_run:
-        circuit_breakers = load_circuit_breakers(app.config, app.store, todays_run, api_budgets)
+    run = store.runs.get(now.date()) or AuditRun(now.date(), AuditRunState.RUNNING, now)
+    state = RunState.resume(run, config)
+    state.restore_circuit_breakers(store, config)
     async with (
         app.create_parser_pool() as parsers,
         app.create_fetcher(now, parsers=parsers) as fetcher,
     ):
-        count_domains = create_domain_counter(app.store, now)
-        checker = AccountChecker(fetcher, parsers, api_budgets, count_domains)
-        results = await asyncio.gather(
-            *(
-                _run_probe_with_timeout(row, account, checker, circuit_breakers)
-                for row, account in zip(rows, accounts, strict=True)
-            )
-        )
-        rechecks = []
-        for row, result in zip(rows, results, strict=True):
-            evidence_views = await build_fresh_evidence_views(result.exchanges, parsers)
-            rechecks.append(AccountRecheck(row, result.finding, tuple(evidence_views)))
-        return rechecks
+        count_domains = create_domain_counter(store, now)
+        checker = AccountChecker(fetcher, parsers, state.api_budgets, count_domains)
+        rechecks = [
+            _recheck_account(row, statuses.get(row.id or 0), checker, state.circuit_breakers)
+            for row in select_accounts_to_check(accounts, decisions, config, now)
+        ]
+        return await asyncio.gather(*rechecks)
+
+
+async def _recheck_account(
+    row: AccountRow,
+    status: AccountStatus | None,
+    checker: AccountChecker,
+    circuit_breakers: Mapping[str, CircuitBreaker],
+) -> AccountRecheck:
+    account = to_probe_account(row, status)
+    result = await _run_probe_with_timeout(row, account, checker, circuit_breakers)
+    evidence_views = await build_fresh_evidence_views(result.exchanges, checker.parser_pool)
+    return AccountRecheck(row, result.finding, tuple(evidence_views))
 
 
 async def _run_probe_with_timeout(

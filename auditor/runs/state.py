@@ -132,7 +132,10 @@ class RunState:
         return cls(run, create_api_budgets(config, run.report.apis))
 
     def restore_circuit_breakers(
-        self, store: Store, config: Config, canary_results: Sequence[tuple[Canary, ProbeResult]]
+        self,
+        store: Store,
+        config: Config,
+        canary_results: Sequence[tuple[Canary, ProbeResult]] = (),
     ) -> None:
         """Restore the circuit breakers of earlier sessions, and record the canaries of this one."""
         self.circuit_breakers = load_circuit_breakers(
