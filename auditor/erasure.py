@@ -81,16 +81,7 @@ def erase_association(
             log_entry = origin.build_log_entry(now, association, CONTACT_SUBJECT, None, None)
             app.store.erasure.erase_contact(association, log_entry, _list_protected_addresses(app))
         else:
-            removed_digests = {
-                *stored_data.exclusive_bodies,
-                *_find_bodies_naming_accounts(app, association, stored_data.shared_bodies),
-            }
-            for digest in removed_digests:
-                app.body_store.remove(digest)
-                open_backup_bodies(app.config).remove(digest)
-            body_store.remove_staged_bodies(
-                open_backup_bodies(app.config), removed_digests
-            )  # a backup may be in progress
+            _remove_bodies(app, association, stored_data)
             log_entry = origin.build_log_entry(
                 now,
                 compute_erasure_mark(app.data_folder, association),
@@ -110,6 +101,17 @@ def erase_association(
         return ErasureResult(stored_data, app.store.vacuum_database(), find_database_copies(app))
 
 
+def _remove_bodies(app: App, association: str, stored_data: ErasureSummary) -> None:
+    """Remove the bodies of an association from the evidence and its backups."""
+    backup_bodies = open_backup_bodies(app.config)
+    digests = set(stored_data.exclusive_bodies)
+    digests.update(_find_bodies_naming_accounts(app, association, stored_data.shared_bodies))
+    for digest in digests:
+        app.body_store.remove(digest)
+        backup_bodies.remove(digest)
+    body_store.remove_staged_bodies(backup_bodies, digests)  # a backup may be in progress
+
+
 def finish_erasure(app: App) -> ErasureResult:
     """Finish an interrupted erasure: delete uploads and vacuum the database again."""
     with app.hold_run_lock():
@@ -121,9 +123,11 @@ def finish_erasure(app: App) -> ErasureResult:
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
     """Return the copies of the database: before upgrades and restores, and backups."""
+    copies = [backup.file for backup in list_backups(app.config.backup.folder)]
     file = app.store.database_file
-    earlier_files = sorted(file.parent.glob(f"{file.name}.before-*")) if file else []
-    return (*earlier_files, *(backup.file for backup in list_backups(app.config.backup.folder)))
+    if file:
+        copies = [*sorted(file.parent.glob(f"{file.name}.before-*")), *copies]
+    return tuple(copies)
 
 
 def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
@@ -174,36 +178,29 @@ def _find_bodies_naming_accounts(
 
     Observations of other associations with these bodies keep their findings.
     """
-    whole = (re.escape(name.encode()) for name in _collect_account_names(app, association))
-    names = [re.compile(rb"(?<![\w.-])" + name + rb"(?![\w-])") for name in whole]
+    names = _collect_account_names(app, association)
+    if not names:
+        return
+    alternatives = b"|".join(re.escape(name.encode()) for name in names)
+    whole_name = re.compile(rb"(?<![\w.-])(?:" + alternatives + rb")(?![\w-])")
     for digest in shared_digests:
         with suppress(MissingEvidenceError, DamagedEvidenceError):
-            body = app.body_store.get(digest).lower()
-            if any(name.search(body) for name in names):
+            if whole_name.search(app.body_store.get(digest).lower()):
                 yield digest
 
 
 def _collect_account_names(app: App, association: str) -> set[str]:
     """Return the names and numbers of its accounts on their platforms."""
-    identities = [
-        row.identity
-        for row in app.store.registry.list_accounts(association, include_withdrawn=True)
-    ]
-    names = {
-        item.key.partition("/")[0]
-        for item in identities
-        if item.key and item.channel == channel_registry.WEBSITE_CHANNEL
-    }
-    others = [item for item in identities if item.channel != channel_registry.WEBSITE_CHANNEL]
-    names |= {re.split(r"[:/]", item.key)[-1] for item in others if item.key}
-    names |= {
-        re.split(r"[/=]", item.canonical.rstrip("/"))[-1] for item in others if item.canonical
-    }
-    names |= {
-        item.platform_id
-        for item in app.store.statuses.list_account_statuses(association)
-        if item.platform_id
-    }
+    names: set[str | None] = set()
+    for row in app.store.registry.list_accounts(association, include_withdrawn=True):
+        key, canonical = row.identity.key or "", row.identity.canonical or ""
+        if row.identity.channel == channel_registry.WEBSITE_CHANNEL:
+            names.add(key.partition("/")[0])
+        else:
+            names.add(re.split(r"[:/]", key)[-1])
+            names.add(re.split(r"[/=]", canonical.rstrip("/"))[-1])
+    for status in app.store.statuses.list_account_statuses(association):
+        names.add(status.platform_id)
     return {name.lower().removeprefix("@") for name in names if name}
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice, zip_longest
 from pathlib import Path
 from types import MappingProxyType
 
@@ -64,40 +65,32 @@ def map_columns(
     letters is the Arabic name.
     """
     sample_rows = rows[:MAX_SAMPLE_ROWS]
-    width = min(MAX_COLUMNS, max(len(headings), max(map(len, sample_rows), default=0)))
-    columns = [
-        SheetColumn(
-            index,
-            headings[index] if index < len(headings) else "",
-            None,
-            tuple(_pick_examples(index, sample_rows)),
-        )
-        for index in range(width)
-    ]
+    channels = channel_registry.list_channels()
+    columns = []
+    texts_by_column = zip_longest(headings, *sample_rows, fillvalue="")
+    for index, (heading, *texts) in enumerate(islice(texts_by_column, MAX_COLUMNS)):
+        column = identify_column(heading, channels)
+        if chosen is not None:
+            column = chosen.get(index)
+        columns.append(SheetColumn(index, heading, column, _pick_examples(texts)))
     if chosen is None:
-        identified = [_identify(column) for column in columns]
-        identified = _assign_name_scripts(identified, sample_rows)
-    else:
-        identified = [replace(column, column=chosen.get(column.index)) for column in columns]
-    used = [column for column in identified if column.heading or column.examples]
+        columns = _assign_name_scripts(columns, sample_rows)
+    used = [column for column in columns if column.heading or column.examples]
     return list(_drop_repeated_facts(used))
 
 
-def _identify(column: SheetColumn) -> SheetColumn:
-    channels = channel_registry.list_channels()
-    return replace(column, column=identify_column(column.heading, channels))
-
-
-def _pick_examples(index: int, rows: Sequence[Cells]) -> Iterator[str]:
-    """Yield the first different texts of a column, shortened."""
-    seen: set[str] = set()
-    for row in rows:
-        text = " ".join(row[index].split()) if index < len(row) else ""
-        if text and text not in seen:
-            seen.add(text)
-            yield text if len(text) <= MAX_EXAMPLE_CHARS else f"{text[:MAX_EXAMPLE_CHARS]}…"
-        if len(seen) == MAX_EXAMPLES:
-            return
+def _pick_examples(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the first different texts of a column, shortened."""
+    examples: dict[str, str] = {}
+    for text in texts:
+        words = " ".join(text.split())
+        if words:
+            examples[words] = words
+        if len(words) > MAX_EXAMPLE_CHARS:
+            examples[words] = f"{words[:MAX_EXAMPLE_CHARS]}…"
+        if len(examples) == MAX_EXAMPLES:
+            break
+    return tuple(examples.values())
 
 
 def _assign_name_scripts(
@@ -121,9 +114,9 @@ def _assign_name_scripts(
 
 def _is_arabic(column: SheetColumn, rows: Sequence[Cells]) -> bool:
     """Return True if most texts of a column have Arabic letters; if it has none, its heading."""
-    texts = [row[column.index] for row in rows if column.index < len(row) and row[column.index]]
-    arabic_texts = [text for text in texts or [column.heading] if has_arabic_letters(text)]
-    return 2 * len(arabic_texts) > len(texts or [column.heading])
+    cells = ("".join(row[column.index : column.index + 1]) for row in rows)
+    texts = list(filter(None, cells)) or [column.heading]
+    return 2 * sum(map(has_arabic_letters, texts)) > len(texts)
 
 
 def has_arabic_letters(text: str) -> bool:
@@ -170,31 +163,34 @@ class ColumnMemory:
         columns = self._load().get(_hash_headings(headings))
         remembered = None
         if columns is not None:
-            choices = set(list_choices())
+            choices = list_choices()
             remembered = {int(index): name for index, name in columns.items() if name in choices}
-        return self._correct(headings, remembered) if self.corrections else remembered
+        if self.corrections:
+            return self._correct(headings, remembered)
+        return remembered
 
     def _correct(self, headings: Cells, remembered: ChosenColumns | None) -> ChosenColumns | None:
-        corrections = {
-            normalize_label(heading): column for heading, column in self.corrections.items()
-        }
-        labels = [normalize_label(heading) for heading in headings]
+        labels = list(map(normalize_label, headings))
+        corrections = dict(
+            zip(map(normalize_label, self.corrections), self.corrections.values(), strict=True)
+        )
         if not corrections.keys() <= set(labels):
             return remembered
         if remembered is None:
             columns = map_columns(headings, ())
             remembered = {column.index: column.column for column in columns if column.column}
-        corrected = {
-            index: corrections[label] for index, label in enumerate(labels) if label in corrections
-        }
-        return {index: column for index, column in {**remembered, **corrected}.items() if column}
+        corrected = dict(remembered)
+        for index, label in enumerate(labels):
+            if label in corrections:
+                corrected[index] = corrections[label]
+        return {index: column for index, column in corrected.items() if column}
 
     def remember(self, headings: Cells, chosen: ChosenColumns) -> None:
         """Store the columns that were chosen for these headings. The oldest ones are forgotten."""
         if self.file is None:
             return
-        key = _hash_headings(headings)
-        mappings = {name: columns for name, columns in self._load().items() if name != key}
+        key, mappings = _hash_headings(headings), self._load()
+        mappings.pop(key, None)
         mappings[key] = {str(index): column for index, column in chosen.items()}
         newest = dict(list(mappings.items())[-MAX_REMEMBERED_MAPPINGS:])
         unfinished = self.file.with_suffix(".new")

@@ -61,6 +61,12 @@ LETTER_COLUMNS = TEXT_COLUMNS | {"phone", "media_officer"}
 """Columns that may contain letters or digits that some encodings lack."""
 ADDRESS_PATTERN = re.compile(r"[./:@]")
 """Characters of an address. Every typed address has one, plain words over a hyperlink have none."""
+NOT_ACCOUNT_KINDS = frozenset(
+    {
+        *(LinkKind.POST, LinkKind.SHARE, LinkKind.SEARCH),
+        *(LinkKind.HOME, LinkKind.FILE, LinkKind.PHONE),
+    }
+)
 MAX_LINK_NESTING = 9
 """Limit for splitting a link into further links, to guarantee termination. One split is typical."""
 
@@ -157,9 +163,8 @@ class _RegistryReader:
         if sheet.delimiter:
             self._report_misplaced_cells(sheet.delimiter, rows)
         self._result.columns = frozenset(self._columns.values())
-        self._given_ids = frozenset(
-            text for row in rows for column, text in self._iter_cells(row) if column == "id"
-        )
+        ids = (dict(self._iter_filled_cells(row)).get("id") for row in rows)
+        self._given_ids = frozenset(filter(None, ids))
         self._names_without_id.update(filter(None, map(self._get_name_without_id, rows)))
         for row in rows:
             self._read_row(row)
@@ -219,15 +224,13 @@ class _RegistryReader:
             elif len(row.cells) < min_width and are_short_rows_unusual:
                 self._add_problem(row.line, "", row.cells[-1], Issue.MISSING_CELLS)
 
-    def _iter_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
-        return (
-            (column, _get_cell_text(row, index, column))
-            for index, column in self._columns.items()
-            if index < len(row.cells)
-        )
+    def _iter_filled_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
+        for index, column in self._columns.items():
+            if index < len(row.cells) and row.cells[index]:
+                yield column, _get_cell_text(row, index, column)
 
     def _read_row(self, row: SheetRow) -> None:
-        filled_cells = [(column, text) for column, text in self._iter_cells(row) if text]
+        filled_cells = list(self._iter_filled_cells(row))
         name = self._find_name(dict(filled_cells))
         if name is None:
             row_text = " ".join(text for _, text in filled_cells)
@@ -305,7 +308,7 @@ class _RegistryReader:
 
     def _get_name_without_id(self, row: SheetRow) -> str | None:
         """Return the normalized name of a row without an id, or None."""
-        facts = {column: text for column, text in self._iter_cells(row) if text}
+        facts = dict(self._iter_filled_cells(row))
         name = None if "id" in facts else self._find_name(facts)
         return normalize_label(name) if name else None
 
@@ -316,27 +319,30 @@ class _RegistryReader:
         requires that the spreadsheet has a row for each of them.
         """
         names = [facts[column] for column in NAME_COLUMNS if column in facts]
-        ids_with_name = [
-            known_id
-            for known_id in self._existing.find_ids_by_name(names)
-            if known_id not in self._given_ids and known_id not in self._id_counts
-        ]
+        known_ids = self._existing.find_ids_by_name(names)
+        ids_with_name = [known_id for known_id in known_ids if not self._is_used(known_id)]
         id_cell = facts.get("id")
         if id_cell is None:
             label = normalize_label(name)
             remaining_rows = self._names_without_id[label]
             self._names_without_id[label] -= 1
-            can_match = ids_with_name and remaining_rows >= len(ids_with_name)
-            return ids_with_name[0] if can_match else None
+            if ids_with_name and remaining_rows >= len(ids_with_name):
+                return ids_with_name[0]
+            return None
         resolved_id = self._existing.resolve_id(id_cell, self._given_ids)
         if len(ids_with_name) == 1 and resolved_id not in self._existing.entries_by_id:
             self._add_problem(line, "id", id_cell, Issue.CONFLICTING_ID)
         return resolved_id
 
+    def _is_used(self, association_id: str) -> bool:
+        return association_id in self._given_ids or association_id in self._id_counts
+
     def _make_unique_id(self, taken_id: str) -> str:
         """Return an unused id made from one that is taken. Both associations are imported."""
-        numbered_ids = (f"{taken_id}-{number}" for number in range(2, 1_000_000))
-        unique_id = next(numbered for numbered in numbered_ids if numbered not in self._id_counts)
+        number = 2
+        while f"{taken_id}-{number}" in self._id_counts:
+            number += 1
+        unique_id = f"{taken_id}-{number}"
         self._id_counts[unique_id] += 1
         return unique_id
 
@@ -428,7 +434,9 @@ def _split_links(cell: str) -> list[str]:
     """
     links = [cell]
     for _ in range(MAX_LINK_NESTING):
-        split = [part for link in links for part in split_links(link) or [link]]
+        split: list[str] = []
+        for link in links:
+            split += split_links(link) or [link]
         if split == links:
             break
         links = split
@@ -438,18 +446,13 @@ def _split_links(cell: str) -> list[str]:
 def _find_link_issue(column: str, identity: Identity) -> Issue | None:
     if identity.kind is LinkKind.INVALID:
         return Issue.UNREADABLE_LINK
-    if identity.kind in {
-        LinkKind.POST,
-        LinkKind.SHARE,
-        LinkKind.SEARCH,
-        LinkKind.HOME,
-        LinkKind.FILE,
-        LinkKind.PHONE,
-    }:
+    if identity.kind in NOT_ACCOUNT_KINDS:
         return Issue.NOT_AN_ACCOUNT
     if column not in {LINKS_COLUMN, identity.channel} and identity.kind is not LinkKind.SHORT_LINK:
         return Issue.WRONG_COLUMN
-    return Issue.PERSON_OR_GROUP if identity.kind in {LinkKind.PERSON, LinkKind.GROUP} else None
+    if identity.kind in {LinkKind.PERSON, LinkKind.GROUP}:
+        return Issue.PERSON_OR_GROUP
+    return None
 
 
 def split_list(cell: str) -> list[str]:
