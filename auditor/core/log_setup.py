@@ -108,10 +108,12 @@ def create_formatter(
     log_format: str, *, show_tracebacks: bool, is_journald: bool
 ) -> logging.Formatter:
     """Return the formatter for a log format and a stream."""
-    formatter: logging.Formatter = (
-        JsonFormatter() if log_format == "json" else TextFormatter(show_tracebacks=show_tracebacks)
-    )
-    return JournaldFormatter(formatter) if is_journald else formatter
+    formatter: logging.Formatter = TextFormatter(show_tracebacks=show_tracebacks)
+    if log_format == "json":
+        formatter = JsonFormatter()
+    if is_journald:
+        return JournaldFormatter(formatter)
+    return formatter
 
 
 def configure_logging(
@@ -123,9 +125,7 @@ def configure_logging(
     again after the configuration is read.
     """
     root = logging.getLogger()
-    handler = next(
-        (existing for existing in root.handlers if isinstance(existing, StderrHandler)), None
-    )
+    handler = _find_stderr_handler()
     if handler is None:
         handler = StderrHandler()
         root.addHandler(handler)
@@ -139,19 +139,26 @@ def configure_logging(
     root.setLevel(logging.WARNING)
     for name in SILENCED_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    minimum_level = max(
-        logging.getLevelNamesMapping()[level.upper()], logging.WARNING if quiet else logging.DEBUG
-    )
+    minimum_level = logging.getLevelNamesMapping()[level.upper()]
+    if quiet:
+        minimum_level = max(minimum_level, logging.WARNING)
+    if debug:
+        minimum_level = logging.DEBUG
     for name in OWN_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG if debug else minimum_level)
+        logging.getLogger(name).setLevel(minimum_level)
 
 
 def is_json_logging() -> bool:
     """Return True if events are logged as JSON."""
-    return any(
-        isinstance(handler, StderrHandler) and handler.is_json
-        for handler in logging.getLogger().handlers
-    )
+    handler = _find_stderr_handler()
+    return handler is not None and handler.is_json
+
+
+def _find_stderr_handler() -> StderrHandler | None:
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, StderrHandler):
+            return handler
+    return None
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
@@ -163,12 +170,10 @@ class StderrHandler(logging.StreamHandler[TextIO]):
     @property
     def is_json(self) -> bool:
         """Return True if the handler writes JSON."""
-        inner = (
-            self.formatter.wrapped
-            if isinstance(self.formatter, JournaldFormatter)
-            else self.formatter
-        )
-        return isinstance(inner, JsonFormatter)
+        formatter = self.formatter
+        if isinstance(formatter, JournaldFormatter):
+            formatter = formatter.wrapped
+        return isinstance(formatter, JsonFormatter)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""

@@ -27,7 +27,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from auditor.app import App
 from auditor.config.schema import Config, find_packaged_config, load_config
@@ -330,8 +330,7 @@ SCENARIOS_WITHOUT_OWNER = {"share_button", "intent"}
 """Links that name no account. The channel counts as missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedValue:
+class ExpectedValue(NamedTuple):
     """An expected value in one run. `kind` is `finding`, `status` or `gap`."""
 
     association: str
@@ -360,18 +359,14 @@ def iter_run_ranges(
     expected_values: Iterable[ExpectedValue],
 ) -> Iterator[tuple[str, str, str, str, int, int]]:
     """Yield the rows of the table, sorted. Consecutive runs with one value are one row."""
-    ordered = sorted(expected_values, key=lambda value: (*_row_key(value), value.run_number))
+    ordered = sorted(expected_values)
     # in consecutive runs, run number and index grow together: their difference stays the same
     ranges = groupby(
-        enumerate(ordered), key=lambda pair: (*_row_key(pair[1]), pair[1].run_number - pair[0])
+        enumerate(ordered), key=lambda pair: (*pair[1][:4], pair[1].run_number - pair[0])
     )
     for key, indexed_values in ranges:
         run_numbers = [value.run_number for _, value in indexed_values]
         yield (*key[:4], run_numbers[0], run_numbers[-1])
-
-
-def _row_key(value: ExpectedValue) -> tuple[str, str, str, str]:
-    return value.association, value.channel, value.kind, value.value
 
 
 def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue]:

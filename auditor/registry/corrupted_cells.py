@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from decimal import Context, Decimal
-from itertools import product
+from itertools import product, starmap
 
 NUMBER_PATTERN = re.compile(r"([+-]?[\d\s]*\d(?:[.,]\d+)?(?:[eE][+-]?\d{1,3})?)\s?(%?)")
 DISPLAYED_NUMBER_PATTERN = re.compile(r"-?(?:0|[1-9]\d*)(?:[.,]\d+)?(E[+-]\d{1,3})?\s?%?")
@@ -47,17 +47,16 @@ class CorruptedValueIndex:
     """Index of texts that finds the originals of a cell that a program may have changed."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        alterable_texts = [
-            text
-            for text in texts
-            if not UNALTERED_TEXT_PATTERN.fullmatch(text) or text.casefold() in BOOLEAN_WORDS
-        ]
-        self._numbers = [text for text in alterable_texts if NUMBER_PATTERN.fullmatch(text)]
-        self._dates_and_booleans = [
-            text
-            for text in alterable_texts
-            if PARTIAL_DATE_PATTERN.fullmatch(text) or text.casefold() in BOOLEAN_WORDS
-        ]
+        self._numbers: list[str] = []
+        self._dates_and_booleans: list[str] = []
+        for text in texts:
+            is_boolean = text.casefold() in BOOLEAN_WORDS
+            if not is_boolean and UNALTERED_TEXT_PATTERN.fullmatch(text):
+                continue
+            if NUMBER_PATTERN.fullmatch(text):
+                self._numbers.append(text)
+            if is_boolean or PARTIAL_DATE_PATTERN.fullmatch(text):
+                self._dates_and_booleans.append(text)
         self._numbers_by_digits: dict[int, dict[Decimal, list[str]]] = {}
 
     def find_originals(self, cell: str) -> list[str]:
@@ -112,22 +111,19 @@ def _is_same_date(cell: str, original: str) -> bool:
     """
     if _mask_digits(cell) == _mask_digits(original):
         return False
-    cell_dates = [parts for parts in _parse_partial_dates(cell) if None not in parts]
-    original_dates = _parse_partial_dates(original)
-    return any(
-        _is_compatible_date(cell_date, original_date)
-        for cell_date, original_date in product(cell_dates, original_dates)
-    )
+    pairs = product(_parse_partial_dates(cell), _parse_partial_dates(original))
+    return any(starmap(_is_compatible_date, pairs))
 
 
 def _is_question_mark_form(cell: str, original: str) -> bool:
     """Return True if the texts only differ where a question mark replaces a non-ASCII letter."""
     if len(cell) != len(original):
         return False
-    return all(
-        shown == letter or (shown == "?" and not letter.isascii())
-        for shown, letter in zip(cell, original, strict=True)
-    )
+    for shown, letter in zip(cell, original, strict=True):
+        is_replaced = shown == "?" and not letter.isascii()
+        if shown != letter and not is_replaced:
+            return False
+    return True
 
 
 def _mask_digits(text: str) -> str:
@@ -157,11 +153,11 @@ def _parse_year(digits: str) -> int:
 
 
 def _is_compatible_date(date_parts: PartialDate, partial_date: PartialDate) -> bool:
-    return all(
-        part == partial
-        for part, partial in zip(date_parts, partial_date, strict=True)
-        if partial is not None
-    )
+    """Return True if a whole date has the parts of another date, which may be partial."""
+    if None in date_parts:
+        return False
+    pairs = zip(date_parts, partial_date, strict=True)
+    return all(partial in {None, part} for part, partial in pairs)
 
 
 QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")

@@ -7,7 +7,7 @@ language.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
@@ -46,11 +46,7 @@ def build_export_rows(
     """
     links_by_association = _group_links(accounts)
     entries = ((entry, links_by_association.get(entry.id, {})) for entry in registry_entries)
-    cells = (
-        cell
-        for links_by_column in links_by_association.values()
-        for cell in links_by_column.items()
-    )
+    cells = chain.from_iterable(links.items() for links in links_by_association.values())
     return _render_rows(entries, cells, translator)
 
 
@@ -108,8 +104,9 @@ def _split_into_cells(links: list[str]) -> list[str]:
     example a handle as a remark. Then each link gets a cell.
     """
     joined_links = "\n".join(links)
-    can_share_cell = len(links) == 1 or split_links(joined_links) == links
-    return [joined_links] if can_share_cell else links
+    if len(links) == 1 or split_links(joined_links) == links:
+        return [joined_links]
+    return links
 
 
 def format_column_heading(column: str, translator: Translator | None) -> str:
@@ -171,10 +168,10 @@ def _get_example_cell(column: str, translator: Translator) -> str:
     if column in EXAMPLE_NAME_LANGUAGES:
         return Translator(EXAMPLE_NAME_LANGUAGES[column]).term("example_row", "name")
     value = {**EXAMPLE_FACTS, **EXAMPLE_LINKS}.get(column)
-    if value is None:
-        term = translator.term("example_row", column)
-        return "" if term == column else term
-    return value
+    if value is not None:
+        return value
+    term = translator.term("example_row", column)
+    return "" if term == column else term
 
 
 def _build_column_choices(translator: Translator | None) -> dict[str, list[str]]:
@@ -203,10 +200,10 @@ def _format_cell(
         return format_media_officer(entry.contact.media_officer, translator)
     if column == "language":
         return format_language(entry.association.language, translator)
-    value = entry.id if column == "id" else entry.get_value(column)
+    if column == "id":
+        return entry.id
     if column == "none_by_choice":
-        value = tuple(
-            format_column_heading(channel, translator)
-            for channel in entry.association.none_by_choice
-        )
+        channels = entry.association.none_by_choice
+        return ", ".join(format_column_heading(channel, translator) for channel in channels)
+    value = entry.get_value(column)
     return ", ".join(value) if isinstance(value, tuple) else value
