@@ -251,7 +251,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
             detail = "its text begins after the part that is read"
             return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
         return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
-    if not site.is_html:
+    if not site.is_html and not site.is_feed:
         content_type = page.headers.get("content-type", "no page")[:80]
         return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
     return None

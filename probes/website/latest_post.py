@@ -75,7 +75,9 @@ class _FeedSearchResult:
 def fetch_site_publication(
     page: Page, site: SiteAnalysis
 ) -> Generator[PageRequest, Page, SitePublication]:
-    """Return the newest publication of the site or page at an address."""
+    """Return the newest publication of the site, page or feed at an address."""
+    if site.is_feed:
+        return _to_site_publication(site.homepage_publication, True, site.valid_until)
     if is_home_page_url(page.url):
         return (yield from _fetch_home_page_publication(page, site))
     return (yield from _fetch_inner_page_publication(page, site))

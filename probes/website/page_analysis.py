@@ -17,7 +17,7 @@ from probes.discovery import accounts, site_names
 from probes.links import post_numbers
 from probes.models.finding import Activity, FactValue, FoundLink
 from probes.models.http import Page
-from probes.parsing import html
+from probes.parsing import feeds, html
 from probes.parsing.volatile_tokens import compute_body_digest
 from probes.publication import latest
 from probes.text import language
@@ -28,6 +28,7 @@ from probes.urls import domains, normalize
 class SiteAnalysis:
     """The findings about one page of a site that the website probe needs.
 
+    `is_feed`: a feed is registered as the site; its newest entry is `homepage_publication`.
     `has_navigation`: it links to other pages of the site. `suspicion`: an absence that only the
     page model predicts; it needs another signal. `body_digest`: the digest of a suspicious page, by
     which it is recognized on other hosts. `language`: of its text, or else the declared one.
@@ -39,6 +40,7 @@ class SiteAnalysis:
     title: str = ""
     name: str = ""
     is_html: bool = True
+    is_feed: bool = False
     text_length: int = 0
     has_navigation: bool = False
     verdict: classifier.PageVerdict | None = None
@@ -71,12 +73,16 @@ class SiteAnalysis:
 
     @property
     def is_small_page(self) -> bool:
-        """Return True if the page has neither much text nor a menu."""
-        return self.text_length < soft_404.SHORT_PAGE_MAX_CHARS and not self.has_navigation
+        """Return True if a page of HTML has neither much text nor a menu."""
+        has_little_text = self.text_length < soft_404.SHORT_PAGE_MAX_CHARS
+        return has_little_text and not self.has_navigation and not self.is_feed
 
 
 def analyze_site_page(page: Page) -> SiteAnalysis:
-    """Parse and analyze a page of a website."""
+    """Parse and analyze a page of a website, or a feed at its address."""
+    feed = feeds.parse_feed(page) if page.status < 400 else None
+    if feed is not None:
+        return _analyze_feed(feed, page)
     if not html.looks_like_html(page):
         return _add_markup_signs(SiteAnalysis(is_html=False), page)
     markup = html.decode_body(page)
@@ -84,6 +90,18 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
     if site.suspicion is not None:
         site = replace(site, body_digest=compute_body_digest(page))
     return _add_markup_signs(site, page)
+
+
+def _analyze_feed(feed: feeds.Feed, page: Page) -> SiteAnalysis:
+    dates = (entry.published_at for entry in feed.entries)
+    return SiteAnalysis(
+        title=feed.title,
+        name=feed.title,
+        is_html=False,
+        is_feed=True,
+        homepage_publication=latest.find_latest_in_feed(feed, page.fetched_at),
+        valid_until=latest.find_validity_end(dates, page.fetched_at),
+    )
 
 
 def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:

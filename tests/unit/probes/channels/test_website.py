@@ -231,3 +231,43 @@ def test_recorded_sites_give_the_expected_findings(shared: Path) -> None:
     date_count = totals["date right"] + totals["date wrong"] + totals["date none"]
     assert totals["date right"] >= 0.95 * date_count
     assert totals["date wrong"] <= 0.025 * date_count
+
+
+RSS = """<?xml version="1.0"?><rss version="2.0"><channel><title>Association Annour</title>
+<item><title>Atelier</title><pubDate>Wed, 04 Nov 2026 10:00:00 GMT</pubDate></item>
+<item><title>Caravane</title><pubDate>Mon, 12 Oct 2026 10:00:00 GMT</pubDate></item>
+</channel></rss>"""
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom"><title>Association Annour</title>
+<entry><title>Atelier</title><published>2026-11-04T10:00:00Z</published></entry></feed>"""
+FEED_URL = "https://annour.example/feed/"
+
+
+@pytest.mark.parametrize("body", [RSS, ATOM])
+@pytest.mark.parametrize("media_type", ["application/rss+xml", "text/html"])
+def test_feed_is_a_present_site_with_its_newest_date(body: str, media_type: str) -> None:
+    feed = Page(FEED_URL, 200, {"content-type": media_type}, body.encode(), NOW)
+    finding, exchanges = probe_site(
+        lambda request: feed if request.url == FEED_URL else FetchError(Reason.ROBOTS), FEED_URL
+    )
+    assert (finding.presence, finding.name) == (Presence.PRESENT, "Association Annour")
+    assert finding.last_activity is not None
+    assert (finding.last_activity.source, finding.last_activity.published_at.day) == ("feed", 4)
+    assert finding.facts["feed"] is True
+    assert not {"viewport", "contact", "noindex", "preview", "site_names"} & finding.facts.keys()
+    assert [exchange.request.url for exchange in exchanges].count(FEED_URL) == 1
+
+
+def test_feed_on_an_error_page_is_no_site() -> None:
+    feed = Page(FEED_URL, 404, {"content-type": "application/rss+xml"}, RSS.encode(), NOW)
+    finding, _ = probe_site(
+        lambda request: feed if request.url == FEED_URL else FetchError(Reason.ROBOTS), FEED_URL
+    )
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.NOT_FOUND)
+
+
+def test_page_about_a_feed_is_a_page() -> None:
+    body = HOME.replace("<h1>", "<h1>&lt;rss&gt; ") + "<!-- <rss version='2.0'> -->"
+    finding, _ = probe_site(
+        lambda request: page(URL, body) if request.url == URL else FetchError(Reason.ROBOTS)
+    )
+    assert "viewport" in finding.facts
