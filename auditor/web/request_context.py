@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from auditor.app import App
+from auditor.core.errors import TranslatableError
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import AssociationFilter
@@ -111,6 +112,12 @@ class RequestContext:
         """Refresh the summaries unless very many are outdated, and return the store."""
         refresh_summaries(self.app.store, self.app.config, max_stale=MAX_STALE_WHILE_READING)
         return self.app.store
+
+    def translate_error(self, error: TranslatableError | None) -> str:
+        """Return the message of an error in the language of the page, or "" without an error."""
+        if error is None:
+            return ""
+        return get_html_translator(self.language).translate(error.message, **error.facts)
 
     def list_navigation_entries(self) -> list[NavigationEntry]:
         """Return the navigation of the user, with the number of replies in the user's regions."""

@@ -43,22 +43,23 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
     translator, user = context.translator, context.user
 
     def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
-        return [
-            TrendPoint(
-                translator.format_short_date(day),
-                coverage.low if coverage else None,
-                coverage.high if coverage else None,
-            )
-            for day, coverage in trend
-        ]
+        points = []
+        for day, coverage in trend:
+            label = translator.format_short_date(day)
+            if coverage is None:
+                points.append(TrendPoint(label, None))
+            else:
+                points.append(TrendPoint(label, coverage.low, coverage.high))
+        return points
 
+    own_regions = None
+    if user and service.is_coordinator(user):
+        own_regions = user.regions or None
     dashboard = build_dashboard(
         context.app.store,
         context.app.config,
         context.now,
-        own_regions=user.regions
-        if user and service.is_coordinator(user) and user.regions
-        else None,
+        own_regions=own_regions,
         regions=context.regions,
     )
     return context.render_page(
@@ -91,12 +92,11 @@ def show_groups(
     runs = store.runs.list_evaluated(MAX_COMPARED_RUNS)
     compared_run = _find_comparison_run(runs, parse_day(since))
     groups = load_groups(store, context.app.config, sizes, compared_run)[:MAX_SHOWN_GROUPS]
+    needs = load_group_needs(store, store.counts.get_group_sizes(kind, min_size=1))
     return context.render_page(
         "groups.html",
         group_by=kind,
-        needs=load_group_needs(store, store.counts.get_group_sizes(kind, min_size=1))[
-            :MAX_LISTED_NEEDS
-        ],
+        needs=needs[:MAX_LISTED_NEEDS],
         groups=groups,
         hidden_group_count=len(sizes) - len(groups),
         compared_run=compared_run,

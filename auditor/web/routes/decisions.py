@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from auditor.decisions.parsing import DecisionError, build_waiver_target_error
 from auditor.decisions.service import DecisionService, build_decision_items, withdraw_decision
 from auditor.evaluation.association_view import AssociationView
-from auditor.rendering.templates import get_html_translator
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.associations import require_association_view
@@ -174,11 +173,8 @@ def _load_decision_item(
     store = context.app.store
     for decision in store.decisions.list_decisions(association=association):
         if str(decision.id) == decision_id:
-            accounts = {
-                account.id: account
-                for account in store.registry.list_accounts(association)
-                if account.id is not None
-            }
+            rows = store.registry.list_accounts(association)
+            accounts = {row.id: row for row in rows if row.id is not None}
             return build_decision_items([decision], accounts, {}, context.now)[0]
     raise HTTPException(404)
 
@@ -194,10 +190,7 @@ def _render_decision_form(
         f"{context.links.association_url(association_id)}/decisions",
         {**form.model_dump(include=set(PREFILLED_FIELDS)), "back": context.back_query},
     )
-    error_message, decision = "", None
-    if error:
-        translator = get_html_translator(context.language)
-        error_message = translator.translate(error.message, **error.facts)
+    decision = None
     if form.kind == "withdraw":
         decision = _load_decision_item(context, association_id, form.decision_id)
     return context.with_path(form_url).render_page(
@@ -206,7 +199,7 @@ def _render_decision_form(
         view=view,
         form=form,
         form_url=form_url,
-        error_message=error_message,
+        error_message=context.translate_error(error),
         today=context.now.date(),
         gap_choices=list_filters.list_gap_choices(context.translator),
         decision=decision,

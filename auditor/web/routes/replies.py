@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from auditor.decisions import replies
 from auditor.decisions.parsing import DecisionError
 from auditor.decisions.service import DecisionService
-from auditor.rendering.templates import get_html_translator
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from storage.errors import StoreError
@@ -39,6 +38,13 @@ class ReplyAnswerForm(BaseModel):
         if answer is ReplyOutcome.WITHDRAWN:
             raise ValueError("only the association takes back its reply")
         return answer
+
+
+def _require_reply(context: RequestContext, reply_id: int) -> Reply:
+    reply = context.app.store.replies.get(reply_id)
+    if reply is None:
+        raise HTTPException(404)
+    return reply
 
 
 def _load_proposal(store: Store, proposal_id: int) -> Proposal | None:
@@ -109,9 +115,7 @@ def show_replies(
 )
 def find_reply(context: PageContext, reply_id: RowId) -> RedirectResponse:
     """Redirect to a reply in the queue, or to its association if it was answered."""
-    reply = context.app.store.replies.get(reply_id)
-    if reply is None:
-        raise HTTPException(404)
+    reply = _require_reply(context, reply_id)
     if reply.outcome is None:
         return RedirectResponse(_build_reply_url(context, reply_id), 303)
     return RedirectResponse(f"{context.links.association_url(reply.association)}#history", 303)
@@ -128,10 +132,7 @@ def answer_reply(
     after_reply: RowId = 0,
 ) -> Response:
     """Accept or decline a reply, on the page of the list that begins after `after_reply`."""
-    store = context.app.store
-    reply = store.replies.get(reply_id)
-    if reply is None:
-        raise HTTPException(404)
+    store, reply = context.app.store, _require_reply(context, reply_id)
     try:
         if form.answer is ReplyOutcome.ACCEPTED:
             _accept_reply(context, reply, form)
@@ -160,10 +161,7 @@ def answer_reply(
 )
 def undo_answer(context: PageContext, reply_id: RowId) -> Response:
     """Take back the answer to a reply, which waits again."""
-    store = context.app.store
-    reply = store.replies.get(reply_id)
-    if reply is None:
-        raise HTTPException(404)
+    store, reply = context.app.store, _require_reply(context, reply_id)
     reason = context.translator.translate("The answer to the reply was taken back.")
     replies.undo_review(store, reply, author=context.author, reason=reason, now=context.now)
     return RedirectResponse(_build_reply_url(context, reply_id, {"reopened": str(reply_id)}), 303)
@@ -287,7 +285,7 @@ def _render_replies(
     proposals, next_proposal_id = replies.load_unsettled_proposals(
         store, context.app.config, after=after_proposal_id, regions=regions
     )
-    next_url = next_proposals_url = error_message = ""
+    next_url = next_proposals_url = ""
     last_reply_id = pending_replies[-1].reply.id if pending_replies else None
     if last_reply_id and store.replies.list_pending(
         after_id=last_reply_id, limit=1, regions=regions
@@ -296,9 +294,6 @@ def _render_replies(
     if next_proposal_id:
         query_params = {"after_proposal": str(next_proposal_id)}
         next_proposals_url = f"{build_url(replies_url, query_params)}#proposals"
-    if error:
-        translator = get_html_translator(context.language)
-        error_message = translator.translate(error.message, **error.facts)
     page_context = context.with_path(replies_url) if error else context
     return page_context.render_page(
         "replies.html",
@@ -314,7 +309,7 @@ def _render_replies(
         saved_answer=saved_answer,
         reopened_reply_id=reopened_reply_id,
         is_already_answered=is_already_answered,
-        error_message=error_message,
+        error_message=context.translate_error(error),
         error_field=error_field,
         form=form,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -16,7 +17,6 @@ from auditor.core.tokens import hash_token
 from auditor.evaluation.summary import get_region_key
 from auditor.i18n.translator import Translator
 from auditor.reference.regions import REGIONS
-from auditor.rendering.templates import get_html_translator
 from auditor.users import service
 from auditor.users.passwords import (
     MAX_PASSWORD_CHARACTERS,
@@ -135,19 +135,15 @@ def _render_users(
     store, translator = context.app.store, context.translator
     regions = {*REGIONS, *map(get_region_key, store.registry.list_regions())}
     region_choices = [(region, translator.region_name(region)) for region in regions]
-    error_message = ""
-    if error:
-        html_translator = get_html_translator(context.language)
-        error_message = html_translator.translate(error.message, **error.facts)
     return context.with_path(context.links.page_url("users")).render_page(
         "users.html",
         status=status,
         users=store.users.list_all(),
         roles=list(Role),
-        region_choices=sorted(region_choices, key=lambda choice: choice[1]),
+        region_choices=sorted(region_choices, key=itemgetter(1)),
         form=form or NewUserForm(),
         new_link=new_link,
-        error_message=error_message,
+        error_message=context.translate_error(error),
         completed_action=completed_action,
         time_zone=context.app.config.network.time_zone,
     )
