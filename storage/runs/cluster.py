@@ -38,7 +38,7 @@ ORPHANED_JOBS_QUERY = text(
 QUEUE_EXISTS_QUERY = text("SELECT to_regclass('procrastinate_jobs') IS NOT NULL")
 CLEAR_QUEUE_STATEMENT = text("DELETE FROM procrastinate_jobs WHERE status <> 'doing'")
 
-WorkerResults = dict[str, Any]
+JsonDocument = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class ClusterRunRepository:
             session.exec(change.values(is_closed=True))
 
     def merge_worker_results(
-        self, run_id: int, merge: Callable[[WorkerResults], WorkerResults]
+        self, run_id: int, merge: Callable[[JsonDocument], JsonDocument]
     ) -> None:
         """Replace the results by `merge(results)`, under a lock of the row."""
         with self._database.begin_write_session() as session:

@@ -17,8 +17,6 @@ from auditor.rules.checks.registry import SharedRule
 from auditor.rules.engine import is_gap_open
 from auditor.run_reports.signing import compute_report_hash
 from auditor.runs import run as run_module
-from auditor.runs.frontier import Frontier
-from auditor.runs.plan import build_batches, compute_batch_size
 from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import channel_registry
@@ -29,7 +27,6 @@ from storage.errors import StoreError
 from storage.files import spool
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AccountState, AuditRunState, Decision, DecisionKind
-from storage.runs.plan import PlanPosition
 from tests.support.mini_network import (
     PROFILE,
     START,
@@ -445,103 +442,6 @@ async def test_progress_counts_to_the_end(app):
     calls = []
     await execute_run(app, START, on_progress=lambda checked, total: calls.append((checked, total)))
     assert calls == [(number, 5) for number in range(6)]
-
-
-async def list_queue_sizes(app, *rows):
-    """Return the host queues of a run by size, each as often as a worker gets it."""
-    register(app, *rows)
-    run = app.store.runs.begin_or_resume(START.date(), START)
-    frontier = Frontier(app, run)
-    frontier.fill()
-    sizes = []
-    async with frontier.open_queues(frontier.list_batches()) as queues:
-        while (host_queue := await queues.next_queue()) is not None:
-            sizes.append(host_queue.batch.size)
-    return sizes
-
-
-async def test_largest_host_begins_and_has_several_workers(app):
-    pages = [
-        replace(SITE, typed_text=f"{SITE.typed_text}{page}", identity=site_of(page))
-        for page in range(10)
-    ]
-    assert await list_queue_sizes(app, *pages, link("amal", "website", "amal")) == [10, 10, 10, 1]
-
-
-def site_of(page):
-    return replace(SITE.identity, key=f"nour.example/{page}", url=f"{SITE.typed_text}{page}")
-
-
-async def test_platform_begins_and_has_one_worker(app):
-    short = AccountRow(
-        "amal",
-        "fb.me/x",
-        Identity("facebook", LinkKind.SHORT_LINK, url="https://fb.me/x"),
-        "facebook",
-    )
-    assert await list_queue_sizes(app, *build_accounts(10), short, SITE) == [11, 1]
-
-
-async def test_host_queue_is_read_page_by_page(app, monkeypatch):
-    monkeypatch.setattr("auditor.runs.frontier.HOST_PAGE_SIZE", 3)
-    register(app, *build_accounts(10))
-    run = app.store.runs.begin_or_resume(START.date(), START)
-    frontier = Frontier(app, run)
-    assert frontier.fill() == 10
-    (batch,) = frontier.list_batches()
-    host_queue = frontier.open_queue(batch, limit=8)
-    first_entries = [entry for _ in range(5) for entry in await host_queue.take(2)]
-    remaining_queue = frontier.open_queue(batch, after=host_queue.cursor)
-    last_entries = await remaining_queue.take(5)
-    assert (len(first_entries), len(last_entries)) == (8, 2)
-    account_ids = [entry.account.id for entry in first_entries + last_entries]
-    assert account_ids == list(range(1, 11))
-    assert await remaining_queue.take() == []
-    assert (host_queue.is_exhausted, remaining_queue.is_exhausted) == (False, True)
-
-
-async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
-    host_buckets = [
-        (0, 1, 300),
-        (1, 2, 9),
-        (1, 5, 9),
-        (2, 1, 1),
-        (2, 3, 2),
-        (2, 4, 5),
-        (2, 6, 1),
-        (3, 1, 1),
-    ]
-    batches = [
-        (batch.round, batch.first_bucket, batch.last_bucket, batch.size)
-        for batch in build_batches(host_buckets, 4)
-    ]
-    assert batches == [
-        (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1),
-        (3, 1, 1, 1),
-    ]  # fmt: skip
-
-
-def test_small_registry_has_a_batch_for_each_worker():
-    assert [compute_batch_size(accounts) for accounts in (1, 30, 90, 6000, 1_250_000)] == [
-        1,
-        1,
-        3,
-        200,
-        200,
-    ]
-
-
-def test_large_host_has_one_round(app):
-    register(app, *build_accounts(4))
-    positions = [
-        PlanPosition(round_number, 7, 0, number)
-        for number, round_number in enumerate((3, 2, 3, 9), 1)
-    ]
-    run = app.store.runs.begin_or_resume(START.date(), START)
-    app.store.run_plan.replace(positions, 4)
-    assert list(app.store.run_plan.count_by_host_bucket(run)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
-    app.store.run_plan.replace(positions, 3)
-    assert list(app.store.run_plan.count_by_host_bucket(run)) == [(2, 7, 4)]
 
 
 async def test_run_over_real_sockets(tmp_path, monkeypatch):

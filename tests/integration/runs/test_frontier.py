@@ -1,0 +1,148 @@
+"""The frontier hands out the accounts of a run by host, in order, until none is left."""
+
+from dataclasses import replace
+
+import pytest
+
+from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.runs.frontier import Frontier
+from auditor.runs.plan import build_batches, compute_batch_size
+from probes.models.finding import Finding, Identity, LinkKind, Presence, Reason
+from storage.models.audit import AccountRow, Observation
+from storage.runs.plan import PlanPosition
+from tests.support.mini_network import START, link, opened, register
+
+SITE = link("nour", "website", "nour")
+
+
+@pytest.fixture
+def app(tmp_path):
+    small_app = opened(tmp_path)
+    yield small_app
+    small_app.store.close()
+
+
+def build_accounts(count):
+    return [link(f"a{number}", "facebook", f"a{number}") for number in range(count)]
+
+
+async def list_queue_sizes(app, *rows):
+    """Return the host queues of a run by size, each as often as a worker gets it."""
+    register(app, *rows)
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    frontier = Frontier(app, run)
+    frontier.fill()
+    sizes = []
+    async with frontier.open_queues(frontier.list_batches()) as queues:
+        while (host_queue := await queues.next_queue()) is not None:
+            sizes.append(host_queue.batch.size)
+    return sizes
+
+
+async def test_largest_host_begins_and_has_several_workers(app):
+    pages = [
+        replace(SITE, typed_text=f"{SITE.typed_text}{page}", identity=site_of(page))
+        for page in range(10)
+    ]
+    assert await list_queue_sizes(app, *pages, link("amal", "website", "amal")) == [10, 10, 10, 1]
+
+
+def site_of(page):
+    return replace(SITE.identity, key=f"nour.example/{page}", url=f"{SITE.typed_text}{page}")
+
+
+async def test_platform_begins_and_has_one_worker(app):
+    short = AccountRow(
+        "amal",
+        "fb.me/x",
+        Identity("facebook", LinkKind.SHORT_LINK, url="https://fb.me/x"),
+        "facebook",
+    )
+    assert await list_queue_sizes(app, *build_accounts(10), short, SITE) == [11, 1]
+
+
+async def test_host_queue_is_read_page_by_page(app, monkeypatch):
+    monkeypatch.setattr("auditor.runs.frontier.HOST_PAGE_SIZE", 3)
+    register(app, *build_accounts(10))
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    frontier = Frontier(app, run)
+    assert frontier.fill() == 10
+    (batch,) = frontier.list_batches()
+    host_queue = frontier.open_queue(batch, limit=8)
+    first_entries = [entry for _ in range(5) for entry in await host_queue.take(2)]
+    remaining_queue = frontier.open_queue(batch, after=host_queue.cursor)
+    last_entries = await remaining_queue.take(5)
+    assert (len(first_entries), len(last_entries)) == (8, 2)
+    account_ids = [entry.account.id for entry in first_entries + last_entries]
+    assert account_ids == list(range(1, 11))
+    assert await remaining_queue.take() == []
+    assert (host_queue.is_exhausted, remaining_queue.is_exhausted) == (False, True)
+
+
+async def test_small_hosts_share_a_batch_and_a_large_one_has_its_own(app):
+    host_buckets = [
+        (0, 1, 300),
+        (1, 2, 9),
+        (1, 5, 9),
+        (2, 1, 1),
+        (2, 3, 2),
+        (2, 4, 5),
+        (2, 6, 1),
+        (3, 1, 1),
+    ]
+    batches = [
+        (batch.round, batch.first_bucket, batch.last_bucket, batch.size)
+        for batch in build_batches(host_buckets, 4)
+    ]
+    assert batches == [
+        (0, 1, 1, 300), (1, 2, 2, 9), (1, 5, 5, 9), (2, 4, 4, 5), (2, 1, 3, 3), (2, 6, 6, 1),
+        (3, 1, 1, 1),
+    ]  # fmt: skip
+
+
+def test_small_registry_has_a_batch_for_each_worker():
+    assert [compute_batch_size(accounts) for accounts in (1, 30, 90, 6000, 1_250_000)] == [
+        1,
+        1,
+        3,
+        200,
+        200,
+    ]
+
+
+def test_large_host_has_one_round(app):
+    register(app, *build_accounts(4))
+    positions = [
+        PlanPosition(round_number, 7, 0, number)
+        for number, round_number in enumerate((3, 2, 3, 9), 1)
+    ]
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    app.store.run_plan.replace(positions, 4)
+    assert list(app.store.run_plan.count_by_host_bucket(run)) == [(2, 7, 1), (3, 7, 2), (9, 7, 1)]
+    app.store.run_plan.replace(positions, 3)
+    assert list(app.store.run_plan.count_by_host_bucket(run)) == [(2, 7, 4)]
+
+
+def test_deferred_account_waits_for_the_second_pass(app):
+    register(app, *build_accounts(3))
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    frontier = Frontier(app, run)
+    frontier.fill()
+    finding = Finding(Presence.UNKNOWN, Reason.TIMEOUT)
+    first_observation = Observation(2, run.id, START, finding)
+    app.store.run_plan.save_first_observations([first_observation])
+    assert (frontier.count_remaining(), frontier.count_remaining(second_pass=True)) == (2, 1)
+    assert [observation.account_id for observation in frontier.list_deferred()] == [2]
+    assert frontier.count_not_reached() == {"facebook": 3}
+    frontier.clear()
+    assert frontier.count_remaining() == 0
+
+
+def test_account_of_a_refusing_platform_is_skipped(app):
+    page, site = build_accounts(1)[0], SITE
+    circuit_breaker = CircuitBreaker("facebook", 1, opened_reason=Reason.BLOCKED)
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    frontier = Frontier(app, run, {"facebook": circuit_breaker})
+    assert frontier.skip_if_refused(page).finding.reason is Reason.BLOCKED
+    assert frontier.skip_if_refused(site) is None
+    assert circuit_breaker.skipped_count == 1
