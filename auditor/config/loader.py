@@ -212,24 +212,26 @@ def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str,
     """Return the names of the settings in the table of a path."""
     models = [config_model]
     for part in path[:-1]:
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        inner_models = [inner for field in fields for inner in _iter_models(field.annotation)]
+        inner_models: list[type[BaseModel]] = []
+        for model in models:
+            if part in model.model_fields:
+                inner_models += _iter_models(model.model_fields[part].annotation)
         models = inner_models or _select_models_by_check(models, part)
-    return sorted(
-        {field.alias or name for model in models for name, field in model.model_fields.items()}
-    )
+    names: set[str] = set()
+    for model in models:
+        names.update(field.alias or name for name, field in model.model_fields.items())
+    return sorted(names)
 
 
 def _select_models_by_check(
     models: list[type[BaseModel]], part: int | str
 ) -> list[type[BaseModel]]:
     """Return the rule model with this `check`, or all models if the part names none."""
-    selected = [
-        model
-        for model in models
-        if "check" in model.model_fields
-        and part in get_args(model.model_fields["check"].annotation)
-    ]
+    selected = []
+    for model in models:
+        check = model.model_fields.get("check")
+        if check is not None and part in get_args(check.annotation):
+            selected.append(model)
     return selected or models
 
 

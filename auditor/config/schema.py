@@ -342,14 +342,14 @@ class Config(SettingsTable):
     @property
     def unmixed_channels(self) -> tuple[str, ...]:
         """The channels whose activity is not in the score, because their API's terms forbid it."""
-        return tuple(
-            name
-            for name, channel in self.channels.items()
-            if channel.api_key is not None
-            and not channel.derived_metrics
-            and (api := channel_registry.get_channel_api(name)) is not None
-            and not api.terms.allows_mixed_scores
-        )
+        return tuple(filter(self._is_unmixed_channel, self.channels))
+
+    def _is_unmixed_channel(self, name: str) -> bool:
+        channel = self.channels[name]
+        if channel.api_key is None or channel.derived_metrics:
+            return False
+        api = channel_registry.get_channel_api(name)
+        return api is not None and not api.terms.allows_mixed_scores
 
     @field_validator("rules")
     @classmethod

@@ -441,24 +441,22 @@ def build_digest(
         return None
     latest_changes = sorted(_keep_latest_changes(changes), key=_get_list_position)
     opened = [change for change in latest_changes if change.is_open]
+    closed = [change for change in latest_changes if not change.is_open]
     hidden = set(_iter_hidden_gaps(opened))
     return Digest(
         run=run,
         since=since,
         urgent=tuple(change for change in opened if change.gap.severity == SEVERITIES[0]),
         new=tuple(change for change in opened if change.gap.severity != SEVERITIES[0]),
-        closed=tuple(
-            change
-            for change in latest_changes
-            if not change.is_open and _identify_gap(change) not in hidden
-        ),
-        open_gap_count=sum(
-            count
-            for region, count in network_changes.open_gaps_by_region.items()
-            if _is_in_regions(region, regions)
-        ),
+        closed=tuple(change for change in closed if _identify_gap(change) not in hidden),
+        open_gap_count=_count_open_gaps(network_changes, regions),
         unreliable_channels=run.unreliable_channels,
     )
+
+
+def _count_open_gaps(network_changes: NetworkChanges, regions: Collection[str]) -> int:
+    gap_counts = network_changes.open_gaps_by_region
+    return sum(gap_counts[region] for region in gap_counts if _is_in_regions(region, regions))
 
 
 def _iter_hidden_gaps(opened: Iterable[GapChange]) -> Iterator[tuple[str, str, str]]:

@@ -102,13 +102,10 @@ def find_shared_accounts(
     finds duplicates within the spreadsheet.
     """
     unlisted_associations = {*changes.associations_withdrawn, *changes.associations_pruned}
-    unlisted_accounts = (
-        row
-        for row in (*changes.accounts_withdrawn, *changes.accounts_pruned)
-        if row.association in unlisted_associations
-    )
+    removed = (*changes.accounts_withdrawn, *changes.accounts_pruned)
+    unlisted = [row for row in removed if row.association in unlisted_associations]
     owners_by_account: dict[tuple[str, str], set[str]] = {}
-    for row in (*unlisted_accounts, *changes.accounts_retained):
+    for row in (*unlisted, *changes.accounts_retained):
         owners_by_account.setdefault(_get_account_key(row), set()).add(row.association)
     for row in import_result.accounts:
         owners = owners_by_account.get(_get_account_key(row), set())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from auditor.i18n.translator import Translator
 from probes.links.cells import is_none_answer
@@ -116,11 +116,15 @@ def normalize_label(text: str) -> str:
     return " ".join(re.findall(r"\w+", letters))
 
 
-COLUMN_BY_LABEL = {
-    normalize_label(synonym): column
-    for column, synonyms in COLUMN_SYNONYMS.items()
-    for synonym in synonyms.split(",")
-}
+def _index_synonyms(synonyms_by_code: Mapping[str, str]) -> dict[str, str]:
+    """Return the codes by the normalized labels of their synonyms, which commas separate."""
+    code_by_label = {}
+    for code, synonyms in synonyms_by_code.items():
+        code_by_label.update(dict.fromkeys(map(normalize_label, synonyms.split(",")), code))
+    return code_by_label
+
+
+COLUMN_BY_LABEL = _index_synonyms(COLUMN_SYNONYMS)
 COLUMN_BY_LABEL |= {normalize_label(column): column for column in COLUMN_SYNONYMS}
 
 
@@ -179,11 +183,7 @@ MEDIA_OFFICER_SYNONYMS = {
 MIN_NAME_LETTERS, MIN_PHONE_DIGITS = 2, 6
 NON_ANSWERS = frozenset(map(normalize_label, ("oui", "yes", "ok", "vrai", "true", "نعم", "يوجد")))
 """Answers that name neither a person nor a role."""
-MEDIA_OFFICER_CODE_BY_LABEL = {
-    normalize_label(synonym): code
-    for code, synonyms in MEDIA_OFFICER_SYNONYMS.items()
-    for synonym in synonyms.split(",")
-}
+MEDIA_OFFICER_CODE_BY_LABEL = _index_synonyms(MEDIA_OFFICER_SYNONYMS)
 
 
 def parse_media_officer(text: str | None) -> str | None:

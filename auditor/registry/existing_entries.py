@@ -65,21 +65,24 @@ class ExistingEntries:
 
         Return the text of the cell unchanged if no registered text or several match.
         """
-        candidates = [
-            known_text
-            for known_text in self._list_known_texts(association, column)
-            if known_text == text or may_be_corrupted_form_of(text, known_text)
-        ]
-        return candidates[0] if text not in candidates and len(candidates) == 1 else text
+        known_texts = list(self._list_known_texts(association, column))
+        if text in known_texts:
+            return text
+        originals = [known for known in known_texts if may_be_corrupted_form_of(text, known)]
+        return originals[0] if len(originals) == 1 else text
 
     def _list_known_texts(self, association: str, column: str) -> Iterator[str]:
         if column not in REGISTRY_FIELDS:
             yield from self.links_by_column.get((association, column), ())
             return
         entry = self.entries_by_id.get(association)
-        value = entry.get_value(column) if entry is not None else None
+        if entry is None:
+            return
+        value = entry.get_value(column)
+        if isinstance(value, tuple):
+            value = ", ".join(value)
         if value:
-            yield ", ".join(value) if isinstance(value, tuple) else value
+            yield value
 
 
 def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str]]:

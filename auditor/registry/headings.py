@@ -141,11 +141,11 @@ def _is_prose(sheet: Sheet, heading_index: int) -> bool:
         return False
     heading, *rows = sheet.rows[heading_index:]
     width = len(heading.cells)
-    prose_count = sum(
-        (width == 1 or len(row.cells) != width)
-        and PROSE_PATTERN.match(sheet.delimiter.join(row.cells)) is not None
-        for row in rows
-    )
+    prose_count = 0
+    for row in rows:
+        is_table_row = width > 1 and len(row.cells) == width
+        if not is_table_row and PROSE_PATTERN.match(sheet.delimiter.join(row.cells)):
+            prose_count += 1
     is_heading_prose = width == 1 and PROSE_PATTERN.match(heading.cells[0]) is not None
     return 2 * prose_count > len(rows) or (is_heading_prose and prose_count > 0)
 

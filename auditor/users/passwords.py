@@ -179,13 +179,10 @@ def _split_words(texts: Iterable[str]) -> set[str]:
 
 def _build_sequence_pieces() -> set[str]:
     """Return all pieces of a sequence, forwards and backwards."""
-    directions = [
-        sequence
-        for run in map(_normalize_letters, CHARACTER_SEQUENCES)
-        for sequence in (run, run[::-1])
-    ]
+    forwards = list(map(_normalize_letters, CHARACTER_SEQUENCES))
+    backwards = [sequence[::-1] for sequence in forwards]
     pieces: set[str] = set()
-    for sequence in directions:
+    for sequence in (*forwards, *backwards):
         for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4):
             starts = range(len(sequence) - size + 1)
             pieces.update(sequence[start : start + size] for start in starts)
