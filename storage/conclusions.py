@@ -12,7 +12,17 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, case, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from storage import consistency
 from storage.consistency import FacetCountsByGroup
@@ -91,13 +101,17 @@ class ConclusionRepository:
 
         `open_only` leaves out unconfirmed and closed gaps, `unclosed_only` only closed ones.
         """
-        filters = {"association": association, "channel": channel, "code": code}
         query = select(*GAP_COLUMNS)
-        for name, value in filters.items():
-            if value is not None:
-                query = query.where(GAP.c[name] == value)
+        is_not_closed: ColumnElement[bool] = GAP.c.closed_at.is_(None)
+        if association is not None:
+            query = query.where(GAP.c.association == association)
+            is_not_closed = IS_NOT_CLOSED
+        if channel is not None:
+            query = query.where(GAP.c.channel == channel)
+        if code is not None:
+            query = query.where(GAP.c.code == code)
         if open_only or unclosed_only:
-            query = query.where(GAP.c.closed_at.is_(None) if association is None else IS_NOT_CLOSED)
+            query = query.where(is_not_closed)
         if open_only:
             query = query.where(GAP.c.opened_at.is_not(None))
         return map(to_gap, self._database.stream_rows(query, GAP.c.id))
@@ -106,16 +120,12 @@ class ConclusionRepository:
         self, changed_at: datetime
     ) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """Return the number of gaps by code that opened, and that closed, at this time."""
-        counts = []
-        for time_column in (GAP.c.opened_at, GAP.c.closed_at):
-            query = (
-                select(GAP.c.code, func.count().label("number"))
-                .where(time_column == to_utc(changed_at), GAP.c.opened_at.is_not(None))
-                .group_by(GAP.c.code)
-            )
-            with self._database.begin_read() as connection:
-                counts.append({row.code: row.number for row in connection.execute(query)})
-        return counts[0], counts[1]
+        query = select(GAP.c.code, func.count()).where(GAP.c.opened_at.is_not(None))
+        query = query.group_by(GAP.c.code)
+        with self._database.begin_read() as connection:
+            opened = connection.execute(query.where(GAP.c.opened_at == to_utc(changed_at)))
+            closed = connection.execute(query.where(GAP.c.closed_at == to_utc(changed_at)))
+            return dict(opened.all()), dict(closed.all())
 
     def list_proposals(
         self, association: str | None = None, *, after_id: int = 0
@@ -266,13 +276,10 @@ def _save_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) 
 
 def _update_gaps(connection: Connection, gaps: Sequence[Gap], column_names: Sequence[str]) -> None:
     """Update only these columns of stored gaps, so that the indexes of others are not written."""
-    if not gaps:
-        return
-    parameters = ("gap_id", *(f"new_{name}" for name in column_names))
-    get_values = attrgetter("id", *column_names)
-    rows = [dict(zip(parameters, sanitize(get_values(gap)), strict=True)) for gap in gaps]
-    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in column_names}
-    connection.execute(update(GAP).where(GAP.c.id == bindparam("gap_id")).values(values), rows)
+    names, get_values = ("gap_id", *column_names), attrgetter("id", *column_names)
+    rows = [dict(zip(names, sanitize(get_values(gap)), strict=True)) for gap in gaps]
+    if rows:
+        connection.execute(update(GAP).where(GAP.c.id == bindparam("gap_id")), rows)
 
 
 def _build_gap_values(gap: Gap) -> dict[str, Any]:
@@ -290,10 +297,6 @@ def _build_proposal_values(proposal: Proposal) -> dict[str, Any]:
         "last_seen": proposal.last_seen,
         "run_count": proposal.run_count,
     }
-
-
-EMPTY_CHECK_TIMES: Mapping[str, Any] = dict.fromkeys(CheckTimes._fields[1:])
-"""Empty check times for the status column: they are stored in a table of their own."""
 
 
 class AccountStatusRepository:
@@ -338,10 +341,10 @@ def save_account_statuses(
     """Store each status and its check times, replacing those of the account."""
     for batch in split_into_batches(statuses):
         cleaned = sanitize(tuple(batch))
-        rows = [
-            {"account_id": status.account_id, "status": replace(status, **EMPTY_CHECK_TIMES)}
-            for status in cleaned
-        ]
+        rows = []
+        for status in cleaned:
+            bare_status = replace(status, checked_at=None, decided_at=None)
+            rows.append({"account_id": status.account_id, "status": bare_status})
         database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))
         save_check_times(database, connection, (status.check_times for status in cleaned))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -96,9 +96,24 @@ class ImportChanges:
     withdrawal_count: int = 0
 
     def __bool__(self) -> bool:
-        no_changes = {"accounts_retained", "missing_columns", "listed_count", "withdrawal_count"}
-        return any(
-            getattr(self, field.name) for field in fields(self) if field.name not in no_changes
+        return bool(self._changed_accounts or self._changed_associations or self.log_entries)
+
+    @property
+    def _changed_accounts(self) -> tuple[AccountRow, ...]:
+        return (
+            *self.accounts_added,
+            *self.accounts_changed,
+            *self.accounts_withdrawn,
+            *self.accounts_pruned,
+        )
+
+    @property
+    def _changed_associations(self) -> tuple[str, ...]:
+        return (
+            *self.associations_added,
+            *self.associations_changed,
+            *self.associations_withdrawn,
+            *self.associations_pruned,
         )
 
     @property
@@ -109,19 +124,8 @@ class ImportChanges:
     @property
     def affected_associations(self) -> set[str]:
         """The ids of the associations of which anything changed."""
-        accounts = (
-            *self.accounts_added,
-            *self.accounts_changed,
-            *self.accounts_withdrawn,
-            *self.accounts_pruned,
-        )
-        return {
-            *(account.association for account in accounts),
-            *self.associations_added,
-            *self.associations_changed,
-            *self.associations_withdrawn,
-            *self.associations_pruned,
-        }
+        associations = {account.association for account in self._changed_accounts}
+        return associations.union(self._changed_associations)
 
     @property
     def digest(self) -> str:
@@ -171,7 +175,7 @@ class RegistryComparison:
             accounts_retained=self.retained_accounts,
             missing_columns=self.missing_columns,
             listed_count=len(self.stored_entries) - len(self.withdrawn_ids),
-            withdrawal_count=sum(id_ not in self.withdrawn_ids for id_ in unlisted_ids),
+            withdrawal_count=len(set(unlisted_ids).difference(self.withdrawn_ids)),
         )
         current_entries = {
             **self.stored_entries,
@@ -179,11 +183,9 @@ class RegistryComparison:
             **entries.relisted,
             **entries.changed,
         }
-        associations = {
-            id_: current_entries[id_].association
-            for id_ in changes.affected_associations
-            if id_ in current_entries
-        }
+        associations = {}
+        for id_ in changes.affected_associations & current_entries.keys():
+            associations[id_] = current_entries[id_].association
         return replace(changes, associations=associations)
 
     def _add_stored_ids(self, rows: Mapping[ImportKey, AccountRow]) -> tuple[AccountRow, ...]:
@@ -258,18 +260,19 @@ class PartialSheet:
     def _complete_entry(
         self, stored: AssociationEntry, listed: AssociationEntry
     ) -> AssociationEntry:
-        values = {
-            name: stored.get_value(name) for name in REGISTRY_FIELDS if not self._has_column(name)
-        }
+        values = {}
+        for name in REGISTRY_FIELDS:
+            if not self._has_column(name):
+                values[name] = stored.get_value(name)
         if "name" in values:
             values["name"] = self._choose_name(stored, listed)
         return listed.replace_values(values)
 
     def _choose_name(self, stored: AssociationEntry, listed: AssociationEntry) -> RegistryValue:
         """Return the stored name, or the listed value of the field that it was taken from."""
-        source = next(
-            (name for name in NAME_SOURCE_FIELDS if stored.get_value(name) == stored.name), "name"
-        )
+        for source in (*NAME_SOURCE_FIELDS, "name"):
+            if stored.get_value(source) == stored.name:
+                break
         if not self._has_column(source):
             return stored.name
         return listed.get_value(source) or listed.name

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Select, Table, delete, insert, select, update
 
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
-    ASSOCIATION_FIELDS,
     AccountRow,
     Association,
     AssociationEntry,
@@ -137,11 +136,11 @@ class ImportedSheet:
             )
         )
         claimed_ids = set(connection.execute(query).scalars())
-        return {
-            key
-            for key, account in stored_accounts.items()
-            if account.id in claimed_ids and account.association in self._associations
-        }
+        claimed = set()
+        for key, account in stored_accounts.items():
+            if account.id in claimed_ids and account.association in self._associations:
+                claimed.add(key)
+        return claimed
 
 
 def apply_comparison(connection: Connection, comparison: RegistryComparison, now: datetime) -> None:
@@ -209,7 +208,9 @@ def _strip_stored_fields(account: AccountRow) -> AccountRow:
 def build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any]:
     """Return the values of the columns of an association or an account that an import sets."""
     if isinstance(item, AssociationEntry):
-        return {"id": item.id, **{name: item.get_value(name) for name in ASSOCIATION_FIELDS}}
+        values = asdict(item.association)
+        del values["contact_methods"]
+        return values
     return {
         "association": item.association,
         "typed_text": item.typed_text,

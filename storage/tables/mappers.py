@@ -10,9 +10,6 @@ from sqlalchemy import func, select
 from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.witness import WitnessSource
 from storage.models.audit import (
-    ASSOCIATION_FIELDS,
-    CONTACT_FIELDS,
-    CONTACT_METHODS,
     AccountRow,
     AccountStatus,
     Association,
@@ -127,10 +124,16 @@ def to_audit_run(row: AuditRunTable) -> AuditRun:
     )
 
 
-_HAS_CONTACT_COLUMNS = [
-    (func.coalesce(CONTACT.c[name], "") != "").label(f"has_{name}") for name in CONTACT_METHODS
-]
-_CONTACT_COLUMNS = [CONTACT.c[name] for name in CONTACT_FIELDS]
+_HAS_CONTACT_COLUMNS = (
+    (func.coalesce(CONTACT.c.email, "") != "").label("has_email"),
+    (func.coalesce(CONTACT.c.phone, "") != "").label("has_phone"),
+)
+_CONTACT_COLUMNS = (
+    CONTACT.c.email,
+    CONTACT.c.phone,
+    CONTACT.c.media_officer,
+    CONTACT.c.note,
+)
 _CONTACT_JOIN = CONTACT.c.association == ASSOCIATION.c.id
 SELECT_ASSOCIATIONS = select(ASSOCIATION, *_HAS_CONTACT_COLUMNS).outerjoin(CONTACT, _CONTACT_JOIN)
 """Selects every association and its contact methods, without the addresses and numbers."""
@@ -156,16 +159,28 @@ def to_log_entry(row: AuditLogTable) -> AuditLogEntry:
 
 def to_association(row: Any) -> Association:
     """Return the association of a row of one of the two queries above."""
-    columns = row._mapping  # noqa: SLF001  # public; the underscore keeps it apart from columns
-    values = {name: columns[name] for name in ASSOCIATION_FIELDS}
-    values |= {"tags": tuple(row.tags), "none_by_choice": tuple(row.none_by_choice)}
-    contact_methods = frozenset(name for name in CONTACT_METHODS if columns[f"has_{name}"])
-    return Association(id=row.id, contact_methods=contact_methods, **values)
+    contact_methods = set()
+    if row.has_email:
+        contact_methods.add("email")
+    if row.has_phone:
+        contact_methods.add("phone")
+    return Association(
+        id=row.id,
+        name=row.name,
+        name_ar=row.name_ar,
+        name_fr=row.name_fr,
+        region=row.region,
+        city=row.city,
+        language=row.language,
+        tags=tuple(row.tags),
+        none_by_choice=tuple(row.none_by_choice),
+        contact_methods=frozenset(contact_methods),
+    )
 
 
 def to_contact(row: Any) -> Contact:
     """Return the contact of a row."""
-    return Contact(**{name: getattr(row, name) for name in CONTACT_FIELDS})
+    return Contact(row.email, row.phone, row.media_officer, row.note)
 
 
 def to_association_entry(row: Any) -> AssociationEntry:
