@@ -96,7 +96,7 @@ def test_every_scenario_is_played_and_gives_its_declared_finding(channel: str) -
 
 @pytest.mark.parametrize("channel", CANARY_KEYS)
 def test_canaries_read_as_they_should(channel: str, tmp_path) -> None:
-    settings = write_demo_config(tmp_path, 0).channels[channel]
+    settings = write_demo_config(tmp_path, 8080).channels[channel]
     for link in settings.canaries:
         assert check(link, channel).presence is Presence.PRESENT
     assert check(settings.impossible_account or "", channel).presence is not Presence.PRESENT
