@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from bs4 import BeautifulSoup
 
-from probes.channels._api_common import EARLIEST_POST_DATE
+from probes.channels._api_common import filter_credible_dates
 from probes.classify import interstitials
 from probes.links import channel_registry, identify
 from probes.models.finding import (
@@ -181,20 +181,14 @@ def iter_script_objects(soup: BeautifulSoup) -> Iterator[dict[str, Any]]:
             yield from iter_objects(parse_json(text))
 
 
-def find_newest_timestamp(timestamps: Iterable[float], page: Page) -> Activity | None:
-    """Return the newest post from its Unix time, or None.
-
-    Times before 2004 and more than a day after the fetch are ignored.
-    """
-    latest = page.fetched_at.timestamp() + 86_400
-    credible = [time for time in timestamps if _EARLIEST_POST_TIMESTAMP < time < latest]
+def find_newest_post(dates: Iterable[datetime | None], page: Page) -> Activity | None:
+    """Return the newest post by the dates of posts, or None if no date is credible."""
+    credible = filter_credible_dates(filter(None, dates), page)
     if not credible:
         return None
-    newest = datetime.fromtimestamp(max(credible), UTC).replace(microsecond=0)
-    return Activity(newest, "posts")
+    return Activity(max(credible).replace(microsecond=0), "posts")
 
 
-_EARLIEST_POST_TIMESTAMP = EARLIEST_POST_DATE.timestamp()
 # A number and its scale in folded text: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`.
 _COUNT_REGEX = (
     r"(?<!\d)(\d[\d.,٫٬ ]{0,40})(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|"

@@ -20,7 +20,7 @@ from bs4 import BeautifulSoup
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
-    find_newest_timestamp,
+    find_newest_post,
     find_text,
     get_meta,
     parse_localized_count,
@@ -277,7 +277,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
         name=html.clean_text(name),
         platform_id=_find_company_id(soup),
         followers=parse_localized_count(f"{descriptions} {text[:20_000]}", _FOLLOWERS_REGEX),
-        last_activity=_find_newest_post(soup, page),
+        last_activity=_find_last_activity(soup, page),
     )
 
 
@@ -299,14 +299,14 @@ def _find_company_id(soup: BeautifulSoup) -> str:
     return ""
 
 
-def _find_newest_post(soup: BeautifulSoup, page: Page) -> Activity | None:
+def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
     posts = soup.select("[data-activity-urn]")
     post_dates = [
         post_numbers.decode_post_number(NAME, str(post["data-activity-urn"]).rpartition(":")[2])
         for post in posts
     ]
-    newest = find_newest_timestamp([date.timestamp() for date in post_dates if date], page)
+    newest = find_newest_post(post_dates, page)
     if newest is not None or not posts:
         return newest
     ages = [str(time.get("datetime") or time.get_text()) for time in soup.select("article time")]

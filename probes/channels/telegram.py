@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from dataclasses import replace
-from datetime import UTC, datetime
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from probes.channels._api_common import parse_timestamp
 from probes.channels._links import LinkTable, PlatformLink, split_host
 from probes.channels._public_profile import (
     PublicProfile,
     build_profile_finding,
     build_wrong_target_finding,
-    find_newest_timestamp,
+    find_newest_post,
     get_element_text,
     parse_localized_count,
 )
@@ -141,18 +141,9 @@ def parse_profile_page(page: Page) -> PublicProfile:
 def parse_channel_preview(page: Page) -> Activity | None:
     """Return the newest post of a channel's preview, exact to the second, or None."""
     soup = html.parse_soup_elements(page, "time")  # the newest post is the last one
-    times = [_parse_timestamp(str(time["datetime"])) for time in soup.select("time[datetime]")]
-    return find_newest_timestamp([time for time in times if time is not None], page)
-
-
-def _parse_timestamp(text: str) -> float | None:
-    try:
-        timestamp = datetime.fromisoformat(text)
-        if timestamp.tzinfo is None:
-            timestamp = timestamp.replace(tzinfo=UTC)
-        return timestamp.timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return find_newest_post(
+        [parse_timestamp(time["datetime"]) for time in soup.select("time[datetime]")], page
+    )
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -16,7 +16,7 @@ from typing import Any
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     build_wrong_target_finding,
-    find_newest_timestamp,
+    find_newest_post,
 )
 from probes.classify import interstitials
 from probes.links import identify as links_identify
@@ -139,7 +139,7 @@ def _find_newest_video(videos: list[Any], page: Page) -> Activity | None:
     """Return when the newest video was made, by its id."""
     ids = [str(as_object(video).get("id", "")) for video in videos]
     dates = [post_numbers.decode_post_number(NAME, video_id) for video_id in ids]
-    return find_newest_timestamp([date.timestamp() for date in dates if date], page)
+    return find_newest_post(dates, page)
 
 
 def parse_oembed(page: Page) -> ProfileState:

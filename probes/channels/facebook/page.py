@@ -9,7 +9,7 @@ docs/explanations/platforms.md).
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bs4 import BeautifulSoup
@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
-    find_newest_timestamp,
+    find_newest_post,
     find_text,
     get_meta,
     get_title,
@@ -117,8 +117,8 @@ def _find_newest_post(
     """
     values = [node.get("creation_time") for node in nodes]
     values += [element["data-utime"] for element in soup.select("[data-utime]")]
-    timestamps = {float(str(value)) for value in values if re.fullmatch(r"\d{10}", str(value))}
-    newest = find_newest_timestamp(timestamps, page)
+    timestamps = {int(str(value)) for value in values if re.fullmatch(r"\d{10}", str(value))}
+    newest = find_newest_post((datetime.fromtimestamp(time, UTC) for time in timestamps), page)
     if newest is None or len(timestamps) > 1:
         return newest, ""
     if page.fetched_at - newest.published_at > _MAX_SINGLE_POST_AGE:
