@@ -246,8 +246,7 @@ def _build_finding(
 ) -> Finding:
     """Return absent only if the page and oEmbed agree. A wall or an empty page proves nothing."""
     refusal = interstitials.detect_refusal(page) or Reason.UNREADABLE
-    is_account_page = links_identify.identify_link(page.url).key == identity.key
-    if page.status != 200 or not is_account_page:
+    if page.status != 200 or links_identify.identify_link(page.url).key != identity.key:
         return unknown_finding(page, refusal)
     if state.status_code == 0 and state.key == identity.key:
         return present_finding(page, name=state.name or None, followers=state.followers)
@@ -256,10 +255,6 @@ def _build_finding(
     if state.status_code == _NOT_FOUND_STATUS_CODE and is_unknown_to_oembed:
         detail = f"statusCode {_NOT_FOUND_STATUS_CODE}, and oEmbed knows no such account"
         return absent_finding(page, Reason.NOT_FOUND, detail=detail)
-    return unknown_finding(page, refusal, detail=_describe_status_code(state))
-
-
-def _describe_status_code(state: ProfileState) -> str:
     if state.status_code is None:
-        return "nothing that proves an account"
-    return f"statusCode {state.status_code}"
+        return unknown_finding(page, refusal, detail="nothing that proves an account")
+    return unknown_finding(page, refusal, detail=f"statusCode {state.status_code}")

@@ -238,7 +238,9 @@ def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | 
     if day is None:
         first_day = _build_date(int(match["year"]), month, 1)
         return first_day and ParsedDate(first_day.moment, DatePrecision.MONTH)
-    return _build_timestamp(match, month, int(day) if day.isdigit() else 1)
+    if not day.isdigit():  # «فاتح», the first
+        day = "1"
+    return _build_timestamp(match, month, int(day))
 
 
 def _collapse_spaces(name: str) -> str:

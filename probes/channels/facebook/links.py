@@ -342,12 +342,13 @@ def _identify_username(segment: str) -> Identity:
 
 def _is_possible_username(name: str) -> bool:
     is_own_host = name.removeprefix("www.") in HOSTS
-    is_own_name = name in _RESERVED_SEGMENTS or is_own_host or _OWN_FILE.fullmatch(name)
-    is_region = len(name) == 5 and normalize.is_locale(name)
-    is_too_long = name.isascii() and len(name) > 50
-    if is_own_name or is_region or is_too_long:
+    if is_own_host or name in _RESERVED_SEGMENTS or _OWN_FILE.fullmatch(name):
         return False
-    return _SLUG_PATTERN.fullmatch(name) is not None and name.strip("._-") != ""
+    if len(name) == 5 and normalize.is_locale(name):
+        return False
+    if name.isascii() and len(name) > 50:
+        return False
+    return name.strip("._-") != "" and _SLUG_PATTERN.fullmatch(name) is not None
 
 
 def _identify_by_id(page_id: str, kind: LinkKind) -> Identity:
