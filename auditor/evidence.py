@@ -63,12 +63,12 @@ def build_evidence(
     return Evidence(
         url=ask.url,
         status=answer.status,
-        final_url=answer.url,
+        final_url=answer.url if answer.url != ask.url else None,
         digest=digest,
         headers={
             name: value for name, value in answer.headers.items() if name not in UNSTORED_HEADERS
         },
-        hops=_to_hop_pairs(answer.hops),
+        hops=_to_hop_pairs(answer.hops) if len(answer.hops) > 1 else (),
         truncated=answer.truncated,
         insecure=ask.insecure,
         elapsed_seconds=answer.elapsed_seconds,
@@ -126,13 +126,14 @@ def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> P
             url=evidence.final_url,
             hops=hops,
         )
+    url, status = evidence.final_url or evidence.url, evidence.status or 0
     return Page(
-        url=evidence.final_url or evidence.url,
-        status=evidence.status or 0,
+        url=url,
+        status=status,
         headers=evidence.headers,
         body=body,
         fetched_at=evidence.fetched_at,
-        hops=hops,
+        hops=hops or (Hop(url, status),),
         truncated=evidence.truncated,
         elapsed_seconds=evidence.elapsed_seconds,
         certificate_expires=evidence.certificate_expires,

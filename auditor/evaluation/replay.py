@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import pairwise
 
 from auditor.checking.checker import create_probe, to_probe_account
 from auditor.config.schema import Config
@@ -201,6 +202,10 @@ class _AssociationReplay:
         for observation in store.observations.list_observations(association=name):
             self._observations[observation.run_id][observation.account_id] = observation
 
+        self._is_same_as_previous = [False]
+        for run, next_run in pairwise(self._runs):
+            self._is_same_as_previous.append(self._has_same_checks(run, next_run))
+
     def rebuild(self) -> AssociationState:
         """Return the state after all runs."""
         position = 0
@@ -287,10 +292,9 @@ class _AssociationReplay:
         next_change = min((time for time in changes if time > run.started_at), default=None)
         end = position + 1
         while end < len(self._runs):
-            next_run = self._runs[end]
-            if next_change is not None and next_run.started_at >= next_change:
+            if next_change is not None and self._runs[end].started_at >= next_change:
                 break
-            if not self._has_same_checks(self._runs[end - 1], next_run):
+            if not self._is_same_as_previous[end]:
                 break
             end += 1
         return end

@@ -189,13 +189,14 @@ class Evidence:
     `is_withheld`: a body was received but not stored, because it shows private people. `is_pruned`:
     only the request, the status and the digest are left. `is_registered_link`: the request was for
     the registered link itself. `received_digest` is the digest of the body as it was received, if
-    another body is stored. `is_volatile`: the server generates every response again, as platforms
-    do, so the bytes cannot be compared.
+    another body is stored. `final_url` of a page is None if it is the requested URL. `hops` of a
+    page are empty without a redirect. `is_volatile`: the server generates every response again, as
+    platforms do, so the bytes cannot be compared.
     """
 
     url: str
     status: int | None
-    final_url: str | None
+    final_url: str | None = None
     reason: Reason | None = None
     digest: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
