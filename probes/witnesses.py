@@ -67,6 +67,16 @@ _QUERY = """SELECT ?item ?property ?value ?read WHERE {{
   MINUS {{ ?statement pq:P582 ?end }}
   OPTIONAL {{ ?statement prov:wasDerivedFrom/pr:P813 ?read }}
 }} LIMIT {limit}"""
+_ITEM_URL = re.compile(r"https?://www\.wikidata\.org/entity/(Q[1-9]\d{0,11})")
+_PROPERTY_URL = re.compile(r"http://www\.wikidata\.org/prop/statement/(P\d{1,6})")
+_ACCOUNT_VALUE = re.compile(r"[^\s/?#<>\"]{1,100}")
+CDX_URL = "https://web.archive.org/cdx/search/cdx"
+"""The index of captures. It allows 24 requests a minute (edgi-govdata-archiving/wayback 0.5.1).
+
+The availability API is not used: it often answers nothing about pages that are archived
+(linkding #804, lychee #2167, 2026).
+"""
+_REASON_BY_STATUS = {401: Reason.BLOCKED, 403: Reason.BLOCKED, 429: Reason.RATE_LIMITED}
 
 
 def build_wikidata_request(website: str, endpoint: str) -> PageRequest:
@@ -130,11 +140,6 @@ def _get_reference_day(statement: WikidataStatement) -> date:
     return statement.referenced_on or date.min
 
 
-_ITEM_URL = re.compile(r"https?://www\.wikidata\.org/entity/(Q[1-9]\d{0,11})")
-_PROPERTY_URL = re.compile(r"http://www\.wikidata\.org/prop/statement/(P\d{1,6})")
-_ACCOUNT_VALUE = re.compile(r"[^\s/?#<>\"]{1,100}")
-
-
 def _read_statement(row: Mapping[str, Any]) -> WikidataStatement | None:
     item = _ITEM_URL.fullmatch(_read_value(row, "item"))
     property_match = _PROPERTY_URL.fullmatch(_read_value(row, "property"))
@@ -179,13 +184,6 @@ def read_wikidata_outcome(outcome: Page | FetchError) -> WitnessAnswer:
 
 
 # Internet Archive
-
-CDX_URL = "https://web.archive.org/cdx/search/cdx"
-"""The index of captures. It allows 24 requests a minute (edgi-govdata-archiving/wayback 0.5.1).
-
-The availability API is not used: it often answers nothing about pages that are archived
-(linkding #804, lychee #2167, 2026).
-"""
 
 
 def build_archive_request(
@@ -252,8 +250,6 @@ def _get_capture(outcome: Page | FetchError | None) -> ArchiveCapture | None:
 
 
 # Both
-
-_REASON_BY_STATUS = {401: Reason.BLOCKED, 403: Reason.BLOCKED, 429: Reason.RATE_LIMITED}
 
 
 def _find_failure(outcome: Page | FetchError) -> Reason | None:

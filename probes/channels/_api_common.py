@@ -33,6 +33,10 @@ from probes.text.charset import clean_text
 
 ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
 """The API error reasons that prove an absence."""
+MAX_TEXT_CHARS = 2_000
+"""The most characters of a text that are read."""
+EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
+"""None of these platforms existed before."""
 
 
 def build_api_url(endpoint: str, **params: str) -> str:
@@ -65,10 +69,6 @@ def clean_api_text(value: Any) -> str:
     if not isinstance(value, str):
         return ""
     return clean_text(re.sub(r"<[^<>]*>", "", value[:MAX_TEXT_CHARS]), 300)
-
-
-MAX_TEXT_CHARS = 2_000
-"""The most characters of a text that are read."""
 
 
 def parse_count(value: Any) -> int | None:
@@ -107,10 +107,6 @@ def filter_credible_dates(dates: Iterable[datetime], page: Page) -> list[datetim
     """
     latest = page.fetched_at + timedelta(days=1)
     return [date for date in dates if EARLIEST_POST_DATE < date <= latest]
-
-
-EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
-"""None of these platforms existed before."""
 
 
 def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) -> tuple[Reason, str]:

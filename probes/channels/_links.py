@@ -16,6 +16,8 @@ from urllib.parse import SplitResult
 from probes.models.finding import Identity, LinkKind
 from probes.urls import normalize
 
+USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
+
 
 class PlatformLink(NamedTuple):
     """An address on one of a platform's hosts.
@@ -37,9 +39,6 @@ class PlatformLink(NamedTuple):
 LinkReader = Callable[[PlatformLink], Identity | None]
 """Reads an address. Returns None for one that it does not cover."""
 LinkEntry = LinkKind | Identity | LinkReader
-
-
-USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
 
 
 @dataclass(frozen=True, slots=True)

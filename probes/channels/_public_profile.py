@@ -43,6 +43,22 @@ language by the client's address (2026-10, see docs/explanations/platforms.md).
 """
 # These walls can cover a page that shows the account behind them.
 _OVERLAY_REASONS = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})
+# A number and its scale in folded text: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`.
+_COUNT_REGEX = (
+    r"(?<!\d)(\d[\d.,٫٬ ]{0,40})(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|"
+    r"ملايين|"
+    r"مليار)(?!\w))?"
+    r" ?(?:d'|de |من )?"
+)
+_SCALE_FACTORS = {
+    **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
+    **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
+    **dict.fromkeys(("b", "md", "mrd", "milliard", "milliards", "مليار"), 10**9),
+}
+# Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
+_ARABIC_ONE_PATTERN = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
+_ARABIC_DUAL_PATTERN = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
+MAX_COUNT_SEARCH_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,20 +205,6 @@ def find_newest_post(dates: Iterable[datetime | None], page: Page) -> Activity |
     return Activity(max(credible).replace(microsecond=0), "posts")
 
 
-# A number and its scale in folded text: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`.
-_COUNT_REGEX = (
-    r"(?<!\d)(\d[\d.,٫٬ ]{0,40})(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|"
-    r"ملايين|"
-    r"مليار)(?!\w))?"
-    r" ?(?:d'|de |من )?"
-)
-_SCALE_FACTORS = {
-    **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
-    **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
-    **dict.fromkeys(("b", "md", "mrd", "milliard", "milliards", "مليار"), 10**9),
-}
-
-
 def parse_localized_count(text: str, unit_regex: str) -> int | None:
     """Return the count before a unit in English, French or Arabic, or None.
 
@@ -218,12 +220,6 @@ def parse_localized_count(text: str, unit_regex: str) -> int | None:
     if match is None:
         return None
     return _parse_scaled_number(match[1], match[2] or "")
-
-
-# Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
-_ARABIC_ONE_PATTERN = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
-_ARABIC_DUAL_PATTERN = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
-MAX_COUNT_SEARCH_CHARS = 2_000
 
 
 def _parse_scaled_number(digits: str, scale: str) -> int | None:

@@ -52,6 +52,10 @@ _RESERVED_SEGMENTS = (
     """.split()  # noqa: SIM905
     )
 )
+# "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
+# The title of an empty page is "Instagram".
+_TITLE_PATTERN = re.compile(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
+_FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -130,12 +134,6 @@ def identify_bare(text: str) -> Identity:
     """Identify a username from the Instagram column. Counts and phone numbers are invalid."""
     username = text.strip().strip("/").removeprefix("@")
     return _INVALID if username.isdigit() else _identify_username(username)
-
-
-# "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
-# The title of an empty page is "Instagram".
-_TITLE_PATTERN = re.compile(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
-_FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

@@ -81,6 +81,22 @@ _PAGE_URN_PATTERN = re.compile(r"(?i)urn:li:\w{0,20}(?:company|organization|scho
 """Ids that replace a page's slug in links from LinkedIn's own programs."""
 # Shorter numbers after a name are years.
 _NUMERIC_ID_PATTERN = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")
+_ACCOUNT_SCHEMA_TYPES = frozenset(
+    {
+        "Organization",
+        "Corporation",
+        "EducationalOrganization",
+        "CollegeOrUniversity",
+        "NGO",
+        "Person",
+        "ProfilePage",
+    }
+)
+_FOLLOWERS_REGEX = "followers|abonnes|متابع"
+_UNAVAILABLE_PATTERN = re.compile(
+    r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for"
+)
+_COMPANY_URN_PATTERN = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -245,24 +261,6 @@ def identify_bare(text: str) -> Identity:
     if "/" in text:
         return LINKS.identify_parts(urlsplit(f"https://www.linkedin.com/{text}"))
     return replace(_identify_page("in", text.removeprefix("@")), note="assumed_person")
-
-
-_ACCOUNT_SCHEMA_TYPES = frozenset(
-    {
-        "Organization",
-        "Corporation",
-        "EducationalOrganization",
-        "CollegeOrUniversity",
-        "NGO",
-        "Person",
-        "ProfilePage",
-    }
-)
-_FOLLOWERS_REGEX = "followers|abonnes|متابع"
-_UNAVAILABLE_PATTERN = re.compile(
-    r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for"
-)
-_COMPANY_URN_PATTERN = re.compile(r"urn:li:(?:fsd_)?(?:company|organization|school):(\d+)")
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

@@ -47,6 +47,7 @@ _RESERVED_SEGMENTS = frozenset(
     invoice joinchat login msg nft passport privacy proxy setlanguage share socks stickers tos
     """.split()  # noqa: SIM905
 )
+_FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
 
 
 def _move_subdomain(parts: SplitResult) -> SplitResult:
@@ -123,9 +124,6 @@ identify = LINKS.identify
 def identify_bare(text: str) -> Identity:
     """Identify a username from the Telegram column."""
     return _identify_username(text.strip().removeprefix("@"))
-
-
-_FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

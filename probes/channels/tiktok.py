@@ -43,6 +43,11 @@ _INVALID = Identity(NAME, LinkKind.INVALID)
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _POST_SEGMENTS = frozenset({"video", "photo"})
+_EMBED_URL = "https://www.tiktok.com/embed/"
+_OEMBED_URL = "https://www.tiktok.com/oembed?url="
+# Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
+_NOT_FOUND_STATUS_CODE = 10221
+_PRIVATE_STATUS_CODE = 10222
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -180,13 +185,6 @@ def _read_script(page: Page, script_id: str) -> Any:
 
 def _as_integer(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-_EMBED_URL = "https://www.tiktok.com/embed/"
-_OEMBED_URL = "https://www.tiktok.com/oembed?url="
-# Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
-_NOT_FOUND_STATUS_CODE = 10221
-_PRIVATE_STATUS_CODE = 10222
 
 
 def probe(account: Account) -> ProbeGenerator:

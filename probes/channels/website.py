@@ -73,6 +73,16 @@ _SOCIAL_NETWORK_HOSTS = frozenset(
 # Mobile sites and languages. Other subdomains are blogs (`amal.tumblr.com`).
 _NETWORK_SUBDOMAIN_PATTERN = re.compile(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.)")
 _GOOGLE_PLUS_PATTERN = re.compile(r"google\.[a-z.]{2,6}/\+\w")
+_UNREAD_REASONS = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.UNREADABLE})
+REQUIRED_CHANNELS = frozenset(STANDARD_CHANNELS) - {NAME}
+"""The networks that every association should be on. Only for these another page is requested."""
+UNREAD_CONTACT_FACT = "unread_contact_page"
+"""The fact with the address of a contact page that could not be read. It may link to accounts."""
+AccountDiscoveryGenerator = Generator[
+    PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
+]
+# robots.txt allows it, and it needs no key (2026-10). `author_url` is the channel's address.
+_YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
 
 
 def identify(url: str) -> Identity:
@@ -156,9 +166,6 @@ def _retry_before_absence(
     if problem is not None and problem.presence is Presence.ABSENT and "tls_error" not in facts:
         page, site, problem = yield from _retry_www_variant(url, page, site, problem)
     return page, site, problem
-
-
-_UNREAD_REASONS = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.UNREADABLE})
 
 
 def _confirm_suspicion(
@@ -322,16 +329,6 @@ def _retry_www_variant(
 
 # --- Accounts on other pages of the site ---
 
-REQUIRED_CHANNELS = frozenset(STANDARD_CHANNELS) - {NAME}
-"""The networks that every association should be on. Only for these another page is requested."""
-
-UNREAD_CONTACT_FACT = "unread_contact_page"
-"""The fact with the address of a contact page that could not be read. It may link to accounts."""
-
-AccountDiscoveryGenerator = Generator[
-    PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
-]
-
 
 def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
     """Return the accounts that a site links to, and the fact `unread_contact_page` if it applies.
@@ -405,10 +402,6 @@ def _discover_video_channel(
     if not has_site_name:
         return ()
     return (FoundLink("youtube", key, author.canonical or "", "embed", page.url, author_name),)
-
-
-# robots.txt allows it, and it needs no key (2026-10). `author_url` is the channel's address.
-_YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
 
 
 def parse_oembed_author(page: Page) -> tuple[str, str]:

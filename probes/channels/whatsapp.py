@@ -44,6 +44,15 @@ _CHANNEL_CODE_PATTERN = re.compile(r"0029[A-Za-z0-9]{14,28}")
 _PHONE_PATTERN = re.compile(r"(?:\+|00)?\d[\d ().\-\u00a0]{5,20}")
 # Links that open a conversation with a business: by code, catalogue or QR code.
 _CONVERSATION_SEGMENTS = ("c/", "catalog/", "message/", "p/", "product/", "qr/")
+# "Jamiya Annour - WhatsApp channel", with a dash or a bar (public parsers, 2026-11; not measured,
+# so nothing else is believed). French and Arabic are accepted, in case the language follows the
+# address. "WhatsApp Channel Invite" and "This channel is not available" name nothing.
+_TITLE_PATTERN = re.compile(
+    r"(?is)(?P<name>.{1,200}?)\s+[-–—|]\s+"
+    r"(?:WhatsApp channel|(?:cha[iî]ne|canal) WhatsApp|قناة (?:على )?واتساب)\s*"
+)
+_AUDIENCE_PATTERN = re.compile(r"^.{0,40}[•·|].{1,60}$")
+_FOLLOWERS_REGEX = "followers?|abonnes?|متابع"
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -108,17 +117,6 @@ def identify_bare(text: str) -> Identity:
     if _PHONE_PATTERN.fullmatch(text):
         return PHONE_IDENTITY
     return _identify_channel(text.removeprefix("channel/"))
-
-
-# "Jamiya Annour - WhatsApp channel", with a dash or a bar (public parsers, 2026-11; not measured,
-# so nothing else is believed). French and Arabic are accepted, in case the language follows the
-# address. "WhatsApp Channel Invite" and "This channel is not available" name nothing.
-_TITLE_PATTERN = re.compile(
-    r"(?is)(?P<name>.{1,200}?)\s+[-–—|]\s+"
-    r"(?:WhatsApp channel|(?:cha[iî]ne|canal) WhatsApp|قناة (?:على )?واتساب)\s*"
-)
-_AUDIENCE_PATTERN = re.compile(r"^.{0,40}[•·|].{1,60}$")
-_FOLLOWERS_REGEX = "followers?|abonnes?|متابع"
 
 
 def parse_channel_page(page: Page) -> PublicProfile:

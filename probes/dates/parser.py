@@ -19,21 +19,6 @@ from probes.models.finding import DatePrecision
 from probes.text.charset import clean_text
 from probes.text.language import fold_text
 
-
-@dataclass(frozen=True, slots=True)
-class ParsedDate:
-    """A date found in a text. `moment` is in UTC.
-
-    A date exact to the day is midnight, one exact to the month is its first day. `is_relative` is
-    True if the text counts back from now: "2 months ago" is the day two months ago, exact to the
-    month.
-    """
-
-    moment: datetime
-    precision: DatePrecision
-    is_relative: bool = False
-
-
 # One line per month. Arabic names come first: Moroccan, Egyptian, Levantine, Algerian and Tunisian
 # names and common misspellings. French and English names and abbreviations follow, then the
 # languages of partner associations abroad. No name may mean different months in two of the
@@ -78,28 +63,16 @@ _AMBIGUOUS_MONTHS = {
 
 They count only between a day and a year.
 """
-
 MONTH_NUMBERS = {
     fold_text(name).replace("_", " "): number
     for number, names in enumerate(_MONTH_NAMES, 1)
     for name in names.split()
 } | _AMBIGUOUS_MONTHS
-
-
-def _build_alternation(words: Iterable[str]) -> str:
-    longest_first = sorted(words, key=len, reverse=True)
-    return "|".join(re.escape(word).replace(r"\ ", " +") for word in longest_first)
-
-
 _YEAR = r"(?:19|20)\d\d"
 _TIME_OF_DAY = (
     r"(?:(?: ?t ?|,? {1,2})(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d{1,9})?)?"
     r" ?(?P<zone>z|gmt|utc|ut|[+-]\d\d:?\d\d)(?![\d:]))?"
 )
-_MONTH = rf"(?P<month>{_build_alternation(MONTH_NUMBERS)})"
-# «آب/أغسطس», as the UN and the press write.
-_SECOND_MONTH_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_build_alternation(MONTH_NUMBERS)})\)?)?"
-
 _ISO_DATE_IN_TEXT = re.compile(
     rf"(?<![\d./-])(?P<year>{_YEAR})(?P<mark>[-/.])(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)(?!\d"
     rf"|[./-]\d){_TIME_OF_DAY}"
@@ -111,14 +84,6 @@ _NUMERIC_DATE = re.compile(
 _CJK_DATE = re.compile(
     rf"(?<!\d)(?P<year>{_YEAR})[年년] ?(?P<month>\d\d?)[月월] ?(?P<day>\d\d?)[日일]{_TIME_OF_DAY}"
 )
-_MONTH_NAME_DATE = re.compile(
-    r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}"
-    r"(?:(?:of|de|من)? |d')?(?:شهر )?"
-    rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_SECOND_MONTH_NAME}"
-    r"(?:[ .,]{1,3}(?P<after>\d\d?)(?:er|st|nd|rd|th)?(?=[ ,]))?"
-    rf"[ .,/\-]{{0,3}}(?:(?:من|del?) )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_TIME_OF_DAY}"
-)
-
 _UNIT_WORDS = {
     "second": "second seconds sec secs seconde secondes s ثانية ثانيتين ثانيتان ثوان ثواني",
     "minute": "minute minutes min mins mn m دقيقة دقيقتين دقيقتان دقائق",
@@ -155,6 +120,55 @@ _COUNT_WORDS = (
 _COUNT_BY_WORD = {
     fold_text(word): count for count, words in enumerate(_COUNT_WORDS, 1) for word in words.split()
 }
+_AT_TIME = r"(?:[ ,]{0,3}(?:a|at|علي|في|-)?[ ,]{0,3}(?:الساعة )?\d\d?[:h ]{1,3}\d\d)?"
+_TODAY_PATTERN = re.compile(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
+_YESTERDAY_PATTERN = re.compile(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
+_UNIT_PRECISION = {
+    "week": DatePrecision.WEEK,
+    "month": DatePrecision.MONTH,
+    "year": DatePrecision.YEAR,
+}
+_REFERENCE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Any day will do: relative dates ("3 days ago") are not accepted as machine dates."""
+_ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
+_ISO_DATE = re.compile(
+    r"(\d{4})-(\d{1,2})-(\d{1,2})"
+    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
+)
+_AM_PM = re.compile(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDate:
+    """A date found in a text. `moment` is in UTC.
+
+    A date exact to the day is midnight, one exact to the month is its first day. `is_relative` is
+    True if the text counts back from now: "2 months ago" is the day two months ago, exact to the
+    month.
+    """
+
+    moment: datetime
+    precision: DatePrecision
+    is_relative: bool = False
+
+
+def _build_alternation(words: Iterable[str]) -> str:
+    longest_first = sorted(words, key=len, reverse=True)
+    return "|".join(re.escape(word).replace(r"\ ", " +") for word in longest_first)
+
+
+_MONTH = rf"(?P<month>{_build_alternation(MONTH_NUMBERS)})"
+# «آب/أغسطس», as the UN and the press write.
+_SECOND_MONTH_NAME = rf"(?: ?[/(\-–] ?(?P<again>{_build_alternation(MONTH_NUMBERS)})\)?)?"
+
+_MONTH_NAME_DATE = re.compile(
+    r"(?:(?<![\d/.:])(?P<day>\d\d?|(?:ال)?فاتح)(?:er|st|nd|rd|th)?[ .,/\-]{0,3}"
+    r"(?:(?:of|de|من)? |d')?(?:شهر )?"
+    rf"|(?<![^\W\d_])){_MONTH}(?![^\W\d_]){_SECOND_MONTH_NAME}"
+    r"(?:[ .,]{1,3}(?P<after>\d\d?)(?:er|st|nd|rd|th)?(?=[ ,]))?"
+    rf"[ .,/\-]{{0,3}}(?:(?:من|del?) )?(?:سنة |عام |لسنة )?(?P<year>{_YEAR})(?!\d){_TIME_OF_DAY}"
+)
+
 _COUNT_PATTERN = rf"(?P<count>\d{{1,4}}|{_build_alternation(_COUNT_BY_WORD)})"
 _UNIT_PATTERN = rf"(?P<unit>{_build_alternation(_UNIT_BY_WORD)})(?![^\W\d_])\.?"
 _AGO_PATTERNS = (
@@ -171,9 +185,6 @@ _AGO_PATTERNS = (
 )
 _SHORT_AGO_PATTERN = re.compile(rf"{_COUNT_PATTERN}{_UNIT_PATTERN}(?: ?[•·].*)?")
 """LinkedIn's relative dates: "3w" or "2mo" as the whole text."""
-_AT_TIME = r"(?:[ ,]{0,3}(?:a|at|علي|في|-)?[ ,]{0,3}(?:الساعة )?\d\d?[:h ]{1,3}\d\d)?"
-_TODAY_PATTERN = re.compile(rf"(?:aujourd'hui|today|اليوم|just now|a l'instant|الان){_AT_TIME}")
-_YESTERDAY_PATTERN = re.compile(rf"(?:hier|yesterday|امس|البارحة){_AT_TIME}")
 
 
 def parse_date(text: str, now: datetime) -> ParsedDate | None:
@@ -301,13 +312,6 @@ def _read_count(match: re.Match[str]) -> int | None:
     return None
 
 
-_UNIT_PRECISION = {
-    "week": DatePrecision.WEEK,
-    "month": DatePrecision.MONTH,
-    "year": DatePrecision.YEAR,
-}
-
-
 def _subtract_units(now: datetime, count: int, unit: str) -> ParsedDate | None:
     """Return the day this many units before now, or None if it is out of range."""
     try:
@@ -339,10 +343,6 @@ _GRAMMAR: tuple[tuple[re.Pattern[str], _DateReader], ...] = (
 )
 
 
-_REFERENCE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""Any day will do: relative dates ("3 days ago") are not accepted as machine dates."""
-
-
 def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     """Parse ISO 8601, RFC 822 or a Unix time, else a written date.
 
@@ -364,13 +364,6 @@ def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if not 1990 <= result[0].year <= 2100:
         return None
     return result
-
-
-_ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
-_ISO_DATE = re.compile(
-    r"(\d{4})-(\d{1,2})-(\d{1,2})"
-    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
-)
 
 
 def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:
@@ -403,9 +396,6 @@ def _normalize_offset(zone: str | None) -> str:
     if len(zone) == 3:
         return f"{zone}:00"
     return zone
-
-
-_AM_PM = re.compile(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 
 def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:

@@ -27,6 +27,63 @@ _NONE_ANSWERS = frozenset(
 )
 _PUNCTUATION = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
 _DASHES_ONLY = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
+_LABELS_BY_CHANNEL = {
+    "facebook": "facebook|fb|face book|facebook page|page facebook|فيسبوك|فايسبوك|فيس بوك",
+    "twitter": "twitter|x|twitter x|x twitter|twitter/x|x/twitter|twitter (x)|تويتر|إكس|اكس",
+    "linkedin": "linkedin|linked in|لينكدإن|لينكد إن|لينكد ان|لينكدان",
+    "youtube": "youtube|you tube|yt|يوتيوب",
+    "instagram": "instagram|insta|ig|انستغرام|إنستغرام|أنستغرام|انستجرام|إنستجرام|انستقرام",
+    "tiktok": "tiktok|tik tok|تيك توك|تيكتوك",
+    "telegram": "telegram|تيليغرام|تلغرام|تيليجرام|تليجرام|تيلغرام|تليغرام",
+    "whatsapp": "whatsapp|whats app|واتساب|واتس اب|واتس آب",
+    WEBSITE_CHANNEL: "website|site|site web|web|url|site internet|blog|الموقع|الموقع الإلكتروني"
+    "|الموقع الالكتروني",
+    "": "pinterest|snapchat|threads|messenger",
+}
+COMMON_TLDS = frozenset(
+    """
+    com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
+    africa me io co tv pt nl
+    """.split()  # noqa: SIM905
+)
+_PLATFORM_WITH_HOST = "facebook|fb|twitter|linkedin|youtube|instagram|tiktok"
+_LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
+_LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
+_HOST_WITHOUT_TLD = re.compile(
+    rf"(?i)^(?:https?://)?(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})\s*/\s*(?!/)(?P<value>.+)$"
+)
+# `annour/facebook`, but not the page `annour.ma/facebook`.
+_LABEL_AFTER_SLASH = re.compile(
+    r"(?i)^(?!page|compte|profile?|cha[iî]ne|lien|groupe?)(?P<value>@?[\w-]{3,60})\s*/\s*"
+    rf"(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})(?:\.com)?$"
+)
+_ACCOUNT_NAME = re.compile(r"@?[\w.·-]+")
+_PLATFORM_HOST = rf"(?:[a-z]{{1,10}}\.)?(?:{_PLATFORM_WITH_HOST}|x)\.com"
+# Telephones add a space after a full stop, and on some keyboards the comma is next to it.
+_TORN_PLATFORM_HOST = re.compile(
+    rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
+)
+# `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
+_HOST_APART_FROM_NAME = re.compile(
+    rf"(?i)^(?P<host>(?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))"
+    rf"(?P<name>@?[^\s@,;:]+)$|^(?P<bare_host>{_PLATFORM_HOST})(?P<handle>@[\w-]{{3,30}})$"
+)
+_MULTIPLE_SPACES = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
+_CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|puis|&|\+|و|-|–|\d{1,2}[.)])\s++)?"
+_BEFORE_NEXT_LINK = re.compile(
+    rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}"
+    rf"(?=https?:/{{1,2}}|www\.|@\w)"
+)
+_PRECEDING_LINK = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
+# `annour.ma/https://amal.ma`: a slash between two links, unless the first link wraps the second.
+_SLASH_BETWEEN_LINKS = re.compile(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
+_WRAPPING_URL = re.compile(r"(?i)[?=]|archive|cache|/web/\d")
+# `facebook.com/https://www.facebook.com/amal` is one link.
+_DOUBLED_HOST = re.compile(
+    r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/"
+    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/)?@?"
+    r"https?:/{1,2}(?:www\.)?(?P=host)/"
+)
 
 
 def is_none_answer(text: str) -> bool:
@@ -43,21 +100,6 @@ def is_none_answer(text: str) -> bool:
     return "_".join(words) in _NONE_ANSWERS or "".join(words) == "na"
 
 
-_LABELS_BY_CHANNEL = {
-    "facebook": "facebook|fb|face book|facebook page|page facebook|فيسبوك|فايسبوك|فيس بوك",
-    "twitter": "twitter|x|twitter x|x twitter|twitter/x|x/twitter|twitter (x)|تويتر|إكس|اكس",
-    "linkedin": "linkedin|linked in|لينكدإن|لينكد إن|لينكد ان|لينكدان",
-    "youtube": "youtube|you tube|yt|يوتيوب",
-    "instagram": "instagram|insta|ig|انستغرام|إنستغرام|أنستغرام|انستجرام|إنستجرام|انستقرام",
-    "tiktok": "tiktok|tik tok|تيك توك|تيكتوك",
-    "telegram": "telegram|تيليغرام|تلغرام|تيليجرام|تليجرام|تيلغرام|تليغرام",
-    "whatsapp": "whatsapp|whats app|واتساب|واتس اب|واتس آب",
-    WEBSITE_CHANNEL: "website|site|site web|web|url|site internet|blog|الموقع|الموقع الإلكتروني"
-    "|الموقع الالكتروني",
-    "": "pinterest|snapchat|threads|messenger",
-}
-
-
 def _map_labels_to_channels() -> dict[str, str]:
     """Return the channel of each label. Arabic labels are listed with and without an article."""
     channel_by_label = {}
@@ -70,12 +112,6 @@ def _map_labels_to_channels() -> dict[str, str]:
 
 
 CHANNEL_BY_LABEL: Mapping[str, str] = _map_labels_to_channels()
-COMMON_TLDS = frozenset(
-    """
-    com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
-    africa me io co tv pt nl
-    """.split()  # noqa: SIM905
-)
 
 
 def _build_alternation(words: Iterable[str]) -> str:
@@ -86,39 +122,15 @@ _NETWORK_NAME = _build_alternation(CHANNEL_BY_LABEL)
 _PLATFORM_NAME = _build_alternation(
     name for name, channel in CHANNEL_BY_LABEL.items() if channel != WEBSITE_CHANNEL
 )
-_PLATFORM_WITH_HOST = "facebook|fb|twitter|linkedin|youtube|instagram|tiktok"
-_LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
-_LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
 # `Page Facebook officielle : amal`, then `facebook/amal` and `www.facebook/amal`, then
 # `@amal (Twitter)`.
 _LABEL_BEFORE_LINK = re.compile(
     rf"(?i)^{_LABEL_PREFIX}(?P<name>{_NETWORK_NAME}){_LABEL_SUFFIX}\s*(?:[:=>|]|[-–—]+>?\s|\s(?=@))+\s*(?P<value>.+)$"
 )
-_HOST_WITHOUT_TLD = re.compile(
-    rf"(?i)^(?:https?://)?(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})\s*/\s*(?!/)(?P<value>.+)$"
-)
 _LABEL_AFTER_HANDLE = re.compile(
     r"(?i)^(?P<value>@[\w.]{1,100}|\w{3,40}[._]\w[\w.]{0,60})(?:\s*\(\s*|\s*[-–—]+\s*|\s+(?:(?:on"
     r"|sur|على|في)\s+)?)"
     rf"(?P<name>{_PLATFORM_NAME})\s*\)?$"
-)
-# `annour/facebook`, but not the page `annour.ma/facebook`.
-_LABEL_AFTER_SLASH = re.compile(
-    r"(?i)^(?!page|compte|profile?|cha[iî]ne|lien|groupe?)(?P<value>@?[\w-]{3,60})\s*/\s*"
-    rf"(?:www\.)?(?P<name>{_PLATFORM_WITH_HOST})(?:\.com)?$"
-)
-
-
-_ACCOUNT_NAME = re.compile(r"@?[\w.·-]+")
-_PLATFORM_HOST = rf"(?:[a-z]{{1,10}}\.)?(?:{_PLATFORM_WITH_HOST}|x)\.com"
-# Telephones add a space after a full stop, and on some keyboards the comma is next to it.
-_TORN_PLATFORM_HOST = re.compile(
-    rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
-)
-# `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
-_HOST_APART_FROM_NAME = re.compile(
-    rf"(?i)^(?P<host>(?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))"
-    rf"(?P<name>@?[^\s@,;:]+)$|^(?P<bare_host>{_PLATFORM_HOST})(?P<handle>@[\w-]{{3,30}})$"
 )
 
 
@@ -166,12 +178,6 @@ _LINK_SEPARATOR = re.compile(
     r"|(?<!www)\s{0,9},\s{0,9}(?=https?:|www\.|@|\s{0,9}$)|\s{0,9},\s{1,9}(?=\S*\.\S)"
     rf"|(?<!www)[,|](?=(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?:[/,;\s]|$))"
 )
-_MULTIPLE_SPACES = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
-_CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|puis|&|\+|و|-|–|\d{1,2}[.)])\s++)?"
-_BEFORE_NEXT_LINK = re.compile(
-    rf"(?i)(?<=[^\s/:=?&(#'\"])(?=https?:/{{1,2}})|(?<![\s:=>])(?<!//){_CONJUNCTION}"
-    rf"(?=https?:/{{1,2}}|www\.|@\w)"
-)
 _BARE_HOST = rf"(?<![\w.@-])(?:[\w-]+\.)+{_build_alternation(COMMON_TLDS)}(?=[/?#,;\s]|$)"
 # `site: https://annour.ma facebook: amal`: after a link, a label, a scheme or a host starts
 # another.
@@ -179,19 +185,8 @@ _BEFORE_FURTHER_LINK = re.compile(
     rf"(?i){_CONJUNCTION}(?=https?:/{{1,2}}|(?P<label>{_PLATFORM_NAME})\s*[:=]\s*\S"
     rf"|(?P<host>{_BARE_HOST}))"
 )
-_PRECEDING_LINK = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
 _PRECEDING_LINK_OR_LABEL = re.compile(rf"(?i){_PRECEDING_LINK.pattern}|\b{_PLATFORM_NAME}\s*[:=]")
 _PRECEDING_HOST = re.compile(rf"(?i){_BARE_HOST}")
-# `annour.ma/https://amal.ma`: a slash between two links, unless the first link wraps the second.
-_SLASH_BETWEEN_LINKS = re.compile(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
-_WRAPPING_URL = re.compile(r"(?i)[?=]|archive|cache|/web/\d")
-
-# `facebook.com/https://www.facebook.com/amal` is one link.
-_DOUBLED_HOST = re.compile(
-    r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/"
-    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/)?@?"
-    r"https?:/{1,2}(?:www\.)?(?P=host)/"
-)
 
 
 def split_links(text: str) -> list[str]:

@@ -41,6 +41,22 @@ EMPTY_CELL_NOTE = "empty"
 """The note for a cell with blanks and invisible characters only."""
 
 _PLATFORM_BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
+# A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.
+_HANDLE_WITH_REMARK = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
+# The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
+_NAME_WITH_QUERY = re.compile(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
+_SPACE_AFTER_AT_SIGN = re.compile(r"^@\s+(?=\S+$)")
+_YES_ANSWERS = frozenset(
+    {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
+)
+_SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
+_EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
+_MAX_PASTED_URLS = 5
+_INTERSTITIAL_TARGET = re.compile(
+    rb"""(?i)http-equiv=["']?refresh["']?[^<>]{0,300}url=["']?(https?://[^"'>\s]+)"""
+    rb"""|data-tracking-control-name=["']external_url_click["'][^<>]{0,1000}"""
+    rb"""href=["'](https?://[^"']+)"""
+)
 
 
 def get_link_host(url: str) -> str:
@@ -131,26 +147,12 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
     return Identity(column, LinkKind.INVALID, note=_explain_invalid_text(text))
 
 
-# A handle with a remark: `@amal (notre compte)`, `@amal, Rabat`, `@amal Periscope: @amal`.
-_HANDLE_WITH_REMARK = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
-# The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
-_NAME_WITH_QUERY = re.compile(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
-_SPACE_AFTER_AT_SIGN = re.compile(r"^@\s+(?=\S+$)")
-_YES_ANSWERS = frozenset(
-    {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
-)
-
-
 def _explain_invalid_text(text: str) -> str:
     if _EMAIL_ADDRESS.fullmatch(text):
         return "email"
     if _SEVERAL_WORDS.fullmatch(text):
         return "name_only"
     return "no_address"
-
-
-_SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
-_EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 
 
 def _identify_url(url: str, column: str | None) -> Identity:
@@ -204,9 +206,6 @@ def _unwrap_pasted_url(url: str) -> str:
             break
         url = pasted_url
     return url
-
-
-_MAX_PASTED_URLS = 5
 
 
 def _find_channel(url: str) -> str:
@@ -264,13 +263,6 @@ def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account
         # The link led to a platform whose pages are not fetched because an API key is set.
         return replace(account, identity=identify_link(error.url))
     return replace(account, identity=identify_link(target or page.url))
-
-
-_INTERSTITIAL_TARGET = re.compile(
-    rb"""(?i)http-equiv=["']?refresh["']?[^<>]{0,300}url=["']?(https?://[^"'>\s]+)"""
-    rb"""|data-tracking-control-name=["']external_url_click["'][^<>]{0,1000}"""
-    rb"""href=["'](https?://[^"']+)"""
-)
 
 
 def parse_interstitial_target(page: Page) -> str | None:

@@ -29,6 +29,16 @@ LINKED_POSTS_FACT = "linked_posts"
 
 MAX_LINKED_POSTS = 30
 """The most accounts in the fact. A page with more embeds the posts of many others."""
+_SHORTCODE_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_SHORTCODE_VALUES = {digit: value for value, digit in enumerate(_SHORTCODE_DIGITS)}
+_MAX_TIMESTAMP = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_PLATFORM_PATTERN = re.compile(
+    r"https?://(?:[\w.-]*\.)?(?:twitter|x|linkedin|tiktok|instagram)\.com/", re.IGNORECASE
+)
+_POST_PATH_PATTERN = re.compile(r"/(?:status(?:es)?|posts|video|photo|p|reels?|tv)/")
+# The username in the text of an embedded post: `A post shared by Amal (@amal)`.
+_INSTAGRAM_AUTHOR_PATTERN = re.compile(r"\(@([A-Za-z0-9_][A-Za-z0-9_.]{0,29})\)\s*$")
+_FACT_PART_PATTERN = re.compile(r"([a-z]+):([^\s=]+)=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,6 @@ class _NumberScheme:
     ms_per_unit: int = 1
     precision: DatePrecision = DatePrecision.SECOND
 
-
-_SHORTCODE_DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_SHORTCODE_VALUES = {digit: value for value, digit in enumerate(_SHORTCODE_DIGITS)}
 
 _SCHEMES = {
     # Before 2010-11-04 X counted its posts (twitter-archive/snowflake, 2010).
@@ -97,8 +104,6 @@ _SCHEMES = {
         precision=DatePrecision.DAY,
     ),
 }
-
-_MAX_TIMESTAMP = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 
 
 def decode_post_number(channel: str, number: str) -> datetime | None:
@@ -143,12 +148,6 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
                 yield post
 
 
-_PLATFORM_PATTERN = re.compile(
-    r"https?://(?:[\w.-]*\.)?(?:twitter|x|linkedin|tiktok|instagram)\.com/", re.IGNORECASE
-)
-_POST_PATH_PATTERN = re.compile(r"/(?:status(?:es)?|posts|video|photo|p|reels?|tv)/")
-
-
 def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
     identity = identify.identify_link(url)
     scheme = _SCHEMES.get(identity.channel)
@@ -165,10 +164,6 @@ def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
     if published_at is None or not key:
         return None
     return LinkedPost(identity.channel, key, published_at)
-
-
-# The username in the text of an embedded post: `A post shared by Amal (@amal)`.
-_INSTAGRAM_AUTHOR_PATTERN = re.compile(r"\(@([A-Za-z0-9_][A-Za-z0-9_.]{0,29})\)\s*$")
 
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:
@@ -199,6 +194,3 @@ def parse_linked_posts(text: str) -> list[LinkedPost]:
         for match in matches
         if match and match[1] in _SCHEMES
     ]
-
-
-_FACT_PART_PATTERN = re.compile(r"([a-z]+):([^\s=]+)=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)")

@@ -16,6 +16,15 @@ from typing import Any
 
 from probes.models.finding import EARLIEST_DATETIME, Reason
 
+COMPARED_HEADERS = frozenset(
+    {"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"}
+)
+"""Headers whose values a probe reads. Other headers may change with every response."""
+PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
+"""Headers whose presence alone matters to a probe."""
+BODY_SCHEME = "body:"
+_BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
+
 
 @dataclass(frozen=True, slots=True)
 class ApiTerms:
@@ -92,15 +101,6 @@ class ApiResponse:
     is_single_item_error: bool = False
     is_well_formed: bool = False
     no_items_error: tuple[Reason, str] | None = None
-
-
-COMPARED_HEADERS = frozenset(
-    {"content-type", "link", "x-robots-tag", "x-datadome", "x-sucuri-block"}
-)
-"""Headers whose values a probe reads. Other headers may change with every response."""
-
-PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
-"""Headers whose presence alone matters to a probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +196,6 @@ class CacheValidators:
     url: str
     etag: str = ""
     last_modified: str = ""
-
-
-BODY_SCHEME = "body:"
-_BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
 
 
 def build_body_url(digest: str) -> str:

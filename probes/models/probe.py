@@ -18,6 +18,7 @@ ParsedT = TypeVar("ParsedT")
 
 
 ProbeGenerator = Generator[PageRequest, Page, Finding]
+Responder = Callable[[PageRequest], Page | FetchError]
 
 
 class ChannelModule(Protocol):
@@ -153,9 +154,6 @@ class ProbeRun:
         """Return the result of a finished probe."""
         assert self._finding is not None
         return ProbeResult(self._finding, tuple(self._exchanges))
-
-
-Responder = Callable[[PageRequest], Page | FetchError]
 
 
 def run_offline(generator: ProbeGenerator, respond: Responder) -> ProbeResult:

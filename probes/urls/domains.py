@@ -13,6 +13,26 @@ from publicsuffixlist import PublicSuffixList
 
 # Blogger used one host per country until 2018. Spreadsheets still contain them.
 _BLOGSPOT_COUNTRY_SUFFIX = re.compile(r"\.blogspot\.(?:com?\.)?[a-z]{2,3}$")
+SHARED_DOMAINS = frozenset(
+    [
+        *("google.com", "wordpress.com", "blogspot.com", "tumblr.com", "medium.com"),
+        *("wix.com", "wixsite.com", "weebly.com", "squarespace.com", "strikingly.com"),
+        *("mystrikingly.com", "site123.me", "business.site", "godaddysites.com", "canva.site"),
+        *("jimdo.com", "jimdofree.com", "jimdosite.com", "webnode.com", "webnode.fr"),
+        *("webnode.page", "e-monsite.com", "over-blog.com", "over-blog.fr", "canalblog.com"),
+        *("hautetfort.com", "unblog.fr", "centerblog.net", "skyrock.com", "blog4ever.com"),
+        *("free.fr", "orange.fr", "wanadoo.fr", "pagesperso-orange.fr", "ucoz.com"),
+        *("assoconnect.com", "helloasso.com", "000webhostapp.com", "forumactif.com"),
+        *("livejournal.com", "sitew.com", "yolasite.com", "webs.com", "maktoobblog.com"),
+        *("github.com", "linktr.ee", "issuu.com", "archive.org", "yahoo.com"),
+    ]
+)
+"""Domains of hosting platforms that are not in the private part of the public suffix list."""
+_RESERVED_TLDS = frozenset(
+    {"example", "test", "invalid", "localhost", "onion", "local", "internal"}
+)
+DNS_SCHEME = "dns:"
+_DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?type=(NS|A)")
 
 
 @lru_cache(maxsize=4_096)
@@ -52,23 +72,6 @@ def is_same_domain(first_host: str, second_host: str) -> bool:
     ) == get_registrable_domain(second_host)
 
 
-SHARED_DOMAINS = frozenset(
-    [
-        *("google.com", "wordpress.com", "blogspot.com", "tumblr.com", "medium.com"),
-        *("wix.com", "wixsite.com", "weebly.com", "squarespace.com", "strikingly.com"),
-        *("mystrikingly.com", "site123.me", "business.site", "godaddysites.com", "canva.site"),
-        *("jimdo.com", "jimdofree.com", "jimdosite.com", "webnode.com", "webnode.fr"),
-        *("webnode.page", "e-monsite.com", "over-blog.com", "over-blog.fr", "canalblog.com"),
-        *("hautetfort.com", "unblog.fr", "centerblog.net", "skyrock.com", "blog4ever.com"),
-        *("free.fr", "orange.fr", "wanadoo.fr", "pagesperso-orange.fr", "ucoz.com"),
-        *("assoconnect.com", "helloasso.com", "000webhostapp.com", "forumactif.com"),
-        *("livejournal.com", "sitew.com", "yolasite.com", "webs.com", "maktoobblog.com"),
-        *("github.com", "linktr.ee", "issuu.com", "archive.org", "yahoo.com"),
-    ]
-)
-"""Domains of hosting platforms that are not in the private part of the public suffix list."""
-
-
 @lru_cache(maxsize=4_096)
 def get_own_domain(host: str) -> str:
     """Return the domain that was registered for a host, or "" if a platform owns the domain.
@@ -87,11 +90,6 @@ def get_own_domain(host: str) -> str:
 def _load_icann_list() -> PublicSuffixList:
     """Load the suffixes of registries, without those of platforms."""
     return PublicSuffixList(accept_unknown=False, accept_encoded_idn=False, only_icann=True)
-
-
-_RESERVED_TLDS = frozenset(
-    {"example", "test", "invalid", "localhost", "onion", "local", "internal"}
-)
 
 
 @lru_cache(maxsize=1)
@@ -136,10 +134,6 @@ class DnsQuestion(NamedTuple):
     def url(self) -> str:
         """Return the address of the question (RFC 4501): `dns:example.org?type=NS`."""
         return f"{DNS_SCHEME}{self.name}?type={self.record_type}"
-
-
-DNS_SCHEME = "dns:"
-_DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?type=(NS|A)")
 
 
 def parse_dns_url(url: str) -> DnsQuestion | None:

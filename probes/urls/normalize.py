@@ -41,6 +41,58 @@ _TRACKING_PARAMETER = re.compile(
     r"|mc_eid|_ga|_gl"
     r"|ref_src|ref_url|srsltid|wbraid|gbraid|li_fat_id|_hsenc|_hsmi|mkt_tok|spm|trk)"
 )
+_SCHEME_WITHOUT_MARKS = re.compile(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
+_APP_SCHEME = re.compile(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
+_APP_LINKS = (
+    (re.compile(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
+    (re.compile(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
+    (re.compile(r"(?i)^whatsapp:/{0,2}channel/"), "https://whatsapp.com/channel/"),
+    # To a telephone number, or to share a text.
+    (re.compile(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
+    (re.compile(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),
+    (re.compile(r"(?i)^twitter://user\?screen_name=(?=\w)"), "https://x.com/"),
+    (re.compile(r"(?i)^instagram://user\?username=(?=\w)"), "https://www.instagram.com/"),
+)
+_WWW_IN_TEXT = re.compile(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
+# Without `www.` a host counts only with a path or after a colon. Other names contain dots too.
+_HOST_IN_TEXT = re.compile(
+    r"(?i)(?:[\s:(>](?=[^\s@/]{1,100}/)|:\s?(?=[^\s@/]{1,100}$))"
+    r"((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}(?:/\S.*)?)$"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+# Inside a path "and" may be part of a name (`company/some and company`), and half a name is another
+# account. So a conjunction ends the path only before a link, while a punctuation mark always does.
+_TEXT_AFTER_PATH = re.compile(
+    r"(?i)\s+(?:\(|[-–—|/:]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
+    r"|(?:(?:and|et|ou|or|&)\s+|و\s*)?(?:https?:|www\.|@\w|(?:[\w-]+\.)+[a-z]{2,}(?:[/\s]|$)))"
+)
+_MARKUP_CHARACTER = re.compile(r"[\"<>]")
+"""Characters that no URL contains unescaped. Markup of a page or spreadsheet follows them."""
+_TEXT_AFTER_HOST = re.compile(
+    r"(?i)\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|و|https?:|www\.|@|[a-z]+\s*:)"
+)
+# Browsers accept numbers in any notation and localhost. They are kept, and the SSRF guard refuses
+# them.
+_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
+_NUMERIC_HOST = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
+_URL_PARTS = re.compile(
+    r"(https?)://([A-Za-z0-9.:@_-]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#([!-~]*))?"
+)
+"""Splits ordinary URLs as `urlsplit` does, in a tenth of the time."""
+_UNESCAPED_SEGMENT = re.compile(r"[A-Za-z0-9_@-]*")
+# Languages of the platforms' interfaces (ISO 639-1).
+_LANGUAGE_CODES = """
+    af am ar az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu he hi hr hu hy id is it
+    ja ka kk km kn ko ku ky lo lt lv mk ml mn mr ms my nb ne nl nn no pa pl ps pt ro ru si sk sl so
+    sq sr sv sw ta te th tl tr uk ur uz vi zh
+"""
+LOCALE = rf"(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?"
+"""Matches a language with or without a country in lower case."""
+_LOCALE_PATTERN = re.compile(f"(?i){LOCALE}")
+MAX_INTERNAL_LINKS = 40
+MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
+# Links that hosting notices have on their own host.
+_BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
 def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
@@ -73,9 +125,6 @@ def _split_scheme(text: str) -> tuple[str, str]:
     return scheme, text
 
 
-_SCHEME_WITHOUT_MARKS = re.compile(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
-
-
 def _replace_app_link(text: str) -> str:
     """Return the web address of a link that opens an app, or the text if it is none."""
     if not _APP_SCHEME.match(text):
@@ -83,19 +132,6 @@ def _replace_app_link(text: str) -> str:
     for pattern, address in _APP_LINKS:
         text = pattern.sub(address, text)
     return text
-
-
-_APP_SCHEME = re.compile(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
-_APP_LINKS = (
-    (re.compile(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
-    (re.compile(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
-    (re.compile(r"(?i)^whatsapp:/{0,2}channel/"), "https://whatsapp.com/channel/"),
-    # To a telephone number, or to share a text.
-    (re.compile(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
-    (re.compile(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),
-    (re.compile(r"(?i)^twitter://user\?screen_name=(?=\w)"), "https://x.com/"),
-    (re.compile(r"(?i)^instagram://user\?username=(?=\w)"), "https://www.instagram.com/"),
-)
 
 
 def _skip_to_url(text: str) -> str:
@@ -126,14 +162,6 @@ def _skip_to_host(text: str) -> str:
     if match is None:
         return text
     return trim_punctuation(match[1])
-
-
-_WWW_IN_TEXT = re.compile(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
-# Without `www.` a host counts only with a path or after a colon. Other names contain dots too.
-_HOST_IN_TEXT = re.compile(
-    r"(?i)(?:[\s:(>](?=[^\s@/]{1,100}/)|:\s?(?=[^\s@/]{1,100}$))"
-    r"((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}(?:/\S.*)?)$"
-)
 
 
 def _ends_inside_url(before: str) -> bool:
@@ -170,9 +198,6 @@ def _build_url(scheme: str, rest: str) -> str | None:
     return address
 
 
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
-
-
 def _is_valid_port(port: str) -> bool:
     return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65_536
 
@@ -188,18 +213,6 @@ def _clean_path(path: str) -> str:
     return path.replace(" ", "%20")
 
 
-# Inside a path "and" may be part of a name (`company/some and company`), and half a name is another
-# account. So a conjunction ends the path only before a link, while a punctuation mark always does.
-_TEXT_AFTER_PATH = re.compile(
-    r"(?i)\s+(?:\(|[-–—|/:]+\s|[a-z]+\s*:\s*(?:[@+(\d]|\S+[./])"
-    r"|(?:(?:and|et|ou|or|&)\s+|و\s*)?(?:https?:|www\.|@\w|(?:[\w-]+\.)+[a-z]{2,}(?:[/\s]|$)))"
-)
-
-
-_MARKUP_CHARACTER = re.compile(r"[\"<>]")
-"""Characters that no URL contains unescaped. Markup of a page or spreadsheet follows them."""
-
-
 def _split_authority(rest: str) -> tuple[str, str, str]:
     """Split off the authority.
 
@@ -213,17 +226,6 @@ def _split_authority(rest: str) -> tuple[str, str, str]:
     if not path:
         authority = authority.partition(" ")[0]
     return authority, path[:1], path[1:]
-
-
-_TEXT_AFTER_HOST = re.compile(
-    r"(?i)\s+(?:[-–(&|/]|and\b|et\b|ou\b|or\b|و|https?:|www\.|@|[a-z]+\s*:)"
-)
-
-
-# Browsers accept numbers in any notation and localhost. They are kept, and the SSRF guard refuses
-# them.
-_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
-_NUMERIC_HOST = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
 
 
 def _parse_numeric_host(name: str) -> str | None:
@@ -287,12 +289,6 @@ def parse_url(url: str) -> SplitResult:
         return SplitResult("", "", "", "", "")
 
 
-_URL_PARTS = re.compile(
-    r"(https?)://([A-Za-z0-9.:@_-]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#([!-~]*))?"
-)
-"""Splits ordinary URLs as `urlsplit` does, in a tenth of the time."""
-
-
 def join_url(base: str, href: str) -> str:
     """Join a base URL and a link. A link that cannot be joined is returned unchanged."""
     try:
@@ -326,25 +322,11 @@ def _unquote_plus(text: str) -> str:
     return unquote(text.replace("+", " "))
 
 
-_UNESCAPED_SEGMENT = re.compile(r"[A-Za-z0-9_@-]*")
-
-
 def decode_path_segment(segment: str) -> str:
     """Decode one segment of a path and remove invisible characters."""
     if _UNESCAPED_SEGMENT.fullmatch(segment):
         return segment
     return INVISIBLE_MARKS.sub("", unquote(segment)).strip()
-
-
-# Languages of the platforms' interfaces (ISO 639-1).
-_LANGUAGE_CODES = """
-    af am ar az be bg bn bs ca cs cy da de el en es et eu fa fi fr ga gl gu he hi hr hu hy id is it
-    ja ka kk km kn ko ku ky lo lt lv mk ml mn mr ms my nb ne nl nn no pa pl ps pt ro ru si sk sl so
-    sq sr sv sw ta te th tl tr uk ur uz vi zh
-"""
-LOCALE = rf"(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?"
-"""Matches a language with or without a country in lower case."""
-_LOCALE_PATTERN = re.compile(f"(?i){LOCALE}")
 
 
 def is_locale(segment: str) -> bool:
@@ -388,12 +370,6 @@ def _get_origin(base: str) -> str:
 def get_host(url: str) -> str:
     """Return the host of a URL in lower case, or an empty string."""
     return (parse_url(url).hostname or "").lower()
-
-
-MAX_INTERNAL_LINKS = 40
-MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
-# Links that hosting notices have on their own host.
-_BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
 def count_internal_links(url: str, links: Iterable[str]) -> int:

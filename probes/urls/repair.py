@@ -60,6 +60,12 @@ _OPENING_MARKS = re.compile(
 )
 # A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
 _CLOSING_MARKS = ">)]}\"'»”’`*|.,;:?#،؛؟…·•\\"
+_JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+"""`\\/` and `\\u0026` in text that was copied from a page's source."""
+# `annour.ma\agenda`. With an `@` after it, a browser and a reader see different hosts.
+_HOST_AND_BACKSLASHES = re.compile(
+    r"(?i)(?:https?:[/\\]{2})?(?:[\w-]+\.)+[a-z]{2,}\\[^@\s:]*[^@\s:\\]"
+)
 
 
 def repair_link_text(typed: str) -> str:
@@ -74,16 +80,6 @@ def repair_link_text(typed: str) -> str:
         if _HOST_AND_BACKSLASHES.fullmatch(text):
             text = text.replace("\\", "/")
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
-
-
-_JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
-"""`\\/` and `\\u0026` in text that was copied from a page's source."""
-
-
-# `annour.ma\agenda`. With an `@` after it, a browser and a reader see different hosts.
-_HOST_AND_BACKSLASHES = re.compile(
-    r"(?i)(?:https?:[/\\]{2})?(?:[\w-]+\.)+[a-z]{2,}\\[^@\s:]*[^@\s:\\]"
-)
 
 
 def _repair_characters(text: str) -> str:

@@ -65,6 +65,16 @@ _GOOGLE_CACHE_QUERY = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 # Google's translations: `annour--rabat-ma.translate.goog` shows `annour-rabat.ma`.
 _TRANSLATED_SITES = ".translate.goog"
 _MAX_DEPTH = 5
+# An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
+_LOST_QUERY_MARK = re.compile(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
+_ENCODED_SLASH = re.compile("(?i)%2F")
+# `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. Platforms have these
+# segments before an account's name.
+_PASTED_URL = re.compile(
+    r"(?i)^https?://[^/?#]+/+"
+    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/+)?@?"
+    r"(?:(?P<scheme>https?(?:[:;]|%3A)?/+)|(?=(?:[\w-]+\.)+[a-z]{2,}(?:/|$)))(?P<rest>.+)$"
+)
 
 
 def unwrap_url(url: str) -> str:
@@ -134,11 +144,6 @@ def _extract_inner_url(url: str, value: str) -> Iterator[str]:
         yield inner_url
 
 
-# An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
-_LOST_QUERY_MARK = re.compile(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
-_ENCODED_SLASH = re.compile("(?i)%2F")
-
-
 def restore_url_marks(url: str) -> str:
     """Return the URL with `/` and `?` in place of the marks that were encoded or lost in its path.
 
@@ -163,15 +168,6 @@ def _split_before_query(url: str) -> tuple[str, str, str]:
     if match is None:
         return url, "", ""
     return url[: match.start()], match[0], url[match.end() :]
-
-
-# `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. Platforms have these
-# segments before an account's name.
-_PASTED_URL = re.compile(
-    r"(?i)^https?://[^/?#]+/+"
-    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/+)?@?"
-    r"(?:(?P<scheme>https?(?:[:;]|%3A)?/+)|(?=(?:[\w-]+\.)+[a-z]{2,}(?:/|$)))(?P<rest>.+)$"
-)
 
 
 def find_pasted_url(url: str) -> tuple[str | None, bool]:

@@ -66,6 +66,13 @@ _POST_FIELDS = "published_posts.limit(5){created_time}"
 
 _ID_PATTERN = re.compile(r"[0-9]{1,20}")
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
+_CREDENTIAL_ERROR_CODES = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
+_RATE_LIMIT_ERROR_CODES = frozenset({4, 17, 32, 341, 368, 613, *range(80_000, 80_015)})
+_UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
+_USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
+_MIGRATED_PAGE_PATTERN = re.compile(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
+_UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
+_NAME_TAKEN_DETAIL = "another page answers under this name"
 
 
 def parse_pages_response(page: Page) -> ApiResponse:
@@ -130,14 +137,6 @@ def _to_post_dates(node: Any) -> dict[str, Any]:
     posts = as_list(get_nested(node, "published_posts", "data"))
     timestamps = [parse_timestamp(get_nested(post, "created_time")) for post in posts]
     return {"published_dates": [timestamp for timestamp in timestamps if timestamp]}
-
-
-_CREDENTIAL_ERROR_CODES = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
-_RATE_LIMIT_ERROR_CODES = frozenset({4, 17, 32, 341, 368, 613, *range(80_000, 80_015)})
-_UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
-_USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
-_MIGRATED_PAGE_PATTERN = re.compile(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
-_UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
 
 
 def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
@@ -311,9 +310,6 @@ def _resolve_changed_id(
     if known_name and known_name.casefold() == page_data["name"].casefold():
         return (yield from _describe_page(account, page, page_data))
     return (yield from _describe_page(account, page, page_data, _NAME_TAKEN_DETAIL))
-
-
-_NAME_TAKEN_DETAIL = "another page answers under this name"
 
 
 def _describe_page(

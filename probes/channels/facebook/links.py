@@ -92,6 +92,13 @@ _PLACEHOLDER_USERNAMES = frozenset(
     jimdo your-page yourpage your.page yourpagename username example
     """.split()  # noqa: SIM905
 )
+_GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
+_WATCH_SECTIONS = frozenset(
+    "explore following hashtag home latest live party saved search shows topic topics".split()  # noqa: SIM905
+)
+_GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
+_HOST_STARTS = ("www.", "facebook.com", "fb.com")
+"""A name that begins so is an address with a typing error: `facebook.com.annour`."""
 
 
 def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
@@ -237,9 +244,6 @@ def _identify_group(slug: str) -> Identity:
     return Identity(NAME, LinkKind.GROUP, f"group:{slug.lower()}", url)
 
 
-_GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
-
-
 def _read_share_link(link: PlatformLink) -> Identity:
     """Identify a share link.
 
@@ -295,19 +299,11 @@ def _read_owned_post(link: PlatformLink) -> Identity | None:
     return owner.to_post()
 
 
-_WATCH_SECTIONS = frozenset(
-    "explore following hashtag home latest live party saved search shows topic topics".split()  # noqa: SIM905
-)
-
-
 def _read_player(link: PlatformLink) -> Identity | None:
     """Return the account in `/gaming/name`, or None."""
     if link.second.lower() in _GAMING_SECTIONS:
         return None
     return _identify_username(link.second)
-
-
-_GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
 
 
 def _read_account(link: PlatformLink) -> Identity:
@@ -412,7 +408,3 @@ def identify_bare(text: str) -> Identity:
     if is_count or text.lower().startswith(_HOST_STARTS) or not _SLUG_PATTERN.fullmatch(text):
         return _INVALID
     return _identify_username(text)
-
-
-_HOST_STARTS = ("www.", "facebook.com", "fb.com")
-"""A name that begins so is an address with a typing error: `facebook.com.annour`."""

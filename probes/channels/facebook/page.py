@@ -50,6 +50,8 @@ _UNAVAILABLE_PATTERN = re.compile(
 )
 _FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
 _TITLE_SUFFIX_PATTERN = re.compile(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,200}\|\s*+)?facebook$")
+_PROFILE_MARKERS = frozenset({"__isProfile", "delegate_page", "is_business_page_active"})
+_MAX_SINGLE_POST_AGE = timedelta(days=30)
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
@@ -92,18 +94,12 @@ def _has_account_markers(soup: BeautifulSoup, title: str, nodes: list[dict[str, 
     return has_marker and _is_account_title(title)
 
 
-_PROFILE_MARKERS = frozenset({"__isProfile", "delegate_page", "is_business_page_active"})
-
-
 def _is_account_title(title: str) -> bool:
     """Return whether a title can be an account's name, not that of a wall or an error page."""
     title = " ".join(title.split())
     if _GENERIC_TITLE_PATTERN.fullmatch(title) or _UNAVAILABLE_PATTERN.search(title):
         return False
     return interstitials.match_wall_title(title) is None
-
-
-_MAX_SINGLE_POST_AGE = timedelta(days=30)
 
 
 def _find_newest_post(

@@ -69,6 +69,8 @@ _USERS_URL = "https://api.x.com/2/users"
 _USER_FIELDS = "created_at,public_metrics,protected,verified,url,entities,withheld"
 
 _ID_PATTERN = re.compile(r"[0-9]{1,19}")
+_ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
+_USER_QUERY = {"user.fields": _USER_FIELDS, "expansions": "most_recent_post_id"}
 
 
 def parse_users_response(page: Page) -> ApiResponse:
@@ -180,9 +182,6 @@ def _parse_account_error(error: Any) -> tuple[str, str] | None:
     return value.lower(), f"{title}: {detail}".strip(": ")
 
 
-_ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
-
-
 def probe_api(account: Account) -> ProbeGenerator:
     """Request the account by id if it is known, else by handle.
 
@@ -204,9 +203,6 @@ def probe_api(account: Account) -> ProbeGenerator:
     if failure[0] is Reason.NOT_FOUND and handle:
         return (yield from _probe_by_handle(account, handle, missing_id=user_id))
     return build_failure_finding(account, page, failure, user_id)
-
-
-_USER_QUERY = {"user.fields": _USER_FIELDS, "expansions": "most_recent_post_id"}
 
 
 def _get_known_user_id(account: Account) -> str | None:

@@ -53,6 +53,9 @@ _HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:!/*|/)([^/].*)$")
 _NAME_AND_HANDLE_PATTERN = re.compile(
     r"[^@]{1,60}?(?:[\s(?]|[a-z][A-Z][^@\s]{1,40})@([A-Za-z0-9_]{4,15})\)?"
 )
+_INTERNAL_POST_SEGMENTS = frozenset(
+    "status web events spaces broadcasts cards videos moments articles".split()  # noqa: SIM905
+)
 
 
 def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
@@ -103,11 +106,6 @@ def _read_internal_path(link: PlatformLink) -> Identity:
     if section in _INTERNAL_POST_SEGMENTS:
         return Identity(NAME, LinkKind.POST)
     return _INVALID
-
-
-_INTERNAL_POST_SEGMENTS = frozenset(
-    "status web events spaces broadcasts cards videos moments articles".split()  # noqa: SIM905
-)
 
 
 def _read_intent(link: PlatformLink) -> Identity:

@@ -63,6 +63,26 @@ _SINGLE_CALL = ApiCall(API, base_cost=1)
 
 _UPLOADS_PLAYLIST_PATTERN = re.compile(r"UU[A-Za-z0-9_-]{22}")
 _HANDLE_PATTERN = re.compile(r"@?[\w.·-]{1,40}")
+_CREDENTIAL_ERRORS = frozenset(
+    """
+    keyInvalid keyExpired accessNotConfigured forbidden ipRefererBlocked authError required
+    insufficientPermissions dailyLimitExceededUnreg API_KEY_INVALID API_KEY_SERVICE_BLOCKED
+    API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED SERVICE_DISABLED CONSUMER_INVALID
+    CONSUMER_SUSPENDED BILLING_DISABLED
+    """.split()  # noqa: SIM905
+)
+_QUOTA_ERRORS = frozenset(
+    """
+    quotaExceeded rateLimitExceeded userRateLimitExceeded dailyLimitExceeded RATE_LIMIT_EXCEEDED
+    RESOURCE_EXHAUSTED
+    """.split()  # noqa: SIM905
+)
+_CHANNEL_ERRORS = {
+    "channelSuspended": Reason.SUSPENDED,
+    "channelClosed": Reason.CLOSED,
+    "channelNotFound": Reason.NOT_FOUND,
+    "channelForbidden": Reason.BLOCKED,
+}
 
 
 def parse_channels_response(page: Page) -> ApiResponse:
@@ -123,28 +143,6 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
         "uploads_playlist": keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
         "website_urls": URL_PATTERN.findall(get_text(snippet, "description")[:5_000]),
     }
-
-
-_CREDENTIAL_ERRORS = frozenset(
-    """
-    keyInvalid keyExpired accessNotConfigured forbidden ipRefererBlocked authError required
-    insufficientPermissions dailyLimitExceededUnreg API_KEY_INVALID API_KEY_SERVICE_BLOCKED
-    API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED SERVICE_DISABLED CONSUMER_INVALID
-    CONSUMER_SUSPENDED BILLING_DISABLED
-    """.split()  # noqa: SIM905
-)
-_QUOTA_ERRORS = frozenset(
-    """
-    quotaExceeded rateLimitExceeded userRateLimitExceeded dailyLimitExceeded RATE_LIMIT_EXCEEDED
-    RESOURCE_EXHAUSTED
-    """.split()  # noqa: SIM905
-)
-_CHANNEL_ERRORS = {
-    "channelSuspended": Reason.SUSPENDED,
-    "channelClosed": Reason.CLOSED,
-    "channelNotFound": Reason.NOT_FOUND,
-    "channelForbidden": Reason.BLOCKED,
-}
 
 
 def _build_error_response(

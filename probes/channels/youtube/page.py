@@ -59,6 +59,34 @@ from probes.parsing.json_data import (
 )
 from probes.text import language
 
+_INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
+_HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
+URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
+_FOLLOWERS_REGEX = r"(?:subscribers?|abonnes?|(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
+_VIDEO_COUNT_REGEX = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)"
+# Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
+# ones are from translations in those projects. An unknown message proves nothing.
+_NOT_FOUND_ALERTS = (
+    "this channel does not exist",
+    "this channel doesn't exist",
+    "cette chaine n'existe pas",
+    "هذه القناه غير موجوده",
+)
+_SUSPENDED_ALERTS = (
+    "this account has been terminated",
+    "this channel was removed because it violated",
+    "ce compte a ete resilie",
+    "ce compte a ete cloture",
+    "تم انهاء هذا الحساب",
+)
+_TABS_WITHOUT_UPLOADS = frozenset(
+    ("", "featured", "home", "about", "search", "channels", "playlists")
+)
+_RECENT_UPLOAD_AGE = timedelta(days=30)
+_MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
+# A page with an alert has little visible text, because the alert is in a script.
+_NON_BLOCKING_REASONS = frozenset({None, Reason.SCRIPT_ONLY})
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelPage:
@@ -105,9 +133,6 @@ def _find_channel_id(soup: BeautifulSoup) -> str:
     urls = [str(link["href"]) for link in soup.select("link[rel=canonical][href]")]
     urls += [get_meta(soup, "al:ios:url"), get_meta(soup, "al:android:url")]
     return find_text(CHANNEL_ID_PATTERN, " ".join(urls))
-
-
-_INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
 
 
 def _read_initial_data(page: Page) -> dict[str, Any]:
@@ -186,9 +211,6 @@ def _extract_handle(url: str) -> str:
     return normalize("NFC", handle).lower()
 
 
-_HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
-
-
 def _iter_error_alerts(data: dict[str, Any]) -> Iterator[str]:
     for item in as_list(data.get("alerts")):
         alert = get_nested(item, "alertRenderer")
@@ -231,9 +253,6 @@ def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[str]:
                     yield _extract_text(part["text"])
 
 
-URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
-
-
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
     """Yield the links of the channel's header and About panel, without YouTube's redirector."""
     for node in iter_objects([data.get("header"), data.get("onResponseReceivedEndpoints")]):
@@ -242,10 +261,6 @@ def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
             yield from parse_qs(url.partition("?")[2]).get("q", [])[:1]
         elif url and not url.startswith("/"):
             yield url
-
-
-_FOLLOWERS_REGEX = r"(?:subscribers?|abonnes?|(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
-_VIDEO_COUNT_REGEX = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)"
 
 
 def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
@@ -263,28 +278,6 @@ def _find_legacy_subscriber_count(soup: BeautifulSoup) -> int | None:
     if element is None:
         return None
     return parse_localized_count(f"{element['title']} subscribers", _FOLLOWERS_REGEX)
-
-
-# Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
-# ones are from translations in those projects. An unknown message proves nothing.
-_NOT_FOUND_ALERTS = (
-    "this channel does not exist",
-    "this channel doesn't exist",
-    "cette chaine n'existe pas",
-    "هذه القناه غير موجوده",
-)
-_SUSPENDED_ALERTS = (
-    "this account has been terminated",
-    "this channel was removed because it violated",
-    "ce compte a ete resilie",
-    "ce compte a ete cloture",
-    "تم انهاء هذا الحساب",
-)
-_TABS_WITHOUT_UPLOADS = frozenset(
-    ("", "featured", "home", "about", "search", "channels", "playlists")
-)
-_RECENT_UPLOAD_AGE = timedelta(days=30)
-_MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
 
 
 def probe(account: Account) -> ProbeGenerator:
@@ -360,10 +353,6 @@ def _build_no_channel_finding(requested_url: str, page: Page, channel_page: Chan
     if channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/"):
         detail = "YouTube's home page came instead"
     return unknown_finding(page, Reason.UNREADABLE, detail=detail)
-
-
-# A page with an alert has little visible text, because the alert is in a script.
-_NON_BLOCKING_REASONS = frozenset({None, Reason.SCRIPT_ONLY})
 
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
