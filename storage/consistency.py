@@ -15,16 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    delete,
-    func,
-    literal,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, literal, select, true
 
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
@@ -89,12 +80,6 @@ def mark_outdated_stale(database: Database, connection: Connection, day: date) -
         connection,
         select(ASSOCIATION_SUMMARY.c.association).where(ASSOCIATION_SUMMARY.c.valid_until <= day),
     )
-
-
-def has_stale_summaries(connection: Connection) -> bool:
-    """Return whether any summary is stale."""
-    first_row = select(STALE_SUMMARY).limit(1).subquery()
-    return connection.execute(select(func.count()).select_from(first_row)).scalar() == 1
 
 
 def _mark_selected(database: Database, connection: Connection, query: Select[tuple[str]]) -> None:

@@ -446,12 +446,7 @@ def _find_reply_gap(store: Store, reply: Reply) -> Gap | None:
 
 
 def load_unsettled_proposals(
-    store: Store,
-    config: Config,
-    *,
-    after: int = 0,
-    limit: int = 20,
-    regions: RegionFilter = None,
+    store: Store, config: Config, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
 ) -> tuple[list[UnsettledProposal], int]:
     """Return a page of the proposals without a decision, oldest first, and where to continue.
 

@@ -22,12 +22,7 @@ from operator import attrgetter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
-from storage.models.audit import (
-    AccountState,
-    AccountStatus,
-    Observation,
-    Streak,
-)
+from storage.models.audit import AccountState, AccountStatus, Observation, Streak
 
 UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.SERVER_ERROR, Reason.TLS})
 """Unknown results because of the site itself, which visitors get, too."""

@@ -23,23 +23,12 @@ from auditor.rules.association_state import (
 from auditor.rules.checks.base import Rule
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.decisions_in_force import apply_decisions, select_decisions_in_force
-from auditor.rules.domain_expiry import (
-    DomainExpiry,
-    find_domain_expiry,
-    select_stated_expiries,
-)
+from auditor.rules.domain_expiry import DomainExpiry, find_domain_expiry, select_stated_expiries
 from auditor.rules.engine import apply_rules, is_gap_open, update_gaps
 from auditor.rules.linked_posts import credit_linked_posts
 from auditor.rules.proposals import update_proposals
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from storage.models.audit import (
-    AccountRow,
-    AccountStatus,
-    Decision,
-    DecisionKind,
-    Gap,
-    Observation,
-)
+from storage.models.audit import AccountRow, AccountStatus, Decision, DecisionKind, Gap, Observation
 
 UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
 """Gaps of an existing site that visitors cannot reach."""

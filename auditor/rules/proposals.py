@@ -80,10 +80,7 @@ def _merge_wikidata_proposal(previous: Proposal | None, proposal: Proposal) -> P
 
 def _count_again(previous: Proposal, proposal: Proposal) -> Proposal:
     return replace(
-        previous,
-        link=proposal.link,
-        last_seen=proposal.last_seen,
-        run_count=previous.run_count + 1,
+        previous, link=proposal.link, last_seen=proposal.last_seen, run_count=previous.run_count + 1
     )
 
 

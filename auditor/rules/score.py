@@ -262,8 +262,7 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
         _follow_rename(_mark_unreachable_as_gone(account, context)) for account in context.accounts
     ]
     return replace(
-        context,
-        accounts=tuple(_remove_dead_links(account, accounts) for account in accounts),
+        context, accounts=tuple(_remove_dead_links(account, accounts) for account in accounts)
     )
 
 

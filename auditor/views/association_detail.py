@@ -24,14 +24,7 @@ from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
 from auditor.rules.engine import is_gap_open
 from auditor.views.history import CheckHistory, load_check_history
 from probes.links.channel_registry import is_optional_channel
-from storage.models.audit import (
-    GAP_KINDS,
-    AccountState,
-    AccountStatus,
-    Decision,
-    Gap,
-    GapKind,
-)
+from storage.models.audit import GAP_KINDS, AccountState, AccountStatus, Decision, Gap, GapKind
 from storage.models.summaries import ChannelStatus, ChannelSummary
 from storage.store import Store
 from storage.tables.communication import CompletedStep, FollowUp, Reply

@@ -39,12 +39,7 @@ from storage.models.audit import (
     Contact,
     GapKind,
 )
-from storage.models.summaries import (
-    ALL_FACET,
-    NETWORK_GROUP,
-    AssociationSummary,
-    ListedGap,
-)
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, ListedGap
 from storage.registry.regions import RegionFilter
 from storage.store import Store
 from storage.tables.communication import FollowUp

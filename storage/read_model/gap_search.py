@@ -84,9 +84,7 @@ class GapSearchRepository:
                 count += _count_up_to_maximum(connection, query)
             for rank in range(max(0, cursor_rank), RANK_COUNT):
                 query = _select_gaps_with_summary().where(
-                    GAP.c.is_reportable == true(),
-                    GAP.c.sort_rank == rank,
-                    time_column >= since,
+                    GAP.c.is_reportable == true(), GAP.c.sort_rank == rank, time_column >= since
                 )
                 if rank == cursor_rank:
                     until = _parse_cursor_time(cursor_time)

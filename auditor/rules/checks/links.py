@@ -14,11 +14,7 @@ from auditor.rules.checks.base import (
     build_unknown_match,
 )
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
-from auditor.rules.link_reciprocity import (
-    are_all_pages_read,
-    has_link_to_site,
-    is_linked_from_site,
-)
+from auditor.rules.link_reciprocity import are_all_pages_read, has_link_to_site, is_linked_from_site
 from auditor.rules.name_matching import (
     format_expected_names,
     has_name_in_handle,

@@ -19,12 +19,7 @@ from auditor.views.grid import load_grid_rows, select_grid_channels
 from auditor.web import access, grid_filters, list_filters
 from auditor.web.grid_filters import GridChip
 from auditor.web.list_filters import FilterChip
-from auditor.web.request_context import (
-    PageContext,
-    RequestContext,
-    build_page_urls,
-    build_url,
-)
+from auditor.web.request_context import PageContext, RequestContext, build_page_urls, build_url
 from auditor.web.routes.exports import FilterParams, stream_download
 from auditor.web.routes.report_links import (
     create_invitation_link,
@@ -127,9 +122,7 @@ def _build_grid_values(
         "rows": load_grid_rows(store, results.rows, channels, association_filter, can_manage),
         "addresses": _build_addresses(context, query, results, channels),
         "export_links": list_filters.build_export_links(
-            context,
-            ("associations", "accounts", "gaps", "coverage"),
-            asdict(association_filter),
+            context, ("associations", "accounts", "gaps", "coverage"), asdict(association_filter)
         ),
     }
 
@@ -303,9 +296,4 @@ def _show_messages(context: RequestContext, ids: list[str], form: SelectionForm)
 
 SELECTION_ACTIONS: Mapping[
     SelectionAction, Callable[[RequestContext, list[str], SelectionForm], Response]
-] = {
-    "report_links": _create_links,
-    "export": _export,
-    "tag": _add_tag,
-    "messages": _show_messages,
-}
+] = {"report_links": _create_links, "export": _export, "tag": _add_tag, "messages": _show_messages}

@@ -142,9 +142,7 @@ def render_association(
         channel_points=sum_channel_points(config.unmixed_channels),
         today=context.now.date(),
         list_url=build_back_url(
-            context.links.page_url("associations"),
-            context.back_query,
-            f"row-{association.id}",
+            context.links.page_url("associations"), context.back_query, f"row-{association.id}"
         ),
     )
 

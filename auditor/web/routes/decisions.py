@@ -60,8 +60,7 @@ Submission = tuple[str, DecisionForm, str]
 
 
 @router.get(
-    "/{language}/associations/{association:path}/decisions",
-    dependencies=[access.OWN_REGION_ACCESS],
+    "/{language}/associations/{association:path}/decisions", dependencies=[access.OWN_REGION_ACCESS]
 )
 def show_decision_form(
     context: PageContext, association: str, form: Annotated[DecisionForm, Query()]
@@ -71,8 +70,7 @@ def show_decision_form(
 
 
 @router.post(
-    "/{language}/associations/{association:path}/decisions",
-    dependencies=[access.OWN_REGION_ACCESS],
+    "/{language}/associations/{association:path}/decisions", dependencies=[access.OWN_REGION_ACCESS]
 )
 def submit_decision(
     request: Request, context: PageContext, association: str, form: Annotated[DecisionForm, Form()]

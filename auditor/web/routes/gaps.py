@@ -16,12 +16,7 @@ from auditor.users import service
 from auditor.views.changes import ChangePeriod, find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.web import access, grid_filters, list_filters
-from auditor.web.request_context import (
-    PageContext,
-    RequestContext,
-    build_page_urls,
-    build_url,
-)
+from auditor.web.request_context import PageContext, RequestContext, build_page_urls, build_url
 from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.login import YEAR_SECONDS
 from storage.models.audit import GAP_KINDS, GapKind

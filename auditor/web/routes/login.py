@@ -20,11 +20,7 @@ from auditor.i18n.translator import Translator
 from auditor.users import service
 from auditor.users.passwords import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
 from auditor.web import access, errors
-from auditor.web.login_limits import (
-    LoginAttemptLimiter,
-    build_attempt_keys,
-    compute_browser_proof,
-)
+from auditor.web.login_limits import LoginAttemptLimiter, build_attempt_keys, compute_browser_proof
 from auditor.web.request_context import PageContext, RequestContext, build_request_context
 from storage.tables.users import User
 

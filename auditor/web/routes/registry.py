@@ -15,21 +15,13 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from auditor.erasure import find_erased_in_import
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
-from auditor.registry.changes import (
-    ImportCounts,
-    ImportPreview,
-    build_import_preview,
-)
+from auditor.registry.changes import ImportCounts, ImportPreview, build_import_preview
 from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
 from auditor.registry.columns import NAME_COLUMNS
 from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
-from auditor.registry.issues import (
-    MAX_LISTED_LINES,
-    describe_dropped_lines,
-    list_dropped_lines,
-)
+from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
 from auditor.registry.spreadsheet import SpreadsheetError, iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
@@ -283,11 +275,7 @@ def _render_expired_upload(context: RequestContext) -> HTMLResponse:
 
 
 def _render_unread_columns(
-    context: RequestContext,
-    upload_name: str,
-    columns: Sequence[SheetColumn],
-    *,
-    status: int = 200,
+    context: RequestContext, upload_name: str, columns: Sequence[SheetColumn], *, status: int = 200
 ) -> HTMLResponse:
     """Render the page of an import that only asks which column has the names."""
     import_url = context.links.page_url(f"registry/imports/{upload_name}")
@@ -369,10 +357,7 @@ def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportRes
 
 def _build_no_associations_error(path: Path) -> SpreadsheetError:
     return SpreadsheetError(
-        path,
-        "it lists no association",
-        "fill in one row per association",
-        code="no_associations",
+        path, "it lists no association", "fill in one row per association", code="no_associations"
     )
 
 
@@ -414,7 +399,5 @@ def download_registry(
     title = translator.translate("Registry")
     disposition = _build_disposition(f"registry-{day}", f"{title}-{day}", file_format)
     return StreamingResponse(
-        chunks,
-        media_type=MEDIA_TYPES[file_format],
-        headers={"content-disposition": disposition},
+        chunks, media_type=MEDIA_TYPES[file_format], headers={"content-disposition": disposition}
     )

@@ -139,9 +139,7 @@ class ReportQuery(BaseModel):
 
 @router.get("/{language}/report", dependencies=[access.REPORT_LINK_ACCESS])
 def show_report(
-    request: Request,
-    report_request: CurrentReportRequest,
-    query: Annotated[ReportQuery, Query()],
+    request: Request, report_request: CurrentReportRequest, query: Annotated[ReportQuery, Query()]
 ) -> Response:
     """Show the report with its forms, and what the last of them did.
 

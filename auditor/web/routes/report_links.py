@@ -29,12 +29,7 @@ from auditor.reports.invitation import InvitationText, list_due_promises
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.list_filters import FieldChoices, list_group_choices
-from auditor.web.request_context import (
-    PageContext,
-    RequestContext,
-    RowId,
-    build_page_urls,
-)
+from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from auditor.web.routes.associations import require_association_view
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
@@ -150,9 +145,7 @@ def create_report_links(
 
 
 def stream_report_links(
-    context: RequestContext,
-    views: Iterable[AssociationView],
-    file_format: Literal["csv", "xlsx"],
+    context: RequestContext, views: Iterable[AssociationView], file_format: Literal["csv", "xlsx"]
 ) -> StreamingResponse:
     """Return a spreadsheet with new links and texts. The links work when it is complete."""
     invitations = BulkInvitations(context.app, context.author, context.now)

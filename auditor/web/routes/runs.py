@@ -83,9 +83,7 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
     if len(listed_runs) > RUNS_PAGE_SIZE:
         older_run, runs = listed_runs[0], listed_runs[1:]
     verifications = verify_report_chain(
-        runs,
-        read_known_public_keys(context.app.data_folder),
-        _find_chained_run(context, older_run),
+        runs, read_known_public_keys(context.app.data_folder), _find_chained_run(context, older_run)
     )
     run_views, previous_day = [], older_run.day if older_run else None
     for verification in verifications:
@@ -111,9 +109,7 @@ def download_run_report(context: PageContext, day: str) -> Response:
     content = json.dumps(run.report.to_json(), ensure_ascii=False, indent=2, sort_keys=True)
     disposition = f'attachment; filename="run-report-{run.day}.json"'
     return Response(
-        content + "\n",
-        media_type="application/json",
-        headers={"content-disposition": disposition},
+        content + "\n", media_type="application/json", headers={"content-disposition": disposition}
     )
 
 

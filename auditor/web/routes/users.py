@@ -73,12 +73,7 @@ def create_user(
     regions = form.regions if form.role is Role.COORDINATOR else ()
     try:
         user, token = service.add_user(
-            context.app.store,
-            form.name,
-            form.role,
-            regions,
-            author=context.author,
-            now=context.now,
+            context.app.store, form.name, form.role, regions, author=context.author, now=context.now
         )
     except TranslatableError as error:
         return _render_users(context, status=422, form=form, error=error)
