@@ -26,7 +26,8 @@ def guess_dates(
     pictures and visitors' comments. 1 January is rejected too, because htmldate returns it for a
     year without a day.
     """
-    if not own_texts and not _has_marked_date(markup[:MAX_MARKUP_CHARS]):
+    is_shown = any(_ANY_DATE_PATTERN.search(text) for text in own_texts)
+    if not is_shown and not _has_marked_date(markup[:MAX_MARKUP_CHARS]):
         return [None for _ in latest_dates]  # nothing could confirm a day
     cleaned = _remove_json_ld(_remove_footer(markup[:MAX_MARKUP_CHARS]))
     cleaned = _remove_foundation_dates(_MISLEADING_MARKUP_PATTERN.sub(" ", cleaned))
@@ -159,14 +160,23 @@ _DATE_LEAD_PATTERN = re.compile(
 
 def _build_date_pattern(day: date) -> re.Pattern[str]:
     """Return a pattern of the date as people write it: day, month and year in any usual order."""
-    day_regex, month_regex = f"0?{day.day}", f"0?{day.month}"
-    year_regex = f"(?:{day:%Y}|{day:%y})"
+    day_regex, month_regex, year_regex = f"0?{day.day}", f"0?{day.month}", f"{day:%Y}"
+    return _compile_date_pattern(day_regex, month_regex, year_regex, f"{day:%y}")
+
+
+def _compile_date_pattern(
+    day_regex: str, month_regex: str, year_regex: str, short_year_regex: str
+) -> re.Pattern[str]:
+    any_year_regex = f"(?:{year_regex}|{short_year_regex})"
     name_regex = r"(?:de\s+)?[^\W\d_]{3,12}\.?"
     return re.compile(
-        rf"(?<!\d)(?:{day_regex}\s?[./-]\s?{month_regex}\s?[./-]\s?{year_regex}"
-        rf"|{month_regex}\s?[./-]\s?{day_regex}\s?[./-]\s?{year_regex}"
-        rf"|{day:%Y}\W{{1,2}}\s?{month_regex}\W{{1,2}}\s?{day_regex}"
-        rf"|{day:%Y}年{month_regex}月{day_regex}日"
-        rf"|{day_regex}(?:er|st|nd|rd|th)?[\s.,-]{{1,3}}{name_regex}[\s,-]{{1,3}}(?:de\s+)?{day:%Y}"
-        rf"|{name_regex}[\s.-]{{1,2}}{day_regex}(?:st|nd|rd|th)?[\s,.-]{{1,3}}{day:%Y})(?!\d)"
+        rf"(?<!\d)(?:{day_regex}\s?[./-]\s?{month_regex}\s?[./-]\s?{any_year_regex}"
+        rf"|{month_regex}\s?[./-]\s?{day_regex}\s?[./-]\s?{any_year_regex}"
+        rf"|{year_regex}\W{{1,2}}\s?{month_regex}\W{{1,2}}\s?{day_regex}"
+        rf"|{year_regex}年{month_regex}月{day_regex}日"
+        rf"|{day_regex}(?:er|st|nd|rd|th)?[\s.,-]{{1,3}}{name_regex}[\s,-]{{1,3}}(?:de\s+)?{year_regex}"
+        rf"|{name_regex}[\s.-]{{1,2}}{day_regex}(?:st|nd|rd|th)?[\s,.-]{{1,3}}{year_regex})(?!\d)"
     )
+
+
+_ANY_DATE_PATTERN = _compile_date_pattern(r"\d{1,2}", r"\d{1,2}", _YEAR_REGEX, r"\d\d")

@@ -33,11 +33,12 @@ class KeywordIndex:
         # only processes that parse pages need it
         from ahocorasick_rs import AhoCorasick  # noqa: PLC0415
 
-        rows_by_keyword: dict[str, set[int]] = {}
+        rows_by_keyword: dict[str, list[int]] = {}
         for row, keywords in enumerate(keywords_by_row):
             for keyword in keywords:
-                rows_by_keyword.setdefault(keyword, set()).add(row)
-        self._rows = list(rows_by_keyword.values())
+                rows_by_keyword.setdefault(keyword, []).append(row)
+        # Tuples take less memory than lists or sets: the fingerprints have thousands of rows.
+        self._rows = [tuple(rows) for rows in rows_by_keyword.values()]
         self._automaton = AhoCorasick(list(rows_by_keyword))
 
     def find_rows(self, text: str) -> list[int]:

@@ -245,7 +245,9 @@ def _find_tracking_id(markup: str) -> str:
 _TRACKING_ID_SEARCH_CHARS = 100_000
 _TRACKING_ID_PREFIXES = ("UA-", "G-", "GTM-", "ca-pub-")
 _TRACKING_ID_PATTERN = re.compile(
-    r"\b(?:UA-\d{5,10}-\d{1,3}|G-[A-Z0-9]{9,12}|GTM-[A-Z0-9]{6,8}|ca-pub-\d{12,18})\b"
+    # Each alternative begins with its own character, so few positions are tried.
+    r"U(?<!\wU)A-\d{5,10}-\d{1,3}\b|G(?<!\wG)(?:-[A-Z0-9]{9,12}|TM-[A-Z0-9]{6,8})\b"
+    r"|c(?<!\wc)a-pub-\d{12,18}\b"
 )
 
 
