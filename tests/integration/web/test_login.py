@@ -726,7 +726,7 @@ def test_administrator_adds_resets_and_removes_users(app, browser):
     salma = app.store.users.get("Salma")
     assert (salma.role, salma.regions, salma.added_by) == (
         Role.COORDINATOR,
-        ("souss-massa",),
+        ["souss-massa"],
         "Amina",
     )
     again = browser.post(f"/en/users/{salma.id}/reset")
