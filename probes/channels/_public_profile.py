@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
-
-from bs4 import BeautifulSoup
+from typing import TYPE_CHECKING, Any
 
 from probes.channels._api_common import filter_credible_dates
 from probes.classify import interstitials
@@ -34,6 +32,9 @@ from probes.models.probe import ProbeGenerator, present_finding, request_page, u
 from probes.parsing import html
 from probes.parsing.json_data import iter_objects, parse_json
 from probes.text import language
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 ENGLISH_HEADERS = {"Accept-Language": "en-US,en;q=0.9"}
 """Headers for platforms that write ages and counts in the visitor's language.

@@ -11,11 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import urlsplit
-
-from bs4 import BeautifulSoup
 
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
@@ -34,6 +32,9 @@ from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_text, parse_json_ld
 from probes.urls import normalize as urls_normalize
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 NAME = "linkedin"
 VERSION = 2

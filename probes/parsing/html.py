@@ -4,22 +4,24 @@
 gives the tree of BeautifulSoup on lxml for the pages of platforms. html.parser and html5lib take
 quadratic time on hostile input (measured 2026-11).
 """
+# ruff: noqa: PLC0415 - commands that read no page load the channels, but not BeautifulSoup
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-from bs4 import BeautifulSoup
-from bs4.filter import SoupStrainer
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from probes.models.http import Page
 from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode, walk_html
 from probes.parsing.json_data import parse_json_ld
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
 from probes.urls.normalize import count_internal_links, get_host, make_absolute
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
+    from bs4.filter import SoupStrainer
 
 __all__ = [
     "MAX_PARSED_BYTES",
@@ -158,6 +160,8 @@ def parse_soup(page: Page) -> BeautifulSoup:
 
 def parse_soup_elements(page: Page, *names: str) -> BeautifulSoup:
     """Parse only the elements with these names, but in the whole body, which is in UTF-8."""
+    from bs4.filter import SoupStrainer
+
     return _make_soup(page.body.decode("utf-8", "replace"), SoupStrainer(list(names)))
 
 
@@ -167,6 +171,8 @@ def parse_head_soup(page: Page) -> BeautifulSoup:
 
 
 def _make_soup(markup: str, strainer: SoupStrainer | None = None) -> BeautifulSoup:
+    from bs4 import BeautifulSoup
+
     body = _encode_markup(markup)
     if b"<" not in body:
         body = b"<p>" + body  # BeautifulSoup warns if a text looks like a path or URL

@@ -26,6 +26,7 @@ from probes.links import channel_registry
 from probes.urls.domains import load_suffix_list
 
 PRELOADED_MODULES = (
+    "bs4",
     "htmldate",  # takes half a second to import
     "probes.http.robots",
     "probes.parsing.feeds",

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from bs4 import BeautifulSoup
+from typing import TYPE_CHECKING, Any
 
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
@@ -32,6 +30,9 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_nested
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 _APP_URL_PATTERN = re.compile(r"fb://(?:page|profile|group)/(?:\?id=)?(\d+)")
 # Titles of Facebook's own pages. The titles of its walls are in `interstitials`.

@@ -8,8 +8,7 @@ unknown.
 from __future__ import annotations
 
 import re
-
-from bs4 import BeautifulSoup
+from typing import TYPE_CHECKING
 
 from probes.channels._public_profile import (
     PublicProfile,
@@ -25,6 +24,9 @@ from probes.models.finding import Account
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 # "Amal (@amal_rabat) / X" or "… on X": the title of a page with content.
 _TITLE_PATTERN = re.compile(

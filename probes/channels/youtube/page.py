@@ -12,11 +12,9 @@ import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
-
-from bs4 import BeautifulSoup
 
 from probes.channels._api_common import extract_website_links, keep_match
 from probes.channels._public_profile import (
@@ -58,6 +56,9 @@ from probes.parsing.json_data import (
     list_child_objects,
 )
 from probes.text import language
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup
 
 _INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
 _HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
