@@ -25,7 +25,11 @@ def _validate_proxy(text: str | None) -> str | None:
     if text is None or text == "":
         return None
     url = urlsplit(text)
-    if url.scheme != "http" or not url.hostname or url.port == 0:
+    try:
+        has_valid_port = url.port is None or url.port >= 0
+    except ValueError:
+        has_valid_port = False
+    if url.scheme != "http" or not url.hostname or not has_valid_port:
         raise ValueError("not a proxy address; try: http://host:port")
     return text
 
