@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
-from auditor.evaluation.run_results import Conclusions
+from auditor.evaluation.conclusions import Conclusions
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice
 from auditor.rules import engine
@@ -80,15 +80,15 @@ def _compare_conclusions(
     describe: Callable[[Any], tuple[str, str, str, str, str]],
 ) -> list[ConclusionChange]:
     changes = []
-    for key in [*before, *(key for key in after if key not in before)]:
+    for key in dict.fromkeys([*before, *after]):
         old, new = before.get(key), after.get(key)
         if old != new:
             kind, association, channel, subject, _ = describe(old or new)
-            texts = [
-                describe(conclusion)[4] if conclusion is not None else None
-                for conclusion in (old, new)
-            ]
-            changes.append(ConclusionChange(kind, association, channel, subject, *texts))
+            before_text = None if old is None else describe(old)[-1]
+            after_text = None if new is None else describe(new)[-1]
+            changes.append(
+                ConclusionChange(kind, association, channel, subject, before_text, after_text)
+            )
     return changes
 
 
@@ -136,26 +136,30 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
     for change in changes:
         key = (change.kind, change.association, change.channel, change.subject)
         changes_by_subject[key].append(change)
-    paired = [change for group in changes_by_subject.values() for change in _pair_changes(group)]
-    return [
-        change
-        for change in paired
-        if _get_effective_text(change, change.before) != _get_effective_text(change, change.after)
-    ]
+    paired: list[ConclusionChange] = []
+    for group in changes_by_subject.values():
+        paired += _pair_changes(group)
+    return list(filter(_has_changed_text, paired))
 
 
-def _get_effective_text(change: ConclusionChange, text: str | None) -> str | None:
-    """Return the text of a conclusion; an initial status is the same as none."""
-    return None if change.kind == "account_status" and text == INITIAL_STATUS_TEXT else text
+def _has_changed_text(change: ConclusionChange) -> bool:
+    """Return True if the texts of a conclusion differ. An initial status is the same as none."""
+    before, after = change.before, change.after
+    if change.kind == "account_status":
+        before = None if before == INITIAL_STATUS_TEXT else before
+        after = None if after == INITIAL_STATUS_TEXT else after
+    return before != after
 
 
 def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]:
     """Pair removals and additions with the same subject: open gaps with open gaps."""
-    removed = sorted((change for change in changes if change.after is None), key=_is_still_open)
-    added = sorted((change for change in changes if change.before is None), key=_is_still_open)
-    modified = [
-        change for change in changes if change.before is not None and change.after is not None
-    ]
+    removed, added = [], []
+    for change in sorted(changes, key=_is_still_open):
+        if change.after is None:
+            removed.append(change)
+        elif change.before is None:
+            added.append(change)
+    modified = [change for change in changes if None not in (change.before, change.after)]
     pair_count = min(len(removed), len(added))
     first_removed, first_added = len(removed) - pair_count, len(added) - pair_count
     pairs = zip(removed[first_removed:], added[first_added:], strict=True)
@@ -218,20 +222,15 @@ def summarize_changes(changes: Iterable[ConclusionChange], translator: Translato
             opened[code] += 1
         elif was_open and not is_open:
             closed[code] += 1
-    gap_lines = [
-        translator.format_pair(
-            translator.gap_title(code, voice=Voice.LABEL),
-            translator.join_list(_format_gap_counts(translator, opened[code], closed[code])),
-        )
-        for code in sorted(opened | closed)
-    ]
-    other_lines = [
-        translator.format_pair(
-            translator.term("conclusions", kind), translator.format_number(count)
-        )
-        for kind, count in sorted(other_counts.items())
-    ]
-    return [*gap_lines, *other_lines]
+    lines = []
+    for code in sorted(opened | closed):
+        title = translator.gap_title(code, voice=Voice.LABEL)
+        counts = _format_gap_counts(translator, opened[code], closed[code])
+        lines.append(translator.format_pair(title, translator.join_list(counts)))
+    for kind, count in sorted(other_counts.items()):
+        term = translator.term("conclusions", kind)
+        lines.append(translator.format_pair(term, translator.format_number(count)))
+    return lines
 
 
 def _is_open(gap_text: str | None) -> bool:
@@ -252,15 +251,16 @@ def warn_about_mass_losses(
 
     A run has canaries for that. A rebuild replays current probes on old pages and has none.
     """
-    lost = Counter(
-        (change.channel, (change.after or "").partition(",")[0])
-        for change in changes
-        if change.kind == "account_status"
-        and _is_gone(change.after)
-        and not _is_gone(change.before)
-    )
-    return [
-        translator.translate_plural(
+    lost: Counter[tuple[str, str]] = Counter()
+    for change in changes:
+        was_lost = _is_gone(change.after) and not _is_gone(change.before)
+        if change.kind == "account_status" and was_lost:
+            lost[change.channel, (change.after or "").partition(",")[0]] += 1
+    warnings = []
+    for (channel, status_text), count in sorted(lost.items()):
+        if count < MIN_CHANGED_ACCOUNTS:
+            continue
+        warning = translator.translate_plural(
             "warning: {n} account on {channel} changes to: {finding}; check it, "
             "the error may be ours",
             "warning: {n} accounts on {channel} change to: {finding}; check some of them, "
@@ -269,9 +269,8 @@ def warn_about_mass_losses(
             channel=channel,
             finding=_translate_conclusion(translator, status_text),
         )
-        for (channel, status_text), count in sorted(lost.items())
-        if count >= MIN_CHANGED_ACCOUNTS
-    ]
+        warnings.append(warning)
+    return warnings
 
 
 def _is_gone(status_text: str | None) -> bool:

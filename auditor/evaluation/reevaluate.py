@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from auditor.evaluation.conclusion_changes import ConclusionChange, find_changes
+from auditor.evaluation.conclusions import Conclusions
 from auditor.evaluation.replay import ReplayCounts, RunReplay
-from auditor.evaluation.run_results import Conclusions, CoverageCounter
+from auditor.evaluation.run_results import CoverageCounter
 from auditor.protocols import EvaluationContext
 from auditor.rules.association_state import AssociationState
 from storage.models.audit import AuditRun, Gap

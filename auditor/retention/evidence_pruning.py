@@ -13,12 +13,14 @@ runs in which a gap began, opened or closed, those with proposals, and those bef
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.replay import RunReplay
@@ -162,10 +164,10 @@ class ReferencedDigests:
 
     def add(self, observations: Iterable[Observation], *, is_required: bool) -> None:
         """Add the bodies of these observations; a body that is required once stays required."""
-        digests = (
-            exchange.digest for observation in observations for exchange in observation.evidence
-        )
-        rows = ((bytes.fromhex(digest), is_required) for digest in digests if digest)
+        rows = []
+        for observation in observations:
+            digests = filter(None, (exchange.digest for exchange in observation.evidence))
+            rows += [(bytes.fromhex(digest), is_required) for digest in digests]
         more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
         self._connection.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
@@ -271,12 +273,10 @@ class _PruningRun:
 
 
 def _load_association_state(store: Store, association: Association) -> AssociationState:
+    statuses = store.statuses.list_account_statuses(association.id)
     return AssociationState(
         association,
-        statuses={
-            status.account_id: status
-            for status in store.statuses.list_account_statuses(association.id)
-        },
+        statuses={status.account_id: status for status in statuses},
         proposals=tuple(store.conclusions.list_proposals(association.id)),
         gaps=tuple(store.conclusions.list_gaps(association.id)),
         decisions=tuple(store.decisions.list_decisions(association=association.id)),
@@ -284,9 +284,9 @@ def _load_association_state(store: Store, association: Association) -> Associati
 
 
 def _has_full_evidence(observation: Observation) -> bool:
-    return bool(observation.evidence) and not any(
-        exchange.is_pruned for exchange in observation.evidence
-    )
+    if not observation.evidence:
+        return False
+    return not any(exchange.is_pruned for exchange in observation.evidence)
 
 
 def _select_unshared(
@@ -294,10 +294,11 @@ def _select_unshared(
 ) -> list[Observation]:
     """Return observations older than the limit whose evidence is not shared with a newer one."""
     old = [observation for observation in candidates if observation.observed_at < limit]
-    ats = {observation.key for observation in old}
-    shared_results = {
-        observation.result_id for observation in stored_observations if observation.key not in ats
-    }
+    old_keys = {observation.key for observation in old}
+    shared_results = set()
+    for observation in stored_observations:
+        if observation.key not in old_keys:
+            shared_results.add(observation.result_id)
     return [observation for observation in old if observation.result_id not in shared_results]
 
 
@@ -325,41 +326,24 @@ def find_required_evidence(
     by_account: dict[int, list[Observation]] = defaultdict(list)
     for observation in observations:
         by_account[observation.account_id].append(observation)
-    in_order = {
-        account_id: sorted(account_observations, key=lambda observation: observation.observed_at)
-        for account_id, account_observations in by_account.items()
-    }
     gap_runs = _find_gap_runs(association_state, runs)
-    proposal_times = (
-        (row.last_seen for row in association_state.proposals),
-        (row.first_seen for row in association_state.proposals),
-    )
-    proposed = {moment for moments in proposal_times for moment in moments}
+    proposal_times: set[datetime] = set()
+    for proposal in association_state.proposals:
+        proposal_times |= {proposal.first_seen, proposal.last_seen}
     required: set[ObservationKey] = set()
-    for account, account_observations in in_order.items():
+    for account, account_observations in by_account.items():
+        account_observations.sort(key=attrgetter("observed_at"))
         status = association_state.statuses.get(account) or AccountStatus(account)
-        moments = proposed | _collect_status_times(status)
-        required |= {
-            observation.key
-            for observation in account_observations
-            if observation.run_id in gap_runs or observation.observed_at in moments
-        }
-        required |= {
-            observation.key
-            for observation in (
-                *_iter_streak_ends(account_observations),
-                *_iter_first_of_month(account_observations),
-            )
-        }
-        account_decisions = (
-            decision
-            for decision in association_state.decisions
-            if decision.account_id in (None, account)
-        )
-        required |= {
-            observation.key
-            for observation in _iter_around_decisions(account_decisions, account_observations)
-        }
+        moments = proposal_times | _collect_status_times(status)
+        needed = [*_iter_streak_ends(account_observations)]
+        needed += _iter_first_of_month(account_observations)
+        for observation in account_observations:
+            if observation.run_id in gap_runs or observation.observed_at in moments:
+                needed.append(observation)
+        for decision in association_state.decisions:
+            if decision.account_id in (None, account):
+                needed += _select_around_decision(decision, account_observations)
+        required.update(observation.key for observation in needed)
     return required
 
 
@@ -367,27 +351,18 @@ def _find_gap_runs(
     association_state: AssociationState, runs: Iterable[AuditRun]
 ) -> set[int | None]:
     """Return the runs in which a gap began, opened or closed; gaps have the start times of runs."""
-    moments = {
-        moment
-        for gap in association_state.gaps
-        for moment in (gap.first_seen, gap.opened_at, gap.closed_at)
-    }
+    moments: set[datetime | None] = set()
+    for gap in association_state.gaps:
+        moments |= {gap.first_seen, gap.opened_at, gap.closed_at}
     return {run.id for run in runs if run.started_at in moments}
 
 
 def _collect_status_times(status: AccountStatus) -> set[datetime]:
-    streaks = [
-        streak
-        for streak in (
-            status.unconfirmed_streak,
-            status.failure_streak,
-            status.other_account_streak,
-        )
-        if streak
-    ]
-    dated = [status.since, status.checked_at, status.decided_at]
-    dated += [moment for streak in streaks for moment in (streak.since, streak.latest_at)]
-    return {moment for moment in dated if moment}
+    times = [status.since, status.checked_at, status.decided_at]
+    for streak in (status.unconfirmed_streak, status.failure_streak, status.other_account_streak):
+        if streak is not None:
+            times += [streak.since, streak.latest_at]
+    return {moment for moment in times if moment is not None}
 
 
 def _iter_streak_ends(observations: Sequence[Observation]) -> Iterator[Observation]:
@@ -408,25 +383,15 @@ def _iter_first_of_month(observations: Iterable[Observation]) -> Iterator[Observ
     """Yield the first observation of each month."""
     month = (0, 0)
     for observation in observations:
-        if (
-            observed_month := (observation.observed_at.year, observation.observed_at.month)
-        ) != month:
+        observed_month = (observation.observed_at.year, observation.observed_at.month)
+        if observed_month != month:
             month = observed_month
             yield observation
 
 
-def _iter_around_decisions(
-    decisions: Iterable[Decision], observations: Sequence[Observation]
-) -> Iterator[Observation]:
-    """Yield the newest observation before each decision, and the first that may contradict it."""
-    for decision in decisions:
-        yield from [
-            observation
-            for observation in observations
-            if observation.observed_at <= decision.decided_at
-        ][-1:]
-        yield from [
-            observation
-            for observation in observations
-            if observation.observed_at > decision.decided_at
-        ][:1]
+def _select_around_decision(
+    decision: Decision, observations: Sequence[Observation]
+) -> list[Observation]:
+    """Return the newest observation before a decision, and the first that may contradict it."""
+    later = bisect_right(observations, decision.decided_at, key=attrgetter("observed_at"))
+    return [*observations[max(0, later - 1) : later], *observations[later : later + 1]]

@@ -1,6 +1,6 @@
 """Tables of runs: the cluster's state, the plan, observations and probe results.
 
-A run adds a row to `observation` for every account, so these rows are narrow: about 25 bytes on
+A run adds a row to `observation` for every account, so these rows are narrow: about 22 bytes on
 SQLite. They are stored in the order of their key, so that a run only appends. The finding and its
 evidence are in `probe_result`, stored once for as long as they stay the same
 (`storage.observations.rows`). `account_check_times` is the part of an account's status that changes
