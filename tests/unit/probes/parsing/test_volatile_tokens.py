@@ -1,6 +1,8 @@
 """Comparison of pages without volatile tokens."""
 
+import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -14,7 +16,8 @@ from probes.parsing.volatile_tokens import (
     strip_tokens,
 )
 from probes.website.page_analysis import analyze_site_page
-from tests.unit.probes.parsing.test_backend_equivalence import NOW, iter_corpus_pages
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 
 PAGE = (
     "<html><head>{head}</head><body><h1>Annour</h1><p>Nous aidons le "
@@ -162,6 +165,18 @@ def test_pages_parse_alike_without_tokens():
         for markup in TOKENS.values()
     ]
     assert find_differences(pages) == ([], len(TOKENS))
+
+
+def iter_corpus_pages(folder):
+    """Yield every page of the corpus that has a body."""
+    for case in json.loads((folder / "cases.json").read_text(encoding="utf-8")):
+        for exchange in case["exchanges"]:
+            if "body_file" in exchange:
+                headers = {
+                    name.lower(): value for name, value in exchange.get("headers", {}).items()
+                }
+                body = (folder / exchange["body_file"]).read_bytes()
+                yield Page(exchange["url"], exchange.get("status", 200), headers, body, NOW)
 
 
 @pytest.mark.slow
