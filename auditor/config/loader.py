@@ -10,9 +10,9 @@ import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from auditor.core.errors import ConfigError
@@ -25,6 +25,30 @@ SERVICE_URL_PATH = ("notify", "recipients", "to")
 """Path of the URL of a chat or another service. Anyone who knows it can write there."""
 
 SettingPath = tuple[str, ...]
+
+
+class SettingsTable(BaseModel):
+    """Base of the tables: immutable, and unknown settings are errors.
+
+    A name in `secrets`, such as `password`, may be set by the file in `password_file` instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    secrets: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: Any) -> Any:
+        for name in cls.secrets if isinstance(values, dict) else ():
+            path = values.get(f"{name}_file")
+            if path and not values.get(name):
+                values = {**values, name: read_secret_file(path)}
+        return values
+
+
+def build_setting_error(message: str, suggestion: str, **context: str | int) -> PydanticCustomError:
+    """Return the error of a setting. Names in braces in the message are those of the context."""
+    return PydanticCustomError("setting_error", message, {**context, "suggestion": suggestion})
 
 
 def read_toml_tables(path: Path) -> dict[str, Any]:
@@ -103,9 +127,10 @@ def _resolve_path_value(key: str, value: Any, folder: Path) -> Any:
         return resolve_paths(value, folder)
     if isinstance(value, list):
         return [_resolve_path_value(key, inner, folder) for inner in value]
-    if isinstance(value, str) and value and (key == "folder" or key.endswith("_file")):
-        return str(folder / Path(value).expanduser())
-    return value
+    is_path = key == "folder" or key.endswith("_file")
+    if not is_path or not isinstance(value, str):
+        return value
+    return str(folder / Path(value).expanduser()) if value else ""
 
 
 def read_env_overrides(environ: Mapping[str, str]) -> dict[SettingPath, Any]:
@@ -205,34 +230,33 @@ def _explain_error(
 
 def _iter_check_names(config_model: type[BaseModel]) -> Iterator[str]:
     for rule_model in _iter_models(config_model.model_fields["rules"].annotation):
-        yield from get_args(rule_model.model_fields["check"].annotation)
+        yield from _list_checks(rule_model)
+
+
+def _list_checks(model: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the names of the check of a rule model; none for another model."""
+    check = model.model_fields.get("check")
+    return get_args(check.annotation) if check else ()
 
 
 def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Return the names of the settings in the table of a path."""
     models = [config_model]
     for part in path[:-1]:
-        inner_models: list[type[BaseModel]] = []
-        for model in models:
-            if part in model.model_fields:
-                inner_models += _iter_models(model.model_fields[part].annotation)
-        models = inner_models or _select_models_by_check(models, part)
+        models = _list_inner_models(models, str(part)) or models
     names: set[str] = set()
     for model in models:
         names.update(field.alias or name for name, field in model.model_fields.items())
     return sorted(names)
 
 
-def _select_models_by_check(
-    models: list[type[BaseModel]], part: int | str
-) -> list[type[BaseModel]]:
-    """Return the rule model with this `check`, or all models if the part names none."""
-    selected = []
+def _list_inner_models(models: list[type[BaseModel]], name: str) -> list[type[BaseModel]]:
+    """Return the models of the setting with this name, or else the rule model of this check."""
+    inner_models: list[type[BaseModel]] = []
     for model in models:
-        check = model.model_fields.get("check")
-        if check is not None and part in get_args(check.annotation):
-            selected.append(model)
-    return selected or models
+        if name in model.model_fields:
+            inner_models += _iter_models(model.model_fields[name].annotation)
+    return inner_models or [model for model in models if name in _list_checks(model)]
 
 
 def _iter_models(annotation: Any) -> Iterator[type[BaseModel]]:

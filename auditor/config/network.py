@@ -6,9 +6,9 @@ import re
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import field_validator
 
+from auditor.config.loader import SettingsTable, build_setting_error
 from auditor.config.notifications import is_mail_address
 from auditor.core.phone_numbers import build_whatsapp_url, normalize_phone
 
@@ -17,13 +17,11 @@ Language = Literal["ar", "fr", "en"]
 INTERNATIONAL_NUMBER_PATTERN = re.compile(r"\+[1-9][0-9 ().-]*")
 
 
-class NetworkSettings(BaseModel):
+class NetworkSettings(SettingsTable):
     """Names, default language and time zone of the network, and the contact of its coordinators.
 
     The three contacts are shown to associations. An empty one is left out.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "Our network"
     name_ar: str | None = None
@@ -55,22 +53,16 @@ class NetworkSettings(BaseModel):
     def _validate_number(cls, number: str) -> str:
         has_country_code = INTERNATIONAL_NUMBER_PATTERN.fullmatch(number.strip())
         if number and not (has_country_code and normalize_phone(number)):
-            raise PydanticCustomError(
-                "setting_error",
-                "{value} is not a telephone number with its country code",
-                {"value": f'"{number}"', "suggestion": '"+212 537 00 00 00"'},
-            )
+            message = "{value} is not a telephone number with its country code"
+            raise build_setting_error(message, '"+212 537 00 00 00"', value=f'"{number}"')
         return number.strip()
 
     @field_validator("contact_email")
     @classmethod
     def _validate_email(cls, address: str) -> str:
         if address and not is_mail_address(address):
-            raise PydanticCustomError(
-                "setting_error",
-                "{value} is not a mail address",
-                {"value": f'"{address}"', "suggestion": '"coordination@example.org"'},
-            )
+            message = "{value} is not a mail address"
+            raise build_setting_error(message, '"coordination@example.org"', value=f'"{address}"')
         return address
 
     @field_validator("time_zone")
@@ -79,9 +71,6 @@ class NetworkSettings(BaseModel):
         try:
             ZoneInfo(time_zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise PydanticCustomError(
-                "setting_error",
-                "no time zone is called {zone}",
-                {"zone": f'"{time_zone}"', "suggestion": "a name such as Africa/Casablanca"},
-            ) from None
+            message, remedy = "no time zone is called {zone}", "a name such as Africa/Casablanca"
+            raise build_setting_error(message, remedy, zone=f'"{time_zone}"') from None
         return time_zone

@@ -11,30 +11,22 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from auditor.config.loader import (
     ENV_PREFIX,
+    SettingsTable,
     apply_overrides,
     build_config_error,
+    build_setting_error,
     build_unreadable_error,
     read_env_overrides,
-    read_secret_file,
     read_toml_tables,
     refuse_secrets,
     resolve_paths,
@@ -57,12 +49,6 @@ ENDPOINT_URL_PATTERN = re.compile(r"https?://[^\s?#@]+", re.IGNORECASE)
 MIN_TOKEN_CHARACTERS = 16
 """Minimum length of a token that cannot be guessed over the network."""
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
-
-
-class SettingsTable(BaseModel):
-    """Base of the tables: immutable, and unknown settings are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class BackupSettings(SettingsTable):
@@ -117,10 +103,9 @@ class ClusterSettings(SettingsTable):
     @model_validator(mode="after")
     def _validate_stalled_after(self) -> ClusterSettings:
         if self.stalled_after_seconds < 2 * self.heartbeat_seconds:
-            raise PydanticCustomError(
-                "setting_error",
+            raise build_setting_error(
                 "stalled_after_seconds is less than twice heartbeat_seconds",
-                {"suggestion": "three times heartbeat_seconds"},
+                "three times heartbeat_seconds",
             )
         return self
 
@@ -131,6 +116,7 @@ class StorageSettings(SettingsTable):
     If less than `min_free_bytes` is free on the disk of the folder, no run starts.
     """
 
+    secrets = ("url",)
     folder: Path = Path("data")
     url: str = ""
     url_file: Path | None = None
@@ -139,10 +125,8 @@ class StorageSettings(SettingsTable):
     @model_validator(mode="before")
     @classmethod
     def _fill_database_url(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("url"):
+        if not isinstance(values, dict) or values.get("url") or values.get("url_file"):
             return values
-        if values.get("url_file"):
-            return {**values, "url": read_secret_file(values["url_file"])}
         return {**values, "url": f"sqlite:///{values.get('folder', 'data')}/auditor.db"}
 
 
@@ -154,19 +138,13 @@ class ChannelSettings(SettingsTable):
     the amendment without which the terms of the API forbid scores over several platforms.
     """
 
+    secrets = ("api_key",)
     canaries: tuple[str, ...] = ()
     impossible_account: str | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_budget: float | None = Field(default=None, ge=0)
     derived_metrics: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _load_api_key_file(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("api_key_file") and not values.get("api_key"):
-            return {**values, "api_key": read_secret_file(values["api_key_file"])}
-        return values
 
 
 class SurveySettings(SettingsTable):
@@ -215,11 +193,14 @@ class LogSettings(SettingsTable):
 class WebSettings(SettingsTable):
     """Address and host names of the pages, and the public address of the reports."""
 
+    secrets = ("metrics_token",)
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
     allowed_hosts: tuple[str, ...] = ()
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
+    metrics_token: SecretStr | None = None
+    metrics_token_file: Path | None = None
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -228,47 +209,27 @@ class WebSettings(SettingsTable):
             try:
                 ip_network(network)
             except ValueError:
-                raise PydanticCustomError(
-                    "setting_error",
+                raise build_setting_error(
                     "{value} is not an IP address or network",
-                    {"value": f'"{network}"', "suggestion": "127.0.0.1 or 10.0.0.0/8"},
+                    "127.0.0.1 or 10.0.0.0/8",
+                    value=f'"{network}"',
                 ) from None
         return networks
-
-    metrics_token: SecretStr | None = None
-    metrics_token_file: Path | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _load_metrics_token_file(cls, values: Any) -> Any:
-        if (
-            isinstance(values, dict)
-            and values.get("metrics_token_file")
-            and not values.get("metrics_token")
-        ):
-            return {**values, "metrics_token": read_secret_file(values["metrics_token_file"])}
-        return values
 
     @field_validator("metrics_token")
     @classmethod
     def _validate_token_length(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
-            raise PydanticCustomError(
-                "setting_error",
-                "the token has fewer than {minimum} characters",
-                {"minimum": MIN_TOKEN_CHARACTERS, "suggestion": "openssl rand -hex 32"},
-            )
+            message = "the token has fewer than {minimum} characters"
+            raise build_setting_error(message, "openssl rand -hex 32", minimum=MIN_TOKEN_CHARACTERS)
         return token
 
     @field_validator("public_url")
     @classmethod
     def _validate_public_url(cls, url: str) -> str:
         if url and not SITE_URL_PATTERN.fullmatch(url):
-            raise PydanticCustomError(
-                "setting_error",
-                "{value} is not the address of a site",
-                {"value": f'"{url}"', "suggestion": "https://reports.example.org"},
-            )
+            message = "{value} is not the address of a site"
+            raise build_setting_error(message, "https://reports.example.org", value=f'"{url}"')
         return url.rstrip("/")
 
 
@@ -297,11 +258,8 @@ class WitnessSettings(SettingsTable):
     @classmethod
     def _validate_endpoint(cls, url: str) -> str:
         if not ENDPOINT_URL_PATTERN.fullmatch(url):
-            raise PydanticCustomError(
-                "setting_error",
-                "{value} is not the address of a SPARQL service",
-                {"value": f'"{url}"', "suggestion": "https://qlever.dev/api/wikidata"},
-            )
+            message = "{value} is not the address of a SPARQL service"
+            raise build_setting_error(message, "https://qlever.dev/api/wikidata", value=f'"{url}"')
         return url
 
 
@@ -332,11 +290,8 @@ class Config(SettingsTable):
     @model_validator(mode="after")
     def _validate_cluster_database(self) -> Config:
         if self.cluster.enabled and not self.storage.url.startswith("postgresql"):
-            raise PydanticCustomError(
-                "setting_error",
-                "a cluster needs a PostgreSQL database",
-                {"suggestion": "[storage] url of a PostgreSQL server"},
-            )
+            remedy = "[storage] url of a PostgreSQL server"
+            raise build_setting_error("a cluster needs a PostgreSQL database", remedy)
         return self
 
     @property
@@ -348,8 +303,7 @@ class Config(SettingsTable):
         channel = self.channels[name]
         if channel.api_key is None or channel.derived_metrics:
             return False
-        api = channel_registry.get_channel_api(name)
-        return api is not None and not api.terms.allows_mixed_scores
+        return _do_terms_forbid_mixed_scores(name)
 
     @field_validator("rules")
     @classmethod
@@ -357,16 +311,17 @@ class Config(SettingsTable):
         known_codes = load_gap_catalogue().definitions
         for number, rule in enumerate(rules, 1):
             if rule.code not in known_codes:
-                raise PydanticCustomError(
-                    "setting_error",
-                    "no gap is called {code}",
-                    {
-                        "code": f'"{rule.code}"',
-                        "number": number,
-                        "suggestion": suggest_nearest(rule.code, known_codes),
-                    },
+                remedy = suggest_nearest(rule.code, known_codes)
+                raise build_setting_error(
+                    "no gap is called {code}", remedy, code=f'"{rule.code}"', number=number
                 )
         return rules
+
+
+def _do_terms_forbid_mixed_scores(channel_name: str) -> bool:
+    """Return True if the terms of a channel's API forbid scores over several platforms."""
+    api = channel_registry.get_channel_api(channel_name)
+    return api is not None and not api.terms.allows_mixed_scores
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -392,15 +347,21 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
 
 def _refuse_unknown_channels(config: Config, origin: str) -> None:
     """Raise ConfigError if a table or rule names a channel that does not exist."""
-    named_channels = [(f"channels.{name}", name) for name in config.channels]
-    named_channels += [(f"survey.figures.{name}", name) for name in config.survey.figures]
-    for number, rule in enumerate(config.rules, 1):
-        named_channels += [(f"rules[{number}].channels", name) for name in rule.channels]
     known_channels = channel_registry.list_channel_names()
-    for place, name in named_channels:
+    for place, name in _iter_named_channels(config):
         if name not in known_channels:
             remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
             raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
+
+
+def _iter_named_channels(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield each place that names a channel, and the name."""
+    for table, names in (("channels", config.channels), ("survey.figures", config.survey.figures)):
+        for name in names:
+            yield f"{table}.{name}", name
+    for number, rule in enumerate(config.rules, 1):
+        for name in rule.channels:
+            yield f"rules[{number}].channels", name
 
 
 def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
@@ -417,10 +378,7 @@ def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
 def _refuse_needless_amendments(config: Config, origin: str) -> None:
     """Raise ConfigError if an amendment is accepted for a channel whose API has none."""
     for name, channel in config.channels.items():
-        if not channel.derived_metrics:
-            continue
-        api = channel_registry.get_channel_api(name)
-        if api is None or api.terms.allows_mixed_scores:
+        if channel.derived_metrics and not _do_terms_forbid_mixed_scores(name):
             raise ConfigError(
                 f"{origin}: channels.{name}.derived_metrics",
                 "the terms of this channel know no such amendment",
@@ -430,14 +388,13 @@ def _refuse_needless_amendments(config: Config, origin: str) -> None:
 
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the file to read, or None for the packaged example. Raises ConfigError."""
-    if path is None and environ.get("AUDITOR_CONFIG"):
-        path = Path(environ["AUDITOR_CONFIG"])
-    if path is not None:
-        if not _config_file_exists(path):
-            raise ConfigError(f"{path}", "there is no such file", "`auditor init` writes one")
-        return path
-    default = Path("config.toml")
-    return default if _config_file_exists(default) else None
+    named_path = path or environ.get("AUDITOR_CONFIG")
+    file = Path(named_path or "config.toml")
+    if _config_file_exists(file):
+        return file
+    if named_path:
+        raise ConfigError(str(file), "there is no such file", "`auditor init` writes one")
+    return None
 
 
 def _config_file_exists(path: Path) -> bool:
