@@ -117,6 +117,10 @@ EXCUSED = {
     (
         "takes one, too"
     ): "probes.channels._public_profile.parse_localized_count probes.text.keywords.find_folded",
+    "is tried by driving the probes of platforms": (
+        "probes.parsing.html.parse_soup probes.parsing.html.parse_head_soup "
+        "probes.parsing.html.parse_soup_elements"
+    ),
     "takes one as text": "probes.text.language.build_replacer",
     "sends what was judged": "probes.http.connection.build_request_head",
     "takes an exception": (
