@@ -75,23 +75,6 @@ async def run_audit(app: App, now: datetime, *, day: date, stop: asyncio.Event) 
     )
 
 
-async def serve_schedule(
-    app: App,
-    *,
-    audit_runner: AuditRunner = run_audit,
-    clock: Clock = utc_now,
-    stop: asyncio.Event | None = None,
-) -> None:
-    """Execute every run at its time until SIGTERM or `stop`, then end it in its grace period.
-
-    Its results are stored. An interrupted run stays incomplete and is resumed at the next start.
-    """
-    stop = stop or asyncio.Event()
-    with stop_on_sigterm(stop):
-        schedule = app.config.schedule
-        await run_scheduler(SchedulerJob(app, audit_runner, clock), schedule, stop)
-
-
 async def run_scheduler(job: SchedulerJob, schedule: ScheduleSettings, stop: asyncio.Event) -> None:
     """Execute runs until `stop`, without handling signals, so that other tasks can run as well."""
     job.heartbeat.record()

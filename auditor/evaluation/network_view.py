@@ -49,14 +49,6 @@ class NetworkOverview:
     closed_gaps: tuple[Gap, ...]
     unknown_counts: Mapping[tuple[str, Reason | None], int]
 
-    def count_accounts(self, presence: Presence) -> int:
-        """Return how many accounts the newest run found with a presence."""
-        return sum(
-            count
-            for (_, found_presence), count in self.counts.items()
-            if found_presence is presence
-        )
-
     def find_association(self, association_id: str) -> AssociationView | None:
         """Return the view of an association, or None."""
         return next(

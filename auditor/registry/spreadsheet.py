@@ -405,11 +405,6 @@ def _double_apostrophe(value: object) -> object:
     return value
 
 
-def to_xlsx(table: Iterable[Sequence[object]]) -> bytes:
-    """Return a table as a workbook that `read_sheets` reads back unchanged."""
-    return b"".join(iter_xlsx_chunks(table))
-
-
 def iter_xlsx_chunks(
     table: Iterable[Sequence[object]],
     *,

@@ -55,12 +55,6 @@ def _load_services() -> dict[str, str]:
     return {tld: url for url, tlds in json.loads(text)["services"].items() for tld in tlds.split()}
 
 
-def get_service_list_date() -> date:
-    """Return the day on which IANA published the list of services."""
-    text = files("probes.website").joinpath("rdap_services.json").read_text("utf-8")
-    return datetime.fromisoformat(json.loads(text)["publication"]).date()
-
-
 def find_rdap_service(domain: str) -> str | None:
     """Return the address of the RDAP service for a domain, or None if its registry has none."""
     return _load_services().get(encode_domain(domain).rpartition(".")[2])

@@ -156,8 +156,6 @@ def quote_sqlite_path(file: Path) -> str:
 ACCESS_TABLES = ("login_session", "user_invite")
 """The tables that give access for a while. They are emptied in a restored database."""
 
-DISK_SPACE_REMEDY = "free disk space, or give the auditor write access to the folder"
-
 
 @dataclass(frozen=True, slots=True)
 class DatabaseContents:

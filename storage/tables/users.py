@@ -82,5 +82,4 @@ class UserInvite(StoredModel, table=True):
 
 
 USER = get_table(User)
-LOGIN_SESSION = get_table(LoginSession)
 USER_INVITE = get_table(UserInvite)

@@ -27,6 +27,11 @@ def list_all_summaries(app, **filters):
             return rows
 
 
+def count_accounts(overview, presence):
+    """Return how many accounts the newest run found with a presence."""
+    return sum(count for (_, found), count in overview.counts.items() if found is presence)
+
+
 def read_tables(app, now):
     """Return the stored summaries, the counts by group, and the visible gaps."""
     refresh_summaries(app.store, app.config)
@@ -83,7 +88,7 @@ def list_dashboard_differences(app, now):
             Counter(regions),
             Counter(get_region_key(view.association.region) for view in broken),
         ),
-        "unknown": (dashboard.unknown_account_count, overview.count_accounts(Presence.UNKNOWN)),
+        "unknown": (dashboard.unknown_account_count, count_accounts(overview, Presence.UNKNOWN)),
         "observations": (dashboard.checked_account_count, sum(overview.counts.values())),
         "week": (count_week(dashboard.week), count_week_of_views(views, dashboard.week)),
     }

@@ -18,8 +18,9 @@ from auditor.checking.clock import find_delayed_day, find_due_day
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
+from auditor.runs.process import stop_on_sigterm
 from auditor.runs.requested_run import RunRefusal
-from auditor.scheduling import SchedulerJob, build_scheduler, serve_schedule
+from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler, utc_now
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
 from storage.models.audit import AccountRow, Association, AuditRun, AuditRunState, Observation
@@ -242,6 +243,14 @@ async def test_failed_run_is_logged_and_the_scheduler_continues(
     runner.outcome = AuditRunState.DONE
     await job.run_if_due()
     assert app.store.runs.get(DAY).state is AuditRunState.DONE
+
+
+async def serve_schedule(app, *, audit_runner, clock=utc_now, stop=None):
+    """Execute every run at its time until SIGTERM or `stop`."""
+    stop = stop or asyncio.Event()
+    with stop_on_sigterm(stop):
+        job = SchedulerJob(app, audit_runner, clock)
+        await run_scheduler(job, app.config.schedule, stop)
 
 
 @pytest.mark.fault("F38")

@@ -18,6 +18,7 @@ from probes.models.http import FetchError, PageRequest
 from probes.models.probe import present_finding
 from storage.models.audit import AccountRow, Decision, DecisionKind
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
+from tests.support.read_model_consistency import count_accounts
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +183,7 @@ async def test_proposal_hides_the_missing_channel_until_it_is_settled(app):
 
 async def test_status_json_is_one_exact_item(app):
     network_overview = await run_small_network(app)
-    counts = {presence: network_overview.count_accounts(presence) for presence in Presence}
+    counts = {presence: count_accounts(network_overview, presence) for presence in Presence}
     assert json_items.build_status_item(network_overview.run, counts, network_overview.as_of) == {
         "run": "2026-03-01",
         "started_at": "2026-03-01T00:30:00Z",

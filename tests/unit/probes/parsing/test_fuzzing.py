@@ -382,9 +382,8 @@ TABLE = st.builds(
 @st.composite
 def draw_damaged_workbook(draw):
     """Draw a workbook of which one part is damaged or has another type."""
-    workbook = spreadsheet.to_xlsx(
-        [["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]]
-    )
+    table = [["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]]
+    workbook = b"".join(spreadsheet.iter_xlsx_chunks(table))
     packed, out = zipfile.ZipFile(io.BytesIO(workbook)), io.BytesIO()
     spoilt = draw(st.sampled_from(packed.namelist()))
     with zipfile.ZipFile(out, "w") as archive:

@@ -1,7 +1,6 @@
 """Registrations of domains: what each answer of a registry means."""
 
 import json
-from datetime import date
 
 import pytest
 
@@ -117,10 +116,6 @@ def test_these_registries_have_a_service(ending):
     assert service_url
     assert service_url.startswith("https://")
     assert service_url.endswith("/")
-
-
-def test_list_of_services_names_its_date():
-    assert rdap.get_service_list_date() == date(2026, 2, 13)
 
 
 @pytest.mark.parametrize(
