@@ -32,7 +32,7 @@ from sqlalchemy.engine import URL
 from probes.models.finding import FactValue, Finding, Presence
 from storage import consistency
 from storage.database import sqlite_file
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.database.engine import WRITE_OPTIONS, convert_driver_errors, create_database_engine
 from storage.files.spool import split_into_batches
 from storage.models.audit import Evidence
@@ -87,11 +87,8 @@ class DroppedApiData:
         self.removed_account_ids |= batch.removed_account_ids
 
 
-class ApiDataRepository:
+class ApiDataRepository(Repository):
     """Drops and finds data of official APIs."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def drop_api_data(
         self, limits: Sequence[ApiDataLimit], remove_body: Callable[[str], object]

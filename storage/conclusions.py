@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from storage import consistency
 from storage.consistency import FacetCountsByGroup
-from storage.database.connection import Database
+from storage.database.connection import Database, Repository
 from storage.decisions import load_decisions
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
@@ -82,11 +82,8 @@ IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 PROPOSAL_KEY = ("association", "channel", "key")
 
 
-class ConclusionRepository:
+class ConclusionRepository(Repository):
     """Stores conclusions and reads gaps and proposals."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_gaps(
         self,
@@ -299,11 +296,8 @@ def _build_proposal_values(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-class AccountStatusRepository:
+class AccountStatusRepository(Repository):
     """Reads account statuses."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_account_statuses(self, association: str | None = None) -> Iterator[AccountStatus]:
         """Return the statuses of all accounts, or of an association's, by account id."""

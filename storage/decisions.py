@@ -8,18 +8,15 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from storage import consistency
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.models.audit import Decision, DecisionWithdrawal
 from storage.sanitize import to_utc
 from storage.tables.core import DecisionTable, DecisionWithdrawalTable
 from storage.tables.mappers import to_decision
 
 
-class DecisionRepository:
+class DecisionRepository(Repository):
     """Stores and reads decisions about accounts, proposals and gaps."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_decisions(
         self, as_of: datetime | None = None, *, association: str | None = None

@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 
 from storage import consistency
-from storage.database.connection import BATCH_SIZE, Database
+from storage.database.connection import BATCH_SIZE, Database, Repository
 from storage.models.audit import CONTACT_FIELDS, AuditRunState
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.observations.rows import IN_ANY_RUN
@@ -100,11 +100,8 @@ class ErasureSummary:
             yield BODY_KIND, len(self.exclusive_bodies)
 
 
-class ErasureRepository:
+class ErasureRepository(Repository):
     """Erases all data of an association or its contact."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def summarize_stored_data(
         self,
@@ -381,11 +378,8 @@ class RetentionCutoffs:
     audit_log: datetime | None = None
 
 
-class RetentionRepository:
+class RetentionRepository(Repository):
     """Deletes data whose retention has ended."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def delete_expired_data(
         self, cutoffs: RetentionCutoffs, *, dry_run: bool = False

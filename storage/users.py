@@ -6,18 +6,15 @@ from datetime import datetime
 
 from sqlmodel import Session, col, delete, func, or_, select, update
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.errors import StoreError
 from storage.models.users import normalize_user_name
 from storage.sanitize import to_utc
 from storage.tables.users import LoginSession, User, UserInvite
 
 
-class UserRepository:
+class UserRepository(Repository):
     """Stores and reads users. A removed user stays as a name in the log."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, user: User) -> User:
         """Add a user and return it with its id. A removed user of that name is replaced.
@@ -124,11 +121,8 @@ def _revoke_access(session: Session, user: User) -> None:
     user.password_set_at = None
 
 
-class SessionRepository:
+class SessionRepository(Repository):
     """Stores and reads login sessions."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def start(
         self, login_session: LoginSession, user: User, *, replaced_token_hash: str | None = None

@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from probes.models.finding import LinkKind
 from probes.models.witness import WitnessSource
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.models.audit import AccountRow, WitnessRecord
 from storage.sanitize import to_utc
 from storage.tables.core import AccountTable, WitnessAnswerTable
@@ -24,11 +24,8 @@ WITNESSED_KINDS = (LinkKind.PAGE, LinkKind.PROFILE)
 """Kinds of links that third parties are asked about: no private persons, and no groups."""
 
 
-class WitnessRepository:
+class WitnessRepository(Repository):
     """Stores and reads the answers of third parties about accounts."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_accounts_to_witness(
         self,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import col, delete, func, select, update
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import SENT_MESSAGE, FailedMessage, SentMessage, Subscription
 
@@ -15,11 +15,8 @@ FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
 
 
-class MessageRepository:
+class MessageRepository(Repository):
     """Stores which messages were sent and which failed."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def claim(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
         """Claim a message before sending it. Return False if it is claimed or sent already.
@@ -77,11 +74,8 @@ class MessageRepository:
             return session.exec(query).one()
 
 
-class SubscriptionRepository:
+class SubscriptionRepository(Repository):
     """Stores and reads subscriptions."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def save(self, subscription: Subscription) -> None:
         """Store a subscription, replacing the one of the same address, kind and association."""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import col, delete, func, select, update
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.errors import StoreError
 from storage.models.audit import Gap
 from storage.models.users import ReplyOutcome
@@ -20,11 +20,8 @@ from storage.tables.communication import CompletedStep, FollowUp, Reply
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 
 
-class ReplyRepository:
+class ReplyRepository(Repository):
     """Stores and reads the replies of associations."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, reply: Reply) -> Reply:
         """Store a reply and return it with its id."""
@@ -96,11 +93,8 @@ class ReplyRepository:
             )
 
 
-class CompletedStepRepository:
+class CompletedStepRepository(Repository):
     """Stores and reads the steps that associations ticked."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_completed_steps(self, association: str) -> list[CompletedStep]:
         """Return the ticked steps of an association by gap and number, also of closed gaps."""
@@ -133,11 +127,8 @@ class CompletedStepRepository:
                 session.add(CompletedStep(**key, step=step, completed_at=now))
 
 
-class FollowUpRepository:
+class FollowUpRepository(Repository):
     """Stores and reads the follow-ups of coordinators."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, follow_up: FollowUp) -> FollowUp:
         """Add an entry to the log and return it with its id."""

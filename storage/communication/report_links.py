@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, case, col, select, tuple_, update
 
-from storage.database.connection import BATCH_SIZE, Database
+from storage.database.connection import BATCH_SIZE, Repository
 from storage.models.users import ReportLinkState
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import sanitize, to_utc
@@ -24,11 +24,8 @@ _ORDER_BY_STATE = {
 }
 
 
-class ReportLinkRepository:
+class ReportLinkRepository(Repository):
     """Stores and reads report links."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def add(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
         """Store a report link and return it with its id.

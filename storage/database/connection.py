@@ -310,6 +310,13 @@ class Database:
         self._engine.dispose()
 
 
+class Repository:
+    """The base of the repositories: the database that their methods read and write."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
 def build_keyset_condition(key: Sequence[Any], last_key: Sequence[Any]) -> Any:
     """Return the condition for rows after `last_key` in the order of the key.
 

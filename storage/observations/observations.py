@@ -20,7 +20,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
 
 from probes.models.finding import Finding, Presence
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountPresence,
@@ -52,11 +52,8 @@ MAX_LISTED_ACCOUNTS = 200
 """The most accounts with the same suspicious body that are read. Some pages are on thousands."""
 
 
-class ObservationRepository:
+class ObservationRepository(Repository):
     """Stores and reads observations."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def record(self, observations: Iterable[Observation]) -> int:
         """Store observations in one transaction. Return how many were new.
@@ -419,11 +416,8 @@ class ObservationWriter:
             raise self._failure
 
 
-class DomainCheckRepository:
+class DomainCheckRepository(Repository):
     """Stores and reads the domain checks of websites."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_accounts_with_domain_check(
         self, channel: str

@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.models.audit import Proposal
 from storage.models.summaries import (
     ALL_FACET,
@@ -70,11 +70,8 @@ FIRST_SORT_KEYS: dict[str, tuple[Any, str]] = {
 """A key before the first row of each order."""
 
 
-class AssociationSearchRepository:
+class AssociationSearchRepository(Repository):
     """Finds associations by facets and words."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_summaries(
         self,

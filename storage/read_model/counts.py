@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.models.summaries import ALL_FACET, CHANGE_GROUP_PREFIX, NETWORK_GROUP
 from storage.read_model.association_search import LAST_CHARACTER, SearchQuery
 from storage.read_model.gap_search import IS_REPORTABLE
@@ -19,11 +19,8 @@ from storage.tables.core import GAP
 from storage.tables.summaries import ASSOCIATION_SUMMARY, FACET_COUNT, RUN_FACET_COUNT
 
 
-class FacetCountRepository:
+class FacetCountRepository(Repository):
     """Reads the counts of facets, and counts small selections."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def get_facet_counts(self, group: str = NETWORK_GROUP, prefix: str = "") -> dict[str, int]:
         """Return the counts of the facets of a group that have a prefix.

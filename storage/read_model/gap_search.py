@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from sqlalchemy import ColumnElement, Connection, Select, case, false, func, or_, select, true
 
 from probes.models.finding import LATEST_DATETIME
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.files.spool import QUERY_BATCH_SIZE
 from storage.models.audit import GAP_KINDS, SEVERITIES, Gap, GapKind, compute_gap_rank
 from storage.models.summaries import AssociationSummary, GapPage, GapSort, ListedGap
@@ -29,11 +29,8 @@ FIRST_RANK_KEY = (-1, "", 0)
 MAX_ROW_ID = 2**31 - 1
 
 
-class GapSearchRepository:
+class GapSearchRepository(Repository):
     """Finds gaps and their changes."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def list_visible_gaps(
         self,

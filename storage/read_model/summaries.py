@@ -35,7 +35,7 @@ from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, up
 
 from probes.models.finding import EARLIEST_DATETIME
 from storage import consistency
-from storage.database.connection import Database
+from storage.database.connection import Database, Repository
 from storage.files.spool import split_into_batches
 from storage.models.summaries import (
     ALL_FACET,
@@ -79,11 +79,8 @@ _NO_FACETS: _UrgencyAndFacets = (0, {})
 _SUMMARY_TYPE = cast("JsonModelType", ASSOCIATION_SUMMARY.c.summary.type)
 
 
-class SummaryRepository:
+class SummaryRepository(Repository):
     """Stores summaries and lists the stale ones."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def update_version(self, version: SummaryVersion) -> None:
         """Mark the summaries that another version made as stale.

@@ -12,7 +12,7 @@ from functools import partial
 
 from sqlalchemy import Connection, func, select
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.models.summaries import WORD_FACET_PREFIX
 from storage.read_model.association_search import LAST_CHARACTER
 from storage.sanitize import sanitize
@@ -32,11 +32,8 @@ ARABIC_LETTERS = "ءابتثجحخدذرزسشصضطظعغفقكلمنهوي"
 """The letters of normalized words."""
 
 
-class WordCorrectionRepository:
+class WordCorrectionRepository(Repository):
     """Corrects searched words."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def correct_search_words(self, words: Iterable[str]) -> dict[str, str]:
         """Return a correction for each normalized word that is the beginning of no known word.

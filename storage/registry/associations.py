@@ -17,7 +17,7 @@ from sqlmodel import col, func, select
 
 from probes.models.finding import LinkKind
 from storage import consistency
-from storage.database.connection import BATCH_SIZE, Database
+from storage.database.connection import BATCH_SIZE, Repository
 from storage.files.spool import split_into_batches
 from storage.models.audit import (
     EMPTY_CONTACT,
@@ -47,11 +47,8 @@ IS_LISTED_ACCOUNT = col(AccountTable.withdrawn_at).is_(None)
 ACCOUNT_KEY_COLUMNS = ("association", "column", "channel", "import_key")
 
 
-class RegistryRepository:
+class RegistryRepository(Repository):
     """Stores and reads the registry: associations, their accounts and their contacts."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def save_registry(
         self,

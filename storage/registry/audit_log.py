@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 from sqlmodel import col, func, insert, or_, select
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.models.users import AuditLogEntry
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import to_utc
@@ -19,11 +19,8 @@ from storage.tables.mappers import to_log_entry
 NEWEST_FIRST = col(AuditLogTable.id).desc()
 
 
-class AuditLogRepository:
+class AuditLogRepository(Repository):
     """Reads the audit log."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def group_changes_by_association(
         self, since: datetime | None = None

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, literal, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col, delete, func, select, update
 
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.tables.runs import CLUSTER_RUN, ClusterRunTable, HostLockTable
 
 LEADER_LOCK_KEY = 0x617564_69746F72
@@ -83,11 +83,8 @@ class QueueStatus:
         return self.waiting_jobs > 0 and not self.active_workers
 
 
-class ClusterRunRepository:
+class ClusterRunRepository(Repository):
     """Stores and reads the state that the workers of a run share."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def open(self, run_id: int, folder_token: str, time_limit_seconds: float | None) -> None:
         """Open a run to workers, with or without a time limit. Existing results are kept."""

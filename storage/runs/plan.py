@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from storage.database.connection import BATCH_SIZE, Database, build_keyset_condition
+from storage.database.connection import BATCH_SIZE, Repository, build_keyset_condition
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, LastObservation, Observation
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, ACCOUNT_STATUS
@@ -71,14 +71,11 @@ def compute_host_bucket(host_name: str) -> int:
     return int.from_bytes(blake2b(host_name.encode(), digest_size=8).digest(), "big") >> 1
 
 
-class RunPlanRepository:
+class RunPlanRepository(Repository):
     """Stores and reads the plan. Only accounts that the run has not observed yet are read.
 
     `second_pass` reads the accounts with a first observation, otherwise those without are read.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def replace(self, positions: Iterable[PlanPosition], max_bucket_size: int) -> None:
         """Replace the plan. A bucket of more than `max_bucket_size` accounts has one round."""

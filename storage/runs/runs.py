@@ -12,7 +12,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage import consistency
 from storage.consistency import compute_effective_time
-from storage.database.connection import Database
+from storage.database.connection import Repository
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import RunReport
@@ -60,11 +60,8 @@ IS_EVALUATED = (col(AuditRunTable.state) == AuditRunState.DONE) | (
 )
 
 
-class AuditRunRepository:
+class AuditRunRepository(Repository):
     """Stores and reads audit runs."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def begin_or_resume(self, day: date, now: datetime, *, reopen_done: bool = False) -> AuditRun:
         """Start the run of this UTC day, or resume it. Its state is then `running`.
