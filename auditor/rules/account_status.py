@@ -88,10 +88,7 @@ class ActivityBands(BaseModel):
             return "unknown"
         if status.last_activity is not None:
             return self._find_band(status.last_activity, now)[0]
-        finding = status.last_known_finding
-        if finding is None or finding.presence is not Presence.PRESENT:
-            return "unknown"
-        return "never" if finding.reason is Reason.EMPTY else "unknown"
+        return "never" if _was_found_empty(status.last_known_finding) else "unknown"
 
     def find_next_change_date(self, newest: Activity, now: datetime) -> date | None:
         """Return the first day with another activity for this publication, or None if dormant."""
@@ -112,6 +109,12 @@ class ActivityBands(BaseModel):
 
     def _list_limits(self) -> tuple[tuple[str, int], ...]:
         return ("active", self.active), ("slow", self.slow), ("inactive", self.inactive)
+
+
+def _was_found_empty(finding: Finding | None) -> bool:
+    if finding is None or finding.reason is not Reason.EMPTY:
+        return False
+    return finding.presence is Presence.PRESENT
 
 
 PRECISION_SLACK_DAYS = {DatePrecision.WEEK: 7, DatePrecision.MONTH: 31, DatePrecision.YEAR: 366}
@@ -191,9 +194,10 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
 
     A bad certificate only exists on HTTPS, so only a verified HTTPS response ends that streak.
     """
-    if trouble is None or finding.reason not in ANSWERED_REASONS or finding.status is None:
+    is_response = finding.reason in ANSWERED_REASONS and finding.status is not None
+    if trouble is None or not is_response:
         return False
-    if trouble.cause.partition("/")[0] != Reason.TLS:
+    if trouble.reason != Reason.TLS:
         return True
     return (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
 
@@ -212,14 +216,18 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
     alone is not enough: a Facebook page has two ids and shows either of them. See
     docs/explanations/platforms.md.
     """
-    known_id, last_finding = status.platform_id, status.last_known_finding
-    if finding.presence is not Presence.PRESENT or not known_id:
-        return False
-    if finding.platform_id in (None, "", known_id):
+    last_finding = status.last_known_finding
+    has_other_id = _differ(status.platform_id, finding.platform_id)
+    if finding.presence is not Presence.PRESENT or not has_other_id:
         return False
     if finding.reason is Reason.RENAMED or last_finding is None:
         return True
     return not _is_same_name(last_finding.name or "", finding.name or "")
+
+
+def _differ(known_id: str | None, platform_id: str | None) -> bool:
+    """Return True if both ids are known and differ."""
+    return bool(known_id and platform_id) and known_id != platform_id
 
 
 def _is_same_name(first: str, second: str) -> bool:
@@ -252,7 +260,7 @@ def _apply_different_account(
 
 
 def _extend_streak(streak: Streak | None, cause: str, observed_at: datetime) -> Streak:
-    if streak is None or streak.cause.partition("/")[0] != cause.partition("/")[0]:
+    if streak is None or streak.reason != cause.partition("/")[0]:
         return Streak(cause, observed_at, observed_at)
     return Streak(cause, streak.since, observed_at, streak.run_count + 1)
 
@@ -288,14 +296,13 @@ def _apply_present_finding(
 def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Activity | None:
     if finding.reason is Reason.EMPTY:
         return None
-    now = finding.last_activity
-    if now is None or previous is None:
-        return now or previous
-    if now.is_relative:
-        return _merge_relative_activity(previous, now)
-    earlier_by = previous.published_at - now.published_at
-    may_be_one = previous.is_relative and earlier_by <= _get_relative_date_error(previous)
-    return previous if earlier_by > timedelta() and not may_be_one else now
+    latest = finding.last_activity
+    if latest is None or previous is None:
+        return latest or previous
+    if latest.is_relative:
+        return _merge_relative_activity(previous, latest)
+    is_older = previous.published_at - latest.published_at > _get_relative_date_error(previous)
+    return previous if is_older else latest
 
 
 def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
@@ -317,7 +324,8 @@ def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
 
 def _get_relative_date_error(activity: Activity) -> timedelta:
     """Return how far apart two dates of one publication may be, for the unit of a relative date."""
-    return timedelta(days=_RELATIVE_DATE_ERROR_DAYS.get(activity.precision, 0))
+    days = _RELATIVE_DATE_ERROR_DAYS.get(activity.precision, 0)
+    return timedelta(days=days if activity.is_relative else 0)
 
 
 _PRECISION_ORDER = tuple(DatePrecision)

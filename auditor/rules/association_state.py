@@ -62,6 +62,13 @@ class AssociationState:
         """Return every known key of an account."""
         return collect_account_aliases(row, self.get_status(row))
 
+    def list_names(self, row: AccountRow, *, with_aliases: bool) -> set[AccountKey]:
+        """Return the registered name of an account, and all its other names if asked for."""
+        names = {row.identity.key or row.typed_text}
+        if with_aliases:
+            names |= self.collect_aliases(row)
+        return {(row.channel, name) for name in names}
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTime:
@@ -178,15 +185,12 @@ def find_disowned_accounts(
         is_disowned = decision.kind is DecisionKind.DISOWN
         if decision.kind not in DISOWNING_DECISION_KINDS:
             continue
-        if decision.account_id is None:
-            if is_disowned and decision.value:
-                disowned.add((decision.channel, decision.value))
-        elif decision.account_id in rows:
-            row = rows[decision.account_id]
-            disowned.add((row.channel, row.identity.key or row.typed_text))
-            if is_disowned:
-                aliases = association_state.collect_aliases(row)
-                disowned.update((row.channel, alias) for alias in aliases)
+        if decision.account_id is not None:
+            row = rows.get(decision.account_id)
+            names = association_state.list_names(row, with_aliases=is_disowned) if row else set()
+            disowned |= names
+        elif is_disowned and decision.value:
+            disowned.add((decision.channel, decision.value))
     return frozenset(disowned)
 
 

@@ -178,6 +178,10 @@ class RuleContext:
         """Return the registered websites."""
         return self.accounts_on(WEBSITE_CHANNEL)
 
+    def list_present_sites(self) -> list[EvaluatedAccount]:
+        """Return the websites that were present in their last conclusive check."""
+        return [site for site in self.sites if site.present_finding is not None]
+
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
         return [site for site in self.sites if site.was_page_read]

@@ -244,6 +244,6 @@ def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
         return False
     if hiding_gap.channel != gap.channel:
         return definition.scope == "association"
-    if hiding_gap.code == "channel_unlisted" or not gap.subject or not hiding_gap.subject:
-        return True
-    return gap.subject == hiding_gap.subject
+    subjects = {gap.subject, hiding_gap.subject}
+    is_about_channel = hiding_gap.code == "channel_unlisted" or "" in subjects
+    return is_about_channel or len(subjects) == 1

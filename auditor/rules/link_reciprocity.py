@@ -11,6 +11,13 @@ from probes.links import identify
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink
 
+LEVEL_BY_LINKS = {
+    (True, True): "reciprocal",
+    (True, False): "site_only",
+    (False, True): "profile_only",
+}
+"""The level of an account by (the site links to it, it links to the site)."""
+
 RECIPROCITY_LEVELS = ("reciprocal", "site_only", "profile_only", "registry_only", "contradicted")
 """Levels from the strongest to the one that contradicts the registry."""
 
@@ -20,12 +27,9 @@ def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -
     if account.channel == WEBSITE_CHANNEL:
         return _classify_site_reciprocity(context)
     by_site, by_profile = is_linked_from_site(account, context), has_link_to_site(account, context)
-    if by_site and by_profile:
-        return "reciprocal"
-    if by_site:
-        return "site_only"
-    if by_profile:
-        return "profile_only"
+    level = LEVEL_BY_LINKS.get((bool(by_site), bool(by_profile)))
+    if level is not None:
+        return level
     has_other_account = has_other_account_on_site(account, context)
     if has_other_account or has_link_to_other_association(account, context):
         return "contradicted"
@@ -46,10 +50,14 @@ def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool
     site_links = _list_site_links(context)
     if any(map(account.is_linked_by, site_links)):
         return True
-    sites = [site for site in context.sites if site.is_living_account]
-    if not all(map(are_all_pages_read, sites)) or not sites:
+    if not _are_all_sites_read(context):
         return None
     return None if any(map(account.may_be_linked_by, site_links)) else False
+
+
+def _are_all_sites_read(context: RuleContext) -> bool:
+    sites = [site for site in context.sites if site.is_living_account]
+    return bool(sites) and all(map(are_all_pages_read, sites))
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -81,14 +89,14 @@ def _may_be_own_account(link: FoundLink, context: RuleContext) -> bool:
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if an account links to the site of another association."""
-    if not any(site.is_account for site in context.sites):
+    has_site = any(site.is_account for site in context.sites)
+    return has_site and any(_leads_to_others(link, context) for link in account.present_links)
+
+
+def _leads_to_others(link: FoundLink, context: RuleContext) -> bool:
+    if link.channel != WEBSITE_CHANNEL:
         return False
-    for link in account.present_links:
-        if link.channel == WEBSITE_CHANNEL and any(
-            context.other_owners.get((WEBSITE_CHANNEL, key)) for key in get_site_keys(link)
-        ):
-            return True
-    return False
+    return any(context.other_owners.get((WEBSITE_CHANNEL, key)) for key in get_site_keys(link))
 
 
 def are_all_pages_read(site: EvaluatedAccount) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
-from itertools import product
+from itertools import chain, product
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
@@ -101,6 +101,13 @@ class _ScriptWords:
                 main_initials += word[0]
         return frozenset(filter(_is_abbreviation, (all_initials, main_initials)))
 
+    def is_in_handle(self, letters: str) -> bool:
+        """Return True if a handle begins with the initials or contains a distinctive word."""
+        min_length = _MIN_DISTINCTIVE_CHARACTERS[self.script]
+        long_words = [word for word in self.distinctive_words if len(word) > min_length]
+        has_initials = letters.startswith(tuple(self.initials))
+        return has_initials or any(word in letters for word in long_words)
+
     @cached_property
     def languages(self) -> frozenset[str]:
         """Return the languages detected in a Latin name."""
@@ -143,11 +150,15 @@ def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | No
 def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
     own_names = list(map(_split_by_script, names))
     displayed_words = _split_by_script(displayed_name)
-    for script, shown_words in displayed_words.items():
-        for own_name in own_names:
-            if script in own_name and _share_distinctive_word(shown_words, own_name[script]):
-                return True
+    if any(_have_common_word(displayed_words, own_name) for own_name in own_names):
+        return True
     return False if _is_certainly_different(displayed_words, own_names) else None
+
+
+def _have_common_word(first: NameWords, second: NameWords) -> bool:
+    """Return True if two names share a distinctive word in a script of both."""
+    common_scripts = first.keys() & second.keys()
+    return any(_share_distinctive_word(first[script], second[script]) for script in common_scripts)
 
 
 def _is_certainly_different(displayed_words: NameWords, own_names: list[NameWords]) -> bool:
@@ -197,14 +208,9 @@ def is_similar_handle(handle: str, other_handle: str) -> bool | None:
 def has_name_in_handle(handle: str, names: Iterable[str | None]) -> bool:
     """Return True if a handle contains a distinctive word of the name, or its initials."""
     letters = _get_handle_letters(handle)
-    for name in names:
-        for script, script_words in _split_by_script(name or "").items():
-            if letters.startswith(tuple(script_words.initials)):
-                return True
-            min_length = _MIN_DISTINCTIVE_CHARACTERS[script]
-            for word in script_words.distinctive_words:
-                if len(word) > min_length and word in letters:
-                    return True
+    for name in filter(None, names):
+        if any(words.is_in_handle(letters) for words in _split_by_script(name).values()):
+            return True
     return False
 
 
@@ -259,9 +265,10 @@ def _is_same_word(first: str, second: str) -> bool:
     """Return True if two words are the same, perhaps inflected or transliterated differently."""
     if first == second:
         return True
-    if min(len(first), len(second)) < 4:
+    shorter, longer = sorted((first, second), key=len)
+    if len(shorter) < 4:
         return False
-    if first.startswith(second) or second.startswith(first):
+    if longer.startswith(shorter):
         return True
     if SequenceMatcher(None, first, second).ratio() >= 0.75:
         return True
@@ -280,12 +287,11 @@ def _has_same_sound_in_other_script(displayed_words: NameWords, own_names: list[
 
     For example, a French page may contain an Arabic name.
     """
-    displayed_sounds = list(_iter_word_sounds(displayed_words))
-    for own_name in own_names:
-        for own_script, own_sound in _iter_word_sounds(own_name):
-            for script, sound in displayed_sounds:
-                if sound == own_sound and script != own_script:
-                    return True
+    own_sounds = chain.from_iterable(map(_iter_word_sounds, own_names))
+    for displayed, own in product(_iter_word_sounds(displayed_words), own_sounds):
+        (script, sound), (own_script, own_sound) = displayed, own
+        if sound == own_sound and script != own_script:
+            return True
     return False
 
 

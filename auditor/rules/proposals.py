@@ -64,8 +64,10 @@ def _merge_linked_proposal(
     previous: Proposal | None, proposal: Proposal, run_started_at: datetime
 ) -> Proposal:
     """Return the proposal of an account that the site links to. It replaces one from Wikidata."""
-    if previous is None or previous.is_from_wikidata:
-        return replace(proposal, id=previous.id if previous else None)
+    if previous is None:
+        return proposal
+    if previous.is_from_wikidata:
+        return replace(proposal, id=previous.id)
     is_newer = previous.last_seen < run_started_at
     return _count_again(previous, proposal) if is_newer else previous
 

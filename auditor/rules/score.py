@@ -26,8 +26,8 @@ from auditor.rules.link_reciprocity import is_linked_from_site
 from auditor.rules.name_matching import is_account_named, is_site_named
 from probes.links import identify
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.models.finding import ACCOUNT_KINDS, FoundLink, LinkKind, Reason
-from storage.models.audit import AccountState
+from probes.models.finding import ACCOUNT_KINDS, Finding, FoundLink, LinkKind, Reason
+from storage.models.audit import AccountState, Streak
 
 SCORE_VERSION = 4
 
@@ -275,22 +275,26 @@ def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -
 
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if visitors cannot reach a site or are warned off, and this is confirmed."""
-    failure, doubt = account.status.failure_streak, account.status.unconfirmed_streak
-    if account.channel != WEBSITE_CHANNEL or (failure is None and doubt is None):
+    failure = account.status.failure_streak
+    has_trouble = failure is not None or account.status.unconfirmed_streak is not None
+    if account.channel != WEBSITE_CHANNEL or not has_trouble:
         return False
     if (WEBSITE_CHANNEL, account.subject) in context.unreachable_sites:
         return True
-    if failure is None or days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
+    return failure is not None and _is_failure_confirmed(failure)
+
+
+def _is_failure_confirmed(failure: Streak) -> bool:
+    if days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
         return False
-    is_tls = failure.cause.partition("/")[0] == Reason.TLS
-    gap_code = "website_insecure" if is_tls else "website_down"
+    gap_code = "website_insecure" if failure.reason == Reason.TLS else "website_down"
     return failure.run_count >= load_gap_catalogue()[gap_code].confirm_runs
 
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     """Return an account with its new name, because its old name would earn nothing."""
     finding = account.present_finding
-    if finding is None or not (finding.reason is Reason.RENAMED or "moved_to" in finding.facts):
+    if finding is None or not _has_moved(finding):
         return account
     new_identity = identify.identify_link(finding.final_url or "")
     if new_identity.key is None or new_identity.kind not in ACCOUNT_KINDS:
@@ -300,6 +304,10 @@ def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     row = replace(account.row, identity=new_identity)
     aliases = (account.aliases - {account.row.identity.key}) | {new_identity.key}
     return replace(account, row=row, aliases=aliases)
+
+
+def _has_moved(finding: Finding) -> bool:
+    return finding.reason is Reason.RENAMED or "moved_to" in finding.facts
 
 
 def _remove_dead_links(

@@ -333,6 +333,11 @@ class Streak:
     latest_at: datetime
     run_count: int = 1
 
+    @property
+    def reason(self) -> str:
+        """Return the reason, which is the cause without its detail after a slash."""
+        return self.cause.partition("/")[0]
+
 
 class CheckTimes(NamedTuple):
     """The times of an account's last check and of its last conclusive check."""

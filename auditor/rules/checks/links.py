@@ -110,7 +110,7 @@ class NoBacklinkRule(Rule):
         """Yield a match if the site exists and the account could link to it."""
         if account.channel == WEBSITE_CHANNEL:
             return
-        sites = [site for site in context.sites if site.present_finding is not None]
+        sites = context.list_present_sites()
         if not sites or not account.present_facts.get("all_links_resolved"):
             yield build_unknown_match(account)
         elif not has_link_to_site(account, context):

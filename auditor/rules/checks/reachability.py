@@ -165,9 +165,10 @@ class FactRule(Rule):
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the fact fulfils the condition; unknown if it was not measured."""
         value = _get_fact_value(account.present_facts, self.fact, context.now)
-        if account.present_finding is None or (value is None and self.present is None):
-            yield build_unknown_match(account)
-        elif value is not None and self._is_fulfilled(value):
+        if value is None:
+            if account.present_finding is None or not self.present:
+                yield build_unknown_match(account)
+        elif self._is_fulfilled(value):
             fact_params = _build_fact_params(self.fact, value, context.now)
             yield build_account_match(account, context, **{"pages": account.url, **fact_params})
 

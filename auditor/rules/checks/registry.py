@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import Literal
@@ -13,6 +14,8 @@ from auditor.rules.checks.base import Rule, build_common_params, format_iso_day
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch, may_be_same_account
 from probes.models.finding import LinkKind
 from storage.models.audit import CONTACT_METHODS, Association
+
+ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")
 
 
 class UndeclaredRule(Rule):
@@ -141,8 +144,8 @@ def _has_field(association: Association, field: str) -> bool:
         return field in association.contact_methods
     if getattr(association, field):
         return True
-    is_arabic = any("\u0621" <= letter <= "\u064a" for letter in association.name)
-    return field == "name_ar" if is_arabic else field == "name_fr"
+    name_field = "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
+    return field == name_field
 
 
 class SharedRule(Rule):
