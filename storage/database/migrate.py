@@ -4,7 +4,8 @@ Alembic is imported only for an upgrade, because the import takes 0.2 s (measure
 revision of a database is one row, and the known revisions are the first parts of the file names.
 
 `python -m storage.database.migrate "Add a column"` writes a new revision from the difference
-between the tables and the existing revisions.
+between the tables and the existing revisions. There is no downgrade: a copy of the database is made
+before each upgrade.
 """
 
 from __future__ import annotations

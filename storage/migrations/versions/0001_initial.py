@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -581,88 +579,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_decision_withdrawal")),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("decision_withdrawal")
-    with op.batch_alter_table("run_plan", schema=None) as batch_op:
-        batch_op.drop_index("ix_run_plan_order")
-
-    op.drop_table("run_plan")
-    with op.batch_alter_table("reply", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_reply_outcome_id"))
-        batch_op.drop_index(batch_op.f("ix_reply_association"))
-
-    op.drop_table("reply")
-    op.drop_table("probe_result")
-    op.drop_table("observation")
-    with op.batch_alter_table("decision", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_decision_association"))
-
-    op.drop_table("decision")
-    op.drop_table("account_status")
-    op.drop_table("account_check_times")
-    op.drop_table("user_invite")
-    op.drop_table("run_facet_count")
-    with op.batch_alter_table("report_link", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_report_link_revoked_at_expires_at_id"))
-        batch_op.drop_index(batch_op.f("ix_report_link_association"))
-
-    op.drop_table("report_link")
-    op.drop_table("proposal")
-    with op.batch_alter_table("login_session", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_login_session_user_id"))
-
-    op.drop_table("login_session")
-    with op.batch_alter_table("gap", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_gap_is_visible_severity_rank_association_id"))
-        batch_op.drop_index(batch_op.f("ix_gap_is_visible_opened_at_id"))
-        batch_op.drop_index(batch_op.f("ix_gap_is_visible_code_severity_rank_association_id"))
-        batch_op.drop_index(
-            batch_op.f("ix_gap_is_visible_code_channel_severity_rank_association_id")
-        )
-        batch_op.drop_index(batch_op.f("ix_gap_is_visible_channel_severity_rank_association_id"))
-        batch_op.drop_index(batch_op.f("ix_gap_is_reportable_severity_rank_opened_at_id"))
-        batch_op.drop_index(batch_op.f("ix_gap_is_reportable_severity_rank_closed_at_id"))
-        batch_op.drop_index(batch_op.f("ix_gap_closed_at"))
-
-    op.drop_table("gap")
-    with op.batch_alter_table("follow_up", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_follow_up_due_date"))
-        batch_op.drop_index(batch_op.f("ix_follow_up_association"))
-
-    op.drop_table("follow_up")
-    op.drop_table("contact")
-    op.drop_table("cluster_run")
-    with op.batch_alter_table("account", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_account_channel_key"))
-
-    op.drop_table("account")
-    op.drop_table("user")
-    op.drop_table("summary_version")
-    op.drop_table("subscription")
-    op.drop_table("stale_summary")
-    op.drop_table("sent_message")
-    op.drop_table("host_lock")
-    with op.batch_alter_table("failed_message", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_failed_message_attempted_at"))
-
-    op.drop_table("failed_message")
-    op.drop_table("facet_count")
-    op.drop_table("audit_run")
-    with op.batch_alter_table("audit_log", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_audit_log_association"))
-
-    op.drop_table("audit_log")
-    with op.batch_alter_table("association_summary", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_association_summary_valid_until"))
-        batch_op.drop_index(batch_op.f("ix_association_summary_urgency_association"))
-        batch_op.drop_index(batch_op.f("ix_association_summary_sort_name_association"))
-        batch_op.drop_index(batch_op.f("ix_association_summary_change_order_association"))
-
-    op.drop_table("association_summary")
-    op.drop_table("association_facet")
-    with op.batch_alter_table("association", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_association_region"))
-
-    op.drop_table("association")

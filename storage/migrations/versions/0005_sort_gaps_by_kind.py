@@ -9,8 +9,6 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 INDEXED_COLUMNS = (
     ("is_visible", "{rank}", "association", "id"),
@@ -23,23 +21,14 @@ INDEXED_COLUMNS = (
 
 
 def upgrade() -> None:
-    _rename_rank("severity_rank", "sort_rank")
-
-
-def downgrade() -> None:
-    _rename_rank("sort_rank", "severity_rank")
-
-
-def _rename_rank(old_name: str, new_name: str) -> None:
-    """Rename the column and the indexes that contain it."""
     with op.batch_alter_table("gap", schema=None) as batch_op:
         for columns in INDEXED_COLUMNS:
-            batch_op.drop_index(batch_op.f(_get_index_name(columns, old_name)))
-    op.alter_column("gap", old_name, new_column_name=new_name)
+            batch_op.drop_index(batch_op.f(_get_index_name(columns, "severity_rank")))
+    op.alter_column("gap", "severity_rank", new_column_name="sort_rank")
     with op.batch_alter_table("gap", schema=None) as batch_op:
         for columns in INDEXED_COLUMNS:
-            names = [column.format(rank=new_name) for column in columns]
-            batch_op.create_index(batch_op.f(_get_index_name(columns, new_name)), names)
+            names = [column.format(rank="sort_rank") for column in columns]
+            batch_op.create_index(batch_op.f(_get_index_name(columns, "sort_rank")), names)
 
 
 def _get_index_name(columns: tuple[str, ...], rank: str) -> str:

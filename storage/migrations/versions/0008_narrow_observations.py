@@ -11,31 +11,13 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
-
-OLD_COLUMNS = ("observed_at", "per_run_values")
-NEW_COLUMNS = ("checked_after", "response_seconds")
 
 
 def upgrade() -> None:
     is_sqlite = op.get_bind().dialect.name == "sqlite"
-    _replace_table(
-        sa.Column("checked_after", sa.BigInteger(), nullable=False),
-        sa.Column("response_seconds", sa.Integer(), nullable=True),
-    )
+    _replace_table()
     seconds = _SQLITE_SECONDS if is_sqlite else _POSTGRESQL_SECONDS
-    _copy_rows(NEW_COLUMNS, f"o.observed_at - {_get_run_start(is_sqlite)}", seconds)
-
-
-def downgrade() -> None:
-    is_sqlite = op.get_bind().dialect.name == "sqlite"
-    _replace_table(
-        sa.Column("observed_at", sa.BigInteger(), nullable=False),
-        sa.Column("per_run_values", sa.Text(), nullable=True),
-    )
-    observed_at = f"o.checked_after + {_get_run_start(is_sqlite)}"
-    _copy_rows(OLD_COLUMNS, observed_at, "'/' || o.response_seconds")
+    _copy_rows(f"o.observed_at - {_get_run_start(is_sqlite)}", seconds)
 
 
 def _get_run_start(is_sqlite: bool) -> str:
@@ -61,8 +43,8 @@ _POSTGRESQL_SECONDS = """
          ELSE CAST(CAST(p.finding::json #>> '{facts,seconds}' AS numeric) AS integer) END"""
 
 
-def _replace_table(time: sa.Column[int], values: sa.Column[object]) -> None:
-    """Rename the table to `old_observation`, and create it with these columns."""
+def _replace_table() -> None:
+    """Rename the table to `old_observation`, and create it with the new columns."""
     op.rename_table("observation", "old_observation")
     if op.get_bind().dialect.name != "sqlite":
         op.execute("ALTER TABLE old_observation DROP CONSTRAINT pk_observation")
@@ -70,11 +52,11 @@ def _replace_table(time: sa.Column[int], values: sa.Column[object]) -> None:
         "observation",
         sa.Column("run_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("account_id", sa.Integer(), autoincrement=False, nullable=False),
-        time,
+        sa.Column("checked_after", sa.BigInteger(), nullable=False),
         sa.Column("result_id", sa.BigInteger(), nullable=False),
         sa.Column("presence", sa.SmallInteger(), nullable=False),
         sa.Column("probe_version", sa.SmallInteger(), nullable=False),
-        values,
+        sa.Column("response_seconds", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["run_id"], ["audit_run.id"], name=op.f("fk_observation_run_id"), ondelete="CASCADE"
         ),
@@ -83,7 +65,7 @@ def _replace_table(time: sa.Column[int], values: sa.Column[object]) -> None:
     )
 
 
-def _copy_rows(columns: tuple[str, str], time: str, values: str) -> None:
+def _copy_rows(checked_after: str, response_seconds: str) -> None:
     """Copy the rows in the order of their key, and drop the old table."""
     names = ("run_id", "account_id", "result_id", "presence", "probe_version")
     source = sa.text(
@@ -91,8 +73,9 @@ def _copy_rows(columns: tuple[str, str], time: str, values: str) -> None:
         " LEFT JOIN probe_result p ON p.id = o.result_id"
     )
     copied: list[sa.ColumnElement[object]] = [sa.literal_column(f"o.{name}") for name in names]
-    copied += [sa.literal_column(time), sa.literal_column(values)]
+    copied += [sa.literal_column(checked_after), sa.literal_column(response_seconds)]
     rows = sa.select(*copied).select_from(source).order_by(*copied[:2])
-    table = sa.table("observation", *map(sa.column, (*names, *columns)))
-    op.execute(table.insert().from_select([*names, *columns], rows))
+    columns = [*names, "checked_after", "response_seconds"]
+    table = sa.table("observation", *map(sa.column, columns))
+    op.execute(table.insert().from_select(columns, rows))
     op.drop_table("old_observation")
