@@ -20,6 +20,8 @@ from storage.errors import explain_file_error
 
 ENV_PREFIX = "AUDITOR_"
 SECRET_NAME_PATTERN = re.compile(r"(?:^|_)(?:key|token|secret|password|bearer)$")
+PATH_NAME_PATTERN = re.compile(r"\Afolder\Z|_file\Z")
+URL_PATTERN = re.compile("://")
 URL_WITH_PASSWORD_PATTERN = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 SERVICE_URL_PATH = ("notify", "recipients", "to")
 """Path of the URL of a chat or another service. Anyone who knows it can write there."""
@@ -100,10 +102,8 @@ def _is_secret(path: SettingPath, value: Any) -> bool:
     """Return True for a key, a password, an address with a password or the URL of a service."""
     if SECRET_NAME_PATTERN.search(path[-1]):
         return True
-    if not isinstance(value, str):
-        return False
-    is_service_url = path == SERVICE_URL_PATH and "://" in value
-    return is_service_url or URL_WITH_PASSWORD_PATTERN.search(value) is not None
+    pattern = URL_PATTERN if path == SERVICE_URL_PATH else URL_WITH_PASSWORD_PATTERN
+    return isinstance(value, str) and pattern.search(value) is not None
 
 
 def _iter_settings(value: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
@@ -127,10 +127,8 @@ def _resolve_path_value(key: str, value: Any, folder: Path) -> Any:
         return resolve_paths(value, folder)
     if isinstance(value, list):
         return [_resolve_path_value(key, inner, folder) for inner in value]
-    is_path = key == "folder" or key.endswith("_file")
-    if not is_path or not isinstance(value, str):
-        return value
-    return str(folder / Path(value).expanduser()) if value else ""
+    is_path = isinstance(value, str) and PATH_NAME_PATTERN.search(key)
+    return str(folder / Path(value).expanduser()) if is_path and value else value
 
 
 def read_env_overrides(environ: Mapping[str, str]) -> dict[SettingPath, Any]:

@@ -27,8 +27,10 @@ from auditor.i18n.catalogs import gettext_noop
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.decisions_in_force import (
     DISPUTE_VALIDITY,
+    NO_END,
     get_decision_end,
     is_overridden_by_evidence,
+    is_withdrawn,
     select_decisions_in_force,
 )
 from auditor.rules.domain_expiry import find_website_domain
@@ -406,11 +408,11 @@ def _build_decision_item(
 
 def _get_decision_state(decision: Decision, status: AccountStatus, now: datetime) -> str:
     """Return the state: in_force, ending_soon, overridden, expired or withdrawn."""
-    until = get_decision_end(decision, status)
-    if decision.withdrawal is not None and decision.withdrawal.withdrawn_at <= now:
+    until = get_decision_end(decision, status) or NO_END
+    if is_withdrawn(decision, now):
         return "withdrawn"
-    if until is not None and until <= now:
+    if until <= now:
         return "expired"
     if decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
         return "overridden"
-    return "ending_soon" if until is not None and until <= now + ENDING_SOON_PERIOD else "in_force"
+    return "ending_soon" if until <= now + ENDING_SOON_PERIOD else "in_force"

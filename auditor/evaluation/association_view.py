@@ -115,6 +115,11 @@ class AssociationView:
     is_checked: bool = True
 
     @property
+    def reportable_gaps(self) -> list[Gap]:
+        """Return the gaps that are or were open, without waived ones."""
+        return [gap for gap in self.all_gaps if gap.opened_at and gap not in self.waived_gaps]
+
+    @property
     def site_proposals(self) -> list[Proposal]:
         """Return the proposals that the association's own site links to."""
         return [proposal for proposal in self.proposals if not proposal.is_from_wikidata]

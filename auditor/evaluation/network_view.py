@@ -26,6 +26,7 @@ from auditor.rules.association_state import (
     collect_account_keys,
     find_account_owners,
 )
+from auditor.rules.engine import was_closed_since, was_opened_since
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, AuditRunState, Gap
 from storage.store import Store
@@ -65,7 +66,7 @@ def build_network_overview(
     finished_runs = [run for run in runs if run.state is AuditRunState.DONE]
     since = since or (finished_runs[-1].started_at if finished_runs else None)
     views = tuple(iter_association_views(store, config, as_of))
-    gaps = [gap for view in views for gap in view.all_gaps if gap not in view.waived_gaps]
+    gaps = [gap for view in views for gap in view.reportable_gaps]
     return NetworkOverview(
         as_of=as_of,
         since=since,
@@ -75,14 +76,8 @@ def build_network_overview(
         else {},
         associations=views,
         coverage=tuple(compute_coverage(views, config)),
-        opened_gaps=tuple(
-            gap for gap in gaps if since and gap.opened_at and gap.opened_at >= since
-        ),
-        closed_gaps=tuple(
-            gap
-            for gap in gaps
-            if since and gap.opened_at and gap.closed_at and gap.closed_at >= since
-        ),
+        opened_gaps=tuple(gap for gap in gaps if since and was_opened_since(gap, since)),
+        closed_gaps=tuple(gap for gap in gaps if since and was_closed_since(gap, since)),
         unknown_counts=_count_unknown(views),
     )
 

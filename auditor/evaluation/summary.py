@@ -55,12 +55,12 @@ def build_summary_record(
         sort_name=" ".join(normalize_words(summary.name)),
         search_terms=tuple(sorted(extract_search_words(summary))),
         reportable_gap_ranks={
-            gap.id: get_gap_rank(gap) for gap in _select_reportable_gaps(view) if gap.id is not None
+            gap.id: get_gap_rank(gap) for gap in view.reportable_gaps if gap.id is not None
         },
         visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
         gap_change_counts=Counter(
             [
-                *_iter_gap_change_facets(_select_reportable_gaps(view)),
+                *_iter_gap_change_facets(view.reportable_gaps),
                 *(f"open:{get_gap_kind(gap)}" for gap in view.gaps),
             ]
         ),
@@ -100,7 +100,7 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
             for account in view.accounts
             if account.latest is Presence.UNKNOWN
         ),
-        changed_at=max(_iter_gap_change_times(_select_reportable_gaps(view)), default=None),
+        changed_at=max(_iter_gap_change_times(view.reportable_gaps), default=None),
         is_checked=view.is_checked,
     )
 
@@ -161,11 +161,6 @@ def _to_open_gap(gap: Gap) -> OpenGap:
 def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
     """Return the parameters of a gap that a later run alone does not change."""
     return {name: value for name, value in params.items() if name not in VOLATILE_GAP_PARAMS}
-
-
-def _select_reportable_gaps(view: AssociationView) -> list[Gap]:
-    """Return the gaps that are or were open, without waived ones."""
-    return [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
 
 
 def _iter_gap_change_times(gaps: Iterable[Gap]) -> Iterator[datetime]:

@@ -313,8 +313,7 @@ def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
 
 def list_association_changes(view: AssociationView) -> Iterator[GapChange]:
     """Return all changes of an association that are ever announced. Waived gaps are left out."""
-    gaps = (gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps)
-    return _list_gap_changes(view.association, gaps)
+    return _list_gap_changes(view.association, view.reportable_gaps)
 
 
 def _list_gap_changes(

@@ -142,12 +142,11 @@ class _PageParser(HTMLParser):
 
 
 def _build_element(tag: str, attributes: Mapping[str, str | None]) -> dict[str, Any]:
+    texts = {name: attributes.get(name) or "" for name in ("dir", "href", "lang")}
     return {
         "tag": tag,
         "classes": (attributes.get("class") or "").split(),
-        "dir": attributes.get("dir") or "",
-        "href": attributes.get("href") or "",
-        "lang": attributes.get("lang") or "",
+        **texts,
         "children": [],
     }
 

@@ -17,6 +17,7 @@ from auditor.evaluation.summary import Coverage
 from auditor.i18n.translator import EMPTY_VALUE, GapText, MessageValue, Translator
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rules.domain_expiry import DomainExpiry
+from auditor.rules.engine import was_closed_since, was_opened_since
 from probes.models.finding import LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Gap
 from storage.models.summaries import ChannelStatus
@@ -386,29 +387,29 @@ def list_current_strengths(view: AssociationView) -> list[Strength]:
 
 
 def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
-    for account in view.accounts:
-        if account.state is not AccountState.PRESENT:
-            continue
+    present_accounts = [
+        account for account in view.accounts if account.state is AccountState.PRESENT
+    ]
+    for account in present_accounts:
         if account.channel == "website":
             yield from _find_website_strength(account, view)
-        elif account.activity_band == "active" and account.last_activity:
+            continue
+        if account.activity_band == "active" and account.last_activity:
             facts: dict[str, MessageValue] = {
                 "channel": account.channel,
                 "last_date": account.last_activity,
             }
             yield Strength("channel_active", facts)
-        if account.link_reciprocity == "reciprocal" and account.channel != "website":
+        if account.link_reciprocity == "reciprocal":
             yield Strength("channel_linked", {"channel": account.channel})
 
 
 def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
     """Yield a strength if the latest check found the website and it has no serious gap."""
-    if account.latest is not Presence.PRESENT:
-        return
-    for gap in view.gaps:
-        if gap.channel == "website" and gap.severity in SERIOUS_SEVERITIES:
-            return
-    yield Strength("website_ok")
+    website_gaps = [gap for gap in view.gaps if gap.channel == "website"]
+    has_serious_gap = any(gap.severity in SERIOUS_SEVERITIES for gap in website_gaps)
+    if account.latest is Presence.PRESENT and not has_serious_gap:
+        yield Strength("website_ok")
 
 
 def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
@@ -425,14 +426,8 @@ def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
     for gap in view.gaps:
         for code in (gap.code, *load_gap_catalogue()[gap.code].hides):
             unfixed.add((code, gap.channel))
-    closed = [gap for gap in view.all_gaps if _was_closed_since(gap, since)]
-    fixed = [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
-    return [gap for gap in fixed if gap not in view.waived_gaps]
-
-
-def _was_closed_since(gap: Gap, since: datetime) -> bool:
-    """Return True if a gap that was open was closed since a time."""
-    return gap.opened_at is not None and gap.closed_at is not None and gap.closed_at >= since
+    closed = [gap for gap in view.reportable_gaps if was_closed_since(gap, since)]
+    return [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
@@ -441,7 +436,7 @@ def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Ga
     Return an empty list if all open gaps are recent, because then the mark carries no information.
     """
     since = as_of - RECENT_PERIOD
-    recent_gaps = [gap for gap in view.gaps if gap.opened_at and gap.opened_at >= since]
+    recent_gaps = [gap for gap in view.gaps if was_opened_since(gap, since)]
     return recent_gaps if len(recent_gaps) < len(view.gaps) else []
 
 

@@ -35,9 +35,12 @@ def select_decisions_in_force(
 
 
 def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
-    if decision.withdrawal is not None and decision.withdrawal.withdrawn_at <= now:
-        return True
-    return _get_nominal_end(decision) <= run_started_at
+    return is_withdrawn(decision, now) or _get_nominal_end(decision) <= run_started_at
+
+
+def is_withdrawn(decision: Decision, now: datetime) -> bool:
+    """Return True if a decision was withdrawn until a time."""
+    return decision.withdrawal is not None and decision.withdrawal.withdrawn_at <= now
 
 
 def _get_nominal_end(decision: Decision) -> datetime:

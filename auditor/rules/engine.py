@@ -211,6 +211,16 @@ def is_gap_open(gap: Gap) -> bool:
     return gap.opened_at is not None and gap.closed_at is None
 
 
+def was_opened_since(gap: Gap, since: datetime) -> bool:
+    """Return True if a gap was opened since a time."""
+    return gap.opened_at is not None and gap.opened_at >= since
+
+
+def was_closed_since(gap: Gap, since: datetime) -> bool:
+    """Return True if a gap was closed since a time."""
+    return gap.closed_at is not None and gap.closed_at >= since
+
+
 def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Gap]:
     """Return the open gaps that no other gap hides: by kind, most severe and quickest to fix first.
 

@@ -21,7 +21,7 @@ from auditor.evaluation.summary import summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
-from auditor.rules.engine import is_gap_open
+from auditor.rules.engine import is_gap_open, was_closed_since
 from auditor.views.history import CheckHistory, load_check_history
 from probes.links.channel_registry import is_optional_channel
 from storage.models.audit import GAP_KINDS, AccountState, AccountStatus, Decision, Gap, GapKind
@@ -162,7 +162,9 @@ def build_association_detail(
         view=view,
         channels=tuple(builder.iter_channels(history)),
         gap_groups=tuple(_group_gaps(view.gaps, completed_steps)),
-        recently_closed_gaps=tuple(_iter_closed_gaps(view, now - RECENT_PERIOD)),
+        recently_closed_gaps=tuple(
+            gap for gap in view.reportable_gaps if was_closed_since(gap, now - RECENT_PERIOD)
+        ),
         waived_gaps=tuple(_find_waived_gaps(view)),
         decisions=tuple(reversed(builder.decisions)),
         events=tuple(list_events(view, decisions, replies, follow_ups))[:MAX_EVENTS],
@@ -243,6 +245,10 @@ class ChannelDetailBuilder:
         """Return the decisions about an account, or those about no account."""
         return [item for item in self.decisions if self.account_ids[item["id"]] == account_id]
 
+    def _select_gaps(self, account: AccountView) -> list[Gap]:
+        """Return the gaps about an account, or about its channel as a whole."""
+        return [gap for gap in self.view.gaps if is_gap_of_account(gap, account)]
+
     def build_account(self, account: AccountView) -> AccountDetail:
         """Return the details of one account."""
         status = self.statuses.get(account.account_id)
@@ -250,7 +256,7 @@ class ChannelDetailBuilder:
         return AccountDetail(
             account,
             self._choose_status(account),
-            tuple(gap for gap in self.view.gaps if is_gap_of_account(gap, account)),
+            tuple(self._select_gaps(account)),
             tuple(self._select_decisions(account.account_id)),
             tuple(outlooks),
         )
@@ -262,10 +268,7 @@ class ChannelDetailBuilder:
         """
         if len(self.view.accounts_on(account.channel)) == 1:
             return summarize_channel(self.view, account.channel).status
-        kinds = set()
-        for gap in self.view.gaps:
-            if gap.subject and is_gap_of_account(gap, account):
-                kinds.add(get_gap_kind(gap))
+        kinds = {get_gap_kind(gap) for gap in self._select_gaps(account) if gap.subject}
         if GapKind.BROKEN in kinds:
             return ChannelStatus.BROKEN
         if GapKind.SILENT in kinds and account.state is AccountState.PRESENT:
@@ -278,14 +281,6 @@ class ChannelDetailBuilder:
 def is_gap_of_account(gap: Gap, account: AccountView) -> bool:
     """Return True if a gap is about an account, or about the channel as a whole."""
     return gap.channel == account.channel and gap.subject in {"", account.key, account.typed}
-
-
-def _iter_closed_gaps(view: AssociationView, since: datetime) -> Iterator[Gap]:
-    """Yield the gaps that were open and were closed since a time. Waived gaps are left out."""
-    for gap in view.all_gaps:
-        was_closed = gap.closed_at is not None and gap.closed_at >= since
-        if was_closed and gap.opened_at and gap not in view.waived_gaps:
-            yield gap
 
 
 def _find_waived_gaps(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
@@ -313,13 +308,12 @@ def list_events(
 
 
 def _iter_gap_events(view: AssociationView) -> Iterator[AssociationEvent]:
-    gaps = [gap for gap in view.all_gaps if gap.opened_at and gap not in view.waived_gaps]
-    for gap in gaps:
-        if gap.opened_at:
-            yield AssociationEvent(gap.opened_at, "opened", gap)
-    for gap in gaps:
-        if gap.closed_at:
-            yield AssociationEvent(gap.closed_at, "closed", gap)
+    gaps = view.reportable_gaps
+    changes = [(gap.opened_at, "opened", gap) for gap in gaps]
+    changes += [(gap.closed_at, "closed", gap) for gap in gaps]
+    for changed_at, kind, gap in changes:
+        if changed_at is not None:
+            yield AssociationEvent(changed_at, kind, gap)
 
 
 def _iter_decision_events(decisions: Iterable[Decision]) -> Iterator[AssociationEvent]:

@@ -423,14 +423,24 @@ def build_coverage_trends(
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
     for day, run in days:
         run_counts = counts.get((run.id or 0, group)) if run else None
-        coverage_by_channel: dict[str, Coverage] = {}
-        if run is not None and run_counts is not None:
-            for coverage in build_coverage(run_counts, config):
-                if coverage.channel not in run.unreliable_channels:
-                    coverage_by_channel[coverage.channel] = coverage
+        coverage_by_channel = _build_reliable_coverage(run, run_counts, config)
         for channel in config.channels:
             trends[channel] += ((day, coverage_by_channel.get(channel)),)
     return trends
+
+
+def _build_reliable_coverage(
+    run: AuditRun | None, counts: Mapping[str, int] | None, config: Config
+) -> dict[str, Coverage]:
+    """Return the coverage by channel, without channels that were unreliable in the run."""
+    if run is None or counts is None:
+        return {}
+    coverage_by_channel = {
+        coverage.channel: coverage for coverage in build_coverage(counts, config)
+    }
+    for channel in run.unreliable_channels:
+        coverage_by_channel.pop(channel, None)
+    return coverage_by_channel
 
 
 def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRun | None]]:

@@ -17,6 +17,7 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import Coverage, compute_coverage, summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.rules.engine import was_closed_since, was_opened_since
 from auditor.views.calls import CallEntry
 from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
@@ -186,12 +187,10 @@ def find_gap_changes(view: AssociationView, since: datetime | None) -> Iterator[
     """Yield the gaps that opened or closed since a time. Waived gaps are left out."""
     if since is None:
         return
-    for gap in view.all_gaps:
-        if gap in view.waived_gaps or gap.opened_at is None:
-            continue
-        if gap.opened_at >= since:
+    for gap in view.reportable_gaps:
+        if was_opened_since(gap, since):
             yield "opened", gap
-        if gap.closed_at and gap.closed_at >= since:
+        if was_closed_since(gap, since):
             yield "closed", gap
 
 
