@@ -21,7 +21,7 @@ from auditor.cli.options import DryRunOption, FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
-    print_data,
+    print_json,
     print_message,
     print_table,
     show_progress,
@@ -29,7 +29,6 @@ from auditor.cli.output import (
 from auditor.cluster import require_cluster_extra
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
-from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +100,7 @@ def run(
             finished_run = runtime.run_async(_execute_run(app, on_progress))
         counts = count_presences(app.store, finished_run)
     if table_format == "json":
-        print_data(build_json_document([finished_run.report.to_json()], get_current_time()))
+        print_json([finished_run.report.to_json()], get_current_time())
     elif finished_run.state == "done" and not cli_context.quiet:
         print_message(_format_run_summary(finished_run, counts, translator))
     _raise_if_incomplete(finished_run)
@@ -150,7 +149,7 @@ def _print_forecast(cli_context: CliContext, table_format: TableFormat) -> None:
         forecasts = forecast_channels(app.config, app.store, get_current_time())
     if table_format == "json":
         items = (forecast.to_dict() for forecast in forecasts)
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
         return
     translator = cli_context.translator
     print_table(
@@ -298,7 +297,7 @@ def reevaluate(
         result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
     changes = conclusion_changes.simplify_changes(result.changes)
     if table_format == "json":
-        print_data(build_json_document(map(asdict, changes), get_current_time()))
+        print_json(map(asdict, changes), get_current_time())
     elif changes:
         rows = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in changes)
         formatters = conclusion_changes.build_column_translators(translator)

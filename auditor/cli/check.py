@@ -31,18 +31,18 @@ from auditor.cli.output import (
     choose_table_format,
     format_tsv_row,
     print_data,
+    print_json,
     print_table,
     print_tsv,
     show_progress,
 )
 from auditor.core import runtime
 from auditor.core.errors import UsageError
-from auditor.core.formatting import build_json_document, encode_json_item, iter_encoded_document
+from auditor.core.formatting import encode_json_item, iter_encoded_document
 from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
-    from auditor.cli.output import CellFormatter
     from probes.models.finding import Finding, FoundLink, Identity
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
@@ -76,18 +76,15 @@ def identify(
     _validate_channel(channel)
     lines = _read_lines(file)
     if table_format == "json":
-        items = map_in_processes(partial(_identify_as_json, channel), lines)
-        print_data("".join(iter_encoded_document(items, get_current_time())))
+        encoded = map_in_processes(partial(_identify_as_json, channel), lines)
+        print_data("".join(iter_encoded_document(encoded, get_current_time())))
     elif table_format == "tsv":
         print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
     else:
         translator = get_cli_context(context).translator
-        rows = (
-            [item[column] for column in IDENTITY_COLUMNS]
-            for item in _identify_lines(channel, lines)
-        )
-        formatters = {name: partial(translator.term, name) for name in ("kind", "note")}
-        print_table(IDENTITY_COLUMNS, rows, translator, table_format, formatters)
+        items = _identify_lines(channel, lines)
+        groups = {"kind": "kind", "note": "note"}
+        print_table(IDENTITY_COLUMNS, items, translator, table_format, term_groups=groups)
 
 
 def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
@@ -147,15 +144,17 @@ def check(
     checked = runtime.run_async(_check_links(cli_context, inputs))
     items = list(map(build_check_item, checked))
     if table_format == "json":
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
         return
     translator = cli_context.translator
-    formatters: dict[str, CellFormatter] = {
-        column: partial(translator.term, group) for column, group in TERM_GROUPS.items()
-    }
-    formatters["last_activity"] = lambda timestamp: timestamp[:10]
-    rows = ([item[column] for column in FINDING_COLUMNS] for item in items)
-    print_table(FINDING_COLUMNS, rows, translator, table_format, formatters)
+    print_table(
+        FINDING_COLUMNS,
+        items,
+        translator,
+        table_format,
+        {"last_activity": lambda timestamp: timestamp[:10]},
+        term_groups=TERM_GROUPS,
+    )
 
 
 async def _check_links(

@@ -32,14 +32,12 @@ from auditor.cli.options import (
 )
 from auditor.cli.output import (
     choose_table_format,
-    print_data,
+    print_json,
     print_message,
     print_table,
 )
-from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
-    from auditor.cli.output import CellFormatter
     from auditor.decisions.service import DecisionService
     from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
@@ -465,15 +463,15 @@ def list_decisions(
         items = [item for item in items if item["state"] == "ending_soon"]
     items = list(limit_rows(context, items, limit))
     if table_format == "json":
-        print_data(build_json_document(items, now))
+        print_json(items, now)
         return
-    rows = []
     for item in items:
-        cells = {**item, "until": (item["until"] or "")[:10]}
-        rows.append([cells[column] for column in DECISION_COLUMNS])
-    translator = cli_context.translator
-    formatters: dict[str, CellFormatter] = {
-        column: partial(translator.term, group) for column, group in TERM_GROUPS.items()
-    }
-    formatters["code"] = partial(translator.gap_title, voice=Voice.LABEL)
-    print_table(DECISION_COLUMNS, rows, translator, table_format, formatters)
+        item["until"] = (item["until"] or "")[:10]
+    print_table(
+        DECISION_COLUMNS,
+        items,
+        cli_context.translator,
+        table_format,
+        {"code": partial(cli_context.translator.gap_title, voice=Voice.LABEL)},
+        term_groups=TERM_GROUPS,
+    )

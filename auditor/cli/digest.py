@@ -17,20 +17,14 @@ from auditor.cli.context import (
     make_group,
 )
 from auditor.cli.options import FormatOption, JsonOption, LimitOption
-from auditor.cli.output import (
-    choose_table_format,
-    print_data,
-    print_table,
-    print_text,
-)
+from auditor.cli.output import choose_table_format, print_json, print_table, print_text
 from auditor.core.errors import IncompleteRunError, InputError
-from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from auditor.app import App
-    from auditor.cli.output import CellFormatter
+    from auditor.cli.output import CellFormatter, TableFormat
     from auditor.config.notifications import Recipient
     from auditor.i18n.translator import Translator
     from auditor.notifications.delivery import Delivery
@@ -81,13 +75,12 @@ def send_digest(
             deliveries = list(delivery.deliver_drafts(app, drafts, get_current_time()))
     translator = cli_context.translator
     if table_format == "json":
-        print_data(build_json_document(map(_build_delivery_item, deliveries), get_current_time()))
+        print_json(map(_build_delivery_item, deliveries), get_current_time())
     elif dry_run:
         print_text("\n\n".join(_format_preview(item, translator) for item in deliveries))
     else:
-        rows = ([getattr(item, name) for name in DELIVERY_COLUMNS] for item in deliveries)
-        formatters = _build_cell_formatters(translator)
-        print_table(DELIVERY_COLUMNS, rows, translator, table_format, formatters)
+        items = map(_build_delivery_item, deliveries)
+        _print_messages(DELIVERY_COLUMNS, items, translator, table_format)
     if not deliveries:
         cli_context.print_translated(
             "no one receives the digest yet; add addresses in {setting}",
@@ -147,12 +140,9 @@ def subscriptions(
         # the hash of the token is a secret
         items = [subscription.model_dump(exclude={"token_hash"}) for subscription in listed]
     if table_format == "json":
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
     else:
-        rows = ([item[name] for name in SUBSCRIPTION_COLUMNS] for item in items)
-        translator = cli_context.translator
-        formatters = _build_cell_formatters(translator)
-        print_table(SUBSCRIPTION_COLUMNS, rows, translator, table_format, formatters)
+        _print_messages(SUBSCRIPTION_COLUMNS, items, translator, table_format)
 
 
 def _save_subscription(
@@ -183,13 +173,18 @@ def _save_subscription(
         )
 
 
-def _build_cell_formatters(translator: Translator) -> Mapping[str, CellFormatter]:
-    return {
+def _print_messages(
+    columns: Sequence[str],
+    items: Iterable[Mapping[str, object]],
+    translator: Translator,
+    table_format: TableFormat,
+) -> None:
+    formatters: dict[str, CellFormatter] = {
         "kind": partial(_format_message_kind, translator),
-        "status": partial(translator.term, "delivery"),
-        "is_wanted": partial(translator.term, "boolean"),
         "changed_at": lambda timestamp: timestamp[:10],
     }
+    groups = {"status": "delivery", "is_wanted": "boolean"}
+    print_table(columns, items, translator, table_format, formatters, term_groups=groups)
 
 
 def _format_message_kind(translator: Translator, kind: str) -> str:

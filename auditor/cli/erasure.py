@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,13 +21,13 @@ from auditor.cli.options import AuthorOption, FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
-    print_data,
     print_data_parts,
+    print_json,
     print_message,
     print_table,
 )
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import build_json_document, iter_json_document
+from auditor.core.formatting import iter_json_document
 
 if TYPE_CHECKING:
     from auditor.erasure import ErasureResult
@@ -150,13 +149,9 @@ def _confirm_erasure(
 def _print_stored_data(
     stored_data: ErasureSummary, cli_context: CliContext, table_format: TableFormat
 ) -> None:
-    print_table(
-        STORED_DATA_COLUMNS,
-        stored_data.list_counts(),
-        cli_context.translator,
-        table_format,
-        {"stored": partial(cli_context.translator.term, "stored_data")},
-    )
+    counts, translator = stored_data.list_counts(), cli_context.translator
+    groups = {"stored": "stored_data"}
+    print_table(STORED_DATA_COLUMNS, counts, translator, table_format, term_groups=groups)
 
 
 def _print_erasure_preview(
@@ -167,7 +162,7 @@ def _print_erasure_preview(
 ) -> None:
     if table_format == "json":
         item = _build_erasure_item(association, stored_data.list_counts())
-        print_data(build_json_document([item], get_current_time()))
+        print_json([item], get_current_time())
         return
     _print_stored_data(stored_data, cli_context, table_format)
     cli_context.print_translated("preview only; nothing was written")
@@ -191,7 +186,7 @@ def _print_erasure_result(
         item = _build_erasure_item(
             association, result.stored_data.list_counts(), clean=result.is_clean, copies=copies
         )
-        print_data(build_json_document([item], get_current_time()))
+        print_json([item], get_current_time())
     elif result.stored_data:
         cli_context.print_translated_count(
             "{n} row erased", "{n} rows erased", sum(result.stored_data.row_counts.values())

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,13 +18,12 @@ from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
-    print_data,
+    print_json,
     print_message,
     print_table,
     show_progress,
 )
 from auditor.core.errors import IncompleteRunError
-from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
@@ -74,7 +72,7 @@ def backup(
     with App.open(config, create=False) as app:
         result = backups.create_backup(app.store, app.body_store, config, now, target)
     if table_format == "json":
-        print_data(build_json_document([_build_backup_item(result)], now))
+        print_json([_build_backup_item(result)], now)
     elif not cli_context.quiet:
         print_message(_describe_backup(result, cli_context.translator))
 
@@ -118,7 +116,7 @@ def restore(
     if as_json:
         item = _build_restore_item(result)
         item["erased_but_restored"] = erased_but_restored
-        print_data(build_json_document([item], now))
+        print_json([item], now)
     elif not cli_context.quiet:
         print_message(_describe_restore(result, file, cli_context.translator))
     for association in erased_but_restored:
@@ -206,7 +204,7 @@ def prune(
             ).result_count
     if as_json:
         item = {**result.to_dict(), "expired": expired, "api_results": api_result_count}
-        print_data(build_json_document([item], get_current_time()))
+        print_json([item], get_current_time())
     elif not cli_context.quiet:
         expired_count = sum(expired.values())
         print_message(
@@ -220,19 +218,13 @@ def _print_backups(
     items: list[dict[str, Any]], translator: Translator, zone: str, table_format: TableFormat
 ) -> None:
     if table_format == "json":
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
         return
     formatters = {
         "created_at": lambda cell: translator.format_datetime(datetime.fromisoformat(cell), zone),
         "size_bytes": lambda cell: translator.format_number(int(cell)),
     }
-    print_table(
-        BACKUP_COLUMNS,
-        ([item[column] for column in BACKUP_COLUMNS] for item in items),
-        translator,
-        table_format,
-        formatters,
-    )
+    print_table(BACKUP_COLUMNS, items, translator, table_format, formatters)
 
 
 def _build_backup_item(result: BackupResult) -> dict[str, Any]:
@@ -348,18 +340,14 @@ def receipts(
     shown = verifications[-limit:] if limit else verifications
     items = [_build_report_item(verification) for verification in shown]
     if table_format == "json":
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
     elif items:
-        translator = cli_context.translator
-        formatters = {
-            column: partial(translator.term, group) for column, group in REPORT_TERM_GROUPS.items()
-        }
         print_table(
             REPORT_COLUMNS,
-            ([item[column] for column in REPORT_COLUMNS] for item in items),
-            translator,
+            items,
+            cli_context.translator,
             table_format,
-            formatters,
+            term_groups=REPORT_TERM_GROUPS,
             optional_column="key",
         )
     _raise_if_invalid(verifications, report_hash, cli_context)

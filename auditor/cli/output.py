@@ -12,12 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, BinaryIO, Literal, TextIO, cast, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, cast, get_args
 
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import CONTROL_CHARACTERS, format_timestamp, to_single_line
+from auditor.core.formatting import (
+    CONTROL_CHARACTERS,
+    build_json_document,
+    format_timestamp,
+    to_single_line,
+)
 from storage.errors import build_file_error
 
 if TYPE_CHECKING:
@@ -27,6 +33,11 @@ if TYPE_CHECKING:
 def print_data(text: str) -> None:
     """Print data in UTF-8, whatever the locale. Escapes characters that cannot be encoded."""
     print_data_parts([text])
+
+
+def print_json(items: Iterable[Mapping[str, Any]], now: datetime) -> None:
+    """Print items as a JSON document of this time."""
+    print_data(build_json_document(items, now))
 
 
 def print_data_parts(parts: Iterable[str]) -> None:
@@ -123,35 +134,36 @@ COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status", "signature",
 
 def print_table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
+    rows: Iterable[Sequence[object] | Mapping[str, object]],
     translator: Translator,
     table_format: TableFormat,
     formatters: Mapping[str, CellFormatter] = MappingProxyType({}),
     *,
+    term_groups: Mapping[str, str] = MappingProxyType({}),
     optional_column: str | None = None,
     with_headings: bool = True,
 ) -> None:
     """Print a translated table, or tab-separated values with codes.
 
-    `formatters` translate the cells of a column. A table that is too wide for the terminal has no
-    `optional_column`. Put names of associations in the last column: they may be Arabic, and
-    terminals do not order text of both directions.
+    A row is a sequence of cells, or a mapping with a cell for each column. `formatters` translate
+    the cells of a column, `term_groups` are the groups of terms with the translations of a column's
+    codes. A table that is too wide for the terminal has no `optional_column`. Put names of
+    associations in the last column: they may be Arabic, and terminals do not order text of both
+    directions.
     """
     if table_format != "table":
-        print_tsv(columns, map(format_tsv_row, rows))
+        print_tsv(columns, (format_tsv_row(_get_cells(row, columns)) for row in rows))
         return
-    known_formatters = {"channel": translator.channel_name, **formatters}
-    table_columns = [
-        TableColumn(
-            translator.term("heading", column) if with_headings else "",
-            is_optional=column == optional_column,
-        )
-        for column in columns
-    ]
+    known_formatters: dict[str, CellFormatter] = {"channel": translator.channel_name, **formatters}
+    for column, group in term_groups.items():
+        known_formatters[column] = partial(translator.term, group)
+    table_columns = []
+    for column in columns:
+        heading = translator.term("heading", column) if with_headings else ""
+        table_columns.append(TableColumn(heading, is_optional=column == optional_column))
     for row in rows:
-        for column, code, table_column in zip(
-            columns, _format_cells(row), table_columns, strict=True
-        ):
+        cells = _format_cells(_get_cells(row, columns))
+        for column, code, table_column in zip(columns, cells, table_columns, strict=True):
             text = known_formatters.get(column, str)(code)
             table_column.cells.append((text, _choose_style(column, code)))
     if not table_columns[0].cells:
@@ -177,6 +189,12 @@ def print_tsv(columns: Sequence[str], rows: Iterable[str]) -> None:
 def format_tsv_row(cells: Iterable[object]) -> str:
     """Return one line of tab-separated values."""
     return "\t".join(_format_cells(cells))
+
+
+def _get_cells(
+    row: Sequence[object] | Mapping[str, object], columns: Sequence[str]
+) -> Sequence[object]:
+    return [row[column] for column in columns] if isinstance(row, Mapping) else row
 
 
 def _format_cells(row: Iterable[object]) -> list[str]:

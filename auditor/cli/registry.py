@@ -38,7 +38,7 @@ from auditor.cli.output import (
     choose_output_format,
     choose_table_format,
     print_bytes,
-    print_data,
+    print_json,
     print_message,
     validate_delimiter,
     write_file_atomically,
@@ -55,7 +55,6 @@ from auditor.cli.registry_output import (
     refuse_withdrawals,
 )
 from auditor.core.errors import InputError
-from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.app import App
@@ -109,7 +108,7 @@ def validate_spreadsheet(
     problems = list(limit_rows(context, import_result.problems, limit))
     if table_format == "json":
         items = (problem.to_dict() for problem in problems)
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
     elif problems:
         print_issues(problems, cli_context.translator, table_format)
     if not cli_context.quiet:
@@ -223,7 +222,7 @@ def import_registry(
     import_result.problems += find_shared_accounts(import_result, changes)
     if table_format == "json":
         item = build_import_item(import_result, changes)
-        print_data(build_json_document([item], get_current_time()))
+        print_json([item], get_current_time())
         return
     print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
 
@@ -369,7 +368,7 @@ def show_registry_history(
         entries = app.store.audit_log.list_audit_log(association, limit=limit + 1)
     changes = list(limit_rows(context, entries, limit))
     if table_format == "json":
-        print_data(build_json_document(map(build_change_item, changes), get_current_time()))
+        print_json(map(build_change_item, changes), get_current_time())
     else:
         zone = app.config.network.time_zone
         print_history(changes, cli_context.translator, zone, table_format)

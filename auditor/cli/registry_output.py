@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from auditor.cli.context import get_current_time, read_confirmation
-from auditor.cli.output import TableFormat, print_data, print_message, print_table
+from auditor.cli.output import TableFormat, print_json, print_message, print_table
 from auditor.core.errors import InputError
-from auditor.core.formatting import build_json_document, format_timestamp
+from auditor.core.formatting import format_timestamp
 
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
@@ -67,9 +66,7 @@ def print_import_preview(
 ) -> None:
     """Print what an import would change."""
     if table_format == "json":
-        print_data(
-            build_json_document((line.to_dict() for line in preview.lines), get_current_time())
-        )
+        print_json((line.to_dict() for line in preview.lines), get_current_time())
         return
     for problem in preview.problems:
         print_message(problem.describe(cli_context.translator))
@@ -136,8 +133,7 @@ def _print_changes(
             before, after = line.describe_values(translator)
             name = changes.associations[line.association].display_name(translator.language)
         rows.append((line.association, field, line.kind, before, after, name))
-    formatters = {"change": partial(translator.term, "outcome")}
-    print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
+    print_table(CHANGE_COLUMNS, rows, translator, table_format, term_groups={"change": "outcome"})
 
 
 def build_change_item(change: AuditLogEntry) -> dict[str, Any]:
@@ -163,13 +159,14 @@ def print_history(
         cells = {**build_change_item(change), "at": format_timestamp(change.changed_at)}
         if table_format == "table":
             cells |= _translate_change(change, translator, zone)
-        rows.append([cells[column] for column in HISTORY_COLUMNS])
-    formatters = {
-        "change": partial(translator.term, "outcome"),
-        "source": partial(translator.term, "changed_by"),
-    }
+        rows.append(cells)
     print_table(
-        HISTORY_COLUMNS, rows, translator, table_format, formatters, optional_column="source"
+        HISTORY_COLUMNS,
+        rows,
+        translator,
+        table_format,
+        term_groups={"change": "outcome", "source": "changed_by"},
+        optional_column="source",
     )
 
 
@@ -195,12 +192,9 @@ def print_issues(
     issues: list[SpreadsheetProblem], translator: Translator, table_format: TableFormat
 ) -> None:
     """Print the problems of a spreadsheet as a table."""
-    lines = ([problem.to_dict()[name] for name in ISSUE_COLUMNS] for problem in issues)
-    formatters = {
-        "problem": partial(translator.term, "problem"),
-        "severity": partial(translator.term, "issue_severity"),
-    }
-    print_table(ISSUE_COLUMNS, lines, translator, table_format, formatters)
+    items = [problem.to_dict() for problem in issues]
+    groups = {"problem": "problem", "severity": "issue_severity"}
+    print_table(ISSUE_COLUMNS, items, translator, table_format, term_groups=groups)
 
 
 def describe_import_counts(import_result: ImportResult, translator: Translator) -> str:

@@ -325,8 +325,8 @@ def list_report_links(
             print_data_parts(iter_json_document(items, now))
             return
         rows = ([_format_cell(item[column]) for column in REPORT_LINK_COLUMNS] for item in items)
-        formatters = {"state": lambda code: translator.term("report_link", code)}
-        print_table(REPORT_LINK_COLUMNS, rows, translator, table_format, formatters)
+        groups = {"state": "report_link"}
+        print_table(REPORT_LINK_COLUMNS, rows, translator, table_format, term_groups=groups)
 
 
 def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:

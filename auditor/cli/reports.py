@@ -32,7 +32,7 @@ from auditor.cli.output import (
     choose_output_format,
     choose_table_format,
     print_bytes,
-    print_data,
+    print_json,
     print_table,
     print_text,
     show_progress,
@@ -40,7 +40,6 @@ from auditor.cli.output import (
     write_file_atomically,
 )
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import build_json_document
 from storage.errors import build_file_error
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def gaps(
     matching = (item for item in items if _matches_filters(item, filters))
     items = list(limit_rows(context, matching, limit))
     if table_format == "json":
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
     else:
         _print_gaps(items, cli_context.translator, table_format)
 
@@ -132,7 +131,7 @@ def report(
             items = [build_report_item(view)]
             report_text = text.format_association_report(view, now, language)
     if as_json:
-        print_data(build_json_document(items, now))
+        print_json(items, now)
     else:
         print_text(report_text)
 
@@ -228,16 +227,19 @@ def _print_gaps(
 
     items = [_shorten_dates(item) for item in gap_items]
     if table_format != "table":
-        rows = ([item[column] for column in GAP_COLUMNS] for item in items)
-        print_table(GAP_COLUMNS, rows, translator, table_format)
+        print_table(GAP_COLUMNS, items, translator, table_format)
         return
     for item in items:
         item["gap_code"] = item["code"]
         item["code"] = translator.gap_title(item["code"], item["channel"], Voice.LABEL)
-    rows = ([item[column] for column in TERMINAL_GAP_COLUMNS] for item in items)
     formatters = {"kind": partial(translator.label, "gap_kind")}
     print_table(
-        TERMINAL_GAP_COLUMNS, rows, translator, table_format, formatters, optional_column="gap_code"
+        TERMINAL_GAP_COLUMNS,
+        items,
+        translator,
+        table_format,
+        formatters,
+        optional_column="gap_code",
     )
 
 

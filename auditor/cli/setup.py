@@ -18,12 +18,11 @@ from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
-    print_data,
+    print_json,
     print_message,
     print_table,
 )
 from auditor.core.errors import ConfigError
-from auditor.core.formatting import build_json_document
 from storage.errors import build_file_error
 
 if TYPE_CHECKING:
@@ -141,9 +140,7 @@ def doctor(
         )
     )
     if table_format == "json":
-        print_data(
-            build_json_document((finding.to_dict() for finding in findings), get_current_time())
-        )
+        print_json((finding.to_dict() for finding in findings), get_current_time())
     else:
         _print_diagnostics(findings, cli_context.translator, table_format)
     if any(finding.state == "fail" for finding in findings):
@@ -160,10 +157,5 @@ def _print_diagnostics(
             check = translator.translate(result.check_template, **result.params)
             detail = translator.translate(result.detail_template, **result.params)
         lines.append([check, result.state, detail])
-    print_table(
-        ("check", "state", "detail"),
-        lines,
-        translator,
-        table_format,
-        {"state": lambda code: translator.term("diagnostic", code)},
-    )
+    columns, groups = ("check", "state", "detail"), {"state": "diagnostic"}
+    print_table(columns, lines, translator, table_format, term_groups=groups)

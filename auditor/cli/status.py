@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,12 +18,11 @@ from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
-    print_data,
+    print_json,
     print_table,
     print_text,
 )
 from auditor.core.errors import IncompleteRunError
-from auditor.core.formatting import build_json_document
 
 if TYPE_CHECKING:
     from auditor.cli.context import CliContext
@@ -77,7 +75,7 @@ def status(
     if table_format == "json":
         if queue:
             item |= {"cluster": build_queue_item(queue)}
-        print_data(build_json_document([item], now))
+        print_json([item], now)
     else:
         _print_status(item, cli_context, app.config.network.time_zone, now, table_format)
         if queue:
@@ -131,8 +129,8 @@ def _print_status(
             rows.append((key, ", ".join(value) if isinstance(value, list) else value))
         elif _has_value(key, value):
             rows.append((key, _format_status_value(key, value, translator, zone)))
-    formatters = {"what": partial(translator.term, "heading")}
-    print_table(("what", "value"), rows, translator, table_format, formatters, with_headings=False)
+    columns, groups = ("what", "value"), {"what": "heading"}
+    print_table(columns, rows, translator, table_format, term_groups=groups, with_headings=False)
     _print_delays(item, cli_context)
 
 

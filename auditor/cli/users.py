@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -17,8 +18,7 @@ from auditor.cli.context import (
 )
 from auditor.cli.decisions import resolve_author
 from auditor.cli.options import AuthorOption, FormatOption, JsonOption, LimitOption
-from auditor.cli.output import choose_table_format, print_data, print_table
-from auditor.core.formatting import build_json_document
+from auditor.cli.output import choose_table_format, print_data, print_json, print_table
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,21 +92,15 @@ def list_users(
         users = limit_rows(context, app.store.users.list_all(), limit)
         items = list(map(_build_user_item, users))
     if table_format == "json":
-        print_data(build_json_document(items, get_current_time()))
+        print_json(items, get_current_time())
         return
     translator = cli_context.translator
-    lines = ([_format_cell(name, item[name]) for name in USER_COLUMNS] for item in items)
-    print_table(
-        USER_COLUMNS,
-        lines,
-        translator,
-        table_format,
-        {
-            "role": lambda code: translator.term("role", code),
-            "state": lambda code: translator.term("user", code),
-            "regions": lambda codes: _translate_regions(codes, translator),
-        },
-    )
+    for item in items:
+        item["regions"] = ", ".join(item["regions"])
+        item["added_at"] = item["added_at"].date().isoformat()
+    formatters = {"regions": partial(_translate_regions, translator)}
+    groups = {"role": "role", "state": "user"}
+    print_table(USER_COLUMNS, items, translator, table_format, formatters, term_groups=groups)
 
 
 @user_app.command()
@@ -172,14 +166,8 @@ def _build_user_item(listed_user: User) -> dict[str, Any]:
     }
 
 
-def _translate_regions(codes: str, translator: Translator) -> str:
+def _translate_regions(translator: Translator, codes: str) -> str:
     """Return the names of regions, whose codes are separated by commas."""
     if not codes:
         return ""
     return translator.join_list(map(translator.region_name, codes.split(", ")))
-
-
-def _format_cell(column: str, value: Any) -> Any:
-    if column == "added_at":
-        return value.date().isoformat()
-    return ", ".join(value) if isinstance(value, list) else value
