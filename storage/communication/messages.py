@@ -55,7 +55,7 @@ class MessageRepository(Repository):
         failure = FailedMessage(recipient=recipient, kind=kind, outcome=outcome, attempted_at=now)
         with self._database.begin_write_session() as session:
             session.exec(delete(FailedMessage).where(is_old))
-            session.merge(failure)
+            self._database.replace_model(session, failure)
 
     def clear_failure(self, recipient: str, kind: str) -> None:
         """Delete a failure, because a later message of this kind was sent and covers it."""
@@ -80,7 +80,7 @@ class SubscriptionRepository(Repository):
     def save(self, subscription: Subscription) -> None:
         """Store a subscription, replacing the one of the same address, kind and association."""
         with self._database.begin_write_session() as session:
-            session.merge(subscription)
+            self._database.replace_model(session, subscription)
 
     def unsubscribe(self, token_hash: str, now: datetime) -> bool:
         """End the subscription with this token hash. Return False if there is none."""

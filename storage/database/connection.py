@@ -242,6 +242,15 @@ class Database:
         for start in range(0, len(listed), BATCH_SIZE):
             connection.execute(statement, listed[start : start + BATCH_SIZE])
 
+    def replace_model(self, session: Session, model: SQLModel) -> None:
+        """Store a model instead of the one with its primary key.
+
+        Unlike `Session.merge`, this works if another transaction stores the same key now.
+        """
+        table = SQLModel.metadata.tables[str(type(model).__tablename__)]
+        row = sanitize(model.model_dump())
+        self.upsert(session.connection(), table, [row], table.primary_key.columns.keys())
+
     def select_literal_rows(
         self, table: Table, column_names: Sequence[str], rows: Sequence[Sequence[str | int | None]]
     ) -> Select[Any]:

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from operator import attrgetter
 
 import pytest
+from sqlalchemy import text
 
 from auditor.checking import checker
 from auditor.evaluation import reevaluate, replay
@@ -19,6 +22,7 @@ from probes.models.finding import Finding, Presence
 from storage.errors import StoreError
 from storage.models.audit import AuditRunState, Observation
 from storage.store import Store
+from storage.tables.communication import FailedMessage, Subscription
 from tests.integration.runs.test_fault_injection_storage import (
     LINKS,
     SECOND_RUN_ANSWERS,
@@ -27,7 +31,7 @@ from tests.integration.runs.test_fault_injection_storage import (
     list_observations,
 )
 from tests.support import cluster, sample_network
-from tests.support.mini_network import night_of, register, steps
+from tests.support.mini_network import START, night_of, register, steps
 from tests.unit.storage import test_witnesses
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
@@ -116,6 +120,49 @@ def test_unsafe_text_is_sanitized_alike(database, tmp_path):
 
 def test_literal_rows_are_returned_unchanged(database):
     assert_literal_rows_are_returned_unchanged(database)
+
+
+def wait_until_blocked(store):
+    """Return as soon as a transaction waits for another one."""
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with store._database.begin_read() as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+    pytest.fail("no transaction waits")
+
+
+SUBSCRIPTION = {"address": "a@example.org", "kind": "monthly", "association": "amal"}
+
+
+@pytest.mark.parametrize(
+    ("first", "save_second", "read"),
+    [
+        (
+            Subscription(**SUBSCRIPTION, is_wanted=True, changed_at=START),
+            lambda store: store.subscriptions.save(
+                Subscription(**SUBSCRIPTION, is_wanted=False, changed_at=START)
+            ),
+            lambda store: store.subscriptions.get(*SUBSCRIPTION.values()).is_wanted is False,
+        ),
+        (
+            FailedMessage(recipient="a", kind="digest", outcome="refused", attempted_at=START),
+            lambda store: store.messages.record_failure("a", "digest", "timeout", START),
+            lambda store: store.messages.count_failures(START) == 1,
+        ),
+    ],
+    ids=["subscription", "failed message"],
+)
+def test_second_of_two_simultaneous_changes_counts(database, first, save_second, read):
+    with Store.open(database) as store, ThreadPoolExecutor(1) as other_process:
+        with store._database.begin_write_session() as session:
+            session.add(first)
+            session.flush()
+            saved = other_process.submit(save_second, store)
+            wait_until_blocked(store)
+        saved.result(timeout=20)
+        assert read(store)
 
 
 @pytest.fixture
