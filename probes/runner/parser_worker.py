@@ -27,7 +27,7 @@ from probes.urls.domains import load_suffix_list
 
 PRELOADED_MODULES = (
     "bs4",
-    "htmldate",  # takes half a second to import
+    "htmldate",
     "probes.http.robots",
     "probes.parsing.feeds",
     "probes.parsing.html",
