@@ -151,7 +151,8 @@ def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
     if gap is None:
         return None
     is_missing = gap.code in MISSING_ACCOUNT_GAPS
-    if form.kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
+    reply_kinds = MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS
+    if form.kind not in reply_kinds:
         return None
     account = view.find_account(gap)
     account_id = account.account_id if account else None
@@ -166,14 +167,15 @@ def find_gap(view: AssociationView, code: str, channel: str, subject: str) -> Ga
 
 def _complete_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> None:
     """Set the value that a reply of its kind needs. Raises ReplyRefusedError."""
-    if reply.kind is ReplyKind.MOVED:
-        reply.value = _parse_account_link(form.value, reply.channel)
-    elif reply.kind is ReplyKind.PROMISED:
-        reply.value = _parse_promise_day(form.value, now)
-    elif reply.kind is ReplyKind.DOMAIN_EXPIRES:
-        reply.value = _parse_domain_day(form.value, now)
-    elif reply.kind is ReplyKind.DISPUTED and not reply.text:
-        raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
+    match reply.kind:
+        case ReplyKind.MOVED:
+            reply.value = _parse_account_link(form.value, reply.channel)
+        case ReplyKind.PROMISED:
+            reply.value = _parse_promise_day(form.value, now)
+        case ReplyKind.DOMAIN_EXPIRES:
+            reply.value = _parse_domain_day(form.value, now)
+        case ReplyKind.DISPUTED if not reply.text:
+            raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
 
 
 def _parse_account_link(typed: str, channel: str) -> str:

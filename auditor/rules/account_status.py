@@ -179,14 +179,18 @@ def was_skipped(finding: Finding) -> bool:
 def _apply_unknown_finding(
     status: AccountStatus, finding: Finding, observed_at: datetime
 ) -> AccountStatus:
-    if finding.reason not in UNREACHABLE_REASONS:
-        if _has_trouble_ended(status.failure_streak, finding):
-            return replace(status, failure_streak=None)
-        return status
-    cause, tls_error = str(finding.reason), finding.facts.get("tls_error")
-    if tls_error and finding.reason is Reason.TLS:
-        cause = f"{cause}/{tls_error}"
-    return replace(status, failure_streak=_extend_streak(status.failure_streak, cause, observed_at))
+    streak = status.failure_streak
+    if finding.reason in UNREACHABLE_REASONS:
+        streak = _extend_streak(streak, _describe_failure(finding), observed_at)
+    elif _has_trouble_ended(streak, finding):
+        streak = None
+    return replace(status, failure_streak=streak)
+
+
+def _describe_failure(finding: Finding) -> str:
+    """Return the reason of a failure, with the kind of a TLS error after a slash."""
+    tls_error = finding.facts.get("tls_error") if finding.reason is Reason.TLS else None
+    return f"{finding.reason}/{tls_error}" if tls_error else str(finding.reason)
 
 
 def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:

@@ -74,13 +74,12 @@ def find_domain_expiry(
     domain = find_website_domain(row)
     if not domain:
         return None
-    check = checks.get(row.id or 0)
-    if check is not None and check.domain != domain:
-        check = None  # the registered link was corrected
+    account_id = row.id or 0
+    check = _get_check(checks, account_id, domain)
     if check is not None and _is_usable(check, run_started_at):
         return _build_registry_expiry(check, run_started_at.date())
     has_answer = check is not None and _has_answer(check)
-    decision = stated.get(row.id or 0)
+    decision = stated.get(account_id)
     if decision is not None and decision.value:
         return DomainExpiry(
             domain,
@@ -90,6 +89,14 @@ def find_domain_expiry(
             has_registry_answer=has_answer,
         )
     return DomainExpiry(domain, cause=_find_cause(domain, check), has_registry_answer=has_answer)
+
+
+def _get_check(
+    checks: Mapping[int, DomainCheck], account_id: int, domain: str
+) -> DomainCheck | None:
+    # The check of another domain is from before the registered link was corrected.
+    check = checks.get(account_id)
+    return check if check is not None and check.domain == domain else None
 
 
 def _has_answer(check: DomainCheck) -> bool:

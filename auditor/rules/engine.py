@@ -95,6 +95,12 @@ class GapCandidate:
             return self.rule_match.run_count
         return previous_runs + self.rule_match.is_decided
 
+    def is_confirmed_by(self, run_count: int, needed_runs: int) -> bool:
+        """Return True if the rule confirms the gap, or if it matched in enough runs."""
+        if self.rule_match.is_confirmed is not None:
+            return self.rule_match.is_confirmed
+        return self.rule_match.is_decided and run_count >= needed_runs
+
 
 def apply_rules(
     context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
@@ -199,11 +205,10 @@ def _find_opening_time(
     gap: Gap, run_count: int, candidate: GapCandidate, catalogue: GapCatalogue, now: datetime
 ) -> datetime | None:
     """Return when a row that matched in so many runs is confirmed, or None."""
-    rule_match = candidate.rule_match
-    if gap.opened_at is not None or rule_match.is_confirmed is False:
+    if gap.opened_at is not None:
         return gap.opened_at
-    has_enough_runs = rule_match.is_decided and run_count >= catalogue[gap.code].confirm_runs
-    return now if rule_match.is_confirmed or has_enough_runs else None
+    is_confirmed = candidate.is_confirmed_by(run_count, catalogue[gap.code].confirm_runs)
+    return now if is_confirmed else None
 
 
 def is_gap_open(gap: Gap) -> bool:

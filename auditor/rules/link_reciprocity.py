@@ -62,14 +62,10 @@ def _are_all_sites_read(context: RuleContext) -> bool:
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Return whether an account links to a site of its association; None if unknown."""
-    has_site_link = None
-    for link in account.present_links:
-        if link.channel != WEBSITE_CHANNEL:
-            continue
-        if _is_own_site(link, context):
-            return True
-        has_site_link = False
-    return has_site_link
+    site_links = [link for link in account.present_links if link.channel == WEBSITE_CHANNEL]
+    if not site_links:
+        return None
+    return any(_is_own_site(link, context) for link in site_links)
 
 
 def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -> bool:

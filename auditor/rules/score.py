@@ -279,7 +279,7 @@ def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> boo
     has_trouble = failure is not None or account.status.unconfirmed_streak is not None
     if account.channel != WEBSITE_CHANNEL or not has_trouble:
         return False
-    if (WEBSITE_CHANNEL, account.subject) in context.unreachable_sites:
+    if (account.channel, account.subject) in context.unreachable_sites:
         return True
     return failure is not None and _is_failure_confirmed(failure)
 
@@ -317,8 +317,6 @@ def _remove_dead_links(
     if site.channel != WEBSITE_CHANNEL or finding is None:
         return site
     remaining_links = tuple(link for link in finding.links if not _is_dead_link(link, accounts))
-    if len(remaining_links) == len(finding.links):
-        return site
     finding = replace(finding, links=remaining_links)
     return replace(site, status=replace(site.status, last_known_finding=finding))
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from auditor.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
-from probes.models.finding import FactValue, Identity, LinkKind, Presence
+from probes.models.finding import FactValue, Finding, Identity, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountStatus, Association
 
 
@@ -93,12 +93,14 @@ def build_title_params(account: EvaluatedAccount) -> dict[str, FactValue]:
     last_finding = account.status.last_known_finding
     if last_finding is None:
         return {}
-    title = last_finding.facts.get("title") or last_finding.name or account.url
-    return {
-        "page_title": title,
-        "marker": last_finding.detail or title,
-        "markers": last_finding.detail or title,
-    }
+    title = get_page_title(account, last_finding)
+    marker = last_finding.detail or title
+    return {"page_title": title, "marker": marker, "markers": marker}
+
+
+def get_page_title(account: EvaluatedAccount, finding: Finding) -> FactValue:
+    """Return the title of an account's page, else its name or URL."""
+    return finding.facts.get("title") or finding.name or account.url
 
 
 def build_evidence_params(account: EvaluatedAccount) -> dict[str, FactValue]:

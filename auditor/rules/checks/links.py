@@ -12,6 +12,7 @@ from auditor.rules.checks.base import (
     build_account_match,
     build_common_params,
     build_unknown_match,
+    get_page_title,
 )
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
 from auditor.rules.link_reciprocity import are_all_pages_read, has_link_to_site, is_linked_from_site
@@ -174,12 +175,11 @@ class NotNamedRule(Rule):
         if is_named is None:
             yield build_unknown_match(account)
         elif not is_named and account.present_finding is not None:
-            finding = account.present_finding
             yield build_account_match(
                 account,
                 context,
                 expected=format_expected_names(context.association),
-                page_title=finding.facts.get("title") or finding.name or account.url,
+                page_title=get_page_title(account, account.present_finding),
             )
 
 

@@ -130,9 +130,8 @@ class IncompleteRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match with all missing fields."""
-        missing_fields = [
-            field for field in self.fields if not _has_field(context.association, field)
-        ]
+        association = context.association
+        missing_fields = [field for field in self.fields if not _has_field(association, field)]
         if missing_fields:
             yield RuleMatch("", params={"fields": " ".join(missing_fields)})
 
