@@ -296,11 +296,16 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
         review = reply.reviewed_by, reply.reviewed_at
         withdrawal = DecisionWithdrawal(author, reason, now)
         withdraw_decisions_taken_at(store, reply.association, *review, withdrawal)
-        for entry in store.follow_ups.list_follow_ups(reply.association):
-            is_promise = entry.kind is FollowUpKind.PROMISED
-            if is_promise and entry.id and (entry.author, entry.occurred_at) == review:
-                store.follow_ups.remove(entry.id)
+        _remove_promises(store, reply.association, review)
     store.replies.reopen(reply.id)
+
+
+def _remove_promises(store: Store, association: str, review: tuple[str, datetime]) -> None:
+    """Remove the promises that a review recorded, which have its author and time."""
+    for entry in store.follow_ups.list_follow_ups(association):
+        was_recorded = (entry.author, entry.occurred_at) == review
+        if was_recorded and entry.kind is FollowUpKind.PROMISED and entry.id:
+            store.follow_ups.remove(entry.id)
 
 
 def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:

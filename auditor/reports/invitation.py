@@ -157,9 +157,9 @@ def list_due_promises(
             continue
         if follow_up.code:
             seen.add(subject)
-        is_open = subject in open_gaps or not follow_up.code
-        has_subject = follow_up.code or follow_up.text
-        if is_open and has_subject and _fell_due(follow_up.due_date, today):
+        # A promise without a gap is about what its text says.
+        is_unkept = subject in open_gaps if follow_up.code else bool(follow_up.text)
+        if is_unkept and _fell_due(follow_up.due_date, today):
             due_promises.append(follow_up)
     return due_promises
 

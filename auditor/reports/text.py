@@ -298,11 +298,16 @@ def describe_account_state(account: AccountView, translator: Translator) -> str:
     """Return the status of an account with its reason, if it has one."""
     if account.reason is Reason.WRONG_TARGET:
         return translator.term("cause", account.reason)
-    is_unknown = account.state is AccountState.UNKNOWN and account.reason is None
-    if is_unknown and account.checked_at is None and account.kind is not LinkKind.INVALID:
+    if _awaits_first_check(account):
         return translator.term("channel_status", ChannelStatus.NOT_CHECKED)
     status = translator.term("account_status", account.state)
     return f"{status} ({translator.term('cause', account.reason)})" if account.reason else status
+
+
+def _awaits_first_check(account: AccountView) -> bool:
+    if account.kind is LinkKind.INVALID or account.reason is not None:
+        return False
+    return account.state is AccountState.UNKNOWN and account.checked_at is None
 
 
 def describe_latest_publication(account: AccountView, translator: Translator) -> str:

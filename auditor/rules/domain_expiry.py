@@ -75,7 +75,7 @@ def find_domain_expiry(
     if not domain:
         return None
     account_id = row.id or 0
-    check = _get_check(checks, account_id, domain)
+    check = drop_check_of_other_domain(checks.get(account_id), domain)
     if check is not None and _is_usable(check, run_started_at):
         return _build_registry_expiry(check, run_started_at.date())
     has_answer = check is not None and _has_answer(check)
@@ -91,11 +91,8 @@ def find_domain_expiry(
     return DomainExpiry(domain, cause=_find_cause(domain, check), has_registry_answer=has_answer)
 
 
-def _get_check(
-    checks: Mapping[int, DomainCheck], account_id: int, domain: str
-) -> DomainCheck | None:
-    # The check of another domain is from before the registered link was corrected.
-    check = checks.get(account_id)
+def drop_check_of_other_domain(check: DomainCheck | None, domain: str) -> DomainCheck | None:
+    """Return a check, or None if it is from before the registered link was corrected."""
     return check if check is not None and check.domain == domain else None
 
 

@@ -19,7 +19,11 @@ from operator import itemgetter
 from auditor.checking.checker import AccountChecker
 from auditor.core.runtime import run_together
 from auditor.protocols import RunContext
-from auditor.rules.domain_expiry import find_website_domain, was_expiry_passed_since
+from auditor.rules.domain_expiry import (
+    drop_check_of_other_domain,
+    find_website_domain,
+    was_expiry_passed_since,
+)
 from auditor.runs.account_worker import SECOND_PASS_REASONS
 from auditor.runs.plan import build_account_filter
 from auditor.runs.state import RunDeadline
@@ -109,8 +113,7 @@ def _iter_accounts(app: RunContext, run: AuditRun) -> Iterator[tuple[str, int, D
         domain = find_website_domain(row)
         if row.id is None or find_rdap_service(domain) is None or not should_check(row):
             continue
-        is_of_domain = check is not None and check.domain == domain
-        yield domain, row.id, check if is_of_domain else None
+        yield domain, row.id, drop_check_of_other_domain(check, domain)
 
 
 def _iter_due_days(app: RunContext, run: AuditRun) -> Iterator[tuple[date, str]]:
