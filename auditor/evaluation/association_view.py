@@ -127,15 +127,34 @@ class AssociationView:
     @property
     def wikidata_proposals(self) -> list[tuple[Proposal, WikidataStatement | None]]:
         """Return the proposals that only Wikidata names, with its newest statement about each."""
-        statements = {
-            (statement.link.channel, statement.link.key): statement
-            for statement in self.wikidata_statements
-        }
-        return [
-            (proposal, statements.get((proposal.link.channel, proposal.link.key)))
-            for proposal in self.proposals
-            if proposal.is_from_wikidata
-        ]
+        statements = {}
+        for statement in self.wikidata_statements:
+            statements[statement.link.channel, statement.link.key] = statement
+        named = []
+        for proposal in self.proposals:
+            if proposal.is_from_wikidata:
+                key = (proposal.link.channel, proposal.link.key)
+                named.append((proposal, statements.get(key)))
+        return named
+
+    def iter_gap_changes(self) -> Iterator[tuple[str, datetime, Gap]]:
+        """Yield each opening and closing of a reportable gap, with its time."""
+        for gap in self.reportable_gaps:
+            for change, changed_at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
+                if changed_at:
+                    yield change, changed_at, gap
+
+    def iter_unknown_checks(self) -> Iterator[tuple[str, Reason | None]]:
+        """Yield the channel and reason of each account whose newest check is unknown."""
+        for account in self.accounts:
+            if account.latest is Presence.UNKNOWN:
+                yield account.channel, account.latest_reason
+
+    def iter_last_activities(self) -> Iterator[tuple[str, Activity]]:
+        """Yield the channel and the last activity of each account that has one."""
+        for account in self.accounts:
+            if account.last_activity:
+                yield account.channel, account.last_activity
 
     def accounts_on(self, channel: str) -> list[AccountView]:
         """Return the accounts on a channel."""
@@ -167,47 +186,46 @@ def build_association_view(
         association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
     )
     catalogue = load_gap_catalogue()
-    # Another version may have stored gaps whose code has no texts in this one.
-    gaps = tuple(
-        gap
-        for gap in association_state.gaps
-        if gap.first_seen <= evaluation_time.now and gap.code in catalogue.definitions
-    )
-    waived = tuple(gap for gap in gaps if any(is_waiver_of(decision, gap) for decision in in_force))
-    not_waived = [gap for gap in gaps if gap not in waived]
+    gaps: list[Gap] = []
+    waived: list[Gap] = []
+    not_waived: list[Gap] = []
+    for gap in association_state.gaps:
+        # Another version may have stored gaps whose code has no texts in this one.
+        if gap.first_seen > evaluation_time.now or gap.code not in catalogue.definitions:
+            continue
+        gaps.append(gap)
+        is_waived = any(is_waiver_of(decision, gap) for decision in in_force)
+        (waived if is_waived else not_waived).append(gap)
     statements = select_wikidata_statements(association_state, evaluation_time.now)
-    archive_answers = {
-        record.account_id: record.answer
-        for record in select_newest_answers(association_state, evaluation_time.now)
-        if record.source is WitnessSource.WEB_ARCHIVE
-    }
-    accounts = tuple(
-        _add_witnesses(
-            _build_account_view(account, context, config, evaluation_time),
-            account,
-            archive_answers.get(account.row.id or 0),
-            statements,
-        )
-        for account in context.accounts
-        if _has_link(account)
-    )
+    archive_answers = {}
+    for record in select_newest_answers(association_state, evaluation_time.now):
+        if record.source is WitnessSource.WEB_ARCHIVE:
+            archive_answers[record.account_id] = record.answer
+    accounts = []
+    for account in context.accounts:
+        if account.row.identity.kind is not LinkKind.NONE:
+            view = _build_account_view(account, context, config, evaluation_time)
+            archive_answer = archive_answers.get(view.account_id)
+            accounts.append(_add_witnesses(view, account, archive_answer, statements))
+    # A proposal that is known, or may be a known account, needs no decision.
+    proposals = [
+        proposal
+        for proposal in association_state.proposals
+        if context.is_known_link(proposal.link) is False
+    ]
     return AssociationView(
         association=association_state.association,
-        accounts=accounts,
+        accounts=tuple(accounts),
         gaps=tuple(engine.select_visible_gaps(not_waived, catalogue)),
-        all_gaps=gaps,
-        proposals=tuple(
-            proposal
-            for proposal in association_state.proposals
-            if not _is_settled(proposal, context)
-        ),
+        all_gaps=tuple(gaps),
+        proposals=tuple(proposals),
         unchecked=(
             *_iter_unchecked_items(context, config),
             *_iter_channels_none_by_choice(context, config, in_force),
         ),
         score=compute_score(rate_points(context, config.activity, config.unmixed_channels)),
         none_by_choice=context.none_by_choice,
-        waived_gaps=waived,
+        waived_gaps=tuple(waived),
         moved_channels=context.moved_channels,
         decisions=tuple(in_force),
         wikidata_statements=statements,
@@ -233,27 +251,14 @@ def find_next_change_date(
 
     The activity band changes as days pass, and decisions end.
     """
-    activities = [account.last_activity for account in view.accounts if account.last_activity]
-    activity_changes = [
-        bands.find_next_change_date(activity, run_started_at) for activity in activities
+    change_dates = [
+        bands.find_next_change_date(activity, run_started_at)
+        for _, activity in view.iter_last_activities()
     ]
-    decision_ends = [
-        end.date()
-        for decision in view.decisions
-        for end in iter_decision_ends(decision)
-        if end > run_started_at
-    ]
-    change_dates = (*activity_changes, *decision_ends)
+    for decision in view.decisions:
+        ends = iter_decision_ends(decision)
+        change_dates += [end.date() for end in ends if end > run_started_at]
     return min((day for day in change_dates if day not in (None, date.max)), default=None)
-
-
-def _has_link(account: EvaluatedAccount) -> bool:
-    return account.row.identity.kind is not LinkKind.NONE
-
-
-def _is_settled(proposal: Proposal, context: RuleContext) -> bool:
-    """Return True if a proposal needs no decision: it is known, or may be a known account."""
-    return context.is_known_link(proposal.link) is not False
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:
@@ -270,6 +275,7 @@ def _build_account_view(
     account: EvaluatedAccount, context: RuleContext, config: Config, evaluation_time: EvaluationTime
 ) -> AccountView:
     row, status = account.row, account.status
+    finding = status.last_known_finding
     assert row.id is not None
     return AccountView(
         account_id=row.id,
@@ -289,10 +295,10 @@ def _build_account_view(
         decided_at=status.decided_at,
         latest=status.latest_presence,
         latest_reason=status.latest_reason,
-        name=status.last_known_finding.name if status.last_known_finding else None,
-        followers=status.last_known_finding.followers if status.last_known_finding else None,
+        name=finding.name if finding else None,
+        followers=finding.followers if finding else None,
         has_doubt=status.unconfirmed_streak is not None,
-        rhythm_days=get_rhythm_days(status.last_known_finding),
+        rhythm_days=get_rhythm_days(finding),
         domain_expiry=context.domain_expiries.get(row.id),
     )
 
@@ -304,12 +310,8 @@ def _add_witnesses(
     statements: Iterable[WikidataStatement],
 ) -> AccountView:
     """Return the view of an account with what third parties say about it."""
-    view = replace(
-        view,
-        wikidata_statements=tuple(
-            statement for statement in statements if account.is_linked_by(statement.link)
-        ),
-    )
+    own_statements = [item for item in statements if account.is_linked_by(item.link)]
+    view = replace(view, wikidata_statements=tuple(own_statements))
     if archive_answer is None:
         return view
     is_lost_site = view.channel == "website" and view.state is AccountState.GONE
@@ -341,47 +343,34 @@ def _iter_channels_none_by_choice(
 
     A decision gives the reason and date; the spreadsheet only the choice.
     """
-    decisions_by_channel = {
-        decision.channel: decision
-        for decision in decisions
-        if decision.kind is DecisionKind.NONE_BY_CHOICE
-    }
+    decisions_by_channel = {}
+    for decision in decisions:
+        if decision.kind is DecisionKind.NONE_BY_CHOICE:
+            decisions_by_channel[decision.channel] = decision
     for channel in sorted(context.none_by_choice & set(config.channels)):
         params: dict[str, FactValue] = {"cause": "none_by_choice"}
-        if channel in decisions_by_channel:
-            params = {
-                "cause": decisions_by_channel[channel].reason,
-                "last_date": decisions_by_channel[channel].decided_at.date().isoformat(),
-            }
+        if decided := decisions_by_channel.get(channel):
+            last_date = decided.decided_at.date().isoformat()
+            params = {"cause": decided.reason, "last_date": last_date}
         yield UncheckedItem(channel, "channel_waived", params)
 
 
 def _iter_unchecked_reasons(
     account: EvaluatedAccount, run_started_at: datetime
 ) -> Iterator[UncheckedItem]:
-    status, decided_at = account.status, account.status.decided_at
-    params: dict[str, FactValue] = {
-        "url": account.url,
-        "last_date": decided_at.date().isoformat() if decided_at else "",
-    }
+    status, channel = account.status, account.row.channel
+    last_date = status.decided_at.date().isoformat() if status.decided_at else ""
+    params: dict[str, FactValue] = {"url": account.url, "last_date": last_date}
     if status.checked_at is None or status.checked_at < run_started_at:
-        yield UncheckedItem(account.row.channel, "not_checked", params)
+        yield UncheckedItem(channel, "not_checked", params)
     elif status.other_account_streak is not None:
-        different_account = {
-            "cause": "different_account",
-            "found": status.other_account_streak.cause,
-        }
-        yield UncheckedItem(
-            account.row.channel, "channel_unconfirmed", {**params, **different_account}
-        )
+        params |= {"cause": "different_account", "found": status.other_account_streak.cause}
+        yield UncheckedItem(channel, "channel_unconfirmed", params)
     elif (
         status.latest_presence is Presence.UNKNOWN
         and status.latest_reason is not Reason.WRONG_TARGET
     ):
         # A link that leads to no account is a gap, not an unchecked item.
-        code = "website_unknown" if account.row.channel == "website" else "channel_unknown"
-        yield UncheckedItem(
-            account.row.channel,
-            code,
-            {**params, "cause": str(status.latest_reason or "unreadable")},
-        )
+        code = "website_unknown" if channel == "website" else "channel_unknown"
+        params["cause"] = str(status.latest_reason or "unreadable")
+        yield UncheckedItem(channel, code, params)

@@ -26,7 +26,6 @@ from auditor.rules.association_state import (
     collect_account_keys,
     find_account_owners,
 )
-from auditor.rules.engine import was_closed_since, was_opened_since
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, AuditRunState, Gap
 from storage.store import Store
@@ -52,9 +51,10 @@ class NetworkOverview:
 
     def find_association(self, association_id: str) -> AssociationView | None:
         """Return the view of an association, or None."""
-        return next(
-            (view for view in self.associations if view.association.id == association_id), None
-        )
+        for view in self.associations:
+            if view.association.id == association_id:
+                return view
+        return None
 
 
 def build_network_overview(
@@ -64,21 +64,29 @@ def build_network_overview(
     runs = [run for run in store.runs.list_all() if run.started_at <= as_of]
     last_run = runs[-1] if runs else None
     finished_runs = [run for run in runs if run.state is AuditRunState.DONE]
-    since = since or (finished_runs[-1].started_at if finished_runs else None)
+    if since is None and finished_runs:
+        since = finished_runs[-1].started_at
+    counts: Mapping[tuple[str, Presence], int] = {}
+    if last_run and last_run.id is not None:
+        counts = store.observations.count_by_presence(last_run.id)
     views = tuple(iter_association_views(store, config, as_of))
-    gaps = [gap for view in views for gap in view.reportable_gaps]
+    changed_gaps: dict[str, list[Gap]] = {"opened": [], "closed": []}
+    unknown_counts: Counter[tuple[str, Reason | None]] = Counter()
+    for view in views:
+        unknown_counts.update(view.iter_unknown_checks())
+        for change, changed_at, gap in view.iter_gap_changes():
+            if since and changed_at >= since:
+                changed_gaps[change].append(gap)
     return NetworkOverview(
         as_of=as_of,
         since=since,
         run=last_run,
-        counts=store.observations.count_by_presence(last_run.id)
-        if last_run and last_run.id is not None
-        else {},
+        counts=counts,
         associations=views,
         coverage=tuple(compute_coverage(views, config)),
-        opened_gaps=tuple(gap for gap in gaps if since and was_opened_since(gap, since)),
-        closed_gaps=tuple(gap for gap in gaps if since and was_closed_since(gap, since)),
-        unknown_counts=_count_unknown(views),
+        opened_gaps=tuple(changed_gaps["opened"]),
+        closed_gaps=tuple(changed_gaps["closed"]),
+        unknown_counts=unknown_counts,
     )
 
 
@@ -140,7 +148,7 @@ def _iter_current_views(
     while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
         data = store.conclusions.load_association_data(batch_ids)
         states = list(assemble_association_states(data.associations, data))
-        keys = {key for state in states for key in collect_account_keys(state)}
+        keys = set().union(*map(collect_account_keys, states))
         accounts = store.registry.find_accounts_by_key(keys)
         decisions = store.decisions.get_decisions_of({account.association for account in accounts})
         owners = find_account_owners(
@@ -162,14 +170,3 @@ def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[
     for association in store.registry.list_associations():
         state = replay.rebuild_association(association)
         yield build_association_view(state, config, evaluation_time, owners)
-
-
-def _count_unknown(views: Iterable[AssociationView]) -> dict[tuple[str, Reason | None], int]:
-    accounts = [account for view in views for account in view.accounts]
-    return dict(
-        Counter(
-            (account.channel, account.latest_reason)
-            for account in accounts
-            if account.latest is Presence.UNKNOWN
-        )
-    )

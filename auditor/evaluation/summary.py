@@ -7,9 +7,9 @@ interval for each channel. Lists, exports and meeting packs use the same filter.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import product
 
 from auditor.config.schema import Config
@@ -20,7 +20,7 @@ from auditor.reference.towns import list_town_names
 from auditor.registry.columns import normalize_label
 from auditor.rules.context import RuleContext
 from probes.links.channel_registry import is_optional_channel
-from probes.models.finding import FactValue, LinkKind, Presence
+from probes.models.finding import FactValue, LinkKind
 from probes.text.language import fold_text
 from storage.models.audit import (
     SEVERITIES,
@@ -48,6 +48,10 @@ def build_summary_record(
 ) -> SummaryRecord:
     """Return the record of a view to store, for these audited channels and until `valid_until`."""
     summary = build_summary(view, channels)
+    gap_change_counts: Counter[str] = Counter()
+    for change, changed_at, gap in view.iter_gap_changes():
+        gap_change_counts[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
+    gap_change_counts.update(f"open:{get_gap_kind(gap)}" for gap in view.gaps)
     return SummaryRecord(
         summary=summary,
         facets=build_facets(summary),
@@ -58,27 +62,15 @@ def build_summary_record(
             gap.id: get_gap_rank(gap) for gap in view.reportable_gaps if gap.id is not None
         },
         visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
-        gap_change_counts=Counter(
-            [
-                *_iter_gap_change_facets(view.reportable_gaps),
-                *(f"open:{get_gap_kind(gap)}" for gap in view.gaps),
-            ]
-        ),
+        gap_change_counts=gap_change_counts,
         valid_until=valid_until,
     )
-
-
-def _iter_gap_change_facets(gaps: Iterable[Gap]) -> Iterator[str]:
-    """Yield a facet for each opening and closing of a gap, with its day and code."""
-    for gap in gaps:
-        for change, changed_at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
-            if changed_at:
-                yield f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"
 
 
 def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
     """Return the summary of a view."""
     association, score = view.association, view.score
+    change_times = [changed_at for _, changed_at, _ in view.iter_gap_changes()]
     return AssociationSummary(
         id=association.id,
         name=association.name,
@@ -95,26 +87,22 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         channels={channel: summarize_channel(view, channel) for channel in channels},
         gaps=tuple(map(_to_open_gap, view.gaps)),
         proposal_count=len(view.proposals),
-        unchecked=tuple(
-            (account.channel, account.latest_reason)
-            for account in view.accounts
-            if account.latest is Presence.UNKNOWN
-        ),
-        changed_at=max(_iter_gap_change_times(view.reportable_gaps), default=None),
+        unchecked=tuple(view.iter_unknown_checks()),
+        changed_at=max(change_times, default=None),
         is_checked=view.is_checked,
     )
 
 
 def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
     """Return the status of an association on one channel, and its last activity there."""
-    accounts = view.accounts_on(channel)
     coverage_state = get_coverage_state(view, channel)
-    activities = [account.last_activity for account in accounts if account.last_activity]
-    return ChannelSummary(
-        coverage_state,
-        _choose_channel_status(view, channel, coverage_state),
-        max((activity.published_at.date() for activity in activities), default=None),
-    )
+    status = _choose_channel_status(view, channel, coverage_state)
+    activity_days = [
+        activity.published_at.date()
+        for activity_channel, activity in view.iter_last_activities()
+        if activity_channel == channel
+    ]
+    return ChannelSummary(coverage_state, status, max(activity_days, default=None))
 
 
 STATUS_BY_COVERAGE_STATE = {
@@ -163,41 +151,35 @@ def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValu
     return {name: value for name, value in params.items() if name not in VOLATILE_GAP_PARAMS}
 
 
-def _iter_gap_change_times(gaps: Iterable[Gap]) -> Iterator[datetime]:
-    for gap in gaps:
-        yield from (changed_at for changed_at in (gap.opened_at, gap.closed_at) if changed_at)
-
-
 def build_facets(summary: AssociationSummary) -> dict[str, int]:
     """Return the strings that find an association, with their weight in counts."""
-    facets = Counter(_iter_group_facets(summary))
-    for channel, channel_summary in summary.channels.items():
-        facets[f"{channel}:{channel_summary.coverage_state}"] += 1
-        facets[f"status:{channel}:{channel_summary.status}"] += 1
-    facets.update(set(_iter_any_channel_facets(summary)))
-    facets.update(set(_iter_reason_facets(summary)))
-    facets.update({facet for gap in summary.gaps for facet in _build_gap_facets(gap)})
+    facets = dict.fromkeys(_iter_facets(summary), 1)
     if summary.proposal_count:
         facets["has_proposals"] = summary.proposal_count
     if summary.gaps:
         facets["has_gaps"] = len(summary.gaps)
-    elif summary.is_checked and not _has_unchecked_channel(summary):
+    elif summary.is_checked and f"any:{ChannelStatus.NOT_CHECKED}" not in facets:
         facets["no_gaps"] = 1
     else:
         facets["not_checked"] = 1
-    return dict(facets)
+    return facets
 
 
-def _has_unchecked_channel(summary: AssociationSummary) -> bool:
-    return any(channel.status is ChannelStatus.NOT_CHECKED for channel in summary.channels.values())
-
-
-def _iter_any_channel_facets(summary: AssociationSummary) -> Iterator[str]:
-    """Yield the statuses on any channel. On an optional channel nothing is missing."""
+def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
+    yield f"level:{summary.level}"
+    yield from find_groups(summary.region, summary.tags)
+    if summary.city:
+        yield f"city:{summary.city}"
     for channel, channel_summary in summary.channels.items():
         status = channel_summary.status
+        yield f"{channel}:{channel_summary.coverage_state}"
+        yield f"status:{channel}:{status}"
+        # On an optional channel nothing is missing.
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
             yield f"any:{status}"
+    yield from _iter_reason_facets(summary)
+    for gap in summary.gaps:
+        yield from _build_gap_facets(gap)
 
 
 def _iter_reason_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -208,19 +190,12 @@ def _iter_reason_facets(summary: AssociationSummary) -> Iterator[str]:
             yield f"unchecked:{channel}:{reason}"
 
 
-def _iter_group_facets(summary: AssociationSummary) -> Iterator[str]:
-    yield f"level:{summary.level}"
-    yield from find_groups(summary.region, summary.tags)
-    if summary.city:
-        yield f"city:{summary.city}"
-
-
 def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
     """Return the groups of an association besides the network."""
-    return {
-        *([f"region:{get_region_key(region)}"] if region else []),
-        *(f"tag:{tag}" for tag in tags),
-    }
+    groups = {f"tag:{tag}" for tag in tags}
+    if region:
+        groups.add(f"region:{get_region_key(region)}")
+    return groups
 
 
 def get_region_key(region: str) -> str:
@@ -267,13 +242,15 @@ def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
         *list_region_names(summary.region),
         *summary.tags,
     )
-    words = {word for text in texts for word in normalize_words(text)}
-    return words | {strip_article(word) for word in words}
+    words: set[str] = set()
+    for text in texts:
+        words.update(normalize_words(text))
+    return words.union(map(strip_article, words))
 
 
 def parse_search_query(text: str) -> set[str]:
     """Return the words of a search; each must be the beginning of a word of the association."""
-    return {strip_article(word) for word in normalize_words(text)}
+    return set(map(strip_article, normalize_words(text)))
 
 
 def normalize_words(text: str) -> list[str]:
@@ -292,9 +269,10 @@ def strip_article(word: str) -> str:
 def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
     """Return True if every search word is the beginning of a word of the association."""
     own_words = extract_search_words(summary)
-    return all(
-        any(word.startswith(search_word) for word in own_words) for search_word in search_words
-    )
+    for search_word in search_words:
+        if not any(word.startswith(search_word) for word in own_words):
+            return False
+    return True
 
 
 COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
@@ -357,46 +335,37 @@ def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Covera
 
 def get_coverage_state(view: AssociationView, channel: str) -> str:
     """Return the state of an association on a channel: its best account decides."""
-    states = {
-        account.state
-        for account in view.accounts_on(channel)
-        if _may_be_account(account.kind, account.key)
-    }
-    return _choose_coverage_state(
-        states,
-        is_none_by_choice=channel in view.none_by_choice,
-        has_moved=channel in view.moved_channels,
-    )
+    accounts = view.accounts_on(channel)
+    links = [(account.kind, account.key, account.state) for account in accounts]
+    return _choose_coverage_state(channel, links, view)
 
 
 def get_coverage_state_in_context(context: RuleContext, channel: str) -> str:
     """Return the state that the view of a rule context would have."""
-    links = (
-        (account.row.identity, account.status.state) for account in context.accounts_on(channel)
-    )
-    states = {state for link, state in links if _may_be_account(link.kind, link.key)}
-    return _choose_coverage_state(
-        states,
-        is_none_by_choice=channel in context.none_by_choice,
-        has_moved=channel in context.moved_channels,
-    )
+    links = []
+    for account in context.accounts_on(channel):
+        identity = account.row.identity
+        links.append((identity.kind, identity.key, account.status.state))
+    return _choose_coverage_state(channel, links, context)
 
 
 def _choose_coverage_state(
-    states: Collection[AccountState], *, is_none_by_choice: bool, has_moved: bool
+    channel: str,
+    links: Iterable[tuple[LinkKind, str | None, AccountState]],
+    association: AssociationView | RuleContext,
 ) -> str:
+    states = set()
+    for kind, key, state in links:
+        # An unreadable or short link may be an account.
+        if key is not None or kind in {LinkKind.SHORT_LINK, LinkKind.INVALID}:
+            states.add(state)
     if AccountState.PRESENT in states:
         return "confirmed"
-    if is_none_by_choice:
+    if channel in association.none_by_choice:
         return "by_choice"
-    if AccountState.UNKNOWN in states or has_moved:
+    if AccountState.UNKNOWN in states or channel in association.moved_channels:
         return "unknown"
     return "gone" if states else "missing"
-
-
-def _may_be_account(kind: LinkKind, key: str | None) -> bool:
-    """Return True if a link may be an account; an unreadable or short one may be."""
-    return kind in {LinkKind.SHORT_LINK, LinkKind.INVALID} or key is not None
 
 
 def to_percent(part: int, whole: int) -> float:
