@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
+from operator import attrgetter
 
 from probes.discovery.signals import (
     HIDDEN_SOURCES,
@@ -37,7 +39,7 @@ class _AccountCandidate:
 
     @property
     def strongest_clue(self) -> AccountClue:
-        return max(self.clues, key=lambda clue: clue.strength)
+        return max(self.clues, key=attrgetter("strength"))
 
     @property
     def strength(self) -> int:
@@ -98,16 +100,17 @@ def _select_candidates(candidates: list[_AccountCandidate]) -> list[_AccountCand
 
     These are the ones with a strong clue, or else those with the site's name.
     """
-    strong = [candidate for candidate in candidates if candidate.strength >= 3]
-    max_strength = max((candidate.strength for candidate in strong), default=0)
+    ranked = sorted(candidates, key=attrgetter("strength"), reverse=True)
+    top_strength = max(3, ranked[0].strength)
+    strong = [candidate for candidate in ranked if candidate.strength >= 3]
     selected = [
         candidate
-        for candidate in strong or candidates
-        if candidate.has_site_name or (strong and candidate.strength == max_strength)
+        for candidate in strong or ranked
+        if candidate.has_site_name or candidate.strength == top_strength
     ]
     for apply_filter in _CANDIDATE_FILTERS:
         selected = apply_filter(selected)
-    return sorted(selected, key=lambda candidate: -candidate.strength)
+    return selected
 
 
 def _prefer_names_to_numeric_ids(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
@@ -207,11 +210,10 @@ def find_owner_hints(document: Document) -> OwnerHints:
 
 def _find_contact_url(document: Document) -> str:
     """Return the site's contact page, else its about page, else ""."""
-    for link_pattern in (_CONTACT_LINK_PATTERN, _ABOUT_LINK_PATTERN):
-        for anchor in document.anchors:
-            is_match = _matches_menu_link(anchor, link_pattern)
-            if is_match and _is_internal_link(anchor, document.url):
-                return anchor.url
+    patterns = (_CONTACT_LINK_PATTERN, _ABOUT_LINK_PATTERN)
+    for link_pattern, anchor in product(patterns, document.anchors):
+        if _matches_menu_link(anchor, link_pattern) and _is_internal_link(anchor, document.url):
+            return anchor.url
     return ""
 
 
@@ -241,11 +243,10 @@ _MENU_LINK_MAX_CHARS = 30
 
 def _find_video_url(embeds: Iterable[str]) -> str:
     """Return the address of the first embedded playlist, else of the first video, else ""."""
-    matches = [match for url in embeds if (match := _EMBEDDED_VIDEO_PATTERN.match(url))]
-    for match in matches:
-        if match[1]:
-            return f"https://www.youtube.com/playlist?list={match[1]}"
-    for match in matches:
-        if match[2]:
-            return f"https://www.youtube.com/watch?v={match[2]}"
-    return ""
+    matches = filter(None, map(_EMBEDDED_VIDEO_PATTERN.match, embeds))
+    match = min(matches, key=lambda match: match[1] is None, default=None)
+    if match is None:
+        return ""
+    if match[1]:
+        return f"https://www.youtube.com/playlist?list={match[1]}"
+    return f"https://www.youtube.com/watch?v={match[2]}"

@@ -8,11 +8,12 @@ the account has the site's name. The last part lists accounts that are never the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from probes.discovery import anchor_vocabulary
 from probes.discovery.site_names import (
@@ -104,8 +105,11 @@ def _repair_url(url: str, *, is_own_host: bool) -> str:
 
     Browsers read an address without a scheme as a page of the same site.
     """
-    match = _MISSING_SCHEME_PATTERN.match(url) if is_own_host else _DOUBLE_SCHEME_PATTERN.match(url)
-    return f"https://{match[1]}" if match else url
+    pattern = _MISSING_SCHEME_PATTERN if is_own_host else _DOUBLE_SCHEME_PATTERN
+    match = pattern.match(url)
+    if match is None:
+        return url
+    return f"https://{match[1]}"
 
 
 _MISSING_SCHEME_PATTERN = re.compile(
@@ -121,10 +125,7 @@ _DOUBLE_SCHEME_PATTERN = re.compile(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE
 
 def _iter_metadata_clues(document: Document) -> Iterator[AccountClue]:
     for schema in document.json_ld:
-        strength = 1 if _is_other_organization(schema, document.url) else 5
-        for url in _iter_same_as_urls(schema):
-            snippet = str(schema.get("name") or schema.get("@type") or url)
-            yield from _iter_clue(url, "sameAs", strength, snippet)
+        yield from _iter_same_as_clues(schema, _rate_organization(schema, document.url))
     for rel, _, href, _ in document.link_tags:
         if "me" in rel.split() or rel == "publisher":
             yield from _iter_clue(href, "rel=me", 5, href)
@@ -145,25 +146,36 @@ def _iter_meta_clues(meta: Mapping[str, str]) -> Iterator[AccountClue]:
     for name in ("fb:page_id", "fb:pages"):
         page_id = meta.get(name, "")
         if re.fullmatch(r"\d{5,20}", page_id):
-            url = f"https://www.facebook.com/profile.php?id={page_id}"
-            yield from _iter_clue(url, name, 3, page_id)
+            yield from _iter_clue(_build_facebook_page_url(page_id), name, 3, page_id)
 
 
-def _iter_same_as_urls(schema: Mapping[str, Any]) -> Iterator[str]:
+def _build_facebook_page_url(page_id: str) -> str:
+    return f"https://www.facebook.com/profile.php?id={page_id}" if page_id.isdigit() else ""
+
+
+def _rate_organization(schema: Mapping[str, Any], page_url: str) -> int:
+    """Return 1 for an organisation on another domain, as an author's or a partner's, else 5."""
+    home = get_host(str(schema.get("url", "")))
+    if not home or domains.is_same_domain(home, get_host(page_url)):
+        return 5
+    return 1
+
+
+def _iter_same_as_clues(schema: Mapping[str, Any], strength: int) -> Iterator[AccountClue]:
     schema_type = str(schema.get("@type", "")).lower()
     if "person" in schema_type and "organization" not in schema_type:
         return
     same_as = schema.get("sameAs", [])
     for item in as_list(same_as) or [same_as]:
-        url = (item.get("@id") or item.get("url")) if isinstance(item, dict) else item
-        if isinstance(url, str):
-            yield _complete_url(url)
+        url = _get_same_as_url(item)
+        snippet = str(schema.get("name") or schema.get("@type") or url)
+        yield from _iter_clue(url, "sameAs", strength, snippet)
 
 
-def _is_other_organization(schema: Mapping[str, Any], page_url: str) -> bool:
-    """Return whether an organisation's home is another domain, as an author's or a partner's."""
-    home = get_host(str(schema.get("url", "")))
-    return bool(home) and not domains.is_same_domain(home, get_host(page_url))
+def _get_same_as_url(item: Any) -> str:
+    if isinstance(item, dict):
+        item = item.get("@id") or item.get("url")
+    return _complete_url(item) if isinstance(item, str) else ""
 
 
 def _complete_url(url: str) -> str:
@@ -171,7 +183,9 @@ def _complete_url(url: str) -> str:
     url = url.strip()
     if url.startswith("//"):
         return f"https:{url}"
-    return f"https://{url}" if re.match(r"[\w-]+(?:\.[\w-]+)+/", url) else url
+    if re.match(r"[\w-]+(?:\.[\w-]+)+/", url):
+        return f"https://{url}"
+    return url
 
 
 # --- Embeds ---
@@ -186,11 +200,9 @@ def resolve_widget_url(widget_url: str) -> str:
         parts = urlsplit(widget_url)
     except ValueError:
         return ""
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    if "facebook.com/plugins/" in widget_url or "facebook.com/connect/" in widget_url:
-        page_id = query.get("id", "")
-        id_url = f"https://www.facebook.com/profile.php?id={page_id}" if page_id.isdigit() else ""
-        return query.get("href", "") or id_url
+    query = dict(reversed(parse_qsl(parts.query)))  # the first value of each name
+    if re.search(r"facebook\.com/(?:plugins|connect)/", widget_url):
+        return query.get("href") or _build_facebook_page_url(query.get("id", ""))
     if "youtube" in parts.netloc:
         return _build_youtube_channel_url(query)
     if "/timeline-profile/screen-name/" in parts.path:
@@ -222,22 +234,19 @@ def _get_link_label(anchor: Anchor) -> str:
 def _is_maker_credit(anchor: Anchor) -> bool:
     """Return whether a link is the credit of the site's maker: `Design: Studio`, `réalisé par`."""
     label, lead = _get_link_label(anchor), anchor.preceding_text
-    if anchor_vocabulary.CREDIT_PATTERN.search(label):
+    if _has_match([label], anchor_vocabulary.CREDIT_PATTERN, anchor_vocabulary.MADE_BY_PATTERN):
         return True
-    if anchor_vocabulary.MADE_BY_PATTERN.search(label):
-        return True
+    maker_patterns = [anchor_vocabulary.MADE_PATTERN]
     if anchor_vocabulary.BY_PATTERN.search(lead):
         if anchor_vocabulary.CREDIT_PATTERN.search(lead):
             return True
-        return _is_proper_name(anchor) and _is_maker_lead(lead)
-    return bool(anchor_vocabulary.MADE_PATTERN.search(lead)) and _is_proper_name(anchor)
+        maker_patterns = [anchor_vocabulary.MADE_BY_PATTERN, anchor_vocabulary.AGENT_BY_PATTERN]
+    return _has_match([lead], *maker_patterns) and _is_proper_name(anchor)
 
 
-def _is_maker_lead(lead_text: str) -> bool:
-    return bool(
-        anchor_vocabulary.MADE_BY_PATTERN.search(lead_text)
-        or anchor_vocabulary.AGENT_BY_PATTERN.search(lead_text)
-    )
+def _has_match(texts: Iterable[str], *patterns: re.Pattern[str]) -> bool:
+    """Return whether one of the patterns is in one of the texts."""
+    return any(pattern.search(text) for text, pattern in product(texts, patterns))
 
 
 def _is_proper_name(anchor: Anchor) -> bool:
@@ -284,11 +293,7 @@ def _rate_link(
     if _is_member_or_staff_account(anchor, site_name_words):
         return 0
     is_owner_wording = _is_network_icon(anchor, site_name_words) or _invites_to_follow(anchor)
-    if is_credited or _is_maker_credit(anchor):
-        return 1
-    if anchor_vocabulary.AUTHORITY_OR_DONOR_PATTERN.search(_get_link_label(anchor)):
-        return 1
-    if _is_partner_link(anchor, is_owner_wording=is_owner_wording):
+    if is_credited or _is_third_party_link(anchor, is_owner_wording=is_owner_wording):
         return 1
     is_written_contact = _is_written_contact(anchor, is_contact_page=is_contact_page)
     return _rate_by_place(anchor, is_owner_wording=is_owner_wording or is_written_contact)
@@ -296,11 +301,12 @@ def _rate_link(
 
 def _rate_by_place(anchor: Anchor, *, is_owner_wording: bool) -> int:
     """Return how strongly the place of a link points to the owner's account."""
-    if anchor.section in OWNER_PLACES:
-        return 4 if is_owner_wording else 3
+    if anchor.section == "embed" and _is_timeline(anchor):
+        return 3
     if anchor.section in _THIRD_PARTY_PLACES:
-        return 3 if anchor.section == "embed" and _is_timeline(anchor) else 1
-    return 3 if is_owner_wording else 1
+        return 1
+    owner_signs = (is_owner_wording, anchor.section in OWNER_PLACES)
+    return (1, 3, 4)[sum(owner_signs)]
 
 
 def _is_timeline(anchor: Anchor) -> bool:
@@ -316,14 +322,12 @@ def _is_timeline(anchor: Anchor) -> bool:
 
 def _get_relevant_headings(anchor: Anchor) -> tuple[str, ...]:
     """Return the headings above a link, or none if the nearest text is about the owner."""
-    nearest = anchor.headings[-1] if anchor.headings else ""
-    is_about_owner = (
-        anchor_vocabulary.FOLLOW_US_PATTERN.search(nearest)
-        or anchor_vocabulary.OWNER_HEADING_PATTERN.search(nearest)
-        or _invites_to_follow(anchor)
-        or anchor_vocabulary.FOLLOW_US_PATTERN.search(anchor.preceding_text)
-    )
-    return () if is_about_owner else anchor.headings
+    nearest = anchor.headings[-1:]
+    if _has_match([*nearest, anchor.preceding_text], anchor_vocabulary.FOLLOW_US_PATTERN):
+        return ()
+    if _has_match(nearest, anchor_vocabulary.OWNER_HEADING_PATTERN) or _invites_to_follow(anchor):
+        return ()
+    return anchor.headings
 
 
 def _is_member_or_staff_account(anchor: Anchor, site_name_words: SiteNameWords) -> bool:
@@ -333,11 +337,20 @@ def _is_member_or_staff_account(anchor: Anchor, site_name_words: SiteNameWords) 
     only because of the page's layout.
     """
     headings = _get_relevant_headings(anchor)
-    if any(anchor_vocabulary.MEMBERS_HEADING_PATTERN.search(text) for text in headings):
+    if _has_match(headings, anchor_vocabulary.MEMBERS_HEADING_PATTERN):
         return True
-    if not any(anchor_vocabulary.PEOPLE_HEADING_PATTERN.search(text) for text in headings):
+    if not _has_match(headings, anchor_vocabulary.PEOPLE_HEADING_PATTERN):
         return False
     return not starts_with_site_name(identify_link(anchor.url).key or "", site_name_words)
+
+
+def _is_third_party_link(anchor: Anchor, *, is_owner_wording: bool) -> bool:
+    """Return whether a link is the site maker's, an authority's, a donor's or a partner's."""
+    if _is_maker_credit(anchor):
+        return True
+    if anchor_vocabulary.AUTHORITY_OR_DONOR_PATTERN.search(_get_link_label(anchor)):
+        return True
+    return _is_partner_link(anchor, is_owner_wording=is_owner_wording)
 
 
 def _is_partner_link(anchor: Anchor, *, is_owner_wording: bool) -> bool:
@@ -350,19 +363,21 @@ def _is_partner_link(anchor: Anchor, *, is_owner_wording: bool) -> bool:
         return True
     if anchor.section == "social":
         return False
-    return any(
-        anchor_vocabulary.PARTNER_PATTERN.search(text)
-        or anchor_vocabulary.FRIENDLY_SITES_PATTERN.search(text)
-        for text in _get_relevant_headings(anchor)
+    return _has_match(
+        _get_relevant_headings(anchor),
+        anchor_vocabulary.PARTNER_PATTERN,
+        anchor_vocabulary.FRIENDLY_SITES_PATTERN,
     )
 
 
 def _iter_link_clues(anchor: Anchor, url: str, strength: int) -> Iterator[AccountClue]:
     if not strength:
         return
-    source = anchor.section if anchor.section in OWNER_PLACES | _THIRD_PARTY_PLACES else "link"
+    source = "link"
     if strength == 5:
         source = "rel=me"
+    elif anchor.section in OWNER_PLACES | _THIRD_PARTY_PLACES:
+        source = anchor.section
     yield from _iter_clue(url, source, strength, _get_link_label(anchor) or url)
 
 
@@ -375,10 +390,10 @@ def _is_written_contact(anchor: Anchor, *, is_contact_page: bool) -> bool:
 
 
 def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[AccountClue]:
-    if not url or find_channel_by_host(get_host(url)) == WEBSITE_CHANNEL:
+    if find_channel_by_host(get_host(url)) == WEBSITE_CHANNEL:
         return
     identity = _identify_cached(url)
-    if identity.kind is LinkKind.PERSON and source == "link":
+    if (identity.kind, source) == (LinkKind.PERSON, "link"):
         strength = 1  # in the text, a person's profile is not the association's
     if identity.channel != WEBSITE_CHANNEL and may_be_owner_account(identity):
         yield AccountClue(identity, source, strength, clean_text(snippet, 120))

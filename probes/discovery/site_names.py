@@ -8,12 +8,13 @@ proof that an account belongs to a site.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
-from probes.text import language
+from probes.parsing.json_data import as_list
 from probes.text.charset import clean_text
 from probes.text.language import fold_text
 from probes.urls.normalize import get_host
@@ -67,14 +68,16 @@ def _iter_copyright_texts(document: Document) -> Iterator[str]:
 
 def _iter_organization_names(document: Document) -> Iterator[str]:
     """Yield the names in JSON-LD of the site and of the organisation that publishes it."""
-    for schema in document.json_ld:
-        types = schema.get("@type", "")
-        type_list = types if isinstance(types, list) else [types]
-        if not any(_ORGANIZATION_TYPE_PATTERN.search(str(name)) for name in type_list):
-            continue
+    for schema in filter(_is_organization, document.json_ld):
         for key in ("name", "legalName", "alternateName"):
             if isinstance(schema.get(key), str):
                 yield schema[key]
+
+
+def _is_organization(schema: Mapping[str, Any]) -> bool:
+    types = schema.get("@type", "")
+    type_names = map(str, as_list(types) or [types])
+    return any(map(_ORGANIZATION_TYPE_PATTERN.search, type_names))
 
 
 # Words of many sites' titles and addresses, which do not distinguish any.
@@ -88,23 +91,18 @@ _COMMON_NAME_WORDS = frozenset(
 
 
 def extract_name_tokens(text: str) -> frozenset[str]:
-    """Return the folded words of a name that distinguish it. Words have at least three letters."""
-    words = re.findall(r"[^\W_]{3,}", language.fold_text(text))
-    tokens = {word.removeprefix("ال") if len(word) > 4 else word for word in words}
-    return frozenset(tokens - _COMMON_NAME_WORDS)
+    """Return the folded words of a name that distinguish it, without the Arabic article.
+
+    Words have at least three letters.
+    """
+    words = re.findall(r"(?:ال(?=[^\W_]{3}))?([^\W_]{3,})", fold_text(text))
+    return frozenset(words) - _COMMON_NAME_WORDS
 
 
 def is_similar_name(name: str, other_name: str) -> bool:
     """Return whether two names share a word, or a word of one contains a word of the other."""
-    tokens, other_tokens = extract_name_tokens(name), extract_name_tokens(other_name)
-    if tokens & other_tokens:
-        return True
-    for token in tokens:
-        for other_token in other_tokens:
-            is_long = min(len(token), len(other_token)) > 3
-            if is_long and (token in other_token or other_token in token):
-                return True
-    return False
+    pairs = product(extract_name_tokens(name), extract_name_tokens(other_name))
+    return any(_is_shared_word(token, other_token) for token, other_token in pairs)
 
 
 # Words of thousands of associations and sites. Sharing one of them proves nothing.
@@ -145,7 +143,7 @@ def _build_site_name_words(site_name: str, site_host: str) -> SiteNameWords:
     name = fold_text(site_name)
     host_labels = site_host.removeprefix("www.").split(".")[:-1]
     labels = [re.sub(r"[^\w]", "", label) for label in host_labels]
-    initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", name))
+    initials = "".join(re.findall(r"(?<![^\W\d_])[^\W\d_]", name))
     candidates = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials}
     words = {word for word in candidates if len(word) > 2} - _STOP_WORDS
     return SiteNameWords(
@@ -172,9 +170,8 @@ def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
 
 
 def _is_shared_word(word: str, name: str) -> bool:
-    if word == name:
-        return True
-    return (len(word) > 3 and word in name) or (len(name) > 3 and name in word)
+    shorter, longer = sorted((word, name), key=len)
+    return word == name or (len(shorter) > 3 and shorter in longer)
 
 
 def _fold_key(key: str) -> str:
