@@ -242,10 +242,11 @@ def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str,
     models = [config_model]
     for part in path[:-1]:
         models = _list_inner_models(models, str(part)) or models
-    names: set[str] = set()
-    for model in models:
-        names.update(field.alias or name for name, field in model.model_fields.items())
-    return sorted(names)
+    return sorted(set[str]().union(*map(_list_setting_names, models)))
+
+
+def _list_setting_names(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _list_inner_models(models: list[type[BaseModel]], name: str) -> list[type[BaseModel]]:

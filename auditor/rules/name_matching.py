@@ -243,8 +243,6 @@ def _split_by_script(name: str) -> NameWords:
 
 def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
     """Return True if two names in one script share a distinctive word or initials."""
-    if not set(first.distinctive_words).isdisjoint(second.distinctive_words):
-        return True
     if _contains_part(first, second) or _contains_part(second, first):
         return True
     word_pairs = product(first.distinctive_words, second.distinctive_words)
