@@ -147,17 +147,12 @@ def _print_forecast(cli_context: CliContext, table_format: TableFormat) -> None:
 
     with cli_context.open_app() as app:
         forecasts = forecast_channels(app.config, app.store, get_current_time())
+    items = [forecast.to_dict() for forecast in forecasts]
     if table_format == "json":
-        items = (forecast.to_dict() for forecast in forecasts)
         print_json(items, get_current_time())
         return
     translator = cli_context.translator
-    print_table(
-        FORECAST_COLUMNS,
-        ([getattr(forecast, column) for column in FORECAST_COLUMNS] for forecast in forecasts),
-        translator,
-        table_format,
-    )
+    print_table(FORECAST_COLUMNS, items, translator, table_format)
     for forecast in forecasts:
         if forecast.runs > 1 and not forecast.seconds_per_request:
             cli_context.print_translated_count(
@@ -296,12 +291,12 @@ def reevaluate(
     ):
         result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
     changes = conclusion_changes.simplify_changes(result.changes)
+    items = map(asdict, changes)
     if table_format == "json":
-        print_json(map(asdict, changes), get_current_time())
+        print_json(items, get_current_time())
     elif changes:
-        rows = ([getattr(change, column) for column in CHANGE_COLUMNS] for change in changes)
         formatters = conclusion_changes.build_column_translators(translator)
-        print_table(CHANGE_COLUMNS, rows, translator, table_format, formatters)
+        print_table(CHANGE_COLUMNS, items, translator, table_format, formatters)
     if not cli_context.quiet:
         config_path = find_config_file(cli_context.config_path, os.environ)
         for line in (

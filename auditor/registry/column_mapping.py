@@ -105,11 +105,9 @@ def _assign_name_scripts(
     has_arabic_name = any(column.column == "name_ar" for column in columns)
     if not arabic or has_arabic_name or len(arabic) == len(name_columns):
         return list(columns)
-    arabic_index = arabic[0].index
-    return [
-        replace(column, column="name_ar") if column.index == arabic_index else column
-        for column in columns
-    ]
+    named = list(columns)
+    named[named.index(arabic[0])] = replace(arabic[0], column="name_ar")
+    return named
 
 
 def _is_arabic(column: SheetColumn, rows: Sequence[Cells]) -> bool:

@@ -151,7 +151,8 @@ def build_template_workbook(translator: Translator) -> bytes:
 
     It has no column of ids: an association without one gets one from its name.
     """
-    columns = [column for column in order_columns(DEFAULT_CHANNELS) if column != "id"]
+    columns = list(order_columns(DEFAULT_CHANNELS))
+    columns.remove("id")
     headings: ExportRow = [format_column_heading(column, translator) for column in columns]
     example: ExportRow = [_get_example_cell(column, translator) for column in columns]
     return build_registry_workbook(
