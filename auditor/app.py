@@ -72,10 +72,7 @@ class App:
         return SigningKey.open(self.data_folder)
 
     def create_fetcher(
-        self,
-        now: datetime,
-        host_lock: HostLock | None = None,
-        parsers: ParserPool | None = None,
+        self, now: datetime, host_lock: HostLock | None = None, parsers: ParserPool | None = None
     ) -> Fetcher:
         """Return a fetcher whose pages are dated from `now`.
 

@@ -43,10 +43,7 @@ class RunContext(EvaluationContext, Protocol):
         ...
 
     def create_fetcher(
-        self,
-        now: datetime,
-        host_lock: HostLock | None = None,
-        parsers: ParserPool | None = None,
+        self, now: datetime, host_lock: HostLock | None = None, parsers: ParserPool | None = None
     ) -> Fetcher:
         """Return a fetcher; `host_lock` shares hosts with other processes.
 

@@ -233,11 +233,7 @@ def create_invitation(
 
 
 def create_reminder(
-    context: EvaluationContext,
-    view: AssociationView,
-    promise: FollowUp,
-    author: str,
-    now: datetime,
+    context: EvaluationContext, view: AssociationView, promise: FollowUp, author: str, now: datetime
 ) -> tuple[ReportLinkAddress, str]:
     """Create one more report link and the text that asks about a promise. Older links stay.
 

@@ -21,12 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.models.witness import (
-    WIKIDATA_SOURCE,
-    ArchiveCapture,
-    WikidataStatement,
-    WitnessAnswer,
-)
+from probes.models.witness import WIKIDATA_SOURCE, ArchiveCapture, WikidataStatement, WitnessAnswer
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text, parse_json
 
 # Wikidata

@@ -42,14 +42,7 @@ from storage.models.audit import (
 )
 from storage.observations.observations import select_newest_domain_checks
 from storage.sanitize import sanitize, to_utc
-from storage.tables.core import (
-    ACCOUNT,
-    ACCOUNT_STATUS,
-    ASSOCIATION,
-    GAP,
-    PROPOSAL,
-    WITNESS_ANSWER,
-)
+from storage.tables.core import ACCOUNT, ACCOUNT_STATUS, ASSOCIATION, GAP, PROPOSAL, WITNESS_ANSWER
 from storage.tables.mappers import (
     GAP_COLUMNS,
     GAP_VALUE_FIELDS,

@@ -48,14 +48,7 @@ _FILE_ERRORS = {
 }
 """Reason and remedy by error number."""
 
-_DISK_ERRORS = {
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-}
+_DISK_ERRORS = {errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE}
 """Errors that are about files even without a file name. Others may be about the network."""
 
 

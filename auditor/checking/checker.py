@@ -29,12 +29,7 @@ from probes.models.http import BODY_SCHEME, FetchError, Page
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from probes.runner.parser_pool import ParserPool
-from probes.runner.run import (
-    PreviousResult,
-    build_crashed_result,
-    revalidate,
-    run_probe,
-)
+from probes.runner.run import PreviousResult, build_crashed_result, revalidate, run_probe
 from probes.urls.domains import DNS_SCHEME
 from probes.website.rdap import probe_domain
 from storage.models.audit import AccountRow, AccountStatus

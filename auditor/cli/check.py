@@ -20,12 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from auditor.cli.context import (
-    CliContext,
-    examples,
-    get_cli_context,
-    get_current_time,
-)
+from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time
 from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     choose_table_format,

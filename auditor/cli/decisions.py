@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import (
-    examples,
-    get_cli_context,
-    get_current_time,
-    limit_rows,
-    make_group,
-)
+from auditor.cli.context import examples, get_cli_context, get_current_time, limit_rows, make_group
 from auditor.cli.options import (
     AssociationOption,
     AuthorOption,
@@ -30,12 +24,7 @@ from auditor.cli.options import (
     JsonOption,
     LimitOption,
 )
-from auditor.cli.output import (
-    choose_table_format,
-    print_json,
-    print_message,
-    print_table,
-)
+from auditor.cli.output import choose_table_format, print_json, print_message, print_table
 
 if TYPE_CHECKING:
     from auditor.decisions.service import DecisionService
@@ -427,8 +416,7 @@ def list_decisions(
     association: AssociationOption = None,
     *,
     ending: Annotated[
-        bool,
-        typer.Option("--ending", help="Show only decisions that end within 30 days."),
+        bool, typer.Option("--ending", help="Show only decisions that end within 30 days.")
     ] = False,
     limit: LimitOption = None,
     requested_format: FormatOption = None,

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import (
-    examples,
-    get_cli_context,
-    get_current_time,
-    limit_rows,
-    make_group,
-)
+from auditor.cli.context import examples, get_cli_context, get_current_time, limit_rows, make_group
 from auditor.cli.options import FormatOption, JsonOption, LimitOption
 from auditor.cli.output import choose_table_format, print_json, print_table, print_text
 from auditor.core.errors import IncompleteRunError, InputError

@@ -73,8 +73,7 @@ def erase_association(
     association: ErasureAssociationArgument,
     *,
     contact_only: Annotated[
-        bool,
-        typer.Option("--contacts", help="Erase only contact details and mail subscriptions."),
+        bool, typer.Option("--contacts", help="Erase only contact details and mail subscriptions.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be erased, without erasing anything.")

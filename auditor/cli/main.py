@@ -146,8 +146,7 @@ def store_common_options(
         ),
     ] = None,
     no_color: Annotated[
-        bool,
-        typer.Option("--no-color", help="Print without color, as if NO_COLOR is set."),
+        bool, typer.Option("--no-color", help="Print without color, as if NO_COLOR is set.")
     ] = False,
     _version: Annotated[
         bool,

@@ -117,10 +117,7 @@ CellFormatter = Callable[[str], str]
 """Returns the text that a table shows for a cell."""
 
 RED_CODES = frozenset(
-    {
-        *("error", "fail", "absent", "refused", "unreachable"),
-        *("tampered", "unknown_key", "broken"),
-    }
+    {*("error", "fail", "absent", "refused", "unreachable"), *("tampered", "unknown_key", "broken")}
 )
 YELLOW_CODES = frozenset(
     {

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import (
-    examples,
-    get_cli_context,
-    get_current_time,
-    limit_rows,
-    make_group,
-)
+from auditor.cli.context import examples, get_cli_context, get_current_time, limit_rows, make_group
 from auditor.cli.decisions import resolve_author
 from auditor.cli.options import (
     AssociationOption,
@@ -335,11 +329,7 @@ def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
     Raises UsageError if there are ids and `--all`, or neither.
     """
     if bool(ids) == all_associations:
-        raise UsageError(
-            "report-links",
-            "give either ids of associations or --all",
-            "ID, or --all",
-        )
+        raise UsageError("report-links", "give either ids of associations or --all", "ID, or --all")
     return ids or []
 
 

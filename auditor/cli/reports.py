@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import (
-    CliContext,
-    examples,
-    get_cli_context,
-    get_current_time,
-    limit_rows,
-)
+from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time, limit_rows
 from auditor.cli.options import (
     OUTPUT_FORMAT_OPTION,
     AssociationOption,
@@ -142,8 +136,7 @@ def publish(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            readable=False,
-            help="Folder to write to. The default is the setting report.folder.",
+            readable=False, help="Folder to write to. The default is the setting report.folder."
         ),
     ] = None,
     out: Annotated[

@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from auditor.cli.context import (
-    examples,
-    get_cli_context,
-    get_current_time,
-)
+from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,

@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from auditor.cli.audit import count_presences
-from auditor.cli.context import (
-    examples,
-    get_cli_context,
-    get_current_time,
-)
+from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import FormatOption, JsonOption
-from auditor.cli.output import (
-    TableFormat,
-    choose_table_format,
-    print_json,
-    print_table,
-    print_text,
-)
+from auditor.cli.output import TableFormat, choose_table_format, print_json, print_table, print_text
 from auditor.core.errors import IncompleteRunError
 
 if TYPE_CHECKING:

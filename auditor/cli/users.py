@@ -53,8 +53,7 @@ def add(
         ),
     ],
     region: Annotated[
-        list[str] | None,
-        typer.Option(help="Limit a coordinator to this region. Can be repeated."),
+        list[str] | None, typer.Option(help="Limit a coordinator to this region. Can be repeated.")
     ] = None,
     author: AuthorOption = None,
 ) -> None:

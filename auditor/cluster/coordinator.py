@@ -15,13 +15,7 @@ from typing import Self, TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from auditor.cluster.health import ensure_folder_token
-from auditor.cluster.job_queue import (
-    ChannelStates,
-    Job,
-    JobQueue,
-    WorkerResults,
-    open_job_queue,
-)
+from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults, open_job_queue
 from auditor.protocols import RunContext
 from auditor.runs.frontier import Frontier
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND, compute_batch_size
@@ -169,9 +163,7 @@ class ClusterCoordinator:
             failure = self._worker_results.failure if self._worker_results else None
             reason = failure or "it ended its worker each time"
             raise StoreError(
-                "a worker's job",
-                reason,
-                "read the worker's log, then continue with `auditor run`",
+                "a worker's job", reason, "read the worker's log, then continue with `auditor run`"
             )
         return queue
 

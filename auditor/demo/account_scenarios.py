@@ -267,9 +267,7 @@ LINKEDIN_SCENARIOS = {
     ),
     "guest": make_steady_scenario("a public page with a post two weeks old", "present"),
     "guest_dormant": make_steady_scenario(
-        "a public page whose newest post is two years old",
-        "present",
-        channel_stale=3,
+        "a public page whose newest post is two years old", "present", channel_stale=3
     ),
     "person": make_steady_scenario(
         "the profile of a person instead of a page", "unknown blocked", channel_wrong_type=1

@@ -38,7 +38,7 @@ class DemoRun:
                 "run": self.number,
                 "total_runs": self.total_runs,
                 "started_at": self.started_at.isoformat(),
-            },
+            }
         )
 
     @classmethod

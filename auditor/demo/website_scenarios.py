@@ -284,9 +284,7 @@ SITE_SCENARIOS = {
     ),
     "noindex": SiteScenario(
         make_steady_scenario(
-            "a site with a noindex meta tag",
-            "present",
-            website_hidden_from_search=2,
+            "a site with a noindex meta tag", "present", website_hidden_from_search=2
         ),
         site.make_wordpress_site(
             frame=PageFrame(head_html='<meta name="robots" content="noindex, nofollow">\n')

@@ -15,11 +15,7 @@ from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
 from auditor.retention.api_data import build_limits, list_old_databases
-from auditor.retention.backups import (
-    find_newest_backup,
-    list_backups,
-    suggest_newest_backup,
-)
+from auditor.retention.backups import find_newest_backup, list_backups, suggest_newest_backup
 from auditor.run_reports.signing import (
     PRIVATE_KEY_FILE_NAME,
     SigningKey,

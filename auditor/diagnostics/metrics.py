@@ -113,10 +113,7 @@ def _collect_run_metrics(store: Store, now: datetime) -> Iterator[Gauge]:
         )
         day = (finished.day.isoformat(),)
         yield _build_labelled_gauge(
-            "last_finished_run_info",
-            "The day (UTC) of the newest finished run",
-            ("day",),
-            {day: 1},
+            "last_finished_run_info", "The day (UTC) of the newest finished run", ("day",), {day: 1}
         )
 
 
@@ -210,9 +207,7 @@ def _collect_cluster_metrics(queue: QueueStatus) -> Iterator[Gauge]:
         queue.oldest_wait_seconds or 0,
     )
     yield _build_gauge(
-        "cluster_stalled_jobs",
-        "Jobs of workers without a heartbeat",
-        queue.stalled_jobs,
+        "cluster_stalled_jobs", "Jobs of workers without a heartbeat", queue.stalled_jobs
     )
     yield _build_gauge("cluster_active_workers", "Active workers", queue.active_workers)
 

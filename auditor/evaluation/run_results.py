@@ -17,11 +17,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import auditor
-from auditor.checking.canaries import (
-    Canary,
-    RunChange,
-    find_unreliable_channels,
-)
+from auditor.checking.canaries import Canary, RunChange, find_unreliable_channels
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import build_association_view, find_next_change_date
 from auditor.evaluation.conclusions import Conclusions

@@ -123,10 +123,7 @@ def repeat_step(state: AssociationState, step: CountingStep, runs: int) -> Assoc
 def _find_status_step(old: AccountStatus, new: AccountStatus) -> StatusStep | None:
     failures = _count_new_failures(old.failure_streak, new.failure_streak)
     dated = replace(
-        old,
-        checked_at=new.checked_at,
-        decided_at=new.decided_at,
-        failure_streak=new.failure_streak,
+        old, checked_at=new.checked_at, decided_at=new.decided_at, failure_streak=new.failure_streak
     )
     if failures is None or dated != new:
         return None

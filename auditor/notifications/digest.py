@@ -144,8 +144,7 @@ def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator)
         else (),
         footer=(
             translator.translate(
-                "You get this email because you follow {network}.",
-                network=frame.network_name,
+                "You get this email because you follow {network}.", network=frame.network_name
             ),
             *_generate_run_report_note(run_digest, translator),
         ),
@@ -187,9 +186,7 @@ def _generate_closing(run_digest: Digest, translator: Translator) -> Iterator[st
         )
     if run_digest.is_run_finished:
         yield translator.translate_plural(
-            "{n} open problem in total.",
-            "{n} open problems in total.",
-            run_digest.open_gap_count,
+            "{n} open problem in total.", "{n} open problems in total.", run_digest.open_gap_count
         )
 
 

@@ -21,9 +21,7 @@ from auditor.registry.issues import (
     group_problems,
 )
 from storage.models.audit import AccountRow
-from storage.models.users import (
-    AuditLogEntry,
-)
+from storage.models.users import AuditLogEntry
 from storage.registry.diff import ImportChanges
 from storage.store import Store
 

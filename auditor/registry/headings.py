@@ -10,12 +10,7 @@ from pathlib import Path
 from auditor.registry.column_mapping import ColumnMemory, SheetColumn, map_columns
 from auditor.registry.columns import NAME_COLUMNS, identify_column
 from auditor.registry.corrupted_cells import is_mojibake
-from auditor.registry.spreadsheet import (
-    Sheet,
-    SheetRow,
-    SpreadsheetError,
-    build_no_table_error,
-)
+from auditor.registry.spreadsheet import Sheet, SheetRow, SpreadsheetError, build_no_table_error
 from probes.links import channel_registry
 
 UTF8_REMEDY = "save it as XLSX or as CSV in UTF-8"

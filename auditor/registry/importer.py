@@ -35,10 +35,7 @@ from auditor.registry.columns import (
     normalize_label,
     parse_media_officer,
 )
-from auditor.registry.corrupted_cells import (
-    ROUNDED_NUMBER_PATTERN,
-    is_mojibake,
-)
+from auditor.registry.corrupted_cells import ROUNDED_NUMBER_PATTERN, is_mojibake
 from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
 from auditor.registry.headings import build_mojibake_error, choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem

@@ -135,8 +135,7 @@ def group_problems(problems: Iterable[SpreadsheetProblem]) -> list[ProblemGroup]
         problems_by_issue.setdefault(problem.issue, []).append(problem)
     groups = [ProblemGroup(issue, tuple(found)) for issue, found in problems_by_issue.items()]
     return sorted(
-        groups,
-        key=lambda group: (not group.is_dropped, group.severity, -len(group.problems)),
+        groups, key=lambda group: (not group.is_dropped, group.severity, -len(group.problems))
     )
 
 

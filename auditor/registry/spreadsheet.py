@@ -217,10 +217,7 @@ def _parse_csv_rows(
     """Yield the rows of a CSV file after the skipped lines. Raises SpreadsheetError."""
     has_line_feeds = any(line.endswith("\n") for line in lines)
     reader = csv.reader(
-        islice(lines, skipped_lines, None),
-        delimiter=delimiter,
-        skipinitialspace=True,
-        strict=True,
+        islice(lines, skipped_lines, None), delimiter=delimiter, skipinitialspace=True, strict=True
     )
     start = skipped_lines
     try:

@@ -143,12 +143,7 @@ class _PageParser(HTMLParser):
 
 def _build_element(tag: str, attributes: Mapping[str, str | None]) -> dict[str, Any]:
     texts = {name: attributes.get(name) or "" for name in ("dir", "href", "lang")}
-    return {
-        "tag": tag,
-        "classes": (attributes.get("class") or "").split(),
-        **texts,
-        "children": [],
-    }
+    return {"tag": tag, "classes": (attributes.get("class") or "").split(), **texts, "children": []}
 
 
 def _remove_unprintable(text: str) -> str:

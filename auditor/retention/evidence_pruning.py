@@ -128,10 +128,7 @@ class ReplayComparison(RunReplay):
         limit: datetime,
     ) -> None:
         super().__init__(
-            store,
-            config,
-            [run for run in runs if run.started_at < limit],
-            body_storage=body_store,
+            store, config, [run for run in runs if run.started_at < limit], body_storage=body_store
         )
         self._differing: set[ObservationKey] = set()
 

@@ -19,13 +19,7 @@ from auditor.run_reports.signing import hash_canonical_json
 from probes.links import channel_registry
 from probes.models.finding import Finding, Presence
 from storage.models.audit import AuditRun, AuditRunState
-from storage.models.run_report import (
-    CanaryResult,
-    OtherHosts,
-    RulesVersion,
-    RunCosts,
-    RunReport,
-)
+from storage.models.run_report import CanaryResult, OtherHosts, RulesVersion, RunCosts, RunReport
 from storage.store import Store
 
 MAX_NAMED_HOSTS = 50

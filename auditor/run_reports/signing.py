@@ -161,8 +161,7 @@ def has_valid_signature(report: RunReport) -> bool:
     try:
         public = Ed25519PublicKey.from_public_bytes(base64.b64decode(signature.key, validate=True))
         public.verify(
-            base64.b64decode(signature.value, validate=True),
-            build_signed_payload(report.to_json()),
+            base64.b64decode(signature.value, validate=True), build_signed_payload(report.to_json())
         )
     except (InvalidSignature, ValueError, binascii.Error):
         return False

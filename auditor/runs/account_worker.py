@@ -12,10 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from auditor.checking.checker import (
-    AccountChecker,
-    to_probe_account,
-)
+from auditor.checking.checker import AccountChecker, to_probe_account
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together

@@ -14,10 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from probes.channels._links import LinkTable, PlatformLink
-from probes.channels._public_profile import (
-    build_wrong_target_finding,
-    find_newest_post,
-)
+from probes.channels._public_profile import build_wrong_target_finding, find_newest_post
 from probes.classify import interstitials
 from probes.links import identify as links_identify
 from probes.links import post_numbers

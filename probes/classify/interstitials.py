@@ -125,7 +125,7 @@ _FIREWALL_MARKUP = _WallSign(  # only in the markup of a wall
     re.compile(
         r"__rd_verify_|/cdn-cgi/challenge-platform/[^\"']{0,200}/orchestrate|window\._cf_chl_opt|"
         r"cf-browser-verification|_incapsula_resource|captcha-delivery\.com"
-        r"|/\.well-known/sgcaptcha|ddos-guard/js-challenge|comet_?error_?root\.react",
+        r"|/\.well-known/sgcaptcha|ddos-guard/js-challenge|comet_?error_?root\.react"
     ),
 )
 _FIREWALL_NAME = _WallSign(  # counts on error pages and on pages with little text

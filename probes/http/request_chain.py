@@ -166,10 +166,7 @@ class RequestSender:
             raise FetchError(
                 reason, "redirects", status=chain.hops[-1].status if chain.hops else None
             )
-        if (chain.url.scheme, chain.url.raw_host) != (
-            previous_url.scheme,
-            previous_url.raw_host,
-        ):
+        if (chain.url.scheme, chain.url.raw_host) != (previous_url.scheme, previous_url.raw_host):
             chain.headers, chain.is_api_call = {}, False
 
 
@@ -188,10 +185,7 @@ def _build_conditional_headers(chain: RedirectChain) -> dict[str, str]:
     validators = chain.validators
     if validators is None or validators.url != str(chain.url):
         return {}
-    headers = {
-        "If-None-Match": validators.etag,
-        "If-Modified-Since": validators.last_modified,
-    }
+    headers = {"If-None-Match": validators.etag, "If-Modified-Since": validators.last_modified}
     return {name: value for name, value in headers.items() if value and _is_sendable(value)}
 
 

@@ -51,11 +51,7 @@ class SitePublication:
         if the pages mention a day in the future.
         """
         valid_until = self.valid_until.isoformat() if self.valid_until else None
-        facts = {
-            "feed": self.has_feed,
-            "rhythm_days": self.rhythm_days,
-            "valid_until": valid_until,
-        }
+        facts = {"feed": self.has_feed, "rhythm_days": self.rhythm_days, "valid_until": valid_until}
         return {name: value for name, value in facts.items() if value is not None}
 
 

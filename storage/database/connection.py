@@ -125,9 +125,7 @@ class Database:
             return
         if revision is None and not create:
             raise MissingDatabaseError(
-                "cannot open the database",
-                "it is empty",
-                "`auditor registry import` to fill it",
+                "cannot open the database", "it is empty", "`auditor registry import` to fill it"
             )
         if self.file:
             self.create_backup(

@@ -28,12 +28,7 @@ from secrets import token_hex
 from threading import Lock, get_ident
 from typing import Self
 
-from storage.errors import (
-    DamagedEvidenceError,
-    MissingEvidenceError,
-    StoreError,
-    build_file_error,
-)
+from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError, build_file_error
 from storage.files.spool import fsync_path, replace_atomically, split_into_batches
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}")

@@ -152,8 +152,7 @@ class AssociationEntry:
             target = contact_values if name in CONTACT_FIELDS else association_values
             target[name] = value
         return AssociationEntry(
-            replace(self.association, **association_values),
-            replace(self.contact, **contact_values),
+            replace(self.association, **association_values), replace(self.contact, **contact_values)
         )
 
 

@@ -225,10 +225,7 @@ class ObservationRepository(Repository):
         Findings do not change. Later observations do not repeat these results.
         """
         rows = [
-            {
-                "result_key": observation.result_id,
-                "new_evidence": sanitize(observation.evidence),
-            }
+            {"result_key": observation.result_id, "new_evidence": sanitize(observation.evidence)}
             for observation in observations
         ]
         change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == bindparam("result_key"))
@@ -278,9 +275,7 @@ class ObservationRepository(Repository):
         self, query: Select[Any], *key: Any, include_evidence: bool = True
     ) -> Iterator[Observation]:
         return self._database.stream_pages(
-            query,
-            *key,
-            transform=partial(load_observations, include_evidence=include_evidence),
+            query, *key, transform=partial(load_observations, include_evidence=include_evidence)
         )
 
     def open_writer(

@@ -19,18 +19,10 @@ from probes.models.finding import LinkKind
 from storage import consistency
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.files.spool import split_into_batches
-from storage.models.audit import (
-    EMPTY_CONTACT,
-    AccountRow,
-    Association,
-    AssociationEntry,
-    Contact,
-)
+from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry import audit_log
-from storage.registry.diff import (
-    ImportChanges,
-)
+from storage.registry.diff import ImportChanges
 from storage.registry.registry_import import ImportedSheet, apply_comparison, build_registry_values
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, ASSOCIATION, AccountTable, AssociationTable, ContactTable

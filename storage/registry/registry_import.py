@@ -14,12 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, Table, delete, insert, select, update
 
 from storage.files.spool import split_into_batches
-from storage.models.audit import (
-    AccountRow,
-    Association,
-    AssociationEntry,
-    DecisionKind,
-)
+from storage.models.audit import AccountRow, Association, AssociationEntry, DecisionKind
 from storage.observations import rows
 from storage.registry.diff import (
     Difference,
@@ -30,11 +25,7 @@ from storage.registry.diff import (
 )
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT, DECISION, DECISION_WITHDRAWAL
-from storage.tables.mappers import (
-    SELECT_ASSOCIATION_ENTRIES,
-    to_account_row,
-    to_association_entry,
-)
+from storage.tables.mappers import SELECT_ASSOCIATION_ENTRIES, to_account_row, to_association_entry
 
 
 class ImportedSheet:

@@ -159,8 +159,7 @@ class DatabaseHostLock:
             if not (row and row[0]):
                 self._held_keys.discard(key)
                 logger.warning(
-                    "host_lock_lost",
-                    "another worker locked a host during a request to it",
+                    "host_lock_lost", "another worker locked a host during a request to it"
                 )
         self._connection = connection
         return connection

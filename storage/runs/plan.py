@@ -8,17 +8,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    FromClause,
-    Select,
-    and_,
-    bindparam,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import FromClause, Select, and_, bindparam, delete, func, insert, select, update
 
 from storage.database.connection import BATCH_SIZE, Repository, build_keyset_condition
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, LastObservation, Observation

@@ -128,12 +128,7 @@ _HAS_CONTACT_COLUMNS = (
     (func.coalesce(CONTACT.c.email, "") != "").label("has_email"),
     (func.coalesce(CONTACT.c.phone, "") != "").label("has_phone"),
 )
-_CONTACT_COLUMNS = (
-    CONTACT.c.email,
-    CONTACT.c.phone,
-    CONTACT.c.media_officer,
-    CONTACT.c.note,
-)
+_CONTACT_COLUMNS = (CONTACT.c.email, CONTACT.c.phone, CONTACT.c.media_officer, CONTACT.c.note)
 _CONTACT_JOIN = CONTACT.c.association == ASSOCIATION.c.id
 SELECT_ASSOCIATIONS = select(ASSOCIATION, *_HAS_CONTACT_COLUMNS).outerjoin(CONTACT, _CONTACT_JOIN)
 """Selects every association and its contact methods, without the addresses and numbers."""

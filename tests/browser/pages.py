@@ -92,11 +92,7 @@ FORM_PAGES = {
     ),
     "note without text": ("/associations/nour/follow-ups", {"kind": "note"}, 422),
     "result of an on-demand check": ("/associations/nour/checks", {}, 200),
-    "registry entry with issues": (
-        "/registry/entries/nour",
-        {"name": "", "email": "nobody"},
-        409,
-    ),
+    "registry entry with issues": ("/registry/entries/nour", {"name": "", "email": "nobody"}, 409),
     "incomplete spreadsheet": (f"/registry/imports/{WAITING}", {"action": "import"}, 422),
     "wrong erasure confirmation": (
         "/registry/erase/nour",

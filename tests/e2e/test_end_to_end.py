@@ -209,10 +209,7 @@ def test_interrupted_run_keeps_its_observations(folder, start_auditor, number):
 def test_unreadable_spreadsheet_changes_nothing(folder):
     run_auditor(folder, "registry", "import", "registry.xlsx")
     before = run_auditor(folder, "registry", "export", "-").stdout
-    sheets = {
-        "torn.xlsx": b"PK\x03\x04 and then nothing",
-        "binary.csv": bytes(range(256)) * 50,
-    }
+    sheets = {"torn.xlsx": b"PK\x03\x04 and then nothing", "binary.csv": bytes(range(256)) * 50}
     for name, body in sheets.items():
         (folder / name).write_bytes(body)
     for name in [*sheets, "."]:

@@ -223,11 +223,7 @@ async def browse_one_page(client, turn, recorder):
     response = await client.get(PAGES[turn % len(PAGES)])
     recorder.answered[response.status_code, full or recorder.full] += 1
     if turn % 5 == 4 and not full:
-        form = {
-            "kind": "none_by_choice",
-            "channel": "facebook",
-            "reason": f"call {turn}",
-        }
+        form = {"kind": "none_by_choice", "channel": "facebook", "reason": f"call {turn}"}
         recorder.sent += 1
         response = await client.post(f"/en/associations/n{turn % 60}/decisions", data=form)
         recorder.decided += response.status_code == 303

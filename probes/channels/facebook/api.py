@@ -29,9 +29,7 @@ from probes.channels._api_common import (
     parse_json_object,
     parse_timestamp,
 )
-from probes.channels._public_profile import (
-    build_wrong_target_finding,
-)
+from probes.channels._public_profile import build_wrong_target_finding
 from probes.models.finding import ACCOUNT_KINDS, Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import (
     ApiCall,

@@ -31,14 +31,7 @@ from probes.channels._api_common import (
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.twitter.links import HANDLE_PATTERN, NAME
 from probes.links import post_numbers
-from probes.models.finding import (
-    Account,
-    Activity,
-    FactValue,
-    Finding,
-    LinkKind,
-    Reason,
-)
+from probes.models.finding import Account, Activity, FactValue, Finding, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, get_nested

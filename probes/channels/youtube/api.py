@@ -31,9 +31,7 @@ from probes.channels._api_common import (
     parse_json_object,
     parse_timestamp,
 )
-from probes.channels._public_profile import (
-    build_wrong_target_finding,
-)
+from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.youtube.links import CHANNEL_ID_PATTERN
 from probes.channels.youtube.page import URL_PATTERN
 from probes.models.finding import Account, FactValue, Finding, Identity, LinkKind, Reason

@@ -61,9 +61,7 @@ async def test_page_has_headers_hops_and_time(server: Hostile) -> None:
     assert (fetch.request_count, fetch.requests_by_host, fetch.count_other_hosts()) == (2, {}, 1)
 
 
-async def test_user_agent_names_product_and_contact(
-    server: Hostile,
-) -> None:
+async def test_user_agent_names_product_and_contact(server: Hostile) -> None:
     async with create_fetcher(contact="mailto:it@network.example") as fetch:
         page = await fetch.get(link_request(server.url("echo")))
     assert b"User-Agent: presence-auditor/" in page.body
@@ -456,9 +454,7 @@ async def test_platform_delay_is_configurable(
     assert least <= seconds <= 1.5 * least
 
 
-async def test_zero_host_delay_disables_platform_delay(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_zero_host_delay_disables_platform_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await measure_delays(monkeypatch, host_delay=0) == []
 
 
@@ -619,9 +615,7 @@ async def test_run_probe_records_every_exchange(server: Hostile) -> None:
     assert isinstance(failed.exchanges[0].outcome, FetchError)
 
 
-async def test_evicted_host_stays_down_for_the_pass(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_evicted_host_stays_down_for_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("probes.http.fetcher.MAX_REMEMBERED_HOSTS", 4)
     clock = Clock()
     hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))

@@ -36,9 +36,7 @@ TODAY = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
 NIGHTS = 31
 X_NAME = "Radio Soleil du Sud"
 ASSOCIATION = Association(
-    "annour",
-    "Association Tafsoutine pour la lecture",
-    name_ar="جمعية تافسوتين للقراءة",
+    "annour", "Association Tafsoutine pour la lecture", name_ar="جمعية تافسوتين للقراءة"
 )
 FIRST_NIGHT = TODAY - timedelta(days=NIGHTS - 1)
 CHANNEL_ID = "UCAnnour0000000000000001"

@@ -54,12 +54,7 @@ def test_large_platform_takes_several_runs(app, monkeypatch):
         channel_forecast.seconds_per_request,
         channel_forecast.hours,
         channel_forecast.runs,
-    ) == (
-        250_000,
-        1.25,
-        86.8,
-        18,
-    )
+    ) == (250_000, 1.25, 86.8, 18)
     assert channel_forecast.accounts_per_run == 14_400
 
 
@@ -88,11 +83,7 @@ def test_concurrency_limits_very_many_websites(app, monkeypatch):
         channel_forecast.sequential_accounts,
         channel_forecast.seconds_per_request,
         channel_forecast.requests_per_account,
-    ) == (
-        250_000,
-        0.004,
-        6,
-    )
+    ) == (250_000, 0.004, 6)
     assert (channel_forecast.hours, channel_forecast.runs) == (1.7, 1)
 
 

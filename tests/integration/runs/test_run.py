@@ -379,10 +379,7 @@ async def test_run_reports_are_chained(app):
 async def test_run_report_counts_opened_and_closed_gaps(app):
     register(app, NOUR)
     first = await execute_run(app, START)
-    assert (first.report.opened_by_code, first.report.closed_gaps) == (
-        {"channel_missing": 1},
-        0,
-    )
+    assert (first.report.opened_by_code, first.report.closed_gaps) == ({"channel_missing": 1}, 0)
     register(app, NOUR, link("nour", "youtube", "nour"), now=START + timedelta(hours=5))
     second = await execute_run(app, night_of(1))
     assert second.report.closed_by_code == {"channel_missing": 1}
@@ -594,10 +591,7 @@ async def test_disowned_account_is_not_shared(app, monkeypatch):
         await execute_run(app, night_of(day))
     assert {
         gap.association for gap in app.store.conclusions.list_gaps() if gap.code == "channel_shared"
-    } == {
-        "nour",
-        "amal",
-    }
+    } == {"nour", "amal"}
     app.store.decisions.add(decision)
     await execute_run(app, night_of(2))
     assert not [

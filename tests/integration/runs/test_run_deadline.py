@@ -114,11 +114,7 @@ async def test_run_without_time_limit_never_ends_early(app):
         len(list_checked(app, run)),
         count_not_reached(run),
         run.report.not_reached_by_channel,
-    ) == (
-        10,
-        0,
-        {},
-    )
+    ) == (10, 0, {})
 
 
 async def test_unreached_accounts_come_first_in_the_next_run(app):
@@ -269,11 +265,7 @@ async def test_second_pass_of_many_errors_ends_at_deadline(app):
     }
     run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=150.0))
     assert (run.report.seconds, len(app.web.asked)) == (HOUR, 24)
-    assert (run.report.accounts, run.report.unknown, count_not_reached(run)) == (
-        20,
-        10,
-        0,
-    )
+    assert (run.report.accounts, run.report.unknown, count_not_reached(run)) == (20, 10, 0)
 
 
 @pytest.mark.fault("F41")

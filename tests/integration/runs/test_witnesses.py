@@ -25,13 +25,7 @@ from probes.models.http import Page
 from probes.models.witness import WitnessSource
 from probes.witnesses import build_wikidata_request
 from storage.errors import StoreError
-from storage.models.audit import (
-    AccountState,
-    AccountStatus,
-    AuditRunState,
-    Decision,
-    DecisionKind,
-)
+from storage.models.audit import AccountState, AccountStatus, AuditRunState, Decision, DecisionKind
 from tests.support.mini_network import (
     PROFILE,
     START,
@@ -43,12 +37,7 @@ from tests.support.mini_network import (
     register,
     steps,
 )
-from tests.support.witness_server import (
-    ARCHIVE_HOST,
-    SPARQL_HOST,
-    ServedWitnesses,
-    serve_witnesses,
-)
+from tests.support.witness_server import ARCHIVE_HOST, SPARQL_HOST, ServedWitnesses, serve_witnesses
 
 NOW = datetime.now(UTC)  # OpenSSL compares certificates with the system clock
 SITE, PAGE = link("nour", "website", "nour"), link("nour", "facebook", "nour")

@@ -96,9 +96,7 @@ def test_large_responses_are_compressed(client, path):
     assert int(response.headers["content-length"]) < len(response.content) / 2
 
 
-def test_language_without_a_slash_redirects_to_a_relative_address(
-    client,
-):
+def test_language_without_a_slash_redirects_to_a_relative_address(client):
     response = client.get("/ar")
     assert (response.status_code, response.headers["location"]) == (303, "/ar/")
     assert client.get("/fr/associations/").status_code == 404

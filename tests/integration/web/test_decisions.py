@@ -82,14 +82,8 @@ def test_confirmed_account_is_shown_at_once_with_author_and_reason(app, client):
             {"kind": "confirm", "channel": "facebook", "until": "soon"},
             "Enter a date, for example 28/11/2026.",
         ),
-        (
-            {"kind": "confirm", "channel": "facebook", "until": "2036-01-01"},
-            "This can last until",
-        ),
-        (
-            {"kind": "moved", "channel": "facebook", "new_url": "https://example.org/"},
-            "is not a",
-        ),
+        ({"kind": "confirm", "channel": "facebook", "until": "2036-01-01"}, "This can last until"),
+        ({"kind": "moved", "channel": "facebook", "new_url": "https://example.org/"}, "is not a"),
         (
             {"kind": "claim", "channel": "facebook", "account": "https://www.facebook.com/"},
             "is not a",

@@ -91,10 +91,7 @@ TWO_DATES = RECORD.replace(
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        (
-            404,
-            "the domain registry does not know this name · according to the domain registry on",
-        ),
+        (404, "the domain registry does not know this name · according to the domain registry on"),
         (429, "soleil.org · couldn’t be checked: too many requests, access limited"),
         (503, "soleil.org · couldn’t be checked: server error"),
         (

@@ -93,8 +93,7 @@ def test_problem_is_the_one_of_the_filtered_channel(client):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 @pytest.mark.parametrize(
-    "query",
-    ["", "?region=souss-massa", "?q=num", "?tag=rabat&region=oriental", "?level=start"],
+    "query", ["", "?region=souss-massa", "?q=num", "?tag=rabat&region=oriental", "?level=start"]
 )
 def test_every_chip_leads_to_as_many_associations_as_it_says(client, language, query):
     page = get_page(client, f"/{language}/associations{query}")

@@ -29,13 +29,9 @@ EXISTING_VALUES = {
     "upload_name": (WAITING,),
 }
 """Existing path values, because generated ones are almost never found."""
-CONTENT_TYPES = {
-    "text/html",
-    "text/plain",
-    "text/calendar",
-    "image/svg+xml",
-    "application/pdf",
-} | {kind.partition(";")[0] for kind in MEDIA_TYPES.values()}
+CONTENT_TYPES = {"text/html", "text/plain", "text/calendar", "image/svg+xml", "application/pdf"} | {
+    kind.partition(";")[0] for kind in MEDIA_TYPES.values()
+}
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 

@@ -268,11 +268,7 @@ def test_import_says_what_it_understood_and_asks_for_the_names(app):
         text = client.get(preview_url).text
         assert "which column has the names" in text
         assert 'value="import"' not in text
-        assert list_choices(text) == {
-            "Site": "1:website",
-            "Structure": "0:",
-            "Lieu": "2:",
-        }
+        assert list_choices(text) == {"Site": "1:website", "Structure": "0:", "Lieu": "2:"}
         refused = client.post(f"{preview_url}/columns", data={"columns": ["0:", "2:city"]})
         assert refused.status_code == 422
         assert list_choices(refused.text)["Lieu"] == "2:city"

@@ -101,10 +101,7 @@ def test_saved_entry_is_logged_with_its_author(app):
 
 @pytest.mark.parametrize(
     ("changed", "message"),
-    [
-        ({"name": " "}, "the name is missing"),
-        ({"email": "nobody"}, "invalid email address"),
-    ],
+    [({"name": " "}, "the name is missing"), ({"email": "nobody"}, "invalid email address")],
 )
 def test_entry_with_a_blocking_issue_is_not_saved(app, changed, message):
     for more in ({}, {"save_anyway": "1"}):

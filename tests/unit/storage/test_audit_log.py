@@ -245,10 +245,7 @@ def test_registering_a_listed_account_is_not_logged(filled_store):
     assert [
         (old_value is None, new_value is None)
         for _, _, old_value, new_value in list_changes(filled_store, since)
-    ] == [
-        (False, True),
-        (True, False),
-    ]
+    ] == [(False, True), (True, False)]
 
 
 def test_log_is_read_by_association_and_in_pages(filled_store):

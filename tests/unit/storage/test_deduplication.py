@@ -310,10 +310,7 @@ def test_platform_result_stored_whole_is_repeated_from_then_on(store):
     assert len(list_result_ids(store)) == 2
     assert [
         observation.evidence[0].digest[:2] for observation in store.observations.list_observations()
-    ] == [
-        "01",
-        "02",
-    ]
+    ] == ["01", "02"]
     assert not any(observation.is_repeat for observation in store.observations.list_observations())
     assert store.observations.find_equal_result(
         make_platform_observation(third_run)

@@ -143,10 +143,7 @@ def test_reviewed_replies_and_old_follow_ups_are_deleted(store):
     store.follow_ups.add(promised)
     assert store.retention.delete_expired_data(
         RetentionCutoffs(replies=LIMIT, follow_ups=LIMIT)
-    ) == {
-        "reply": 1,
-        "follow_up": 1,
-    }
+    ) == {"reply": 1, "follow_up": 1}
     assert [line.text for line in store.follow_ups.list_follow_ups("here")] == ["due"]
 
 
@@ -168,10 +165,7 @@ def test_ended_subscription_of_a_coordinator_is_kept(store):
     store.messages.claim("a@x.ma", "monthly", "2025-10 here", OLD)
     assert store.retention.delete_expired_data(
         RetentionCutoffs(subscriptions=LIMIT, messages=LIMIT)
-    ) == {
-        "subscription": 1,
-        "sent_message": 1,
-    }
+    ) == {"subscription": 1, "sent_message": 1}
     assert [entry.address for entry in store.subscriptions.list_subscriptions()] == [
         "b@x.ma",
         "c@x.ma",

@@ -74,11 +74,7 @@ def link(association, channel="facebook", key="u:amal", **more):
     return AccountRow(association, f"typed {key}", identity, column=channel, **more)
 
 
-LINKS = [
-    link("amal"),
-    link("amal", "website", "amal.example"),
-    link("nour", "youtube", "@nour"),
-]
+LINKS = [link("amal"), link("amal", "website", "amal.example"), link("nour", "youtube", "@nour")]
 
 
 @pytest.fixture
@@ -609,10 +605,7 @@ def test_withdrawn_decision_is_kept_and_ends_at_its_withdrawal(filled_store):
         filled_store.decisions.withdraw([second.id, first.id], end)
     assert [
         decision.withdrawal is None for decision in filled_store.decisions.list_decisions()
-    ] == [
-        False,
-        True,
-    ]
+    ] == [False, True]
 
 
 def test_claimed_account_stays_although_the_sheet_does_not_list_it(filled_store):

@@ -28,13 +28,7 @@ from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason
 from probes.models.http import FetchError
-from storage.models.audit import (
-    GAP_KINDS,
-    Association,
-    Decision,
-    DecisionKind,
-    DecisionWithdrawal,
-)
+from storage.models.audit import GAP_KINDS, Association, Decision, DecisionKind, DecisionWithdrawal
 from storage.models.summaries import (
     AssociationSummary,
     ChannelStatus,
@@ -510,10 +504,7 @@ def test_invalid_cursor_starts_at_the_beginning(app, cursor):
     for sort in ("urgency", "name", "changed"):
         assert [
             row.id for row in app.store.search.list_summaries(sort=sort, cursor=cursor).rows
-        ] == [
-            "a",
-            "b",
-        ]
+        ] == ["a", "b"]
     for far in (cursor, encode_cursor((2**40, "\0", 2**40)), encode_cursor((0, "x", 2**40))):
         assert (
             app.store.gap_search.list_visible_gaps(cursor=far, code="a\0", region="\0").rows == ()
@@ -531,12 +522,7 @@ async def test_gaps_are_sorted_by_kind_and_filtered(app):
     assert [
         row.gap.association
         for row in app.store.gap_search.list_visible_gaps(channel="youtube").rows
-    ] == [
-        "amal",
-        "bare",
-        "nour",
-        "wall",
-    ]
+    ] == ["amal", "bare", "nour", "wall"]
     paged_rows, cursor = [], None
     while True:
         page = app.store.gap_search.list_visible_gaps(cursor=cursor, limit=1)

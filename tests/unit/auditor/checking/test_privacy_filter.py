@@ -157,12 +157,7 @@ async def app(tmp_path):
     small = opened(tmp_path)
     channels = {**small.config.channels, "linkedin": small.config.channels["facebook"]}
     small.config = small.config.model_copy(update={"channels": channels})
-    links = [
-        (SITE, "website"),
-        (PAGE, "facebook"),
-        (GROUP, "facebook"),
-        (PERSON, "linkedin"),
-    ]
+    links = [(SITE, "website"), (PAGE, "facebook"), (GROUP, "facebook"), (PERSON, "linkedin")]
     accounts = [
         AccountRow("nour", url, identify.identify_link(url, channel), channel)
         for url, channel in links

@@ -203,9 +203,7 @@ async def test_moved_account_is_checked_at_its_new_address(desk):
     ]
 
 
-async def test_move_to_an_unknown_address_is_listed_before_it_ends(
-    desk,
-):
+async def test_move_to_an_unknown_address_is_listed_before_it_ends(desk):
     message = desk.decide("moved", "nour", "facebook")
     assert (
         f"to do: find the new address and put it in your file in place of {NOUR.typed_text}"
@@ -229,9 +227,7 @@ def test_move_to_a_listed_account_registers_nothing(desk):
     assert [item["kind"] for item in desk.items("decide", "list")] == ["moved"]
 
 
-async def test_claimed_proposal_stays_registered_after_the_old_spreadsheet_is_imported(
-    desk,
-):
+async def test_claimed_proposal_stays_registered_after_the_old_spreadsheet_is_imported(desk):
     desk.app.web.answers = {SITE.typed_text: "linked"}
     for day in range(2):
         await desk.night(day)
@@ -264,10 +260,7 @@ def test_contradicting_decision_is_refused(desk):
     assert (
         code,
         "a decision of Amina says disown; try: `auditor decide withdraw 1` first" in err,
-    ) == (
-        3,
-        True,
-    )
+    ) == (3, True)
 
 
 async def test_withdrawn_decision_is_stored_but_not_in_force(desk):
@@ -428,10 +421,7 @@ def test_list_has_decisions_in_force_and_expired_ones(desk):
             "confirm nour facebook --until 2027-03-02",
             "lasts 365 days at most; try: --until 2027-03-01",
         ),
-        (
-            "moved nour facebook --to https://www.youtube.com/@nour",
-            "not a facebook account",
-        ),
+        ("moved nour facebook --to https://www.youtube.com/@nour", "not a facebook account"),
         ("moved nour facebook --to https://www.facebook.com/nour", "this is the old address"),
         ("disown nour youtube --account @nour", "try: list it in the spreadsheet"),
         ("waive nour facebook --code channel_odd", "no gap has this code; try: `auditor gaps`"),
@@ -456,10 +446,7 @@ def test_list_has_decisions_in_force_and_expired_ones(desk):
         ),
         ("claim nour youtube", "no account given; try: --account"),
         ("claim nour https://www.facebook.com/nour", "it is already registered"),
-        (
-            "claim nour facebook --account https://www.facebook.com/",
-            "not a facebook account",
-        ),
+        ("claim nour facebook --account https://www.facebook.com/", "not a facebook account"),
         ("claim nour myspace --account x", "this channel is not audited"),
         (
             "moved nour facebook --until 2026-09-30",

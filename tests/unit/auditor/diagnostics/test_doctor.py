@@ -254,11 +254,7 @@ async def test_each_canary_is_requested_once_through_the_proxy(tmp_path):
         network_answers.is_proxy_reachable,
         network_answers.resolved_host_count,
         network_answers.has_wildcard_dns,
-    ) == (
-        True,
-        0,
-        False,
-    )
+    ) == (True, 0, False)
 
 
 async def test_unreachable_proxy_is_reported_quickly(tmp_path):

@@ -358,12 +358,7 @@ async def test_run_uses_the_registry_of_its_start(app):
 async def test_corrected_link_is_evaluated_as_typed_before(app):
     """A post and its page have the same key, so a correction keeps the row with another kind."""
     page, post = "https://www.facebook.com/nour", "https://www.facebook.com/nour/posts/1"
-    rule = {
-        "code": "wrong_target",
-        "check": "kind_is",
-        "channels": ["facebook"],
-        "kinds": ["post"],
-    }
+    rule = {"code": "wrong_target", "check": "kind_is", "channels": ["facebook"], "kinds": ["post"]}
     rules = TypeAdapter(tuple[AnyRule, ...]).validate_python([rule])
     app.config = app.config.model_copy(update={"rules": rules})
     post_account, page_account = (
@@ -496,13 +491,7 @@ async def test_changes_before_the_clock_was_set_back_count_from_the_next_run(app
     await execute_run(app, night_of(5))
     account, earlier_time = next(app.store.registry.list_accounts()), night_of(3)
     decision = Decision(
-        "nour",
-        "facebook",
-        DecisionKind.DISOWN,
-        "A",
-        "no",
-        earlier_time,
-        account_id=account.id,
+        "nour", "facebook", DecisionKind.DISOWN, "A", "no", earlier_time, account_id=account.id
     )
     app.store.decisions.add(decision)
     register(app, NOUR, AMAL, now=earlier_time)

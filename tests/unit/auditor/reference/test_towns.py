@@ -12,10 +12,7 @@ from auditor.reference.regions import normalize_place_name
 from auditor.reference.towns import find_town, get_town_name, list_town_names, load_towns
 
 
-@pytest.mark.parametrize(
-    "typed",
-    ["Tiznit", "TIZNIT", "tiznit ", "تيزنيت", "تِيزنيت"],
-)
+@pytest.mark.parametrize("typed", ["Tiznit", "TIZNIT", "tiznit ", "تيزنيت", "تِيزنيت"])
 def test_town_is_found_in_any_case_and_script(typed: str) -> None:
     assert get_town_name(typed, "ar") == "تيزنيت"
     assert get_town_name(typed, "fr") == "Tiznit"

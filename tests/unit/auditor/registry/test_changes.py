@@ -197,10 +197,7 @@ def test_terminal_import_needs_confirmation(store, monkeypatch, typed, options, 
     ("options", "sentence"),
     [
         ([], "1 association is not in this file: it is kept but no longer checked."),
-        (
-            ["--prune"],
-            "1 association is not in this file: it is removed with all its results.",
-        ),
+        (["--prune"], "1 association is not in this file: it is removed with all its results."),
     ],
 )
 @pytest.mark.usefixtures("folder")

@@ -125,10 +125,7 @@ def test_rows_without_id_are_matched_by_name(store, folder):
     assert list_changes(store, folder, *rows) == [("A-7", "name", "Nour", "NOUR")]
     assert list_changes(
         store, folder, ("الاسم بالعربية", "الجهة"), ("النور", "سوس"), ("Amal", "")
-    ) == [
-        ("A-7", "region", None, "سوس"),
-        ("A-8", "name_ar", None, "Amal"),
-    ]
+    ) == [("A-7", "region", None, "سوس"), ("A-8", "name_ar", None, "Amal")]
 
 
 def test_ambiguous_name_is_no_match(store, folder):
@@ -240,11 +237,6 @@ def test_page_lists_missing_columns_and_keeps_their_values(tmp_path, language, m
         entry.contact.phone,
         entry.association.language,
         app.store.registry.get_association("A-8").city,
-    ) == (
-        "Tiznit",
-        "0612345678",
-        "fr",
-        None,
-    )
+    ) == ("Tiznit", "0612345678", "fr", None)
     assert len([*app.store.registry.list_accounts()]) == 3
     app.store.close()

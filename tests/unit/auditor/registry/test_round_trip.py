@@ -378,11 +378,7 @@ def test_unknown_rounded_number_is_an_error(store, tmp_path):
     problems = reimport_rows(store, tmp_path, *rows)[0].problems
     assert [
         (item.column, item.severity) for item in problems if item.issue is Issue.ROUNDED_NUMBER
-    ] == [
-        ("id", "error"),
-        ("phone", "error"),
-        ("facebook", "error"),
-    ]
+    ] == [("id", "error"), ("phone", "error"), ("facebook", "error")]
 
 
 def test_changed_id_is_a_warning(store, tmp_path):

@@ -86,10 +86,7 @@ class Seen(App):
 
     def create_fetcher(self, now, host_lock=None, parsers=None):  # the only process
         web = Web(now=now)
-        web.answers = {
-            PAGE: f"{MARK} page",
-            SITE: f"{MARK} site",
-        }
+        web.answers = {PAGE: f"{MARK} page", SITE: f"{MARK} site"}
         return web
 
 
@@ -206,7 +203,7 @@ def _talk(app):
         gaps=[
             Gap(
                 "nour", "youtube", "account_shared", "low", NOW, opened_at=NOW, params={"other": ID}
-            ),
+            )
         ],
         proposals=[
             Proposal(ID, FoundLink("linkedin", MARK, f"https://l.example/{MARK}", "a"), NOW, NOW)

@@ -98,10 +98,7 @@ def test_unknown_result_keeps_the_last_known_finding():
     assert status.last_known_finding is PRESENT
     assert status.decided_at == START
     assert status.checked_at == START + timedelta(days=1)
-    assert (status.latest_presence, status.latest_reason) == (
-        Presence.UNKNOWN,
-        Reason.LOGIN_WALL,
-    )
+    assert (status.latest_presence, status.latest_reason) == (Presence.UNKNOWN, Reason.LOGIN_WALL)
 
 
 def test_skipped_account_is_unchanged():
@@ -437,11 +434,7 @@ def test_different_account_counts_neither_for_nor_against():
         "11",
     )
     assert (status.decided_at, status.checked_at) == (START, START + timedelta(days=1))
-    assert (
-        status.last_activity,
-        status.unconfirmed_streak,
-        status.other_account_streak.cause,
-    ) == (
+    assert (status.last_activity, status.unconfirmed_streak, status.other_account_streak.cause) == (
         None,
         None,
         "99",
@@ -547,11 +540,7 @@ def test_unknown_results_never_change_a_status(first_findings, later_findings):
                 previous.reason,
                 previous.since,
             )
-            assert (
-                status.last_known_finding,
-                status.unconfirmed_streak,
-                status.decided_at,
-            ) == (
+            assert (status.last_known_finding, status.unconfirmed_streak, status.decided_at) == (
                 previous.last_known_finding,
                 previous.unconfirmed_streak,
                 previous.decided_at,

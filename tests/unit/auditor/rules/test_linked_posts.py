@@ -289,11 +289,7 @@ def evaluate(site_posts: Iterable[LinkedPost], account_finding: Finding) -> Asso
             2: Observation(2, number, run_at, account_finding),
         }
         state = evaluate_association(
-            state,
-            observations,
-            EvaluationTime(run_at, run_at),
-            build_evaluation_policy(CONFIG),
-            {},
+            state, observations, EvaluationTime(run_at, run_at), build_evaluation_policy(CONFIG), {}
         )
     return state
 

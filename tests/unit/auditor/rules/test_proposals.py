@@ -24,11 +24,7 @@ from storage.models.audit import (
 
 CONFIG = load_config(None, {})
 POLICY = EvaluationPolicy(
-    CONFIG.confirm,
-    CONFIG.activity,
-    CONFIG.rules,
-    load_gap_catalogue(),
-    frozenset(CONFIG.channels),
+    CONFIG.confirm, CONFIG.activity, CONFIG.rules, load_gap_catalogue(), frozenset(CONFIG.channels)
 )
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 NOUR = Association("nour", "Nour", name_ar="جمعية نور", contact_methods=frozenset({"email"}))

@@ -35,17 +35,11 @@ def test_all_good_is_complete_and_all_bad_is_the_lowest_level():
     assert (
         compute_score(build_states(PointState.GOOD)).percent,
         compute_score(build_states(PointState.GOOD)).level,
-    ) == (
-        100,
-        "complete",
-    )
+    ) == (100, "complete")
     assert (
         compute_score(build_states(PointState.BAD)).percent,
         compute_score(build_states(PointState.BAD)).level,
-    ) == (
-        0,
-        "start",
-    )
+    ) == (0, "start")
 
 
 def test_no_score_if_too_little_is_known():
@@ -128,12 +122,7 @@ def _build_account(number, channel, key, status):
 
 
 def _build_site(case):
-    facts = {
-        "viewport": True,
-        "contact": True,
-        "https": case.https,
-        "site_names": case.site_names,
-    }
+    facts = {"viewport": True, "contact": True, "https": case.https, "site_names": case.site_names}
     if case.withheld:
         facts["unread_contact_page"] = "https://bienvenue.example/contact"
     links = (

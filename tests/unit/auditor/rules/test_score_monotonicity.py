@@ -735,18 +735,8 @@ def _fix_expiring_domain(draw, association_state, _):
 
 FIXES = {
     **dict.fromkeys(LOSSES, (_fix_lost,)),
-    **dict.fromkeys(
-        TROUBLES,
-        (
-            _fix_unreachable,
-            _fix_unreachable_with_new_cause,
-        ),
-    ),
-    "website_down": (
-        _fix_lost,
-        _fix_unreachable,
-        _fix_unreachable_with_new_cause,
-    ),
+    **dict.fromkeys(TROUBLES, (_fix_unreachable, _fix_unreachable_with_new_cause)),
+    "website_down": (_fix_lost, _fix_unreachable, _fix_unreachable_with_new_cause),
     **dict.fromkeys(FLAWED_FACTS, (_fix_flaw,)),
     "website_domain_expiring": (_fix_expiring_domain,),
     **dict.fromkeys(["no_website", "channel_missing"], (_fix_missing,)),
@@ -776,8 +766,7 @@ def test_every_gap_of_a_rule_has_a_fix():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("code", "apply_fix"),
-    [(code, fix) for code, fixes in sorted(FIXES.items()) for fix in fixes],
+    ("code", "apply_fix"), [(code, fix) for code, fixes in sorted(FIXES.items()) for fix in fixes]
 )
 @settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())

@@ -143,10 +143,7 @@ async def test_resumed_run_has_a_report_without_interruption(app):
 async def test_abandoned_run_keeps_its_place_in_the_chain(app):
     before = load_report(app, 3)
     done = await execute_run(app, night_of(4))
-    assert (load_report(app, 3), done.report.previous_hash) == (
-        before,
-        hash_canonical_json(before),
-    )
+    assert (load_report(app, 3), done.report.previous_hash) == (before, hash_canonical_json(before))
     assert faults(app) == {}
 
 
@@ -161,10 +158,7 @@ async def test_killed_run_gets_a_report_from_the_next_run(app, is_new_run):
     app.web.answers = {}
     done = await execute_run(app, night_of(6), day=night_of(6).date())
     killed = app.store.runs.get(day)
-    assert (killed.state, killed.report.interrupted_because) == (
-        AuditRunState.INCOMPLETE,
-        "killed",
-    )
+    assert (killed.state, killed.report.interrupted_because) == (AuditRunState.INCOMPLETE, "killed")
     assert killed.report.accounts == (0 if is_new_run else 1)
     assert killed.finished_at >= interrupted.started_at
     assert done.report.previous_hash == hash_canonical_json(killed.report.to_json())
@@ -276,10 +270,7 @@ async def test_lost_key_is_replaced_with_a_warning(app, caplog):
     assert "created a new one" in caplog.text
     assert done.report.previous_key == compute_key_fingerprint(old_key)
     assert get_public_key(done.report) != old_key
-    assert read_known_public_keys(app.data_folder) == (
-        old_key,
-        get_public_key(done.report),
-    )
+    assert read_known_public_keys(app.data_folder) == (old_key, get_public_key(done.report))
     assert faults(app) == {}
     assert [link.is_new_key for link in links(app)] == [False] * 4 + [True]
 

@@ -242,18 +242,14 @@ UNANSWERED = [_hidden(NUMBER), _error(4), page({}), SPENT]
 
 
 @pytest.mark.parametrize("number", UNANSWERED)
-def test_other_id_and_display_name_is_another_page(
-    number: Page | FetchError,
-) -> None:
+def test_other_id_and_display_name_is_another_page(number: Page | FetchError) -> None:
     finding = _probe(_named(OTHER), number, _posts(OTHER), known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
     assert (finding.detail, finding.platform_id) == ("another page answers under this name", OTHER)
 
 
 @pytest.mark.parametrize("number", UNANSWERED)
-def test_second_id_with_same_display_name_is_the_same_page(
-    number: Page | FetchError,
-) -> None:
+def test_second_id_with_same_display_name_is_the_same_page(number: Page | FetchError) -> None:
     finding = _probe(
         _named(OTHER), number, _posts(OTHER), known_id=NUMBER, name="JAMIYA  Annour"
     ).finding
@@ -313,10 +309,7 @@ def test_unknown_name_is_not_found(listed_name: str) -> None:
 
 def test_only_listed_names_are_not_found() -> None:
     response = _gone("other.one", "other.two")
-    assert parse_pages_response(response).item_errors.keys() == {
-        "other.one",
-        "other.two",
-    }
+    assert parse_pages_response(response).item_errors.keys() == {"other.one", "other.two"}
     finding = _probe(response).finding
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.UNREADABLE)
     assert (
@@ -480,9 +473,7 @@ def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reas
         SPENT,
     ],
 )
-def test_error_for_posts_costs_only_the_date(
-    error_reason: Page | FetchError,
-) -> None:
+def test_error_for_posts_costs_only_the_date(error_reason: Page | FetchError) -> None:
     finding = _probe(_named(), error_reason).finding
     assert (finding.presence, finding.reason, finding.last_activity) == (
         Presence.PRESENT,

@@ -227,10 +227,7 @@ def test_only_the_first_request_is_the_registered_link() -> None:
     run_offline(youtube.probe(_account(f"https://www.youtube.com/channel/{UC}")), answer)
     assert [
         (request.url.rpartition("/")[2], request.is_registered_link) for request in requests
-    ] == [
-        (UC, True),
-        ("videos", False),
-    ]
+    ] == [(UC, True), ("videos", False)]
 
 
 def test_data_late_in_a_large_page_is_found() -> None:

@@ -243,9 +243,7 @@ def test_former_handle_of_the_known_channel_is_renamed() -> None:
 
 
 @pytest.mark.parametrize("custom", ["@JamiyaAnnour", "@jamiyaannour", "jamiyatv", None, 7])
-def test_other_case_and_legacy_names_are_no_rename(
-    custom: object,
-) -> None:
+def test_other_case_and_legacy_names_are_no_rename(custom: object) -> None:
     channel = _channel(snippet={"title": "Annour", "customUrl": custom})
     assert _probe(_channels(channel), NO_VIDEO, link=HANDLE, known_id=UC).finding.reason is None
 
@@ -434,9 +432,7 @@ def test_other_errors_prove_nothing_and_refuse_nothing(error: Page, reason: Reas
         FetchError(Reason.RATE_LIMITED, "tonight's budget of 100 units is spent"),
     ],
 )
-def test_error_for_uploads_costs_only_the_date(
-    error_reason: Page | FetchError,
-) -> None:
+def test_error_for_uploads_costs_only_the_date(error_reason: Page | FetchError) -> None:
     finding = _probe(_channels(_channel()), error_reason).finding
     assert (finding.presence, finding.reason, finding.last_activity) == (
         Presence.PRESENT,

@@ -43,10 +43,7 @@ def clock():
 
 async def test_request_waits_for_the_lock_and_passes_on_its_delay(clock):
     lock = FakeHostLock(remaining_delay=7.0)
-    async with (
-        Hostile() as server,
-        create_fetcher(clock, host_lock=lock, host_delay=2) as fetcher,
-    ):
+    async with Hostile() as server, create_fetcher(clock, host_lock=lock, host_delay=2) as fetcher:
         assert describe_outcome(await fetch_outcome(fetcher, server.url("ok"))) == "200"
     assert lock.calls[0] == ("acquire", server.hosts[0])
     assert lock.calls[1][:2] == ("release", server.hosts[0])

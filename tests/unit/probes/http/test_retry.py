@@ -247,9 +247,7 @@ async def test_cancelled_retry_leaves_no_task(server: Hostile) -> None:
 
 
 @pytest.mark.fault("F31")
-async def test_unreachable_robots_txt_forbids_and_missing_host_is_reported(
-    server: Hostile,
-) -> None:
+async def test_unreachable_robots_txt_forbids_and_missing_host_is_reported(server: Hostile) -> None:
     """The host's part: with no network, nothing that proves an absence is ever said."""
     server.script = lambda path, _: b"" if path == "robots.txt" else None
     async with create_fetcher(timeout=0.2) as fetch:
@@ -280,9 +278,7 @@ async def test_down_host_is_not_reported_as_robots(server: Hostile) -> None:
         assert describe_outcome(caught.value) == "network/host is down"
 
 
-async def test_new_pass_fetches_failed_robots_txt_again(
-    server: Hostile,
-) -> None:
+async def test_new_pass_fetches_failed_robots_txt_again(server: Hostile) -> None:
     server.script = lambda path, times: b"" if path == "robots.txt" and times == 1 else None
     async with create_fetcher() as fetch:
         with pytest.raises(FetchError) as caught:

@@ -48,10 +48,7 @@ def test_the_longest_name_of_ours_counts_and_its_groups_are_one():
     assert select_rules(text, AGENT) == []
     assert select_rules(
         f"{text}Disallow: /a\nUser-agent: presence-auditor\nDisallow: /b", AGENT
-    ) == [
-        "Disallow: /a",
-        "Disallow: /b",
-    ]
+    ) == ["Disallow: /a", "Disallow: /b"]
     assert select_rules(text, "other") == ["Disallow: /"]
 
 

@@ -139,9 +139,7 @@ def test_redirect_handles_any_location(location: str) -> None:
         fetch._sender.move_to_redirect(chain, location)
 
 
-async def test_fetcher_starts_only_if_guard_works(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_fetcher_starts_only_if_guard_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """If another module opened the connections, the fetcher would refuse to start."""
     async with Fetcher(FetchOptions(), NOW):
         pass

@@ -184,9 +184,7 @@ EXPLAINED = [IPv4Network(block) if "." in block else IPv6Network(block) for bloc
 
 @pytest.mark.fault("F01")
 @given(FOURS | SIXES)
-def test_table_is_stricter_than_ipaddress(
-    address: IpAddress,
-) -> None:
+def test_table_is_stricter_than_ipaddress(address: IpAddress) -> None:
     if is_public_address(address):
         assert address.is_global
     elif address.is_global:

@@ -211,9 +211,7 @@ async def test_refused_handshake_is_a_tls_error(authority: Authority) -> None:
 
 
 @pytest.mark.fault("F18")
-async def test_required_client_certificate_is_a_tls_error(
-    authority: Authority,
-) -> None:
+async def test_required_client_certificate_is_a_tls_error(authority: Authority) -> None:
     """In TLS 1.3 it says so after the handshake, and its reset may overtake the word."""
     async with serve_refusing_site(authority, build_client_certificate_context(authority)) as (
         fetch,
@@ -227,9 +225,7 @@ async def test_required_client_certificate_is_a_tls_error(
 
 @pytest.mark.fault("F18")
 @pytest.mark.filterwarnings("ignore:ssl.OP_NO_:DeprecationWarning")
-async def test_old_tls_version_is_accepted_by_insecure_request(
-    authority: Authority,
-) -> None:
+async def test_old_tls_version_is_accepted_by_insecure_request(authority: Authority) -> None:
     async with serve_refusing_site(authority, build_old_protocol_context(authority)) as (
         fetch,
         url,
@@ -296,9 +292,7 @@ async def test_tls_session_is_resumed_after_close(authority: Authority, headers:
     assert first.certificate_expires == second.certificate_expires is not None
 
 
-async def test_tls_session_is_resumed_after_reset(
-    authority: Authority,
-) -> None:
+async def test_tls_session_is_resumed_after_reset(authority: Authority) -> None:
     resumed: list[bool] = []
 
     async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -353,9 +347,7 @@ async def test_tls_session_is_resumed_after_eviction_if_verified(
     assert resumed == [False, False, not insecure]
 
 
-async def test_insecure_session_is_never_reused_for_verified_request(
-    authority: Authority,
-) -> None:
+async def test_insecure_session_is_never_reused_for_verified_request(authority: Authority) -> None:
     async with serve_site(authority, authority.context("expired")) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"
         await fetch._pool.aclose()

@@ -553,11 +553,7 @@ def test_url_pasted_into_a_platform_url_is_read(typed: str, channel: str, key: s
 )
 def test_host_of_another_platform_is_no_name_of_an_account(typed: str) -> None:
     identity = identify_link(typed)
-    assert (identity.kind, identity.key, identity.note) == (
-        LinkKind.INVALID,
-        None,
-        "other_network",
-    )
+    assert (identity.kind, identity.key, identity.note) == (LinkKind.INVALID, None, "other_network")
 
 
 @pytest.mark.parametrize("typed", ["https://www.facebook.com/annour.com", "youtube.com/annour.ma"])
@@ -696,8 +692,7 @@ def test_unreadable_wrapped_url_is_not_unwrapped(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed",
-    ["????? ?????", "✔", "🙂", "\u200f", "\ufffd", "?", "*", "()", ",", "☐"],
+    "typed", ["????? ?????", "✔", "🙂", "\u200f", "\ufffd", "?", "*", "()", ",", "☐"]
 )
 @pytest.mark.parametrize("column", [None, "facebook"])
 def test_punctuation_is_no_none_answer(typed: str, column: str | None) -> None:

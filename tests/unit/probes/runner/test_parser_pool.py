@@ -210,9 +210,7 @@ def has_ended(process: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-async def test_cancelled_task_does_not_block_pool_exit(
-    workshop: ParserForkServer,
-) -> None:
+async def test_cancelled_task_does_not_block_pool_exit(workshop: ParserForkServer) -> None:
     async with ParserPool(1, timeout=0.3, fork_server=workshop) as readers:
         reading = asyncio.create_task(readers.parse(run_forever, PAGE))
         await readers_busy()
@@ -251,9 +249,7 @@ async def test_killed_fork_server_is_restarted() -> None:
         assert await readers.parse(pid, PAGE) != first
 
 
-async def test_unstarted_task_of_lost_worker_is_retried(
-    workshop: ParserForkServer,
-) -> None:
+async def test_unstarted_task_of_lost_worker_is_retried(workshop: ParserForkServer) -> None:
     async with ParserPool(1, timeout=0.5, fork_server=workshop) as readers:
         await readers.parse(title, PAGE)
         results = await asyncio.gather(

@@ -414,9 +414,7 @@ async def test_unchanged_absence_is_not_parsed_again(missing_part: str, monkeypa
 
 
 @pytest.mark.parametrize("after_midnight", [False, True])
-async def test_each_site_is_fully_checked_once_in_four_weeks(
-    after_midnight: bool,
-) -> None:
+async def test_each_site_is_fully_checked_once_in_four_weeks(after_midnight: bool) -> None:
     """The previous check may have ended after midnight."""
     last = await check_first(Site(), Bodies())
     run_days = [DAY + timedelta(days=n) for n in range(2 * FULL_CHECK_EVERY_DAYS)]
@@ -673,12 +671,7 @@ async def test_reevaluation_keeps_response_times_of_each_run(
     assert (first.result_id, second.is_repeat, third.is_repeat) == (third.result_id, True, True)
     assert [
         observation.finding.facts["seconds"] for observation in (first, second, third, fourth)
-    ] == [
-        0,
-        2,
-        2,
-        0,
-    ]
+    ] == [0, 2, 2, 0]
     assert not reevaluate(app).changes
     app.store.close()
 

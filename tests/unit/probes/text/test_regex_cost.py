@@ -10,12 +10,7 @@ import pytest
 import probes
 from probes.classify import statements
 from probes.classify.soft_404_sentences import load_sentences
-from tests.support.regex_attacks import (
-    PatternUse,
-    build_attacks,
-    find_pattern_uses,
-    is_superlinear,
-)
+from tests.support.regex_attacks import PatternUse, build_attacks, find_pattern_uses, is_superlinear
 
 SHARDS = 8
 """The exhaustive test takes minutes, so its workers share it."""

@@ -128,9 +128,7 @@ STOLEN = {
 
 
 @pytest.mark.parametrize("name", STOLEN)
-def test_other_language_name_and_one_more_sign_is_hijacked(
-    name: str,
-) -> None:
+def test_other_language_name_and_one_more_sign_is_hijacked(name: str) -> None:
     result = probe_site(page(*STOLEN[name]), find_past(*PAST_PAGE))
     assert (result.presence, result.reason) == (Presence.ABSENT, Reason.HIJACKED), result
     assert "Association Annour" in result.detail

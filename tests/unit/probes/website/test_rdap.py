@@ -77,8 +77,7 @@ def test_refusals_and_other_answers_state_no_expiry(answer, status, presence, re
 def test_earlier_of_two_dates_counts():
     finding, _ = ask(
         build_record(
-            ("expiration", "2028-03-01T00:00:00Z"),
-            ("registrar expiration", "2027-03-01T00:00:00Z"),
+            ("expiration", "2028-03-01T00:00:00Z"), ("registrar expiration", "2027-03-01T00:00:00Z")
         )
     )
     assert dict(finding.facts) == {

@@ -169,9 +169,7 @@ def test_walled_twin_host_prevents_an_absence() -> None:
     "other_response",
     [page(WWW, body=PARKED), page(WWW, status=404), FetchError(Reason.NO_SUCH_HOST)],
 )
-def test_both_hosts_parked_is_parked(
-    other_response: Page | FetchError,
-) -> None:
+def test_both_hosts_parked_is_parked(other_response: Page | FetchError) -> None:
     finding, exchanges = probe_site(
         lambda request: page(request.url, body=PARKED) if request.url == URL else other_response
     )
@@ -179,9 +177,7 @@ def test_both_hosts_parked_is_parked(
 
 
 @pytest.mark.parametrize("detail", [*sorted(set(CERTIFICATE_ERROR_DETAILS.values())), "handshake"])
-def test_every_certificate_error_is_named_and_ignored_once(
-    detail: str,
-) -> None:
+def test_every_certificate_error_is_named_and_ignored_once(detail: str) -> None:
     def web(request: PageRequest) -> Page | FetchError:
         return page(request.url) if request.insecure else FetchError(Reason.TLS, detail)
 
