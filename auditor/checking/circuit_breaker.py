@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from auditor.config.schema import Config
 from probes.classify import interstitials
-from probes.links import channel_registry, identify
+from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import ACCOUNT_KINDS, Finding, LinkKind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import HttpExchange, ProbeResult
+from probes.urls import normalize
 from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from storage.models.run_report import OpenedCircuit
 from storage.store import Store
@@ -99,7 +100,7 @@ def _iter_refusals(channel: str, exchanges: Iterable[HttpExchange]) -> Iterator[
     """
     for exchange in exchanges:
         outcome = exchange.outcome
-        host = identify.get_link_host(exchange.request.url)
+        host = normalize.get_host(exchange.request.url)
         if channel_registry.find_channel_by_host(host) != channel:
             continue  # a short link of another service
         if isinstance(outcome, Page):

@@ -38,10 +38,11 @@ from auditor.rules.association_state import (
     find_account_owners,
 )
 from auditor.rules.decisions_in_force import iter_decision_ends
-from probes.links import channel_registry, identify
+from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
 from probes.models.probe import run_offline
+from probes.urls import normalize
 from storage.api_data import PROFILE_REMOVED_FACT
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.models.audit import (
@@ -446,7 +447,7 @@ def has_expired_response(observation: Observation) -> bool:
     """Return True if the responses of an API were dropped, as its terms demand."""
     api_hosts = channel_registry.list_api_hosts()
     return any(
-        exchange.is_pruned and identify.get_link_host(exchange.url) in api_hosts
+        exchange.is_pruned and normalize.get_host(exchange.url) in api_hosts
         for exchange in observation.evidence
     )
 
@@ -455,7 +456,6 @@ def _find_api_channels(account: Account, observation: Observation) -> tuple[str,
     """Return the channel if the observation was made with its API."""
     channel_api = channel_registry.get_channel_api(account.channel)
     used_api = channel_api is not None and any(
-        identify.get_link_host(exchange.url) == channel_api.host
-        for exchange in observation.evidence
+        normalize.get_host(exchange.url) == channel_api.host for exchange in observation.evidence
     )
     return (account.channel,) if used_api else ()

@@ -7,9 +7,9 @@ registered one, leaves the result open.
 from __future__ import annotations
 
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
-from probes.links import identify
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink
+from probes.urls import normalize
 
 LEVEL_BY_LINKS = {
     (True, True): "reciprocal",
@@ -125,5 +125,5 @@ def _collect_site_hosts(account: EvaluatedAccount) -> set[str]:
     hosts = {(account.row.identity.key or "").partition("/")[0]}
     finding = account.present_finding
     if finding is not None:
-        hosts.add(identify.get_link_host(finding.final_url or "").removeprefix("www."))
+        hosts.add(normalize.get_host(finding.final_url or "").removeprefix("www."))
     return hosts - {""}

@@ -59,19 +59,6 @@ _INTERSTITIAL_TARGET = re.compile(
 )
 
 
-def get_link_host(url: str) -> str:
-    """Return the host of a URL without user info and port, or an empty string."""
-    return normalize.split_url(url)[0].rpartition("@")[2].partition(":")[0].lower()
-
-
-def clean_url(typed: str) -> str | None:
-    """Return the repaired and unwrapped URL of a typed text, or None if it contains none."""
-    url = normalize.extract_url(repair.repair_link_text(typed))
-    if url is None:
-        return None
-    return unwrap.unwrap_url(url)
-
-
 def identify_link(typed: str, column: str | None = None) -> Identity:
     """Return the identity that a typed text names. Raises nothing, whatever the text.
 
@@ -158,15 +145,13 @@ def _explain_invalid_text(text: str) -> str:
 def _identify_url(url: str, column: str | None) -> Identity:
     """Identify a cleaned URL: a short link, a platform account or a website."""
     url = _unwrap_pasted_url(url)
-    host = normalize.split_url(url)[0].partition(":")[0].removeprefix("www.")
+    host = normalize.get_host(url).removeprefix("www.")
     if host in SHORTENER_HOSTS:
         return Identity(column or WEBSITE_CHANNEL, LinkKind.SHORT_LINK, url=url)
     channel = find_channel_by_host(host)
-    if _is_other_network(channel, column):
-        return Identity(column or channel, LinkKind.INVALID, url=url, note="other_network")
     if channel == WEBSITE_CHANNEL:
         return _identify_website(url, host, column or WEBSITE_CHANNEL)
-    if _has_host_as_name(url):
+    if _is_other_network(channel, column) or _has_host_as_name(url):
         return Identity(column or channel, LinkKind.INVALID, url=url, note="other_network")
     return list_channels()[channel].identify(url)
 
@@ -209,7 +194,7 @@ def _unwrap_pasted_url(url: str) -> str:
 
 
 def _find_channel(url: str) -> str:
-    return find_channel_by_host(get_link_host(url).removeprefix("www."))
+    return find_channel_by_host(normalize.get_host(url).removeprefix("www."))
 
 
 @lru_cache(maxsize=16_384)

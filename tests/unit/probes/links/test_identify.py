@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from probes.links import channel_registry
 from probes.links import identify as links_identify
 from probes.links.cells import split_links
-from probes.links.identify import clean_url, identify_link
+from probes.links.identify import identify_link
 from probes.models.finding import Account, LinkKind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import present_finding, run_offline
-from probes.urls import normalize, repair
+from probes.urls import normalize, repair, unwrap
 from storage.sanitize import sanitize as stored
 
 SITE = "https://www.annour.ma/"
@@ -94,6 +94,11 @@ WRAPPED = (
         "w.annour.ma%252F"
     ),
 )
+
+
+def clean_url(typed: str) -> str | None:
+    url = normalize.extract_url(repair.repair_link_text(typed))
+    return url and unwrap.unwrap_url(url)
 
 
 @pytest.mark.parametrize("typed", TYPED)
