@@ -158,14 +158,55 @@ def probe(account: Account) -> ProbeGenerator:
 def _retry_before_absence(
     account: Account, url: str, page: Page, site: SiteAnalysis, facts: Mapping[str, FactValue]
 ) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None]]:
-    """Find the page's problem. Before an absence, try the link as typed and with or without www."""
+    """Find the page's problem. Before an absence, try the link as typed and with or without www.
+
+    Cleaning may have broken the link, and often only one of the two hosts is parked.
+    """
     problem = _find_page_problem(page, site)
-    if problem is not None and problem.reason is Reason.NOT_FOUND:
-        page, site, problem = yield from _retry_as_typed(account, page, site, problem)
+    if _is_not_found(problem):
+        requested_urls = (account.identity.url, page.url)
+        typed_url = build_uncleaned_url(account.typed_text, requested_urls=requested_urls)
+        typed = yield from _request_alternative(typed_url)
+        if typed is not None and not _is_not_found(typed[2]):
+            page, site, problem = typed
     problem = yield from _confirm_suspicion(page, site, problem)
-    if problem is not None and problem.presence is Presence.ABSENT and "tls_error" not in facts:
-        page, site, problem = yield from _retry_www_variant(url, page, site, problem)
+    if not _is_absent(problem) or "tls_error" in facts:
+        return page, site, problem
+    twin = yield from _request_alternative(_find_www_twin(url, page))
+    if twin is not None:
+        twin_problem = yield from _confirm_suspicion(*twin)
+        if not _is_absent(twin_problem):
+            return *twin[:2], twin_problem
     return page, site, problem
+
+
+def _is_not_found(problem: Finding | None) -> bool:
+    return problem is not None and problem.reason is Reason.NOT_FOUND
+
+
+def _is_absent(problem: Finding | None) -> bool:
+    return problem is not None and problem.presence is Presence.ABSENT
+
+
+def _find_www_twin(url: str, page: Page) -> str | None:
+    """Return the link with or without www, or None if that host was requested already."""
+    twin_url = build_www_twin_url(url)
+    if twin_url is not None and html.get_host(twin_url) == html.get_host(page.url):
+        return None
+    return twin_url
+
+
+def _request_alternative(
+    url: str | None,
+) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None] | None]:
+    """Request another address of the link. Returns its page and problem, or None if it has none."""
+    if url is None:
+        return None
+    try:
+        page, site = yield from request_page(url, analyze_site_page, is_registered_link=True)
+    except FetchError:
+        return None
+    return page, site, _find_page_problem(page, site)
 
 
 def _confirm_suspicion(
@@ -254,14 +295,18 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return absent_finding(page, absence.reason, detail=absence.proof, facts=absence.facts)
     doubt = _detect_members_only_page(site) or site.verdict
     if doubt:
-        if doubt.reason is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
-            detail = "its text begins after the part that is read"
-            return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
-        return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
+        return _build_doubt_finding(page, doubt)
     if not site.is_html and not site.is_feed:
         content_type = page.headers.get("content-type", "no page")[:80]
         return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
     return None
+
+
+def _build_doubt_finding(page: Page, doubt: PageVerdict) -> Finding:
+    if doubt.reason is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
+        detail = "its text begins after the part that is read"
+        return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
+    return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
 
 
 def _detect_members_only_page(site: SiteAnalysis) -> PageVerdict | None:
@@ -270,27 +315,6 @@ def _detect_members_only_page(site: SiteAnalysis) -> PageVerdict | None:
     if has_little_text and site.has_password_form:
         return PageVerdict(Reason.LOGIN_WALL, "asks for a password")
     return None
-
-
-def _retry_as_typed(
-    account: Account, page: Page, site: SiteAnalysis, problem: Finding
-) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None]]:
-    """Request the link exactly as typed, because cleaning may have broken it."""
-    typed_url = build_uncleaned_url(
-        account.typed_text, requested_urls=(account.identity.url, page.url)
-    )
-    if typed_url is None:
-        return page, site, problem
-    try:
-        typed_page, typed_site = yield from request_page(
-            typed_url, analyze_site_page, is_registered_link=True
-        )
-    except FetchError:
-        return page, site, problem
-    typed_problem = _find_page_problem(typed_page, typed_site)
-    if typed_problem is not None and typed_problem.reason is Reason.NOT_FOUND:
-        return page, site, problem
-    return typed_page, typed_site, typed_problem
 
 
 def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -> str | None:
@@ -305,26 +329,6 @@ def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -
 def get_registered_url(identity: Identity, typed: str) -> str:
     """Return the address of the first request."""
     return identity.url or identity.canonical or typed
-
-
-def _retry_www_variant(
-    url: str, page: Page, site: SiteAnalysis, problem: Finding
-) -> Generator[PageRequest, Page, tuple[Page, SiteAnalysis, Finding | None]]:
-    """Request the host with or without www, because often only one of them is parked."""
-    twin_url = build_www_twin_url(url)
-    if twin_url is None or html.get_host(twin_url) == html.get_host(page.url):
-        return page, site, problem
-    try:
-        twin_page, twin_site = yield from request_page(
-            twin_url, analyze_site_page, is_registered_link=True
-        )
-    except FetchError:
-        return page, site, problem
-    twin_problem = _find_page_problem(twin_page, twin_site)
-    twin_problem = yield from _confirm_suspicion(twin_page, twin_site, twin_problem)
-    if twin_problem is not None and twin_problem.presence is Presence.ABSENT:
-        return page, site, problem
-    return twin_page, twin_site, twin_problem
 
 
 # --- Accounts on other pages of the site ---
