@@ -79,18 +79,19 @@ class LinkTable:
         subdomain, own_host = split_host(host, self.hosts)
         segments = normalize.split_path(parts.path)
         entry = self.other_hosts.get(host) or self.other_hosts.get(own_host)
-        if entry is None:
-            if not self.subdomains.fullmatch(subdomain):
-                return Identity(self.channel, LinkKind.INVALID)
+        if entry is None and self.subdomains.fullmatch(subdomain):
+            entry = self._read_path
             segments = self.clean_segments(segments)
+        if entry is None:
+            return Identity(self.channel, LinkKind.INVALID)
         if not (segments or parts.query or parts.fragment):
             return Identity(self.channel, LinkKind.HOME)
         name, *rest = segments or [""]
         link = PlatformLink(name, rest, normalize.parse_query(parts.query), parts.fragment)
-        identity = self._read(entry, link)
-        if entry is None:
-            identity = self._read_section(link) or self.read_account(link)
-        return identity or Identity(self.channel, LinkKind.INVALID)
+        return self._read(entry, link) or Identity(self.channel, LinkKind.INVALID)
+
+    def _read_path(self, link: PlatformLink) -> Identity | None:
+        return self._read_section(link) or self.read_account(link)
 
     def _read_section(self, link: PlatformLink) -> Identity | None:
         section = link.name.lower()

@@ -157,13 +157,18 @@ def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
     if match is None:
         return None
     published_at = decode_post_number(identity.channel, match[1])
-    key = identity.key
-    author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text)
-    if not key and identity.channel == "instagram" and author:
-        key = author[1].lower()
+    key = identity.key or _find_author(identity.channel, link_text)
     if published_at is None or not key:
         return None
     return LinkedPost(identity.channel, key, published_at)
+
+
+def _find_author(channel: str, link_text: str) -> str:
+    """Return the account that the text of an embedded post of Instagram names, or ""."""
+    author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text)
+    if author is None or channel != "instagram":
+        return ""
+    return author[1].lower()
 
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:

@@ -81,17 +81,12 @@ class ApiRequestBatcher:
     async def run_probes(self, generators: Sequence[ProbeGenerator]) -> list[ProbeResult]:
         """Run many probes step by step. A crash of one probe does not affect the others."""
         probes = [_RunningProbe(generator) for generator in generators]
-        while True:
-            pending: list[tuple[_RunningProbe, PageRequest]] = []
-            for probe in probes:
-                request = probe.pending_request
-                if request is not None:
-                    pending.append((probe, request))
-            if not pending:
-                return [probe.result for probe in probes]
-            outcomes = await self._fetch_all([request for _, request in pending])
-            for (probe, _), outcome in zip(pending, outcomes, strict=True):
+        while waiting := [probe for probe in probes if probe.pending_request]:
+            requests = filter(None, (probe.pending_request for probe in waiting))
+            outcomes = await self._fetch_all(list(requests))
+            for probe, outcome in zip(waiting, outcomes, strict=True):
                 probe.resume(outcome)
+        return [probe.result for probe in probes]
 
     async def _fetch_all(self, requests: Sequence[PageRequest]) -> list[Page | FetchError]:
         outcomes: dict[int, Page | FetchError] = {}
@@ -219,8 +214,10 @@ def _select_values_to_retry(
     valid_values = [value for value in values if value.lower() not in response.item_errors]
     if len(valid_values) < len(values):
         return [valid_values] if valid_values else []
+    if not response.is_single_item_error:
+        return []
     half = len(values) // 2
-    return [values[:half], values[half:]] if response.is_single_item_error else []
+    return [values[:half], values[half:]]
 
 
 def _close_budget(api_budget: ApiBudget, outcome: Page | FetchError) -> None:

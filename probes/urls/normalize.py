@@ -35,7 +35,8 @@ _WWW_PREFIX = re.compile(
 _HOST_LABEL = re.compile(
     r"[A-Za-z0-9_\u00a1-\uffff](?:[A-Za-z0-9_\u00a1-\uffff-]{0,61}[A-Za-z0-9\u00a1-\uffff])?"
 )
-_IPV4_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
+_IPV4_NUMBER = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
+_IPV4_ADDRESS = re.compile(rf"{_IPV4_NUMBER}(?:\.{_IPV4_NUMBER}){{3}}")
 _TRACKING_PARAMETER = re.compile(
     r"(?i)(?:utm_\w+|fbclid|gclid|gclsrc|dclid|msclkid|yclid|twclid|igshid|igsh|mibextid|mc_cid"
     r"|mc_eid|_ga|_gl"
@@ -252,16 +253,14 @@ def parse_host(host: str) -> str | None:
     host = re.sub(r"\.{2,}", ".", lower.replace(",", ".")).strip(".")
     if "." not in host or len(host) > 253:
         return None
-    labels = [_decode_label(label) for label in host.split(".")]
-    if not all(_HOST_LABEL.fullmatch(label) for label in labels):
+    labels = list(map(_decode_label, host.split(".")))
+    if not all(map(_HOST_LABEL.fullmatch, labels)):
         return None
     if labels[0] == "www" and len(labels) == 2:
         return None  # `www.youtube.` was cut off; it is not the site of a TLD
-    if _IPV4_ADDRESS.fullmatch(host):
-        is_valid = all(int(part) < 256 for part in labels)
-    else:
-        is_valid = is_top_level_domain(labels[-1])
-    return ".".join(labels) if is_valid else None
+    if _IPV4_ADDRESS.fullmatch(host) or is_top_level_domain(labels[-1]):
+        return ".".join(labels)
+    return None
 
 
 def _decode_label(label: str) -> str:

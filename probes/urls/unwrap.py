@@ -90,14 +90,9 @@ def unwrap_url(url: str) -> str:
 
 
 def _iter_inner_urls(url: str) -> Iterator[str]:
-    host, path, query, fragment = split_url(url)
+    host, path, query, _ = split_url(url)
     if host in ("web.archive.org", "archive.org"):
-        rest = path
-        if query:
-            rest += f"?{query}"
-        if fragment:
-            rest += f"#{fragment}"
-        archived = _ARCHIVE_PATH.match(rest)
+        archived = _ARCHIVE_PATH.match(url.partition(host)[2])
         if archived:
             yield from _extract_inner_url(url, archived[1])
     if host.endswith(_TRANSLATED_SITES):
