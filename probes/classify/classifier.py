@@ -88,24 +88,33 @@ def classify_page(
 
     `prediction` is the page model's. On a home page an error heading alone proves less.
     """
-    is_doubtful = prediction.replacement_probability >= MIN_COMPANY_PROBABILITY
-    match = find_fingerprint(document, page, with_companies=is_doubtful)
+    known = _find_known_page(document, page, prediction)
     stated = _find_confirmed_statement(document, prediction)
     # Control panels also sign suspended pages, and some call them "Forbidden".
     is_suspended = stated is not None and stated.reason is Reason.SUSPENDED
-    is_better_stated = is_suspended and match and match.fingerprint.reason is Reason.DEFAULT_PAGE
-    if match and not is_better_stated and _is_credible(match.fingerprint, prediction):
-        return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)
+    if known and not (is_suspended and known.reason is Reason.DEFAULT_PAGE):
+        return known
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
-    return (
-        (None if is_suspended else _find_wall_title(document))
-        or stated
-        or _find_missing_page(document, prediction, is_home_page=is_home_page)
+    verdict = stated if is_suspended else _find_wall_title(document) or stated
+    if verdict:
+        return verdict
+    proof = (
+        _find_missing_page(document, prediction, is_home_page=is_home_page)
         or _find_spam(document)
-        or _find_consent_page(document)
-        or _find_page_without_text(document)
+        or interstitials.detect_consent_or_paywall(document)
     )
+    return PageVerdict(*proof) if proof else _find_page_without_text(document)
+
+
+def _find_known_page(
+    document: Document, page: Page, prediction: PagePrediction
+) -> PageVerdict | None:
+    is_doubtful = prediction.replacement_probability >= MIN_COMPANY_PROBABILITY
+    match = find_fingerprint(document, page, with_companies=is_doubtful)
+    if match is None or not _is_credible(match.fingerprint, prediction):
+        return None
+    return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)
 
 
 def _is_credible(fingerprint: Fingerprint, prediction: PagePrediction) -> bool:
@@ -125,8 +134,8 @@ def find_suspicion(document: Document, prediction: PagePrediction) -> PageVerdic
     """Return the absence that the page model alone is sure of, or None. It proves nothing."""
     if soft_404.is_dated_article(document):
         return None
-    reason = max(ABSENCE_REASONS, key=lambda reason: prediction.probabilities.get(reason, 0.0))
-    if prediction.probabilities.get(reason, 0.0) < MIN_SUSPICION_PROBABILITY:
+    reason = max(ABSENCE_REASONS, key=prediction.get_probability)
+    if prediction.get_probability(reason) < MIN_SUSPICION_PROBABILITY:
         return None
     proof = f"reads like {reason}"
     return PageVerdict(reason, proof, model_words=prediction.top_words, is_proof=False)
@@ -164,16 +173,16 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     if not is_doubtful or soft_404.is_dated_article(document):
         return None
     found = [one for one in find_statements(document) if _can_count(one, document, prediction)]
-    has_wall = any(one.reason not in ABSENCE_REASONS for one in found)
-    min_share = MIN_ABSENCE_SHARE if has_wall else MIN_ABSENCE_SHARE_WITHOUT_WALL
-    absence_probability = sum(prediction.probabilities.get(one, 0.0) for one in ABSENCE_REASONS)
+    walls = [one for one in found if one.reason not in ABSENCE_REASONS]
+    min_share = MIN_ABSENCE_SHARE if walls else MIN_ABSENCE_SHARE_WITHOUT_WALL
+    absence_probability = sum(map(prediction.get_probability, ABSENCE_REASONS))
     is_absence = absence_probability >= min_share * prediction.replacement_probability
-    statements = [one for one in found if is_absence or one.reason not in ABSENCE_REASONS]
+    statements = found if is_absence else walls
     if not statements:
         return None
 
     def rate_statement(statement: Statement) -> float:
-        return prediction.probabilities.get(statement.reason, 0.0) + _PLACE_WEIGHTS[statement.place]
+        return prediction.get_probability(statement.reason) + _PLACE_WEIGHTS[statement.place]
 
     best = max(statements, key=rate_statement)
     has_lost_site = best.reason is Reason.HIJACKED and not has_site_navigation(document)
@@ -192,8 +201,10 @@ def _is_independent(
     """
     if prediction.replacement_probability >= MIN_SURE_PROBABILITY:
         return True
-    texts = [statement.text for statement in statements if statement.reason is best.reason]
-    words = [word for text in texts for word in page_model.list_words(text)]
+    words: list[str] = []
+    for statement in statements:
+        if statement.reason is best.reason:
+            words += page_model.list_words(statement.text)
     independent = prediction.without_words(words)
     return independent.replacement_probability >= MIN_INDEPENDENT_PROBABILITY
 
@@ -212,7 +223,7 @@ def _can_count(statement: Statement, document: Document, prediction: PagePredict
     if statement.place != "text":
         return True
     if statement.reason is Reason.LOGIN_WALL:
-        return prediction.probabilities.get(Reason.LOGIN_WALL, 0.0) >= MIN_LIKELY_PROBABILITY
+        return prediction.get_probability(Reason.LOGIN_WALL) >= MIN_LIKELY_PROBABILITY
     if statement.reason is Reason.NOT_FOUND:
         return not has_site_navigation(document)
     return statement.reason is not Reason.SUSPENDED or not mentions_new_site(document)
@@ -240,24 +251,18 @@ MAX_FORWARDING_CHARS = 600
 
 def _find_missing_page(
     document: Document, prediction: PagePrediction, *, is_home_page: bool
-) -> PageVerdict | None:
+) -> tuple[Reason, str] | None:
     missing = soft_404.detect_soft_404(document, is_home_page=is_home_page)
     is_likely = prediction.replacement_probability >= MIN_REPLACEMENT_PROBABILITIES["title"]
     # "Not found: an exhibition about missing persons" is the title of a page like any other.
     if missing and not is_likely and document.title.startswith(f"{missing[1]}: "):
         return None
-    return PageVerdict(*missing) if missing else None
+    return missing
 
 
-def _find_spam(document: Document) -> PageVerdict | None:
+def _find_spam(document: Document) -> tuple[Reason, str] | None:
     has_structure = has_site_navigation(document) or soft_404.is_dated_article(document)
-    hijacked = spam.detect_hijacked_page(document, has_navigation=has_structure)
-    return PageVerdict(*hijacked) if hijacked else None
-
-
-def _find_consent_page(document: Document) -> PageVerdict | None:
-    consent = interstitials.detect_consent_or_paywall(document)
-    return PageVerdict(*consent) if consent else None
+    return spam.detect_hijacked_page(document, has_navigation=has_structure)
 
 
 def _find_page_without_text(document: Document) -> PageVerdict | None:
@@ -279,7 +284,7 @@ def may_be_soft_404(document: Document, prediction: PagePrediction) -> bool:
     The page model spares most pages the search for such a mention, which is slow.
     """
     is_short = len(document.text) < 5 * soft_404.SHORT_PAGE_MAX_CHARS
-    is_doubtful = prediction.probabilities.get(Reason.NOT_FOUND, 0.0) >= MIN_DECOY_PROBABILITY
+    is_doubtful = prediction.get_probability(Reason.NOT_FOUND) >= MIN_DECOY_PROBABILITY
     return is_short and is_doubtful and soft_404.mentions_missing_page(document.text)
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
+from itertools import chain, product
+from operator import attrgetter
 from typing import Any
 
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
@@ -56,8 +58,8 @@ class Fingerprint:
     @property
     def has_service_host(self) -> bool:
         """Return whether the page is at an address of the service, not of the site."""
-        addresses = self.patterns.get("address", ())
-        return any(part.startswith("//") and part != "//" for parts in addresses for part in parts)
+        parts = chain.from_iterable(self.patterns.get("address", ()))
+        return any(part.startswith("//") and part != "//" for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,11 @@ class FingerprintMatch:
 def load_fingerprints() -> tuple[Fingerprint, ...]:
     """Load the tables of the package. Raises ValueError for an entry with an unknown field."""
     folder = resources.files(__package__).joinpath("fingerprints")
-    paths = sorted(folder.iterdir(), key=lambda path: path.name)
-    return tuple(
-        fingerprint
-        for path in paths
-        if path.name.endswith(".toml")
-        for fingerprint in parse_table(tomllib.loads(path.read_text("utf-8")))
-    )
+    fingerprints: list[Fingerprint] = []
+    for path in sorted(folder.iterdir(), key=attrgetter("name")):
+        if path.name.endswith(".toml"):
+            fingerprints += parse_table(tomllib.loads(path.read_text("utf-8")))
+    return tuple(fingerprints)
 
 
 def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
@@ -90,22 +90,31 @@ def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
 
 
 def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
-    """Yield the fingerprints of a service."""
+    """Yield the fingerprints of a service, whose fields its entries can replace."""
     for entry in table["pages"]:
-        fields = {name: value for name, value in entry.items() if name not in _OTHER_KEYS}
-        unknown_fields = fields.keys() - _MATCHERS.keys()
-        if unknown_fields or not fields:
-            problem = f"unknown fields {sorted(unknown_fields)}" if fields else "nothing to match"
-            raise ValueError(f"fingerprint of {table['name']}: {problem}")
+        patterns = _parse_fields(entry, table["name"])
+        merged = {**table, **entry}
         yield Fingerprint(
             table["name"],
-            _parse_reason(entry.get("verdict") or table["verdict"], table["name"]),
-            {name: _parse_patterns(value) for name, value in fields.items()},
+            _parse_reason(merged["verdict"], table["name"]),
+            patterns,
             tuple(entry.get("languages", ())),
-            entry.get("source") or table["source"],
-            str(entry.get("date") or table["date"]),
+            merged["source"],
+            str(merged["date"]),
             table.get("is_general", False),
         )
+
+
+def _parse_fields(entry: Mapping[str, Any], service: str) -> dict[str, tuple[tuple[str, ...], ...]]:
+    patterns = {
+        name: _parse_patterns(value) for name, value in entry.items() if name not in _OTHER_KEYS
+    }
+    if not patterns:
+        raise ValueError(f"fingerprint of {service}: nothing to match")
+    unknown_fields = sorted(patterns.keys() - _MATCHERS.keys())
+    if unknown_fields:
+        raise ValueError(f"fingerprint of {service}: unknown fields {unknown_fields}")
+    return patterns
 
 
 def _parse_reason(value: str, service: str) -> Reason:
@@ -117,29 +126,22 @@ def _parse_reason(value: str, service: str) -> Reason:
 
 def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a company: the sentences of its languages with its words."""
-    sentences = [
-        sentence
-        for sentence in table["sentences"]
-        if set(sentence["languages"]) & set(table["languages"])
-    ]
-    if not sentences:
+    pages: list[dict[str, Any]] = []
+    for sentence in table["sentences"]:
+        if not set(sentence["languages"]).isdisjoint(table["languages"]):
+            pages += _iter_company_pages(sentence, table["words"])
+    if not pages:
         raise ValueError(f"fingerprint of {table['name']}: no sentences in its languages")
-    pages = [
-        {
-            "verdict": sentence["verdict"],
-            "languages": sentence["languages"],
-            field: _insert_words(patterns, table["words"]),
-        }
-        for sentence in sentences
-        for field, patterns in sentence.items()
-        if field not in _OTHER_KEYS
-    ]
     for fingerprint in parse_service({**table, "pages": pages}):
         yield replace(fingerprint, is_general="text" in fingerprint.patterns)
 
 
-def _insert_words(patterns: list[str], words: list[str]) -> list[str]:
-    return [pattern.replace(SERVICE_NAME, word) for word in words for pattern in patterns]
+def _iter_company_pages(sentence: Mapping[str, Any], words: list[str]) -> Iterator[dict[str, Any]]:
+    common = {"verdict": sentence["verdict"], "languages": sentence["languages"]}
+    for field, patterns in sentence.items():
+        if field not in _OTHER_KEYS:
+            pairs = product(words, patterns)
+            yield {**common, field: [text.replace(SERVICE_NAME, word) for word, text in pairs]}
 
 
 def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
@@ -159,7 +161,7 @@ def find_fingerprint(
         if fingerprint.is_general and not with_companies:
             continue
         matched_text = _match_fingerprint(fingerprint, alternatives, view)
-        if matched_text is not None:
+        if matched_text:
             return FingerprintMatch(fingerprint, matched_text)
     return None
 
@@ -175,14 +177,18 @@ class _FingerprintIndex:
     """
 
     def __init__(self, fingerprints: tuple[Fingerprint, ...]) -> None:
-        self._rows: list[tuple[int, tuple[str, ...]]] = []
-        for number, fingerprint in enumerate(fingerprints):
-            first_alternatives = next(iter(fingerprint.patterns.values()))
-            self._rows += [(number, parts) for parts in first_alternatives]
-        literals = [_find_longest_literal(parts) for _, parts in self._rows]
         self._fingerprints = fingerprints
-        self._rows_without_literal = [row for row, literal in enumerate(literals) if not literal]
-        self._index = KeywordIndex([[literal] if literal else [] for literal in literals])
+        self._rows: list[tuple[int, tuple[str, ...]]] = []
+        self._rows_without_literal: list[int] = []
+        keywords_by_row: list[list[str]] = []
+        for number, fingerprint in enumerate(fingerprints):
+            for parts in next(iter(fingerprint.patterns.values())):
+                literal = max("<own>".join(parts).split("<own>"), key=len)
+                if not literal:
+                    self._rows_without_literal.append(len(self._rows))
+                self._rows.append((number, parts))
+                keywords_by_row.append([literal] if literal else [])
+        self._index = KeywordIndex(keywords_by_row)
 
     def find_candidates(self, text: str) -> list[tuple[Fingerprint, Alternatives]]:
         """Return the fingerprints that may match, in order, with those patterns that may match."""
@@ -191,10 +197,6 @@ class _FingerprintIndex:
             number, parts = self._rows[row]
             alternatives.setdefault(number, []).append(parts)
         return [(self._fingerprints[number], parts) for number, parts in alternatives.items()]
-
-
-def _find_longest_literal(parts: tuple[str, ...]) -> str:
-    return max((text for part in parts for text in part.split("<own>")), key=len)
 
 
 @cache
@@ -213,25 +215,23 @@ def _find_candidates(view: _PageView) -> list[tuple[Fingerprint, Alternatives]]:
 
 def _match_fingerprint(
     fingerprint: Fingerprint, first_alternatives: Alternatives, view: _PageView
-) -> str | None:
-    """Return the text that the first field matches, or None unless all fields match."""
+) -> str:
+    """Return the text that the first field matches, or "" unless all fields match."""
     first_field, *other_fields = fingerprint.patterns
     matched_text = _match_field(view, first_field, first_alternatives)
-    if matched_text is None:
-        return None
     for field in other_fields:
-        if _match_field(view, field, fingerprint.patterns[field]) is None:
-            return None
+        if not matched_text or not _match_field(view, field, fingerprint.patterns[field]):
+            return ""
     return matched_text
 
 
-def _match_field(view: _PageView, field: str, alternatives: Alternatives) -> str | None:
+def _match_field(view: _PageView, field: str, alternatives: Alternatives) -> str:
     match_pattern = _MATCHERS[field]
     for parts in alternatives:
         matched_text = match_pattern(view, parts)
         if matched_text:
             return matched_text
-    return None
+    return ""
 
 
 class _PageView:
@@ -241,13 +241,13 @@ class _PageView:
         own_host = domains.normalize_host(get_host(document.url))
         self.own_host = own_host
         self.title = _fold_text(document.title)
-        self.headings = [_fold_text(heading) for heading in document.headings[:MAX_HEADINGS]]
+        self.headings = list(map(_fold_text, document.headings[:MAX_HEADINGS]))
         is_short = len(document.text) <= MAX_PAGE_CHARS
         self.text = _fold_text(document.text) if is_short else ""
         self.has_navigation = document.internal_link_count >= MIN_NAVIGATION_LINKS
         self.main_length = len(document.main_text)
-        self.scripts = [source.lower() for source in document.script_sources]
-        self.forms = [action.lower() for action in document.form_actions]
+        self.scripts = list(map(str.lower, document.script_sources))
+        self.forms = list(map(str.lower, document.form_actions))
         self.generator = document.meta.get("generator", "").lower()
         self.headers = [f"{name}: {value}".lower() for name, value in page.headers.items()]
         refresh = document.meta.get("refresh", "").lower()
@@ -275,44 +275,49 @@ def _fold_text(text: str) -> str:
     return " ".join(text.replace("’", "'").lower().split())
 
 
-def _match_whole(text: str, parts: tuple[str, ...], own_host: str) -> str | None:
-    """Return the text if it consists of the parts, in this order, with any text between them."""
+def _match_whole(text: str, parts: tuple[str, ...], own_host: str) -> str:
+    """Return the text if it consists of the parts, in order, with any text between, else ""."""
     parts = _insert_host(parts, own_host)
     start, end = parts[0], parts[-1]
     if len(parts) == 1:
-        return text if text == start and text else None
+        return text if text == start else ""
     if not text.startswith(start) or not text.endswith(end):
-        return None
+        return ""
     position, limit = len(start), len(text) - len(end)
     for part in parts[1:-1]:
         position = text.find(part, position, limit)
         if position < 0:
-            return None
+            return ""
         position += len(part)
-    return text if position <= limit else None
+    return text if position <= limit else ""
 
 
 def _match_contained(
     text: str, parts: tuple[str, ...], own_host: str, *, whole_words: bool = False
-) -> str | None:
-    """Return the section of a text that contains the parts, in this order with short gaps.
+) -> str:
+    """Return the section of a text that contains the parts, in order with short gaps, or "".
 
     With `whole_words`, "administrator" does not contain "strato".
     """
     parts = _insert_host(parts, own_host)
     start = text.find(parts[0])
     while start >= 0:
-        end = start + len(parts[0])
-        for part in parts[1:]:
-            position = text.find(part, end, end + MAX_GAP_CHARS + len(part))
-            if position < 0:
-                break
-            end = position + len(part)
-        else:
-            if not whole_words or not _cuts_word(text, start, end):
-                return text[start:end]
+        end = _find_parts_end(text, parts, start)
+        if end >= 0 and not (whole_words and _cuts_word(text, start, end)):
+            return text[start:end]
         start = text.find(parts[0], start + 1)
-    return None
+    return ""
+
+
+def _find_parts_end(text: str, parts: tuple[str, ...], start: int) -> int:
+    """Return the end of the parts that begin at `start`, or -1 if one of them does not follow."""
+    end = start + len(parts[0])
+    for part in parts[1:]:
+        position = text.find(part, end, end + MAX_GAP_CHARS + len(part))
+        if position < 0:
+            return -1
+        end = position + len(part)
+    return end
 
 
 def _cuts_word(text: str, start: int, end: int) -> bool:
@@ -329,52 +334,41 @@ def _insert_host(parts: tuple[str, ...], own_host: str) -> tuple[str, ...]:
     return parts
 
 
-def _match_title(view: _PageView, parts: tuple[str, ...]) -> str | None:
-    return _match_whole(view.title, parts, view.own_host)
+def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
+    matches = (_match_whole(text, parts, own_host) for text in texts)
+    return next(filter(None, matches), "")
 
 
-def _match_heading(view: _PageView, parts: tuple[str, ...]) -> str | None:
-    matches = (_match_whole(heading, parts, view.own_host) for heading in view.headings)
-    return next((match for match in matches if match), None)
-
-
-def _match_text(view: _PageView, parts: tuple[str, ...]) -> str | None:
+def _match_text(view: _PageView, parts: tuple[str, ...]) -> str:
     """Match a sentence of a short page. On a page with a menu it must be all there is."""
     sentence = _match_contained(view.text, parts, view.own_host, whole_words=True)
     if sentence and view.has_navigation and view.main_length > len(sentence) + MAX_OTHER_CHARS:
-        return None
+        return ""
     return sentence
 
 
-def _match_script(view: _PageView, parts: tuple[str, ...]) -> str | None:
-    if view.has_own_content:
-        return None
-    return _find_in(view.scripts, parts)
+def _match_script(view: _PageView, parts: tuple[str, ...]) -> str:
+    return "" if view.has_own_content else _find_in(view.scripts, parts)
 
 
-def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str | None:
+def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str:
     has_text = view.text_length > MAX_CONTENT_CHARS
-    return None if view.has_own_content or has_text else _find_in([view.markup], parts)
+    return "" if view.has_own_content or has_text else _match_contained(view.markup, parts, "")
 
 
-def _match_address(view: _PageView, parts: tuple[str, ...]) -> str | None:
-    matches = (_match_whole(address, parts, view.own_host) for address in view.addresses)
-    return next((match for match in matches if match), None)
-
-
-def _find_in(texts: list[str], parts: tuple[str, ...]) -> str | None:
+def _find_in(texts: list[str], parts: tuple[str, ...]) -> str:
     matches = (_match_contained(text, parts, "") for text in texts)
-    return next((match for match in matches if match), None)
+    return next(filter(None, matches), "")
 
 
-_MATCHERS: Mapping[str, Callable[[_PageView, tuple[str, ...]], str | None]] = {
-    "title": _match_title,
-    "heading": _match_heading,
+_MATCHERS: Mapping[str, Callable[[_PageView, tuple[str, ...]], str]] = {
+    "title": lambda view, parts: _match_whole(view.title, parts, view.own_host),
+    "heading": lambda view, parts: _find_whole(view.headings, parts, view.own_host),
     "text": _match_text,
     "script": _match_script,
     "form": lambda view, parts: _find_in(view.forms, parts),
     "generator": lambda view, parts: _match_contained(view.generator, parts, ""),
     "header": lambda view, parts: _find_in(view.headers, parts),
-    "address": _match_address,
+    "address": lambda view, parts: _find_whole(view.addresses, parts, view.own_host),
     "markup": _match_markup,
 }

@@ -47,6 +47,16 @@ _REASONS_BY_STATUS = {
 
 # Targets of redirects: hosts and paths of sign-in, consent and challenge pages.
 _URL_PATTERNS = (
+    (
+        Reason.LOGIN_WALL,
+        re.compile(
+            r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com"
+            r"/(?:[a-z-]+/){0,2}(?:login|authwall|uas/login|signup|accounts/login|r\.php)(?:[/?.]|$)"
+            r"|//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
+            r"|//(?:www\.)?blogger\.com/blogin\.g|//wordpress\.com/log-in"
+            r"|//subscribe\.wordpress\.com/"
+        ),
+    ),
     (Reason.CONSENT, re.compile(r"//consent\.(?:youtube|google)\.[a-z.]+/|/cookie/consent\b")),
     (Reason.RATE_LIMITED, re.compile(r"//(?:www\.)?google\.[a-z.]+/sorry/")),
     (
@@ -57,12 +67,6 @@ _URL_PATTERNS = (
             r"|/cdn-cgi/challenge|/\.well-known/sgcaptcha|/__rd_verify_"
         ),
     ),
-)
-_LOGIN_URL_PATTERN = re.compile(
-    r"//(?:[^/]*\.)?(?:facebook|fb|linkedin|instagram|twitter|x)\.com"
-    r"/(?:[a-z-]+/){0,2}(?:login|authwall|uas/login|signup|accounts/login|r\.php)(?:[/?.]|$)"
-    r"|//accounts\.google\.com/|//login\.(?:microsoftonline|live)\.com/"
-    r"|//(?:www\.)?blogger\.com/blogin\.g|//wordpress\.com/log-in|//subscribe\.wordpress\.com/"
 )
 
 _TITLE_PATTERNS = (
@@ -309,9 +313,13 @@ def _has_firewall_marks(page: Page, page_head: str) -> bool:
 
 def _iter_walls_by_header(page: Page) -> Iterator[Reason]:
     headers = page.headers
-    if "cf-mitigated" in headers or headers.get("x-datadome", "") not in ("", "protected"):
-        yield Reason.BLOCKED
-    if headers.get("x-sucuri-block") or "rd_challenge=" in headers.get("set-cookie", ""):
+    firewall_signs = (
+        "cf-mitigated" in headers,
+        headers.get("x-datadome", "") not in ("", "protected"),
+        headers.get("x-sucuri-block"),
+        "rd_challenge=" in headers.get("set-cookie", ""),
+    )
+    if any(firewall_signs):
         yield Reason.BLOCKED
     if page.status in (429, 503) and "retry-after" in headers:
         yield Reason.RATE_LIMITED
@@ -325,8 +333,6 @@ def _iter_walls_by_url(page: Page) -> Iterator[Reason]:
     if page.hops and page.hops[0].url.lower() == page.url.lower():
         return
     address = page.url.partition("#")[0].partition("?")[0].lower()
-    if _LOGIN_URL_PATTERN.search(address):
-        yield Reason.LOGIN_WALL
     for reason, pattern in _URL_PATTERNS:
         if pattern.search(address):
             yield reason
@@ -353,13 +359,14 @@ def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
             yield from walls
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
-    elif (
-        len(page.body) < HEAD_BYTES
-        and not _extract_visible_text(page_head)
-        and "<script" in page_head
-        and "<frame" not in page_head
-    ):
+    elif _is_script_only(page, page_head):
         yield Reason.SCRIPT_ONLY
+
+
+def _is_script_only(page: Page, page_head: str) -> bool:
+    has_scripts = "<script" in page_head and "<frame" not in page_head
+    is_complete = len(page.body) < HEAD_BYTES
+    return has_scripts and is_complete and not _extract_visible_text(page_head)
 
 
 def _has_little_text(page: Page) -> bool:
@@ -466,7 +473,7 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
     if has_navigation or len(document.text) > CONSENT_PAGE_MAX_CHARS:
         return None
     headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
-    is_consent = all(_CONSENT_PATTERN.search(fold_case(heading)) for heading in headings)
+    is_consent = all(map(_CONSENT_PATTERN.search, map(fold_case, headings)))
     if is_consent and _asks_consent(document):
         return Reason.CONSENT, headings[0][:80]
     paywall = _PAYWALL_PATTERN.search(headings[0])
@@ -475,8 +482,8 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
 
 def _asks_consent(document: Document) -> bool:
     """Return whether most of the text is about consent and the page asks for an answer."""
-    sentences = [text for text in iter_sentences(document) if _is_about_consent(text)]
-    consent_chars = sum(len(sentence) + 1 for sentence in sentences)
+    sentences = list(filter(_is_about_consent, iter_sentences(document)))
+    consent_chars = sum(map(len, sentences)) + len(sentences)
     if consent_chars < MIN_CONSENT_TEXT_SHARE * len(document.text):
         return False
     return _CONSENT_ANSWER_PATTERN.search(fold_case(document.text)) is not None

@@ -72,17 +72,19 @@ class PagePrediction:
         """Return the probability that the page is not the site that the link promises."""
         return 1.0 - self.probabilities.get(PRESENT, 1.0)
 
+    def get_probability(self, kind: str) -> float:
+        """Return the probability of a kind of page."""
+        return self.probabilities.get(kind, 0.0)
+
     def without_words(self, words: Collection[str]) -> PagePrediction:
         """Return the prediction for the page without these words and without its statements."""
         left_out = frozenset(words)
-        return predict_kind(
-            frozenset(
-                feature
-                for feature in self.features
-                if not feature.startswith("says:")
-                and left_out.isdisjoint(feature.partition(":")[2].split())
-            )
-        )
+        remaining = set()
+        for feature in self.features:
+            place, _, text = feature.partition(":")
+            if place != "says" and left_out.isdisjoint(text.split()):
+                remaining.add(feature)
+        return predict_kind(frozenset(remaining))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +110,13 @@ def load_weights() -> ModelWeights:
 def predict_kind(features: frozenset[str]) -> PagePrediction:
     """Return the prediction for a page with these features."""
     model = load_weights()
-    known = [(feature, model.weights[feature]) for feature in features if feature in model.weights]
-    rows = [model.weights[BIAS_FEATURE], *(weights for _, weights in known)]
+    known = model.weights.keys() & features
+    rows = [model.weights[feature] for feature in (BIAS_FEATURE, *known)]
     # `fsum` does not depend on the order of the features, which differs between processes.
-    totals = [math.fsum(column) for column in zip(*rows, strict=True)]
-    probabilities = _compute_probabilities(totals)
-    likeliest = max(range(len(totals)), key=totals.__getitem__)
-    present = model.kinds.index(PRESENT)
-    ranked = sorted(
-        ((weights[likeliest] - weights[present], feature) for feature, weights in known),
-        reverse=True,
-    )
-    return PagePrediction(
-        dict(zip(model.kinds, probabilities, strict=True)),
-        _list_words([feature for weight, feature in ranked if weight > 0]),
-        features,
-    )
+    totals = list(map(math.fsum, zip(*rows, strict=True)))
+    probabilities = dict(zip(model.kinds, _compute_probabilities(totals), strict=True))
+    likeliest = totals.index(max(totals))
+    return PagePrediction(probabilities, _list_top_words(model, known, likeliest), features)
 
 
 def _compute_probabilities(totals: list[float]) -> list[float]:
@@ -132,12 +125,17 @@ def _compute_probabilities(totals: list[float]) -> list[float]:
     return [value / sum(exponentials) for value in exponentials]
 
 
-def _list_words(features: list[str]) -> tuple[str, ...]:
-    """Return the words of features without their places, each once."""
-    words = (feature.partition(":") for feature in features)
-    return tuple(dict.fromkeys(word for place, _, word in words if place in _WORD_PLACES))[
-        :MAX_REASON_WORDS
-    ]
+def _list_top_words(model: ModelWeights, features: Collection[str], kind: int) -> tuple[str, ...]:
+    """Return the words that weigh most for a kind and against an honest page, each once."""
+    present = model.kinds.index(PRESENT)
+    ranked = []
+    for feature in features:
+        place, _, word = feature.partition(":")
+        weight = model.weights[feature][kind] - model.weights[feature][present]
+        if place in _WORD_PLACES and weight > 0:
+            ranked.append((weight, feature, word))
+    ranked.sort(reverse=True)
+    return tuple(dict.fromkeys([word for _, _, word in ranked]))[:MAX_REASON_WORDS]
 
 
 def extract_features(document: Document, *, has_password_field: bool) -> frozenset[str]:
@@ -155,13 +153,17 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
         " . ".join(document.headings[:MAX_HEADINGS]), own_host, MAX_HEADING_WORDS
     )
     text_words = list_words(document.text[:MAX_TEXT_CHARS], own_host, MAX_TEXT_WORDS)
-    for place, words in (("title", title_words), ("head", heading_words), ("text", text_words)):
-        features.update(f"{place}:{word}" for word in words)
-        features.update(f"{place}:{first} {second}" for first, second in pairwise(words))
-    # What the title and the first headings say counts in either place.
-    features.update(f"main:{word}" for word in (*title_words, *heading_words))
-    # A statement is the same feature in every language.
-    features.update(f"says:{found.reason} {found.place}" for found in find_statements(document))
+    terms_by_place = {
+        "title": [*title_words, *map(" ".join, pairwise(title_words))],
+        "head": [*heading_words, *map(" ".join, pairwise(heading_words))],
+        "text": [*text_words, *map(" ".join, pairwise(text_words))],
+        # What the title and the first headings say counts in either place.
+        "main": [*title_words, *heading_words],
+        # A statement is the same feature in every language.
+        "says": [f"{found.reason} {found.place}" for found in find_statements(document)],
+    }
+    for place, terms in terms_by_place.items():
+        features.update([f"{place}:{term}" for term in terms])
     return frozenset(features)
 
 
@@ -210,18 +212,18 @@ def _iter_structure_features(document: Document) -> Iterator[str]:
         ("forms", len(document.form_actions)),
     ):
         yield f"page:{name} {_describe_size(count, _COUNT_LIMITS)}"
-    if not document.title:
-        yield "page:no title"
-    if document.meta.get("description") or document.meta.get("og:title"):
-        yield "page:description"
-    if document.frames:
-        yield "page:frames"
-    if document.language:
-        yield "page:language"
-    if any(anchor.url.startswith(("mailto:", "tel:")) for anchor in document.anchors):
-        yield "page:contact link"
-    if document.date_stamps or "article:published_time" in document.meta:
-        yield "page:dated"
+    meta, anchors = document.meta, document.anchors
+    signs = {
+        "no title": not document.title,
+        "description": meta.get("description") or meta.get("og:title"),
+        "frames": document.frames,
+        "language": document.language,
+        "contact link": any(anchor.url.startswith(("mailto:", "tel:")) for anchor in anchors),
+        "dated": document.date_stamps or "article:published_time" in meta,
+    }
+    for name, is_present in signs.items():
+        if is_present:
+            yield f"page:{name}"
 
 
 def _describe_size(size: int, limits: tuple[int, ...]) -> str:

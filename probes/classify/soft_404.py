@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from probes.classify.soft_404_sentences import (
     ERROR_CODE_REGEX,
@@ -39,6 +40,7 @@ _VISITOR_ADDRESSED_PATTERN = re.compile(
 _VAGUE_LABEL_PATTERN = re.compile(
     r"\W*(?:(?:404|410)\W*|not found\W*|nothing (?:was )?found\W*)", re.IGNORECASE
 )
+_NO_RESULTS_PATTERN = re.compile(NO_RESULTS_REGEX, re.IGNORECASE)
 _ERROR_CODE_PATTERN = re.compile(r"(?:404|410)[ .!]*")
 _ERROR_CODE_LABEL_PATTERN = re.compile(
     rf"\W*(?:404 not found|error 404|erreur 404|{ERROR_CODE_REGEX})\W*", re.IGNORECASE
@@ -93,11 +95,11 @@ def mentions_missing_page(text: str) -> bool:
 
 def is_dated_article(document: Document) -> bool:
     """Return whether a page has a story and a machine-readable date, unlike an error page."""
-    articles = [schema for schema in document.json_ld if "headline" in schema]
-    is_dated = "article:published_time" in document.meta or any(
-        "datePublished" in schema for schema in articles
-    )
-    return is_dated and len(document.main_text) >= TINY_PAGE_MAX_CHARS
+    if len(document.main_text) < TINY_PAGE_MAX_CHARS:
+        return False
+    if "article:published_time" in document.meta:
+        return True
+    return any(schema.keys() >= {"headline", "datePublished"} for schema in document.json_ld)
 
 
 def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
@@ -107,11 +109,9 @@ def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
         parts += split_title(title)
     for part in parts:
         # A work with the title "Not found" has a story on its page.
-        is_vague_part = part != title and _VAGUE_LABEL_PATTERN.fullmatch(part)
-        is_ambiguous = is_vague_part or _ERROR_CODE_LABEL_PATTERN.fullmatch(part)
-        if is_ambiguous and main_length > SHORT_PAGE_MAX_CHARS:
-            continue
-        if _is_error_label(part):
+        is_ambiguous = _is_error_code_label if part == title else _is_vague_label
+        has_story = main_length > SHORT_PAGE_MAX_CHARS and is_ambiguous(part)
+        if _is_error_label(part) and not has_story:
             return part
     return _find_error_sentence(title) if main_length < TINY_PAGE_MAX_CHARS else None
 
@@ -143,11 +143,12 @@ def _find_in_url(document: Document) -> str | None:
     error_path = _ERROR_PATH_PATTERN.search(document.url.partition("?")[0])
     if error_path is None:
         return None
-    # A number alone proves nothing on a long page: a song can have the number 404.
-    mentions = find_folded(load_sentences().mention, document.text)
-    has_sentence = not all(_ERROR_CODE_LABEL_PATTERN.fullmatch(mention) for mention in mentions)
-    is_short = len(document.main_text) < SHORT_PAGE_MAX_CHARS
-    return error_path[0] if is_short or has_sentence else None
+    if len(document.main_text) >= SHORT_PAGE_MAX_CHARS:
+        # A number alone proves nothing on a long page: a song can have the number 404.
+        mentions = find_folded(load_sentences().mention, document.text)
+        if all(map(_is_error_code_label, mentions)):
+            return None
+    return error_path[0]
 
 
 def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
@@ -158,8 +159,14 @@ def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
     is_long_home_page = is_home_page and len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS
     if len(document.main_text) >= SHORT_PAGE_MAX_CHARS or is_long_home_page:
         return None
-    main_texts = [node.text for node in document.text_nodes if node.section in _MAIN_SECTIONS]
-    return _find_over_short_main(document, main_texts[:1], is_home_page=is_home_page)
+    first_main_texts = list(islice(_iter_main_texts(document), 1))
+    return _find_over_short_main(document, first_main_texts, is_home_page=is_home_page)
+
+
+def _iter_main_texts(document: Document) -> Iterator[str]:
+    for node in document.text_nodes:
+        if node.section in _MAIN_SECTIONS:
+            yield node.text
 
 
 _MAIN_SECTIONS = ("main", "article")
@@ -167,7 +174,7 @@ _MAIN_SECTIONS = ("main", "article")
 
 def _is_possible_name(label: str) -> bool:
     """Return whether a label can be the name of a song or the text of an empty search."""
-    return _is_vague_label(label) or re.search(NO_RESULTS_REGEX, label, re.IGNORECASE) is not None
+    return _is_vague_label(label) or _NO_RESULTS_PATTERN.search(label) is not None
 
 
 def _find_over_short_main(
@@ -181,10 +188,11 @@ def _find_over_short_main(
     is_informative = _is_informative_home_page(document, is_home_page=is_home_page)
     code_pattern = _ERROR_CODE_LABEL_PATTERN if is_informative else _ERROR_CODE_PATTERN
     for index, text in enumerate((*headings, *first_main_texts)):
-        is_empty_search = index > 0 and re.search(NO_RESULTS_REGEX, text, re.IGNORECASE)
-        is_more_than_code = is_almost_empty or not code_pattern.fullmatch(text)
-        if _is_error_label(text) and is_more_than_code and not is_empty_search:
-            return text
+        if _is_error_label(text):
+            is_empty_search = index > 0 and _NO_RESULTS_PATTERN.search(text)
+            is_code = not is_almost_empty and code_pattern.fullmatch(text)
+            if not is_empty_search and not is_code:
+                return text
         if index < len(headings) and has_tiny_main and _find_error_sentence(text):
             return text
     return None
@@ -204,12 +212,7 @@ def _find_in_text(document: Document, *, is_home_page: bool) -> str | None:
             return mention
     if len(document.main_text) >= TINY_PAGE_MAX_CHARS:
         return None
-    for node in document.text_nodes:
-        if node.section in _MAIN_SECTIONS:
-            sentence = _find_error_sentence(node.text)
-            if sentence:
-                return sentence
-    return None
+    return next(filter(None, map(_find_error_sentence, _iter_main_texts(document))), None)
 
 
 def _find_mention(document: Document, *, is_home_page: bool) -> str | None:
@@ -240,4 +243,8 @@ def _is_error_label(label: str) -> bool:
 
 
 def _is_vague_label(label: str) -> bool:
-    return bool(_VAGUE_LABEL_PATTERN.fullmatch(label) or _ERROR_CODE_LABEL_PATTERN.fullmatch(label))
+    return _VAGUE_LABEL_PATTERN.fullmatch(label) is not None or _is_error_code_label(label)
+
+
+def _is_error_code_label(label: str) -> bool:
+    return _ERROR_CODE_LABEL_PATTERN.fullmatch(label) is not None

@@ -140,12 +140,9 @@ def _is_spam_dominated(
 
 def _has_outbound_spam_calls(document: Document) -> bool:
     """Return whether at least two links to other sites ask the visitor to play or to buy."""
-    calls = [
-        anchor
-        for anchor in document.anchors
-        if _is_call_to_action(anchor.text) and _is_other_site(document, anchor.url)
-    ]
-    return len(calls) >= MIN_OUTBOUND_CALLS
+    calls = [anchor for anchor in document.anchors if _is_call_to_action(anchor.text)]
+    outbound_calls = [call for call in calls if _is_other_site(document, call.url)]
+    return len(outbound_calls) >= MIN_OUTBOUND_CALLS
 
 
 def _is_call_to_action(text: str) -> bool:
@@ -157,12 +154,9 @@ def _is_call_to_action(text: str) -> bool:
 
 def _has_spam_price_list(document: Document) -> bool:
     """Return whether links have prices and spam words, like the products of a counterfeit shop."""
-    priced_texts = [
-        anchor.text for anchor in document.anchors if _PRICE_PATTERN.search(anchor.text)
-    ]
-    if len(priced_texts) < MIN_PRICED_LINKS:
-        return False
-    return any(find_spam_words(text) for text in priced_texts)
+    texts = [anchor.text for anchor in document.anchors]
+    priced_texts = list(filter(_PRICE_PATTERN.search, texts))
+    return len(priced_texts) >= MIN_PRICED_LINKS and any(map(find_spam_words, priced_texts))
 
 
 MIN_OUTBOUND_CALLS = 2
