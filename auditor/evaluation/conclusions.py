@@ -86,9 +86,9 @@ _get_status_values = attrgetter(
 def _has_only_activity_changed(old: AccountStatus, new: AccountStatus) -> bool:
     """Return True if only a relative date changed: "6 months ago" moves every day."""
     old_finding, new_finding = old.last_known_finding, new.last_known_finding
-    if not (old_finding and new_finding):
+    if old_finding is None or new_finding is None:
         return False
-    if not (old_finding.last_activity and new_finding.last_activity):
+    if old_finding.last_activity is None or new_finding.last_activity is None:
         return False
     new_with_old_activity = replace(
         new, last_known_finding=replace(new_finding, last_activity=old_finding.last_activity)

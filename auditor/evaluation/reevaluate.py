@@ -6,10 +6,12 @@ what is stored. A rebuild of an unchanged history with unchanged probes and rule
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import filterfalse
 
 from auditor.evaluation.conclusion_changes import ConclusionChange, find_changes
 from auditor.evaluation.conclusions import Conclusions
@@ -42,16 +44,17 @@ def reevaluate(
 
     With `before`, runs that began at that moment or later are left out.
     """
-    runs = [
-        run
-        for run in context.store.runs.list_evaluated()
-        if before is None or run.started_at < before
-    ]
+    runs = list(context.store.runs.list_evaluated())
+    if before is not None:
+        runs = [run for run in runs if run.started_at < before]
     result = ReevaluationResult(run_count=len(runs))
     coverage_counters: dict[int, CoverageCounter] = {}
+    coverage_by_run: dict[int, dict[str, Counter[str]]] = {}
     if not dry_run:
         for run_id in find_recountable_runs(context.store, runs):
-            coverage_counters[run_id] = CoverageCounter(context.config.channels)
+            counter = CoverageCounter(context.config.channels)
+            coverage_counters[run_id] = counter
+            coverage_by_run[run_id] = counter.counts_by_group
     replay = RunReplay(
         context.store,
         context.config,
@@ -71,9 +74,6 @@ def reevaluate(
             progress(number, len(associations))
     result.changes = find_changes(context.store, conclusions)
     if not dry_run:
-        coverage_by_run = {
-            run_id: counter.counts_by_group for run_id, counter in coverage_counters.items()
-        }
         context.store.conclusions.replace(
             conclusions.statuses, conclusions.gaps, conclusions.proposals, coverage_by_run
         )
@@ -90,8 +90,8 @@ def _restore_profile_gaps(
         return gap.channel in channels and gap.code in codes
 
     stored_gaps = context.store.conclusions.list_gaps(rebuilt.association.id)
+    provable_gaps = filterfalse(is_unprovable, rebuilt.gaps)
     unprovable_gaps = [replace(gap, id=None) for gap in stored_gaps if is_unprovable(gap)]
-    provable_gaps = [gap for gap in rebuilt.gaps if not is_unprovable(gap)]
     return replace(rebuilt, gaps=(*provable_gaps, *unprovable_gaps))
 
 
@@ -101,8 +101,6 @@ def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[in
     The coverage of earlier runs includes erased associations and stays as it is.
     """
     last_erasure = store.erasure.get_last_erasure_time()
-    return (
-        run.id
-        for run in runs
-        if run.id is not None and (last_erasure is None or run.started_at > last_erasure)
-    )
+    for run in runs:
+        if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
+            yield run.id

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import pairwise
+from operator import attrgetter
 
 from auditor.checking.checker import create_probe, to_probe_account
 from auditor.config.schema import Config
@@ -161,15 +162,16 @@ class RunReplay:
         """Return which associations had registered these links at a point in time."""
         links = list(iter_links_at(accounts, self._registry_changes, timestamp))
         decisions: list[Decision] = []
-        for association in {link.association for link in links}:
+        for association in set(map(attrgetter("association"), links)):
             decisions += self._disowning_decisions.get(association, ())
         return find_account_owners(links, timestamp, decisions)
 
     def list_owner_changes(self, accounts: Iterable[AccountRow]) -> set[datetime]:
         """Return when the owners of these links may have changed."""
-        times = set()
-        for association in {account.association for account in accounts}:
-            times |= {change.changed_at for change in self._registry_changes.get(association, ())}
+        times: set[datetime] = set()
+        for association in set(map(attrgetter("association"), accounts)):
+            changes = self._registry_changes.get(association, ())
+            times.update(map(attrgetter("changed_at"), changes))
             for decision in self._disowning_decisions.get(association, ()):
                 times |= _list_decision_times(decision)
         return times | _list_link_times(accounts)
@@ -290,15 +292,12 @@ class _AssociationReplay:
         """Return the position after the runs that have the same input as this one."""
         run = self._runs[position]
         changes = self._own_changes | self._replay.list_owner_changes(self._linked_accounts)
-        next_change = min((time for time in changes if time > run.started_at), default=None)
-        end = position + 1
-        while end < len(self._runs):
-            if next_change is not None and self._runs[end].started_at >= next_change:
-                break
-            if not self._is_same_as_previous[end]:
-                break
-            end += 1
-        return end
+        later_changes = [time for time in changes if time > run.started_at]
+        next_change = min(later_changes, default=LATEST_DATETIME)
+        for end in range(position + 1, len(self._runs)):
+            if self._runs[end].started_at >= next_change or not self._is_same_as_previous[end]:
+                return end
+        return len(self._runs)
 
     def _has_same_checks(self, run: AuditRun, next_run: AuditRun) -> bool:
         """Return True if the next run observed the same as a run, later and as reliably."""
@@ -312,10 +311,10 @@ class _AssociationReplay:
         next_observations = self._observations[next_run.id]
         if observations.keys() != next_observations.keys():
             return False
-        return all(
-            _is_later_repeat(next_observations[account_id], observation, next_run)
-            for account_id, observation in observations.items()
-        )
+        for account_id, observation in observations.items():
+            if not _is_later_repeat(next_observations[account_id], observation, next_run):
+                return False
+        return True
 
     def _find_domain_checks(self, run: AuditRun) -> dict[int, DomainCheck]:
         """Return the newest domain check of each account until a run."""
@@ -327,8 +326,8 @@ class _AssociationReplay:
 
     def _list_own_changes(self) -> set[datetime]:
         """Return when people or witnesses may have changed the input of the evaluation."""
-        times = {entry.changed_at for entry in self._log_entries}
-        times |= {record.asked_at for record in self._state.witness_records}
+        times = set(map(attrgetter("changed_at"), self._log_entries))
+        times.update(map(attrgetter("asked_at"), self._state.witness_records))
         for decision in self._state.decisions:
             times |= _list_decision_times(decision)
         return times | _list_link_times(self._accounts)
@@ -350,11 +349,7 @@ def _is_later_repeat(observation: Observation, previous: Observation, run: Audit
     """Return True if an observation repeats the previous one, at a time within its run."""
     if observation.result_id != previous.result_id:
         return False
-    seconds, previous_seconds = (
-        get_response_seconds(observation.finding),
-        get_response_seconds(previous.finding),
-    )
-    if seconds != previous_seconds:
+    if get_response_seconds(observation.finding) != get_response_seconds(previous.finding):
         return False
     return observation.observed_at >= run.started_at > previous.observed_at
 
@@ -413,10 +408,12 @@ class RegisteredLinkCache:
     def find_by_keys(self, keys: AbstractSet[tuple[str, str]]) -> list[AccountRow]:
         """Return the links with these (channel, key) pairs, in the order they were listed."""
         if unknown := keys - self._rows_by_key.keys():
-            self._rows_by_key |= {key: [] for key in unknown}
+            self._rows_by_key.update((key, []) for key in unknown)
             for row in self._store.registry.find_accounts_by_key(unknown):
                 self._rows_by_key[row.channel, row.identity.key or ""].append(row)
-        rows = (row for key in keys for row in self._rows_by_key[key])
+        rows: list[AccountRow] = []
+        for key in keys:
+            rows += self._rows_by_key[key]
         return sorted(rows, key=lambda row: row.id or 0)
 
 
@@ -446,16 +443,17 @@ def replay_probe(
 def has_expired_response(observation: Observation) -> bool:
     """Return True if the responses of an API were dropped, as its terms demand."""
     api_hosts = channel_registry.list_api_hosts()
-    return any(
-        exchange.is_pruned and normalize.get_host(exchange.url) in api_hosts
-        for exchange in observation.evidence
-    )
+    for exchange in observation.evidence:
+        if exchange.is_pruned and normalize.get_host(exchange.url) in api_hosts:
+            return True
+    return False
 
 
 def _find_api_channels(account: Account, observation: Observation) -> tuple[str, ...]:
     """Return the channel if the observation was made with its API."""
     channel_api = channel_registry.get_channel_api(account.channel)
-    used_api = channel_api is not None and any(
-        normalize.get_host(exchange.url) == channel_api.host for exchange in observation.evidence
-    )
-    return (account.channel,) if used_api else ()
+    if channel_api is not None:
+        for exchange in observation.evidence:
+            if normalize.get_host(exchange.url) == channel_api.host:
+                return (account.channel,)
+    return ()

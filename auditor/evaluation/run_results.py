@@ -61,6 +61,7 @@ ASSOCIATION_BATCH_SIZE = 500
 """Associations that are loaded together; one alone takes 5 ms of queries (measured 2026-11)."""
 
 Row = TypeVar("Row", AccountRow, Proposal, Gap, Decision)
+Value = TypeVar("Value")
 
 
 def evaluate_run(
@@ -119,11 +120,7 @@ def _iter_association_states(
         linked_keys: set[tuple[str, str]] = set()
         for current_state in assemble_association_states(listed, data):
             state = _restore_accounts(current_state, registry_changes, run.started_at)
-            observations = {
-                account.id: observations_by_account[account.id]
-                for account in state.accounts
-                if account.id and account.id in observations_by_account
-            }
+            observations = _select_of_accounts(state.accounts, observations_by_account)
             states_and_observations.append((state, observations))
             linked_keys |= collect_linked_keys(state, observations.values())
         linked_accounts = store.registry.find_accounts_by_key(linked_keys)
@@ -143,10 +140,8 @@ def _load_observations_of(
     if not run.id:
         return {}
     account_ids = [account.id for account in accounts if account.id is not None]
-    return {
-        observation.account_id: observation
-        for observation in store.observations.list_findings_of_accounts(run.id, account_ids)
-    }
+    observations = store.observations.list_findings_of_accounts(run.id, account_ids)
+    return {observation.account_id: observation for observation in observations}
 
 
 def _restore_accounts(
@@ -168,15 +163,14 @@ def _select_listed_associations(
 ) -> list[Association]:
     """Return those of these associations that were listed when the run began, as they were then."""
     listed_ids = {association.id for association in association_data.associations}
-    snapshots = (
-        registry_at(
-            RegistrySnapshot(association, association.id in listed_ids, ()),
-            registry_changes.get(association.id, ()),
-            run_started_at,
-        )
-        for association in batch
-    )
-    return [snapshot.association for snapshot in snapshots if snapshot.is_listed]
+    listed = []
+    for association in batch:
+        current = RegistrySnapshot(association, association.id in listed_ids, ())
+        changes = registry_changes.get(association.id, ())
+        snapshot = registry_at(current, changes, run_started_at)
+        if snapshot.is_listed:
+            listed.append(snapshot.association)
+    return listed
 
 
 def load_account_owners(
@@ -230,41 +224,43 @@ def assemble_association_states(
     gaps = _group_by_association(association_data.gaps)
     decisions = _group_by_association(association_data.decisions)
     statuses = {status.account_id: status for status in association_data.statuses}
-    records_by_account: dict[int, list[WitnessRecord]] = {}
+    records_by_account: dict[int | None, list[WitnessRecord]] = defaultdict(list)
     for record in association_data.witness_records:
-        records_by_account.setdefault(record.account_id, []).append(record)
+        records_by_account[record.account_id].append(record)
     domain_checks = {check.account_id: check for check in association_data.domain_checks}
     for association in associations:
-        accounts = accounts_by_association.get(association.id, ())
+        accounts = accounts_by_association[association.id]
+        witness_records: list[WitnessRecord] = []
+        for account in accounts:
+            witness_records += records_by_account.get(account.id, ())
         yield AssociationState(
             association=association,
             accounts=tuple(accounts),
-            statuses={
-                account.id: statuses[account.id]
-                for account in accounts
-                if account.id is not None and account.id in statuses
-            },
-            proposals=tuple(proposals.get(association.id, ())),
-            gaps=tuple(gaps.get(association.id, ())),
-            decisions=tuple(decisions.get(association.id, ())),
-            witness_records=tuple(
-                record
-                for account in accounts
-                for record in records_by_account.get(account.id or 0, ())
-            ),
-            domain_checks={
-                account.id: domain_checks[account.id]
-                for account in accounts
-                if account.id is not None and account.id in domain_checks
-            },
+            statuses=_select_of_accounts(accounts, statuses),
+            proposals=tuple(proposals[association.id]),
+            gaps=tuple(gaps[association.id]),
+            decisions=tuple(decisions[association.id]),
+            witness_records=tuple(witness_records),
+            domain_checks=_select_of_accounts(accounts, domain_checks),
         )
 
 
 def _group_by_association(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        groups.setdefault(row.association, []).append(row)
+        groups[row.association].append(row)
     return groups
+
+
+def _select_of_accounts(
+    accounts: Iterable[AccountRow], values: Mapping[int, Value]
+) -> dict[int, Value]:
+    """Return the values of these accounts by account id."""
+    selected = {}
+    for account in accounts:
+        if account.id is not None and account.id in values:
+            selected[account.id] = values[account.id]
+    return selected
 
 
 def save_unreliable_channels(

@@ -78,12 +78,11 @@ def list_backups(folder: Path) -> list[Backup]:
     Ignores files of other names, and a folder that does not exist.
     """
     try:
-        matches = ((BACKUP_NAME_PATTERN.fullmatch(file.name), file) for file in folder.iterdir())
-        backups = [
-            Backup(file, _parse_timestamp(match[1]), file.stat().st_size)
-            for match, file in matches
-            if match
-        ]
+        backups = []
+        for file in folder.iterdir():
+            if match := BACKUP_NAME_PATTERN.fullmatch(file.name):
+                created_at = _parse_timestamp(match[1])
+                backups.append(Backup(file, created_at, file.stat().st_size))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -93,8 +92,10 @@ def list_backups(folder: Path) -> list[Backup]:
 
 def find_newest_backup(folder: Path, now: datetime) -> Backup | None:
     """Return the newest backup that is not dated in the future, or None."""
-    backups = list_backups(folder)
-    return next((backup for backup in backups if backup.created_at - now <= CLOCK_TOLERANCE), None)
+    for backup in list_backups(folder):
+        if backup.created_at - now <= CLOCK_TOLERANCE:
+            return backup
+    return None
 
 
 def create_backup(
@@ -126,8 +127,8 @@ def create_backup(
         target_bodies.remove(digest)
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)
-    removed = _remove_old_backups(config, now, file) if target is None else ()
-    return BackupResult(backup, contents, bodies, tuple(removed))
+    removed = tuple(_remove_old_backups(config, now, file)) if target is None else ()
+    return BackupResult(backup, contents, bodies, removed)
 
 
 def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:

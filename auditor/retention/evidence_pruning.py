@@ -18,14 +18,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.replay import RunReplay
 from auditor.rules.association_state import AssociationState
-from probes.models.finding import Finding
+from probes.models.finding import EARLIEST_DATETIME, Finding
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
     AccountRow,
@@ -38,8 +38,6 @@ from storage.models.audit import (
 from storage.store import Store
 
 PruningProgressCallback = Callable[[int, int], None]
-
-BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
 
 PRUNING_WEEKDAY = 6
 
@@ -70,8 +68,13 @@ class RetentionLimits:
     @classmethod
     def from_config(cls, config: Config, now: datetime) -> RetentionLimits:
         """Return the limits of a configuration."""
-        days = (config.retention.bodies, config.retention.exchanges)
-        return cls(*(now - timedelta(days=count) if count else BEGINNING_OF_TIME for count in days))
+        retention = config.retention
+        return cls(_get_limit(retention.bodies, now), _get_limit(retention.exchanges, now))
+
+
+def _get_limit(days: int, now: datetime) -> datetime:
+    """Return the time before which data is too old; 0 days keep everything."""
+    return now - timedelta(days=days) if days else EARLIEST_DATETIME
 
 
 def prune_evidence(
@@ -127,9 +130,8 @@ class ReplayComparison(RunReplay):
         body_store: BodyStore,
         limit: datetime,
     ) -> None:
-        super().__init__(
-            store, config, [run for run in runs if run.started_at < limit], body_storage=body_store
-        )
+        old_runs = [run for run in runs if run.started_at < limit]
+        super().__init__(store, config, old_runs, body_storage=body_store)
         self._differing: set[ObservationKey] = set()
 
     def find_differing(self, association: Association) -> set[ObservationKey]:
@@ -161,10 +163,7 @@ class ReferencedDigests:
 
     def add(self, observations: Iterable[Observation], *, is_required: bool) -> None:
         """Add the bodies of these observations; a body that is required once stays required."""
-        rows = []
-        for observation in observations:
-            digests = filter(None, (exchange.digest for exchange in observation.evidence))
-            rows += [(bytes.fromhex(digest), is_required) for digest in digests]
+        rows = [(bytes.fromhex(digest), is_required) for digest in _iter_digests(observations)]
         more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
         self._connection.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
@@ -201,22 +200,22 @@ class _PruningRun:
         observations = list(self._store.observations.list_observations(association=association.id))
         whole = [observation for observation in observations if _has_full_evidence(observation)]
         spare = self._find_prunable(association, observations, whole, comparison)
-        going = [observation for observation in whole if observation.key in spare]
-        referenced.add(
-            (observation for observation in whole if observation.key not in spare), is_required=True
-        )
+        kept: list[Observation] = []
+        going: list[Observation] = []
+        for observation in whole:
+            if observation.key not in spare:
+                kept.append(observation)
+                continue
+            going.append(observation)
+            if any(digest in self._body_store for digest in _iter_digests([observation])):
+                self.result.pruned_observations += 1
+        referenced.add(kept, is_required=True)
         referenced.add(going, is_required=False)
-        self.result.pruned_observations += sum(
-            _has_stored_body(observation, self._body_store) for observation in going
-        )
         bare = _select_unshared(going, whole, self.limits.exchanges)
         self.result.stripped_observations += len(bare)
         if not self._dry_run:
-            self._store.observations.replace_evidence(
-                {
-                    observation.result_id: _strip_observation(observation) for observation in bare
-                }.values()
-            )
+            stripped = {item.result_id: _strip_observation(item) for item in bare}
+            self._store.observations.replace_evidence(stripped.values())
 
     def _find_prunable(
         self,
@@ -226,11 +225,8 @@ class _PruningRun:
         comparison: ReplayComparison,
     ) -> set[ObservationKey]:
         """Return the old observations that nothing needs."""
-        old = {
-            observation.key
-            for observation in stored_observations
-            if observation.observed_at < self.limits.bodies
-        }
+        limit = self.limits.bodies
+        old = {item.key for item in stored_observations if item.observed_at < limit}
         if not old:
             return old
         required = old & find_required_evidence(
@@ -291,18 +287,19 @@ def _select_unshared(
 ) -> list[Observation]:
     """Return observations older than the limit whose evidence is not shared with a newer one."""
     old = [observation for observation in candidates if observation.observed_at < limit]
-    old_keys = {observation.key for observation in old}
-    shared_results = set()
-    for observation in stored_observations:
-        if observation.key not in old_keys:
-            shared_results.add(observation.result_id)
+    result_by_key = {item.key: item.result_id for item in stored_observations}
+    for observation in old:
+        result_by_key.pop(observation.key, None)
+    shared_results = set(result_by_key.values())
     return [observation for observation in old if observation.result_id not in shared_results]
 
 
-def _has_stored_body(observation: Observation, body_store: BodyStore) -> bool:
-    return any(
-        exchange.digest in body_store for exchange in observation.evidence if exchange.digest
-    )
+def _iter_digests(observations: Iterable[Observation]) -> Iterator[str]:
+    """Yield the digests of the stored bodies of observations."""
+    for observation in observations:
+        for exchange in observation.evidence:
+            if exchange.digest:
+                yield exchange.digest
 
 
 def _strip_observation(observation: Observation) -> Observation:
@@ -332,7 +329,7 @@ def find_required_evidence(
         account_observations.sort(key=attrgetter("observed_at"))
         status = association_state.statuses.get(account) or AccountStatus(account)
         moments = proposal_times | _collect_status_times(status)
-        needed = [*_iter_streak_ends(account_observations)]
+        needed = list(_iter_streak_ends(account_observations))
         needed += _iter_first_of_month(account_observations)
         for observation in account_observations:
             if observation.run_id in gap_runs or observation.observed_at in moments:
@@ -340,7 +337,7 @@ def find_required_evidence(
         for decision in association_state.decisions:
             if decision.account_id in (None, account):
                 needed += _select_around_decision(decision, account_observations)
-        required.update(observation.key for observation in needed)
+        required.update(map(attrgetter("key"), needed))
     return required
 
 
@@ -359,7 +356,7 @@ def _collect_status_times(status: AccountStatus) -> set[datetime]:
     for streak in (status.unconfirmed_streak, status.failure_streak, status.other_account_streak):
         if streak is not None:
             times += [streak.since, streak.latest_at]
-    return {moment for moment in times if moment is not None}
+    return set(filter(None, times))
 
 
 def _iter_streak_ends(observations: Sequence[Observation]) -> Iterator[Observation]:
