@@ -55,11 +55,12 @@ def build_evidence(
             is_registered_link=ask.is_registered_link,
             is_volatile=is_volatile,
         )
-    digest = (
-        body_storage.put(answer.body)
-        if body_storage is not None and answer.body and not is_withheld
-        else None
-    )
+    digest = None
+    if body_storage is not None and answer.body and not is_withheld:
+        digest = body_storage.put(answer.body)
+    received_digest = None
+    if digest and answer.digest not in ("", digest):
+        received_digest = answer.digest
     return Evidence(
         url=ask.url,
         status=answer.status,
@@ -78,7 +79,7 @@ def build_evidence(
         fetched_at=answer.fetched_at,
         is_withheld=bool(answer.body) and is_withheld,
         is_registered_link=ask.is_registered_link,
-        received_digest=answer.digest if digest and answer.digest not in ("", digest) else None,
+        received_digest=received_digest,
         is_volatile=is_volatile,
     )
 
@@ -111,7 +112,8 @@ def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> R
 def _replay_answer(evidence: Evidence, body_storage: BodyStorage) -> Page | FetchError:
     if evidence.is_withheld:
         raise ReplayError(evidence.url)
-    return rebuild_answer(evidence, body_storage.get(evidence.digest) if evidence.digest else b"")
+    body = body_storage.get(evidence.digest) if evidence.digest else b""
+    return rebuild_answer(evidence, body)
 
 
 def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> Page | FetchError:
@@ -163,12 +165,9 @@ class EvidenceView:
 
     def has_quoted_detail(self, finding: Finding) -> bool:
         """Return True if the finding is about this page and its detail is a text of the page."""
-        judged = finding.final_url == (self.evidence.final_url or self.evidence.url)
-        return (
-            judged
-            and bool(finding.detail)
-            and fold_text(finding.detail) in fold_text(self.page_text)
-        )
+        if finding.final_url != (self.evidence.final_url or self.evidence.url):
+            return False
+        return bool(finding.detail) and fold_text(finding.detail) in fold_text(self.page_text)
 
     @property
     def redirects(self) -> tuple[tuple[str, int], ...]:

@@ -140,7 +140,9 @@ def find_delayed_day(
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
     day = _get_last_start_time(schedule, now).date()
-    return day if day > run.day else None
+    if day <= run.day:
+        return None
+    return day
 
 
 def find_next_start_time(
@@ -162,4 +164,6 @@ def find_next_start_time(
 def _get_last_start_time(schedule: ScheduleSettings, now: datetime) -> datetime:
     """Return the latest time at which a run was to start."""
     begins = datetime.combine(now.date(), schedule.start_time, UTC)
-    return begins if begins <= now else begins - timedelta(days=1)
+    if begins > now:
+        begins -= timedelta(days=1)
+    return begins

@@ -125,15 +125,15 @@ def _collect_run_report_metrics(finished_run: AuditRun, channels: Iterable[str])
         "Duration of the newest finished run, over all its sessions",
         report.seconds,
     )
+    accounts: dict[tuple[str, ...], float] = {}
+    for channel, row in report.channels.items():
+        for presence, count in row.items():
+            accounts[channel, presence] = count
     yield _build_labelled_gauge(
         "run_accounts",
         "Accounts that the newest finished run checked",
         ("channel", "presence"),
-        {
-            (channel, presence): count
-            for channel, row in report.channels.items()
-            for presence, count in row.items()
-        },
+        accounts,
     )
     unreliable: LabelledValues = {
         (channel,): channel in finished_run.unreliable_channels for channel in channels

@@ -76,15 +76,13 @@ def build_channel_figures(counts: Mapping[str, int], config: Config) -> list[Cha
 
     `counts` are the counts of the facets of a group.
     """
-    return [
-        ChannelFigures(
-            channel,
-            {status: counts.get(f"status:{channel}:{status}", 0) for status in ChannelStatus},
-            _list_reasons(counts, f"unchecked:{channel}:"),
-            config.survey.figures.get(channel),
-        )
-        for channel in config.channels
-    ]
+    figures = []
+    for channel in config.channels:
+        statuses = {status: counts.get(f"status:{channel}:{status}", 0) for status in ChannelStatus}
+        reasons = _list_reasons(counts, f"unchecked:{channel}:")
+        survey = config.survey.figures.get(channel)
+        figures.append(ChannelFigures(channel, statuses, reasons, survey))
+    return figures
 
 
 def _list_reasons(counts: Mapping[str, int], prefix: str) -> tuple[tuple[str, int], ...]:

@@ -44,9 +44,8 @@ def find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
 
 
 def _find_status_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
-    accounts = {
-        account.id: account for account in store.registry.list_accounts(include_withdrawn=True)
-    }
+    rows = store.registry.list_accounts(include_withdrawn=True)
+    accounts = {account.id: account for account in rows}
     stored = {status.account_id: status for status in store.statuses.list_account_statuses()}
     rebuilt = {status.account_id: sanitize(status) for status in derived.statuses}
     return _compare_conclusions(stored, rebuilt, lambda status: _describe_status(status, accounts))
@@ -115,7 +114,9 @@ def _describe_gap(gap: Gap) -> tuple[str, str, str, str, str]:
 def _get_gap_state(gap: Gap) -> str:
     if gap.closed_at:
         return "closed"
-    return "open" if gap.opened_at else "candidate"
+    if gap.opened_at:
+        return "open"
+    return "candidate"
 
 
 def _describe_proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
@@ -144,11 +145,11 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
 
 def _has_changed_text(change: ConclusionChange) -> bool:
     """Return True if the texts of a conclusion differ. An initial status is the same as none."""
-    before, after = change.before, change.after
     if change.kind == "account_status":
-        before = None if before == INITIAL_STATUS_TEXT else before
-        after = None if after == INITIAL_STATUS_TEXT else after
-    return before != after
+        initial_texts = (None, INITIAL_STATUS_TEXT)
+        if change.before in initial_texts and change.after in initial_texts:
+            return False
+    return change.before != change.after
 
 
 def _pair_changes(changes: Sequence[ConclusionChange]) -> list[ConclusionChange]:
@@ -189,11 +190,8 @@ def _translate_subject(translator: Translator, subject: str) -> str:
 
 def _translate_conclusion(translator: Translator, conclusion: str) -> str:
     """Translate a status or gap state, which consists of codes, dates and a number of runs."""
-    return translator.join_list(
-        _translate_part(translator, part)
-        for part in re.split("/|, ", conclusion)
-        if part not in {"-", "no date"}
-    )
+    parts = [part for part in re.split("/|, ", conclusion) if part not in {"-", "no date"}]
+    return translator.join_list([_translate_part(translator, part) for part in parts])
 
 
 def _translate_part(translator: Translator, part: str) -> str:

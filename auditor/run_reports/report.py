@@ -6,8 +6,9 @@ A run has a report from its start, which each session extends. The last one is s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any
 
 from auditor import __version__
@@ -43,7 +44,7 @@ def build_started_report(
     `due_count` is the number of accounts to check, including those of earlier sessions. A wrong
     canary applies to every check of the run, even if the canaries of a later session are correct.
     """
-    values = {**_select_costs(run.report), **_carry_judgement(run)}
+    values = {**_select_stated(run.report, RunCosts.model_fields), **_carry_judgement(run)}
     warnings = {**find_failed_canaries(canary_readings), **run.report.canary_warnings}
     if warnings:
         values["canary_warnings"] = warnings
@@ -126,8 +127,9 @@ def _describe_run(
     store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
 ) -> RunReport:
     """Return the part that all reports have: the versions, the canaries and the previous hash."""
-    canaries = tuple(_build_canary_result(canary, finding) for canary, finding in canary_readings)
+    canaries = tuple(starmap(_build_canary_result, canary_readings))
     rules = [rule.model_dump(mode="json") for rule in config.rules]
+    probes = {name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)}
     return RunReport(
         run=run.day,
         started_at=_to_whole_seconds(run.started_at),
@@ -135,9 +137,7 @@ def _describe_run(
         software=__version__,
         rules=RulesVersion(version=engine.RULES_VERSION, hash=hash_canonical_json(rules)),
         score=score.SCORE_VERSION,
-        probes={
-            name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)
-        },
+        probes=probes,
         proxy=config.fetch.proxy is not None,
         allow_networks=tuple(map(str, config.fetch.allow_networks)),
         previous_hash=compute_previous_hash(store, run),
@@ -156,13 +156,13 @@ def _build_canary_result(canary: Canary, finding: Finding) -> CanaryResult:
 
 def _carry_judgement(run: AuditRun) -> dict[str, Any]:
     """Return the unreliable channels and the canary warnings that the report of a run states."""
-    values = run.report.get_stated_values()
-    return {name: values[name] for name in JUDGEMENT_FIELDS if name in values}
+    return _select_stated(run.report, JUDGEMENT_FIELDS)
 
 
-def _select_costs(costs: RunCosts) -> dict[str, Any]:
+def _select_stated(costs: RunCosts, names: Iterable[str]) -> dict[str, Any]:
+    """Return the values that a report states of these fields."""
     values = costs.get_stated_values()
-    return {name: values[name] for name in RunCosts.model_fields if name in values}
+    return {name: values[name] for name in names if name in values}
 
 
 def _count_accounts(counts: Mapping[tuple[str, Presence], int]) -> dict[str, Any]:
@@ -191,16 +191,13 @@ def _summarize_hosts(costs: RunCosts, max_hosts: int | None = None) -> dict[str,
 
     A host that two sessions requested counts twice among the others.
     """
-    values = _select_costs(costs)
+    values = _select_stated(costs, RunCosts.model_fields)
     if costs.requests is None:
         return values
-    platforms = Counter(
-        {
-            host: count
-            for host, count in costs.requests_by_host.items()
-            if channel_registry.is_platform_host(host)
-        }
-    )
+    platforms = Counter(costs.requests_by_host)
+    for host in costs.requests_by_host:
+        if not channel_registry.is_platform_host(host):
+            del platforms[host]
     busiest = dict(platforms.most_common(max_hosts))
     values["requests_by_host"] = busiest
     values["requests_other_hosts"] = OtherHosts(

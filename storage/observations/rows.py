@@ -9,12 +9,23 @@ evidence is stored only if it is to be kept, so an observation with it gets a ne
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, delete, select, tuple_, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from probes.models.finding import Presence
 from probes.models.http import parse_body_url
@@ -123,7 +134,7 @@ def _build_row(observation: Observation, result_id: int, presence: Presence) -> 
 
 def _set_times_in_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Replace the time of each check by the time since the start of its run."""
-    run_ids = {row["run_id"] for row in rows}
+    run_ids = set(map(itemgetter("run_id"), rows))
     query = select(AUDIT_RUN.c.id, AUDIT_RUN.c.started_at).where(AUDIT_RUN.c.id.in_(run_ids))
     starts = {run.id: run.started_at for run in connection.execute(query)}
     for row in rows:
@@ -160,10 +171,8 @@ def _lock_existing_accounts(connection: Connection, account_ids: Collection[int]
     The others were pruned during the run.
     """
     query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
-    existing: set[int] = set()
-    for batch in split_into_batches(account_ids):
-        existing.update(connection.execute(query.where(ACCOUNT.c.id.in_(batch))).scalars())
-    return existing
+    rows = _select_in_batches(connection, query, ACCOUNT.c.id, account_ids)
+    return {row.id for row in rows}
 
 
 def _find_existing_keys(
@@ -171,11 +180,15 @@ def _find_existing_keys(
 ) -> set[tuple[int, int]]:
     """Return those of these runs and accounts that have an observation."""
     key = (OBSERVATION.c.run_id, OBSERVATION.c.account_id)
-    existing: set[tuple[int, int]] = set()
-    for batch in split_into_batches(keys):
-        rows = connection.execute(select(*key).where(tuple_(*key).in_(batch)))
-        existing.update((row.run_id, row.account_id) for row in rows)
-    return existing
+    return set(map(tuple, _select_in_batches(connection, select(*key), tuple_(*key), keys)))
+
+
+def _select_in_batches(
+    connection: Connection, query: Select[Any], key: ColumnElement[Any], values: Iterable[Any]
+) -> Iterator[Any]:
+    """Yield the rows of a query whose key is one of these values."""
+    for batch in split_into_batches(values):
+        yield from connection.execute(query.where(key.in_(batch)))
 
 
 def _store_results(
@@ -205,21 +218,15 @@ def _retire_result(connection: Connection, result_id: int) -> None:
 def _find_result_ids(connection: Connection, keys: Collection[ResultKey]) -> dict[ResultKey, int]:
     key = (PROBE_RESULT.c.account_id, PROBE_RESULT.c.fingerprint)
     query = select(PROBE_RESULT.c.id, *key)
-    result_ids: dict[ResultKey, int] = {}
-    for batch in split_into_batches(keys):
-        for row in connection.execute(query.where(tuple_(*key).in_(batch))):
-            result_ids[row.account_id, row.fingerprint] = row.id
-    return result_ids
+    rows = _select_in_batches(connection, query, tuple_(*key), keys)
+    return {(row.account_id, row.fingerprint): row.id for row in rows}
 
 
 def _load_repeated_results(connection: Connection, result_ids: Collection[int]) -> dict[Any, Any]:
     """Return the account and presence of results by their ids."""
     query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
-    results: dict[Any, Any] = {}
-    for batch in split_into_batches(result_ids):
-        for row in connection.execute(query.where(PROBE_RESULT.c.id.in_(batch))):
-            results[row.id] = row
-    return results
+    rows = _select_in_batches(connection, query, PROBE_RESULT.c.id, result_ids)
+    return {row.id: row for row in rows}
 
 
 def load_observations(
@@ -233,13 +240,12 @@ def load_observations(
 
     With `as_first_observed` the finding has the duration that belongs to the evidence.
     """
-    results: dict[int, Any] = {}
     columns = [PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, PROBE_RESULT.c.finding]
     if include_evidence:
         columns.append(PROBE_RESULT.c.evidence)
-    for batch in split_into_batches({row.result_id for row in rows}):
-        query = select(*columns).where(PROBE_RESULT.c.id.in_(batch))
-        results |= {result.id: result for result in connection.execute(query)}
+    result_ids = set(map(attrgetter("result_id"), rows))
+    found = _select_in_batches(connection, select(*columns), PROBE_RESULT.c.id, result_ids)
+    results = {result.id: result for result in found}
     observations = []
     for row in rows:
         result = results.get(row.result_id)
@@ -274,8 +280,10 @@ def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, 
 
 def _find_suspicious_body(evidence: Iterable[Evidence]) -> str | None:
     """Return the digest of the first body that the probe asked about, or None."""
-    digests = (parse_body_url(piece.url) for piece in evidence)
-    return next(filter(None, digests), None)
+    for piece in evidence:
+        if digest := parse_body_url(piece.url):
+            return digest
+    return None
 
 
 def delete_observations(connection: Connection, account_ids: Iterable[int]) -> None:
