@@ -170,7 +170,9 @@ class AssociationView:
 
     def distinguishing_url(self, gap: Gap) -> str:
         """Return the URL of a gap's account if its channel has several accounts, else ""."""
-        account = self.find_account(gap) if len(self.accounts_on(gap.channel)) > 1 else None
+        if len(self.accounts_on(gap.channel)) < 2:
+            return ""
+        account = self.find_account(gap)
         return account.url if account else ""
 
 
@@ -324,8 +326,12 @@ def _add_witnesses(
 
 def get_rhythm_days(finding: Finding | None) -> int | None:
     """Return the fact `rhythm_days` of a finding, or None."""
-    days = finding.facts.get("rhythm_days") if finding else None
-    return days if isinstance(days, int) and not isinstance(days, bool) else None
+    if finding is None:
+        return None
+    days = finding.facts.get("rhythm_days")
+    if isinstance(days, bool) or not isinstance(days, int):
+        return None
+    return days
 
 
 def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:

@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import zip_longest
+from itertools import filterfalse, zip_longest
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
@@ -115,10 +115,9 @@ def _write_subject(
     subject = translator.message(
         f"digest.subject.{first}", n=counts[first], network=network, association=association
     )
-    additions = [
-        translator.message(f"digest.subject.plus_{kind}", n=counts[kind]) for kind in others
-    ]
-    return "".join([subject, *additions])
+    for kind in others:
+        subject += translator.message(f"digest.subject.plus_{kind}", n=counts[kind])
+    return subject
 
 
 def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator) -> MessageDocument:
@@ -263,10 +262,10 @@ def collect_network_changes(
         return _rebuild_network_changes(store, config, run, previous_run)
     refresh_summaries(store, config)
     histories = store.gap_search.list_gap_histories(_find_history_start(run, previous_run, since))
-    changes = tuple(
-        change for association, gaps in histories for change in _list_gap_changes(association, gaps)
-    )
-    return NetworkChanges(run, previous_run, changes, _count_open_gaps_by_region(store))
+    changes: list[GapChange] = []
+    for association, gaps in histories:
+        changes += _list_gap_changes(association, gaps)
+    return NetworkChanges(run, previous_run, tuple(changes), _count_open_gaps_by_region(store))
 
 
 def _find_history_start(
@@ -300,10 +299,9 @@ def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
     """Return the number of open gaps by region; None counts associations without a region."""
     regions = store.counts.get_group_sizes("region", min_size=1)
     counts_by_group = store.counts.get_facet_counts_by_group(regions, ["has_gaps"])
-    by_region: dict[str | None, int] = {
-        group.partition(":")[2]: counts.get("has_gaps", 0)
-        for group, counts in counts_by_group.items()
-    }
+    by_region: dict[str | None, int] = {}
+    for group, counts in counts_by_group.items():
+        by_region[group.partition(":")[2]] = counts.get("has_gaps", 0)
     total = store.counts.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
     return {**by_region, None: total - sum(by_region.values())}
 
@@ -384,13 +382,11 @@ class Digest:
         Accounts that an association does not have yet come last: they must not crowd out what
         broke or was fixed.
         """
-        missing = tuple(change for change in self.new if _is_without_account(change))
-        others = tuple(change for change in self.new if not _is_without_account(change))
         lists = (
             ("urgent", self.urgent),
-            ("new", others),
+            ("new", tuple(filterfalse(_is_without_account, self.new))),
             ("fixed", self.closed),
-            ("missing", missing),
+            ("missing", tuple(filter(_is_without_account, self.new))),
         )
         sections = []
         remaining = MAX_LISTED_CHANGES
@@ -436,15 +432,21 @@ def build_digest(
     if not changes and not newly_unreliable and run.state is AuditRunState.DONE:
         return None
     latest_changes = sorted(_keep_latest_changes(changes), key=_get_list_position)
-    opened = [change for change in latest_changes if change.is_open]
-    closed = [change for change in latest_changes if not change.is_open]
-    hidden = set(_iter_hidden_gaps(opened))
+    hidden = set(_iter_hidden_gaps(latest_changes))
+    urgent: list[GapChange] = []
+    new: list[GapChange] = []
+    closed: list[GapChange] = []
+    for change in latest_changes:
+        if change.is_open:
+            (urgent if change.gap.severity == SEVERITIES[0] else new).append(change)
+        elif _identify_gap(change) not in hidden:
+            closed.append(change)
     return Digest(
         run=run,
         since=since,
-        urgent=tuple(change for change in opened if change.gap.severity == SEVERITIES[0]),
-        new=tuple(change for change in opened if change.gap.severity != SEVERITIES[0]),
-        closed=tuple(change for change in closed if _identify_gap(change) not in hidden),
+        urgent=tuple(urgent),
+        new=tuple(new),
+        closed=tuple(closed),
         open_gap_count=_count_open_gaps(network_changes, regions),
         unreliable_channels=run.unreliable_channels,
     )
@@ -455,9 +457,11 @@ def _count_open_gaps(network_changes: NetworkChanges, regions: Collection[str]) 
     return sum(gap_counts[region] for region in gap_counts if _is_in_regions(region, regions))
 
 
-def _iter_hidden_gaps(opened: Iterable[GapChange]) -> Iterator[tuple[str, str, str]]:
+def _iter_hidden_gaps(changes: Iterable[GapChange]) -> Iterator[tuple[str, str, str]]:
     """Yield the gaps that new ones hide. That they closed is no good news."""
-    for change in opened:
+    for change in changes:
+        if not change.is_open:
+            continue
         association, channel, code = _identify_gap(change)
         for hidden_code in load_gap_catalogue()[code].hides:
             yield association, channel, hidden_code

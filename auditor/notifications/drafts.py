@@ -111,9 +111,11 @@ def _draft_digest(
 ) -> MessageDraft:
     run = network_changes.run
     language = recipient.language or config.network.language
-    kind = f"{DIGEST_KIND} since {since}" if since else DIGEST_KIND
+    kind = DIGEST_KIND
     if run.state is not AuditRunState.DONE:
         kind = INCOMPLETE_RUN_KIND
+    elif since:
+        kind = f"{DIGEST_KIND} since {since}"
     draft = MessageDraft(recipient, kind, run.day.isoformat(), language)
     if skip_reason := find_skip_reason(store, draft):
         return replace(draft, skip_reason=skip_reason)
@@ -149,8 +151,9 @@ def find_skip_reason(store: Store, draft: MessageDraft) -> SkipReason | None:
     )
     if subscription and not subscription.is_wanted:
         return SkipReason.UNSUBSCRIBED
-    is_sent = store.messages.is_sent(draft.recipient.key, draft.kind, draft.occasion)
-    return SkipReason.ALREADY_SENT if is_sent else None
+    if store.messages.is_sent(draft.recipient.key, draft.kind, draft.occasion):
+        return SkipReason.ALREADY_SENT
+    return None
 
 
 def build_message(
@@ -181,8 +184,12 @@ def build_message(
 def _find_last_digest_time(store: Store, recipient: Recipient, run: AuditRun) -> datetime | None:
     """Return the start of the run that the recipient's last digest covered, at most 30 days ago."""
     occasion = store.messages.get_last_occasion(recipient.key, DIGEST_KIND)
-    last_run = store.runs.get(date.fromisoformat(occasion)) if occasion else None
-    return max(last_run.started_at, run.started_at - QUIET_PERIOD) if last_run else None
+    if not occasion:
+        return None
+    last_run = store.runs.get(date.fromisoformat(occasion))
+    if last_run is None:
+        return None
+    return max(last_run.started_at, run.started_at - QUIET_PERIOD)
 
 
 def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterator[MessageDraft]:
