@@ -5,8 +5,6 @@ digest with a key of the data folder. It is enough to recognise the id in an imp
 cannot be read from the database.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
 from collections.abc import Collection, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Evidence of an observation: exchanges as they are stored, replayed and shown."""
 
-from __future__ import annotations
-
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

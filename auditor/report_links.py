@@ -5,8 +5,6 @@ Links of a bulk export work only after `commit`, when all of them are written. T
 written by `auditor.reports.invitation`.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

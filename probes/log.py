@@ -5,8 +5,6 @@ put a secret, a token or a personal address in a field: logs are read by many pe
 long.
 """
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

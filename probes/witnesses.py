@@ -9,8 +9,6 @@ service with the same data is asked instead. `haswbstatement` of the search API 
 properties that hold a URL, such as P856 (Help:Extension:WikibaseCirrusSearch, read 2026-11).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime

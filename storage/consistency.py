@@ -8,8 +8,6 @@ a time before a run that did not know it, and a re-evaluation would reach anothe
 change takes effect after the start of every run, whatever the clock says.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """Stores and reads the decisions of people, and their withdrawals."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """Errors of the storage, each one line: what failed, why, and what to try."""
 
-from __future__ import annotations
-
 import errno
 
 RESTORE_REMEDY = "restore a backup"

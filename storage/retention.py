@@ -8,8 +8,6 @@ Personal data is also deleted when its retention period ends, even if the associ
 the registry.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sqlite3

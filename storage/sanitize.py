@@ -4,8 +4,6 @@ It is the one place that cleans foreign text before it is stored, so SQLite and 
 same.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace

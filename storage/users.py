@@ -1,7 +1,5 @@
 """Users, their one-time links and their sessions. Only hashes of secrets are stored."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlmodel import Session, col, delete, func, or_, select, update

@@ -4,8 +4,6 @@ Answers are only added, because a re-evaluation needs those of each run. Of the 
 answer, only the newest of each account is kept: it says when to ask again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from datetime import datetime
 

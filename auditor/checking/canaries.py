@@ -6,8 +6,6 @@ status on it changes. Sherlock tests its list of sites with known and impossible
 does so in each run.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -7,8 +7,6 @@ have no circuit breaker, and APIs have their own in the batcher. See
 docs/decisions/0014-politeness-to-platforms.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 

@@ -7,8 +7,6 @@ A run takes its date from the clock, and a run with a false date spoils what fol
 and its deletions by age count from that date, and no run of an earlier day can follow it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime

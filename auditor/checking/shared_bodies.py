@@ -6,8 +6,6 @@ run count. So the answer is the same for all workers and sessions of the run, in
 docs/decisions/0036.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

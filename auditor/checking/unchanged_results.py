@@ -15,8 +15,6 @@ new result, so it is asked for theirs before they are stored. For all other resu
 compares while it records them. See docs/decisions/0047.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -5,8 +5,6 @@ input, 4 incomplete or outdated run, 5 another run holds the lock, 130 interrupt
 kept).
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import os

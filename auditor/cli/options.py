@@ -1,7 +1,5 @@
 """Options and arguments of several commands, as annotated types for their signatures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -4,8 +4,6 @@ Jobs are added in waves, so the queue stays small. A job of a worker that died r
 A pass is over when no job waits and no job runs.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping

@@ -6,8 +6,6 @@ Page bodies are stored in one data folder that all machines mount. A token in th
 worker that it has the coordinator's folder. Needs no extra, so a single machine can import it.
 """
 
-from __future__ import annotations
-
 import secrets
 from pathlib import Path
 from typing import Any

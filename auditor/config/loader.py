@@ -3,8 +3,6 @@
 It also turns the first validation error of pydantic into one line: place, cause and remedy.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """The table `[network]`: names, language and time zone, and how to reach the coordination team."""
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError

@@ -3,8 +3,6 @@
 Failures of websites and platforms are not errors but findings.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from storage.errors import OneLineError

@@ -1,7 +1,5 @@
 """Output formats of commands, pages and exports: JSON documents, timestamps, single lines."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping

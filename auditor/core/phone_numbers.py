@@ -1,7 +1,5 @@
 """Normalize phone numbers, and build the links that call them or write to them."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from urllib.parse import quote

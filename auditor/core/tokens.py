@@ -1,7 +1,5 @@
 """Secret tokens and the digests that are stored instead of them."""
 
-from __future__ import annotations
-
 import hashlib
 
 TOKEN_BYTES = 32

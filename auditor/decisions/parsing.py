@@ -1,7 +1,5 @@
 """Parse and validate the input of a decision: account, dates, reason, gap code. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

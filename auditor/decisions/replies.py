@@ -4,8 +4,6 @@ A reply changes nothing by itself. If a coordinator accepts it, the same decisio
 command line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """Take, withdraw and list decisions, for the command line and the pages."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta

@@ -3,8 +3,6 @@
 A tick is what the association says. It changes no status and closes no gap: the next run checks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 

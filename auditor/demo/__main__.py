@@ -10,8 +10,6 @@ The first line of output is the port. Standard input takes two kinds of lines:
 The process ends when its input ends. It therefore never outlives the process that started it.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import contextlib

@@ -3,8 +3,6 @@
 A host that no association and no platform has does not exist.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial

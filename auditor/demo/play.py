@@ -11,8 +11,6 @@ audit with all API keys) hold them, with one row for consecutive runs with one v
 files with `python -m auditor.demo.play`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import gc

@@ -5,8 +5,6 @@ therefore gone from run n + 6. A fault that visitors also see becomes a gap afte
 See docs/explanations/verdicts.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Nothing is written but the data folder, if it is missing, and temporary files. A
 never a failure, because it may be over by the next run, which reports it itself.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime

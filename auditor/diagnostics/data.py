@@ -1,7 +1,5 @@
 """Diagnose the data: signing key, database, last run, backups and, if enabled, the cluster."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """Diagnose the settings and this machine: secrets, notifications, disks, limits and languages."""
 
-from __future__ import annotations
-
 import locale
 import os
 import resource

@@ -1,7 +1,5 @@
 """Collect the metrics of `GET /metrics` from the store and the newest run report."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """One association as pages and exports show it: accounts, gaps, score, proposals."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """Figures of each channel as cards show them: how many associations have which status. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

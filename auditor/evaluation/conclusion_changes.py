@@ -3,8 +3,6 @@
 They are described line by line, by kind, and as warnings of possible errors of the auditor.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Collects the conclusions of an evaluation that changed, sorted by what has to be stored."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter

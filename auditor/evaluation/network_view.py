@@ -3,8 +3,6 @@
 The past is rebuilt from what was recorded until then.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

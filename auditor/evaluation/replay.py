@@ -5,8 +5,6 @@ if a probe now requests a page that was not requested then, the recorded finding
 never change. Runs in which nothing can change are skipped (`unchanged_runs.py`).
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet

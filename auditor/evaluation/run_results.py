@@ -4,8 +4,6 @@ The coverage is counted at the same time, by group, channel and state. `refresh_
 the summaries that became stale; readers of summaries call it first.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter, defaultdict

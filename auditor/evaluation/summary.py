@@ -4,8 +4,6 @@ A summary is derived from the view of an association and evaluates nothing itsel
 interval for each channel. Lists, exports and meeting packs use the same filter.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -8,8 +8,6 @@ last of several such runs changes the same counters as the run before them, so d
 and only half of the runs are skipped. See docs/decisions/0047.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar

@@ -9,8 +9,6 @@ The claim of a message that was certainly not delivered (refused, unreachable) i
 run sends the recipient everything since the last digest that arrived.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

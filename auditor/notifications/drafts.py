@@ -5,8 +5,6 @@ If a recipient gets none, its draft has the reason.
 Nothing here sends or stores anything, so `--dry-run` can show what a run would send.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace

@@ -10,8 +10,6 @@ people typed. The URL is a secret and never shown: with it, one can silence the 
 does not stop the run.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Iterator

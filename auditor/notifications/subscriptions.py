@@ -5,8 +5,6 @@ from a key in the data folder, and the database stores only its hash. If the key
 no longer work.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hmac
 import os

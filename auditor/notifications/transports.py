@@ -5,8 +5,6 @@ is sent again only if it was certainly not delivered. If the connection breaks a
 handed over, the result is `uncertain`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import smtplib

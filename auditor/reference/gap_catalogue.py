@@ -4,8 +4,6 @@ The data is in `gaps.toml`, the titles in `gap_titles.toml`. Rules use the codes
 the texts.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field

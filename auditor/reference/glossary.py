@@ -1,7 +1,5 @@
 """Definitions of the words on the pages, in three languages. The data is in `glossary.toml`."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Texts that are sent: WhatsApp messages, mails to associations, subject lines of the digest."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache

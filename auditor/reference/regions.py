@@ -1,7 +1,5 @@
 """The twelve regions of Morocco, recognised in any spelling. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache

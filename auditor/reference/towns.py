@@ -1,7 +1,5 @@
 """Moroccan towns with their names in Arabic, French and English. Pure."""
 
-from __future__ import annotations
-
 import tomllib
 import unicodedata
 from collections.abc import Mapping

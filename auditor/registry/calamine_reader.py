@@ -7,8 +7,6 @@ The child process runs this module: it reads a file on standard input and writes
 sheets. A sheet is its title and its rows, and a row is its line and its cells as text.
 """
 
-from __future__ import annotations
-
 import io
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Text of the values that libraries return for the cells of a workbook."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 
 MAX_COLUMNS = 300

@@ -4,8 +4,6 @@ Headings are identified by their words. A coordinator can correct that in the br
 are remembered for the next spreadsheet with the same headings.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -4,8 +4,6 @@ Headings and some values are recognised in Arabic, French and English. The modul
 runs the channels of an association.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence

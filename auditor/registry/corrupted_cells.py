@@ -6,8 +6,6 @@ lacks are saved as question marks. The original cannot be restored from the cell
 that is already registered can be recognised. `is_mojibake` finds texts whose letters are lost.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from decimal import Context, Decimal

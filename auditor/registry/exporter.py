@@ -4,8 +4,6 @@ Headings and values are in one language. Importing an unchanged export changes n
 language.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 

@@ -1,7 +1,5 @@
 """Find the row of headings of a registry spreadsheet, and refuse texts that are no tables."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

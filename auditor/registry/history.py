@@ -5,8 +5,6 @@ registry that was in force when they began. The row of a link only knows when th
 listed and whether it is listed now. Earlier removals and earlier texts are in the audit log only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime

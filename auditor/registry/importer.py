@@ -4,8 +4,6 @@ Nothing in a spreadsheet is dropped silently. Each cell that cannot be used beco
 its line and column.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Problems of a registry spreadsheet, each with its line and column."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -5,8 +5,6 @@ them. Hyperlinks of cells are read because pasted cells often show a name only. 
 contain no formulas: dates and numbers keep their type, everything else is text.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import io

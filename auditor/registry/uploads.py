@@ -1,7 +1,5 @@
 """Store uploaded spreadsheets until they are imported or discarded, for at most one day."""
 
-from __future__ import annotations
-
 import re
 import secrets
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Written files contain no formulas: dates and numbers keep their type, everything else is text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime

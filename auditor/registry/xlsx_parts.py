@@ -4,8 +4,6 @@ Calamine gives no hyperlinks and reads cells with an error, such as `#N/A`, as e
 all cells between the first and the last, so that a stray cell makes a sheet too large for it.
 """
 
-from __future__ import annotations
-
 import io
 import posixpath
 import re

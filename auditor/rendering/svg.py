@@ -4,8 +4,6 @@ A trend has a line for confirmed values and a band up to possible values. A run 
 break in the line: it is not drawn as zero and not bridged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -5,8 +5,6 @@ which of the two it is rendered. A `MessageDocument` is rendered twice, so the p
 HTML part of an email have the same contents.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A text says what is wrong, why it matters and the first step. There is no score 
 The texts are in `auditor/reference/message_texts.toml`; here one of them is chosen and filled in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta

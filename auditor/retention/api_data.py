@@ -5,8 +5,6 @@ too old are dropped from the database, and the responses from the body store. Ba
 without them. See docs/decisions/0032.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

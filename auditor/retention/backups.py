@@ -5,8 +5,6 @@ A backup is a file of the database, named by its time. The bodies of all backups
 installation are in `keys`, because run reports cannot be verified without them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -4,8 +4,6 @@ Runs and re-evaluation both use `evaluate_association`, so a rebuild of an uncha
 nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime

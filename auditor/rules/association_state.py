@@ -1,7 +1,5 @@
 """The stored state of one association, and the names and owners of its accounts. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

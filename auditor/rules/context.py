@@ -1,7 +1,5 @@
 """The input of a rule: one association with its accounts in one run. Pure."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

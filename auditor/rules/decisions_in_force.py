@@ -1,7 +1,5 @@
 """The decisions of people that are in force, and what they change in a status. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

@@ -5,8 +5,6 @@ counts until that day has passed. Without either, the expiry could not be checke
 gap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

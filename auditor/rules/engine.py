@@ -4,8 +4,6 @@ Rules are typed TOML tables; each has one of a fixed set of checks. A gap is con
 runs, opens, and closes when its rule no longer matches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -4,8 +4,6 @@ Only parsed pages count. An unreadable page, or a link whose key cannot be compa
 registered one, leaves the result open.
 """
 
-from __future__ import annotations
-
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink

@@ -8,8 +8,6 @@ The result is part of no stored status. It is derived from the last conclusive f
 whenever the association is evaluated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta

@@ -6,8 +6,6 @@ are detected by words of association names that exist in one language only: "de"
 and Spanish, "nature" and "sport" French and English, so they say nothing.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Proposals: unregistered accounts that an association's sites or Wikidata name. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime

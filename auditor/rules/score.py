@@ -9,8 +9,6 @@ unreachable site, a link to no account, a private or personal page) is known and
 Otherwise a fix would add unknown points, and a fixed account could be worth less than a broken one.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace

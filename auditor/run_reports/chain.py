@@ -5,8 +5,6 @@ signature. After a removed or moved run, the next report does not follow. Remova
 cannot be detected here: for that, a hash must be known elsewhere. Pure.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date

@@ -3,8 +3,6 @@
 A run has a report from its start, which each session extends. The last one is signed. Pure.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime

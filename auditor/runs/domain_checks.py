@@ -6,8 +6,6 @@ has passed, the next run asks again. A resumed run repeats no request, and leave
 that refused. All registries are asked at the same time, and each for one domain after the other.
 """
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 from collections import defaultdict

@@ -4,8 +4,6 @@ Only crawl delays and API budgets count. They limit platforms, and registries wi
 websites. The response times of hosts come on top.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime

@@ -5,8 +5,6 @@ removed together with the conclusions from them, after a backup. Changes that us
 meantime are kept and get the current date.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path

@@ -4,8 +4,6 @@
 server or a backup never fails a run: it is logged as a warning.
 """
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 import sqlite3

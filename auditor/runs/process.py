@@ -1,7 +1,5 @@
 """Helpers for commands that run long: SIGTERM, the grace period and the scheduler's heartbeat."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import time

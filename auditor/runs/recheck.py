@@ -5,8 +5,6 @@ minutes and never stored: observations belong to runs, whose canaries show wheth
 reliable. A recheck has no canaries.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field

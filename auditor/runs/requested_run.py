@@ -4,8 +4,6 @@ The run belongs to the current UTC day and is like a nightly one. A day has one 
 checked nothing, because no association was registered yet, is replaced.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum

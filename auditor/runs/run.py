@@ -12,8 +12,6 @@ that was killed continues with the remaining accounts. How a verdict is reached:
 docs/explanations/verdicts.md.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time

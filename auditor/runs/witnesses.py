@@ -5,8 +5,6 @@ seldom, so the answers of many runs complete each other. It cannot fail a run: a
 no answer is asked again a week later, and nothing is concluded from its silence.
 """
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta

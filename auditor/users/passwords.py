@@ -9,8 +9,6 @@ English, the words of this product, sequences and repetitions, and chains of the
 does not know the millions of other leaked passwords. Login limits protect against those.
 """
 
-from __future__ import annotations
-
 import re
 import secrets
 import unicodedata

@@ -9,8 +9,6 @@ A session is a random token in a cookie; the database stores its hash. A session
 cannot be used again.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator

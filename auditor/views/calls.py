@@ -4,8 +4,6 @@ An association needs a coordinator today if it has an open gap of the kind `brok
 followed up. `find_followed_up_associations` is the only place that says what being followed up is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta

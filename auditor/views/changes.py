@@ -1,7 +1,5 @@
 """The period of listed changes. The first run changes nothing: there is nothing to compare with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 

@@ -3,8 +3,6 @@
 It contains what the open gaps say, so an entry vanishes when the domain is renewed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256

@@ -3,8 +3,6 @@
 An export is never held in memory as a whole. `EXPORT_KINDS` lists all kinds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -5,8 +5,6 @@ table, a column of codes is followed by a column with their labels: scripts read
 read the labels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime

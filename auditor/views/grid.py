@@ -4,8 +4,6 @@ Rows are built from stored summaries and the strips of their newest checks. No a
 evaluated for a page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date

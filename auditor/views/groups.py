@@ -1,7 +1,5 @@
 """Groups of associations by region or tag, with their coverage and what changed since a run."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date

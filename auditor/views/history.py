@@ -1,7 +1,5 @@
 """The strip of the newest checks of an association on a channel, as lists and its page show it."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

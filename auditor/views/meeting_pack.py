@@ -3,8 +3,6 @@
 Figures are read from stored counts. Only the associations to call are read one by one.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

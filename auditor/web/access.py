@@ -7,8 +7,6 @@ Every route declares its access once, as a dependency:
 A test fails if a route declares none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Builds the web application: routers, static files, error handlers and middleware."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 from fastapi import FastAPI

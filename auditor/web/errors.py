@@ -1,7 +1,5 @@
 """Error pages in the reader's language."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """The filters of the grid of associations: choices, chips with counts, and typing errors."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from urllib.parse import parse_qsl

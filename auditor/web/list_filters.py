@@ -1,7 +1,5 @@
 """The filters of lists: form choices, chips that remove a filter, and links to exports."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter

@@ -8,8 +8,6 @@ The counts are in memory: a restart forgets them, and several processes would ea
 themselves.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac

@@ -11,8 +11,6 @@ this machine and send forms to it (DNS rebinding).
 Request bodies are limited: forms are small, and only one page accepts a spreadsheet.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address

@@ -1,7 +1,5 @@
 """The entries of the navigation and their pages, by the role of the user."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from auditor.i18n.translator import Translator

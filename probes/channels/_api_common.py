@@ -4,8 +4,6 @@ The parsers (`Page` to `ApiResponse`) and the API probes of Facebook, X and YouT
 is particular to one API is in that channel's own module.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ address leads to: the table maps it to a kind of link, to an identity or to a fu
 first segment is the name of an account.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

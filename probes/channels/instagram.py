@@ -6,8 +6,6 @@ Without JavaScript, a missing account and a hidden one look the same (WhatsMyNam
 *absent*.
 """
 
-from __future__ import annotations
-
 import re
 
 from probes.channels._links import LinkTable, PlatformLink

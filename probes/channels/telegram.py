@@ -5,8 +5,6 @@ same "Contact @name" page (WhatsMyName and maigret, 2026). Therefore this channe
 *absent*.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from dataclasses import replace

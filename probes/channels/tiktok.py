@@ -6,8 +6,6 @@ because a refusal has other causes too. Only if the account's own page confirms 
 *absent*.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ Facts are documented where they are made: `page_analysis` and `url_variants` the
 `decoy_check` the facts `redirected_home` and `decoy_…`.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace

@@ -8,8 +8,6 @@ documented, so this channel never returns *absent*. Updates disappear after 30 d
 says nothing about activity.
 """
 
-from __future__ import annotations
-
 import re
 
 from probes.channels._links import LinkTable, PlatformLink

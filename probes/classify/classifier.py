@@ -7,8 +7,6 @@ nothing alone. A page that only the model objects to is a suspicion, which needs
 outside of the page. docs/explanations/verdicts.md describes the rules.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -12,8 +12,6 @@ cookie banner. A page is only a consent page if its heading and most of its text
 and it asks for an answer.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache

@@ -5,8 +5,6 @@ The signs are the title, a heading, or the text of a short main part. A sentence
 ends there ("the page was not found", not "the page was not found worth reading").
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice

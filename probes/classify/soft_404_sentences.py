@@ -5,8 +5,6 @@ Joomla, Drupal, SPIP, phpBB, Wix, Squarespace, Ghost, PrestaShop and Django with
 2026-11.
 """
 
-from __future__ import annotations
-
 import re
 from functools import cache
 from typing import NamedTuple

@@ -6,8 +6,6 @@ counterfeits and more (SEO spam reports, 2024 to 2026). Cloaked spam that only s
 cannot be detected with an honest User-Agent.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import islice

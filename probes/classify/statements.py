@@ -5,8 +5,6 @@ in the first headings and at the beginning of the text. It is one signal, never 
 associations write the same words about bridges, schools and blogs.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 import unicodedata

@@ -5,8 +5,6 @@ None. A general parser fills such gaps from today's date, and then an inactive a
 active. See docs/decisions/0004-own-date-grammar.md.
 """
 
-from __future__ import annotations
-
 import re
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator

@@ -4,8 +4,6 @@ Covers Arabic, French and English, and the most frequent words of German, Spanis
 Italian and Dutch.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

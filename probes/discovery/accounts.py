@@ -4,8 +4,6 @@
 count, more so if they are repeated or have the site's name. Other accounts are left out.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field

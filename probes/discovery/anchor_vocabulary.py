@@ -5,8 +5,6 @@ The languages are those in which associations in and around Morocco write, and t
 builders.
 """
 
-from __future__ import annotations
-
 import re
 
 

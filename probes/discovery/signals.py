@@ -5,8 +5,6 @@ embedded posts. Each clue has a strength. 5 and 4 are statements, 3 is likely, a
 the account has the site's name. The last part lists accounts that are never the owner's.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

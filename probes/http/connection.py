@@ -6,8 +6,6 @@ browsers. Everything outside the body is limited in size. Bodies are decompresse
 a compression bomb costs no more than the size limit.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import ssl

@@ -3,8 +3,6 @@
 Connections are direct, through the SSRF guard, or go through the operator's proxy.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import ssl

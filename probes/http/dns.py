@@ -10,8 +10,6 @@ question is asked once per run. No host waits for another one, because the name 
 are the operator's own.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Maps exceptions of httpx, ssl and the system to `FetchError`. No other module inspects them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from ssl import SSLCertVerificationError, SSLError, SSLWantReadError
 

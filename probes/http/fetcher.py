@@ -6,8 +6,6 @@ Bodies are limited while they are decompressed. Every failure is raised as a `Fe
 to the DNS are answered by `probes.http.dns`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from array import array

@@ -3,8 +3,6 @@
 Times are in seconds of the monotonic clock.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import Counter

@@ -5,8 +5,6 @@ httpx's own pool gets slower with the number of open connections (3.2 times at 5
 host lock in `host_state` ensures one connection per host.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 from collections import OrderedDict

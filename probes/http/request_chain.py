@@ -4,8 +4,6 @@ The first attempt runs without tenacity, because it is nearly always the only on
 a tenth to the time of a request (measured 2026-11).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ content is untrusted, so the fetcher reads at most `MAX_ROBOTS_BYTES` of it, and
 timeout parse it (`parse_robots_page`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

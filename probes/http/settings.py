@@ -1,7 +1,5 @@
 """The `[fetch]` table of the configuration."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path

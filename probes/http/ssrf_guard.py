@@ -5,8 +5,6 @@ explicit table, because `is_global` of Python is no policy: it changes between p
 calls multicast and cloud metadata addresses global (seen on 3.11 to 3.13, 2026-11).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import lru_cache

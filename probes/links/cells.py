@@ -3,8 +3,6 @@
 Knows which label means which channel, but not which channel owns a URL. `identify` finds that.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 

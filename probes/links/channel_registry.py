@@ -4,8 +4,6 @@ A channel is a module or folder of `probes.channels`. Names that begin with an u
 helpers.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ A typed text becomes a cleaned URL, and the channel that owns its host identifie
 `resolve_short_link` sends a request, to find the target of a short link.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from dataclasses import replace

@@ -13,8 +13,6 @@ second, TikTok is 1 to 37 seconds early, and Instagram up to 12 minutes, because
 prepared before it is published.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

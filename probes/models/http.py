@@ -6,8 +6,6 @@ differ in one parameter and adds the keys, so no probe knows a key or a budget. 
 docs/decisions/0010.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

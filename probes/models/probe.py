@@ -5,8 +5,6 @@ and returns a `Finding`. Tests run it with pages from a dict, re-evaluation with
 `probes.runner.run.run_probe` with the live web.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast

@@ -1,7 +1,5 @@
 """Statements of third parties about registered accounts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum

@@ -5,8 +5,6 @@ are set by software. Comment feeds come from visitors. XML is parsed by defusedx
 broken XML (truncated or unescaped) is read with patterns for the same tags.
 """
 
-from __future__ import annotations
-
 import html
 import json
 import re

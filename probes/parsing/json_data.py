@@ -3,8 +3,6 @@
 Missing or unexpected data gives empty results.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -5,8 +5,6 @@ such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signatur
 (2026-11). Tokens occur in tags, scripts and comments. Visible text is compared byte by byte.
 """
 
-from __future__ import annotations
-
 import re
 from hashlib import sha256
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Dates that a page shows to people: its dateline, labelled dates and dates that stand alone."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator

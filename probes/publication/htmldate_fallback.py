@@ -1,7 +1,5 @@
 """Last resort for a page's date: htmldate's guess, if something else on the page confirms it."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -9,8 +9,6 @@ installations in Arabic, French and English, 2026-11), and computes the usual ti
 publications.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Each function yields texts that may be the date of publication with the name of their source.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -6,8 +6,6 @@ response. Calls beyond the budget are not sent, and an API that refuses a call g
 run.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence

@@ -5,8 +5,6 @@ loads all parsers once, and sends it a socket for each worker. A worker receives
 responds to each, and ends when its socket is closed. When the fork server ends, so do its workers.
 """
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import importlib

@@ -6,8 +6,6 @@ volatile tokens only are unchanged. At the first change the probe itself runs an
 responses fetched so far.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

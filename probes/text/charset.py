@@ -1,7 +1,5 @@
 """Decodes page bodies to text and cleans single lines of text for storage."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from functools import lru_cache

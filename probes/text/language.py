@@ -5,8 +5,6 @@ associations and of the spam found on hijacked sites. A declared language (`<htm
 the theme's default.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect_right
 from collections import Counter

@@ -3,8 +3,6 @@
 Also the addresses of DNS questions about them. Makes no network requests.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import NamedTuple

@@ -5,8 +5,6 @@ ambiguous backslash or a lone percent sign are rejected, because a reader and a 
 different hosts in them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from functools import lru_cache

@@ -3,8 +3,6 @@
 A repair changes how an address is written, never where it leads.
 """
 
-from __future__ import annotations
-
 import re
 from html import unescape
 from unicodedata import normalize

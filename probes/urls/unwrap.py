@@ -4,8 +4,6 @@ Association sites publish such URLs: a link copied while logged out leads to a l
 its target. Makes no network requests.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import lru_cache

@@ -5,8 +5,6 @@ for a page that may be missing, once a month. Its result is stored in the findin
 confirm a doubt but never remove one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from datetime import date, timedelta
 from hashlib import sha256

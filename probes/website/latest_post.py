@@ -3,8 +3,6 @@
 A site with a useful feed or list costs at most three requests, any other site four.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass

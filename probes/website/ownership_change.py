@@ -5,8 +5,6 @@ name changes some of them. A buyer of a lapsed domain changes the language, the 
 once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote

@@ -3,8 +3,6 @@
 All work on the body happens here, in a worker process that can be stopped. The result is small.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -6,8 +6,6 @@ services to which they belong. The same page on unrelated domains of the network
 The DNS and the database are only asked about a suspicion.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Generator
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ registry answers for a top-level domain is in `rdap_services.json`, from IANA's 
 Of a response only dates, statuses and the name are read, never contacts.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A host without `www.` may exist only with it, a closed HTTPS port may be open fo
 behind an invalid certificate may show whether the site exists. Each variant costs one more request.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace

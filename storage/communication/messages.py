@@ -1,7 +1,5 @@
 """Sent and failed messages, and subscriptions."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 

@@ -1,7 +1,5 @@
 """Replies of associations, the steps they ticked, and the follow-up log."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
 from typing import Any

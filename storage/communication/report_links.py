@@ -1,7 +1,5 @@
 """Queries of report links. Only hashes of their tokens are stored."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice

@@ -5,8 +5,6 @@ then writes would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout (
 2026-11). Commits use synchronous=FULL, because NORMAL can lose the last ones in a power cut.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ backup. A copy made with `cp` lacks the newest commits, because they are in the 
 (tried on 3.46, 2026-11).
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import tempfile

@@ -11,8 +11,6 @@ measured 2026-11). A body gets its final name only when it is durable, so a cras
 a body under a digest.
 """
 
-from __future__ import annotations
-
 import ctypes
 import gzip
 import hashlib

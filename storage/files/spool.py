@@ -1,7 +1,5 @@
 """Long lists, in batches or spooled to a temporary file, and files that are replaced atomically."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import tempfile

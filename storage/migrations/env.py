@@ -1,7 +1,5 @@
 """Entry point of Alembic: runs the revisions on the connection of storage/database/migrate.py."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from alembic import context

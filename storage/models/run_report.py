@@ -5,8 +5,6 @@ that is not set is left out of the document. The report of a run that continues 
 has what the next session of the run needs: warnings, counts and costs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Self

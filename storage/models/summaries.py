@@ -1,7 +1,5 @@
 """The data of lists: an association as a list shows it, and pages of associations and gaps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """Roles, states and kinds of the data of users and communication, and audit log entries."""
 
-from __future__ import annotations
-
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime

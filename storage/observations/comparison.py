@@ -10,8 +10,6 @@ words and by the week, month or year it falls in, and the result by the version 
 because another version may find more in pages that are not stored. See docs/decisions/0047.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from contextlib import suppress

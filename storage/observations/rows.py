@@ -6,8 +6,6 @@ that knows that a result is equal gives its id; the finding and evidence are the
 evidence is stored only if it is to be kept, so an observation with it gets a new result.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

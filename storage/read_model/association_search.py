@@ -3,8 +3,6 @@
 A cursor is the key of the last row of a page as an opaque string.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

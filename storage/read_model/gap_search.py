@@ -1,7 +1,5 @@
 """Queries of the network's gaps: those that are visible, and those that opened or closed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -25,8 +25,6 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 `auditor.evaluation.summary.build_facets` creates them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast

@@ -5,8 +5,6 @@ look-ups in one query, and no other index has to be kept. A word that finds some
 changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 

@@ -4,8 +4,6 @@ Contacts are personal data. They are read only by the methods that name them. Li
 registry use connections: models take 2.8 times as long to read (`registry_import`).
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime

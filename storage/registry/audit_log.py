@@ -1,7 +1,5 @@
 """The audit log: who changed what in the registry. Entries outlive their association."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime

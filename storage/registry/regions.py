@@ -1,7 +1,5 @@
 """The condition that limits a query to associations of some regions."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import Any
 

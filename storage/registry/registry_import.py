@@ -4,8 +4,6 @@ An import reads and writes every row of the registry, so it uses a connection. A
 accounts take 2.5 s to add instead of 0.2 s, and 0.6 s to read instead of 0.2 s (CPU, 2026-11).
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime

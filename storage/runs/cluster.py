@@ -3,8 +3,6 @@
 All times are those of the database's clock, the only clock that all workers have.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ worker that dies loses its locks. The table `host_lock` has the time of the next
 host, and whether a worker died during one. One connection holds all locks of a worker.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Queries of the plan of a run, which is written and read in pages to bound the memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b

@@ -1,7 +1,5 @@
 """Audit runs: day, state and signed report; removal of runs dated in the future."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 

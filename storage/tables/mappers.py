@@ -1,7 +1,5 @@
 """Functions that turn database rows into models, and the columns they need."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from typing import Any
 

@@ -7,8 +7,6 @@ evidence are in `probe_result`, stored once for as long as they stay the same
 in every run.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 

@@ -4,8 +4,6 @@ None has a foreign key to `association`. If an association is pruned, its rows a
 counts are removed when its summary is next refreshed, because it is marked in `stale_summary`.
 """
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import Any, ClassVar
 

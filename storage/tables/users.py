@@ -1,7 +1,5 @@
 """Tables of users, their sessions and their one-time links. The rows are the models."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, ClassVar
 

@@ -3,8 +3,6 @@
 Dates count from the last run. The auditor asks the registry in the first run and once a week.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 

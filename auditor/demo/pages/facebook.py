@@ -7,8 +7,6 @@ exist. Error 100/33 is returned for a hidden page and for an unknown id alike
 (docs/explanations/platforms.md, Graph API v25, 2026).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence

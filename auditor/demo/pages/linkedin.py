@@ -1,7 +1,5 @@
 """LinkedIn pages without login: status 999 for robots, the signup page, and some guest pages."""
 
-from __future__ import annotations
-
 import json
 from html import escape
 from urllib.parse import quote

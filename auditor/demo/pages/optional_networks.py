@@ -5,8 +5,6 @@ and profile pages with a status code. WhatsApp shows the names of channels, and 
 channels with a preview (docs/explanations/platforms.md, observed 2026-08 to 2026-11).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta

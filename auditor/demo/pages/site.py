@@ -3,8 +3,6 @@
 The systems are WordPress, SPIP, Wix, Blogger, and a static page.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta

@@ -5,8 +5,6 @@ part serves working sites with one special property: slow, huge, closed to robot
 unusual links, with posts of the association and of a partner.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime

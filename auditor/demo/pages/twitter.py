@@ -6,8 +6,6 @@ lists every requested account in `data` or in `errors`. The id of the newest pos
 (docs/explanations/platforms.md, observed 2026-08).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

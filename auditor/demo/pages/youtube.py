@@ -6,8 +6,6 @@ of a channel. It omits missing and terminated channels, and omits `items` if the
 (docs/explanations/platforms.md, observed 2026-08).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Checks about links between a site and its accounts, and about their names."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import combinations
 from operator import itemgetter

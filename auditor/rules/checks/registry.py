@@ -1,7 +1,5 @@
 """Checks about the registry alone: missing entries, kinds of links, duplicates."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from itertools import combinations

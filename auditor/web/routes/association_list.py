@@ -1,7 +1,5 @@
 """The grid of associations, and the actions on selected associations."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, cast, get_args

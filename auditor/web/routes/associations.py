@@ -1,7 +1,5 @@
 """The page of one association, its follow-ups and its on-demand check."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta

@@ -3,8 +3,6 @@
 Before the first run, pages say that nothing has been checked and when the next check starts.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """The dashboard, the comparison of groups by region or tag, and the redirects to a language."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal

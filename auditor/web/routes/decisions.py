@@ -1,7 +1,5 @@
 """The form that records a decision about an association, like `auditor decide`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal

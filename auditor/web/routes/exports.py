@@ -1,7 +1,5 @@
 """Downloads of lists as spreadsheets or JSON, and the pack to print for a meeting."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta

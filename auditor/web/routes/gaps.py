@@ -1,7 +1,5 @@
 """The list of open gaps, and the page of gaps that opened or closed since a day."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta

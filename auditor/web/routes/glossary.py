@@ -1,7 +1,5 @@
 """The glossary: what the words on the pages mean."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 

@@ -3,8 +3,6 @@
 A wrong name and a wrong password give the same answer and take the same time.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from functools import partial

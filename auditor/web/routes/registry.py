@@ -1,7 +1,5 @@
 """The registry: download as a spreadsheet, and import of one with a preview."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

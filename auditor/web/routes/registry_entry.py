@@ -3,8 +3,6 @@
 An entry is parsed like a row of an imported spreadsheet.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

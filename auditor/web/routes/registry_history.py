@@ -1,7 +1,5 @@
 """The change log of the registry: a line for each action, and pages of single changes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice

@@ -1,7 +1,5 @@
 """The coordinator's queue: replies of associations, and accounts found on their websites."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any

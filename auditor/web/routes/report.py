@@ -5,8 +5,6 @@ subscription ends by that button, or by the mail program's own (RFC 8058: a POST
 without a session). Both pages are the same for every token, so they do not reveal valid ones.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """Report links: who has one, creating them for one or many associations, extending and revoking."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

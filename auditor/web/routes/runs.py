@@ -1,7 +1,5 @@
 """The check log with its signed run reports, and the evidence page of one check of one account."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass

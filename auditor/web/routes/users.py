@@ -1,7 +1,5 @@
 """The users page for administrators, a user's own account page, and the page of a one-time link."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter

@@ -6,8 +6,6 @@ hidden, or not visible to this app. Source: Graph API v25 to v27, 2026, see
 docs/explanations/platforms.md.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Identification of Facebook accounts in links."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit

@@ -5,8 +5,6 @@ response with status 200 mentions every requested account, in `data` or in `erro
 newest post contains its time, so the post itself is not requested (openapi 2.167, 2026-08).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import replace

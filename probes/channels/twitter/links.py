@@ -1,7 +1,5 @@
 """Identification of X accounts in links."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 

@@ -6,8 +6,6 @@ deleted or terminated channel is missing from the response without a reason. Nam
 belong to another channel. Source: 2026-08, see docs/explanations/platforms.md.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Identification of YouTube channels in links."""
 
-from __future__ import annotations
-
 import re
 from unicodedata import bidirectional, normalize
 from urllib.parse import SplitResult, unquote, urlsplit

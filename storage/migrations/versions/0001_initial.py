@@ -1,7 +1,5 @@
 """The initial schema."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,7 +1,5 @@
 """Add answers of witnesses."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 

@@ -3,8 +3,6 @@
 `severity_rank` becomes `sort_rank`. Its values are written again when the summaries are refreshed.
 """
 
-from __future__ import annotations
-
 from alembic import op
 
 revision = "0005"

@@ -1,7 +1,5 @@
 """Index follow-ups by time."""
 
-from __future__ import annotations
-
 from alembic import op
 
 revision = "0007"

@@ -4,8 +4,6 @@ The time of a check becomes the time since the start of its run. The text with t
 differ in every run becomes the column of the only one that is read, the duration of the page.
 """
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 
