@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.channels._api_common import filter_credible_dates
 from probes.classify import interstitials
+from probes.dates.parser import ParsedDate
 from probes.links import channel_registry, identify
 from probes.models.finding import (
     ACCOUNT_KINDS,
@@ -205,6 +206,14 @@ def find_newest_post(dates: Iterable[datetime | None], page: Page) -> Activity |
     if not credible:
         return None
     return Activity(max(credible).replace(microsecond=0), "posts")
+
+
+def build_newest_activity(dates: Iterable[ParsedDate | None], source: str) -> Activity | None:
+    """Return the newest of the dates that a page shows, or None if it shows none."""
+    newest = max(filter(None, dates), key=lambda date: date.moment, default=None)
+    if newest is None:
+        return None
+    return Activity(newest.moment, source, newest.precision, newest.is_relative)
 
 
 def parse_localized_count(text: str, unit_regex: str) -> int | None:

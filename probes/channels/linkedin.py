@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
+    build_newest_activity,
     find_newest_post,
     find_text,
     get_meta,
@@ -50,6 +51,7 @@ _PAGE_TYPES_BY_SEGMENT = {
     "in": "in",
 }
 _GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
+_PAGE_OR_GROUP_SEGMENTS = _GROUP_SEGMENTS.union(_PAGE_TYPES_BY_SEGMENT)
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
 _SITE_PREFIXES = frozenset(
     "m e comm wukong-web sales profile public-profile organization-guest".split()  # noqa: SIM905
@@ -112,12 +114,12 @@ def _is_site_prefix(first_segment: str, second_segment: str, third_segment: str 
     first, second = first_segment.lower(), second_segment.lower()
     if first == "mwlite":
         return True
-    if first in _PAGE_TYPES_BY_SEGMENT:  # a page may have the name of one: /company/showcase/people
+    if first in _PAGE_TYPES_BY_SEGMENT:
+        # A page may have the name of one: /company/showcase, /company/showcase/people.
         is_name = not third_segment or third_segment.lower() in _TAB_SEGMENTS
         return second in _PAGE_TYPES_BY_SEGMENT and not is_name
-    if second not in _PAGE_TYPES_BY_SEGMENT and second not in _GROUP_SEGMENTS:
-        return False
-    return first in _SITE_PREFIXES or urls_normalize.is_locale(first)
+    is_prefix = first in _SITE_PREFIXES or urls_normalize.is_locale(first)
+    return is_prefix and second in _PAGE_OR_GROUP_SEGMENTS
 
 
 def _read_page(link: PlatformLink) -> Identity:
@@ -300,20 +302,15 @@ def _find_company_id(soup: BeautifulSoup) -> str:
 
 def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
-    posts = soup.select("[data-activity-urn]")
-    post_dates = [
-        post_numbers.decode_post_number(NAME, str(post["data-activity-urn"]).rpartition(":")[2])
-        for post in posts
-    ]
-    newest = find_newest_post(post_dates, page)
-    if newest is not None or not posts:
+    urns = [str(post["data-activity-urn"]) for post in soup.select("[data-activity-urn]")]
+    numbers = [urn.rpartition(":")[2] for urn in urns]
+    newest = find_newest_post(
+        [post_numbers.decode_post_number(NAME, number) for number in numbers], page
+    )
+    if newest is not None or not urns:
         return newest
     ages = [str(time.get("datetime") or time.get_text()) for time in soup.select("article time")]
-    dates = [date for age in ages if (date := _parse_relative_age(age, page))]
-    if not dates:
-        return None
-    latest = max(dates, key=lambda date: date.moment)
-    return Activity(latest.moment, "posts", latest.precision, latest.is_relative)
+    return build_newest_activity([_parse_relative_age(age, page) for age in ages], "posts")
 
 
 def _parse_relative_age(age_text: str, page: Page) -> parser.ParsedDate | None:

@@ -119,12 +119,7 @@ def parse_profile_embed(page: Page) -> ProfileState:
     The state of the page names the account under `/embed/@name` (yt-dlp 2026-08, FxEmbed 2026-08).
     """
     data = _read_script(page, "__FRONTITY_CONNECT_STATE__")
-    routes = as_object(get_nested(data, "source", "data"))
-    state: dict[str, Any] = {}
-    for route, value in routes.items():
-        if route.lower().startswith("/embed/@") and get_nested(value, "userInfo"):
-            state = value
-            break
+    state = _find_embed_state(as_object(get_nested(data, "source", "data")))
     user = as_object(state.get("userInfo"))
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
@@ -133,6 +128,13 @@ def parse_profile_embed(page: Page) -> ProfileState:
         last_activity=_find_newest_video(as_list(state.get("videoList")), page),
         is_private=user.get("privateAccount") is True,
     )
+
+
+def _find_embed_state(routes: dict[str, Any]) -> dict[str, Any]:
+    for route, state in routes.items():
+        if route.lower().startswith("/embed/@") and get_nested(state, "userInfo"):
+            return as_object(state)
+    return {}
 
 
 def _find_newest_video(videos: list[Any], page: Page) -> Activity | None:
@@ -210,7 +212,7 @@ def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Fin
         page, state = yield from request_page(f"{_EMBED_URL}{name}", parse_profile_embed)
     except FetchError:
         return None
-    if page.status != 200 or not state.key or state.key != identity.key:
+    if page.status != 200 or state.key != identity.key:
         return None
     finding = present_finding(
         page,
@@ -228,7 +230,7 @@ def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool
         page, state = yield from request_page(f"{_OEMBED_URL}{identity.canonical}", parse_oembed)
     except FetchError:
         return False, None
-    if page.status == 200 and state.key and state.key == identity.key:
+    if page.status == 200 and state.key == identity.key:
         name = state.name or None
         return False, present_finding(page, final_url=identity.canonical, name=name)
     return page.status == 400 and state.status_code == 400, None
@@ -241,13 +243,15 @@ def _build_finding(
     refusal = interstitials.detect_refusal(page) or Reason.UNREADABLE
     if page.status != 200 or links_identify.identify_link(page.url).key != identity.key:
         return unknown_finding(page, refusal)
+    name = state.name or None
     if state.status_code == 0 and state.key == identity.key:
-        return present_finding(page, name=state.name or None, followers=state.followers)
+        return present_finding(page, name=name, followers=state.followers)
     if state.status_code == _PRIVATE_STATUS_CODE:
-        return present_finding(page, reason=Reason.PRIVATE, name=state.name or None)
+        return present_finding(page, reason=Reason.PRIVATE, name=name)
+    detail = f"statusCode {state.status_code}"
     if state.status_code == _NOT_FOUND_STATUS_CODE and is_unknown_to_oembed:
-        detail = f"statusCode {_NOT_FOUND_STATUS_CODE}, and oEmbed knows no such account"
+        detail = f"{detail}, and oEmbed knows no such account"
         return absent_finding(page, Reason.NOT_FOUND, detail=detail)
     if state.status_code is None:
-        return unknown_finding(page, refusal, detail="nothing that proves an account")
-    return unknown_finding(page, refusal, detail=f"statusCode {state.status_code}")
+        detail = "nothing that proves an account"
+    return unknown_finding(page, refusal, detail=detail)

@@ -115,13 +115,15 @@ def _clean_segments(segments: list[str]) -> list[str]:
         segments = segments[1:]
     if segments[1:] and _API_VERSION.fullmatch(segments[0]):
         segments = segments[1:]
-    if not segments:
-        return []
-    name = segments[0].lstrip("@") or "@"
+    return list(map(_clean_name, segments[:1])) + segments[1:]
+
+
+def _clean_name(segment: str) -> str:
+    name = segment.lstrip("@") or "@"
     section = name.lower().removesuffix(".php")
     if section in _RESERVED_SEGMENTS:
-        name = section
-    return [name, *segments[1:]]
+        return section
+    return name
 
 
 def _is_language_prefix(segments: list[str]) -> bool:
@@ -335,14 +337,16 @@ def _identify_username(segment: str) -> Identity:
 
 
 def _is_possible_username(name: str) -> bool:
-    is_own_host = name.removeprefix("www.") in HOSTS
-    if is_own_host or name in _RESERVED_SEGMENTS or _OWN_FILE.fullmatch(name):
-        return False
-    if len(name) == 5 and normalize.is_locale(name):
-        return False
-    if name.isascii() and len(name) > 50:
+    if _is_own_name(name) or (name.isascii() and len(name) > 50):
         return False
     return name.strip("._-") != "" and _SLUG_PATTERN.fullmatch(name) is not None
+
+
+def _is_own_name(name: str) -> bool:
+    """Return True for Facebook's own hosts, pages, files, and languages with a country."""
+    if name.removeprefix("www.") in HOSTS or name in _RESERVED_SEGMENTS:
+        return True
+    return _OWN_FILE.fullmatch(name) is not None or (len(name) == 5 and normalize.is_locale(name))
 
 
 def _identify_by_id(page_id: str, kind: LinkKind) -> Identity:

@@ -88,7 +88,7 @@ def parse_channels_response(page: Page) -> ApiResponse:
         return _build_error_response(page, data)
     if data.get("kind") != "youtube#channelListResponse":
         return build_status_response(page)
-    channels = [_to_channel_data(item) for item in as_list(data.get("items"))]
+    channels = list(map(_to_channel_data, as_list(data.get("items"))))
     valid = [channel for channel in channels if channel["id"]]
     items = {channel["handle"]: channel for channel in valid if channel["handle"]}
     items |= {channel["id"].lower(): channel for channel in valid}

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from probes.channels._api_common import extract_website_links, keep_match
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
+    build_newest_activity,
     find_text,
     get_meta,
     get_title,
@@ -61,32 +62,29 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup
 
 _INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
+_LEGACY_COUNT_CLASS = "subscriber-count-branded-horizontal"
 _HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
 URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
 _FOLLOWERS_REGEX = r"(?:subscribers?|abonnes?|(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
 _VIDEO_COUNT_REGEX = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)"
 # Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
 # ones are from translations in those projects. An unknown message proves nothing.
-_NOT_FOUND_ALERTS = (
-    "this channel does not exist",
-    "this channel doesn't exist",
-    "cette chaine n'existe pas",
-    "هذه القناه غير موجوده",
-)
-_SUSPENDED_ALERTS = (
-    "this account has been terminated",
-    "this channel was removed because it violated",
-    "ce compte a ete resilie",
-    "ce compte a ete cloture",
-    "تم انهاء هذا الحساب",
-)
+_REASON_BY_ALERT = {
+    "this channel does not exist": Reason.NOT_FOUND,
+    "this channel doesn't exist": Reason.NOT_FOUND,
+    "cette chaine n'existe pas": Reason.NOT_FOUND,
+    "هذه القناه غير موجوده": Reason.NOT_FOUND,
+    "this account has been terminated": Reason.SUSPENDED,
+    "this channel was removed because it violated": Reason.SUSPENDED,
+    "ce compte a ete resilie": Reason.SUSPENDED,
+    "ce compte a ete cloture": Reason.SUSPENDED,
+    "تم انهاء هذا الحساب": Reason.SUSPENDED,
+}
 _TABS_WITHOUT_UPLOADS = frozenset(
     ("", "featured", "home", "about", "search", "channels", "playlists")
 )
 _RECENT_UPLOAD_AGE = timedelta(days=30)
 _MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
-# A page with an alert has little visible text, because the alert is in a script.
-_NON_BLOCKING_REASONS = frozenset({None, Reason.SCRIPT_ONLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,8 @@ def parse_channel_page(page: Page) -> ChannelPage:
     soup = html.parse_head_soup(page)
     channel_page = _parse_initial_data(_read_initial_data(page), page)
     followers = channel_page.followers
-    if followers is None and not channel_page.has_current_layout:
+    has_legacy_count = _LEGACY_COUNT_CLASS.encode() in page.body
+    if followers is None and has_legacy_count and not channel_page.has_current_layout:
         followers = _find_legacy_subscriber_count(html.parse_soup(page))
     return replace(
         channel_page,
@@ -202,9 +201,7 @@ def _extract_text(node: Any) -> str:
 
 
 def _iter_texts(root: Any) -> Iterator[str]:
-    for node in iter_objects(root):
-        if text := _extract_text(node):
-            yield text
+    return filter(None, map(_extract_text, iter_objects(root)))
 
 
 def _extract_handle(url: str) -> str:
@@ -235,10 +232,7 @@ def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
     parsed = [parser.parse_date(age, page.fetched_at) for age in _iter_upload_ages(tab)]
     dates = [date for date in parsed if date and date.is_relative]
     past_dates = [date for date in dates if date.moment <= page.fetched_at]
-    if not past_dates:
-        return None
-    newest = max(past_dates, key=lambda date: date.moment)
-    return Activity(newest.moment, source, newest.precision, newest.is_relative)
+    return build_newest_activity(past_dates, source)
 
 
 def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[str]:
@@ -275,7 +269,7 @@ def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
 
 def _find_legacy_subscriber_count(soup: BeautifulSoup) -> int | None:
     """Return the subscribers as the layouts of 2013 to 2018 show them."""
-    element = soup.select_one('[class*="subscriber-count-branded-horizontal"][title]')
+    element = soup.select_one(f'[class*="{_LEGACY_COUNT_CLASS}"][title]')
     if element is None:
         return None
     return parse_localized_count(f"{element['title']} subscribers", _FOLLOWERS_REGEX)
@@ -308,12 +302,6 @@ def probe(account: Account) -> ProbeGenerator:
     return _build_present_finding(account, page, channel_page, newest)
 
 
-def _find_failure(url: str, page: Page, channel_page: ChannelPage) -> Finding | None:
-    if _shows_channel(page, channel_page):
-        return None
-    return _build_no_channel_finding(url, page, channel_page)
-
-
 def _build_probe_url(identity: Identity) -> str | None:
     """Return the canonical address, but a bare name as typed: /name may differ from /c/name."""
     if identity.key is None or identity.kind is not LinkKind.PROFILE or identity.canonical is None:
@@ -335,21 +323,25 @@ def _is_youtube_url(url: str) -> bool:
     return channel_registry.find_channel_by_host(host) == NAME and not host.startswith("consent.")
 
 
-def _build_no_channel_finding(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding:
-    """Return absent only for YouTube's own message about the requested channel, else unknown."""
-    absence = _find_absence_reason(page, channel_page)
+def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding | None:
+    """Return absent only for YouTube's own message about the requested channel, else unknown.
+
+    Returns None if the page shows a channel.
+    """
+    if _shows_channel(page, channel_page):
+        return None
     wall = interstitials.detect_refusal(page)
-    if (
-        absence is not None
-        and wall in _NON_BLOCKING_REASONS
-        and _is_same_channel_url(requested_url, page.url)
-        and not _has_channel_traces(channel_page)
-    ):
-        return absent_finding(page, absence, detail=channel_page.alert or channel_page.title)
-    if wall is not None and (not channel_page.alert or wall not in _NON_BLOCKING_REASONS):
+    # A page with an alert has little visible text, because the alert is in a script.
+    if wall is not None and wall is not Reason.SCRIPT_ONLY:
         return unknown_finding(page, wall)
+    absence = _find_absence_reason(page, channel_page)
+    is_about_channel = _is_same_channel_url(requested_url, page.url)
+    if absence is not None and is_about_channel and not _has_channel_traces(channel_page):
+        return absent_finding(page, absence, detail=channel_page.alert or channel_page.title)
     if channel_page.alert:
         return unknown_finding(page, Reason.UNREADABLE, detail=channel_page.alert)
+    if wall is not None:
+        return unknown_finding(page, wall)
     detail = "no channel data"
     if channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/"):
         detail = "YouTube's home page came instead"
@@ -358,12 +350,12 @@ def _build_no_channel_finding(requested_url: str, page: Page, channel_page: Chan
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
     """Return why YouTube says that there is no channel, or None."""
+    if page.status not in (200, 404, 410):
+        return None
     alert = language.fold_text(channel_page.alert).replace("ة", "ه")
-    is_answer = page.status in (200, 404, 410)
-    if is_answer and alert.startswith(_SUSPENDED_ALERTS):
-        return Reason.SUSPENDED
-    if is_answer and alert.startswith(_NOT_FOUND_ALERTS):
-        return Reason.NOT_FOUND
+    for beginning, reason in _REASON_BY_ALERT.items():
+        if alert.startswith(beginning):
+            return reason
     # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
     if page.status == 404 and channel_page.title.startswith("404 Not Found"):
         return Reason.NOT_FOUND
