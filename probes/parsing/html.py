@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 MAX_ANCHORS = 3_000
+MAX_SOUP_TAGS = 20_000
+"""The most tags that BeautifulSoup parses. Recorded pages of platforms have up to 8,600 (2026)."""
 MAX_HEADINGS = 40
 MAX_SCRIPT_SOURCES = 40
 MAX_REDIRECT_SCRIPT_CHARS = 300  # a script that only redirects is shorter
@@ -173,6 +175,9 @@ def parse_head_soup(page: Page) -> BeautifulSoup:
 def _make_soup(markup: str, strainer: SoupStrainer | None = None) -> BeautifulSoup:
     from bs4 import BeautifulSoup
 
+    parts = markup.split("<", MAX_SOUP_TAGS + 1)
+    if len(parts) > MAX_SOUP_TAGS + 1:
+        markup = "<".join(parts[:-1])
     body = _encode_markup(markup)
     if b"<" not in body:
         body = b"<p>" + body  # BeautifulSoup warns if a text looks like a path or URL

@@ -429,3 +429,11 @@ def test_soup_of_a_head_has_no_body():
 )
 def test_soup_of_odd_text_gives_no_warning(body):
     assert html.parse_soup(page(body)).find("a") is None
+
+
+@pytest.mark.parametrize("tag_count", [html.MAX_SOUP_TAGS, 10 * html.MAX_SOUP_TAGS])
+def test_soup_of_a_page_of_tags_is_bounded(tag_count: int) -> None:
+    page = Page("https://t.me/amal", 200, {}, b"<title>Amal</title>" + b"<br>" * tag_count)
+    for soup in (html.parse_soup(page), html.parse_soup_elements(page, "title", "br")):
+        assert soup.title is not None
+        assert len(soup.find_all("br")) == html.MAX_SOUP_TAGS - 2
