@@ -1,7 +1,6 @@
 """Dates that a page shows to people: its dateline, labelled dates and dates that stand alone."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,7 +26,11 @@ from probes.dates.vocabulary import (
     strip_modification_date,
 )
 from probes.parsing.html import Document, TextNode
-from probes.publication.metadata import MIN_LIST_DATES, SECONDARY_PLACES, find_modification_dates
+from probes.publication.metadata import (
+    SECONDARY_PLACES,
+    find_list_kinds,
+    find_modification_dates,
+)
 
 MAX_TEXT_NODES = 4_000
 _MAX_NODES_AFTER_TITLE = 12  # text nodes after a title whose dates belong to that title
@@ -83,21 +86,25 @@ def _is_event_page(document: Document) -> bool:
 
 
 def _merge_date_boxes(document: Document) -> list[TextNode]:
-    """Return the page's text nodes, with a date in boxes (03 | Mai | 2026) joined to one node.
-
-    A number before "mai 2026" is not joined: archives count their posts in that way.
-    """
+    """Return the page's text nodes, with a date in boxes (03 | Mai | 2026) joined to one node."""
     merged: list[TextNode] = []
     for node in document.text_nodes[:MAX_TEXT_NODES]:
         merged.append(node)
-        if len(node.text) != _YEAR_DIGITS or not _YEAR_PATTERN.fullmatch(node.text):
-            continue
-        for count in (2, 3):
-            box_text = " ".join(box.text for box in merged[-count:])
-            if _DATE_BOX_PATTERN.fullmatch(box_text) and is_date_only(box_text):
-                merged[-count:] = [merged[-count]._replace(text=box_text)]
-                break
+        if len(node.text) == _YEAR_DIGITS and _YEAR_PATTERN.fullmatch(node.text):
+            _join_last_date_boxes(merged)
     return merged
+
+
+def _join_last_date_boxes(nodes: list[TextNode]) -> None:
+    """Replace the last two or three nodes by one if together they are a date.
+
+    A number before "mai 2026" is not joined: archives count their posts in that way.
+    """
+    for count in (2, 3):
+        box_text = " ".join(box.text for box in nodes[-count:])
+        if _DATE_BOX_PATTERN.fullmatch(box_text) and is_date_only(box_text):
+            nodes[-count:] = [nodes[-count]._replace(text=box_text)]
+            return
 
 
 _YEAR_DIGITS = 4
@@ -129,12 +136,9 @@ def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     nodes = _get_own_nodes(document)
     nodes_near_title = set(nodes[:_MAX_NODES_AFTER_TITLE])
     labelled = _find_labelled_dates(nodes, document)
-    unique_dates = {(dated.node.hint, dated.text) for dated in labelled}
-    dates_per_hint = Counter(hint for hint, _ in unique_dates)
+    list_hints = find_list_kinds((dated.node.hint, dated.text) for dated in labelled) - {""}
     for dated in labelled:
-        hint = dated.node.hint
-        is_list = bool(hint) and dates_per_hint[hint] >= MIN_LIST_DATES
-        if dated.node in nodes_near_title or not is_list:
+        if dated.node in nodes_near_title or dated.node.hint not in list_hints:
             yield dated.text, "text"
 
 
@@ -146,15 +150,10 @@ def iter_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def iter_own_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without banners and lists. The weakest source."""
-    standalone = [
-        dated
-        for dated in _find_standalone_dates(_get_own_nodes(document), document)
-        if dated.node.section != "header"
-    ]
-    unique_dates = {(dated.node[1:], dated.text) for dated in standalone}
-    dates_per_kind = Counter(kind for kind, _ in unique_dates)
+    standalone = _find_standalone_dates(_get_own_nodes(document), document)
+    list_kinds = find_list_kinds((dated.node[1:], dated.text) for dated in standalone)
     for dated in standalone:
-        if dates_per_kind[dated.node[1:]] < MIN_LIST_DATES:
+        if dated.node.section != "header" and dated.node[1:] not in list_kinds:
             yield dated.text, "text"
 
 
@@ -311,15 +310,16 @@ def iter_own_dated_texts(document: Document) -> Iterator[str]:
     """
     nodes = _get_own_nodes(document)
     modification_dates = find_modification_dates(document)
-    sidebar_dates = _count_sidebar_dates(nodes)
+    list_elements = find_list_kinds(_iter_sidebar_dates(nodes))
     is_event = _is_event_page(document)
     previous: TextNode | None = None
     for node in nodes:
         node_before, previous = previous, node
         if not has_year(node.text) or node.section == "comments":
             continue
-        is_list = sidebar_dates[node.section, node.tag] >= MIN_LIST_DATES
-        if node.text in modification_dates or is_list or is_other_date_element(node.hint):
+        if node.text in modification_dates or is_other_date_element(node.hint):
+            continue
+        if (node.section, node.tag) in list_elements:
             continue
         text = strip_modification_date(node.text[:_STORY_MIN_CHARS])
         if not text or is_date_range(text):
@@ -331,10 +331,11 @@ def iter_own_dated_texts(document: Document) -> Iterator[str]:
         yield text
 
 
-def _count_sidebar_dates(nodes: Iterable[TextNode]) -> Counter[tuple[str, str]]:
-    """Return the number of different dated texts per section and tag, for secondary sections."""
-    dated = {(node.section, node.tag, node.text) for node in nodes if has_year(node.text)}
-    return Counter((section, tag) for section, tag, _ in dated if section in SECONDARY_PLACES)
+def _iter_sidebar_dates(nodes: Iterable[TextNode]) -> Iterator[tuple[tuple[str, str], str]]:
+    """Yield the section and tag of each dated text in secondary sections, with the text."""
+    for node in nodes:
+        if node.section in SECONDARY_PLACES and has_year(node.text):
+            yield (node.section, node.tag), node.text
 
 
 def _starts_other_content(node: TextNode) -> bool:

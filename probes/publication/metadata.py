@@ -5,12 +5,15 @@ Each function yields texts that may be the date of publication with the name of 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import filterfalse, repeat
+from operator import itemgetter
+from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from probes.dates.vocabulary import is_other_date_element
 from probes.parsing.html import DateStamp, Document
+from probes.parsing.json_data import as_list, as_object
 from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]
@@ -42,6 +45,13 @@ SERVED_DATE_META_NAMES = frozenset(
 )
 """Those in which some publishing systems write the time of the request."""
 
+
+def find_list_kinds(dates: Iterable[tuple[Hashable, str]]) -> set[Hashable]:
+    """Return the kinds of element with so many different dates that they list other pages."""
+    counts = Counter(kind for kind, _ in set(dates))
+    return {kind for kind, count in counts.items() if count >= MIN_LIST_DATES}
+
+
 _WEB_PAGE_TYPES = frozenset(
     {"webpage", "collectionpage", "aboutpage", "itempage", "contactpage", "profilepage"}
 )
@@ -58,29 +68,34 @@ _NON_ARTICLE_TYPES = frozenset(
         """,
     )
 )
+_OTHER_TYPES = _NON_ARTICLE_TYPES | _WEB_PAGE_TYPES | _MEDIA_TYPES
 _SCHEMA_DATE_FIELDS = ("datePublished", "uploadDate", "dateCreated")
 
 
 def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
     types = schema.get("@type", "")
-    type_list = types if isinstance(types, list) else [types]
-    return {str(schema_type).lower() for schema_type in type_list}
+    return {str(schema_type).lower() for schema_type in as_list(types) or [types]}
+
+
+def _rank_article_dates(document: Document) -> list[tuple[int, tuple[str, str]]]:
+    """Return the JSON-LD dates of articles, each with its rank, the page's own first."""
+    ranked_dates: list[tuple[int, tuple[str, str]]] = []
+    for schema in document.json_ld:
+        if _get_schema_types(schema).isdisjoint(_OTHER_TYPES):
+            rank = _rank_schema_ownership(document, schema)
+            ranked_dates += ((rank, date) for date in _iter_published_dates(schema))
+    return sorted(ranked_dates, key=itemgetter(0))
 
 
 def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """Yield the JSON-LD dates of articles, the page's own first.
-
-    A list of news has a block for each article.
-    """
-    for schema in sorted(
-        document.json_ld, key=lambda schema: _rank_schema_ownership(document, schema)
-    ):
-        if not _get_schema_types(schema) & (_NON_ARTICLE_TYPES | _WEB_PAGE_TYPES | _MEDIA_TYPES):
-            yield from _iter_published_dates(schema)
+    """Yield the JSON-LD dates of articles. A list of news has a block for each article."""
+    yield from map(itemgetter(1), _rank_article_dates(document))
 
 
-def _iter_published_dates(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _SCHEMA_DATE_FIELDS:
+def _iter_published_dates(
+    schema: Mapping[str, Any], fields: Iterable[str] = _SCHEMA_DATE_FIELDS
+) -> Iterator[tuple[str, str]]:
+    for name in fields:
         if isinstance(schema.get(name), str):
             yield schema[name], "json-ld"
 
@@ -88,20 +103,20 @@ def _iter_published_dates(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]
 def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int:
     """Return 0 if a JSON-LD block names this page, 1 if it names none, 2 if it names another."""
     entity = schema.get("mainEntityOfPage")
-    entity_url = entity.get("@id") if isinstance(entity, dict) else entity
-    urls = (entity_url, schema.get("url"), schema.get("@id"))
-    segments = [
-        _get_last_path_segment(url)
-        for url in urls
-        if isinstance(url, str) and url.startswith("http")
-    ]
+    entity_urls = (entity, as_object(entity).get("@id"))
+    urls = filter(_is_web_address, (*entity_urls, schema.get("url"), schema.get("@id")))
+    segments = list(map(_get_last_path_segment, urls))
     if _get_last_path_segment(document.url) in segments:
         return 0
     headline = schema.get("headline") or schema.get("name")
     titles = f"{document.title} {' '.join(document.headings[:2])}"
-    if isinstance(headline, str) and headline and headline[:60] in titles:
+    if headline and isinstance(headline, str) and headline[:60] in titles:
         return 0
     return 2 if segments else 1
+
+
+def _is_web_address(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and value.startswith("http")
 
 
 def _get_last_path_segment(url: str) -> str:
@@ -114,20 +129,13 @@ def iter_schema_dates(document: Document) -> Iterator[tuple[str, str]]:
 
     Blocks that all name other pages, with different dates, are a list of news on the page.
     """
-    ranked_dates = [
-        (_rank_schema_ownership(document, schema), date)
-        for schema in document.json_ld
-        if not _get_schema_types(schema) & (_NON_ARTICLE_TYPES | _WEB_PAGE_TYPES | _MEDIA_TYPES)
-        for date in _iter_published_dates(schema)
-    ]
+    ranked_dates = _rank_article_dates(document)
     other_dates = {text for rank, (text, _) in ranked_dates if rank == 2}
     if len(other_dates) < len(ranked_dates) or len(other_dates) == 1:
-        for _, date in sorted(ranked_dates, key=lambda pair: pair[0]):
-            yield date
+        yield from map(itemgetter(1), ranked_dates)
     for schema in document.json_ld:
-        is_web_page = bool(_get_schema_types(schema) & _WEB_PAGE_TYPES)
-        if is_web_page and isinstance(schema.get("datePublished"), str):
-            yield schema["datePublished"], "json-ld"
+        if _get_schema_types(schema) & _WEB_PAGE_TYPES:
+            yield from _iter_published_dates(schema, ("datePublished",))
 
 
 def iter_media_dates(document: Document) -> Iterator[tuple[str, str]]:
@@ -146,20 +154,15 @@ def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates of microdata and microformats for publication, unless they are a list."""
-    stamps = _sort_own_stamps(document)
+    stamps = list(filterfalse(_is_update_only, _sort_own_stamps(document)))
     for pattern, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
-        values = [
-            stamp.value
-            for stamp in stamps
-            if pattern.search(stamp.hint) and not _is_update_only(stamp.hint)
-        ]
+        values = [stamp.value for stamp in stamps if pattern.search(stamp.hint)]
         if len({value[:10] for value in values}) <= MIN_LIST_DATES:
-            for value in values:
-                yield value, source
+            yield from zip(values, repeat(source))
 
 
-def _is_update_only(hint: str) -> bool:
-    return "updated" in hint and "published" not in hint
+def _is_update_only(stamp: DateStamp) -> bool:
+    return "updated" in stamp.hint and "published" not in stamp.hint
 
 
 _MICRODATA_PATTERN = re.compile(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
@@ -200,21 +203,20 @@ def iter_time_element_dates(document: Document) -> Iterator[tuple[str, str]]:
 def iter_own_time_element_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without lists of other pages' dates."""
     stamps = _find_time_stamps(document)
-    unique_days = {(stamp.hint, stamp.value[:10]) for stamp in stamps}
-    days_per_hint = Counter(hint for hint, _ in unique_days)
+    list_hints = find_list_kinds((stamp.hint, stamp.value[:10]) for stamp in stamps)
     for stamp in stamps:
-        if days_per_hint[stamp.hint] < MIN_LIST_DATES:
+        if stamp.hint not in list_hints:
             yield stamp.value, "time"
 
 
 def _find_time_stamps(document: Document) -> list[DateStamp]:
-    return [
-        stamp
-        for stamp in _sort_own_stamps(document)
-        if (stamp.hint.startswith("time") or "timeago" in stamp.hint)
-        and not _MODIFIED_HINT_PATTERN.search(stamp.hint)
-        and not is_other_date_element(stamp.hint)
-    ]
+    return [stamp for stamp in _sort_own_stamps(document) if _is_publication_time(stamp.hint)]
+
+
+def _is_publication_time(hint: str) -> bool:
+    is_time = hint.startswith("time") or "timeago" in hint
+    is_other = _MODIFIED_HINT_PATTERN.search(hint) or is_other_date_element(hint)
+    return is_time and not is_other
 
 
 _MODIFIED_HINT_PATTERN = re.compile(r"updat|modif|current|today", re.IGNORECASE)
