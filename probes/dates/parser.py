@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from operator import itemgetter
 
 from probes.models.finding import DatePrecision
 from probes.text.charset import clean_text
@@ -95,14 +96,17 @@ _UNIT_WORDS = {
 _UNIT_BY_WORD = {
     fold_text(word): unit for unit, words in _UNIT_WORDS.items() for word in words.split()
 }
-_DUAL_UNIT_WORDS = frozenset(
-    fold_text(stem + end)
-    for stem in ["ثانيت", "دقيقت", "ساعت", "يوم", "أسبوع", "شهر", "سنت", "عام"]
-    for end in ("ين", "ان")
-)
-_SINGULAR_UNIT_WORDS = frozenset(
-    fold_text(word) for word in ["ثانية", "دقيقة", "ساعة", "يوم", "أسبوع", "شهر", "سنة", "عام"]
-)
+_DUAL_UNIT_WORDS = fold_text(
+    "ثانيتين دقيقتين ساعتين يومين أسبوعين شهرين سنتين عامين"
+    " ثانيتان دقيقتان ساعتان يومان أسبوعان شهران سنتان عامان"
+).split()
+_SINGULAR_UNIT_WORDS = fold_text("ثانية دقيقة ساعة يوم أسبوع شهر سنة عام").split()
+_RECENT_UNIT_WORDS = fold_text(f"{_UNIT_WORDS['second']} {_UNIT_WORDS['minute']}").split()
+_COUNT_BY_UNIT_WORD = {
+    **dict.fromkeys(_RECENT_UNIT_WORDS, 0),  # «منذ ثوان», without a number
+    **dict.fromkeys(_SINGULAR_UNIT_WORDS, 1),
+    **dict.fromkeys(_DUAL_UNIT_WORDS, 2),
+}
 _COUNT_WORDS = (
     "a an one un une واحد واحدة",
     "two deux اثنين",
@@ -215,14 +219,12 @@ def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None
 
 
 def _iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
-    positioned_dates: list[tuple[int, ParsedDate]] = []
+    positioned_dates: list[tuple[int, ParsedDate | None]] = []
     for pattern, read_date in _GRAMMAR:
-        for match in pattern.finditer(folded_text):
-            date = read_date(match, now)
-            if date is not None:
-                positioned_dates.append((match.start(), date))
-    positioned_dates.sort(key=lambda item: item[0])
-    return (date for _, date in positioned_dates)
+        matches = pattern.finditer(folded_text)
+        positioned_dates += ((match.start(), read_date(match, now)) for match in matches)
+    positioned_dates.sort(key=itemgetter(0))
+    return filter(None, map(itemgetter(1), positioned_dates))
 
 
 def _read_iso_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
@@ -238,22 +240,24 @@ def _read_numeric_date(match: re.Match[str], _now: datetime) -> ParsedDate | Non
 
 
 def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
-    month = MONTH_NUMBERS[_collapse_spaces(match["month"])]
-    if match["again"] and MONTH_NUMBERS[_collapse_spaces(match["again"])] != month:
+    month = _get_month_number(match["month"])
+    if _get_month_number(match["again"] or match["month"]) != month:
         return None
-    day = match["day"] or match["after"]
     if match["month"] in _AMBIGUOUS_MONTHS and not match["day"]:
         return None
+    day = match["day"] or match["after"]
     if day is None:
-        first_day = _build_date(int(match["year"]), month, 1)
-        return first_day and ParsedDate(first_day.moment, DatePrecision.MONTH)
-    if not day.isdigit():  # «فاتح», the first
-        day = "1"
-    return _build_timestamp(match, month, int(day))
+        first_day = datetime(int(match["year"]), month, 1, tzinfo=UTC)
+        return ParsedDate(first_day, DatePrecision.MONTH)
+    return _build_timestamp(match, month, _read_day(day))
 
 
-def _collapse_spaces(name: str) -> str:
-    return " ".join(name.split())
+def _get_month_number(name: str) -> int:
+    return MONTH_NUMBERS[" ".join(name.split())]
+
+
+def _read_day(text: str) -> int:
+    return int(text) if text.isdigit() else 1  # «فاتح», the first
 
 
 def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate | None:
@@ -298,16 +302,10 @@ def _read_ago_date(match: re.Match[str], now: datetime) -> ParsedDate | None:
 
 def _read_count(match: re.Match[str]) -> int | None:
     """Return how many units are counted back, by the number or the form of the unit."""
-    count, word = match["count"], match["unit"]
-    if count is not None:
-        return _COUNT_BY_WORD.get(count) or int(count)
-    if word in _DUAL_UNIT_WORDS:
-        return 2
-    if word in _SINGULAR_UNIT_WORDS:
-        return 1
-    if _UNIT_BY_WORD[word] in ("second", "minute"):
-        return 0
-    return None
+    count = match["count"]
+    if count is None:
+        return _COUNT_BY_UNIT_WORD.get(match["unit"])
+    return _COUNT_BY_WORD.get(count) or int(count)
 
 
 def _subtract_units(now: datetime, count: int, unit: str) -> ParsedDate | None:
@@ -353,15 +351,18 @@ def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
 def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if _ZERO_YEAR.search(text):
         return None  # WordPress's empty date
-    result = _parse_iso_date(text) or _parse_mail_date(text) or _parse_unix_time(text)
-    if result is None:
-        date = parse_date(text, _REFERENCE_DAY)
-        if date is None or date.is_relative:
-            return None
-        result = date.moment, date.precision
-    if not 1990 <= result[0].year <= 2100:
+    computer_date = _parse_iso_date(text) or _parse_mail_date(text) or _parse_unix_time(text)
+    result = computer_date or _parse_written_date(text)
+    if result is None or not 1990 <= result[0].year <= 2100:
         return None
     return result
+
+
+def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:
+    date = parse_date(text, _REFERENCE_DAY)
+    if date is None or date.is_relative:
+        return None
+    return date.moment, date.precision
 
 
 def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:

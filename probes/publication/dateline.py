@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
 from probes.dates.vocabulary import (
@@ -223,20 +224,26 @@ def _parse_labelled_text(
     node: TextNode, text: str, lead: str, *, is_range: bool, is_lead: bool
 ) -> DatedText | None:
     """Return the date of a text with words around it, unless these make it another date."""
-    is_sentence = PUBLICATION_SENTENCE.match(text) is not None
-    if len(text) > (2 * _DATE_TEXT_MAX_CHARS if is_sentence else _DATE_TEXT_MAX_CHARS):
-        return None
     kept_text = strip_modification_date(text)
-    if not kept_text:
+    if not kept_text or _is_too_long(text):
         return None
     if MODIFIED_WORD.search(lead) and not PUBLISHED_WORD.search(kept_text):
         return None
-    context = f"{lead if text.startswith(kept_text) else ''} {kept_text}"
+    if not text.startswith(kept_text):
+        lead = ""
+    context = f"{lead} {kept_text}"
     is_published = PUBLISHED_WORD.search(context) is not None
     if is_unrelated_date(context) or (is_range and not is_published):
         return None
     is_labelled = is_lead or PUBLICATION_LABEL.search(context) is not None
     return DatedText(node, kept_text, is_published, is_labelled)
+
+
+def _is_too_long(text: str) -> bool:
+    """Return whether a text is too long for a date. A sentence about publication may be longer."""
+    if PUBLICATION_SENTENCE.match(text):
+        return len(text) > 2 * _DATE_TEXT_MAX_CHARS
+    return len(text) > _DATE_TEXT_MAX_CHARS
 
 
 def _get_lead_text(previous_node: TextNode | None) -> str:
@@ -280,10 +287,10 @@ def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
     headings = [
         index for index, node in enumerate(nodes) if node.tag == "h1" and node.section != "header"
     ]
-    if not repeated:
-        return headings[0] if headings else None
-    repeated_headings = [index for index in headings if index in repeated]
-    return max(repeated_headings or repeated, key=lambda index: (len(nodes[index].text), -index))
+    titles = [index for index in headings if index in repeated] or repeated
+    if titles:
+        return max(titles, key=lambda index: len(nodes[index].text))
+    return next(iter(headings), None)
 
 
 def _get_nodes_from_title(document: Document) -> list[TextNode]:
@@ -297,10 +304,8 @@ def _get_own_nodes(document: Document) -> list[TextNode]:
     """Return the same nodes without those below a heading for other pages or comments."""
     nodes = _merge_date_boxes(document)
     start = _find_title_index(document, nodes) or 0
-    end = start + 1
-    while end < len(nodes) and not _starts_other_content(nodes[end]):
-        end += 1
-    return [*nodes[start:end], *nodes[:start]]
+    below_title = takewhile(_is_own_content, nodes[start + 1 :])
+    return [*nodes[start : start + 1], *below_title, *nodes[:start]]
 
 
 def iter_own_dated_texts(document: Document) -> Iterator[str]:
@@ -338,10 +343,10 @@ def _iter_sidebar_dates(nodes: Iterable[TextNode]) -> Iterator[tuple[tuple[str, 
             yield (node.section, node.tag), node.text
 
 
-def _starts_other_content(node: TextNode) -> bool:
-    if node.tag == "a":
-        return False
-    if len(node.text) <= _HEADING_MAX_CHARS and UNRELATED_CONTENT_HEADING.fullmatch(node.text):
+def _is_own_content(node: TextNode) -> bool:
+    """Return whether a text is no heading for other pages or comments."""
+    if node.tag == "a" or len(node.text) > _STORY_MIN_CHARS:
         return True
-    is_short = len(node.text) <= _STORY_MIN_CHARS
-    return is_short and COMMENT_COUNT_HEADING.match(node.text) is not None
+    if len(node.text) <= _HEADING_MAX_CHARS and UNRELATED_CONTENT_HEADING.fullmatch(node.text):
+        return False
+    return COMMENT_COUNT_HEADING.match(node.text) is None

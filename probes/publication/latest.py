@@ -222,10 +222,8 @@ class PageDateFinder:
         if len({activity.published_at.date() for activity in marked}) > 1:
             datelines = self._iter_dates((dateline.iter_dateline_dates,))
             shown_days = {activity.published_at.date() for activity in datelines}
-            for activity in marked:
-                if activity.published_at.date() in shown_days:
-                    return activity
-        return marked[0] if marked else None
+            marked.sort(key=lambda activity: activity.published_at.date() not in shown_days)
+        return next(iter(marked), None)
 
     def _find_first_date(self, extractors: Iterable[DateExtractor]) -> Activity | None:
         """Return the first credible date of the extractors that fits the page's address."""
