@@ -48,8 +48,7 @@ PUBLICATION_LABEL = re.compile(
     rf"{_PUBLISHED_WORDS}|(?-i:\bF)ait à .{{2,30}}\ble\b|ajoutée? le|rédigée? le|écrite? le"
     rf"|\bpar .{{3,40}} le\b"
     r"|paru le|\bby .{2,40} on\b|written on|added on|erstellt|inserito|vloženo|fecha|تاريخ|[أا]ضيف"
-    r"|حرر"
-    r"|كتبه? .{2,40} (?:في|يوم)|بواسطة .{2,40} (?:في|يوم)|date\s*:",
+    r"|حرر|كتبه? .{2,40} (?:في|يوم)|بواسطة .{2,40} (?:في|يوم)|date\s*:",
     re.IGNORECASE,
 )
 """Words that mark a date as the publication date."""
@@ -102,8 +101,7 @@ def strip_modification_date(text: str) -> str:
 # association créée le …": "créée" (feminine) refers to an association.
 _CREATION_DATE = re.compile(
     r"(?:^(?!\W*erstellt)|[,;|/(–—-])\s*(?:erstellt|créé|created|creado|criado|creato"
-    r"|aangemaakt)\b\W*"
-    r"((?:(?:am|le|on|el|em|il|op)\s+)?\d[^,;|()–—]*)",
+    r"|aangemaakt)\b\W*((?:(?:am|le|on|el|em|il|op)\s+)?\d[^,;|()–—]*)",
     re.IGNORECASE,
 )
 
@@ -117,8 +115,7 @@ _ARABIC_VOWEL_SIGNS = re.compile("[\u064b-\u0652\u0640\u0670]")
 
 FOUNDED_WORDS = (
     r"(?:créée?|fondée?|née?|constituée?|founded|established|born|created|\bsince|depuis|ت[أا]سست"
-    r"|[أا]سست|"
-    r"ت[أا]سيس|gegründet|geboren|fundad[oa]|nacid[oa]|nascid[oa]|fondat[oa]|opgericht)"
+    r"|[أا]سست|ت[أا]سيس|gegründet|geboren|fundad[oa]|nacid[oa]|nascid[oa]|fondat[oa]|opgericht)"
 )
 _FOUNDING_DATE = (
     rf"{FOUNDED_WORDS}\b.{{0,20}}(?:19|20)\d\d"
@@ -128,8 +125,7 @@ _OFFICIAL_ACT = (  # a law, an official receipt or a legal deposit
     r"récépissé|\bdahir|décrets?\b|\bloi n|\barrêtés?\b|(?:bulletin|journal) officiel"
     r"|\bagré(?:ée?s?|ment)\b"
     r"|utilité publique|dépôt légal|ظهير|مرسوم|القانون|الجريدة الرسمية|وصل (?:الإيداع|نهائي|مؤقت"
-    r"|رقم)"
-    r"|ال[إا]يداع القانوني"
+    r"|رقم)|ال[إا]يداع القانوني"
 )
 _PERSON_DATE = (  # a member, a visitor, a birth or a death
     r"(?:membre|mitglied|miembro|membro|lid) (?:depuis|seit|desde|dal|sinds)\b"
@@ -140,8 +136,7 @@ _PERSON_DATE = (  # a member, a visitor, a birth or a death
 )
 _DAILY_WIDGET = (  # widgets: today, weather, prayer times, visitor counters
     r"météo|\bweather|الطقس|prières?\b|prayer|الصلاة|الفجر|\bfajr|visiteurs|visitors|الزوار"
-    r"|aujourd'hui"
-    r"|اليوم\s*[:،]"
+    r"|aujourd'hui|اليوم\s*[:،]"
 )
 _APPOINTMENT = (  # events and deadlines
     r"rendez-vous|aura lieu|se (?:tiendra|déroulera)|s'est tenue?|date limite|deadline"
@@ -303,8 +298,7 @@ _PRESS_RELEASE_PREFIX = re.compile(
     r"^\W*(?:communiqué\b[^,\d]{0,25},|(?:communiqué(?: de presse)?|article|presse(?:mitteilung"
     r"|information)"
     r"|meldung|beitrag|artikel|nota de (?:prensa|imprensa)|comunicado|comunicato(?: stampa)?"
-    r"|persbericht"
-    r"|press release|بلاغ|بيان)"
+    r"|persbericht|press release|بلاغ|بيان)"
     r"(?:\s(?:n[°ºr.]+\s?)?\d+(?:/\d+)?)?(?:,|\s(?:du|vom|del?|di|van|of|بتاريخ)\b))\s*",
     re.IGNORECASE,
 )
@@ -339,15 +333,13 @@ _RELATED_CONTENT_HEADINGS = (
     r"(?:articles?|posts?|contenus?|news|stories) (?:similaires?|connexes?|liée?s?|associée?s?)"
     r"|(?:dans|sur) (?:la|le) même (?:rubrique|thème|sujet|catégorie)|[àa] lire (?:aussi|également)"
     r"|(?:lire|voir|lisez) aussi|vous (?:aimerez|pourriez) .{0,30}|(?:autres|derniers"
-    r"|plus d['’]) ?articles?"
-    r"|articles récents|dernières (?:actualités|nouvelles|publications)"
+    r"|plus d['’]) ?articles?|articles récents|dernières (?:actualités|nouvelles|publications)"
     r"|(?:related|recent|latest|more|other) (?:posts?|articles?|news|stories|content)"
     r"|you (?:may|might) also like|read (?:also|next|more on)|(?:[اإ]قر[أا]|شاهد) [أا]يض[اًا]++ً?"
     r"|(?:مقالات|مواضيع|[أا]خبار|مواد) (?:ذات صلة|مشابهة|[أا]خرى|متعلقة)|قد (?:يعجبك|يهمك) .{0,20}"
     r"|[آأا]خر (?:ال[أا]خبار|المقالات|المستجدات)|في نفس (?:الموضوع|القسم|السياق)"
     r"|(?:aktuelle|letzte|neueste?|weitere|ähnliche|mehr) (?:beiträge|artikel|nachrichten"
-    r"|meldungen)"
-    r"|(?:das )?könnte .{0,20}interessieren|mehr zum thema|lesen sie auch|meist ?gelesen"
+    r"|meldungen)|(?:das )?könnte .{0,20}interessieren|mehr zum thema|lesen sie auch|meist ?gelesen"
     r"|(?:artículos|entradas|noticias|publicaciones) (?:relacionad[ao]s|recientes)"
     r"|últim[ao]s entradas"
     r"|(?:últimas|más|otras) noticias|(?:también )?te puede interesar|lee también|lo más leído"
@@ -363,8 +355,7 @@ _COMMENT_HEADINGS = (
     r"|leave a (?:reply|comment)|laisser? un commentaire|(?:\d+\s+)?(?:ال)?تعليقات?(?:\s*\(\d+\))?"
     r"|اترك (?:تعليق[اًا]*+|رد[اًا]*+)ً?"
     r"|(?:\d+\s+)?(?:kommentare?|antworten|comentarios?|respuestas?|comentários?|respostas?"
-    r"|commenti|reacties)"
-    r"(?:\s*\(\d+\))?"
+    r"|commenti|reacties)(?:\s*\(\d+\))?"
 )
 UNRELATED_CONTENT_HEADING = re.compile(
     rf"\W*(?:{_RELATED_CONTENT_HEADINGS}|{_COMMENT_HEADINGS})\W*", re.IGNORECASE

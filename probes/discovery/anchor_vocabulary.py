@@ -48,8 +48,7 @@ ICON_ALT_PATTERN = _compile_alternatives(
     _ARABIC_NETWORK_NAMES_REGEX,
     r"^\W*+(?:\w{1,2}\W*+)?$",
     r"^\W*+(?:ic[oô]ne?s?|icono|bouton|button|btn|logo|image|img|picto\w*+|social|"
-    r"r[ée]seaux?)?[\W_]*+"
-    r"(?:social|ic[oô]ne?|media)?[\W_\d]*+(?:png|jpe?g|svg|gif|webp)?$",
+    r"r[ée]seaux?)?[\W_]*+(?:social|ic[oô]ne?|media)?[\W_\d]*+(?:png|jpe?g|svg|gif|webp)?$",
 )
 """The alternative text of a network's icon, in contrast to another organisation's logo."""
 
@@ -62,11 +61,9 @@ _MAKER_WORDS_REGEX = (
     r"diseñ\w{0,20}|desarroll\w{0,20}|realizado|maquetaci[óo]n|sitio web|realizzat\w{0,20}|"
     r"realizzazione|sviluppo|"
     r"sviluppat\w{0,20}|sito web|desenvolvi\w{0,20}|criação|criado|feito|ontwerp|ontworpen|"
-    r"ontwikkel\w{0,20}|"
-    r"gemaakt|"
+    r"ontwikkel\w{0,20}|gemaakt|"
     r"bouw|tasarım|yazılım|kodlama|hazırlayan|projekt|wykonanie|realizacja|разработ\w{0,20}|"
-    r"созда\w{0,20}|"
-    r"дизайн|"
+    r"созда\w{0,20}|дизайн|"
     r"photos?|photographies?|[إا]نجاز|تنفيذ|[إا]نشاء|استضافة|قالب|القالب|الموقع"
 )
 CREDIT_PATTERN = _compile_alternatives(
@@ -150,8 +147,7 @@ MEMBERS_HEADING_PATTERN = _compile_alternatives(
     r"(?:associations?|clubs?|coopératives?|structures?) (?:membres?|adhérente?s?|affiliée?s)\b",
     r"trouve[rz] (?:un|une|votre|ton) ",
     r"^find (?:a|your) |\b(?:our|local|member|regional|affiliated) (?:\w+ )?(?:clubs|members|"
-    r"chapters|"
-    r"branches|choirs|teams|troops|churches|societies|associations|organi[sz]ations)\b",
+    r"chapters|branches|choirs|teams|troops|churches|societies|associations|organi[sz]ations)\b",
     r"(?:local|member) groups",
     r"^(?:unsere |die )?mitglieds(?!chaft)\w+|ortsgruppen|landesverbände",
     r"unsere (?:vereine|mitglieder|sektionen)",

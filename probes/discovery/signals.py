@@ -103,8 +103,8 @@ def _repair_url(url: str, *, is_own_host: bool) -> str:
 
     Browsers read an address without a scheme as a page of the same site.
     """
-    pattern = _MISSING_SCHEME_PATTERN if is_own_host else _DOUBLE_SCHEME_PATTERN
-    match = pattern.match(url)
+    match_url = _MISSING_SCHEME_PATTERN.match if is_own_host else _DOUBLE_SCHEME_PATTERN.match
+    match = match_url(url)
     if match is None:
         return url
     return f"https://{match[1]}"
@@ -211,14 +211,14 @@ def resolve_widget_url(widget_url: str) -> str:
 def _build_youtube_channel_url(query: Mapping[str, str]) -> str:
     """Return the channel in a player's or button's address, or "" for a video's address."""
     playlist = query.get("list", "")
-    channel = query.get("channelid") or query.get("channel", "")
-    if query.get("listType") == "user_uploads" and playlist:
+    if playlist and query.get("listType") == "user_uploads":
         return f"https://www.youtube.com/user/{playlist}"
     if re.fullmatch(r"UU[\w-]{22}", playlist):
         return f"https://www.youtube.com/channel/UC{playlist[2:]}"
-    if not channel:
-        return ""
-    return f"https://www.youtube.com/{'channel' if channel.startswith('UC') else 'user'}/{channel}"
+    channel = query.get("channelid") or query.get("channel", "")
+    if channel.startswith("UC"):
+        return f"https://www.youtube.com/channel/{channel}"
+    return channel and f"https://www.youtube.com/user/{channel}"
 
 
 # --- Links ---

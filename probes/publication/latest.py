@@ -304,15 +304,16 @@ class PageDateFinder:
         if activity.source in metadata.SERVED_DATE_META_NAMES:
             return True
         if activity.source == "time":
-            return not any(
-                stamp.value == text and stamp.section != "header"
-                for stamp in self._document.date_stamps
-            )
-        if activity.source != "text":
-            return False
-        return not any(
-            node.section == "article" and text in node.text for node in self._document.text_nodes
-        )
+            return not self._has_stamp_below_header(text)
+        return activity.source == "text" and not self._has_article_text(text)
+
+    def _has_stamp_below_header(self, value: str) -> bool:
+        stamps = self._document.date_stamps
+        return any(stamp.value == value and stamp.section != "header" for stamp in stamps)
+
+    def _has_article_text(self, text: str) -> bool:
+        nodes = self._document.text_nodes
+        return any(node.section == "article" and text in node.text for node in nodes)
 
     def _get_url_path(self) -> str:
         return unquote(urlsplit(self._document.url).path)
@@ -346,18 +347,11 @@ def _writes_month_first(text: str, now: datetime) -> bool:
 
 def _iter_slashed_dates(text: str) -> Iterator[re.Match[str]]:
     for date_end in _SLASHED_DATE_END_PATTERN.finditer(text):
-        for month_digits in (2, 1):
-            match = _match_slashed_date(text, date_end, month_digits)
+        end = date_end.start()
+        for start in range(max(0, end - 2), end):  # the first number has one or two digits
+            match = _SLASHED_DATE_PATTERN.match(text, start)
             if match:
                 yield match
-
-
-def _match_slashed_date(
-    text: str, date_end: re.Match[str], month_digits: int
-) -> re.Match[str] | None:
-    """Return the date with this end if its first number has so many digits, or None."""
-    start = date_end.start() - month_digits
-    return _SLASHED_DATE_PATTERN.match(text, start) if start >= 0 else None
 
 
 def _is_american_date(text: str, date_match: re.Match[str], now: datetime) -> bool:
@@ -388,8 +382,7 @@ _DEFAULT_POST_REGEX = (  # the first post of every new WordPress site
 )
 _SAMPLE_PAGE_REGEX = (  # its first page, and the examples of Joomla, Ghost and Wix
     r"sample (?:page|post)|page d['’]exemple|مثال على صفحة|صفحة مثال|your first post|votre premier "
-    r"article"
-    r"|getting started(?: with (?:joomla|ghost))?|welcome to (?:your blog|ghost|joomla)"
+    r"article|getting started(?: with (?:joomla|ghost))?|welcome to (?:your blog|ghost|joomla)"
     r"|about your (?:home page|blog)|your (?:modules|template)|coming soon"
     r"|now you can blog from everywhere|design a stunning blog|grow your blog community"
 )
@@ -401,8 +394,7 @@ _DEFAULT_TITLE_PATTERN = re.compile(
 )
 _DEFAULT_TEXT_PATTERN = re.compile(
     r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est "
-    r"votre"
-    r"|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",
+    r"votre|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",
     re.IGNORECASE,
 )
 # The filler text of theme demonstrations.

@@ -5,7 +5,7 @@ Each function yields texts that may be the date of publication with the name of 
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import filterfalse, repeat
 from operator import itemgetter
 from typing import Any, TypeGuard
@@ -18,6 +18,9 @@ from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]
 """Texts that may be a date, each with the name of its source."""
+
+ElementKind = str | tuple[str, ...]
+"""What the elements of a list share: class and id, or also tag and section."""
 
 SECONDARY_PLACES = frozenset({"footer", "aside", "comments", "nav", "embed", "share", "events"})
 """Sections of a page whose dates are rarely the page's own."""
@@ -46,7 +49,7 @@ SERVED_DATE_META_NAMES = frozenset(
 """Those in which some publishing systems write the time of the request."""
 
 
-def find_list_kinds(dates: Iterable[tuple[Hashable, str]]) -> set[Hashable]:
+def find_list_kinds(dates: Iterable[tuple[ElementKind, str]]) -> set[ElementKind]:
     """Return the kinds of element with so many different dates that they list other pages."""
     counts = Counter(kind for kind, _ in set(dates))
     return {kind for kind, count in counts.items() if count >= MIN_LIST_DATES}
