@@ -27,11 +27,7 @@ from probes.dates.vocabulary import (
     strip_modification_date,
 )
 from probes.parsing.html import Document, TextNode
-from probes.publication.metadata import (
-    SECONDARY_PLACES,
-    find_list_kinds,
-    find_modification_dates,
-)
+from probes.publication.metadata import SECONDARY_PLACES, find_list_kinds, find_modification_dates
 
 MAX_TEXT_NODES = 4_000
 _MAX_NODES_AFTER_TITLE = 12  # text nodes after a title whose dates belong to that title
