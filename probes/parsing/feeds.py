@@ -6,7 +6,6 @@ broken XML (truncated or unescaped) is read with patterns for the same tags.
 """
 
 import html
-import json
 import re
 import zlib
 from collections.abc import Iterable, Mapping
@@ -21,6 +20,7 @@ from defusedxml.ElementTree import fromstring
 from probes.dates.parser import parse_machine_date
 from probes.models.finding import EARLIEST_DATETIME, DatePrecision
 from probes.models.http import Page
+from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body
 
 MAX_ENTRIES = 500
@@ -94,27 +94,28 @@ def _build_feed_from_xml(root: Element) -> Feed:
     for element in root.iter():
         name = _get_local_name(element)
         if name in ("item", "entry") and len(entries) < MAX_ENTRIES:
-            fields: dict[str, str] = {}
-            for child in element:
-                value = child.text or child.get("href") or ""
-                fields.setdefault(_get_local_name(child), value)
-            entries.append(build_entry(fields))
-        elif name == "title" and not title:
-            title = clean_text(element.text or "")
-        elif name == "link" and not self_url and element.get("rel") == "self":
-            self_url = element.get("href", "")
+            entries.append(build_entry(_read_child_texts(element)))
+        elif name == "title":
+            title = title or clean_text(element.text or "")
+        elif name == "link" and element.get("rel") == "self":
+            self_url = self_url or element.get("href", "")
     return Feed(title, _is_comment_feed(title, self_url), tuple(entries))
+
+
+def _read_child_texts(element: Element) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for child in element:
+        fields.setdefault(_get_local_name(child), child.text or child.get("href") or "")
+    return fields
 
 
 def build_entry(fields: Mapping[str, str]) -> FeedEntry:
     """Build an entry from its fields. `updated` counts only without a publication date."""
     title = clean_text(html.unescape(fields.get("title", "")))
-    markup = next((fields[name] for name in _TEXT_FIELDS if fields.get(name)), "")
+    markup = next(filter(None, map(fields.get, _TEXT_FIELDS)), "")
     text = clean_text(_HTML_TAG.sub(" ", html.unescape(markup[:2_000])))
-    for name in _DATE_FIELDS:
-        if not fields.get(name, "").strip():
-            continue
-        date = parse_machine_date(fields[name])
+    for date_text in filter(None, map(fields.get, _DATE_FIELDS)):
+        date = parse_machine_date(date_text)
         if date:
             return FeedEntry(title, *date, text)
     return FeedEntry(title, None, text=text)
@@ -132,15 +133,16 @@ _ENTRY_FIELD = re.compile(
 def _build_feed_from_broken_xml(text: str) -> Feed:
     """Build a feed from broken XML with patterns."""
     first, *items = re.split(r"<(?:item|entry)\b", text, maxsplit=MAX_ENTRIES, flags=re.IGNORECASE)
-    titles = [value for name, value in _ENTRY_FIELD.findall(first) if name.lower() == "title"]
-    title = html.unescape(titles[0]) if titles else ""
-    entries = []
-    for item in items:
-        fields: dict[str, str] = {}
-        for name, value in _ENTRY_FIELD.findall(item):
-            fields.setdefault(name.lower(), html.unescape(value))
-        entries.append(build_entry(fields))
-    return Feed(clean_text(title), _is_comment_feed(title, ""), tuple(entries))
+    title = _match_fields(first).get("title", "")
+    entries = tuple(map(build_entry, map(_match_fields, items)))
+    return Feed(clean_text(title), _is_comment_feed(title, ""), entries)
+
+
+def _match_fields(markup: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in _ENTRY_FIELD.findall(markup):
+        fields.setdefault(name.lower(), html.unescape(value))
+    return fields
 
 
 def _is_comment_feed(title: str, self_url: str) -> bool:
@@ -156,12 +158,7 @@ _HTML_PAGE_START = re.compile(r"<!doctype html|<html[\s>]")
 
 def _parse_json_feed(text: str) -> Feed | None:
     """Parse JSON Feed 1.1 or Blogger's `alt=json`."""
-    try:
-        data: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(data, dict):
-        return None
+    data = as_object(parse_json(text))
     blogger_feed = data.get("feed")
     if isinstance(blogger_feed, dict):
         rows, raw_title = blogger_feed.get("entry"), blogger_feed.get("title")
@@ -192,25 +189,17 @@ def _unwrap_text(value: Any) -> str:
 
 def parse_wordpress_posts(page: Page) -> Feed | None:
     """Parse a list of posts of the WordPress REST API or of the WordPress.com API."""
-    data = _load_json(page)
+    data = parse_json(decode_body(page))
     rows = data.get("posts") if isinstance(data, dict) else data
     return _build_feed_from_rows(rows) if isinstance(rows, list) else None
 
 
 def parse_drupal_articles(page: Page) -> Feed | None:
     """Parse a list of articles of Drupal's JSON:API."""
-    data = _load_json(page)
-    rows = data.get("data") if isinstance(data, dict) else None
+    rows = as_object(parse_json(decode_body(page))).get("data")
     if not isinstance(rows, list):
         return None
-    return _build_feed_from_rows([row.get("attributes") for row in rows if isinstance(row, dict)])
-
-
-def _load_json(page: Page) -> Any:
-    try:
-        return json.loads(decode_body(page))
-    except (ValueError, RecursionError):
-        return None
+    return _build_feed_from_rows([as_object(row).get("attributes") for row in rows])
 
 
 def _build_feed_from_rows(rows: Iterable[Any]) -> Feed:

@@ -256,16 +256,16 @@ class _DocumentBuilder:
                     clean_text(element.get_text(), 120),
                     element.section,
                     attrs.get("rel", ""),
-                    clean_text(label, 80) if label else "",
+                    clean_text(label, 80),
                     element.preceding_text,
-                    clean_text(element.image_alt, 80) if element.image_alt else "",
+                    clean_text(element.image_alt, 80),
                     element.headings,
                 )
             )
 
     def add_meta(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add a `<meta>`. The first one of each name counts."""
-        key = next((attrs[name] for name in _META_NAME_ATTRIBUTES if attrs.get(name)), "")
+        key = next(filter(None, map(attrs.get, _META_NAME_ATTRIBUTES)), "")
         if key and "content" in attrs:
             self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], 1_000))
 
@@ -300,8 +300,8 @@ class _DocumentBuilder:
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add an `<iframe>` or `<frame>`."""
-        values = (attrs.get(name, "") for name in _FRAME_SOURCE_ATTRIBUTES)
-        sources = (value for value in values if value and value[:6] not in _EMPTY_FRAME_PREFIXES)
+        values = filter(None, map(attrs.get, _FRAME_SOURCE_ATTRIBUTES))
+        sources = (value for value in values if value[:6] not in _EMPTY_FRAME_PREFIXES)
         source = make_absolute(self.base, next(sources, ""))
         (self.embeds if element.name == "iframe" else self.frames).append(source)
         self.script_sources.append(source)

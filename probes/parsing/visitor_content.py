@@ -108,12 +108,9 @@ def _is_stem_in_name(body: bytes, stem: bytes) -> bool:
             tag_end = body.find(b">", tag_start)
             if tag_end < 0:
                 return JSON_KEY_END.search(body, position) is not None
-        if (
-            tag_start >= 0
-            and tag_end > position
-            and body.find(b"<", tag_start + 1, tag_end) < 0
-            and _is_visitor_container(body[tag_start:tag_end])
-        ):
+        is_in_tag = 0 <= tag_start < position < tag_end
+        has_plain_tag = is_in_tag and body.find(b"<", tag_start + 1, tag_end) < 0
+        if has_plain_tag and _is_visitor_container(body[tag_start:tag_end]):
             return True
         position, previous_position = body.find(stem, position + 1), position
     return False

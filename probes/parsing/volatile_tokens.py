@@ -7,6 +7,7 @@ such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signatur
 
 import re
 from hashlib import sha256
+from itertools import chain
 from urllib.parse import urlsplit
 
 from probes.models.http import Page
@@ -94,13 +95,12 @@ def equal_except_tokens(first: bytes, second: bytes) -> bool:
             hidden_parts += parts
         else:
             hidden_parts.append((first_hidden, second_hidden))
-    total_bytes = sum(
-        len(first_part) + len(second_part) for first_part, second_part in hidden_parts
-    )
-    return total_bytes <= MAX_COMPARED_BYTES and all(
-        _strip_volatile_values(first_part) == _strip_volatile_values(second_part)
-        for first_part, second_part in hidden_parts
-    )
+    if sum(map(len, chain.from_iterable(hidden_parts))) > MAX_COMPARED_BYTES:
+        return False
+    for first_part, second_part in hidden_parts:
+        if _strip_volatile_values(first_part) != _strip_volatile_values(second_part):
+            return False
+    return True
 
 
 def is_same_page(previous_body: bytes, page: Page) -> bool:

@@ -104,26 +104,20 @@ def _iter_ownership_change_signals(
     history: SiteHistory, page: Page, site: SiteAnalysis, account: Account
 ) -> Iterator[str]:
     yield from site.spam_words[:3]
-    if site.redirects_to_other_site or not domains.is_same_domain(
-        html.get_host(page.url), html.get_host(account.identity.url or page.url)
-    ):
+    registered_host = html.get_host(account.identity.url or page.url)
+    is_own_domain = domains.is_same_domain(html.get_host(page.url), registered_host)
+    if site.redirects_to_other_site or not is_own_domain:
         yield "leads to another site"
     if site.hides_links:
         yield "hides links"
-    if (
-        history.platform
-        and site.platform != history.platform
-        and _has_no_tie_to_history(history, site)
-    ):
+    has_new_platform = history.platform not in ("", site.platform)
+    if has_new_platform and _has_no_tie_to_history(history, site):
         yield f"no longer made with {history.platform}"
 
 
 def _has_no_tie_to_history(history: SiteHistory, site: SiteAnalysis) -> bool:
     """Return whether a site of several pages shares neither tracking id nor name with its past."""
     has_same_tracking_id = history.tracking_id and history.tracking_id == site.tracking_id
-    names = str(site.facts.get("site_names", ""))
-    return (
-        site.has_navigation
-        and not has_same_tracking_id
-        and not site_names.is_similar_name(names, history.title)
-    )
+    if not site.has_navigation or has_same_tracking_id:
+        return False
+    return not site_names.is_similar_name(str(site.facts.get("site_names", "")), history.title)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
+from itertools import repeat
 from urllib.parse import unquote, urljoin
 
 from probes.classify import classifier, interstitials, soft_404, spam
@@ -186,11 +187,10 @@ def _read_linked_posts(document: html.Document) -> list[post_numbers.LinkedPost]
 
     Visitors' comments do not count: X opens a post under any name that a visitor types.
     """
-    links = [
-        (anchor.url, anchor.text) for anchor in document.anchors if anchor.section != "comments"
-    ]
-    quotes = [(url, "") for url in document.quoted_urls]
-    return list(post_numbers.read_post_links([*links, *quotes]))
+    anchors = [anchor for anchor in document.anchors if anchor.section != "comments"]
+    links = [(anchor.url, anchor.text) for anchor in anchors]
+    links += zip(document.quoted_urls, repeat(""))
+    return list(post_numbers.read_post_links(links))
 
 
 def _build_linked_posts_fact(
@@ -270,23 +270,21 @@ _NON_PAGE_URL_PATTERN = re.compile(
 
 def _find_feed_urls(document: html.Document) -> tuple[str, ...]:
     """Return up to four feeds: the announced ones, then the linked ones, without comment feeds."""
-    announced = [
-        href
-        for rel, kind, href, title in document.link_tags
-        if "alternate" in rel.split()
-        and re.search(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml", kind)
-        and not re.search(r"comment|kommentar|تعليق", f"{title} {href}", re.IGNORECASE)
-    ]
-    linked = [
-        anchor.url
-        for anchor in document.anchors
-        if _FEED_KEYWORD_PATTERN.search(anchor.url)
-        and _FEED_URL_PATTERN.search(anchor.url)
-        and html.get_host(anchor.url) == html.get_host(document.url)
-    ]
-    return tuple(dict.fromkeys(url for url in announced + linked if url.startswith("http")))[:4]
+    urls: dict[str, None] = {}
+    for rel, media_type, href, title in document.link_tags:
+        is_feed = "alternate" in rel.split() and _FEED_TYPE_PATTERN.search(media_type)
+        is_comment_feed = is_feed and _COMMENT_FEED_PATTERN.search(f"{title} {href}")
+        if is_feed and not is_comment_feed and href.startswith("http"):
+            urls[href] = None
+    for anchor in document.anchors:
+        is_feed = _FEED_KEYWORD_PATTERN.search(anchor.url) and _FEED_URL_PATTERN.search(anchor.url)
+        if is_feed and html.get_host(anchor.url) == html.get_host(document.url):
+            urls[anchor.url] = None
+    return tuple(urls)[:4]
 
 
+_FEED_TYPE_PATTERN = re.compile(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml")
+_COMMENT_FEED_PATTERN = re.compile(r"comment|kommentar|تعليق", re.IGNORECASE)
 _FEED_KEYWORD_PATTERN = re.compile(r"rss|atom|feed|backend|rdf")
 _FEED_URL_PATTERN = re.compile(
     r"^http.*(?:[/.](?:rss|atom)(?:\.xml|/|$)|/feed/?$|page=backend|/feed\.xml$|/index\.rdf$)"
@@ -366,9 +364,10 @@ _TELEPHONE_PATTERN = re.compile(
 
 def _has_contact_details(text: str) -> bool:
     """Return whether a text contains a phone number or an email address."""
-    has_at_sign = any(sign in text for sign in ("@", "[at]", "(at)"))
-    has_email = has_at_sign and _EMAIL_PATTERN.search(text)
-    return bool(has_email or _TELEPHONE_PATTERN.search(text))
+    has_at_sign = "@" in text or "[at]" in text or "(at)" in text
+    if has_at_sign and _EMAIL_PATTERN.search(text):
+        return True
+    return _TELEPHONE_PATTERN.search(text) is not None
 
 
 def _mentions_contact(link_texts: str) -> bool:
@@ -384,9 +383,8 @@ def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValu
     """
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
     link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
-    has_contact_link = (
-        "mailto:" in link_texts or "tel:" in link_texts or _mentions_contact(link_texts.lower())
-    )
+    has_contact_scheme = "mailto:" in link_texts or "tel:" in link_texts
+    has_contact_link = has_contact_scheme or _mentions_contact(link_texts.lower())
     start_and_end = document.text[:4_000] + document.text[-8_000:]
     return {
         "viewport": "width" in document.meta.get("viewport", ""),

@@ -151,7 +151,7 @@ def parse_records(page: Page) -> list[str]:
 
 
 def _is_in_domains(name: str, services: tuple[str, ...]) -> bool:
-    return any(name == service or name.endswith(f".{service}") for service in services)
+    return any(f".{name}".endswith(f".{service}") for service in services)
 
 
 def _is_in_networks(record: str, networks: tuple[IPv4Network, ...]) -> bool:

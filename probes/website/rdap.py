@@ -23,7 +23,7 @@ from probes.models.probe import (
     request_page,
     unknown_finding,
 )
-from probes.parsing.json_data import as_list, as_object
+from probes.parsing.json_data import as_list, as_object, parse_json
 from probes.urls.domains import encode_domain
 
 RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
@@ -104,18 +104,14 @@ def parse_domain_record(page: Page) -> DomainRecord | None:
     """Return the record of a domain, or None if the response is not one."""
     if page.status != 200 or page.truncated:
         return None
-    try:
-        data = as_object(json.loads(page.body))
-    except (ValueError, RecursionError):
-        return None
+    data = as_object(parse_json(page.body))
     if data.get("objectClassName") != "domain":
         return None
-    statuses = {_normalize_status(status) for status in as_list(data.get("status"))}
-    return DomainRecord(
-        encode_domain(str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")),
-        tuple(sorted(set(filter(None, map(_parse_expiry, as_list(data.get("events"))))))),
-        tuple(status for status in LAPSE_STATUSES if status in statuses),
-    )
+    name = str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")
+    expiry_days = set(filter(None, map(_parse_expiry, as_list(data.get("events")))))
+    statuses = set(map(_normalize_status, as_list(data.get("status"))))
+    lapse_statuses = tuple(status for status in LAPSE_STATUSES if status in statuses)
+    return DomainRecord(encode_domain(name), tuple(sorted(expiry_days)), lapse_statuses)
 
 
 def _parse_expiry(event: Any) -> date | None:
