@@ -268,12 +268,16 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
     text = document.text
     if document.frames and len(text) < soft_404.TINY_PAGE_MAX_CHARS:
         return PageVerdict(Reason.UNREADABLE, "frames only")
-    if len(text) >= 60 or document.image_count > 2 or len(document.anchors) > 3:
+    if _has_some_content(document):
         return None
     if document.script_count or document.form_actions:
         return PageVerdict(Reason.SCRIPT_ONLY, "no text without scripts")
     is_empty = len(text) < 20 and not document.image_count
     return PageVerdict(Reason.EMPTY, "no text", is_proof=False) if is_empty else None
+
+
+def _has_some_content(document: Document) -> bool:
+    return len(document.text) >= 60 or document.image_count > 2 or len(document.anchors) > 3
 
 
 def may_be_soft_404(document: Document, prediction: PagePrediction) -> bool:

@@ -349,16 +349,19 @@ def _iter_walls_by_title(title: str) -> Iterator[Reason]:
 
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
     """Yield the walls whose text is outside scripts on a page with little text."""
-    signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
-    if signs:
-        text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
-        walls = [sign.reason for sign in signs if sign.pattern.search(text)]
-        if walls and _has_little_text(page):
-            yield from walls
+    walls = _match_wall_texts(page_head)
+    if walls and _has_little_text(page):
+        yield from walls
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
     elif _is_script_only(page, page_head):
         yield Reason.SCRIPT_ONLY
+
+
+def _match_wall_texts(page_head: str) -> list[Reason]:
+    signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
+    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head) if signs else ""
+    return [sign.reason for sign in signs if sign.pattern.search(text)]
 
 
 def _is_script_only(page: Page, page_head: str) -> bool:

@@ -151,14 +151,21 @@ def _find_in_url(document: Document) -> str | None:
 
 def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
     """Return a heading, or the first text of a short main part, that only says "not found"."""
-    for heading in () if is_home_page else document.headings[:2]:
-        if _is_error_label(heading) and not _is_possible_name(heading):
-            return heading  # even if news follow
+    error_heading = None if is_home_page else _find_error_heading(document)
+    if error_heading:
+        return error_heading  # even if news follow
     is_long_home_page = is_home_page and len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS
     if len(document.main_text) >= SHORT_PAGE_MAX_CHARS or is_long_home_page:
         return None
     first_main_texts = list(islice(_iter_main_texts(document), 1))
     return _find_over_short_main(document, first_main_texts, is_home_page=is_home_page)
+
+
+def _find_error_heading(document: Document) -> str | None:
+    for heading in document.headings[:2]:
+        if _is_error_label(heading) and not _is_possible_name(heading):
+            return heading
+    return None
 
 
 def _iter_main_texts(document: Document) -> Iterator[str]:

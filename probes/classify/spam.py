@@ -200,7 +200,7 @@ def redirects_to_other_site(document: Document) -> bool:
         document.find_link_rel("amphtml"),
         *_iter_redirect_targets(document),
     ]
-    return any(target and _is_other_site(document, target) for target in targets)
+    return any(_is_other_site(document, target) for target in filter(None, targets))
 
 
 def _iter_redirect_targets(document: Document) -> Iterator[str]:

@@ -279,12 +279,12 @@ def _parse_robots_sitemaps(text: str) -> Sitemap | None:
 
 def choose_posts_sitemap(index: Sitemap) -> str:
     """Return the URL of the newest sitemap of posts in an index, or else of the newest sitemap."""
-    posts = [
-        row
-        for row in index.child_sitemaps
-        if _POSTS_SITEMAP_NAME.search(row[0]) and not _OTHER_SITEMAP_NAME.search(row[0])
-    ]
+    posts = [row for row in index.child_sitemaps if _is_posts_sitemap(row[0])]
     return max(posts or index.child_sitemaps, key=lambda row: row[1] or EARLIEST_DATETIME)[0]
+
+
+def _is_posts_sitemap(url: str) -> bool:
+    return _POSTS_SITEMAP_NAME.search(url) is not None and not _OTHER_SITEMAP_NAME.search(url)
 
 
 _POSTS_SITEMAP_NAME = re.compile(r"post|article|news|actu|blog", re.IGNORECASE)

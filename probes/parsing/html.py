@@ -280,9 +280,8 @@ class _DocumentBuilder:
         if element.name == "title":
             self.title = self.title or clean_text(element.get_text())
             return
-        self.is_after_title = self.is_after_title or (
-            element.name == "h1" and element.section != "header"
-        )
+        if element.name == "h1" and element.section != "header":
+            self.is_after_title = True
         if len(self.headings) < MAX_HEADINGS:
             self.headings.append(clean_text(element.get_text(), 200))
 

@@ -185,7 +185,11 @@ def _is_visitor_content(attributes: str) -> bool:
     """Return True if the id, a class or the itemprop of an element names visitors' content."""
     for attribute in NAMING_ATTRIBUTE.finditer(attributes):
         value = attribute[1] or attribute[2] or attribute[3] or ""
-        for name in value.split():
-            if VISITOR_CONTENT_NAME.fullmatch(name) and not COMMENT_CONTROL_NAME.fullmatch(name):
-                return True
+        if any(map(_is_visitor_content_name, value.split())):
+            return True
     return False
+
+
+def _is_visitor_content_name(name: str) -> bool:
+    is_visitor_content = VISITOR_CONTENT_NAME.fullmatch(name) is not None
+    return is_visitor_content and not COMMENT_CONTROL_NAME.fullmatch(name)

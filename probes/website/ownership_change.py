@@ -34,12 +34,11 @@ _HISTORY_FIELDS = ("title", "language", "platform", "tracking_id")
 
 def build_site_facts(site: SiteAnalysis) -> dict[str, FactValue]:
     """Return the facts by which later runs recognize the site: `title`, `language` and so on."""
-    facts = {
-        "title": site.title,
-        "language": site.language,
-        "platform": site.platform,
-        "tracking_id": site.tracking_id,
-    }
+    return _build_facts(site)
+
+
+def _build_facts(source: SiteAnalysis | SiteHistory, prefix: str = "") -> dict[str, FactValue]:
+    facts = {f"{prefix}{name}": getattr(source, name) for name in _HISTORY_FIELDS}
     return {name: value for name, value in facts.items() if value}
 
 
@@ -67,8 +66,7 @@ def build_history_facts(history: SiteHistory | None) -> dict[str, FactValue]:
     """Return the past as `past_…` facts, for the next run to compare with."""
     if history is None:
         return {}
-    facts = {f"past_{name}": getattr(history, name) for name in _HISTORY_FIELDS}
-    return {"past_title": history.title, **{name: value for name, value in facts.items() if value}}
+    return {"past_title": history.title, **_build_facts(history, "past_")}
 
 
 def is_foreign_to_history(

@@ -4,7 +4,7 @@ All work on the body happens here, in a worker process that can be stopped. The 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
@@ -270,17 +270,23 @@ _NON_PAGE_URL_PATTERN = re.compile(
 
 def _find_feed_urls(document: html.Document) -> tuple[str, ...]:
     """Return up to four feeds: the announced ones, then the linked ones, without comment feeds."""
-    urls: dict[str, None] = {}
+    urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
+    return tuple(urls)[:4]
+
+
+def _iter_announced_feeds(document: html.Document) -> Iterator[str]:
     for rel, media_type, href, title in document.link_tags:
         is_feed = "alternate" in rel.split() and _FEED_TYPE_PATTERN.search(media_type)
-        is_comment_feed = is_feed and _COMMENT_FEED_PATTERN.search(f"{title} {href}")
-        if is_feed and not is_comment_feed and href.startswith("http"):
-            urls[href] = None
+        is_usable = is_feed and href.startswith("http")
+        if is_usable and not _COMMENT_FEED_PATTERN.search(f"{title} {href}"):
+            yield href
+
+
+def _iter_linked_feeds(document: html.Document) -> Iterator[str]:
     for anchor in document.anchors:
         is_feed = _FEED_KEYWORD_PATTERN.search(anchor.url) and _FEED_URL_PATTERN.search(anchor.url)
         if is_feed and html.get_host(anchor.url) == html.get_host(document.url):
-            urls[anchor.url] = None
-    return tuple(urls)[:4]
+            yield anchor.url
 
 
 _FEED_TYPE_PATTERN = re.compile(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml")

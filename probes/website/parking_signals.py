@@ -110,8 +110,9 @@ def _read_certificate(page: Page) -> ParkingSignal | None:
 
 def _ask_dns(page: Page) -> SignalGenerator:
     """Ask the DNS about the domain of the link and that of the page, which may be the same."""
-    urls = [*(hop.url for hop in page.hops[:1]), page.url]
-    names = dict.fromkeys(domains.get_own_domain(get_host(url)) for url in urls)
+    first_url = page.hops[0].url if page.hops else page.url
+    hosts = map(get_host, (first_url, page.url))
+    names = dict.fromkeys(map(domains.get_own_domain, hosts))
     for name in filter(None, map(domains.encode_domain, names)):
         signal = (yield from _ask_name_servers(name)) or (yield from _ask_address(name))
         if signal:
