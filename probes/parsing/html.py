@@ -256,9 +256,9 @@ class _DocumentBuilder:
                     clean_text(element.get_text(), 120),
                     element.section,
                     attrs.get("rel", ""),
-                    clean_text(label, 80),
+                    clean_text(label, 80) if label else "",
                     element.preceding_text,
-                    clean_text(element.image_alt, 80),
+                    clean_text(element.image_alt, 80) if element.image_alt else "",
                     element.headings,
                 )
             )
