@@ -364,6 +364,7 @@ def _get_origin(base: str) -> str:
     return join_url(base, "/").removesuffix("/")
 
 
+@lru_cache(maxsize=256)
 def get_host(url: str) -> str:
     """Return the host of a URL in lower case, or an empty string."""
     return (parse_url(url).hostname or "").lower()
