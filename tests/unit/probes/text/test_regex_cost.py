@@ -63,6 +63,7 @@ def test_no_pattern_is_superlinear_on_any_attack(shard):
     assert find_superlinear(find_pattern_uses(probes)[shard::SHARDS], all_attacks=True) == []
 
 
+@pytest.mark.slow  # tests the check above
 @pytest.mark.parametrize(
     ("source", "method"),
     [
