@@ -13,15 +13,19 @@ import json
 import resource
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from zipfile import BadZipFile
 
 from auditor.registry import xlsx_parts
 from auditor.registry.cell_values import MAX_COLUMNS, format_cell_value
 
 MEMORY_BYTES = 1 << 30
 CPU_SECONDS = 60
+UNREADABLE_ZIP_ERRORS = (BadZipFile, zlib.error, RuntimeError, OSError, ValueError)
+"""What `zipfile` raises for a damaged or encrypted file."""
 COMPACT_OPTION = "--compact"
 """The option of the child process to read a compact copy of an XLSX file."""
 PASSWORD_EXIT_CODE = 3
@@ -46,10 +50,17 @@ def read_raw_sheets(data: bytes, *, is_xlsx: bool = False) -> list[RawSheet]:
     """
     if not is_xlsx:
         return _run_reader(data)
-    if not xlsx_parts.has_error_cells(data):
+    if not _has_error_cells(data):
         with suppress(WorkbookReadError):
             return _run_reader(data)
     return _run_reader(data, COMPACT_OPTION)
+
+
+def _has_error_cells(data: bytes) -> bool:
+    try:
+        return xlsx_parts.has_error_cells(data)
+    except UNREADABLE_ZIP_ERRORS:
+        raise WorkbookReadError(needs_password=False) from None
 
 
 def _run_reader(data: bytes, *options: str) -> list[RawSheet]:

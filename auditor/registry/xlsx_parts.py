@@ -57,7 +57,7 @@ def iter_sheet_parts(archive: ZipFile) -> Iterator[tuple[str, str]]:
 
 
 def has_error_cells(data: bytes) -> bool:
-    """Return True if an XLSX file has cells with an error."""
+    """Return True if an XLSX file has cells with an error. Raises what `zipfile` raises."""
     with ZipFile(io.BytesIO(data)) as archive:
         parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
         return any(ERROR_CELL_PATTERN.search(archive.read(name)) for name in parts)
@@ -66,7 +66,8 @@ def has_error_cells(data: bytes) -> bool:
 def compact_workbook(data: bytes) -> tuple[bytes, dict[str, list[int]]]:
     """Return an XLSX file with the filled cells only, and the lines of its rows by worksheet title.
 
-    Its rows are numbered without gaps, and its errors are texts.
+    Its rows are numbered without gaps, and its errors are texts. Raises what `zipfile` and the
+    reader of XML raise. Call it in the child process only.
     """
     lines_by_title = {}
     buffer = io.BytesIO()

@@ -123,6 +123,9 @@ EXCUSED = {
     ),
     "takes one as text": "probes.text.language.build_replacer",
     "sends what was judged": "probes.http.connection.build_request_head",
+    "is tried by reading workbooks": (
+        "auditor.registry.xlsx_parts.has_error_cells auditor.registry.xlsx_parts.compact_workbook"
+    ),
     "takes an exception": (
         "probes.runner.run.build_crashed_result probes.http.errors.map_network_error"
     ),
