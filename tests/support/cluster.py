@@ -109,6 +109,13 @@ def far(folder, url, config=None, **settings):
     return Far(app, Store.open(url), BodyStore(folder / "archive"), web, data_folder=folder)
 
 
+async def close(*apps):
+    """Close the stores, after the threads of cancelled tasks have returned their connections."""
+    await asyncio.get_running_loop().shutdown_default_executor()
+    for app in apps:
+        app.store.close()
+
+
 @contextlib.asynccontextmanager
 async def at_work(app, count=1, **given):
     """Run `count` workers in this process."""

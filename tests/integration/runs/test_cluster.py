@@ -108,8 +108,7 @@ async def test_cluster_renders_the_same_bytes_as_one_machine(database, tmp_path)
     ]
     assert sites[0] == sites[1]
     assert reevaluate.reevaluate(cluster_app, dry_run=True).changes == []
-    single_app.store.close()
-    cluster_app.store.close()
+    await cluster.close(single_app, cluster_app)
 
 
 async def test_worker_without_shared_folder_ends_and_its_job_is_requeued(database, tmp_path):
@@ -127,8 +126,7 @@ async def test_worker_without_shared_folder_ends_and_its_job_is_requeued(databas
     async with cluster.at_work(cluster_app, clock=lambda: START):
         assert (await run_task).state is AuditRunState.DONE
     assert len(list_observations(cluster_app)) == 60
-    cluster_app.store.close()
-    foreign_app.store.close()
+    await cluster.close(cluster_app, foreign_app)
 
 
 async def test_deadline_stops_all_workers(database, tmp_path):
@@ -147,7 +145,7 @@ async def test_deadline_stops_all_workers(database, tmp_path):
     queue = cluster_app.store.cluster_runs.get_queue_status(60)
     assert (queue.waiting_jobs, queue.running_jobs, queue.failed_jobs) == (0, 0, 0)
     assert cluster_app.store.cluster_runs.get(run_result.id) is None
-    cluster_app.store.close()
+    await cluster.close(cluster_app)
 
 
 async def test_circuit_breaker_is_passed_to_the_next_job(database, tmp_path, monkeypatch):
@@ -163,7 +161,7 @@ async def test_circuit_breaker_is_passed_to_the_next_job(database, tmp_path, mon
     assert run_result.report.to_json()["opened_circuits"]["linkedin"]["skipped"] == 17
     assert run_result.report.requests == 3
     assert sum(len(web.asked) for web in cluster_app.webs) == 3
-    cluster_app.store.close()
+    await cluster.close(cluster_app)
 
 
 async def test_storage_failure_in_a_job_fails_the_run(database, tmp_path, monkeypatch):
@@ -179,7 +177,7 @@ async def test_storage_failure_in_a_job_fails_the_run(database, tmp_path, monkey
         with pytest.raises(StoreError, match="no space left on device"):
             await run(cluster_app, START)
     assert cluster_app.store.runs.get_latest().state is AuditRunState.INCOMPLETE
-    cluster_app.store.close()
+    await cluster.close(cluster_app)
 
 
 async def seconds_of_a_job(database, links):
@@ -308,4 +306,4 @@ async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypat
     assert item["cluster"]["jobs"]["failed"] == 0
     assert main.main(["--lang", "en", "doctor", "--offline"]) in (0, 3)
     assert "no worker is running" in capsys.readouterr().out
-    cluster_app.store.close()
+    await cluster.close(cluster_app)
