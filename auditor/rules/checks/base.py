@@ -6,6 +6,7 @@ that it does not match. An unknown result is never a gap.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -18,7 +19,7 @@ from probes.models.finding import FactValue, Finding, Identity, LinkKind, Presen
 from storage.models.audit import AccountRow, AccountStatus, Association
 
 
-class Rule(BaseModel):
+class Rule(BaseModel, ABC):
     """The code of the gap, and the channels of the rule (none: all)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,22 +45,29 @@ class Rule(BaseModel):
             raise ValueError(f"rule {self.code!r}: no such gap in auditor/reference/gaps.toml")
         if not entry.is_gap:
             raise ValueError(f"rule {self.code!r}: a status, not a gap")
-        for _ in self.find_matches(_build_sample_context()):
-            pass
+        list(self.find_matches(_build_sample_context()))
 
+    @abstractmethod
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield the matches in a context."""
-        for account in context.accounts:
-            if self.applies_to(account.channel):
-                yield from self.match_account(account, context)
 
     def applies_to(self, channel: str) -> bool:
         """Return True if the rule is about a channel."""
         return not self.channels or channel in self.channels
 
+
+class AccountRule(Rule):
+    """A rule that looks at one account at a time."""
+
+    def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
+        """Yield the matches for the accounts on the channels of the rule."""
+        for account in context.accounts:
+            if self.applies_to(account.channel):
+                yield from self.match_account(account, context)
+
+    @abstractmethod
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield the matches for one account."""
-        raise NotImplementedError
 
 
 def build_account_match(

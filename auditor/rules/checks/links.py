@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import ClassVar, Literal
 
 from auditor.rules.checks.base import (
+    AccountRule,
     Rule,
     build_account_match,
     build_common_params,
@@ -66,7 +67,7 @@ def _were_all_sites_read(context: RuleContext) -> bool:
     return bool(sites)
 
 
-class LinksToGoneRule(Rule):
+class LinksToGoneRule(AccountRule):
     """A site that links to an account of its association that is confirmed as gone.
 
     A gone account on an optional channel has its own gap and does not count against the site.
@@ -96,7 +97,7 @@ def _leads_to_gone_account(link: FoundLink, context: RuleContext) -> bool:
     return any(account.is_gone and account.is_linked_by(link) for account in context.accounts)
 
 
-class NoBacklinkRule(Rule):
+class NoBacklinkRule(AccountRule):
     """An account that does not link to its association's site although all its links were read.
 
     The fact `all_links_resolved` says so: few platforms show visitors more than the first link.
@@ -116,7 +117,7 @@ class NoBacklinkRule(Rule):
             yield build_account_match(account, context, website=sites[0].url)
 
 
-class NotLinkedRule(Rule):
+class NotLinkedRule(AccountRule):
     """A registered account that the association's site does not link to."""
 
     check: Literal["not_linked"]
@@ -142,7 +143,7 @@ NUMERIC_KEY_PREFIXES = ("id:", "UC")
 ORGANISATION_KINDS = frozenset({LinkKind.PROFILE, LinkKind.PAGE})
 
 
-class NameDiffersRule(Rule):
+class NameDiffersRule(AccountRule):
     """An account whose public name differs from all names of the association."""
 
     check: Literal["name_differs"]
@@ -162,7 +163,7 @@ class NameDiffersRule(Rule):
             )
 
 
-class NotNamedRule(Rule):
+class NotNamedRule(AccountRule):
     """A site whose title, main heading and footer do not name the association."""
 
     check: Literal["not_named"]

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from auditor.rules.account_status import days_between, days_since_activity, has_answered
 from auditor.rules.checks.base import (
-    Rule,
+    AccountRule,
     build_account_match,
     build_evidence_params,
     build_title_params,
@@ -26,7 +26,7 @@ MIN_TROUBLE_DAYS = 3
 """Default of days: shorter problems are often a weekend without support at the hosting company."""
 
 
-class AbsentRule(Rule):
+class AbsentRule(AccountRule):
     """An account that is absent for one of these reasons; `[confirm]` alone opens the gap."""
 
     check: Literal["absent"]
@@ -53,7 +53,7 @@ class AbsentRule(Rule):
             yield replace(rule_match, is_confirmed=account.is_gone, has_ended=has_ended)
 
 
-class UnreachableRule(Rule):
+class UnreachableRule(AccountRule):
     """A site that visitors cannot reach for the same reason in several runs.
 
     It is not absent: a server that fails still exists.
@@ -95,7 +95,7 @@ def _has_answered_in_run(account: EvaluatedAccount, context: RuleContext) -> boo
     return has_answered(account.status)
 
 
-class PresentAsRule(Rule):
+class PresentAsRule(AccountRule):
     """A present account with one of these reasons: empty, private, renamed."""
 
     check: Literal["present_as"]
@@ -115,7 +115,7 @@ class PresentAsRule(Rule):
             )
 
 
-class OlderThanRule(Rule):
+class OlderThanRule(AccountRule):
     """A present account whose newest publication is older than `days`.
 
     Only a run that saw a date counts: a page without dates is not silent.
@@ -143,7 +143,7 @@ class OlderThanRule(Rule):
             )
 
 
-class FactRule(Rule):
+class FactRule(AccountRule):
     """A fact of a present account: below or above a number, true or false, or present."""
 
     check: Literal["fact"]
@@ -204,7 +204,7 @@ EXPIRY_SEVERITIES = ("medium", "high", "urgent")
 """The severity for each limit of `DomainExpiresRule.days`, in the same order."""
 
 
-class DomainExpiresRule(Rule):
+class DomainExpiresRule(AccountRule):
     """A website's domain that expires soon, has expired, or is lost at its registry.
 
     `days` are the limits of the days that are left; the severity of the gap grows with each. An

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from auditor.reference.gap_catalogue import GapCatalogue
-from auditor.rules.checks.base import Rule, build_common_params, format_iso_day
+from auditor.rules.checks.base import AccountRule, Rule, build_common_params, format_iso_day
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch, may_be_same_account
 from probes.models.finding import LinkKind
 from storage.models.audit import CONTACT_METHODS, Association
@@ -46,7 +46,7 @@ def _may_be_account(account: EvaluatedAccount) -> bool:
     return identity.key is not None or identity.kind in {LinkKind.INVALID, LinkKind.SHORT_LINK}
 
 
-class KindIsRule(Rule):
+class KindIsRule(AccountRule):
     """A registered link of one of these kinds. Uses only the registry."""
 
     check: Literal["kind_is"]
@@ -66,7 +66,7 @@ class KindIsRule(Rule):
             yield RuleMatch(row.channel or row.column, account.subject, params=params)
 
 
-class ColumnHoldsChannelRule(Rule):
+class ColumnHoldsChannelRule(AccountRule):
     """A link of a platform in the website column; it counts as an account of that platform."""
 
     check: Literal["column_holds_channel"]
@@ -145,7 +145,7 @@ def _has_field(association: Association, field: str) -> bool:
     return field == name_field
 
 
-class SharedRule(Rule):
+class SharedRule(AccountRule):
     """An account that two associations register."""
 
     check: Literal["shared"]
