@@ -1,8 +1,8 @@
 """Checks about links between a site and its accounts, and about their names."""
 
-from collections.abc import Iterator
-from itertools import combinations
-from operator import itemgetter
+from collections.abc import Iterable, Iterator
+from itertools import combinations, filterfalse
+from operator import attrgetter, itemgetter
 from typing import ClassVar, Literal
 
 from auditor.rules.checks.base import (
@@ -80,21 +80,28 @@ class LinksToGoneRule(AccountRule):
         if account.present_finding is None:
             yield build_unknown_match(account)
             return
-        links = account.present_links
-        dead_links = [link for link in links if _leads_to_gone_account(link, context)]
+        gone_accounts = list(filter(attrgetter("is_gone"), context.accounts))
+        dead_links = list(_iter_links_to(gone_accounts, account.present_links))
         if dead_links:
             yield build_account_match(
                 account,
                 context,
-                links=" ".join(link.canonical for link in dead_links),
+                links=" ".join(map(attrgetter("canonical"), dead_links)),
                 found_on=dead_links[0].page_url,
             )
 
 
-def _leads_to_gone_account(link: FoundLink, context: RuleContext) -> bool:
-    if is_optional_channel(link.channel):
-        return False
-    return any(account.is_gone and account.is_linked_by(link) for account in context.accounts)
+def _iter_links_to(
+    accounts: Iterable[EvaluatedAccount], links: Iterable[FoundLink]
+) -> Iterator[FoundLink]:
+    """Yield the links that lead to one of these accounts, except on optional channels."""
+    for link in filterfalse(_is_optional, links):
+        if any(account.is_linked_by(link) for account in accounts):
+            yield link
+
+
+def _is_optional(link: FoundLink) -> bool:
+    return is_optional_channel(link.channel)
 
 
 class NoBacklinkRule(AccountRule):
@@ -134,7 +141,7 @@ class NotLinkedRule(AccountRule):
             yield RuleMatch(
                 account.channel,
                 account.subject,
-                is_decided=any(site.was_decided_in_run for site in sites),
+                is_decided=any(map(attrgetter("was_decided_in_run"), sites)),
                 params=build_common_params(account, context, pages=sites[0].url),
             )
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import combinations
+from operator import attrgetter
 from typing import Literal
 
 from pydantic import Field
@@ -92,7 +93,8 @@ class DuplicateRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel with several accounts."""
-        for channel in self.channels or sorted({account.channel for account in context.accounts}):
+        used_channels = set(map(attrgetter("channel"), context.accounts))
+        for channel in self.channels or sorted(used_channels):
             urls = _list_distinct_urls(context.accounts_on(channel))
             if urls:
                 yield RuleMatch(channel, params={"url": urls[0], "urls": " ".join(urls)})
@@ -100,18 +102,20 @@ class DuplicateRule(Rule):
 
 def _list_distinct_urls(accounts: Iterable[EvaluatedAccount]) -> list[str]:
     """Return the URLs of different accounts; empty unless two are certainly different."""
-    known_keys: set[str] = set()
-    distinct_accounts: list[EvaluatedAccount] = []
-    for account in accounts:
-        if not account.is_living_account:
-            continue
-        if known_keys.isdisjoint(account.all_keys):
-            distinct_accounts.append(account)
-        known_keys |= account.all_keys
+    distinct_accounts = list(_iter_distinct_accounts(accounts))
     for first, second in combinations(distinct_accounts, 2):
         if not may_be_same_account(first.all_keys, second.all_keys):
             return [account.url for account in distinct_accounts]
     return []
+
+
+def _iter_distinct_accounts(accounts: Iterable[EvaluatedAccount]) -> Iterator[EvaluatedAccount]:
+    """Yield the living accounts that share no key with an earlier one."""
+    known_keys: set[str] = set()
+    for account in filter(attrgetter("is_living_account"), accounts):
+        if known_keys.isdisjoint(account.all_keys):
+            yield account
+        known_keys |= account.all_keys
 
 
 class IncompleteRule(Rule):
@@ -139,10 +143,12 @@ def _has_field(association: Association, field: str) -> bool:
         return bool(association.contact_methods)
     if field in CONTACT_METHODS:
         return field in association.contact_methods
-    if getattr(association, field):
-        return True
-    name_field = "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
-    return field == name_field
+    return bool(getattr(association, field)) or field == _get_name_field(association)
+
+
+def _get_name_field(association: Association) -> str:
+    """Return the field of the name in the script of the main name."""
+    return "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
 
 
 class SharedRule(AccountRule):
