@@ -198,11 +198,14 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
 
     A bad certificate only exists on HTTPS, so only a verified HTTPS response ends that streak.
     """
-    is_response = finding.reason in ANSWERED_REASONS and finding.status is not None
-    if trouble is None or not is_response:
+    if finding.reason not in ANSWERED_REASONS or finding.status is None:
         return False
-    if trouble.reason != Reason.TLS:
+    if trouble is None or trouble.reason != Reason.TLS:
         return True
+    return _was_certificate_verified(finding)
+
+
+def _was_certificate_verified(finding: Finding) -> bool:
     return (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
 
 
@@ -226,7 +229,7 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
         return False
     if finding.reason is Reason.RENAMED or last_finding is None:
         return True
-    return not _is_same_name(last_finding.name or "", finding.name or "")
+    return not _is_same_name(last_finding.name, finding.name)
 
 
 def _differ(known_id: str | None, platform_id: str | None) -> bool:
@@ -234,8 +237,11 @@ def _differ(known_id: str | None, platform_id: str | None) -> bool:
     return bool(known_id and platform_id) and known_id != platform_id
 
 
-def _is_same_name(first: str, second: str) -> bool:
-    return bool(first and second) and first.casefold().split() == second.casefold().split()
+def _is_same_name(first: str | None, second: str | None) -> bool:
+    """Return True if both names are known and differ only in case and spaces."""
+    if not first or not second:
+        return False
+    return first.casefold().split() == second.casefold().split()
 
 
 def _apply_different_account(
@@ -303,10 +309,16 @@ def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Acti
     latest = finding.last_activity
     if latest is None or previous is None:
         return latest or previous
+    return _merge_activities(previous, latest)
+
+
+def _merge_activities(previous: Activity, latest: Activity) -> Activity:
+    """Return the latest activity, unless it is certainly older than the stored one."""
     if latest.is_relative:
         return _merge_relative_activity(previous, latest)
-    is_older = previous.published_at - latest.published_at > _get_relative_date_error(previous)
-    return previous if is_older else latest
+    if previous.published_at - latest.published_at > _get_relative_date_error(previous):
+        return previous
+    return latest
 
 
 def _merge_relative_activity(previous: Activity, latest: Activity) -> Activity:
