@@ -4,9 +4,11 @@ Rules are typed TOML tables; each has one of a fixed set of checks. A gap is con
 runs, opens, and closes when its rule no longer matches.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from itertools import filterfalse
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -105,14 +107,21 @@ def apply_rules(
 ) -> list[GapCandidate]:
     """Return one candidate for each gap; if several rules match, the most certain one."""
     best: dict[GapKey, GapCandidate] = {}
-    for rule in rules:
-        for rule_match in rule.find_matches(context):
-            severity = rule_match.severity or catalogue[rule.code].get_severity(rule_match.channel)
-            candidate = GapCandidate(context.association.id, rule.code, severity, rule_match)
-            current_best = best.get(candidate.key)
-            if current_best is None or _get_certainty(candidate) > _get_certainty(current_best):
-                best[candidate.key] = candidate
+    for candidate in _iter_candidates(context, rules, catalogue):
+        # Of equally certain candidates, `max` returns the first.
+        rivals = (best.get(candidate.key, candidate), candidate)
+        best[candidate.key] = max(rivals, key=_get_certainty)
     return list(best.values())
+
+
+def _iter_candidates(
+    context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
+) -> Iterator[GapCandidate]:
+    for rule in rules:
+        definition = catalogue[rule.code]
+        for rule_match in rule.find_matches(context):
+            severity = rule_match.severity or definition.get_severity(rule_match.channel)
+            yield GapCandidate(context.association.id, rule.code, severity, rule_match)
 
 
 def _get_certainty(candidate: GapCandidate) -> tuple[bool, bool]:
@@ -232,8 +241,9 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
     nothing is linked.
     """
     open_gaps = list(filter(is_gap_open, gaps))
-    visible = [gap for gap in open_gaps if not _is_hidden(gap, open_gaps, catalogue)]
-    return sorted(visible, key=lambda gap: _get_sort_key(gap, catalogue[gap.code]))
+    is_hidden = partial(_is_hidden, open_gaps=open_gaps, catalogue=catalogue)
+    visible_gaps = filterfalse(is_hidden, open_gaps)
+    return sorted(visible_gaps, key=lambda gap: _get_sort_key(gap, catalogue[gap.code]))
 
 
 def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, int, str, str]:
@@ -257,6 +267,10 @@ def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
         return False
     if hiding_gap.channel != gap.channel:
         return definition.scope == "association"
-    subjects = {gap.subject, hiding_gap.subject}
-    is_about_channel = hiding_gap.code == "channel_unlisted" or "" in subjects
-    return is_about_channel or len(subjects) == 1
+    return hiding_gap.code == "channel_unlisted" or _have_common_subject(hiding_gap, gap)
+
+
+def _have_common_subject(first: Gap, second: Gap) -> bool:
+    """Return True if two gaps are about one account, or one of them about the whole channel."""
+    subjects = {first.subject, second.subject}
+    return "" in subjects or len(subjects) == 1
