@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ActivityBands, days_between
@@ -24,7 +25,7 @@ from auditor.rules.link_reciprocity import is_linked_from_site
 from auditor.rules.name_matching import is_account_named, is_site_named
 from probes.links import identify
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.models.finding import ACCOUNT_KINDS, Finding, FoundLink, LinkKind, Reason
+from probes.models.finding import Finding, FoundLink, LinkKind, Reason
 from storage.models.audit import AccountState, Streak
 
 SCORE_VERSION = 4
@@ -152,10 +153,9 @@ def rate_points(
     """
     context = _adjust_context_for_visitors(context)
     ratings: dict[str, list[PointState]] = defaultdict(list)
-    for account in context.accounts:
-        if account.channel in RATED_CHANNELS and _is_stated(account):
-            for item, state in _rate_items(account, context, bands):
-                ratings[item].append(state)
+    for account in filter(_is_rated, context.accounts):
+        for item, state in _rate_items(account, context, bands):
+            ratings[item].append(state)
     states = {item: _choose_best_state(ratings[item]) for item in POINT_WEIGHTS}
     for channel in RATED_CHANNELS:
         item = _get_existence_item(channel)
@@ -166,6 +166,10 @@ def rate_points(
     for channel in unmixed_channels:
         states[f"{channel}.active"] = PointState.WAIVED
     return states
+
+
+def _is_rated(account: EvaluatedAccount) -> bool:
+    return account.channel in RATED_CHANNELS and _is_stated(account)
 
 
 def _is_stated(account: EvaluatedAccount) -> bool:
@@ -208,8 +212,9 @@ def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetim
     Those of a private or personal account count if they were seen.
     """
     state = _rate_activity_band(account, bands, now, ("active", "slow"))
-    is_hidden = _is_private(account) or _is_person_or_group(account)
-    return PointState.BAD if state is PointState.UNKNOWN and is_hidden else state
+    if state is not PointState.UNKNOWN:
+        return state
+    return PointState.BAD if _is_private(account) or _is_person_or_group(account) else state
 
 
 def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
@@ -217,8 +222,8 @@ def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
 
     A private account without a name has not.
     """
-    has_no_name = account.present_finding is not None and not account.present_finding.name
-    if has_no_name and _is_private(account):
+    finding = account.present_finding
+    if finding is not None and finding.reason is Reason.PRIVATE and not finding.name:
         return PointState.BAD
     return _to_point_state(is_account_named(account, context))
 
@@ -237,15 +242,21 @@ def _rate_activity_band(
     band = bands.classify_activity(account.status, now)
     if band in good_bands:
         return PointState.GOOD
+    if band == "unknown" or _is_activity_attested(account):
+        return PointState.UNKNOWN
+    return PointState.BAD
+
+
+def _is_activity_attested(account: EvaluatedAccount) -> bool:
+    """Return True if a person reported the date: an old one does not count against anyone."""
     newest = account.status.last_activity
-    # An old date that a person reported does not count against the association.
-    is_attested = newest is not None and newest.source == ATTESTED_SOURCE
-    return PointState.UNKNOWN if band == "unknown" or is_attested else PointState.BAD
+    return newest is not None and newest.source == ATTESTED_SOURCE
 
 
 def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
     """Rate whether the site links to an account; without a site nothing does."""
-    if not any(_is_stated(site) and not site.is_gone for site in context.sites):
+    stated_sites = filter(_is_stated, context.sites)
+    if all(map(attrgetter("is_gone"), stated_sites)):
         return PointState.BAD
     return _to_point_state(is_linked_from_site(account, context))
 
@@ -273,17 +284,16 @@ def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -
 
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if visitors cannot reach a site or are warned off, and this is confirmed."""
-    failure = account.status.failure_streak
-    has_trouble = failure is not None or account.status.unconfirmed_streak is not None
-    if account.channel != WEBSITE_CHANNEL or not has_trouble:
+    failure, doubt = account.status.failure_streak, account.status.unconfirmed_streak
+    if account.channel != WEBSITE_CHANNEL:
         return False
     if (account.channel, account.subject) in context.unreachable_sites:
-        return True
-    return failure is not None and _is_failure_confirmed(failure)
+        return failure is not None or doubt is not None
+    return _is_failure_confirmed(failure)
 
 
-def _is_failure_confirmed(failure: Streak) -> bool:
-    if days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
+def _is_failure_confirmed(failure: Streak | None) -> bool:
+    if failure is None or days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
         return False
     gap_code = "website_insecure" if failure.reason == Reason.TLS else "website_down"
     return failure.run_count >= load_gap_catalogue()[gap_code].confirm_runs
@@ -294,14 +304,11 @@ def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     finding = account.present_finding
     if finding is None or not _has_moved(finding):
         return account
-    new_identity = identify.identify_link(finding.final_url or "")
-    if new_identity.key is None or new_identity.kind not in ACCOUNT_KINDS:
+    row = replace(account.row, identity=identify.identify_link(finding.final_url or ""))
+    renamed = replace(account, row=row, aliases=account.aliases - {account.row.identity.key})
+    if renamed.channel != account.channel or not renamed.is_account:
         return account
-    if new_identity.channel != account.channel:
-        return account
-    row = replace(account.row, identity=new_identity)
-    aliases = (account.aliases - {account.row.identity.key}) | {new_identity.key}
-    return replace(account, row=row, aliases=aliases)
+    return replace(renamed, aliases=renamed.all_keys)
 
 
 def _has_moved(finding: Finding) -> bool:
@@ -321,8 +328,8 @@ def _remove_dead_links(
 
 def _is_dead_link(link: FoundLink, accounts: Iterable[EvaluatedAccount]) -> bool:
     """Return True if a link leads to gone accounts only."""
-    targets = [account for account in accounts if account.is_linked_by(link)]
-    return bool(targets) and all(target.is_gone for target in targets)
+    are_gone = {account.is_gone for account in accounts if account.is_linked_by(link)}
+    return are_gone == {True}
 
 
 def _to_point_state(value: object) -> PointState:
