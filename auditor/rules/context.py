@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 
 from auditor.rules.domain_expiry import DomainExpiry
 from probes.links.channel_registry import WEBSITE_CHANNEL
@@ -74,9 +75,9 @@ class EvaluatedAccount:
         An account that is confirmed as gone has none.
         """
         last_finding = self.status.last_known_finding
-        if last_finding is None or self.is_gone:
+        if last_finding is None or last_finding.presence is not Presence.PRESENT:
             return None
-        return last_finding if last_finding.presence is Presence.PRESENT else None
+        return None if self.is_gone else last_finding
 
     @property
     def present_facts(self) -> Mapping[str, FactValue]:
@@ -178,11 +179,11 @@ class RuleContext:
 
     def list_present_sites(self) -> list[EvaluatedAccount]:
         """Return the websites that were present in their last conclusive check."""
-        return [site for site in self.sites if site.present_finding is not None]
+        return list(filter(attrgetter("present_finding"), self.sites))
 
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
-        return [site for site in self.sites if site.was_page_read]
+        return list(filter(attrgetter("was_page_read"), self.sites))
 
 
 NEVER_ALIASED_PREFIXES = ("in/", "group:")

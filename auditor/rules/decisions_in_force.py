@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from operator import attrgetter
 
 from auditor.rules.account_status import is_confirmed_lost
@@ -26,14 +27,13 @@ def select_decisions_in_force(
     Decisions expire at the start of a run, `run_started_at`, because between runs only people
     change anything.
     """
-    counted_from = run_started_at or now
-    taken = [decision for decision in decisions if decision.decided_at <= now]
-    in_force = [decision for decision in taken if not _has_ended(decision, now, counted_from)]
-    return sorted(in_force, key=attrgetter("decided_at"))
+    is_in_force = partial(_is_in_force, now=now, run_started_at=run_started_at or now)
+    return sorted(filter(is_in_force, decisions), key=attrgetter("decided_at"))
 
 
-def _has_ended(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
-    return is_withdrawn(decision, now) or _get_nominal_end(decision) <= run_started_at
+def _is_in_force(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
+    was_taken = decision.decided_at <= now and not is_withdrawn(decision, now)
+    return was_taken and _get_nominal_end(decision) > run_started_at
 
 
 def is_withdrawn(decision: Decision, now: datetime) -> bool:
@@ -132,10 +132,10 @@ def _keep_unresolved_streak(streak: Streak | None, decision: Decision) -> Streak
 
 
 def _get_attested_activity(decision: Decision) -> Activity | None:
+    """Return the publication that a person reported, or None if the decision names no day."""
     try:
         day = date.fromisoformat(decision.value or "")
     except ValueError:
         return None
-    return Activity(
-        datetime(day.year, day.month, day.day, tzinfo=UTC), ATTESTED_SOURCE, DatePrecision.DAY
-    )
+    published_at = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return Activity(published_at, ATTESTED_SOURCE, DatePrecision.DAY)

@@ -133,12 +133,14 @@ def _build_registry_expiry(check: DomainCheck, today: date) -> DomainExpiry:
     )
 
 
+_CAUSES = {None: "no_date", Reason.NOT_FOUND: "not_registered"}
+"""Causes that have another name than the reason of the check."""
+
+
 def _find_cause(domain: str, check: DomainCheck | None) -> str:
     """Return why the expiry is not known."""
     if find_rdap_service(domain) is None:
         return "no_service"
     if check is None:
         return "not_asked"
-    if check.reason is None:
-        return "no_date"
-    return "not_registered" if check.reason is Reason.NOT_FOUND else check.reason.value
+    return _CAUSES.get(check.reason) or str(check.reason)

@@ -4,6 +4,9 @@ Only parsed pages count. An unreadable page, or a link whose key cannot be compa
 registered one, leaves the result open.
 """
 
+from itertools import chain
+from operator import attrgetter
+
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink
@@ -48,22 +51,26 @@ def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool
     site_links = _list_site_links(context)
     if any(map(account.is_linked_by, site_links)):
         return True
-    if not _are_all_sites_read(context):
+    if any(map(account.may_be_linked_by, site_links)) or not _are_all_sites_read(context):
         return None
-    return None if any(map(account.may_be_linked_by, site_links)) else False
+    return False
 
 
 def _are_all_sites_read(context: RuleContext) -> bool:
-    sites = [site for site in context.sites if site.is_living_account]
+    sites = list(filter(attrgetter("is_living_account"), context.sites))
     return bool(sites) and all(map(are_all_pages_read, sites))
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Return whether an account links to a site of its association; None if unknown."""
-    site_links = [link for link in account.present_links if link.channel == WEBSITE_CHANNEL]
+    site_links = list(filter(_is_site_link, account.present_links))
     if not site_links:
         return None
     return any(_is_own_site(link, context) for link in site_links)
+
+
+def _is_site_link(link: FoundLink) -> bool:
+    return link.channel == WEBSITE_CHANNEL
 
 
 def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -> bool:
@@ -83,14 +90,12 @@ def _may_be_own_account(link: FoundLink, context: RuleContext) -> bool:
 
 def has_link_to_other_association(account: EvaluatedAccount, context: RuleContext) -> bool:
     """Return True if an account links to the site of another association."""
-    has_site = any(site.is_account for site in context.sites)
-    return has_site and any(_leads_to_others(link, context) for link in account.present_links)
-
-
-def _leads_to_others(link: FoundLink, context: RuleContext) -> bool:
-    if link.channel != WEBSITE_CHANNEL:
+    if not any(map(attrgetter("is_account"), context.sites)):
         return False
-    return any(context.other_owners.get((WEBSITE_CHANNEL, key)) for key in get_site_keys(link))
+    for link in filter(_is_site_link, account.present_links):
+        if any(context.other_owners.get((WEBSITE_CHANNEL, key)) for key in get_site_keys(link)):
+            return True
+    return False
 
 
 def are_all_pages_read(site: EvaluatedAccount) -> bool:
@@ -108,10 +113,8 @@ def _list_site_links(context: RuleContext) -> list[FoundLink]:
 def _is_own_site(link: FoundLink, context: RuleContext) -> bool:
     """Return True if a link leads to the site, to any of its pages or its new address."""
     host = link.key.partition("/")[0]
-    for site in context.sites:
-        if any(_is_related_host(host, own_host) for own_host in _collect_site_hosts(site)):
-            return True
-    return False
+    own_hosts = chain.from_iterable(map(_collect_site_hosts, context.sites))
+    return any(_is_related_host(host, own_host) for own_host in own_hosts)
 
 
 def _is_related_host(host: str, own_host: str) -> bool:

@@ -72,9 +72,12 @@ def _is_author(account: EvaluatedAccount, post: LinkedPost) -> bool:
     if account.channel != post.channel or not account.is_account:
         return False
     if post.channel == "linkedin":
-        slug = post.key.rpartition("/")[2]
-        return slug in {key.rpartition("/")[2] for key in account.all_keys}
+        return _get_slug(post.key) in map(_get_slug, account.all_keys)
     return post.key in account.all_keys
+
+
+def _get_slug(key: str) -> str:
+    return key.rpartition("/")[2]
 
 
 def _raise_activity(

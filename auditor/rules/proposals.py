@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 
 from auditor.rules.association_state import (
     AccountKey,
@@ -66,8 +67,9 @@ def _merge_linked_proposal(
         return proposal
     if previous.is_from_wikidata:
         return replace(proposal, id=previous.id)
-    is_newer = previous.last_seen < run_started_at
-    return _count_again(previous, proposal) if is_newer else previous
+    if previous.last_seen >= run_started_at:
+        return previous
+    return _count_again(previous, proposal)
 
 
 def _merge_wikidata_proposal(previous: Proposal | None, proposal: Proposal) -> Proposal:
@@ -91,13 +93,16 @@ def select_newest_answers(
 
     Requests without an answer do not count, so an earlier answer stays.
     """
-    listed_ids = {row.id for row in association_state.list_listed_accounts(now)}
+    listed_ids = set(map(attrgetter("id"), association_state.list_listed_accounts(now)))
     newest = {}
     for record in association_state.witness_records:
-        was_answered = record.answer.failure is None and record.asked_at <= now
-        if was_answered and record.account_id in listed_ids:
+        if record.account_id in listed_ids and _was_answered(record, now):
             newest[record.account_id, record.source] = record
     return [newest[key] for key in sorted(newest)]
+
+
+def _was_answered(record: WitnessRecord, now: datetime) -> bool:
+    return record.answer.failure is None and record.asked_at <= now
 
 
 def select_wikidata_statements(
@@ -121,11 +126,10 @@ def _collect_registered_names(
             moved_account_ids.add(decision.account_id)
     registered_names: set[AccountKey] = set()
     for row in association_state.list_listed_accounts(now):
+        aliases = {row.identity.key}
         if row.id not in moved_account_ids:
-            aliases = association_state.collect_aliases(row)
-            registered_names.update((row.channel, alias) for alias in aliases)
-        elif row.identity.key:
-            registered_names.add((row.channel, row.identity.key))
+            aliases |= association_state.collect_aliases(row)
+        registered_names.update((row.channel, alias) for alias in filter(None, aliases))
     return registered_names
 
 
