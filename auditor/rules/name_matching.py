@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
-from itertools import chain, product
+from itertools import chain, filterfalse, product
+from operator import itemgetter
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
@@ -92,12 +93,9 @@ class _ScriptWords:
     @cached_property
     def initials(self) -> frozenset[str]:
         """Return the initials with and without those of stop words."""
-        all_initials = main_initials = ""
-        for word in self.words:
-            all_initials += word[0]
-            if len(word) > 2 and word not in _STOP_WORDS:
-                main_initials += word[0]
-        return frozenset(filter(_is_abbreviation, (all_initials, main_initials)))
+        main_words = filterfalse(_is_stop_word, self.words)
+        both = (_join_first_letters(self.words), _join_first_letters(main_words))
+        return frozenset(filter(_is_abbreviation, both))
 
     def is_in_handle(self, letters: str) -> bool:
         """Return True if a handle begins with the initials or contains a distinctive word."""
@@ -132,6 +130,14 @@ NameWords = dict[str, _ScriptWords]
 
 def _is_distinctive(word: str) -> bool:
     return len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
+
+
+def _is_stop_word(word: str) -> bool:
+    return len(word) <= 2 or word in _STOP_WORDS
+
+
+def _join_first_letters(words: Iterable[str]) -> str:
+    return "".join(map(itemgetter(0), words))
 
 
 def _is_abbreviation(initials: str) -> bool:
@@ -252,7 +258,10 @@ def _contains_part(name: _ScriptWords, other_name: _ScriptWords) -> bool:
     for word in other_name.distinctive_words:
         if len(word) > 4 and word in name.joined_words:
             return True
-    initials = tuple(other_name.initials)
+    return _begins_with(name, tuple(other_name.initials))
+
+
+def _begins_with(name: _ScriptWords, initials: tuple[str, ...]) -> bool:
     words = (*name.distinctive_words, name.joined_words)
     return any(word.startswith(initials) for word in words)
 
