@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 
 from auditor.rules.context import get_site_keys
 from auditor.rules.decisions_in_force import select_decisions_in_force
@@ -103,11 +105,9 @@ def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset
 
 def _find_redirect_target(channel: str, finding: Finding) -> str | None:
     """Return the key of the account to which a platform redirected, or None."""
-    if channel == channel_registry.WEBSITE_CHANNEL:
+    if channel == channel_registry.WEBSITE_CHANNEL or finding.presence is not Presence.PRESENT:
         return None
-    if finding.presence is not Presence.PRESENT or not finding.final_url:
-        return None
-    target = _identify_url(finding.final_url)
+    target = _identify_url(finding.final_url or "")
     return target.key if target.channel == channel else None
 
 
@@ -123,9 +123,9 @@ def collect_account_keys(association_state: AssociationState) -> set[AccountKey]
     for row in association_state.accounts:
         if row.identity.key is not None:
             keys.add((row.channel, row.identity.key))
-    for status in association_state.statuses.values():
-        if status.last_known_finding is not None:
-            keys |= _collect_site_keys(status.last_known_finding.links)
+    findings = map(attrgetter("last_known_finding"), association_state.statuses.values())
+    for finding in filter(None, findings):
+        keys |= _collect_site_keys(finding.links)
     return keys
 
 
@@ -135,21 +135,20 @@ def collect_linked_keys(
     """Return the accounts, and those that pages link to or that Wikidata names."""
     keys = collect_account_keys(association_state)
     for observation in observations:
-        links = observation.finding.links
-        keys |= _collect_site_keys(links)
-        keys.update((link.channel, link.key) for link in links)
+        keys |= _collect_site_keys(observation.finding.links)
+        keys.update(map(_get_link_key, observation.finding.links))
     for record in association_state.witness_records:
-        for statement in record.answer.statements:
-            keys.add((statement.link.channel, statement.link.key))
+        keys.update(map(attrgetter("link.channel", "link.key"), record.answer.statements))
     return keys
+
+
+_get_link_key = attrgetter("channel", "key")
 
 
 def _collect_site_keys(links: Iterable[FoundLink]) -> set[AccountKey]:
     """Return the links as websites. A site may be registered by any of its pages."""
-    keys: set[AccountKey] = set()
-    for link in links:
-        keys.update((channel_registry.WEBSITE_CHANNEL, key) for key in get_site_keys(link))
-    return keys
+    site_keys = chain.from_iterable(map(get_site_keys, links))
+    return {(channel_registry.WEBSITE_CHANNEL, site_key) for site_key in site_keys}
 
 
 def find_other_owners(
@@ -177,17 +176,14 @@ def find_disowned_accounts(
 
     A disowned account is disowned under all its names. A moved one may have moved to one of them.
     """
-    rows = {row.id: row for row in association_state.accounts}
+    rows_by_id = {row.id: row for row in association_state.accounts}
     disowned: set[AccountKey] = set()
     for decision in decisions:
         is_disowned = decision.kind is DecisionKind.DISOWN
-        if decision.kind not in DISOWNING_DECISION_KINDS:
-            continue
-        if decision.account_id is not None:
-            row = rows.get(decision.account_id)
-            names = association_state.list_names(row, with_aliases=is_disowned) if row else set()
-            disowned |= names
-        elif is_disowned and decision.value:
+        row = rows_by_id.get(decision.account_id or 0)
+        if row is not None and decision.kind in DISOWNING_DECISION_KINDS:
+            disowned |= association_state.list_names(row, with_aliases=is_disowned)
+        if is_disowned and decision.value and decision.account_id is None:
             disowned.add((decision.channel, decision.value))
     return frozenset(disowned)
 
