@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from pydantic import TypeAdapter
@@ -20,6 +21,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    String,
     Table,
     Text,
     TypeDecorator,
@@ -31,7 +33,7 @@ from sqlalchemy.orm import relationship
 from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from probes.models.finding import FactValue, FoundLink
+from probes.models.finding import FoundLink
 from probes.models.witness import WitnessAnswer
 from storage.models.audit import AccountStatus, AuditRunState, DecisionKind
 
@@ -56,6 +58,9 @@ METADATA.naming_convention = {
 """Names for every constraint, so that a later revision can drop it on SQLite too."""
 
 
+PLAIN_JSON = JSON(none_as_null=True)
+
+
 class JsonModelType(TypeDecorator[Any]):
     """A column type that stores a whole model as JSON text."""
 
@@ -65,7 +70,11 @@ class JsonModelType(TypeDecorator[Any]):
     def __init__(self, model_type: Any) -> None:
         super().__init__()
         self.model_type = model_type
-        self._adapter: TypeAdapter[Any] = TypeAdapter(model_type)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        """The validator of the model. Building all of them would slow down every command."""
+        return TypeAdapter(self.model_type)
 
     def __repr__(self) -> str:
         return "Text()"
@@ -130,7 +139,7 @@ def json_model_column(model_type: Any) -> Any:
 
 def json_column(**field_options: Any) -> Any:
     """Return a column for plain JSON."""
-    return Field(sa_column=Column(JSON(none_as_null=True), nullable=False), **field_options)
+    return Field(sa_column=Column(PLAIN_JSON, nullable=False), **field_options)
 
 
 def enum_column(enum_type: type[StrEnum]) -> Any:
@@ -222,76 +231,6 @@ class AuditRunTable(StoredModel, table=True):
     receipt: dict[str, Any] = json_column()
 
 
-class AccountStatusTable(StoredModel, table=True):
-    """The status of an account, without its check times (`CheckTimesTable`). Derived."""
-
-    __tablename__: ClassVar[Any] = "account_status"
-
-    account_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
-        )
-    )
-    status: AccountStatus = json_model_column(AccountStatus)
-
-
-class GapTable(StoredModel, table=True):
-    """A gap: a rule that matches an association, or matched it. Derived.
-
-    `is_reportable`, `is_visible` and `sort_rank` belong to the read model and are written with
-    the summary. `is_reportable`: the gap is or was open and is not waived, so reports may mention
-    it. `is_visible`: lists show it. `sort_rank`: the position in lists.
-    """
-
-    __tablename__: ClassVar[Any] = "gap"
-    __table_args__ = (
-        UniqueConstraint("association", "channel", "subject", "code", "first_seen"),
-        Index(None, "is_visible", "sort_rank", "association", "id"),
-        Index(None, "is_visible", "code", "sort_rank", "association", "id"),
-        Index(None, "is_visible", "channel", "sort_rank", "association", "id"),
-        Index(None, "is_visible", "code", "channel", "sort_rank", "association", "id"),
-        Index(None, "is_visible", "opened_at", "id"),
-        Index(None, "is_reportable", "sort_rank", "opened_at", "id"),
-        Index(None, "is_reportable", "sort_rank", "closed_at", "id"),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(
-        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False)
-    )
-    channel: str
-    subject: str
-    code: str
-    severity: str
-    first_seen: datetime = datetime_column()
-    run_count: int
-    opened_at: datetime | None = optional_datetime_column()
-    closed_at: datetime | None = optional_datetime_column(index=True)
-    params: dict[str, FactValue] = json_column()
-    evidence: dict[str, FactValue] = json_column()
-    is_visible: bool = boolean_column()
-    is_reportable: bool = boolean_column()
-    sort_rank: int = Field(sa_column=Column(Integer, server_default=text("0"), nullable=False))
-
-
-class ProposalTable(StoredModel, table=True):
-    """An account that was found but is not registered. Derived."""
-
-    __tablename__: ClassVar[Any] = "proposal"
-    __table_args__ = (UniqueConstraint("association", "channel", "key"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(
-        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False)
-    )
-    channel: str
-    key: str
-    link: FoundLink = json_model_column(FoundLink)
-    first_seen: datetime = datetime_column()
-    last_seen: datetime = datetime_column()
-    run_count: int
-
-
 class WitnessAnswerTable(StoredModel, table=True):
     """An answer of Wikidata or the web archive about an account. See `storage.witnesses`."""
 
@@ -359,9 +298,63 @@ ASSOCIATION = get_table(AssociationTable)
 CONTACT = get_table(ContactTable)
 ACCOUNT = get_table(AccountTable)
 AUDIT_RUN = get_table(AuditRunTable)
-ACCOUNT_STATUS = get_table(AccountStatusTable)
-GAP = get_table(GapTable)
-PROPOSAL = get_table(ProposalTable)
 WITNESS_ANSWER = get_table(WitnessAnswerTable)
 DECISION = get_table(DecisionTable)
 DECISION_WITHDRAWAL = get_table(DecisionWithdrawalTable)
+
+ACCOUNT_STATUS = Table(
+    "account_status",
+    METADATA,
+    Column("account_id", Integer, cascading_foreign_key("account.id"), primary_key=True),
+    Column("status", JsonModelType(AccountStatus), nullable=False),
+)
+"""The status of an account, without its check times (`CHECK_TIMES`). Derived."""
+
+GAP = Table(
+    "gap",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("association", Text, cascading_foreign_key("association.id"), nullable=False),
+    Column("channel", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("first_seen", UTCDateTime, nullable=False),
+    Column("run_count", Integer, nullable=False),
+    Column("opened_at", UTCDateTime),
+    Column("closed_at", UTCDateTime, index=True),
+    Column("params", PLAIN_JSON, nullable=False),
+    Column("evidence", PLAIN_JSON, nullable=False),
+    Column("is_visible", Boolean, server_default=false(), nullable=False),
+    Column("is_reportable", Boolean, server_default=false(), nullable=False),
+    Column("sort_rank", Integer, server_default=text("0"), nullable=False),
+    UniqueConstraint("association", "channel", "subject", "code", "first_seen"),
+    Index(None, "is_visible", "sort_rank", "association", "id"),
+    Index(None, "is_visible", "code", "sort_rank", "association", "id"),
+    Index(None, "is_visible", "channel", "sort_rank", "association", "id"),
+    Index(None, "is_visible", "code", "channel", "sort_rank", "association", "id"),
+    Index(None, "is_visible", "opened_at", "id"),
+    Index(None, "is_reportable", "sort_rank", "opened_at", "id"),
+    Index(None, "is_reportable", "sort_rank", "closed_at", "id"),
+)
+"""A gap: a rule that matches an association, or matched it. Derived.
+
+`is_reportable`, `is_visible` and `sort_rank` belong to the read model and are written with the
+summary. `is_reportable`: the gap is or was open and is not waived, so reports may mention it.
+`is_visible`: lists show it. `sort_rank`: the position in lists.
+"""
+
+PROPOSAL = Table(
+    "proposal",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("association", Text, cascading_foreign_key("association.id"), nullable=False),
+    Column("channel", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("link", JsonModelType(FoundLink), nullable=False),
+    Column("first_seen", UTCDateTime, nullable=False),
+    Column("last_seen", UTCDateTime, nullable=False),
+    Column("run_count", Integer, nullable=False),
+    UniqueConstraint("association", "channel", "key"),
+)
+"""An account that was found but is not registered. Derived."""

@@ -7,26 +7,31 @@ evidence are in `probe_result`, stored once for as long as they stay the same
 in every run.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     Dialect,
     Index,
     Integer,
     SmallInteger,
+    String,
+    Table,
     TypeDecorator,
     UniqueConstraint,
     text,
 )
 from sqlmodel import Field
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from probes.models.finding import Finding
 from storage.models.audit import Evidence, Observation
 from storage.tables.core import (
     ACCOUNT,
+    METADATA,
     JsonModelType,
     StoredModel,
     boolean_column,
@@ -34,7 +39,6 @@ from storage.tables.core import (
     datetime_column,
     get_table,
     json_column,
-    json_model_column,
     optional_datetime_column,
 )
 
@@ -72,30 +76,21 @@ CLUSTER_RUN = get_table(ClusterRunTable)
 HOST_LOCK = get_table(HostLockTable)
 
 
-class RunPlanTable(StoredModel, table=True):
-    """An account to check in this run, and its position: round, then host bucket, then rank.
+RUN_PLAN = Table(
+    "run_plan",
+    METADATA,
+    Column("account_id", Integer, cascading_foreign_key("account.id"), primary_key=True),
+    Column("round", Integer, nullable=False),
+    Column("host_bucket", BigInteger, nullable=False),
+    Column("rank", BigInteger, nullable=False),
+    Column("first_observation", JsonModelType(Observation)),
+    Index("ix_run_plan_order", "round", "host_bucket", "rank", "account_id"),
+)
+"""An account to check in this run, and its position: round, then host bucket, then rank.
 
-    A host bucket is the number of a host or a platform. `first_observation` is set if the account
-    waits for the second pass.
-    """
-
-    __tablename__: ClassVar[Any] = "run_plan"
-    __table_args__ = (Index("ix_run_plan_order", "round", "host_bucket", "rank", "account_id"),)
-
-    account_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
-        )
-    )
-    round: int
-    host_bucket: int = Field(sa_column=Column(BigInteger, nullable=False))
-    rank: int = Field(sa_column=Column(BigInteger, nullable=False))
-    first_observation: Observation | None = Field(
-        default=None, sa_column=Column(JsonModelType(Observation), nullable=True)
-    )
-
-
-RUN_PLAN = get_table(RunPlanTable)
+A host bucket is the number of a host or a platform. `first_observation` is set if the account waits
+for the second pass.
+"""
 (RUN_PLAN_INDEX,) = RUN_PLAN.indexes
 """The index by which the plan is read. It is created after the rows, to sort them once."""
 
@@ -157,115 +152,81 @@ class MicrosecondInterval(TypeDecorator[timedelta]):
         return None if value is None else value * MICROSECOND
 
 
-def microsecond_column(*, optional: bool = False) -> Any:
-    """Return a column for a time in a narrow row."""
-    return Field(default=None, sa_column=Column(MicrosecondTimestamp, nullable=optional))
+PROBE_RESULT = Table(
+    "probe_result",
+    METADATA,
+    Column("id", BIG_INTEGER_KEY, primary_key=True),
+    Column("account_id", Integer, cascading_foreign_key("account.id"), nullable=False),
+    Column("observed_at", MicrosecondTimestamp, nullable=False),
+    Column("presence", String, nullable=False),
+    Column("fingerprint", String),
+    Column("finding", JsonModelType(Finding), nullable=False),
+    Column("evidence", JsonModelType(tuple[Evidence, ...]), nullable=False),
+    Column("suspicious_body", String),
+    UniqueConstraint("account_id", "fingerprint"),
+    Index(
+        None,
+        "suspicious_body",
+        "account_id",
+        sqlite_where=text("suspicious_body IS NOT NULL"),
+        postgresql_where=text("suspicious_body IS NOT NULL"),
+    ),
+)
+"""A finding and its evidence, stored when they were first observed, at `observed_at`.
 
+`fingerprint` is the digest by which an equal result is found. It is NULL if later observations may
+not repeat this result. `suspicious_body` is the digest of the page if its probe asked on which
+other domains it is, else NULL. It stays if the evidence is pruned.
+"""
 
-class ProbeResultTable(StoredModel, table=True):
-    """A finding and its evidence, stored when they were first observed, at `observed_at`.
+OBSERVATION = Table(
+    "observation",
+    METADATA,
+    Column("run_id", Integer, cascading_foreign_key("audit_run.id"), primary_key=True),
+    Column("account_id", Integer, primary_key=True, autoincrement=False),
+    Column("checked_after", MicrosecondInterval, nullable=False),
+    Column("result_id", BigInteger, nullable=False),
+    Column("presence", SmallInteger, nullable=False),
+    Column("probe_version", SmallInteger, nullable=False),
+    Column("response_seconds", Integer),
+    sqlite_with_rowid=False,
+)
+"""One check of an account in a run. Rows never change.
 
-    `fingerprint` is the digest by which an equal result is found. It is NULL if later observations
-    may not repeat this result. `suspicious_body` is the digest of the page if its probe asked on
-    which other domains it is, else NULL. It stays if the evidence is pruned.
-    """
+`checked_after` is the time since the start of the run. `response_seconds` is how long the page
+took; NULL if the result has no such fact.
 
-    __tablename__: ClassVar[Any] = "probe_result"
-    __table_args__ = (
-        UniqueConstraint("account_id", "fingerprint"),
-        Index(
-            None,
-            "suspicious_body",
-            "account_id",
-            sqlite_where=text("suspicious_body IS NOT NULL"),
-            postgresql_where=text("suspicious_body IS NOT NULL"),
-        ),
-    )
-
-    id: int | None = Field(default=None, sa_column=Column(BIG_INTEGER_KEY, primary_key=True))
-    account_id: int = Field(
-        sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=False)
-    )
-    observed_at: datetime = microsecond_column()
-    presence: str
-    fingerprint: str | None = None
-    finding: Finding = json_model_column(Finding)
-    evidence: tuple[Evidence, ...] = json_model_column(tuple[Evidence, ...])
-    suspicious_body: str | None = None
-
-
-class ObservationTable(StoredModel, table=True):
-    """One check of an account in a run. Rows never change.
-
-    `checked_after` is the time since the start of the run. `response_seconds` is how long the page
-    took; NULL if the result has no such fact.
-
-    `account_id` and `result_id` have no foreign key: a removal would then read all rows, or every
-    run would write to an index of all rows. Code that removes accounts removes these rows first
-    (`storage.observations.rows.delete_observations`).
-    """
-
-    __tablename__: ClassVar[Any] = "observation"
-    __table_args__: ClassVar[Any] = {"sqlite_with_rowid": False}
-
-    run_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
-        )
-    )
-    account_id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    checked_after: timedelta = Field(sa_column=Column(MicrosecondInterval, nullable=False))
-    result_id: int = Field(sa_column=Column(BigInteger, nullable=False))
-    presence: int = Field(sa_column=Column(SmallInteger, nullable=False))
-    probe_version: int = Field(sa_column=Column(SmallInteger, nullable=False))
-    response_seconds: int | None = None
-
-
-class CheckTimesTable(StoredModel, table=True):
-    """The times of an account's last check and of its last conclusive check. Derived."""
-
-    __tablename__: ClassVar[Any] = "account_check_times"
-
-    account_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
-        )
-    )
-    checked_at: datetime | None = microsecond_column(optional=True)
-    decided_at: datetime | None = microsecond_column(optional=True)
-
-
-class DomainCheckTable(StoredModel, table=True):
-    """The registration of a website's domain as of a run that asked its registry.
-
-    A run adds a row about once a week, and after a failure. The row repeats the last answer, so the
-    newest row of an account is enough.
-    """
-
-    __tablename__: ClassVar[Any] = "domain_check"
-
-    account_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
-        )
-    )
-    run_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
-        )
-    )
-    domain: str
-    checked_at: datetime = datetime_column()
-    reason: str | None = None
-    answered_at: datetime | None = optional_datetime_column()
-    expires_on: date | None = None
-    other_expiry: date | None = None
-    statuses: str
-
-
-PROBE_RESULT = get_table(ProbeResultTable)
-OBSERVATION = get_table(ObservationTable)
+`account_id` and `result_id` have no foreign key: a removal would then read all rows, or every run
+would write to an index of all rows. Code that removes accounts removes these rows first
+(`storage.observations.rows.delete_observations`).
+"""
 # There is no foreign key (see above), but erasure finds observations by their account.
 OBSERVATION.add_is_dependent_on(ACCOUNT)
-CHECK_TIMES = get_table(CheckTimesTable)
-DOMAIN_CHECK = get_table(DomainCheckTable)
+
+CHECK_TIMES = Table(
+    "account_check_times",
+    METADATA,
+    Column("account_id", Integer, cascading_foreign_key("account.id"), primary_key=True),
+    Column("checked_at", MicrosecondTimestamp),
+    Column("decided_at", MicrosecondTimestamp),
+)
+"""The times of an account's last check and of its last conclusive check. Derived."""
+
+DOMAIN_CHECK = Table(
+    "domain_check",
+    METADATA,
+    Column("account_id", Integer, cascading_foreign_key("account.id"), primary_key=True),
+    Column("run_id", Integer, cascading_foreign_key("audit_run.id"), primary_key=True),
+    Column("domain", String, nullable=False),
+    Column("checked_at", UTCDateTime, nullable=False),
+    Column("reason", String),
+    Column("answered_at", UTCDateTime),
+    Column("expires_on", Date),
+    Column("other_expiry", Date),
+    Column("statuses", String, nullable=False),
+)
+"""The registration of a website's domain as of a run that asked its registry.
+
+A run adds a row about once a week, and after a failure. The row repeats the last answer, so the
+newest row of an account is enough.
+"""

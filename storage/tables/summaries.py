@@ -4,106 +4,76 @@ None has a foreign key to `association`. If an association is pruned, its rows a
 counts are removed when its summary is next refreshed, because it is marked in `stale_summary`.
 """
 
-from datetime import date, datetime
-from typing import Any, ClassVar
-
-from sqlalchemy import BigInteger, Column, Index, Integer, Text
-from sqlmodel import Field
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, String, Table, Text
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.models.summaries import AssociationSummary
-from storage.tables.core import (
-    StoredModel,
-    cascading_foreign_key,
-    get_table,
-    json_column,
-    json_model_column,
-    optional_datetime_column,
-)
+from storage.tables.core import METADATA, PLAIN_JSON, JsonModelType, cascading_foreign_key
 
 BYTEWISE_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared byte by byte, so that a prefix is one range on PostgreSQL too."""
 
+ASSOCIATION_SUMMARY = Table(
+    "association_summary",
+    METADATA,
+    Column("association", String, primary_key=True),
+    Column("summary", JsonModelType(AssociationSummary), nullable=False),
+    Column("facets", PLAIN_JSON, nullable=False),
+    Column("search_terms", String, nullable=False),
+    Column("urgency", BigInteger, nullable=False),
+    Column("sort_name", BYTEWISE_TEXT, nullable=False),
+    Column("change_order", BigInteger, nullable=False),
+    Column("valid_until", Date),
+    Index(None, "urgency", "association"),
+    Index(None, "sort_name", "association"),
+    Index(None, "change_order", "association"),
+    Index(None, "valid_until"),
+)
+"""An association as lists show it, with its sort keys. `search_terms` is " word word "."""
 
-class AssociationSummaryTable(StoredModel, table=True):
-    """An association as lists show it, with its sort keys. `search_terms` is " word word "."""
+ASSOCIATION_FACET = Table(
+    "association_facet",
+    METADATA,
+    Column("facet", BYTEWISE_TEXT, primary_key=True),
+    Column("urgency", BigInteger, primary_key=True, autoincrement=False),
+    Column("association", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""A facet by which an association is found. The key returns them by urgency."""
 
-    __tablename__: ClassVar[Any] = "association_summary"
-    __table_args__ = (
-        Index(None, "urgency", "association"),
-        Index(None, "sort_name", "association"),
-        Index(None, "change_order", "association"),
-        Index(None, "valid_until"),
-    )
+FACET_COUNT = Table(
+    "facet_count",
+    METADATA,
+    Column("group_name", String, primary_key=True),
+    Column("facet", BYTEWISE_TEXT, primary_key=True),
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The number of associations of a group with a facet."""
 
-    association: str = Field(primary_key=True)
-    summary: AssociationSummary = json_model_column(AssociationSummary)
-    facets: dict[str, int] = json_column()
-    search_terms: str
-    urgency: int = Field(sa_column=Column(BigInteger, nullable=False))
-    sort_name: str = Field(sa_column=Column(BYTEWISE_TEXT, nullable=False))
-    change_order: int = Field(sa_column=Column(BigInteger, nullable=False))
-    valid_until: date | None = None
+RUN_FACET_COUNT = Table(
+    "run_facet_count",
+    METADATA,
+    Column("run_id", Integer, cascading_foreign_key("audit_run.id"), primary_key=True),
+    Column("group_name", String, primary_key=True),
+    Column("facet", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+"""The number of associations of a group with a coverage facet in an evaluated run."""
 
+STALE_SUMMARY = Table(
+    "stale_summary",
+    METADATA,
+    Column("association", String, primary_key=True),
+    Column("change_token", String, nullable=False),
+)
+"""An association whose summary must be refreshed. Every change sets another `change_token`."""
 
-class AssociationFacetTable(StoredModel, table=True):
-    """A facet by which an association is found. The key returns them by urgency."""
-
-    __tablename__: ClassVar[Any] = "association_facet"
-    __table_args__ = ({"sqlite_with_rowid": False},)
-
-    facet: str = Field(sa_column=Column(BYTEWISE_TEXT, primary_key=True))
-    urgency: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    association: str = Field(primary_key=True)
-
-
-class FacetCountTable(StoredModel, table=True):
-    """The number of associations of a group with a facet."""
-
-    __tablename__: ClassVar[Any] = "facet_count"
-    __table_args__ = ({"sqlite_with_rowid": False},)
-
-    group_name: str = Field(primary_key=True)
-    facet: str = Field(sa_column=Column(BYTEWISE_TEXT, primary_key=True))
-    count: int
-
-
-class RunFacetCountTable(StoredModel, table=True):
-    """The number of associations of a group with a coverage facet in an evaluated run."""
-
-    __tablename__: ClassVar[Any] = "run_facet_count"
-
-    run_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
-        )
-    )
-    group_name: str = Field(primary_key=True)
-    facet: str = Field(primary_key=True)
-    count: int
-
-
-class StaleSummaryTable(StoredModel, table=True):
-    """An association whose summary must be refreshed. Every change sets another `change_token`."""
-
-    __tablename__: ClassVar[Any] = "stale_summary"
-
-    association: str = Field(primary_key=True)
-    change_token: str
-
-
-class SummaryVersionTable(StoredModel, table=True):
-    """The versions that the summaries were made with. The table has one row."""
-
-    __tablename__: ClassVar[Any] = "summary_version"
-
-    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    evaluation_version: str
-    run_started_at: datetime | None = optional_datetime_column()
-
-
-ASSOCIATION_SUMMARY = get_table(AssociationSummaryTable)
-ASSOCIATION_FACET = get_table(AssociationFacetTable)
-FACET_COUNT = get_table(FacetCountTable)
-RUN_FACET_COUNT = get_table(RunFacetCountTable)
-STALE_SUMMARY = get_table(StaleSummaryTable)
-SUMMARY_VERSION = get_table(SummaryVersionTable)
+SUMMARY_VERSION = Table(
+    "summary_version",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("evaluation_version", String, nullable=False),
+    Column("run_started_at", UTCDateTime),
+)
+"""The versions that the summaries were made with. The table has one row."""
