@@ -168,8 +168,8 @@ PROBE_RESULT = Table(
         None,
         "suspicious_body",
         "account_id",
+        # a condition for PostgreSQL would make each command load its dialect, 0.02 s
         sqlite_where=text("suspicious_body IS NOT NULL"),
-        postgresql_where=text("suspicious_body IS NOT NULL"),
     ),
 )
 """A finding and its evidence, stored when they were first observed, at `observed_at`.

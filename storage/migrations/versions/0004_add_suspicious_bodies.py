@@ -15,5 +15,4 @@ def upgrade() -> None:
             ["suspicious_body", "account_id"],
             unique=False,
             sqlite_where=sa.text("suspicious_body IS NOT NULL"),
-            postgresql_where=sa.text("suspicious_body IS NOT NULL"),
         )
