@@ -203,8 +203,6 @@ async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
 
 def _raise_if_incomplete(finished_run: AuditRun) -> None:
     """Raise IncompleteRunError if the run did not check every account."""
-    from auditor.run_reports.report import count_not_reached
-
     subject = f"the run for {finished_run.day}"
     if finished_run.state != "done":
         raise IncompleteRunError(
@@ -212,7 +210,7 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
             _explain_run_state(finished_run),
             "`auditor run` again, or `auditor doctor`",
         )
-    if count := count_not_reached(finished_run):
+    if count := finished_run.not_reached_count:
         raise IncompleteRunError(
             subject,
             (
@@ -391,9 +389,7 @@ def _describe_unreliable_channels(run: AuditRun, translator: Translator) -> Iter
 
 
 def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str]:
-    from auditor.run_reports.report import count_not_reached
-
-    if count := count_not_reached(run):
+    if count := run.not_reached_count:
         yield translator.translate_plural(
             "{n} left for the next run", "{n} left for the next run", count
         )

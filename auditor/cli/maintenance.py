@@ -350,7 +350,6 @@ def receipts(
 
 
 def _build_report_item(verification: ReportVerification) -> dict[str, Any]:
-    from auditor.run_reports.report import count_not_reached
     from auditor.run_reports.signing import compute_key_fingerprint
 
     run, public_key = verification.run, verification.public_key
@@ -358,7 +357,7 @@ def _build_report_item(verification: ReportVerification) -> dict[str, Any]:
         "run": run.day.isoformat(),
         "state": run.state.value,
         "accounts": run.report.accounts,
-        "not_reached": count_not_reached(run),
+        "not_reached": run.not_reached_count,
         "signature": verification.signature_status.value,
         "chain": verification.position.value,
         "key": compute_key_fingerprint(public_key) if public_key else None,

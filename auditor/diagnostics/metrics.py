@@ -16,7 +16,6 @@ from auditor.app import App
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster.health import load_queue_status
 from auditor.retention.backups import find_newest_backup
-from auditor.run_reports.report import count_not_reached
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
@@ -149,7 +148,7 @@ def _collect_run_report_metrics(finished_run: AuditRun, channels: Iterable[str])
     yield _build_labelled_gauge(
         "run_accounts_skipped_by_circuit_breaker", meaning, ("channel",), skipped
     )
-    not_reached = count_not_reached(finished_run) or 0
+    not_reached = finished_run.not_reached_count or 0
     yield _build_gauge(
         "run_accounts_not_reached",
         "Accounts not reached before the deadline of the run",

@@ -114,13 +114,6 @@ def build_interrupted_report(
     )
 
 
-def count_not_reached(run: AuditRun) -> int | None:
-    """Return the number of accounts that a run did not reach, or None if unknown."""
-    if run.state is AuditRunState.RUNNING:
-        return None
-    return run.report.not_reached if "not_reached" in run.report.model_fields_set else 0
-
-
 def _describe_run(
     store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
 ) -> RunReport:

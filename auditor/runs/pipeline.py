@@ -33,7 +33,6 @@ from auditor.retention.backups import (
     suggest_newest_backup,
 )
 from auditor.retention.evidence_pruning import is_pruning_due, prune_evidence
-from auditor.run_reports.report import count_not_reached
 from auditor.runs import run as run_module
 from auditor.runs.frontier import WorkerCluster
 from auditor.runs.run import ProgressCallback
@@ -136,7 +135,7 @@ def _ping_result(
 ) -> None:
     """Report the state of the run to the monitor. An incomplete or skipped run is a failure."""
     if finished_run.state is AuditRunState.DONE:
-        not_reached = count_not_reached(finished_run)
+        not_reached = finished_run.not_reached_count
         suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
         ping.report_success(f"the run of {finished_run.day} has finished{suffix}")
     else:
@@ -184,8 +183,11 @@ def check_run_preconditions(config: Config, store: Store) -> None:
     for folder in filter(Path.exists, folders):
         require_free_space(folder, config.storage.min_free_bytes)
     if store.is_large:
-        with suggest_newest_backup(config):
+        try:
             store.check_integrity()
+        except StoreError as error:
+            suggest_newest_backup(error, config)
+            raise
 
 
 def require_free_space(folder: Path, min_free_bytes: int) -> None:

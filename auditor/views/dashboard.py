@@ -26,7 +26,6 @@ from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summ
 from auditor.evaluation.summary import Coverage, build_coverage, get_region_key
 from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
 from auditor.reference.regions import REGIONS
-from auditor.run_reports.report import count_not_reached
 from auditor.views.calls import BROKEN_FACET, CallList, build_call_list
 from auditor.views.changes import find_change_period
 from auditor.views.groups import GroupNeeds, load_group_needs
@@ -119,7 +118,7 @@ class Dashboard:
         """Return how many accounts the newest run did not reach, or None if that is not known."""
         if self.latest_run is None:
             return 0
-        return count_not_reached(self.latest_run)
+        return self.latest_run.not_reached_count
 
     @property
     def complete_run_count(self) -> int:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from auditor.checking.clock import is_dated_in_future
 from auditor.core.formatting import format_optional_timestamp
 from auditor.reference.gap_catalogue import get_gap_kind
-from auditor.run_reports.report import count_not_reached
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, Gap
 
@@ -63,7 +62,7 @@ def _build_run_fields(run: AuditRun, now: datetime) -> JsonItem:
         "finished_at": format_optional_timestamp(run.finished_at),
         "state": run.state.value,
         "unreliable_channels": list(run.unreliable_channels),
-        "not_reached": count_not_reached(run),
+        "not_reached": run.not_reached_count,
         "dated_in_future": is_future,
         "age_hours": None if is_future else age_hours,
     }

@@ -180,6 +180,13 @@ class AuditRun:
     report: RunReport = field(default_factory=RunReport)
     id: int | None = None
 
+    @property
+    def not_reached_count(self) -> int | None:
+        """The number of accounts that the run did not reach, or None if unknown."""
+        if self.state is AuditRunState.RUNNING:
+            return None
+        return self.report.not_reached if "not_reached" in self.report.model_fields_set else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

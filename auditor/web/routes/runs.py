@@ -20,7 +20,6 @@ from auditor.run_reports.chain import (
     is_chain_link,
     verify_report_chain,
 )
-from auditor.run_reports.report import count_not_reached
 from auditor.run_reports.signing import compute_key_fingerprint, read_known_public_keys
 from auditor.views.association_detail import ChannelDetailBuilder
 from auditor.web import access
@@ -54,7 +53,7 @@ class RunView:
     @property
     def not_reached_count(self) -> int | None:
         """The number of accounts that the run did not reach."""
-        return count_not_reached(self.verification.run)
+        return self.verification.run.not_reached_count
 
     @property
     def key_fingerprint(self) -> str | None:

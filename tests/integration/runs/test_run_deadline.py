@@ -13,7 +13,6 @@ from auditor.checking import checker
 from auditor.config.schema import ScheduleSettings
 from auditor.evaluation import reevaluate, replay
 from auditor.run_reports import report
-from auditor.run_reports.report import count_not_reached
 from auditor.runs.plan import CheckPriority, compute_overdue_seconds
 from auditor.runs.run import execute_run
 from probes.http.fetcher import FetchOptions
@@ -95,7 +94,7 @@ async def test_run_ends_at_deadline_and_counts_unreached_accounts(app, caplog):
     rows = pages(10)
     register(app, *rows)
     run = await execute_run(app, START, timer=SlowTimer(app.web))
-    assert (run.state, len(list_checked(app, run)), count_not_reached(run)) == (
+    assert (run.state, len(list_checked(app, run)), run.not_reached_count) == (
         AuditRunState.DONE,
         6,
         4,
@@ -112,7 +111,7 @@ async def test_run_without_time_limit_never_ends_early(app):
     run = await execute_run(app, START, timer=SlowTimer(app.web))
     assert (
         len(list_checked(app, run)),
-        count_not_reached(run),
+        run.not_reached_count,
         run.report.not_reached_by_channel,
     ) == (10, 0, {})
 
@@ -183,7 +182,7 @@ async def test_run_resumed_after_its_deadline_is_only_evaluated(app):
     await interrupt_run(app, START, timer, observation_count=3)
     app.web.asked.clear()
     run = await execute_run(app, START + timedelta(hours=5), timer=timer)
-    assert (run.state, count_not_reached(run), app.web.asked) == (
+    assert (run.state, run.not_reached_count, app.web.asked) == (
         AuditRunState.DONE,
         8 - len(list_checked(app, run)),
         [],
@@ -198,7 +197,7 @@ async def test_time_limit_begins_with_the_first_check(app):
     skipped_run = app.store.runs.begin_or_resume(START.date(), START)
     app.store.runs.finish(skipped_run, AuditRunState.SKIPPED, START)
     run = await execute_run(app, START + timedelta(hours=12), timer=SlowTimer(app.web))
-    assert (run.state, count_not_reached(run)) == (AuditRunState.DONE, 0)
+    assert (run.state, run.not_reached_count) == (AuditRunState.DONE, 0)
 
 
 async def test_skipped_session_does_not_use_the_time_limit(app):
@@ -210,7 +209,7 @@ async def test_skipped_session_does_not_use_the_time_limit(app):
     timer, late = SlowTimer(app.web), START + timedelta(hours=5)
     await interrupt_run(app, late, timer, observation_count=1)
     run = await execute_run(app, late + timedelta(minutes=10), timer=timer)
-    assert (run.started_at, count_not_reached(run), len(list_checked(app, run))) == (START, 0, 3)
+    assert (run.started_at, run.not_reached_count, len(list_checked(app, run))) == (START, 0, 3)
 
 
 async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
@@ -223,7 +222,7 @@ async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
     register(app, *pages(12), now=START + timedelta(hours=2))
     run = await execute_run(app, START + timedelta(hours=3), timer=SlowTimer(app.web))
     assert (run.state, len(list_checked(app, run))) == (AuditRunState.DONE, 6)
-    assert (count_not_reached(run), run.report.not_reached_by_channel) == (4, {"website": 4})
+    assert (run.not_reached_count, run.report.not_reached_by_channel) == (4, {"website": 4})
 
 
 async def test_first_result_counts_without_time_for_second_pass(app):
@@ -231,7 +230,7 @@ async def test_first_result_counts_without_time_for_second_pass(app):
     register(app, failing, *other_rows)
     app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
     run = await execute_run(app, START, timer=SlowTimer(app.web))
-    assert count_not_reached(run) == 0
+    assert run.not_reached_count == 0
     (observation,) = [
         candidate
         for candidate in app.store.observations.list_observations(run_id=run.id)
@@ -252,7 +251,7 @@ async def test_wait_for_second_pass_ends_at_deadline(app):
     app.web.answers = {failing.typed_text: FetchError(Reason.TIMEOUT, "silence")}
     async with asyncio.timeout(10):
         run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=719.9))
-    assert (run.report.unknown, count_not_reached(run)) == (1, 0)
+    assert (run.report.unknown, run.not_reached_count) == (1, 0)
 
 
 @pytest.mark.fault("F33")
@@ -265,7 +264,7 @@ async def test_second_pass_of_many_errors_ends_at_deadline(app):
     }
     run = await execute_run(app, START, timer=SlowTimer(app.web, seconds=150.0))
     assert (run.report.seconds, len(app.web.asked)) == (HOUR, 24)
-    assert (run.report.accounts, run.report.unknown, count_not_reached(run)) == (20, 10, 0)
+    assert (run.report.accounts, run.report.unknown, run.not_reached_count) == (20, 10, 0)
 
 
 @pytest.mark.fault("F41")

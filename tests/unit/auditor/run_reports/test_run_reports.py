@@ -24,7 +24,6 @@ from auditor.run_reports.chain import (
     SignatureStatus,
     verify_report_chain,
 )
-from auditor.run_reports.report import count_not_reached
 from auditor.run_reports.signing import (
     PRIVATE_KEY_FILE_NAME,
     PUBLIC_KEYS_FILE_NAME,
@@ -137,7 +136,7 @@ def test_interrupted_run_has_a_report_with_the_reason(app):
 async def test_resumed_run_has_a_report_without_interruption(app):
     done = await execute_run(app, night_of(3) + timedelta(hours=1))
     assert done.report.to_json().keys().isdisjoint({"interrupted_because", "accounts_due"})
-    assert (done.report.state, count_not_reached(done), faults(app)) == ("done", 0, {})
+    assert (done.report.state, done.not_reached_count, faults(app)) == ("done", 0, {})
 
 
 async def test_abandoned_run_keeps_its_place_in_the_chain(app):
@@ -384,7 +383,7 @@ def test_running_run_has_no_fault(app):
     app.store.runs.begin_or_resume(night_of(4).date(), night_of(4))
     assert (links(app)[-1].position, faults(app)) == (ChainPosition.OPEN, {})
     running = replace(app.store.runs.get_latest(), state=AuditRunState.RUNNING)
-    assert count_not_reached(running) is None
+    assert running.not_reached_count is None
 
 
 def test_report_is_read_and_written_without_a_change(app):
