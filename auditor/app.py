@@ -1,5 +1,5 @@
 """The composition root: creates store, body store, fetcher and parser pool of a configuration."""
-# ruff: noqa: PLC0415 - most commands make no requests and sign nothing
+# ruff: noqa: PLC0415 - most commands only read
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from filelock import FileLock, Timeout
-
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, RunLockedError
-from auditor.retention.backups import list_backups, suggest_newest_backup
 from storage.database.engine import get_sqlite_file, parse_database_url
 from storage.errors import (
     RESTORE_REMEDY,
     MissingDatabaseError,
+    StoreError,
     build_file_error,
     explain_file_error,
 )
@@ -53,11 +51,16 @@ class App:
         The database is migrated if necessary, and created unless `create` is False.
         """
         folder = config.storage.folder
-        with suggest_newest_backup(config):
+        try:
             if create:
                 _create_folder(folder)
                 _refuse_lost_database(config)
             store = Store.open(config.storage.url, create=create)
+        except StoreError as error:
+            from auditor.retention.backups import suggest_newest_backup
+
+            suggest_newest_backup(error, config)
+            raise
         return cls(config, store, BodyStore(folder / "archive"))
 
     @property
@@ -113,6 +116,8 @@ class App:
 @contextmanager
 def lock_data_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of a data folder. Raises RunLockedError, StoreError."""
+    from filelock import FileLock, Timeout
+
     file_lock = FileLock(folder / "run.lock")
     try:
         _create_folder(folder)
@@ -153,6 +158,8 @@ def _refuse_lost_database(config: Config) -> None:
         raise build_file_error(trouble, f"cannot open the database {file}") from trouble
     if has_file:
         return
+    from auditor.retention.backups import list_backups
+
     if list_backups(config.backup.folder):
         reason = "there are backups but no database"
         raise MissingDatabaseError(str(get_sqlite_file(address)), reason, RESTORE_REMEDY)

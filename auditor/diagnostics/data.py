@@ -41,7 +41,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
     yield _diagnose_signing_key(config.storage.folder)
     check = gettext_noop("database")
     try:
-        with suggest_newest_backup(config), Store.open(config.storage.url, create=False) as store:
+        with Store.open(config.storage.url, create=False) as store:
             store.check_integrity()
             yield _diagnose_database(store)
             yield _diagnose_last_run(store, now)
@@ -56,6 +56,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
         missing = gettext_noop("none yet; {command} creates it")
         yield warning(check, missing, command="`auditor registry import`")
     except StoreError as error:
+        suggest_newest_backup(error, config)
         yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
     yield from _diagnose_backups(config, now)
 

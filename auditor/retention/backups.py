@@ -7,7 +7,7 @@ installation are in `keys`, because run reports cannot be verified without them.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -159,18 +159,13 @@ def find_sqlite_file(config: Config, alternative: str) -> Path:
     return get_sqlite_file(address)
 
 
-@contextmanager
-def suggest_newest_backup(config: Config) -> Iterator[None]:
+def suggest_newest_backup(error: StoreError, config: Config) -> None:
     """Add the newest backup to the remedy of an error about an unusable database."""
-    try:
-        yield
-    except StoreError as error:
-        newest = None
-        with suppress(StoreError):
-            newest = next(iter(list_backups(config.backup.folder)), None)
-        if newest:
-            error.remedy = error.remedy.replace(RESTORE_REMEDY, f"`auditor restore {newest.file}`")
-        raise
+    newest = None
+    with suppress(StoreError):
+        newest = next(iter(list_backups(config.backup.folder)), None)
+    if newest:
+        error.remedy = error.remedy.replace(RESTORE_REMEDY, f"`auditor restore {newest.file}`")
 
 
 def _copy_keys(source: Path, target: Path) -> None:
