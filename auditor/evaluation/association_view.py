@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import filterfalse
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.reference.gap_catalogue import load_gap_catalogue
@@ -27,7 +29,15 @@ from probes.models.finding import (
     Reason,
 )
 from probes.models.witness import ArchiveCapture, WikidataStatement, WitnessAnswer, WitnessSource
-from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
+from storage.models.audit import (
+    AccountState,
+    AccountStatus,
+    Association,
+    Decision,
+    DecisionKind,
+    Gap,
+    Proposal,
+)
 
 CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
 """Channels whose posts disappear. An active account looks like a silent one there."""
@@ -239,9 +249,9 @@ def _is_checked(accounts: Collection[AccountView], context: RuleContext, config:
     A run that finds no account leaves a gap, unless the association chose to have none.
     """
     if accounts:
-        return any(account.checked_at for account in accounts)
-    wanted = (channel for channel in config.channels if not is_optional_channel(channel))
-    return context.none_by_choice.issuperset(wanted)
+        return any(map(attrgetter("checked_at"), accounts))
+    wanted_channels = filterfalse(is_optional_channel, config.channels)
+    return context.none_by_choice.issuperset(wanted_channels)
 
 
 def find_next_change_date(
@@ -251,14 +261,23 @@ def find_next_change_date(
 
     The activity band changes as days pass, and decisions end.
     """
-    change_dates = [
-        bands.find_next_change_date(activity, run_started_at)
-        for _, activity in view.iter_last_activities()
-    ]
+    change_dates = set(_iter_change_dates(view, bands, run_started_at))
+    change_dates.discard(date.max)
+    return min(change_dates, default=None)
+
+
+def _iter_change_dates(
+    view: AssociationView, bands: ActivityBands, run_started_at: datetime
+) -> Iterator[date]:
+    """Yield when an activity band changes or a decision ends; `date.max` is never."""
+    for _, activity in view.iter_last_activities():
+        day = bands.find_next_change_date(activity, run_started_at)
+        if day is not None:
+            yield day
     for decision in view.decisions:
-        ends = iter_decision_ends(decision)
-        change_dates += [end.date() for end in ends if end > run_started_at]
-    return min((day for day in change_dates if day not in (None, date.max)), default=None)
+        for end in iter_decision_ends(decision):
+            if end > run_started_at:
+                yield end.date()
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:
@@ -359,6 +378,15 @@ def _iter_channels_none_by_choice(
         yield UncheckedItem(channel, "channel_waived", params)
 
 
+def _is_unknown(status: AccountStatus) -> bool:
+    """Return True if the newest check was inconclusive.
+
+    A link that leads to no account is a gap, not an unchecked item.
+    """
+    is_gap = status.latest_reason is Reason.WRONG_TARGET
+    return status.latest_presence is Presence.UNKNOWN and not is_gap
+
+
 def _iter_unchecked_reasons(
     account: EvaluatedAccount, run_started_at: datetime
 ) -> Iterator[UncheckedItem]:
@@ -370,11 +398,7 @@ def _iter_unchecked_reasons(
     elif status.other_account_streak is not None:
         params |= {"cause": "different_account", "found": status.other_account_streak.cause}
         yield UncheckedItem(channel, "channel_unconfirmed", params)
-    elif (
-        status.latest_presence is Presence.UNKNOWN
-        and status.latest_reason is not Reason.WRONG_TARGET
-    ):
-        # A link that leads to no account is a gap, not an unchecked item.
+    elif _is_unknown(status):
         code = "website_unknown" if channel == "website" else "channel_unknown"
         params["cause"] = str(status.latest_reason or "unreadable")
         yield UncheckedItem(channel, code, params)

@@ -5,19 +5,23 @@ They are described line by line, by kind, and as warnings of possible errors of 
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
 from auditor.evaluation.conclusions import Conclusions
+from auditor.evaluation.run_results import index_by_account
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice
 from auditor.rules import engine
 from storage.models.audit import AccountRow, AccountStatus, Gap, Proposal
 from storage.sanitize import sanitize
 from storage.store import Store
+
+Conclusion = TypeVar("Conclusion", Gap, Proposal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +48,40 @@ def find_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
 def _find_status_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
     rows = store.registry.list_accounts(include_withdrawn=True)
     accounts = {account.id: account for account in rows}
-    stored = {status.account_id: status for status in store.statuses.list_account_statuses()}
-    rebuilt = {status.account_id: sanitize(status) for status in derived.statuses}
+    stored = index_by_account(store.statuses.list_account_statuses())
+    rebuilt = index_by_account(map(sanitize, derived.statuses))
     return _compare_conclusions(stored, rebuilt, lambda status: _describe_status(status, accounts))
 
 
 def _find_gap_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
-    stored = {
-        (engine.get_gap_key(gap), gap.first_seen): replace(gap, id=None)
-        for gap in store.conclusions.list_gaps()
-    }
-    rebuilt = {(engine.get_gap_key(gap), gap.first_seen): sanitize(gap) for gap in derived.gaps}
+    stored = _index_conclusions(map(_remove_id, store.conclusions.list_gaps()), _get_gap_key)
+    rebuilt = _index_conclusions(map(sanitize, derived.gaps), _get_gap_key)
     return _compare_conclusions(stored, rebuilt, _describe_gap)
 
 
 def _find_proposal_changes(store: Store, derived: Conclusions) -> list[ConclusionChange]:
-    stored = {
-        _proposal_key(proposal): replace(proposal, id=None)
-        for proposal in store.conclusions.list_proposals()
-    }
-    rebuilt = {_proposal_key(proposal): sanitize(proposal) for proposal in derived.proposals}
+    proposals = store.conclusions.list_proposals()
+    stored = _index_conclusions(map(_remove_id, proposals), _get_proposal_key)
+    rebuilt = _index_conclusions(map(sanitize, derived.proposals), _get_proposal_key)
     return _compare_conclusions(stored, rebuilt, _describe_proposal)
 
 
-def _proposal_key(proposal: Proposal) -> tuple[str, str, str]:
+def _remove_id(conclusion: Conclusion) -> Conclusion:
+    return replace(conclusion, id=None)
+
+
+def _get_gap_key(gap: Gap) -> tuple[object, datetime]:
+    return engine.get_gap_key(gap), gap.first_seen
+
+
+def _get_proposal_key(proposal: Proposal) -> tuple[str, str, str]:
     return (proposal.association, proposal.link.channel, proposal.link.key)
+
+
+def _index_conclusions(
+    conclusions: Iterable[Conclusion], get_key: Callable[[Conclusion], Hashable]
+) -> dict[Hashable, Conclusion]:
+    return {get_key(conclusion): conclusion for conclusion in conclusions}
 
 
 def _compare_conclusions(
@@ -118,7 +131,7 @@ def _get_gap_state(gap: Gap) -> str:
 
 
 def _describe_proposal(proposal: Proposal) -> tuple[str, str, str, str, str]:
-    return "proposal", *_proposal_key(proposal), f"{proposal.run_count} runs"
+    return "proposal", *_get_proposal_key(proposal), f"{proposal.run_count} runs"
 
 
 INITIAL_STATUS_TEXT = "unknown/-, no date"
@@ -193,12 +206,15 @@ def _translate_conclusion(translator: Translator, conclusion: str) -> str:
 
 
 def _translate_part(translator: Translator, part: str) -> str:
-    if runs := re.fullmatch(r"(\d+) runs", part):
+    """Translate a code, a date or a number of runs; return an unknown code as it is."""
+    runs = re.fullmatch(r"(\d+) runs", part)
+    if runs:
         return translator.translate_plural("{n} check", "{n} checks", int(runs[1]))
     if re.match(r"\d{4}-\d\d", part):
         return translator.format_date(part)
     for group in ("account_status", "gap_state", "cause"):
-        if (term := translator.term(group, part)) != part:
+        term = translator.term(group, part)
+        if term != part:
             return term
     return part
 

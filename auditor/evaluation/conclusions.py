@@ -10,6 +10,7 @@ from auditor.rules.association_state import AssociationState
 from storage.models.audit import AccountStatus, CheckTimes, Gap, Proposal
 
 Noun = TypeVar("Noun")
+ListedRow = TypeVar("ListedRow", Gap, Proposal)
 
 
 class ResultSink(Protocol[Noun]):
@@ -41,38 +42,48 @@ class Conclusions:
 
     def add_changes(self, before: AssociationState, after: AssociationState) -> None:
         """Add the changes of one association."""
-        self._add_statuses(before, after)
-        self._add_gaps(before, after)
-        self._add_proposals(before, after)
+        for account_id, status in after.statuses.items():
+            self._add_status(before.statuses.get(account_id), status)
+        for old_gap, gap in _pair_by_id(before.gaps, after.gaps):
+            self._add_gap(old_gap, gap)
+        for old_proposal, proposal in _pair_by_id(before.proposals, after.proposals):
+            self._add_proposal(old_proposal, proposal)
 
-    def _add_statuses(self, before: AssociationState, after: AssociationState) -> None:
-        for account, new in after.statuses.items():
-            old = before.statuses.get(account)
-            if old is new:
-                continue
-            if old and _get_status_values(old) == _get_status_values(new):
-                self.check_times.extend((new.check_times,))
-            elif old and _has_only_activity_changed(old, new):
-                self.unlisted_statuses.extend((new,))
-            else:
-                self.statuses.extend((new,))
+    def _add_status(self, old: AccountStatus | None, new: AccountStatus) -> None:
+        """Add the status of an account, unless it is the old one."""
+        if old is None:
+            self.statuses.extend((new,))
+        elif old is new:
+            return
+        elif _get_status_values(old) == _get_status_values(new):
+            self.check_times.extend((new.check_times,))
+        elif _has_only_activity_changed(old, new):
+            self.unlisted_statuses.extend((new,))
+        else:
+            self.statuses.extend((new,))
 
-    def _add_gaps(self, before: AssociationState, after: AssociationState) -> None:
-        old_gaps = {gap.id: gap for gap in before.gaps}
-        for gap in after.gaps:
-            old_gap = old_gaps.get(gap.id)
-            if old_gap is None or not _is_listed_alike(old_gap, gap):
-                self.gaps.extend((gap,))
-            elif gap != old_gap:
-                self.continuing_gaps.extend((gap,))
+    def _add_gap(self, old: Gap | None, new: Gap) -> None:
+        """Add a gap, unless it equals the old one with its id."""
+        if old is None or not _is_listed_alike(old, new):
+            self.gaps.extend((new,))
+        elif old != new:
+            self.continuing_gaps.extend((new,))
 
-    def _add_proposals(self, before: AssociationState, after: AssociationState) -> None:
-        old_proposals = {proposal.id: proposal for proposal in before.proposals}
-        for proposal in after.proposals:
-            if proposal.id not in old_proposals:
-                self.proposals.extend((proposal,))
-            elif proposal != old_proposals[proposal.id]:
-                self.continuing_proposals.extend((proposal,))
+    def _add_proposal(self, old: Proposal | None, new: Proposal) -> None:
+        """Add a proposal, unless it equals the old one with its id."""
+        if old is None:
+            self.proposals.extend((new,))
+        elif old != new:
+            self.continuing_proposals.extend((new,))
+
+
+def _pair_by_id(
+    old_rows: Iterable[ListedRow], new_rows: Iterable[ListedRow]
+) -> Iterator[tuple[ListedRow | None, ListedRow]]:
+    """Yield each new row with the old one that has its id, or None."""
+    old_by_id = {row.id: row for row in old_rows}
+    for row in new_rows:
+        yield old_by_id.get(row.id), row
 
 
 _get_status_values = attrgetter(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView, build_association_view
@@ -59,11 +60,14 @@ def build_network_overview(
     store: Store, config: Config, as_of: datetime, *, since: datetime | None = None
 ) -> NetworkOverview:
     """Build the overview at a point in time, which may be in the past."""
-    runs = [run for run in store.runs.list_all() if run.started_at <= as_of]
-    last_run = runs[-1] if runs else None
-    finished_runs = [run for run in runs if run.state is AuditRunState.DONE]
-    if since is None and finished_runs:
-        since = finished_runs[-1].started_at
+    last_run = None
+    last_finished_start = None
+    for run in store.runs.list_all():
+        if run.started_at <= as_of:
+            last_run = run
+            if run.state is AuditRunState.DONE:
+                last_finished_start = run.started_at
+    since = since or last_finished_start
     counts: Mapping[tuple[str, Presence], int] = {}
     if last_run and last_run.id is not None:
         counts = store.observations.count_by_presence(last_run.id)
@@ -117,10 +121,8 @@ def load_association_view(store: Store, config: Config, association: str) -> Ass
 def _iter_association_ids(
     store: Store, config: Config, association_filter: AssociationFilter | None
 ) -> Iterator[str]:
-    if association_filter is None or not (
-        association_filter.facets or association_filter.search_words
-    ):
-        return (association.id for association in store.registry.list_associations())
+    if association_filter is None or association_filter.is_empty:
+        return map(attrgetter("id"), store.registry.list_associations())
     refresh_summaries(store, config)
     return _search_association_ids(store, association_filter)
 

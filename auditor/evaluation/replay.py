@@ -19,6 +19,8 @@ from auditor.evaluation.run_results import (
     CoverageCounter,
     build_evaluation_policy,
     build_evaluation_time,
+    group_by_association,
+    load_disowning_decisions,
 )
 from auditor.evaluation.unchanged_runs import skip_unchanged_runs
 from auditor.evidence import BodyStorage, ReplayError, replay_answers
@@ -30,7 +32,6 @@ from auditor.registry.history import (
 )
 from auditor.rules.association import evaluate_association
 from auditor.rules.association_state import (
-    DISOWNING_DECISION_KINDS,
     AccountOwners,
     AssociationState,
     collect_linked_keys,
@@ -103,12 +104,9 @@ class RunReplay:
         self._counts = counts or ReplayCounts()
         self._channels_without_profile: dict[str, set[str]] = defaultdict(set)
         self._coverage_counters = coverage_counters or {}
-        self._listed_ids = {association.id for association in store.registry.list_associations()}
+        self._listed_ids = set(map(attrgetter("id"), store.registry.list_associations()))
         self._registry_changes = store.audit_log.group_changes_by_association()
-        self._disowning_decisions: dict[str, list[Decision]] = defaultdict(list)
-        for decision in store.decisions.list_decisions():
-            if decision.kind in DISOWNING_DECISION_KINDS:
-                self._disowning_decisions[decision.association].append(decision)
+        self._disowning_decisions = group_by_association(load_disowning_decisions(store))
 
     def rebuild_association(self, association: Association) -> AssociationState:
         """Return the state of an association after its runs."""
@@ -288,14 +286,16 @@ class _AssociationReplay:
 
     def _find_unchanged_end(self, position: int) -> int:
         """Return the position after the runs that have the same input as this one."""
-        run = self._runs[position]
-        changes = self._own_changes | self._replay.list_owner_changes(self._linked_accounts)
-        later_changes = [time for time in changes if time > run.started_at]
-        next_change = min(later_changes, default=LATEST_DATETIME)
+        next_change = self._find_next_change(self._runs[position].started_at)
         for end in range(position + 1, len(self._runs)):
             if self._runs[end].started_at >= next_change or not self._is_same_as_previous[end]:
                 return end
         return len(self._runs)
+
+    def _find_next_change(self, run_started_at: datetime) -> datetime:
+        """Return when people may have changed the input next, or a moment after all runs."""
+        changes = self._own_changes | self._replay.list_owner_changes(self._linked_accounts)
+        return min((time for time in changes if time > run_started_at), default=LATEST_DATETIME)
 
     def _has_same_checks(self, run: AuditRun, next_run: AuditRun) -> bool:
         """Return True if the next run observed the same as a run, later and as reliably."""
@@ -337,8 +337,9 @@ class _AssociationReplay:
         """
         if has_arrival_change(self._log_entries):
             return EARLIEST_DATETIME
-        starts = [account.added_at for account in self._accounts if account.added_at]
-        starts += [gap.first_seen for gap in store.conclusions.list_gaps(self._association.id)]
+        gaps = store.conclusions.list_gaps(self._association.id)
+        starts = set(map(attrgetter("first_seen"), gaps))
+        starts.update(filter(None, map(attrgetter("added_at"), self._accounts)))
         last_run_start = self._runs[-1].started_at if self._runs else LATEST_DATETIME
         return min(starts, default=last_run_start)
 
@@ -365,7 +366,7 @@ def _list_link_times(accounts: Iterable[AccountRow]) -> set[datetime]:
     times = set()
     for account in accounts:
         times |= {account.added_at, account.withdrawn_at}
-    return {time for time in times if time is not None}
+    return set(filter(None, times))
 
 
 class ReplayCache:
@@ -405,14 +406,20 @@ class RegisteredLinkCache:
 
     def find_by_keys(self, keys: AbstractSet[tuple[str, str]]) -> list[AccountRow]:
         """Return the links with these (channel, key) pairs, in the order they were listed."""
-        if unknown := keys - self._rows_by_key.keys():
-            self._rows_by_key.update((key, []) for key in unknown)
-            for row in self._store.registry.find_accounts_by_key(unknown):
-                self._rows_by_key[row.channel, row.identity.key or ""].append(row)
+        unread_keys = keys - self._rows_by_key.keys()
+        if unread_keys:
+            self._read_links(unread_keys)
         rows: list[AccountRow] = []
         for key in keys:
             rows += self._rows_by_key[key]
         return sorted(rows, key=lambda row: row.id or 0)
+
+    def _read_links(self, keys: AbstractSet[tuple[str, str]]) -> None:
+        """Add the links with these keys. A key that none has gets an empty list."""
+        for key in keys:
+            self._rows_by_key[key] = []
+        for row in self._store.registry.find_accounts_by_key(keys):
+            self._rows_by_key[row.channel, row.identity.key or ""].append(row)
 
 
 def replay_probe(

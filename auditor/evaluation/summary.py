@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
@@ -46,10 +47,6 @@ def build_summary_record(
 ) -> SummaryRecord:
     """Return the record of a view to store, for these audited channels and until `valid_until`."""
     summary = build_summary(view, channels)
-    gap_change_counts: Counter[str] = Counter()
-    for change, changed_at, gap in view.iter_gap_changes():
-        gap_change_counts[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
-    gap_change_counts.update(f"open:{get_gap_kind(gap)}" for gap in view.gaps)
     return SummaryRecord(
         summary=summary,
         facets=build_facets(summary),
@@ -60,9 +57,19 @@ def build_summary_record(
             gap.id: get_gap_rank(gap) for gap in view.reportable_gaps if gap.id is not None
         },
         visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
-        gap_change_counts=gap_change_counts,
+        gap_change_counts=_count_gap_changes(view),
         valid_until=valid_until,
     )
+
+
+def _count_gap_changes(view: AssociationView) -> Counter[str]:
+    """Count the openings and closings of gaps by day and code, and the open gaps by kind."""
+    counts: Counter[str] = Counter()
+    for change, changed_at, gap in view.iter_gap_changes():
+        counts[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
+    for gap in view.gaps:
+        counts[f"open:{get_gap_kind(gap)}"] += 1
+    return counts
 
 
 def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
@@ -116,21 +123,29 @@ def _choose_channel_status(
     view: AssociationView, channel: str, coverage_state: str
 ) -> ChannelStatus:
     """Return the status of a channel. Its open gaps decide, then the state of its best account."""
-    kinds = {get_gap_kind(gap) for gap in view.gaps if gap.channel == channel}
+    status = STATUS_BY_COVERAGE_STATE[coverage_state]
+    if status is ChannelStatus.UNKNOWN and _waits_for_its_first_check(view, channel):
+        status = ChannelStatus.NOT_CHECKED
+    return apply_open_gaps(status, (gap for gap in view.gaps if gap.channel == channel))
+
+
+def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus:
+    """Return the status that open gaps give a channel or account with this status without them."""
+    kinds = set(map(get_gap_kind, gaps))
     if GapKind.BROKEN in kinds:
         return ChannelStatus.BROKEN
-    if GapKind.SILENT in kinds and coverage_state == "confirmed":
+    if GapKind.SILENT in kinds and status is ChannelStatus.PRESENT:
         return ChannelStatus.SILENT
-    if coverage_state == "unknown" and _waits_for_its_first_check(view, channel):
-        return ChannelStatus.NOT_CHECKED
-    return STATUS_BY_COVERAGE_STATE[coverage_state]
+    return status
 
 
 def _waits_for_its_first_check(view: AssociationView, channel: str) -> bool:
     """Return True if a run can check an account and none has. It cannot check an invalid link."""
     accounts = view.accounts_on(channel)
-    is_checked = any(account.checked_at for account in accounts)
-    return not is_checked and any(account.kind is not LinkKind.INVALID for account in accounts)
+    if any(map(attrgetter("checked_at"), accounts)):
+        return False
+    kinds = set(map(attrgetter("kind"), accounts))
+    return not kinds <= {LinkKind.INVALID}
 
 
 def _to_open_gap(gap: Gap) -> OpenGap:
@@ -168,6 +183,14 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
     yield from find_groups(summary.region, summary.tags)
     if summary.city:
         yield f"city:{summary.city}"
+    yield from _iter_channel_facets(summary)
+    yield from _iter_reason_facets(summary)
+    for gap in summary.gaps:
+        yield from _build_gap_facets(gap)
+
+
+def _iter_channel_facets(summary: AssociationSummary) -> Iterator[str]:
+    """Yield the state and status of each channel, and each status on any channel."""
     for channel, channel_summary in summary.channels.items():
         status = channel_summary.status
         yield f"{channel}:{channel_summary.coverage_state}"
@@ -175,9 +198,6 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
         # On an optional channel nothing is missing.
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
             yield f"any:{status}"
-    yield from _iter_reason_facets(summary)
-    for gap in summary.gaps:
-        yield from _build_gap_facets(gap)
 
 
 def _iter_reason_facets(summary: AssociationSummary) -> Iterator[str]:
@@ -318,7 +338,8 @@ def compute_coverage(views: Iterable[AssociationView], config: Config) -> Iterat
     """Yield the coverage of each channel in the order of the configuration."""
     sums: Counter[str] = Counter()
     for view in views:
-        sums.update(f"{channel}:{get_coverage_state(view, channel)}" for channel in config.channels)
+        for channel in config.channels:
+            sums[f"{channel}:{get_coverage_state(view, channel)}"] += 1
     return build_coverage(sums, config)
 
 
@@ -333,8 +354,7 @@ def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Covera
 
 def get_coverage_state(view: AssociationView, channel: str) -> str:
     """Return the state of an association on a channel: its best account decides."""
-    accounts = view.accounts_on(channel)
-    links = [(account.kind, account.key, account.state) for account in accounts]
+    links = map(attrgetter("kind", "key", "state"), view.accounts_on(channel))
     return _choose_coverage_state(channel, links, view)
 
 
@@ -352,11 +372,7 @@ def _choose_coverage_state(
     links: Iterable[tuple[LinkKind, str | None, AccountState]],
     association: AssociationView | RuleContext,
 ) -> str:
-    states = set()
-    for kind, key, state in links:
-        # An unreadable or short link may be an account.
-        if key is not None or kind in {LinkKind.SHORT_LINK, LinkKind.INVALID}:
-            states.add(state)
+    states = set(_iter_states_of_accounts(links))
     if AccountState.PRESENT in states:
         return "confirmed"
     if channel in association.none_by_choice:
@@ -364,6 +380,15 @@ def _choose_coverage_state(
     if AccountState.UNKNOWN in states or channel in association.moved_channels:
         return "unknown"
     return "gone" if states else "missing"
+
+
+def _iter_states_of_accounts(
+    links: Iterable[tuple[LinkKind, str | None, AccountState]],
+) -> Iterator[AccountState]:
+    """Yield the states of links that are accounts. An unreadable or short link may be one."""
+    for kind, key, state in links:
+        if key is not None or kind in {LinkKind.SHORT_LINK, LinkKind.INVALID}:
+            yield state
 
 
 def to_percent(part: int, whole: int) -> float:
@@ -410,6 +435,11 @@ class AssociationFilter:
         )
 
     @property
+    def is_empty(self) -> bool:
+        """Return True if every association matches."""
+        return not self.facets and not self.search_words
+
+    @property
     def facets(self) -> frozenset[str]:
         """Return the facets that an association must have."""
         return frozenset(self._iter_facets())
@@ -420,15 +450,13 @@ class AssociationFilter:
         return parse_search_query(self.q)
 
     def _iter_facets(self) -> Iterator[str]:
-        if self.region:
-            yield f"region:{get_region_key(self.region)}"
-        if self.tag:
-            yield f"tag:{self.tag}"
-        if self.level:
-            yield f"level:{self.level}"
+        region_key = get_region_key(self.region)
+        for name, value in (("region", region_key), ("tag", self.tag), ("level", self.level)):
+            if value:
+                yield f"{name}:{value}"
         facets_of_channel = [*self._iter_status_facets(), *self._iter_gap_facets()]
         if self.channel and not facets_of_channel:
-            facets_of_channel.append(f"gap_channel:{self.channel}")
+            yield f"gap_channel:{self.channel}"
         yield from facets_of_channel
 
     def _iter_status_facets(self) -> Iterator[str]:
@@ -438,10 +466,12 @@ class AssociationFilter:
             yield f"unchecked:{self.channel}:{self.reason}"
 
     def _iter_gap_facets(self) -> Iterator[str]:
-        on_channel = f"@{self.channel}" if self.channel else ""
         if self.gap_kind == NO_GAPS:
             yield "no_gaps"
         elif self.gap_kind:
-            yield f"kind:{self.gap_kind}{on_channel}"
+            yield self._restrict_to_channel(f"kind:{self.gap_kind}")
         if self.gap:
-            yield f"gap:{self.gap}{on_channel}"
+            yield self._restrict_to_channel(f"gap:{self.gap}")
+
+    def _restrict_to_channel(self, gap_facet: str) -> str:
+        return f"{gap_facet}@{self.channel}" if self.channel else gap_facet

@@ -8,7 +8,7 @@ last of several such runs changes the same counters as the run before them, so d
 and only half of the runs are skipped. See docs/decisions/0047.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -107,15 +107,18 @@ def repeat_step(state: AssociationState, step: CountingStep, runs: int) -> Assoc
         if streak is not None and status_step.failures:
             streak = replace(streak, run_count=streak.run_count + runs * status_step.failures)
             statuses[account_id] = replace(statuses[account_id], failure_streak=streak)
-    gaps = [
-        replace(gap, run_count=gap.run_count + runs * gap_step.runs) if gap_step.runs else gap
-        for gap, gap_step in zip(state.gaps, step.gaps, strict=True)
-    ]
-    proposals = [
-        replace(proposal, run_count=proposal.run_count + runs * proposal_step.runs)
-        for proposal, proposal_step in zip(state.proposals, step.proposals, strict=True)
-    ]
-    return replace(state, statuses=statuses, gaps=tuple(gaps), proposals=tuple(proposals))
+    gaps = tuple(_repeat_counts(state.gaps, step.gaps, runs))
+    proposals = tuple(_repeat_counts(state.proposals, step.proposals, runs))
+    return replace(state, statuses=statuses, gaps=gaps, proposals=proposals)
+
+
+def _repeat_counts(rows: Iterable[Row], steps: Iterable[CountStep], runs: int) -> Iterator[Row]:
+    """Yield the gaps or proposals after some more runs."""
+    for row, step in zip(rows, steps, strict=True):
+        if step.runs:
+            yield replace(row, run_count=row.run_count + runs * step.runs)
+        else:
+            yield row
 
 
 def _find_status_step(old: AccountStatus, new: AccountStatus) -> StatusStep | None:

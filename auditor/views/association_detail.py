@@ -15,7 +15,8 @@ from auditor.config.schema import Config
 from auditor.decisions.service import build_decision_items
 from auditor.decisions.steps import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
-from auditor.evaluation.summary import summarize_channel
+from auditor.evaluation.run_results import index_by_account
+from auditor.evaluation.summary import apply_open_gaps, summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import StatusOutlook, iter_status_outlooks
@@ -214,13 +215,12 @@ class ChannelDetailBuilder:
     ) -> Self:
         """Load the statuses and accounts of the association."""
         association_id = view.association.id
-        stored_statuses = store.statuses.list_account_statuses(association_id)
-        statuses = {status.account_id: status for status in stored_statuses}
+        statuses = index_by_account(store.statuses.list_account_statuses(association_id))
         accounts = store.registry.list_accounts(association_id, include_withdrawn=True)
         account_by_id = {account.id: account for account in accounts if account.id}
         items = build_decision_items(decisions, account_by_id, statuses, now)
         counting = [item for item in items if item["in_force"] or item["state"] == "overridden"]
-        account_ids = {decision.id: decision.account_id for decision in decisions if decision.id}
+        account_ids = dict(map(attrgetter("id", "account_id"), decisions))
         return cls(view, config, statuses, tuple(counting), account_ids)
 
     def iter_channels(self, history: CheckHistory) -> Iterator[ChannelDetail]:
@@ -266,14 +266,10 @@ class ChannelDetailBuilder:
         """
         if len(self.view.accounts_on(account.channel)) == 1:
             return summarize_channel(self.view, account.channel).status
-        kinds = {get_gap_kind(gap) for gap in self._select_gaps(account) if gap.subject}
-        if GapKind.BROKEN in kinds:
-            return ChannelStatus.BROKEN
-        if GapKind.SILENT in kinds and account.state is AccountState.PRESENT:
-            return ChannelStatus.SILENT
+        status = STATUS_BY_ACCOUNT_STATE.get(account.state, ChannelStatus.UNKNOWN)
         if account.state is AccountState.UNKNOWN and account.checked_at is None:
-            return ChannelStatus.NOT_CHECKED
-        return STATUS_BY_ACCOUNT_STATE.get(account.state, ChannelStatus.UNKNOWN)
+            status = ChannelStatus.NOT_CHECKED
+        return apply_open_gaps(status, filter(attrgetter("subject"), self._select_gaps(account)))
 
 
 def is_gap_of_account(gap: Gap, account: AccountView) -> bool:
@@ -285,8 +281,12 @@ def _find_waived_gaps(view: AssociationView) -> Iterator[tuple[Gap, Decision]]:
     """Yield the open gaps that are waived, each with the newest decision that waives it."""
     for gap in view.waived_gaps:
         if is_gap_open(gap):
-            newest_first = reversed(view.decisions)
-            yield gap, next(decision for decision in newest_first if is_waiver_of(decision, gap))
+            yield gap, _find_newest_waiver(view.decisions, gap)
+
+
+def _find_newest_waiver(decisions: Sequence[Decision], gap: Gap) -> Decision:
+    """Return the newest decision that waives a waived gap."""
+    return next(decision for decision in reversed(decisions) if is_waiver_of(decision, gap))
 
 
 def list_events(
@@ -299,19 +299,27 @@ def list_events(
     events = [
         *_iter_gap_events(view),
         *_iter_decision_events(decisions),
-        *(AssociationEvent(reply.submitted_at, "replied", reply) for reply in replies),
-        *(AssociationEvent(entry.occurred_at, "contacted", entry) for entry in follow_ups),
+        *_iter_contact_events(replies, follow_ups),
     ]
     return sorted(events, key=attrgetter("occurred_at"), reverse=True)
 
 
+def _iter_contact_events(
+    replies: Iterable[Reply], follow_ups: Iterable[FollowUp]
+) -> Iterator[AssociationEvent]:
+    for reply in replies:
+        yield AssociationEvent(reply.submitted_at, "replied", reply)
+    for entry in follow_ups:
+        yield AssociationEvent(entry.occurred_at, "contacted", entry)
+
+
 def _iter_gap_events(view: AssociationView) -> Iterator[AssociationEvent]:
-    gaps = view.reportable_gaps
-    changes = [(gap.opened_at, "opened", gap) for gap in gaps]
-    changes += [(gap.closed_at, "closed", gap) for gap in gaps]
-    for changed_at, kind, gap in changes:
-        if changed_at is not None:
-            yield AssociationEvent(changed_at, kind, gap)
+    """Yield all openings of gaps, then all closings: the order of events at the same time."""
+    changes = list(view.iter_gap_changes())
+    for kind in ("opened", "closed"):
+        for change, changed_at, gap in changes:
+            if change == kind:
+                yield AssociationEvent(changed_at, kind, gap)
 
 
 def _iter_decision_events(decisions: Iterable[Decision]) -> Iterator[AssociationEvent]:
