@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from heapq import merge
 from itertools import filterfalse, islice
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import refresh_summaries
@@ -159,7 +159,7 @@ def _count_selections(
 
 def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> list[CallCandidate]:
     """Return candidates with their follow-ups and contacts, in the same order."""
-    ids = [summary.id for summary in summaries]
+    ids = list(map(attrgetter("id"), summaries))
     logs = store.follow_ups.group_follow_ups_by_association(ids)
     contacts = store.registry.get_contacts(ids)
     candidates = []

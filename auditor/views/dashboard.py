@@ -209,7 +209,7 @@ def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> Iter
         limit=MAX_LISTED_PROMISES,
         regions=regions,
     )
-    contacts = store.registry.get_contacts([promise.association for promise in promises])
+    contacts = store.registry.get_contacts(list(map(attrgetter("association"), promises)))
     for promise in promises:
         association = store.registry.get_association(promise.association)
         if association is not None:
@@ -434,12 +434,11 @@ def _build_reliable_coverage(
     """Return the coverage by channel, without channels that were unreliable in the run."""
     if run is None or counts is None:
         return {}
-    coverage_by_channel = {
-        coverage.channel: coverage for coverage in build_coverage(counts, config)
+    return {
+        coverage.channel: coverage
+        for coverage in build_coverage(counts, config)
+        if coverage.channel not in run.unreliable_channels
     }
-    for channel in run.unreliable_channels:
-        coverage_by_channel.pop(channel, None)
-    return coverage_by_channel
 
 
 def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRun | None]]:

@@ -15,7 +15,6 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import Coverage, compute_coverage, summarize_channel
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, get_gap_kind
-from auditor.rules.engine import was_closed_since, was_opened_since
 from auditor.views.calls import CallEntry
 from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
 from storage.models.audit import Association, Gap
@@ -183,13 +182,10 @@ def _build_change_items(export_data: ExportData) -> Iterator[JsonItem]:
 
 def find_gap_changes(view: AssociationView, since: datetime | None) -> Iterator[tuple[str, Gap]]:
     """Yield the gaps that opened or closed since a time. Waived gaps are left out."""
-    if since is None:
-        return
-    for gap in view.reportable_gaps:
-        if was_opened_since(gap, since):
-            yield "opened", gap
-        if was_closed_since(gap, since):
-            yield "closed", gap
+    if since is not None:
+        for change, changed_at, gap in view.iter_gap_changes():
+            if changed_at >= since:
+                yield change, gap
 
 
 def make_plain_column(key: str) -> ExportColumn:

@@ -7,6 +7,7 @@ evaluated for a page.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from operator import attrgetter
 
 from auditor.core.phone_numbers import build_whatsapp_url
@@ -84,8 +85,8 @@ def load_grid_rows(
     can_manage: Callable[[AssociationSummary], bool],
 ) -> list[GridRow]:
     """Return the rows of a page of associations, with a cell for each of these channels."""
-    history = load_check_history(store, [summary.id for summary in summaries])
-    managed_ids = [summary.id for summary in summaries if can_manage(summary)]
+    history = load_check_history(store, list(map(attrgetter("id"), summaries)))
+    managed_ids = list(map(attrgetter("id"), filter(can_manage, summaries)))
     contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.registry.get_contacts(managed_ids)
     rows = []
     for summary in summaries:
@@ -149,14 +150,15 @@ def find_shown_problem(
     gaps: Iterable[OpenGap], association_filter: AssociationFilter
 ) -> OpenGap | None:
     """Return the first problem that the filter is about: of its channel, type and code."""
-    wanted = (association_filter.channel, association_filter.gap, association_filter.gap_kind)
-    for gap in gaps:
-        shown = (gap.channel, gap.code, get_gap_kind(gap))
-        if all(
-            value in ("", shown_value) for value, shown_value in zip(wanted, shown, strict=True)
-        ):
-            return gap
-    return None
+    return next(filter(partial(_is_gap_of_filter, association_filter), gaps), None)
+
+
+def _is_gap_of_filter(association_filter: AssociationFilter, gap: OpenGap) -> bool:
+    if association_filter.channel not in ("", gap.channel):
+        return False
+    if association_filter.gap not in ("", gap.code):
+        return False
+    return association_filter.gap_kind in ("", get_gap_kind(gap))
 
 
 def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list[str]:

@@ -184,5 +184,4 @@ def _rank_coverage_change(change: CoverageChange) -> tuple[bool, float]:
 
 def list_coverage_facets(config: Config) -> list[str]:
     """Return the facets whose counts give the coverage of a group."""
-    facets = (f"{channel}:{state}" for channel, state in product(config.channels, COVERAGE_STATES))
-    return [ALL_FACET, *facets]
+    return [ALL_FACET, *map(":".join, product(config.channels, COVERAGE_STATES))]

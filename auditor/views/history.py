@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from probes.models.finding import Presence
 from storage.models.audit import AccountPresence, AuditRun, AuditRunState
@@ -42,7 +43,7 @@ def load_check_history(
 ) -> CheckHistory:
     """Load the history of several associations with two queries."""
     runs = store.runs.list_evaluated(run_count)
-    run_ids = [run.id for run in runs if run.id is not None]
+    run_ids = list(filter(None, map(attrgetter("id"), runs)))
     presences = store.observations.list_presences(associations, run_ids)
     account_ids = {}
     for result in sorted(presences, key=lambda result: run_ids.index(result.run_id)):
@@ -54,7 +55,7 @@ def build_strips(
     runs: Sequence[AuditRun], presences: Iterable[AccountPresence]
 ) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the strip of each association and channel that has a result in these runs."""
-    results = defaultdict[tuple[str, str], dict[int, set[str]]](lambda: defaultdict(set))
+    results = defaultdict[tuple[str, str], dict[int | None, set[str]]](lambda: defaultdict(set))
     run_by_id = {run.id: run for run in runs}
     for result in presences:
         check_state = get_check_state(run_by_id[result.run_id], result.channel, result.presence)
@@ -62,7 +63,7 @@ def build_strips(
         results[result.association, result.channel][result.run_id].add(strip_state)
     strips = {}
     for key, states_by_run in results.items():
-        strips[key] = tuple(_choose_state(states_by_run.get(run.id or 0, ())) for run in runs)
+        strips[key] = tuple(_choose_state(states_by_run[run_id]) for run_id in run_by_id)
     return strips
 
 

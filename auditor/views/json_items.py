@@ -104,8 +104,10 @@ def build_report_items(
     """Return one item for each association, or only the item of `association_id`."""
     if association_id is None:
         return list(map(build_report_item, overview.associations))
-    views = [view for view in overview.associations if view.association.id == association_id]
-    return list(map(build_report_item, views))
+    view = overview.find_association(association_id)
+    if view is None:
+        return []
+    return [build_report_item(view)]
 
 
 def build_report_item(view: AssociationView) -> JsonItem:
