@@ -4,7 +4,7 @@ A text says what is wrong, why it matters and the first step. There is no score 
 The texts are in `auditor/reference/message_texts.toml`; here one of them is chosen and filled in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -148,18 +148,26 @@ def list_due_promises(
     last days. `follow_ups` are newest first.
     """
     open_gaps = {(gap.channel, gap.code) for gap in view.gaps}
-    due_promises, seen = [], set()
+    due_promises = []
+    for promise in _iter_newest_promises(follow_ups):
+        is_unkept = (promise.channel, promise.code) in open_gaps
+        if not promise.code:
+            # It is about what its text says.
+            is_unkept = bool(promise.text)
+        if is_unkept and _fell_due(promise.due_date, today):
+            due_promises.append(promise)
+    return due_promises
+
+
+def _iter_newest_promises(follow_ups: Iterable[FollowUp]) -> Iterator[FollowUp]:
+    """Yield the newest promise about each gap, and every promise that is about none."""
+    seen = set()
     for follow_up in follow_ups:
         subject = (follow_up.channel, follow_up.code)
-        if follow_up.kind is not FollowUpKind.PROMISED or subject in seen:
-            continue
-        if follow_up.code:
-            seen.add(subject)
-        # A promise without a gap is about what its text says.
-        is_unkept = subject in open_gaps if follow_up.code else bool(follow_up.text)
-        if is_unkept and _fell_due(follow_up.due_date, today):
-            due_promises.append(follow_up)
-    return due_promises
+        if follow_up.kind is FollowUpKind.PROMISED and subject not in seen:
+            if follow_up.code:
+                seen.add(subject)
+            yield follow_up
 
 
 def _fell_due(due_date: date | None, today: date) -> bool:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AccountView, AssociationView
@@ -170,7 +171,8 @@ def _generate_strength_lines(sentences: list[str], translator: Translator) -> It
     if sentences:
         yield ""
         yield translator.label("ui", "strengths")
-        yield from (f"  + {sentence}" for sentence in sentences)
+        for sentence in sentences:
+            yield f"  + {sentence}"
 
 
 def describe_strengths(strengths: Iterable[Strength], translator: Translator) -> Iterator[str]:
@@ -197,7 +199,8 @@ def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterat
         yield f"   {gap_text.evidence}"
         yield f"   {translator.format_pair(translator.label('ui', 'who'), gap_text.actor)}"
         yield f"   {translator.format_pair(translator.label('ui', 'time'), gap_text.effort)}"
-        yield from (f"   ☐ {step}" for step in gap_text.steps)
+        for step in gap_text.steps:
+            yield f"   ☐ {step}"
     yield from _generate_further_gap_lines(view.gaps[MAX_DETAILED_GAPS:], translator)
 
 
@@ -206,7 +209,8 @@ def _generate_further_gap_lines(gaps: Iterable[Gap], translator: Translator) -> 
     if titles:
         yield ""
         yield translator.translate("More to improve")
-        yield from (f"  - {title}" for title in titles)
+        for title in titles:
+            yield f"  - {title}"
 
 
 def list_gap_titles(gaps: Iterable[Gap], translator: Translator) -> list[str]:
@@ -247,7 +251,8 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
         if link_status := describe_link_status(account, translator):
             links_label = translator.translate("Links")
             yield f"    {translator.format_pair(links_label, link_status)}"
-        yield from (f"    {line}" for line in _generate_archive_lines(account, translator))
+        for archive_line in _generate_archive_lines(account, translator):
+            yield f"    {archive_line}"
         if account.domain_expiry is not None:
             domain_label = translator.translate("Domain name")
             expiry = _describe_domain_expiry(account.domain_expiry, translator)
@@ -385,34 +390,38 @@ def list_current_strengths(view: AssociationView) -> list[Strength]:
     If nothing else is found, having no gap is a strength, provided that an account was checked.
     """
     strengths = list(_find_account_strengths(view))
-    if strengths or view.gaps:
-        return strengths
-    is_checked = any(account.decided_at for account in view.accounts)
-    return [Strength("no_gap")] if is_checked else []
+    is_checked = any(map(attrgetter("decided_at"), view.accounts))
+    if is_checked and not strengths and not view.gaps:
+        strengths.append(Strength("no_gap"))
+    return strengths
 
 
 def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
-    present_accounts = [
-        account for account in view.accounts if account.state is AccountState.PRESENT
-    ]
-    for account in present_accounts:
+    for account in view.accounts:
+        if account.state is not AccountState.PRESENT:
+            continue
         if account.channel == "website":
             yield from _find_website_strength(account, view)
-            continue
-        if account.activity_band == "active" and account.last_activity:
-            facts: dict[str, MessageValue] = {
-                "channel": account.channel,
-                "last_date": account.last_activity,
-            }
-            yield Strength("channel_active", facts)
-        if account.link_reciprocity == "reciprocal":
-            yield Strength("channel_linked", {"channel": account.channel})
+        else:
+            yield from _find_profile_strengths(account)
+
+
+def _find_profile_strengths(account: AccountView) -> Iterator[Strength]:
+    """Yield a strength if an account is active, and one if it and the website link each other."""
+    if account.activity_band == "active" and account.last_activity:
+        facts: dict[str, MessageValue] = {
+            "channel": account.channel,
+            "last_date": account.last_activity,
+        }
+        yield Strength("channel_active", facts)
+    if account.link_reciprocity == "reciprocal":
+        yield Strength("channel_linked", {"channel": account.channel})
 
 
 def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
     """Yield a strength if the latest check found the website and it has no serious gap."""
-    website_gaps = [gap for gap in view.gaps if gap.channel == "website"]
-    has_serious_gap = any(gap.severity in SERIOUS_SEVERITIES for gap in website_gaps)
+    severities = {gap.severity for gap in view.gaps if gap.channel == "website"}
+    has_serious_gap = not severities.isdisjoint(SERIOUS_SEVERITIES)
     if account.latest is Presence.PRESENT and not has_serious_gap:
         yield Strength("website_ok")
 
@@ -427,12 +436,17 @@ def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
 
     A gap that an open one hides is not fixed: a website that is down is not faster.
     """
-    unfixed = set()
-    for gap in view.gaps:
-        for code in (gap.code, *load_gap_catalogue()[gap.code].hides):
-            unfixed.add((code, gap.channel))
+    unfixed = set(_iter_unfixed_keys(view.gaps))
     closed = [gap for gap in view.reportable_gaps if was_closed_since(gap, since)]
     return [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
+
+
+def _iter_unfixed_keys(open_gaps: Iterable[Gap]) -> Iterator[tuple[str, str]]:
+    """Yield the code and channel of each open gap and of the gaps that it hides."""
+    catalogue = load_gap_catalogue()
+    for gap in open_gaps:
+        for code in (gap.code, *catalogue[gap.code].hides):
+            yield code, gap.channel
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
