@@ -136,12 +136,8 @@ def _parse_accept_language(accept_language: str) -> Iterator[tuple[str, float]]:
 
 def detect_terminal_language(environ: Mapping[str, str]) -> str:
     """Return the language of a terminal by its POSIX variables, else English."""
-    name = next(
-        (
-            environ[variable]
-            for variable in ("LC_ALL", "LC_MESSAGES", "LANG")
-            if environ.get(variable)
-        ),
-        "",
-    )
-    return negotiate_language(re.split(r"[.@]", name)[0], "en")
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        name = environ.get(variable)
+        if name:
+            return negotiate_language(re.split(r"[.@]", name)[0], "en")
+    return "en"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -369,10 +369,12 @@ class Translator:
         return ""
 
     def _translate_code(self, name: str, value: str) -> str:
+        """Translate the code or the codes that a fact holds; return any other text as it is."""
         if name == "channel":
             return self.channel_name(value)
         if name in CODE_LIST_FACTS:
-            return self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in value.split())
+            translate_code = partial(self.term, CODE_LIST_FACTS[name])
+            return self.join_list(map(translate_code, value.split()))
         if name in TERM_GROUP_BY_FACT:
             return self.term(TERM_GROUP_BY_FACT[name], value)
         return value
