@@ -8,6 +8,7 @@ listed and whether it is listed now. Earlier removals and earlier texts are in t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from auditor.registry.columns import LINKS_COLUMN
@@ -63,12 +64,8 @@ def undo_link_changes(
     rows: Sequence[AccountRow], changes: Iterable[AuditLogEntry], moment: datetime
 ) -> Sequence[AccountRow]:
     """Return the links of one association as they were at `moment`."""
-    for change in changes:
-        if change.changed_at <= moment:
-            continue
-        if change.field != WHOLE_ASSOCIATION_FIELD and change.field not in REGISTRY_FIELDS:
-            rows = [_undo_link_change(row, change) for row in rows]
-    return rows
+    later_changes = [change for change in changes if change.changed_at > moment]
+    return [reduce(_undo_link_change, later_changes, row) for row in rows]
 
 
 def iter_links_at(
@@ -91,7 +88,7 @@ def has_arrival_change(changes: Iterable[AuditLogEntry]) -> bool:
 def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
     """Return a link as it was before a change; a link that the change is not about as it is."""
     changed_text = change.before if change.after is None else change.after
-    if row.column != change.field or row.typed_text != changed_text:
+    if (row.column, row.typed_text) != (change.field, changed_text):
         return row
     if change.before is None:
         return replace(row, withdrawn_at=EARLIEST_DATETIME)
