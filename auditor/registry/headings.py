@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from auditor.registry.column_mapping import ColumnMemory, SheetColumn, map_columns
@@ -33,7 +35,7 @@ class NoNameColumnError(SpreadsheetError):
         self, path: Path, headings: tuple[str, ...], sheet_columns: Sequence[SheetColumn]
     ) -> None:
         remedy = "`auditor init` writes an empty spreadsheet"
-        if any(column.heading for column in sheet_columns):
+        if any(map(attrgetter("heading"), sheet_columns)):
             remedy = "--column HEADING=name says which column has the names"
         super().__init__(path, "no column is called name", remedy, code="no_name_column")
         self.headings = headings
@@ -82,7 +84,7 @@ def choose_headings(
         _refuse_mojibake_headings(path, sheets)
         raise _build_no_name_error(path, sheets, memory)
     # On a tie, `max` returns the first candidate, which is the first sheet.
-    chosen = max(candidates, key=lambda candidate: candidate.rank)
+    chosen = max(candidates, key=attrgetter("rank"))
     if _is_prose(chosen.sheet, chosen.row_index):
         raise build_no_table_error(path)
     ignored_titles = {
@@ -105,7 +107,7 @@ def _build_no_name_error(
     if not _is_table(largest, row_index):
         return build_no_table_error(path)
     headings = first_rows[row_index].cells
-    rows = [row.cells for row in largest.rows[row_index + 1 :]]
+    rows = list(map(attrgetter("cells"), largest.rows[row_index + 1 :]))
     return NoNameColumnError(path, headings, map_columns(headings, rows, memory.find(headings)))
 
 
@@ -133,14 +135,15 @@ def _is_prose(sheet: Sheet, heading_index: int) -> bool:
     if not sheet.delimiter:
         return False
     heading, *rows = sheet.rows[heading_index:]
-    width = len(heading.cells)
-    prose_count = 0
-    for row in rows:
-        is_table_row = width > 1 and len(row.cells) == width
-        if not is_table_row and PROSE_PATTERN.match(sheet.delimiter.join(row.cells)):
-            prose_count += 1
-    is_heading_prose = width == 1 and PROSE_PATTERN.match(heading.cells[0]) is not None
-    return 2 * prose_count > len(rows) or (is_heading_prose and prose_count > 0)
+    is_prose_line = partial(_is_prose_line, width=len(heading.cells), delimiter=sheet.delimiter)
+    prose_count = sum(map(is_prose_line, rows))
+    return 2 * prose_count > len(rows) or (prose_count > 0 and is_prose_line(heading))
+
+
+def _is_prose_line(row: SheetRow, width: int, delimiter: str) -> bool:
+    if width > 1 and len(row.cells) == width:
+        return False
+    return PROSE_PATTERN.match(delimiter.join(row.cells)) is not None
 
 
 def _find_headings(sheets: Iterable[Sheet], memory: ColumnMemory) -> Iterator[HeadingCandidate]:
@@ -170,5 +173,6 @@ def build_mojibake_error(path: Path, line: int) -> SpreadsheetError:
 
 
 def _identify_columns(heading: SheetRow) -> set[str]:
-    columns = (identify_column(cell, channel_registry.list_channels()) for cell in heading.cells)
-    return {column for column in columns if column}
+    channels = channel_registry.list_channels()
+    columns = (identify_column(cell, channels) for cell in heading.cells)
+    return set(filter(None, columns))
