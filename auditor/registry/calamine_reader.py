@@ -99,7 +99,7 @@ def _read_sheets(data: bytes, lines_by_title: Mapping[str, Sequence[int]]) -> li
 
 def _iter_filled_rows(rows: Iterable[tuple[int, Sequence[Any]]]) -> Iterator[tuple[int, list[str]]]:
     for line, values in rows:
-        cells = [format_cell_value(value) for value in values[:MAX_COLUMNS]]
+        cells = list(map(format_cell_value, values[:MAX_COLUMNS]))
         if any(cells):
             yield line, cells
 

@@ -1,6 +1,6 @@
 """Text of the values that libraries return for the cells of a workbook."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 MAX_COLUMNS = 300
 """Number of columns that are read of a sheet."""
@@ -11,12 +11,16 @@ def format_cell_value(value: object) -> str:
 
     Whole numbers have no decimals, because a postcode may be stored as 20857.0.
     """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime) and not (value.hour or value.minute or value.second):
-        return value.date().isoformat()
-    return value.isoformat() if isinstance(value, date) else str(value)
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case float() if value.is_integer():
+            return str(int(value))
+        case datetime() if value.time().replace(microsecond=0) == time.min:
+            return value.date().isoformat()
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)

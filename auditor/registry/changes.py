@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter
@@ -85,9 +86,7 @@ def _format_value(field: str, value: str | None, translator: Translator) -> str:
     if field == "media_officer":
         return format_media_officer(value, translator) or ""
     if field == "none_by_choice":
-        return translator.join_list(
-            translator.channel_name(channel) for channel in value.split(", ")
-        )
+        return translator.join_list(map(translator.channel_name, value.split(", ")))
     return value
 
 
@@ -119,11 +118,10 @@ def describe_missing_columns(changes: ImportChanges, translator: Translator) -> 
     """
     if not changes.missing_columns:
         return ""
-    columns = translator.join_list(
-        exporter.format_column_heading(column, translator) for column in changes.missing_columns
-    )
+    headings = exporter.format_column_headings(changes.missing_columns, translator)
     return translator.translate(
-        "Your file has no column for these, so they don’t change: {columns}.", columns=columns
+        "Your file has no column for these, so they don’t change: {columns}.",
+        columns=translator.join_list(headings),
     )
 
 
@@ -194,7 +192,7 @@ def list_changed_associations(changes: ImportChanges) -> list[str]:
         *changes.associations_withdrawn,
         *changes.associations_pruned,
     }
-    return sorted({entry.association for entry in changes.log_entries} - others)
+    return sorted(set(map(attrgetter("association"), changes.log_entries)) - others)
 
 
 def count_changed_associations(changes: ImportChanges) -> ImportCounts:

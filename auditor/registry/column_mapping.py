@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice, zip_longest
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +19,7 @@ from auditor.core.errors import UsageError
 from auditor.registry.cell_values import MAX_COLUMNS
 from auditor.registry.columns import (
     FACT_COLUMNS,
+    FIELD_COLUMNS,
     LINKS_COLUMN,
     TRAILING_COLUMNS,
     identify_column,
@@ -99,8 +102,8 @@ def _assign_name_scripts(
     A sheet with “Nom de l’association” and «الاسم» has the same names in both scripts.
     """
     name_columns = [column for column in columns if column.column == "name"]
-    arabic = [column for column in name_columns if _is_arabic(column, rows)]
-    has_arabic_name = any(column.column == "name_ar" for column in columns)
+    arabic = list(filter(partial(_is_arabic, rows=rows), name_columns))
+    has_arabic_name = "name_ar" in map(attrgetter("column"), columns)
     if not arabic or has_arabic_name or len(arabic) == len(name_columns):
         return list(columns)
     named = list(columns)
@@ -122,15 +125,15 @@ def has_arabic_letters(text: str) -> bool:
 
 def _drop_repeated_facts(columns: Sequence[SheetColumn]) -> Iterator[SheetColumn]:
     """Yield the columns. Of several columns with the same fact, only the first one is read."""
-    facts = {*FACT_COLUMNS, *TRAILING_COLUMNS}
     heading_by_fact: dict[str, str] = {}
     for column in columns:
-        if column.column in facts and column.column in heading_by_fact:
+        if column.column not in FIELD_COLUMNS:
+            yield column
+        elif column.column in heading_by_fact:
             yield replace(column, column=None, read_instead=heading_by_fact[column.column])
-            continue
-        if column.column is not None:
-            heading_by_fact.setdefault(column.column, column.heading)
-        yield column
+        else:
+            heading_by_fact[column.column] = column.heading
+            yield column
 
 
 def list_choices() -> list[str]:

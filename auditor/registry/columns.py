@@ -7,6 +7,7 @@ runs the channels of an association.
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from itertools import filterfalse
 
 from auditor.i18n.translator import Translator
 from probes.links.cells import is_none_answer
@@ -28,6 +29,8 @@ FACT_COLUMNS = (
 )
 NAME_COLUMNS = ("name", "name_ar", "name_fr")
 TRAILING_COLUMNS = ("none_by_choice", "media_officer", "note")
+FIELD_COLUMNS = frozenset((*FACT_COLUMNS, *TRAILING_COLUMNS))
+"""Columns of an association's own data. All others have links."""
 
 COLUMN_SYNONYMS = {
     "id": (
@@ -109,7 +112,7 @@ LETTER_VARIANTS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
 def normalize_label(text: str) -> str:
     """Return a text without case, accents, vowel marks, letter variants and punctuation."""
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(LETTER_VARIANTS))
-    base_letters = "".join(char for char in decomposed if not unicodedata.combining(char))
+    base_letters = "".join(filterfalse(unicodedata.combining, decomposed))
     letters = base_letters.translate(LETTER_VARIANTS)
     return " ".join(re.findall(r"\w+", letters))
 
@@ -145,11 +148,10 @@ def identify_column(heading: str, channels: Collection[str]) -> str | None:
     unbracketed_label = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", heading))
     core_words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]
     core_label = " ".join(core_words)
-    known_columns = {*FACT_COLUMNS, *TRAILING_COLUMNS, LINKS_COLUMN, *channels}
     for label in (full_label, unbracketed_label, core_label, core_label.removeprefix("ال")):
-        column = COLUMN_BY_LABEL.get(label) or (label if label in channels else None)
-        if column is not None:
-            return column if column in known_columns else None
+        if label in COLUMN_BY_LABEL or label in channels:
+            column = COLUMN_BY_LABEL.get(label, label)
+            return column if column in {*FIELD_COLUMNS, LINKS_COLUMN, *channels} else None
     return None
 
 

@@ -115,13 +115,11 @@ def _is_same_date(cell: str, original: str) -> bool:
 
 def _is_question_mark_form(cell: str, original: str) -> bool:
     """Return True if the texts only differ where a question mark replaces a non-ASCII letter."""
-    if len(cell) != len(original):
-        return False
-    for shown, letter in zip(cell, original, strict=True):
-        is_replaced = shown == "?" and not letter.isascii()
-        if shown != letter and not is_replaced:
-            return False
-    return True
+    return len(cell) == len(original) and all(map(_may_be_shown_as, original, cell))
+
+
+def _may_be_shown_as(letter: str, shown: str) -> bool:
+    return shown == letter or (shown == "?" and not letter.isascii())
 
 
 def _mask_digits(text: str) -> str:

@@ -90,10 +90,9 @@ def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str
     ids_by_name: dict[str, set[str]] = {}
     for entry in entries:
         association = entry.association
-        for name in (association.name, association.name_ar, association.name_fr):
-            label = normalize_label(name or "")
-            if label:
-                ids_by_name.setdefault(label, set()).add(association.id)
+        names = filter(None, (association.name, association.name_ar, association.name_fr))
+        for label in filter(None, map(normalize_label, names)):
+            ids_by_name.setdefault(label, set()).add(association.id)
     return ids_by_name
 
 

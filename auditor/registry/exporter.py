@@ -11,10 +11,9 @@ from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
 from auditor.reference.regions import REGIONS
 from auditor.registry.columns import (
-    FACT_COLUMNS,
+    FIELD_COLUMNS,
     LINKS_COLUMN,
     MEDIA_OFFICER_CODES,
-    TRAILING_COLUMNS,
     format_media_officer,
     order_columns,
 )
@@ -44,7 +43,7 @@ def build_export_rows(
     """
     links_by_association = _group_links(accounts)
     entries = ((entry, links_by_association.get(entry.id, {})) for entry in registry_entries)
-    cells = chain.from_iterable(links.items() for links in links_by_association.values())
+    cells = chain.from_iterable(map(dict.items, links_by_association.values()))
     return _render_rows(entries, cells, translator)
 
 
@@ -82,17 +81,24 @@ def _render_rows(
     links_by_column: Iterable[tuple[str, list[str]]],
     translator: Translator | None,
 ) -> Iterator[ExportRow]:
-    widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
-    for column, links in links_by_column:
-        widths[column] = max(widths.get(column, 1), len(_split_into_cells(links)))
-    channels = [*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})]
-    columns = order_columns([column for column in channels for _ in range(widths[column])])
-    yield [format_column_heading(column, translator) for column in columns]
+    columns = order_columns(_list_link_columns(links_by_column))
+    yield [*format_column_headings(columns, translator)]
     for entry, entry_links in entries:
         remaining_links = {
             column: iter(_split_into_cells(links)) for column, links in entry_links.items()
         }
         yield [_format_cell(entry, column, remaining_links, translator) for column in columns]
+
+
+def _list_link_columns(links_by_column: Iterable[tuple[str, list[str]]]) -> list[str]:
+    """Return the columns of links, each as often as the association with most of them needs it."""
+    widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
+    for column, links in links_by_column:
+        widths[column] = max(widths.get(column, 1), len(_split_into_cells(links)))
+    columns: list[str] = []
+    for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
+        columns += [column] * widths[column]
+    return columns
 
 
 def _split_into_cells(links: list[str]) -> list[str]:
@@ -105,6 +111,11 @@ def _split_into_cells(links: list[str]) -> list[str]:
     if len(links) == 1 or split_links(joined_links) == links:
         return [joined_links]
     return links
+
+
+def format_column_headings(columns: Iterable[str], translator: Translator | None) -> list[str]:
+    """Return the headings of several columns."""
+    return [format_column_heading(column, translator) for column in columns]
 
 
 def format_column_heading(column: str, translator: Translator | None) -> str:
@@ -151,7 +162,7 @@ def build_template_workbook(translator: Translator) -> bytes:
     """
     columns = list(order_columns(DEFAULT_CHANNELS))
     columns.remove("id")
-    headings: ExportRow = [format_column_heading(column, translator) for column in columns]
+    headings: ExportRow = [*format_column_headings(columns, translator)]
     example: ExportRow = [_get_example_cell(column, translator) for column in columns]
     return build_registry_workbook(
         [headings, example], translator, right_to_left=translator.direction == "rtl"
@@ -193,7 +204,7 @@ def _format_cell(
     remaining_links: Mapping[str, Iterator[str]],
     translator: Translator | None,
 ) -> object:
-    if column not in {*FACT_COLUMNS, *TRAILING_COLUMNS}:
+    if column not in FIELD_COLUMNS:
         return next(remaining_links.get(column, iter(())), "")
     if column == "media_officer":
         return format_media_officer(entry.contact.media_officer, translator)
@@ -202,7 +213,6 @@ def _format_cell(
     if column == "id":
         return entry.id
     if column == "none_by_choice":
-        channels = entry.association.none_by_choice
-        return ", ".join(format_column_heading(channel, translator) for channel in channels)
+        return ", ".join(format_column_headings(entry.association.none_by_choice, translator))
     value = entry.get_value(column)
     return ", ".join(value) if isinstance(value, tuple) else value

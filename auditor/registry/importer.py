@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import filterfalse
+from operator import attrgetter, methodcaller
 from pathlib import Path
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
@@ -23,11 +25,10 @@ from auditor.registry.column_mapping import (
     map_columns,
 )
 from auditor.registry.columns import (
-    FACT_COLUMNS,
+    FIELD_COLUMNS,
     LINKS_COLUMN,
     MEDIA_OFFICER_CODES,
     NAME_COLUMNS,
-    TRAILING_COLUMNS,
     can_name_person,
     identify_column,
     normalize_label,
@@ -56,12 +57,16 @@ LETTER_COLUMNS = TEXT_COLUMNS | {"phone", "media_officer"}
 """Columns that may contain letters or digits that some encodings lack."""
 ADDRESS_PATTERN = re.compile(r"[./:@]")
 """Characters of an address. Every typed address has one, plain words over a hyperlink have none."""
-NOT_ACCOUNT_KINDS = frozenset(
-    {
-        *(LinkKind.POST, LinkKind.SHARE, LinkKind.SEARCH),
-        *(LinkKind.HOME, LinkKind.FILE, LinkKind.PHONE),
-    }
-)
+NO_ACCOUNT_ISSUES = {
+    LinkKind.INVALID: Issue.UNREADABLE_LINK,
+    LinkKind.POST: Issue.NOT_AN_ACCOUNT,
+    LinkKind.SHARE: Issue.NOT_AN_ACCOUNT,
+    LinkKind.SEARCH: Issue.NOT_AN_ACCOUNT,
+    LinkKind.HOME: Issue.NOT_AN_ACCOUNT,
+    LinkKind.FILE: Issue.NOT_AN_ACCOUNT,
+    LinkKind.PHONE: Issue.NOT_AN_ACCOUNT,
+}
+"""The problems of cells that name no account, by the kind of their link."""
 MAX_LINK_NESTING = 9
 """Limit for splitting a link into further links, to guarantee termination. One split is typical."""
 
@@ -154,7 +159,8 @@ class _RegistryReader:
         if sheet.encoding:
             self._add_problem(1, "", sheet.encoding, Issue.GUESSED_ENCODING)
         self._map_columns(rows)
-        self._report_nameless_columns(sheet, rows)
+        if self._chosen_columns is None:
+            self._report_nameless_columns(sheet, rows)
         if sheet.delimiter:
             self._report_misplaced_cells(sheet.delimiter, rows)
         self._result.columns = frozenset(self._columns.values())
@@ -170,7 +176,7 @@ class _RegistryReader:
         self._result.problems.append(SpreadsheetProblem(line, title, value[:200], issue))
 
     def _map_columns(self, rows: Sequence[SheetRow]) -> None:
-        cells = [row.cells for row in rows]
+        cells = list(map(attrgetter("cells"), rows))
         columns = map_columns(self._heading.cells, cells, self._chosen_columns)
         self._result.headings = self._heading.cells
         self._result.sheet_columns = tuple(columns)
@@ -178,41 +184,39 @@ class _RegistryReader:
             if column.column is not None:
                 self._columns[column.index] = column.column
                 self._headings_by_column.setdefault(column.column, column.heading)
-            elif column.heading and column.read_instead is not None:
-                self._report_unread_column(column, Issue.DUPLICATE_COLUMN)
-            elif column.heading and self._chosen_columns is None:
-                self._report_unread_column(column, Issue.UNKNOWN_COLUMN)
+            elif column.heading:
+                self._report_unread_column(column.heading, column.read_instead)
 
-    def _report_unread_column(self, column: SheetColumn, issue: Issue) -> None:
-        self._add_problem(self._heading.line, column.heading, column.heading, issue)
+    def _report_unread_column(self, heading: str, read_instead: str | None) -> None:
+        """Report a column that is not read, unless a person chose so."""
+        if read_instead is not None:
+            self._add_problem(self._heading.line, heading, heading, Issue.DUPLICATE_COLUMN)
+        elif self._chosen_columns is None:
+            self._add_problem(self._heading.line, heading, heading, Issue.UNKNOWN_COLUMN)
 
     def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
-        headings = self._heading.cells
-        if self._chosen_columns is not None:
-            return
-        nameless = [index for index, heading in enumerate(headings) if not heading]
-        first_texts: dict[int, str] = {}
-        for row in rows:
-            width = len(headings) if sheet.delimiter else len(row.cells)
-            for index in (*nameless, *range(len(headings), width)):
-                if index < len(row.cells) and row.cells[index]:
-                    first_texts.setdefault(index, row.cells[index])
-        for _, text in sorted(first_texts.items()):
-            self._add_problem(self._heading.line, "", text, Issue.UNKNOWN_COLUMN)
+        width = len(self._heading.cells)
+        if not sheet.delimiter:
+            width = max((len(row.cells) for row in rows), default=0)
+        for index in range(width):
+            texts = map(methodcaller("get_cell", index), rows)
+            first_text = next(filter(None, texts), None)
+            if first_text is not None and not self._heading.get_cell(index):
+                self._add_problem(self._heading.line, "", first_text, Issue.UNKNOWN_COLUMN)
 
     def _report_misplaced_cells(self, delimiter: str, rows: Sequence[SheetRow]) -> None:
         """Report the rows of a CSV file whose cells are probably in wrong columns."""
         width = len(self._heading.cells)
         min_width = max(self._columns, default=0) + 1
-        short_rows = [row for row in rows if len(row.cells) < min_width]
-        are_short_rows_unusual = 2 * len(short_rows) < len(rows)
+        short_rows_count = sum(len(row.cells) < min_width for row in rows)
+        are_short_rows_unusual = 2 * short_rows_count < len(rows)
         for row in rows:
             if row.follows_stray_return:
                 self._add_problem(row.line, "", row.cells[0], Issue.STRAY_LINE_BREAK)
-            extra_texts = [text for text in row.cells[width:] if text]
-            if extra_texts:
-                self._add_problem(row.line, "", extra_texts[0], Issue.EXTRA_CELLS)
+            extra_text = next(filter(None, row.cells[width:]), None)
+            if extra_text is not None:
+                self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
             if _has_swallowed_lines(row, width, delimiter):
                 longest = max(row.cells, key=len)
                 self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
@@ -221,7 +225,7 @@ class _RegistryReader:
 
     def _iter_filled_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
         for index, column in self._columns.items():
-            if index < len(row.cells) and row.cells[index]:
+            if row.get_cell(index):
                 yield column, _get_cell_text(row, index, column)
 
     def _read_row(self, row: SheetRow) -> None:
@@ -246,7 +250,7 @@ class _RegistryReader:
         self._result.line_numbers[association.id] = row.line
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
-            if column not in {*FACT_COLUMNS, *TRAILING_COLUMNS}:
+            if column not in FIELD_COLUMNS:
                 self._read_links(row.line, association, column, text, keys)
 
     def _report_corrupted_cells(self, line: int, cells: Iterable[tuple[str, str]]) -> None:
@@ -313,9 +317,9 @@ class _RegistryReader:
         If several registered associations share the name, their ids are assigned in order. This
         requires that the spreadsheet has a row for each of them.
         """
-        names = [facts[column] for column in NAME_COLUMNS if column in facts]
+        names = filter(None, map(facts.get, NAME_COLUMNS))
         known_ids = self._existing.find_ids_by_name(names)
-        ids_with_name = [known_id for known_id in known_ids if not self._is_used(known_id)]
+        ids_with_name = list(filterfalse(self._is_used, known_ids))
         id_cell = facts.get("id")
         if id_cell is None:
             label = normalize_label(name)
@@ -405,21 +409,18 @@ def _has_swallowed_lines(row: SheetRow, width: int, delimiter: str) -> bool:
     Two unmatched quotation marks make one cell of everything between them. With one or two columns
     such a cell looks like a list.
     """
-    cells = [cell for cell in row.cells if "\n" in cell]
-    line_breaks = sum(cell.count("\n") for cell in cells)
-    delimiters = sum(cell.count(delimiter) for cell in cells)
+    text = "".join(cell for cell in row.cells if "\n" in cell)
+    line_breaks = text.count("\n")
     swallowed_delimiters = line_breaks * (width - 1) + width - len(row.cells)
-    return line_breaks > 0 and width > 2 and delimiters >= swallowed_delimiters
+    return line_breaks > 0 and width > 2 and text.count(delimiter) >= swallowed_delimiters
 
 
 def _get_cell_text(row: SheetRow, index: int, column: str) -> str:
     """Return the text of a cell, or its hyperlink if the text in a link column is only words."""
     text = row.cells[index]
-    is_link_column = column not in {*FACT_COLUMNS, *TRAILING_COLUMNS}
-    has_hyperlink = text and index in row.hyperlinks
-    if is_link_column and has_hyperlink and not ADDRESS_PATTERN.search(text):
-        return row.hyperlinks[index]
-    return text
+    if column in FIELD_COLUMNS or ADDRESS_PATTERN.search(text):
+        return text
+    return row.hyperlinks.get(index, text)
 
 
 def _split_links(cell: str) -> list[str]:
@@ -439,20 +440,16 @@ def _split_links(cell: str) -> list[str]:
 
 
 def _find_link_issue(column: str, identity: Identity) -> Issue | None:
-    if identity.kind is LinkKind.INVALID:
-        return Issue.UNREADABLE_LINK
-    if identity.kind in NOT_ACCOUNT_KINDS:
-        return Issue.NOT_AN_ACCOUNT
+    if identity.kind in NO_ACCOUNT_ISSUES:
+        return NO_ACCOUNT_ISSUES[identity.kind]
     if column not in {LINKS_COLUMN, identity.channel} and identity.kind is not LinkKind.SHORT_LINK:
         return Issue.WRONG_COLUMN
-    if identity.kind in {LinkKind.PERSON, LinkKind.GROUP}:
-        return Issue.PERSON_OR_GROUP
-    return None
+    return Issue.PERSON_OR_GROUP if identity.kind in {LinkKind.PERSON, LinkKind.GROUP} else None
 
 
 def split_list(cell: str) -> list[str]:
     """Return the values of a cell that contains a list."""
-    return [word.strip() for word in LIST_SEPARATOR_PATTERN.split(cell) if word.strip()]
+    return list(filter(None, map(str.strip, LIST_SEPARATOR_PATTERN.split(cell))))
 
 
 def make_association_id(name: str) -> str:

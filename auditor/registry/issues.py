@@ -159,9 +159,7 @@ def describe_dropped_lines(
         count,
         why=translator.term("problem", Issue.NO_NAME),
     )
-    shown = translator.join_list(
-        translator.format_number(line) for line in lines[:MAX_LISTED_LINES]
-    )
+    shown = translator.join_list(map(translator.format_number, lines[:MAX_LISTED_LINES]))
     if count > MAX_LISTED_LINES:
         shown += "…"
     return translator.translate("{reason} (lines: {lines}).", reason=reason, lines=shown)

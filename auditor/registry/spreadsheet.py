@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from zipfile import ZipFile
@@ -91,6 +92,15 @@ class SheetRow:
     cells: tuple[str, ...]
     hyperlinks: Mapping[int, str] = field(default_factory=dict)
     follows_stray_return: bool = False
+
+    def get_cell(self, index: int) -> str:
+        """Return the text of a cell, or "" if the row is shorter."""
+        return self.cells[index] if index < len(self.cells) else ""
+
+    @property
+    def is_filled(self) -> bool:
+        """Return True if a cell has a text."""
+        return any(self.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +326,7 @@ def _read_with_calamine(data: bytes, path: Path, *, is_xlsx: bool = False) -> li
     sheets = []
     for title, raw_rows in raw_sheets:
         rows = (SheetRow(line, clean_cells(cells)) for line, cells in raw_rows)
-        sheets.append(Sheet(tuple(row for row in rows if any(row.cells)), title))
+        sheets.append(Sheet(tuple(filter(attrgetter("is_filled"), rows)), title))
     return sheets
 
 
@@ -383,7 +393,7 @@ def iter_csv_lines(
     if bom:
         yield codecs.BOM_UTF8
     for row in table:
-        writer.writerow([_guard_formula(format_cell_value(cell)) for cell in row])
+        writer.writerow(map(_guard_formula, map(format_cell_value, row)))
         yield buffer.getvalue().encode(errors="replace")
         buffer.seek(0)
         buffer.truncate()
@@ -408,5 +418,5 @@ def iter_xlsx_chunks(
     choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[bytes]:
     """Yield the bytes of a workbook with one table in chunks, for tables too large for memory."""
-    rows = ([_double_apostrophe(cell) for cell in row] for row in table)
+    rows = (list(map(_double_apostrophe, row)) for row in table)
     return iter_workbook_chunks({title: rows}, right_to_left=right_to_left, choices=choices)
