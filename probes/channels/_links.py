@@ -18,20 +18,31 @@ USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
 
 
 class PlatformLink(NamedTuple):
-    """An address on one of a platform's hosts.
+    """An address on one of a platform's hosts. `segments` are the parts of its path."""
 
-    `name` is the first segment of its path, or "" for the start page, and `rest` are the others.
-    """
-
-    name: str
-    rest: list[str]
+    segments: list[str]
     query: dict[str, str]
     fragment: str
 
     @property
+    def name(self) -> str:
+        """Return the first segment of the path, or "" for the start page."""
+        return next(iter(self.segments), "")
+
+    @property
+    def rest(self) -> list[str]:
+        """Return the segments after the first."""
+        return self.segments[1:]
+
+    @property
     def second(self) -> str:
         """Return the second segment of the path, or ""."""
-        return next(iter(self.rest), "")
+        return next(iter(self.segments[1:]), "")
+
+    @property
+    def third(self) -> str:
+        """Return the third segment of the path, or ""."""
+        return next(iter(self.segments[2:]), "")
 
 
 LinkReader = Callable[[PlatformLink], Identity | None]
@@ -60,53 +71,73 @@ class LinkTable:
     subdomains: re.Pattern[str] = USUAL_SUBDOMAINS
     other_hosts: Mapping[str, LinkEntry] = field(default_factory=dict)
     clean_segments: Callable[[list[str]], list[str]] = list
-    rewrite: Callable[[SplitResult], SplitResult] | None = None
+    rewrite: Callable[[SplitResult], SplitResult] = lambda parts: parts
 
     def identify(self, url: str) -> Identity:
         """Identify the account in a cleaned address on one of the hosts."""
-        parts = normalize.parse_url(url)
-        if self.rewrite is not None:
-            parts = self.rewrite(parts)
+        parts = self.rewrite(normalize.parse_url(url))
         if not parts.netloc:
             return Identity(self.channel, LinkKind.INVALID, url=url)
         return self.identify_parts(parts).with_url(url)
 
     def identify_parts(self, parts: SplitResult) -> Identity:
         """Identify the account in an address that is split already."""
-        host = (parts.hostname or "").removesuffix(".")
-        subdomain, own_host = split_host(host, self.hosts)
-        segments = normalize.split_path(parts.path)
-        entry = self.other_hosts.get(host) or self.other_hosts.get(own_host)
-        if entry is None and self.subdomains.fullmatch(subdomain):
-            entry = self._read_path
-            segments = self.clean_segments(segments)
+        entry = self._find_host_entry((parts.hostname or "").removesuffix("."))
         if entry is None:
             return Identity(self.channel, LinkKind.INVALID)
+        segments = normalize.split_path(parts.path)
         if not (segments or parts.query or parts.fragment):
             return Identity(self.channel, LinkKind.HOME)
-        name, *rest = segments or [""]
-        link = PlatformLink(name, rest, normalize.parse_query(parts.query), parts.fragment)
+        link = PlatformLink(segments, normalize.parse_query(parts.query), parts.fragment)
         return self._read(entry, link) or Identity(self.channel, LinkKind.INVALID)
 
+    def _find_host_entry(self, host: str) -> LinkEntry | None:
+        """Return how the addresses on a host are read, or None if it shows no accounts."""
+        subdomain, own_host = split_host(host, self.hosts)
+        for known_host in (host, own_host):
+            if known_host in self.other_hosts:
+                return self.other_hosts[known_host]
+        if self.subdomains.fullmatch(subdomain):
+            return self._read_path
+        return None
+
     def _read_path(self, link: PlatformLink) -> Identity | None:
+        link = link._replace(segments=self.clean_segments(link.segments))
         return self._read_section(link) or self.read_account(link)
 
     def _read_section(self, link: PlatformLink) -> Identity | None:
+        """Return what the first segment leads to, or None if no section covers it."""
         section = link.name.lower()
         entry = self.sections.get(section)
         if link.rest:
-            entry = self.sections.get(f"{section}/") or entry
+            entry = self.sections.get(f"{section}/", entry)
         identity = self._read(entry, link)
         if identity is None and not link.name:
             return Identity(self.channel, LinkKind.HOME)
         return identity
 
     def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
-        if entry is None or isinstance(entry, Identity):
+        if isinstance(entry, Identity | None):
             return entry
         if isinstance(entry, LinkKind):
             return Identity(self.channel, entry)
         return entry(link)
+
+
+def drop_prefix(segments: list[str], is_prefix: Callable[[str, str], bool]) -> list[str]:
+    """Return the segments of a path without the first one if it is a prefix of the second.
+
+    `is_prefix` gets both, and "" for a segment that is missing.
+    """
+    first, second, *_ = [*segments, "", ""]
+    if is_prefix(first, second):
+        return segments[1:]
+    return segments
+
+
+def is_language_before_page(segment: str, next_segment: str) -> bool:
+    """Return whether a segment is a language (`fr`, `fr_FR`) and another segment follows it."""
+    return bool(next_segment) and normalize.is_locale(segment)
 
 
 def split_host(host: str, channel_hosts: frozenset[str]) -> tuple[str, str]:

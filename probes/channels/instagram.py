@@ -8,7 +8,7 @@ Without JavaScript, a missing account and a hidden one look the same (WhatsMyNam
 
 import re
 
-from probes.channels._links import LinkTable, PlatformLink
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
 from probes.channels._public_profile import (
     PublicProfile,
     get_meta,
@@ -58,23 +58,27 @@ _FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without the prefix of `/_u/name` and `/fr/name`, and without `@`."""
-    if len(segments) > 1 and _is_prefix(segments[0].lower(), segments[1].lower()):
-        segments = segments[1:]
-    return [segment.removeprefix("@") or "@" for segment in segments[:1]] + segments[1:]
+    segments = drop_prefix(segments, _is_prefix)
+    return list(map(_remove_at_sign, segments[:1])) + segments[1:]
 
 
-def _is_prefix(first_segment: str, second_segment: str) -> bool:
+def _remove_at_sign(segment: str) -> str:
+    return segment.removeprefix("@") or "@"
+
+
+def _is_prefix(segment: str, next_segment: str) -> bool:
     """Return True for a prefix of the app or a language. `/fr/tagged` is a tab of `fr`."""
-    if first_segment in _APP_PREFIXES:
-        return True
-    is_name = second_segment not in _TAB_SEGMENTS and not second_segment.isdigit()
-    return is_name and normalize.is_locale(first_segment)
+    if segment.lower() in _APP_PREFIXES:
+        return bool(next_segment)
+    if next_segment.lower() in _TAB_SEGMENTS or next_segment.isdigit():
+        return False
+    return is_language_before_page(segment, next_segment)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
     """Identify the account of the chat `ig.me/m/name`. Other paths are short links."""
     if link.name == "m":
-        return _identify_username([link.name, *link.rest][-1]).with_note("derived")
+        return _identify_username(link.segments[-1]).with_note("derived")
     return Identity(NAME, LinkKind.SHORT_LINK)
 
 
@@ -86,7 +90,7 @@ def _read_story(link: PlatformLink) -> Identity:
 
 def _read_share_link(link: PlatformLink) -> Identity:
     """Identify `/share/<code>`, which redirects to an account, or `/share/reel/<code>`."""
-    if link.second in _POST_SEGMENTS and link.rest[1:]:
+    if link.second in _POST_SEGMENTS and link.third:
         return Identity(NAME, LinkKind.POST)
     if link.second not in _POST_SEGMENTS and _SHARE_CODE_PATTERN.fullmatch(link.second):
         return Identity(NAME, LinkKind.SHORT_LINK)
@@ -96,7 +100,7 @@ def _read_share_link(link: PlatformLink) -> Identity:
 def _read_account(link: PlatformLink) -> Identity:
     """Identify the account of a profile page, a tab, or a post whose address names its owner."""
     account = _identify_username(link.name)
-    if link.second in _POST_SEGMENTS and link.rest[1:]:
+    if link.second in _POST_SEGMENTS and link.third:
         return account.to_post()
     return account
 
@@ -131,7 +135,9 @@ identify = LINKS.identify
 def identify_bare(text: str) -> Identity:
     """Identify a username from the Instagram column. Counts and phone numbers are invalid."""
     username = text.strip().strip("/").removeprefix("@")
-    return _INVALID if username.isdigit() else _identify_username(username)
+    if username.isdigit():
+        return _INVALID
+    return _identify_username(username)
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

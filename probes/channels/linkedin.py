@@ -50,6 +50,7 @@ _PAGE_TYPES_BY_SEGMENT = {
     "showcase": "showcase",
     "in": "in",
 }
+_KINDS_BY_FEED_SEGMENT = {"hashtag": LinkKind.SEARCH, "update": LinkKind.POST}
 _GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
 _PAGE_OR_GROUP_SEGMENTS = _GROUP_SEGMENTS.union(_PAGE_TYPES_BY_SEGMENT)
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
@@ -78,10 +79,15 @@ _PLACEHOLDER_SLUGS = frozenset(
 _SLUG_PATTERN = re.compile(
     r"(?=.*[^\W_])(?:[\w.&'’,+#–—-]|[®™©\u2600-\u27bf\ufe0f]|[^\0-\uffff]){1,150}"
 )
-_MEMBER_ID_PATTERN = re.compile(r"ACo[\w-]{10,60}", re.ASCII)
-"""Ids that replace a person's slug in links from mails and searches. Their case matters."""
-_PAGE_URN_PATTERN = re.compile(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})")
-"""Ids that replace a page's slug in links from LinkedIn's own programs."""
+# Ids that replace a slug: a person's in links from mails and searches, whose case matters, and a
+# page's in links from LinkedIn's own programs.
+_ID_PATTERNS_BY_PAGE_TYPE = {
+    "in": re.compile(r"(ACo[\w-]{10,60})", re.ASCII),
+    "company": re.compile(r"(?i)urn:li:\w{0,20}(?:company|organization|school):([0-9]{1,12})"),
+}
+_KINDS_BY_PAGE_TYPE = {"in": LinkKind.PERSON}
+"""Every other type is an organisation's page."""
+_LEGACY_NUMBERS_PATTERN = re.compile("([0-9a-f]{1,3})/([0-9a-f]{1,3})/([0-9a-f]{1,3})")
 # Shorter numbers after a name are years.
 _NUMERIC_ID_PATTERN = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 _ACCOUNT_SCHEMA_TYPES = frozenset(
@@ -111,15 +117,15 @@ def _clean_segments(segments: list[str]) -> list[str]:
 
 
 def _is_site_prefix(first_segment: str, second_segment: str, third_segment: str = "") -> bool:
-    first, second = first_segment.lower(), second_segment.lower()
+    first, second, third = first_segment.lower(), second_segment.lower(), third_segment.lower()
     if first == "mwlite":
         return True
     if first in _PAGE_TYPES_BY_SEGMENT:
         # A page may have the name of one: /company/showcase, /company/showcase/people.
-        is_name = not third_segment or third_segment.lower() in _TAB_SEGMENTS
-        return second in _PAGE_TYPES_BY_SEGMENT and not is_name
-    is_prefix = first in _SITE_PREFIXES or urls_normalize.is_locale(first)
-    return is_prefix and second in _PAGE_OR_GROUP_SEGMENTS
+        return second in _PAGE_TYPES_BY_SEGMENT and third not in ("", *_TAB_SEGMENTS)
+    if second not in _PAGE_OR_GROUP_SEGMENTS:
+        return False
+    return first in _SITE_PREFIXES or urls_normalize.is_locale(first)
 
 
 def _read_page(link: PlatformLink) -> Identity:
@@ -150,13 +156,9 @@ def _find_numeric_id(*parts: str) -> str:
 
 
 def _read_feed(link: PlatformLink) -> Identity:
-    if link.second == "hashtag":
-        return Identity(NAME, LinkKind.SEARCH)
-    if link.second != "update":
-        return Identity(NAME, LinkKind.HOME)
-    if not link.rest[1:]:
+    if link.segments[1:] == ["update"]:  # without the number of a post
         return _INVALID
-    return Identity(NAME, LinkKind.POST)
+    return Identity(NAME, _KINDS_BY_FEED_SEGMENT.get(link.second, LinkKind.HOME))
 
 
 def _read_post_owner(link: PlatformLink) -> Identity:
@@ -177,11 +179,13 @@ def _read_legacy_person(link: PlatformLink) -> Identity:
     """
     if link.second == "dir":
         return Identity(NAME, LinkKind.SEARCH)
-    numbers = link.rest[1:4]
-    if len(numbers) < 3 or not re.fullmatch(r"(?:[0-9a-f]{1,3}/){3}", "/".join([*numbers, ""])):
+    numbers = _LEGACY_NUMBERS_PATTERN.fullmatch("/".join(link.rest[1:4]))
+    if numbers is None:
         return _identify_page("in", link.second)
-    first, second, third = numbers
-    suffix = f"{second}{first:0>3}" if third == "0" else f"{third}{second:0>3}{first:0>3}"
+    first, second, third = numbers.groups()
+    suffix = f"{third}{second:0>3}{first:0>3}"
+    if third == "0":
+        suffix = f"{second}{first:0>3}"
     return _identify_page("in", f"{link.second}-{suffix}").with_note("derived")
 
 
@@ -196,15 +200,12 @@ def _read_legacy_id(link: PlatformLink) -> Identity:
 
 def _identify_page(page_type: str, slug: str) -> Identity:
     slug = _normalize_slug(page_type, slug)
-    is_too_long = slug.isascii() and len(slug) > 100
-    is_too_short = page_type == "in" and len(slug) < 3
-    if is_too_long or is_too_short or not _SLUG_PATTERN.fullmatch(slug):
+    if not _is_possible_slug(page_type, slug):
         return _INVALID
     key = f"{page_type}/{slug}"
     if key in _RESERVED_SLUGS:
         return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
-    kind = LinkKind.PERSON if page_type == "in" else LinkKind.PAGE
-    page = _build_identity(kind, key)
+    page = _build_identity(_KINDS_BY_PAGE_TYPE.get(page_type, LinkKind.PAGE), key)
     if slug in _PLACEHOLDER_SLUGS:
         return page.with_note("placeholder")
     return page
@@ -212,12 +213,17 @@ def _identify_page(page_type: str, slug: str) -> Identity:
 
 def _normalize_slug(page_type: str, slug: str) -> str:
     slug = slug.rstrip(".,'’").lstrip("@")
-    if page_type == "in" and _MEMBER_ID_PATTERN.fullmatch(slug):
-        return slug
-    page_urn = _PAGE_URN_PATTERN.fullmatch(slug)
-    if page_type == "company" and page_urn:
-        return page_urn[1]
+    id_pattern = _ID_PATTERNS_BY_PAGE_TYPE.get(page_type)
+    page_id = id_pattern and id_pattern.fullmatch(slug)
+    if page_id:
+        return page_id[1]
     return slug.lower()
+
+
+def _is_possible_slug(page_type: str, slug: str) -> bool:
+    is_too_long = slug.isascii() and len(slug) > 100
+    is_too_short = page_type == "in" and len(slug) < 3
+    return not is_too_long and not is_too_short and _SLUG_PATTERN.fullmatch(slug) is not None
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:

@@ -72,19 +72,20 @@ def _read_invite(link: PlatformLink) -> Identity:
 
 def _read_view(link: PlatformLink) -> Identity:
     """Identify the account of a preview (`/s/name`) or of its boosts."""
-    return _identify_account(link.second, link.rest[1:])
+    return _identify_account(*link.rest)
 
 
 def _read_account(link: PlatformLink) -> Identity:
     if link.name.startswith("+"):
         return _identify_invite(link.name[1:])
-    return _identify_account(link.name, link.rest)
+    return _identify_account(*link.segments)
 
 
-def _identify_account(name: str, rest: list[str]) -> Identity:
+def _identify_account(name: str = "", item: str = "", story: str = "", *_: str) -> Identity:
     """Identify an account, or its post: `/name/3`, or `/name/s/3` for a story."""
     account = _identify_username(name.removeprefix("@"))
-    if rest and (rest[0].isdigit() or (rest[0] == "s" and rest[1:])):
+    is_story = item == "s" and story != ""
+    if is_story or item.isdigit():
         return account.to_post(note=None)
     return account
 

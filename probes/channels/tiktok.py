@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from probes.channels._links import LinkTable, PlatformLink
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
 from probes.channels._public_profile import build_wrong_target_finding, find_newest_post
 from probes.classify import interstitials
 from probes.links import identify as links_identify
@@ -27,7 +27,6 @@ from probes.models.probe import (
 )
 from probes.parsing import html
 from probes.parsing.json_data import as_list, as_object, get_nested, parse_json
-from probes.urls import normalize
 
 NAME = "tiktok"
 HOSTS = frozenset({"tiktok.com"})
@@ -47,12 +46,12 @@ _PRIVATE_STATUS_CODE = 10222
 
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without the prefix of `/fr/@name` and of the embed `/embed/@name`."""
-    if len(segments) < 2:
-        return segments
-    is_embed = segments[0] == "embed" and segments[1].startswith("@")
-    if is_embed or normalize.is_locale(segments[0]):
-        return segments[1:]
-    return segments
+    return drop_prefix(segments, _is_prefix)
+
+
+def _is_prefix(segment: str, next_segment: str) -> bool:
+    is_embed = segment == "embed" and next_segment.startswith("@")
+    return is_embed or is_language_before_page(segment, next_segment)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
@@ -66,7 +65,7 @@ def _read_account(link: PlatformLink) -> Identity:
     if not link.name.startswith("@"):
         return _INVALID
     account = _identify_username(link.name.lstrip("@"))
-    if link.second in _POST_SEGMENTS and link.rest[1:]:
+    if link.second in _POST_SEGMENTS and link.third:
         return account.to_post(note=None)
     return account
 

@@ -10,7 +10,7 @@ says nothing about activity.
 
 import re
 
-from probes.channels._links import LinkTable, PlatformLink
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
@@ -24,7 +24,6 @@ from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.urls import normalize
 
 NAME = "whatsapp"
 HOSTS = frozenset({"whatsapp.com", "wa.me", "wa.link"})
@@ -54,14 +53,12 @@ _FOLLOWERS_REGEX = "followers?|abonnes?|متابع"
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
-    if len(segments) > 1 and normalize.is_locale(segments[0]):
-        return segments[1:]
-    return segments
+    return drop_prefix(segments, is_language_before_page)
 
 
 def _read_channel(link: PlatformLink) -> Identity:
     channel = _identify_channel(link.second)
-    if len(link.rest) > 1 and link.rest[1].isdigit():
+    if link.third.isdigit():
         return channel.to_post(note=None)  # an update of the channel
     return channel
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.channels._links import LinkTable, PlatformLink
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix
 from probes.models.finding import Identity, LinkKind
 from probes.urls import normalize
 
@@ -81,8 +81,10 @@ _LEADING_ID_PATTERN = re.compile(r"([0-9]{1,20})(?!\w| [0-9])")
 _TRAILING_ID_PATTERN = re.compile(r".*-([0-9]{5,20})")
 _FULL_POST_ID_PATTERN = re.compile(r"([0-9]{5,20})_[0-9]{5,20}")
 """The Graph API's id of a post: its page and its number."""
+_SHORT_NUMBER_PATTERN = re.compile(r"\d{1,7}")
 _OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
+_PATH_PATTERN = re.compile(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+")
 _HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:#|%23)?!?(/.*)$")
 _PLACEHOLDER_USERNAMES = frozenset(
     """
@@ -90,6 +92,7 @@ _PLACEHOLDER_USERNAMES = frozenset(
     jimdo your-page yourpage your.page yourpagename username example
     """.split()  # noqa: SIM905
 )
+_POST_PARAMETERS = frozenset({"story_fbid", "fbid", "note_id", "aid"})
 _GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
 _WATCH_SECTIONS = frozenset(
     "explore following hashtag home latest live party saved search shows topic topics".split()  # noqa: SIM905
@@ -111,10 +114,8 @@ def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without dots, a language, an API version, `@` before a name and `.php`."""
     segments = [segment for segment in segments if segment not in (".", "..")]
-    if segments and _is_language_prefix(segments):
-        segments = segments[1:]
-    if segments[1:] and _API_VERSION.fullmatch(segments[0]):
-        segments = segments[1:]
+    segments = drop_prefix(segments, _is_language_prefix)
+    segments = drop_prefix(segments, _is_api_version)
     return list(map(_clean_name, segments[:1])) + segments[1:]
 
 
@@ -126,13 +127,14 @@ def _clean_name(segment: str) -> str:
     return name
 
 
-def _is_language_prefix(segments: list[str]) -> bool:
-    """Return True for `/fr_FR`, and for `/fr` unless it is a name with a tab."""
-    if not normalize.is_locale(segments[0]):
-        return False
-    if len(segments[0]) != 2:
-        return True
-    return len(segments) > 1 and segments[1].lower() not in _TAB_SEGMENTS
+def _is_language_prefix(segment: str, next_segment: str) -> bool:
+    """Return True for `/fr_FR`, and for `/fr` unless it is a name, alone or with a tab."""
+    is_name = next_segment.lower() in ("", *_TAB_SEGMENTS)
+    return normalize.is_locale(segment) and not (is_name and len(segment) == 2)
+
+
+def _is_api_version(segment: str, next_segment: str) -> bool:
+    return bool(next_segment) and _API_VERSION.fullmatch(segment) is not None
 
 
 def _read_chat_host(link: PlatformLink) -> Identity:
@@ -144,7 +146,7 @@ def _read_chat_host(link: PlatformLink) -> Identity:
 
 def _read_messenger(link: PlatformLink) -> Identity:
     """Identify the account in `messenger.com/t/name` or `/e2ee/t/id`."""
-    return _identify_conversation([link.name, *link.rest])
+    return _identify_conversation(link.segments)
 
 
 def _read_messages(link: PlatformLink) -> Identity:
@@ -161,18 +163,27 @@ def _identify_conversation(segments: list[str]) -> Identity:
 
 
 def _read_profile(link: PlatformLink) -> Identity:
-    values = {name.strip().lower(): value.strip() for name, value in link.query.items()}
-    profile_id = values.get("id") or link.second
+    """Identify the account in `/profile.php?id=123` or `/profile/123`."""
+    profile_id = _find_profile_id(link.query) or link.second
     if _OPAQUE_ID_PATTERN.match(profile_id):
         return Identity(NAME, LinkKind.SHORT_LINK)
-    match = _LEADING_ID_PATTERN.match(profile_id)
-    if match is None:
+    leading_id = _LEADING_ID_PATTERN.match(profile_id)
+    if leading_id is None:
         return _INVALID
-    return _identify_by_id(match[1], LinkKind.PROFILE)
+    return _identify_by_id(leading_id[1], LinkKind.PROFILE)
+
+
+def _find_profile_id(query: dict[str, str]) -> str:
+    """Return the last parameter `id`, which may be in capitals or between spaces, or ""."""
+    profile_id = ""
+    for name, value in query.items():
+        if name.strip().lower() == "id":
+            profile_id = value.strip()
+    return profile_id
 
 
 def _read_person(link: PlatformLink) -> Identity:
-    if len(link.rest) > 1 and _OPAQUE_ID_PATTERN.match(link.rest[1]):
+    if _OPAQUE_ID_PATTERN.match(link.third):
         return Identity(NAME, LinkKind.SHORT_LINK)
     return _identify_by_id(_find_id_in_segments(link.rest), LinkKind.PROFILE)
 
@@ -203,17 +214,17 @@ def _find_id_in_segments(segments: list[str]) -> str:
     """
     if segments[:1] == ["category"]:
         segments = segments[2:]
-    first, second, third = [*segments, "", "", ""][:3]
-    if _ID_PATTERN.fullmatch(second):
-        return second
-    if _ID_PATTERN.fullmatch(third) and second.lower() not in _TAB_SEGMENTS:
-        return third
+    first, second, third, *_ = [*segments, "", "", ""]
+    candidates = [second, third]
+    if second.lower() in ("", *_TAB_SEGMENTS):
+        candidates = [first]
+    for candidate in candidates:
+        if _ID_PATTERN.fullmatch(candidate):
+            return candidate
     trailing_id = _TRAILING_ID_PATTERN.fullmatch(first)
-    if trailing_id:
-        return trailing_id[1]
-    if _ID_PATTERN.fullmatch(first) and (not second or second.lower() in _TAB_SEGMENTS):
-        return first
-    return ""
+    if trailing_id is None:
+        return ""
+    return trailing_id[1]
 
 
 def _read_group(link: PlatformLink) -> Identity:
@@ -270,13 +281,12 @@ def _read_plugin(link: PlatformLink) -> Identity:
 
 def _read_post(link: PlatformLink) -> Identity | None:
     """Identify a post and, if the query names it, its owner. Return None for a start page."""
-    if link.query.keys() & {"story_fbid", "fbid", "note_id", "aid"}:
-        owner = _identify_by_id(link.query.get("id", ""), LinkKind.PROFILE)
-        if owner.key:
-            return owner.to_post()
-    if link.rest or link.query:
+    if not link.rest and not link.query:
+        return None
+    owner = _identify_by_id(link.query.get("id", ""), LinkKind.PROFILE)
+    if owner.key is None or _POST_PARAMETERS.isdisjoint(link.query):
         return Identity(NAME, LinkKind.POST)
-    return None
+    return owner.to_post()
 
 
 def _read_advertiser(link: PlatformLink) -> Identity:
@@ -308,7 +318,7 @@ def _read_player(link: PlatformLink) -> Identity | None:
 
 def _read_account(link: PlatformLink) -> Identity:
     account = _identify_username(link.name)
-    if link.second.lower() in _POST_SEGMENTS and link.rest[1:]:
+    if link.second.lower() in _POST_SEGMENTS and link.third:
         return account.to_post()
     return account
 
@@ -324,16 +334,20 @@ def _identify_username(segment: str) -> Identity:
     post = _FULL_POST_ID_PATTERN.fullmatch(segment)
     if post:
         return _identify_by_id(post[1], LinkKind.PAGE).to_post()
+    return _identify_name(segment)
+
+
+def _identify_name(segment: str) -> Identity:
     name = segment.lower()
     if not _is_possible_username(name):
         return _INVALID
-    note = None
-    if not _USERNAME_PATTERN.fullmatch(segment):
-        note = "suspicious"
-    if name in _PLACEHOLDER_USERNAMES:
-        note = "placeholder"
     key = f"u:{name.replace('.', '')}"
-    return Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}", note=note)
+    account = Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}")
+    if name in _PLACEHOLDER_USERNAMES:
+        return account.with_note("placeholder")
+    if not _USERNAME_PATTERN.fullmatch(segment):
+        return account.with_note("suspicious")
+    return account
 
 
 def _is_possible_username(name: str) -> bool:
@@ -404,9 +418,10 @@ identify = LINKS.identify
 def identify_bare(text: str) -> Identity:
     """Identify a username, an id or `pages/Name/123` from the Facebook column."""
     text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
-    if re.fullmatch(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+", text):
+    if _PATH_PATTERN.fullmatch(text):
         return LINKS.identify_parts(urlsplit(f"https://www.facebook.com/{text}"))
-    is_count = text.isdigit() and len(text) < 8  # or the end of a phone number
-    if is_count or text.lower().startswith(_HOST_STARTS) or not _SLUG_PATTERN.fullmatch(text):
+    # A short number is a count, or the end of a phone number.
+    is_other_text = _SHORT_NUMBER_PATTERN.fullmatch(text) or text.lower().startswith(_HOST_STARTS)
+    if is_other_text or not _SLUG_PATTERN.fullmatch(text):
         return _INVALID
     return _identify_username(text)

@@ -3,9 +3,8 @@
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.channels._links import LinkTable, PlatformLink
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
 from probes.models.finding import Identity, LinkKind
-from probes.urls import normalize
 
 NAME = "twitter"
 # Mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08). Anyone can host a nitter instance.
@@ -71,23 +70,27 @@ def _clean_segments(segments: list[str]) -> list[str]:
     A handle may look like a language: `/no/status/1` is a post of `no`.
     """
     segments = [segment for segment in segments if segment not in ("!", ".", "..")]
-    if segments[1:] and segments[0].lower() == "intl":
-        segments = segments[1:]
-    has_page = len(segments) > 1 and segments[1].lower() not in _TAB_SEGMENTS
-    if has_page and normalize.is_locale(segments[0]):
-        return segments[1:]
-    return segments
+    segments = drop_prefix(segments, _is_intl_prefix)
+    return drop_prefix(segments, _is_language_prefix)
+
+
+def _is_intl_prefix(segment: str, next_segment: str) -> bool:
+    return bool(next_segment) and segment.lower() == "intl"
+
+
+def _is_language_prefix(segment: str, next_segment: str) -> bool:
+    is_tab = next_segment.lower() in _TAB_SEGMENTS
+    return not is_tab and is_language_before_page(segment, next_segment)
 
 
 def _read_widget(link: PlatformLink) -> Identity | None:
     """Identify the account of an embedded timeline or of a follow button."""
-    handle = link.query.get("screen_name", "")
-    segments = [link.name, *link.rest]
-    if "screen-name" in segments[:-1]:
-        handle = segments[segments.index("screen-name") + 1]
+    path = "/".join(link.segments)
+    _, _, handle = path.partition("screen-name/")
+    handle = handle.partition("/")[0] or link.query.get("screen_name", "")
     if handle:
         return _identify_handle(handle).with_note("derived")
-    if "tweet" in "/".join(segments).lower():
+    if "tweet" in path.lower():
         return Identity(NAME, LinkKind.POST)
     return None
 
@@ -97,11 +100,9 @@ def _read_internal_path(link: PlatformLink) -> Identity:
     section = link.second.lower()
     if section == "profiles":
         return _identify_by_query(link.query)
-    if not link.rest[1:]:
-        return _INVALID
     if section == "user":
-        return _identify_by_id(link.rest[1])
-    if section in _INTERNAL_POST_SEGMENTS:
+        return _identify_by_id(link.third)
+    if section in _INTERNAL_POST_SEGMENTS and link.third:
         return Identity(NAME, LinkKind.POST)
     return _INVALID
 
@@ -128,7 +129,7 @@ def _read_account(link: PlatformLink) -> Identity:
     account = _identify_handle(link.name)
     if link.second.lower() not in _POST_SEGMENTS:
         return account
-    if len(link.rest) < 2 or not re.match(r"\d+", link.rest[1]):
+    if not re.match(r"\d", link.third):
         return _INVALID
     return account.to_post()
 
@@ -149,8 +150,10 @@ def _identify_handle(handle: str) -> Identity:
     handle = handle.strip().lstrip("@").rstrip(".,;:)\"'")
     if not HANDLE_PATTERN.fullmatch(handle) or handle.lower() in _RESERVED_SEGMENTS:
         return _INVALID
-    note = "placeholder" if handle.lower() in _PLACEHOLDER_HANDLES else None
-    return Identity(NAME, LinkKind.PROFILE, handle.lower(), f"https://x.com/{handle}", note=note)
+    account = Identity(NAME, LinkKind.PROFILE, handle.lower(), f"https://x.com/{handle}")
+    if handle.lower() in _PLACEHOLDER_HANDLES:
+        return account.with_note("placeholder")
+    return account
 
 
 LINKS = LinkTable(

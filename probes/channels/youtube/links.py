@@ -4,7 +4,7 @@ import re
 from unicodedata import bidirectional, normalize
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.channels._links import LinkTable, PlatformLink
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix
 from probes.models.finding import Identity, LinkKind
 from probes.urls import normalize as urls_normalize
 
@@ -50,6 +50,8 @@ _TAB_SEGMENTS = frozenset(
     releases courses store membership search join discussion feed favorites
     """.split()  # noqa: SIM905
 )
+_CHANNEL_SECTIONS = frozenset({"channel", "c", "user", "browse"})
+"""The first segments after which a channel's name or id follows."""
 _KINDS_BY_SEGMENT = {
     **dict.fromkeys(
         """
@@ -103,6 +105,8 @@ _CHANNEL_QUERY_PARAMETERS = {
     "profile": ("user",),
     "profile_videos": ("user",),
 }
+_NAME_QUERY_PARAMETERS = frozenset({"user", "add_user", "p", "list"})
+"""The parameters whose value may be an old name. The others contain ids."""
 BARE_NAME_NOTE = "bare"
 """The note of `youtube.com/name`, which need not be the same channel as `youtube.com/c/name`."""
 
@@ -121,33 +125,41 @@ def _unwrap_address(parts: SplitResult) -> SplitResult:
 
 
 def _find_inner_address(parts: SplitResult) -> SplitResult | None:
-    parameter = _WRAPPER_QUERY_PARAMETERS.get(parts.path.lstrip("/").partition("/")[0].lower())
-    if parameter is None:
+    """Return the address in the query of a wrapper, or None if it is not one of YouTube's."""
+    wrapper = parts.path.lstrip("/").partition("/")[0].lower()
+    if wrapper not in _WRAPPER_QUERY_PARAMETERS:
         return None
-    inner = urls_normalize.parse_query(parts.query).get(parameter, "")
-    if not inner and parts.query.startswith("/"):
-        inner = parts.query
-    if inner and "://" not in inner:
-        inner = f"https://www.youtube.com{inner}"
-    target = urls_normalize.parse_url(inner)
-    if not (target.hostname or "").endswith("youtube.com"):
+    inner = _get_wrapped_address(parts.query, _WRAPPER_QUERY_PARAMETERS[wrapper])
+    if not urls_normalize.get_host(inner).endswith("youtube.com"):
         return None
-    return target
+    return urls_normalize.parse_url(inner)
+
+
+def _get_wrapped_address(query: str, parameter: str) -> str:
+    """Return the address in a parameter of a query, or the query itself if it is a path."""
+    address = urls_normalize.parse_query(query).get(parameter, "")
+    if not address and query.startswith("/"):
+        address = query
+    if address and "://" not in address:
+        address = f"https://www.youtube.com{address}"
+    return address
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the segments of a path, without a language before the name of a channel."""
-    segments = [name for name in map(_normalize_name, segments) if name]
-    has_language = len(segments) > 1 and urls_normalize.is_locale(segments[0])
-    if has_language and re.match(r"@|(?:channel|c|user)$", segments[1]):
-        return segments[1:]
-    return segments
+    segments = list(filter(None, map(_normalize_name, segments)))
+    return drop_prefix(segments, _is_language_prefix)
 
 
-def _read_start_page(link: PlatformLink) -> Identity | None:
-    if link.query.keys() & {"v", "vi"}:
+def _is_language_prefix(segment: str, next_segment: str) -> bool:
+    is_channel = re.match(r"@|(?:channel|c|user)$", next_segment) is not None
+    return is_channel and urls_normalize.is_locale(segment)
+
+
+def _read_start_page(link: PlatformLink) -> Identity:
+    if "v" in link.query or "vi" in link.query:
         return Identity(NAME, LinkKind.POST)
-    return None
+    return Identity(NAME, LinkKind.HOME)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
@@ -155,9 +167,9 @@ def _read_short_host(link: PlatformLink) -> Identity:
     name = _normalize_name(link.name)
     if name.startswith("@"):
         return _identify_by_handle(name[1:])
-    if name or _read_start_page(link):
+    if name:
         return Identity(NAME, LinkKind.POST)
-    return Identity(NAME, LinkKind.HOME)
+    return _read_start_page(link)
 
 
 def _read_other_site(link: PlatformLink) -> Identity:
@@ -165,7 +177,7 @@ def _read_other_site(link: PlatformLink) -> Identity:
         return _identify_by_id(_normalize_name(link.second))
     if link.name:
         return _INVALID
-    return _read_start_page(link) or Identity(NAME, LinkKind.HOME)
+    return _read_start_page(link)
 
 
 def _read_query(link: PlatformLink) -> Identity | None:
@@ -183,66 +195,71 @@ def _read_query(link: PlatformLink) -> Identity | None:
 
 def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
     """Return the channel in a query value: its id, its uploads playlist or its old name."""
-    uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(value)
-    if uploads:
-        return _identify_by_id(f"UC{uploads[1]}").with_note("derived")
-    if CHANNEL_ID_PATTERN.fullmatch(value):
-        return _identify_by_id(value).with_note("derived")
-    if parameter in ("user", "add_user", "p", "list") and _CUSTOM_NAME_PATTERN.fullmatch(value):
+    channel_id = _get_uploads_owner(value) or value
+    if CHANNEL_ID_PATTERN.fullmatch(channel_id):
+        return _identify_by_id(channel_id).with_note("derived")
+    if parameter in _NAME_QUERY_PARAMETERS and _CUSTOM_NAME_PATTERN.fullmatch(value):
         return _identify_by_legacy_name("user", value, note="derived")
     return None
 
 
+def _get_uploads_owner(playlist_id: str) -> str:
+    """Return the id of the channel whose uploads a playlist contains, or ""."""
+    uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(playlist_id)
+    if uploads is None:
+        return ""
+    return f"UC{uploads[1]}"
+
+
 def _read_account(link: PlatformLink) -> Identity:
     section = link.name.lower()
-    channel = _identify_channel_in_path(section, link.name, link.second)
+    channel = _identify_channel_in_path(section, link)
     if channel is not None and "lb" in link.query:  # a community post
         return channel.to_post(note=channel.note)
     if channel is not None:
         return channel
-    kind = _KINDS_BY_SEGMENT.get(section)
-    if kind is None:
-        return _identify_bare_name(section, link.name, link.second)
+    if section not in _KINDS_BY_SEGMENT:
+        return _identify_bare_name(link)
     # An uploads playlist names its owner. The link itself is a playlist, thus a post.
-    uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(link.query.get("list", ""))
-    if uploads:
-        return _identify_by_id(f"UC{uploads[1]}").to_post()
-    return Identity(NAME, kind)
+    owner_id = _get_uploads_owner(link.query.get("list", ""))
+    if owner_id:
+        return _identify_by_id(owner_id).to_post()
+    return Identity(NAME, _KINDS_BY_SEGMENT[section])
 
 
-def _identify_channel_in_path(section: str, name: str, second_segment: str) -> Identity | None:
+def _identify_channel_in_path(section: str, link: PlatformLink) -> Identity | None:
     """Identify `@handle`, `channel/id`, `c/name`, `user/name` or an id, or return None.
 
     An id counts in any of these places. `c/@handle` is read too, but `channel/@handle` leads to
     nothing.
     """
-    has_section = section in ("channel", "c", "user", "browse")
-    typed_name = name
-    if has_section:
-        typed_name = second_segment
-    typed_id = CHANNEL_ID_PATTERN.match(second_segment) or CHANNEL_ID_PATTERN.fullmatch(
-        typed_name.removeprefix("@")
-    )
+    name = link.name
+    if section in _CHANNEL_SECTIONS:
+        name = link.second
+    typed_id = CHANNEL_ID_PATTERN.match(link.second)
+    typed_id = typed_id or CHANNEL_ID_PATTERN.fullmatch(name.removeprefix("@"))
     if typed_id:
         return _identify_by_id(typed_id[0])
-    if typed_name.startswith("@") and (section == "c" or not has_section):
-        return _identify_by_handle(typed_name[1:])
+    if name.startswith("@") and section not in ("channel", "user", "browse"):
+        return _identify_by_handle(name[1:])
     if section in ("channel", "browse"):
-        return _identify_by_id(typed_name)
-    if has_section:
-        return _identify_by_legacy_name(section, typed_name)
+        return _identify_by_id(name)
+    if section in _CHANNEL_SECTIONS:
+        return _identify_by_legacy_name(section, name)
     return None
 
 
-def _identify_bare_name(first_segment: str, name: str, second_segment: str) -> Identity:
+def _identify_bare_name(link: PlatformLink) -> Identity:
     """Identify `youtube.com/name`, unless it is one of YouTube's own pages."""
-    is_reserved = first_segment in _RESERVED_SEGMENTS or _RESERVED_SEGMENT_PATTERN.fullmatch(
-        first_segment
-    )
-    is_unknown_tab = second_segment and second_segment.lower() not in _TAB_SEGMENTS
-    if is_reserved or is_unknown_tab:
+    is_tab = link.second.lower() in ("", *_TAB_SEGMENTS)
+    if not is_tab or _is_reserved_segment(link.name.lower()):
         return _INVALID
-    return _identify_by_legacy_name("c", name, note=BARE_NAME_NOTE)
+    return _identify_by_legacy_name("c", link.name, note=BARE_NAME_NOTE)
+
+
+def _is_reserved_segment(segment: str) -> bool:
+    has_reserved_form = _RESERVED_SEGMENT_PATTERN.fullmatch(segment) is not None
+    return has_reserved_form or segment in _RESERVED_SEGMENTS
 
 
 def _normalize_name(segment: str) -> str:
@@ -315,10 +332,11 @@ identify = LINKS.identify
 def identify_bare(text: str) -> Identity:
     """Identify a handle, an id or `user/name` from the YouTube column."""
     text = _normalize_name(urls_normalize.decode_path_segment(text.strip().lstrip("/")))
-    if CHANNEL_ID_PATTERN.fullmatch(text.removeprefix("@")):
-        return _identify_by_id(text.removeprefix("@"))
-    if text.startswith("@") or re.fullmatch(r"[\w.·-]{3,30}", text):
-        return _identify_by_handle(text.removeprefix("@"))
-    if re.match(r"(?:channel|c|user)/", text):
+    name = text.removeprefix("@")
+    if CHANNEL_ID_PATTERN.fullmatch(name):
+        return _identify_by_id(name)
+    if name != text or re.fullmatch(r"[\w.·-]{3,30}", name):
+        return _identify_by_handle(name)
+    if text.startswith(("channel/", "c/", "user/")):
         return LINKS.identify_parts(urlsplit(f"https://www.youtube.com/{text}"))
     return _INVALID
