@@ -31,6 +31,8 @@ from probes.text.charset import clean_text
 
 ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
 """The API error reasons that prove an absence."""
+_REFUSALS_BY_STATUS = {401: Reason.NOT_CONFIGURED, 429: Reason.RATE_LIMITED}
+_UNRESOLVED_LINK_KINDS = frozenset({LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE})
 MAX_TEXT_CHARS = 2_000
 """The most characters of a text that are read."""
 EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
@@ -52,10 +54,8 @@ def parse_json_object(page: Page) -> dict[str, Any]:
 def build_status_response(page: Page, message: str = "") -> ApiResponse:
     """Return what the HTTP status says, for a body without a known error or result."""
     detail = message or f"{page.status}, without a message from the API"
-    if page.status == 401:
-        return ApiResponse(refusal=(Reason.NOT_CONFIGURED, detail))
-    if page.status == 429:
-        return ApiResponse(refusal=(Reason.RATE_LIMITED, detail))
+    if page.status in _REFUSALS_BY_STATUS:
+        return ApiResponse(refusal=(_REFUSALS_BY_STATUS[page.status], detail))
     if page.status >= 500:
         return ApiResponse(no_items_error=(Reason.SERVER_ERROR, detail))
     reason = interstitials.detect_refusal(page) or Reason.UNREADABLE
@@ -107,13 +107,33 @@ def filter_credible_dates(dates: Iterable[datetime], page: Page) -> list[datetim
     return [date for date in dates if EARLIEST_POST_DATE < date <= latest]
 
 
+def parse_timestamps(values: Iterable[Any]) -> list[datetime]:
+    """Return the values that are API timestamps, in UTC."""
+    return list(filter(None, map(parse_timestamp, values)))
+
+
+def find_newest_post(
+    dates: Iterable[datetime | None], page: Page, source: str = "posts"
+) -> Activity | None:
+    """Return the newest post by the dates of posts, or None if no date is credible."""
+    credible = filter_credible_dates(filter(None, dates), page)
+    if not credible:
+        return None
+    return Activity(max(credible).replace(microsecond=0), source)
+
+
+def list_known_facts(**facts: FactValue | None) -> dict[str, FactValue]:
+    """Return the facts whose value is known."""
+    return {name: value for name, value in facts.items() if value is not None}
+
+
 def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) -> tuple[Reason, str]:
     """Return the reason and detail for an account that is missing from a response.
 
     An error about one of several accounts proves the absence of none of them.
     """
-    error = response.refusal or response.no_items_error
-    reason, detail = error or (Reason.UNREADABLE, "the account is missing from the response")
+    missing = (Reason.UNREADABLE, "the account is missing from the response")
+    reason, detail = response.refusal or response.no_items_error or missing
     requested = parse_qs(urlsplit(page.url).query).get(call.joined_parameter, [""])[0]
     if response.is_single_item_error and "," in requested:
         return Reason.UNREADABLE, detail
@@ -125,7 +145,9 @@ def build_failure_finding(
 ) -> Finding:
     """Return the finding for an account without data, absent if the reason proves it."""
     reason, detail = failure
-    presence = Presence.ABSENT if reason in ABSENCE_REASONS else Presence.UNKNOWN
+    presence = Presence.UNKNOWN
+    if reason in ABSENCE_REASONS:
+        presence = Presence.ABSENT
     return Finding(
         presence,
         reason,
@@ -168,7 +190,7 @@ class LatestPublication:
     @property
     def facts(self) -> dict[str, FactValue]:
         """Return the fact `rhythm_days`, the median gap in days between the last entries."""
-        return {} if self.rhythm_days is None else {"rhythm_days": self.rhythm_days}
+        return list_known_facts(rhythm_days=self.rhythm_days)
 
 
 def fetch_latest_publication(
@@ -185,18 +207,17 @@ def fetch_latest_publication(
     if item_key not in response.items:
         return LatestPublication(missing_reason=explain_missing_account(page, response, call)[1])
     dates = filter_credible_dates(response.items[item_key]["published_dates"], page)
-    newest = Activity(max(dates), source) if dates else None
-    return LatestPublication(newest, compute_median_gap_days(dates))
+    return LatestPublication(find_newest_post(dates, page, source), compute_median_gap_days(dates))
 
 
 def has_only_resolved_links(urls: Iterable[str]) -> bool:
     """Return whether no address is a short link or a page of links, whose target is unknown."""
-    identities = [identify.identify_link(url) for url in urls]
-    return not any(
-        identity.kind in (LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE)
-        or identity.note == "social"
-        for identity in identities
-    )
+    return not any(map(_is_unresolved_link, urls))
+
+
+def _is_unresolved_link(url: str) -> bool:
+    identity = identify.identify_link(url)
+    return identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"
 
 
 def extract_website_links(

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from probes.channels._api_common import filter_credible_dates
 from probes.classify import interstitials
 from probes.dates.parser import ParsedDate
 from probes.links import channel_registry, identify
@@ -116,15 +114,18 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
     if page.status != 200 or not profile.name or not _identify_final_url(identity, page).key:
         detail = profile.message or "nothing that proves an account"
         return unknown_finding(page, Reason.UNREADABLE, detail=detail)
-    finding = present_finding(
+    reason = None
+    if _is_renamed(identity, page):
+        reason = Reason.RENAMED
+    return present_finding(
         page,
+        reason=reason,
         name=profile.name,
-        platform_id=profile.platform_id or None,
+        platform_id=profile.platform_id,
         followers=profile.followers,
         last_activity=profile.last_activity,
         detail=profile.message,
     )
-    return replace(finding, reason=Reason.RENAMED) if _is_renamed(identity, page) else finding
 
 
 def _is_overlay(wall: Reason, page: Page, profile: PublicProfile) -> bool:
@@ -184,6 +185,18 @@ def get_title(soup: BeautifulSoup) -> str:
     return html.clean_text(get_element_text(soup, "title"))
 
 
+def match_title(
+    soup: BeautifulSoup, match: Callable[[str], re.Match[str] | None]
+) -> re.Match[str] | None:
+    """Return the match of the `og:title`, else of the `<title>`, or None."""
+    return match(get_meta(soup, "og:title")) or match(get_title(soup))
+
+
+def get_description(soup: BeautifulSoup) -> str:
+    """Return both descriptions of a page, for a search in them."""
+    return f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
+
+
 def find_text(pattern: re.Pattern[str], text: str) -> str:
     """Return the first match of a pattern in a text, or ""."""
     match = pattern.search(text)
@@ -198,14 +211,6 @@ def iter_script_objects(soup: BeautifulSoup) -> Iterator[dict[str, Any]]:
         text = script.get_text().strip()
         if text.startswith(("{", "[")):
             yield from iter_objects(parse_json(text))
-
-
-def find_newest_post(dates: Iterable[datetime | None], page: Page) -> Activity | None:
-    """Return the newest post by the dates of posts, or None if no date is credible."""
-    credible = filter_credible_dates(filter(None, dates), page)
-    if not credible:
-        return None
-    return Activity(max(credible).replace(microsecond=0), "posts")
 
 
 def build_newest_activity(dates: Iterable[ParsedDate | None], source: str) -> Activity | None:
@@ -235,9 +240,10 @@ def parse_localized_count(text: str, unit_regex: str) -> int | None:
 
 def _parse_scaled_number(digits: str, scale: str) -> int | None:
     """Return the number. With a scale a mark is the decimal point, else it groups thousands."""
-    digits = re.sub("[ ٬]", "", digits).strip(".,٫")
-    mark = "." if scale else ""
-    plain = re.sub("[.,٫]", mark, digits)
+    mark = ""
+    if scale:
+        mark = "."
+    plain = re.sub("[.,٫]", mark, re.sub("[ ٬]", "", digits).strip(".,٫"))
     if len(plain) >= 16:
         return None
     try:

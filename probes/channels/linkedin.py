@@ -11,17 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
+from probes.channels._api_common import find_newest_post
 from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
     build_newest_activity,
-    find_newest_post,
     find_text,
-    get_meta,
+    get_description,
     parse_localized_count,
     probe_public_profile,
 )
@@ -31,11 +32,11 @@ from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.parsing.json_data import get_text, parse_json_ld
+from probes.parsing.json_data import get_text, list_schema_types, parse_json_ld
 from probes.urls import normalize as urls_normalize
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
+    from bs4 import BeautifulSoup, Tag
 
 NAME = "linkedin"
 VERSION = 2
@@ -279,11 +280,11 @@ def parse_profile_page(page: Page) -> PublicProfile:
     name = _find_account_name(soup)
     if not name:
         return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, text[:50_000]))
-    descriptions = f"{get_meta(soup, 'description')} {get_meta(soup, 'og:description')}"
+    description = f"{get_description(soup)} {text[:20_000]}"
     return PublicProfile(
         name=html.clean_text(name),
         platform_id=_find_company_id(soup),
-        followers=parse_localized_count(f"{descriptions} {text[:20_000]}", _FOLLOWERS_REGEX),
+        followers=parse_localized_count(description, _FOLLOWERS_REGEX),
         last_activity=_find_last_activity(soup, page),
     )
 
@@ -299,41 +300,43 @@ def _find_account_name(soup: BeautifulSoup) -> str:
 def _find_company_id(soup: BeautifulSoup) -> str:
     """Return the id in the first attribute that has one, whatever its name is."""
     for element in soup.find_all():
-        for value in element.attrs.values():
-            urn = _COMPANY_URN_PATTERN.search(str(value))
-            if urn:
-                return urn[1]
+        urn = _COMPANY_URN_PATTERN.search(" ".join(map(str, element.attrs.values())))
+        if urn:
+            return urn[1]
     return ""
 
 
 def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     """Return the newest post by its id, or else by the age shown: `3w`, `2 mois`."""
-    urns = [str(post["data-activity-urn"]) for post in soup.select("[data-activity-urn]")]
-    numbers = [urn.rpartition(":")[2] for urn in urns]
-    newest = find_newest_post(
-        [post_numbers.decode_post_number(NAME, number) for number in numbers], page
-    )
-    if newest is not None or not urns:
+    posts = soup.select("[data-activity-urn]")
+    if not posts:
+        return None
+    newest = find_newest_post(map(_get_post_date, posts), page)
+    if newest is not None:
         return newest
-    ages = [str(time.get("datetime") or time.get_text()) for time in soup.select("article time")]
+    ages = [_get_age_text(time) for time in soup.select("article time")]
     return build_newest_activity([_parse_relative_age(age, page) for age in ages], "posts")
+
+
+def _get_post_date(post: Tag) -> datetime | None:
+    number = str(post["data-activity-urn"]).rpartition(":")[2]
+    return post_numbers.decode_post_number(NAME, number)
+
+
+def _get_age_text(time: Tag) -> str:
+    return str(time.get("datetime") or time.get_text())
 
 
 def _parse_relative_age(age_text: str, page: Page) -> parser.ParsedDate | None:
     """Parse an age in English, French or Arabic, which the page shows without "ago"."""
     french = f"il y a {age_text.replace('sem.', 'semaines')}"
-    for text in (age_text, french, f"قبل {age_text}"):
-        date = parser.parse_date(text, page.fetched_at)
-        if date:
-            return date
-    return None
+    texts = (age_text, french, f"قبل {age_text}")
+    dates = (parser.parse_date(text, page.fetched_at) for text in texts)
+    return next(filter(None, dates), None)
 
 
 def _is_account_schema(schema: Mapping[str, Any]) -> bool:
-    types = schema.get("@type")
-    if isinstance(types, str):
-        return types in _ACCOUNT_SCHEMA_TYPES
-    return isinstance(types, list) and bool(_ACCOUNT_SCHEMA_TYPES & set(types))
+    return not _ACCOUNT_SCHEMA_TYPES.isdisjoint(list_schema_types(schema))
 
 
 def probe(account: Account) -> ProbeGenerator:

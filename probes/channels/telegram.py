@@ -10,13 +10,12 @@ from collections.abc import Generator
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.channels._api_common import parse_timestamp
+from probes.channels._api_common import find_newest_post, parse_timestamp
 from probes.channels._links import LinkTable, PlatformLink, split_host
 from probes.channels._public_profile import (
     PublicProfile,
     build_profile_finding,
     build_wrong_target_finding,
-    find_newest_post,
     get_element_text,
     parse_localized_count,
 )
@@ -165,9 +164,9 @@ def _fetch_newest_post(identity: Identity) -> Generator[PageRequest, Page, Activ
 
     Groups, bots and people have no preview. Telegram redirects them to their own page.
     """
-    name = (identity.canonical or "").rpartition("/")[2]
+    url = f"https://t.me/s/{identity.typed_name}"
     try:
-        page, newest = yield from request_page(f"https://t.me/s/{name}", parse_channel_preview)
+        page, newest = yield from request_page(url, parse_channel_preview)
     except FetchError:
         return None
     if page.status != 200 or not urlsplit(page.url).path.startswith("/s/"):

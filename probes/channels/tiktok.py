@@ -9,10 +9,12 @@ because a refusal has other causes too. Only if the account's own page confirms 
 import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from probes.channels._api_common import find_newest_post
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
-from probes.channels._public_profile import build_wrong_target_finding, find_newest_post
+from probes.channels._public_profile import build_wrong_target_finding
 from probes.classify import interstitials
 from probes.links import identify as links_identify
 from probes.links import post_numbers
@@ -138,9 +140,11 @@ def _find_embed_state(routes: dict[str, Any]) -> dict[str, Any]:
 
 def _find_newest_video(videos: list[Any], page: Page) -> Activity | None:
     """Return when the newest video was made, by its id."""
-    ids = [str(as_object(video).get("id", "")) for video in videos]
-    dates = [post_numbers.decode_post_number(NAME, video_id) for video_id in ids]
-    return find_newest_post(dates, page)
+    return find_newest_post(map(_get_video_date, videos), page)
+
+
+def _get_video_date(video: Any) -> datetime | None:
+    return post_numbers.decode_post_number(NAME, str(get_nested(video, "id")))
 
 
 def parse_oembed(page: Page) -> ProfileState:
@@ -180,7 +184,9 @@ def _read_script(page: Page, script_id: str) -> Any:
 
 
 def _as_integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if type(value) is int:  # `true` is a number for Python
+        return value
+    return None
 
 
 def probe(account: Account) -> ProbeGenerator:
@@ -206,21 +212,24 @@ def probe(account: Account) -> ProbeGenerator:
 
 def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Finding | None]:
     """Return a finding if the embed shows the account. Anything else proves nothing."""
-    name = (identity.canonical or "").rpartition("/")[2]
+    url = f"{_EMBED_URL}{identity.typed_name}"
     try:
-        page, state = yield from request_page(f"{_EMBED_URL}{name}", parse_profile_embed)
+        page, state = yield from request_page(url, parse_profile_embed)
     except FetchError:
         return None
     if page.status != 200 or state.key != identity.key:
         return None
-    finding = present_finding(
+    reason = None
+    if state.is_private:
+        reason = Reason.PRIVATE
+    return present_finding(
         page,
         final_url=identity.canonical,
-        name=state.name or None,
+        reason=reason,
+        name=state.name,
         followers=state.followers,
         last_activity=state.last_activity,
     )
-    return replace(finding, reason=Reason.PRIVATE) if state.is_private else finding
 
 
 def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool, Finding | None]]:
@@ -229,10 +238,10 @@ def _check_oembed(identity: Identity) -> Generator[PageRequest, Page, tuple[bool
         page, state = yield from request_page(f"{_OEMBED_URL}{identity.canonical}", parse_oembed)
     except FetchError:
         return False, None
-    if page.status == 200 and state.key == identity.key:
-        name = state.name or None
-        return False, present_finding(page, final_url=identity.canonical, name=name)
-    return page.status == 400 and state.status_code == 400, None
+    is_known = page.status == 200 and state.key == identity.key
+    if is_known:
+        return False, present_finding(page, final_url=identity.canonical, name=state.name)
+    return (page.status, state.status_code) == (400, 400), None
 
 
 def _build_finding(
@@ -242,15 +251,14 @@ def _build_finding(
     refusal = interstitials.detect_refusal(page) or Reason.UNREADABLE
     if page.status != 200 or links_identify.identify_link(page.url).key != identity.key:
         return unknown_finding(page, refusal)
-    name = state.name or None
-    if state.status_code == 0 and state.key == identity.key:
-        return present_finding(page, name=name, followers=state.followers)
+    if state.status_code is None:
+        return unknown_finding(page, refusal, detail="nothing that proves an account")
     if state.status_code == _PRIVATE_STATUS_CODE:
-        return present_finding(page, reason=Reason.PRIVATE, name=name)
+        return present_finding(page, reason=Reason.PRIVATE, name=state.name)
+    if state.status_code == 0 and state.key == identity.key:
+        return present_finding(page, name=state.name, followers=state.followers)
     detail = f"statusCode {state.status_code}"
     if state.status_code == _NOT_FOUND_STATUS_CODE and is_unknown_to_oembed:
         detail = f"{detail}, and oEmbed knows no such account"
         return absent_finding(page, Reason.NOT_FOUND, detail=detail)
-    if state.status_code is None:
-        detail = "nothing that proves an account"
     return unknown_finding(page, refusal, detail=detail)

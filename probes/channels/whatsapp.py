@@ -16,7 +16,7 @@ from probes.channels._public_profile import (
     PublicProfile,
     build_wrong_target_finding,
     get_meta,
-    get_title,
+    match_title,
     parse_localized_count,
     probe_public_profile,
 )
@@ -117,8 +117,7 @@ def identify_bare(text: str) -> Identity:
 def parse_channel_page(page: Page) -> PublicProfile:
     """Return the channel, if the title of its page names one."""
     soup = html.parse_soup(page)
-    title = _TITLE_PATTERN.fullmatch(get_meta(soup, "og:title"))
-    title = title or _TITLE_PATTERN.fullmatch(get_title(soup))
+    title = match_title(soup, _TITLE_PATTERN.fullmatch)
     code_in_metadata = identify(get_meta(soup, "og:url")).key
     if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()

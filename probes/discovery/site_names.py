@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from probes.parsing.json_data import as_list
+from probes.parsing.json_data import list_schema_types
 from probes.text.charset import clean_text
 from probes.text.language import fold_text
 from probes.urls.normalize import get_host
@@ -75,9 +75,7 @@ def _iter_organization_names(document: Document) -> Iterator[str]:
 
 
 def _is_organization(schema: Mapping[str, Any]) -> bool:
-    types = schema.get("@type", "")
-    type_names = map(str, as_list(types) or [types])
-    return any(map(_ORGANIZATION_TYPE_PATTERN.search, type_names))
+    return any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema)))
 
 
 # Words of many sites' titles and addresses, which do not distinguish any.

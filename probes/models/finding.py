@@ -164,6 +164,11 @@ class Identity:
     url: str | None = None
     note: str | None = None
 
+    @property
+    def typed_name(self) -> str:
+        """Return the account's name with the capitals that were typed, or ""."""
+        return (self.canonical or "").rpartition("/")[2]
+
     def with_url(self, url: str) -> Identity:
         """Return a copy with another `url`. `dataclasses.replace` takes four times as long."""
         return Identity(self.channel, self.kind, self.key, self.canonical, url, self.note)

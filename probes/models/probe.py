@@ -42,12 +42,21 @@ class ChannelModule(Protocol):
         ...
 
 
-def present_finding(page: Page, **fields: Any) -> Finding:
+def present_finding(
+    page: Page, *, name: str | None = None, platform_id: str | None = None, **fields: Any
+) -> Finding:
     """Return a finding that the account is present, proved by this page.
 
-    Its `final_url` is that of the page unless another one is given.
+    Its `final_url` is that of the page unless another one is given. An empty name or id is None.
     """
-    return Finding(Presence.PRESENT, status=page.status, **{"final_url": page.url, **fields})
+    fields = {"final_url": page.url, **fields}
+    return Finding(
+        Presence.PRESENT,
+        status=page.status,
+        name=name or None,
+        platform_id=platform_id or None,
+        **fields,
+    )
 
 
 def absent_finding(page: Page, reason: Reason, **fields: Any) -> Finding:

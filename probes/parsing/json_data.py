@@ -66,6 +66,12 @@ def as_list(node: Any) -> list[Any]:
     return node if isinstance(node, list) else []
 
 
+def list_schema_types(schema: Mapping[str, Any]) -> list[str]:
+    """Return the types of a JSON-LD object, which may have one or several."""
+    types = schema.get("@type", "")
+    return list(map(str, as_list(types) or [types]))
+
+
 def list_child_objects(node: Any) -> list[dict[str, Any]]:
     """Return the values of an object that are objects."""
     return [value for value in as_object(node).values() if isinstance(value, dict)]

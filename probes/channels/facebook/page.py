@@ -12,11 +12,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from probes.channels._api_common import find_newest_post
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
-    find_newest_post,
     find_text,
+    get_description,
     get_meta,
     get_title,
     iter_script_objects,
@@ -62,12 +63,11 @@ def parse_profile_page(page: Page) -> PublicProfile:
     title = get_title(soup)
     if not _has_account_markers(soup, title, nodes):
         return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, soup.get_text(" ")[:200_000]))
-    description = f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
     newest, message = _find_newest_post(soup, nodes, page)
     return PublicProfile(
         name=_TITLE_SUFFIX_PATTERN.sub("", get_meta(soup, "og:title") or title),
         platform_id=_find_platform_id(soup, nodes),
-        followers=parse_localized_count(description, _FOLLOWERS_REGEX),
+        followers=parse_localized_count(get_description(soup), _FOLLOWERS_REGEX),
         last_activity=newest,
         message=message,
     )
@@ -78,10 +78,13 @@ def _find_platform_id(soup: BeautifulSoup, nodes: list[dict[str, Any]]) -> str:
     app_url = _APP_URL_PATTERN.match(get_meta(soup, "al:android:url", "al:ios:url"))
     if app_url:
         return app_url[1]
-    for node in nodes:
-        platform_id = get_nested(node, "delegate_page", "id") or node.get("userID")
-        if isinstance(platform_id, str) and platform_id.strip("0").isdecimal():
-            return platform_id
+    return next(filter(None, map(_get_platform_id, nodes)), "")
+
+
+def _get_platform_id(node: dict[str, Any]) -> str:
+    platform_id = get_nested(node, "delegate_page", "id") or node.get("userID")
+    if isinstance(platform_id, str) and platform_id.strip("0").isdecimal():
+        return platform_id
     return ""
 
 
@@ -91,8 +94,11 @@ def _has_account_markers(soup: BeautifulSoup, title: str, nodes: list[dict[str, 
         return False
     if _is_account_title(get_meta(soup, "og:title")):
         return True
-    has_marker = any(_PROFILE_MARKERS & node.keys() or node.get("userVanity") for node in nodes)
-    return has_marker and _is_account_title(title)
+    return any(map(_is_profile, nodes)) and _is_account_title(title)
+
+
+def _is_profile(node: dict[str, Any]) -> bool:
+    return bool(node.get("userVanity")) or not _PROFILE_MARKERS.isdisjoint(node)
 
 
 def _is_account_title(title: str) -> bool:
@@ -112,15 +118,20 @@ def _find_newest_post(
     A single old post may be a pinned one, so it does not prove inactivity. The page plugin contains
     several.
     """
-    values = [node.get("creation_time") for node in nodes]
-    values += [element["data-utime"] for element in soup.select("[data-utime]")]
-    timestamps = {int(str(value)) for value in values if re.fullmatch(r"\d{10}", str(value))}
-    newest = find_newest_post((datetime.fromtimestamp(time, UTC) for time in timestamps), page)
-    if newest is None or len(timestamps) > 1:
+    dates = _list_post_dates(soup, nodes)
+    newest = find_newest_post(dates, page)
+    if newest is None or len(dates) > 1:
         return newest, ""
     if page.fetched_at - newest.published_at > _MAX_SINGLE_POST_AGE:
         return None, "the one post shown is old and may be a pinned one"
     return newest, ""
+
+
+def _list_post_dates(soup: BeautifulSoup, nodes: list[dict[str, Any]]) -> set[datetime]:
+    values = [node.get("creation_time") for node in nodes]
+    values += [element["data-utime"] for element in soup.select("[data-utime]")]
+    timestamps = filter(re.compile(r"\d{10}").fullmatch, map(str, values))
+    return {datetime.fromtimestamp(int(timestamp), UTC) for timestamp in timestamps}
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -14,8 +14,8 @@ from probes.channels._public_profile import (
     PublicProfile,
     find_text,
     get_meta,
-    get_title,
     iter_script_objects,
+    match_title,
     parse_localized_count,
     probe_public_profile,
 )
@@ -42,9 +42,7 @@ _FOLLOWERS_REGEX = "followers|abonnes|متابع"
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile if the page's title names it. Almost always the page is empty."""
     soup = html.parse_soup(page)
-    title = _TITLE_PATTERN.match(get_meta(soup, "og:title")) or _TITLE_PATTERN.match(
-        get_title(soup)
-    )
+    title = match_title(soup, _TITLE_PATTERN.match)
     if title is None:
         return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, soup.get_text(" ")[:100_000]))
     return PublicProfile(

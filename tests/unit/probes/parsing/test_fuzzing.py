@@ -139,9 +139,14 @@ EXCUSED = {
         "probes.channels._public_profile.iter_script_objects "
         "probes.channels._public_profile.get_element_text "
         "probes.channels._public_profile.find_text probes.channels._api_common.keep_match "
-        "probes.channels._api_common.build_taken_name_finding"
+        "probes.channels._public_profile.match_title "
+        "probes.channels._public_profile.get_description probes.channels._links.drop_prefix "
+        "probes.channels._api_common.build_taken_name_finding "
+        "probes.channels._api_common.parse_timestamps"
     ),
-    "is tried by reading sites and lists": "probes.parsing.feeds.flatten_fields",
+    "is tried by reading sites and lists": (
+        "probes.parsing.feeds.flatten_fields probes.parsing.json_data.list_schema_types"
+    ),
 }
 """Functions that have no fuzz test here, by reason."""
 EXCLUDED = {name for names in EXCUSED.values() for name in pieces(names)}
