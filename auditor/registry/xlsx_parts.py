@@ -4,6 +4,7 @@ Calamine gives no hyperlinks and reads cells with an error, such as `#N/A`, as e
 all cells between the first and the last, so that a stray cell makes a sheet too large for it.
 """
 
+import fnmatch
 import io
 import posixpath
 import re
@@ -18,7 +19,7 @@ from auditor.registry.cell_values import MAX_COLUMNS
 
 SPREADSHEET_NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATIONSHIP_NAMESPACE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
-PACKAGE_NAMESPACE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
+RELATIONSHIP_TAG = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 ERROR_CELL_PATTERN = re.compile(rb'\bt="e"')
 CELL_REFERENCE_PATTERN = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]+)")
 WEB_SCHEMES = ("http://", "https://")
@@ -34,11 +35,10 @@ def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]
     relationships = f"{folder}/_rels/{name}.rels"
     if relationships not in archive.namelist():
         return {}
-    targets_by_id = {
-        attributes.get("Id"): attributes.get("Target", "")
-        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
-        if attributes.get("TargetMode") == "External"
-    }
+    targets_by_id = {}
+    for attributes in _iter_elements(archive, relationships, RELATIONSHIP_TAG):
+        if attributes.get("TargetMode") == "External":
+            targets_by_id[attributes.get("Id")] = attributes.get("Target", "")
     if not any(map(_is_web_url, targets_by_id.values())):
         return {}
     return dict(_iter_hyperlinks(archive, part_name, targets_by_id))
@@ -47,20 +47,19 @@ def read_hyperlinks(archive: ZipFile, part_name: str) -> dict[CellPosition, str]
 def iter_sheet_parts(archive: ZipFile) -> Iterator[tuple[str, str]]:
     """Yield the title of each worksheet and the name of its file in the archive."""
     relationships = "xl/_rels/workbook.xml.rels"
-    targets = {
-        attributes.get("Id"): posixpath.join("/xl", attributes.get("Target", ""))
-        for attributes in _iter_elements(archive, relationships, f"{PACKAGE_NAMESPACE}Relationship")
-    }
+    targets_by_id = {}
+    for attributes in _iter_elements(archive, relationships, RELATIONSHIP_TAG):
+        targets_by_id[attributes.get("Id")] = attributes.get("Target", "")
     for attributes in _iter_elements(archive, "xl/workbook.xml", f"{SPREADSHEET_NAMESPACE}sheet"):
-        target = targets[attributes.get(f"{RELATIONSHIP_NAMESPACE}id")]
-        yield attributes["name"], target.removeprefix("/")
+        target = targets_by_id[attributes.get(f"{RELATIONSHIP_NAMESPACE}id")]
+        yield attributes["name"], posixpath.join("/xl", target).removeprefix("/")
 
 
 def has_error_cells(data: bytes) -> bool:
     """Return True if an XLSX file has cells with an error. Raises what `zipfile` raises."""
     with ZipFile(io.BytesIO(data)) as archive:
-        parts = [name for name in archive.namelist() if name.startswith("xl/worksheets/")]
-        return any(ERROR_CELL_PATTERN.search(archive.read(name)) for name in parts)
+        parts = fnmatch.filter(archive.namelist(), "xl/worksheets/*")
+        return any(map(ERROR_CELL_PATTERN.search, map(archive.read, parts)))
 
 
 def compact_workbook(data: bytes) -> tuple[bytes, dict[str, list[int]]]:
