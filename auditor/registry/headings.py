@@ -87,11 +87,10 @@ def choose_headings(
     chosen = max(candidates, key=attrgetter("rank"))
     if _is_prose(chosen.sheet, chosen.row_index):
         raise build_no_table_error(path)
-    ignored_titles = {
-        candidate.sheet_index: candidate.sheet.title
-        for candidate in candidates
-        if candidate.data_rows and candidate.sheet_index != chosen.sheet_index
-    }
+    ignored_titles: dict[int, str] = {}
+    for candidate in candidates:
+        if candidate.data_rows and candidate.sheet_index != chosen.sheet_index:
+            ignored_titles[candidate.sheet_index] = candidate.sheet.title
     return chosen, list(ignored_titles.values())
 
 

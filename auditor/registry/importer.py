@@ -199,10 +199,10 @@ class _RegistryReader:
         width = len(self._heading.cells)
         if not sheet.delimiter:
             width = max((len(row.cells) for row in rows), default=0)
-        for index in range(width):
+        for index in filterfalse(self._heading.get_cell, range(width)):
             texts = map(methodcaller("get_cell", index), rows)
             first_text = next(filter(None, texts), None)
-            if first_text is not None and not self._heading.get_cell(index):
+            if first_text is not None:
                 self._add_problem(self._heading.line, "", first_text, Issue.UNKNOWN_COLUMN)
 
     def _report_misplaced_cells(self, delimiter: str, rows: Sequence[SheetRow]) -> None:
@@ -212,16 +212,19 @@ class _RegistryReader:
         short_rows_count = sum(len(row.cells) < min_width for row in rows)
         are_short_rows_unusual = 2 * short_rows_count < len(rows)
         for row in rows:
-            if row.follows_stray_return:
-                self._add_problem(row.line, "", row.cells[0], Issue.STRAY_LINE_BREAK)
-            extra_text = next(filter(None, row.cells[width:]), None)
-            if extra_text is not None:
-                self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
+            self._report_extra_cells(row, width)
             if _has_swallowed_lines(row, width, delimiter):
                 longest = max(row.cells, key=len)
                 self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
             elif len(row.cells) < min_width and are_short_rows_unusual:
                 self._add_problem(row.line, "", row.cells[-1], Issue.MISSING_CELLS)
+
+    def _report_extra_cells(self, row: SheetRow, width: int) -> None:
+        if row.follows_stray_return:
+            self._add_problem(row.line, "", row.cells[0], Issue.STRAY_LINE_BREAK)
+        extra_text = next(filter(None, row.cells[width:]), None)
+        if extra_text is not None:
+            self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
 
     def _iter_filled_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
         for index, column in self._columns.items():

@@ -263,7 +263,7 @@ def build_no_table_error(path: Path) -> SpreadsheetError:
 
 def _is_text(lines: Sequence[str], delimiter: str) -> bool:
     """Return True if few lines have the same number of delimiters, and the first has hardly any."""
-    filled_lines = [line for line in lines if line.strip()]
+    filled_lines = list(filter(str.strip, lines))
     line_count, _ = _measure_regularity(filled_lines, delimiter)
     is_irregular = 0 < line_count * MIN_TABLE_SHARE < len(filled_lines)
     return is_irregular and filled_lines[0].count(delimiter) < MIN_HEADING_DELIMITERS
