@@ -105,13 +105,14 @@ def _is_secret(path: SettingPath, value: Any) -> bool:
 
 
 def _iter_settings(value: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
+    """Yield the settings of a table and its inner tables. Items of a list have its path."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _iter_settings(inner, (*path, str(key)))
     elif isinstance(value, list):
         for inner in value:
             yield from _iter_settings(inner, path)
-    elif path:
+    else:
         yield path, value
 
 
@@ -132,10 +133,10 @@ def _resolve_path_value(key: str, value: Any, folder: Path) -> Any:
 def read_env_overrides(environ: Mapping[str, str]) -> dict[SettingPath, Any]:
     """Return the settings of the environment by path. An empty variable sets nothing."""
     overrides: dict[SettingPath, Any] = {}
-    for name, text in environ.items():
-        if name.startswith(ENV_PREFIX) and "__" in name and text:
+    for name in filter(environ.get, environ):
+        if name.startswith(ENV_PREFIX) and "__" in name:
             path = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
-            overrides[path] = _parse_env_value(text)
+            overrides[path] = _parse_env_value(environ[name])
     return overrides
 
 
@@ -195,13 +196,13 @@ def _find_variable(path: tuple[int | str, ...], variables: Mapping[SettingPath, 
 
 def _format_setting_path(path: tuple[int | str, ...]) -> str:
     """Format a path as `rules[4].days`; items of a list are numbered from one."""
-    text = ""
-    for previous, part in zip(("", *path), path, strict=False):
-        # pydantic inserts the name of a rule's check after its number
-        if isinstance(previous, int) and path[0] == "rules":
-            continue
-        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
-    return text.lstrip(".")
+    if path[:1] == ("rules",):
+        path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check after its number
+    return "".join(map(_format_path_part, path)).lstrip(".")
+
+
+def _format_path_part(part: int | str) -> str:
+    return f"[{part + 1}]" if isinstance(part, int) else f".{part}"
 
 
 def _explain_error(

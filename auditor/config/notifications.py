@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -87,14 +88,14 @@ class NotifySettings(SettingsTable):
 
     @model_validator(mode="after")
     def _validate_recipients(self) -> NotifySettings:
-        has_mail = any(recipient.address for recipient in self.recipients)
+        has_mail = any(map(attrgetter("address"), self.recipients))
         if has_mail and not self.can_mail:
             raise ValueError("mail has no sender or server; try: set from and [notify.smtp] host")
         return self
 
     @model_validator(mode="after")
     def _refuse_duplicates(self) -> NotifySettings:
-        for key, count in Counter(recipient.key for recipient in self.recipients).items():
+        for key, count in Counter(map(attrgetter("key"), self.recipients)).items():
             if count > 1:
                 raise ValueError(f"{key} is listed twice; try: one table with all its regions")
         return self

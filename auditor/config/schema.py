@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
@@ -340,8 +340,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
         variables = {setting: ENV_PREFIX + "__".join(setting).upper() for setting in overrides}
         raise build_config_error(error, Config, origin, variables) from None
     _refuse_unknown_channels(config, origin)
-    _refuse_unsupported_api_keys(config, origin)
-    _refuse_needless_amendments(config, origin)
+    _refuse_unsupported_api_settings(config, origin)
     return config
 
 
@@ -356,45 +355,43 @@ def _refuse_unknown_channels(config: Config, origin: str) -> None:
 
 def _iter_named_channels(config: Config) -> Iterator[tuple[str, str]]:
     """Yield each place that names a channel, and the name."""
-    for table, names in (("channels", config.channels), ("survey.figures", config.survey.figures)):
-        for name in names:
-            yield f"{table}.{name}", name
+    yield from _iter_keys("channels", config.channels)
+    yield from _iter_keys("survey.figures", config.survey.figures)
     for number, rule in enumerate(config.rules, 1):
         for name in rule.channels:
             yield f"rules[{number}].channels", name
 
 
-def _refuse_unsupported_api_keys(config: Config, origin: str) -> None:
-    """Raise ConfigError if a key is set for a channel without an API."""
+def _iter_keys(table: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        yield f"{table}.{name}", name
+
+
+def _refuse_unsupported_api_settings(config: Config, origin: str) -> None:
+    """Raise ConfigError for a channel with a key but no API, or with an amendment it lacks."""
     for name, channel in config.channels.items():
+        place = f"{origin}: channels.{name}"
         if channel.api_key and channel_registry.get_channel_api(name) is None:
-            raise ConfigError(
-                f"{origin}: channels.{name}.api_key",
-                "this channel has no API",
-                "remove the key, also from the environment",
-            )
-
-
-def _refuse_needless_amendments(config: Config, origin: str) -> None:
-    """Raise ConfigError if an amendment is accepted for a channel whose API has none."""
-    for name, channel in config.channels.items():
+            remedy = "remove the key, also from the environment"
+            raise ConfigError(f"{place}.api_key", "this channel has no API", remedy)
         if channel.derived_metrics and not _do_terms_forbid_mixed_scores(name):
-            raise ConfigError(
-                f"{origin}: channels.{name}.derived_metrics",
-                "the terms of this channel know no such amendment",
-                "remove the setting",
-            )
+            reason = "the terms of this channel know no such amendment"
+            raise ConfigError(f"{place}.derived_metrics", reason, "remove the setting")
 
 
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the file to read, or None for the packaged example. Raises ConfigError."""
     named_path = path or environ.get("AUDITOR_CONFIG")
-    file = Path(named_path or "config.toml")
-    if _config_file_exists(file):
-        return file
     if named_path:
-        raise ConfigError(str(file), "there is no such file", "`auditor init` writes one")
-    return None
+        return _require_config_file(Path(named_path))
+    default_file = Path("config.toml")
+    return default_file if _config_file_exists(default_file) else None
+
+
+def _require_config_file(path: Path) -> Path:
+    if not _config_file_exists(path):
+        raise ConfigError(str(path), "there is no such file", "`auditor init` writes one")
+    return path
 
 
 def _config_file_exists(path: Path) -> bool:
