@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 
 from auditor.app import App
@@ -23,6 +24,7 @@ from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.registry.uploads import UploadStore
 from auditor.retention.backups import list_backups, open_backup_bodies
 from probes.links import channel_registry
+from probes.models.finding import Identity
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files import body_store
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin
@@ -121,7 +123,7 @@ def finish_erasure(app: App) -> ErasureResult:
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
     """Return the copies of the database: before upgrades and restores, and backups."""
-    copies = [backup.file for backup in list_backups(app.config.backup.folder)]
+    copies = list(map(attrgetter("file"), list_backups(app.config.backup.folder)))
     file = app.store.database_file
     if file:
         copies = [*sorted(file.parent.glob(f"{file.name}.before-*")), *copies]
@@ -189,17 +191,19 @@ def _find_bodies_naming_accounts(
 
 def _collect_account_names(app: App, association: str) -> set[str]:
     """Return the names and numbers of its accounts on their platforms."""
-    names: set[str | None] = set()
+    statuses = app.store.statuses.list_account_statuses(association)
+    names: set[str | None] = set(map(attrgetter("platform_id"), statuses))
     for row in app.store.registry.list_accounts(association, include_withdrawn=True):
-        key, canonical = row.identity.key or "", row.identity.canonical or ""
-        if row.identity.channel == channel_registry.WEBSITE_CHANNEL:
-            names.add(key.partition("/")[0])
-        else:
-            names.add(re.split(r"[:/]", key)[-1])
-            names.add(re.split(r"[/=]", canonical.rstrip("/"))[-1])
-    for status in app.store.statuses.list_account_statuses(association):
-        names.add(status.platform_id)
+        names |= _collect_identity_names(row.identity)
     return {name.lower().removeprefix("@") for name in names if name}
+
+
+def _collect_identity_names(identity: Identity) -> set[str]:
+    """Return the host of a website, or the last parts of the key and the URL of an account."""
+    key, canonical = identity.key or "", identity.canonical or ""
+    if identity.channel == channel_registry.WEBSITE_CHANNEL:
+        return {key.partition("/")[0]}
+    return {re.split(r"[:/]", key)[-1], re.split(r"[/=]", canonical.rstrip("/"))[-1]}
 
 
 def _find_association_groups(app: App, association: str) -> Collection[str]:
