@@ -12,10 +12,12 @@ does not know the millions of other leaked passwords. Login limits protect again
 import re
 import secrets
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
+from itertools import chain, product
 
 from anyio import CapacityLimiter, to_thread
 from pwdlib import PasswordHash
@@ -145,20 +147,19 @@ def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
     )
 
 
-def _is_word_chain(text: str, known_words: Collection[str]) -> bool:
+def _is_word_chain(text: str, known_words: AbstractSet[str]) -> bool:
     """Return True if a text consists of these words, with digits and signs between and around.
 
     A sign or a digit counts as a letter only inside a word: the last one of `p@ssword2024!` does
     not.
     """
-    spellings = [text.translate(substitution) for substitution in SUBSTITUTIONS]
+    spellings = list(map(text.translate, SUBSTITUTIONS))
     longest = max(map(len, known_words))
     ends = [True]
     for end in range(1, len(text) + 1):
-        starts = [start for start in range(max(0, end - longest), end - 1) if ends[start]]
-        is_word = any(
-            spelling[start:end] in known_words for start in starts for spelling in spellings
-        )
+        starts = filter(ends.__getitem__, range(max(0, end - longest), end - 1))
+        pieces = (spelling[start:end] for start, spelling in product(starts, spellings))
+        is_word = not known_words.isdisjoint(pieces)
         is_filler = text[end - 1].isdigit() or text[end - 1] in SIGNS
         ends.append(is_word or (ends[end - 1] and is_filler))
     return ends[-1]
@@ -170,9 +171,8 @@ def _load_known_words() -> frozenset[str]:
 
 
 def _split_words(texts: Iterable[str]) -> set[str]:
-    return {
-        bare for text in texts for word in text.split() if len(bare := _normalize_letters(word)) > 1
-    }
+    words = chain.from_iterable(map(str.split, texts))
+    return {letters for letters in map(_normalize_letters, words) if len(letters) > 1}
 
 
 def _build_sequence_pieces() -> set[str]:

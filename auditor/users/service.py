@@ -166,7 +166,7 @@ def _refuse_invalid_name(store: Store, name: str) -> None:
 
 def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tuple[str, ...]:
     """Return the keys of a coordinator's regions. Raises UserError for an unknown region."""
-    typed = [region.strip() for region in regions if region.strip()]
+    typed = list(filter(None, map(str.strip, regions)))
     if typed and role is not Role.COORDINATOR:
         message = gettext_noop(
             "Regions are for coordinators only. All other users see or manage every region."
@@ -174,7 +174,7 @@ def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tupl
         raise UserError(
             "--region", "only coordinators have regions", "--role coordinator", message=message
         )
-    registered_keys = {get_region_key(region) for region in store.registry.list_regions()}
+    registered_keys = set(map(get_region_key, store.registry.list_regions()))
     for region in typed:
         if find_region_code(region) is None and region not in registered_keys:
             message = gettext_noop("There is no region called {region}.")
@@ -210,12 +210,9 @@ def find_editable_regions(
     """Return the regions of the registry that a user coordinates; None means all."""
     if can_edit_all_regions(user):
         return None
-    own_regions = user.regions if user is not None and is_coordinator(user) else ()
-    return (
-        frozenset(typed for typed in load_regions() if get_region_key(typed) in own_regions)
-        if own_regions
-        else frozenset()
-    )
+    if user is None or not is_coordinator(user):
+        return frozenset()
+    return frozenset(typed for typed in load_regions() if get_region_key(typed) in user.regions)
 
 
 def restrict_filter_to_regions(
@@ -225,15 +222,11 @@ def restrict_filter_to_regions(
     if can_edit_all_regions(user):
         yield association_filter
     elif is_coordinator(user):
-        wanted = (
-            {get_region_key(association_filter.region)}
-            if association_filter.region
-            else set(user.regions)
-        )
-        yield from (
-            replace(association_filter, region=region)
-            for region in sorted(wanted & set(user.regions))
-        )
+        regions = set(user.regions)
+        if association_filter.region:
+            regions &= {get_region_key(association_filter.region)}
+        for region in sorted(regions):
+            yield replace(association_filter, region=region)
 
 
 SESSION_IDLE_TIMEOUT = timedelta(hours=8)
