@@ -5,11 +5,11 @@ It also turns the first validation error of pydantic into one line: place, cause
 
 import difflib
 import re
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+import tomli
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -54,8 +54,8 @@ def build_setting_error(message: str, suggestion: str, **context: str | int) -> 
 def read_toml_tables(path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file. Raises ConfigError."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(path.read_text(encoding="utf-8-sig"))
+    except tomli.TOMLDecodeError as error:
         reason = f"not TOML, {lowercase_first(str(error))}"
         raise ConfigError(str(path), reason, "correct that line") from None
     except UnicodeDecodeError:
@@ -145,8 +145,8 @@ def _parse_env_value(text: str) -> Any:
     if text[0] not in "[{\"'":
         return text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return tomli.loads(f"value = {text}")["value"]
+    except tomli.TOMLDecodeError:
         return text
 
 

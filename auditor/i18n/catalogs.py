@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import tomli
 from babel import Locale, negotiate_locale
 
 from auditor.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
@@ -98,7 +98,7 @@ def load_language_pack(language: str) -> LanguagePack:
 @cache
 def load_terms() -> TermTable:
     """Return the packaged terms."""
-    data: dict[str, Any] = tomllib.loads(
+    data: dict[str, Any] = tomli.loads(
         files("auditor.i18n").joinpath("terms.toml").read_text("utf-8")
     )
     return data

@@ -4,13 +4,14 @@ The data is in `gaps.toml`, the titles in `gap_titles.toml`. Rules use the codes
 the texts.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+import tomli
 
 from probes.links.channel_registry import is_optional_channel
 from storage.models import audit
@@ -127,7 +128,7 @@ def get_gap_titles(code: str, voice: Voice) -> Mapping[str, Mapping[str, str]]:
 @cache
 def _load_gap_titles() -> dict[str, dict[Voice, dict[str, dict[str, str]]]]:
     """Return the titles by code, voice, channel and language. Commands without texts need none."""
-    return tomllib.loads(files("auditor.reference").joinpath("gap_titles.toml").read_text("utf-8"))
+    return tomli.loads(files("auditor.reference").joinpath("gap_titles.toml").read_text("utf-8"))
 
 
 @cache
@@ -138,7 +139,7 @@ def load_gap_catalogue() -> GapCatalogue:
 
 def parse_gap_catalogue(text: str) -> GapCatalogue:
     """Parse a catalogue. Raises KeyError or TOMLDecodeError if it is incomplete."""
-    data = tomllib.loads(text)
+    data = tomli.loads(text)
     return GapCatalogue(
         {code: _parse_gap_definition(code, table) for code, table in data["gaps"].items()},
         data["labels"],

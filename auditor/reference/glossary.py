@@ -1,11 +1,12 @@
 """Definitions of the words on the pages, in three languages. The data is in `glossary.toml`."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import chain
+
+import tomli
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def get_glossary_term(code: str, language: str) -> GlossaryTerm:
 @cache
 def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
     """Return all terms in one language, in the order of the page."""
-    data = tomllib.loads(files("auditor.reference").joinpath("glossary.toml").read_text("utf-8"))
+    data = tomli.loads(files("auditor.reference").joinpath("glossary.toml").read_text("utf-8"))
     groups = []
     for code, headings in data["groups"].items():
         terms = _iter_terms(data["terms"][code], language)

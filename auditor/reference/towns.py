@@ -1,12 +1,13 @@
 """Moroccan towns with their names in Arabic, French and English. Pure."""
 
-import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import filterfalse
+
+import tomli
 
 from auditor.reference.regions import normalize_place_name
 
@@ -57,7 +58,7 @@ def find_town(typed: str | None) -> Town | None:
 def load_towns() -> Mapping[str, Town]:
     """Return the towns of `towns.toml` by their code, the largest first."""
     file = files("auditor.reference").joinpath("towns.toml")
-    entries = tomllib.loads(file.read_text("utf-8"))
+    entries = tomli.loads(file.read_text("utf-8"))
     return {code: _build_town(entry) for code, entry in entries.items()}
 
 

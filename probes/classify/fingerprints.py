@@ -9,7 +9,6 @@ fields.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -17,6 +16,8 @@ from importlib import resources
 from itertools import chain, product
 from operator import attrgetter
 from typing import Any
+
+import tomli
 
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.models.finding import Reason
@@ -77,7 +78,7 @@ def load_fingerprints() -> tuple[Fingerprint, ...]:
     fingerprints: list[Fingerprint] = []
     for path in sorted(folder.iterdir(), key=attrgetter("name")):
         if path.name.endswith(".toml"):
-            fingerprints += parse_table(tomllib.loads(path.read_text("utf-8")))
+            fingerprints += parse_table(tomli.loads(path.read_text("utf-8")))
     return tuple(fingerprints)
 
 

@@ -6,13 +6,14 @@ associations write the same words about bridges, schools and blogs.
 """
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
+
+import tomli
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
@@ -60,7 +61,7 @@ def load_statement_rows() -> tuple[StatementRow, ...]:
             tuple(entry["patterns"]),
             tuple(entry["keywords"]),
         )
-        for entry in tomllib.loads(path.read_text("utf-8"))["statements"]
+        for entry in tomli.loads(path.read_text("utf-8"))["statements"]
     )
 
 

@@ -6,13 +6,14 @@ services to which they belong. The same page on unrelated domains of the network
 The DNS and the database are only asked about a suspicion.
 """
 
-import tomllib
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
+
+import tomli
 
 from probes.classify.classifier import PageVerdict
 from probes.models.finding import Reason
@@ -52,7 +53,7 @@ def load_parking_services() -> tuple[ParkingService, ...]:
             tuple(entry.get("certificate_names", ())),
             tuple(map(IPv4Network, entry.get("addresses", ()))),
         )
-        for entry in tomllib.loads(path.read_text("utf-8"))["parking_services"]
+        for entry in tomli.loads(path.read_text("utf-8"))["parking_services"]
     )
 
 
