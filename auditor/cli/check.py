@@ -70,6 +70,7 @@ def identify(
     table_format = choose_table_format(requested_format, as_json=as_json)
     _validate_channel(channel)
     lines = _read_lines(file)
+    runtime.resume_garbage_collection()
     if table_format == "json":
         encoded = map_in_processes(partial(_identify_as_json, channel), lines)
         print_data("".join(iter_encoded_document(encoded, get_current_time())))

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from auditor.cli.output import print_message
-from auditor.core import log_setup
+from auditor.core import log_setup, runtime
 
 if TYPE_CHECKING:
     from auditor.app import App
@@ -75,6 +75,7 @@ class CliContext:
         from auditor.config.schema import load_config  # noqa: PLC0415
 
         config = load_config(self.config_path)
+        runtime.resume_garbage_collection()
         log_setup.configure_logging(
             config.log.format, config.log.level, debug=self.debug, quiet=self.quiet
         )

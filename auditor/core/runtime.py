@@ -28,6 +28,17 @@ M_ARENA_MAX = -8
 """The parameter of `mallopt` for the number of heaps (malloc.h)."""
 
 
+def resume_garbage_collection() -> None:
+    """Resume garbage collection if it is paused; it ignores the objects that exist by then.
+
+    Commands pause it while they import modules and read the configuration. Nearly all of these
+    objects stay, and collections would take 0.04 of 0.68 s CPU (`auditor status`, 2026-11).
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def limit_malloc_arenas() -> None:
     """Let new threads share one heap if the C library is glibc.
 
@@ -35,6 +46,7 @@ def limit_malloc_arenas() -> None:
     reference cycle.
     """
     gc.set_threshold(*DEFAULT_GC_THRESHOLDS)
+    resume_garbage_collection()
     if limit := _find_glibc_function("mallopt"):
         limit(M_ARENA_MAX, 1)
 
