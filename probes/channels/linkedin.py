@@ -224,7 +224,9 @@ def _normalize_slug(page_type: str, slug: str) -> str:
 def _is_possible_slug(page_type: str, slug: str) -> bool:
     is_too_long = slug.isascii() and len(slug) > 100
     is_too_short = page_type == "in" and len(slug) < 3
-    return not is_too_long and not is_too_short and _SLUG_PATTERN.fullmatch(slug) is not None
+    if is_too_long or is_too_short:
+        return False
+    return _SLUG_PATTERN.fullmatch(slug) is not None
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:

@@ -25,7 +25,7 @@ from probes.channels._api_common import (
     keep_match,
     parse_count,
     parse_json_object,
-    parse_timestamp,
+    parse_timestamps,
 )
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.models.finding import ACCOUNT_KINDS, Account, Finding, Identity, LinkKind, Reason
@@ -62,8 +62,11 @@ _POST_FIELDS = "published_posts.limit(5){created_time}"
 
 _ID_PATTERN = re.compile(r"[0-9]{1,20}")
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
-_CREDENTIAL_ERROR_CODES = frozenset({3, 10, 101, 102, 104, 190, 2500, *range(200, 300)})
-_RATE_LIMIT_ERROR_CODES = frozenset({4, 17, 32, 341, 368, 613, *range(80_000, 80_015)})
+_REFUSALS_BY_ERROR_CODE: Mapping[int | None, Reason] = {
+    **dict.fromkeys((3, 10, 101, 102, 104, 190, 2500, *range(200, 300)), Reason.NOT_CONFIGURED),
+    **dict.fromkeys((4, 17, 32, 341, 368, 613, *range(80_000, 80_015)), Reason.RATE_LIMITED),
+}
+_SERVER_ERROR_CODES = frozenset({1, 2})
 _UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
 _USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
 _MIGRATED_PAGE_PATTERN = re.compile(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
@@ -92,13 +95,10 @@ def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiRes
     error = _find_error(data)
     if error or page.status >= 400:
         return _build_error_response(page, error)
-    items = {
-        requested.lower(): to_data(node)
-        for requested, node in data.items()
-        if _extract_page_id(node)
-    }
-    if not items:
+    nodes = {name.lower(): node for name, node in data.items() if _extract_page_id(node)}
+    if not nodes:
         return build_status_response(page)
+    items = {name: to_data(node) for name, node in nodes.items()}
     return ApiResponse(items, is_well_formed=True)
 
 
@@ -131,19 +131,17 @@ def _to_page_data(node: Any) -> dict[str, Any]:
 
 def _to_post_dates(node: Any) -> dict[str, Any]:
     posts = as_list(get_nested(node, "published_posts", "data"))
-    timestamps = [parse_timestamp(get_nested(post, "created_time")) for post in posts]
-    return {"published_dates": [timestamp for timestamp in timestamps if timestamp]}
+    times = [get_nested(post, "created_time") for post in posts]
+    return {"published_dates": parse_timestamps(times)}
 
 
 def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
     """Return the error by its code and by the names or ids in its message."""
     code = parse_count(error.get("code"))
     message = clean_api_text(error.get("message"))
-    if code in _CREDENTIAL_ERROR_CODES:
-        return ApiResponse(refusal=(Reason.NOT_CONFIGURED, message))
-    if code in _RATE_LIMIT_ERROR_CODES:
-        return ApiResponse(refusal=(Reason.RATE_LIMITED, message))
-    if code in (1, 2):
+    if code in _REFUSALS_BY_ERROR_CODE:
+        return ApiResponse(refusal=(_REFUSALS_BY_ERROR_CODE[code], message))
+    if code in _SERVER_ERROR_CODES:
         return ApiResponse(no_items_error=(Reason.SERVER_ERROR, message))
     faulty = _find_faulty_values(error)
     if faulty is None:
@@ -161,18 +159,24 @@ def _find_faulty_values(error: Mapping[str, Any]) -> tuple[Reason, list[str]] | 
     message = get_text(error, "message")[:10_000]  # it may list fifty names
     code, subcode = parse_count(error.get("code")), parse_count(error.get("error_subcode"))
     if code == 803:
-        users = _USER_PROFILE_PATTERN.findall(message)
-        if users:
-            return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
-        aliases = _UNKNOWN_ALIASES_PATTERN.findall(message)
-        names = re.split(r"[\s,]+", " ".join(aliases[:1]))
-        return Reason.NOT_FOUND, [name.strip(".") for name in names if name.strip(".")]
+        return _find_faulty_names(message)
     moved = _MIGRATED_PAGE_PATTERN.search(message)
     if code == 21 and moved:
         return Reason.RENAMED, [moved[1]]
     if (code, subcode) == (100, 33):
         return Reason.UNREADABLE, _UNKNOWN_OBJECT_PATTERN.findall(message)
     return None
+
+
+def _find_faulty_names(message: str) -> tuple[Reason, list[str]]:
+    users = _USER_PROFILE_PATTERN.findall(message)
+    if users:
+        return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
+    aliases = _UNKNOWN_ALIASES_PATTERN.search(message)
+    if aliases is None:
+        return Reason.NOT_FOUND, []
+    names = [name.strip(".") for name in re.split(r"[\s,]+", aliases[1])]
+    return Reason.NOT_FOUND, list(filter(None, names))
 
 
 def probe_api(account: Account) -> ProbeGenerator:
@@ -199,12 +203,12 @@ def probe_api(account: Account) -> ProbeGenerator:
 
 def _build_lookup_value(identity: Identity) -> str:
     """Return the id or the name as typed. Facebook ignores full stops in names."""
-    key = identity.key or ""
-    if key.startswith("id:"):
-        return key.removeprefix("id:")
-    if not key.startswith("u:"):
-        return ""
-    return (identity.canonical or "").rpartition("/")[2] or key.removeprefix("u:")
+    kind, _, name = (identity.key or "").partition(":")
+    if kind == "id":
+        return name
+    if kind == "u":
+        return identity.typed_name or name
+    return ""
 
 
 def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page, ApiResponse]]:
@@ -297,15 +301,22 @@ def _resolve_changed_id(
         known_page, response = yield from _request_page(known_id)
     except FetchError:
         response = ApiResponse()
-    known_data = response.items.get(known_id)
-    if known_data is not None and known_data["id"] == known_id:
+    known_data = response.items.get(known_id, {})
+    shown_id = known_data.get("id")
+    if shown_id == known_id:
         return (yield from _describe_page(account, known_page, known_data, _NAME_TAKEN_DETAIL))
-    if known_data is not None and known_data["id"] == page_data["id"]:
+    if shown_id == page_data["id"]:
         return (yield from _describe_page(account, page, page_data, known_id=known_id))
-    known_name = clean_api_text(account.previous_finding and account.previous_finding.name)
-    if known_name and known_name.casefold() == page_data["name"].casefold():
+    if _has_known_name(account, page_data):
         return (yield from _describe_page(account, page, page_data))
     return (yield from _describe_page(account, page, page_data, _NAME_TAKEN_DETAIL))
+
+
+def _has_known_name(account: Account, page_data: Mapping[str, Any]) -> bool:
+    if account.previous_finding is None or not account.previous_finding.name:
+        return False
+    page_name: str = page_data["name"]
+    return clean_api_text(account.previous_finding.name).casefold() == page_name.casefold()
 
 
 def _describe_page(
@@ -334,7 +345,7 @@ def _describe_page(
         page,
         final_url=profile_url,
         reason=reason,
-        name=page_data["name"] or None,
+        name=page_data["name"],
         platform_id=known_id or page_data["id"],
         last_activity=publication.newest,
         followers=page_data["followers"],
