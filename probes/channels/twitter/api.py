@@ -20,16 +20,17 @@ from probes.channels._api_common import (
     clean_api_text,
     explain_missing_account,
     extract_website_links,
-    filter_credible_dates,
+    find_newest_post,
     has_only_resolved_links,
     keep_match,
+    list_known_facts,
     parse_count,
     parse_json_object,
 )
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.twitter.links import HANDLE_PATTERN, NAME
 from probes.links import post_numbers
-from probes.models.finding import Account, Activity, FactValue, Finding, LinkKind, Reason
+from probes.models.finding import Account, Finding, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, get_nested
@@ -60,6 +61,18 @@ _USERS_URL = "https://api.x.com/2/users"
 _USER_FIELDS = "created_at,public_metrics,protected,verified,url,entities,withheld"
 
 _ID_PATTERN = re.compile(r"[0-9]{1,19}")
+# The types of problems and the statuses of a refusal.
+_REFUSAL_SIGNS = {
+    Reason.RATE_LIMITED: frozenset({"usage-capped", "rate-limit-exceeded", 429}),
+    Reason.NOT_CONFIGURED: frozenset(
+        {"client-forbidden", "unsupported-authentication", "credits", 401, 402}
+    ),
+}
+# A name cannot contain these spaces.
+_REASONS_BY_MESSAGE = (
+    (re.compile(r"has been suspended"), Reason.SUSPENDED),
+    (re.compile(r"\Anot found|could not find user"), Reason.NOT_FOUND),
+)
 _ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
 _USER_QUERY = {"user.fields": _USER_FIELDS, "expansions": "most_recent_post_id"}
 
@@ -71,16 +84,19 @@ def parse_users_response(page: Page) -> ApiResponse:
     if refusal is not None:
         return ApiResponse(refusal=refusal)
     item_errors = _parse_account_errors(data)
-    if page.status < 400:
-        has_results = isinstance(data.get("data"), list) or isinstance(data.get("errors"), list)
-        if not has_results:
-            return build_status_response(page)
+    is_well_formed = isinstance(data.get("data"), list) or isinstance(data.get("errors"), list)
+    if page.status < 400 and is_well_formed:
         return ApiResponse(_parse_users(data), item_errors, is_well_formed=True)
-    detail = clean_api_text(data.get("detail")) or clean_api_text(data.get("title"))
-    response = build_status_response(page, detail)
+    if page.status < 400:
+        return build_status_response(page)
+    response = build_status_response(page, _get_error_message(data))
     if page.status not in (400, 404):
         return response
     return replace(response, item_errors=item_errors, is_single_item_error=page.status == 400)
+
+
+def _get_error_message(data: Mapping[str, Any]) -> str:
+    return clean_api_text(data.get("detail")) or clean_api_text(data.get("title"))
 
 
 def _parse_users(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -94,32 +110,23 @@ def _parse_users(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _parse_account_errors(data: Mapping[str, Any]) -> dict[str, str]:
-    errors = [_parse_account_error(error) for error in as_list(data.get("errors"))]
-    return dict(error for error in errors if error)
+    return dict(filter(None, map(_parse_account_error, as_list(data.get("errors")))))
 
 
 def _find_api_refusal(page: Page, data: Mapping[str, Any]) -> tuple[Reason, str] | None:
     """Return why the API refuses all calls: a spent limit, no credits, no access or a bad token."""
     problem = clean_api_text(data.get("type")).rpartition("/")[2]
-    detail = (
-        clean_api_text(data.get("detail")) or clean_api_text(data.get("title")) or str(page.status)
-    )
-    if problem in ("usage-capped", "rate-limit-exceeded") or page.status == 429:
-        return Reason.RATE_LIMITED, detail
-    if problem in ("client-forbidden", "unsupported-authentication", "credits") or page.status in (
-        401,
-        402,
-    ):
-        return Reason.NOT_CONFIGURED, detail
+    for reason, signs in _REFUSAL_SIGNS.items():
+        if not signs.isdisjoint((problem, page.status)):
+            return reason, _get_error_message(data) or str(page.status)
     return None
 
 
 def _to_user_data(item: Any) -> dict[str, Any] | None:
     """Return the needed fields of an account, or None if it is not valid."""
-    user_id, username = get_nested(item, "id"), get_nested(item, "username")
-    if not isinstance(user_id, str) or not _ID_PATTERN.fullmatch(user_id):
-        return None
-    if not isinstance(username, str) or not HANDLE_PATTERN.fullmatch(username):
+    user_id = keep_match(_ID_PATTERN, get_nested(item, "id"))
+    username = keep_match(HANDLE_PATTERN, get_nested(item, "username"))
+    if not (user_id and username):
         return None
     metrics = get_nested(item, "public_metrics")
     newest_post_id = get_nested(item, "most_recent_post_id")
@@ -145,8 +152,11 @@ def _extract_profile_urls(item: Any) -> list[str]:
     They are shortened in the text. The entities contain the full addresses.
     """
     profile_links = _extract_entity_urls(item, "url") or [get_nested(item, "url")]
-    urls = [*profile_links, *_extract_entity_urls(item, "description")]
-    return [url for url in urls if isinstance(url, str) and 0 < len(url) < MAX_TEXT_CHARS]
+    return list(filter(_is_address, [*profile_links, *_extract_entity_urls(item, "description")]))
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) < MAX_TEXT_CHARS
 
 
 def _extract_entity_urls(item: Any, place: str) -> list[Any]:
@@ -162,15 +172,17 @@ def _parse_post_id_date(post_id: Any) -> datetime | None:
 def _parse_account_error(error: Any) -> tuple[str, str] | None:
     """Return the account that an error is about and its message, or None if it is about a post."""
     value = get_nested(error, "value") or get_nested(error, "resource_id")
-    resource_type = get_nested(error, "resource_type") or "user"
-    parameter = get_nested(error, "parameter") or "ids"
-    if not isinstance(value, str) or resource_type != "user":
-        return None
-    if parameter not in _ACCOUNT_PARAMETERS:
+    if not isinstance(value, str) or not _is_about_account(error):
         return None
     title = clean_api_text(get_nested(error, "title"))
     detail = clean_api_text(get_nested(error, "detail"))
     return value.lower(), f"{title}: {detail}".strip(": ")
+
+
+def _is_about_account(error: Any) -> bool:
+    resource_type = get_nested(error, "resource_type") or "user"
+    parameter = get_nested(error, "parameter") or "ids"
+    return resource_type == "user" and parameter in _ACCOUNT_PARAMETERS
 
 
 def probe_api(account: Account) -> ProbeGenerator:
@@ -185,10 +197,15 @@ def probe_api(account: Account) -> ProbeGenerator:
         return build_wrong_target_finding(identity)
     if user_id is None:
         return (yield from _probe_by_handle(account, handle))
+    return (yield from _probe_by_id(account, user_id, handle))
+
+
+def _probe_by_id(account: Account, user_id: str, handle: str) -> ProbeGenerator:
+    """Request the account by id. If it does not exist, request its handle."""
     url = build_api_url(_USERS_URL, ids=user_id, **_USER_QUERY)
     page, response = yield from request_page(url, parse_users_response, api_call=_IDS_CALL)
-    user = response.items.get(user_id)
-    if user and user["id"] == user_id:
+    user = response.items.get(user_id, {})
+    if user.get("id") == user_id:
         return _build_present_finding(account, page, user)
     failure = _explain_missing_value(page, response, user_id, _IDS_CALL)
     if failure[0] is Reason.NOT_FOUND and handle:
@@ -231,31 +248,26 @@ def _explain_missing_value(
     message = response.item_errors.get(lookup_value)
     if message is None or response.refusal:
         return explain_missing_account(page, response, call)
-    text = message.lower()
-    if "has been suspended" in text:  # a name cannot contain these spaces
-        return Reason.SUSPENDED, message
-    if text.startswith("not found") or "could not find user" in text:
-        return Reason.NOT_FOUND, message
+    for pattern, reason in _REASONS_BY_MESSAGE:
+        if pattern.search(message.lower()):
+            return reason, message
     return Reason.BLOCKED, message
 
 
 def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]) -> Finding:
     reason, detail = _find_reason_and_detail(_get_handle(account), user)
     profile_url = f"https://x.com/{user['username']}"
-    dates = filter_credible_dates(filter(None, [user["newest_post_at"]]), page)
-    activities = [Activity(date, "post_id") for date in dates]
-    facts: dict[str, FactValue] = {
-        "all_links_resolved": has_only_resolved_links(user["website_urls"])
-    }
-    if user["post_count"] is not None:
-        facts["post_count"] = user["post_count"]
+    facts = list_known_facts(
+        all_links_resolved=has_only_resolved_links(user["website_urls"]),
+        post_count=user["post_count"],
+    )
     return present_finding(
         page,
         final_url=profile_url,
         reason=reason,
-        name=user["name"] or None,
+        name=user["name"],
         platform_id=user["id"],
-        last_activity=next(iter(activities), None),
+        last_activity=find_newest_post([user["newest_post_at"]], page, source="post_id"),
         followers=user["followers"],
         links=extract_website_links(user["website_urls"], "profile_link", profile_url),
         facts=facts,
@@ -264,13 +276,13 @@ def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]
 
 
 def _find_reason_and_detail(handle: str, user: Mapping[str, Any]) -> tuple[Reason | None, str]:
-    """Return the reason and detail for an existing account."""
+    """Return the reason and detail for an existing account. Without a handle, it has any name."""
     detail = ""
     if user["withheld_countries"]:
         detail = f"withheld in {', '.join(user['withheld_countries'])}"
     if user["is_protected"]:
         return Reason.PRIVATE, detail
-    if handle and user["username"].lower() != handle:
+    if handle not in ("", user["username"].lower()):
         return Reason.RENAMED, f"answers as @{user['username']}"
     if user["post_count"] == 0:
         return Reason.EMPTY, detail
