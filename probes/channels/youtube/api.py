@@ -8,6 +8,7 @@ belong to another channel. Source: 2026-08, see docs/explanations/platforms.md.
 
 import re
 from collections.abc import Generator, Mapping
+from operator import itemgetter
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -25,14 +26,15 @@ from probes.channels._api_common import (
     extract_website_links,
     fetch_latest_publication,
     keep_match,
+    list_known_facts,
     parse_count,
     parse_json_object,
-    parse_timestamp,
+    parse_timestamps,
 )
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.youtube.links import CHANNEL_ID_PATTERN
 from probes.channels.youtube.page import URL_PATTERN
-from probes.models.finding import Account, FactValue, Finding, Identity, LinkKind, Reason
+from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
@@ -73,6 +75,7 @@ _QUOTA_ERRORS = frozenset(
     RESOURCE_EXHAUSTED
     """.split()  # noqa: SIM905
 )
+_ERRORS_BY_REFUSAL = {Reason.RATE_LIMITED: _QUOTA_ERRORS, Reason.NOT_CONFIGURED: _CREDENTIAL_ERRORS}
 _CHANNEL_ERRORS = {
     "channelSuspended": Reason.SUSPENDED,
     "channelClosed": Reason.CLOSED,
@@ -84,42 +87,53 @@ _CHANNEL_ERRORS = {
 def parse_channels_response(page: Page) -> ApiResponse:
     """Return the channels of a response by id and by handle, both in lower case."""
     data = parse_json_object(page)
-    if page.status >= 400 or "error" in data:
-        return _build_error_response(page, data)
-    if data.get("kind") != "youtube#channelListResponse":
-        return build_status_response(page)
+    failure = _find_failure(page, data, "youtube#channelListResponse")
+    if failure is not None:
+        return failure
     channels = list(map(_to_channel_data, as_list(data.get("items"))))
-    valid = [channel for channel in channels if channel["id"]]
-    items = {channel["handle"]: channel for channel in valid if channel["handle"]}
+    valid = list(filter(itemgetter("id"), channels))
+    items = {channel["handle"]: channel for channel in filter(itemgetter("handle"), valid)}
     items |= {channel["id"].lower(): channel for channel in valid}
-    return ApiResponse(items, is_well_formed=_is_complete_response(data, channels))
+    is_complete = len(valid) == len(channels) and _is_complete_response(data)
+    return ApiResponse(items, is_well_formed=is_complete)
 
 
 def parse_uploads_response(page: Page) -> ApiResponse:
     """Return the dates of a channel's last videos as `published_dates` of the item `uploads`."""
     data = parse_json_object(page)
+    failure = _find_failure(
+        page, data, "youtube#playlistItemListResponse", ignored_errors=frozenset({"forbidden"})
+    )
+    if failure is not None:
+        return failure
+    videos = as_list(data.get("items"))
+    times = [get_nested(video, "contentDetails", "videoPublishedAt") for video in videos]
+    return ApiResponse(
+        {"uploads": {"published_dates": parse_timestamps(times)}}, is_well_formed=True
+    )
+
+
+def _find_failure(
+    page: Page, data: Mapping[str, Any], kind: str, ignored_errors: frozenset[str] = frozenset()
+) -> ApiResponse | None:
+    """Return the error of a response, or None for a response of this kind."""
     if page.status >= 400 or "error" in data:
-        return _build_error_response(page, data, ignored_errors=frozenset({"forbidden"}))
-    if data.get("kind") != "youtube#playlistItemListResponse":
+        return _build_error_response(page, data, ignored_errors)
+    if data.get("kind") != kind:
         return build_status_response(page)
-    timestamps = [
-        parse_timestamp(get_nested(item, "contentDetails", "videoPublishedAt"))
-        for item in as_list(data.get("items"))
-    ]
-    dates = [timestamp for timestamp in timestamps if timestamp]
-    return ApiResponse({"uploads": {"published_dates": dates}}, is_well_formed=True)
+    return None
 
 
-def _is_complete_response(data: Mapping[str, Any], channels: list[dict[str, Any]]) -> bool:
+def _is_complete_response(data: Mapping[str, Any]) -> bool:
     """Return whether the response has every channel found, so that a missing one does not exist.
 
     `totalResults` can be 0 in a response with channels (iframely). A number larger than that of the
     channels means that the response is cut.
     """
-    has_list = data.get("items") is None or isinstance(data["items"], list)
+    channels = data.get("items", [])
     total = parse_count(get_nested(data, "pageInfo", "totalResults")) or 0
-    is_complete = total <= len(channels) and not data.get("nextPageToken")
-    return has_list and is_complete and all(channel["id"] for channel in channels)
+    is_cut = bool(data.get("nextPageToken")) or total > len(as_list(channels))
+    return isinstance(channels, list | None) and not is_cut
 
 
 def _to_channel_data(item: Any) -> dict[str, Any]:
@@ -148,10 +162,9 @@ def _build_error_response(
     error = as_object(data.get("error"))
     reasons = _list_error_reasons(error) - ignored_errors
     detail = clean_api_text(error.get("message")) or ", ".join(sorted(reasons))[:300]
-    if reasons & _QUOTA_ERRORS:
-        return ApiResponse(refusal=(Reason.RATE_LIMITED, detail))
-    if reasons & _CREDENTIAL_ERRORS:
-        return ApiResponse(refusal=(Reason.NOT_CONFIGURED, detail))
+    for refusal, errors in _ERRORS_BY_REFUSAL.items():
+        if reasons & errors:
+            return ApiResponse(refusal=(refusal, detail))
     channel_errors = reasons & _CHANNEL_ERRORS.keys()
     if channel_errors:
         reason = _CHANNEL_ERRORS[min(channel_errors)]
@@ -163,8 +176,8 @@ def _build_error_response(
 
 def _list_error_reasons(error: Mapping[str, Any]) -> set[str]:
     nodes = [*as_list(error.get("errors")), *as_list(error.get("details"))]
-    reasons = [error.get("status"), *(get_nested(node, "reason") for node in nodes)]
-    return {reason for reason in reasons if isinstance(reason, str)}
+    reasons = {get_text(node, "reason") for node in nodes}
+    return reasons | {get_text(error, "status")} - {""}
 
 
 def probe_api(account: Account) -> ProbeGenerator:
@@ -176,21 +189,25 @@ def probe_api(account: Account) -> ProbeGenerator:
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
         return build_wrong_target_finding(identity)
-    channel_id = keep_match(CHANNEL_ID_PATTERN, identity.key) or keep_match(
-        CHANNEL_ID_PATTERN, account.known_id
-    )
+    channel_id = keep_match(CHANNEL_ID_PATTERN, identity.key)
+    channel_id = channel_id or keep_match(CHANNEL_ID_PATTERN, account.known_id)
     if not channel_id:
         return (yield from _probe_by_name(account))
+    return (yield from _probe_by_id(account, channel_id))
+
+
+def _probe_by_id(account: Account, channel_id: str) -> ProbeGenerator:
+    """Request the channel by id. If it does not exist, request its name."""
     url = build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, id=channel_id, maxResults="50")
     page, response = yield from request_page(url, parse_channels_response, api_call=_BATCH_CALL)
     channel = response.items.get(channel_id.lower())
-    if channel and channel["id"] == channel_id:
-        return (yield from _describe_channel(account, page, channel))
-    if channel:
-        failure = (Reason.UNREADABLE, "an id that differs in capitals alone")
-    else:
+    if channel is None:
         failure = _explain_missing_channel(page, response, _BATCH_CALL)
-    if failure[0] is Reason.NOT_FOUND and _build_name_query(identity):
+    elif channel["id"] == channel_id:
+        return (yield from _describe_channel(account, page, channel))
+    else:
+        failure = (Reason.UNREADABLE, "an id that differs in capitals alone")
+    if failure[0] is Reason.NOT_FOUND and _build_name_query(account.identity):
         return (yield from _probe_by_name(account, missing_id=channel_id))
     return build_failure_finding(account, page, failure, channel_id)
 
@@ -201,7 +218,7 @@ def _build_name_query(identity: Identity) -> dict[str, str]:
     if key.startswith("@"):
         return {"forHandle": key}
     if key.startswith("user/"):
-        return {"forUsername": (identity.canonical or key).rpartition("/")[2]}
+        return {"forUsername": identity.typed_name}
     return {}
 
 
@@ -217,13 +234,13 @@ def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGene
         api_call=_SINGLE_CALL,
     )
     channels = {channel["id"]: channel for channel in response.items.values()}
-    if len(channels) > 1:
-        failure = (Reason.UNREADABLE, "several channels for one name")
-        return build_failure_finding(account, page, failure, missing_id)
     if not channels:
         failure = _explain_missing_channel(page, response, _SINGLE_CALL)
         return build_failure_finding(account, page, failure, missing_id)
-    (channel,) = channels.values()
+    channel, *others = channels.values()
+    if others:
+        failure = (Reason.UNREADABLE, "several channels for one name")
+        return build_failure_finding(account, page, failure, missing_id)
     if missing_id not in (None, channel["id"]):
         final_url = _build_channel_url(channel["id"])
         return build_taken_name_finding(page, "channel", channel, final_url)
@@ -245,47 +262,42 @@ def _build_channel_url(channel_id: str) -> str:
 
 def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) -> ProbeGenerator:
     reason, detail = _find_reason_and_detail(account.identity.key or "", channel)
-    publication: LatestPublication | None
-    if channel["is_private"] or channel["video_count"] == 0:
-        publication = LatestPublication()
-    else:
-        publication = _reuse_known_publication(account.previous_finding, page, channel)
+    publication = _find_known_publication(account.previous_finding, page, channel)
     if publication is None:
         publication = yield from _fetch_latest_upload(channel)
     profile_url = _build_channel_url(channel["id"])
     if channel["handle"].startswith("@"):
         profile_url = f"https://www.youtube.com/{channel['handle']}"
-    facts: dict[str, FactValue] = {}
-    if channel["video_count"] is not None:
-        facts["video_count"] = channel["video_count"]
     return present_finding(
         page,
         final_url=profile_url,
         reason=reason,
-        name=channel["name"] or None,
+        name=channel["name"],
         platform_id=channel["id"],
         last_activity=publication.newest,
         followers=channel["followers"],
         links=extract_website_links(channel["website_urls"], "channel_links", profile_url),
-        facts=facts,
+        facts=list_known_facts(video_count=channel["video_count"]),
         detail=detail or publication.missing_reason,
     )
 
 
-def _reuse_known_publication(
+def _find_known_publication(
     known_finding: Finding | None, page: Page, channel: Mapping[str, Any]
 ) -> LatestPublication | None:
-    """Return the known publication if the number of videos is unchanged, else None.
+    """Return the publication that needs no request, or None.
 
-    A deleted video and a new one leave the number unchanged. So each channel's uploads are
-    requested once a week anyway, on a weekday that depends on its id.
+    A channel without public videos has none, and the known one is returned if the number of videos
+    is unchanged. A deleted video and a new one leave the number unchanged. So each channel's
+    uploads are requested once a week anyway, on a weekday that depends on its id.
     """
+    if channel["is_private"] or channel["video_count"] == 0:
+        return LatestPublication()
     if known_finding is None or known_finding.last_activity is None:
         return None
-    if known_finding.last_activity.source != "uploads":
-        return None
     is_refresh_day = crc32(channel["id"].encode()) % 7 == page.fetched_at.weekday()
-    if is_refresh_day or known_finding.facts.get("video_count") != channel["video_count"]:
+    is_same_count = known_finding.facts.get("video_count") == channel["video_count"]
+    if is_refresh_day or not is_same_count or known_finding.last_activity.source != "uploads":
         return None
     return LatestPublication(known_finding.last_activity)
 
@@ -310,10 +322,11 @@ def _find_reason_and_detail(key: str, channel: Mapping[str, Any]) -> tuple[Reaso
 
     Old names always lead to a handle, which is no rename.
     """
+    handle = channel["handle"]
+    has_both_handles = key.startswith("@") and handle.startswith("@")
     if channel["is_private"]:
         return Reason.PRIVATE, ""
-    handle = channel["handle"]
-    if key.startswith("@") and handle.startswith("@") and handle != key:
+    if has_both_handles and handle != key:
         return Reason.RENAMED, f"answers as {handle}"
     if channel["video_count"] == 0:
         return Reason.EMPTY, ""
