@@ -5,7 +5,7 @@ too old are dropped from the database, and the responses from the body store. Ba
 without them. See docs/decisions/0032.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,14 +38,14 @@ class ApiRetention:
     figure_days: int | None
     response_days: int | None
 
-    def build_limit(self, figures_before: datetime, responses_before: datetime) -> ApiDataLimit:
-        """Return what the store drops."""
+    def build_limit(self, get_time: Callable[[int | None], datetime]) -> ApiDataLimit:
+        """Return what the store drops: what is older than `get_time` of the days it is kept."""
         return ApiDataLimit(
             self.channel,
             self.api.host,
             self.api.terms.figures,
-            figures_before,
-            responses_before,
+            get_time(self.figure_days),
+            get_time(self.response_days),
             self.api.terms.deletes_removed_profiles,
         )
 
@@ -94,21 +94,16 @@ def build_limits(
             return EARLIEST_DATETIME
         return min(now - timedelta(days=days) + margin, newest)
 
-    return [
-        retention.build_limit(subtract(retention.figure_days), subtract(retention.response_days))
-        for retention in list_api_retentions(config)
-    ]
+    return [retention.build_limit(subtract) for retention in list_api_retentions(config)]
 
 
 def build_copy_limits(config: Config) -> list[ApiDataLimit]:
     """Return what copies of the database do not contain: everything that is kept for a while."""
-    return [
-        retention.build_limit(
-            EARLIEST_DATETIME if retention.figure_days is None else LATEST_DATETIME,
-            EARLIEST_DATETIME if retention.response_days is None else LATEST_DATETIME,
-        )
-        for retention in list_api_retentions(config)
-    ]
+    return [retention.build_limit(_get_copy_limit) for retention in list_api_retentions(config)]
+
+
+def _get_copy_limit(days: int | None) -> datetime:
+    return EARLIEST_DATETIME if days is None else LATEST_DATETIME
 
 
 def drop_expired_api_data(

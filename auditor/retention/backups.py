@@ -193,8 +193,11 @@ def _choose_backup_file(target: Path, now: datetime) -> Path:
 
 def _find_free_path(path: Path) -> Path:
     """Return a file name that does not exist: two restores within a second keep two databases."""
-    names = [path, *(path.with_name(f"{path.name}-{number}") for number in range(2, 100))]
-    return next(name for name in names if not name.exists())
+    free_path, number = path, 1
+    while free_path.exists():
+        number += 1
+        free_path = path.with_name(f"{path.name}-{number}")
+    return free_path
 
 
 def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[Path]:

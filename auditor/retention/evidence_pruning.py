@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, repeat
 from operator import attrgetter
 
 from auditor.config.schema import Config
@@ -33,6 +33,7 @@ from storage.models.audit import (
     Association,
     AuditRun,
     Decision,
+    Evidence,
     Observation,
 )
 from storage.store import Store
@@ -163,7 +164,7 @@ class ReferencedDigests:
 
     def add(self, observations: Iterable[Observation], *, is_required: bool) -> None:
         """Add the bodies of these observations; a body that is required once stays required."""
-        rows = [(bytes.fromhex(digest), is_required) for digest in _iter_digests(observations)]
+        rows = zip(map(bytes.fromhex, _iter_digests(observations)), repeat(is_required))
         more = "ON CONFLICT DO UPDATE SET wanted = max(wanted, excluded.wanted)"
         self._connection.executemany(f"INSERT INTO named VALUES (?, ?) {more}", rows)  # noqa: S608
 
@@ -198,17 +199,14 @@ class _PruningRun:
     ) -> None:
         """Find the prunable observations of an association and strip the oldest."""
         observations = list(self._store.observations.list_observations(association=association.id))
-        whole = [observation for observation in observations if _has_full_evidence(observation)]
-        spare = self._find_prunable(association, observations, whole, comparison)
+        whole = list(filter(_has_full_evidence, observations))
+        prunable_keys = self._find_prunable(association, observations, whole, comparison)
         kept: list[Observation] = []
         going: list[Observation] = []
         for observation in whole:
-            if observation.key not in spare:
-                kept.append(observation)
-                continue
-            going.append(observation)
-            if any(digest in self._body_store for digest in _iter_digests([observation])):
-                self.result.pruned_observations += 1
+            group = going if observation.key in prunable_keys else kept
+            group.append(observation)
+        self.result.pruned_observations += sum(map(self._has_stored_body, going))
         referenced.add(kept, is_required=True)
         referenced.add(going, is_required=False)
         bare = _select_unshared(going, whole, self.limits.exchanges)
@@ -216,6 +214,9 @@ class _PruningRun:
         if not self._dry_run:
             stripped = {item.result_id: _strip_observation(item) for item in bare}
             self._store.observations.replace_evidence(stripped.values())
+
+    def _has_stored_body(self, observation: Observation) -> bool:
+        return any(digest in self._body_store for digest in _iter_digests([observation]))
 
     def _find_prunable(
         self,
@@ -279,7 +280,7 @@ def _load_association_state(store: Store, association: Association) -> Associati
 def _has_full_evidence(observation: Observation) -> bool:
     if not observation.evidence:
         return False
-    return not any(exchange.is_pruned for exchange in observation.evidence)
+    return not any(map(attrgetter("is_pruned"), observation.evidence))
 
 
 def _select_unshared(
@@ -287,10 +288,11 @@ def _select_unshared(
 ) -> list[Observation]:
     """Return observations older than the limit whose evidence is not shared with a newer one."""
     old = [observation for observation in candidates if observation.observed_at < limit]
-    result_by_key = {item.key: item.result_id for item in stored_observations}
-    for observation in old:
-        result_by_key.pop(observation.key, None)
-    shared_results = set(result_by_key.values())
+    old_keys = set(map(attrgetter("key"), old))
+    shared_results = set()
+    for observation in stored_observations:
+        if observation.key not in old_keys:
+            shared_results.add(observation.result_id)
     return [observation for observation in old if observation.result_id not in shared_results]
 
 
@@ -303,8 +305,8 @@ def _iter_digests(observations: Iterable[Observation]) -> Iterator[str]:
 
 
 def _strip_observation(observation: Observation) -> Observation:
-    evidence = tuple(exchange.without_response() for exchange in observation.evidence)
-    return replace(observation, evidence=evidence)
+    evidence = map(Evidence.without_response, observation.evidence)
+    return replace(observation, evidence=tuple(evidence))
 
 
 ObservationKey = tuple[int, int]
