@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 
 from auditor.core.errors import TranslatableError
 from auditor.i18n.catalogs import gettext_noop
@@ -87,7 +88,7 @@ class RegisteredAccounts:
 
     def is_registered(self, key: str) -> bool:
         """Return True if an account with this key is registered."""
-        return any(row.identity.key == key for row in self.rows)
+        return key in map(attrgetter("identity.key"), self.rows)
 
     def find_proposed_key(self, typed: str) -> str | None:
         """Return the key of the proposal that a text names, or None."""

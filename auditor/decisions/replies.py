@@ -4,10 +4,12 @@ A reply changes nothing by itself. If a coordinator accepts it, the same decisio
 command line.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from itertools import filterfalse
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +22,7 @@ from auditor.decisions.parsing import (
     require_reason,
 )
 from auditor.decisions.service import DecisionService, withdraw_decisions_taken_at
-from auditor.evaluation.association_view import AssociationView, build_association_view
+from auditor.evaluation.association_view import AccountView, AssociationView, build_association_view
 from auditor.evaluation.run_results import (
     MAX_STALE_WHILE_READING,
     NO_OWNERS,
@@ -125,14 +127,16 @@ def parse_reply(
 
 
 def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    if form.kind not in ACCOUNT_REPLY_KINDS:
-        return None
     for account in view.accounts:
-        if account.account_id == form.account_id:
-            if form.kind is ReplyKind.DOMAIN_EXPIRES and not account.domain_expiry:
-                return None
+        if account.account_id == form.account_id and _can_be_about(form.kind, account):
             return {"channel": account.channel, "account_id": account.account_id}
     return None
+
+
+def _can_be_about(kind: ReplyKind, account: AccountView) -> bool:
+    if kind is ReplyKind.DOMAIN_EXPIRES:
+        return account.domain_expiry is not None
+    return kind in ACCOUNT_REPLY_KINDS
 
 
 def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
@@ -208,10 +212,10 @@ def save_reply(store: Store, reply: Reply) -> Reply:
     Raises ReplyRefusedError if too many replies wait.
     """
     replies = list(store.replies.list_replies(reply.association))
-    waiting = [waiting_reply for waiting_reply in replies if waiting_reply.outcome is None]
-    for waiting_reply in waiting:
-        if reply.is_equal_request(waiting_reply):
-            return waiting_reply
+    waiting = list(filterfalse(attrgetter("outcome"), replies))
+    equal_reply = next(filter(reply.is_equal_request, waiting), None)
+    if equal_reply is not None:
+        return equal_reply
     recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
     if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
         raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
@@ -390,7 +394,7 @@ def _close_channel(
     if name is not None:
         create_service(name).waive_gaps()
     whole = create_service(None)
-    if len({row.identity.key for row in whole.registered.rows}) <= 1:
+    if len(set(map(attrgetter("identity.key"), whole.registered.rows))) <= 1:
         whole.mark_none_by_choice()
 
 
@@ -474,16 +478,16 @@ def load_unsettled_proposals(
 
 def _select_unsettled_proposals(
     store: Store, config: Config, proposals: Sequence[Proposal]
-) -> list[UnsettledProposal]:
-    """Return the proposals that the page of their association shows, too."""
-    data = store.conclusions.load_association_data(
-        {row.association for row in proposals}, include_closed_gaps=False
-    )
+) -> Iterator[UnsettledProposal]:
+    """Yield the proposals that the page of their association shows, too."""
+    associations = set(map(attrgetter("association"), proposals))
+    data = store.conclusions.load_association_data(associations, include_closed_gaps=False)
     evaluation_time = get_current_evaluation_time(store.runs.get_latest_evaluated())
     association_by_proposal = {}
     for association_state in assemble_association_states(data.associations, data):
         view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
-        ids = [proposal.id for proposal in view.proposals]
-        association_by_proposal.update(dict.fromkeys(ids, view.association))
-    unsettled = [row for row in proposals if row.id in association_by_proposal]
-    return [UnsettledProposal(row, association_by_proposal[row.id]) for row in unsettled]
+        for proposal in view.proposals:
+            association_by_proposal[proposal.id] = view.association
+    for row in proposals:
+        if row.id in association_by_proposal:
+            yield UnsettledProposal(row, association_by_proposal[row.id])

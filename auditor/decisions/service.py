@@ -110,7 +110,7 @@ class DecisionService:
     ) -> None:
         """Store that a person has seen the account or a publication of it. Raises DecisionError."""
         rows = self.account_rows
-        most = min(max_attestation_duration(self.registered.get_status(row)) for row in rows)
+        most = min(map(max_attestation_duration, map(self.registered.get_status, rows)))
         day = parse_publication_day(publication_day, self.now)
         end = parse_decision_end(until, self.now, most)
         self._save_decision(self._build_decision(DecisionKind.CONFIRM, end, value=day), rows)
@@ -212,7 +212,7 @@ class DecisionService:
 
     def _save_decision(self, decision: Decision, rows: Sequence[AccountRow] = ()) -> None:
         """Store the decision for each of these accounts, or for the channel."""
-        ids = [row.id for row in rows] or [None]
+        ids = list(map(attrgetter("id"), rows)) or [None]
         first, *_ = [self.store.decisions.add(replace(decision, account_id=id_)) for id_ in ids]
         self.saved_decisions.append(first)
 
@@ -411,6 +411,12 @@ def _get_decision_state(decision: Decision, status: AccountStatus, now: datetime
         return "withdrawn"
     if until <= now:
         return "expired"
+    return _get_state_until(until, decision, status, now)
+
+
+def _get_state_until(
+    until: datetime, decision: Decision, status: AccountStatus, now: datetime
+) -> str:
     if decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
         return "overridden"
     return "ending_soon" if until <= now + ENDING_SOON_PERIOD else "in_force"

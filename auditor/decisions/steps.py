@@ -44,7 +44,7 @@ def save_completed_steps(
     if gap is None:
         raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
     step_count = len(load_gap_catalogue()[gap.code].get_steps(gap.channel, LANGUAGES[0]))
-    store.completed_steps.save(gap, {step for step in form.step if 1 <= step <= step_count}, now)
+    store.completed_steps.save(gap, set(form.step).intersection(range(1, step_count + 1)), now)
 
 
 def select_completed_steps(gap: Gap, completed_steps: Iterable[CompletedStep]) -> frozenset[int]:
