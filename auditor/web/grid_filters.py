@@ -104,7 +104,8 @@ def count_facets(
     base = replace(association_filter, gap_kind="", gap="", channel="", state="", reason="")
     if not base.search_words and not base.level and len(base.facets) < 2:
         group = next(iter(base.facets), NETWORK_GROUP)
-        return store.counts.get_facet_counts_by_group([group], _list_chip_facets(channels))[group]
+        facets = list(_iter_chip_facets(channels))
+        return store.counts.get_facet_counts_by_group([group], facets)[group]
     if not results.is_exact or results.count > MAX_SMALL_SELECTION:
         return None
     selection = store.counts.counts_for_small_selection(
@@ -113,16 +114,20 @@ def count_facets(
     return selection.facet_counts if selection else None
 
 
-def _list_chip_facets(channels: Iterable[str]) -> list[str]:
-    """Return the facets whose counts chips and heads of columns show."""
-    facets = [ALL_FACET, "no_gaps"]
-    facets += (f"kind:{kind}" for kind in GAP_KINDS)
-    facets += (f"any:{status}" for status in ChannelStatus)
+def _iter_chip_facets(channels: Iterable[str]) -> Iterator[str]:
+    """Yield the facets whose counts chips and heads of columns show."""
+    yield ALL_FACET
+    yield "no_gaps"
+    for kind in GAP_KINDS:
+        yield f"kind:{kind}"
+    for status in ChannelStatus:
+        yield f"any:{status}"
     for channel in channels:
-        facets.append(f"gap_channel:{channel}")
-        facets += (f"kind:{kind}@{channel}" for kind in GAP_KINDS)
-        facets += (f"status:{channel}:{status}" for status in ChannelStatus)
-    return facets
+        yield f"gap_channel:{channel}"
+        for kind in GAP_KINDS:
+            yield f"kind:{kind}@{channel}"
+        for status in ChannelStatus:
+            yield f"status:{channel}:{status}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
@@ -57,7 +57,7 @@ def _describe_filter(name: str, query_params: Mapping[str, str], translator: Tra
     description = FILTER_DESCRIPTIONS[name](query_params[name], translator)
     # In a list with a state filter, a channel alone selects the channel of a gap.
     has_state_filter = "state" in query_params
-    is_alone = not any(query_params.get(other) for other in ("state", "gap", "gap_kind", "reason"))
+    is_alone = not any(map(query_params.get, ("state", "gap", "gap_kind", "reason")))
     if name == "channel" and has_state_filter and is_alone:
         return translator.translate("{channel}: has a problem", channel=description)
     return description
@@ -87,7 +87,7 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
 
 def list_score_levels() -> list[str]:
     """Return the levels of the score, the highest first."""
-    return [name for _, name in LEVEL_THRESHOLDS] + ["no_data"]
+    return [*map(itemgetter(1), LEVEL_THRESHOLDS), "no_data"]
 
 
 def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
@@ -101,8 +101,8 @@ def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
 
 def list_gap_choices(translator: Translator) -> FieldChoices:
     """Return every kind of gap in the order of the catalogue."""
-    entries = sorted(load_gap_catalogue().definitions.values(), key=lambda entry: entry.order)
-    codes = [entry.code for entry in entries if entry.is_gap]
+    gaps = filter(attrgetter("is_gap"), load_gap_catalogue().definitions.values())
+    codes = map(attrgetter("code"), sorted(gaps, key=attrgetter("order")))
     return [(code, translator.gap_title(code, voice=Voice.LABEL)) for code in codes]
 
 

@@ -56,7 +56,7 @@ class LoginAttemptLimiter:
 
     def get_wait_seconds(self, keys: Sequence[str]) -> int:
         """Return the seconds until all of these keys may try again; 0 means now."""
-        return max((self._get_key_wait_seconds(key) for key in keys), default=0)
+        return max(map(self._get_key_wait_seconds, keys), default=0)
 
     def record_failures(self, keys: Sequence[str]) -> None:
         """Count one failure for each key."""

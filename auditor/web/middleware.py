@@ -129,19 +129,17 @@ class SecurityMiddleware:
                 return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
             if not PUBLIC_PATHS.fullmatch(scope["path"]):
                 return self._render_error_page(scope, 404)
-        if (
-            scope["method"] not in {"GET", "HEAD", "OPTIONS"}
-            and _is_cross_site_request(headers)
-            and not ONE_CLICK_UNSUBSCRIBE_PATHS.fullmatch(scope["path"])
-        ):
+        if _is_forged_request(scope, headers):
             return self._render_error_page(scope, 403)
-        return self._render_error_page(scope, 413) if has_too_large_body(scope) else None
+        if has_too_large_body(scope):
+            return self._render_error_page(scope, 413)
+        return None
 
     def _render_error_page(self, scope: Scope, status: int) -> Response:
         return errors.render_error_page(scope, self.config, status, self.clock())
 
     def _list_allowed_hosts(self) -> set[str]:
-        return {name.lower() for name in self.config.web.allowed_hosts}
+        return set(map(str.lower, self.config.web.allowed_hosts))
 
     def _get_public_host(self) -> str:
         return _normalize_host(urlsplit(self.config.web.public_url).netloc)
@@ -189,6 +187,15 @@ def _is_cross_site_request(headers: Headers) -> bool:
 def _normalize_origin(origin: str) -> str:
     """Return host and port of an Origin or Host header, without the default ports."""
     return re.sub(r"^https?://|:(80|443)$", "", origin.lower())
+
+
+def _is_forged_request(scope: Scope, headers: Headers) -> bool:
+    """Return True for a change that a page of another site requests. Mail programs may do so."""
+    if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        return False
+    if ONE_CLICK_UNSUBSCRIBE_PATHS.fullmatch(scope["path"]):
+        return False
+    return _is_cross_site_request(headers)
 
 
 def _add_security_headers(message: Message, scope: Scope) -> None:

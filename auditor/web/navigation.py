@@ -40,7 +40,7 @@ class NavigationEntry:
 
     def contains(self, section: str) -> bool:
         """Return True if the entry has a page with this path."""
-        return any(path == section for path, _ in self.pages)
+        return section in dict(self.pages)
 
 
 def list_navigation_entries(

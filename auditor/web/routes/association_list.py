@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Annotated, Any, Literal, cast, get_args
 
 from fastapi import APIRouter, Form, HTTPException, Query
@@ -133,9 +134,10 @@ def _list_other_chips(
 ) -> list[FilterChip]:
     """Return a chip to remove for each filter that no chosen chip and no field shows."""
     names = ["tag", "level", "gap", "reason"]
-    if any(chip.is_chosen for chip in kind_chips):
+    is_chosen = attrgetter("is_chosen")
+    if any(map(is_chosen, kind_chips)):
         names.append("channel")
-    elif not any(chip.is_chosen for chip in channel_chips):
+    elif not any(map(is_chosen, channel_chips)):
         names += ["gap_kind", "channel", "state"]
     return list_filters.build_filter_chips(
         context.links.page_url("associations"), query_params, context.translator, names

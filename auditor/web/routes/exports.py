@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -194,11 +195,9 @@ def _render_meeting_pack(
         context.now,
         limit=call_limit,
     )
-    manageable_ids = {
-        call.association.id
-        for call in pack.calls
-        if context.can_manage_association(call.association)
-    }
+    associations = map(attrgetter("association"), pack.calls)
+    manageable = filter(context.can_manage_association, associations)
+    manageable_ids = set(map(attrgetter("id"), manageable))
     qr_codes: dict[str, Markup] = {}
     if render_report_qr_code:
         qr_codes = {

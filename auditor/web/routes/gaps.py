@@ -1,5 +1,6 @@
 """The list of open gaps, and the page of gaps that opened or closed since a day."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -113,10 +114,10 @@ def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
 
 def _group_by_kind(gap_counts: Iterable[GapCount]) -> list[tuple[GapKind, list[GapCount]]]:
     """Return the kinds in the order of lists, each with its gaps, the most frequent first."""
-    by_kind: dict[GapKind, list[GapCount]] = {kind: [] for kind in GAP_KINDS}
+    by_kind: dict[GapKind, list[GapCount]] = defaultdict(list)
     for gap_count in sorted(gap_counts, key=lambda gap_count: -gap_count.association_count):
         by_kind[gap_count.kind].append(gap_count)
-    return [(kind, counts) for kind, counts in by_kind.items() if counts]
+    return sorted(by_kind.items(), key=lambda item: GAP_KINDS.index(item[0]))
 
 
 QUICK_RANGE_DAYS = (7, 30)

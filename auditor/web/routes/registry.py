@@ -69,9 +69,13 @@ class ColumnsForm(BaseModel):
 
     def list_chosen(self) -> dict[int, str]:
         """Return the registry columns that were chosen, by the number of the sheet's column."""
-        pairs = (value.split(":") for value in self.columns)
         choices = set(list_choices())
-        return {int(index): column for index, column in pairs if column in choices}
+        chosen = {}
+        for value in self.columns:
+            index, column = value.split(":")
+            if column in choices:
+                chosen[int(index)] = column
+        return chosen
 
 
 @router.get("/{language}/registry", dependencies=[access.COORDINATOR_ACCESS])
@@ -91,7 +95,7 @@ def show_registry(
     just erased.
     """
     counts = ImportCounts(*map(int, imported.split("-"))) if imported else None
-    dropped_lines = [int(line) for line in lines.split("-")] if lines else []
+    dropped_lines = list(map(int, lines.split("-"))) if lines else []
     return _render_registry(
         context,
         imported_counts=counts,

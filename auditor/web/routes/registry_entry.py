@@ -4,9 +4,10 @@ An entry is parsed like a row of an imported spreadsheet.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import Annotated
 from urllib.parse import quote
 
@@ -33,7 +34,7 @@ from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext
 from probes.links import channel_registry
-from storage.models.audit import AccountRow, AssociationEntry
+from storage.models.audit import AccountRow, AssociationEntry, RegistryValue
 from storage.models.users import ChangeOrigin
 from storage.retention import ErasureSummary
 
@@ -75,12 +76,19 @@ class RegistryEntryForm:
     @property
     def version(self) -> str:
         """Return a hash of the filled cells, to detect concurrent edits."""
-        filled_cells = sorted((name, text) for name, text in self.cells.items() if text)
+        filled_cells = sorted(filter(itemgetter(1), self.cells.items()))
         return hashlib.sha256(repr(filled_cells).encode()).hexdigest()[:32]
 
     def parse(self, language: str) -> ImportResult:
         """Parse the entry like a row of a spreadsheet."""
         return parse_registry_entry({"id": self.association_id, **self.cells}, language)
+
+
+def _format_value(value: RegistryValue) -> str:
+    """Return the value of a fact as the text of its field."""
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return value or ""
 
 
 def build_entry_form(
@@ -89,8 +97,7 @@ def build_entry_form(
     """Return the form filled with the stored entry and its accounts."""
     cells: dict[str, str] = {}
     for name in EDITABLE_COLUMNS:
-        value = entry.get_value(name)
-        cells[name] = ", ".join(value) if isinstance(value, tuple) else value or ""
+        cells[name] = _format_value(entry.get_value(name))
     cells["media_officer"] = format_media_officer(entry.contact.media_officer, translator) or ""
     for row in accounts:
         column = row.column or LINKS_COLUMN
@@ -172,7 +179,7 @@ def _require_entry(context: RequestContext, association: str) -> AssociationEntr
 def _parse_entry(association: str, form: FormData) -> RegistryEntryForm:
     columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
     cells = {column: _get_form_text(form, column) for column in columns if column in form}
-    cells["none_by_choice"] = ", ".join(str(value) for value in form.getlist("none_by_choice"))
+    cells["none_by_choice"] = ", ".join(map(str, form.getlist("none_by_choice")))
     return RegistryEntryForm(association, cells)
 
 
@@ -188,15 +195,21 @@ def _find_shared_accounts(
     for account in import_result.accounts:
         if account.identity.key:
             own_accounts[account.channel, account.identity.key] = account
-    shared_keys = set()
-    for account in context.app.store.registry.find_accounts_by_key(own_accounts):
-        if account.association != association and account.withdrawn_at is None:
-            shared_keys.add((account.channel, account.identity.key))
-    shared = [account for key, account in own_accounts.items() if key in shared_keys]
+    shared_keys = set(_iter_keys_of_others(context, association, own_accounts))
     return [
         SpreadsheetProblem(2, account.column, account.typed_text, Issue.SHARED_ACCOUNT)
-        for account in shared
+        for key, account in own_accounts.items()
+        if key in shared_keys
     ]
+
+
+def _iter_keys_of_others(
+    context: RequestContext, association: str, keys: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield those of these keys that another association lists."""
+    for account in context.app.store.registry.find_accounts_by_key(keys):
+        if account.association != association and account.withdrawn_at is None:
+            yield account.channel, account.identity.key
 
 
 def _render_entry_form(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
+from operator import attrgetter
 from typing import Any
 
 from fastapi import APIRouter, HTTPException
@@ -112,7 +113,7 @@ def _build_actions(
             entry=_choose_typical_entry(group),
             lines=list(islice(lines, shown_count)),
             change_count=len(group),
-            association_count=len({entry.association for entry in group}),
+            association_count=len(set(map(attrgetter("association"), group))),
         )
         actions.append(action)
     return actions
@@ -164,7 +165,7 @@ def _render_changes(
 def _build_change_lines(
     context: RequestContext, entries: Sequence[AuditLogEntry]
 ) -> list[RegistryChangeLine]:
-    association_ids = {entry.association for entry in entries}
+    association_ids = set(map(attrgetter("association"), entries))
     data = context.app.store.conclusions.load_association_data(association_ids)
     names = {row.id: row.display_name(context.language) for row in data.associations}
     lines = []
