@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +27,7 @@ from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
     from auditor.app import App
@@ -306,14 +307,16 @@ def _describe_expired_responses(
     result: ReevaluationResult, translator: Translator
 ) -> Iterator[str]:
     """Yield a message for each channel with observations that cannot be read again."""
-    for channel in sorted({channel for channel, _ in result.expired_counts}):
-        counts = {day: n for (name, day), n in result.expired_counts.items() if name == channel}
+    counts_by_channel: dict[str, Counter[date]] = defaultdict(Counter)
+    for (channel, day), count in result.expired_counts.items():
+        counts_by_channel[channel][day] = count
+    for channel, counts in sorted(counts_by_channel.items()):
         yield translator.translate_plural(
             "{channel}: {n} observation from {first} to {last} cannot be read again, because the "
             "responses of the API were only kept as long as its terms allow",
             "{channel}: {n} observations from {first} to {last} cannot be read again, because the "
             "responses of the API were only kept as long as its terms allow",
-            sum(counts.values()),
+            counts.total(),
             channel=translator.channel_name(channel),
             first=min(counts).isoformat(),
             last=max(counts).isoformat(),

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -94,11 +95,8 @@ def _identify_as_rows(channel: str | None, lines: list[str]) -> list[str]:
     """Return the rows as one text of tab-separated values."""
     if not lines:
         return []
-    cells = (
-        [item[column] for column in IDENTITY_COLUMNS] for item in _identify_lines(channel, lines)
-    )
-    rows = map(format_tsv_row, cells)
-    return ["\n".join(rows)]
+    cells = map(itemgetter(*IDENTITY_COLUMNS), _identify_lines(channel, lines))
+    return ["\n".join(map(format_tsv_row, cells))]
 
 
 def _identify_lines(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -209,8 +207,13 @@ def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
     from probes.links.channel_registry import is_optional_channel
 
     activity = finding.last_activity
-    optional_links = [link for link in finding.links if is_optional_channel(link.channel)]
-    standard_links = [link for link in finding.links if not is_optional_channel(link.channel)]
+    standard_links: list[Mapping[str, str]] = []
+    optional_links: list[Mapping[str, str]] = []
+    for link in finding.links:
+        if is_optional_channel(link.channel):
+            optional_links.append(_build_link_item(link))
+        else:
+            standard_links.append(_build_link_item(link))
     return {
         "presence": str(finding.presence),
         "reason": str(finding.reason) if finding.reason else None,
@@ -222,8 +225,8 @@ def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
         "activity_source": activity.source if activity else None,
         "rhythm_days": get_rhythm_days(finding),
         "followers": finding.followers,
-        "links": [_build_link_item(link) for link in standard_links],
-        "optional_links": [_build_link_item(link) for link in optional_links],
+        "links": standard_links,
+        "optional_links": optional_links,
         "detail": finding.detail,
     }
 

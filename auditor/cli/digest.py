@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -253,7 +254,7 @@ def _format_preview(delivery: Delivery, translator: Translator) -> str:
 
 def _raise_if_undelivered(deliveries: Iterable[Delivery]) -> None:
     """Raise IncompleteRunError if a message may not have arrived."""
-    undelivered = [delivery for delivery in deliveries if delivery.is_undelivered]
+    undelivered = list(filter(attrgetter("is_undelivered"), deliveries))
     if not undelivered:
         return
     reasons = "; ".join(

@@ -180,7 +180,7 @@ def _print_erasure_result(
 
     Raises InputError if the database file still has traces of the data.
     """
-    copies = [str(file) for file in result.remaining_copies]
+    copies = list(map(str, result.remaining_copies))
     if as_json:
         item = _build_erasure_item(
             association, result.stored_data.list_counts(), clean=result.is_clean, copies=copies

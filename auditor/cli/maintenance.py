@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -230,7 +231,7 @@ def _build_backup_item(result: BackupResult) -> dict[str, Any]:
         "schema": result.contents.schema_revision,
         **_count_rows(result.contents.row_counts),
         "bodies": result.copied_bodies,
-        "removed": [str(file) for file in result.removed_backups],
+        "removed": list(map(str, result.removed_backups)),
     }
 
 
@@ -334,7 +335,7 @@ def receipts(
             verify_report_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
         )
     shown = verifications[-limit:] if limit else verifications
-    items = [_build_report_item(verification) for verification in shown]
+    items = list(map(_build_report_item, shown))
     if table_format == "json":
         print_json(items, get_current_time())
     elif items:
@@ -387,7 +388,7 @@ def _raise_if_invalid(
     if report_hash is not None and report_hash not in known_hashes:
         remedy = "compare with a copy of that report, in a backup or a mail"
         raise IncompleteRunError(f"the hash {report_hash}", "no report has it", remedy)
-    if any(verification.fault for verification in verifications):
+    if any(map(attrgetter("fault"), verifications)):
         raise typer.Exit(IncompleteRunError.exit_code)
 
 

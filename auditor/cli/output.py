@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import starmap
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, cast, get_args
@@ -159,7 +161,7 @@ def print_table(
         heading = translator.term("heading", column) if with_headings else ""
         table_columns.append(TableColumn(heading, is_optional=column == optional_column))
     for row in rows:
-        cells = _format_cells(_get_cells(row, columns))
+        cells = list(map(_format_cell, _get_cells(row, columns)))
         for column, code, table_column in zip(columns, cells, table_columns, strict=True):
             text = known_formatters.get(column, str)(code)
             table_column.cells.append((text, _choose_style(column, code)))
@@ -185,7 +187,7 @@ def print_tsv(columns: Sequence[str], rows: Iterable[str]) -> None:
 
 def format_tsv_row(cells: Iterable[object]) -> str:
     """Return one line of tab-separated values."""
-    return "\t".join(_format_cells(cells))
+    return "\t".join(map(_format_cell, cells))
 
 
 def _get_cells(
@@ -194,11 +196,10 @@ def _get_cells(
     return [row[column] for column in columns] if isinstance(row, Mapping) else row
 
 
-def _format_cells(row: Iterable[object]) -> list[str]:
-    return [
-        to_single_line(format_timestamp(cell) if isinstance(cell, datetime) else cell)
-        for cell in row
-    ]
+def _format_cell(cell: object) -> str:
+    if isinstance(cell, datetime):
+        return to_single_line(format_timestamp(cell))
+    return to_single_line(cell)
 
 
 COLUMN_GAP = 2
@@ -219,7 +220,12 @@ class TableColumn:
         """Return the width of the longest text, in cells of a terminal."""
         from rich.cells import cell_len  # noqa: PLC0415  # only a table needs Rich
 
-        return max(map(cell_len, [self.heading, *(text for text, _ in self.cells)]))
+        return max(map(cell_len, [self.heading, *map(itemgetter(0), self.cells)]))
+
+    @property
+    def is_filled(self) -> bool:
+        """Return True if a cell has text."""
+        return any(map(itemgetter(0), self.cells))
 
 
 def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) -> None:
@@ -234,7 +240,7 @@ def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) ->
 
     with _open_utf8(sys.stdout) as out:
         console = Console(file=out)
-        columns = [column for column in columns if any(text for text, _ in column.cells)]
+        columns = [column for column in columns if column.is_filled]
         if _measure_table(columns) > console.width:
             columns = [column for column in columns if not column.is_optional]
         table = Table(
@@ -245,23 +251,25 @@ def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) ->
         for column in columns:
             is_narrow = column.measure_width() <= MAX_UNBROKEN_WIDTH
             table.add_column(column.heading, overflow="fold", no_wrap=is_narrow)
-        for row in zip(*(column.cells for column in columns), strict=True):
-            table.add_row(*(Text(text, style) for text, style in row))
+        for row in _iter_rows(columns):
+            table.add_row(*starmap(Text, row))
         console.print(table)
 
 
-def _measure_table(columns: Sequence[TableColumn], max_column_width: int | None = None) -> int:
+def _iter_rows(columns: Iterable[TableColumn]) -> Iterator[tuple[tuple[str, str], ...]]:
+    return zip(*map(attrgetter("cells"), columns), strict=True)
+
+
+def _measure_table(columns: Sequence[TableColumn], max_column_width: int = sys.maxsize) -> int:
     """Return the width of a table whose columns are no wider than a maximum."""
-    widths = [column.measure_width() for column in columns]
-    if max_column_width is not None:
-        widths = [min(width, max_column_width) for width in widths]
+    widths = [min(column.measure_width(), max_column_width) for column in columns]
     return sum(widths) + COLUMN_GAP * (len(columns) - 1)
 
 
 def _build_blocks(columns: Sequence[TableColumn]) -> list[TableColumn]:
     """Return a column of headings and one of cells. An empty line separates two rows."""
     headings, values = TableColumn(""), TableColumn("")
-    for row in zip(*(column.cells for column in columns), strict=True):
+    for row in _iter_rows(columns):
         if values.cells:
             headings.cells.append(("", ""))
             values.cells.append(("", ""))

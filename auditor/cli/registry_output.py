@@ -216,22 +216,18 @@ def describe_import_counts(import_result: ImportResult, translator: Translator) 
 
 def build_import_item(import_result: ImportResult, changes: ImportChanges) -> dict[str, Any]:
     """Return the item of `registry import --json`."""
-    accounts_by_kind = {
-        kind: [_build_account_item(row) for row in rows]
-        for kind, rows in _group_accounts_by_kind(changes).items()
-    }
-    associations_by_kind = {
-        f"associations_{kind}": list(_list_association_ids(changes, kind)) for kind in CHANGE_KINDS
-    }
-    return {
+    item: dict[str, Any] = {
         "associations": len(import_result.associations),
         "accounts": len(import_result.accounts),
         "dry_run": False,
-        **accounts_by_kind,
-        **associations_by_kind,
-        "not_specified": list(changes.missing_columns),
-        "problems": [problem.to_dict() for problem in import_result.problems],
     }
+    for kind, rows in _group_accounts_by_kind(changes).items():
+        item[kind] = list(map(_build_account_item, rows))
+    for kind in CHANGE_KINDS:
+        item[f"associations_{kind}"] = list(_list_association_ids(changes, kind))
+    item["not_specified"] = list(changes.missing_columns)
+    item["problems"] = [problem.to_dict() for problem in import_result.problems]
+    return item
 
 
 def _group_accounts_by_kind(changes: ImportChanges) -> dict[str, tuple[Any, ...]]:
