@@ -8,6 +8,7 @@ outside of the page. docs/explanations/verdicts.md describes the rules.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_model, soft_404, spam
@@ -62,8 +63,12 @@ class PageVerdict:
     @property
     def facts(self) -> dict[str, FactValue]:
         """Return the facts `service` and `model_words` of a finding, unless they are empty."""
-        facts = {"service": self.service, "model_words": ", ".join(self.model_words)}
-        return {name: value for name, value in facts.items() if value}
+        facts: dict[str, FactValue] = {}
+        if self.service:
+            facts["service"] = self.service
+        if self.model_words:
+            facts["model_words"] = ", ".join(self.model_words)
+        return facts
 
     @property
     def is_absence(self) -> bool:
@@ -88,21 +93,23 @@ def classify_page(
     """
     known = _find_known_page(document, page, prediction)
     stated = _find_confirmed_statement(document, prediction)
-    # Control panels also sign suspended pages, and some call them "Forbidden".
     is_suspended = stated is not None and stated.reason is Reason.SUSPENDED
-    if known and not (is_suspended and known.reason is Reason.DEFAULT_PAGE):
+    if is_suspended and known and known.reason is Reason.DEFAULT_PAGE:
+        known = None  # control panels also sign suspended pages, and some call them "Forbidden"
+    if known:
         return known
     if interstitials.mentions_region_restriction(document.text):
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
-    verdict = stated if is_suspended else _find_wall_title(document) or stated
-    if verdict:
-        return verdict
-    proof = (
-        _find_missing_page(document, prediction, is_home_page=is_home_page)
+    if is_suspended:
+        return stated
+    return (
+        _find_wall_title(document)
+        or stated
+        or _find_missing_page(document, prediction, is_home_page=is_home_page)
         or _find_spam(document)
-        or interstitials.detect_consent_or_paywall(document)
+        or _find_consent_or_paywall(document)
+        or _find_page_without_text(document)
     )
-    return PageVerdict(*proof) if proof else _find_page_without_text(document)
 
 
 def _find_known_page(
@@ -146,9 +153,9 @@ def has_site_navigation(document: Document) -> bool:
 
 def _find_wall_title(document: Document) -> PageVerdict | None:
     """Detect a wall by its title, because a wall in the site's design keeps the site's menu."""
-    # A play can have the title "Forbidden".
-    if has_site_navigation(document) and len(document.main_text) > MIN_STORY_CHARS:
-        return None
+    has_story = len(document.main_text) > MIN_STORY_CHARS
+    if has_story and has_site_navigation(document):
+        return None  # a play can have the title "Forbidden"
     for title in (document.title, *soft_404.split_title(document.title)):
         reason = interstitials.match_interstitial_title(title)
         if reason:
@@ -170,12 +177,11 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     is_doubtful = prediction.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
     if not is_doubtful or soft_404.is_dated_article(document):
         return None
-    found = [one for one in find_statements(document) if _can_count(one, document, prediction)]
-    walls = [one for one in found if one.reason not in ABSENCE_REASONS]
-    min_share = MIN_ABSENCE_SHARE if walls else MIN_ABSENCE_SHARE_WITHOUT_WALL
-    absence_probability = sum(map(prediction.get_probability, ABSENCE_REASONS))
-    is_absence = absence_probability >= min_share * prediction.replacement_probability
-    statements = found if is_absence else walls
+    statements = list(_iter_credible_statements(document, prediction))
+    walls = [found for found in statements if found.reason not in ABSENCE_REASONS]
+    is_absence = _predicts_absence(prediction, has_wall=bool(walls))
+    if not is_absence:
+        statements = walls
     if not statements:
         return None
 
@@ -184,9 +190,27 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
 
     best = max(statements, key=rate_statement)
     has_lost_site = best.reason is Reason.HIJACKED and not has_site_navigation(document)
-    if is_absence and not has_lost_site and not _is_independent(prediction, statements, best):
+    needs_second_signal = is_absence and not has_lost_site
+    if needs_second_signal and not _is_independent(prediction, statements, best):
         return None
     return PageVerdict(best.reason, best.text, model_words=prediction.top_words)
+
+
+def _iter_credible_statements(
+    document: Document, prediction: PagePrediction
+) -> Iterator[Statement]:
+    for statement in find_statements(document):
+        if prediction.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
+            continue
+        if statement.place != "text" or _can_count_in_text(statement, document, prediction):
+            yield statement
+
+
+def _predicts_absence(prediction: PagePrediction, *, has_wall: bool) -> bool:
+    """Return whether enough of the probability of another page is that of an absence."""
+    min_share = MIN_ABSENCE_SHARE if has_wall else MIN_ABSENCE_SHARE_WITHOUT_WALL
+    absence_probability = sum(map(prediction.get_probability, ABSENCE_REASONS))
+    return absence_probability >= min_share * prediction.replacement_probability
 
 
 def _is_independent(
@@ -214,12 +238,13 @@ MIN_INDEPENDENT_PROBABILITY = 0.2
 """The least probability without the statement's words for an absence."""
 
 
-def _can_count(statement: Statement, document: Document, prediction: PagePrediction) -> bool:
-    """Return whether a statement counts. A link "Log in" or a new address says something else."""
-    if prediction.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
-        return False
-    if statement.place != "text":
-        return True
+def _can_count_in_text(
+    statement: Statement, document: Document, prediction: PagePrediction
+) -> bool:
+    """Return whether a statement of the text counts.
+
+    A link "Log in" or a new address says something else.
+    """
     if statement.reason is Reason.LOGIN_WALL:
         return prediction.get_probability(Reason.LOGIN_WALL) >= MIN_LIKELY_PROBABILITY
     if statement.reason is Reason.NOT_FOUND:
@@ -249,31 +274,45 @@ MAX_FORWARDING_CHARS = 600
 
 def _find_missing_page(
     document: Document, prediction: PagePrediction, *, is_home_page: bool
-) -> tuple[Reason, str] | None:
+) -> PageVerdict | None:
     missing = soft_404.detect_soft_404(document, is_home_page=is_home_page)
+    if missing is None:
+        return None
+    reason, proof = missing
     is_likely = prediction.replacement_probability >= MIN_REPLACEMENT_PROBABILITIES["title"]
     # "Not found: an exhibition about missing persons" is the title of a page like any other.
-    if missing and not is_likely and document.title.startswith(f"{missing[1]}: "):
+    if not is_likely and document.title.startswith(f"{proof}: "):
         return None
-    return missing
+    return PageVerdict(reason, proof)
 
 
-def _find_spam(document: Document) -> tuple[Reason, str] | None:
+def _find_spam(document: Document) -> PageVerdict | None:
     has_structure = has_site_navigation(document) or soft_404.is_dated_article(document)
-    return spam.detect_hijacked_page(document, has_navigation=has_structure)
+    spam_proof = spam.detect_hijacked_page(document, has_navigation=has_structure)
+    return PageVerdict(*spam_proof) if spam_proof else None
+
+
+def _find_consent_or_paywall(document: Document) -> PageVerdict | None:
+    wall = interstitials.detect_consent_or_paywall(document)
+    return PageVerdict(*wall) if wall else None
 
 
 def _find_page_without_text(document: Document) -> PageVerdict | None:
     """Detect a page with only frames, only scripts, or nothing at all."""
-    text = document.text
-    if document.frames and len(text) < soft_404.TINY_PAGE_MAX_CHARS:
+    text_length = len(document.text)
+    if document.frames and text_length < soft_404.TINY_PAGE_MAX_CHARS:
         return PageVerdict(Reason.UNREADABLE, "frames only")
     if _has_some_content(document):
         return None
     if document.script_count or document.form_actions:
         return PageVerdict(Reason.SCRIPT_ONLY, "no text without scripts")
-    is_empty = len(text) < 20 and not document.image_count
-    return PageVerdict(Reason.EMPTY, "no text", is_proof=False) if is_empty else None
+    if text_length >= MIN_TEXT_CHARS or document.image_count:
+        return None
+    return PageVerdict(Reason.EMPTY, "no text", is_proof=False)
+
+
+MIN_TEXT_CHARS = 20
+"""A page with fewer characters is empty."""
 
 
 def _has_some_content(document: Document) -> bool:
