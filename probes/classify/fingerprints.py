@@ -107,15 +107,15 @@ def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
 
 
 def _parse_fields(entry: Mapping[str, Any], service: str) -> dict[str, tuple[tuple[str, ...], ...]]:
-    patterns = {
-        name: _parse_patterns(value) for name, value in entry.items() if name not in _OTHER_KEYS
-    }
+    patterns = dict(entry)
+    for key in _OTHER_KEYS:
+        patterns.pop(key, None)
     if not patterns:
         raise ValueError(f"fingerprint of {service}: nothing to match")
     unknown_fields = sorted(patterns.keys() - _MATCHERS.keys())
     if unknown_fields:
         raise ValueError(f"fingerprint of {service}: unknown fields {unknown_fields}")
-    return patterns
+    return {field: _parse_patterns(value) for field, value in patterns.items()}
 
 
 def _parse_reason(value: str, service: str) -> Reason:
@@ -127,9 +127,10 @@ def _parse_reason(value: str, service: str) -> Reason:
 
 def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a company: the sentences of its languages with its words."""
+    languages = set(table["languages"])
     pages: list[dict[str, Any]] = []
     for sentence in table["sentences"]:
-        if not set(sentence["languages"]).isdisjoint(table["languages"]):
+        if not languages.isdisjoint(sentence["languages"]):
             pages += _iter_company_pages(sentence, table["words"])
     if not pages:
         raise ValueError(f"fingerprint of {table['name']}: no sentences in its languages")
@@ -141,13 +142,21 @@ def _iter_company_pages(sentence: Mapping[str, Any], words: list[str]) -> Iterat
     common = {"verdict": sentence["verdict"], "languages": sentence["languages"]}
     for field, patterns in sentence.items():
         if field not in _OTHER_KEYS:
-            pairs = product(words, patterns)
-            yield {**common, field: [text.replace(SERVICE_NAME, word) for word, text in pairs]}
+            yield {**common, field: _insert_words(patterns, words)}
+
+
+def _insert_words(patterns: list[str], words: list[str]) -> list[str]:
+    """Return each pattern with each word of a company."""
+    return [text.replace(SERVICE_NAME, word) for word, text in product(words, patterns)]
 
 
 def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
     texts = [value] if isinstance(value, str) else value
-    return tuple(tuple(_fold_text(text).split("*")) for text in texts)
+    return tuple(map(_split_pattern, texts))
+
+
+def _split_pattern(text: str) -> tuple[str, ...]:
+    return tuple(_fold_text(text).split("*"))
 
 
 def find_fingerprint(
@@ -279,18 +288,22 @@ def _fold_text(text: str) -> str:
 def _match_whole(text: str, parts: tuple[str, ...], own_host: str) -> str:
     """Return the text if it consists of the parts, in order, with any text between, else ""."""
     parts = _insert_host(parts, own_host)
-    start, end = parts[0], parts[-1]
-    if len(parts) == 1:
-        return text if text == start else ""
+    is_match = _consists_of(text, parts) if len(parts) > 1 else text == parts[0]
+    return text if is_match else ""
+
+
+def _consists_of(text: str, parts: tuple[str, ...]) -> bool:
+    """Return whether a text has these parts, at least two, without overlaps and in order."""
+    start, *middle, end = parts
     if not text.startswith(start) or not text.endswith(end):
-        return ""
+        return False
     position, limit = len(start), len(text) - len(end)
-    for part in parts[1:-1]:
+    for part in middle:
         position = text.find(part, position, limit)
         if position < 0:
-            return ""
+            return False
         position += len(part)
-    return text if position <= limit else ""
+    return position <= limit
 
 
 def _match_contained(
@@ -323,21 +336,22 @@ def _find_parts_end(text: str, parts: tuple[str, ...], start: int) -> int:
 
 def _cuts_word(text: str, start: int, end: int) -> bool:
     """Return whether a section of a text begins or ends inside a word of Latin letters."""
-    return any(
-        0 < index < len(text) and _LATIN_WORD.match(text, index - 1) for index in (start, end)
-    )
+    return _is_inside_word(text, start) or _is_inside_word(text, end)
+
+
+def _is_inside_word(text: str, index: int) -> bool:
+    return 0 < index < len(text) and _LATIN_WORD.match(text, index - 1) is not None
 
 
 def _insert_host(parts: tuple[str, ...], own_host: str) -> tuple[str, ...]:
-    for part in parts:
-        if "<own>" in part:
-            return tuple([part.replace("<own>", own_host) for part in parts])
-    return parts
+    return tuple([part.replace("<own>", own_host) for part in parts])
 
 
 def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
-    matches = (_match_whole(text, parts, own_host) for text in texts)
-    return next(filter(None, matches), "")
+    for text in texts:
+        if _match_whole(text, parts, own_host):
+            return text
+    return ""
 
 
 def _match_text(view: _PageView, parts: tuple[str, ...]) -> str:
@@ -353,13 +367,17 @@ def _match_script(view: _PageView, parts: tuple[str, ...]) -> str:
 
 
 def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str:
-    has_text = view.text_length > MAX_CONTENT_CHARS
-    return "" if view.has_own_content or has_text else _match_contained(view.markup, parts, "")
+    if view.has_own_content or view.text_length > MAX_CONTENT_CHARS:
+        return ""
+    return _match_contained(view.markup, parts, "")
 
 
 def _find_in(texts: list[str], parts: tuple[str, ...]) -> str:
-    matches = (_match_contained(text, parts, "") for text in texts)
-    return next(filter(None, matches), "")
+    for text in texts:
+        section = _match_contained(text, parts, "")
+        if section:
+            return section
+    return ""
 
 
 _MATCHERS: Mapping[str, Callable[[_PageView, tuple[str, ...]], str]] = {
