@@ -293,11 +293,15 @@ def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
     yield from _iter_walls_by_title_element(page_head)
     if _has_firewall_marks(page, page_head):
         yield Reason.BLOCKED
-    if page.status in _REASONS_BY_STATUS:
-        yield _REASONS_BY_STATUS[page.status]
-    if page.status >= 500:
+    yield from _iter_walls_by_status(page.status, page_head)
+
+
+def _iter_walls_by_status(status: int, page_head: str) -> Iterator[Reason]:
+    if status in _REASONS_BY_STATUS:
+        yield _REASONS_BY_STATUS[status]
+    elif status >= 500:
         yield Reason.SERVER_ERROR
-    if page.status == 400 and "sorry, something went wrong" in page_head:
+    elif status == 400 and "sorry, something went wrong" in page_head:
         yield Reason.BLOCKED  # Facebook to clients that are no browser (RSS-Bridge 2026-08)
 
 
@@ -349,19 +353,26 @@ def _iter_walls_by_title(title: str) -> Iterator[Reason]:
 
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
     """Yield the walls whose text is outside scripts on a page with little text."""
-    walls = _match_wall_texts(page_head)
+    walls = list(_iter_wall_texts(page_head))
     if walls and _has_little_text(page):
         yield from walls
-    if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
+    if not page.body.strip() and page.status not in _REDIRECT_STATUSES:
         yield Reason.UNREADABLE
     elif _is_script_only(page, page_head):
         yield Reason.SCRIPT_ONLY
 
 
-def _match_wall_texts(page_head: str) -> list[Reason]:
-    signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
-    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head) if signs else ""
-    return [sign.reason for sign in signs if sign.pattern.search(text)]
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+
+
+def _iter_wall_texts(page_head: str) -> Iterator[Reason]:
+    signs = list(filter(_WALL_TEXTS.__contains__, _find_signs(page_head)))
+    if not signs:
+        return
+    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
+    for sign in signs:
+        if sign.pattern.search(text):
+            yield sign.reason
 
 
 def _is_script_only(page: Page, page_head: str) -> bool:
@@ -470,8 +481,9 @@ _PAYWALL_PATTERN = re.compile(
 
 def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
     """Return whether a page asks for consent or money first, with its text, or None."""
-    has_navigation = document.internal_link_count >= MIN_NAVIGATION_LINKS
-    if has_navigation or len(document.text) > CONSENT_PAGE_MAX_CHARS:
+    if document.internal_link_count >= MIN_NAVIGATION_LINKS:
+        return None
+    if len(document.text) > CONSENT_PAGE_MAX_CHARS:
         return None
     headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
     is_consent = all(map(_CONSENT_PATTERN.search, map(fold_case, headings)))
