@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from operator import itemgetter
 
 from probes.classify.statements import find_statements
 from probes.parsing.html import Document, get_host
@@ -122,7 +123,8 @@ def predict_kind(features: frozenset[str]) -> PagePrediction:
 def _compute_probabilities(totals: list[float]) -> list[float]:
     highest = max(totals)
     exponentials = [math.exp(total - highest) for total in totals]
-    return [value / sum(exponentials) for value in exponentials]
+    exponential_sum = sum(exponentials)
+    return [value / exponential_sum for value in exponentials]
 
 
 def _list_top_words(model: ModelWeights, features: Collection[str], kind: int) -> tuple[str, ...]:
@@ -131,11 +133,13 @@ def _list_top_words(model: ModelWeights, features: Collection[str], kind: int) -
     ranked = []
     for feature in features:
         place, _, word = feature.partition(":")
+        if place not in _WORD_PLACES:
+            continue
         weight = model.weights[feature][kind] - model.weights[feature][present]
-        if place in _WORD_PLACES and weight > 0:
+        if weight > 0:
             ranked.append((weight, feature, word))
     ranked.sort(reverse=True)
-    return tuple(dict.fromkeys([word for _, _, word in ranked]))[:MAX_REASON_WORDS]
+    return tuple(dict.fromkeys(map(itemgetter(2), ranked)))[:MAX_REASON_WORDS]
 
 
 def extract_features(document: Document, *, has_password_field: bool) -> frozenset[str]:
@@ -196,7 +200,7 @@ def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:
 
 def _split_asian_text(text: str) -> list[str]:
     """Return pairs of characters: these scripts have no spaces, and two are about one word."""
-    return [text[index : index + 2] for index in range(max(1, len(text) - 1))]
+    return list(map("".join, pairwise(text))) or [text]
 
 
 def _iter_structure_features(document: Document) -> Iterator[str]:
@@ -228,4 +232,7 @@ def _iter_structure_features(document: Document) -> Iterator[str]:
 
 def _describe_size(size: int, limits: tuple[int, ...]) -> str:
     """Return the range of a number: `<20`, `<60` and so on."""
-    return next((f"<{limit}" for limit in limits if size < limit), f">={limits[-1]}")
+    for limit in limits:
+        if size < limit:
+            return f"<{limit}"
+    return f">={limits[-1]}"
