@@ -7,7 +7,7 @@ ends there ("the page was not found", not "the page was not found worth reading"
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import filterfalse, islice
 
 from probes.classify.soft_404_sentences import (
     ERROR_CODE_REGEX,
@@ -59,7 +59,7 @@ def iter_sentences(document: Document) -> Iterator[str]:
 def split_title(title: str) -> list[str]:
     """Return the parts of a title between its separators."""
     parts = re.split(r"\s[|–—\-·•»›:]+\s|\s?[|»›]\s?|\s[-–]$|: ", title)
-    return [part.strip() for part in parts if part.strip()]
+    return list(filter(None, map(str.strip, parts)))
 
 
 def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, str] | None:
@@ -72,7 +72,7 @@ def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, 
         return None
     proof = (
         _find_in_title(document, is_home_page=is_home_page)
-        or (None if is_home_page else _find_in_url(document))
+        or _find_in_url(document, is_home_page=is_home_page)
         or _find_missing_content(document)
         or _find_in_headings(document, is_home_page=is_home_page)
         or _find_in_text(document, is_home_page=is_home_page)
@@ -80,8 +80,9 @@ def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, 
     if not proof:
         return None
     # A home page without posts shows the text of an empty search: "nothing found".
-    is_empty_home_page = is_home_page and proof.lower().startswith("nothing")
-    return (Reason.EMPTY if is_empty_home_page else Reason.NOT_FOUND), proof
+    if is_home_page and proof.lower().startswith("nothing"):
+        return Reason.EMPTY, proof
+    return Reason.NOT_FOUND, proof
 
 
 def mentions_missing_page(text: str) -> bool:
@@ -105,11 +106,10 @@ def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
     parts = [title]
     if not _is_informative_home_page(document, is_home_page=is_home_page):
         parts += split_title(title)
-    for part in parts:
+    for part in filter(_is_error_label, parts):
         # A work with the title "Not found" has a story on its page.
-        is_ambiguous = _is_error_code_label if part == title else _is_vague_label
-        has_story = main_length > SHORT_PAGE_MAX_CHARS and is_ambiguous(part)
-        if _is_error_label(part) and not has_story:
+        may_name_work = _is_error_code_label(part) if part == title else _is_vague_label(part)
+        if main_length <= SHORT_PAGE_MAX_CHARS or not may_name_work:
             return part
     return _find_error_sentence(title) if main_length < TINY_PAGE_MAX_CHARS else None
 
@@ -129,7 +129,10 @@ def _find_missing_content(document: Document) -> str | None:
 
 def _find_content_label(texts: Iterable[str]) -> str | None:
     pattern = load_sentences().content_label
-    return next((text for text in texts if pattern.fullmatch(fold_case(text))), None)
+    for text in texts:
+        if pattern.fullmatch(fold_case(text)):
+            return text
+    return None
 
 
 def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool:
@@ -137,9 +140,9 @@ def _is_informative_home_page(document: Document, *, is_home_page: bool) -> bool
     return is_home_page and len(document.main_text) >= TINY_PAGE_MAX_CHARS // 2
 
 
-def _find_in_url(document: Document) -> str | None:
+def _find_in_url(document: Document, *, is_home_page: bool) -> str | None:
     error_path = _ERROR_PATH_PATTERN.search(document.url.partition("?")[0])
-    if error_path is None:
+    if is_home_page or error_path is None:
         return None
     if len(document.main_text) >= SHORT_PAGE_MAX_CHARS:
         # A number alone proves nothing on a long page: a song can have the number 404.
@@ -151,11 +154,14 @@ def _find_in_url(document: Document) -> str | None:
 
 def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
     """Return a heading, or the first text of a short main part, that only says "not found"."""
-    error_heading = None if is_home_page else _find_error_heading(document)
-    if error_heading:
-        return error_heading  # even if news follow
-    is_long_home_page = is_home_page and len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS
-    if len(document.main_text) >= SHORT_PAGE_MAX_CHARS or is_long_home_page:
+    if is_home_page:
+        if len(document.text) >= 3 * SHORT_PAGE_MAX_CHARS:
+            return None
+    else:
+        error_heading = _find_error_heading(document)
+        if error_heading:
+            return error_heading  # even if news follow
+    if len(document.main_text) >= SHORT_PAGE_MAX_CHARS:
         return None
     first_main_texts = list(islice(_iter_main_texts(document), 1))
     return _find_over_short_main(document, first_main_texts, is_home_page=is_home_page)
@@ -188,19 +194,24 @@ def _find_over_short_main(
     """Return a label, or a heading with an error sentence, on a page with a short main part."""
     headings = document.headings[:3]
     has_tiny_main = len(document.main_text) < TINY_PAGE_MAX_CHARS
-    # On an almost empty page a number alone is enough.
-    is_almost_empty = not is_home_page and len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
-    is_informative = _is_informative_home_page(document, is_home_page=is_home_page)
-    code_pattern = _ERROR_CODE_LABEL_PATTERN if is_informative else _ERROR_CODE_PATTERN
     for index, text in enumerate((*headings, *first_main_texts)):
         if _is_error_label(text):
             is_empty_search = index > 0 and _NO_RESULTS_PATTERN.search(text)
-            is_code = not is_almost_empty and code_pattern.fullmatch(text)
-            if not is_empty_search and not is_code:
+            if not is_empty_search and not _is_number(text, document, is_home_page=is_home_page):
                 return text
-        if index < len(headings) and has_tiny_main and _find_error_sentence(text):
+        is_heading = index < len(headings)
+        if is_heading and has_tiny_main and _find_error_sentence(text):
             return text
     return None
+
+
+def _is_number(label: str, document: Document, *, is_home_page: bool) -> bool:
+    """Return whether a label is only a number, which is enough on an almost empty page."""
+    has_some_text = len(document.main_text) >= TINY_PAGE_MAX_CHARS // 2
+    if is_home_page and has_some_text:
+        return _is_error_code_label(label)
+    is_almost_empty = not is_home_page and not has_some_text
+    return not is_almost_empty and _ERROR_CODE_PATTERN.fullmatch(label) is not None
 
 
 def _find_in_text(document: Document, *, is_home_page: bool) -> str | None:
@@ -217,19 +228,19 @@ def _find_in_text(document: Document, *, is_home_page: bool) -> str | None:
             return mention
     if len(document.main_text) >= TINY_PAGE_MAX_CHARS:
         return None
-    return next(filter(None, map(_find_error_sentence, _iter_main_texts(document))), None)
+    sentences = map(_find_error_sentence, _iter_main_texts(document))
+    return next(filter(None, sentences), None)
 
 
 def _find_mention(document: Document, *, is_home_page: bool) -> str | None:
     """Return the first mention of a missing page that is no vague label, or None."""
-    is_informative = _is_informative_home_page(document, is_home_page=is_home_page)
-    label_pattern = _ERROR_CODE_LABEL_PATTERN if is_informative else _VAGUE_LABEL_PATTERN
-    for mention in find_folded(load_sentences().mention, document.text):
-        if label_pattern.fullmatch(mention):
-            continue
-        if not is_home_page or _VISITOR_ADDRESSED_PATTERN.search(mention):
-            return mention
-    return None
+    is_vague = _VAGUE_LABEL_PATTERN.fullmatch
+    if _is_informative_home_page(document, is_home_page=is_home_page):
+        is_vague = _ERROR_CODE_LABEL_PATTERN.fullmatch
+    mentions = find_folded(load_sentences().mention, document.text)
+    if is_home_page:
+        mentions = filter(_VISITOR_ADDRESSED_PATTERN.search, mentions)
+    return next(filterfalse(is_vague, mentions), None)
 
 
 def _find_error_sentence(text: str) -> str | None:
