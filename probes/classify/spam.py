@@ -8,6 +8,7 @@ cannot be detected with an honest User-Agent.
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 from probes.models.finding import Reason
@@ -92,8 +93,9 @@ def find_prominent_spam_words(document: Document) -> frozenset[str]:
     words = find_spam_words(text)
     if not words or _PREVENTION_PATTERN.search(text) or _NEWS_REPORT_PATTERN.search(text):
         return frozenset()
-    synonyms = {} if _has_foreign_title(document) else _ORDINARY_SHOP_WORDS
-    return frozenset(synonyms.get(word, word) for word in words)
+    if _has_foreign_title(document):
+        return frozenset(words)
+    return frozenset(map(_ORDINARY_SHOP_WORDS.get, words, words))
 
 
 def _join_prominent_text(document: Document) -> str:
@@ -131,16 +133,20 @@ def _is_spam_dominated(
     """
     is_dense = len(find_spam_words(document.text[:20_000])) >= MIN_DENSE_SPAM_WORDS
     is_suspicious = is_dense or _is_in_spam_language(document)
-    if has_navigation:
-        return is_suspicious and (_has_foreign_title(document) or _has_spam_price_list(document))
-    return is_suspicious or len(spam_words) >= 3
+    if not has_navigation:
+        return is_suspicious or len(spam_words) >= 3
+    if not is_suspicious:
+        return False
+    return _has_foreign_title(document) or _has_spam_price_list(document)
 
 
 def _has_outbound_spam_calls(document: Document) -> bool:
     """Return whether at least two links to other sites ask the visitor to play or to buy."""
-    calls = [anchor for anchor in document.anchors if _is_call_to_action(anchor.text)]
-    outbound_calls = [call for call in calls if _is_other_site(document, call.url)]
-    return len(outbound_calls) >= MIN_OUTBOUND_CALLS
+    outbound_calls = 0
+    for anchor in document.anchors:
+        if _is_call_to_action(anchor.text) and _is_other_site(document, anchor.url):
+            outbound_calls += 1
+    return outbound_calls >= MIN_OUTBOUND_CALLS
 
 
 def _is_call_to_action(text: str) -> bool:
@@ -196,11 +202,11 @@ def _has_foreign_title(document: Document) -> bool:
 def redirects_to_other_site(document: Document) -> bool:
     """Return whether the page names another site as its original or redirects to one."""
     targets = [
-        document.find_link_rel("canonical"),
-        document.find_link_rel("amphtml"),
+        document.find_link_rel("canonical") or "",
+        document.find_link_rel("amphtml") or "",
         *_iter_redirect_targets(document),
     ]
-    return any(_is_other_site(document, target) for target in filter(None, targets))
+    return any(map(partial(_is_other_site, document), targets))
 
 
 def _iter_redirect_targets(document: Document) -> Iterator[str]:
@@ -231,7 +237,7 @@ def has_hidden_link_block(markup: str, url: str) -> bool:
     for element in islice(_HIDDEN_ELEMENT_PATTERN.finditer(markup), _MAX_HIDDEN_BLOCKS):
         block = markup[element.end() : element.end() + _MAX_HIDDEN_BLOCK_CHARS]
         links = _EXTERNAL_LINK_PATTERN.findall(block.partition("</div>")[0])
-        hosts = {domains.normalize_host(get_host(link)) for link in links}
+        hosts = set(map(domains.normalize_host, map(get_host, links)))
         if len(hosts - {own_host, ""}) >= MIN_HIDDEN_LINKS:
             return True
     return False
