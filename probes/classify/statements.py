@@ -7,11 +7,11 @@ associations write the same words about bridges, schools and blogs.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tomli
 
@@ -54,14 +54,16 @@ class StatementRow(NamedTuple):
 def load_statement_rows() -> tuple[StatementRow, ...]:
     """Load the table."""
     path = resources.files(__package__).joinpath("fingerprints", "statements.toml")
-    return tuple(
-        StatementRow(
-            Reason(entry["verdict"]),
-            tuple(entry["languages"]),
-            tuple(entry["patterns"]),
-            tuple(entry["keywords"]),
-        )
-        for entry in tomli.loads(path.read_text("utf-8"))["statements"]
+    entries = tomli.loads(path.read_text("utf-8"))["statements"]
+    return tuple(map(_parse_row, entries))
+
+
+def _parse_row(entry: Mapping[str, Any]) -> StatementRow:
+    return StatementRow(
+        Reason(entry["verdict"]),
+        tuple(entry["languages"]),
+        tuple(entry["patterns"]),
+        tuple(entry["keywords"]),
     )
 
 
@@ -80,9 +82,12 @@ def _match_rows(text: str) -> dict[Reason, re.Match[str]]:
     """Return the first match of each reason in a folded text."""
     first: dict[Reason, re.Match[str]] = {}
     for number in load_keyword_index().find_rows(text):
-        reason = load_statement_rows()[number].reason
         match = _compile_row(number).search(text)
-        if match and (reason not in first or match.start() < first[reason].start()):
+        if match is None:
+            continue
+        reason = load_statement_rows()[number].reason
+        known = first.setdefault(reason, match)
+        if match.start() < known.start():
             first[reason] = match
     return first
 
