@@ -36,18 +36,19 @@ def check_with_decoy(
             account, page, site.content_fingerprint, _check_same_content(page, site)
         )
         detail = "same content as an address that cannot exist"
-        absence = absent_finding(page, Reason.NOT_FOUND, detail=detail)
-        return (absence if is_missing else None), facts
-    if not redirects_to_home_page(url, page, site):
+    elif not redirects_to_home_page(url, page, site):
         return None, {}
-    if unquote(normalize.parse_url(url).path).strip("/") not in unquote(account.typed_text):
+    elif unquote(normalize.parse_url(url).path).strip("/") not in unquote(account.typed_text):
         return None, {"redirected_home": True}  # cleaning may have broken the link
-    is_missing, facts = yield from _run_or_reuse_test(
-        account, page, _normalize_landing_url(page.url), _check_redirect_to_home(url, page, site)
-    )
-    detail = "leads to the home page, as an address that cannot exist does"
-    absence = absent_finding(page, Reason.NOT_FOUND, detail=detail)
-    return (absence if is_missing else None), {"redirected_home": True, **facts}
+    else:
+        test = _check_redirect_to_home(url, page, site)
+        test_key = _normalize_landing_url(page.url)
+        is_missing, test_facts = yield from _run_or_reuse_test(account, page, test_key, test)
+        detail = "leads to the home page, as an address that cannot exist does"
+        facts = {"redirected_home": True, **test_facts}
+    if not is_missing:
+        return None, facts
+    return absent_finding(page, Reason.NOT_FOUND, detail=detail), facts
 
 
 def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
