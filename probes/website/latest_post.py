@@ -6,8 +6,9 @@ A site with a useful feed or list costs at most three requests, any other site f
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
-from itertools import islice
+from datetime import date, datetime
+from itertools import filterfalse, islice
+from operator import itemgetter
 from urllib.parse import urljoin
 
 from probes.models.finding import Activity, FactValue, Reason
@@ -48,22 +49,35 @@ class SitePublication:
         `rhythm_days` is the median gap in days between the last publications. `valid_until` is set
         if the pages mention a day in the future.
         """
-        valid_until = self.valid_until.isoformat() if self.valid_until else None
-        facts = {"feed": self.has_feed, "rhythm_days": self.rhythm_days, "valid_until": valid_until}
-        return {name: value for name, value in facts.items() if value is not None}
+        facts: dict[str, FactValue] = {}
+        if self.has_feed is not None:
+            facts["feed"] = self.has_feed
+        if self.rhythm_days is not None:
+            facts["rhythm_days"] = self.rhythm_days
+        if self.valid_until is not None:
+            facts["valid_until"] = self.valid_until.isoformat()
+        return facts
 
 
-@dataclass(frozen=True, slots=True)
-class _FeedSearchResult:
+@dataclass(slots=True)
+class _FeedSearch:
     """The newest publication, whether there is a feed (None: refused), and the number of requests.
 
     `valid_until` is the first day on which the same sources may lead to another result.
     """
 
-    publication: PublicationResult | None
-    has_feed: bool | None
-    request_count: int
-    valid_until: date | None
+    publication: PublicationResult | None = None
+    has_feed: bool | None = False
+    request_count: int = 0
+    valid_until: date | None = None
+
+    def add_feed(self, feed: Feed, source: str, now: datetime) -> None:
+        """Add a feed or a list of posts, and its newest publication if it has one."""
+        self.has_feed = self.has_feed or (source == "feed" and not feed.is_comment_feed)
+        dates = [entry.published_at for entry in feed.entries]
+        feed_valid_until = latest.find_validity_end(dates, now)
+        self.valid_until = latest.find_earliest_day(self.valid_until, feed_valid_until)
+        self.publication = latest.find_latest_in_feed(feed, now, source)
 
 
 def fetch_site_publication(
@@ -104,7 +118,8 @@ def _fetch_home_page_publication(
         newest, sitemap_valid_until = yield from _fetch_latest_in_sitemap(
             page, MAX_REQUESTS - search.request_count
         )
-        publication = PublicationResult(newest) if newest else None
+        if newest:
+            publication = PublicationResult(newest)
         valid_until = latest.find_earliest_day(valid_until, sitemap_valid_until)
     return _to_site_publication(publication, bool(site.feeds) or search.has_feed, valid_until)
 
@@ -126,17 +141,20 @@ def _choose_newer_publication(
     """
     if listed is None or shown is None:
         return listed or shown
-    is_marked = shown.newest.source in ("json-ld", "time")
     is_newer = shown.newest.published_at.date() > listed.newest.published_at.date()
-    return shown if is_marked and is_newer else listed
+    if is_newer and shown.newest.source in ("json-ld", "time"):
+        return shown
+    return listed
 
 
 def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[PublicationSource]:
     """Yield the announced feeds, then the usual feeds and lists of the publishing system."""
-    announced = [url for url in site.feeds if not _UNRELATED_FEED_PATTERN.search(url)][:2]
-    should_guess = site.platform or (site.homepage_publication is None and not announced)
-    usual = build_usual_feed_urls(page.url, site.platform) if should_guess else []
-    unique_feeds = {_normalize_feed_url(url): url for url in reversed([*announced, *usual])}
+    urls = list(islice(filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds), 2))
+    has_source = bool(urls) or site.homepage_publication is not None
+    if site.platform or not has_source:
+        urls += build_usual_feed_urls(page.url, site.platform)
+    urls.reverse()  # of two spellings of an address, the first one is requested
+    unique_feeds = dict(zip(map(_normalize_feed_url, urls), urls, strict=True))
     yield from _iter_feed_sources(reversed(unique_feeds.values()))
     yield from _iter_post_listings(page, site.platform)
 
@@ -156,7 +174,8 @@ _UNRELATED_FEED_PATTERN = re.compile(
 
 
 def _iter_feed_sources(urls: Iterable[str]) -> Iterator[PublicationSource]:
-    yield from ((url, feeds.parse_feed, "feed") for url in urls)
+    for url in urls:
+        yield url, feeds.parse_feed, "feed"
 
 
 _WORDPRESS_QUERY = "per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
@@ -193,35 +212,28 @@ _UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LI
 
 def _search_sources(
     sources: Iterable[PublicationSource],
-) -> Generator[PageRequest, Page, _FeedSearchResult]:
+) -> Generator[PageRequest, Page, _FeedSearch]:
     """Request the sources in turn until one has a publication.
 
     If there is a feed without a publication, no lists of posts are requested.
     """
-    has_feed: bool | None = False
-    request_count = 0
-    valid_until: date | None = None
+    search = _FeedSearch()
     for url, parser, source in islice(sources, MAX_FEED_REQUESTS):
-        if has_feed and source != "feed":
+        if search.has_feed and source != "feed":
             break
-        request_count += 1
+        search.request_count += 1
         try:
             page, feed = yield from request_page(url, parser)
         except FetchError as error:
-            has_feed = has_feed or None
+            search.has_feed = search.has_feed or None
             if error.reason in _UNREACHABLE_REASONS:
                 break
             continue
-        if page.status != 200 or feed is None:
-            continue
-        has_feed = has_feed or (source == "feed" and not feed.is_comment_feed)
-        dates = (entry.published_at for entry in feed.entries)
-        feed_valid_until = latest.find_validity_end(dates, page.fetched_at)
-        valid_until = latest.find_earliest_day(valid_until, feed_valid_until)
-        publication = latest.find_latest_in_feed(feed, page.fetched_at, source)
-        if publication:
-            return _FeedSearchResult(publication, has_feed, request_count, valid_until)
-    return _FeedSearchResult(None, has_feed, request_count, valid_until)
+        if page.status == 200 and feed is not None:
+            search.add_feed(feed, source, page.fetched_at)
+        if search.publication:
+            break
+    return search
 
 
 def _fetch_latest_in_sitemap(
@@ -245,10 +257,9 @@ def _fetch_latest_in_sitemap(
             continue
         if sitemap_page.status != 200 or sitemap is None:
             continue
-        if sitemap.child_sitemaps:
-            queue = [feeds.choose_posts_sitemap(sitemap)]
-            continue
-        dates = (modified_at for _, modified_at in sitemap.pages)
-        valid_until = latest.find_validity_end(dates, page.fetched_at)
-        return latest.find_latest_in_sitemap(sitemap, page.fetched_at), valid_until
+        if not sitemap.child_sitemaps:
+            modification_times = map(itemgetter(1), sitemap.pages)
+            valid_until = latest.find_validity_end(modification_times, page.fetched_at)
+            return latest.find_latest_in_sitemap(sitemap, page.fetched_at), valid_until
+        queue = [feeds.choose_posts_sitemap(sitemap)]
     return None, None
