@@ -5,8 +5,9 @@ name changes some of them. A buyer of a lapsed domain changes the language, the 
 once.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import compress
 from urllib.parse import unquote
 
 from probes.discovery import site_names
@@ -32,14 +33,14 @@ class SiteHistory:
 _HISTORY_FIELDS = ("title", "language", "platform", "tracking_id")
 
 
-def build_site_facts(site: SiteAnalysis) -> dict[str, FactValue]:
+def build_site_facts(source: SiteAnalysis | SiteHistory, prefix: str = "") -> dict[str, FactValue]:
     """Return the facts by which later runs recognize the site: `title`, `language` and so on."""
-    return _build_facts(site)
-
-
-def _build_facts(source: SiteAnalysis | SiteHistory, prefix: str = "") -> dict[str, FactValue]:
-    facts = {f"{prefix}{name}": getattr(source, name) for name in _HISTORY_FIELDS}
-    return {name: value for name, value in facts.items() if value}
+    facts: dict[str, FactValue] = {}
+    for name in _HISTORY_FIELDS:
+        value = getattr(source, name)
+        if value:
+            facts[f"{prefix}{name}"] = value
+    return facts
 
 
 def get_site_history(known_finding: Finding | None) -> SiteHistory | None:
@@ -50,23 +51,25 @@ def get_site_history(known_finding: Finding | None) -> SiteHistory | None:
     if known_finding is None:
         return None
     facts = known_finding.facts
-    has_past_facts = "past_title" in facts
-    if not has_past_facts and known_finding.presence is Presence.ABSENT:
+    if "past_title" in facts:
+        return _read_history(facts, "past_")
+    if known_finding.presence is Presence.ABSENT:
         return None
-    prefix = "past_" if has_past_facts else ""
-    title, site_language, platform, tracking_id = (
-        str(facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS
-    )
-    if not has_past_facts and known_finding.name and known_finding.name not in title:
-        title = f"{title} · {known_finding.name}"
-    return SiteHistory(title, site_language, platform, tracking_id)
+    history = _read_history(facts)
+    if known_finding.name and known_finding.name not in history.title:
+        return replace(history, title=f"{history.title} · {known_finding.name}")
+    return history
+
+
+def _read_history(facts: Mapping[str, FactValue], prefix: str = "") -> SiteHistory:
+    return SiteHistory(*[str(facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS])
 
 
 def build_history_facts(history: SiteHistory | None) -> dict[str, FactValue]:
     """Return the past as `past_…` facts, for the next run to compare with."""
     if history is None:
         return {}
-    return {"past_title": history.title, **_build_facts(history, "past_")}
+    return {"past_title": history.title, **build_site_facts(history, "past_")}
 
 
 def is_foreign_to_history(
@@ -104,13 +107,14 @@ def _iter_ownership_change_signals(
     yield from site.spam_words[:3]
     registered_host = html.get_host(account.identity.url or page.url)
     is_own_domain = domains.is_same_domain(html.get_host(page.url), registered_host)
-    if site.redirects_to_other_site or not is_own_domain:
-        yield "leads to another site"
-    if site.hides_links:
-        yield "hides links"
     has_new_platform = history.platform not in ("", site.platform)
-    if has_new_platform and _has_no_tie_to_history(history, site):
-        yield f"no longer made with {history.platform}"
+    signals = {
+        "leads to another site": site.redirects_to_other_site or not is_own_domain,
+        "hides links": site.hides_links,
+        f"no longer made with {history.platform}": has_new_platform
+        and _has_no_tie_to_history(history, site),
+    }
+    yield from compress(signals, signals.values())
 
 
 def _has_no_tie_to_history(history: SiteHistory, site: SiteAnalysis) -> bool:
