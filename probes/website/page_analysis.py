@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
-from itertools import repeat
 from urllib.parse import unquote, urljoin
 
 from probes.classify import classifier, interstitials, soft_404, spam
@@ -68,7 +67,9 @@ class SiteAnalysis:
     @property
     def absence(self) -> classifier.PageVerdict | None:
         """Return the verdict if it says that the site is not there."""
-        return self.verdict if self.verdict and self.verdict.is_absence else None
+        if self.verdict is None or not self.verdict.is_absence:
+            return None
+        return self.verdict
 
     @property
     def is_small_page(self) -> bool:
@@ -126,38 +127,32 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     """Return the part of the analysis that decides whether this is a working site."""
     title = document.title or next(iter(document.headings), "")
     prediction = classifier.predict_page_kind(document, page)
-    may_be_soft_404 = classifier.may_be_soft_404(document, prediction)
     verdict = classifier.classify_page(
         document, page, prediction, is_home_page=is_home_page_url(document.url)
     )
-    is_absence = verdict is not None and verdict.is_absence
-    return SiteAnalysis(
+    site = SiteAnalysis(
         title=title,
         name=document.meta.get("og:site_name") or title,
         text_length=len(document.text),
         has_navigation=classifier.has_site_navigation(document),
         verdict=verdict,
-        suspicion=None if is_absence else classifier.find_suspicion(document, prediction),
-        may_be_soft_404=may_be_soft_404,
-        content_fingerprint=_compute_content_fingerprint(document) if may_be_soft_404 else "",
     )
+    if site.absence is None:
+        site = replace(site, suspicion=classifier.find_suspicion(document, prediction))
+    if classifier.may_be_soft_404(document, prediction):
+        fingerprint = _compute_content_fingerprint(document)
+        site = replace(site, may_be_soft_404=True, content_fingerprint=fingerprint)
+    return site
 
 
 def _add_site_details(
     site: SiteAnalysis, page: Page, markup: str, document: html.Document
 ) -> SiteAnalysis:
     """Add the details that are only needed for a working site."""
-    is_home = is_home_page_url(page.url)
-    date_finder = latest.PageDateFinder(document, page.fetched_at)
-    page_activity = None if is_home else date_finder.find_page_date(lambda: markup)
-    homepage_publication = date_finder.find_newest_publication() if is_home else None
-    linked_posts = _read_linked_posts(document)
-    future_dates = [
-        post.published_at for post in linked_posts if post.published_at > page.fetched_at
-    ]
+    linked_posts = list(post_numbers.read_post_links(_iter_post_links(document)))
     text_language = language.detect_language(document.text)
     is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
-    return replace(
+    site = replace(
         site,
         feeds=_find_feed_urls(document),
         platform=_detect_platform(document, markup, page.headers),
@@ -167,12 +162,7 @@ def _add_site_details(
         spam_words=tuple(sorted(spam.find_prominent_spam_words(document))),
         redirects_to_other_site=spam.redirects_to_other_site(document),
         hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
-        inner_page_url=_find_inner_page_url(document) if is_home else "",
-        page_activity=page_activity,
-        homepage_publication=homepage_publication,
-        valid_until=latest.find_earliest_day(
-            date_finder.valid_until, latest.find_validity_end(future_dates, page.fetched_at)
-        ),
+        valid_until=_find_post_validity_end(linked_posts, page.fetched_at),
         links=accounts.find_owner_accounts(document),
         owner_hints=accounts.find_owner_hints(document),
         facts={
@@ -180,17 +170,42 @@ def _add_site_details(
             **_build_linked_posts_fact(linked_posts, page.fetched_at),
         },
     )
+    return _add_publication(site, page, markup, document)
 
 
-def _read_linked_posts(document: html.Document) -> list[post_numbers.LinkedPost]:
-    """Return the dated posts of social networks that the page links to or embeds.
+def _add_publication(
+    site: SiteAnalysis, page: Page, markup: str, document: html.Document
+) -> SiteAnalysis:
+    """Add the newest publication that a home page shows, or the date of any other page."""
+    date_finder = latest.PageDateFinder(document, page.fetched_at)
+    if is_home_page_url(page.url):
+        site = replace(
+            site,
+            inner_page_url=_find_inner_page_url(document),
+            homepage_publication=date_finder.find_newest_publication(),
+        )
+    else:
+        site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
+    valid_until = latest.find_earliest_day(date_finder.valid_until, site.valid_until)
+    return replace(site, valid_until=valid_until)
+
+
+def _iter_post_links(document: html.Document) -> Iterator[tuple[str, str]]:
+    """Yield the address and text of each link that may lead to a post of a social network.
 
     Visitors' comments do not count: X opens a post under any name that a visitor types.
     """
-    anchors = [anchor for anchor in document.anchors if anchor.section != "comments"]
-    links = [(anchor.url, anchor.text) for anchor in anchors]
-    links += zip(document.quoted_urls, repeat(""))
-    return list(post_numbers.read_post_links(links))
+    for anchor in document.anchors:
+        if anchor.section != "comments":
+            yield anchor.url, anchor.text
+    for url in document.quoted_urls:
+        yield url, ""
+
+
+def _find_post_validity_end(posts: Iterable[post_numbers.LinkedPost], now: datetime) -> date | None:
+    """Return the first day on which a post that is still in the future may count, or None."""
+    future_dates = [post.published_at for post in posts if post.published_at > now]
+    return latest.find_validity_end(future_dates, now)
 
 
 def _build_linked_posts_fact(
@@ -234,7 +249,7 @@ def _compute_content_fingerprint(document: html.Document) -> str:
 def _find_tracking_id(markup: str) -> str:
     """Return the owner's analytics or advertising id, which survives a redesign; else ""."""
     head = markup[:_TRACKING_ID_SEARCH_CHARS]
-    if not any(prefix in head for prefix in _TRACKING_ID_PREFIXES):
+    if not any(map(head.__contains__, _TRACKING_ID_PREFIXES)):
         return ""
     match = _TRACKING_ID_PATTERN.search(head)
     return match[0] if match else ""
@@ -349,7 +364,7 @@ def _detect_platform(document: html.Document, markup: str, headers: Mapping[str,
     generator = document.meta.get("generator", "")
     text = f"generator {generator} {markup[:40_000]} {document.url}".lower()
     for platform, markers in _PLATFORM_MARKERS:
-        if any(marker in text for marker in markers):
+        if any(map(text.__contains__, markers)):
             return platform
     return ""
 
@@ -377,7 +392,7 @@ def _has_contact_details(text: str) -> bool:
 
 
 def _mentions_contact(link_texts: str) -> bool:
-    return any(word in link_texts for word in _CONTACT_WORDS)
+    return any(map(link_texts.__contains__, _CONTACT_WORDS))
 
 
 def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValue]:
