@@ -6,12 +6,12 @@ services to which they belong. The same page on unrelated domains of the network
 The DNS and the database are only asked about a suspicion.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tomli
 
@@ -46,14 +46,15 @@ class ParkingService:
 def load_parking_services() -> tuple[ParkingService, ...]:
     """Load the table of the package."""
     path = resources.files("probes.classify").joinpath("fingerprints", "name_servers.toml")
-    return tuple(
-        ParkingService(
-            entry["name"],
-            tuple(entry["name_servers"]),
-            tuple(entry.get("certificate_names", ())),
-            tuple(map(IPv4Network, entry.get("addresses", ()))),
-        )
-        for entry in tomli.loads(path.read_text("utf-8"))["parking_services"]
+    return tuple(map(_parse_service, tomli.loads(path.read_text("utf-8"))["parking_services"]))
+
+
+def _parse_service(entry: Mapping[str, Any]) -> ParkingService:
+    return ParkingService(
+        entry["name"],
+        tuple(entry["name_servers"]),
+        tuple(entry.get("certificate_names", ())),
+        tuple(map(IPv4Network, entry.get("addresses", ()))),
     )
 
 
@@ -76,7 +77,9 @@ def confirm_suspicion(
     """
     if suspicion is None or suspicion.reason not in DOUBTFUL_REASONS or page.insecure:
         return None
-    domain_count = (yield from _ask_network(body_digest)) if body_digest else 0
+    domain_count = 0
+    if body_digest:
+        domain_count = yield from _ask_network(body_digest)
     signal = _read_certificate(page) or (yield from _ask_dns(page))
     if signal is not None:
         proof = f"{suspicion.proof}; {signal.statement}"
@@ -166,6 +169,9 @@ def _is_in_networks(record: str, networks: tuple[IPv4Network, ...]) -> bool:
 
 def describe_certificate(page: Page) -> str:
     """Return for which names the certificate of a page is, or "" if it names none."""
-    names = page.certificate_names[:MAX_NAMED_HOSTS]
-    more = " and others" if len(page.certificate_names) > MAX_NAMED_HOSTS else ""
-    return f"the certificate is for {', '.join(names)}{more}" if names else ""
+    if not page.certificate_names:
+        return ""
+    names = ", ".join(page.certificate_names[:MAX_NAMED_HOSTS])
+    if len(page.certificate_names) > MAX_NAMED_HOSTS:
+        names += " and others"
+    return f"the certificate is for {names}"
