@@ -50,7 +50,10 @@ class DomainRecord:
 def _load_services() -> dict[str, str]:
     """Return the address of the RDAP service of each top-level domain, in ASCII."""
     text = files("probes.website").joinpath("rdap_services.json").read_text("utf-8")
-    return {tld: url for url, tlds in json.loads(text)["services"].items() for tld in tlds.split()}
+    services: dict[str, str] = {}
+    for url, tlds in json.loads(text)["services"].items():
+        services.update(dict.fromkeys(tlds.split(), url))
+    return services
 
 
 def find_rdap_service(domain: str) -> str | None:
@@ -110,7 +113,7 @@ def parse_domain_record(page: Page) -> DomainRecord | None:
     name = str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")
     expiry_days = set(filter(None, map(_parse_expiry, as_list(data.get("events")))))
     statuses = set(map(_normalize_status, as_list(data.get("status"))))
-    lapse_statuses = tuple(status for status in LAPSE_STATUSES if status in statuses)
+    lapse_statuses = tuple(filter(statuses.__contains__, LAPSE_STATUSES))
     return DomainRecord(encode_domain(name), tuple(sorted(expiry_days)), lapse_statuses)
 
 
@@ -121,10 +124,12 @@ def _parse_expiry(event: Any) -> date | None:
         return None
     try:
         expires_at = datetime.fromisoformat(str(fields.get("eventDate")))
-        day = expires_at.astimezone(UTC).date() if expires_at.tzinfo else expires_at.date()
+        if expires_at.tzinfo:
+            expires_at = expires_at.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return day if EARLIEST_YEAR <= day.year <= LATEST_YEAR else None
+    is_plausible = EARLIEST_YEAR <= expires_at.year <= LATEST_YEAR
+    return expires_at.date() if is_plausible else None
 
 
 def _normalize_status(status: object) -> str:
