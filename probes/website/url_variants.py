@@ -39,13 +39,8 @@ def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
     The fact `https` is False if HTTPS is closed and HTTP is open. Raises the most informative
     FetchError if no variant works.
     """
-    twin_url, other_scheme_url = build_www_twin_url(url), _toggle_scheme(url)
-    variants: list[str | None] = []
-    if error.reason is Reason.NO_SUCH_HOST:
-        variants = [_toggle_www(url)]
-    elif error.reason in (Reason.NETWORK, Reason.TIMEOUT):
-        variants = [other_scheme_url, twin_url]
-    for variant in filter(None, variants):
+    is_silent_host = error.reason is not Reason.NO_SUCH_HOST
+    for variant in _list_url_variants(url, error.reason):
         try:
             page, site = yield from request_page(
                 variant, analyze_site_page, is_registered_link=True
@@ -54,16 +49,26 @@ def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
             if _is_more_informative(variant_error, error):
                 error = variant_error
             continue
-        is_twin_of_silent_host = variant == twin_url and error.reason is not Reason.NO_SUCH_HOST
+        is_twin_of_silent_host = is_silent_host and variant == build_www_twin_url(url)
         if is_twin_of_silent_host and not _is_working_site(page, site):
             continue
-        is_http_only = (
-            url.startswith("https:")
-            and page.url.startswith("http:")
-            and variant == other_scheme_url
-        )
-        return page, site, {"https": False} if is_http_only else {}
+        if _is_plain_http_variant(url, variant) and page.url.startswith("http:"):
+            return page, site, {"https": False}
+        return page, site, {}
     raise error
+
+
+def _list_url_variants(url: str, reason: Reason) -> list[str]:
+    variants: tuple[str | None, ...] = ()
+    if reason is Reason.NO_SUCH_HOST:
+        variants = (_toggle_www(url),)
+    elif reason in (Reason.NETWORK, Reason.TIMEOUT):
+        variants = (_toggle_scheme(url), build_www_twin_url(url))
+    return list(filter(None, variants))
+
+
+def _is_plain_http_variant(url: str, variant: str) -> bool:
+    return url.startswith("https:") and variant == _toggle_scheme(url)
 
 
 def _is_working_site(page: Page, site: SiteAnalysis) -> bool:
@@ -83,8 +88,8 @@ def _is_more_informative(new_error: FetchError, previous_error: FetchError) -> b
 
 def _open_despite_certificate(url: str, error: FetchError) -> OpenSiteGenerator:
     """Request the twin host, whose certificate may be valid; else ignore the certificate."""
-    twin_url = build_www_twin_url(url) if error.detail in _FOREIGN_CERTIFICATE_ERRORS else None
-    if twin_url is not None:
+    twin_url = build_www_twin_url(url)
+    if twin_url is not None and error.detail in _FOREIGN_CERTIFICATE_ERRORS:
         with suppress(FetchError):
             page, site = yield from request_page(
                 twin_url, analyze_site_page, is_registered_link=True
@@ -162,14 +167,19 @@ def check_transport(
         facts["moved_to"] = domains.get_registrable_domain(final_host)
     if "https" in known_facts:
         return facts
-    is_secure = True if page.url.startswith("https:") else (yield from _supports_https(page.url))
-    if is_secure is not None:
-        facts["https"] = is_secure
+    supports_https = yield from _supports_https(page.url)
+    if supports_https is not None:
+        facts["https"] = supports_https
     return facts
 
 
 def _supports_https(url: str) -> Generator[PageRequest, Page, bool | None]:
-    """Return whether a site that was reached over HTTP supports HTTPS, or None if unknown."""
+    """Return whether a site supports HTTPS, or None if unknown.
+
+    If it was reached over HTTP, its address with HTTPS is requested.
+    """
+    if url.startswith("https:"):
+        return True
     https_url = _toggle_scheme(url)
     if https_url is None:
         return None
