@@ -51,6 +51,8 @@ FORBIDDEN_IPV6_NETWORKS = (
 
 ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
 MAX_URL_CHARS = 4096
+MAX_HOST_CHARS = 253
+LABEL_LENGTHS = range(1, 64)
 LOCAL_TLDS = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
@@ -73,7 +75,7 @@ def is_public_address(address: IpAddress) -> bool:
 
 
 def _is_in_networks(address: IpAddress, networks: Iterable[IpNetwork]) -> bool:
-    return any(address in network for network in networks if network.version == address.version)
+    return any(address in network for network in networks)  # False for another IP version
 
 
 class SsrfGuard:
@@ -142,9 +144,11 @@ class SsrfGuard:
         labels = host.removesuffix(".").split(".")
         if ":" in host or _NUMERIC_LABEL.fullmatch(labels[-1]):
             self._check_literal(host, port, text)
-        elif not all(0 < len(label) < 64 for label in labels) or len(host) > 253 or "%" in host:
+            return
+        has_valid_labels = set(map(len, labels)).issubset(LABEL_LENGTHS)
+        if not has_valid_labels or len(host) > MAX_HOST_CHARS or "%" in host:
             refuse_address("not a host name", text)
-        elif not self.allowed_networks:
+        if not self.allowed_networks:
             self._check_name(labels, port, text)
 
     def _check_literal(self, host: str, port: int, text: str) -> None:
