@@ -274,8 +274,9 @@ class HttpConnection(asyncio.Protocol):
 
 def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:
     """Build the head of a request. Raises httpx.LocalProtocolError for a line break in a header."""
-    lines = [b"%b %b HTTP/1.1" % (method, target), *(b"%b: %b" % header for header in headers)]
-    if any(b"\r" in line or b"\n" in line for line in lines):
+    lines = [b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, headers)]
+    content = b"".join(lines)
+    if b"\r" in content or b"\n" in content:
         raise httpx.LocalProtocolError("line break in a header")
     return b"\r\n".join([*lines, b"", b""])
 
@@ -306,7 +307,7 @@ def _read_certificate_names(tls_object: ssl.SSLObject | None) -> tuple[str, ...]
         names = [value for kind, value in pairs if kind == "DNS"]
     else:
         names = _decode_certificate_names(tls_object.getpeercert(binary_form=True) or b"")
-    readable = {name.lower() for name in names if _CERTIFICATE_NAME.fullmatch(name.lower())}
+    readable = set(filter(_CERTIFICATE_NAME.fullmatch, map(str.lower, names)))
     return tuple(sorted(readable)[:MAX_CERTIFICATE_NAMES])
 
 
