@@ -181,15 +181,19 @@ def _get_redirect_location(response: httpx.Response) -> str:
 def _build_conditional_headers(chain: RedirectChain) -> dict[str, str]:
     """Return the headers of a conditional request, if the validators belong to the current URL."""
     validators = chain.validators
+    headers: dict[str, str] = {}
     if validators is None or validators.url != str(chain.url):
-        return {}
-    headers = {"If-None-Match": validators.etag, "If-Modified-Since": validators.last_modified}
-    return {name: value for name, value in headers.items() if value and _is_sendable(value)}
+        return headers
+    if _is_sendable(validators.etag):
+        headers["If-None-Match"] = validators.etag
+    if _is_sendable(validators.last_modified):
+        headers["If-Modified-Since"] = validators.last_modified
+    return headers
 
 
 def _is_sendable(value: str) -> bool:
-    """Return True if a received header can be sent back: printable ASCII, not truncated."""
-    return value.isascii() and value.isprintable() and len(value) < MAX_HEADER_CHARS
+    """Return True if a received header can be sent back: printable ASCII, whole and not empty."""
+    return value.isascii() and value.isprintable() and 0 < len(value) < MAX_HEADER_CHARS
 
 
 def _collect_headers(response: httpx.Response) -> dict[str, str]:
