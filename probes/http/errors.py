@@ -1,6 +1,7 @@
 """Maps exceptions of httpx, ssl and the system to `FetchError`. No other module inspects them."""
 
 from collections.abc import Iterator
+from itertools import product
 from ssl import SSLCertVerificationError, SSLError, SSLWantReadError
 
 import httpx
@@ -65,8 +66,8 @@ def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
         if isinstance(cause, SSLCertVerificationError):
             verify_code = getattr(cause, "verify_code", 0)
             return Reason.TLS, CERTIFICATE_ERROR_DETAILS.get(verify_code, "untrusted")
-    for error_types, reason, detail in _REASONS:
-        if any(isinstance(cause, error_types) for cause in causes):
+    for (error_types, reason, detail), cause in product(_REASONS, causes):
+        if isinstance(cause, error_types):
             return reason, detail
     return Reason.NETWORK, "protocol"
 
