@@ -51,7 +51,7 @@ class HostState:
     @property
     def down_origins(self) -> list[str]:
         """Return the origins that are skipped in this pass."""
-        return [origin for origin in self.failures if self.is_down(origin)]
+        return list(filter(self.is_down, self.failures))
 
     def can_be_evicted(self, now: float) -> bool:
         """Return True if the host is idle, its delay is over and it is no platform."""
