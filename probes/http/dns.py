@@ -12,10 +12,12 @@ are the operator's own.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
+from itertools import islice
+from typing import Any
 
 import aiodns
 from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
@@ -93,14 +95,12 @@ class DnsResolver:
             )
         try:
             async with asyncio.timeout(self._timeout * DNS_ATTEMPTS):
-                answer = await self._resolver.query_dns(host, record_type)
+                result = await self._resolver.query_dns(host, record_type)
         except DNSError as error:
             return int(error.args[0])
         except TimeoutError:
             return int(ARES_ETIMEOUT)
-        field = "nsdname" if record_type == "NS" else "addr"
-        texts = [getattr(record.data, field, None) for record in answer.answer]
-        return [text for text in texts if isinstance(text, str)][:MAX_RECORDS]
+        return list(islice(_iter_record_texts(result.answer, record_type), MAX_RECORDS))
 
     async def close(self) -> None:
         """Stop the resolver's thread."""
@@ -109,12 +109,20 @@ class DnsResolver:
             self._resolver = None
 
 
+def _iter_record_texts(records: Iterable[Any], record_type: str) -> Iterator[str]:
+    field = "nsdname" if record_type == "NS" else "addr"
+    for record in records:
+        text = getattr(record.data, field, None)
+        if isinstance(text, str):
+            yield text
+
+
 def _map_dns_errors(codes: list[int]) -> FetchError:
     if codes == [ARES_ENOTFOUND, ARES_ENOTFOUND]:
         return FetchError(Reason.NO_SUCH_HOST, "the name does not exist")
     if ARES_ETIMEOUT in codes:
         return FetchError(Reason.TIMEOUT, "dns")
-    if all(code == ARES_ENODATA for code in codes):
+    if set(codes) <= {ARES_ENODATA}:
         return FetchError(Reason.NETWORK, "the name has no address")
     return FetchError(Reason.NETWORK, "dns")
 
@@ -157,7 +165,7 @@ class DnsPages:
             records = await self._resolver.look_up(question.name, question.record_type)
         except FetchError as error:
             return error
-        body = "".join(f"{record}\n" for record in records).encode()
+        body = "\n".join([*records, ""]).encode()
         return Page(
             url,
             200,  # as in DNS over HTTPS (RFC 8484)
