@@ -4,7 +4,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,16 +20,19 @@ PRODUCT_NAME = "presence-auditor"  # the user agent that robots.txt can name
 
 
 def _validate_proxy(text: str | None) -> str | None:
-    if text is None or text == "":
+    if not text:
         return None
     url = urlsplit(text)
-    try:
-        has_valid_port = url.port is None or url.port >= 0
-    except ValueError:
-        has_valid_port = False
-    if url.scheme != "http" or not url.hostname or not has_valid_port:
+    if url.scheme != "http" or not url.hostname or not _has_valid_port(url):
         raise ValueError("not a proxy address; try: http://host:port")
     return text
+
+
+def _has_valid_port(url: SplitResult) -> bool:
+    try:
+        return url.port is None or url.port >= 0
+    except ValueError:
+        return False
 
 
 def _validate_header_text(text: str) -> str:
