@@ -10,7 +10,7 @@ import asyncio
 import time
 from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -157,14 +157,16 @@ class Fetcher:
             return True
         try:
             urls = {self._guard.check_url(url) for url in (request.url, outcome.url or request.url)}
-            hosts = {url.host for url in urls}
+            hosts = [url.host for url in urls]
             if isinstance(outcome, Page) or all(map(_is_platform_page_host, hosts)):
-                for url in urls:
-                    chain = RedirectChain(url, {}, request.insecure, MAX_ROBOTS_BYTES)
-                    await self._get_robots(chain)
+                await self._load_robots(urls, insecure=request.insecure)
             return not any(map(self._is_forbidden, urls))
         except FetchError:  # robots.txt is unknown
             return True
+
+    async def _load_robots(self, urls: Iterable[httpx.URL], *, insecure: bool) -> None:
+        for url in urls:
+            await self._get_robots(RedirectChain(url, {}, insecure, MAX_ROBOTS_BYTES))
 
     def _is_forbidden(self, url: httpx.URL) -> bool:
         """Return True if a robots.txt that was fetched in this run forbids the URL."""
@@ -286,10 +288,10 @@ class Fetcher:
         remembered.
         """
         now = self._clock()
-        idle_hosts = [host for host in self._hosts.values() if host.can_be_evicted(now)]
-        for host in idle_hosts:
-            del self._hosts[host.name]
-            self._down_origins.update(_hash_origin(host, origin) for origin in host.down_origins)
+        for host in list(self._hosts.values()):
+            if host.can_be_evicted(now):
+                del self._hosts[host.name]
+                self._down_origins.update(map(partial(_hash_origin, host), host.down_origins))
         self._max_hosts = max(MAX_REMEMBERED_HOSTS, 2 * len(self._hosts))
 
     def count_other_hosts(self) -> int:
@@ -429,12 +431,11 @@ class Fetcher:
         if page.status != 429 and page.status not in TRANSIENT_STATUSES:
             return False
         wait = parse_retry_after(page.headers.get("retry-after"), self._get_current_time())
+        if wait is None:
+            return page.status != 429
         limit = self.options.max_retry_after
-        if wait is not None:
-            self._get_host(httpx.URL(page.url)).apply_retry_after(self._clock(), min(wait, limit))
-        if wait is not None and wait > limit:
-            return False
-        return page.status != 429 or wait is not None
+        self._get_host(httpx.URL(page.url)).apply_retry_after(self._clock(), min(wait, limit))
+        return wait <= limit
 
     def _compute_retry_wait(self, state: RetryCallState) -> float:
         """Return the seconds before the next attempt: growing, random, at least the Retry-After."""
