@@ -8,7 +8,7 @@ run.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -78,11 +78,10 @@ class ApiRequestBatcher:
 
     async def run_probes(self, generators: Sequence[ProbeGenerator]) -> list[ProbeResult]:
         """Run many probes step by step. A crash of one probe does not affect the others."""
-        probes = [_RunningProbe(generator) for generator in generators]
-        while waiting := [probe for probe in probes if probe.pending_request]:
-            requests = filter(None, (probe.pending_request for probe in waiting))
-            outcomes = await self._fetch_all(list(requests))
-            for probe, outcome in zip(waiting, outcomes, strict=True):
+        probes = list(map(_RunningProbe, generators))
+        while pending := list(_iter_pending_requests(probes)):
+            outcomes = await self._fetch_all([request for _, request in pending])
+            for (probe, _), outcome in zip(pending, outcomes, strict=True):
                 probe.resume(outcome)
         return [probe.result for probe in probes]
 
@@ -209,13 +208,14 @@ def _select_values_to_retry(
     response = outcome.parsed
     if not isinstance(response, ApiResponse) or response.refusal:
         return []
+    groups: list[Sequence[str]] = []
     valid_values = [value for value in values if value.lower() not in response.item_errors]
     if len(valid_values) < len(values):
-        return [valid_values] if valid_values else []
-    if not response.is_single_item_error:
-        return []
-    half = len(values) // 2
-    return [values[:half], values[half:]]
+        groups = [valid_values]
+    elif response.is_single_item_error:
+        half = len(values) // 2
+        groups = [values[:half], values[half:]]
+    return list(filter(None, groups))
 
 
 def _close_budget(api_budget: ApiBudget, outcome: Page | FetchError) -> None:
@@ -272,3 +272,13 @@ class _RunningProbe:
             return self._crashed_result
         assert self._probe_run is not None
         return self._probe_run.result
+
+
+def _iter_pending_requests(
+    probes: Iterable[_RunningProbe],
+) -> Iterator[tuple[_RunningProbe, PageRequest]]:
+    """Yield the probes that are not finished, with their next request."""
+    for probe in probes:
+        request = probe.pending_request
+        if request is not None:
+            yield probe, request
