@@ -165,12 +165,10 @@ async def _is_unchanged(
 ) -> bool:
     """Return True if this outcome is the same to a probe as the previous one."""
     previous = cached.outcome
+    if isinstance(previous, FetchError) and isinstance(outcome, FetchError):
+        return _get_error_key(previous) == _get_error_key(outcome)
     if isinstance(previous, FetchError) or isinstance(outcome, FetchError):
-        return (
-            isinstance(previous, FetchError)
-            and isinstance(outcome, FetchError)
-            and _get_error_key(previous) == _get_error_key(outcome)
-        )
+        return False
     if _get_transport_key(previous) != _get_transport_key(outcome):
         return False
     is_not_modified = (
@@ -232,10 +230,8 @@ def _round_elapsed_seconds(page: Page) -> int:
 
 
 def _list_compared_headers(headers: Mapping[str, str]) -> list[str | bool]:
-    return [
-        *(headers.get(name, "") for name in sorted(COMPARED_HEADERS)),
-        *(name in headers for name in sorted(PRESENCE_ONLY_HEADERS)),
-    ]
+    values = [headers.get(name, "") for name in sorted(COMPARED_HEADERS)]
+    return [*values, *map(headers.__contains__, sorted(PRESENCE_ONLY_HEADERS))]
 
 
 def _get_request_key(request: PageRequest) -> tuple[str, bool, bool]:
@@ -257,13 +253,21 @@ class _ReplayingSource:
 
     async def get(self, request: PageRequest) -> Page:
         """Return the page for a request. Raises FetchError."""
-        for index, (cached, outcome) in enumerate(self._received):
+        received = self._take_received(request)
+        if received is None:
+            return await self._source.get(request)
+        cached, outcome = received
+        if isinstance(outcome, FetchError):
+            raise outcome
+        return self._restore_body(cached, outcome) or await self._source.get(request)
+
+    def _take_received(
+        self, request: PageRequest
+    ) -> tuple[CachedExchange, Page | FetchError] | None:
+        for index, (cached, _) in enumerate(self._received):
             if _get_request_key(cached.request) == _get_request_key(request):
-                del self._received[index]
-                if isinstance(outcome, FetchError):
-                    raise outcome
-                return self._restore_body(cached, outcome) or await self._source.get(request)
-        return await self._source.get(request)
+                return self._received.pop(index)
+        return None
 
     def _restore_body(self, cached: CachedExchange, page: Page) -> Page | None:
         """Return the page with its stored body after a 304, or None if the body was deleted."""
