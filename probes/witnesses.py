@@ -11,6 +11,7 @@ properties that hold a URL, such as P856 (Help:Extension:WikibaseCirrusSearch, r
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from itertools import product
 from typing import Any
@@ -20,7 +21,7 @@ from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.witness import WIKIDATA_SOURCE, ArchiveCapture, WikidataStatement, WitnessAnswer
-from probes.parsing.json_data import as_list, as_object, get_nested, get_text, parse_json
+from probes.parsing.json_data import as_object, get_nested, get_text, parse_json
 
 # Wikidata
 
@@ -116,17 +117,15 @@ def parse_wikidata_page(page: Page) -> tuple[WikidataStatement, ...] | None:
     if not isinstance(rows, list):
         return None
     statements: dict[tuple[str, str, str], WikidataStatement] = {}
-    for row in rows[:MAX_STATEMENTS]:
-        statement = _read_statement(as_object(row))
-        if statement is None:
-            continue
+    for statement in filter(None, map(_read_statement, map(as_object, rows[:MAX_STATEMENTS]))):
         key = (statement.link.channel, statement.link.key, statement.item_id)
-        previous = statements.get(key)
-        if previous is None or _get_reference_day(previous) < _get_reference_day(statement):
+        known = statements.setdefault(key, statement)
+        if _get_reference_day(known) < _get_reference_day(statement):
             statements[key] = statement
-    if len({statement.item_id for statement in statements.values()}) > MAX_ITEMS:
+    item_ids = {statement.item_id for statement in statements.values()}
+    if len(item_ids) > MAX_ITEMS:
         return ()
-    return tuple(statements[key] for key in sorted(statements))
+    return tuple([statements[key] for key in sorted(statements)])
 
 
 def _get_reference_day(statement: WikidataStatement) -> date:
@@ -208,17 +207,12 @@ def parse_archive_page(page: Page) -> tuple[ArchiveCapture, ...] | None:
 
 def _iter_captures(rows: Sequence[object]) -> Iterator[ArchiveCapture]:
     for row in rows:
-        values = as_list(row)
-        if len(values) != 2 or not all(isinstance(value, str) for value in values):
-            continue
-        timestamp, original = values
-        if not re.fullmatch(r"https?://[^\s<>\"]{1,2000}", original):
-            continue
-        try:
-            captured_at = datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-        except ValueError:
-            continue
-        yield ArchiveCapture(captured_at, f"https://web.archive.org/web/{timestamp}/{original}")
+        match row:
+            case [str(timestamp), str(url)] if re.fullmatch(r"https?://[^\s<>\"]{1,2000}", url):
+                with suppress(ValueError):
+                    captured_at = datetime.strptime(timestamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+                    capture_url = f"https://web.archive.org/web/{timestamp}/{url}"
+                    yield ArchiveCapture(captured_at, capture_url)
 
 
 def read_archive_outcomes(
