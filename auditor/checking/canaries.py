@@ -61,13 +61,14 @@ def build_canaries(
     if impossible_account is None and channel == "website" and known_accounts:
         random_name = hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]
         impossible_account = f"https://{random_name}.com/"
-    links = [(link, True) for link in known_accounts]
+    canaries = [_create_canary(channel, link, exists=True) for link in known_accounts]
     if impossible_account:
-        links.append((impossible_account, False))
-    return [
-        Canary(Account("", link, identify.identify_link(link, channel)), exists=exists)
-        for link, exists in links
-    ]
+        canaries.append(_create_canary(channel, impossible_account, exists=False))
+    return canaries
+
+
+def _create_canary(channel: str, link: str, *, exists: bool) -> Canary:
+    return Canary(Account("", link, identify.identify_link(link, channel)), exists)
 
 
 def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
@@ -89,27 +90,33 @@ def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> d
     """
     reasons: dict[str, str] = {}
     for canary, finding in canary_readings:
-        if canary.exists and finding.presence is Presence.ABSENT:
-            reasons[canary.channel] = f"a known account reads {finding.reason}"
-        elif not canary.exists and finding.presence is Presence.PRESENT:
-            reasons[canary.channel] = "an impossible account reads present"
+        failure = _WRONG_READINGS.get((canary.exists, finding.presence))
+        if failure:
+            reasons[canary.channel] = failure.format(reason=finding.reason)
         elif finding.reason is Reason.CRASHED:
             reasons[canary.channel] = f"the probe breaks: {finding.detail}"
     return reasons
 
 
+_WRONG_READINGS = {
+    (True, Presence.ABSENT): "a known account reads {reason}",
+    (False, Presence.PRESENT): "an impossible account reads present",
+}
+
+
 def find_trusted_channels(canary_readings: Iterable[tuple[Canary, Finding]]) -> frozenset[str]:
     """Return the channels with correct results for a known and an impossible canary at least."""
-    correct_kinds: dict[str, set[bool]] = defaultdict(set)
+    channels_of_known: set[str] = set()
+    channels_of_impossible: set[str] = set()
     failed_channels: set[str] = set()
     for canary, finding in canary_readings:
-        expected = Presence.PRESENT if canary.exists else Presence.ABSENT
-        if finding.presence is expected:
-            correct_kinds[canary.channel].add(canary.exists)
+        if (canary.exists, finding.presence) == (True, Presence.PRESENT):
+            channels_of_known.add(canary.channel)
+        elif (canary.exists, finding.presence) == (False, Presence.ABSENT):
+            channels_of_impossible.add(canary.channel)
         else:
             failed_channels.add(canary.channel)
-    tested_channels = {channel for channel, kinds in correct_kinds.items() if len(kinds) == 2}
-    return frozenset(tested_channels - failed_channels)
+    return frozenset((channels_of_known & channels_of_impossible) - failed_channels)
 
 
 def find_mass_changes(
