@@ -181,7 +181,7 @@ class LinkCheck:
 
         An API call counts for each account, even if it is made for many.
         """
-        return sum(_count_requests(exchange) for exchange in self.result.exchanges)
+        return sum(map(_count_requests, self.result.exchanges))
 
 
 def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
@@ -198,10 +198,13 @@ def _count_requests(exchange: HttpExchange) -> int:
     if exchange.request.url.startswith((DNS_SCHEME, BODY_SCHEME)):
         return 0
     outcome = exchange.outcome
+    is_last_unrequested = (
+        isinstance(outcome, FetchError)
+        and outcome.reason in UNREQUESTED_REASONS
+        and outcome.status is None
+    )
     hop_count = len(outcome.hops)
-    if isinstance(outcome, Page) or outcome.reason not in UNREQUESTED_REASONS:
-        return max(1, hop_count)
-    return hop_count if outcome.status is None else max(1, hop_count)
+    return hop_count if is_last_unrequested else max(1, hop_count)
 
 
 async def check_links(
