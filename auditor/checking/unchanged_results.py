@@ -80,9 +80,8 @@ class UnchangedResults:
         first_day = previous.first_observed_at.date()
         if previous.body_digests and not is_recent_enough(row, first_day, self.day):
             return None
-        if not all(digest in self.body_store for digest in previous.body_digests):
-            return None
-        return previous.result_id
+        has_bodies = all(map(self.body_store.__contains__, previous.body_digests))
+        return previous.result_id if has_bodies else None
 
     def _read_body(self, digest: str) -> bytes | None:
         try:
