@@ -23,7 +23,7 @@ from auditor.runs.frontier import Frontier, HostQueue, HostQueues
 from auditor.runs.plan import API_ROUND, get_host_concurrency
 from auditor.runs.state import RunDeadline
 from probes.links import channel_registry
-from probes.models.finding import Presence, Reason
+from probes.models.finding import Account, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import ProbeResult
 from storage.files.body_store import BodyWriter
@@ -123,9 +123,9 @@ class AccountWorker:
         A slow host occupies at most `MAX_TASKS_PER_HOST` tasks, so it never blocks the others.
         Accounts of APIs have a task of their own.
         """
-        api_count = sum(batch.round == API_ROUND for batch in batches)
-        host_accounts = sum(batch.size for batch in batches if batch.round != API_ROUND)
-        task_count = api_count + min(host_accounts, get_host_concurrency(self.app.config))
+        host_batch_sizes = [batch.size for batch in batches if batch.round != API_ROUND]
+        api_count = len(batches) - len(host_batch_sizes)
+        task_count = api_count + min(sum(host_batch_sizes), get_host_concurrency(self.app.config))
         async with self.frontier.open_queues(batches, second_pass=second_pass) as queues:
             await run_together(*(self._check_next_queues(queues) for _ in range(task_count)))
 
@@ -148,9 +148,7 @@ class AccountWorker:
             if not entries:
                 break
             if host_queue.is_api:
-                results = await self.checker.check_together(
-                    [to_probe_account(entry.account, entry.status) for entry in entries]
-                )
+                results = await self.checker.check_together(list(map(_to_account, entries)))
             else:
                 results = [await self._run_probe(entry) for entry in entries]
             for entry, result in zip(entries, results, strict=True):
@@ -164,8 +162,7 @@ class AccountWorker:
         previous_result = self.unchanged_results.find_previous_result(
             entry.account, entry.last_observation, get_probe_version(entry.account)
         )
-        account = to_probe_account(entry.account, entry.status)
-        result = await self.checker.check(account, previous_result)
+        result = await self.checker.check(_to_account(entry), previous_result)
         self.frontier.record_result(entry.account.channel, result)
         return result
 
@@ -211,10 +208,7 @@ class AccountWorker:
                 observed_at=_get_observed_at(result, self.clock()),
             )
         filtered_result = await remove_private_data(
-            to_probe_account(entry.account, entry.status),
-            result,
-            self.checker.parser_pool,
-            self.checker.api_budgets,
+            _to_account(entry), result, self.checker.parser_pool, self.checker.api_budgets
         )
         if will_retry:
             filtered_result = replace(filtered_result, keep_bodies=False)
@@ -268,6 +262,10 @@ class AccountWorker:
         return replace(observation, evidence=evidence)
 
 
+def _to_account(entry: PlanEntry) -> Account:
+    return to_probe_account(entry.account, entry.status)
+
+
 def _build_evidence(
     filtered_result: StorableResult, bodies: BodyStorage | None, *, is_volatile: bool
 ) -> tuple[Evidence, ...]:
@@ -282,9 +280,10 @@ def _build_evidence(
 
 def _get_observed_at(result: ProbeResult, now: datetime) -> datetime:
     """Return the time at which the last page was received, or `now` without a page."""
-    outcomes = [exchange.outcome for exchange in result.exchanges]
-    pages = [outcome for outcome in outcomes if isinstance(outcome, Page)]
-    return pages[-1].fetched_at if pages else now
+    for exchange in reversed(result.exchanges):
+        if isinstance(exchange.outcome, Page):
+            return exchange.outcome.fetched_at
+    return now
 
 
 def get_probe_version(row: AccountRow) -> int:
