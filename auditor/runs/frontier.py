@@ -88,7 +88,7 @@ class Frontier:
         )
         rows = self._iter_unchecked_accounts()
         if run.id is not None and self.store.runs.is_evaluated(run.id):
-            rows = (row for row in rows if row.added_at and row.added_at <= run.started_at)
+            rows = filter(self._was_added_before_run, rows)
         positions = iter_plan_positions(priority, rows, self.store.statuses.list_account_statuses())
         self.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
         self.planned_count = self.count_remaining()
@@ -98,6 +98,9 @@ class Frontier:
         decisions = self.store.decisions.list_decisions(self.audit_run.started_at)
         rows = self.store.observations.list_pending_accounts(self.audit_run)
         return select_accounts_to_check(rows, decisions, self.app.config, self.audit_run.started_at)
+
+    def _was_added_before_run(self, row: AccountRow) -> bool:
+        return row.added_at is not None and row.added_at <= self.audit_run.started_at
 
     def count_remaining(self, *, second_pass: bool = False) -> int:
         """Return the number of accounts that wait for a pass."""
