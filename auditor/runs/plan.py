@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil, inf
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 from auditor.checking.circuit_breaker import CircuitBreaker
@@ -100,7 +101,7 @@ def build_account_filter(
 def find_disowned_account_ids(decisions: Iterable[Decision], now: datetime) -> set[int | None]:
     """Return the accounts that people have declared not to be the association's."""
     disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
-    return {decision.account_id for decision in select_decisions_in_force(disowning, now)}
+    return set(map(attrgetter("account_id"), select_decisions_in_force(disowning, now)))
 
 
 @dataclass(frozen=True, slots=True)
