@@ -92,11 +92,7 @@ class RecheckService:
         if not self._lock.acquire(blocking=False):
             raise RecheckRefusedError(RecheckRefusal.BUSY)
         try:
-            self._recent_rechecks = {
-                name: recheck
-                for name, recheck in self._recent_rechecks.items()
-                if _is_recent(recheck, now)
-            }
+            self._forget_old_rechecks(now)
             if association in self._recent_rechecks:
                 raise RecheckRefusedError(RecheckRefusal.RECENTLY_CHECKED)
             if is_run_in_progress(app):
@@ -107,6 +103,11 @@ class RecheckService:
             return recheck
         finally:
             self._lock.release()
+
+    def _forget_old_rechecks(self, now: datetime) -> None:
+        for association in list(self._recent_rechecks):
+            if self.find_recent(association, now) is None:
+                del self._recent_rechecks[association]
 
 
 def _is_recent(recheck: AssociationRecheck, now: datetime) -> bool:
