@@ -230,14 +230,21 @@ class RunSession:
         if self.deadline.should_stop:
             return []
         canaries = await asyncio.to_thread(self._list_canaries)
-        api_canaries = [canary for canary in canaries if canary.channel in checker.api_budgets]
-        page_canaries = [canary for canary in canaries if canary.channel not in checker.api_budgets]
+        api_canaries: list[Canary] = []
+        page_canaries: list[Canary] = []
+        for canary in canaries:
+            if canary.channel in checker.api_budgets:
+                api_canaries.append(canary)
+            else:
+                page_canaries.append(canary)
+        page_checks = [checker.check(canary.account) for canary in page_canaries]
         api_results, page_results = await asyncio.gather(
             checker.check_together([canary.account for canary in api_canaries]),
-            asyncio.gather(*(checker.check(canary.account) for canary in page_canaries)),
+            asyncio.gather(*page_checks),
         )
-        refuse_wrong_clock([*api_results, *page_results])
-        return list(zip(api_canaries + page_canaries, [*api_results, *page_results], strict=True))
+        results = [*api_results, *page_results]
+        refuse_wrong_clock(results)
+        return list(zip(api_canaries + page_canaries, results, strict=True))
 
     def _list_canaries(self) -> list[Canary]:
         """Return the canaries of the channels in use.
