@@ -55,7 +55,7 @@ class WitnessInquiry:
         It ends at the deadline of the run. The next run, or a resumed one, continues.
         """
         sources = list_enabled_sources(self.app.config.witnesses)
-        await asyncio.gather(*(self._try_source(source) for source in sources))
+        await asyncio.gather(*map(self._try_source, sources))
 
     async def _try_source(self, source: WitnessSource) -> None:
         """Ask one witness. A failure is logged and leaves the other witness alone."""
