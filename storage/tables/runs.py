@@ -100,56 +100,37 @@ MICROSECOND = timedelta(microseconds=1)
 BIG_INTEGER_KEY = BigInteger().with_variant(Integer, "sqlite")
 
 
-class MicrosecondTimestamp(TypeDecorator[datetime]):
-    """A time stored as microseconds since 1970: 8 bytes instead of 26."""
+class MicrosecondType(TypeDecorator[Any]):
+    """A column type that stores the distance from `origin` in microseconds."""
 
     impl = BigInteger
     cache_ok = True
+    origin: ClassVar[Any]
 
     def __repr__(self) -> str:
         return "BigInteger()"
 
-    def process_bind_param(
-        self,
-        value: datetime | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> int | None:  # SQLAlchemy's signature
-        """Return the time as microseconds since 1970."""
-        return None if value is None else (value - EPOCH) // MICROSECOND
+    def process_bind_param(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the distance of the value from the origin."""
+        return None if value is None else (value - self.origin) // MICROSECOND
 
-    def process_result_value(
-        self,
-        value: int | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> datetime | None:  # SQLAlchemy's signature
-        """Return the time in UTC."""
-        return None if value is None else EPOCH + value * MICROSECOND
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the time or duration, or None for NULL."""
+        return None if value is None else self.origin + value * MICROSECOND
 
 
-class MicrosecondInterval(TypeDecorator[timedelta]):
+class MicrosecondTimestamp(MicrosecondType):
+    """A time in UTC stored as microseconds since 1970: 8 bytes instead of 26."""
+
+    cache_ok = True  # SQLAlchemy does not inherit it
+    origin = EPOCH
+
+
+class MicrosecondInterval(MicrosecondType):
     """A duration stored as microseconds. It takes 4 bytes up to half an hour, then 6."""
 
-    impl = BigInteger
     cache_ok = True
-
-    def __repr__(self) -> str:
-        return "BigInteger()"
-
-    def process_bind_param(
-        self,
-        value: timedelta | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> int | None:  # SQLAlchemy's signature
-        """Return the duration in microseconds."""
-        return None if value is None else value // MICROSECOND
-
-    def process_result_value(
-        self,
-        value: int | None,
-        dialect: Dialect,  # noqa: ARG002
-    ) -> timedelta | None:  # SQLAlchemy's signature
-        """Return the duration."""
-        return None if value is None else value * MICROSECOND
+    origin = timedelta()
 
 
 PROBE_RESULT = Table(
