@@ -47,13 +47,12 @@ _WORD_PATTERN = re.compile(
     r"(?P<email>[\w.+-]{1,64}@[\w-]{1,63}\.\w[\w.-]{0,40})"
     r"|(?P<host>(?<![\w@])(?:[\w-]{1,63}\.){1,4}[^\W\d_]{2,24}(?![\w-]))"
     r"|(?P<price>[$€£]\s?\d[\d.,]{0,12}|\d[\d.,]{0,12}\s?[$€£])"
-    r"|(?P<number>\d+)"
     r"|(?P<asian>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"
-    r"|(?P<word>[^\W\d_]+)"
+    r"|(?P<word>[^\W\d_]+|(?:40[0134]|410|429|50[023])(?!\d))"
+    r"|(?P<number>\d+)"
 )
 _ARABIC_MARKS = re.compile(r"[\u064b-\u0652\u0640]")
 _ARABIC_LETTERS = str.maketrans("أإآىة", "ااايه")
-_KNOWN_NUMBERS = frozenset({"400", "401", "403", "404", "410", "429", "500", "502", "503"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +188,12 @@ def _fold_text(text: str) -> str:
 
 def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:
     kind, word = match.lastgroup, match[0]
-    if kind == "word" or word in _KNOWN_NUMBERS:
+    if kind == "word":
         return [word]
     if kind == "asian":
         return _split_asian_text(word)
-    if kind == "host" and word.removeprefix("www.") == own_host:
-        return ["<own>"]
-    return [f"<{kind}>"]
+    is_own_host = kind == "host" and word.removeprefix("www.") == own_host
+    return ["<own>" if is_own_host else f"<{kind}>"]
 
 
 def _split_asian_text(text: str) -> list[str]:
