@@ -102,16 +102,20 @@ def is_dated_article(document: Document) -> bool:
 
 
 def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
-    title, main_length = document.title, len(document.main_text)
+    title = document.title
     parts = [title]
     if not _is_informative_home_page(document, is_home_page=is_home_page):
         parts += split_title(title)
-    for part in filter(_is_error_label, parts):
-        # A work with the title "Not found" has a story on its page.
-        may_name_work = _is_error_code_label(part) if part == title else _is_vague_label(part)
-        if main_length <= SHORT_PAGE_MAX_CHARS or not may_name_work:
-            return part
-    return _find_error_sentence(title) if main_length < TINY_PAGE_MAX_CHARS else None
+    has_story = len(document.main_text) > SHORT_PAGE_MAX_CHARS
+    for label in filter(_is_error_label, parts):
+        if not has_story or not _may_name_work(label, title):
+            return label
+    return _find_error_sentence(title) if len(document.main_text) < TINY_PAGE_MAX_CHARS else None
+
+
+def _may_name_work(label: str, title: str) -> bool:
+    """Return whether a work can have this title or, less strictly, this part of a title."""
+    return _is_error_code_label(label) or (label != title and _is_vague_label(label))
 
 
 def _find_missing_content(document: Document) -> str | None:
