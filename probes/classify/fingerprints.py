@@ -127,18 +127,21 @@ def _parse_reason(value: str, service: str) -> Reason:
 
 def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a company: the sentences of its languages with its words."""
-    languages = set(table["languages"])
-    pages: list[dict[str, Any]] = []
-    for sentence in table["sentences"]:
-        if not languages.isdisjoint(sentence["languages"]):
-            pages += _iter_company_pages(sentence, table["words"])
+    pages = list(_iter_company_pages(table))
     if not pages:
         raise ValueError(f"fingerprint of {table['name']}: no sentences in its languages")
     for fingerprint in parse_service({**table, "pages": pages}):
         yield replace(fingerprint, is_general="text" in fingerprint.patterns)
 
 
-def _iter_company_pages(sentence: Mapping[str, Any], words: list[str]) -> Iterator[dict[str, Any]]:
+def _iter_company_pages(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    languages = set(table["languages"])
+    for sentence in table["sentences"]:
+        if not languages.isdisjoint(sentence["languages"]):
+            yield from _iter_sentence_pages(sentence, table["words"])
+
+
+def _iter_sentence_pages(sentence: Mapping[str, Any], words: list[str]) -> Iterator[dict[str, Any]]:
     common = {"verdict": sentence["verdict"], "languages": sentence["languages"]}
     for field, patterns in sentence.items():
         if field not in _OTHER_KEYS:
