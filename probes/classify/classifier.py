@@ -8,7 +8,6 @@ outside of the page. docs/explanations/verdicts.md describes the rules.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_model, soft_404, spam
@@ -177,7 +176,9 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     is_doubtful = prediction.replacement_probability >= min(MIN_REPLACEMENT_PROBABILITIES.values())
     if not is_doubtful or soft_404.is_dated_article(document):
         return None
-    statements = list(_iter_credible_statements(document, prediction))
+    statements = [
+        found for found in find_statements(document) if _can_count(found, document, prediction)
+    ]
     walls = [found for found in statements if found.reason not in ABSENCE_REASONS]
     is_absence = _predicts_absence(prediction, has_wall=bool(walls))
     if not is_absence:
@@ -196,14 +197,11 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     return PageVerdict(best.reason, best.text, model_words=prediction.top_words)
 
 
-def _iter_credible_statements(
-    document: Document, prediction: PagePrediction
-) -> Iterator[Statement]:
-    for statement in find_statements(document):
-        if prediction.replacement_probability < MIN_REPLACEMENT_PROBABILITIES[statement.place]:
-            continue
-        if statement.place != "text" or _can_count_in_text(statement, document, prediction):
-            yield statement
+def _can_count(statement: Statement, document: Document, prediction: PagePrediction) -> bool:
+    min_probability = MIN_REPLACEMENT_PROBABILITIES[statement.place]
+    if prediction.replacement_probability < min_probability:
+        return False
+    return statement.place != "text" or _can_count_in_text(statement, document, prediction)
 
 
 def _predicts_absence(prediction: PagePrediction, *, has_wall: bool) -> bool:
