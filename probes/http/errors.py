@@ -35,6 +35,7 @@ NETWORK_ERRORS = (
 # a stalled handshake contain a TLS error, too.
 _ErrorTypes = tuple[type[BaseException], ...]
 _REASONS: tuple[tuple[_ErrorTypes, Reason, str], ...] = (
+    ((SSLCertVerificationError,), Reason.TLS, "untrusted"),
     ((httpx.ConnectTimeout, httpx.PoolTimeout), Reason.TIMEOUT, "connect"),
     ((httpx.TimeoutException, TimeoutError), Reason.TIMEOUT, "no answer in time"),
     ((SSLError,), Reason.TLS, "handshake"),
@@ -62,13 +63,10 @@ def map_network_error(
 
 
 def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
-    for cause in causes:
-        if isinstance(cause, SSLCertVerificationError):
-            verify_code = getattr(cause, "verify_code", 0)
-            return Reason.TLS, CERTIFICATE_ERROR_DETAILS.get(verify_code, "untrusted")
     for (error_types, reason, detail), cause in product(_REASONS, causes):
         if isinstance(cause, error_types):
-            return reason, detail
+            verify_code = getattr(cause, "verify_code", 0)  # of SSLCertVerificationError
+            return reason, CERTIFICATE_ERROR_DETAILS.get(verify_code, detail)
     return Reason.NETWORK, "protocol"
 
 
