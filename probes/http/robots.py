@@ -68,7 +68,7 @@ def parse_robots(status: int, body: bytes, user_agent: str) -> RobotsRules:
     if not 200 <= status < 300:
         return RobotsRules(user_agent, disallows_all=status >= 500 or status == 429)
     rules = select_rules(body.decode("utf-8-sig", "replace"), user_agent)
-    if sum(1 + rule.count("*") for rule in rules) > MAX_RULES:
+    if len(rules) + "".join(rules).count("*") > MAX_RULES:
         return RobotsRules(user_agent, disallows_all=True)
     return RobotsRules(user_agent, Protego.parse("\n".join(["User-agent: *", *rules])))
 
