@@ -340,14 +340,11 @@ class Fetcher:
 
     async def _share_retry_after(self, state: RetryCallState) -> None:
         """Share a Retry-After with the other processes. The host lock is released already."""
-        if state.outcome is None or state.outcome.failed:
+        outcome = get_attempt_outcome(state)
+        if isinstance(outcome, FetchError) or not outcome.headers.get("retry-after"):
             return
-        outcome = state.outcome.result()
-        if isinstance(outcome, Page) and outcome.headers.get("retry-after"):
-            host = self._get_host(httpx.URL(outcome.url))
-            await self._host_lock.extend_delay(
-                host.name, max(0.0, host.compute_wait(self._clock()))
-            )
+        host = self._get_host(httpx.URL(outcome.url))
+        await self._host_lock.extend_delay(host.name, max(0.0, host.compute_wait(self._clock())))
 
     async def _obey_robots(self, chain: RedirectChain) -> None:
         rules = await self._get_robots(chain)
@@ -443,10 +440,11 @@ class Fetcher:
         wait: float = wait_exponential_jitter(
             multiplier=base, max=MAX_RETRY_WAIT_SECONDS, jitter=base
         )(state)
-        if state.outcome is None or state.outcome.failed:
+        outcome = get_attempt_outcome(state)
+        if isinstance(outcome, FetchError):
             return wait
         retry_after = parse_retry_after(
-            state.outcome.result().headers.get("retry-after"), self._get_current_time()
+            outcome.headers.get("retry-after"), self._get_current_time()
         )
         return wait if retry_after is None else retry_after + min(wait, base)
 
