@@ -171,19 +171,19 @@ async def _is_unchanged(
         return False
     if _get_transport_key(previous) != _get_transport_key(outcome):
         return False
-    is_not_modified = (
-        outcome.status == STATUS_NOT_MODIFIED
-        and validators is not None
-        and validators.url == outcome.url
-    )
+    is_not_modified = _is_not_modified(outcome, validators)
     # A 304 contains only the headers that changed.
     headers = {**previous.headers, **outcome.headers} if is_not_modified else outcome.headers
     if _list_compared_headers(previous.headers) != _list_compared_headers(headers):
         return False
-    if is_not_modified:
-        return True
     loader = load_body if cached.has_body else None
-    return await _has_same_body(previous, outcome, loader, parsers)
+    return is_not_modified or await _has_same_body(previous, outcome, loader, parsers)
+
+
+def _is_not_modified(page: Page, validators: CacheValidators | None) -> bool:
+    """Return True if a page is the answer 304 to a request with these validators."""
+    has_validators = validators is not None and validators.url == page.url
+    return has_validators and page.status == STATUS_NOT_MODIFIED
 
 
 def _get_transport_key(page: Page) -> tuple[object, ...]:
@@ -271,8 +271,7 @@ class _ReplayingSource:
 
     def _restore_body(self, cached: CachedExchange, page: Page) -> Page | None:
         """Return the page with its stored body after a 304, or None if the body was deleted."""
-        validators = cached.build_conditional_request().validators
-        if page.status != STATUS_NOT_MODIFIED or validators is None or validators.url != page.url:
+        if not _is_not_modified(page, cached.build_conditional_request().validators):
             return page
         previous = cached.outcome
         assert isinstance(previous, Page)
