@@ -203,10 +203,8 @@ def _select_values_to_retry(
     values: Sequence[str], outcome: Page | FetchError
 ) -> list[Sequence[str]]:
     """Return the groups of values to retry after an error that only some values caused."""
-    if not isinstance(outcome, Page) or outcome.status < 400 or len(values) < 2:
-        return []
-    response = outcome.parsed
-    if not isinstance(response, ApiResponse) or response.refusal:
+    response = _get_api_response(outcome)
+    if response is None or response.refusal or (outcome.status or 0) < 400 or len(values) < 2:
         return []
     groups: list[Sequence[str]] = []
     valid_values = [value for value in values if value.lower() not in response.item_errors]
@@ -218,10 +216,16 @@ def _select_values_to_retry(
     return list(filter(None, groups))
 
 
+def _get_api_response(outcome: Page | FetchError) -> ApiResponse | None:
+    if isinstance(outcome, Page) and isinstance(outcome.parsed, ApiResponse):
+        return outcome.parsed
+    return None
+
+
 def _close_budget(api_budget: ApiBudget, outcome: Page | FetchError) -> None:
     """Stop requests to an API that refused a call."""
-    response = outcome.parsed if isinstance(outcome, Page) else None
-    if not isinstance(response, ApiResponse) or response.refusal is None:
+    response = _get_api_response(outcome)
+    if response is None or response.refusal is None:
         return
     if api_budget.refusal is None:
         api_budget.refusal = response.refusal
