@@ -73,14 +73,12 @@ def _create_canary(channel: str, link: str, *, exists: bool) -> Canary:
 
 def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
     """Return True if all canary websites (two at least) are unreachable: we are offline."""
-    website_count = 0
-    for canary, finding in canary_readings:
-        if canary.channel != "website" or not canary.exists:
-            continue
-        if finding.reason not in OFFLINE_REASONS:
-            return False
-        website_count += 1
-    return website_count >= 2
+    reasons = [
+        finding.reason
+        for canary, finding in canary_readings
+        if canary.exists and canary.channel == "website"
+    ]
+    return len(reasons) >= 2 and OFFLINE_REASONS.issuperset(reasons)
 
 
 def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:
