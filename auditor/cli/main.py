@@ -167,8 +167,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(*runtime.REDUCED_GC_THRESHOLDS)
     if argv is None:
         gc.disable()  # until the configuration is loaded: `CliContext.load_config`
-        # pydantic would read the metadata of every installed package
-        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         atexit.register(gc.freeze)  # a collection at the end of the process takes a fifth of it
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or _is_debug_enabled()
