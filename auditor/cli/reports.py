@@ -198,13 +198,23 @@ def _write_pdf(file: Path, content: bytes) -> None:
 
 
 def _load_gap_items(app: App, association: str | None, name_language: str) -> list[dict[str, Any]]:
-    from auditor.evaluation.network_view import iter_association_views, load_association_view
-    from auditor.views.json_items import build_gap_items
+    from auditor.views.json_items import build_gap_item, build_gap_items
     from storage.models.audit import GapKind, compute_gap_rank
 
     _validate_association(app, association)
+    last_run, now = app.store.runs.get_latest_evaluated(), get_current_time()
+    if association is None and (last_run is None or last_run.started_at <= now):
+        from auditor.evaluation.open_gaps import list_open_gaps
+
+        rows = list_open_gaps(app.store, app.config)
+        return [
+            build_gap_item(row.gap, row.association.display_name(name_language)) for row in rows
+        ]
+
+    from auditor.evaluation.network_view import iter_association_views, load_association_view
+
     if association is None:
-        views = iter_association_views(app.store, app.config, get_current_time())
+        views = iter_association_views(app.store, app.config, now)
     else:
         view = load_association_view(app.store, app.config, association)
         views = iter([view] if view else [])

@@ -243,10 +243,11 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
     open_gaps = list(filter(is_gap_open, gaps))
     is_hidden = partial(_is_hidden, open_gaps=open_gaps, catalogue=catalogue)
     visible_gaps = filterfalse(is_hidden, open_gaps)
-    return sorted(visible_gaps, key=lambda gap: _get_sort_key(gap, catalogue[gap.code]))
+    return sorted(visible_gaps, key=lambda gap: get_sort_key(gap, catalogue[gap.code]))
 
 
-def _get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, int, str, str]:
+def get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, int, str, str]:
+    """Return the position of a gap among those of its association."""
     return (
         is_optional_channel(gap.channel),
         compute_gap_rank(definition.get_kind(gap.channel, gap.severity), gap.severity),

@@ -443,16 +443,41 @@ def test_unexpected_error_is_one_line():
     assert result.stderr.count(b"\n") == 1
 
 
-def test_status_imports_no_modules_for_requests_and_pages(tmp_path):
+SLOW_MODULES = {
+    "alembic",
+    "auditor.registry.importer",
+    "auditor.retention.backups",
+    "bs4",
+    "cryptography",
+    "filelock",
+    "httpx",
+    "jinja2",
+    "lxml",
+    "probes.channels.website",
+    "sqlalchemy.dialects.postgresql",
+    "xlsxwriter",
+}
+"""Modules that commands need only for requests, pages, spreadsheets or a new database."""
+
+
+@pytest.mark.parametrize(
+    ("command", "slow_modules"),
+    [("status", SLOW_MODULES | {"auditor.evaluation.run_results"}), ("gaps", SLOW_MODULES)],
+)
+def test_reading_command_imports_no_slow_modules(auditor, tmp_path, command, slow_modules):
+    (tmp_path / "registry.csv").write_text("id,name,website\nnour,Nour,nour.ma\n", "utf-8")
+    assert auditor("registry", "import", "registry.csv")[0] == 0
+    assert auditor(command)[0] == 0  # the first command after an import updates the summaries
     spy = (
-        "import sys; from auditor.cli.main import main; main(['status']); "
-        "heavy = {'httpx', 'bs4', 'lxml', 'jinja2', 'xlsxwriter', 'auditor.registry.importer', "
-        "'auditor.evaluation.run_results'}; sys.exit(len(heavy & set(sys.modules)))"
+        f"import sys; from auditor.cli.main import main; main([{command!r}]); "
+        "sys.exit(' '.join(sys.modules))"
     )
     process = subprocess.run(
-        [sys.executable, "-c", spy], cwd=tmp_path, capture_output=True, check=False
+        [sys.executable, "-c", spy], cwd=tmp_path, capture_output=True, check=False, text=True
     )
-    assert process.returncode == 0
+    loaded = set(process.stderr.split())
+    assert "auditor.app" in loaded
+    assert loaded & slow_modules == set()
 
 
 def test_help_imports_no_slow_modules():

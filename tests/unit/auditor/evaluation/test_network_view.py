@@ -10,7 +10,9 @@ from auditor.config.schema import SurveySettings
 from auditor.core import formatting
 from auditor.core.formatting import build_json_document
 from auditor.evaluation.network_view import build_network_overview, load_association_view
+from auditor.evaluation.open_gaps import list_open_gaps
 from auditor.evaluation.summary import summarize_channel
+from auditor.reference.gap_catalogue import get_gap_rank
 from auditor.runs.run import execute_run
 from auditor.views import json_items
 from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
@@ -133,6 +135,14 @@ async def test_past_overview_is_replayed(app):
     assert json_items.build_gap_items(past.associations) == json_items.build_gap_items(
         first.associations
     )
+
+
+async def test_open_gaps_of_the_read_model_are_those_of_the_reports(app):
+    network_overview = await run_small_network(app, days=4)
+    reported = [gap for view in network_overview.associations for gap in view.gaps]
+    assert reported
+    listed = list_open_gaps(app.store, app.config)
+    assert [row.gap for row in listed] == sorted(reported, key=get_gap_rank)
 
 
 async def test_unchecked_account_is_a_status_and_never_a_gap(app):
