@@ -311,7 +311,8 @@ def receipts(
     report_hash: Annotated[
         str | None,
         typer.Option(
-            "--hash", help="Exit with code 4 if no report has this hash, which you noted earlier."
+            "--hash",
+            help="Exit with code 4 if no run report has this hash, which you noted earlier.",
         ),
     ] = None,
     limit: Annotated[
@@ -320,10 +321,10 @@ def receipts(
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify the signed reports of all runs.
+    """Verify the run reports.
 
-    Each run leaves a signed report that contains the hash of the one before. Exits
-    with code 4 if a report was changed, removed or moved.
+    Each run leaves a signed run report that contains the hash of the one before. Exits
+    with code 4 if a run report was changed, removed or moved.
     """
     from auditor.run_reports.chain import verify_report_chain
     from auditor.run_reports.signing import read_known_public_keys
@@ -372,7 +373,7 @@ def _build_report_item(verification: ReportVerification) -> dict[str, Any]:
 def _raise_if_invalid(
     verifications: list[ReportVerification], report_hash: str | None, cli_context: CliContext
 ) -> None:
-    """Print each fault on one line. Exit with 4 if there is one, or if no report has this hash.
+    """Print each fault on one line. Exit with 4 if there is one, or if the hash is missing.
 
     Raises IncompleteRunError for a missing hash.
     """
@@ -386,8 +387,8 @@ def _raise_if_invalid(
             )
     known_hashes = {verification.report_hash for verification in verifications}
     if report_hash is not None and report_hash not in known_hashes:
-        remedy = "compare with a copy of that report, in a backup or a mail"
-        raise IncompleteRunError(f"the hash {report_hash}", "no report has it", remedy)
+        remedy = "compare with a copy of that run report, in a backup or a mail"
+        raise IncompleteRunError(f"the hash {report_hash}", "no run report has it", remedy)
     if any(map(attrgetter("fault"), verifications)):
         raise typer.Exit(IncompleteRunError.exit_code)
 
@@ -395,15 +396,15 @@ def _raise_if_invalid(
 def describe_report_fault(verification: ReportVerification) -> str:
     """Return the message for a faulty run report."""
     reasons = {
-        "tampered": "its report was changed after it was signed",
-        "unknown_key": "its report is signed with a key that is not in receipts.pub",
-        "unsigned": "its report is not signed, but the previous one is",
-        "wrong_run": "its report belongs to another run, or to another ending of this run",
-        "broken_chain": "its report does not follow another one: earlier runs were removed",
+        "tampered": "its run report was changed after it was signed",
+        "unknown_key": "its run report is signed with a key that is not in receipts.pub",
+        "unsigned": "its run report is not signed, but the previous one is",
+        "wrong_run": "its run report belongs to another run, or to another ending of this run",
+        "broken_chain": "its run report does not follow another one: earlier runs were removed",
     }
     if verification.previous_day:
         reasons["broken_chain"] = (
-            f"its report does not follow that of {verification.previous_day}: "
+            f"its run report does not follow that of {verification.previous_day}: "
             "a run between them was removed or changed"
         )
     reason = reasons[verification.fault or "broken_chain"]

@@ -87,7 +87,7 @@ def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
         return failure(check, gettext_noop("{trouble}"), trouble=str(error))
     if known_keys:
         lost = gettext_noop(
-            "{file} is lost: the next run creates a new one and says so in its report"
+            "{file} is lost: the next run creates a new one and says so in its run report"
         )
         return warning(check, lost, file=str(file))
     return ok(check, gettext_noop("none yet; the first run creates it"))

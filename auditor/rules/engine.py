@@ -45,7 +45,7 @@ from probes.links.channel_registry import is_optional_channel
 from storage.models.audit import Gap, compute_gap_rank
 
 RULES_VERSION = 5
-"""Increase it when a check or an account status changes. Receipts name it."""
+"""Increase it when a check or an account status changes. Run reports name it."""
 
 AnyRule = Annotated[
     UndeclaredRule

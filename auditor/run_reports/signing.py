@@ -44,7 +44,7 @@ SIGNED_PAYLOAD_PREFIX = b"presence-auditor receipt\n"
 """Prefix of the signed bytes, so that a signature cannot be used for anything else."""
 
 PUBLIC_KEYS_HEADER = (
-    "# Public keys (Ed25519) that signed receipts of this folder, newest last. Keep every line.\n"
+    "# Public keys (Ed25519) that signed run reports of this folder, newest last. Keep all lines.\n"
 )
 
 
@@ -76,7 +76,7 @@ class SigningKey:
         if not isinstance(key, Ed25519PrivateKey):
             remedy = "restore it from a backup, or remove it: then a new key is created"
             raise ConfigError(
-                str(folder / PRIVATE_KEY_FILE_NAME), "not a private key for receipts", remedy
+                str(folder / PRIVATE_KEY_FILE_NAME), "not a private key for run reports", remedy
             )
         return cls(key, _encode_public_key(key.public_key()))
 

@@ -284,7 +284,7 @@ async def test_lost_public_keys_make_old_reports_unknown(app):
 async def test_unreadable_key_ends_the_run_before_any_request(app):
     (app.data_folder / PRIVATE_KEY_FILE_NAME).write_text("no key")
     app.web.asked.clear()
-    with pytest.raises(ConfigError, match="not a private key for receipts"):
+    with pytest.raises(ConfigError, match="not a private key for run reports"):
         await execute_run(app, night_of(4))
     assert (app.web.asked, app.store.runs.get(night_of(4).date())) == ([], None)
 
@@ -345,11 +345,12 @@ def test_each_fault_is_one_line_and_exit_code_4(run_command, folder, app):
     first, second, fourth = (night_of(day).date() for day in (0, 1, 3))
     code, _, err = run_command("receipts", "--json")
     reason = (
-        f"its report does not follow that of {second}: a run between them was removed or changed"
+        f"its run report does not follow that of {second}: "
+        "a run between them was removed or changed"
     )
     assert code == 4
     assert err.splitlines() == [
-        f"error: the run for {first}: its report was changed after it was signed",
+        f"error: the run for {first}: its run report was changed after it was signed",
         f"error: the run for {fourth}: {reason}",
     ]
 
@@ -361,7 +362,7 @@ def test_known_digest_reveals_removed_newest_runs(run_command, folder, app):
     assert run_command("receipts")[0] == 0
     code, _, err = run_command("receipts", "--hash", newest)
     assert code == 4
-    assert err.startswith(f"error: the hash {newest}: no report has it")
+    assert err.startswith(f"error: the hash {newest}: no run report has it")
     assert err.count("\n") == 1
 
 
@@ -374,9 +375,9 @@ def test_report_is_verified_by_the_code_in_the_guide(app):
         (report, nullcontext()),
         ({**report, "present": 99}, pytest.raises(InvalidSignature)),
     ):
-        (app.data_folder / "receipt.json").write_text(json.dumps(signed), "utf-8")
+        (app.data_folder / "run-report.json").write_text(json.dumps(signed), "utf-8")
         with expectation:
-            exec(code.replace("receipt.json", str(app.data_folder / "receipt.json")), {})
+            exec(code.replace("run-report.json", str(app.data_folder / "run-report.json")), {})
 
 
 def test_running_run_has_no_fault(app):
