@@ -348,6 +348,8 @@ def _is_later_repeat(observation: Observation, previous: Observation, run: Audit
     """Return True if an observation repeats the previous one, at a time within its run."""
     if observation.result_id != previous.result_id:
         return False
+    if observation.first_observed_at != previous.first_observed_at:  # with another stored page
+        return False
     if get_response_seconds(observation.finding) != get_response_seconds(previous.finding):
         return False
     return observation.observed_at >= run.started_at > previous.observed_at
@@ -369,16 +371,20 @@ def _list_link_times(accounts: Iterable[AccountRow]) -> set[datetime]:
     return set(filter(None, times))
 
 
-class ReplayCache:
-    """Replays each probe result of one association once.
+_PageKey = tuple[int | None, datetime | None]
+"""The id of a result, and when its page was stored."""
 
-    A replay depends on the result and on the account with its previous finding, so that all
-    observations of a result have the same finding unless the previous finding differs.
+
+class ReplayCache:
+    """Replays each stored page of the probe results of one association once.
+
+    A replay depends on the page and on the account with its previous finding, so that all
+    observations with a page have the same finding unless the previous finding differs.
     """
 
     def __init__(self, body_storage: BodyStorage) -> None:
         self._body_storage = body_storage
-        self._replays_by_result: dict[int | None, list[tuple[Account, Finding | None]]] = {}
+        self._replays_by_page: dict[_PageKey, list[tuple[Account, Finding | None]]] = {}
 
     def replay(self, account: Account, observation: Observation) -> Finding | None:
         """Return the finding of the current probe, or None if the recorded one stays."""
@@ -388,7 +394,8 @@ class ReplayCache:
         return replace_response_seconds(finding, get_response_seconds(observation.finding))
 
     def _replay_result(self, account: Account, observation: Observation) -> Finding | None:
-        replays = self._replays_by_result.setdefault(observation.result_id, [])
+        page_key = (observation.result_id, observation.first_observed_at)
+        replays = self._replays_by_page.setdefault(page_key, [])
         for replayed_account, replayed_finding in replays:
             if replayed_account == account:
                 return replayed_finding

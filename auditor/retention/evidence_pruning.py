@@ -212,7 +212,8 @@ class _PruningRun:
         bare = _select_unshared(going, whole, self.limits.exchanges)
         self.result.stripped_observations += len(bare)
         if not self._dry_run:
-            stripped = {item.result_id: _strip_observation(item) for item in bare}
+            # The first observation of a result comes last, because its evidence is the result's.
+            stripped = {item.result_id: _strip_observation(item) for item in reversed(bare)}
             self._store.observations.replace_evidence(stripped.values())
 
     def _has_stored_body(self, observation: Observation) -> bool:

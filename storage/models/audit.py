@@ -257,8 +257,8 @@ class Observation:
     the same account. It must not be repeated if the finding depends on the time of the check
     ("three hours ago"), because a re-evaluation reads the page as of the first observation.
 
-    The store also returns `first_observed_at`, when the result was first observed. The evidence is
-    of that time.
+    The store also returns `first_observed_at`, when the page of the result was stored. The evidence
+    is of that time.
     """
 
     account_id: int

@@ -3,7 +3,8 @@
 An observation that equals an earlier result of its account (`comparison.py`) refers to it. The row
 has only what differs in every run: the time of the check and the duration of the page. A caller
 that knows that a result is equal gives its id; the finding and evidence are then not read. Volatile
-evidence is stored only if it is to be kept, so an observation with it gets a new result.
+evidence is recorded only if its bodies are to be kept: they are stored as another page of the
+result, or with a new result if the finding differs in anything.
 """
 
 import json
@@ -17,15 +18,17 @@ from sqlalchemy import (
     Connection,
     Select,
     Text,
+    and_,
     bindparam,
     delete,
+    func,
     select,
     tuple_,
     type_coerce,
     update,
 )
 
-from probes.models.finding import Presence
+from probes.models.finding import Finding, Presence
 from probes.models.http import parse_body_url
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
@@ -38,7 +41,7 @@ from storage.observations.comparison import (
 )
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import ACCOUNT, AUDIT_RUN
-from storage.tables.runs import OBSERVATION, PROBE_RESULT
+from storage.tables.runs import OBSERVATION, PROBE_RESULT, STORED_PAGE, StoredBody
 
 PRESENCE_BY_CODE = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
 """The code of a presence in a row is its position here. It must never change."""
@@ -139,15 +142,30 @@ def _set_times_in_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -
         row["checked_after"] -= starts[row["run_id"]]
 
 
-_SELECT_EQUAL_RESULT = select(
-    PROBE_RESULT.c.id,
-    PROBE_RESULT.c.observed_at,
-    type_coerce(PROBE_RESULT.c.evidence, Text).label("evidence"),
-).where(
-    PROBE_RESULT.c.account_id == bindparam("account"),
-    PROBE_RESULT.c.fingerprint == bindparam("fingerprint"),
+_IS_PAGE_OF_RESULT = and_(
+    STORED_PAGE.c.account_id == PROBE_RESULT.c.account_id,
+    STORED_PAGE.c.result_id == PROBE_RESULT.c.id,
 )
-"""Built once, and the evidence is read as text, because a run executes it for many accounts."""
+_SELECT_EQUAL_RESULT = (
+    select(
+        PROBE_RESULT.c.id,
+        func.coalesce(STORED_PAGE.c.observed_at, PROBE_RESULT.c.observed_at).label("observed_at"),
+        func.coalesce(
+            type_coerce(STORED_PAGE.c.bodies, Text), type_coerce(PROBE_RESULT.c.evidence, Text)
+        ).label("bodies"),
+    )
+    .outerjoin(STORED_PAGE, _IS_PAGE_OF_RESULT)
+    .where(
+        PROBE_RESULT.c.account_id == bindparam("account"),
+        PROBE_RESULT.c.fingerprint == bindparam("fingerprint"),
+    )
+    .order_by(STORED_PAGE.c.observed_at.desc())
+    .limit(1)
+)
+"""Selects a result with its newest page.
+
+Built once, and the bodies are read as text, because a run executes it for many accounts.
+"""
 
 
 def find_equal_result(
@@ -159,7 +177,7 @@ def find_equal_result(
     row = connection.execute(_SELECT_EQUAL_RESULT, parameters).one_or_none()
     if row is None:
         return None
-    digests = (piece.get("digest") for piece in json.loads(row.evidence))
+    digests = (body.get("digest") for body in json.loads(row.bodies))
     return PreviousObservation(row.id, row.observed_at, tuple(filter(None, digests)))
 
 
@@ -194,17 +212,41 @@ def _store_results(
 ) -> dict[ResultKey, int]:
     """Store the results that do not exist yet. Return the id of each.
 
-    If the evidence is volatile, a new result is stored too, so that its page is kept. The old
-    result is then retired.
+    If the evidence is volatile, its page is kept: as another page of the same result, or with a
+    new result if the finding differs. The old result is then retired.
     """
     result_ids = _find_result_ids(connection, observations)
     for key in list(result_ids):
-        if has_volatile_evidence(observations[key]):
+        observation = observations[key]
+        if not has_volatile_evidence(observation):
+            continue
+        if _load_finding(connection, result_ids[key]) == sanitize(observation.finding):
+            _store_page(database, connection, result_ids[key], sanitize(observation))
+        else:
             _retire_result(connection, result_ids.pop(key))
     new_keys = sorted(observations.keys() - result_ids.keys())
     rows = [_build_result_values(key, sanitize(observations[key])) for key in new_keys]
     database.insert_missing(connection, PROBE_RESULT, rows)
     return result_ids | _find_result_ids(connection, new_keys)
+
+
+def _load_finding(connection: Connection, result_id: int) -> Finding:
+    query = select(PROBE_RESULT.c.finding).where(PROBE_RESULT.c.id == result_id)
+    finding: Finding = connection.execute(query).scalar_one()
+    return finding
+
+
+def _store_page(
+    database: Database, connection: Connection, result_id: int, observation: Observation
+) -> None:
+    """Store the bodies of an observation as another page of its result."""
+    row = {
+        "account_id": observation.account_id,
+        "observed_at": observation.observed_at,
+        "result_id": result_id,
+        "bodies": tuple(map(StoredBody.from_evidence, observation.evidence)),
+    }
+    database.insert_missing(connection, STORED_PAGE, [row])
 
 
 def _retire_result(connection: Connection, result_id: int) -> None:
@@ -239,8 +281,10 @@ def load_observations(
     With `as_first_observed` the finding has the duration that belongs to the evidence.
     """
     columns = [PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, PROBE_RESULT.c.finding]
+    pages: Mapping[int, Sequence[Any]] = {}
     if include_evidence:
         columns.append(PROBE_RESULT.c.evidence)
+        pages = _load_pages(connection, rows)
     result_ids = set(map(attrgetter("result_id"), rows))
     found = _select_in_batches(connection, select(*columns), PROBE_RESULT.c.id, result_ids)
     results = {result.id: result for result in found}
@@ -249,19 +293,43 @@ def load_observations(
         result = results.get(row.result_id)
         if result is None:  # erased between the two queries
             continue
-        seconds = None if as_first_observed else row.response_seconds
         observation = Observation(
             row.account_id,
             row.run_id,
             row.started_at + row.checked_after,
-            replace_response_seconds(result.finding, seconds),
+            result.finding,
             result.evidence if include_evidence else (),
             row.probe_version,
             result_id=result.id,
             first_observed_at=result.observed_at,
         )
-        observations.append(observation)
+        if not as_first_observed:
+            finding = replace_response_seconds(result.finding, row.response_seconds)
+            observation = replace(observation, finding=finding)
+        observations.append(_apply_newest_page(observation, pages.get(result.id, ())))
     return observations
+
+
+def _load_pages(connection: Connection, rows: Sequence[Any]) -> dict[int, list[Any]]:
+    """Return the pages of these accounts in the order of time, by the ids of their results."""
+    account_ids = set(map(attrgetter("account_id"), rows))
+    query = select(STORED_PAGE).order_by(STORED_PAGE.c.observed_at)
+    pages: dict[int, list[Any]] = {}
+    for page in _select_in_batches(connection, query, STORED_PAGE.c.account_id, account_ids):
+        pages.setdefault(page.result_id, []).append(page)
+    return pages
+
+
+def _apply_newest_page(observation: Observation, pages: Sequence[Any]) -> Observation:
+    """Return an observation with the bodies of the newest page until then, if there is one."""
+    newest = None
+    for page in pages:
+        if page.observed_at <= observation.observed_at:
+            newest = page
+    if newest is None:
+        return observation
+    evidence = tuple(map(StoredBody.apply_to, newest.bodies, observation.evidence))
+    return replace(observation, evidence=evidence, first_observed_at=newest.observed_at)
 
 
 def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, Any]:

@@ -26,7 +26,14 @@ from storage.tables.core import (
     AuditRunTable,
 )
 from storage.tables.mappers import to_audit_run
-from storage.tables.runs import CLUSTER_RUN, DOMAIN_CHECK, HOST_LOCK, OBSERVATION, PROBE_RESULT
+from storage.tables.runs import (
+    CLUSTER_RUN,
+    DOMAIN_CHECK,
+    HOST_LOCK,
+    OBSERVATION,
+    PROBE_RESULT,
+    STORED_PAGE,
+)
 from storage.tables.users import USER_INVITE
 
 TABLES_WRITTEN_BY_RUNS = frozenset(
@@ -255,7 +262,8 @@ def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:
     for table in (OBSERVATION, CLUSTER_RUN):
         connection.execute(delete(table).where(table.c.run_id.in_(ids)))
     consistency.remove_run_facet_counts(connection, ids)
-    connection.execute(delete(PROBE_RESULT).where(PROBE_RESULT.c.observed_at > first))
+    for table in (STORED_PAGE, PROBE_RESULT):
+        connection.execute(delete(table).where(table.c.observed_at > first))
     connection.execute(delete(WITNESS_ANSWER).where(WITNESS_ANSWER.c.asked_at >= first))
     connection.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.id.in_(ids)))
 

@@ -303,7 +303,66 @@ def test_pruned_platform_result_is_not_repeated(store):
     assert store.observations.find_equal_result(make_platform_observation(second_run)) is None
 
 
-def test_platform_result_stored_whole_is_repeated_from_then_on(store):
+def record_pages(store, count, finding=PRESENT):
+    """Record runs in which a platform shows the same, each with its own page. Return their ids."""
+    run_ids = create_runs(store, count)
+    for number, run_id in enumerate(run_ids):
+        page = make_platform_observation(run_id, timedelta(days=number), finding=finding)
+        store.observations.record([page])
+    return run_ids
+
+
+def test_page_stored_again_belongs_to_the_same_result_from_then_on(store):
+    first_run, second_run, third_run, fourth_run = *record_pages(store, 3), 0
+    fourth_run = store.runs.begin_or_resume(DAY + timedelta(days=3), NOW).id
+    equal_result = store.observations.find_equal_result(
+        make_platform_observation(fourth_run, finding=PRESENT)
+    )
+    assert equal_result.first_observed_at == NOW + timedelta(days=2)
+    assert equal_result.body_digests == ("03" * 32,)
+    third = store.observations.get(third_run, 1)
+    repeat = replace(
+        third,
+        run_id=fourth_run,
+        observed_at=NOW + timedelta(days=3),
+        result_id=equal_result.result_id,
+    )
+    store.observations.record([repeat])
+    stored = list(store.observations.list_observations())
+    assert len(list_result_ids(store)) == 1
+    assert [item.run_id for item in stored] == [first_run, second_run, third_run, fourth_run]
+    assert [item.evidence[0].digest[:2] for item in stored] == ["01", "02", "03", "03"]
+    assert [item.is_repeat for item in stored] == [False, False, False, True]
+    assert stored[1].evidence[0].fetched_at == PAGE.fetched_at + timedelta(days=1)
+
+
+def test_page_that_is_recorded_twice_is_one_page(store):
+    record_pages(store, 2)
+    before = list(store.observations.list_observations())
+    record_pages(store, 2)
+    assert list(store.observations.list_observations()) == before
+
+
+def test_discarded_run_takes_its_page_with_it(store):
+    first_run, second_run = record_pages(store, 2)
+    run = store.runs.get(DAY + timedelta(days=1))
+    assert run.id == second_run
+    store.runs.discard_runs([replace(run, started_at=NOW + timedelta(hours=1))], NOW, NOW)
+    assert store.observations.get(first_run, 1).evidence[0].digest == "01" * 32
+    equal_result = store.observations.find_equal_result(
+        make_platform_observation(first_run, finding=PRESENT)
+    )
+    assert equal_result.body_digests == ("01" * 32,)
+
+
+def test_bodies_of_pages_stored_again_are_counted_for_erasure(store):
+    record_pages(store, 2)
+    summary = store.erasure.summarize_stored_data(AMAL.id)
+    assert summary.row_counts["stored_page"] == 1
+    assert summary.exclusive_bodies == {"01" * 32, "02" * 32}
+
+
+def test_platform_result_with_another_duration_is_repeated_from_then_on(store):
     first_run, second_run, third_run = create_runs(store, 3)
     store.observations.record([make_platform_observation(first_run)])
     store.observations.record([make_platform_observation(second_run, timedelta(days=1))])

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from auditor import evidence as evidence_module
 from auditor.checking import checker
 from auditor.checking.unchanged_results import FULL_CHECK_EVERY_DAYS
 from auditor.config.schema import ChannelSettings
@@ -101,7 +102,23 @@ async def test_page_is_stored_again_after_four_weeks(app):
         observation.observed_at.date() for observation in observations if not observation.is_repeat
     )
     assert second_day - first_day == timedelta(days=FULL_CHECK_EVERY_DAYS)
+    assert len({observation.result_id for observation in observations}) == 1
+    assert len({observation.evidence[0].digest for observation in observations}) == 2
     assert not reevaluate.reevaluate(app).changes
+
+
+async def test_each_stored_page_is_replayed_for_its_own_runs(app, monkeypatch):
+    await run_days(app, *range(5, 5 + FULL_CHECK_EVERY_DAYS))
+    pages = {item.evidence[0].digest for item in list_observations(app, NOUR)}
+    replayed = set()
+
+    def replay_answers(evidence, body_storage):
+        replayed.update(exchange.digest for exchange in evidence)
+        return evidence_module.replay_answers(evidence, body_storage)
+
+    monkeypatch.setattr(replay, "replay_answers", replay_answers)
+    assert not reevaluate.reevaluate(app).changes
+    assert pages <= replayed
 
 
 async def test_api_responses_are_stored_unchanged(app):

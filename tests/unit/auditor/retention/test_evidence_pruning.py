@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auditor.checking import checker
+from auditor.checking.unchanged_results import FULL_CHECK_EVERY_DAYS
 from auditor.cli.main import main
 from auditor.config.schema import RetentionSettings
 from auditor.evaluation import reevaluate, replay
@@ -106,6 +107,27 @@ async def test_pruning_removes_old_pages_only(app):
     assert reevaluate.reevaluate(app).changes == []
     assert load_all(app) == before
     assert prune(app).bodies == 0
+
+
+async def test_observations_of_a_stripped_result_name_their_own_pages(app):
+    app.config = app.config.model_copy(
+        update={"retention": RetentionSettings(bodies=2, exchanges=2)}
+    )
+    visits = range(FULL_CHECK_EVERY_DAYS + 2)
+    await play_runs(app, {})
+    await play_runs(app, *({NOUR.typed_text: f"alive, visit-{visit}"} for visit in visits), first=1)
+    await play_runs(app, {}, {}, first=FULL_CHECK_EVERY_DAYS + 3)
+    before = find_digests(app)
+    result = prune(app)
+    assert result.stripped_observations > FULL_CHECK_EVERY_DAYS
+    assert len(set(before.values())) == 5
+    assert find_digests(app) == before
+
+
+def find_digests(app):
+    """Return the digest of each observation of the first account, by run."""
+    observations = app.store.observations.list_observations(account_id=1)
+    return {item.run_id: item.evidence[0].digest for item in observations}
 
 
 async def test_young_evidence_stays(app):
