@@ -1,13 +1,13 @@
 """Evidence of an observation: exchanges as they are stored, replayed and shown."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
 
 from probes.models.finding import EARLIEST_DATETIME, Finding
-from probes.models.http import FetchError, Hop, Page, PageRequest
+from probes.models.http import READ_HEADERS, FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, Responder
 from probes.parsing.html import extract_page_text
 from probes.runner.parser_pool import ParserPool
@@ -64,9 +64,7 @@ def build_evidence(
         status=answer.status,
         final_url=answer.url if answer.url != ask.url else None,
         digest=digest,
-        headers={
-            name: value for name, value in answer.headers.items() if name not in UNSTORED_HEADERS
-        },
+        headers=dict(_select_stored_headers(answer.headers, is_volatile=is_volatile)),
         hops=_to_hop_pairs(answer.hops) if len(answer.hops) > 1 else (),
         truncated=answer.truncated,
         insecure=ask.insecure,
@@ -80,6 +78,16 @@ def build_evidence(
         received_digest=received_digest,
         is_volatile=is_volatile,
     )
+
+
+def _select_stored_headers(
+    headers: Mapping[str, str], *, is_volatile: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield the headers to store; of a platform only those that probes read."""
+    for name, value in headers.items():
+        if name in UNSTORED_HEADERS or (is_volatile and name not in READ_HEADERS):
+            continue
+        yield name, value
 
 
 def _to_hop_pairs(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:

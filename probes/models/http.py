@@ -20,6 +20,7 @@ COMPARED_HEADERS = frozenset(
 """Headers whose values a probe reads. Other headers may change with every response."""
 PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
 """Headers whose presence alone matters to a probe."""
+READ_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 BODY_SCHEME = "body:"
 _BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
 

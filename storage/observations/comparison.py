@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from probes.models.finding import Activity, DatePrecision, Finding
-from probes.models.http import COMPARED_HEADERS, PRESENCE_ONLY_HEADERS
+from probes.models.http import COMPARED_HEADERS, READ_HEADERS
 from storage.models.audit import Evidence, Observation
 from storage.sanitize import sanitize
 
@@ -44,8 +44,6 @@ _EVIDENCE_FIELDS = [field for field in fields(Evidence) if field.name not in _SE
 _EVIDENCE_FIELD_NAMES = [field.name for field in _EVIDENCE_FIELDS]
 _EVIDENCE_DEFAULTS = [field.default for field in _EVIDENCE_FIELDS]
 _get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
-
-_VOLATILE_COMPARED_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 
 _VOLATILE_EVIDENCE_FIELDS = frozenset(
     {"digest", "received_digest", "truncated", "certificate_expires", "certificate_names"}
@@ -154,7 +152,7 @@ def _select_compared_headers(evidence: Evidence) -> dict[str, str]:
     for name, value in evidence.headers.items():
         if name in COMPARED_HEADERS:
             headers[name] = value
-        elif not evidence.is_volatile or name in _VOLATILE_COMPARED_HEADERS:
+        elif not evidence.is_volatile or name in READ_HEADERS:
             headers[name] = ""
     return headers
 

@@ -714,3 +714,20 @@ def test_names_of_certificates_of_platforms_are_not_stored(
     exchange = HttpExchange(PageRequest(URL), page)
     evidence = build_evidence(exchange, None, is_volatile=is_volatile)
     assert evidence.certificate_names == names
+
+
+@pytest.mark.parametrize(
+    ("is_volatile", "names"),
+    [
+        (False, {"content-type", "cf-mitigated", "report-to"}),
+        (True, {"content-type", "cf-mitigated"}),
+    ],
+)
+def test_headers_of_platforms_that_no_probe_reads_are_not_stored(
+    is_volatile: bool, names: set[str]
+) -> None:
+    """Platforms send long policies with each response."""
+    headers = {"content-type": "text/html", "cf-mitigated": "challenge", "report-to": "{}"}
+    page = Page(URL, 200, headers={**headers, "set-cookie": "session=1"})
+    evidence = build_evidence(HttpExchange(PageRequest(URL), page), None, is_volatile=is_volatile)
+    assert evidence.headers.keys() == names
