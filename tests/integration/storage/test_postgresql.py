@@ -32,7 +32,7 @@ from tests.integration.runs.test_fault_injection_storage import (
 )
 from tests.support import cluster, sample_network
 from tests.support.mini_network import START, night_of, register, steps
-from tests.unit.storage import test_witnesses
+from tests.unit.storage import test_deduplication, test_witnesses
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
@@ -204,3 +204,18 @@ async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
 def test_accounts_to_ask_witnesses_about_are_selected_alike(database):
     with Store.open(database) as store:
         test_witnesses.test_account_of_another_channel_or_left_out_is_not_due(store)
+
+
+def test_pages_that_are_stored_again_are_read_alike(tmp_path, database):
+    found = []
+    for url in (f"sqlite:///{tmp_path}/auditor.db", database):
+        with Store.open(url) as store:
+            test_deduplication.save_links(store)
+            first_run, *_ = test_deduplication.record_pages(store, 3)
+            page = test_deduplication.make_platform_observation(
+                first_run, finding=test_deduplication.PRESENT
+            )
+            equal_result = store.observations.find_equal_result(page)
+            found.append((list(store.observations.list_observations()), equal_result[1:]))
+    assert found[0] == found[1]
+    assert [item.evidence[0].digest[:2] for item in found[0][0]] == ["01", "02", "03"]

@@ -46,8 +46,12 @@ PRESENT = Finding(Presence.PRESENT, status=200, name="Amal", facts=FACTS)
 @pytest.fixture
 def store(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
-        opened.registry.save_registry([AMAL, NOUR], LINKS, NOW)
+        save_links(opened)
         yield opened
+
+
+def save_links(store):
+    store.registry.save_registry([AMAL, NOUR], LINKS, NOW)
 
 
 def make_observation(run_id, later=timedelta(0), finding=PRESENT, evidence=(PAGE, FEED)):
