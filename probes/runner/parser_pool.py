@@ -37,7 +37,8 @@ class ParserPool:
     Use it as an async context manager, which starts and stops the workers.
 
     With `worker_count=0` pages are parsed in this process without limits, for tests. `timeout` is
-    for one page, in seconds. A given `fork_server` is kept for the next pool.
+    for one page, in seconds. A given `fork_server` is kept for the next pool. Without it, the only
+    worker of a pool is not forked, because a fork server besides it takes 20 MB.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class ParserPool:
             min(os.cpu_count() or 1, MAX_WORKERS) if worker_count is None else worker_count
         )
         self._timeout = timeout
-        self._fork_server = fork_server or ParserForkServer(memory_bytes)
+        self._fork_server = fork_server or ParserForkServer(
+            memory_bytes, can_fork=self._worker_count != 1
+        )
         self._keeps_fork_server = fork_server is not None
         self._workers: list[_ParserWorker] = []
         self._queue: deque[_ParseTask] = deque()
@@ -295,10 +298,12 @@ class ParserForkServer:
     """The process that workers are forked from. It is started for the first worker.
 
     It loads for a second or two. Use it as a context manager to share it between successive pools.
+    If it cannot fork, it becomes the worker itself, and is started again for the next one.
     """
 
-    def __init__(self, memory_bytes: int = WORKER_MEMORY_BYTES) -> None:
+    def __init__(self, memory_bytes: int = WORKER_MEMORY_BYTES, *, can_fork: bool = True) -> None:
         self._memory_bytes = memory_bytes
+        self._can_fork = can_fork
         self._process: subprocess.Popen[bytes] | None = None
         self._control_socket: socket.socket | None = None
 
@@ -309,12 +314,12 @@ class ParserForkServer:
             self._start_process()
 
     def fork_worker(self, worker_socket: socket.socket) -> None:
-        """Fork a worker for this socket. A fork server that has ended is started again."""
+        """Fork a worker for this socket. Starts the process again if it has ended or parses."""
         self.start()
         assert self._control_socket is not None
         try:
             socket.send_fds(self._control_socket, [b"+"], [worker_socket.fileno()])
-        except ConnectionError:  # it has ended
+        except ConnectionError:  # it has ended, or became a worker and closed its control socket
             self.close()
             self._start_process()
             socket.send_fds(self._control_socket, [b"+"], [worker_socket.fileno()])
@@ -325,7 +330,8 @@ class ParserForkServer:
         with server_socket:
             code = (
                 f"import sys; sys.path[:] = {sys.path!r}; from probes.runner import parser_worker;"
-                f" parser_worker.main({server_socket.fileno()}, {self._memory_bytes})"
+                f" parser_worker.main({server_socket.fileno()}, {self._memory_bytes},"
+                f" can_fork={self._can_fork})"
             )
             self._process = subprocess.Popen(  # noqa: S603  # runs this program
                 [sys.executable, "-c", code],

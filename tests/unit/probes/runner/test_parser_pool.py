@@ -238,9 +238,22 @@ async def test_pool_exit_does_not_wait_for_loading() -> None:
     assert children() <= children_before
 
 
-async def test_killed_fork_server_is_restarted() -> None:
+async def test_only_worker_is_not_forked_and_is_replaced() -> None:
     children_before = children()
     async with ParserPool(1, timeout=0.5) as readers:
+        first = await readers.parse(pid, PAGE)
+        assert children() - children_before == {str(first)}
+        with pytest.raises(FetchError):
+            await readers.parse(run_forever, PAGE)
+        second = await readers.parse(pid, PAGE)
+        assert children() - children_before == {str(second)}
+    assert second != first
+    assert children() <= children_before
+
+
+async def test_killed_fork_server_is_restarted() -> None:
+    children_before = children()
+    async with ParserPool(2, timeout=0.5) as readers:
         first = await readers.parse(pid, PAGE)
         (workshop,) = children() - children_before
         os.kill(int(workshop), 9)
