@@ -131,10 +131,14 @@ class Translator:
     def __init__(self, language: str, isolate: IsolateFunction = isolate_plain) -> None:
         self.language = language
         self.locale = LOCALE_BY_LANGUAGE[language]
-        self.direction = get_text_direction(language)
         self._isolate = isolate
         self._is_html = isolate is isolate_html
         self._language_pack = load_language_pack(language)
+
+    @property
+    def direction(self) -> str:
+        """Return the text direction: `rtl` or `ltr`."""
+        return get_text_direction(self.language)
 
     def term(self, group: str, code: str) -> str:
         """Return the term of a code in `terms.toml`, or the code."""
