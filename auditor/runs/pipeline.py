@@ -18,7 +18,6 @@ from pathlib import Path
 
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
-from auditor.notifications import delivery
 from auditor.notifications.healthcheck_ping import (
     HealthcheckPing,
     RecentWarningsHandler,
@@ -155,6 +154,9 @@ def _send_notifications(
     """Send the notifications of a run; a failure is logged. A skipped run has none."""
     if run is None or run.state is AuditRunState.SKIPPED:
         return
+    # They need templates, texts and workbooks: 4 MB less while pages are fetched and parsed.
+    from auditor.notifications import delivery  # noqa: PLC0415
+
     try:
         delivery.send_run_notifications(app, run, now, should_stop)
     except (AuditorError, StoreError) as error:
