@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from lxml import etree
-
 from probes.text.charset import clean_text
 from probes.text.keywords import fold_case
 
@@ -118,6 +116,8 @@ A plain tuple, because every element has one.
 
 def walk_html(body: bytes) -> HtmlWalker:
     """Read a UTF-8 page."""
+    from lxml import etree  # noqa: PLC0415  # 4 MB that only parser processes need
+
     walker = HtmlWalker()
     target: Any = walker  # lxml's stubs ask for a method `comment`, which lxml does not need
     parser = etree.HTMLParser(target=target, encoding="utf-8")

@@ -28,6 +28,7 @@ from probes.urls.domains import load_suffix_list
 PRELOADED_MODULES = (
     "bs4",
     "htmldate",
+    "lxml.etree",
     "probes.http.robots",
     "probes.parsing.feeds",
     "probes.parsing.html",
