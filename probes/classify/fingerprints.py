@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from itertools import chain, product
 from operator import attrgetter
@@ -33,6 +33,8 @@ MAX_OTHER_CHARS = 200
 MAX_GAP_CHARS = 80
 """The most characters for which a `*` in a sentence stands."""
 MAX_HEADINGS = 3
+MAX_CACHED_COMPANIES = 50
+"""Companies whose fingerprints are kept. Each has about 100 patterns and takes 60 KB."""
 MAX_MARKUP_BYTES = 20 * 1024
 SERVICE_NAME = "<service>"
 _LATIN_WORD = re.compile("[a-z0-9]{2}")
@@ -73,21 +75,36 @@ class FingerprintMatch:
 
 @cache
 def load_fingerprints() -> tuple[Fingerprint, ...]:
-    """Load the tables of the package. Raises ValueError for an entry with an unknown field."""
+    """Load all fingerprints. Raises ValueError for an entry with an unknown field.
+
+    Those of companies take 20 MB. `load_fingerprint_index` loads them when they are needed.
+    """
+    return tuple(chain.from_iterable(map(parse_table, _iter_tables())))
+
+
+def _iter_tables() -> Iterator[Mapping[str, Any]]:
+    """Yield the tables of the package in the order of their file names."""
     folder = resources.files(__package__).joinpath("fingerprints")
-    fingerprints: list[Fingerprint] = []
     for path in sorted(folder.iterdir(), key=attrgetter("name")):
         if path.name.endswith(".toml"):
-            fingerprints += parse_table(tomli.loads(path.read_text("utf-8")))
-    return tuple(fingerprints)
+            yield tomli.loads(path.read_text("utf-8"))
 
 
 def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a file: those of its services and those of its companies."""
+    yield from _parse_services(table)
+    for company in _list_companies(table):
+        yield from parse_company(company)
+
+
+def _parse_services(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     for service in table.get("services", []):
         yield from parse_service(service)
-    for company in table.get("companies", []):
-        yield from parse_company({**table, **company})
+
+
+def _list_companies(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the companies of a file, each with the sentences that all of them share."""
+    return [{**table, **company} for company in table.get("companies", [])]
 
 
 def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
@@ -186,11 +203,20 @@ Alternatives = Sequence[tuple[str, ...]]
 class _FingerprintIndex:
     """Finds the fingerprints that can match a page, in one pass over its texts.
 
-    It looks for the longest literal of each pattern of a fingerprint's first field.
+    It looks for the longest literal of each pattern of a fingerprint's first field. The
+    fingerprints of a company are parsed when one of its words is on a page, because there are
+    30,000 combinations of companies with sentences.
     """
 
-    def __init__(self, fingerprints: tuple[Fingerprint, ...]) -> None:
+    def __init__(
+        self, fingerprints: Sequence[Fingerprint], companies: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
         self._fingerprints = fingerprints
+        self._companies = companies
+        self._company_index = KeywordIndex(
+            [map(_fold_text, company["words"]) for company in companies]
+        )
+        self._load_company = lru_cache(MAX_CACHED_COMPANIES)(self._parse_company)
         self._rows: list[tuple[int, tuple[str, ...]]] = []
         self._rows_without_literal: list[int] = []
         keywords_by_row: list[list[str]] = []
@@ -204,7 +230,21 @@ class _FingerprintIndex:
         self._index = KeywordIndex(keywords_by_row)
 
     def find_candidates(self, text: str) -> list[tuple[Fingerprint, Alternatives]]:
-        """Return the fingerprints that may match, in order, with those patterns that may match."""
+        """Return the fingerprints that may match, with those patterns that may match.
+
+        Those of companies come first.
+        """
+        candidates: list[tuple[Fingerprint, Alternatives]] = []
+        for number in self._company_index.find_rows(text):
+            candidates += self._load_company(number)
+        return candidates + self._find_service_candidates(text)
+
+    def _parse_company(self, number: int) -> list[tuple[Fingerprint, Alternatives]]:
+        """Return the fingerprints of a company, each with all patterns of its first field."""
+        fingerprints = parse_company(self._companies[number])
+        return [(each, next(iter(each.patterns.values()))) for each in fingerprints]
+
+    def _find_service_candidates(self, text: str) -> list[tuple[Fingerprint, Alternatives]]:
         alternatives: dict[int, list[tuple[str, ...]]] = {}
         for row in sorted([*self._rows_without_literal, *self._index.find_rows(text)]):
             number, parts = self._rows[row]
@@ -215,7 +255,10 @@ class _FingerprintIndex:
 @cache
 def load_fingerprint_index() -> _FingerprintIndex:
     """Return the index of all fingerprints."""
-    return _FingerprintIndex(load_fingerprints())
+    tables = list(_iter_tables())
+    fingerprints = list(chain.from_iterable(map(_parse_services, tables)))
+    companies = list(chain.from_iterable(map(_list_companies, tables)))
+    return _FingerprintIndex(fingerprints, companies)
 
 
 def _find_candidates(view: _PageView) -> list[tuple[Fingerprint, Alternatives]]:
