@@ -274,6 +274,14 @@ def test_no_entry_is_listed_twice():
     assert [key for key, count in Counter(patterns).items() if count > 1] == []
 
 
+def test_each_fingerprint_is_a_candidate_for_its_own_pattern():
+    index = fingerprints.load_fingerprint_index()
+    for fingerprint in load_fingerprints():
+        first_pattern = next(iter(fingerprint.patterns.values()))[0]
+        candidates = [candidate for candidate, _ in index.find_candidates("".join(first_pattern))]
+        assert fingerprint in candidates
+
+
 def test_several_hundred_services_are_listed():
     assert len({one.service for one in load_fingerprints()}) > MIN_SERVICES
 
