@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from auditor.registry.workbook_writer import write_workbook
@@ -79,7 +79,7 @@ class DemoAssociation:
     @property
     def handle(self) -> str:
         """Return the username on Facebook, and on YouTube after an @."""
-        return "".join(word.capitalize() for word in self.slug.split("-"))
+        return "".join(map(str.capitalize, self.slug.split("-")))
 
     @property
     def twitter_handle(self) -> str:
@@ -233,10 +233,8 @@ SITE_URL_FORMATS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{
 
 def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
     """Write the spreadsheet as XLSX. `is_corrected` writes the version of the second import."""
-    rows = [
-        build_spreadsheet_row(association, is_corrected=is_corrected)
-        for association in load_demo_associations()
-    ]
+    build_row = partial(build_spreadsheet_row, is_corrected=is_corrected)
+    rows = map(build_row, load_demo_associations())
     with path.open("wb") as file:
         write_workbook(file, {"Sheet": [SPREADSHEET_HEADINGS, *rows]})
     return path

@@ -131,11 +131,13 @@ class FakeWeb:
         if not self._host_exists(host, demo_run):
             return NO_SUCH_HOST_RESPONSE
         scenario = self._find_scenario(host)
-        if scenario and website_scenarios.is_unresponsive(scenario, demo_run):
-            if host.startswith("www."):
-                return CONNECTION_REFUSED_RESPONSE
-            return CONNECTION_TIMEOUT_RESPONSE
-        return CONNECTION_REFUSED_RESPONSE if scenario and not scenario.has_https else None
+        if scenario is None:
+            return None
+        if not website_scenarios.is_unresponsive(scenario, demo_run):
+            return None if scenario.has_https else CONNECTION_REFUSED_RESPONSE
+        if host.startswith("www."):
+            return CONNECTION_REFUSED_RESPONSE
+        return CONNECTION_TIMEOUT_RESPONSE
 
     def get_certificate_expiry(self, host: str, demo_run: DemoRun) -> datetime:
         """Return the expiry of the host's certificate, before the first run if it is expired."""
@@ -165,8 +167,8 @@ class FakeWeb:
             return html_response("", 404)
         if website_scenarios.is_unresponsive(scenario, demo_run):
             return CONNECTION_REFUSED_RESPONSE  # port 80 is closed
-        if host != request.host or (request.scheme == "http" and scenario.has_https):
-            scheme = "https" if scenario.has_https else "http"
+        scheme = "https" if scenario.has_https else request.scheme
+        if (request.scheme, request.host) != (scheme, host):
             return redirect_response(f"{scheme}://{host}{request.target}")
         return scenario.handler(association, request, demo_run)
 

@@ -221,8 +221,11 @@ async def run_demo(
 
 def schedule_demo_runs(total_runs: int, now: datetime) -> list[DemoRun]:
     """Return one run for each day, the last one at `now`."""
-    start_times = [now - timedelta(days=days) for days in reversed(range(total_runs))]
-    return [DemoRun(number, total_runs, start) for number, start in enumerate(start_times, 1)]
+    first_run_at = now - timedelta(days=total_runs - 1)
+    return [
+        DemoRun(day + 1, total_runs, first_run_at + timedelta(days=day))
+        for day in range(total_runs)
+    ]
 
 
 def prepare_demo_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ Dates count from the last run. The auditor asks the registry in the first run an
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import starmap
 
 from auditor.demo.account_scenarios import FOREVER
 from auditor.demo.associations import DemoAssociation
@@ -103,7 +104,7 @@ def _build_record(domain: str, scenario: DomainScenario, demo_run: DemoRun) -> d
         "objectClassName": "domain",
         "ldhName": domain.upper(),
         "status": ["client transfer prohibited"],
-        "events": [_build_event(action, timestamp) for action, timestamp in events],
+        "events": list(starmap(_build_event, events)),
     }
 
 

@@ -67,6 +67,8 @@ DEFAULT_HABIT = PublishingHabit(5, post_count=20)
 OLD_PAGE_HABIT = PublishingHabit(30, ended_days_ago=1100)
 SCENARIOS_WITHOUT_POSTS = {"plain", "bare", "in_site_column", "renamed"}
 """Scenarios whose page shows no posts without login."""
+LATER_SCENARIOS = {"walled_later": (8, "login_wall"), "challenged_later": (10, "challenge")}
+"""The run in which a page that was plain begins to play another scenario (account_scenarios.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,19 @@ class FakePage:
     posts: Sequence[datetime] = ()
 
 
+def _get_scenario_of_run(scenario_name: str, demo_run: DemoRun) -> str:
+    """Return the scenario that a page plays in this run, if it changes from one to another."""
+    if scenario_name not in LATER_SCENARIOS:
+        return scenario_name
+    first_run, later_scenario_name = LATER_SCENARIOS[scenario_name]
+    return later_scenario_name if demo_run.number >= first_run else "plain"
+
+
 def respond_facebook(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
     """Return the response of an association's page in this run."""
-    scenario_name = association.facebook
-    # the run numbers are those of account_scenarios
-    if scenario_name == "walled_later":
-        scenario_name = "login_wall" if demo_run.number >= 8 else "plain"
-    elif scenario_name == "challenged_later":
-        scenario_name = "challenge" if demo_run.number >= 10 else "plain"
+    scenario_name = _get_scenario_of_run(association.facebook, demo_run)
     if scenario_name == "login_wall":
         return redirect_response(
             f"https://www.facebook.com/login/?next={quote(request.url, safe='')}", 302
@@ -254,7 +259,7 @@ def respond_graph_api(
         return build_graph_error(
             2, "An unexpected error has occurred. Please retry your request later.", status=500
         )
-    requested_ids = [page_id for page_id in request.query.get("ids", "").split(",") if page_id]
+    requested_ids = list(filter(None, request.query.get("ids", "").split(",")))
     if not requested_ids or len(requested_ids) > MAX_IDS_PER_REQUEST:
         return build_graph_error(
             100,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from html import escape
+from operator import attrgetter
 from urllib.parse import quote
 
 from auditor.demo.associations import DemoAssociation
@@ -88,11 +89,13 @@ class PublishingHabit:
 
     def list_post_dates(self, demo_run: DemoRun) -> list[datetime]:
         """Return the times of the posts that exist in this run, newest first."""
-        post_dates = [
-            demo_run.days_before_last_run(self.ended_days_ago + self.interval_days * step + 0.4)
-            for step in range(self.post_count)
-        ]
-        return [moment for moment in post_dates if moment <= demo_run.started_at]
+        post_dates = []
+        for step in range(self.post_count):
+            days = self.ended_days_ago + self.interval_days * step + 0.4
+            published_at = demo_run.days_before_last_run(days)
+            if published_at <= demo_run.started_at:
+                post_dates.append(published_at)
+        return post_dates
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +305,7 @@ def _respond_wordpress(
         )
     if request.path == "/wp-sitemap.xml":
         return xml_response(
-            _render_sitemap(association, ["/", *(post.path for post in site_posts)]),
+            _render_sitemap(association, ["/", *map(attrgetter("path"), site_posts)]),
             "application/xml",
         )
     return _respond_inner_page(association, request, site_posts, frame)

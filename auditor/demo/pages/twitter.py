@@ -162,8 +162,12 @@ def _respond_user_lookup(
             errors.append(_build_lookup_error(name, parameter, is_suspended=user is not None))
         else:
             data.append(_build_user_item(user))
-    lists = {"data": data, "errors": errors}
-    return json_response({key: items for key, items in lists.items() if items})
+    response: dict[str, object] = {}
+    if data:
+        response["data"] = data
+    if errors:
+        response["errors"] = errors
+    return json_response(response)
 
 
 def _build_user_item(user: FakeTwitterUser) -> dict[str, object]:

@@ -343,12 +343,8 @@ def _respond_channels(channels: ChannelsByKey, query: Mapping[str, str]) -> Fake
         return build_youtube_error(
             400, "missingRequiredParameter", "No filter selected. Expected one of: id, forHandle."
         )
-    items = [
-        _build_channel_item(channels[name])
-        for name in _iter_requested_names(query)
-        if name in channels
-    ]
-    return _build_list_response("channel", items)
+    found = filter(None, map(channels.get, _iter_requested_names(query)))
+    return _build_list_response("channel", list(map(_build_channel_item, found)))
 
 
 def _iter_requested_names(query: Mapping[str, str]) -> Iterator[str]:
