@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import click
 import typer
 
-from auditor.cli.main import cli
+from auditor.cli.main import build_command_line
 from tests.support.sample_network import FIRST
 
 BY = ("--author", "Amina", "--reason", "vu")
@@ -117,12 +117,12 @@ TYPED = {
 
 def commands() -> list[str]:
     """Return the names of all commands, also of groups that are commands themselves."""
-    return sorted(_under(typer.main.get_command(cli), ()))
+    return sorted(_under(typer.main.get_command(build_command_line()), ()))
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:
     """Yield the name and object of every group and command, and of the program itself."""
-    return _all_under(typer.main.get_command(cli), ())
+    return _all_under(typer.main.get_command(build_command_line()), ())
 
 
 def _all_under(

@@ -349,7 +349,7 @@ def test_exit_codes(auditor, arguments, code):
 def test_common_options_are_accepted_anywhere(auditor):
     for arguments in (["--config", "none.toml", "status"], ["status", "--config", "none.toml"]):
         assert "none.toml: there is no such file" in auditor(*arguments)[2]
-    assert main.move_common_options_first(["run", "--", "-q"]) == ["run", "--", "-q"]
+    assert main.split_common_options(["run", "--", "-q"]) == ([], ["run", "--", "-q"])
 
 
 def test_traceback_is_shown_only_with_debug(auditor):
@@ -433,7 +433,7 @@ def test_json_is_utf_8_in_any_locale():
 def test_unexpected_error_is_one_line():
     spoilt = (
         "import sys; from auditor.cli import main; "
-        "main.move_common_options_first = 1; sys.exit(main.main(['status']))"
+        "main.split_common_options = 1; sys.exit(main.main(['status']))"
     )
     result = subprocess.run(
         [sys.executable, "-c", spoilt], capture_output=True, check=False, timeout=60
