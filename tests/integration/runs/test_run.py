@@ -427,7 +427,7 @@ async def test_run_report_names_platform_hosts_and_counts_others(app, monkeypatc
 
 @pytest.mark.fault("F19")
 async def test_evidence_has_no_cookies(app):
-    register(app, NOUR)
+    register(app, SITE)
     run = await execute_run(app, START)
     observation = next(app.store.observations.list_observations(run_id=run.id))
     assert dict(observation.evidence[0].headers) == {"server": "x"}
