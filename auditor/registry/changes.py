@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -79,15 +79,21 @@ def build_change_lines(changes: ImportChanges) -> list[RegistryChangeLine]:
 
 
 def _format_value(field: str, value: str | None, translator: Translator) -> str:
-    if not value:
-        return ""
-    if field == "language":
-        return exporter.format_language(value, translator)
-    if field == "media_officer":
-        return format_media_officer(value, translator) or ""
-    if field == "none_by_choice":
-        return translator.join_list(map(translator.channel_name, value.split(", ")))
-    return value
+    if not value or field not in _FORMATS:
+        return value or ""
+    return _FORMATS[field](value, translator) or ""
+
+
+def _format_channels(channels: str, translator: Translator) -> str:
+    return translator.join_list(map(translator.channel_name, channels.split(", ")))
+
+
+_FORMATS: Mapping[str, Callable[[str, Translator], str | None]] = {
+    "language": exporter.format_language,
+    "media_officer": format_media_officer,
+    "none_by_choice": _format_channels,
+}
+"""The functions that format the codes of a field for display."""
 
 
 def find_shared_accounts(
