@@ -143,14 +143,15 @@ def iter_registry_workbook_chunks(
     )
 
 
-EXAMPLE_LINKS = {
+EXAMPLE_CELLS = {
+    "email": "contact@example.org",
+    "phone": "0600000000",
     "website": "https://www.example.org",
     "facebook": "https://www.facebook.com/example",
     "twitter": "https://x.com/example",
     "linkedin": "https://www.linkedin.com/company/example",
     "youtube": "https://www.youtube.com/@example",
 }
-EXAMPLE_FACTS = {"email": "contact@example.org", "phone": "0600000000"}
 EXAMPLE_NAME_LANGUAGES = {"name_ar": "ar", "name_fr": "fr"}
 EXAMPLE_REGION = "souss-massa"
 
@@ -171,15 +172,15 @@ def build_template_workbook(translator: Translator) -> bytes:
 
 def _get_example_cell(column: str, translator: Translator) -> str:
     """Return what the example row of the template has in a column."""
-    if column == "region":
-        return REGIONS[EXAMPLE_REGION][translator.language]
-    if column == "language":
-        return format_language(translator.language, translator)
     if column in EXAMPLE_NAME_LANGUAGES:
         return Translator(EXAMPLE_NAME_LANGUAGES[column]).term("example_row", "name")
-    value = {**EXAMPLE_FACTS, **EXAMPLE_LINKS}.get(column)
-    if value is not None:
-        return value
+    cells = {
+        **EXAMPLE_CELLS,
+        "region": REGIONS[EXAMPLE_REGION][translator.language],
+        "language": format_language(translator.language, translator),
+    }
+    if column in cells:
+        return cells[column]
     term = translator.term("example_row", column)
     return "" if term == column else term
 
