@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, zip_longest
@@ -83,15 +84,17 @@ def map_columns(
 def _pick_examples(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the first different texts of a column, shortened."""
     examples: dict[str, str] = {}
-    for text in texts:
-        words = " ".join(text.split())
-        if words:
-            examples[words] = words
+    for words in filter(None, map(_collapse_spaces, texts)):
+        examples[words] = words
         if len(words) > MAX_EXAMPLE_CHARS:
             examples[words] = f"{words[:MAX_EXAMPLE_CHARS]}…"
         if len(examples) == MAX_EXAMPLES:
             break
     return tuple(examples.values())
+
+
+def _collapse_spaces(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _assign_name_scripts(
@@ -199,11 +202,10 @@ class ColumnMemory:
     def _load(self) -> dict[str, dict[str, str]]:
         if self.file is None or not self.file.is_file():
             return {}
-        try:
+        with suppress(ValueError):
             mappings: dict[str, dict[str, str]] = json.loads(self.file.read_bytes())
-        except ValueError:
-            return {}
-        return mappings
+            return mappings
+        return {}
 
 
 NO_MEMORY = ColumnMemory()

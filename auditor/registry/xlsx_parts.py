@@ -108,14 +108,18 @@ def _renumber_cells(row: Any, line: int) -> list[Any]:
     for index, cell in enumerate(row, 1):
         match = CELL_REFERENCE_PATTERN.fullmatch(cell.get("r", ""))
         column = _parse_column(match[1]) if match else index
-        if len(cell) == 0 or column > MAX_COLUMNS:
-            continue
-        if match:
-            cell.set("r", f"{match[1]}{line}")
-        if cell.get("t") == "e":
-            cell.set("t", "str")
-        cells.append(cell)
+        if len(cell) and column <= MAX_COLUMNS:
+            _move_cell(cell, f"{match[1]}{line}" if match else None)
+            cells.append(cell)
     return cells
+
+
+def _move_cell(cell: Any, reference: str | None) -> None:
+    """Set the reference of a cell, if it has one, and make an error a text."""
+    if reference is not None:
+        cell.set("r", reference)
+    if cell.get("t") == "e":
+        cell.set("t", "str")
 
 
 def _parse_column(letters: str) -> int:

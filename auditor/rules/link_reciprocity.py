@@ -92,10 +92,9 @@ def has_link_to_other_association(account: EvaluatedAccount, context: RuleContex
     """Return True if an account links to the site of another association."""
     if not any(map(attrgetter("is_account"), context.sites)):
         return False
-    for link in filter(_is_site_link, account.present_links):
-        if any(context.other_owners.get((WEBSITE_CHANNEL, key)) for key in get_site_keys(link)):
-            return True
-    return False
+    site_links = filter(_is_site_link, account.present_links)
+    site_keys = chain.from_iterable(map(get_site_keys, site_links))
+    return any(context.other_owners.get((WEBSITE_CHANNEL, key)) for key in site_keys)
 
 
 def are_all_pages_read(site: EvaluatedAccount) -> bool:

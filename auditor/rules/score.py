@@ -301,18 +301,22 @@ def _is_failure_confirmed(failure: Streak | None) -> bool:
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     """Return an account with its new name, because its old name would earn nothing."""
-    finding = account.present_finding
-    if finding is None or not _has_moved(finding):
+    new_url = _get_new_url(account.present_finding)
+    if not new_url:
         return account
-    row = replace(account.row, identity=identify.identify_link(finding.final_url or ""))
+    row = replace(account.row, identity=identify.identify_link(new_url))
     renamed = replace(account, row=row, aliases=account.aliases - {account.row.identity.key})
     if renamed.channel != account.channel or not renamed.is_account:
         return account
     return replace(renamed, aliases=renamed.all_keys)
 
 
-def _has_moved(finding: Finding) -> bool:
-    return finding.reason is Reason.RENAMED or "moved_to" in finding.facts
+def _get_new_url(finding: Finding | None) -> str | None:
+    """Return the URL of an account that was renamed or moved, or None."""
+    if finding is None:
+        return None
+    has_moved = finding.reason is Reason.RENAMED or "moved_to" in finding.facts
+    return finding.final_url if has_moved else None
 
 
 def _remove_dead_links(
