@@ -24,6 +24,7 @@ from operator import itemgetter
 
 from probes.classify.statements import find_statements
 from probes.parsing.html import Document, get_host
+from probes.text.language import build_replacer
 from probes.urls import domains
 
 WEIGHTS_FILE = "page_model.tsv"
@@ -43,29 +44,36 @@ MAX_TEXT_CHARS = 4_000
 _LENGTH_LIMITS = (20, 60, 150, 300, 600, 1_200, 2_500, 6_000)
 _COUNT_LIMITS = (1, 3, 6, 12, 30)
 
+_ASIAN_LETTERS = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD_PATTERN = re.compile(
-    r"(?P<email>[\w.+-]{1,64}@[\w-]{1,63}\.\w[\w.-]{0,40})"
+    # Most words are plain. They are tried first, because no address can begin with them.
+    rf"(?P<plain>[^\W\d_{_ASIAN_LETTERS}]++(?![\w.+@-]))"
+    r"|(?P<email>[\w.+-]{1,64}@[\w-]{1,63}\.\w[\w.-]{0,40})"
     r"|(?P<host>(?<![\w@])(?:[\w-]{1,63}\.){1,4}[^\W\d_]{2,24}(?![\w-]))"
     r"|(?P<price>[$€£]\s?\d[\d.,]{0,12}|\d[\d.,]{0,12}\s?[$€£])"
-    r"|(?P<asian>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"
+    rf"|(?P<asian>[{_ASIAN_LETTERS}]+)"
     r"|(?P<word>[^\W\d_]+|(?:40[0134]|410|429|50[023])(?!\d))"
     r"|(?P<number>\d+)"
 )
-_ARABIC_MARKS = re.compile(r"[\u064b-\u0652\u0640]")
-_ARABIC_LETTERS = str.maketrans("أإآىة", "ااايه")
+_ARABIC_MARKS = dict.fromkeys(map(chr, (*range(0x64B, 0x653), 0x640)), "")
+_replace_letters = build_replacer({**dict(zip("أإآىة’", "ااايه'", strict=True)), **_ARABIC_MARKS})
 
 
 @dataclass(frozen=True, slots=True)
 class PagePrediction:
-    """The probability of each kind of page, and the words that weighed most for the likeliest one.
-
-    `top_words` speak for the likeliest kind and against an honest page. `features` are those of the
-    page.
-    """
+    """The probability of each kind of page. `features` are those of the page."""
 
     probabilities: Mapping[str, float]
-    top_words: tuple[str, ...]
     features: frozenset[str] = frozenset()
+
+    @property
+    def top_words(self) -> tuple[str, ...]:
+        """Return the words that weigh most for the likeliest kind and against an honest page."""
+        model = load_weights()
+        likeliest = max(self.probabilities, key=self.get_probability)
+        return _list_top_words(
+            model, model.weights.keys() & self.features, model.kinds.index(likeliest)
+        )
 
     @property
     def replacement_probability(self) -> float:
@@ -115,8 +123,7 @@ def predict_kind(features: frozenset[str]) -> PagePrediction:
     # `fsum` does not depend on the order of the features, which differs between processes.
     totals = list(map(math.fsum, zip(*rows, strict=True)))
     probabilities = dict(zip(model.kinds, _compute_probabilities(totals), strict=True))
-    likeliest = totals.index(max(totals))
-    return PagePrediction(probabilities, _list_top_words(model, known, likeliest), features)
+    return PagePrediction(probabilities, features)
 
 
 def _compute_probabilities(totals: list[float]) -> list[float]:
@@ -166,7 +173,7 @@ def extract_features(document: Document, *, has_password_field: bool) -> frozens
         "says": [f"{found.reason} {found.place}" for found in find_statements(document)],
     }
     for place, terms in terms_by_place.items():
-        features.update([f"{place}:{term}" for term in terms])
+        features.update(map(f"{place}:".__add__, terms))
     return frozenset(features)
 
 
@@ -174,7 +181,10 @@ def list_words(text: str, own_host: str = "", max_words: int = MAX_TEXT_WORDS) -
     """Return the words of a text in lower case. Hosts, prices and numbers are replaced."""
     words: list[str] = []
     for match in _WORD_PATTERN.finditer(_fold_text(text)):
-        words.extend(_normalize_word(match, own_host))
+        if match.lastgroup == "plain":
+            words.append(match[0])
+        else:
+            words += _normalize_word(match, own_host)
         if len(words) >= max_words:
             break
     return words[:max_words]
@@ -182,8 +192,7 @@ def list_words(text: str, own_host: str = "", max_words: int = MAX_TEXT_WORDS) -
 
 def _fold_text(text: str) -> str:
     """Return the text in lower case, with one form of each Arabic letter and apostrophe."""
-    text = text.lower().replace("’", "'")
-    return _ARABIC_MARKS.sub("", text).translate(_ARABIC_LETTERS)
+    return _replace_letters(text.lower())
 
 
 def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:

@@ -18,6 +18,7 @@ import tomli
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
 from probes.text.keywords import KeywordIndex
+from probes.text.language import build_replacer
 from probes.urls import domains
 
 MAX_HEADINGS = 3
@@ -109,15 +110,18 @@ def find_statements(document: Document) -> list[Statement]:
 
 def fold_letters(text: str) -> str:
     """Return the text without accents and with one form of each Arabic letter and apostrophe."""
-    return text if text.isascii() else text.translate(_FOLDED_LETTERS)
+    return text if text.isascii() else _replace_letters(text)
 
 
 _ACCENTED_LETTERS = map(chr, (*range(0xC0, 0x250), *range(0x386, 0x3CF), *range(0x1E00, 0x1F00)))
-_FOLDED_LETTERS: dict[int, int | str | None] = {
-    **{ord(letter): unicodedata.normalize("NFD", letter)[0] for letter in _ACCENTED_LETTERS},
-    **str.maketrans("øØđĐłŁıİёЁґأإآٱةىیېک\u200c\u00a0’", "oOdDlLiIеЕгااااهيييك  '"),
-    **dict.fromkeys((*range(0x64B, 0x653), 0x640, 0xAD)),  # Arabic vowel signs, soft hyphens
-}
+_DROPPED_SIGNS = map(chr, (*range(0x64B, 0x653), 0x640, 0xAD))  # Arabic vowels, soft hyphens
+_replace_letters = build_replacer(
+    {
+        **{letter: unicodedata.normalize("NFD", letter)[0] for letter in _ACCENTED_LETTERS},
+        **dict(zip("øØđĐłŁıİёЁґأإآٱةىیېک\u200c\u00a0’", "oOdDlLiIеЕгااااهيييك  '", strict=True)),
+        **dict.fromkeys(_DROPPED_SIGNS, ""),
+    }
+)
 
 
 def _iter_places(document: Document) -> Iterator[tuple[str, str]]:
