@@ -8,16 +8,16 @@ cannot be detected with an honest User-Agent.
 
 import re
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
 from probes.text import language
-from probes.text.keywords import fold_case
+from probes.text.keywords import KeywordIndex, fold_case
 from probes.urls import domains
 
-_SPAM_WORDS_PATTERN = re.compile(  # in lower case
+SPAM_WORDS_PATTERN = re.compile(  # in lower case
     # Indonesian and Malay
     r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|scatter "
     r"hitam|"
@@ -46,6 +46,30 @@ _SPAM_WORDS_PATTERN = re.compile(  # in lower case
     r"메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
     r"博彩|百家乐|娱乐城|棋牌|六合彩|体育投注|สล็อต|บาคาร่า|คาสิโน|แทงบอล|เว็บพนัน|"
     r"казино|букмекер|ставки на спорт"
+)
+SPAM_KEYWORDS = (
+    # Every spam word contains one of these.
+    *("slot", "judi", "togel", "maxwin", "scatter hitam", "rtp live", "bandar ", "agen "),
+    *("link alternatif", "mahjong", "olympus", "starlight", "pragmatic", "deposit ", "bonus"),
+    *("toto ", "joker123", "sbobet", "poker online", "casino", "1xbet", "bet365", "melbet"),
+    *("mostbet", "vulkan", "betting ", "free spins", "machine", "paris sportif", "payday"),
+    *("viagra", "cialis", "levitra", "kamagra", "tadalafil", "sildenafil", "replica ", "essay"),
+    *("paper writing", "xnxx", "xvideos", "porn", "escort ", "call girls", "مراهنات", "كازينو"),
+    *("سلوتس", "فياجرا", "سكس", "bahis", "nhà cái", "cá cược", "tài xỉu", "xóc đĩa", "nổ hũ"),
+    *(
+        "tigrinho",
+        "cassino",
+        "apostas ",
+        "apuestas",
+        "コピー",
+        "カジ",
+        "激安",
+        "送料無料",
+        "最安値",
+    ),
+    *("通販", "ブランド", "메이저놀이터", "토토사이트", "카지노", "바카라", "먹튀", "安全놀이터"),
+    *("博彩", "百家乐", "娱乐城", "棋牌", "六合彩", "体育投注", "สล็อต", "บาคาร่า", "คาสิโน"),
+    *("แทงบอล", "เว็บพนัน", "казино", "букмекер", "ставки"),
 )
 # Every Japanese shop uses these words. They count as one, unless the site is French or Arabic.
 _ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
@@ -81,7 +105,13 @@ MIN_HIDDEN_LINKS = 5
 
 def find_spam_words(text: str) -> list[str]:
     """Return all spam words of a text in lower case."""
-    return _SPAM_WORDS_PATTERN.findall(fold_case(text))
+    folded = fold_case(text)
+    return SPAM_WORDS_PATTERN.findall(folded) if _load_spam_index().find_rows(folded) else []
+
+
+@cache
+def _load_spam_index() -> KeywordIndex:
+    return KeywordIndex([SPAM_KEYWORDS])
 
 
 def find_prominent_spam_words(document: Document) -> frozenset[str]:

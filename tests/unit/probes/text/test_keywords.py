@@ -6,7 +6,7 @@ from re import _parser
 
 import pytest
 
-from probes.classify import interstitials, soft_404_sentences, statements
+from probes.classify import interstitials, soft_404_sentences, spam, statements
 from probes.text import keywords
 from probes.text.keywords import KeywordIndex, fold_case
 
@@ -67,6 +67,7 @@ ROWS = [
     *((row.keywords, row.compile()) for row in statements.load_statement_rows()),
     *((sign.keywords, sign.pattern) for sign in interstitials.WALL_SIGNS),
     (soft_404_sentences.MENTION_KEYWORDS, soft_404_sentences.load_sentences().mention),
+    (spam.SPAM_KEYWORDS, spam.SPAM_WORDS_PATTERN),
 ]
 
 
