@@ -112,7 +112,9 @@ def _count_letters_by_script(text: str) -> Counter[str]:
     starts_with_ascii = next(filter(str.isalpha, text), "").isascii()
     counts = Counter(latin=ascii_letter_count if starts_with_ascii else 0)
     other_characters = encoded.translate(None, _ASCII_BYTES).decode()
-    for character, count in Counter(other_characters).items():
+    rest = _ARABIC_LETTERS.sub("", other_characters)
+    counts["ar"] = len(other_characters) - len(rest)
+    for character, count in Counter(rest).items():
         if character.isalpha():
             range_index = bisect_right(_SCRIPT_RANGE_STARTS, ord(character)) - 1
             counts[_SCRIPT_RANGES[range_index][1]] += count
@@ -124,12 +126,13 @@ def _count_letters_by_script(text: str) -> Counter[str]:
 
 _ASCII_LETTERS = ascii_letters.encode()
 _ASCII_BYTES = bytes(range(128))
-"""ASCII letters are counted in bulk, because most pages consist of them."""
+_ARABIC_LETTERS = re.compile("[\u0620-\u064a]+")
+"""ASCII and Arabic letters are counted in bulk, because most pages consist of them."""
 
 
 def _detect_arabic_script_language(words: list[str], min_matches: int) -> str:
-    persian = sum(word in _PERSIAN_STOP_WORDS for word in words)
-    urdu = sum(word in _URDU_STOP_WORDS for word in words)
+    persian = sum(map(_PERSIAN_STOP_WORDS.__contains__, words))
+    urdu = sum(map(_URDU_STOP_WORDS.__contains__, words))
     matches = max(persian, urdu)
     if matches * 10 < len(words) or matches < min(min_matches, 3):
         return "ar"
