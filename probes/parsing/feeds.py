@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -63,7 +64,11 @@ def parse_feed(page: Page) -> Feed | None:
 
     Return None for anything else, such as an HTML error page.
     """
-    text = decode_body(page)
+    return parse_feed_text(decode_body(page))
+
+
+def parse_feed_text(text: str) -> Feed | None:
+    """Parse the text of a feed like `parse_feed`."""
     start = text[:2_000].lstrip().lower()
     if start.startswith("{"):
         return _parse_json_feed(text)
@@ -84,15 +89,16 @@ def _parse_xml(text: str) -> Element:
     return tree
 
 
-def _get_local_name(element: Element) -> str:
-    return str(element.tag).rpartition("}")[2].lower()
+@lru_cache(maxsize=256)  # a feed has few tags, each many times
+def _get_local_name(tag: str) -> str:
+    return tag.rpartition("}")[2].lower()
 
 
 def _build_feed_from_xml(root: Element) -> Feed:
     entries: list[FeedEntry] = []
     title = self_url = ""
     for element in root.iter():
-        name = _get_local_name(element)
+        name = _get_local_name(element.tag)
         if name in ("item", "entry") and len(entries) < MAX_ENTRIES:
             entries.append(build_entry(_read_child_texts(element)))
         elif name == "title":
@@ -105,7 +111,7 @@ def _build_feed_from_xml(root: Element) -> Feed:
 def _read_child_texts(element: Element) -> dict[str, str]:
     fields: dict[str, str] = {}
     for child in element:
-        fields.setdefault(_get_local_name(child), child.text or child.get("href") or "")
+        fields.setdefault(_get_local_name(child.tag), child.text or child.get("href") or "")
     return fields
 
 

@@ -80,12 +80,12 @@ class SiteAnalysis:
 
 def analyze_site_page(page: Page) -> SiteAnalysis:
     """Parse and analyze a page of a website, or a feed at its address."""
-    feed = feeds.parse_feed(page) if page.status < 400 else None
+    markup = html.decode_body(page)
+    feed = feeds.parse_feed_text(markup) if page.status < 400 else None
     if feed is not None:
         return _analyze_feed(feed, page)
     if not html.looks_like_html(page):
         return _add_markup_signs(SiteAnalysis(is_html=False), page)
-    markup = html.decode_body(page)
     site = _analyze_markup(page, markup)
     if site.suspicion is not None:
         site = replace(site, body_digest=compute_body_digest(page))
