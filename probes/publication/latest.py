@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from heapq import nlargest
 from itertools import pairwise
 from statistics import median
@@ -26,6 +25,7 @@ from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
 from probes.publication import dateline, htmldate_fallback, metadata
 from probes.publication.metadata import DateCandidates
+from probes.text.keywords import fold_case
 
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW = timedelta(days=2)  # a time zone and a clock that is one day fast
@@ -172,18 +172,28 @@ _HOME_PAGE_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
 class PageDateFinder:
     """Finds the dates of publication on one page, at one moment.
 
-    After a search, `valid_until` is the first day on which the same page may lead to another
-    result, or None. It is NEVER_VALID if any day may.
+    A finder is for one search, after which `valid_until` is known.
     """
 
     def __init__(self, document: Document, now: datetime) -> None:
         self._document = document
         self._now = now
-        self._uses_month_first = _writes_month_first(document.text, now)
-        is_settled = self._uses_month_first is _writes_month_first(
-            document.text, now + MAX_RESULT_AGE
-        )
-        self.valid_until: date | None = None if is_settled else NEVER_VALID
+        slashed_dates = list(_iter_slashed_dates(document.text))
+        later = now + MAX_RESULT_AGE
+        self._uses_month_first = _writes_month_first(document.text, slashed_dates, now)
+        later_uses_month_first = _writes_month_first(document.text, slashed_dates, later)
+        self._may_differ_any_day = self._uses_month_first is not later_uses_month_first
+        self._read_dates: list[datetime] = []
+
+    @property
+    def valid_until(self) -> date | None:
+        """Return the first day on which the same page may lead to another result, or None.
+
+        It is NEVER_VALID if any day may.
+        """
+        if self._may_differ_any_day:
+            return NEVER_VALID
+        return find_validity_end(self._read_dates, self._now)
 
     def find_page_date(self, get_markup: Callable[[], str] | None = None) -> Activity | None:
         """Return when this page was published, by its most reliable source, or None.
@@ -253,8 +263,7 @@ class PageDateFinder:
         guess, later_guess = htmldate_fallback.guess_dates(
             self._document.url, own_texts, [latest_now, latest_now + MAX_RESULT_AGE], get_markup()
         )
-        if guess != later_guess:
-            self.valid_until = NEVER_VALID
+        self._may_differ_any_day |= guess != later_guess
         activity = self._to_activity(guess, "htmldate") if guess else None
         if activity is None or activity.published_at.date() == self._now.date():
             return None
@@ -275,8 +284,7 @@ class PageDateFinder:
         date_time, precision = parsed
         if precision in (DatePrecision.YEAR, DatePrecision.MONTH):
             return None
-        valid_until = find_validity_end([date_time], self._now)
-        self.valid_until = find_earliest_day(self.valid_until, valid_until)
+        self._read_dates.append(date_time)
         if not is_credible_date(date_time, self._now):
             return None
         return Activity(date_time, source, precision)
@@ -332,17 +340,15 @@ _SLASHED_DATE_END_PATTERN = re.compile(r"/\d{1,2}/\d{4}")
 """The end of such a date. It begins with a rare character, so the search costs a hundredth."""
 
 
-@lru_cache(maxsize=4)
-def _writes_month_first(text: str, now: datetime) -> bool:
+def _writes_month_first(text: str, slashed_dates: list[re.Match[str]], now: datetime) -> bool:
     """Return whether a page writes the month first, as in 02/17/2026.
 
     Other signs are a time in an American time zone, and a post whose date would otherwise be in the
     future.
     """
-    dates = list(_iter_slashed_dates(text))
-    if any(int(match[1]) > 12 for match in dates):
+    if any(int(match[1]) > 12 for match in slashed_dates):
         return False
-    return any(int(match[2]) > 12 or _is_american_date(text, match, now) for match in dates)
+    return any(int(match[2]) > 12 or _is_american_date(text, match, now) for match in slashed_dates)
 
 
 def _iter_slashed_dates(text: str) -> Iterator[re.Match[str]]:
@@ -394,8 +400,7 @@ _DEFAULT_TITLE_PATTERN = re.compile(
 )
 _DEFAULT_TEXT_PATTERN = re.compile(
     r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est "
-    r"votre|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor",
-    re.IGNORECASE,
+    r"votre|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor"
 )
 # The filler text of theme demonstrations.
 _LOREM_IPSUM_WORDS = frozenset(
@@ -417,9 +422,15 @@ _LOREM_IPSUM_WORDS = frozenset(
 
 def is_default_post(title: str, text: str = "") -> bool:
     """Return whether a post came with the publishing system, by its title or first characters."""
-    if _DEFAULT_TITLE_PATTERN.match(title.strip()) or _DEFAULT_TEXT_PATTERN.search(text[:400]):
+    if _DEFAULT_TITLE_PATTERN.match(title.strip()) or _has_default_text(text[:400]):
         return True
     return _is_lorem_ipsum(title)
+
+
+def _has_default_text(text: str) -> bool:
+    folded = fold_case(text)
+    has_keyword = "wordpress" in folded or "lorem ipsum" in folded or "ووردبريس" in folded
+    return has_keyword and _DEFAULT_TEXT_PATTERN.search(folded) is not None
 
 
 def _is_lorem_ipsum(title: str) -> bool:
