@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any, Literal, Protocol
 
@@ -54,8 +55,8 @@ class GapSearchRepository(Repository):
             else:
                 order = _ByRank(search.sort_columns)
             rows = connection.execute(order.continue_after(query, cursor).limit(limit + 1)).all()
-        cursors = [order.build_cursor(row) for row in rows[:limit]]
-        return _build_page(rows, limit, cursors, (count, is_exact))
+        next_cursor = order.build_cursor(rows[limit - 1]) if len(rows) > limit else None
+        return GapPage(_to_listed_gaps(rows[:limit]), next_cursor, count, is_exact)
 
     def list_gap_changes(
         self,
@@ -91,11 +92,13 @@ class GapSearchRepository(Repository):
                 rows += connection.execute(query.limit(limit + 1 - len(rows))).all()
                 if len(rows) > limit:
                     break
-        cursors = []
-        for row in rows[:limit]:
-            changed_at = getattr(row, time_column.key).isoformat()
-            cursors.append(association_search.encode_cursor((row.sort_rank, changed_at, row.id)))
-        return _build_page(rows, limit, cursors, (min(count, MAX_COUNT), count <= MAX_COUNT))
+        next_cursor = None
+        if len(rows) > limit:
+            last = rows[limit - 1]
+            changed_at = getattr(last, time_column.key).isoformat()
+            next_cursor = association_search.encode_cursor((last.sort_rank, changed_at, last.id))
+        listed_gaps = _to_listed_gaps(rows[:limit])
+        return GapPage(listed_gaps, next_cursor, min(count, MAX_COUNT), count <= MAX_COUNT)
 
     def list_gap_histories(
         self, since: datetime | None
@@ -111,7 +114,7 @@ class GapSearchRepository(Repository):
                 associations = connection.execute(
                     _select_changed_associations(since, last_key)
                 ).all()
-                ids = [row.association for row in associations]
+                ids = list(map(attrgetter("association"), associations))
                 query = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids), IS_REPORTABLE)
                 gap_rows = connection.execute(query).all()
             gaps: dict[str, list[Gap]] = {}
@@ -142,15 +145,21 @@ def _select_changed_associations(since: datetime | None, last_key: tuple[int, st
 def _filter_changed_gaps(gaps: Sequence[Gap], since: datetime | None) -> list[Gap]:
     """Return all rows of the gaps of which one row changed, in the order of their ids."""
     get_key = attrgetter("channel", "subject", "code")
-    changed_keys = {get_key(gap) for gap in gaps if _has_changed(gap, since)}
-    changed = [gap for gap in gaps if get_key(gap) in changed_keys]
+    rows_by_key: dict[Any, list[Gap]] = {}
+    for gap in gaps:
+        rows_by_key.setdefault(get_key(gap), []).append(gap)
+    changed: list[Gap] = []
+    for rows in rows_by_key.values():
+        if any(map(partial(_has_changed, since=since), rows)):
+            changed += rows
     return sorted(changed, key=attrgetter("id"))
 
 
 def _has_changed(gap: Gap, since: datetime | None) -> bool:
     if since is None:
         return True
-    return any(time is not None and time >= since for time in (gap.opened_at, gap.closed_at))
+    last_change = max(filter(None, (gap.opened_at, gap.closed_at)), default=None)
+    return last_change is not None and last_change >= since
 
 
 IS_REPORTABLE = case((GAP.c.is_reportable == true(), 1), else_=0) == 1
@@ -329,9 +338,5 @@ def _count_with_exactness(connection: Connection, query: Select[Any]) -> tuple[i
     return min(count, MAX_COUNT), count <= MAX_COUNT
 
 
-def _build_page(
-    rows: Sequence[Any], limit: int, cursors: list[str], count: tuple[int, bool]
-) -> GapPage:
-    page = tuple(ListedGap(to_gap(row), row.summary) for row in rows[:limit])
-    next_cursor = cursors[-1] if len(rows) > limit else None
-    return GapPage(page, next_cursor, *count)
+def _to_listed_gaps(rows: Sequence[Any]) -> tuple[ListedGap, ...]:
+    return tuple(ListedGap(to_gap(row), row.summary) for row in rows)
