@@ -406,8 +406,9 @@ class RetentionRepository(Repository):
             for table, condition in _select_expired_data(limits):
                 if table is REPORT_LINK:
                     _detach_replies(connection, condition)
-                row_counts[table.name] = connection.execute(delete(table).where(condition)).rowcount
-        return {name: count for name, count in row_counts.items() if count}
+                if count := connection.execute(delete(table).where(condition)).rowcount:
+                    row_counts[table.name] = count
+        return row_counts
 
 
 def _detach_replies(connection: Connection, link_condition: ColumnElement[bool]) -> None:

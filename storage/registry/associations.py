@@ -191,7 +191,7 @@ class RegistryRepository(Repository):
             streaming = connection.execution_options(yield_per=BATCH_SIZE)
             rows = streaming.execute(query.order_by(*cell_key, ACCOUNT.c.id))
             for (_, column), cell in groupby(rows, lambda row: (row.association, row.column)):
-                yield column, [row.typed_text for row in cell]
+                yield column, list(map(attrgetter("typed_text"), cell))
 
     def get_account(self, account_id: int) -> AccountRow | None:
         """Return the account of this id, also a withdrawn one, or None."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from storage.models.audit import AccountRow, Association, AssociationEntry, RegistryValue
@@ -124,7 +125,7 @@ class ImportChanges:
     @property
     def affected_associations(self) -> set[str]:
         """The ids of the associations of which anything changed."""
-        associations = {account.association for account in self._changed_accounts}
+        associations = set(map(attrgetter("association"), self._changed_accounts))
         return associations.union(self._changed_associations)
 
     @property
@@ -300,7 +301,7 @@ class PartialSheet:
                 continue
             if any(entry.get_value(name) for entry in entries):
                 yield name
-        yield from sorted({row.column for row in retained_accounts.values()})
+        yield from sorted(set(map(attrgetter("column"), retained_accounts.values())))
 
     def _has_column(self, column: str) -> bool:
         return self.present_columns is None or column in self.present_columns
@@ -310,7 +311,7 @@ def drop_duplicate_accounts(
     listed: Mapping[ImportKey, AccountRow], retained_accounts: Mapping[ImportKey, AccountRow]
 ) -> dict[ImportKey, AccountRow]:
     """Return the listed accounts without those that are retained under another column."""
-    retained = {_drop_column(key) for key in retained_accounts}
+    retained = set(map(_drop_column, retained_accounts))
     return {key: row for key, row in listed.items() if _drop_column(key) not in retained}
 
 

@@ -4,9 +4,10 @@ An import reads and writes every row of the registry, so it uses a connection. A
 accounts take 2.5 s to add instead of 0.2 s, and 0.6 s to read instead of 0.2 s (CPU, 2026-11).
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, insert, select, update
@@ -152,9 +153,9 @@ def _write_changed_rows(
     ids: Mapping[Any, Any],
     new_row_values: Mapping[str, Any],
 ) -> None:
-    new_rows = [
-        {**build_registry_values(item), **new_row_values} for item in difference.new.values()
-    ]
+    new_rows = list(map(build_registry_values, difference.new.values()))
+    for row in new_rows:
+        row.update(new_row_values)
     if new_rows:
         connection.execute(insert(table), new_rows)
     for key, item in (difference.relisted | difference.changed).items():
@@ -212,10 +213,14 @@ def build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any]
 def replace_contacts(connection: Connection, entries: Iterable[AssociationEntry]) -> None:
     """Replace the contacts of these entries. An empty contact has no row."""
     for batch in split_into_batches(entries):
-        ids = [entry.id for entry in batch]
+        ids = list(map(attrgetter("id"), batch))
         connection.execute(delete(CONTACT).where(CONTACT.c.association.in_(ids)))
-        contact_rows = [
-            {"association": entry.id, **asdict(entry.contact)} for entry in batch if entry.contact
-        ]
+        contact_rows = list(_iter_contact_rows(batch))
         if contact_rows:
             connection.execute(insert(CONTACT), contact_rows)
+
+
+def _iter_contact_rows(entries: Iterable[AssociationEntry]) -> Iterator[dict[str, Any]]:
+    for entry in entries:
+        if entry.contact:
+            yield {"association": entry.id, **asdict(entry.contact)}
