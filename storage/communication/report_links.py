@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -171,7 +172,7 @@ def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> 
     The newer links all have the same author and time.
     """
     created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
-    associations = [link.association for link in newer_links]
+    associations = list(map(attrgetter("association"), newer_links))
     is_active = _build_state_conditions(ReportLinkState.ACTIVE, created_at)
     change = update(ReportLink).where(
         col(ReportLink.association).in_(associations), *map(_bypass_index, is_active)

@@ -21,6 +21,8 @@ import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import filterfalse
+from operator import attrgetter
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock, get_ident
@@ -314,16 +316,13 @@ def copy_bodies(
     Each body is checked first; damaged ones are not copied. Raises StoreError.
     """
     copied_count = 0
-    missing_digests = (
-        digest
-        for digest in source.list_digests()
-        if digest not in target and digest not in excluded_digests
-    )
+    new_digests = filterfalse(target.__contains__, source.list_digests())
+    missing_digests = filterfalse(excluded_digests.__contains__, new_digests)
     with BodyWriter(target) as writer:
         for batch in split_into_batches(missing_digests):
             for digest, data in _read_intact_bodies(source, batch):
                 writer.stage(digest, data)
-            erased_meanwhile = [digest for digest in batch if digest not in source]
+            erased_meanwhile = list(filterfalse(source.__contains__, batch))
             writer.discard(erased_meanwhile)
             copied_count += writer.commit()
     return copied_count
@@ -372,7 +371,7 @@ def _publish_files(paths_by_staged_file: Mapping[Path, Path]) -> None:
     if not paths_by_staged_file:
         return
     _fsync_paths(paths_by_staged_file)
-    folders = {path.parent for path in paths_by_staged_file.values()}
+    folders = set(map(attrgetter("parent"), paths_by_staged_file.values()))
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     for file, path in paths_by_staged_file.items():

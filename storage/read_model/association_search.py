@@ -96,7 +96,7 @@ class AssociationSearchRepository(Repository):
         page, next_cursor = rows[:limit], None
         if len(rows) > limit:
             next_cursor = encode_cursor((page[-1].sort_key, page[-1].association))
-        summaries = tuple(row.summary for row in page)
+        summaries = tuple(map(attrgetter("summary"), page))
         return SummaryPage(summaries, next_cursor, count, is_exact)
 
     def list_association_ids(
@@ -158,7 +158,7 @@ class AssociationSearchRepository(Repository):
         query = query.where(*build_region_filter(PROPOSAL.c.association, regions))
         with self._database.begin_read() as connection:
             rows = connection.execute(query.order_by(PROPOSAL.c.id).limit(limit)).all()
-        return [to_proposal(row) for row in rows]
+        return list(map(to_proposal, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ class SearchQuery:
             candidates = candidates.limit(max_scanned_rows)
         row = candidates.subquery()
         rows: FromClause = row
-        if any(item.search_term for item in self._other_conditions):
+        if any(map(attrgetter("search_term"), self._other_conditions)):
             rows = row.join(
                 ASSOCIATION_SUMMARY, ASSOCIATION_SUMMARY.c.association == row.c.association
             )

@@ -27,6 +27,7 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
@@ -115,7 +116,7 @@ class SummaryRepository(Repository):
         query = select(STALE_SUMMARY).order_by(STALE_SUMMARY.c.association).limit(limit)
         with self._database.begin_read() as connection:
             rows = connection.execute(query).all()
-        return {row.association: row.change_token for row in rows}
+        return dict(rows)
 
     def save(
         self,
@@ -253,7 +254,7 @@ class _SummaryBatch:
             new = self._database.select_literal_rows(
                 GAP, ("id", *GAP_FLAG_COLUMNS), changed
             ).subquery()
-            values = {name: new.c[name] for name in GAP_FLAG_COLUMNS}
+            values = dict(new.c[GAP_FLAG_COLUMNS].items())
             self._connection.execute(update(GAP).where(GAP.c.id == new.c.id).values(values))
 
 
@@ -280,7 +281,8 @@ def _is_unchanged(row: Any, new_values: Mapping[str, Any] | None) -> bool:
         return False
     summary_text = _SUMMARY_TYPE.process_bind_param(new_values["summary"], None)
     values = {**new_values, "summary": summary_text}
-    return all(getattr(row, name) == value for name, value in values.items())
+    stored_values = attrgetter(*values)(row)
+    return bool(stored_values == tuple(values.values()))
 
 
 def _clear_stale_marks(

@@ -141,7 +141,7 @@ class ClusterRunRepository(Repository):
         with self._database.begin_read() as connection:
             if not connection.execute(QUEUE_EXISTS_QUERY).scalar_one():
                 return None
-            job_counts = {row[0]: row[1] for row in connection.execute(JOB_COUNTS_QUERY)}
+            job_counts: dict[str, int] = dict(connection.execute(JOB_COUNTS_QUERY).all())
             oldest_wait = connection.execute(OLDEST_JOB_QUERY).scalar()
             workers = tuple(
                 WorkerStatus(row[0], float(row[1]), row[2])

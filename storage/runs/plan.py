@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import FromClause, Select, and_, bindparam, delete, func, insert, select, update
@@ -90,8 +91,7 @@ class RunPlanRepository(Repository):
         key = (RUN_PLAN.c.round, RUN_PLAN.c.host_bucket)
         columns = select(*key, func.count().label("accounts"))
         query = _select_waiting(columns, run, second_pass=second_pass).group_by(*key)
-        rows = self._database.stream_rows(query, *key)
-        return ((row.round, row.host_bucket, row.accounts) for row in rows)
+        return self._database.stream_rows(query, *key)
 
     def list_entries(
         self,
@@ -121,7 +121,7 @@ class RunPlanRepository(Repository):
         if after_position is not None:
             query = query.where(build_keyset_condition(key, after_position))
         with self._database.begin_read() as connection:
-            return [_to_plan_entry(row) for row in connection.execute(query)]
+            return list(map(_to_plan_entry, connection.execute(query)))
 
     def save_first_observations(self, observations: Iterable[Observation]) -> int:
         """Store first observations until the second pass, in one transaction. Return how many."""
@@ -140,7 +140,7 @@ class RunPlanRepository(Repository):
         columns = select(RUN_PLAN.c.account_id, RUN_PLAN.c.first_observation)
         query = _select_waiting(columns, run, second_pass=True)
         rows = self._database.stream_rows(query, RUN_PLAN.c.account_id)
-        return (row.first_observation for row in rows)
+        return map(attrgetter("first_observation"), rows)
 
     def count_entries(self, run: AuditRun, *, second_pass: bool = False) -> int:
         """Return the number of waiting entries."""
@@ -153,7 +153,7 @@ class RunPlanRepository(Repository):
         query = _select_unobserved(select(ACCOUNT.c.channel, func.count()), run, PLAN_WITH_ACCOUNTS)
         with self._database.begin_read() as connection:
             rows = connection.execute(query.group_by(ACCOUNT.c.channel)).all()
-        return {row.channel: row[1] for row in rows}
+        return dict(rows)
 
 
 def _select_unobserved(

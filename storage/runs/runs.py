@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from operator import attrgetter
 
 from sqlalchemy import Column, Connection, literal
 from sqlmodel import Session, col, delete, func, select, update
@@ -257,8 +258,8 @@ def _reject_earlier_run(session: Session, day: date) -> None:
 
 
 def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:
-    ids = [run.id for run in runs]
-    first = min(run.started_at for run in runs)
+    ids = list(map(attrgetter("id"), runs))
+    first = min(map(attrgetter("started_at"), runs))
     for table in (OBSERVATION, CLUSTER_RUN):
         connection.execute(delete(table).where(table.c.run_id.in_(ids)))
     consistency.remove_run_facet_counts(connection, ids)
@@ -272,9 +273,11 @@ def _iter_change_columns() -> Iterator[Column[datetime]]:
     """Yield every column that says when a person changed something."""
     ends = {table.c[end] for table, _, end in COUNTED_DEADLINES}
     for table in METADATA.sorted_tables:
-        if table not in TABLES_WRITTEN_BY_RUNS:
-            moments = (column for column in table.c if isinstance(column.type, UTCDateTime))
-            yield from (column for column in moments if column not in ends)
+        if table in TABLES_WRITTEN_BY_RUNS:
+            continue
+        for column in table.c:
+            if isinstance(column.type, UTCDateTime) and column not in ends:
+                yield column
 
 
 def _find_moments_after(
