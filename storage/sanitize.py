@@ -60,7 +60,8 @@ def _choose_sanitizer(kind: type) -> Callable[[Any], Any]:
     """
     if issubclass(kind, Enum):
         return _keep_unchanged
-    if is_dataclass(kind) and (names := tuple(field.name for field in fields(kind))):
+    if is_dataclass(kind) and (kind_fields := fields(kind)):
+        names = tuple(map(attrgetter("name"), kind_fields))
         return partial(_sanitize_fields, names=names, get_values=_build_field_getter(names))
     sanitizers: dict[type, Callable[[Any], Any]] = {
         str: sanitize_text,
@@ -95,25 +96,25 @@ def _is_plain(values: Collection[Any]) -> bool:
 def _sanitize_sequence(value: tuple[Any, ...] | list[Any]) -> Any:
     if _is_plain(value):
         return value
-    cleaned = [_sanitize_value(inner) for inner in value]
-    is_unchanged = all(map(is_, cleaned, value))
-    return value if is_unchanged else type(value)(cleaned)
+    cleaned = list(map(_sanitize_value, value))
+    if all(map(is_, cleaned, value)):
+        return value
+    return type(value)(cleaned)
 
 
 def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
     if _is_plain((*value, *value.values())):
         return value
-    cleaned = {
-        _sanitize_value(key): _sanitize_value(inner)
-        for key, inner in value.items()
-        if _is_storable(inner)
-    }
-    is_unchanged = (
-        len(cleaned) == len(value)
-        and all(map(is_, cleaned.values(), value.values()))
-        and all(map(is_, cleaned, value))
-    )
-    return value if is_unchanged else cleaned
+    cleaned = {}
+    is_changed = False
+    for key, inner in value.items():
+        if not _is_storable(inner):
+            is_changed = True
+            continue
+        clean_key, clean_inner = _sanitize_value(key), _sanitize_value(inner)
+        cleaned[clean_key] = clean_inner
+        is_changed |= clean_key is not key or clean_inner is not inner
+    return cleaned if is_changed else value
 
 
 def _build_field_getter(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
@@ -126,13 +127,10 @@ def _sanitize_fields(
     model: Any, names: Sequence[str], get_values: Callable[[Any], Sequence[Any]]
 ) -> Any:
     values = get_values(model)
-    cleaned = [_sanitize_value(value) for value in values]
+    cleaned = list(map(_sanitize_value, values))
     if all(map(is_, cleaned, values)):
         return model
-    changes = {
-        name: new for name, new, old in zip(names, cleaned, values, strict=True) if new is not old
-    }
-    return replace(model, **changes)
+    return replace(model, **dict(zip(names, cleaned, strict=True)))
 
 
 def _is_storable(value: Any) -> bool:
