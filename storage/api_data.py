@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ def _drop_batch(
     changes = [_build_change(row, limit) for row in rows]
     connection.execute(_UPDATE_RESULT, changes)
     dropped.result_count += len(rows)
-    dropped.account_ids.update(row.account_id for row in rows)
+    dropped.account_ids.update(map(attrgetter("account_id"), rows))
     dropped.digests.update(_iter_dropped_digests(rows, limit))
     without_figures = {row.id: row.account_id for row in rows if _has_expired_figures(row, limit)}
     _drop_from_statuses(connection, without_figures, limit.figures)
@@ -262,7 +263,8 @@ def _build_expired_condition(limit: ApiDataLimit) -> ColumnElement[bool]:
     """
     evidence = type_coerce(PROBE_RESULT.c.evidence, Text)
     finding = type_coerce(PROBE_RESULT.c.finding, Text)
-    has_figure = or_(*(finding.like(f'%"{name}":%') for name in sorted(limit.figures)))
+    figure_patterns = map('%"{}":%'.format, sorted(limit.figures))
+    has_figure = or_(*map(finding.like, figure_patterns))
     has_expired_figure = and_(PROBE_RESULT.c.observed_at < limit.figures_before, has_figure)
     has_expired_response = and_(
         PROBE_RESULT.c.observed_at < limit.responses_before,

@@ -62,9 +62,7 @@ T = TypeVar("T")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 GAP_IDENTITY_FIELDS = ("id", *GAP_KEY)
 _get_gap_values, _get_gap_identity = attrgetter(*GAP_VALUE_FIELDS), attrgetter(*GAP_IDENTITY_FIELDS)
-SELECT_GAP_IDENTITIES = select(
-    *(GAP.c[name] for name in GAP_IDENTITY_FIELDS), GAP.c.opened_at, GAP.c.closed_at
-)
+SELECT_GAP_IDENTITIES = select(*GAP.c[GAP_IDENTITY_FIELDS], GAP.c.opened_at, GAP.c.closed_at)
 """Selects the identity of gaps, and when they opened and closed."""
 CONTINUED_GAP_FIELDS = ("severity", "run_count", "params", "evidence")
 """The fields that a run changes in a gap that it neither opens nor closes."""
@@ -180,17 +178,18 @@ class ConclusionRepository(Repository):
         proposals: Iterable[Proposal],
         facet_counts: Mapping[int, FacetCountsByGroup],
     ) -> None:
+        get_association = attrgetter("association")
         for status_batch in split_into_batches(statuses):
             save_account_statuses(self._database, connection, status_batch)
-            account_ids = [status.account_id for status in status_batch]
+            account_ids = list(map(attrgetter("account_id"), status_batch))
             consistency.mark_stale_by_account(self._database, connection, account_ids)
         for gap_batch in split_into_batches(gaps):
             _save_gaps(self._database, connection, gap_batch)
-            associations = {gap.association for gap in gap_batch}
+            associations = set(map(get_association, gap_batch))
             consistency.mark_stale(self._database, connection, associations)
         for proposal_batch in split_into_batches(proposals):
             self._save_proposals(connection, proposal_batch)
-            associations = {proposal.association for proposal in proposal_batch}
+            associations = set(map(get_association, proposal_batch))
             consistency.mark_stale(self._database, connection, associations)
         for run_id, counts in facet_counts.items():
             consistency.save_run_facet_counts(self._database, connection, run_id, counts)
@@ -246,7 +245,7 @@ class ConclusionRepository(Repository):
 
 def _save_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:
     """Store each gap. Known ones are updated by id, so that few of the eight indexes change."""
-    ids = [gap.id for gap in gaps if gap.id is not None]
+    ids = list(filter(None, map(attrgetter("id"), gaps)))
     rows = connection.execute(SELECT_GAP_IDENTITIES.where(GAP.c.id.in_(ids))).all() if ids else []
     identity_length = len(GAP_IDENTITY_FIELDS)
     stored_times = {row[:identity_length]: row[identity_length:] for row in rows}
@@ -333,7 +332,7 @@ def save_account_statuses(
             bare_status = replace(status, checked_at=None, decided_at=None)
             rows.append({"account_id": status.account_id, "status": bare_status})
         database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))
-        save_check_times(database, connection, (status.check_times for status in cleaned))
+        save_check_times(database, connection, map(attrgetter("check_times"), cleaned))
 
 
 def save_check_times(

@@ -340,7 +340,7 @@ def copy_missing_rows(
 
     All rows must have the same columns.
     """
-    columns = [table.c[name] for name in rows[0]]
+    columns = list(table.c[tuple(rows[0])])
     names = ", ".join(f'"{column.name}"' for column in columns)
     incoming = f"incoming_{table.name}"
     empty = f"SELECT {names} FROM {table.name} WITH NO DATA"  # noqa: S608  # our tables

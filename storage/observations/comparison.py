@@ -41,8 +41,8 @@ UNSAFE_JSON_ESCAPES = (b"\\u00", b"\\b", b"\\f")
 _FINDING_ADAPTER = TypeAdapter(Finding)
 _SEPARATE_FIELDS = {"headers", "elapsed_seconds", "fetched_at"}
 _EVIDENCE_FIELDS = [field for field in fields(Evidence) if field.name not in _SEPARATE_FIELDS]
-_EVIDENCE_FIELD_NAMES = [field.name for field in _EVIDENCE_FIELDS]
-_EVIDENCE_DEFAULTS = [field.default for field in _EVIDENCE_FIELDS]
+_EVIDENCE_FIELD_NAMES = list(map(attrgetter("name"), _EVIDENCE_FIELDS))
+_EVIDENCE_DEFAULTS = list(map(attrgetter("default"), _EVIDENCE_FIELDS))
 _get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
 
 _VOLATILE_EVIDENCE_FIELDS = frozenset(
@@ -79,7 +79,7 @@ def sanitize_and_fingerprint(observation: Observation) -> tuple[Observation, str
 
 def has_volatile_evidence(observation: Observation) -> bool:
     """Return True if any evidence is volatile."""
-    return any(piece.is_volatile for piece in observation.evidence)
+    return any(map(attrgetter("is_volatile"), observation.evidence))
 
 
 def get_response_seconds(finding: Finding) -> int | None:

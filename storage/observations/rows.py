@@ -67,7 +67,8 @@ def insert_observations(
     for observation in observations:
         first.setdefault(observation.key, observation)
     existing_keys = _find_existing_keys(connection, first)
-    existing_accounts = _lock_existing_accounts(connection, {account for _, account in first})
+    account_ids = set(map(itemgetter(1), first))
+    existing_accounts = _lock_existing_accounts(connection, account_ids)
     repeats: list[Observation] = []
     others: list[Observation] = []
     for key, observation in sorted(first.items()):
@@ -89,8 +90,8 @@ def _build_repeat_rows(
 
     Raises ValueError if the result is of another account.
     """
-    ids = {item.result_id for item in observations if item.result_id is not None}
-    results = _load_repeated_results(connection, ids)
+    result_ids = set(map(attrgetter("result_id"), observations))
+    results = _load_repeated_results(connection, result_ids)
     rows = []
     for observation in observations:
         result = results[observation.result_id]
@@ -137,7 +138,7 @@ def _set_times_in_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -
     """Replace the time of each check by the time since the start of its run."""
     run_ids = set(map(itemgetter("run_id"), rows))
     query = select(AUDIT_RUN.c.id, AUDIT_RUN.c.started_at).where(AUDIT_RUN.c.id.in_(run_ids))
-    starts = {run.id: run.started_at for run in connection.execute(query)}
+    starts = dict(connection.execute(query).all())
     for row in rows:
         row["checked_after"] -= starts[row["run_id"]]
 
@@ -188,7 +189,7 @@ def _lock_existing_accounts(connection: Connection, account_ids: Collection[int]
     """
     query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
     rows = _select_in_batches(connection, query, ACCOUNT.c.id, account_ids)
-    return {row.id for row in rows}
+    return set(map(attrgetter("id"), rows))
 
 
 def _find_existing_keys(
@@ -265,6 +266,13 @@ def _find_result_ids(connection: Connection, keys: Collection[ResultKey]) -> dic
 def _load_repeated_results(connection: Connection, result_ids: Collection[int]) -> dict[Any, Any]:
     """Return the account and presence of results by their ids."""
     query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
+    return _load_by_id(connection, query, result_ids)
+
+
+def _load_by_id(
+    connection: Connection, query: Select[Any], result_ids: Collection[int]
+) -> dict[int, Any]:
+    """Return the rows of a query of results by their ids."""
     rows = _select_in_batches(connection, query, PROBE_RESULT.c.id, result_ids)
     return {row.id: row for row in rows}
 
@@ -286,8 +294,7 @@ def load_observations(
         columns.append(PROBE_RESULT.c.evidence)
         pages = _load_pages(connection, rows)
     result_ids = set(map(attrgetter("result_id"), rows))
-    found = _select_in_batches(connection, select(*columns), PROBE_RESULT.c.id, result_ids)
-    results = {result.id: result for result in found}
+    results = _load_by_id(connection, select(*columns), result_ids)
     observations = []
     for row in rows:
         result = results.get(row.result_id)

@@ -51,7 +51,7 @@ def to_account_row(row: Any) -> AccountRow:
 
 GAP_FIELDS = tuple(field.name for field in fields(Gap))
 GAP_VALUE_FIELDS = tuple(name for name in GAP_FIELDS if name != "id")
-GAP_COLUMNS = [GAP.c[name] for name in GAP_FIELDS]
+GAP_COLUMNS = list(GAP.c[GAP_FIELDS])
 """The columns of a `Gap`, without those of the read model."""
 
 
