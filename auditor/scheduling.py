@@ -63,11 +63,6 @@ class AuditRunner(Protocol):
         ...
 
 
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
-
-
 async def run_audit(app: App, now: datetime, *, day: date, stop: asyncio.Event) -> AuditRun:
     """Execute a run with everything around it, on a cluster if configured."""
     return await pipeline.run_audit_pipeline(

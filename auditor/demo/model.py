@@ -150,14 +150,6 @@ DEMO_API_KEYS = {
 }
 
 
-def build_api_key_environ() -> dict[str, str]:
-    """Return environment variables that set all demo keys, as an operator sets real ones."""
-    return {
-        f"AUDITOR_CHANNELS__{channel.upper()}__API_KEY": key
-        for channel, key in DEMO_API_KEYS.items()
-    }
-
-
 def has_bearer_key(request: FakeRequest, channel: str) -> bool:
     """Return True if a request has the bearer token of a channel."""
     return request.headers.get("authorization", "") == f"Bearer {DEMO_API_KEYS[channel]}"

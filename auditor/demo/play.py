@@ -365,17 +365,6 @@ def iter_run_ranges(
         yield (*key[:4], run_numbers[0], run_numbers[-1])
 
 
-def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue]:
-    """Return the expected values of a table file."""
-    expected_values = set()
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            cells = (row["association"], row["channel"], row["kind"], row["value"])
-            for run_number in range(int(row["first"]), int(row["last"]) + 1):
-                expected_values.add(ExpectedValue(*cells, run_number))
-    return expected_values
-
-
 def write_expected_values(path: Path, expected_values: Iterable[ExpectedValue]) -> None:
     """Write expected values to a table file."""
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import csv
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from auditor.app import App
-from auditor.demo import play
+from auditor.demo import model, play
 from auditor.runs import run
 
 FIRST_RUN_AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
@@ -57,3 +59,22 @@ class DemoSession:
         started_at = self.open_web(number)
         self.wait(run.execute_run(self.app, started_at))
         self.now = started_at + AFTER_RUN
+
+
+def read_expected_values(path: Path = play.EXPECTED_VALUES_PATH) -> set[play.ExpectedValue]:
+    """Return the expected values of a table file."""
+    expected_values = set()
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            cells = (row["association"], row["channel"], row["kind"], row["value"])
+            for run_number in range(int(row["first"]), int(row["last"]) + 1):
+                expected_values.add(play.ExpectedValue(*cells, run_number))
+    return expected_values
+
+
+def build_api_key_environ() -> dict[str, str]:
+    """Return environment variables that set all demo keys, as an operator sets real ones."""
+    return {
+        f"AUDITOR_CHANNELS__{channel.upper()}__API_KEY": key
+        for channel, key in model.DEMO_API_KEYS.items()
+    }

@@ -23,6 +23,7 @@ from auditor.demo.pages.youtube import format_age
 from probes.channels.youtube.page import parse_channel_page
 from probes.dates import parser
 from probes.models.http import Page
+from tests.support.demo_session import build_api_key_environ
 
 NOW = datetime(2026, 11, 30, 0, 30, tzinfo=UTC)
 FAKE_WEB = FakeWeb()
@@ -282,7 +283,7 @@ def test_results_with_and_without_api_key_never_contradict():
 
 
 def test_demo_api_keys_are_read_from_environment_variables(tmp_path):
-    config = play.write_demo_config(tmp_path, 8899, model.build_api_key_environ())
+    config = play.write_demo_config(tmp_path, 8899, build_api_key_environ())
     keys = {
         name: channel.api_key.get_secret_value()
         for name, channel in config.channels.items()

@@ -30,6 +30,7 @@ from auditor.demo.model import DemoRun, FakeResponse
 from auditor.demo.pages import site_variants
 from auditor.demo.proxy import CertificateAuthority, FakeWebProxy, _ClientConnection
 from auditor.registry import importer
+from tests.support.demo_session import read_expected_values
 
 NOW = datetime.now(UTC)  # OpenSSL compares certificates with the system clock
 
@@ -268,8 +269,8 @@ def test_every_scenario_is_used(channel, scenarios):
 
 
 def test_tables_of_expected_results_are_up_to_date():
-    assert play.read_expected_values() == play.compute_expected_values()
-    stored = play.read_expected_values(play.EXPECTED_VALUES_WITH_KEYS_PATH)
+    assert read_expected_values() == play.compute_expected_values()
+    stored = read_expected_values(play.EXPECTED_VALUES_WITH_KEYS_PATH)
     assert stored == play.compute_expected_values(play.WITH_KEYS_RUN_COUNT, has_api_keys=True)
 
 

@@ -23,6 +23,7 @@ from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from storage.models.audit import AuditRunState
 from tests.support import association_texts, output_formats
+from tests.support.demo_session import read_expected_values
 from tests.support.read_model_consistency import (
     list_dashboard_differences,
     read_tables,
@@ -133,7 +134,7 @@ async def play(
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_status_and_gap_is_as_expected(demo_results):
-    expected = demo_play.read_expected_values()
+    expected = read_expected_values()
     missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - demo_results.cells)]
     invented = [f"+ {row}" for row in demo_play.iter_run_ranges(demo_results.cells - expected)]
     assert not missed + invented, "\n" + "\n".join(

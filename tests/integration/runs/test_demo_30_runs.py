@@ -17,7 +17,6 @@ import pytest
 import pytest_asyncio
 
 from auditor.app import App
-from auditor.demo import model
 from auditor.demo import play as demo_play
 from auditor.demo.account_scenarios import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
 from auditor.demo.model import DemoRun
@@ -32,6 +31,7 @@ from probes.links import channel_registry
 from probes.models.finding import Activity, Finding, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, AuditRun
 from tests.integration.runs.test_demo_14_runs import collect_cells
+from tests.support.demo_session import build_api_key_environ, read_expected_values
 
 pytestmark = [
     pytest.mark.slow,
@@ -124,7 +124,7 @@ async def audits(tmp_path_factory):
     demo_runs = demo_play.schedule_demo_runs(WITH_KEYS_RUN_COUNT, now)
     folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
     results = await asyncio.gather(
-        play(folders[0], demo_runs, {}), play(folders[1], demo_runs, model.build_api_key_environ())
+        play(folders[0], demo_runs, {}), play(folders[1], demo_runs, build_api_key_environ())
     )
     return AuditPair(*results)
 
@@ -214,8 +214,7 @@ async def test_without_keys_every_status_and_gap_is_as_expected(audits):
 async def test_with_keys_every_status_and_gap_is_as_expected(audits):
     assert (
         describe_differences(
-            demo_play.read_expected_values(demo_play.EXPECTED_VALUES_WITH_KEYS_PATH),
-            audits.with_keys.cells,
+            read_expected_values(demo_play.EXPECTED_VALUES_WITH_KEYS_PATH), audits.with_keys.cells
         )
         == ""
     )

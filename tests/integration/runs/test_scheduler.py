@@ -15,12 +15,13 @@ from apscheduler.triggers.cron import CronTrigger
 
 from auditor.app import App
 from auditor.checking.clock import find_delayed_day, find_due_day
+from auditor.cli.context import get_current_time
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
 from auditor.runs.process import stop_on_sigterm
 from auditor.runs.requested_run import RunRefusal
-from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler, utc_now
+from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
 from storage.models.audit import AccountRow, Association, AuditRun, AuditRunState, Observation
@@ -245,11 +246,11 @@ async def test_failed_run_is_logged_and_the_scheduler_continues(
     assert app.store.runs.get(DAY).state is AuditRunState.DONE
 
 
-async def serve_schedule(app, *, audit_runner, clock=utc_now, stop=None):
+async def serve_schedule(app, *, audit_runner, clock=None, stop=None):
     """Execute every run at its time until SIGTERM or `stop`."""
     stop = stop or asyncio.Event()
     with stop_on_sigterm(stop):
-        job = SchedulerJob(app, audit_runner, clock)
+        job = SchedulerJob(app, audit_runner, clock or get_current_time)
         await run_scheduler(job, app.config.schedule, stop)
 
 
