@@ -12,11 +12,12 @@ import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from probes.channels._api_common import extract_website_links, keep_match
+from probes.channels._api_common import extract_website_links, keep_match, list_known_facts
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     build_newest_activity,
@@ -29,16 +30,7 @@ from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NA
 from probes.classify import interstitials
 from probes.dates import parser
 from probes.links import channel_registry
-from probes.models.finding import (
-    Account,
-    Activity,
-    FactValue,
-    Finding,
-    Identity,
-    LinkKind,
-    Presence,
-    Reason,
-)
+from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import (
     ProbeGenerator,
@@ -83,6 +75,10 @@ _REASON_BY_ALERT = {
 _TABS_WITHOUT_UPLOADS = frozenset(
     ("", "featured", "home", "about", "search", "channels", "playlists")
 )
+MAX_NODES = 20_000
+"""The most objects of a page's data that are searched. Newest uploads come first."""
+MAX_HEADER_TEXTS = 1_000
+MAX_COUNT_CHARS = 200
 _RECENT_UPLOAD_AGE = timedelta(days=30)
 _MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
 
@@ -130,9 +126,9 @@ def parse_channel_page(page: Page) -> ChannelPage:
 
 
 def _find_channel_id(soup: BeautifulSoup) -> str:
-    urls = [str(link["href"]) for link in soup.select("link[rel=canonical][href]")]
-    urls += [get_meta(soup, "al:ios:url"), get_meta(soup, "al:android:url")]
-    return find_text(CHANNEL_ID_PATTERN, " ".join(urls))
+    links = " ".join([str(link["href"]) for link in soup.select("link[rel=canonical][href]")])
+    app_links = f"{get_meta(soup, 'al:ios:url')} {get_meta(soup, 'al:android:url')}"
+    return find_text(CHANNEL_ID_PATTERN, f"{links} {app_links}")
 
 
 def _read_initial_data(page: Page) -> dict[str, Any]:
@@ -157,9 +153,9 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     meta = get_nested(data, "metadata", "channelMetadataRenderer")
     columns = _get_page_columns(data)
     tab_items = as_list(get_nested(columns, "tabs"))
-    tabs = [tab for item in tab_items for tab in list_child_objects(item)]
-    open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
-    header_texts = list(_iter_texts(get_nested(data, "header")))
+    tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
+    open_tab = next(filter(_is_open_tab, tabs), {})
+    header_texts = _list_header_texts(data)
     channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
     return ChannelPage(
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
@@ -174,11 +170,26 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
         website_urls=_list_website_urls(data, get_text(meta, "description")),
         has_channel_data=bool(channel_id),
         has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
-        has_age_gate=any(
-            "channelAgeGateRenderer" in node for node in iter_objects([data.get("header"), columns])
-        ),
-        is_youtube_home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
+        has_age_gate=_has_age_gate([data.get("header"), columns]),
+        is_youtube_home=any(map(_is_youtube_home_tab, tabs)),
     )
+
+
+def _iter_nodes(root: Any) -> Iterator[dict[str, Any]]:
+    """Yield the first objects of the data, so that a hostile page takes no longer than others."""
+    return islice(iter_objects(root), MAX_NODES)
+
+
+def _has_age_gate(root: Any) -> bool:
+    return any("channelAgeGateRenderer" in node for node in _iter_nodes(root))
+
+
+def _is_open_tab(tab: dict[str, Any]) -> bool:
+    return tab.get("selected") is True
+
+
+def _is_youtube_home_tab(tab: dict[str, Any]) -> bool:
+    return tab.get("tabIdentifier") == "FEwhat_to_watch"
 
 
 def _list_website_urls(data: dict[str, Any], description: str) -> tuple[str, ...]:
@@ -192,16 +203,16 @@ def _get_page_columns(data: dict[str, Any]) -> Any:
 
 def _extract_text(node: Any) -> str:
     """Return the text of a node in any of its forms: a string, simpleText, content, runs."""
-    if isinstance(node, str):
-        return node
-    whole = get_nested(node, "simpleText") or get_nested(node, "content")
-    if isinstance(whole, str):
+    whole = get_text(node) or get_text(node, "simpleText") or get_text(node, "content")
+    if whole:
         return whole
-    return "".join(get_text(run, "text") for run in as_list(get_nested(node, "runs")))
+    return "".join([get_text(run, "text") for run in as_list(get_nested(node, "runs"))])
 
 
-def _iter_texts(root: Any) -> Iterator[str]:
-    return filter(None, map(_extract_text, iter_objects(root)))
+def _list_header_texts(data: dict[str, Any]) -> list[str]:
+    """Return the texts of the header that are short enough for a count and its unit."""
+    texts = filter(None, map(_extract_text, _iter_nodes(data.get("header"))))
+    return [text for text in islice(texts, MAX_HEADER_TEXTS) if len(text) < MAX_COUNT_CHARS]
 
 
 def _extract_handle(url: str) -> str:
@@ -229,41 +240,56 @@ def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
     source = _get_tab_name(tab)
     if source not in ("videos", "streams"):
         return None
-    parsed = [parser.parse_date(age, page.fetched_at) for age in _iter_upload_ages(tab)]
-    dates = [date for date in parsed if date and date.is_relative]
-    past_dates = [date for date in dates if date.moment <= page.fetched_at]
-    return build_newest_activity(past_dates, source)
+    ages = map(_extract_text, _iter_upload_ages(tab))
+    return build_newest_activity([_parse_upload_age(age, page) for age in ages], source)
 
 
-def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[str]:
+def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[Any]:
     """Yield the ages of items from `videoRenderer` and, since 2026-05-14, `lockupViewModel`."""
-    for node in iter_objects(tab):
+    for node in _iter_nodes(tab):
         if "publishedTimeText" in node:
-            yield _extract_text(node["publishedTimeText"])
-        lockup = get_nested(node, "lockupViewModel")
-        if get_nested(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
-            metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
-            for part in iter_objects(metadata):
-                if "text" in part:
-                    yield _extract_text(part["text"])
+            yield node["publishedTimeText"]
+        if "lockupViewModel" in node:
+            yield from _iter_lockup_texts(node["lockupViewModel"])
+
+
+def _iter_lockup_texts(lockup: Any) -> Iterator[Any]:
+    """Yield the texts below the title of a video. One of them is its age."""
+    if get_nested(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
+        metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
+        for part in _iter_nodes(metadata):
+            yield part.get("text")
+
+
+def _parse_upload_age(age: str, page: Page) -> parser.ParsedDate | None:
+    """Return the date of an upload, or None for another text, such as the time of a premiere."""
+    date = parser.parse_date(age, page.fetched_at)
+    if date is None or not date.is_relative or date.moment > page.fetched_at:
+        return None
+    return date
 
 
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
     """Yield the links of the channel's header and About panel, without YouTube's redirector."""
-    for node in iter_objects([data.get("header"), data.get("onResponseReceivedEndpoints")]):
-        url = get_text(node, "urlEndpoint", "url")
-        if "/redirect?" in url:
-            yield from parse_qs(url.partition("?")[2]).get("q", [])[:1]
-        elif url and not url.startswith("/"):
-            yield url
+    nodes = _iter_nodes([data.get("header"), data.get("onResponseReceivedEndpoints")])
+    urls = (get_text(node, "urlEndpoint", "url") for node in nodes)
+    return filter(None, map(_get_external_url, urls))
+
+
+def _get_external_url(url: str) -> str:
+    """Return the target of YouTube's redirector, the address of another site, or ""."""
+    if "/redirect?" in url:
+        return parse_qs(url.partition("?")[2]).get("q", [""])[0]
+    if url.startswith("/"):
+        return ""
+    return url
 
 
 def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
     for text in texts:
-        if len(text) < 200:
-            count = parse_localized_count(text, unit_regex)
-            if count is not None:
-                return count
+        count = parse_localized_count(text, unit_regex)
+        if count is not None:
+            return count
     return None
 
 
@@ -338,27 +364,34 @@ def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> 
     is_about_channel = _is_same_channel_url(requested_url, page.url)
     if absence is not None and is_about_channel and not _has_channel_traces(channel_page):
         return absent_finding(page, absence, detail=channel_page.alert or channel_page.title)
-    if channel_page.alert:
-        return unknown_finding(page, Reason.UNREADABLE, detail=channel_page.alert)
-    if wall is not None:
+    if wall is not None and not channel_page.alert:
         return unknown_finding(page, wall)
-    detail = "no channel data"
+    return unknown_finding(page, Reason.UNREADABLE, detail=_describe_content(page, channel_page))
+
+
+def _describe_content(page: Page, channel_page: ChannelPage) -> str:
+    if channel_page.alert:
+        return channel_page.alert
     if channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/"):
-        detail = "YouTube's home page came instead"
-    return unknown_finding(page, Reason.UNREADABLE, detail=detail)
+        return "YouTube's home page came instead"
+    return "no channel data"
 
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
     """Return why YouTube says that there is no channel, or None."""
     if page.status not in (200, 404, 410):
         return None
-    alert = language.fold_text(channel_page.alert).replace("ة", "ه")
-    for beginning, reason in _REASON_BY_ALERT.items():
-        if alert.startswith(beginning):
-            return reason
     # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
     if page.status == 404 and channel_page.title.startswith("404 Not Found"):
-        return Reason.NOT_FOUND
+        return _match_alert(channel_page.alert) or Reason.NOT_FOUND
+    return _match_alert(channel_page.alert)
+
+
+def _match_alert(alert: str) -> Reason | None:
+    folded = language.fold_text(alert).replace("ة", "ه")
+    for beginning, reason in _REASON_BY_ALERT.items():
+        if folded.startswith(beginning):
+            return reason
     return None
 
 
@@ -381,9 +414,7 @@ def _fetch_newest_upload(
 ) -> Generator[PageRequest, Page, Activity | None]:
     """Return the newest upload of the tabs with dates. Requests at most two more pages."""
     newest = channel_page.newest_upload
-    for tab in ("videos", "streams"):
-        if tab not in channel_page.tabs or tab == channel_page.open_tab:
-            continue
+    for tab in _list_unread_tabs(channel_page):
         try:
             page, tab_page = yield from request_page(
                 f"{channel_url}/{tab}", parse_channel_page, headers=ENGLISH_HEADERS
@@ -398,32 +429,38 @@ def _fetch_newest_upload(
     return newest
 
 
+def _list_unread_tabs(channel_page: ChannelPage) -> list[str]:
+    """Return the tabs with dated uploads that the channel has and that are not open."""
+    unread_tabs = set(channel_page.tabs) - {channel_page.open_tab}
+    return [tab for tab in ("videos", "streams") if tab in unread_tabs]
+
+
 def _build_present_finding(
     account: Account, page: Page, channel_page: ChannelPage, newest: Activity | None
 ) -> Finding:
     detail = ""
-    if "shorts" in channel_page.tabs and newest:
-        age = page.fetched_at - newest.published_at
-        if age > _MAX_VIDEO_AGE_BESIDE_SHORTS:
-            newest = None
-            detail = "the Shorts tab carries no dates and may be newer than the newest video"
+    if newest is not None and _may_have_newer_shorts(page, channel_page, newest):
+        newest = None
+        detail = "the Shorts tab carries no dates and may be newer than the newest video"
     reason = _find_rename(account, channel_page) or _find_emptiness(channel_page)
     if reason is Reason.RENAMED:
         detail = f"answers as {channel_page.channel_id} {channel_page.handle}".strip()
-    facts: dict[str, FactValue] = {}
-    if channel_page.video_count is not None:
-        facts["video_count"] = channel_page.video_count
     return present_finding(
         page,
         reason=reason,
-        name=channel_page.name or None,
-        platform_id=channel_page.channel_id or None,
+        name=channel_page.name,
+        platform_id=channel_page.channel_id,
         last_activity=newest,
         followers=channel_page.followers,
         links=extract_website_links(channel_page.website_urls, "channel_links", page.url),
-        facts=facts,
+        facts=list_known_facts(video_count=channel_page.video_count),
         detail=detail,
     )
+
+
+def _may_have_newer_shorts(page: Page, channel_page: ChannelPage, newest: Activity) -> bool:
+    age = page.fetched_at - newest.published_at
+    return "shorts" in channel_page.tabs and age > _MAX_VIDEO_AGE_BESIDE_SHORTS
 
 
 def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
@@ -432,15 +469,16 @@ def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
     `c/` and `user/` names always lead to a handle, which is no rename.
     """
     key = account.identity.key or ""
+    known_id = keep_match(CHANNEL_ID_PATTERN, account.known_id)
     if key.startswith("UC"):
-        has_other_id = channel_page.channel_id not in ("", key)
+        is_same = channel_page.channel_id in ("", key)
+    elif key.startswith("@") and channel_page.handle not in ("", key):
+        is_same = False
     else:
-        known_id = keep_match(CHANNEL_ID_PATTERN, account.known_id)
-        has_other_id = known_id not in ("", channel_page.channel_id)
-    has_other_handle = key.startswith("@") and channel_page.handle not in ("", key)
-    if has_other_id or has_other_handle:
-        return Reason.RENAMED
-    return None
+        is_same = known_id in ("", channel_page.channel_id)
+    if is_same:
+        return None
+    return Reason.RENAMED
 
 
 def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
@@ -448,10 +486,9 @@ def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
 
     The current layout hides tabs without content, and the video count must agree.
     """
-    if not channel_page.has_current_layout or channel_page.has_age_gate:
+    has_hidden_tabs = channel_page.has_current_layout and not channel_page.has_age_gate
+    if not has_hidden_tabs or not channel_page.tabs or channel_page.video_count:
         return None
-    if not channel_page.tabs or channel_page.video_count:
-        return None
-    if not _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs):
-        return None
-    return Reason.EMPTY
+    if _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs):
+        return Reason.EMPTY
+    return None
