@@ -8,13 +8,18 @@ Facts are documented where they are made: `page_analysis` and `url_variants` the
 import re
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
-from urllib.parse import quote, unquote
+from operator import attrgetter
+from urllib.parse import quote, unquote, urlunsplit
 
 from probes.classify import interstitials
 from probes.classify.classifier import PageVerdict
 from probes.discovery.accounts import find_owner_accounts
 from probes.discovery.signals import may_be_owner_account
-from probes.discovery.site_names import contains_distinctive_word, share_distinctive_word
+from probes.discovery.site_names import (
+    SiteNameWords,
+    contains_distinctive_word,
+    share_distinctive_word,
+)
 from probes.links import identify as links_identify
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import (
@@ -91,15 +96,15 @@ def identify(url: str) -> Identity:
         return Identity(NAME, LinkKind.INVALID, url=url)
     host = authority.removeprefix("www.")
     path = UNSTORABLE_CHARACTERS.sub("", unquote(parts.path)).rstrip("/")
-    canonical = f"https://{authority}{parts.path or '/'}"
-    if parts.query:
-        canonical = f"{canonical}?{parts.query}"
-    if _SEARCH_ENGINE_PATTERN.match(f"{host}{parts.path}") and parts.query:
+    if parts.query and _SEARCH_ENGINE_PATTERN.match(f"{host}{parts.path}"):
         return Identity(NAME, LinkKind.SEARCH, url=url)
     if _FILE_PATH_PATTERN.search(path):
         return Identity(NAME, LinkKind.FILE, url=url)
+    canonical = urlunsplit(("https", authority, parts.path or "/", parts.query, ""))
     site = Identity(NAME, LinkKind.PAGE, f"{host}{path}", canonical, url)
-    return site.with_note("social") if _is_social_network(host, f"{host}{path}") else site
+    if _is_social_network(host, f"{host}{path}"):
+        return site.with_note("social")
+    return site
 
 
 def _is_social_network(host: str, address: str) -> bool:
@@ -249,13 +254,18 @@ def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     notice = _find_absence_notice(page, site)
     if notice:
         return absent_finding(page, notice.reason, detail=notice.proof, facts=notice.facts)
-    if page.status >= 400 or site.is_small_page:
-        refusal = interstitials.detect_refusal(page)
-        if refusal is not None:
-            return unknown_finding(page, refusal)
+    refusal = _detect_refusal(page, site)
+    if refusal is not None:
+        return unknown_finding(page, refusal)
     if page.status >= 400:
         return _build_error_page_finding(page, site)
     return _find_content_problem(page, site)
+
+
+def _detect_refusal(page: Page, site: SiteAnalysis) -> Reason | None:
+    if page.status < 400 and not site.is_small_page:
+        return None
+    return interstitials.detect_refusal(page)
 
 
 def _find_absence_notice(page: Page, site: SiteAnalysis) -> PageVerdict | None:
@@ -266,21 +276,22 @@ def _find_absence_notice(page: Page, site: SiteAnalysis) -> PageVerdict | None:
     notice = site.absence
     if notice is None or notice.reason is Reason.NOT_FOUND:
         return None
-    if page.status >= 500 and notice.reason is not Reason.SUSPENDED:
-        return None
-    return notice
+    if page.status < 500 or notice.reason is Reason.SUSPENDED:
+        return notice
+    return None
 
 
 def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
     """Return the finding for an HTTP error that no wall explains."""
-    if page.status == 404 and site.has_navigation and is_home_page_url(page.url):
-        detail = "the home page of a working site returns 404"
-        return unknown_finding(page, Reason.SERVER_ERROR, detail=detail)
-    if page.status in (404, 410):
-        return absent_finding(page, Reason.NOT_FOUND)
     if page.status >= 500:
         return unknown_finding(page, Reason.SERVER_ERROR)
-    return unknown_finding(page, Reason.BLOCKED)
+    if page.status not in (404, 410):
+        return unknown_finding(page, Reason.BLOCKED)
+    is_working_site = site.has_navigation and is_home_page_url(page.url)
+    if page.status == 404 and is_working_site:
+        detail = "the home page of a working site returns 404"
+        return unknown_finding(page, Reason.SERVER_ERROR, detail=detail)
+    return absent_finding(page, Reason.NOT_FOUND)
 
 
 def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
@@ -288,16 +299,15 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     if links_identify.identify_link(page.url).channel != NAME:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
-    if site.absence:
-        absence = site.absence
+    absence, doubt = site.absence, _detect_members_only_page(site) or site.verdict
+    if absence:
         return absent_finding(page, absence.reason, detail=absence.proof, facts=absence.facts)
-    doubt = _detect_members_only_page(site) or site.verdict
     if doubt:
         return _build_doubt_finding(page, doubt)
-    if not site.is_html and not site.is_feed:
-        content_type = page.headers.get("content-type", "no page")[:80]
-        return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
-    return None
+    if site.is_html or site.is_feed:
+        return None
+    content_type = page.headers.get("content-type", "no page")[:80]
+    return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
 
 
 def _build_doubt_finding(page: Page, doubt: PageVerdict) -> Finding:
@@ -348,7 +358,10 @@ def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGe
 
 
 def _list_missing_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
-    return REQUIRED_CHANNELS - {link.channel for link in known_links}
+    return REQUIRED_CHANNELS.difference(map(_get_channel, known_links))
+
+
+_get_channel = attrgetter("channel")
 
 
 def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
@@ -360,15 +373,16 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
     missing_channels, contact_url = _list_missing_channels(site.links), site.owner_hints.contact_url
     if not missing_channels or not contact_url:
         return (), {}
+    unread = {UNREAD_CONTACT_FACT: contact_url}
     try:
         page, links = yield from request_page(contact_url, parse_contact_page)
     except FetchError:
-        return (), {UNREAD_CONTACT_FACT: contact_url}
+        return (), unread
     if page.status in (404, 410):
         return (), {}
     if page.status != 200:
-        return (), {UNREAD_CONTACT_FACT: contact_url}
-    home_page_channels = {link.channel for link in site.links}
+        return (), unread
+    home_page_channels = set(map(_get_channel, site.links))
     return tuple(link for link in links if link.channel not in home_page_channels), {}
 
 
@@ -387,23 +401,30 @@ def _discover_video_channel(
     hints = site.owner_hints
     if "youtube" not in _list_missing_channels(known_links) or not hints.video_url:
         return ()
+    oembed_url = _YOUTUBE_OEMBED_URL.format(quote(hints.video_url, safe=""))
     try:
         oembed_page, (author_name, author_url) = yield from request_page(
-            _YOUTUBE_OEMBED_URL.format(quote(hints.video_url, safe="")), parse_oembed_author
+            oembed_url, parse_oembed_author
         )
     except FetchError:
         return ()
     author = links_identify.identify_link(author_url)
-    is_account = author.channel == "youtube" and may_be_owner_account(author)
-    if oembed_page.status != 200 or not is_account:
+    is_channel = author.channel == "youtube" and may_be_owner_account(author)
+    if oembed_page.status != 200 or not is_channel:
         return ()
-    key = author.key or ""
-    has_site_name = share_distinctive_word(key, hints.site_name_words) or contains_distinctive_word(
-        author_name, hints.site_name_words
+    if not _has_site_name(author.key or "", author_name, hints.site_name_words):
+        return ()
+    return (
+        FoundLink(
+            "youtube", author.key or "", author.canonical or "", "embed", page.url, author_name
+        ),
     )
-    if not has_site_name:
-        return ()
-    return (FoundLink("youtube", key, author.canonical or "", "embed", page.url, author_name),)
+
+
+def _has_site_name(key: str, name: str, site_name_words: SiteNameWords) -> bool:
+    """Return whether the key or the name of an account has a distinctive word of the site."""
+    has_word_in_name = contains_distinctive_word(name, site_name_words)
+    return has_word_in_name or share_distinctive_word(key, site_name_words)
 
 
 def parse_oembed_author(page: Page) -> tuple[str, str]:
