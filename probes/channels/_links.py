@@ -82,24 +82,22 @@ class LinkTable:
 
     def identify_parts(self, parts: SplitResult) -> Identity:
         """Identify the account in an address that is split already."""
-        entry = self._find_host_entry((parts.hostname or "").removesuffix("."))
-        if entry is None:
-            return Identity(self.channel, LinkKind.INVALID)
         segments = normalize.split_path(parts.path)
-        if not (segments or parts.query or parts.fragment):
+        entry = self._find_host_entry((parts.hostname or "").removesuffix("."))
+        is_start_page = not (segments or parts.query or parts.fragment)
+        if is_start_page and entry is not LinkKind.INVALID:
             return Identity(self.channel, LinkKind.HOME)
         link = PlatformLink(segments, normalize.parse_query(parts.query), parts.fragment)
         return self._read(entry, link) or Identity(self.channel, LinkKind.INVALID)
 
-    def _find_host_entry(self, host: str) -> LinkEntry | None:
-        """Return how the addresses on a host are read, or None if it shows no accounts."""
+    def _find_host_entry(self, host: str) -> LinkEntry:
+        """Return how the addresses on a host are read."""
         subdomain, own_host = split_host(host, self.hosts)
-        for known_host in (host, own_host):
-            if known_host in self.other_hosts:
-                return self.other_hosts[known_host]
+        entry: LinkEntry = LinkKind.INVALID
         if self.subdomains.fullmatch(subdomain):
-            return self._read_path
-        return None
+            entry = self._read_path
+        entry = self.other_hosts.get(own_host, entry)
+        return self.other_hosts.get(host, entry)
 
     def _read_path(self, link: PlatformLink) -> Identity | None:
         link = link._replace(segments=self.clean_segments(link.segments))
