@@ -31,7 +31,6 @@ from probes.models.probe import ProbeGenerator, present_finding, request_page, u
 from probes.parsing import html
 from probes.parsing.json_data import iter_objects, parse_json
 from probes.text import language
-from probes.urls import normalize
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -150,8 +149,7 @@ def _identify_final_url(identity: Identity, page: Page) -> Identity:
     channel = channel_registry.get_channel(identity.channel)
     # `identify_link` is not used here: it would unwrap the account in a sign-in address.
     final = channel.identify(page.url)
-    host = normalize.get_host(page.url)
-    is_same_channel = channel_registry.find_channel_by_host(host) == identity.channel
+    is_same_channel = channel_registry.find_channel_by_url(page.url) == identity.channel
     if is_same_channel and final.kind in ACCOUNT_KINDS:
         return final
     return Identity(identity.channel, LinkKind.INVALID)

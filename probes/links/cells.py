@@ -5,6 +5,7 @@ Knows which label means which channel, but not which channel owns a URL. `identi
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.urls import repair
@@ -62,9 +63,11 @@ _TORN_PLATFORM_HOST = re.compile(
     rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
 )
 # `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
-_HOST_APART_FROM_NAME = re.compile(
-    rf"(?i)^(?P<host>(?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))"
-    rf"(?P<name>@?[^\s@,;:]+)$|^(?P<bare_host>{_PLATFORM_HOST})(?P<handle>@[\w-]{{3,30}})$"
+_HOSTS_APART_FROM_NAME = (
+    re.compile(
+        rf"(?i)^((?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))(@?[^\s@,;:]+)$"
+    ),
+    re.compile(rf"(?i)^({_PLATFORM_HOST})(@[\w-]{{3,30}})$"),
 )
 _MULTIPLE_SPACES = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
 _CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|puis|&|\+|و|-|–|\d{1,2}[.)])\s++)?"
@@ -138,11 +141,9 @@ def join_host_and_name(text: str) -> str:
         text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
     if ".com" not in text[:40].lower():
         return text
-    match = _HOST_APART_FROM_NAME.match(text)
-    if match is None:
-        return text
-    host, name = match["host"] or match["bare_host"], match["name"] or match["handle"]
-    return f"{host}/{name}"
+    for pattern in _HOSTS_APART_FROM_NAME:
+        text = pattern.sub(r"\1/\2", text)
+    return text
 
 
 def split_label(text: str) -> tuple[str | None, str]:
@@ -150,14 +151,7 @@ def split_label(text: str) -> tuple[str | None, str]:
 
     The channel is None without a label, and empty for a network that is no channel.
     """
-    match = _HOST_WITHOUT_TLD.match(text)
-    is_name = match is not None and _ACCOUNT_NAME.fullmatch(match["value"]) is not None
-    if match is None and text[:4].lower() != "http":
-        match = (
-            _LABEL_BEFORE_LINK.match(text)
-            or _LABEL_AFTER_HANDLE.match(text)
-            or _LABEL_AFTER_SLASH.match(text)
-        )
+    match = _HOST_WITHOUT_TLD.match(text) or _match_label(text)
     if match is None:
         return None, text
     value = match["value"]
@@ -165,9 +159,20 @@ def split_label(text: str) -> tuple[str | None, str]:
     if value.startswith("//") or value.lower() in CHANNEL_BY_LABEL:
         return None, text
     # A name that looks like a host (`facebook/amal.org`) is no website.
-    if is_name:
+    if match.re is _HOST_WITHOUT_TLD and _ACCOUNT_NAME.fullmatch(value):
         value = f"@{value.removeprefix('@')}"
     return CHANNEL_BY_LABEL[match["name"].lower()], value
+
+
+def _match_label(text: str) -> re.Match[str] | None:
+    """Return the match of a label before or after a link, or None. A URL has no label."""
+    if text[:4].lower() == "http":
+        return None
+    return (
+        _LABEL_BEFORE_LINK.match(text)
+        or _LABEL_AFTER_HANDLE.match(text)
+        or _LABEL_AFTER_SLASH.match(text)
+    )
 
 
 # A comma without a space belongs to the address unless a host follows.
@@ -195,14 +200,11 @@ def split_links(text: str) -> list[str]:
     text = join_host_and_name(text[: repair.MAX_CELL_CHARS].strip())
     if repair.is_link_markup(text):
         return [text]
-    lines = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", repair.unescape_entities(text)))
-    pieces: list[str] = []
-    for line in lines:
-        for piece in _BEFORE_NEXT_LINK.split(line):
-            for link_text in _split_further_links(piece):
-                pieces.extend(_split_at_slashes(link_text))
+    pieces = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", repair.unescape_entities(text)))
+    for split in (_BEFORE_NEXT_LINK.split, _split_further_links, _split_at_slashes):
+        pieces = list(chain.from_iterable(map(split, pieces)))
     parts = list(_join_labels(pieces))
-    return [part for part in parts if _LOOKS_LIKE_LINK.search(part)] or parts
+    return list(filter(_LOOKS_LIKE_LINK.search, parts)) or parts
 
 
 def _split_at_slashes(part: str) -> list[str]:
@@ -232,11 +234,13 @@ def _split_further_links(part: str) -> Iterator[str]:
 def _join_labels(parts: Iterable[str]) -> Iterator[str]:
     """Join a label with the handle that follows it, such as `Instagram` and `@amal`."""
     label = ""
-    for part in (part.strip(" \t,;،|") for part in parts):
-        if part.rstrip(" :=>-").lower() in CHANNEL_BY_LABEL:
-            label = f"{part.rstrip(' :=>-')}: "
-        elif part:
-            yield label + part
+    for part in parts:
+        text = part.strip(" \t,;،|")
+        name = text.rstrip(" :=>-")
+        if name.lower() in CHANNEL_BY_LABEL:
+            label = f"{name}: "
+        elif text:
+            yield label + text
             label = ""
     if label:
         yield label.rstrip(": ")

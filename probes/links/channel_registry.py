@@ -13,6 +13,7 @@ from typing import cast
 
 from probes.models.http import PlatformApi
 from probes.models.probe import ChannelModule
+from probes.urls import normalize
 
 WEBSITE_CHANNEL = "website"
 STANDARD_CHANNELS = (WEBSITE_CHANNEL, "facebook", "twitter", "linkedin", "youtube")
@@ -33,17 +34,17 @@ def list_channels() -> Mapping[str, ChannelModule]:
 def list_channel_names() -> list[str]:
     """Return the names of all channels in alphabetical order. Loads none of them."""
     package = importlib.import_module(CHANNELS_PACKAGE)
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in names if not name.startswith("_"))
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return [name for name in names if not name.startswith("_")]
 
 
 @lru_cache(maxsize=1)
 def _load_channels() -> Mapping[str, ChannelModule]:
     modules = [
-        cast("ChannelModule", importlib.import_module(f"{CHANNELS_PACKAGE}.{name}"))
-        for name in list_channel_names()
+        importlib.import_module(f"{CHANNELS_PACKAGE}.{name}") for name in list_channel_names()
     ]
-    return MappingProxyType({module.NAME: module for module in modules})
+    channels = cast("list[ChannelModule]", modules)
+    return MappingProxyType({channel.NAME: channel for channel in channels})
 
 
 def get_channel(name: str) -> ChannelModule:
@@ -63,15 +64,19 @@ def find_channel_by_host(host: str) -> str:
     The longest entry of HOSTS that the host equals or is a subdomain of decides. An entry that ends
     with `*` (`nitter.*`) matches every host that begins with its first label.
     """
-    host = host.partition(":")[0]
+    suffix = host = host.partition(":")[0]
     channel_by_host = _map_hosts_to_channels()
-    suffix = host
     while "." in suffix:
         if suffix in channel_by_host:
             return channel_by_host[suffix]
         suffix = suffix.partition(".")[2]
     first_label = host.partition(".")[0]
     return channel_by_host.get(f"{first_label}.*", WEBSITE_CHANNEL)
+
+
+def find_channel_by_url(url: str) -> str:
+    """Return the name of the channel that owns the host of a URL, `website` by default."""
+    return find_channel_by_host(normalize.get_host(url).removeprefix("www."))
 
 
 def get_channel_api(channel: str) -> PlatformApi | None:
@@ -83,8 +88,8 @@ def get_channel_api(channel: str) -> PlatformApi | None:
 @lru_cache(maxsize=1)
 def list_api_hosts() -> frozenset[str]:
     """Return the hosts of the official APIs. These set their own rate limits."""
-    apis = [get_channel_api(name) for name in list_channels()]
-    return frozenset(api.host for api in apis if api is not None)
+    apis = filter(None, map(get_channel_api, list_channels()))
+    return frozenset(api.host for api in apis)
 
 
 def is_platform_host(host: str) -> bool:
@@ -99,4 +104,7 @@ def is_name_of_platform_host(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _map_hosts_to_channels() -> Mapping[str, str]:
-    return {host: name for name, module in list_channels().items() for host in module.HOSTS}
+    channel_by_host: dict[str, str] = {}
+    for name, module in list_channels().items():
+        channel_by_host |= dict.fromkeys(module.HOSTS, name)
+    return channel_by_host

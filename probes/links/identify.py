@@ -7,12 +7,12 @@ A typed text becomes a cleaned URL, and the channel that owns its host identifie
 import re
 from collections.abc import Generator
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from probes.links import cells
 from probes.links.channel_registry import (
     WEBSITE_CHANNEL,
-    find_channel_by_host,
+    find_channel_by_url,
     is_name_of_platform_host,
     is_optional_channel,
     list_channels,
@@ -44,9 +44,10 @@ _HANDLE_WITH_REMARK = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\
 # The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
 _NAME_WITH_QUERY = re.compile(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
 _SPACE_AFTER_AT_SIGN = re.compile(r"^@\s+(?=\S+$)")
-_YES_ANSWERS = frozenset(
-    {"yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page"}
-)
+# Words of a cell that says that there is an account, or only which network it is on.
+_WORDS_WITHOUT_NAME = frozenset(
+    ("yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page")
+).union(cells.CHANNEL_BY_LABEL)
 _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 _MAX_PASTED_URLS = 5
@@ -68,18 +69,23 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     if empty_identity is not None:
         return empty_identity
     label, text = cells.split_label(cells.join_host_and_name(text))
-    if label is not None and (label not in list_channels() or _is_other_network(label, column)):
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, note="other_network")
-    return _identify_text(text, label or column)
+    if label is None:
+        return _identify_text(text, column)
+    if label not in list_channels() or _is_other_network(label, column):
+        return _build_invalid_identity(column, note="other_network")
+    return _identify_text(text, label)
+
+
+def _build_invalid_identity(column: str | None, note: str, url: str | None = None) -> Identity:
+    return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note=note)
 
 
 def _identify_empty_cell(visible_text: str, column: str | None) -> Identity | None:
     """Return the identity of a blank cell or of one that says that there is none, or None."""
-    channel = column or WEBSITE_CHANNEL
     if not visible_text:
-        return Identity(channel, LinkKind.INVALID, note=EMPTY_CELL_NOTE)
+        return _build_invalid_identity(column, note=EMPTY_CELL_NOTE)
     if cells.is_none_answer(visible_text):
-        return Identity(channel, LinkKind.NONE)
+        return Identity(column or WEBSITE_CHANNEL, LinkKind.NONE)
     return None
 
 
@@ -121,15 +127,15 @@ def _is_handle(text: str, column: str | None) -> bool:
 def _identify_without_url(text: str, column: str | None) -> Identity:
     """Identify a text without a URL: a handle in its channel's column, or an invalid text."""
     if column is None or column not in list_channels():
-        return Identity(WEBSITE_CHANNEL, LinkKind.INVALID, note=_explain_invalid_text(text))
+        return _build_invalid_identity(None, note=_explain_invalid_text(text))
     text = _NAME_WITH_QUERY.sub(r"\1", _HANDLE_WITH_REMARK.sub(r"\1", text))
     text = _SPACE_AFTER_AT_SIGN.sub("@", text)
-    if text.lower() in _YES_ANSWERS or text.lower() in cells.CHANNEL_BY_LABEL:
-        return Identity(column, LinkKind.INVALID, note="no_address")
+    if text.lower() in _WORDS_WITHOUT_NAME:
+        return _build_invalid_identity(column, note="no_address")
     identity = list_channels()[column].identify_bare(text)
     if identity.key is not None or identity.kind is LinkKind.PHONE:
         return identity
-    return Identity(column, LinkKind.INVALID, note=_explain_invalid_text(text))
+    return _build_invalid_identity(column, note=_explain_invalid_text(text))
 
 
 def _explain_invalid_text(text: str) -> str:
@@ -143,27 +149,25 @@ def _explain_invalid_text(text: str) -> str:
 def _identify_url(url: str, column: str | None) -> Identity:
     """Identify a cleaned URL: a short link, a platform account or a website."""
     url = _unwrap_pasted_url(url)
-    host = normalize.get_host(url).removeprefix("www.")
-    if host in SHORTENER_HOSTS:
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.SHORT_LINK, url=url)
-    channel = find_channel_by_host(host)
+    channel = find_channel_by_url(url)
     if channel == WEBSITE_CHANNEL:
-        return _identify_website(url, host, column or WEBSITE_CHANNEL)
+        return _identify_website(url, column or WEBSITE_CHANNEL)
     if _is_other_network(channel, column) or _has_host_as_name(url):
-        return Identity(column or channel, LinkKind.INVALID, url=url, note="other_network")
+        return _build_invalid_identity(column or channel, note="other_network", url=url)
     return list_channels()[channel].identify(url)
 
 
-def _identify_website(url: str, host: str, column: str) -> Identity:
-    """Identify a URL of no platform: a lookalike of one, or a website."""
+def _identify_website(url: str, column: str) -> Identity:
+    """Identify a URL of no platform: a short link, a lookalike of a platform, or a website."""
+    host = normalize.get_host(url).removeprefix("www.")
+    if host in SHORTENER_HOSTS:
+        return Identity(column, LinkKind.SHORT_LINK, url=url)
     brand = find_imitated_brand(host)
     if brand is not None:
-        channel = WEBSITE_CHANNEL
-        if brand in list_channels():
-            channel = brand
-        return Identity(channel, LinkKind.INVALID, url=url, note="lookalike")
+        channel = list_channels().get(brand, list_channels()[WEBSITE_CHANNEL])
+        return _build_invalid_identity(channel.NAME, note="lookalike", url=url)
     if column != WEBSITE_CHANNEL:
-        return Identity(column, LinkKind.INVALID, url=url, note="other_site")
+        return _build_invalid_identity(column, note="other_site", url=url)
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url))
 
 
@@ -180,19 +184,15 @@ def _unwrap_pasted_url(url: str) -> str:
     names may contain full stops.
     """
     for _ in range(_MAX_PASTED_URLS):
-        channel = _find_channel(url)
+        channel = find_channel_by_url(url)
         if channel == WEBSITE_CHANNEL:
             break
         url = unwrap.restore_url_marks(url)
         pasted_url, has_scheme = unwrap.find_pasted_url(url)
-        if pasted_url is None or not (has_scheme or _find_channel(pasted_url) == channel):
+        if pasted_url is None or not (has_scheme or find_channel_by_url(pasted_url) == channel):
             break
         url = pasted_url
     return url
-
-
-def _find_channel(url: str) -> str:
-    return find_channel_by_host(normalize.get_host(url).removeprefix("www."))
 
 
 @lru_cache(maxsize=16_384)
@@ -202,29 +202,34 @@ def find_imitated_brand(host: str) -> str | None:
     name = labels[-2]
     if len(labels) >= 4 and len(name) <= 3:  # `facebok.com.ma`
         name = labels[-3]
-    return next((brand for brand in _PLATFORM_BRANDS if _is_one_typo_away(name, brand)), None)
+    for spelling in (name, *_list_shortened(name)):  # one letter may be extra
+        if spelling in _PLATFORM_BRANDS:
+            return spelling
+    return _map_misspellings_to_brands().get(name)
 
 
-def _is_one_typo_away(name: str, brand: str) -> bool:
-    """Return True if one letter is missing, extra or swapped. A replaced letter does not count."""
-    if name in (brand, f"www{brand}"):
-        return True
-    if len(name) < 6:
-        return False
-    if len(name) == len(brand):
-        return _have_swapped_letters(name, brand)
-    longer, shorter = sorted((name, brand), key=len, reverse=True)
-    if len(longer) != len(shorter) + 1:
-        return False
-    return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
+@cache
+def _map_misspellings_to_brands() -> dict[str, str]:
+    """Return the brand for names with a letter missing, two letters swapped, or `www` before them.
+
+    A replaced letter does not count.
+    """
+    brand_by_misspelling: dict[str, str] = {}
+    for brand in _PLATFORM_BRANDS:
+        misspellings = (f"www{brand}", *_list_shortened(brand), *_list_swapped(brand))
+        brand_by_misspelling |= dict.fromkeys(misspellings, brand)
+    return brand_by_misspelling
 
 
-def _have_swapped_letters(name: str, brand: str) -> bool:
-    """Return True if two neighbouring letters are swapped."""
-    for i in range(len(brand) - 1):
-        if name == brand[:i] + brand[i + 1] + brand[i] + brand[i + 2 :]:
-            return True
-    return False
+def _list_shortened(name: str) -> list[str]:
+    """Return a name without each of its letters."""
+    return [name[:i] + name[i + 1 :] for i in range(len(name))]
+
+
+def _list_swapped(name: str) -> list[str]:
+    """Return a name with each two neighbouring letters swapped."""
+    positions = range(len(name) - 1)
+    return [name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in positions]
 
 
 def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account]:

@@ -14,9 +14,10 @@ prepared before it is published.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from probes.links import identify
 from probes.models.finding import DatePrecision, LinkKind
@@ -47,6 +48,10 @@ class LinkedPost:
     key: str
     published_at: datetime
 
+    def __str__(self) -> str:
+        """Return the post as part of a fact: `twitter:amal=2026-11-01T10:00:00Z`."""
+        return f"{self.channel}:{self.key}={self.published_at:%Y-%m-%dT%H:%M:%SZ}"
+
 
 @dataclass(frozen=True, slots=True)
 class _NumberScheme:
@@ -54,7 +59,7 @@ class _NumberScheme:
 
     `link_pattern` finds the number in the path of a post. `earliest` is the first day with such
     numbers, and `time_shift` the number of the other bits. `precision` is that of the date of
-    publication.
+    publication. `parse_number` returns the number, which may be in another base.
     """
 
     number_pattern: re.Pattern[str]
@@ -64,6 +69,14 @@ class _NumberScheme:
     epoch_ms: int = 0
     ms_per_unit: int = 1
     precision: DatePrecision = DatePrecision.SECOND
+    parse_number: Callable[[str], int] = int
+
+
+def _parse_shortcode(shortcode: str) -> int:
+    number = 0
+    for digit in shortcode:
+        number = number * 64 + _SHORTCODE_VALUES[digit]
+    return number
 
 
 _SCHEMES = {
@@ -100,6 +113,7 @@ _SCHEMES = {
         time_shift=23,
         epoch_ms=1_314_220_021_721,
         precision=DatePrecision.DAY,
+        parse_number=_parse_shortcode,
     ),
 }
 
@@ -113,18 +127,11 @@ def decode_post_number(channel: str, number: str) -> datetime | None:
     scheme = _SCHEMES.get(channel)
     if scheme is None or not scheme.number_pattern.fullmatch(number):
         return None
-    value = _parse_shortcode(number) if channel == "instagram" else int(number)
+    value = scheme.parse_number(number)
     timestamp = ((value >> scheme.time_shift) * scheme.ms_per_unit + scheme.epoch_ms) // 1000
     if not scheme.earliest.timestamp() <= timestamp < _MAX_TIMESTAMP:
         return None
     return datetime.fromtimestamp(timestamp, UTC)
-
-
-def _parse_shortcode(shortcode: str) -> int:
-    number = 0
-    for digit in shortcode:
-        number = number * 64 + _SHORTCODE_VALUES[digit]
-    return number
 
 
 def get_date_precision(channel: str) -> DatePrecision:
@@ -141,24 +148,28 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
     for url, link_text in links:
         # Most links of a page are no posts, and identifying a link takes a hundred times as long.
         if _PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url):
-            post = _read_post_link(url, link_text)
-            if post is not None:
-                yield post
+            yield from _read_post_link(url, link_text)
 
 
-def _read_post_link(url: str, link_text: str) -> LinkedPost | None:
+def _read_post_link(url: str, link_text: str) -> Iterator[LinkedPost]:
+    """Yield the post that a link leads to if its date and its account are known."""
     identity = identify.identify_link(url)
-    scheme = _SCHEMES.get(identity.channel)
-    if scheme is None or identity.kind is not LinkKind.POST:
+    if identity.kind is LinkKind.POST:
+        path = normalize.parse_url(identity.url or url).path
+        published_at = _date_post_path(identity.channel, path)
+        key = identity.key or _find_author(identity.channel, link_text)
+        if published_at is not None and key:
+            yield LinkedPost(identity.channel, key, published_at)
+
+
+def _date_post_path(channel: str, path: str) -> datetime | None:
+    """Return the time in the number in a post's path, or None."""
+    if channel not in _SCHEMES:
         return None
-    match = scheme.link_pattern.search(normalize.parse_url(identity.url or url).path)
+    match = _SCHEMES[channel].link_pattern.search(path)
     if match is None:
         return None
-    published_at = decode_post_number(identity.channel, match[1])
-    key = identity.key or _find_author(identity.channel, link_text)
-    if published_at is None or not key:
-        return None
-    return LinkedPost(identity.channel, key, published_at)
+    return decode_post_number(channel, match[1])
 
 
 def _find_author(channel: str, link_text: str) -> str:
@@ -171,29 +182,22 @@ def _find_author(channel: str, link_text: str) -> str:
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:
     """Return the newest post of each account up to `now`, newest first."""
-    published = [post for post in posts if post.published_at <= now]
-    published.sort(key=lambda post: post.published_at)
-    newest_by_account = {(post.channel, post.key): post for post in published}
-    ordered = [newest_by_account[account] for account in sorted(newest_by_account)]
-    ordered.sort(key=lambda post: post.published_at, reverse=True)
+    newest_by_account: dict[tuple[str, str], LinkedPost] = {}
+    for post in sorted(posts, key=attrgetter("published_at")):
+        if post.published_at <= now:
+            newest_by_account[post.channel, post.key] = post
+    ordered = sorted(newest_by_account.values(), key=attrgetter("channel", "key"))
+    ordered.sort(key=attrgetter("published_at"), reverse=True)
     return ordered[:MAX_LINKED_POSTS]
 
 
 def format_linked_posts(posts: Iterable[LinkedPost]) -> str:
-    """Return posts as the text of a fact, separated by spaces.
-
-    A post is `twitter:amal=2026-11-01T10:00:00Z`.
-    """
-    return " ".join(
-        f"{post.channel}:{post.key}={post.published_at:%Y-%m-%dT%H:%M:%SZ}" for post in posts
-    )
+    """Return posts as the text of a fact, separated by spaces."""
+    return " ".join(map(str, posts))
 
 
 def parse_linked_posts(text: str) -> list[LinkedPost]:
     """Return the posts in the text of a fact. Parts of another form or channel are left out."""
-    matches = (_FACT_PART_PATTERN.fullmatch(part) for part in text.split(" "))
-    return [
-        LinkedPost(match[1], match[2], datetime.fromisoformat(match[3]))
-        for match in matches
-        if match and match[1] in _SCHEMES
-    ]
+    matches = filter(None, map(_FACT_PART_PATTERN.fullmatch, text.split(" ")))
+    posts = [LinkedPost(match[1], match[2], datetime.fromisoformat(match[3])) for match in matches]
+    return [post for post in posts if post.channel in _SCHEMES]

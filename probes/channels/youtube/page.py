@@ -345,8 +345,8 @@ def _shows_channel(page: Page, channel_page: ChannelPage) -> bool:
 
 
 def _is_youtube_url(url: str) -> bool:
-    host = html.get_host(url)
-    return channel_registry.find_channel_by_host(host) == NAME and not host.startswith("consent.")
+    is_consent_page = html.get_host(url).startswith("consent.")
+    return channel_registry.find_channel_by_url(url) == NAME and not is_consent_page
 
 
 def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> Finding | None:
