@@ -101,12 +101,16 @@ def load_suffix_list() -> PublicSuffixList:
 
 def is_top_level_domain(label: str) -> bool:
     """Return True if a lower-case Unicode label is a listed or reserved (RFC 6761) TLD."""
-    suffix_list = load_suffix_list()
+    if not label:
+        return False
+    if label in _RESERVED_TLDS:
+        return True
     # Some TLDs are listed by their second-level registries only: in 2026-11, South Africa's `za`.
-    names = (label, f"co.{label}", f"com.{label}")
-    return bool(label) and (
-        label in _RESERVED_TLDS or any(suffix_list.publicsuffix(name) == name for name in names)
-    )
+    return any(map(_is_public_suffix, (label, f"co.{label}", f"com.{label}")))
+
+
+def _is_public_suffix(name: str) -> bool:
+    return load_suffix_list().publicsuffix(name) == name
 
 
 def match_registrable_domain(name: str) -> str:
@@ -137,4 +141,6 @@ class DnsQuestion(NamedTuple):
 def parse_dns_url(url: str) -> DnsQuestion | None:
     """Return the question of a `dns:` address, or None if it is none that the auditor asks."""
     match = _DNS_URL_PATTERN.fullmatch(url)
-    return DnsQuestion(*match.groups()) if match else None
+    if match is None:
+        return None
+    return DnsQuestion(*match.groups())

@@ -58,7 +58,7 @@ _HOST_IN_TEXT = re.compile(
     r"(?i)(?:[\s:(>](?=[^\s@/]{1,100}/)|:\s?(?=[^\s@/]{1,100}$))"
     r"((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}(?:/\S.*)?)$"
 )
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # Inside a path "and" may be part of a name (`company/some and company`), and half a name is another
 # account. So a conjunction ends the path only before a link, while a punctuation mark always does.
 _TEXT_AFTER_PATH = re.compile(
@@ -72,12 +72,14 @@ _TEXT_AFTER_HOST = re.compile(
 )
 # Browsers accept numbers in any notation and localhost. They are kept, and the SSRF guard refuses
 # them.
-_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(?:(:)(\d*))?$")
+_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(:\d*)?$")
 _NUMERIC_HOST = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
 _URL_PARTS = re.compile(
     r"(https?)://([A-Za-z0-9.:@_-]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#([!-~]*))?"
 )
 """Splits ordinary URLs as `urlsplit` does, in a tenth of the time."""
+_USUAL_HOST = re.compile(r"https?://([A-Za-z0-9._-]+)(?:[/?#]|\Z)")
+"""Finds a host without a port or a password in a third of that time."""
 _UNESCAPED_SEGMENT = re.compile(r"[A-Za-z0-9_@-]*")
 # Languages of the platforms' interfaces (ISO 639-1).
 _LANGUAGE_CODES = """
@@ -181,24 +183,36 @@ def _looks_like_host(text: str) -> bool:
 def _build_url(scheme: str, rest: str) -> str | None:
     """Return the URL of a scheme and the rest, or None if its host is invalid or ambiguous."""
     authority, cut, path = _split_authority(rest)
-    name, colon, port = authority.partition(":")
-    bracketed = _BRACKETED_HOST.match(authority)
-    if bracketed:
-        name, colon, port = bracketed.groups("")
-    host = parse_host(name) or _parse_numeric_host(name)
-    if host is None or "\\" in rest or (colon and not _is_valid_port(port)):
+    origin = _build_origin(scheme, authority)
+    if origin is None or "\\" in rest:
         return None
-    address = f"{scheme}://{host}"
-    if port not in ("", _DEFAULT_PORTS[scheme]):
-        address = f"{address}:{port}"
     path = _clean_path(path)
     if path or cut == "/":
-        return f"{address}{cut}{path}"
-    return address
+        return f"{origin}{cut}{path}"
+    return origin
+
+
+def _build_origin(scheme: str, authority: str) -> str | None:
+    """Return the scheme, host and port of a URL, or None if the authority is invalid."""
+    bracketed = _BRACKETED_HOST.match(authority)
+    if bracketed:
+        name, port = bracketed.groups("")
+    else:
+        name, colon, digits = authority.partition(":")
+        port = f"{colon}{digits}"
+    host = parse_host(name) or _parse_numeric_host(name)
+    if host is None or not _is_valid_port(port):
+        return None
+    if port == _DEFAULT_PORTS[scheme]:
+        return f"{scheme}://{host}"
+    return f"{scheme}://{host}{port}"
 
 
 def _is_valid_port(port: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,5}", port) is not None and 0 < int(port) < 65_536
+    """Return True for `:80`, and for "" if none is given."""
+    if not port:
+        return True
+    return re.fullmatch(r":[0-9]{1,5}", port) is not None and 0 < int(port[1:]) < 65_536
 
 
 def _clean_path(path: str) -> str:
@@ -254,7 +268,7 @@ def parse_host(host: str) -> str | None:
     labels = list(map(_decode_label, host.split(".")))
     if not all(map(_HOST_LABEL.fullmatch, labels)):
         return None
-    if labels[0] == "www" and len(labels) == 2:
+    if labels[:-1] == ["www"]:
         return None  # `www.youtube.` was cut off; it is not the site of a TLD
     if _IPV4_ADDRESS.fullmatch(host) or is_top_level_domain(labels[-1]):
         return ".".join(labels)
@@ -367,6 +381,9 @@ def _get_origin(base: str) -> str:
 @lru_cache(maxsize=256)
 def get_host(url: str) -> str:
     """Return the host of a URL in lower case, or an empty string."""
+    usual = _USUAL_HOST.match(url)
+    if usual:
+        return usual[1].lower()
     return (parse_url(url).hostname or "").lower()
 
 
@@ -381,13 +398,17 @@ def count_internal_links(url: str, links: Iterable[str]) -> int:
         name, _, path = rest.partition("/")
         if scheme not in ("http", "https") or name.lower() not in own_hosts:
             continue
-        bare_path, _, query = path.partition("?")
-        if len(query) > MAX_QUERY_CHARS:
-            continue
-        is_current_page = f"/{bare_path}".rstrip("/") == current_path
-        if not query and (is_current_page or _BOILERPLATE_PATH.search(bare_path.lower())):
-            continue
-        pages.add(path)
+        if _is_other_page(path, current_path):
+            pages.add(path)
         if len(pages) == MAX_INTERNAL_LINKS:
             break
     return len(pages)
+
+
+def _is_other_page(path: str, current_path: str) -> bool:
+    """Return True for a page of the site itself, neither the current one nor boilerplate."""
+    bare_path, _, query = path.partition("?")
+    if query:
+        return len(query) <= MAX_QUERY_CHARS
+    is_current_page = f"/{bare_path}".rstrip("/") == current_path
+    return not is_current_page and not _BOILERPLATE_PATH.search(bare_path.lower())

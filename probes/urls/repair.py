@@ -71,13 +71,19 @@ def repair_link_text(typed: str) -> str:
     text = typed[:MAX_CELL_CHARS].strip()
     if CLEAN_URL.fullmatch(text):
         return text
-    if not _PRINTABLE_ASCII.fullmatch(text) or ("&" in text and ";" in text):
+    if not _PRINTABLE_ASCII.fullmatch(text) or _HTML_ENTITY.search(text):
         text = _repair_characters(text)
     if "\\" in text:
-        text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
-        if _HOST_AND_BACKSLASHES.fullmatch(text):
-            text = text.replace("\\", "/")
+        text = _repair_backslashes(text)
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
+
+
+def _repair_backslashes(text: str) -> str:
+    """Decode JSON escapes, and replace backslashes in place of slashes after a host."""
+    text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
+    if _HOST_AND_BACKSLASHES.fullmatch(text):
+        text = text.replace("\\", "/")
+    return text
 
 
 def _repair_characters(text: str) -> str:

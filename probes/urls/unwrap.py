@@ -80,28 +80,31 @@ def unwrap_url(url: str) -> str:
     for _ in range(_MAX_DEPTH):
         if "?" not in url and "archive.org" not in url and _TRANSLATED_SITES not in url:
             break
-        inner = next(_iter_inner_urls(url), None)
-        if inner is None:
+        inner_urls = (_extract_inner_url(url, text) for text in _iter_inner_texts(url))
+        inner_url = next(filter(None, inner_urls), None)
+        if inner_url is None:
             break
-        url = inner
+        url = inner_url
     return url
 
 
-def _iter_inner_urls(url: str) -> Iterator[str]:
+def _iter_inner_texts(url: str) -> Iterator[str]:
+    """Yield the parts of a URL that may be another one."""
     host, path, query, _ = split_url(url)
     if host in ("web.archive.org", "archive.org"):
-        archived = _ARCHIVE_PATH.match(url.partition(host)[2])
-        if archived:
-            yield from _extract_inner_url(url, archived[1])
+        yield from _ARCHIVE_PATH.findall(url.partition(host)[2])
     if host.endswith(_TRANSLATED_SITES):
-        yield from _extract_inner_url(url, _find_translated_url(host, path, query))
-    if not query:
-        return
+        yield _find_translated_url(host, path, query)
+    if query:
+        yield from _iter_redirect_targets(host, path, query)
+
+
+def _iter_redirect_targets(host: str, path: str, query: str) -> Iterator[str]:
     for path_pattern, names in _find_redirectors(host):
         if path_pattern.match(path):
             values = {"": unquote(query), **dict(parse_qsl(query))}
             for name in names:
-                yield from _extract_inner_url(url, values.get(name, ""))
+                yield values.get(name, "")
 
 
 def _find_translated_url(host: str, path: str, query: str) -> str:
@@ -123,18 +126,17 @@ def _find_redirectors(host: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]
     ]
 
 
-def _extract_inner_url(url: str, value: str) -> Iterator[str]:
-    value = _GOOGLE_CACHE_QUERY.sub(r"\1", trim_punctuation(strip_invisible(value)))
-    if not value:
-        return
-    target = value
-    if value.startswith("/") and not value.startswith("//"):
-        target = join_url(url, value)
+def _extract_inner_url(url: str, text: str) -> str | None:
+    """Return the URL in a part of another one, or None if it is none or the same URL."""
+    target = _GOOGLE_CACHE_QUERY.sub(r"\1", trim_punctuation(strip_invisible(text)))
+    if re.match("/(?!/)", target):
+        target = join_url(url, target)
     if "%3A%2F%2F" in target[:16]:
         target = unquote(target)
     inner_url = extract_url(target)
-    if inner_url is not None and inner_url != url:
-        yield inner_url
+    if inner_url == url:
+        return None
+    return inner_url
 
 
 def restore_url_marks(url: str) -> str:
