@@ -7,7 +7,7 @@ count, more so if they are repeated or have the site's name. Other accounts are 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import chain, filterfalse, product
 from operator import attrgetter
 
 from probes.discovery.signals import (
@@ -44,19 +44,34 @@ class _AccountCandidate:
         return self.strongest_clue.strength
 
     @property
+    def sources(self) -> frozenset[str]:
+        return frozenset(map(attrgetter("source"), self.clues))
+
+    @property
     def is_in_owner_place(self) -> bool:
         """Return whether visitors see the account in the header, footer, menu or social icons."""
-        return any(clue.source in OWNER_PLACES and clue.strength >= 3 for clue in self.clues)
+        likely_sources = {clue.source for clue in self.clues if clue.strength >= 3}
+        return not OWNER_PLACES.isdisjoint(likely_sources)
 
     @property
     def is_only_in_metadata(self) -> bool:
         """Return whether all clues are in metadata that visitors do not see."""
-        return all(clue.source in HIDDEN_SOURCES for clue in self.clues)
+        return self.sources <= HIDDEN_SOURCES
 
     @property
     def is_only_in_text(self) -> bool:
         """Return whether all clues are links in the text."""
-        return all(clue.source == "link" for clue in self.clues)
+        return self.sources == {"link"}
+
+    @property
+    def is_numeric_id(self) -> bool:
+        """Return whether the account is known by a page's id in the metadata."""
+        return self.strongest_clue.source in NUMERIC_ID_SOURCES
+
+    @property
+    def is_link_in_text(self) -> bool:
+        """Return whether the strongest clue is a link in the text."""
+        return self.strongest_clue.source == "link"
 
     @property
     def is_group(self) -> bool:
@@ -79,11 +94,8 @@ def find_owner_accounts(
         has_site_name = share_distinctive_word(key, site_name_words)
         candidate = _AccountCandidate(tuple(clues), has_site_name)
         candidates_by_channel.setdefault(channel, []).append(candidate)
-    return tuple(
-        _to_found_link(candidate.strongest_clue, document.url)
-        for candidates in candidates_by_channel.values()
-        for candidate in _select_candidates(candidates)
-    )
+    selected = chain.from_iterable(map(_select_candidates, candidates_by_channel.values()))
+    return tuple(_to_found_link(candidate.strongest_clue, document.url) for candidate in selected)
 
 
 def _to_found_link(clue: AccountClue, page_url: str) -> FoundLink:
@@ -100,12 +112,8 @@ def _select_candidates(candidates: list[_AccountCandidate]) -> list[_AccountCand
     """
     ranked = sorted(candidates, key=attrgetter("strength"), reverse=True)
     top_strength = max(3, ranked[0].strength)
-    strong = [candidate for candidate in ranked if candidate.strength >= 3]
-    selected = [
-        candidate
-        for candidate in strong or ranked
-        if candidate.has_site_name or candidate.strength == top_strength
-    ]
+    strong = [candidate for candidate in ranked if candidate.strength >= 3] or ranked
+    selected = [item for item in strong if item.has_site_name or item.strength == top_strength]
     for apply_filter in _CANDIDATE_FILTERS:
         selected = apply_filter(selected)
     return selected
@@ -113,24 +121,23 @@ def _select_candidates(candidates: list[_AccountCandidate]) -> list[_AccountCand
 
 def _prefer_names_to_numeric_ids(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
     """Leave out ids in the head: as a rule they are the same account as a name on the page."""
-    named = [
-        candidate
-        for candidate in candidates
-        if candidate.strongest_clue.source not in NUMERIC_ID_SOURCES
-    ]
-    return named or candidates
+    return _leave_out(candidates, "is_numeric_id") or candidates
+
+
+def _leave_out(candidates: list[_AccountCandidate], attribute: str) -> list[_AccountCandidate]:
+    return list(filterfalse(attrgetter(attribute), candidates))
 
 
 def _prefer_visible_to_metadata(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
     """Leave out metadata if there are visible accounts, because metadata may be years old."""
-    if not any(candidate.is_in_owner_place for candidate in candidates):
+    if not any(map(attrgetter("is_in_owner_place"), candidates)):
         return candidates
-    return [candidate for candidate in candidates if not candidate.is_only_in_metadata]
+    return _leave_out(candidates, "is_only_in_metadata")
 
 
 def _prefer_pages_to_groups(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
     """Leave out groups if there is a page. A group only counts for an owner without a page."""
-    return [candidate for candidate in candidates if not candidate.is_group] or candidates
+    return _leave_out(candidates, "is_group") or candidates
 
 
 def _prefer_site_name_in_lists(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
@@ -140,10 +147,8 @@ def _prefer_site_name_in_lists(candidates: list[_AccountCandidate]) -> list[_Acc
     """
     if len(candidates) < 3:
         return candidates
-    named = [candidate for candidate in candidates if candidate.has_site_name]
-    if named:
-        return named
-    return [candidate for candidate in candidates if candidate.strongest_clue.source != "link"]
+    named = list(filter(attrgetter("has_site_name"), candidates))
+    return named or _leave_out(candidates, "is_link_in_text")
 
 
 def _prefer_owner_place_to_text(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
@@ -152,10 +157,12 @@ def _prefer_owner_place_to_text(candidates: list[_AccountCandidate]) -> list[_Ac
     Similar names in the text are members, sections or officers. But if the account in the owner's
     place has another name, a single account in the text may be the owner's.
     """
-    placed = [candidate for candidate in candidates if not candidate.is_only_in_text]
-    text_count = len(candidates) - len(placed)
-    is_certain = any(candidate.has_site_name for candidate in placed) or text_count > 1
-    return placed if placed and is_certain else candidates
+    placed = _leave_out(candidates, "is_only_in_text")
+    if any(map(attrgetter("has_site_name"), placed)):
+        return placed
+    if len(candidates) - len(placed) > 1:
+        return placed or candidates
+    return candidates
 
 
 _CANDIDATE_FILTERS = (

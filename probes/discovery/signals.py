@@ -22,11 +22,11 @@ from probes.discovery.site_names import (
     starts_with_site_name,
     strip_key_prefix,
 )
-from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_host
+from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
 from probes.links.identify import identify_link
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from probes.parsing.html import Anchor, Document, clean_text, get_host
-from probes.parsing.json_data import as_list
+from probes.parsing.json_data import get_text, list_property_values
 from probes.urls import domains
 
 OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
@@ -69,7 +69,7 @@ def iter_account_clues(
     for anchor, url in _iter_external_links(document):
         if _is_maker_credit(anchor):
             credit_text = (anchor.text or anchor.preceding_text)[-30:]
-        if find_channel_by_host(_get_link_host(url)) != WEBSITE_CHANNEL:
+        if find_channel_by_url(url) != WEBSITE_CHANNEL:
             strength = _rate_link(
                 anchor,
                 site_name_words,
@@ -81,33 +81,20 @@ def iter_account_clues(
 
 def _iter_external_links(document: Document) -> Iterator[tuple[Anchor, str]]:
     """Yield the links to other sites, each with its repaired address."""
-    own_host = _get_link_host(document.url)
+    own_host = get_host(document.url)
     for anchor in document.anchors:
         if anchor.url[:4].lower() != "http":
             continue
-        is_own_host = _get_link_host(anchor.url) == own_host
-        url = _repair_url(anchor.url, is_own_host=is_own_host)
-        if is_own_host and url == anchor.url:
-            continue  # most links end here
-        if _get_link_host(url) != own_host:
+        # Browsers read an address without a scheme as a page of the same site.
+        if get_host(anchor.url) == own_host:
+            match = _MISSING_SCHEME_PATTERN.match(anchor.url)
+        else:
+            match = _DOUBLE_SCHEME_PATTERN.match(anchor.url)
+        url = anchor.url
+        if match:
+            url = f"https://{match[1]}"
+        if get_host(url) != own_host:
             yield anchor, url
-
-
-def _get_link_host(url: str) -> str:
-    """Return a link's host with a fast method that is enough for most links."""
-    return url.partition("//")[2].partition("/")[0].partition("?")[0].lower()
-
-
-def _repair_url(url: str, *, is_own_host: bool) -> str:
-    """Return the address of a link whose author left out the scheme or wrote it twice.
-
-    Browsers read an address without a scheme as a page of the same site.
-    """
-    match_url = _MISSING_SCHEME_PATTERN.match if is_own_host else _DOUBLE_SCHEME_PATTERN.match
-    match = match_url(url)
-    if match is None:
-        return url
-    return f"https://{match[1]}"
 
 
 _MISSING_SCHEME_PATTERN = re.compile(
@@ -136,9 +123,8 @@ def _iter_meta_clues(meta: Mapping[str, str]) -> Iterator[AccountClue]:
     An app's id (`fb:app_id`) is no page. Several `fb:pages` belong to a network.
     """
     handle = meta.get("twitter:site", "")
-    is_handle = re.fullmatch(r"@?\w{1,15}", handle) is not None
-    url = f"https://twitter.com/{handle.lstrip('@')}" if is_handle else _complete_url(handle)
-    yield from _iter_clue(url, "twitter:site", 4, handle)
+    url = re.sub(r"\A@?(\w{1,15})\Z", r"https://twitter.com/\1", handle)
+    yield from _iter_clue(_complete_url(url), "twitter:site", 4, handle)
     for name in ("article:publisher", "og:see_also"):
         yield from _iter_clue(_complete_url(meta.get(name, "")), name, 4, meta.get(name, ""))
     for name in ("fb:page_id", "fb:pages"):
@@ -148,7 +134,9 @@ def _iter_meta_clues(meta: Mapping[str, str]) -> Iterator[AccountClue]:
 
 
 def _build_facebook_page_url(page_id: str) -> str:
-    return f"https://www.facebook.com/profile.php?id={page_id}" if page_id.isdigit() else ""
+    if not page_id.isdigit():
+        return ""
+    return f"https://www.facebook.com/profile.php?id={page_id}"
 
 
 def _rate_organization(schema: Mapping[str, Any], page_url: str) -> int:
@@ -160,20 +148,23 @@ def _rate_organization(schema: Mapping[str, Any], page_url: str) -> int:
 
 
 def _iter_same_as_clues(schema: Mapping[str, Any], strength: int) -> Iterator[AccountClue]:
-    schema_type = str(schema.get("@type", "")).lower()
-    if "person" in schema_type and "organization" not in schema_type:
+    if _is_person(schema):
         return
-    same_as = schema.get("sameAs", [])
-    for item in as_list(same_as) or [same_as]:
+    for item in list_property_values(schema, "sameAs"):
         url = _get_same_as_url(item)
         snippet = str(schema.get("name") or schema.get("@type") or url)
         yield from _iter_clue(url, "sameAs", strength, snippet)
 
 
+def _is_person(schema: Mapping[str, Any]) -> bool:
+    schema_type = str(schema.get("@type", "")).lower()
+    return "person" in schema_type and "organization" not in schema_type
+
+
 def _get_same_as_url(item: Any) -> str:
-    if isinstance(item, dict):
-        item = item.get("@id") or item.get("url")
-    return _complete_url(item) if isinstance(item, str) else ""
+    """Return the address of a profile, which may be an object with an id or a URL, or ""."""
+    address = get_text(item) or get_text(item, "@id") or get_text(item, "url")
+    return _complete_url(address)
 
 
 def _complete_url(url: str) -> str:
@@ -210,15 +201,18 @@ def resolve_widget_url(widget_url: str) -> str:
 
 def _build_youtube_channel_url(query: Mapping[str, str]) -> str:
     """Return the channel in a player's or button's address, or "" for a video's address."""
-    playlist = query.get("list", "")
-    if playlist and query.get("listType") == "user_uploads":
-        return f"https://www.youtube.com/user/{playlist}"
-    if re.fullmatch(r"UU[\w-]{22}", playlist):
-        return f"https://www.youtube.com/channel/UC{playlist[2:]}"
+    playlist, user = query.get("list", ""), ""
+    if query.get("listType") == "user_uploads":
+        user = playlist
     channel = query.get("channelid") or query.get("channel", "")
-    if channel.startswith("UC"):
+    if re.fullmatch(r"UU[\w-]{22}", playlist):
+        channel = f"UC{playlist[2:]}"
+    if channel.startswith("UC") and not user:
         return f"https://www.youtube.com/channel/{channel}"
-    return channel and f"https://www.youtube.com/user/{channel}"
+    user = user or channel
+    if not user:
+        return ""
+    return f"https://www.youtube.com/user/{user}"
 
 
 # --- Links ---
@@ -369,14 +363,17 @@ def _is_partner_link(anchor: Anchor, *, is_owner_wording: bool) -> bool:
 
 
 def _iter_link_clues(anchor: Anchor, url: str, strength: int) -> Iterator[AccountClue]:
-    if not strength:
-        return
-    source = "link"
+    if strength:
+        source = _get_link_source(anchor, strength)
+        yield from _iter_clue(url, source, strength, _get_link_label(anchor) or url)
+
+
+def _get_link_source(anchor: Anchor, strength: int) -> str:
     if strength == 5:
-        source = "rel=me"
-    elif anchor.section in OWNER_PLACES | _THIRD_PARTY_PLACES:
-        source = anchor.section
-    yield from _iter_clue(url, source, strength, _get_link_label(anchor) or url)
+        return "rel=me"
+    if anchor.section in OWNER_PLACES | _THIRD_PARTY_PLACES:
+        return anchor.section
+    return "link"
 
 
 def _is_written_contact(anchor: Anchor, *, is_contact_page: bool) -> bool:
@@ -388,7 +385,8 @@ def _is_written_contact(anchor: Anchor, *, is_contact_page: bool) -> bool:
 
 
 def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[AccountClue]:
-    if find_channel_by_host(get_host(url)) == WEBSITE_CHANNEL:
+    """Yield the clue that a URL gives, if it leads to an account that can be the owner's."""
+    if find_channel_by_url(url) == WEBSITE_CHANNEL:
         return
     identity = _identify_cached(url)
     if (identity.kind, source) == (LinkKind.PERSON, "link"):

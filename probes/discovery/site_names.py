@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import filterfalse, product, repeat, starmap
 from typing import TYPE_CHECKING, Any
 
 from probes.parsing.json_data import list_schema_types
@@ -55,8 +55,7 @@ def _iter_site_names(document: Document) -> Iterator[str]:
 
 
 def _iter_copyright_texts(document: Document) -> Iterator[str]:
-    lower_text = document.text.lower()
-    literals = [literal for literal in _COPYRIGHT_LITERALS if literal in lower_text]
+    literals = list(filter(document.text.lower().__contains__, _COPYRIGHT_LITERALS))
     if not literals:
         return
     literal_pattern = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE)
@@ -100,7 +99,7 @@ def extract_name_tokens(text: str) -> frozenset[str]:
 def is_similar_name(name: str, other_name: str) -> bool:
     """Return whether two names share a word, or a word of one contains a word of the other."""
     pairs = product(extract_name_tokens(name), extract_name_tokens(other_name))
-    return any(_is_shared_word(token, other_token) for token, other_token in pairs)
+    return any(starmap(_is_shared_word, pairs))
 
 
 # Words of thousands of associations and sites. Sharing one of them proves nothing.
@@ -139,8 +138,8 @@ def extract_site_name_words(document: Document) -> SiteNameWords:
 @lru_cache(maxsize=8)
 def _build_site_name_words(site_name: str, site_host: str) -> SiteNameWords:
     name = fold_text(site_name)
-    host_labels = site_host.removeprefix("www.").split(".")[:-1]
-    labels = [re.sub(r"[^\w]", "", label) for label in host_labels]
+    host_name = site_host.removeprefix("www.").rpartition(".")[0]
+    labels = re.sub(r"[^\w.]", "", host_name).split(".")
     initials = "".join(re.findall(r"(?<![^\W\d_])[^\W\d_]", name))
     candidates = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials}
     words = {word for word in candidates if len(word) > 2} - _STOP_WORDS
@@ -155,16 +154,16 @@ def _build_full_names(name: str, host_labels: list[str]) -> frozenset[str]:
     """Return the site's name without its slogan, and its host labels, as an account may begin."""
     main_part = re.split(r"[|:–—·]| - ", name)[0]
     words = re.findall(r"[^\W\d_]+", main_part)
-    joined_name = "".join(word for word in words if word not in _STOP_WORDS)
+    joined_name = "".join(filterfalse(_STOP_WORDS.__contains__, words))
     return frozenset(text for text in (joined_name, *host_labels) if len(text) > 3)
 
 
 def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
     """Return whether an account's key and a site share a distinctive word or two frequent ones."""
     name = _fold_key(key)
-    if any(_is_shared_word(word, name) for word in site_name_words.distinctive):
+    if any(map(_is_shared_word, site_name_words.distinctive, repeat(name))):
         return True
-    return sum(word in name for word in site_name_words.frequent) > 1
+    return sum(map(name.__contains__, site_name_words.frequent)) > 1
 
 
 def _is_shared_word(word: str, name: str) -> bool:

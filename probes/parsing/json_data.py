@@ -68,8 +68,13 @@ def as_list(node: Any) -> list[Any]:
 
 def list_schema_types(schema: Mapping[str, Any]) -> list[str]:
     """Return the types of a JSON-LD object, which may have one or several."""
-    types = schema.get("@type", "")
-    return list(map(str, as_list(types) or [types]))
+    return list(map(str, list_property_values(schema, "@type")))
+
+
+def list_property_values(schema: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the values of a property of a JSON-LD object, which may be one value or a list."""
+    values = schema.get(name, "")
+    return as_list(values) or [values]
 
 
 def list_child_objects(node: Any) -> list[dict[str, Any]]:

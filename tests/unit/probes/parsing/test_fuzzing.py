@@ -145,7 +145,8 @@ EXCUSED = {
         "probes.channels._api_common.parse_timestamps"
     ),
     "is tried by reading sites and lists": (
-        "probes.parsing.feeds.flatten_fields probes.parsing.json_data.list_schema_types"
+        "probes.parsing.feeds.flatten_fields probes.parsing.json_data.list_schema_types "
+        "probes.parsing.json_data.list_property_values"
     ),
 }
 """Functions that have no fuzz test here, by reason."""
