@@ -41,21 +41,20 @@ def diagnose_network(
     config: Config, network_answers: NetworkAnswers | None
 ) -> Iterator[DiagnosticResult]:
     """Yield the results for the guard and the channels, and for the network if it was checked."""
+    answers = network_answers or NetworkAnswers()
     yield _diagnose_ssrf_guard(config)
     if config.fetch.proxy:
-        yield _diagnose_proxy(network_answers.is_proxy_reachable if network_answers else None)
-    if network_answers:
-        if network_answers.resolved_host_count:
-            yield _diagnose_dns(network_answers)
-        yield _diagnose_clock(network_answers.clock_skew)
-    outcomes = network_answers.answers_by_channel if network_answers else {}
+        yield _diagnose_proxy(answers.is_proxy_reachable)
+    if answers.resolved_host_count:
+        yield _diagnose_dns(answers)
+    if network_answers is not None:
+        yield _diagnose_clock(answers.clock_skew)
     for name, channel in config.channels.items():
-        result = _diagnose_channel(name, channel, outcomes.get(name))
+        result = _diagnose_channel(name, channel, answers.answers_by_channel.get(name))
         if result.state != "ok" or not channel_registry.is_optional_channel(name):
             yield result
-    witness_answers = network_answers.witness_answers if network_answers else {}
     for source in list_enabled_sources(config.witnesses):
-        yield _diagnose_witness(source, witness_answers.get(source))
+        yield _diagnose_witness(source, answers.witness_answers.get(source))
 
 
 def _diagnose_ssrf_guard(config: Config) -> DiagnosticResult:
