@@ -75,7 +75,8 @@ def detect_soft_404(document: Document, *, is_home_page: bool) -> tuple[Reason, 
         or _find_in_url(document, is_home_page=is_home_page)
         or _find_missing_content(document)
         or _find_in_headings(document, is_home_page=is_home_page)
-        or _find_in_text(document, is_home_page=is_home_page)
+        or _find_in_short_text(document, is_home_page=is_home_page)
+        or _find_in_tiny_main(document)
     )
     if not proof:
         return None
@@ -218,22 +219,24 @@ def _is_number(label: str, document: Document, *, is_home_page: bool) -> bool:
     return not is_almost_empty and _ERROR_CODE_PATTERN.fullmatch(label) is not None
 
 
-def _find_in_text(document: Document, *, is_home_page: bool) -> str | None:
-    """Return the text of a short page, or a sentence of a short main part, that says "not found".
+def _find_in_short_text(document: Document, *, is_home_page: bool) -> str | None:
+    """Return the text of a short page if it says "not found", or its part that says so.
 
     A short home page may be about a lost document. There the text must address the visitor.
     """
     text = document.text
     if len(text) < 80 and _is_error_label(text):
         return text
-    if document.internal_link_count < 3 and len(text) < TINY_PAGE_MAX_CHARS:
-        mention = _find_mention(document, is_home_page=is_home_page) or _find_error_sentence(text)
-        if mention:
-            return mention
+    if document.internal_link_count >= 3 or len(text) >= TINY_PAGE_MAX_CHARS:
+        return None
+    return _find_mention(document, is_home_page=is_home_page) or _find_error_sentence(text)
+
+
+def _find_in_tiny_main(document: Document) -> str | None:
+    """Return a sentence of a short main part that says "not found"."""
     if len(document.main_text) >= TINY_PAGE_MAX_CHARS:
         return None
-    sentences = map(_find_error_sentence, _iter_main_texts(document))
-    return next(filter(None, sentences), None)
+    return next(filter(None, map(_find_error_sentence, _iter_main_texts(document))), None)
 
 
 def _find_mention(document: Document, *, is_home_page: bool) -> str | None:
