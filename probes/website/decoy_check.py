@@ -146,7 +146,7 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
     home_url = _normalize_landing_url(page.url)
     try:
         decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
-        if decoy.status in (401, 403, 429) or decoy.status >= 500:
+        if _is_refused(decoy):
             return None
         if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
             return False
@@ -154,6 +154,10 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
     except FetchError:
         return None
     return inner_page.status == 200 and _normalize_landing_url(inner_page.url) != home_url
+
+
+def _is_refused(page: Page) -> bool:
+    return page.status in (401, 403, 429) or page.status >= 500
 
 
 def _normalize_landing_url(url: str) -> str:
