@@ -304,13 +304,9 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
         return None
     if document.script_count or document.form_actions:
         return PageVerdict(Reason.SCRIPT_ONLY, "no text without scripts")
-    if text_length >= MIN_TEXT_CHARS or document.image_count:
+    if text_length >= 20 or document.image_count:
         return None
     return PageVerdict(Reason.EMPTY, "no text", is_proof=False)
-
-
-MIN_TEXT_CHARS = 20
-"""A page with fewer characters is empty."""
 
 
 def _has_some_content(document: Document) -> bool:

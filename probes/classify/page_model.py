@@ -139,10 +139,8 @@ def _list_top_words(model: ModelWeights, features: Collection[str], kind: int) -
     ranked = []
     for feature in features:
         place, _, word = feature.partition(":")
-        if place not in _WORD_PLACES:
-            continue
         weight = model.weights[feature][kind] - model.weights[feature][present]
-        if weight > 0:
+        if place in _WORD_PLACES and weight > 0:
             ranked.append((weight, feature, word))
     ranked.sort(reverse=True)
     return tuple(dict.fromkeys(map(itemgetter(2), ranked)))[:MAX_REASON_WORDS]
