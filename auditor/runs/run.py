@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from auditor.checking.canaries import Canary, build_canaries, is_offline
-from auditor.checking.checker import AccountChecker
+from auditor.checking.checker import AccountChecker, check_links
 from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future, refuse_wrong_clock
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core import runtime
@@ -230,21 +230,11 @@ class RunSession:
         if self.deadline.should_stop:
             return []
         canaries = await asyncio.to_thread(self._list_canaries)
-        api_canaries: list[Canary] = []
-        page_canaries: list[Canary] = []
-        for canary in canaries:
-            if canary.channel in checker.api_budgets:
-                api_canaries.append(canary)
-            else:
-                page_canaries.append(canary)
-        page_checks = [checker.check(canary.account) for canary in page_canaries]
-        api_results, page_results = await asyncio.gather(
-            checker.check_together([canary.account for canary in api_canaries]),
-            asyncio.gather(*page_checks),
-        )
-        results = [*api_results, *page_results]
+        canaries.sort(key=lambda canary: canary.channel not in checker.api_budgets)  # APIs first
+        links = [(canary.account.typed_text, canary.account.identity) for canary in canaries]
+        results = [check.result for check in await check_links(links, checker)]
         refuse_wrong_clock(results)
-        return list(zip(api_canaries + page_canaries, results, strict=True))
+        return list(zip(canaries, results, strict=True))
 
     def _list_canaries(self) -> list[Canary]:
         """Return the canaries of the channels in use.
