@@ -293,15 +293,11 @@ def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
     yield from _iter_walls_by_title_element(page_head)
     if _has_firewall_marks(page, page_head):
         yield Reason.BLOCKED
-    yield from _iter_walls_by_status(page.status, page_head)
-
-
-def _iter_walls_by_status(status: int, page_head: str) -> Iterator[Reason]:
-    if status in _REASONS_BY_STATUS:
-        yield _REASONS_BY_STATUS[status]
-    elif status >= 500:
+    if page.status in _REASONS_BY_STATUS:
+        yield _REASONS_BY_STATUS[page.status]
+    if page.status >= 500:
         yield Reason.SERVER_ERROR
-    elif status == 400 and "sorry, something went wrong" in page_head:
+    if page.status == 400 and "sorry, something went wrong" in page_head:
         yield Reason.BLOCKED  # Facebook to clients that are no browser (RSS-Bridge 2026-08)
 
 
@@ -356,13 +352,10 @@ def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
     walls = list(_iter_wall_texts(page_head))
     if walls and _has_little_text(page):
         yield from walls
-    if not page.body.strip() and page.status not in _REDIRECT_STATUSES:
+    if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
     elif _is_script_only(page, page_head):
         yield Reason.SCRIPT_ONLY
-
-
-_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
 
 def _iter_wall_texts(page_head: str) -> Iterator[Reason]:
