@@ -7,7 +7,6 @@ Also `map_in_processes`, with which `identify` uses all CPU cores for large inpu
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import signal
 import sys
@@ -320,6 +319,8 @@ def map_in_processes(
     if core_count == 1:
         yield from chain.from_iterable(map(work, remaining_batches))
         return
+    import multiprocessing
+
     gc.freeze()  # a collection in a forked process would copy the memory that is shared
     with multiprocessing.get_context("fork").Pool(
         core_count, signal.signal, (signal.SIGINT, signal.SIG_IGN)
