@@ -7,70 +7,121 @@ by several threads, and several processes may use one database.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from storage.api_data import ApiDataRepository
-from storage.communication.messages import MessageRepository, SubscriptionRepository
-from storage.communication.replies import (
-    CompletedStepRepository,
-    FollowUpRepository,
-    ReplyRepository,
-)
-from storage.communication.report_links import ReportLinkRepository
-from storage.conclusions import AccountStatusRepository, ConclusionRepository
 from storage.database.connection import Database
 from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
-from storage.decisions import DecisionRepository
-from storage.observations.observations import DomainCheckRepository, ObservationRepository
-from storage.read_model.association_search import AssociationSearchRepository
-from storage.read_model.counts import FacetCountRepository
-from storage.read_model.gap_search import GapSearchRepository
-from storage.read_model.summaries import SummaryRepository
-from storage.read_model.word_correction import WordCorrectionRepository
-from storage.registry.associations import RegistryRepository
-from storage.registry.audit_log import AuditLogRepository
-from storage.retention import ErasureRepository, RetentionRepository
-from storage.runs.cluster import ClusterRunRepository
-from storage.runs.plan import RunPlanRepository
-from storage.runs.runs import AuditRunRepository
-from storage.users import SessionRepository, UserRepository
-from storage.witnesses import WitnessRepository
+
+if TYPE_CHECKING:
+    from storage.api_data import ApiDataRepository
+    from storage.communication.messages import MessageRepository, SubscriptionRepository
+    from storage.communication.replies import (
+        CompletedStepRepository,
+        FollowUpRepository,
+        ReplyRepository,
+    )
+    from storage.communication.report_links import ReportLinkRepository
+    from storage.conclusions import AccountStatusRepository, ConclusionRepository
+    from storage.decisions import DecisionRepository
+    from storage.observations.observations import DomainCheckRepository, ObservationRepository
+    from storage.read_model.association_search import AssociationSearchRepository
+    from storage.read_model.counts import FacetCountRepository
+    from storage.read_model.gap_search import GapSearchRepository
+    from storage.read_model.summaries import SummaryRepository
+    from storage.read_model.word_correction import WordCorrectionRepository
+    from storage.registry.associations import RegistryRepository
+    from storage.registry.audit_log import AuditLogRepository
+    from storage.retention import ErasureRepository, RetentionRepository
+    from storage.runs.cluster import ClusterRunRepository
+    from storage.runs.future_changes import FutureChangeRepository
+    from storage.runs.plan import RunPlanRepository
+    from storage.runs.runs import AuditRunRepository
+    from storage.users import SessionRepository, UserRepository
+    from storage.witnesses import WitnessRepository
+
+REPOSITORIES = {
+    "registry": ("storage.registry.associations", "RegistryRepository"),
+    "audit_log": ("storage.registry.audit_log", "AuditLogRepository"),
+    "runs": ("storage.runs.runs", "AuditRunRepository"),
+    "run_plan": ("storage.runs.plan", "RunPlanRepository"),
+    "cluster_runs": ("storage.runs.cluster", "ClusterRunRepository"),
+    "future_changes": ("storage.runs.future_changes", "FutureChangeRepository"),
+    "observations": ("storage.observations.observations", "ObservationRepository"),
+    "domain_checks": ("storage.observations.observations", "DomainCheckRepository"),
+    "witnesses": ("storage.witnesses", "WitnessRepository"),
+    "statuses": ("storage.conclusions", "AccountStatusRepository"),
+    "conclusions": ("storage.conclusions", "ConclusionRepository"),
+    "decisions": ("storage.decisions", "DecisionRepository"),
+    "messages": ("storage.communication.messages", "MessageRepository"),
+    "subscriptions": ("storage.communication.messages", "SubscriptionRepository"),
+    "report_links": ("storage.communication.report_links", "ReportLinkRepository"),
+    "replies": ("storage.communication.replies", "ReplyRepository"),
+    "completed_steps": ("storage.communication.replies", "CompletedStepRepository"),
+    "follow_ups": ("storage.communication.replies", "FollowUpRepository"),
+    "users": ("storage.users", "UserRepository"),
+    "sessions": ("storage.users", "SessionRepository"),
+    "summaries": ("storage.read_model.summaries", "SummaryRepository"),
+    "counts": ("storage.read_model.counts", "FacetCountRepository"),
+    "search": ("storage.read_model.association_search", "AssociationSearchRepository"),
+    "gap_search": ("storage.read_model.gap_search", "GapSearchRepository"),
+    "word_corrections": ("storage.read_model.word_correction", "WordCorrectionRepository"),
+    "api_data": ("storage.api_data", "ApiDataRepository"),
+    "retention": ("storage.retention", "RetentionRepository"),
+    "erasure": ("storage.retention", "ErasureRepository"),
+}
+"""The module and the class of each repository of the store."""
 
 
 class Store:
-    """The registry, runs, conclusions, decisions and communication of one network."""
+    """The registry, runs, conclusions, decisions and communication of one network.
+
+    A repository is imported and created when it is first used, because most commands need few.
+    """
+
+    registry: RegistryRepository
+    audit_log: AuditLogRepository
+    runs: AuditRunRepository
+    run_plan: RunPlanRepository
+    cluster_runs: ClusterRunRepository
+    future_changes: FutureChangeRepository
+    observations: ObservationRepository
+    domain_checks: DomainCheckRepository
+    witnesses: WitnessRepository
+    statuses: AccountStatusRepository
+    conclusions: ConclusionRepository
+    decisions: DecisionRepository
+    messages: MessageRepository
+    subscriptions: SubscriptionRepository
+    report_links: ReportLinkRepository
+    replies: ReplyRepository
+    completed_steps: CompletedStepRepository
+    follow_ups: FollowUpRepository
+    users: UserRepository
+    sessions: SessionRepository
+    summaries: SummaryRepository
+    counts: FacetCountRepository
+    search: AssociationSearchRepository
+    gap_search: GapSearchRepository
+    word_corrections: WordCorrectionRepository
+    api_data: ApiDataRepository
+    retention: RetentionRepository
+    erasure: ErasureRepository
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.registry = RegistryRepository(database)
-        self.audit_log = AuditLogRepository(database)
-        self.runs = AuditRunRepository(database)
-        self.run_plan = RunPlanRepository(database)
-        self.cluster_runs = ClusterRunRepository(database)
-        self.observations = ObservationRepository(database)
-        self.domain_checks = DomainCheckRepository(database)
-        self.witnesses = WitnessRepository(database)
-        self.statuses = AccountStatusRepository(database)
-        self.conclusions = ConclusionRepository(database)
-        self.decisions = DecisionRepository(database)
-        self.messages = MessageRepository(database)
-        self.subscriptions = SubscriptionRepository(database)
-        self.report_links = ReportLinkRepository(database)
-        self.replies = ReplyRepository(database)
-        self.completed_steps = CompletedStepRepository(database)
-        self.follow_ups = FollowUpRepository(database)
-        self.users = UserRepository(database)
-        self.sessions = SessionRepository(database)
-        self.summaries = SummaryRepository(database)
-        self.counts = FacetCountRepository(database)
-        self.search = AssociationSearchRepository(database)
-        self.gap_search = GapSearchRepository(database)
-        self.word_corrections = WordCorrectionRepository(database)
-        self.api_data = ApiDataRepository(database)
-        self.retention = RetentionRepository(database)
-        self.erasure = ErasureRepository(database)
+
+    if not TYPE_CHECKING:  # else mypy would accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in REPOSITORIES:
+                raise AttributeError(f"the store has no repository {name}")
+            module, class_name = REPOSITORIES[name]
+            repository = getattr(importlib.import_module(module), class_name)(self._database)
+            setattr(self, name, repository)
+            return repository
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Store:

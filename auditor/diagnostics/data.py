@@ -137,7 +137,7 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
 
 def _diagnose_future_changes(store: Store, now: datetime) -> Iterator[DiagnosticResult]:
     """Yield a warning if data was changed while the clock was ahead: no run counts it yet."""
-    if change_count := store.runs.count_future_changes(now + CLOCK_TOLERANCE):
+    if change_count := store.future_changes.count(now + CLOCK_TOLERANCE):
         future = gettext_noop("dated in the future, so no run counts them: {n}; try {command}")
         command = "`auditor run --discard-future`"
         yield warning(gettext_noop("changes"), future, n=change_count, command=command)

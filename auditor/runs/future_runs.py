@@ -46,12 +46,12 @@ def discard_future_runs(
     """
     store, limit = context.store, now + CLOCK_TOLERANCE
     runs = find_future_runs(store, now)
-    if not runs and not store.runs.count_future_changes(limit):
+    if not runs and not store.future_changes.count(limit):
         return DiscardResult()
     backup_file = None if skip_backup else _back_up(context, now)
     if runs:
         reevaluate(context, before=runs[0].started_at)
-    change_count = store.runs.discard_runs(runs, limit, now)
+    change_count = store.future_changes.discard_runs(runs, limit, now)
     refresh_summaries(store, context.config)
     days = tuple(run.day for run in runs)
     logger.warning(

@@ -12,7 +12,6 @@ from storage.models.users import AuditLogEntry
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import to_utc
 from storage.tables.communication import AuditLogTable
-from storage.tables.mappers import to_log_entry
 
 NEWEST_FIRST = col(AuditLogTable.id).desc()
 
@@ -38,7 +37,7 @@ class AuditLogRepository(Repository):
         changes: dict[str, list[AuditLogEntry]] = {}
         with self._database.begin_read_session() as session:
             for row in session.exec(query):
-                changes.setdefault(row.association, []).append(to_log_entry(row))
+                changes.setdefault(row.association, []).append(_to_log_entry(row))
         return changes
 
     def list_audit_log(
@@ -64,7 +63,7 @@ class AuditLogRepository(Repository):
         if after_id is not None:
             query = query.where(col(AuditLogTable.id) > after_id)
         with self._database.begin_read_session() as session:
-            return list(map(to_log_entry, session.exec(query)))
+            return list(map(_to_log_entry, session.exec(query)))
 
     def get_entry(self, entry_id: int, *, regions: RegionFilter = None) -> AuditLogEntry | None:
         """Return an entry, or None if it does not exist or is not about these regions."""
@@ -72,7 +71,7 @@ class AuditLogRepository(Repository):
         query = query.where(*build_region_filter(AuditLogTable.association, regions))
         with self._database.begin_read_session() as session:
             row = session.exec(query).first()
-        return None if row is None else to_log_entry(row)
+        return None if row is None else _to_log_entry(row)
 
     def find_preceding_log_id(self, entry: AuditLogEntry) -> int:
         """Return the id of the newest entry before one that another action wrote, or 0.
@@ -109,3 +108,17 @@ def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry
         rows.append(values)
     if rows:
         connection.execute(insert(AuditLogTable), rows)
+
+
+def _to_log_entry(row: AuditLogTable) -> AuditLogEntry:
+    """Return the audit log entry of a row."""
+    return AuditLogEntry(
+        changed_at=row.changed_at,
+        author=row.author,
+        source=row.source,
+        association=row.association,
+        field=row.field,
+        before=row.before,
+        after=row.after,
+        id=row.id,
+    )

@@ -22,8 +22,6 @@ from storage.models.audit import (
     WitnessRecord,
 )
 from storage.models.run_report import RunReport
-from storage.models.users import AuditLogEntry
-from storage.tables.communication import AuditLogTable
 from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
@@ -134,20 +132,6 @@ SELECT_ASSOCIATION_ENTRIES = select(
     ASSOCIATION, *_HAS_CONTACT_COLUMNS, *_CONTACT_COLUMNS
 ).outerjoin(CONTACT, _CONTACT_JOIN)
 """Selects every association with its contact."""
-
-
-def to_log_entry(row: AuditLogTable) -> AuditLogEntry:
-    """Return the audit log entry of a row."""
-    return AuditLogEntry(
-        changed_at=row.changed_at,
-        author=row.author,
-        source=row.source,
-        association=row.association,
-        field=row.field,
-        before=row.before,
-        after=row.after,
-        id=row.id,
-    )
 
 
 def to_association(row: Any) -> Association:

@@ -406,7 +406,7 @@ class Histories(RuleBasedStateMachine):
         discard_future_runs(self.app, self.now, skip_backup=True)
         self.recorded_keys = {key for key in self.recorded_keys if key[1] not in discarded_ids}
         assert find_future_runs(self.app.store, self.now) == []
-        assert self.app.store.runs.count_future_changes(self.now + timedelta(hours=1)) == 0
+        assert self.app.store.future_changes.count(self.now + timedelta(hours=1)) == 0
         self.has_changed = True
 
     # --- decisions and replies

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import event
 
+from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.core import METADATA
 
 SMALL_TABLES = {"audit_run", "summary_version", "user"}

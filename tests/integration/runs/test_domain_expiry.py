@@ -282,8 +282,8 @@ async def test_check_of_a_discarded_run_is_removed_and_is_no_change_of_a_user(ap
     app.web.answers[f"{SERVICE}nour.org"] = record(400)
     run = await execute_run(app, night_of(300))
     limit = night_of(1)
-    assert app.store.runs.count_future_changes(limit) == 0
-    assert app.store.runs.discard_runs([run], limit, limit) == 0
+    assert app.store.future_changes.count(limit) == 0
+    assert app.store.future_changes.discard_runs([run], limit, limit) == 0
     (check,) = app.store.domain_checks.list_domain_checks("nour")
     assert check.expires_on == (START + timedelta(days=40)).date()
 

@@ -348,6 +348,6 @@ async def test_discarded_run_takes_its_answers_with_it(small):
     await execute_run(small, START)
     future = await execute_run(small, night_of(95))
     assert len(list(small.store.witnesses.list_witness_records("nour"))) == 2
-    small.store.runs.discard_runs([future], night_of(1), night_of(1))
+    small.store.future_changes.discard_runs([future], night_of(1), night_of(1))
     [record] = small.store.witnesses.list_witness_records("nour")
     assert record.asked_at == START

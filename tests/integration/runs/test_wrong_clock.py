@@ -34,6 +34,7 @@ from probes.models.http import FetchError, Page
 from storage.errors import LaterRunDoneError
 from storage.models.audit import Association, AuditRunState, Decision, DecisionKind
 from storage.store import Store
+from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.communication import ReportLink
 from storage.tables.core import METADATA
 from tests.support.mini_network import (
@@ -196,9 +197,9 @@ async def test_future_run_is_removed_with_its_conclusions(app):
 async def test_changes_of_users_are_kept_and_get_the_current_date(app):
     now = await store_history(app)
     soon = now + timedelta(minutes=1)
-    assert app.store.runs.count_future_changes(soon) > 0
+    assert app.store.future_changes.count(soon) > 0
     discard_future_runs(app, now)
-    assert app.store.runs.count_future_changes(soon) == 0
+    assert app.store.future_changes.count(soon) == 0
     (decision,) = app.store.decisions.list_decisions()
     assert timedelta() <= decision.decided_at - now < timedelta(seconds=1)
     assert decision.expires_at - decision.decided_at == timedelta(days=90)
@@ -229,7 +230,7 @@ async def test_interrupted_discarding_can_be_repeated(app, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.store.runs, "discard_runs", kill)
+        patched.setattr(app.store.future_changes, "discard_runs", kill)
         with pytest.raises(KeyboardInterrupt):
             discard_future_runs(app, now)
     assert len(find_future_runs(app.store, now)) == 1

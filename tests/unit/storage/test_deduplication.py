@@ -351,7 +351,7 @@ def test_discarded_run_takes_its_page_with_it(store):
     first_run, second_run = record_pages(store, 2)
     run = store.runs.get(DAY + timedelta(days=1))
     assert run.id == second_run
-    store.runs.discard_runs([replace(run, started_at=NOW + timedelta(hours=1))], NOW, NOW)
+    store.future_changes.discard_runs([replace(run, started_at=NOW + timedelta(hours=1))], NOW, NOW)
     assert store.observations.get(first_run, 1).evidence[0].digest == "01" * 32
     equal_result = store.observations.find_equal_result(
         make_platform_observation(first_run, finding=PRESENT)

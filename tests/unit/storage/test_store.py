@@ -54,7 +54,7 @@ from storage.models.users import ReplyKind
 from storage.observations.observations import ObservationWriter
 from storage.read_model.summaries import FACET_KEY, GAP_FLAG_COLUMNS
 from storage.sanitize import sanitize
-from storage.store import Store
+from storage.store import REPOSITORIES, Store
 from storage.tables import core
 from storage.tables.communication import Reply
 from storage.tables.summaries import ASSOCIATION_FACET
@@ -96,6 +96,16 @@ def filled_store(store):
 
 def observe(account_id, run, presence=Presence.PRESENT):
     return Observation(account_id, run.id, NOW, Finding(presence, status=200))
+
+
+def test_store_has_every_declared_repository(store):
+    for name, class_name in Store.__annotations__.items():
+        repository = getattr(store, name)
+        assert type(repository).__name__ == class_name
+        assert getattr(store, name) is repository
+    assert Store.__annotations__.keys() == REPOSITORIES.keys()
+    with pytest.raises(AttributeError, match="the store has no repository night"):
+        _ = store.night
 
 
 def test_constraint_error_contains_no_personal_data(filled_store):
