@@ -112,7 +112,10 @@ def choose_table_format(requested_format: TableFormat | None, *, as_json: bool) 
         )
     if as_json:
         return "json"
-    return requested_format or ("table" if sys.stdout.isatty() or sys.stderr.isatty() else "tsv")
+    if requested_format is not None:
+        return requested_format
+    is_read_by_person = sys.stdout.isatty() or sys.stderr.isatty()
+    return "table" if is_read_by_person else "tsv"
 
 
 CellFormatter = Callable[[str], str]

@@ -48,12 +48,13 @@ def print_import_result(
 ) -> None:
     """Print what an import changed. If it `is_shown`, problems and lines were printed before."""
     translator = cli_context.translator
-    if not is_shown or not changes:
+    was_previewed = is_shown and bool(changes)
+    if not was_previewed:
         for problem in import_result.problems:
             print_message(problem.describe(translator))
     if cli_context.quiet:
         return
-    if is_shown and changes:
+    if was_previewed:
         lines = _describe_result(changes, translator)
     else:
         lines = _describe_import(import_result, changes, translator)

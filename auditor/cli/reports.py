@@ -350,11 +350,17 @@ def export(
 def _parse_export_arguments(kind_or_file: str, file: Path | None) -> tuple[str, Path | None]:
     """Return the kind of export and its file, which is None for standard output."""
     if kind_or_file in EXPORT_KIND_NAMES:
-        return kind_or_file, None if file is None or str(file) == "-" else file
+        return kind_or_file, _parse_target(file)
     if file is not None:
         raise UsageError(
             kind_or_file,
             "there is no such kind of export",
             f"one of {', '.join(EXPORT_KIND_NAMES)}",
         )
-    return "gaps", None if kind_or_file == "-" else Path(kind_or_file)
+    return "gaps", _parse_target(Path(kind_or_file))
+
+
+def _parse_target(file: Path | None) -> Path | None:
+    if file is None or str(file) == "-":
+        return None
+    return file

@@ -31,6 +31,25 @@ DISTINCT_NAME_COUNT = 50
 HOSTED_SITE_DOMAINS = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
 
 
+PROFILE_URL_FORMATS = {
+    "facebook": "https://www.facebook.com/{0.handle}",
+    "twitter": "https://x.com/{0.twitter_handle}",
+    "linkedin": "https://www.linkedin.com/company/{0.slug}",
+    "youtube": "https://www.youtube.com/@{0.handle}",
+    "instagram": "https://www.instagram.com/{0.instagram_handle}/",
+    "tiktok": "https://www.tiktok.com/@{0.tiktok_handle}",
+    "whatsapp": "https://whatsapp.com/channel/{0.whatsapp_code}",
+    "telegram": "https://t.me/{0.telegram_handle}",
+}
+"""The URL of an association's account by channel."""
+SPECIAL_PROFILE_URL_FORMATS = {
+    ("facebook", "group"): "https://www.facebook.com/groups/{0.slug}",
+    ("linkedin", "person"): "https://www.linkedin.com/in/{0.slug}",
+    ("youtube", "terminated"): "https://www.youtube.com/channel/{0.youtube_channel_id}",
+}
+"""The URL by channel and scenario, where it differs."""
+
+
 @dataclass(frozen=True, slots=True)
 class DemoAssociation:
     """A fictional association.
@@ -165,30 +184,8 @@ class DemoAssociation:
             return ""
         if scenario_name == "shared":
             return self.sister_association.get_profile_url(channel)
-        return self._build_own_profile_url(channel, scenario_name)
-
-    def _build_own_profile_url(self, channel: str, scenario_name: str) -> str:
-        if channel == "facebook":
-            path = f"groups/{self.slug}" if scenario_name == "group" else self.handle
-            return f"https://www.facebook.com/{path}"
-        if channel == "twitter":
-            return f"https://x.com/{self.twitter_handle}"
-        if channel == "linkedin":
-            folder = "in" if scenario_name == "person" else "company"
-            return f"https://www.linkedin.com/{folder}/{self.slug}"
-        if channel in OPTIONAL_DEMO_CHANNELS:
-            return self._build_optional_profile_url(channel)
-        if scenario_name == "terminated":
-            return f"https://www.youtube.com/channel/{self.youtube_channel_id}"
-        return f"https://www.youtube.com/@{self.handle}"
-
-    def _build_optional_profile_url(self, channel: str) -> str:
-        return {
-            "instagram": f"https://www.instagram.com/{self.instagram_handle}/",
-            "tiktok": f"https://www.tiktok.com/@{self.tiktok_handle}",
-            "whatsapp": f"https://whatsapp.com/channel/{self.whatsapp_code}",
-            "telegram": f"https://t.me/{self.telegram_handle}",
-        }[channel]
+        url_format = PROFILE_URL_FORMATS[channel]
+        return SPECIAL_PROFILE_URL_FORMATS.get((channel, scenario_name), url_format).format(self)
 
 
 @cache

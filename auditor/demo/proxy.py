@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import h11
 import trustme
@@ -219,8 +219,6 @@ def _parse_request(request: h11.Request, tunnel_host: str | None) -> FakeRequest
     target, method = request.target.decode("latin-1"), request.method.decode("latin-1")
     if tunnel_host is not None:
         return FakeRequest("https", tunnel_host, target, method, headers)
-    parts = urlsplit(target)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return FakeRequest(
-        parts.scheme or "http", (parts.hostname or "").lower(), path, method, headers
-    )
+    parts = urlsplit(target, scheme="http")
+    path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    return FakeRequest(parts.scheme, parts.hostname or "", path, method, headers)

@@ -39,6 +39,9 @@ from storage.models.audit import (
     Proposal,
 )
 
+UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
+"""The code of an inconclusive check, where it is not that of all other channels."""
+
 CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
 """Channels whose posts disappear. An active account looks like a silent one there."""
 
@@ -346,9 +349,7 @@ def get_rhythm_days(finding: Finding | None) -> int | None:
     if finding is None:
         return None
     days = finding.facts.get("rhythm_days")
-    if isinstance(days, bool) or not isinstance(days, int):
-        return None
-    return days
+    return days if type(days) is int else None
 
 
 def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:
@@ -399,6 +400,5 @@ def _iter_unchecked_reasons(
         params |= {"cause": "different_account", "found": status.other_account_streak.cause}
         yield UncheckedItem(channel, "channel_unconfirmed", params)
     elif _is_unknown(status):
-        code = "website_unknown" if channel == "website" else "channel_unknown"
         params["cause"] = str(status.latest_reason or "unreadable")
-        yield UncheckedItem(channel, code, params)
+        yield UncheckedItem(channel, UNKNOWN_ITEM_CODES.get(channel, "channel_unknown"), params)
