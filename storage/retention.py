@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -196,9 +197,8 @@ def read_erased_ids(file: Path) -> frozenset[str]:
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as raw,
     ):
-        return frozenset(
-            row[0] for row in raw.execute(query, (ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD))
-        )
+        rows = raw.execute(query, (ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD))
+        return frozenset(map(itemgetter(0), rows))
     return frozenset()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -121,7 +122,7 @@ class CompletedStepRepository(Repository):
                     session.delete(completed)
                 elif completed.completed_at < gap.first_seen:
                     completed.completed_at = now
-            for step in set(steps).difference(completed.step for completed in ticked):
+            for step in set(steps).difference(map(attrgetter("step"), ticked)):
                 session.add(CompletedStep(**key, step=step, completed_at=now))
 
 

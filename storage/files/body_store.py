@@ -78,10 +78,7 @@ class BodyStore:
         """Yield the digests of all stored bodies. Raises StoreError if a folder cannot be read."""
         try:
             for _, _, names in os.walk(self.folder, onerror=_raise_unless_missing):
-                for name in names:
-                    digest, _, suffix = name.partition(".")
-                    if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
-                        yield digest
+                yield from filter(None, map(_parse_file_name, names))
         except OSError as problem:
             raise _build_read_error(self.folder, problem) from problem
 
@@ -306,6 +303,14 @@ class BodyWriter:
             self._pending, self._pending_bytes = {}, 0
         for file in uncommitted.values():
             file.unlink(missing_ok=True)
+
+
+def _parse_file_name(name: str) -> str | None:
+    """Return the digest of the body in a file of this name, or None if it is another file."""
+    digest, _, suffix = name.partition(".")
+    if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
+        return digest
+    return None
 
 
 def copy_bodies(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -114,7 +114,7 @@ class Contact:
 
 
 EMPTY_CONTACT = Contact()
-CONTACT_FIELDS = tuple(field.name for field in fields(Contact))
+CONTACT_FIELDS = tuple(asdict(EMPTY_CONTACT))
 ASSOCIATION_FIELDS = tuple(
     field.name for field in fields(Association) if field.name not in {"id", "contact_methods"}
 )

@@ -119,15 +119,13 @@ class AuditLogEntry:
         """The kind of change to the registry."""
         if self.source == ERASE_SOURCE:
             return RegistryChangeKind.ERASED
-        if self.field in REGISTRY_FIELDS or (self.before is not None and self.after is not None):
+        if self.field in REGISTRY_FIELDS or None not in (self.before, self.after):
             return RegistryChangeKind.CHANGED
         if self.before is None:
             return RegistryChangeKind.ADDED
-        return (
-            RegistryChangeKind.PRUNED
-            if self.source == PRUNE_SOURCE
-            else RegistryChangeKind.WITHDRAWN
-        )
+        if self.source == PRUNE_SOURCE:
+            return RegistryChangeKind.PRUNED
+        return RegistryChangeKind.WITHDRAWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Such runs and changes exist after the clock was wrong.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import filterfalse
 from operator import attrgetter
 
 from sqlalchemy import Column, Connection, delete, select, update
@@ -97,12 +98,12 @@ def _remove_runs(connection: Connection, runs: Collection[AuditRun]) -> None:
 def _iter_change_columns() -> Iterator[Column[datetime]]:
     """Yield every column that says when a person changed something."""
     ends = {table.c[end] for table, _, end in COUNTED_DEADLINES}
-    for table in METADATA.sorted_tables:
-        if table in TABLES_WRITTEN_BY_RUNS:
-            continue
-        for column in table.c:
-            if isinstance(column.type, UTCDateTime) and column not in ends:
-                yield column
+    for table in filterfalse(TABLES_WRITTEN_BY_RUNS.__contains__, METADATA.sorted_tables):
+        yield from filterfalse(ends.__contains__, filter(_has_moments, table.c))
+
+
+def _has_moments(column: Column[datetime]) -> bool:
+    return isinstance(column.type, UTCDateTime)
 
 
 def _find_moments_after(
