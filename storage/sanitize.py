@@ -108,7 +108,7 @@ def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
     cleaned = {}
     is_changed = False
     for key, inner in value.items():
-        if not _is_storable(inner):
+        if not is_storable(inner):
             is_changed = True
             continue
         clean_key, clean_inner = _sanitize_value(key), _sanitize_value(inner)
@@ -133,5 +133,6 @@ def _sanitize_fields(
     return replace(model, **dict(zip(names, cleaned, strict=True)))
 
 
-def _is_storable(value: Any) -> bool:
+def is_storable(value: Any) -> bool:
+    """Return False for numbers that JSON cannot hold, NaN and infinity."""
     return not isinstance(value, float) or math.isfinite(value)

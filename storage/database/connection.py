@@ -370,9 +370,13 @@ def _bind_values(
 ) -> Iterator[list[Any]]:
     """Return the rows with values as the driver needs them."""
     dialect = connection.dialect
-    processors = [
-        (column.name, column.type.dialect_impl(dialect).bind_processor(dialect))
-        for column in columns
-    ]
+    processors = {}
+    for bound_column in columns:
+        bind_processor = bound_column.type.dialect_impl(dialect).bind_processor(dialect)
+        processors[bound_column.name] = bind_processor or _keep_unchanged
     for row in rows:
-        yield [process(row[name]) if process else row[name] for name, process in processors]
+        yield [process(row[name]) for name, process in processors.items()]
+
+
+def _keep_unchanged(value: Any) -> Any:
+    return value

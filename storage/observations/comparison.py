@@ -11,7 +11,6 @@ because another version may find more in pages that are not stored. See docs/dec
 """
 
 import json
-import math
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -24,7 +23,7 @@ from pydantic import TypeAdapter
 from probes.models.finding import Activity, DatePrecision, Finding
 from probes.models.http import COMPARED_HEADERS, READ_HEADERS
 from storage.models.audit import Evidence, Observation
-from storage.sanitize import sanitize
+from storage.sanitize import is_storable, sanitize
 
 RESPONSE_SECONDS_FACT = "seconds"
 """The fact that may differ in every run although nothing changed. It has its own column."""
@@ -122,10 +121,9 @@ def _is_clean(observation: Observation, comparison_key: bytes) -> bool:
     activity = observation.finding.last_activity
     if activity is not None and activity.published_at.utcoffset() != timedelta(0):
         return False
-    for fact in observation.finding.facts.values():
-        if isinstance(fact, float) and not math.isfinite(fact):
-            return False
-    if any(escape in comparison_key for escape in UNSAFE_JSON_ESCAPES):
+    if not all(map(is_storable, observation.finding.facts.values())):
+        return False
+    if any(map(comparison_key.__contains__, UNSAFE_JSON_ESCAPES)):
         return False
     return comparison_key.decode().isprintable()
 
