@@ -45,7 +45,6 @@ from storage.read_model import summaries
 from storage.registry import audit_log
 from storage.sanitize import sanitize
 from storage.tables.communication import (
-    AUDIT_LOG,
     COMPLETED_STEP,
     FAILED_MESSAGE,
     FOLLOW_UP,
@@ -57,6 +56,7 @@ from storage.tables.communication import (
 from storage.tables.core import (
     ACCOUNT,
     ASSOCIATION,
+    AUDIT_LOG,
     AUDIT_RUN,
     CONTACT,
     DECISION,

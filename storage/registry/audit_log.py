@@ -11,7 +11,7 @@ from storage.database.connection import Repository
 from storage.models.users import AuditLogEntry
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import to_utc
-from storage.tables.communication import AuditLogTable
+from storage.tables.core import AuditLogTable
 
 NEWEST_FIRST = col(AuditLogTable.id).desc()
 

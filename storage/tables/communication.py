@@ -1,7 +1,4 @@
-"""Tables of report links, replies, steps, follow-ups, messages, and the registry's audit log.
-
-Except for the audit log, the rows are the models.
-"""
+"""Tables of report links, replies, steps, follow-ups and messages. The rows are the models."""
 
 from __future__ import annotations
 
@@ -179,21 +176,6 @@ class FailedMessage(StoredModel, table=True):
     )
 
 
-class AuditLogTable(StoredModel, table=True):
-    """An entry of the audit log. Rows are only added, and stay if the association is pruned."""
-
-    __tablename__: ClassVar[Any] = "audit_log"
-
-    id: int | None = Field(default=None, primary_key=True)
-    changed_at: datetime = datetime_column()
-    author: str
-    source: str
-    association: str = Field(index=True)
-    field: str
-    before: str | None = None
-    after: str | None = None
-
-
 REPORT_LINK = get_table(ReportLink)
 REPLY = get_table(Reply)
 COMPLETED_STEP = get_table(CompletedStep)
@@ -201,4 +183,3 @@ FOLLOW_UP = get_table(FollowUp)
 SUBSCRIPTION = get_table(Subscription)
 SENT_MESSAGE = get_table(SentMessage)
 FAILED_MESSAGE = get_table(FailedMessage)
-AUDIT_LOG = get_table(AuditLogTable)

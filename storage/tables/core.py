@@ -217,6 +217,21 @@ class AccountTable(StoredModel, table=True):
     withdrawn_at: datetime | None = optional_datetime_column()
 
 
+class AuditLogTable(StoredModel, table=True):
+    """An entry of the audit log. Rows are only added, and stay if the association is pruned."""
+
+    __tablename__: ClassVar[Any] = "audit_log"
+
+    id: int | None = Field(default=None, primary_key=True)
+    changed_at: datetime = datetime_column()
+    author: str
+    source: str
+    association: str = Field(index=True)
+    field: str
+    before: str | None = None
+    after: str | None = None
+
+
 class AuditRunTable(StoredModel, table=True):
     """An audit run. `day` is unique, a second protection besides the lock of the run."""
 
@@ -297,6 +312,7 @@ def get_table(model: type[SQLModel]) -> Table:
 ASSOCIATION = get_table(AssociationTable)
 CONTACT = get_table(ContactTable)
 ACCOUNT = get_table(AccountTable)
+AUDIT_LOG = get_table(AuditLogTable)
 AUDIT_RUN = get_table(AuditRunTable)
 WITNESS_ANSWER = get_table(WitnessAnswerTable)
 DECISION = get_table(DecisionTable)
