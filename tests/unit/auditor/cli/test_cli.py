@@ -455,6 +455,8 @@ SLOW_MODULES = {
     "lxml",
     "probes.channels.website",
     "sqlalchemy.dialects.postgresql",
+    "storage.retention",
+    "storage.tables.users",
     "xlsxwriter",
 }
 """Modules that commands need only for requests, pages, spreadsheets or a new database."""
@@ -462,7 +464,13 @@ SLOW_MODULES = {
 
 @pytest.mark.parametrize(
     ("command", "slow_modules"),
-    [("status", SLOW_MODULES | {"auditor.evaluation.run_results"}), ("gaps", SLOW_MODULES)],
+    [
+        (
+            "status",
+            SLOW_MODULES | {"auditor.evaluation.run_results", "storage.tables.communication"},
+        ),
+        ("gaps", SLOW_MODULES),
+    ],
 )
 def test_reading_command_imports_no_slow_modules(auditor, tmp_path, command, slow_modules):
     (tmp_path / "registry.csv").write_text("id,name,website\nnour,Nour,nour.ma\n", "utf-8")
