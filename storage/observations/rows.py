@@ -28,7 +28,7 @@ from sqlalchemy import (
     update,
 )
 
-from probes.models.finding import Finding, Presence
+from probes.models.finding import Presence
 from probes.models.http import parse_body_url
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
@@ -91,7 +91,8 @@ def _build_repeat_rows(
     Raises ValueError if the result is of another account.
     """
     result_ids = set(map(attrgetter("result_id"), observations))
-    results = _load_repeated_results(connection, result_ids)
+    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
+    results = _load_by_id(connection, query, result_ids)
     rows = []
     for observation in observations:
         result = results[observation.result_id]
@@ -231,10 +232,9 @@ def _store_results(
     return result_ids | _find_result_ids(connection, new_keys)
 
 
-def _load_finding(connection: Connection, result_id: int) -> Finding:
+def _load_finding(connection: Connection, result_id: int) -> Any:
     query = select(PROBE_RESULT.c.finding).where(PROBE_RESULT.c.id == result_id)
-    finding: Finding = connection.execute(query).scalar_one()
-    return finding
+    return connection.execute(query).scalar_one()
 
 
 def _store_page(
@@ -263,15 +263,9 @@ def _find_result_ids(connection: Connection, keys: Collection[ResultKey]) -> dic
     return {(row.account_id, row.fingerprint): row.id for row in rows}
 
 
-def _load_repeated_results(connection: Connection, result_ids: Collection[int]) -> dict[Any, Any]:
-    """Return the account and presence of results by their ids."""
-    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
-    return _load_by_id(connection, query, result_ids)
-
-
 def _load_by_id(
     connection: Connection, query: Select[Any], result_ids: Collection[int]
-) -> dict[int, Any]:
+) -> dict[Any, Any]:
     """Return the rows of a query of results by their ids."""
     rows = _select_in_batches(connection, query, PROBE_RESULT.c.id, result_ids)
     return {row.id: row for row in rows}

@@ -7,7 +7,7 @@ evidence are in `probe_result`, stored once for as long as they stay the same
 `account_check_times` is the part of an account's status that changes in every run.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self
 
@@ -184,13 +184,7 @@ class StoredBody:
 
     def apply_to(self, evidence: Evidence) -> Evidence:
         """Return the exchange of the result with this body."""
-        return replace(
-            evidence,
-            digest=self.digest,
-            received_digest=self.received_digest,
-            fetched_at=self.fetched_at,
-            truncated=self.truncated,
-        )
+        return replace(evidence, **asdict(self))
 
 
 STORED_PAGE = Table(
