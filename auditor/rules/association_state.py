@@ -96,19 +96,21 @@ def collect_account_aliases(row: AccountRow, status: AccountStatus) -> frozenset
     platform_ids = {status.platform_id}
     if finding is not None:
         platform_ids.add(finding.platform_id)
-        names.add(_find_redirect_target(row.channel, finding))
+        names.add(_find_redirect_target(row, finding))
     for platform_id in platform_ids:
         if platform_id:
             names |= {platform_id, f"id:{platform_id}"}
     return frozenset(filter(None, names))
 
 
-def _find_redirect_target(channel: str, finding: Finding) -> str | None:
+def _find_redirect_target(row: AccountRow, finding: Finding) -> str | None:
     """Return the key of the account to which a platform redirected, or None."""
-    if channel == channel_registry.WEBSITE_CHANNEL or finding.presence is not Presence.PRESENT:
+    if row.channel == channel_registry.WEBSITE_CHANNEL or finding.presence is not Presence.PRESENT:
         return None
+    if finding.final_url == row.identity.canonical:
+        return row.identity.key  # most accounts, so that a report of one loads no channel
     target = _identify_url(finding.final_url or "")
-    return target.key if target.channel == channel else None
+    return target.key if target.channel == row.channel else None
 
 
 @lru_cache(maxsize=4096)
