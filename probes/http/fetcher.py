@@ -46,8 +46,8 @@ logger = EventLogger(__name__)
 ParsedT = TypeVar("ParsedT")
 
 TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
-# Cloudflare uses 520 to 527.
-TRANSIENT_STATUSES = frozenset({408, 500, 502, 503, 504, *range(520, 528)})
+# 429 only with a Retry-After. Cloudflare uses 520 to 527.
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
 MIN_RETRY_ALLOWANCE = 10  # retries of a small run, whatever its budget
 MAX_RETRY_WAIT_SECONDS = 30.0
 MAX_ROBOTS_BYTES = 500 * 1024  # as RFC 9309 requires
@@ -425,7 +425,7 @@ class Fetcher:
 
         Also applies the Retry-After to the host.
         """
-        if page.status != 429 and page.status not in TRANSIENT_STATUSES:
+        if page.status not in TRANSIENT_STATUSES:
             return False
         wait = parse_retry_after(page.headers.get("retry-after"), self._get_current_time())
         if wait is None:
@@ -467,7 +467,7 @@ def _is_final(outcome: Page | FetchError) -> bool:
     """Return True if an outcome needs neither a retry nor a delay."""
     if isinstance(outcome, FetchError):
         return outcome.reason not in TRANSIENT_REASONS
-    is_transient = outcome.status == 429 or outcome.status in TRANSIENT_STATUSES
+    is_transient = outcome.status in TRANSIENT_STATUSES
     return not is_transient and not outcome.headers.get("retry-after")
 
 
