@@ -165,10 +165,8 @@ async def _is_unchanged(
 ) -> bool:
     """Return True if this outcome is the same to a probe as the previous one."""
     previous = cached.outcome
-    if isinstance(previous, FetchError) and isinstance(outcome, FetchError):
-        return _get_error_key(previous) == _get_error_key(outcome)
     if isinstance(previous, FetchError) or isinstance(outcome, FetchError):
-        return False
+        return _get_error_key(previous) == _get_error_key(outcome)
     if _get_transport_key(previous) != _get_transport_key(outcome):
         return False
     is_not_modified = _is_not_modified(outcome, validators)
@@ -219,10 +217,15 @@ async def _has_same_body(
         return False
 
 
-def _get_error_key(error: FetchError) -> tuple[Reason, int | None, str]:
-    """Return what a probe reads of an error. The detail counts for TLS errors only."""
-    detail = error.detail if error.reason is Reason.TLS else ""
-    return error.reason, error.status, detail
+def _get_error_key(outcome: Page | FetchError) -> tuple[Reason, int | None, str] | None:
+    """Return what a probe reads of an error, or None for a page.
+
+    The detail counts for TLS errors only.
+    """
+    if not isinstance(outcome, FetchError):
+        return None
+    detail = outcome.detail if outcome.reason is Reason.TLS else ""
+    return outcome.reason, outcome.status, detail
 
 
 def _round_elapsed_seconds(page: Page) -> int:
