@@ -46,7 +46,7 @@ def measure_skew(pages: Iterable[Page], min_hosts: int = 1) -> timedelta | None:
         skew = _compute_skew(page)
         if skew is not None:
             by_host.setdefault(urlsplit(page.url).hostname or "", skew)
-    if not by_host or len(by_host) < min_hosts:
+    if len(by_host) < max(1, min_hosts):
         return None
     smallest_first = sorted(by_host.values(), key=abs)
     return smallest_first[(len(smallest_first) - 1) // 2]
