@@ -72,28 +72,26 @@ _TITLE_PATTERNS = (
         Reason.LOGIN_WALL,
         re.compile(
             r"(?:(?:log ?in(?:to)?|log in or sign up) (?:(?:or sign up )?to )?(?:facebook|view\b|"
-            r"continue\b)|facebook . log in or sign up|welcome to facebook"
-            r"|(?:se connecter|connexion|connectez-vous) à facebook|facebook . connexion ou "
-            r"inscription"
-            r"|connectez-vous ou inscrivez-vous pour|(?:se connecter|connexion) \| facebook"
-            r"|تسجيل الدخول إلى فيسبوك|فيسبوك . تسجيل الدخول|تسجيل الدخول \| فيسبوك"
-            r"|(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|تسجيل "
-            r"الدخول)"
-            r"(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|linkedin login, sign "
-            r"in|login . instagram|log in to (?:x|twitter)|connexion . instagram"
-            r"|log in to your account|sign in - google accounts)"
+            r"continue\b)|facebook . log in or sign up|welcome to facebook|"
+            r"(?:se connecter|connexion|connectez-vous) à facebook|"
+            r"facebook . connexion ou inscription|connectez-vous ou inscrivez-vous pour|"
+            r"(?:se connecter|connexion) \| facebook|تسجيل الدخول إلى فيسبوك|فيسبوك . تسجيل الدخول|"
+            r"تسجيل الدخول \| فيسبوك|"
+            r"(?:sign (?:in|up)|linkedin login|log ?in|s.identifier|s.inscrire|se connecter|"
+            r"تسجيل الدخول)(?:[ ,]+sign in)?(?: \| linkedin)|linkedin: log ?in or sign ?up|"
+            r"linkedin login, sign in|login . instagram|log in to (?:x|twitter)|"
+            r"connexion . instagram|log in to your account|sign in - google accounts)"
         ),
     ),
     (
         Reason.BLOCKED,
         re.compile(
-            r"(?:attention required! \| cloudflare|just a moment\.\.\.|un instant…|access denied"
-            r"|(?:client challenge|security check|request rejected|denied)$|security check required"
-            r"|sucuri website firewall|ddos-guard|bot verification|robot challenge screen|human "
-            r"verification"
-            r"|one moment, please|you.re temporarily blocked|you have been blocked|unsupported "
-            r"browser"
-            r"|pardon our interruption|checking your browser|access to this page has been denied)"
+            r"(?:attention required! \| cloudflare|just a moment\.\.\.|un instant…|access denied|"
+            r"(?:client challenge|security check|request rejected|denied)$|security check required|"
+            r"sucuri website firewall|ddos-guard|bot verification|robot challenge screen|"
+            r"human verification|one moment, please|you.re temporarily blocked|"
+            r"you have been blocked|unsupported browser|pardon our interruption|"
+            r"checking your browser|access to this page has been denied)"
         ),
     ),
     (
@@ -387,30 +385,27 @@ def _extract_visible_text(markup: str) -> str:
 
 # A page that is hidden in some countries exists in the others.
 _REGION_RESTRICTION_REGEX = (
-    r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|not "
-    r"accessible|blocked) "
-    r"(?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|this) (?:current )?(?:country|"
-    r"region|area|location|territory|jurisdiction))"
-    r"|(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|pour) "
-    r"votre (?:pays|région|zone|territoire)"
-    r"|in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|in (?:ihrer|deiner) "
-    r"region (?:leider )?nicht"
-    r"|no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|não (?:está )?disponível (?:no "
-    r"seu país|na sua região)"
-    r"|non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)"
-    r"|niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w{1,20} в вашем регионе"
-    r"|غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
+    r"(?:not (?:currently )?available|unavailable|isn.t available|doesn.t do business|"
+    r"not accessible|blocked) (?:to|in|for|from) (?:\w+ ){0,9}?(?:outside (?:of )?|(?:your|"
+    r"this) (?:current )?(?:country|region|area|location|territory|jurisdiction))|"
+    r"(?:pas|plus|indisponible|inaccessible|non disponible)(?: \w+){0,3} (?:dans|depuis|"
+    r"pour) votre (?:pays|région|zone|territoire)|"
+    r"in (?:ihrem|deinem) (?:land|gebiet) (?:derzeit )?(?:leider )?nicht|"
+    r"in (?:ihrer|deiner) region (?:leider )?nicht|"
+    r"no (?:está )?disponible en (?:su|tu) (?:país|región|zona)|"
+    r"não (?:está )?disponível (?:no seu país|na sua região)|"
+    r"non (?:è )?disponibile nel(?:la)? (?:tuo|tua|suo|sua) (?:paese|regione|area)|"
+    r"niet beschikbaar in (?:uw|jouw|je) (?:land|regio)|недоступ\w{1,20} в вашем регионе|"
+    r"غير (?:متاح|متوفر)ة? في (?:بلدك|منطقتك|بلدكم|منطقتكم)"
 )
 _REGION_RESTRICTION_PATTERN = re.compile(_REGION_RESTRICTION_REGEX)
 
 # Titles that are enough, because a wall in the site's design keeps the site's long menu.
 INTERSTITIAL_TITLES = re.compile(
-    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|attention "
-    r"required\W*|are you a robot\??"
-    r"|too many requests|accès refusé|403(?: forbidden)?|(?:site )?maintenance|down for "
-    r"maintenance|bad gateway"
-    r"|service unavailable|internal server error|server error|database error|erreur (?:50\d|"
-    r"serveur)|"
+    r"(?:no cookies|access denied|forbidden|captcha|robot check|just a moment\W*|"
+    r"attention required\W*|are you a robot\??|too many requests|accès refusé|403(?: forbidden)?|"
+    r"(?:site )?maintenance|down for maintenance|bad gateway|service unavailable|"
+    r"internal server error|server error|database error|erreur (?:50\d|serveur)|"
     r"(?:http )?error 50\d.*)",
     re.IGNORECASE,
 )
@@ -446,14 +441,12 @@ MIN_NAVIGATION_LINKS = 3
 
 _CONSENT_PATTERN = re.compile(
     r"cookie|consent|privacy|tracking|personal(?:i[sz]ed)? (?:data|ads|information)|our partners|"
-    r"before you continue|"
-    r"vie privée|consentement|données personnelles|informations personnelles|nos partenaires|avant "
-    r"de continuer|traceurs|votre accord|publicité personnalisée|"
-    r"datenschutz|einwilligung|zustimm|mit werbung|werbung und tracking|\bpur[- ]abo|unsere "
-    r"partner|"
-    r"privacidad|consentimiento|nuestros socios|privacidade|parceiros|riservatezza|nostri partner|"
-    r"toestemming|onze partners|samtycke|samtykke|integritet|personvern|"
-    r"ملفات تعريف الارتباط|الخصوصية|شركاؤنا|الكوكيز"
+    r"before you continue|vie privée|consentement|données personnelles|informations personnelles|"
+    r"nos partenaires|avant de continuer|traceurs|votre accord|publicité personnalisée|datenschutz|"
+    r"einwilligung|zustimm|mit werbung|werbung und tracking|\bpur[- ]abo|unsere partner|privacidad|"
+    r"consentimiento|nuestros socios|privacidade|parceiros|riservatezza|nostri partner|toestemming|"
+    r"onze partners|samtycke|samtykke|integritet|personvern|ملفات تعريف الارتباط|الخصوصية|شركاؤنا|"
+    r"الكوكيز"
 )
 _CONSENT_ANSWER_PATTERN = re.compile(
     r"accept|agree|subscribe|reject all|allow all|\baccord\b|s.abonner|abonnez|abonner|refuser|"
@@ -462,11 +455,10 @@ _CONSENT_ANSWER_PATTERN = re.compile(
     r"akkoord|accepteren|weigeren|godkänn|godkend|godta|أوافق|موافق|قبول|اشترك"
 )
 _PAYWALL_PATTERN = re.compile(
-    r"subscribe (?:now )?to (?:continue|keep|read)|limit of free articles|reached your (?:free "
-    r")?(?:article )?limit|"
-    r"abonnez-vous pour (?:lire|continuer|accéder)|réservé aux abonnés|nur für abonnenten|"
-    r"suscr[ií]bete para (?:seguir|leer|continuar)|assine para continuar|abbonati per "
-    r"(?:continuare|leggere)|"
+    r"subscribe (?:now )?to (?:continue|keep|read)|limit of free articles|"
+    r"reached your (?:free )?(?:article )?limit|abonnez-vous pour (?:lire|continuer|accéder)|"
+    r"réservé aux abonnés|nur für abonnenten|suscr[ií]bete para (?:seguir|leer|continuar)|"
+    r"assine para continuar|abbonati per (?:continuare|leggere)|"
     r"اشترك لمتابعة القراءة",
     re.IGNORECASE,
 )

@@ -19,13 +19,11 @@ from probes.urls import domains
 
 SPAM_WORDS_PATTERN = re.compile(  # in lower case
     # Indonesian and Malay
-    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|scatter "
-    r"hitam|"
-    r"rtp (?:live|slot)|bandar (?:togel|judi|slot|qq|bola)|agen (?:slot|judi|togel|bola)|link "
-    r"alternatif|"
-    r"mahjong ways|gates of olympus|starlight princess|pragmatic play|deposit (?:pulsa|dana|qris)|"
-    r"bonus new member|toto (?:macau|slot)|slot(?:88|77|777|gacor|thailand)|joker123|sbobet|poker "
-    r"online|"
+    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|"
+    r"scatter hitam|rtp (?:live|slot)|bandar (?:togel|judi|slot|qq|bola)|"
+    r"agen (?:slot|judi|togel|bola)|link alternatif|mahjong ways|gates of olympus|"
+    r"starlight princess|pragmatic play|deposit (?:pulsa|dana|qris)|bonus new member|"
+    r"toto (?:macau|slot)|slot(?:88|77|777|gacor|thailand)|joker123|sbobet|poker online|"
     # English, French and brands
     r"online (?:casino|slots)|casino (?:online|en ligne|bonus|sites?)|(?:crypto|bitcoin|btc) "
     r"casino|"
@@ -37,10 +35,9 @@ SPAM_WORDS_PATTERN = re.compile(  # in lower case
     # Arabic
     r"مراهنات|كازينو|سلوتس|فياجرا|سكس|"
     # Turkish, Vietnamese, Portuguese, Spanish
-    r"deneme bonusu|bahis (?:site|oyna)|canl[ıi] bahis|casino siteleri|nhà cái|cá cược|tài xỉu|xóc "
-    r"đĩa|nổ hũ|"
-    r"jogo do tigrinho|cassino online|apostas (?:esportivas|online)|apuestas deportivas|casinos? "
-    r"en l[íi]nea|"
+    r"deneme bonusu|bahis (?:site|oyna)|canl[ıi] bahis|casino siteleri|nhà cái|cá cược|tài xỉu|"
+    r"xóc đĩa|nổ hũ|jogo do tigrinho|cassino online|apostas (?:esportivas|online)|"
+    r"apuestas deportivas|casinos? en l[íi]nea|"
     # Japanese, Korean, Chinese, Thai, Russian
     r"スーパーコピー|ブランドコピー|オンラインカジノ|オンカジ|激安|送料無料|最安値|通販|ブランド|"
     r"메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
