@@ -66,7 +66,7 @@ def build_matching_piece(kind, value, chance):
 ROWS = [
     *((row.keywords, row.compile()) for row in statements.load_statement_rows()),
     *((sign.keywords, sign.pattern) for sign in interstitials.WALL_SIGNS),
-    (soft_404_sentences.MENTION_KEYWORDS, soft_404_sentences.load_sentences().mention),
+    (soft_404_sentences.load_mention_keywords(), soft_404_sentences.load_sentences().mention),
     (spam.SPAM_KEYWORDS, spam.SPAM_WORDS_PATTERN),
 ]
 
