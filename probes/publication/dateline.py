@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
+from operator import attrgetter
 from typing import NamedTuple
 
 from probes.dates.vocabulary import (
@@ -37,6 +38,7 @@ _STORY_MIN_CHARS = 200  # a text node of this length is part of the story
 _DATE_TEXT_MAX_CHARS = 80
 _HEADING_MAX_CHARS = 40
 _LEAD_MAX_CHARS = 30
+_LOGO_MAX_CHARS = 15  # a shorter text may be the name of the site
 _TITLE_TAGS = frozenset({"h1", "h2", "h3", "h4", "a"})
 _KNOWN_LANGUAGES_PATTERN = re.compile(
     r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])"
@@ -51,6 +53,21 @@ class DatedText(NamedTuple):
     is_publication_date: bool
     is_labelled: bool
 
+    @property
+    def is_in_date_element(self) -> bool:
+        """Return whether the element says that it contains a date."""
+        return self.node.tag == "time" or is_date_element(self.node.hint)
+
+    @property
+    def is_marked(self) -> bool:
+        """Return whether the element or words mark the date."""
+        return self.is_labelled or self.is_in_date_element
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """Return what the dates of a list have in common: tag, class and section."""
+        return self.node[1:]
+
 
 def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates right below or above the page's title, in any element.
@@ -61,20 +78,24 @@ def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
     title_index = _find_title_index(document, nodes)
     if title_index is None:
         return
+    pairs = _pair_with_previous(nodes)
     modification_dates = find_modification_dates(document)
     is_event = _is_event_page(document)
-    title_section = nodes[title_index].section
+    other_places = SECONDARY_PLACES - {nodes[title_index].section}
     for index in _iter_nodes_around_title(nodes, title_index):
-        node = nodes[index]
-        is_in_other_place = node.section in SECONDARY_PLACES and node.section != title_section
-        if node.text in modification_dates or is_in_other_place:
+        previous_node, node = pairs[index]
+        if node.text in modification_dates or node.section in other_places:
             continue
-        dated = _parse_dated_text(document, node, nodes[index - 1] if index else None)
+        dated = _parse_dated_text(document, node, previous_node)
         if dated is None:
             continue
-        is_marked = dated.is_labelled or _is_date_element(dated.node)
-        if is_marked or has_standalone_date(dated.text, has_event=is_event):
+        if dated.is_marked or has_standalone_date(dated.text, has_event=is_event):
             yield dated.text, "text"
+
+
+def _pair_with_previous(nodes: list[TextNode]) -> list[tuple[TextNode | None, TextNode]]:
+    """Return each node with the one before it, or None before the first."""
+    return list(zip([None, *nodes], nodes, strict=False))
 
 
 def _is_event_page(document: Document) -> bool:
@@ -87,18 +108,20 @@ def _merge_date_boxes(document: Document) -> list[TextNode]:
     merged: list[TextNode] = []
     for node in document.text_nodes[:MAX_TEXT_NODES]:
         merged.append(node)
-        if len(node.text) == _YEAR_DIGITS and _YEAR_PATTERN.fullmatch(node.text):
+        if len(node.text) == _YEAR_DIGITS:
             _join_last_date_boxes(merged)
     return merged
 
 
 def _join_last_date_boxes(nodes: list[TextNode]) -> None:
-    """Replace the last two or three nodes by one if together they are a date.
+    """Replace the last two or three nodes by one if they end with a year and are a date.
 
     A number before "mai 2026" is not joined: archives count their posts in that way.
     """
+    if _YEAR_PATTERN.fullmatch(nodes[-1].text) is None:
+        return
     for count in (2, 3):
-        box_text = " ".join(box.text for box in nodes[-count:])
+        box_text = " ".join(map(attrgetter("text"), nodes[-count:]))
         if _DATE_BOX_PATTERN.fullmatch(box_text) and is_date_only(box_text):
             nodes[-count:] = [nodes[-count]._replace(text=box_text)]
             return
@@ -110,15 +133,26 @@ _DATE_BOX_PATTERN = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3
 
 
 def _iter_nodes_around_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
-    """Yield the indexes below the title as far as the story, then those above, without banners."""
+    """Yield the indexes of the nodes that may be the dateline, those below the title first."""
+    yield from _iter_nodes_below_title(nodes, title_index)
+    yield from _iter_nodes_above_title(nodes, title_index)
+
+
+def _iter_nodes_below_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
+    """Yield the indexes below the title, as far as the story."""
     end = min(title_index + _DATELINE_NODES_BELOW_TITLE, len(nodes))
     for index in range(title_index + 1, end):
         yield index
         if len(nodes[index].text) > _STORY_MIN_CHARS:
-            break
+            return
+
+
+def _iter_nodes_above_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
+    """Yield the indexes above the title, without banners unless the title is in one."""
+    has_title_in_banner = nodes[title_index].section == "header"
     start = max(-1, title_index - 1 - _DATELINE_NODES_ABOVE_TITLE)
     for index in range(title_index - 1, start, -1):
-        if nodes[index].section != "header" or nodes[title_index].section == "header":
+        if has_title_in_banner or nodes[index].section != "header":
             yield index
 
 
@@ -135,7 +169,8 @@ def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     labelled = _find_labelled_dates(nodes, document)
     list_hints = find_list_kinds((dated.node.hint, dated.text) for dated in labelled) - {""}
     for dated in labelled:
-        if dated.node in nodes_near_title or dated.node.hint not in list_hints:
+        is_in_list = dated.node.hint in list_hints
+        if not is_in_list or dated.node in nodes_near_title:
             yield dated.text, "text"
 
 
@@ -148,72 +183,73 @@ def iter_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
 def iter_own_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without banners and lists. The weakest source."""
     standalone = _find_standalone_dates(_get_own_nodes(document), document)
-    list_kinds = find_list_kinds((dated.node[1:], dated.text) for dated in standalone)
+    list_kinds = find_list_kinds((dated.kind, dated.text) for dated in standalone)
     for dated in standalone:
-        if dated.node.section != "header" and dated.node[1:] not in list_kinds:
+        if dated.node.section != "header" and dated.kind not in list_kinds:
             yield dated.text, "text"
 
 
-def _find_labelled_dates(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
+def _find_labelled_dates(nodes: list[TextNode], document: Document) -> list[DatedText]:
     """Return the dates in date elements, then those with a label in words."""
-    labelled = [
-        dated
-        for dated in _find_dated_texts(nodes, document)
-        if dated.is_labelled or _is_date_element(dated.node)
-    ]
-    return sorted(labelled, key=lambda dated: not _is_date_element(dated.node))
+    labelled = filter(attrgetter("is_marked"), _find_dated_texts(nodes, document))
+    return sorted(labelled, key=attrgetter("is_in_date_element"), reverse=True)
 
 
-def _is_date_element(node: TextNode) -> bool:
-    return node.tag == "time" or is_date_element(node.hint)
-
-
-def _find_standalone_dates(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
+def _find_standalone_dates(nodes: list[TextNode], document: Document) -> list[DatedText]:
     return [dated for dated in _find_dated_texts(nodes, document) if is_date_only(dated.text)]
 
 
-def _find_dated_texts(nodes: Iterable[TextNode], document: Document) -> list[DatedText]:
+def _find_dated_texts(nodes: list[TextNode], document: Document) -> list[DatedText]:
     """Return the short texts with a date outside sidebars, without those that look like events."""
     dated_texts: list[DatedText] = []
     event_kinds: set[tuple[str, ...]] = set()
-    previous: TextNode | None = None
     modification_dates = find_modification_dates(document)
-    for node in nodes:
-        node_before, previous = previous, node
+    for previous_node, node in _pair_with_previous(nodes):
         if node.section in SECONDARY_PLACES or not has_year(node.text):
             continue  # most nodes end here
         if node.text in modification_dates:
             continue
-        if len(node.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(node.text):
+        if _is_short_date_range(node.text):
             event_kinds.add(node[1:])
-        dated = _parse_dated_text(document, node, node_before)
+        dated = _parse_dated_text(document, node, previous_node)
         if dated is not None:
             dated_texts.append(dated)
-    return [
-        dated
-        for dated in dated_texts
-        if dated.is_publication_date or dated.node[1:] not in event_kinds
-    ]
+    return [dated for dated in dated_texts if not _is_event_date(dated, event_kinds)]
+
+
+def _is_short_date_range(text: str) -> bool:
+    return len(text) <= _DATE_TEXT_MAX_CHARS and is_date_range(text)
+
+
+def _is_event_date(dated: DatedText, event_kinds: set[tuple[str, ...]]) -> bool:
+    """Return whether a date without a label is in a list of events."""
+    return dated.kind in event_kinds and not dated.is_publication_date
 
 
 def _parse_dated_text(
     document: Document, node: TextNode, previous_node: TextNode | None
 ) -> DatedText | None:
     """Return the node's date of publication, or None if it has none or one of something else."""
-    leading_date = _LEADING_DATE_PATTERN.match(node.text)
-    date_text = leading_date[1] if leading_date else find_dateline(node.text) or node.text
-    text = strip_arabic_vowels(date_text)
+    text, is_lead = _find_date_text(node.text)
     if not has_year(text) or not _is_known_language(document, text):
         return None
     if is_other_date_element(node.hint):
         return None
-    lead = _get_lead_text(previous_node)
+    label = _get_lead_text(previous_node)
     is_range = is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
-    if not lead and is_unlabeled_date(text):  # most dates of a list; skips the costly searches
-        return None if is_range else DatedText(node, text, False, leading_date is not None)
-    return _parse_labelled_text(
-        node, text, lead, is_range=is_range, is_lead=leading_date is not None
-    )
+    if label or not is_unlabeled_date(text):
+        return _parse_labelled_text(node, text, label, is_range=is_range, is_lead=is_lead)
+    if is_range:  # most dates of a list end here, without the costly searches
+        return None
+    return DatedText(node, text, False, is_lead)
+
+
+def _find_date_text(text: str) -> tuple[str, bool]:
+    """Return the part of a text that may be its date, and True if a title follows it."""
+    leading_date = _LEADING_DATE_PATTERN.match(text)
+    if leading_date:
+        return strip_arabic_vowels(leading_date[1]), True
+    return strip_arabic_vowels(find_dateline(text) or text), False
 
 
 def _parse_labelled_text(
@@ -221,18 +257,23 @@ def _parse_labelled_text(
 ) -> DatedText | None:
     """Return the date of a text with words around it, unless these make it another date."""
     kept_text = strip_modification_date(text)
-    if not kept_text or _is_too_long(text):
-        return None
-    if MODIFIED_WORD.search(lead) and not PUBLISHED_WORD.search(kept_text):
+    if not kept_text or _is_too_long(text) or _labels_modification(lead, kept_text):
         return None
     if not text.startswith(kept_text):
         lead = ""
     context = f"{lead} {kept_text}"
+    if is_unrelated_date(context):
+        return None
     is_published = PUBLISHED_WORD.search(context) is not None
-    if is_unrelated_date(context) or (is_range and not is_published):
+    if is_range and not is_published:
         return None
     is_labelled = is_lead or PUBLICATION_LABEL.search(context) is not None
     return DatedText(node, kept_text, is_published, is_labelled)
+
+
+def _labels_modification(lead: str, text: str) -> bool:
+    """Return whether only the text before a date labels it, as a modification."""
+    return MODIFIED_WORD.search(lead) is not None and PUBLISHED_WORD.search(text) is None
 
 
 def _is_too_long(text: str) -> bool:
@@ -275,15 +316,14 @@ def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
     Otherwise it is the first `<h1>` outside the banner, where it may be a logo.
     """
     head_titles = f"{document.title} {document.meta.get('og:title', '')}"
-    repeated = [
-        index
-        for index, node in enumerate(nodes)
-        if len(node.text) > 15 and node.text in head_titles
-    ]
-    headings = [
-        index for index, node in enumerate(nodes) if node.tag == "h1" and node.section != "header"
-    ]
-    titles = [index for index in headings if index in repeated] or repeated
+    repeated: list[int] = []
+    headings: list[int] = []
+    for index, node in enumerate(nodes):
+        if len(node.text) > _LOGO_MAX_CHARS and node.text in head_titles:
+            repeated.append(index)
+        if node.tag == "h1" and node.section != "header":
+            headings.append(index)
+    titles = list(filter(repeated.__contains__, headings)) or repeated
     if titles:
         return max(titles, key=lambda index: len(nodes[index].text))
     return next(iter(headings), None)
@@ -313,23 +353,29 @@ def iter_own_dated_texts(document: Document) -> Iterator[str]:
     modification_dates = find_modification_dates(document)
     list_elements = find_list_kinds(_iter_sidebar_dates(nodes))
     is_event = _is_event_page(document)
-    previous: TextNode | None = None
-    for node in nodes:
-        node_before, previous = previous, node
+    for previous_node, node in _pair_with_previous(nodes):
         if not has_year(node.text) or node.section == "comments":
             continue
-        if node.text in modification_dates or is_other_date_element(node.hint):
-            continue
-        if (node.section, node.tag) in list_elements:
+        if node.text in modification_dates or (node.section, node.tag) in list_elements:
             continue
         text = strip_modification_date(node.text[:_STORY_MIN_CHARS])
-        if not text or is_date_range(text):
+        if not text or _is_other_date(node, text, _get_lead_text(previous_node)):
             continue
-        if is_unrelated_date(f"{_get_lead_text(node_before)} {text}"):
-            continue
-        if is_event and is_place_dateline(text) and not has_standalone_date(text, has_event=True):
+        if is_event and _announces_event(text):
             continue
         yield text
+
+
+def _is_other_date(node: TextNode, text: str, lead: str) -> bool:
+    """Return whether the date of a text is a range or that of something else."""
+    if is_other_date_element(node.hint) or is_date_range(text):
+        return True
+    return is_unrelated_date(f"{lead} {text}")
+
+
+def _announces_event(text: str) -> bool:
+    """Return whether a text on an event's page is the place and date of the event."""
+    return is_place_dateline(text) and not has_standalone_date(text, has_event=True)
 
 
 def _iter_sidebar_dates(nodes: Iterable[TextNode]) -> Iterator[tuple[tuple[str, str], str]]:

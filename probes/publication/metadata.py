@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import filterfalse, repeat
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
@@ -51,7 +51,7 @@ SERVED_DATE_META_NAMES = frozenset(
 
 def find_list_kinds(dates: Iterable[tuple[ElementKind, str]]) -> set[ElementKind]:
     """Return the kinds of element with so many different dates that they list other pages."""
-    counts = Counter(kind for kind, _ in set(dates))
+    counts = Counter(map(itemgetter(0), set(dates)))
     return {kind for kind, count in counts.items() if count >= MIN_LIST_DATES}
 
 
@@ -83,11 +83,14 @@ def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
 def _rank_article_dates(document: Document) -> list[tuple[int, tuple[str, str]]]:
     """Return the JSON-LD dates of articles, each with its rank, the page's own first."""
     ranked_dates: list[tuple[int, tuple[str, str]]] = []
-    for schema in document.json_ld:
-        if _get_schema_types(schema).isdisjoint(_OTHER_TYPES):
-            rank = _rank_schema_ownership(document, schema)
-            ranked_dates += ((rank, date) for date in _iter_published_dates(schema))
+    for schema in filter(_is_article, document.json_ld):
+        rank = _rank_schema_ownership(document, schema)
+        ranked_dates += zip(repeat(rank), _iter_published_dates(schema))
     return sorted(ranked_dates, key=itemgetter(0))
+
+
+def _is_article(schema: Mapping[str, Any]) -> bool:
+    return _get_schema_types(schema).isdisjoint(_OTHER_TYPES)
 
 
 def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
@@ -109,13 +112,18 @@ def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int
     entity_urls = (entity, as_object(entity).get("@id"))
     urls = filter(_is_web_address, (*entity_urls, schema.get("url"), schema.get("@id")))
     segments = list(map(_get_last_path_segment, urls))
-    if _get_last_path_segment(document.url) in segments:
+    if _get_last_path_segment(document.url) in segments or _has_own_headline(document, schema):
         return 0
+    if not segments:
+        return 1
+    return 2
+
+
+def _has_own_headline(document: Document, schema: Mapping[str, Any]) -> bool:
+    """Return whether the page's title or its first headings repeat the headline of a block."""
     headline = schema.get("headline") or schema.get("name")
     titles = f"{document.title} {' '.join(document.headings[:2])}"
-    if headline and isinstance(headline, str) and headline[:60] in titles:
-        return 0
-    return 2 if segments else 1
+    return bool(headline) and isinstance(headline, str) and headline[:60] in titles
 
 
 def _is_web_address(value: object) -> TypeGuard[str]:
@@ -134,18 +142,21 @@ def iter_schema_dates(document: Document) -> Iterator[tuple[str, str]]:
     """
     ranked_dates = _rank_article_dates(document)
     other_dates = {text for rank, (text, _) in ranked_dates if rank == 2}
-    if len(other_dates) < len(ranked_dates) or len(other_dates) == 1:
+    is_list_of_news = len(other_dates) == len(ranked_dates) and len(other_dates) != 1
+    if not is_list_of_news:
         yield from map(itemgetter(1), ranked_dates)
-    for schema in document.json_ld:
-        if _get_schema_types(schema) & _WEB_PAGE_TYPES:
-            yield from _iter_published_dates(schema, ("datePublished",))
+    for schema in _find_schemas(document, _WEB_PAGE_TYPES):
+        yield from _iter_published_dates(schema, ("datePublished",))
 
 
 def iter_media_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the JSON-LD dates of a page's video or recording."""
-    for schema in document.json_ld:
-        if _get_schema_types(schema) & _MEDIA_TYPES:
-            yield from _iter_published_dates(schema)
+    for schema in _find_schemas(document, _MEDIA_TYPES):
+        yield from _iter_published_dates(schema)
+
+
+def _find_schemas(document: Document, types: frozenset[str]) -> list[Mapping[str, Any]]:
+    return [schema for schema in document.json_ld if _get_schema_types(schema) & types]
 
 
 def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
@@ -160,8 +171,12 @@ def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
     stamps = list(filterfalse(_is_update_only, _sort_own_stamps(document)))
     for pattern, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
         values = [stamp.value for stamp in stamps if pattern.search(stamp.hint)]
-        if len({value[:10] for value in values}) <= MIN_LIST_DATES:
+        if len(set(map(_cut_day, values))) <= MIN_LIST_DATES:
             yield from zip(values, repeat(source))
+
+
+_cut_day = itemgetter(slice(10))
+"""Returns the day of an ISO date."""
 
 
 def _is_update_only(stamp: DateStamp) -> bool:
@@ -179,8 +194,12 @@ def _sort_own_stamps(document: Document) -> list[DateStamp]:
 
     What precedes a title is often a news ticker.
     """
-    own = [stamp for stamp in document.date_stamps if stamp.section not in SECONDARY_PLACES]
-    return sorted(own, key=lambda stamp: not stamp.is_after_title)
+    own = filterfalse(_is_in_secondary_place, document.date_stamps)
+    return sorted(own, key=attrgetter("is_after_title"), reverse=True)
+
+
+def _is_in_secondary_place(stamp: DateStamp) -> bool:
+    return stamp.section in SECONDARY_PLACES
 
 
 def iter_url_dates(document: Document) -> Iterator[tuple[str, str]]:
@@ -206,7 +225,7 @@ def iter_time_element_dates(document: Document) -> Iterator[tuple[str, str]]:
 def iter_own_time_element_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without lists of other pages' dates."""
     stamps = _find_time_stamps(document)
-    list_hints = find_list_kinds((stamp.hint, stamp.value[:10]) for stamp in stamps)
+    list_hints = find_list_kinds((stamp.hint, _cut_day(stamp.value)) for stamp in stamps)
     for stamp in stamps:
         if stamp.hint not in list_hints:
             yield stamp.value, "time"
