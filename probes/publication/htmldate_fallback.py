@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
 from probes.dates.vocabulary import FOUNDED_WORDS, PUBLICATION_SENTENCE, names_event
@@ -14,7 +14,7 @@ MAX_MARKUP_CHARS = 256 * 1024
 
 
 def guess_dates(
-    url: str, own_texts: Sequence[str], latest_dates: Iterable[datetime], markup: str
+    url: str, own_texts: Sequence[str], latest_dates: Sequence[datetime], markup: str
 ) -> list[str | None]:
     """Return for each latest date the day that htmldate finds, no later than that date.
 
@@ -24,9 +24,9 @@ def guess_dates(
     pictures and visitors' comments. 1 January is rejected too, because htmldate returns it for a
     year without a day.
     """
-    is_shown = any(_ANY_DATE_PATTERN.search(text) for text in own_texts)
+    is_shown = any(map(_ANY_DATE_PATTERN.search, own_texts))
     if not is_shown and not _has_marked_date(markup[:MAX_MARKUP_CHARS]):
-        return [None for _ in latest_dates]  # nothing could confirm a day
+        return [None] * len(latest_dates)  # nothing could confirm a day
     cleaned = _remove_json_ld(_remove_footer(markup[:MAX_MARKUP_CHARS]))
     cleaned = _remove_foundation_dates(_MISLEADING_MARKUP_PATTERN.sub(" ", cleaned))
     return [_guess_date(url, own_texts, latest_date, cleaned) for latest_date in latest_dates]
@@ -42,12 +42,13 @@ def _guess_date(
         guess = find_date(
             markup, original_date=True, url=url, max_date=max_date, min_date="1995-01-01"
         )
-        day = date.fromisoformat(guess) if guess else None
+        day = date.fromisoformat(guess or "")
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    if day is None or (day.month, day.day) == (1, 1):
+    is_new_year = (day.month, day.day) == (1, 1)
+    if is_new_year or not _is_corroborated(own_texts, markup, day):
         return None
-    return day.isoformat() if _is_corroborated(own_texts, markup, day) else None
+    return day.isoformat()
 
 
 def _remove_footer(markup: str) -> str:
@@ -57,7 +58,9 @@ def _remove_footer(markup: str) -> str:
     if start < 0:
         return markup
     end = lower.find("</footer", start)
-    return markup[:start] + (markup[end:] if end > 0 else "")
+    if end < 0:
+        return markup[:start]
+    return markup[:start] + markup[end:]
 
 
 def _remove_json_ld(markup: str) -> str:

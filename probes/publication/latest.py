@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from heapq import nlargest
-from itertools import pairwise
+from itertools import chain, pairwise
+from operator import attrgetter, itemgetter
 from statistics import median
 from urllib.parse import unquote, urlsplit
 
@@ -64,7 +65,7 @@ def find_validity_end(dates: Iterable[datetime | None], now: datetime) -> date |
     """
     midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
     limit = min(midnight, now - SERVER_CLOCK_TOLERANCE)
-    recent = [date_time for date_time in dates if date_time is not None and date_time >= limit]
+    recent = [date_time for date_time in filter(None, dates) if date_time >= limit]
     if not recent:
         return None
     return (min(recent) - MAX_CLOCK_SKEW - RUN_INTERVAL).date()
@@ -72,7 +73,7 @@ def find_validity_end(dates: Iterable[datetime | None], now: datetime) -> date |
 
 def find_earliest_day(*days: date | None) -> date | None:
     """Return the earliest of the days, or None if there is none."""
-    return min((day for day in days if day is not None), default=None)
+    return min(filter(None, days), default=None)
 
 
 def find_latest_in_feed(
@@ -85,16 +86,22 @@ def find_latest_in_feed(
     """
     if feed is None or feed.is_comment_feed:
         return None
-    activities = [
-        Activity(entry.published_at, source, entry.precision)
-        for entry in feed.entries
-        if entry.published_at
-        and is_credible_date(entry.published_at, now)
-        and not is_default_post(entry.title, entry.text)
-    ]
-    if _are_request_times([activity.published_at for activity in activities], now):
+    activities = list(_iter_feed_activities(feed, now, source))
+    if _are_request_times(list(map(_get_published_at, activities)), now):
         return None
     return _summarize_publications(activities)
+
+
+_get_published_at = attrgetter("published_at")
+
+
+def _iter_feed_activities(feed: Feed, now: datetime, source: str) -> Iterator[Activity]:
+    """Yield the entries with a credible date, without default posts."""
+    for entry in feed.entries:
+        if entry.published_at is None or not is_credible_date(entry.published_at, now):
+            continue
+        if not is_default_post(entry.title, entry.text):
+            yield Activity(entry.published_at, source, entry.precision)
 
 
 def _are_request_times(dates: list[datetime], now: datetime) -> bool:
@@ -105,11 +112,11 @@ def _are_request_times(dates: list[datetime], now: datetime) -> bool:
 
 
 def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult | None:
-    latest = nlargest(RHYTHM_SAMPLE_SIZE, activities, key=lambda activity: activity.published_at)
+    latest = nlargest(RHYTHM_SAMPLE_SIZE, activities, key=_get_published_at)
     if not latest:
         return None
-    dates = [activity.published_at for activity in latest]
-    return PublicationResult(latest[0], compute_median_gap_days(dates))
+    rhythm_days = compute_median_gap_days(map(_get_published_at, latest))
+    return PublicationResult(latest[0], rhythm_days)
 
 
 def find_latest_in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity | None:
@@ -120,14 +127,19 @@ def find_latest_in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity |
     """
     if sitemap is None:
         return None
-    dates = sorted(
-        modified_at
-        for _, modified_at in sitemap.pages
-        if modified_at and is_credible_date(modified_at, now) and modified_at.date() < now.date()
-    )
+    dates = sorted(_iter_earlier_changes(sitemap, now))
     if len(dates) < 2 or dates[-1] - dates[0] <= timedelta(days=2):
         return None
     return Activity(dates[-1], "sitemap", DatePrecision.DAY)
+
+
+def _iter_earlier_changes(sitemap: Sitemap, now: datetime) -> Iterator[datetime]:
+    """Yield each credible `lastmod` before today."""
+    for _, modified_at in sitemap.pages:
+        if modified_at is None or modified_at.date() >= now.date():
+            continue
+        if is_credible_date(modified_at, now):
+            yield modified_at
 
 
 _NEWS_PATH_PATTERN = re.compile(
@@ -229,10 +241,10 @@ class PageDateFinder:
         that the dateline shows is preferred.
         """
         marked = list(self._iter_dates(_MARKED_DATE_EXTRACTORS))
-        if len({activity.published_at.date() for activity in marked}) > 1:
+        if len(set(map(_get_day, marked))) > 1:
             datelines = self._iter_dates((dateline.iter_dateline_dates,))
-            shown_days = {activity.published_at.date() for activity in datelines}
-            marked.sort(key=lambda activity: activity.published_at.date() not in shown_days)
+            shown_days = set(map(_get_day, datelines))
+            marked.sort(key=lambda activity: _get_day(activity) not in shown_days)
         return next(iter(marked), None)
 
     def _find_first_date(self, extractors: Iterable[DateExtractor]) -> Activity | None:
@@ -327,10 +339,14 @@ class PageDateFinder:
         return unquote(urlsplit(self._document.url).path)
 
 
+def _get_day(activity: Activity) -> date:
+    return activity.published_at.date()
+
+
 def _shows_default_posts(document: Document, day_count: int) -> bool:
     """Return whether the dates belong to default posts: a single date, or filler text at each."""
-    titles = (*document.headings, *(anchor.text for anchor in document.anchors))
-    if day_count == 1 and any(is_default_post(title) for title in titles):
+    titles = chain(document.headings, map(attrgetter("text"), document.anchors))
+    if day_count == 1 and any(map(is_default_post, titles)):
         return True
     return day_count <= document.text.lower().count("lorem ipsum")
 
@@ -346,9 +362,13 @@ def _writes_month_first(text: str, slashed_dates: list[re.Match[str]], now: date
     Other signs are a time in an American time zone, and a post whose date would otherwise be in the
     future.
     """
-    if any(int(match[1]) > 12 for match in slashed_dates):
-        return False
-    return any(int(match[2]) > 12 or _is_american_date(text, match, now) for match in slashed_dates)
+    highest_first = max(map(int, map(itemgetter(1), slashed_dates)), default=0)
+    highest_second = max(map(int, map(itemgetter(2), slashed_dates)), default=0)
+    if highest_first > 12:
+        return False  # no month
+    if highest_second > 12:
+        return True
+    return any(_is_american_date(text, match, now) for match in slashed_dates)
 
 
 def _iter_slashed_dates(text: str) -> Iterator[re.Match[str]]:
@@ -364,10 +384,9 @@ def _is_american_date(text: str, date_match: re.Match[str], now: datetime) -> bo
     if _AMERICAN_TIME_PATTERN.match(text, date_match.end()):
         return True
     latest = now + MAX_CLOCK_SKEW
-    first, second, year = (int(number) for number in date_match.groups())
-    is_future = (year, second, first) > (latest.year, latest.month, latest.day)
-    if not is_future or year > latest.year:
-        return False
+    first, second, year = map(int, date_match.groups())
+    if year != latest.year or (second, first) <= (latest.month, latest.day):
+        return False  # not in the rest of this year
     lead = text[max(0, date_match.start() - 20) : date_match.start()]
     return _POSTED_LABEL_PATTERN.search(lead) is not None
 
@@ -436,7 +455,7 @@ def _has_default_text(text: str) -> bool:
 def _is_lorem_ipsum(title: str) -> bool:
     """Return whether a title is filler text: at least three words, almost all of it Lorem ipsum."""
     words = re.findall(r"[^\W\d_]+", title.lower())
-    return len(words) >= 3 and sum(word in _LOREM_IPSUM_WORDS for word in words) >= 0.7 * len(words)
+    return len(words) >= 3 and sum(map(_LOREM_IPSUM_WORDS.__contains__, words)) >= 0.7 * len(words)
 
 
 _MIN_PUBLICATION_DAYS = 3  # two days make one gap, which is no rhythm
@@ -447,7 +466,8 @@ def compute_median_gap_days(dates: Iterable[datetime]) -> int | None:
 
     Publications of one day count once, so the result is at least 1. The order does not matter.
     """
-    days = sorted({date_time.date() for date_time in dates})
+    days = sorted(set(map(datetime.date, dates)))
     if len(days) < _MIN_PUBLICATION_DAYS:
         return None
-    return int(median((later - earlier).days for earlier, later in pairwise(days)) + 0.5)
+    gaps = [(later - earlier).days for earlier, later in pairwise(days)]
+    return int(median(gaps) + 0.5)
