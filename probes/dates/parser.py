@@ -205,17 +205,25 @@ def find_dates(text: str, now: datetime) -> list[ParsedDate]:
     return list(_iter_dates(fold_text(text), now))
 
 
+_STANDALONE_DATE_MAX_CHARS = 40
+_DAYS_AGO_PATTERNS = ((0, _TODAY_PATTERN), (1, _YESTERDAY_PATTERN))
+
+
 def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None:
-    if len(folded_text) > 40:
+    if len(folded_text) > _STANDALONE_DATE_MAX_CHARS:
         return None
-    if _TODAY_PATTERN.fullmatch(folded_text):
-        return _subtract_units(now, 0, "day")
-    if _YESTERDAY_PATTERN.fullmatch(folded_text):
-        return _subtract_units(now, 1, "day")
+    for days, pattern in _DAYS_AGO_PATTERNS:
+        if pattern.fullmatch(folded_text):
+            return _subtract_units(now, days, "day")
+    return _parse_short_ago_date(folded_text, now)
+
+
+def _parse_short_ago_date(folded_text: str, now: datetime) -> ParsedDate | None:
+    """Read a date of LinkedIn ("3w"): digits and a unit in Latin letters."""
     match = _SHORT_AGO_PATTERN.fullmatch(folded_text)
-    if match and match["count"].isdigit() and match["unit"].isascii():
-        return _read_ago_date(match, now)
-    return None
+    if match is None or not match["count"].isdigit() or not match["unit"].isascii():
+        return None
+    return _read_ago_date(match, now)
 
 
 def _iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
@@ -240,16 +248,17 @@ def _read_numeric_date(match: re.Match[str], _now: datetime) -> ParsedDate | Non
 
 
 def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | None:
-    month = _get_month_number(match["month"])
-    if _get_month_number(match["again"] or match["month"]) != month:
+    name, second_name = match["month"], match["again"] or match["month"]
+    month = _get_month_number(name)
+    if _get_month_number(second_name) != month:
         return None
-    if match["month"] in _AMBIGUOUS_MONTHS and not match["day"]:
+    if name in _AMBIGUOUS_MONTHS and not match["day"]:
         return None
     day = match["day"] or match["after"]
-    if day is None:
-        first_day = datetime(int(match["year"]), month, 1, tzinfo=UTC)
-        return ParsedDate(first_day, DatePrecision.MONTH)
-    return _build_timestamp(match, month, _read_day(day))
+    if day is not None:
+        return _build_timestamp(match, month, _read_day(day))
+    first_day = datetime(int(match["year"]), month, 1, tzinfo=UTC)
+    return ParsedDate(first_day, DatePrecision.MONTH)
 
 
 def _get_month_number(name: str) -> int:
@@ -265,9 +274,11 @@ def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate |
     date = _build_date(int(match["year"]), month, day)
     if date is None or match["zone"] is None:
         return date
-    time_of_day = {name: int(match[name] or 0) for name in ("hour", "minute", "second")}
+    times = match.groupdict("0")
+    hour, minute, second = int(times["hour"]), int(times["minute"]), int(times["second"])
+    zone = _parse_zone(match["zone"])
     try:
-        local_time = date.moment.replace(**time_of_day, tzinfo=_parse_zone(match["zone"]))
+        local_time = date.moment.replace(hour=hour, minute=minute, second=second, tzinfo=zone)
     except ValueError:
         return date
     return ParsedDate(local_time.astimezone(UTC), DatePrecision.SECOND)
@@ -351,11 +362,19 @@ def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
 def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if _ZERO_YEAR.search(text):
         return None  # WordPress's empty date
-    computer_date = _parse_iso_date(text) or _parse_mail_date(text) or _parse_unix_time(text)
-    result = computer_date or _parse_written_date(text)
-    if result is None or not 1990 <= result[0].year <= 2100:
+    for parse in (_parse_iso_date, _parse_mail_date, _parse_unix_time, _parse_written_date):
+        result = parse(text)
+        if result is not None:
+            return _drop_implausible_year(*result)
+    return None
+
+
+def _drop_implausible_year(
+    date: datetime, precision: DatePrecision
+) -> tuple[datetime, DatePrecision] | None:
+    if not 1990 <= date.year <= 2100:
         return None
-    return result
+    return date, precision
 
 
 def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:

@@ -248,10 +248,8 @@ def has_standalone_date(text: str, *, has_event: bool = False) -> bool:
     A place may precede it, as in a letter: "Rabat, le 3 mai 2026". Without the article this form
     also announces events, so it does not count if the text names an event (`has_event`).
     """
-    return any(
-        YEAR_PATTERN.search(part) and _is_dateline(part, has_event=has_event)
-        for part in _PART_SEPARATOR.split(text)
-    )
+    parts = filter(YEAR_PATTERN.search, _PART_SEPARATOR.split(text))
+    return any(_is_dateline(part, has_event=has_event) for part in parts)
 
 
 _PART_SEPARATOR = re.compile(
@@ -264,12 +262,18 @@ def _is_dateline(part: str, *, has_event: bool) -> bool:
     text = _PRESS_RELEASE_PREFIX.sub("", _NEWS_AGENCY.sub("", part), count=1)
     if is_date_only(text):
         return True
+    place = _match_place(text, has_event=has_event)
+    return place is not None and is_date_only(text[place.end() :])
+
+
+def _match_place(text: str, *, has_event: bool) -> re.Match[str] | None:
+    """Return the match of the place at the beginning of a text, or None."""
     place = _LETTER_DATELINE.match(text)
     if place is None and not has_event:
         place = _PLACE_PREFIX.match(text)
     if place is None or _NOT_A_PLACE.search(place[0]):
-        return False
-    return is_date_only(text[place.end() :])
+        return None
+    return place
 
 
 def find_dateline(text: str) -> str | None:

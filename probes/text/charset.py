@@ -72,12 +72,12 @@ def _find_declared_charset(page: Page, body: bytes) -> str | None:
     in_page = re.search(
         rb"(?:charset|encoding)\s*+=\s*+(?:[\"']\s*+)?([\w.:-]+)", body[:4096], re.IGNORECASE
     )
-    labels = (header and header[1], in_page and in_page[1].decode("ascii", "ignore"))
-    for label in labels:
-        codec_name = _resolve_charset_label(label) if label else None
-        if codec_name:
-            return codec_name
-    return None
+    labels: list[str] = []
+    if header:
+        labels.append(header[1])
+    if in_page:
+        labels.append(in_page[1].decode("ascii", "ignore"))
+    return next(filter(None, map(_resolve_charset_label, labels)), None)
 
 
 @lru_cache(maxsize=256)
@@ -90,9 +90,13 @@ def _resolve_charset_label(label: str) -> str | None:
         codec = codecs.lookup(label)
     except (LookupError, UnicodeError, ValueError):
         return None
-    if not getattr(codec, "_is_text_encoding", True) or codec.name in _IGNORED_CODECS:
+    is_text_codec = getattr(codec, "_is_text_encoding", True)
+    if not is_text_codec or codec.name in _IGNORED_CODECS:
         return None
-    return "cp1252" if codec.name in ("iso8859-1", "ascii") else codec.name
+    return _WINDOWS_CODECS.get(codec.name, codec.name)
+
+
+_WINDOWS_CODECS = dict.fromkeys(("iso8859-1", "ascii"), "cp1252")
 
 
 _IGNORED_CODECS = frozenset(
@@ -118,5 +122,6 @@ def _guess_charset(body: bytes) -> str:
     from charset_normalizer import from_bytes  # noqa: PLC0415
 
     best = from_bytes(body[:32_768]).best()
-    name = best.encoding if best else "cp1252"
-    return "cp1252" if name in ("cp1250", "utf_8", "ascii", "mac_iceland", "cp775") else name
+    if best is None or best.encoding in ("cp1250", "utf_8", "ascii", "mac_iceland", "cp775"):
+        return "cp1252"
+    return best.encoding

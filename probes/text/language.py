@@ -10,6 +10,8 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from string import ascii_letters
 
 MAX_ANALYZED_CHARS = 6_000
@@ -90,15 +92,16 @@ def normalize_language_code(declared: str) -> str:
 def _detect_language(text: str, min_matches: int) -> str:
     text = text[:MAX_ANALYZED_CHARS].lower()
     scripts = _count_letters_by_script(text)
-    script, letters = max(scripts.items(), key=lambda item: item[1], default=("", 0))
+    script, letters = max(scripts.items(), key=itemgetter(1), default=("", 0))
     if letters < min_matches:
         return ""
+    if script == "latin":
+        return _detect_by_stop_words(re.findall(r"\w+", text), min_matches)
+    if script == "ar":
+        return _detect_arabic_script_language(re.findall(r"\w+", text), min_matches)
     if script in ("han", "ja"):
         return "ja" if scripts["ja"] * 10 > letters else "zh"
-    words = re.findall(r"\w+", text)
-    if script == "ar":
-        return _detect_arabic_script_language(words, min_matches)
-    return script if script != "latin" else _detect_by_stop_words(words, min_matches)
+    return script
 
 
 def _count_letters_by_script(text: str) -> Counter[str]:
@@ -141,15 +144,12 @@ def _detect_arabic_script_language(words: list[str], min_matches: int) -> str:
 
 def _detect_by_stop_words(words: list[str], min_matches: int) -> str:
     """Return the language with the most stop words, or an empty string if another one is close."""
-    word_counts = Counter(words)
-    votes = Counter[str]()
-    for word in _LANGUAGES_BY_STOP_WORD.keys() & word_counts.keys():
-        for language in _LANGUAGES_BY_STOP_WORD[word]:
-            votes[language] += word_counts[word]
+    stop_words = filter(_LANGUAGES_BY_STOP_WORD.__contains__, words)
+    votes = Counter(chain.from_iterable(map(_LANGUAGES_BY_STOP_WORD.__getitem__, stop_words)))
     (best, most), (_, next_most) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
-    has_enough = most >= min(min_matches, 6) and most * 25 >= len(words)
+    min_votes = max(min(min_matches, 6), len(words) / 25)
     is_distinct = most * 3 >= next_most * 4
-    return best if has_enough and is_distinct else ""
+    return best if most >= min_votes and is_distinct else ""
 
 
 MAX_FOLDED_CHARS = 200_000
