@@ -8,6 +8,7 @@ broken XML (truncated or unescaped) is read with patterns for the same tags.
 import html
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -95,17 +96,24 @@ def _get_local_name(tag: str) -> str:
 
 
 def _build_feed_from_xml(root: Element) -> Feed:
-    entries: list[FeedEntry] = []
-    title = self_url = ""
+    elements: defaultdict[str, list[Element]] = defaultdict(list)
     for element in root.iter():
-        name = _get_local_name(element.tag)
-        if name in ("item", "entry") and len(entries) < MAX_ENTRIES:
-            entries.append(build_entry(_read_child_texts(element)))
-        elif name == "title":
-            title = title or clean_text(element.text or "")
-        elif name == "link" and element.get("rel") == "self":
-            self_url = self_url or element.get("href", "")
-    return Feed(title, _is_comment_feed(title, self_url), tuple(entries))
+        elements[_get_local_name(element.tag)].append(element)
+    titles = (clean_text(element.text or "") for element in elements["title"])
+    title = next(filter(None, titles), "")
+    self_url = _find_self_url(elements["link"])
+    entry_elements = [*elements["item"], *elements["entry"]][:MAX_ENTRIES]
+    entries = tuple(map(build_entry, map(_read_child_texts, entry_elements)))
+    return Feed(title, _is_comment_feed(title, self_url), entries)
+
+
+def _find_self_url(links: Iterable[Element]) -> str:
+    """Return the address that a feed gives as its own, or ""."""
+    for link in links:
+        url = link.get("href", "")
+        if url and link.get("rel") == "self":
+            return url
+    return ""
 
 
 def _read_child_texts(element: Element) -> dict[str, str]:

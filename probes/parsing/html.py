@@ -219,8 +219,8 @@ class _DocumentBuilder:
             "area": self.add_anchor,
             "meta": self.add_meta,
             "link": self.add_link_tag,
-            "title": self.add_heading,
-            "h1": self.add_heading,
+            "title": self.set_title,
+            "h1": self.add_main_heading,
             "h2": self.add_heading,
             "script": self.add_script,
             "iframe": self.add_frame,
@@ -236,14 +236,19 @@ class _DocumentBuilder:
             handle = self.handlers.get(element.name)
             if handle:
                 handle(element, attrs)
-            if "data-href" in attrs:
-                self.embeds.append(make_absolute(self.base, attrs["data-href"]))
-            if "cite" in attrs and len(self.quoted_urls) < MAX_ANCHORS:
-                self.quoted_urls.append(make_absolute(self.base, attrs["cite"]))
-            if "datetime" in attrs or "itemprop" in attrs or element.name in ("time", "abbr"):
+            if not _QUOTING_ATTRIBUTES.isdisjoint(attrs):
+                self.add_quoted_url(attrs)
+            if element.name in _DATE_TAGS or not _DATE_ATTRIBUTES.isdisjoint(attrs):
                 self.date_stamps.extend(
                     _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
                 )
+
+    def add_quoted_url(self, attrs: Mapping[str, str]) -> None:
+        """Add the address of an embedded profile or of the source of a quotation."""
+        if "data-href" in attrs:
+            self.embeds.append(make_absolute(self.base, attrs["data-href"]))
+        if "cite" in attrs and len(self.quoted_urls) < MAX_ANCHORS:
+            self.quoted_urls.append(make_absolute(self.base, attrs["cite"]))
 
     def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add a link, up to MAX_ANCHORS."""
@@ -275,13 +280,18 @@ class _DocumentBuilder:
         href = make_absolute(self.base, attrs.get("href", ""))
         self.link_tags.append((rel, media_type, href, clean_text(attrs.get("title", ""), 120)))
 
-    def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
-        """Add the title, an `<h1>` or an `<h2>`."""
-        if element.name == "title":
-            self.title = self.title or clean_text(element.get_text())
-            return
-        if element.name == "h1" and element.section != "header":
+    def set_title(self, element: KeptElement, _: Mapping[str, str]) -> None:
+        """Set the title. The first one with a text counts."""
+        self.title = self.title or clean_text(element.get_text())
+
+    def add_main_heading(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
+        """Add an `<h1>`. In the banner it may be a logo, elsewhere the content begins."""
+        if element.section != "header":
             self.is_after_title = True
+        self.add_heading(element, attrs)
+
+    def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
+        """Add a heading, up to MAX_HEADINGS."""
         if len(self.headings) < MAX_HEADINGS:
             self.headings.append(clean_text(element.get_text(), 200))
 
@@ -292,10 +302,13 @@ class _DocumentBuilder:
             self.json_ld.extend(parse_json_ld(element.script))
         elif "src" in attrs:
             self.script_sources.append(attrs["src"])
-        elif len(self.script_sources) < MAX_SCRIPT_SOURCES:
-            code = element.script
-            if code.strip() and len(code) < MAX_REDIRECT_SCRIPT_CHARS:
-                self.script_sources.append(code)
+        elif len(element.script) < MAX_REDIRECT_SCRIPT_CHARS:
+            self.add_short_script(element.script)
+
+    def add_short_script(self, code: str) -> None:
+        """Add the code of a script, up to MAX_SCRIPT_SOURCES, unless it is empty."""
+        if code.strip() and len(self.script_sources) < MAX_SCRIPT_SOURCES:
+            self.script_sources.append(code)
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add an `<iframe>` or `<frame>`."""
@@ -347,6 +360,9 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
     )
 
 
+_DATE_TAGS = frozenset({"time", "abbr"})
+_DATE_ATTRIBUTES = frozenset({"datetime", "itemprop"})
+_QUOTING_ATTRIBUTES = frozenset({"data-href", "cite"})
 _META_NAME_ATTRIBUTES = ("property", "name", "itemprop", "http-equiv")
 # The `data-` attributes come from plugins that load frames lazily.
 _FRAME_SOURCE_ATTRIBUTES = ("src", "data-src", "data-lazy-src", "data-litespeed-src")

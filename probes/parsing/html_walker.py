@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from probes.text.charset import clean_text
@@ -211,16 +212,22 @@ class HtmlWalker:
             self._start_heading(tag)
         elif section != parent_section:
             self._end_headings_at_landmark(section, parent_section)
-        element = None
-        if tag in _KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
-            element = self._keep_element(tag, attrs, section)
-        elif tag == "img":
-            self._count_image(attrs)
-        elif tag == "html":
-            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
+        element = self._select_element(tag, attrs, section)
         # Formatted text within a link belongs to the link.
         text_tag = "a" if parent_tag == "a" and tag in _FORMATTING_TAGS else tag
         return text_tag, hint, section, is_hidden or tag in _HIDDEN_TEXT_TAGS, element
+
+    def _select_element(
+        self, tag: str, attrs: Mapping[str, str], section: str
+    ) -> KeptElement | None:
+        """Keep an element if it is read, or else only count it or read its language."""
+        if tag in _KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
+            return self._keep_element(tag, attrs, section)
+        if tag == "img":
+            self._count_image(attrs)
+        elif tag == "html":
+            self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
+        return None
 
     def _count_image(self, attrs: Mapping[str, str]) -> None:
         """Count an image. The alternative text of a link's first image belongs to the link."""
@@ -270,17 +277,24 @@ class HtmlWalker:
         """Handle the complete text between two tags."""
         text = "".join(self._text_pieces)
         self._text_pieces.clear()
-        tag, hint, section, is_hidden, _ = self._contexts[-1]
+        context = self._contexts[-1]
+        tag, is_hidden = context[0], context[3]
         if self._open_kept and (not is_hidden or tag == "script"):
             self._kept_pieces.append(text)
-        if is_hidden or tag == "title" or self._remaining_chars <= 0 or text.isspace():
+        if not is_hidden and tag != "title" and not text.isspace():
+            self._add_visible_text(text, context)
+
+    def _add_visible_text(self, text: str, context: ElementContext) -> None:
+        """Add a text that visitors see, until the page has MAX_TEXT_CHARS."""
+        if self._remaining_chars <= 0:
             return
         visible_text = clean_text(text, MAX_NODE_CHARS)
-        if visible_text:
-            self._remaining_chars -= len(visible_text)
-            self.text_nodes.append(TextNode(visible_text, tag, hint, section))
-            if self._open_heading:
-                self._active_headings[self._open_heading].add_text(visible_text)
+        if not visible_text:
+            return
+        self._remaining_chars -= len(visible_text)
+        self.text_nodes.append(TextNode(visible_text, *context[:3]))
+        if self._open_heading:
+            self._active_headings[self._open_heading].add_text(visible_text)
 
     # --- Headings
 
@@ -300,11 +314,13 @@ class HtmlWalker:
 
     def _close_headings(self, depth: int) -> None:
         """End headings whose container ends, unless it contained nothing but the heading."""
+        item_count = self._count_items()
         for level, heading in list(self._active_headings.items()):
-            if heading.container_depth > depth and heading.items_at_close < self._count_items():
+            is_container_closed = heading.container_depth > depth
+            if is_container_closed and heading.items_at_close < item_count:
                 del self._active_headings[level]
             heading.container_depth = min(heading.container_depth, depth)
-        depths = [heading.container_depth for heading in self._active_headings.values()]
+        depths = map(attrgetter("container_depth"), self._active_headings.values())
         self._deepest_heading_depth = max(depths, default=0)
 
     def _count_items(self) -> int:

@@ -144,36 +144,55 @@ def _find_visitor_lists(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _find_list_end(text: str, start: int) -> int:
+    """Return the position after a JSON list or object, or the end of the text."""
     depth = 0
     for token in JSON_TOKEN.finditer(text, start):
-        if token[0] in "[{":
-            depth += 1
-        elif token[0] in "]}":
-            depth -= 1
-            if depth == 0:
-                return token.end()
+        change = _DEPTH_CHANGES.get(token[0], 0)
+        depth += change
+        if change < 0 and depth == 0:
+            return token.end()
     return len(text)
+
+
+_DEPTH_CHANGES = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def _find_visitor_elements(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of elements with visitors' content. An unclosed one extends to the end."""
-    resume, start, name, depth = 0, 0, "", 0
-    for match in ELEMENT_TAG.finditer(text):
-        tag, is_end = match[2].lower(), bool(match[1])
-        if match.start() < resume:
+    tags = _iter_tags(text)
+    for tag in tags:
+        if _opens_visitor_content(tag):
+            yield tag.start(), _find_element_end(tags, tag[2].lower(), len(text))
+
+
+def _iter_tags(text: str) -> Iterator[re.Match[str]]:
+    """Yield the tags of elements, without what looks like tags in scripts and other raw text."""
+    raw_text_end = 0
+    for tag in ELEMENT_TAG.finditer(text):
+        if tag.start() < raw_text_end:
             continue
-        if tag in RAW_TEXT_TAGS and not is_end:
-            resume = _find_raw_text_end(text, tag, match.end())
-        elif name:
-            if tag == name:
-                depth += -1 if is_end else 1
-            if depth == 0:
-                yield start, match.end()
-                name = ""
-        elif not is_end and tag in CONTAINER_TAGS and _is_visitor_content(match[3]):
-            start, name, depth = match.start(), tag, 1
-    if name:
-        yield start, len(text)
+        name, is_end = tag[2].lower(), bool(tag[1])
+        if name in RAW_TEXT_TAGS and not is_end:
+            raw_text_end = _find_raw_text_end(text, name, tag.end())
+        else:
+            yield tag
+
+
+def _opens_visitor_content(tag: re.Match[str]) -> bool:
+    is_end, name, attributes = tag.groups()
+    return not is_end and name.lower() in CONTAINER_TAGS and _is_visitor_content(attributes)
+
+
+def _find_element_end(tags: Iterator[re.Match[str]], name: str, text_end: int) -> int:
+    """Return the position after the end tag of an open element, or `text_end` without one."""
+    depth = 1
+    for tag in tags:
+        if tag[2].lower() != name:
+            continue
+        depth += -1 if tag[1] else 1
+        if depth == 0:
+            return tag.end()
+    return text_end
 
 
 def _find_raw_text_end(text: str, tag: str, start: int) -> int:

@@ -135,7 +135,9 @@ def compute_body_digest(page: Page) -> str:
     if page.truncated or is_large:
         return ""
     body = _strip_domain(b"<".join(map(strip_tokens, parts)), page.url)
-    return sha256(body).hexdigest() if len(body) >= MIN_DIGESTED_BYTES else ""
+    if len(body) < MIN_DIGESTED_BYTES:
+        return ""
+    return sha256(body).hexdigest()
 
 
 def _strip_domain(body: bytes, url: str) -> bytes:
@@ -154,7 +156,9 @@ def _find_differing_parts(first: bytes, second: bytes, separator: bytes) -> list
         return None
     pairs = zip(first_parts, second_parts, strict=True)
     differing = [pair for pair in pairs if pair[0] != pair[1]]
-    return differing if len(differing) <= MAX_DIFFERENCES else None
+    if len(differing) > MAX_DIFFERENCES:
+        return None
+    return differing
 
 
 def _split_hidden_part(piece: bytes) -> BytesPair:
@@ -164,7 +168,9 @@ def _split_hidden_part(piece: bytes) -> BytesPair:
             return replacement, piece[match.end() :]
     if _HIDDEN_TEXT_START.match(piece):
         return piece, b""
-    end = 0 if piece.startswith(b"![CDATA[") else piece.find(b">") + 1
+    if piece.startswith(b"![CDATA["):
+        return b"", piece
+    end = piece.find(b">") + 1
     return piece[:end], piece[end:]
 
 
