@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.models.finding import Identity, LinkKind
 from probes.urls import normalize
@@ -83,11 +83,10 @@ class LinkTable:
     def identify_parts(self, parts: SplitResult) -> Identity:
         """Identify the account in an address that is split already."""
         segments = normalize.split_path(parts.path)
-        entry = self._find_host_entry((parts.hostname or "").removesuffix("."))
-        is_start_page = not (segments or parts.query or parts.fragment)
-        if is_start_page and entry is not LinkKind.INVALID:
-            return Identity(self.channel, LinkKind.HOME)
         link = PlatformLink(segments, normalize.parse_query(parts.query), parts.fragment)
+        entry = self._find_host_entry((parts.hostname or "").removesuffix("."))
+        if entry is not LinkKind.INVALID and not any((segments, parts.query, parts.fragment)):
+            return Identity(self.channel, LinkKind.HOME)
         return self._read(entry, link) or Identity(self.channel, LinkKind.INVALID)
 
     def _find_host_entry(self, host: str) -> LinkEntry:
@@ -96,8 +95,7 @@ class LinkTable:
         entry: LinkEntry = LinkKind.INVALID
         if self.subdomains.fullmatch(subdomain):
             entry = self._read_path
-        entry = self.other_hosts.get(own_host, entry)
-        return self.other_hosts.get(host, entry)
+        return self.other_hosts.get(host, self.other_hosts.get(own_host, entry))
 
     def _read_path(self, link: PlatformLink) -> Identity | None:
         link = link._replace(segments=self.clean_segments(link.segments))
@@ -122,7 +120,14 @@ class LinkTable:
         return entry(link)
 
 
-def drop_prefix(segments: list[str], is_prefix: Callable[[str, str], bool]) -> list[str]:
+def is_language_prefix(segment: str, next_segment: str) -> bool:
+    """Return whether a segment is a language (`fr`, `fr_FR`) and another segment follows it."""
+    return bool(next_segment) and normalize.is_locale(segment)
+
+
+def drop_prefix(
+    segments: list[str], is_prefix: Callable[[str, str], bool] = is_language_prefix
+) -> list[str]:
     """Return the segments of a path without the first one if it is a prefix of the second.
 
     `is_prefix` gets both, and "" for a segment that is missing.
@@ -133,9 +138,16 @@ def drop_prefix(segments: list[str], is_prefix: Callable[[str, str], bool]) -> l
     return segments
 
 
-def is_language_before_page(segment: str, next_segment: str) -> bool:
-    """Return whether a segment is a language (`fr`, `fr_FR`) and another segment follows it."""
-    return bool(next_segment) and normalize.is_locale(segment)
+def follow_hashbang(parts: SplitResult, route_pattern: re.Pattern[str], base: str) -> SplitResult:
+    """Return the page after `#!` in addresses of 2009 to 2012, such as `/#!/name`.
+
+    `route_pattern` finds its path in the fragment, which may be an escaped part of the path.
+    """
+    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
+    route = route_pattern.match(unquote(fragment))
+    if route is None:
+        return parts
+    return urlsplit(f"{base}{route[1]}")
 
 
 def split_host(host: str, channel_hosts: frozenset[str]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ Without JavaScript, a missing account and a hidden one look the same (WhatsMyNam
 
 import re
 
-from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_prefix
 from probes.channels._public_profile import (
     PublicProfile,
     get_meta,
@@ -72,7 +72,7 @@ def _is_prefix(segment: str, next_segment: str) -> bool:
         return bool(next_segment)
     if next_segment.lower() in _TAB_SEGMENTS or next_segment.isdigit():
         return False
-    return is_language_before_page(segment, next_segment)
+    return is_language_prefix(segment, next_segment)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:

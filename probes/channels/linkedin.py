@@ -316,8 +316,8 @@ def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     newest = find_newest_post(map(_get_post_date, posts), page)
     if newest is not None:
         return newest
-    ages = [_get_age_text(time) for time in soup.select("article time")]
-    return build_newest_activity([_parse_relative_age(age, page) for age in ages], "posts")
+    times = soup.select("article time")
+    return build_newest_activity([_parse_relative_age(time, page) for time in times], "posts")
 
 
 def _get_post_date(post: Tag) -> datetime | None:
@@ -325,12 +325,9 @@ def _get_post_date(post: Tag) -> datetime | None:
     return post_numbers.decode_post_number(NAME, number)
 
 
-def _get_age_text(time: Tag) -> str:
-    return str(time.get("datetime") or time.get_text())
-
-
-def _parse_relative_age(age_text: str, page: Page) -> parser.ParsedDate | None:
+def _parse_relative_age(time: Tag, page: Page) -> parser.ParsedDate | None:
     """Parse an age in English, French or Arabic, which the page shows without "ago"."""
+    age_text = str(time.get("datetime") or time.get_text())
     french = f"il y a {age_text.replace('sem.', 'semaines')}"
     texts = (age_text, french, f"قبل {age_text}")
     dates = (parser.parse_date(text, page.fetched_at) for text in texts)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from probes.channels._api_common import find_newest_post
-from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_prefix
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.classify import interstitials
 from probes.links import identify as links_identify
@@ -53,7 +53,7 @@ def _clean_segments(segments: list[str]) -> list[str]:
 
 def _is_prefix(segment: str, next_segment: str) -> bool:
     is_embed = segment == "embed" and next_segment.startswith("@")
-    return is_embed or is_language_before_page(segment, next_segment)
+    return is_embed or is_language_prefix(segment, next_segment)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
@@ -255,10 +255,10 @@ def _build_finding(
         return unknown_finding(page, refusal, detail="nothing that proves an account")
     if state.status_code == _PRIVATE_STATUS_CODE:
         return present_finding(page, reason=Reason.PRIVATE, name=state.name)
-    if state.status_code == 0 and state.key == identity.key:
+    if (state.status_code, state.key) == (0, identity.key):
         return present_finding(page, name=state.name, followers=state.followers)
     detail = f"statusCode {state.status_code}"
-    if state.status_code == _NOT_FOUND_STATUS_CODE and is_unknown_to_oembed:
+    if is_unknown_to_oembed and state.status_code == _NOT_FOUND_STATUS_CODE:
         detail = f"{detail}, and oEmbed knows no such account"
         return absent_finding(page, Reason.NOT_FOUND, detail=detail)
     return unknown_finding(page, refusal, detail=detail)

@@ -412,13 +412,10 @@ def _discover_video_channel(
     is_channel = author.channel == "youtube" and may_be_owner_account(author)
     if oembed_page.status != 200 or not is_channel:
         return ()
-    if not _has_site_name(author.key or "", author_name, hints.site_name_words):
+    key, canonical = author.key or "", author.canonical or ""
+    if not _has_site_name(key, author_name, hints.site_name_words):
         return ()
-    return (
-        FoundLink(
-            "youtube", author.key or "", author.canonical or "", "embed", page.url, author_name
-        ),
-    )
+    return (FoundLink("youtube", key, canonical, "embed", page.url, author_name),)
 
 
 def _has_site_name(key: str, name: str, site_name_words: SiteNameWords) -> bool:

@@ -10,7 +10,7 @@ says nothing about activity.
 
 import re
 
-from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
@@ -50,10 +50,6 @@ _TITLE_PATTERN = re.compile(
 )
 _AUDIENCE_PATTERN = re.compile(r"^.{0,40}[•·|].{1,60}$")
 _FOLLOWERS_REGEX = "followers?|abonnes?|متابع"
-
-
-def _clean_segments(segments: list[str]) -> list[str]:
-    return drop_prefix(segments, is_language_before_page)
 
 
 def _read_channel(link: PlatformLink) -> Identity:
@@ -101,7 +97,7 @@ LINKS = LinkTable(
         "wa.me": _read_short_host,
         "chat.whatsapp.com": GROUP_IDENTITY,
     },
-    clean_segments=_clean_segments,
+    clean_segments=drop_prefix,
 )
 identify = LINKS.identify
 

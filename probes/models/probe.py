@@ -49,14 +49,12 @@ def present_finding(
 
     Its `final_url` is that of the page unless another one is given. An empty name or id is None.
     """
-    fields = {"final_url": page.url, **fields}
-    return Finding(
-        Presence.PRESENT,
-        status=page.status,
-        name=name or None,
-        platform_id=platform_id or None,
-        **fields,
-    )
+    fields = {
+        "final_url": page.url,
+        "name": name or None,
+        "platform_id": platform_id or None,
+    } | fields
+    return Finding(Presence.PRESENT, status=page.status, **fields)
 
 
 def absent_finding(page: Page, reason: Reason, **fields: Any) -> Finding:

@@ -95,10 +95,9 @@ def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiRes
     error = _find_error(data)
     if error or page.status >= 400:
         return _build_error_response(page, error)
-    nodes = {name.lower(): node for name, node in data.items() if _extract_page_id(node)}
-    if not nodes:
+    items = {name.lower(): to_data(node) for name, node in data.items() if _extract_page_id(node)}
+    if not items:
         return build_status_response(page)
-    items = {name: to_data(node) for name, node in nodes.items()}
     return ApiResponse(items, is_well_formed=True)
 
 
@@ -204,11 +203,7 @@ def probe_api(account: Account) -> ProbeGenerator:
 def _build_lookup_value(identity: Identity) -> str:
     """Return the id or the name as typed. Facebook ignores full stops in names."""
     kind, _, name = (identity.key or "").partition(":")
-    if kind == "id":
-        return name
-    if kind == "u":
-        return identity.typed_name or name
-    return ""
+    return {"id": name, "u": identity.typed_name or name}.get(kind, "")
 
 
 def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page, ApiResponse]]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from probes.channels._links import LinkTable, PlatformLink, drop_prefix
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix, follow_hashbang
 from probes.models.finding import Identity, LinkKind
 from probes.urls import normalize
 
@@ -85,7 +85,7 @@ _SHORT_NUMBER_PATTERN = re.compile(r"\d{1,7}")
 _OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
 _PATH_PATTERN = re.compile(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+")
-_HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:#|%23)?!?(/.*)$")
+_HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:#|%23)?!?(/.+)$")
 _PLACEHOLDER_USERNAMES = frozenset(
     """
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
@@ -103,12 +103,8 @@ _HOST_STARTS = ("www.", "facebook.com", "fb.com")
 
 
 def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
-    """Return the page after `#!` in addresses of 2009 to 2012: /home.php#!/name, /%23!/name."""
-    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
-    route = _HASHBANG_ROUTE_PATTERN.match(unquote(fragment))
-    if route is None or len(route[1]) == 1:
-        return parts
-    return urlsplit(f"https://www.facebook.com{route[1]}")
+    """Return the page in `/home.php#!/name` and `/%23!/name`."""
+    return follow_hashbang(parts, _HASHBANG_ROUTE_PATTERN, "https://www.facebook.com")
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -164,22 +160,14 @@ def _identify_conversation(segments: list[str]) -> Identity:
 
 def _read_profile(link: PlatformLink) -> Identity:
     """Identify the account in `/profile.php?id=123` or `/profile/123`."""
-    profile_id = _find_profile_id(link.query) or link.second
+    values = {name.strip().lower(): value.strip() for name, value in link.query.items()}
+    profile_id = values.get("id") or link.second
     if _OPAQUE_ID_PATTERN.match(profile_id):
         return Identity(NAME, LinkKind.SHORT_LINK)
     leading_id = _LEADING_ID_PATTERN.match(profile_id)
     if leading_id is None:
         return _INVALID
     return _identify_by_id(leading_id[1], LinkKind.PROFILE)
-
-
-def _find_profile_id(query: dict[str, str]) -> str:
-    """Return the last parameter `id`, which may be in capitals or between spaces, or ""."""
-    profile_id = ""
-    for name, value in query.items():
-        if name.strip().lower() == "id":
-            profile_id = value.strip()
-    return profile_id
 
 
 def _read_person(link: PlatformLink) -> Identity:

@@ -1,9 +1,15 @@
 """Identification of X accounts in links."""
 
 import re
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult
 
-from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_before_page
+from probes.channels._links import (
+    LinkTable,
+    PlatformLink,
+    drop_prefix,
+    follow_hashbang,
+    is_language_prefix,
+)
 from probes.models.finding import Identity, LinkKind
 
 NAME = "twitter"
@@ -56,12 +62,7 @@ _INTERNAL_POST_SEGMENTS = frozenset(
 
 
 def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
-    """Return the account after `#!` in addresses of 2010 to 2012."""
-    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
-    route = _HASHBANG_ROUTE_PATTERN.match(unquote(fragment))
-    if route is None:
-        return parts
-    return urlsplit(f"https://x.com/{route[1]}")
+    return follow_hashbang(parts, _HASHBANG_ROUTE_PATTERN, "https://x.com/")
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
@@ -71,16 +72,16 @@ def _clean_segments(segments: list[str]) -> list[str]:
     """
     segments = [segment for segment in segments if segment not in ("!", ".", "..")]
     segments = drop_prefix(segments, _is_intl_prefix)
-    return drop_prefix(segments, _is_language_prefix)
+    return drop_prefix(segments, _is_language_of_page)
 
 
 def _is_intl_prefix(segment: str, next_segment: str) -> bool:
     return bool(next_segment) and segment.lower() == "intl"
 
 
-def _is_language_prefix(segment: str, next_segment: str) -> bool:
+def _is_language_of_page(segment: str, next_segment: str) -> bool:
     is_tab = next_segment.lower() in _TAB_SEGMENTS
-    return not is_tab and is_language_before_page(segment, next_segment)
+    return not is_tab and is_language_prefix(segment, next_segment)
 
 
 def _read_widget(link: PlatformLink) -> Identity | None:

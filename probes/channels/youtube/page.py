@@ -381,10 +381,11 @@ def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None
     """Return why YouTube says that there is no channel, or None."""
     if page.status not in (200, 404, 410):
         return None
+    reason = _match_alert(channel_page.alert)
     # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
     if page.status == 404 and channel_page.title.startswith("404 Not Found"):
-        return _match_alert(channel_page.alert) or Reason.NOT_FOUND
-    return _match_alert(channel_page.alert)
+        return reason or Reason.NOT_FOUND
+    return reason
 
 
 def _match_alert(alert: str) -> Reason | None:

@@ -141,6 +141,7 @@ EXCUSED = {
         "probes.channels._public_profile.find_text probes.channels._api_common.keep_match "
         "probes.channels._public_profile.match_title "
         "probes.channels._public_profile.get_description probes.channels._links.drop_prefix "
+        "probes.channels._links.follow_hashbang "
         "probes.channels._api_common.build_taken_name_finding "
         "probes.channels._api_common.parse_timestamps"
     ),
