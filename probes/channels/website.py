@@ -409,11 +409,10 @@ def _discover_video_channel(
     except FetchError:
         return ()
     author = links_identify.identify_link(author_url)
-    is_channel = author.channel == "youtube" and may_be_owner_account(author)
-    if oembed_page.status != 200 or not is_channel:
-        return ()
     key, canonical = author.key or "", author.canonical or ""
-    if not _has_site_name(key, author_name, hints.site_name_words):
+    is_channel = author.channel == "youtube" and may_be_owner_account(author)
+    has_site_name = _has_site_name(key, author_name, hints.site_name_words)
+    if oembed_page.status != 200 or not is_channel or not has_site_name:
         return ()
     return (FoundLink("youtube", key, canonical, "embed", page.url, author_name),)
 

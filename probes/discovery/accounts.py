@@ -64,14 +64,8 @@ class _AccountCandidate:
         return self.sources == {"link"}
 
     @property
-    def is_numeric_id(self) -> bool:
-        """Return whether the account is known by a page's id in the metadata."""
-        return self.strongest_clue.source in NUMERIC_ID_SOURCES
-
-    @property
-    def is_link_in_text(self) -> bool:
-        """Return whether the strongest clue is a link in the text."""
-        return self.strongest_clue.source == "link"
+    def source(self) -> str:
+        return self.strongest_clue.source
 
     @property
     def is_group(self) -> bool:
@@ -121,23 +115,20 @@ def _select_candidates(candidates: list[_AccountCandidate]) -> list[_AccountCand
 
 def _prefer_names_to_numeric_ids(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
     """Leave out ids in the head: as a rule they are the same account as a name on the page."""
-    return _leave_out(candidates, "is_numeric_id") or candidates
-
-
-def _leave_out(candidates: list[_AccountCandidate], attribute: str) -> list[_AccountCandidate]:
-    return list(filterfalse(attrgetter(attribute), candidates))
+    named = [candidate for candidate in candidates if candidate.source not in NUMERIC_ID_SOURCES]
+    return named or candidates
 
 
 def _prefer_visible_to_metadata(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
     """Leave out metadata if there are visible accounts, because metadata may be years old."""
     if not any(map(attrgetter("is_in_owner_place"), candidates)):
         return candidates
-    return _leave_out(candidates, "is_only_in_metadata")
+    return list(filterfalse(attrgetter("is_only_in_metadata"), candidates))
 
 
 def _prefer_pages_to_groups(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
     """Leave out groups if there is a page. A group only counts for an owner without a page."""
-    return _leave_out(candidates, "is_group") or candidates
+    return list(filterfalse(attrgetter("is_group"), candidates)) or candidates
 
 
 def _prefer_site_name_in_lists(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
@@ -148,7 +139,7 @@ def _prefer_site_name_in_lists(candidates: list[_AccountCandidate]) -> list[_Acc
     if len(candidates) < 3:
         return candidates
     named = list(filter(attrgetter("has_site_name"), candidates))
-    return named or _leave_out(candidates, "is_link_in_text")
+    return named or [candidate for candidate in candidates if candidate.source != "link"]
 
 
 def _prefer_owner_place_to_text(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
@@ -157,7 +148,7 @@ def _prefer_owner_place_to_text(candidates: list[_AccountCandidate]) -> list[_Ac
     Similar names in the text are members, sections or officers. But if the account in the owner's
     place has another name, a single account in the text may be the owner's.
     """
-    placed = _leave_out(candidates, "is_only_in_text")
+    placed = list(filterfalse(attrgetter("is_only_in_text"), candidates))
     if any(map(attrgetter("has_site_name"), placed)):
         return placed
     if len(candidates) - len(placed) > 1:

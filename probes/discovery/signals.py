@@ -201,18 +201,17 @@ def resolve_widget_url(widget_url: str) -> str:
 
 def _build_youtube_channel_url(query: Mapping[str, str]) -> str:
     """Return the channel in a player's or button's address, or "" for a video's address."""
-    playlist, user = query.get("list", ""), ""
-    if query.get("listType") == "user_uploads":
-        user = playlist
+    playlist = query.get("list", "")
+    if playlist and query.get("listType") == "user_uploads":
+        return f"https://www.youtube.com/user/{playlist}"
     channel = query.get("channelid") or query.get("channel", "")
     if re.fullmatch(r"UU[\w-]{22}", playlist):
         channel = f"UC{playlist[2:]}"
-    if channel.startswith("UC") and not user:
+    if channel.startswith("UC"):
         return f"https://www.youtube.com/channel/{channel}"
-    user = user or channel
-    if not user:
-        return ""
-    return f"https://www.youtube.com/user/{user}"
+    if channel:
+        return f"https://www.youtube.com/user/{channel}"
+    return ""
 
 
 # --- Links ---
@@ -391,7 +390,7 @@ def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[A
     identity = _identify_cached(url)
     if (identity.kind, source) == (LinkKind.PERSON, "link"):
         strength = 1  # in the text, a person's profile is not the association's
-    if identity.channel != WEBSITE_CHANNEL and may_be_owner_account(identity):
+    if may_be_owner_account(identity):
         yield AccountClue(identity, source, strength, clean_text(snippet, 120))
 
 
@@ -463,12 +462,13 @@ _IGNORED_NAMES = frozenset(
 
 
 def may_be_owner_account(identity: Identity) -> bool:
-    """Return whether a link can be the account of a page's owner: no vendor, post or share button.
+    """Return whether a link can be an account of a page's owner: no site, vendor, post or button.
 
     A LinkedIn group is a forum for members, not an organisation's page.
     """
     key = identity.key
-    if key is None or identity.kind not in ACCOUNT_KINDS or identity.note == "placeholder":
+    is_account = identity.channel != WEBSITE_CHANNEL and identity.kind in ACCOUNT_KINDS
+    if not is_account or key is None or identity.note == "placeholder":
         return False
     if key.startswith("groups/"):
         return False

@@ -139,8 +139,6 @@ def join_host_and_name(text: str) -> str:
     """Return `facebook.com/amal` for a platform's host that is typed apart from the account."""
     if " " in text or ",com" in text.lower():
         text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
-    if ".com" not in text[:40].lower():
-        return text
     for pattern in _HOSTS_APART_FROM_NAME:
         text = pattern.sub(r"\1/\2", text)
     return text

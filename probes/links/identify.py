@@ -151,22 +151,22 @@ def _identify_url(url: str, column: str | None) -> Identity:
     url = _unwrap_pasted_url(url)
     channel = find_channel_by_url(url)
     if channel == WEBSITE_CHANNEL:
-        return _identify_website(url, column or WEBSITE_CHANNEL)
+        return _identify_website(url, column)
     if _is_other_network(channel, column) or _has_host_as_name(url):
         return _build_invalid_identity(column or channel, note="other_network", url=url)
     return list_channels()[channel].identify(url)
 
 
-def _identify_website(url: str, column: str) -> Identity:
+def _identify_website(url: str, column: str | None) -> Identity:
     """Identify a URL of no platform: a short link, a lookalike of a platform, or a website."""
     host = normalize.get_host(url).removeprefix("www.")
     if host in SHORTENER_HOSTS:
-        return Identity(column, LinkKind.SHORT_LINK, url=url)
+        return Identity(column or WEBSITE_CHANNEL, LinkKind.SHORT_LINK, url=url)
     brand = find_imitated_brand(host)
     if brand is not None:
         channel = list_channels().get(brand, list_channels()[WEBSITE_CHANNEL])
         return _build_invalid_identity(channel.NAME, note="lookalike", url=url)
-    if column != WEBSITE_CHANNEL:
+    if column not in (None, WEBSITE_CHANNEL):
         return _build_invalid_identity(column, note="other_site", url=url)
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url))
 

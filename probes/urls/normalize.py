@@ -1,8 +1,7 @@
 """Builds normalized URLs from repaired texts, and splits and joins URLs.
 
-Hosts with a password, an
-ambiguous backslash or a lone percent sign are rejected, because a reader and a browser see
-different hosts in them.
+Hosts with a password, an ambiguous backslash or a lone percent sign are rejected, because a reader
+and a browser see different hosts in them.
 """
 
 import re

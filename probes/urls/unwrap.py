@@ -78,8 +78,6 @@ _PASTED_URL = re.compile(
 def unwrap_url(url: str) -> str:
     """Return the URL inside a redirector, login, consent or archive URL, up to five levels deep."""
     for _ in range(_MAX_DEPTH):
-        if "?" not in url and "archive.org" not in url and _TRANSLATED_SITES not in url:
-            break
         inner_urls = (_extract_inner_url(url, text) for text in _iter_inner_texts(url))
         inner_url = next(filter(None, inner_urls), None)
         if inner_url is None:

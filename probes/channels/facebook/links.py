@@ -81,7 +81,8 @@ _LEADING_ID_PATTERN = re.compile(r"([0-9]{1,20})(?!\w| [0-9])")
 _TRAILING_ID_PATTERN = re.compile(r".*-([0-9]{5,20})")
 _FULL_POST_ID_PATTERN = re.compile(r"([0-9]{5,20})_[0-9]{5,20}")
 """The Graph API's id of a post: its page and its number."""
-_SHORT_NUMBER_PATTERN = re.compile(r"\d{1,7}")
+_OTHER_TEXT_PATTERN = re.compile(r"(?i)www\.|(?:facebook|fb)\.com|\d{1,7}\Z")
+"""An address with a typing error (`facebook.com.annour`), a count, the end of a phone number."""
 _OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
 _PATH_PATTERN = re.compile(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+")
@@ -98,8 +99,6 @@ _WATCH_SECTIONS = frozenset(
     "explore following hashtag home latest live party saved search shows topic topics".split()  # noqa: SIM905
 )
 _GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
-_HOST_STARTS = ("www.", "facebook.com", "fb.com")
-"""A name that begins so is an address with a typing error: `facebook.com.annour`."""
 
 
 def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
@@ -408,8 +407,6 @@ def identify_bare(text: str) -> Identity:
     text = text.strip().lstrip("/").removeprefix("@").rstrip("/")
     if _PATH_PATTERN.fullmatch(text):
         return LINKS.identify_parts(urlsplit(f"https://www.facebook.com/{text}"))
-    # A short number is a count, or the end of a phone number.
-    is_other_text = _SHORT_NUMBER_PATTERN.fullmatch(text) or text.lower().startswith(_HOST_STARTS)
-    if is_other_text or not _SLUG_PATTERN.fullmatch(text):
+    if _OTHER_TEXT_PATTERN.match(text) or not _SLUG_PATTERN.fullmatch(text):
         return _INVALID
     return _identify_username(text)

@@ -84,8 +84,8 @@ def parse_users_response(page: Page) -> ApiResponse:
     if refusal is not None:
         return ApiResponse(refusal=refusal)
     item_errors = _parse_account_errors(data)
-    is_well_formed = isinstance(data.get("data"), list) or isinstance(data.get("errors"), list)
-    if page.status < 400 and is_well_formed:
+    has_results = isinstance(data.get("data"), list) or isinstance(data.get("errors"), list)
+    if page.status < 400 and has_results:
         return ApiResponse(_parse_users(data), item_errors, is_well_formed=True)
     if page.status < 400:
         return build_status_response(page)
@@ -248,10 +248,9 @@ def _explain_missing_value(
     message = response.item_errors.get(lookup_value)
     if message is None or response.refusal:
         return explain_missing_account(page, response, call)
-    for pattern, reason in _REASONS_BY_MESSAGE:
-        if pattern.search(message.lower()):
-            return reason, message
-    return Reason.BLOCKED, message
+    text = message.lower()
+    reasons = [reason for pattern, reason in _REASONS_BY_MESSAGE if pattern.search(text)]
+    return next(iter(reasons), Reason.BLOCKED), message
 
 
 def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]) -> Finding:

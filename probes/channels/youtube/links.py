@@ -11,16 +11,15 @@ from probes.urls import normalize as urls_normalize
 NAME = "youtube"
 
 # Countries whose youtube.<c>, youtube.co.<c> or youtube.com.<c> belongs to YouTube (ural, 2025-03).
-_COUNTRY_TLDS = (
-    "ae at be bg ca ch cl cz de dk dz ee es fi fr gr hr hu ie in it jp lt lu lv ma md me mk mx"
-)
-_COUNTRY_TLDS += " nl no pe pk pl pt ro rs ru se sg si sk sn tn ug vn"
+_COUNTRY_TLDS = """
+    ae at be bg ca ch cl cz de dk dz ee es fi fr gr hr hu ie in it jp lt lu lv ma md me mk mx nl no
+    pe pk pl pt ro rs ru se sg si sk sn tn ug vn
+"""
 _CO_COUNTRY_TLDS = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zw"
-_COM_COUNTRY_TLDS = (
-    "ar au bd bh bo br by co do ec ee eg es gh gr gt hk hn hr jm jo kw lb lv ly mk mt mx my ng ni "
-    "om pa"
-)
-_COM_COUNTRY_TLDS += " pe ph pk pr pt py qa ro sa sg sv tn tr tw ua uy ve"
+_COM_COUNTRY_TLDS = """
+    ar au bd bh bo br by co do ec ee eg es gh gr gt hk hn hr jm jo kw lb lv ly mk mt mx my ng ni om
+    pa pe ph pk pr pt py qa ro sa sg sv tn tr tw ua uy ve
+"""
 HOSTS = frozenset(
     {
         "youtube.com",
@@ -39,7 +38,7 @@ _INVALID = Identity(NAME, LinkKind.INVALID)
 
 CHANNEL_ID_PATTERN = re.compile(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
 # A channel's uploads are a playlist: `UU` and the end of the channel id.
-_UPLOADS_PLAYLIST_PATTERN = re.compile(r"UU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})")
+_UPLOADS_PLAYLIST_PATTERN = re.compile(r"\AUU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})\Z")
 # Letters of 75 scripts, digits and _ - . · (support.google.com/youtube/answer/11585688, read 2026).
 _HANDLE_PATTERN = re.compile(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
 _CUSTOM_NAME_PATTERN = re.compile(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
@@ -195,20 +194,12 @@ def _read_query(link: PlatformLink) -> Identity | None:
 
 def _identify_by_parameter(parameter: str, value: str) -> Identity | None:
     """Return the channel in a query value: its id, its uploads playlist or its old name."""
-    channel_id = _get_uploads_owner(value) or value
+    channel_id = _UPLOADS_PLAYLIST_PATTERN.sub(r"UC\1", value)
     if CHANNEL_ID_PATTERN.fullmatch(channel_id):
         return _identify_by_id(channel_id).with_note("derived")
     if parameter in _NAME_QUERY_PARAMETERS and _CUSTOM_NAME_PATTERN.fullmatch(value):
         return _identify_by_legacy_name("user", value, note="derived")
     return None
-
-
-def _get_uploads_owner(playlist_id: str) -> str:
-    """Return the id of the channel whose uploads a playlist contains, or ""."""
-    uploads = _UPLOADS_PLAYLIST_PATTERN.fullmatch(playlist_id)
-    if uploads is None:
-        return ""
-    return f"UC{uploads[1]}"
 
 
 def _read_account(link: PlatformLink) -> Identity:
@@ -221,9 +212,9 @@ def _read_account(link: PlatformLink) -> Identity:
     if section not in _KINDS_BY_SEGMENT:
         return _identify_bare_name(link)
     # An uploads playlist names its owner. The link itself is a playlist, thus a post.
-    owner_id = _get_uploads_owner(link.query.get("list", ""))
-    if owner_id:
-        return _identify_by_id(owner_id).to_post()
+    uploads = _UPLOADS_PLAYLIST_PATTERN.match(link.query.get("list", ""))
+    if uploads:
+        return _identify_by_id(f"UC{uploads[1]}").to_post()
     return Identity(NAME, _KINDS_BY_SEGMENT[section])
 
 

@@ -154,7 +154,7 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     columns = _get_page_columns(data)
     tab_items = as_list(get_nested(columns, "tabs"))
     tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
-    open_tab = next(filter(_is_open_tab, tabs), {})
+    open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
     header_texts = _list_header_texts(data)
     channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
     return ChannelPage(
@@ -170,26 +170,14 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
         website_urls=_list_website_urls(data, get_text(meta, "description")),
         has_channel_data=bool(channel_id),
         has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
-        has_age_gate=_has_age_gate([data.get("header"), columns]),
-        is_youtube_home=any(map(_is_youtube_home_tab, tabs)),
+        has_age_gate=any("channelAgeGateRenderer" in node for node in _iter_nodes(columns)),
+        is_youtube_home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
     )
 
 
 def _iter_nodes(root: Any) -> Iterator[dict[str, Any]]:
     """Yield the first objects of the data, so that a hostile page takes no longer than others."""
     return islice(iter_objects(root), MAX_NODES)
-
-
-def _has_age_gate(root: Any) -> bool:
-    return any("channelAgeGateRenderer" in node for node in _iter_nodes(root))
-
-
-def _is_open_tab(tab: dict[str, Any]) -> bool:
-    return tab.get("selected") is True
-
-
-def _is_youtube_home_tab(tab: dict[str, Any]) -> bool:
-    return tab.get("tabIdentifier") == "FEwhat_to_watch"
 
 
 def _list_website_urls(data: dict[str, Any], description: str) -> tuple[str, ...]:
