@@ -19,6 +19,7 @@ from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
+from probes.text.keywords import split_words
 from probes.urls import normalize
 
 NAME = "instagram"
@@ -42,13 +43,11 @@ _RESERVED_SEGMENTS = (
     _POST_SEGMENTS
     | _SEARCH_SEGMENTS
     | _APP_PREFIXES
-    | frozenset(
-        """
+    | split_words("""
     about accounts ads ajax api blog challenge channel consent developer direct download emails
     embed.js favicon.ico graphql help invites legal lite locations mainfeed nametag oauth press
     privacy push robots.txt rsrc.php s session settings share terms web your_activity
-    """.split()  # noqa: SIM905
-    )
+    """)
 )
 # "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
 # The title of an empty page is "Instagram".

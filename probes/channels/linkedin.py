@@ -33,6 +33,7 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_text, list_schema_types, parse_json_ld
+from probes.text.keywords import split_words
 from probes.urls import normalize as urls_normalize
 
 if TYPE_CHECKING:
@@ -55,26 +56,20 @@ _KINDS_BY_FEED_SEGMENT = {"hashtag": LinkKind.SEARCH, "update": LinkKind.POST}
 _GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
 _PAGE_OR_GROUP_SEGMENTS = _GROUP_SEGMENTS.union(_PAGE_TYPES_BY_SEGMENT)
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
-_SITE_PREFIXES = frozenset(
-    "m e comm wukong-web sales profile public-profile organization-guest".split()  # noqa: SIM905
-)
-_TAB_SEGMENTS = frozenset(
-    """
+_SITE_PREFIXES = split_words("m e comm wukong-web sales profile public-profile organization-guest")
+_TAB_SEGMENTS = split_words("""
     about posts jobs people life events mycompany admin videos products insights verification feed
     notifications
-    """.split()  # noqa: SIM905
-)
+""")
 # Slugs of LinkedIn's own pages. `unavailable` is its placeholder for pages that it does not show.
 _RESERVED_SLUGS = {
     **dict.fromkeys(("company/setup", "company/home", "company/add"), None),
     **dict.fromkeys(("in/me", "in/edit", "in/settings"), None),
     **dict.fromkeys(("company/unavailable", "school/unavailable", "in/unavailable"), "placeholder"),
 }
-_PLACEHOLDER_SLUGS = frozenset(
-    """
+_PLACEHOLDER_SLUGS = split_words("""
     todo example username your-name yourname your-company yourcompany company-name companyname
-    """.split()  # noqa: SIM905
-)
+""")
 # Letters of all scripts, digits, and the signs and pictures seen in real slugs (lorey, joeyism 2022
 # to 2026). A slug without any letter or digit is none.
 _SLUG_PATTERN = re.compile(

@@ -23,6 +23,7 @@ from probes.models.finding import Account, Activity, Finding, Identity, LinkKind
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeGenerator, request_page
 from probes.parsing import html
+from probes.text.keywords import split_words
 
 NAME = "telegram"
 _WEB_APP_HOSTS = frozenset(
@@ -38,12 +39,10 @@ _USERNAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
 _INVITE_CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _WEB_APP_ROUTE_PATTERN = re.compile(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
 # Telegram's own first segments that look like usernames.
-_RESERVED_SEGMENTS = frozenset(
-    """
+_RESERVED_SEGMENTS = split_words("""
     addemoji addlist addstickers addtheme auth blog bg boost call confirmphone contact faq giftcode
     invoice joinchat login msg nft passport privacy proxy setlanguage share socks stickers tos
-    """.split()  # noqa: SIM905
-)
+""")
 _FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
 
 

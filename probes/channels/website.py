@@ -44,6 +44,7 @@ from probes.models.probe import (
 from probes.parsing import html
 from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import UNSTORABLE_CHARACTERS
+from probes.text.keywords import split_words
 from probes.urls import normalize
 from probes.website import decoy_check, latest_post, ownership_change
 from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
@@ -65,14 +66,12 @@ _SEARCH_ENGINE_PATTERN = re.compile(
     r"search\.yahoo\.com/)"
 )
 # Networks that are no site of an association and have no channel of their own.
-_SOCIAL_NETWORK_HOSTS = frozenset(
-    """
+_SOCIAL_NETWORK_HOSTS = split_words("""
     threads.net threads.com pinterest.com pinterest.fr pinterest.es pinterest.co.uk snapchat.com
     vimeo.com dailymotion.com soundcloud.com flickr.com linktr.ee medium.com bsky.app
     plus.google.com tumblr.com reddit.com twitch.tv discord.gg discord.com vk.com ok.ru beacons.ai
     bio.link lnk.bio taplink.cc
-    """.split()  # noqa: SIM905
-)
+""")
 # Mobile sites and languages. Other subdomains are blogs (`amal.tumblr.com`).
 _NETWORK_SUBDOMAIN_PATTERN = re.compile(r"^(?:www|m|mobile|[a-z]{2})\.(?=[^.]+\.)")
 _GOOGLE_PLUS_PATTERN = re.compile(r"google\.[a-z.]{2,6}/\+\w")

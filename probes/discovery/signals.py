@@ -27,6 +27,7 @@ from probes.links.identify import identify_link
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from probes.parsing.html import Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import get_text, list_property_values
+from probes.text.keywords import split_words
 from probes.urls import domains
 
 OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
@@ -401,13 +402,9 @@ _identify_cached = lru_cache(maxsize=1024)(identify_link)
 # --- Accounts that are never the owner's ---
 
 
-def _split_names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # Each was in the footer or the icons of a fresh installation (seen 2024 to 2026).
 IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
-    "the networks' own accounts": _split_names(
+    "the networks' own accounts": split_words(
         """
         facebook twitter x youtube linkedin instagram tiktok whatsapp telegram google meta
         pinterest intent share sharer home plugins dialog hashtag search embed watch explore
@@ -415,7 +412,7 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
         """
     )
     | {"0029va4k0pz5a245nkngba2m"},  # WhatsApp's channel
-    "site builders and hosts sign their templates": _split_names(
+    "site builders and hosts sign their templates": split_words(
         """
         wix wixcom wixstudio wixsite wordpress wordpressdotcom wordpresscom wordpressorg squarespace
         weebly jimdo jimdofree shopify blogger drupal joomla joomlaorg spip prestashop webflow
@@ -424,7 +421,7 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
         siteground namecheap
         """
     ),
-    "theme makers link their demo icons": _split_names(
+    "theme makers link their demo icons": split_words(
         """
         themeforest envato elementor elegantthemes themegrill themeisle colorlib yoast astra
         generatepress html5up bootstrap templatemonster wpbakery avada themefusion tagdiv
@@ -437,10 +434,10 @@ IGNORED_NAMES_BY_REASON: Mapping[str, frozenset[str]] = {
         mikadothemes cmsmasters thimpress wedevs themeum themewagon untreeco uicookies
         """
     ),
-    "widgets put their maker's name in the box": _split_names(
+    "widgets put their maker's name in the box": split_words(
         "mailchimp addtoany addthis sharethis elfsight"
     ),
-    "templates leave a placeholder": _split_names(
+    "templates leave a placeholder": split_words(
         """
         yourusername username yourname yourpage yourprofile yourchannel yourhandle yourcompany
         yourcompany yourbrand yoursite yourorganization companyname pagename channelname mysite

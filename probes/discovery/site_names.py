@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from probes.parsing.json_data import list_schema_types
 from probes.text.charset import clean_text
+from probes.text.keywords import split_words
 from probes.text.language import fold_text
 from probes.urls.normalize import get_host
 
@@ -78,13 +79,11 @@ def _is_organization(schema: Mapping[str, Any]) -> bool:
 
 
 # Words of many sites' titles and addresses, which do not distinguish any.
-_COMMON_NAME_WORDS = frozenset(
-    """
+_COMMON_NAME_WORDS = split_words("""
     home homepage accueil index default main start welcome bienvenue official officiel site sites
     website web www page pages html htm php asp aspx jsp com org net portal portail intro الرئيسية
     رئيسية الصفحة صفحة الموقع موقع مرحبا
-    """.split()  # noqa: SIM905
-)
+""")
 
 
 def extract_name_tokens(text: str) -> frozenset[str]:
@@ -103,20 +102,16 @@ def is_similar_name(name: str, other_name: str) -> bool:
 
 
 # Words of thousands of associations and sites. Sharing one of them proves nothing.
-_STOP_WORDS = frozenset(
-    """
+_STOP_WORDS = split_words("""
     the and for les des une pour sur com org net www blog home news accueil official officiel site
     association asso page welcome bienvenue von der die das und web online assoc ong ngo
-    """.split()  # noqa: SIM905
-)
-_FREQUENT_WORDS = frozenset(
-    """
+""")
+_FREQUENT_WORDS = split_words("""
     maroc marocain marocaine morocco moroccan maghreb national nationale regional regionale centre
     center club forum union reseau network federation fondation foundation cooperative collectif
     developpement development femme femmes women jeune jeunes jeunesse youth enfance enfants culture
     sport sports sante education social sociale solidarite amis action actions
-    """.split()  # noqa: SIM905
-)
+""")
 
 
 @dataclass(frozen=True, slots=True)

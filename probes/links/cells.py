@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.text.keywords import split_words
 from probes.urls import repair
 
 # Ways to say that there is none. The whole cell is compared, without case and punctuation.
-_NONE_ANSWERS = frozenset(
-    """
+_NONE_ANSWERS = split_words("""
     none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing
     no_website no_page pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas
     inexistant inexistante absent absente not_available not_applicable non_disponible non_applicable
@@ -22,8 +22,7 @@ _NONE_ANSWERS = frozenset(
     غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء بدون ليس_بعد ليس_هناك
     لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو ulac ur_illi
     none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
-    """.split()  # noqa: SIM905
-)
+""")
 _PUNCTUATION = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
 _DASHES_ONLY = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
 _LABELS_BY_CHANNEL = {
@@ -39,12 +38,10 @@ _LABELS_BY_CHANNEL = {
     "|الموقع الالكتروني",
     "": "pinterest|snapchat|threads|messenger",
 }
-COMMON_TLDS = frozenset(
-    """
+COMMON_TLDS = split_words("""
     com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
     africa me io co tv pt nl
-    """.split()  # noqa: SIM905
-)
+""")
 _PLATFORM_WITH_HOST = "facebook|fb|twitter|linkedin|youtube|instagram|tiktok"
 _LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
 _LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"

@@ -20,11 +20,11 @@ from probes.links.channel_registry import (
 from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
+from probes.text.keywords import split_words
 from probes.urls import normalize, repair, unwrap
 
 # Link shorteners. Only their redirect shows which account a link points to.
-SHORTENER_HOSTS = frozenset(
-    """
+SHORTENER_HOSTS = split_words("""
     bit.ly bitly.com bitly.ws j.mp tinyurl.com tiny.cc tiny.one goo.gl ow.ly buff.ly is.gd v.gd
     cutt.ly rb.gy shorturl.at shorturl.gg dlvr.it rebrand.ly rebrandly.com s.id urlz.fr urlr.me t.ly
     t2m.io x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat shorte.st short.gy urly.fr tny.im
@@ -32,8 +32,7 @@ SHORTENER_HOSTS = frozenset(
     ouo.io u.to clck.ru vu.fr miniurl.be qrco.de me-qr.com qr1.be ift.tt hubs.ly hubs.la n9.cl
     acortar.link da.gd kutt.it t1p.de surl.li goo.su vk.cc snip.ly shrtco.de linktw.in pin.it
     flic.kr dai.ly redd.it
-    """.split()  # noqa: SIM905
-)
+""")
 
 EMPTY_CELL_NOTE = "empty"
 """The note for a cell with blanks and invisible characters only."""

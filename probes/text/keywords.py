@@ -16,6 +16,11 @@ def fold_case(text: str) -> str:
     return text.lower() if text.isascii() else text.lower().replace("\u0307", "")
 
 
+def split_words(table: str) -> frozenset[str]:
+    """Return the words of a table that is written as text, with white space between them."""
+    return frozenset(table.split())
+
+
 def find_folded(pattern: re.Pattern[str], text: str) -> Iterator[str]:
     """Yield the parts of a text that match a pattern in lower case."""
     folded = fold_case(text)

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix, follow_hashbang
 from probes.models.finding import Identity, LinkKind
+from probes.text.keywords import split_words
 from probes.urls import normalize
 
 NAME = "facebook"
@@ -45,8 +46,7 @@ _SUBDOMAIN_LABEL = (
 )
 
 # Facebook's own first segments (ytdlp, iframely, lorey, social-links 2022 to 2026).
-_RESERVED_SEGMENTS = frozenset(
-    """
+_RESERVED_SEGMENTS = split_words("""
     2008 about ad_campaign ad_center ads adsmanager ajax album albums all.js apps badges bookmarks
     business campaign careers checkpoint community communitystandards connect cookie cookies
     creators creatorstudio developers dialog directory donate donation dyi event events explore feed
@@ -58,15 +58,12 @@ _RESERVED_SEGMENTS = frozenset(
     saved sdk.js search sem_campaigns settings share sharer signup stories story terms topic topics
     tr unsupportedbrowser user video videos watch watchparty whatsapp
     widgets
-    """.split()  # noqa: SIM905
-)
-_POST_SEGMENTS = frozenset(
-    """
+""")
+_POST_SEGMENTS = split_words("""
     posts videos photos permalink reels story notes events photo video media_set note activity
-    """.split()  # noqa: SIM905
-)
-_TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
-    "about timeline photos_stream reviews community shop services live mentions followers".split()  # noqa: SIM905
+""")
+_TAB_SEGMENTS = _POST_SEGMENTS | split_words(
+    "about timeline photos_stream reviews community shop services live mentions followers"
 )
 _OWN_FILE = re.compile(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)")
 _API_VERSION = re.compile(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
@@ -87,16 +84,14 @@ _OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
 _PATH_PATTERN = re.compile(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+")
 _HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:#|%23)?!?(/.+)$")
-_PLACEHOLDER_USERNAMES = frozenset(
-    """
+_PLACEHOLDER_USERNAMES = split_words("""
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
     jimdo your-page yourpage your.page yourpagename username example
-    """.split()  # noqa: SIM905
-)
+""")
 _POST_PARAMETERS = frozenset({"story_fbid", "fbid", "note_id", "aid"})
 _GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
-_WATCH_SECTIONS = frozenset(
-    "explore following hashtag home latest live party saved search shows topic topics".split()  # noqa: SIM905
+_WATCH_SECTIONS = split_words(
+    "explore following hashtag home latest live party saved search shows topic topics"
 )
 _GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
 

@@ -11,43 +11,36 @@ from probes.channels._links import (
     is_language_prefix,
 )
 from probes.models.finding import Identity, LinkKind
+from probes.text.keywords import split_words
 
 NAME = "twitter"
 # Mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08). Anyone can host a nitter instance.
-_MIRROR_HOSTS = frozenset(
-    """
+_MIRROR_HOSTS = split_words("""
     fxtwitter.com vxtwitter.com fixupx.com fixvx.com twittpr.com twstalker.com xcancel.com nitter.*
-    """.split()  # noqa: SIM905
-)
+""")
 HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"}) | _MIRROR_HOSTS
 
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
 HANDLE_PATTERN = re.compile(r"[A-Za-z0-9_]{1,15}")  # the API's own (openapi 2.167, 2026-08)
 # X's own first segments (nitter, lorey, ural, social-links 2022 to 2026).
-_RESERVED_SEGMENTS = frozenset(
-    """
+_RESERVED_SEGMENTS = split_words("""
     home explore search search-advanced notifications messages settings i intent share hashtag
     hashtags compose login logout logged_out signup account tos privacy about jobs download
     who_to_follow widgets oauth status statuses pic gif video lists bookmarks topics communities
     spaces moments events premium business en fr ar timeline followers following personalization oct
     help rules invitations invite favorites session sessions users direct_messages public_timeline
     mentions inbox similar_to goodies images intl https http
-    """.split()  # noqa: SIM905
-)
-_PLACEHOLDER_HANDLES = frozenset(
-    """
+""")
+_PLACEHOLDER_HANDLES = split_words("""
     twitter x username yourname yourusername your_username yourhandle your_handle example wix
     wordpress
-    """.split()  # noqa: SIM905
-)
+""")
 _POST_SEGMENTS = frozenset({"status", "statuses", "article"})
-_TAB_SEGMENTS = _POST_SEGMENTS | frozenset(
-    """
+_TAB_SEGMENTS = _POST_SEGMENTS | split_words("""
     with_replies media likes favorites followers following verified_followers lists highlights
     articles photo header_photo about moments
-    """.split()  # noqa: SIM905
-)
+""")
 _HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:!/*|/)([^/].*)$")
 
 
@@ -56,8 +49,8 @@ _HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:!/*|/)([^/].*)$")
 _NAME_AND_HANDLE_PATTERN = re.compile(
     r"[^@]{1,60}?(?:[\s(?]|[a-z][A-Z][^@\s]{1,40})@([A-Za-z0-9_]{4,15})\)?"
 )
-_INTERNAL_POST_SEGMENTS = frozenset(
-    "status web events spaces broadcasts cards videos moments articles".split()  # noqa: SIM905
+_INTERNAL_POST_SEGMENTS = split_words(
+    "status web events spaces broadcasts cards videos moments articles"
 )
 
 

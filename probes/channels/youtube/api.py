@@ -38,6 +38,7 @@ from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
+from probes.text.keywords import split_words
 
 API = PlatformApi(
     host="www.googleapis.com",
@@ -61,20 +62,16 @@ _SINGLE_CALL = ApiCall(API, base_cost=1)
 
 _UPLOADS_PLAYLIST_PATTERN = re.compile(r"UU[A-Za-z0-9_-]{22}")
 _HANDLE_PATTERN = re.compile(r"@?[\w.·-]{1,40}")
-_CREDENTIAL_ERRORS = frozenset(
-    """
+_CREDENTIAL_ERRORS = split_words("""
     keyInvalid keyExpired accessNotConfigured forbidden ipRefererBlocked authError required
     insufficientPermissions dailyLimitExceededUnreg API_KEY_INVALID API_KEY_SERVICE_BLOCKED
     API_KEY_HTTP_REFERRER_BLOCKED API_KEY_IP_ADDRESS_BLOCKED SERVICE_DISABLED CONSUMER_INVALID
     CONSUMER_SUSPENDED BILLING_DISABLED
-    """.split()  # noqa: SIM905
-)
-_QUOTA_ERRORS = frozenset(
-    """
+""")
+_QUOTA_ERRORS = split_words("""
     quotaExceeded rateLimitExceeded userRateLimitExceeded dailyLimitExceeded RATE_LIMIT_EXCEEDED
     RESOURCE_EXHAUSTED
-    """.split()  # noqa: SIM905
-)
+""")
 _ERRORS_BY_REFUSAL = {Reason.RATE_LIMITED: _QUOTA_ERRORS, Reason.NOT_CONFIGURED: _CREDENTIAL_ERRORS}
 _CHANNEL_ERRORS = {
     "channelSuspended": Reason.SUSPENDED,

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix
 from probes.models.finding import Identity, LinkKind
+from probes.text.keywords import split_words
 from probes.urls import normalize as urls_normalize
 
 NAME = "youtube"
@@ -43,12 +44,10 @@ _UPLOADS_PLAYLIST_PATTERN = re.compile(r"\AUU(?:LF|SH|LV)?([A-Za-z0-9_-]{22})\Z"
 _HANDLE_PATTERN = re.compile(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")
 _CUSTOM_NAME_PATTERN = re.compile(r"(?=.*[^\W_])[\w.·'&:-]{1,40}")
 
-_TAB_SEGMENTS = frozenset(
-    """
+_TAB_SEGMENTS = split_words("""
     featured videos shorts streams live playlists community posts channels home about podcasts
     releases courses store membership search join discussion feed favorites
-    """.split()  # noqa: SIM905
-)
+""")
 _CHANNEL_SECTIONS = frozenset({"channel", "c", "user", "browse"})
 """The first segments after which a channel's name or id follows."""
 _KINDS_BY_SEGMENT = {
@@ -76,8 +75,7 @@ _OTHER_SUBDOMAINS = (
 )
 # YouTube's own first segments (yt-dlp, NewPipe, Invidious, 2026). `/news` is not in the list,
 # because the test cases of other projects know it as a channel's name.
-_RESERVED_SEGMENTS = _TAB_SEGMENTS | frozenset(
-    """
+_RESERVED_SEGMENTS = _TAB_SEGMENTS | split_words("""
     about account add_user ads advertise api attribution_link browse c channel
     channel_switcher comment copyright course create create_channel creators dashboard dev
     download edit_profile feeds file_download gaming get_video_info getpremium handle help
@@ -88,8 +86,7 @@ _RESERVED_SEGMENTS = _TAB_SEGMENTS | frozenset(
     set_awesome share share_popup shop signin signin_prompt signup sitemaps source sports static
     storefront subscribe_embed subscribe_widget subscription_center subscriptions supported_browsers
     t terms testtube trending trends tv upload user verify view_play_list w youtubei yt
-    """.split()  # noqa: SIM905
-)
+""")
 
 _RESERVED_SEGMENT_PATTERN = re.compile(
     r"(?:account|copyright|my|profile|verify)_\w+|\w+_204|.*\.(?:css|html?|ico|js|php|png|txt|xml)"

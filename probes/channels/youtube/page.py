@@ -156,6 +156,7 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
     open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
     header_texts = _list_header_texts(data)
+    gate_places = [data.get("header"), columns]
     channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
     return ChannelPage(
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
@@ -170,7 +171,7 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
         website_urls=_list_website_urls(data, get_text(meta, "description")),
         has_channel_data=bool(channel_id),
         has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
-        has_age_gate=any("channelAgeGateRenderer" in node for node in _iter_nodes(columns)),
+        has_age_gate=any("channelAgeGateRenderer" in node for node in _iter_nodes(gate_places)),
         is_youtube_home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
     )
 
