@@ -98,7 +98,7 @@ class LinkTable:
         return self.other_hosts.get(host, self.other_hosts.get(own_host, entry))
 
     def _read_path(self, link: PlatformLink) -> Identity | None:
-        link = link._replace(segments=self.clean_segments(link.segments))
+        link = PlatformLink(self.clean_segments(link.segments), link.query, link.fragment)
         return self._read_section(link) or self.read_account(link)
 
     def _read_section(self, link: PlatformLink) -> Identity | None:
@@ -113,7 +113,7 @@ class LinkTable:
         return identity
 
     def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
-        if isinstance(entry, Identity | None):
+        if entry is None or isinstance(entry, Identity):
             return entry
         if isinstance(entry, LinkKind):
             return Identity(self.channel, entry)

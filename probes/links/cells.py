@@ -137,7 +137,9 @@ def join_host_and_name(text: str) -> str:
     if " " in text or ",com" in text.lower():
         text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
     for pattern in _HOSTS_APART_FROM_NAME:
-        text = pattern.sub(r"\1/\2", text)
+        match = pattern.match(text)
+        if match:
+            return f"{match[1]}/{match[2]}"
     return text
 
 

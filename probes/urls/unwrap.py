@@ -62,6 +62,8 @@ _ARCHIVE_PATH = re.compile(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
 _GOOGLE_CACHE_QUERY = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 # Google's translations: `annour--rabat-ma.translate.goog` shows `annour-rabat.ma`.
 _TRANSLATED_SITES = ".translate.goog"
+_WRAPPER_MARK = re.compile(r"[?]|archive\.org|\.translate\.goog")
+"""A part of every URL that contains another one."""
 _MAX_DEPTH = 5
 # An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
 _LOST_QUERY_MARK = re.compile(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
@@ -78,6 +80,8 @@ _PASTED_URL = re.compile(
 def unwrap_url(url: str) -> str:
     """Return the URL inside a redirector, login, consent or archive URL, up to five levels deep."""
     for _ in range(_MAX_DEPTH):
+        if not _WRAPPER_MARK.search(url):
+            break  # most links end here
         inner_urls = (_extract_inner_url(url, text) for text in _iter_inner_texts(url))
         inner_url = next(filter(None, inner_urls), None)
         if inner_url is None:
