@@ -3,91 +3,20 @@
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
+
+import tomli
 
 from probes.text.language import fold_text
 
-REGIONS: Mapping[str, Mapping[str, str]] = {
-    "tanger-tetouan-al-hoceima": {
-        "ar": "طنجة - تطوان - الحسيمة",
-        "fr": "Tanger-Tétouan-Al Hoceïma",
-        "en": "Tangier-Tetouan-Al Hoceima",
-    },
-    "oriental": {"ar": "الشرق", "fr": "L’Oriental", "en": "Oriental"},
-    "fes-meknes": {"ar": "فاس - مكناس", "fr": "Fès-Meknès", "en": "Fez-Meknes"},
-    "rabat-sale-kenitra": {
-        "ar": "الرباط - سلا - القنيطرة",
-        "fr": "Rabat-Salé-Kénitra",
-        "en": "Rabat-Salé-Kenitra",
-    },
-    "beni-mellal-khenifra": {
-        "ar": "بني ملال - خنيفرة",
-        "fr": "Béni Mellal-Khénifra",
-        "en": "Beni Mellal-Khenifra",
-    },
-    "casablanca-settat": {
-        "ar": "الدار البيضاء - سطات",
-        "fr": "Casablanca-Settat",
-        "en": "Casablanca-Settat",
-    },
-    "marrakech-safi": {"ar": "مراكش - آسفي", "fr": "Marrakech-Safi", "en": "Marrakesh-Safi"},
-    "draa-tafilalet": {"ar": "درعة - تافيلالت", "fr": "Drâa-Tafilalet", "en": "Draa-Tafilalet"},
-    "souss-massa": {"ar": "سوس - ماسة", "fr": "Souss-Massa", "en": "Souss-Massa"},
-    "guelmim-oued-noun": {
-        "ar": "كلميم - واد نون",
-        "fr": "Guelmim-Oued Noun",
-        "en": "Guelmim-Oued Noun",
-    },
-    "laayoune-sakia-el-hamra": {
-        "ar": "العيون - الساقية الحمراء",
-        "fr": "Laâyoune-Sakia El Hamra",
-        "en": "Laayoune-Sakia El Hamra",
-    },
-    "dakhla-oued-ed-dahab": {
-        "ar": "الداخلة - وادي الذهب",
-        "fr": "Dakhla-Oued Ed-Dahab",
-        "en": "Dakhla-Oued Ed-Dahab",
-    },
-}
+_TABLE = tomli.loads(files("auditor.reference").joinpath("regions.toml").read_text("utf-8"))
+
+REGIONS: Mapping[str, Mapping[str, str]] = {code: entry["name"] for code, entry in _TABLE.items()}
+"""The names of each region by its code and the language."""
 SHORT_REGION_NAMES: Mapping[str, Mapping[str, str]] = {
-    "tanger-tetouan-al-hoceima": {"ar": "طنجة", "fr": "Tanger", "en": "Tangier"},
-    "oriental": {"ar": "الشرق", "fr": "Oriental", "en": "Oriental"},
-    "fes-meknes": {"ar": "فاس", "fr": "Fès", "en": "Fez"},
-    "rabat-sale-kenitra": {"ar": "الرباط", "fr": "Rabat", "en": "Rabat"},
-    "beni-mellal-khenifra": {"ar": "بني ملال", "fr": "Béni M.", "en": "Beni M."},
-    "casablanca-settat": {"ar": "البيضاء", "fr": "Casa", "en": "Casa"},
-    "marrakech-safi": {"ar": "مراكش", "fr": "Marrakech", "en": "Marrakesh"},
-    "draa-tafilalet": {"ar": "درعة", "fr": "Drâa", "en": "Draa"},
-    "souss-massa": {"ar": "سوس", "fr": "Souss", "en": "Souss"},
-    "guelmim-oued-noun": {"ar": "كلميم", "fr": "Guelmim", "en": "Guelmim"},
-    "laayoune-sakia-el-hamra": {"ar": "العيون", "fr": "Laâyoune", "en": "Laayoune"},
-    "dakhla-oued-ed-dahab": {"ar": "الداخلة", "fr": "Dakhla", "en": "Dakhla"},
+    code: entry["short"] for code, entry in _TABLE.items()
 }
 """Names that fit on a tile of the map."""
-REGION_ALIASES: Mapping[str, str] = {
-    "tangier tetouan hoceima": "tanger-tetouan-al-hoceima",
-    "tanger tetuan al hoceima": "tanger-tetouan-al-hoceima",
-    "الجهة الشرقية": "oriental",
-    "الشرقية": "oriental",
-    "eastern": "oriental",
-    "fez meknes": "fes-meknes",
-    "rabat sala kenitra": "rabat-sale-kenitra",
-    "beni mellal khnifra": "beni-mellal-khenifra",
-    "casa settat": "casablanca-settat",
-    "grand casablanca settat": "casablanca-settat",
-    "marrakesh asfi": "marrakech-safi",
-    "marrakech asfi": "marrakech-safi",
-    "daraa tafilalet": "draa-tafilalet",
-    "sous massa": "souss-massa",
-    "kelmim wad noun": "guelmim-oued-noun",
-    "كلميم وادي نون": "guelmim-oued-noun",
-    "laayoune saguia el hamra": "laayoune-sakia-el-hamra",
-    "laayoune sakia hamra": "laayoune-sakia-el-hamra",
-    "dakhla oued eddahab": "dakhla-oued-ed-dahab",
-    "eddakhla oued eddahab": "dakhla-oued-ed-dahab",
-    "الداخلة واد الذهب": "dakhla-oued-ed-dahab",
-}
-"""Spellings that normalisation alone does not map to an official name."""
-
 IGNORED_PLACE_WORDS = frozenset(
     [
         *("region", "de", "des", "du", "la", "le", "el", "al", "ed", "ad", "es", "er", "ech"),
@@ -127,9 +56,10 @@ def find_region_code(typed: str | None) -> str | None:
 
 @cache
 def _load_spellings() -> Mapping[str, str]:
-    spellings = {normalize_place_name(alias): code for alias, code in REGION_ALIASES.items()}
-    for code, names in REGIONS.items():
-        spellings.update(dict.fromkeys(map(normalize_place_name, names.values()), code))
+    spellings: dict[str, str] = {}
+    for code, entry in _TABLE.items():
+        names = (*entry["also"], *entry["name"].values())
+        spellings.update(dict.fromkeys(map(normalize_place_name, names), code))
     return spellings
 
 

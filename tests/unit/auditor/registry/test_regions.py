@@ -3,13 +3,13 @@
 import pytest
 
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.reference.regions import REGION_ALIASES, REGIONS, find_region_code, get_region_name
+from auditor.reference.regions import REGIONS, SHORT_REGION_NAMES, find_region_code, get_region_name
 
 
 def test_twelve_regions_have_a_name_in_each_language():
     assert len(REGIONS) == 12
     assert all(set(names) == set(LOCALE_BY_LANGUAGE) for names in REGIONS.values())
-    assert set(REGION_ALIASES.values()) <= set(REGIONS)
+    assert all(set(names) == set(LOCALE_BY_LANGUAGE) for names in SHORT_REGION_NAMES.values())
 
 
 def test_official_name_is_recognised():
