@@ -286,8 +286,8 @@ def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
         return unknown_finding(page, Reason.SERVER_ERROR)
     if page.status not in (404, 410):
         return unknown_finding(page, Reason.BLOCKED)
-    is_working_site = site.has_navigation and is_home_page_url(page.url)
-    if page.status == 404 and is_working_site:
+    is_home_page = is_home_page_url(page.url)
+    if page.status == 404 and site.has_navigation and is_home_page:
         detail = "the home page of a working site returns 404"
         return unknown_finding(page, Reason.SERVER_ERROR, detail=detail)
     return absent_finding(page, Reason.NOT_FOUND)
