@@ -48,7 +48,7 @@ def main(control_fd: int, memory_bytes: int, *, can_fork: bool) -> None:
     """
     with socket.socket(fileno=control_fd) as control_socket:
         preload_parsers()
-        tune_garbage_collector()
+        exclude_modules_from_garbage_collection()
         workers: set[int] = set()
         while sockets := socket.recv_fds(control_socket, 1, 1)[1]:
             workers -= _reap_workers(workers)
@@ -71,11 +71,10 @@ def preload_parsers() -> None:
     classifier.load_tables()
 
 
-def tune_garbage_collector() -> None:
-    """Exclude loaded modules from garbage collection and run it less often."""
+def exclude_modules_from_garbage_collection() -> None:
+    """Exclude loaded modules from garbage collection, which then takes little time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 def _reap_workers(workers: set[int]) -> set[int]:

@@ -118,7 +118,7 @@ def _measure_stages_alone(measured_folder: Path, empty_folder: Path) -> dict[str
             for observation in observations
         ]
         classifier.load_tables()  # as in the parser processes
-        parser_worker.tune_garbage_collector()
+        parser_worker.exclude_modules_from_garbage_collection()
         seconds["parse"], _ = _measure_cpu(
             lambda: [
                 run_offline(checker.create_probe(account), _answer_from(pages))
