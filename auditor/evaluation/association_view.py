@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from itertools import filterfalse
+from itertools import chain, filterfalse
 from operator import attrgetter
 
 from auditor.config.schema import Config
@@ -277,10 +277,9 @@ def _iter_change_dates(
         day = bands.find_next_change_date(activity, run_started_at)
         if day is not None:
             yield day
-    for decision in view.decisions:
-        for end in iter_decision_ends(decision):
-            if end > run_started_at:
-                yield end.date()
+    for end in chain.from_iterable(map(iter_decision_ends, view.decisions)):
+        if end > run_started_at:
+            yield end.date()
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:

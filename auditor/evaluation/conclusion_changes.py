@@ -225,14 +225,13 @@ def summarize_changes(changes: Iterable[ConclusionChange], translator: Translato
     closed: Counter[str] = Counter()
     other_counts: Counter[str] = Counter()
     for change in changes:
+        code = change.subject.partition(" ")[0]
+        open_before_and_after = (_is_open(change.before), _is_open(change.after))
         if change.kind != "gap":
             other_counts[change.kind] += 1
-            continue
-        code = change.subject.partition(" ")[0]
-        was_open, is_open = _is_open(change.before), _is_open(change.after)
-        if is_open and not was_open:
+        elif open_before_and_after == (False, True):
             opened[code] += 1
-        elif was_open and not is_open:
+        elif open_before_and_after == (True, False):
             closed[code] += 1
     lines = []
     for code in sorted(opened | closed):

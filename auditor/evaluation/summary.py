@@ -454,10 +454,14 @@ class AssociationFilter:
         for name, value in (("region", region_key), ("tag", self.tag), ("level", self.level)):
             if value:
                 yield f"{name}:{value}"
-        facets_of_channel = [*self._iter_status_facets(), *self._iter_gap_facets()]
-        if self.channel and not facets_of_channel:
-            yield f"gap_channel:{self.channel}"
-        yield from facets_of_channel
+        yield from self._list_channel_facets()
+
+    def _list_channel_facets(self) -> list[str]:
+        """Return the facets that are about the channel, or about any if there is none."""
+        facets = [*self._iter_status_facets(), *self._iter_gap_facets()]
+        if self.channel and not facets:
+            facets.append(f"gap_channel:{self.channel}")
+        return facets
 
     def _iter_status_facets(self) -> Iterator[str]:
         if self.state:

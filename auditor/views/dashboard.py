@@ -416,7 +416,7 @@ def build_coverage_trends(
     store: Store, config: Config, runs: Sequence[AuditRun], group: str = NETWORK_GROUP
 ) -> dict[str, CoverageTrend]:
     """Return the coverage of each channel in these runs, of the network or of a group."""
-    run_ids = [run.id for run in runs if run.id is not None]
+    run_ids = list(filter(None, map(attrgetter("id"), runs)))
     counts = store.counts.get_run_facet_counts(run_ids, [group])
     days = list(_fill_missing_days(runs))
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
