@@ -376,12 +376,12 @@ def write_expected_values(path: Path, expected_values: Iterable[ExpectedValue]) 
 def find_account_scenario(association: DemoAssociation, channel: str) -> AccountScenario | None:
     """Return the scenario of an association's account, or None if there is no account."""
     name = association.get_scenario_name(channel)
-    if channel == "website":
-        return SITE_SCENARIOS[name].expected if name else None
     if channel == "youtube" and association.website == "footer_unlisted":
         return YOUTUBE_SCENARIOS["added"]
     if not name or name in SCENARIOS_WITHOUT_ACCOUNT:
         return None
+    if channel == "website":
+        return SITE_SCENARIOS[name].expected
     return SOCIAL_SCENARIOS[channel][name]
 
 

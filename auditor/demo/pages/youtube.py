@@ -193,9 +193,12 @@ def _build_header(channel: FakeYoutubeChannel) -> dict[str, object]:
     subscribers, count_format, no_videos = COUNT_TEXTS[channel.language]
     count = len(channel.uploads)
     videos = count_format.format(count) if count else no_videos
-    rows = [[f"@{channel.handle}"], [subscribers, videos]]
-    parts = [{"metadataParts": [{"text": {"content": text}} for text in row]} for row in rows]
-    return {"metadata": {"contentMetadataViewModel": {"metadataRows": parts}}}
+    rows = [_build_metadata_row(f"@{channel.handle}"), _build_metadata_row(subscribers, videos)]
+    return {"metadata": {"contentMetadataViewModel": {"metadataRows": rows}}}
+
+
+def _build_metadata_row(*texts: str) -> dict[str, object]:
+    return {"metadataParts": [{"text": {"content": text}} for text in texts]}
 
 
 def _build_tabs(channel: FakeYoutubeChannel, open_tab: str) -> list[dict[str, object]]:
