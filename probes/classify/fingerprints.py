@@ -75,10 +75,7 @@ class FingerprintMatch:
 
 @cache
 def load_fingerprints() -> tuple[Fingerprint, ...]:
-    """Load all fingerprints. Raises ValueError for an entry with an unknown field.
-
-    Those of companies take 20 MB. `load_fingerprint_index` loads them when they are needed.
-    """
+    """Load all fingerprints (20 MB). Raises ValueError for an entry with an unknown field."""
     return tuple(chain.from_iterable(map(parse_table, _iter_tables())))
 
 
@@ -93,13 +90,11 @@ def _iter_tables() -> Iterator[Mapping[str, Any]]:
 def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a file: those of its services and those of its companies."""
     yield from _parse_services(table)
-    for company in _list_companies(table):
-        yield from parse_company(company)
+    yield from chain.from_iterable(map(parse_company, _list_companies(table)))
 
 
 def _parse_services(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
-    for service in table.get("services", []):
-        yield from parse_service(service)
+    return chain.from_iterable(map(parse_service, table.get("services", [])))
 
 
 def _list_companies(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -213,9 +208,8 @@ class _FingerprintIndex:
     ) -> None:
         self._fingerprints = fingerprints
         self._companies = companies
-        self._company_index = KeywordIndex(
-            [map(_fold_text, company["words"]) for company in companies]
-        )
+        words_by_company = [map(_fold_text, company["words"]) for company in companies]
+        self._company_index = KeywordIndex(words_by_company)
         self._load_company = lru_cache(MAX_CACHED_COMPANIES)(self._parse_company)
         self._rows: list[tuple[int, tuple[str, ...]]] = []
         self._rows_without_literal: list[int] = []
@@ -230,10 +224,7 @@ class _FingerprintIndex:
         self._index = KeywordIndex(keywords_by_row)
 
     def find_candidates(self, text: str) -> list[tuple[Fingerprint, Alternatives]]:
-        """Return the fingerprints that may match, with those patterns that may match.
-
-        Those of companies come first.
-        """
+        """Return the fingerprints that may match, companies first, with the patterns that may."""
         candidates: list[tuple[Fingerprint, Alternatives]] = []
         for number in self._company_index.find_rows(text):
             candidates += self._load_company(number)
