@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import takewhile
+from itertools import chain, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -82,7 +82,8 @@ def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
     modification_dates = find_modification_dates(document)
     is_event = _is_event_page(document)
     other_places = SECONDARY_PLACES - {nodes[title_index].section}
-    for index in _iter_nodes_around_title(nodes, title_index):
+    below_title = _iter_nodes_below_title(nodes, title_index)
+    for index in chain(below_title, _iter_nodes_above_title(nodes, title_index)):
         previous_node, node = pairs[index]
         if node.text in modification_dates or node.section in other_places:
             continue
@@ -130,12 +131,6 @@ def _join_last_date_boxes(nodes: list[TextNode]) -> None:
 _YEAR_DIGITS = 4
 _YEAR_PATTERN = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
 _DATE_BOX_PATTERN = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
-
-
-def _iter_nodes_around_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
-    """Yield the indexes of the nodes that may be the dateline, those below the title first."""
-    yield from _iter_nodes_below_title(nodes, title_index)
-    yield from _iter_nodes_above_title(nodes, title_index)
 
 
 def _iter_nodes_below_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
