@@ -9,7 +9,10 @@ cannot be detected with an honest User-Agent.
 import re
 from collections.abc import Iterator
 from functools import cache, partial
+from importlib.resources import files
 from itertools import islice
+
+import tomli
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
@@ -17,82 +20,13 @@ from probes.text import language
 from probes.text.keywords import KeywordIndex, fold_case
 from probes.urls import domains
 
-SPAM_WORDS_PATTERN = re.compile(  # in lower case
-    # Indonesian and Malay
-    r"slot gacor|slot online|situs (?:slot|judi)|judi (?:online|bola|slot)|togel|maxwin|"
-    r"scatter hitam|rtp (?:live|slot)|bandar (?:togel|judi|slot|qq|bola)|"
-    r"agen (?:slot|judi|togel|bola)|link alternatif|mahjong ways|gates of olympus|"
-    r"starlight princess|pragmatic play|deposit (?:pulsa|dana|qris)|bonus new member|"
-    r"toto (?:macau|slot)|slot(?:88|77|777|gacor|thailand)|joker123|sbobet|poker online|"
-    # English, French and brands
-    r"online (?:casino|slots)|casino (?:online|en ligne|bonus|sites?)|(?:crypto|bitcoin|btc) "
-    r"casino|"
-    r"1xbet|bet365|melbet|mostbet|pin ?up casino|vulkan vegas|betting (?:site|odds)|free spins|"
-    r"machines? à sous|paris sportifs? en ligne|bonus sans dépôt|payday loans|"
-    r"viagra|cialis|levitra|kamagra|tadalafil|sildenafil|replica (?:watch|rolex)|"
-    r"buy (?:an? |cheap |custom )*essays?|essay writing service|write my essay|paper writing "
-    r"service|\bxnxx\b|\bxvideos\b|porno?hub|porn videos|escort (?:girls|bayan|agency)|call girls|"
-    # Arabic
-    r"مراهنات|كازينو|سلوتس|فياجرا|سكس|"
-    # Turkish, Vietnamese, Portuguese, Spanish
-    r"deneme bonusu|bahis (?:site|oyna)|canl[ıi] bahis|casino siteleri|nhà cái|cá cược|tài xỉu|"
-    r"xóc đĩa|nổ hũ|jogo do tigrinho|cassino online|apostas (?:esportivas|online)|"
-    r"apuestas deportivas|casinos? en l[íi]nea|"
-    # Japanese, Korean, Chinese, Thai, Russian
-    r"スーパーコピー|ブランドコピー|オンラインカジノ|オンカジ|激安|送料無料|最安値|通販|ブランド|"
-    r"메이저놀이터|토토사이트|카지노|바카라|먹튀|安全놀이터|"
-    r"博彩|百家乐|娱乐城|棋牌|六合彩|体育投注|สล็อต|บาคาร่า|คาสิโน|แทงบอล|เว็บพนัน|"
-    r"казино|букмекер|ставки на спорт"
-)
-SPAM_KEYWORDS = (
-    # Every spam word contains one of these.
-    *("slot", "judi", "togel", "maxwin", "scatter hitam", "rtp live", "bandar ", "agen "),
-    *("link alternatif", "mahjong", "olympus", "starlight", "pragmatic", "deposit ", "bonus"),
-    *("toto ", "joker123", "sbobet", "poker online", "casino", "1xbet", "bet365", "melbet"),
-    *("mostbet", "vulkan", "betting ", "free spins", "machine", "paris sportif", "payday"),
-    *("viagra", "cialis", "levitra", "kamagra", "tadalafil", "sildenafil", "replica ", "essay"),
-    *("paper writing", "xnxx", "xvideos", "porn", "escort ", "call girls", "مراهنات", "كازينو"),
-    *("سلوتس", "فياجرا", "سكس", "bahis", "nhà cái", "cá cược", "tài xỉu", "xóc đĩa", "nổ hũ"),
-    *(
-        "tigrinho",
-        "cassino",
-        "apostas ",
-        "apuestas",
-        "コピー",
-        "カジ",
-        "激安",
-        "送料無料",
-        "最安値",
-    ),
-    *("通販", "ブランド", "메이저놀이터", "토토사이트", "카지노", "바카라", "먹튀", "安全놀이터"),
-    *("博彩", "百家乐", "娱乐城", "棋牌", "六合彩", "体育投注", "สล็อต", "บาคาร่า", "คาสิโน"),
-    *("แทงบอล", "เว็บพนัน", "казино", "букмекер", "ставки"),
-)
+_WORDS = tomli.loads(files("probes.classify").joinpath("spam.toml").read_text("utf-8"))
+SPAM_WORDS_PATTERN = re.compile("|".join(_WORDS["spam_words"]))  # in lower case
+SPAM_KEYWORDS = tuple(_WORDS["spam_keywords"])
+_PREVENTION_PATTERN = re.compile("|".join(_WORDS["prevention_words"]), re.IGNORECASE)
+_NEWS_REPORT_PATTERN = re.compile("|".join(_WORDS["news_report_words"]), re.IGNORECASE)
 # Every Japanese shop uses these words. They count as one, unless the site is French or Arabic.
 _ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
-# Organisations that work against gambling or counterfeits use the words too.
-_PREVENTION_PATTERN = re.compile(
-    r"pr[ée]vent|addict|d[ée]pendan|ludop|problem gambl|gambling (?:harm|problem|help)|gamblers|"
-    r"sos joueurs|"
-    r"aide aux joueurs|aider les joueurs|lutte contre|contre les? |stop |s.en sortir|against|"
-    r"awareness|\bfaux\b|"
-    r"contrefa|counterfeit|fake|patient|خطر|مخاطر|إدمان|توعية|مكافحة|الوقاية|bahaya|korban|"
-    r"pencegahan|против|"
-    r"prevenci|依存|防止|bağımlılı|mücadele|phòng chống",
-    re.IGNORECASE,
-)
-# News reports mention the police, the courts and the law. Sellers never do.
-_NEWS_REPORT_PATTERN = re.compile(
-    r"\bpolice\b|\bpolic[ií]a\b|\bpolizei\b|\bpolisi\b|полици|公安|警方|警察|경찰|ตำรวจ|công an|"
-    r"\bemniyet|الشرطة|الدرك|"
-    r"\barrest|arrêté|festgenommen|detenid|tutuklan|gözaltı|ditangkap|gerebek|bắt giữ|triệt phá|"
-    r"задержа|검거|逮捕|捣毁|จับกุม|บุกจับ|اعتقال|توقيف|"
-    r"\bregulator|\bregulat|\blawsuit|\bprosecut|\bdouane|\bzoll\b|\bjustiça\b|\bsenado\b|"
-    r"\btribunal\b|"
-    r"\blaws?\b|\bloi\b|législat|legislat|\bparl[ae]ment|\bley\b|\blei\b|\blegge\b|gesetz|القانون|"
-    r"البرلمان",
-    re.IGNORECASE,
-)
 _SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
 MIN_DENSE_SPAM_WORDS = 8
 """The least spam words in the visible text of a page that is dominated by spam."""
