@@ -61,7 +61,7 @@ class App:
 
             suggest_newest_backup(error, config)
             raise
-        return cls(config, store, BodyStore(folder / "archive"))
+        return cls(config, store, BodyStore(config.storage.evidence_folder))
 
     @property
     def data_folder(self) -> Path:

@@ -77,6 +77,7 @@ def run(
     run has finished. Exits with code 4 if the run is incomplete, and 5 if another run is active.
     """
     from auditor.app import App
+    from auditor.runs.pipeline import require_run_folders
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     if no_backup and not discard_future:
@@ -89,7 +90,9 @@ def run(
     if forecast:
         _print_forecast(cli_context, table_format)
         return
-    with App.open(cli_context.load_config()) as app, app.hold_run_lock():
+    config = cli_context.load_config()
+    require_run_folders(config)
+    with App.open(config) as app, app.hold_run_lock():
         if discard_future:
             _discard_future_runs(app, cli_context, skip_backup=no_backup)
         title = translator.translate("the check")
@@ -234,12 +237,16 @@ def serve(
     is lost, and an interrupted run is resumed later.
     """
     from auditor import scheduling
+    from auditor.app import App
+    from auditor.runs.pipeline import require_run_folders
 
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "nothing is left to do", "only one of them")
     cli_context = get_cli_context(context)
+    config = cli_context.load_config()
+    require_run_folders(config)
     with (
-        cli_context.open_app() as app,
+        App.open(config) as app,
         scheduling.open_web_socket(app.config.web, is_enabled=web) as web_socket,
     ):
         if web_socket:

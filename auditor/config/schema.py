@@ -129,6 +129,11 @@ class StorageSettings(SettingsTable):
             return values
         return {**values, "url": f"sqlite:///{values.get('folder', 'data')}/auditor.db"}
 
+    @property
+    def evidence_folder(self) -> Path:
+        """The folder of the stored pages."""
+        return self.folder / "archive"
+
 
 class ChannelSettings(SettingsTable):
     """An audited channel: its canaries, and the key and budget of its API if it has one.

@@ -140,7 +140,7 @@ def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
     )
     was_there = place.exists()
     contents = sqlite_file.restore_database(file, place, replaced_file)
-    archive = BodyStore(config.storage.folder / "archive")
+    archive = BodyStore(config.storage.evidence_folder)
     bodies = body_store.copy_bodies(BodyStore(file.parent / EVIDENCE_FOLDER_NAME), archive)
     _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
     return RestoreResult(place, contents, replaced_file if was_there else None, bodies)

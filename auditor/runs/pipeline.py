@@ -39,6 +39,7 @@ from auditor.runs.state import Timer
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.files.body_store import BodyStore
+from storage.files.spool import require_writable_folder
 from storage.models.audit import AuditRun, AuditRunState
 from storage.retention import RetentionCutoffs
 from storage.store import Store
@@ -174,11 +175,24 @@ def _send_notifications(
 BYTES_PER_MIB = 1 << 20
 
 
-def check_run_preconditions(config: Config, store: Store) -> None:
-    """Raise DiskSpaceError if the disk is too full, and StoreError if the database is damaged.
+def require_run_folders(config: Config, *, with_backups: bool = True) -> None:
+    """Raise StoreError if a run could not write its data, its evidence or the backup after it."""
+    folders = [config.storage.folder, config.storage.evidence_folder]
+    if with_backups and config.backup.after_run and config.storage.url.startswith("sqlite"):
+        folders += [config.backup.folder, open_backup_bodies(config).folder]
+    for folder in folders:
+        require_writable_folder(folder)
 
-    A small database has been checked completely when it was opened, a large one is checked here.
+
+def check_run_preconditions(config: Config, store: Store) -> None:
+    """Raise DiskSpaceError if the disk is too full, and StoreError if the storage is unusable.
+
+    Storage is unusable if the database is damaged, or if the folders of the data and the evidence
+    cannot be written. A missing backup never fails a run that is due, so its folder is only checked
+    when a person starts the command. A small database has been checked completely when it was
+    opened, a large one is checked here.
     """
+    require_run_folders(config, with_backups=False)
     folders = {config.storage.folder}
     if store.database_file:
         folders.add(store.database_file.parent)

@@ -1,4 +1,4 @@
-"""Long lists, in batches or spooled to a temporary file, and files that are replaced atomically."""
+"""Long lists, in batches or spooled to a temporary file; atomic replacement; writable folders."""
 
 import os
 import pickle
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Generic, Self, TypeVar
+
+from storage.errors import build_file_error
 
 T = TypeVar("T")
 
@@ -94,3 +96,32 @@ def fsync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_writable_folder(folder: Path) -> None:
+    """Raise StoreError unless files can be listed and created in a folder.
+
+    If the folder is missing, it must be possible to create it. Leaves no file.
+    """
+    subject = f"cannot write to {folder}"
+    try:
+        existing = _find_existing_folder(folder)
+        if existing != folder:
+            subject = f"cannot create the folder {folder}"
+        with os.scandir(existing):
+            pass
+        with tempfile.NamedTemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise build_file_error(error, subject) from error
+
+
+def _find_existing_folder(folder: Path) -> Path:
+    """Return the folder, or the nearest folder above it that exists. Raises OSError."""
+    for candidate in (folder, *folder.parents):
+        try:
+            candidate.stat()
+        except FileNotFoundError:
+            continue
+        return candidate
+    return Path()

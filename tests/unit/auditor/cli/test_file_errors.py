@@ -117,13 +117,13 @@ def create_missing(path):
 ERROR_CASES = [
     # the data folder and the database
     (forbid_access("data"), ("status",), "data/auditor.db: permission denied"),
-    (forbid_access("data"), ("run",), "data/auditor.db: permission denied"),
+    (forbid_access("data"), ("run",), "cannot write to data: permission denied"),
     (
         forbid_access("data"),
         ("registry", "validate", "sheet.csv"),
         "data/auditor.db: permission denied",
     ),
-    (forbid_writing("data"), ("run",), "data cannot be written"),
+    (forbid_writing("data"), ("run",), "cannot write to data: permission denied"),
     (replace_by_file("data"), ("run",), "data: a part of this path is a file"),
     (forbid_access("data/auditor.db"), ("status",), "data/auditor.db cannot be written"),
     (replace_by_folder("data/run.lock"), ("run",), "run.lock: it is a folder"),
@@ -271,6 +271,49 @@ def test_certificates_that_cannot_be_used_are_named(folder, run, make, why):
     assert (code, states["certificate authority"]["state"]) == (3, "fail")
     assert why in states["certificate authority"]["detail"]
     assert "configuration" in states
+
+
+UNWRITABLE_FOLDERS = [
+    (forbid_writing("data"), "cannot write to data: permission denied"),
+    (forbid_access("data/archive"), "cannot write to data/archive: permission denied"),
+    (forbid_writing("data/archive"), "cannot write to data/archive: permission denied"),
+    (replace_by_file("data/archive"), "data/archive: a part of this path is a file"),
+    (forbid_writing("backups"), "cannot write to backups: permission denied"),
+    (forbid_writing("backups/evidence"), "cannot write to backups/evidence: permission denied"),
+    (replace_by_file("backups"), "backups: a part of this path is a file"),
+]
+
+
+@pytest.mark.parametrize("command", ["run", "serve"])
+@pytest.mark.parametrize(("make", "cause"), UNWRITABLE_FOLDERS)
+def test_run_and_serve_refuse_to_start_with_a_folder_they_cannot_write(
+    folder, run, monkeypatch, make, cause, command
+):
+    monkeypatch.setattr("auditor.core.runtime.run_async", _refuse_call)
+    make(folder)
+    code, output = run(command)
+    assert (code, bool(LINE.fullmatch(output.err.strip()))) == (3, True), output.err
+    assert cause in output.err
+
+
+def _refuse_call(coroutine):
+    coroutine.close()
+    raise AssertionError("the command has started its work")
+
+
+def test_missing_backup_folder_that_cannot_be_created_prevents_the_run(folder, run):
+    shutil.rmtree(folder / "backups")
+    (folder / "sealed").mkdir(mode=0o500)
+    (folder / "config.toml").write_text(CONFIG + '[backup]\nfolder = "sealed/backups"\n')
+    code, output = run("run")
+    assert code == 3
+    assert "error: cannot create the folder sealed/backups: permission denied; try: " in output.err
+
+
+def test_unwritable_backup_folder_does_not_matter_without_backups(folder, run):
+    forbid_writing("backups")(folder)
+    (folder / "config.toml").write_text(CONFIG + "[backup]\nafter_run = false\n")
+    assert run("run")[0] == 0
 
 
 @pytest.mark.parametrize(
