@@ -12,17 +12,20 @@ Request bodies are limited: forms are small, and only one page accepts a spreads
 """
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from time import perf_counter
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.config.schema import Config
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.web import errors
 from auditor.web.errors import Clock
 from probes.log import EventLogger
@@ -56,8 +59,10 @@ PROXY_HEADERS = re.compile(
     r"forwarded|via|x-(real|client|cluster-client)-ip|(cf-connecting|true-client)-ip|x-forwarded.*"
 )
 """Request headers that proxies add."""
-TOKEN_PATHS = re.compile(r"^(/r|/[a-z]{2}/(unsubscribe|set-password|login))/.+")
-"""Paths with a token, which must not be in a log."""
+MAX_LOGGED_SEGMENTS = 8
+"""Segments of a path that the log shows; none of our addresses has more."""
+LOGGED_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
+HIDDEN_IN_LOG = "…"
 ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 """Webmail programs send this form from their own pages (RFC 8058); the token is the permission."""
 UNKNOWN_HOST_MESSAGE = (
@@ -72,6 +77,7 @@ class SecurityMiddleware:
     app: ASGIApp
     config: Config
     clock: Clock
+    address_words: frozenset[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request; an unexpected exception becomes an error page (500)."""
@@ -97,8 +103,8 @@ class SecurityMiddleware:
                 error,
                 "request_crashed",
                 "{method} {path} crashed",
-                method=scope["method"],
-                path=redact_path(scope["path"]),
+                method=redact_method(scope["method"]),
+                path=redact_path(scope["path"], self.address_words),
             )
             if status:  # the response has started, so no error page can be sent
                 raise
@@ -107,8 +113,8 @@ class SecurityMiddleware:
             logger.debug(
                 "request_handled",
                 "{method} {path}: {status} in {ms} ms",
-                method=scope["method"],
-                path=redact_path(scope["path"]),
+                method=redact_method(scope["method"]),
+                path=redact_path(scope["path"], self.address_words),
                 status=status,
                 ms=round(1000 * (perf_counter() - started)),
             )
@@ -145,9 +151,27 @@ class SecurityMiddleware:
         return _normalize_host(urlsplit(self.config.web.public_url).netloc)
 
 
-def redact_path(path: str) -> str:
-    """Return a path for the log: on one line and without a token."""
-    return TOKEN_PATHS.sub(r"\1/…", quote(path))
+def collect_address_words(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """Return the constant segments of our addresses: those of the routes, and the languages."""
+    words = {*LOCALE_BY_LANGUAGE, ""}
+    for route in routes:
+        if isinstance(route, (Route, Mount)):
+            words.update(word for word in route.path.split("/") if "{" not in word)
+    return frozenset(words)
+
+
+def redact_path(path: str, address_words: Collection[str]) -> str:
+    """Return a path for the log, with "…" for each segment that is not a word of our addresses.
+
+    Any other segment may be a token, also in an address that is mistyped and has no page.
+    """
+    segments = path.split("/", MAX_LOGGED_SEGMENTS)
+    return "/".join(word if word in address_words else HIDDEN_IN_LOG for word in segments)
+
+
+def redact_method(method: str) -> str:
+    """Return the method of a request for the log; it may be any text that a client sends."""
+    return method if method in LOGGED_METHODS else HIDDEN_IN_LOG
 
 
 def _normalize_host(host: str) -> str:
