@@ -285,10 +285,11 @@ UNWRITABLE_FOLDERS = [
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])
-@pytest.mark.parametrize(("make", "cause"), UNWRITABLE_FOLDERS)
+@pytest.mark.parametrize("case", UNWRITABLE_FOLDERS)
 def test_run_and_serve_refuse_to_start_with_a_folder_they_cannot_write(
-    folder, run, monkeypatch, make, cause, command
+    folder, run, monkeypatch, case, command
 ):
+    make, cause = case
     monkeypatch.setattr("auditor.core.runtime.run_async", _refuse_call)
     make(folder)
     code, output = run(command)
