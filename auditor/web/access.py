@@ -2,17 +2,21 @@
 
 Every route declares its access once, as a dependency:
 
+    router = APIRouter(route_class=access.AccessRoute)
+
     @router.get("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
 
 A test fails if a route declares none.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from fastapi import Depends, HTTPException, Request
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from auditor.users import service
@@ -96,6 +100,29 @@ class RequireAccess:
         if association is None:
             raise HTTPException(404)
         return service.can_edit_association(user, association)
+
+
+class AccessRoute(APIRoute):
+    """A route that checks its declared access before it reads the body of the request.
+
+    FastAPI reads and stores the whole body before it runs the dependencies, so anyone could
+    fill the memory and the temporary folder. The dependency checks the access a second time.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler of the route, after its access checks unless it only answers GET."""
+        handle_request = super().get_route_handler()
+        dependencies = [dependency.dependency for dependency in self.dependencies]
+        if self.methods == {"GET"}:
+            return handle_request
+
+        async def handle_admitted_request(request: Request) -> Response:
+            for requirement in dependencies:
+                if isinstance(requirement, RequireAccess):
+                    await run_in_threadpool(requirement, request)
+            return await handle_request(request)
+
+        return handle_admitted_request
 
 
 PUBLIC_ACCESS = Depends(RequireAccess(Access.PUBLIC))

@@ -8,7 +8,8 @@ Under the public name (`[web] public_url`) only the pages behind a report link, 
 badge exist. Requests for any other name are refused: otherwise a foreign page could point a name at
 this machine and send forms to it (DNS rebinding).
 
-Request bodies are limited: forms are small, and only one page accepts a spreadsheet.
+Request bodies are limited: forms are small, and only one page accepts a spreadsheet. A route reads
+the body after its access check (`access.AccessRoute`).
 """
 
 import re
@@ -236,6 +237,9 @@ MEGABYTE = 1024 * 1024
 MAX_FORM_BYTES = MEGABYTE
 MAX_PASSWORD_FORM_BYTES = 16 * 1024
 """Names and passwords, in any encoding."""
+MAX_PUBLIC_FORM_BYTES = 128 * 1024
+"""Forms behind a report link or a mail link. The longest text has 10,000 characters, which are
+60,000 bytes if they are Arabic."""
 MAX_UPLOAD_BYTES = 11 * MEGABYTE
 """A spreadsheet of 10 MB and its form; the import checks the spreadsheet's size itself."""
 PASSWORD_FORM_PATHS = re.compile(r"/[a-z]{2}/(login|logout|set-password|account|users)(/.*)?")
@@ -246,6 +250,8 @@ def get_max_body_bytes(scope: Scope) -> int:
     """Return the largest allowed body of a request, in bytes."""
     if PASSWORD_FORM_PATHS.fullmatch(scope["path"]):
         return MAX_PASSWORD_FORM_BYTES
+    if PUBLIC_PATHS.fullmatch(scope["path"]):
+        return MAX_PUBLIC_FORM_BYTES
     return MAX_UPLOAD_BYTES if UPLOAD_PATHS.fullmatch(scope["path"]) else MAX_FORM_BYTES
 
 

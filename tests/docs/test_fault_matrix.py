@@ -14,8 +14,9 @@ def test_fault_matrix_page_is_up_to_date():
     assert page == fault_matrix.render_page(), "try: make fault-matrix"
 
 
-def test_all_61_rows_are_complete():
-    assert list(ROWS) == [f"F{number:02}" for number in range(1, 62)]
+def test_rows_are_sorted_and_complete():
+    assert list(ROWS) == sorted(ROWS)
+    assert ROWS.keys() >= {f"F{number:02}" for number in range(1, 62)}
     assert all({"area", "fault", "then"} <= row.keys() for row in ROWS.values())
 
 

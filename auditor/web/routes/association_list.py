@@ -30,7 +30,7 @@ from storage.models.summaries import SummaryPage, SummarySort
 from storage.models.users import ChangeOrigin
 from storage.store import Store
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 GRID_PAGE_SIZE = 100
 

@@ -24,7 +24,7 @@ from storage.models.audit import EMPTY_CONTACT, Contact
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 
 @dataclass(frozen=True, slots=True)

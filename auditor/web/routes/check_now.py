@@ -24,7 +24,7 @@ from auditor.web.request_context import PageContext, RequestContext, build_reque
 from storage.models.audit import AuditRunState
 from storage.models.summaries import ALL_FACET
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 REFRESH_SECONDS = 3
 """Seconds after which the page of a check loads itself again. It needs no JavaScript."""

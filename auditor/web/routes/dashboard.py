@@ -19,7 +19,7 @@ from auditor.web.routes.check_now import RESULTS_REQUIRED, load_next_check
 from auditor.web.routes.gaps import parse_day
 from storage.models.audit import AuditRun
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 
 @router.get("/", dependencies=[access.PUBLIC_ACCESS])

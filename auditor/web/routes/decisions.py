@@ -15,7 +15,7 @@ from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.associations import require_association_view
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 PREFILLED_FIELDS = ("kind", "channel", "account", "gap_code", "decision_id")
 """The fields that the form's address sets; the user fills in the others."""

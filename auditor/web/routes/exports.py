@@ -26,7 +26,7 @@ from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.gaps import LAST_MEETING_COOKIE, parse_day
 from storage.models.audit import GAP_KINDS, Gap
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 FilterParams = Annotated[AssociationFilter, Depends()]
 """The query parameters of a list: the fields of the filter."""

@@ -21,7 +21,7 @@ from auditor.web.routes.login import YEAR_SECONDS
 from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import GapPage, GapSort
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 TextParam = Annotated[str, Query()]
 

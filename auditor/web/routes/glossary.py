@@ -7,7 +7,7 @@ from auditor.reference.glossary import load_glossary
 from auditor.web import access
 from auditor.web.request_context import PageContext
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 
 @router.get("/{language}/glossary", dependencies=[access.LOGGED_IN_ACCESS])

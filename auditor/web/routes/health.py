@@ -21,7 +21,7 @@ from probes.log import EventLogger
 from storage.errors import StoreError
 
 logger = EventLogger(__name__)
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 METRICS_PATH = "/metrics"
 METRICS_AUTH_HEADERS = {"www-authenticate": 'Bearer realm="metrics"'}

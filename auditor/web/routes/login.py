@@ -22,7 +22,7 @@ from auditor.web.login_limits import LoginAttemptLimiter, build_attempt_keys, co
 from auditor.web.request_context import PageContext, RequestContext, build_request_context
 from storage.tables.users import User
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 YEAR_SECONDS = 366 * 24 * 3600
 LOCAL_URL_PATTERN = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f]*")

@@ -30,7 +30,7 @@ from auditor.web.routes.check_now import NextCheck, load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
 MAX_SHOWN_CHANGES = 500

@@ -38,7 +38,7 @@ from storage.models.audit import AccountRow, AssociationEntry, RegistryValue
 from storage.models.users import ChangeOrigin
 from storage.retention import ErasureSummary
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 
 BLOCKING_ISSUES = frozenset({Issue.NO_NAME, Issue.BAD_EMAIL})

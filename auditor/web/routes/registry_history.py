@@ -14,7 +14,7 @@ from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from storage.models.users import AuditLogEntry
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 PAGE_SIZE = 50
 """Actions or changes on a page."""

@@ -19,7 +19,7 @@ from storage.models.users import ReplyOutcome
 from storage.store import Store
 from storage.tables.communication import Reply
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 
 class ReplyAnswerForm(BaseModel):

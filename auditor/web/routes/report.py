@@ -39,7 +39,7 @@ from storage.models.audit import AuditRunState
 from storage.models.users import ReplyKind
 from storage.tables.communication import ReportLink
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 REPORT_LINK_COOKIE = "report_link"
 """Holds the token. The address contains it only once, when the link is opened."""

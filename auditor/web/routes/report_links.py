@@ -35,7 +35,7 @@ from storage.models.users import ReportLinkState
 from storage.store import Store
 from storage.tables.communication import FollowUp, ReportLink
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 REPORT_LINKS_PAGE_SIZE = 50
 MAX_SEARCH_RESULTS = 20

@@ -31,7 +31,7 @@ from storage.models.audit import AuditRun, Observation
 from storage.models.run_report import RunReport
 from storage.store import Store
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 RUNS_PAGE_SIZE = 20
 EVIDENCE_RUNS = 30

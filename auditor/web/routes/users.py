@@ -35,7 +35,7 @@ from auditor.web.routes.login import (
 from storage.models.users import Role
 from storage.tables.users import User
 
-router = APIRouter()
+router = APIRouter(route_class=access.AccessRoute)
 
 
 class NewUserForm(BaseModel):
