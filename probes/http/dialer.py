@@ -14,7 +14,7 @@ import httpx
 
 from probes.http.connection import HttpConnection, build_request_head
 from probes.http.dns import DnsResolver
-from probes.http.ssrf_guard import SsrfGuard, get_port
+from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 
@@ -74,7 +74,7 @@ class ProxyTunnelDialer:
     """Connects to hosts through the operator's proxy with CONNECT."""
 
     def __init__(self, proxy: httpx.URL, headers: list[tuple[bytes, bytes]]) -> None:
-        self._proxy_host = proxy.host
+        self._proxy_host = get_ascii_host(proxy)
         self._proxy_port = get_port(proxy)
         self._headers = headers
 

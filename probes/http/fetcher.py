@@ -32,7 +32,7 @@ from probes.http.request_chain import (
 )
 from probes.http.robots import RobotsRules, parse_robots_page
 from probes.http.settings import PRODUCT_NAME, FetchOptions
-from probes.http.ssrf_guard import SsrfGuard, get_port
+from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import Reason
@@ -157,7 +157,7 @@ class Fetcher:
             return True
         try:
             urls = {self._guard.check_url(url) for url in (request.url, outcome.url or request.url)}
-            hosts = [url.host for url in urls]
+            hosts = list(map(get_ascii_host, urls))
             if isinstance(outcome, Page) or all(map(_is_platform_page_host, hosts)):
                 await self._load_robots(urls, insecure=request.insecure)
             return not any(map(self._is_forbidden, urls))
@@ -234,8 +234,9 @@ class Fetcher:
         """
         if chain.is_api_call:
             return
+        host = get_ascii_host(chain.url)
         for api_only_host in self._api_only_hosts:
-            if f".{chain.url.host}".endswith(f".{api_only_host}"):
+            if f".{host}".endswith(f".{api_only_host}"):
                 raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
 
     @staticmethod
@@ -274,7 +275,7 @@ class Fetcher:
     # Hosts
 
     def _get_host(self, url: httpx.URL) -> HostState:
-        name = url.raw_host.decode()
+        name = get_ascii_host(url)
         if name not in self._hosts:
             if len(self._hosts) >= self._max_hosts:
                 self._evict_hosts()

@@ -18,7 +18,7 @@ from probes.http import dialer
 from probes.http.connection import HttpConnection, build_request_head
 from probes.http.dialer import DirectDialer, ProxyTunnelDialer, open_connection
 from probes.http.dns import DnsResolver
-from probes.http.ssrf_guard import SsrfGuard, get_port
+from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 
@@ -100,7 +100,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         Raises FetchError, httpx errors and OSError, which `probes.http.errors` maps.
         """
         insecure = bool(request.extensions.get("insecure"))
-        key = (request.url.scheme, request.url.raw_host.decode(), get_port(request.url), insecure)
+        key = (request.url.scheme, get_ascii_host(request.url), get_port(request.url), insecure)
         head = self._build_head(request)
         idle_connection = self._take_idle(key)
         if idle_connection is not None:
@@ -136,7 +136,8 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         if self._proxy and self._check_proxied_hosts:
             await self._direct_dialer.check_host(host, port)
         if self._proxy and scheme == "http":
-            return await open_connection(self._proxy.host, get_port(self._proxy), timeout_seconds)
+            proxy_host, proxy_port = get_ascii_host(self._proxy), get_port(self._proxy)
+            return await open_connection(proxy_host, proxy_port, timeout_seconds)
         connection = await self._dialer.dial(host, port, timeout_seconds)
         if scheme == "https":
             context = self._unverified_context if insecure else self._verifying_context

@@ -131,7 +131,8 @@ EXCUSED = {
     ),
     "takes a state of tenacity's": "probes.http.request_chain.get_attempt_outcome",
     "takes an address that was read": (
-        "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port"
+        "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port "
+        "probes.http.ssrf_guard.get_ascii_host"
     ),
     ("is tried by driving probes"): (
         "probes.channels._api_common.explain_missing_account probes.models.probe.run_offline "

@@ -1,0 +1,116 @@
+"""Names that are no valid internationalized names (RFC 5891) end in a reason, never in a crash."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditor.checking.checker import AccountChecker, check_links
+from probes.http.fetcher import Fetcher
+from probes.links import identify
+from probes.models.finding import Reason
+from probes.models.http import FetchError
+from probes.runner.parser_pool import ParserPool
+from probes.urls import domains
+from tests.support.hostile_server.fetching import create_fetcher, fetch_outcome, link_request
+from tests.support.hostile_server.names import NameServer
+from tests.support.hostile_server.server import Hostile, moved
+
+NO_SUCH_HOST, UNSAFE = Reason.NO_SUCH_HOST, Reason.UNSAFE_ADDRESS
+API_HOSTS = frozenset({"api.example"})
+MALFORMED_NAMES = {
+    "no letters": ("xn--a.com", NO_SUCH_HOST),
+    "prefix alone": ("xn--.com", NO_SUCH_HOST),
+    "prefix alone below www": ("www.xn--.com", NO_SUCH_HOST),
+    "prefix alone as TLD": ("site.xn--", NO_SUCH_HOST),
+    "three hyphens": ("xn---.com", NO_SUCH_HOST),
+    "number overflow": ("xn--99999999999.com", NO_SUCH_HOST),
+    "not decodable": ("xn--zzzzzzzzzzz999999.ma", NO_SUCH_HOST),
+    "trailing hyphen": ("xn--mgbc0a9azcg-.com", NO_SUCH_HOST),
+    "not the shortest form": ("xn--abc-.com", NO_SUCH_HOST),
+    "upper case": ("XN--A.COM", NO_SUCH_HOST),
+    "disallowed letter": ("xn--ls8h.la", NO_SUCH_HOST),
+    "mixed directions in Punycode": ("xn--a-0hc.com", NO_SUCH_HOST),
+    "leading hyphen": ("-a.com", NO_SUCH_HOST),
+    "final dot": ("xn--a.com.", NO_SUCH_HOST),
+    "long label": (f"xn--{'a' * 60}.com", UNSAFE),
+    "long name": (f"{'xn--a.' * 60}com", UNSAFE),
+    "empty label": ("xn--a..com", UNSAFE),
+    "prefix and letters": ("xn--\u0627.com", UNSAFE),
+    "mixed directions": ("1\u0627.com", UNSAFE),
+    "joiner alone": ("\u200d.com", UNSAFE),
+    "soft hyphen alone": ("\xad.com", UNSAFE),
+    "disallowed symbol": ("\u2260.com", UNSAFE),
+    "lone surrogate": ("\ud800.com", UNSAFE),
+    "NUL": ("xn--a\x00.com", UNSAFE),
+}
+CASES = pytest.mark.parametrize(
+    ("name", "reason"), MALFORMED_NAMES.values(), ids=list(MALFORMED_NAMES)
+)
+
+
+def create_name_fetcher(names: NameServer) -> Fetcher:
+    """Return a fetcher for an installation with an API key: it compares hosts with its host."""
+    return create_fetcher(
+        api_only_hosts=API_HOSTS, nameservers=(names.address,), dns_timeout=1, allow_networks=()
+    )
+
+
+@pytest.mark.fault("F84")
+@CASES
+async def test_malformed_name_has_a_reason(name: str, reason: Reason) -> None:
+    async with NameServer({}) as names, create_name_fetcher(names) as fetch:
+        outcome = await fetch_outcome(fetch, f"https://{name}/")
+        assert isinstance(outcome, FetchError)
+        assert outcome.reason is reason
+        request = link_request(f"https://{name}/")
+        assert await fetch.can_request_again(request, outcome) is True
+
+
+@pytest.mark.fault("F84")
+@CASES
+async def test_redirect_to_malformed_name_has_a_reason(name: str, reason: Reason) -> None:
+    location = f"https://{name}/".encode("utf-8", "surrogatepass")
+
+    async with (
+        NameServer({}) as names,
+        Hostile(lambda _path, _request: moved(location)) as server,
+        create_fetcher(api_only_hosts=API_HOSTS, nameservers=(names.address,)) as fetch,
+    ):
+        outcome = await fetch_outcome(fetch, server.url("away"))
+    assert isinstance(outcome, FetchError)
+    assert outcome.reason is reason
+    assert outcome.hops[0].status == 302
+
+
+@pytest.mark.fault("F84")
+@CASES
+async def test_registered_link_with_malformed_name_does_not_crash_its_probe(
+    name: str, reason: Reason
+) -> None:
+    link = f"https://{name}/"
+    async with NameServer({}) as names, create_name_fetcher(names) as fetch, ParserPool(0) as pool:
+        checker = AccountChecker(fetch, pool, {})
+        [check] = await check_links([(link, identify.identify_link(link, "website"))], checker)
+    assert check.result.finding.reason in {reason, NO_SUCH_HOST, UNSAFE, Reason.WRONG_TARGET}
+
+
+@pytest.mark.parametrize("name", ["xn--a.com", "xn--99999999999.com", "xn--ls8h.la", "xn--a-.com"])
+async def test_malformed_name_with_an_address_is_requested(name: str) -> None:
+    """The DNS decides which names exist: emoji domains are no valid names either."""
+    async with (
+        Hostile() as server,
+        NameServer({name: ["127.0.0.1"]}) as names,
+        create_fetcher(api_only_hosts=API_HOSTS, nameservers=(names.address,)) as fetch,
+    ):
+        page = await fetch.get(link_request(f"http://{name}:{server.port}/ok"))
+        assert await fetch.can_request_again(link_request(page.url), page)
+    assert page.status == 200
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_only_names_that_fit_the_dns_are_decoded(excess: int) -> None:
+    """Python's codec takes quadratic time: a host of 200,000 characters took 1.6 s (2026-11)."""
+    label = "xn--mgbaam7a8h"
+    name = f"{'a' * (domains.MAX_NAME_CHARS + excess - len(label) - 3)}.{label}.a"
+    assert len(name) == domains.MAX_NAME_CHARS + excess
+    assert domains.normalize_host(name).isascii() is (excess > 0)
