@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-pages test test-slow test-all check audit format messages fault-matrix diagram access-table pictures bench bench-peers lock clean
+.PHONY: help install demo demo-pages test test-slow test-all check audit format messages fault-matrix diagram access-table pictures fuzz bench bench-peers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -95,6 +95,12 @@ access-table: $(VENV)/.dev ## Update the tables of docs/guides/users-and-permiss
 
 pictures: $(VENV)/.dev demo ## Take the pictures of docs/images from the demo
 	@$(BIN)/python -m tests.browser.pictures demo docs/images
+
+FUZZ_SECONDS = 600
+
+fuzz: $(VENV)/.dev ## Fuzz the parsers with coverage guidance for 10 minutes (FUZZ_SECONDS=600)
+	@$(PIP) 'atheris>=3,<4' # not in the lock file: nothing else needs it
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 bench: $(VENV)/.dev ## Run the benchmarks (hours)
 	@$(BIN)/python -m pytest tests/bench -m bench -s

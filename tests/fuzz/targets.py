@@ -1,0 +1,166 @@
+"""Parsers as fuzz targets: functions of bytes that raise only for a bug.
+
+A target reads what a stranger sends: a page of a channel, a response of an API, a link, a date, a
+robots.txt or a spreadsheet in CSV.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from auditor.checking.checker import create_probe
+from auditor.registry import importer
+from probes.dates import parser
+from probes.http.robots import parse_robots
+from probes.links import channel_registry, identify
+from probes.models.finding import Account
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import run_offline
+from probes.parsing import feeds
+from storage import sanitize
+from storage.errors import OneLineError
+
+NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
+FOLDER = Path(__file__).parent
+FIXTURES = FOLDER.parent / "fixtures"
+KEPT_INPUTS = FOLDER / "corpus"
+"""Inputs that `make fuzz` found, in a folder for each target."""
+MAX_REQUESTS = 40
+"""Maximum number of requests for one account."""
+LINKS = {
+    "website": "https://nour.example/",
+    "linkedin": "https://www.linkedin.com/company/nour",
+    "whatsapp": "https://www.whatsapp.com/channel/0029Va4K0PZ5a245NkngBA2M",
+}
+"""The registered link on a channel, where `@nour` is none."""
+
+CONTENT_TYPES = ("text/html", "application/rss+xml", "application/json", "text/plain")
+FuzzTarget = Callable[[bytes], None]
+
+
+def _assert_safe(*values: object) -> None:
+    """Check that texts are safe for a terminal, a page and a database."""
+    assert sanitize.sanitize(values) is values
+
+
+def _assert_one_line(error: OneLineError) -> None:
+    assert "\n" not in str(error)
+
+
+def _build_page(body: bytes, url: str, content_type: str) -> Page:
+    return Page(url, 200, {"content-type": content_type}, body, NOW)
+
+
+def fuzz_channel(channel: str, data: bytes) -> None:
+    """Check an account whose server sends the same body to every request.
+
+    The first byte selects the content type.
+    """
+    content_type = CONTENT_TYPES[data[0] % len(CONTENT_TYPES)] if data else "text/html"
+    _check_account(channel, data[1:], content_type)
+
+
+def fuzz_channel_api(channel: str, data: bytes) -> None:
+    """Check an account by an API that sends the same body to every call."""
+    _check_account(channel, data, "application/json", api_channels=(channel,))
+
+
+def _check_account(
+    channel: str, body: bytes, content_type: str, api_channels: tuple[str, ...] = ()
+) -> None:
+    link = LINKS.get(channel, "@nour")
+    account = Account("nour", link, identify.identify_link(link, channel))
+    requests: list[str] = []
+
+    def answer(request: PageRequest) -> Page:
+        requests.append(request.url)
+        assert len(requests) < MAX_REQUESTS
+        return _build_page(body, request.url, content_type)
+
+    finding = run_offline(create_probe(account, api_channels), answer).finding
+    _assert_safe(finding.name, finding.detail, finding.links)
+
+
+def fuzz_feed(data: bytes) -> None:
+    """Read a body as a feed, as a sitemap and as the posts of an interface."""
+    page = _build_page(data, "https://nour.example/feed", "text/xml")
+    for parse in (
+        feeds.parse_feed,
+        feeds.parse_sitemap,
+        feeds.parse_wordpress_posts,
+        feeds.parse_drupal_articles,
+    ):
+        with suppress(FetchError):
+            parse(page)
+
+
+def fuzz_link(data: bytes) -> None:
+    """Identify a typed link; its canonical address has the same key."""
+    typed = data.decode("utf-8", "replace")
+    identity = identify.identify_link(typed, None)
+    _assert_safe(identity)
+    if identity.key and identity.canonical:
+        again = identify.identify_link(identity.canonical, identity.channel)
+        assert (again.channel, again.key) == (identity.channel, identity.key)
+
+
+def fuzz_date(data: bytes) -> None:
+    """Find the dates in a text, in words and as machines write them."""
+    text = data.decode("utf-8", "replace")
+    parser.parse_date(text, NOW)
+    parser.find_dates(text, NOW)
+    parser.parse_machine_date(text)
+
+
+def fuzz_robots(data: bytes) -> None:
+    """Read a robots.txt."""
+    robots = parse_robots(200, data, "auditor")
+    robots.is_allowed("https://nour.example/a?b")
+    assert robots.crawl_delay is None or robots.crawl_delay >= 0
+
+
+def fuzz_csv(data: bytes) -> None:
+    """Import a spreadsheet in CSV; the beginning of a workbook is another target's."""
+    if data.startswith((b"PK", b"\xd0\xcf")):
+        return
+    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
+        file.write(data)
+        file.flush()
+        try:
+            importer.parse_registry_spreadsheet(Path(file.name), "fr")
+        except OneLineError as error:
+            _assert_one_line(error)
+
+
+def _list_channel_targets() -> Iterator[tuple[str, FuzzTarget]]:
+    for channel in channel_registry.list_channels():
+        yield channel, partial(fuzz_channel, channel)
+        if channel_registry.get_channel_api(channel):
+            yield f"{channel}-api", partial(fuzz_channel_api, channel)
+
+
+TARGETS: dict[str, FuzzTarget] = {
+    **dict(_list_channel_targets()),
+    "feed": fuzz_feed,
+    "link": fuzz_link,
+    "date": fuzz_date,
+    "robots": fuzz_robots,
+    "csv": fuzz_csv,
+}
+
+
+def list_seeds(target: str) -> list[bytes]:
+    """Return the inputs to start from: the kept ones and the recorded pages of the channel."""
+    folder = FIXTURES / "pages" / target
+    recorded = [b"\0" + path.read_bytes() for path in sorted(folder.glob("*.html"))]
+    if target == "csv":
+        recorded = [path.read_bytes() for path in sorted(FIXTURES.glob("data/registry/*.csv"))]
+    return recorded + list_kept_inputs(target)
+
+
+def list_kept_inputs(target: str) -> list[bytes]:
+    """Return the inputs of a target that the repository keeps."""
+    return [path.read_bytes() for path in sorted((KEPT_INPUTS / target).glob("*"))]
