@@ -34,15 +34,8 @@ from auditor.demo import associations
 from auditor.demo.account_scenarios import (
     API_FAILURES,
     DEFAULT_RUN_COUNT,
-    FACEBOOK_SCENARIOS,
-    INSTAGRAM_SCENARIOS,
-    LINKEDIN_SCENARIOS,
     SECOND_IMPORT_RUN,
-    TELEGRAM_SCENARIOS,
-    TIKTOK_SCENARIOS,
-    TWITTER_SCENARIOS,
-    WHATSAPP_SCENARIOS,
-    YOUTUBE_SCENARIOS,
+    SOCIAL_SCENARIOS,
     AccountScenario,
 )
 from auditor.demo.associations import (
@@ -311,16 +304,6 @@ FINDINGS_WITHOUT_API_REQUEST = ("", "unknown wrong_target", "unknown not_configu
 """Findings of links for which no API request is sent. An API failure does not change them."""
 
 EXPECTED_VALUES_COLUMNS = ("association", "channel", "kind", "value", "first", "last")
-SOCIAL_SCENARIOS = {
-    "facebook": FACEBOOK_SCENARIOS,
-    "twitter": TWITTER_SCENARIOS,
-    "linkedin": LINKEDIN_SCENARIOS,
-    "youtube": YOUTUBE_SCENARIOS,
-    "instagram": INSTAGRAM_SCENARIOS,
-    "tiktok": TIKTOK_SCENARIOS,
-    "whatsapp": WHATSAPP_SCENARIOS,
-    "telegram": TELEGRAM_SCENARIOS,
-}
 SCENARIOS_WITHOUT_ACCOUNT = {"none_typed"}
 SCENARIOS_WITHOUT_OWNER = {"share_button", "intent"}
 """Links that name no account. The channel counts as missing."""
@@ -377,7 +360,7 @@ def find_account_scenario(association: DemoAssociation, channel: str) -> Account
     """Return the scenario of an association's account, or None if there is no account."""
     name = association.get_scenario_name(channel)
     if channel == "youtube" and association.website == "footer_unlisted":
-        return YOUTUBE_SCENARIOS["added"]
+        return SOCIAL_SCENARIOS["youtube"]["added"]
     if not name or name in SCENARIOS_WITHOUT_ACCOUNT:
         return None
     if channel == "website":

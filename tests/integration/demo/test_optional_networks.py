@@ -9,11 +9,12 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from auditor.checking.checker import create_probe
+from auditor.demo.account_scenarios import SOCIAL_SCENARIOS
 from auditor.demo.associations import build_link_cell, load_demo_associations
 from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import DemoRun, FakeRequest
 from auditor.demo.pages.optional_networks import CANARY_KEYS
-from auditor.demo.play import SOCIAL_SCENARIOS, write_demo_config
+from auditor.demo.play import write_demo_config
 from probes.discovery.accounts import find_owner_accounts
 from probes.links import identify
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason

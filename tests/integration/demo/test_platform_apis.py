@@ -9,12 +9,7 @@ import pytest
 
 from auditor.config.schema import load_config
 from auditor.demo import model, play
-from auditor.demo.account_scenarios import (
-    API_FAILURES,
-    FACEBOOK_SCENARIOS,
-    TWITTER_SCENARIOS,
-    YOUTUBE_SCENARIOS,
-)
+from auditor.demo.account_scenarios import API_FAILURES, SOCIAL_SCENARIOS
 from auditor.demo.associations import DemoAssociation, load_demo_associations
 from auditor.demo.fake_web import CANARY_ACCOUNT_NAMES, FakeWeb
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
@@ -273,7 +268,11 @@ def test_apis_know_the_canaries():
 
 def test_results_with_and_without_api_key_never_contradict():
     """An account is never present without an API key and gone with it, or the other way round."""
-    for scenarios in (FACEBOOK_SCENARIOS, TWITTER_SCENARIOS, YOUTUBE_SCENARIOS):
+    for scenarios in (
+        SOCIAL_SCENARIOS["facebook"],
+        SOCIAL_SCENARIOS["twitter"],
+        SOCIAL_SCENARIOS["youtube"],
+    ):
         for name, scenario in scenarios.items():
             for run_number in range(1, 31):
                 _, status = scenario.expected_at(run_number)

@@ -17,13 +17,7 @@ from auditor.config.schema import load_config
 from auditor.core.errors import InputError
 from auditor.core.phone_numbers import normalize_phone
 from auditor.demo import associations, play, website_scenarios
-from auditor.demo.account_scenarios import (
-    FACEBOOK_SCENARIOS,
-    LINKEDIN_SCENARIOS,
-    TWITTER_SCENARIOS,
-    UNRELIABLE_YOUTUBE_RUN,
-    YOUTUBE_SCENARIOS,
-)
+from auditor.demo.account_scenarios import SOCIAL_SCENARIOS, UNRELIABLE_YOUTUBE_RUN
 from auditor.demo.associations import DEMO_CHANNELS, DemoAssociation, load_demo_associations
 from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import DemoRun, FakeResponse
@@ -252,13 +246,10 @@ def test_names_and_ids_are_unique():
     ("channel", "scenarios"),
     [
         ("website", website_scenarios.SITE_SCENARIOS),
-        ("facebook", FACEBOOK_SCENARIOS),
-        ("twitter", TWITTER_SCENARIOS),
-        ("linkedin", LINKEDIN_SCENARIOS),
-        (
-            "youtube",
-            {name: scenario for name, scenario in YOUTUBE_SCENARIOS.items() if name != "added"},
-        ),
+        ("facebook", SOCIAL_SCENARIOS["facebook"]),
+        ("twitter", SOCIAL_SCENARIOS["twitter"]),
+        ("linkedin", SOCIAL_SCENARIOS["linkedin"]),
+        ("youtube", SOCIAL_SCENARIOS["youtube"].keys() - {"added"}),
     ],
 )
 def test_every_scenario_is_used(channel, scenarios):
