@@ -9,18 +9,18 @@ from auditor.evaluation.summary import select_lasting_params
 from auditor.rules.association_state import AssociationState
 from storage.models.audit import AccountStatus, CheckTimes, Gap, Proposal
 
-Noun = TypeVar("Noun")
+Result = TypeVar("Result")
 ListedRow = TypeVar("ListedRow", Gap, Proposal)
 
 
-class ResultSink(Protocol[Noun]):
+class ResultSink(Protocol[Result]):
     """A sink for results: a list, or a file if there may be many."""
 
-    def extend(self, batch: Iterable[Noun], /) -> None:
+    def extend(self, batch: Iterable[Result], /) -> None:
         """Add these results."""
         ...
 
-    def __iter__(self) -> Iterator[Noun]: ...
+    def __iter__(self) -> Iterator[Result]: ...
 
 
 @dataclass(slots=True)
