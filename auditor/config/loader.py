@@ -11,6 +11,7 @@ from typing import Any, ClassVar, get_args
 
 import tomli
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from auditor.core.errors import ConfigError
@@ -33,7 +34,7 @@ class SettingsTable(BaseModel):
     A name in `secrets`, such as `password`, may be set by the file in `password_file` instead.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     secrets: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
@@ -222,7 +223,49 @@ def _explain_error(
         table = ".".join(map(str, path))
         return "this should be a table", f"[{table}] on a line of its own"
     reason, _, remedy = message.removeprefix("value error, ").partition("; try: ")
-    return reason, remedy or EXAMPLE_HINT
+    return reason, remedy or _suggest_number(config_model, path) or EXAMPLE_HINT
+
+
+def _suggest_number(config_model: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    """Return the range of the number at a path as a remedy, or "" if the setting is no number."""
+    limits = find_number_range(config_model, path)
+    return "a number from {:g} to {:.12g}".format(*limits) if limits else ""
+
+
+def find_number_range(
+    config_model: type[BaseModel], path: tuple[int | str, ...]
+) -> tuple[float, float] | None:
+    """Return the least and the greatest value of a number, or None for another setting."""
+    names = [str(part) for part in path if not isinstance(part, int)]
+    models = [config_model]
+    for number, name in enumerate(names):
+        for model in models:
+            field = model.model_fields.get(name)
+            limits = _read_number_range(field) if field else None
+            if limits and number >= len(names) - 2:  # the last name may be a key of a mapping
+                return limits
+        models = _list_inner_models(models, name) or models
+    return None
+
+
+def _read_number_range(field: FieldInfo) -> tuple[float, float] | None:
+    lowest: float | None = None
+    highest: float | None = None
+    for constraint in (*field.metadata, *_iter_constraints(field.annotation)):
+        lowest = getattr(constraint, "ge", lowest)
+        highest = getattr(constraint, "le", highest)
+    if lowest is None or highest is None:
+        return None
+    return lowest, highest
+
+
+def _iter_constraints(annotation: Any) -> Iterator[Any]:
+    """Yield the constraints of an annotation, such as those of the values of a mapping."""
+    for inner in get_args(annotation):
+        if isinstance(inner, FieldInfo):
+            yield from inner.metadata
+        else:
+            yield from _iter_constraints(inner)
 
 
 def _iter_check_names(config_model: type[BaseModel]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from auditor.config.hosts import validate_host
 from auditor.config.loader import SettingsTable
 
 WEB_SCHEMES = frozenset({"http", "https"})
@@ -65,7 +66,12 @@ class SmtpSettings(SettingsTable):
     password: SecretStr | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
-    timeout_seconds: float = Field(default=20.0, gt=0, le=300)
+    timeout_seconds: float = Field(default=20.0, ge=0.1, le=300)
+
+    @field_validator("host")
+    @classmethod
+    def _validate_host(cls, host: str) -> str:
+        return validate_host(host) if host else host
 
     @model_validator(mode="after")
     def _validate_credentials(self) -> SmtpSettings:

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from auditor.config.hosts import validate_host
 from auditor.config.loader import (
     ENV_PREFIX,
     SettingsTable,
@@ -44,6 +45,10 @@ from probes.links import channel_registry
 MIN_MESSAGE_RETENTION_DAYS = 62
 """Minimum retention of sent messages, so that no monthly message is sent twice."""
 
+MAX_RETENTION_DAYS = 36_500
+"""A hundred years: the longest retention with which a date can still be computed."""
+Percentage = Annotated[float, Field(ge=0, le=100)]
+
 SITE_URL_PATTERN = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
 ENDPOINT_URL_PATTERN = re.compile(r"https?://[^\s?#@]+", re.IGNORECASE)
 MIN_TOKEN_CHARACTERS = 16
@@ -55,7 +60,7 @@ class BackupSettings(SettingsTable):
     """Folder and number of the backups, and whether a finished run creates one."""
 
     folder: Path = Path("backups")
-    max_count: int = Field(default=7, ge=1)
+    max_count: int = Field(default=7, ge=1, le=10_000)
     after_run: bool = True
 
 
@@ -67,17 +72,17 @@ class RetentionSettings(SettingsTable):
     `report_links` from their expiry, `replies` from their answer, `subscriptions` from their end.
     """
 
-    bodies: int = Field(default=180, ge=0)
-    exchanges: int = Field(default=400, ge=0)
-    backups: int = Field(default=90, ge=0)
-    api_data: int = Field(default=30, ge=0)
-    contacts: int = Field(default=365, ge=0)
-    report_links: int = Field(default=180, ge=0)
-    replies: int = Field(default=730, ge=0)
-    follow_ups: int = Field(default=1095, ge=0)
-    subscriptions: int = Field(default=365, ge=0)
-    messages: int = Field(default=400, ge=MIN_MESSAGE_RETENTION_DAYS)
-    audit_log: int = Field(default=1095, ge=0)
+    bodies: int = Field(default=180, ge=0, le=MAX_RETENTION_DAYS)
+    exchanges: int = Field(default=400, ge=0, le=MAX_RETENTION_DAYS)
+    backups: int = Field(default=90, ge=0, le=MAX_RETENTION_DAYS)
+    api_data: int = Field(default=30, ge=0, le=MAX_RETENTION_DAYS)
+    contacts: int = Field(default=365, ge=0, le=MAX_RETENTION_DAYS)
+    report_links: int = Field(default=180, ge=0, le=MAX_RETENTION_DAYS)
+    replies: int = Field(default=730, ge=0, le=MAX_RETENTION_DAYS)
+    follow_ups: int = Field(default=1095, ge=0, le=MAX_RETENTION_DAYS)
+    subscriptions: int = Field(default=365, ge=0, le=MAX_RETENTION_DAYS)
+    messages: int = Field(default=400, ge=MIN_MESSAGE_RETENTION_DAYS, le=MAX_RETENTION_DAYS)
+    audit_log: int = Field(default=1095, ge=0, le=MAX_RETENTION_DAYS)
 
     @model_validator(mode="after")
     def _validate_order(self) -> RetentionSettings:
@@ -96,8 +101,8 @@ class ClusterSettings(SettingsTable):
 
     enabled: bool = False
     concurrent_jobs: int = Field(default=10, ge=1, le=200)
-    heartbeat_seconds: float = Field(default=10, gt=0, le=600)
-    stalled_after_seconds: float = Field(default=60, gt=0, le=3600)
+    heartbeat_seconds: float = Field(default=10, ge=0.1, le=600)
+    stalled_after_seconds: float = Field(default=60, ge=0.1, le=3600)
     max_queued_jobs: int = Field(default=2000, ge=1, le=10_000)
 
     @model_validator(mode="after")
@@ -120,7 +125,7 @@ class StorageSettings(SettingsTable):
     folder: Path = Path("data")
     url: str = ""
     url_file: Path | None = None
-    min_free_bytes: int = Field(default=256 << 20, ge=0)
+    min_free_bytes: int = Field(default=256 << 20, ge=0, le=1 << 50)
 
     @model_validator(mode="before")
     @classmethod
@@ -148,7 +153,7 @@ class ChannelSettings(SettingsTable):
     impossible_account: str | None = None
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
-    api_budget: float | None = Field(default=None, ge=0)
+    api_budget: float | None = Field(default=None, ge=0, le=10_000_000)
     derived_metrics: bool = False
 
 
@@ -158,7 +163,7 @@ class SurveySettings(SettingsTable):
     Each page also says what the survey was, and that the two do not measure the same thing.
     """
 
-    figures: Mapping[str, float] = Field(default_factory=dict)
+    figures: Mapping[str, Percentage] = Field(default_factory=dict)
 
 
 class ScheduleSettings(SettingsTable):
@@ -169,7 +174,7 @@ class ScheduleSettings(SettingsTable):
     """
 
     start_time: time = time(0, 30)
-    catch_up_hours: float = Field(default=6, gt=0, le=24)
+    catch_up_hours: float = Field(default=6, ge=0.01, le=24)
     time_limit_hours: float = Field(default=6, ge=0, le=24)
     shutdown_grace_seconds: float = Field(default=5, ge=0, le=600)
 
@@ -206,6 +211,16 @@ class WebSettings(SettingsTable):
     trusted_proxies: tuple[str, ...] = ()
     metrics_token: SecretStr | None = None
     metrics_token_file: Path | None = None
+
+    @field_validator("host")
+    @classmethod
+    def _validate_host(cls, host: str) -> str:
+        return validate_host(host)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _validate_allowed_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(validate_host, hosts))
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -255,7 +270,7 @@ class WitnessSettings(SettingsTable):
     wikidata: bool = False
     wikidata_endpoint: str = "https://qlever.dev/api/wikidata"
     web_archive: bool = False
-    recheck_days: int = Field(default=90, ge=30)
+    recheck_days: int = Field(default=90, ge=30, le=3650)
     accounts_per_run: int = Field(default=60, ge=1, le=10_000)
     requests_per_minute: float = Field(default=12, ge=2, le=24)
 

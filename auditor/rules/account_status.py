@@ -50,11 +50,11 @@ SKIPPED_REASONS = frozenset(
 class ConfirmationThresholds(BaseModel):
     """The number of runs that confirm a change: `[confirm]` of the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    failures: int = Field(default=3, ge=1)
-    days: int = Field(default=6, ge=0)
-    recoveries: int = Field(default=2, ge=1)
+    failures: int = Field(default=3, ge=1, le=100)
+    days: int = Field(default=6, ge=0, le=3_650)
+    recoveries: int = Field(default=2, ge=1, le=100)
 
     def is_absence_confirmed(self, streak: Streak) -> bool:
         """Return True if enough runs over enough days agree."""
@@ -70,10 +70,10 @@ MAX_BAND_DAYS = 36_500
 class ActivityBands(BaseModel):
     """Maximum age of the newest publication in days: `[activity]` of the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    active: int = Field(default=30, ge=1)
-    slow: int = Field(default=90, ge=1)
+    active: int = Field(default=30, ge=1, le=MAX_BAND_DAYS)
+    slow: int = Field(default=90, ge=1, le=MAX_BAND_DAYS)
     inactive: int = Field(default=180, ge=1, le=MAX_BAND_DAYS)
 
     @model_validator(mode="after")

@@ -146,7 +146,7 @@ class SecurityMiddleware:
         return errors.render_error_page(scope, self.config, status, self.clock())
 
     def _list_allowed_hosts(self) -> set[str]:
-        return set(map(str.lower, self.config.web.allowed_hosts))
+        return set(self.config.web.allowed_hosts)
 
     def _get_public_host(self) -> str:
         return _normalize_host(urlsplit(self.config.web.public_url).netloc)

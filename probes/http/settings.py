@@ -1,21 +1,16 @@
 """The `[fetch]` table of the configuration."""
 
+import re
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    IPvAnyNetwork,
-    NonNegativeFloat,
-    PositiveFloat,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 
+_NAMESERVER_PATTERN = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})")
 PRODUCT_NAME = "presence-auditor"  # the user agent that robots.txt can name
 
 
@@ -42,6 +37,23 @@ def _validate_header_text(text: str) -> str:
     return text
 
 
+def _validate_nameserver(text: str) -> str:
+    """Return the text if it is an IP address, or one with a port."""
+    match = _NAMESERVER_PATTERN.fullmatch(text)
+    address, port = (match[1] or match[2], match[3]) if match else (text, "53")
+    try:
+        is_valid = not ip_address(address).is_unspecified and 0 < int(port) < 65_536
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ValueError(
+            f'"{text}" is not the IP address of a DNS server; '
+            "try: 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53"
+        )
+    return text
+
+
+Nameserver = Annotated[str, AfterValidator(_validate_nameserver)]
 HeaderText = Annotated[str, AfterValidator(_validate_header_text)]
 
 
@@ -69,7 +81,7 @@ class FetchOptions(BaseModel):
       addresses.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     proxy: Annotated[str | None, AfterValidator(_validate_proxy)] = Field(
         default=None, repr=False
@@ -79,22 +91,22 @@ class FetchOptions(BaseModel):
     user_agent: HeaderText = ""
     robots: Literal["links", "strict"] = "links"
     allow_networks: tuple[IPvAnyNetwork, ...] = ()
-    nameservers: tuple[str, ...] = ()
-    host_delay: NonNegativeFloat = 1.0
-    platform_delay: NonNegativeFloat = 5.0
-    platform_breaker_failures: int = Field(default=3, ge=1)
-    concurrency: int = Field(default=50, ge=1)
-    timeout: PositiveFloat = 20.0
-    connect_timeout: PositiveFloat = 5.0
-    dns_timeout: PositiveFloat = 1.0
-    max_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
-    max_redirects: int = Field(default=8, ge=0)
-    max_retries: int = Field(default=2, ge=0)
-    retry_wait: NonNegativeFloat = 1.0
-    max_retry_after: NonNegativeFloat = 30.0
+    nameservers: tuple[Nameserver, ...] = ()
+    host_delay: float = Field(default=1.0, ge=0, le=3600)
+    platform_delay: float = Field(default=5.0, ge=0, le=3600)
+    platform_breaker_failures: int = Field(default=3, ge=1, le=1000)
+    concurrency: int = Field(default=50, ge=1, le=1000)
+    timeout: float = Field(default=20.0, ge=0.01, le=600)
+    connect_timeout: float = Field(default=5.0, ge=0.01, le=120)
+    dns_timeout: float = Field(default=1.0, ge=0.01, le=60)
+    max_bytes: int = Field(default=2 << 20, ge=1, le=32 << 20)
+    max_redirects: int = Field(default=8, ge=0, le=30)
+    max_retries: int = Field(default=2, ge=0, le=10)
+    retry_wait: float = Field(default=1.0, ge=0, le=300)
+    max_retry_after: float = Field(default=30.0, ge=0, le=3600)
     retry_budget: float = Field(default=0.1, ge=0, le=1)
-    host_breaker_failures: int = Field(default=3, ge=1)
-    second_pass_delay: NonNegativeFloat = 1800.0
+    host_breaker_failures: int = Field(default=3, ge=1, le=1000)
+    second_pass_delay: float = Field(default=1800.0, ge=0, le=86_400)
 
     @property
     def effective_platform_delay(self) -> float:

@@ -126,7 +126,7 @@ def build_config(folder: Path) -> Any:
         update={
             "host_delay": 0.0,
             "second_pass_delay": 0.0,
-            "platform_breaker_failures": 10**9,
+            "platform_breaker_failures": 1000,
             "max_retries": 0,
         }
     )

@@ -22,7 +22,7 @@ from storage.models.audit import AccountRow, AccountStatus, Association
 class Rule(BaseModel, ABC):
     """The code of the gap, and the channels of the rule (none: all)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     code: str
     channels: tuple[str, ...] = ()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from auditor.rules.account_status import days_between, days_since_activity, has_answered
 from auditor.rules.checks.base import (
@@ -24,6 +24,10 @@ from probes.models.finding import FactValue, Reason
 
 MIN_TROUBLE_DAYS = 3
 """Default of days: shorter problems are often a weekend without support at the hosting company."""
+MAX_RULE_DAYS = 36_500
+"""A hundred years: with it a date can still be computed."""
+MAX_RULE_NUMBER = 1e12
+ExpiryDays = Annotated[int, Field(ge=1, le=MAX_RULE_DAYS)]
 
 
 class AbsentRule(AccountRule):
@@ -61,7 +65,7 @@ class UnreachableRule(AccountRule):
 
     check: Literal["unreachable"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
-    days: int = Field(default=MIN_TROUBLE_DAYS, ge=0)
+    days: int = Field(default=MIN_TROUBLE_DAYS, ge=0, le=MAX_RULE_DAYS)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match while the failure lasts.
@@ -122,7 +126,7 @@ class OlderThanRule(AccountRule):
     """
 
     check: Literal["older_than"]
-    days: int = Field(ge=1)
+    days: int = Field(ge=1, le=MAX_RULE_DAYS)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the date is known and too old."""
@@ -148,8 +152,8 @@ class FactRule(AccountRule):
 
     check: Literal["fact"]
     fact: str
-    below: float | None = None
-    above: float | None = None
+    below: float | None = Field(default=None, ge=0, le=MAX_RULE_NUMBER)
+    above: float | None = Field(default=None, ge=0, le=MAX_RULE_NUMBER)
     equals: bool | None = Field(default=None, alias="is")
     present: Literal[True] | None = None
 
@@ -214,7 +218,7 @@ class DomainExpiresRule(AccountRule):
     """
 
     check: Literal["domain_expires"]
-    days: tuple[PositiveInt, PositiveInt, PositiveInt] = (60, 30, 7)
+    days: tuple[ExpiryDays, ExpiryDays, ExpiryDays] = (60, 30, 7)
 
     @model_validator(mode="after")
     def _validate_order(self) -> DomainExpiresRule:

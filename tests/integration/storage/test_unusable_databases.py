@@ -166,7 +166,7 @@ async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
 
 @pytest.mark.fault("F43")
 def test_run_without_enough_disk_space_exits_3_with_one_line(tmp_path, monkeypatch, capsys):
-    (tmp_path / "config.toml").write_text("[storage]\nmin_free_bytes = 9_000_000_000_000_000\n")
+    (tmp_path / "config.toml").write_text("[storage]\nmin_free_bytes = 1_000_000_000_000_000\n")
     monkeypatch.chdir(tmp_path)
     assert main(["run"]) == 3
     message = capsys.readouterr().err
