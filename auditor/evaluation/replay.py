@@ -38,6 +38,7 @@ from auditor.rules.association_state import (
     find_account_owners,
 )
 from auditor.rules.decisions_in_force import iter_decision_ends
+from auditor.rules.domain_expiry import is_answer_usable
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
@@ -303,7 +304,7 @@ class _AssociationReplay:
             return False
         if next_run.unreliable_channels != run.unreliable_channels:
             return False
-        if self._find_domain_checks(run) != self._find_domain_checks(next_run):
+        if not self._has_same_domain_answers(run, next_run):
             return False
         observations = self._observations[run.id]
         next_observations = self._observations[next_run.id]
@@ -311,6 +312,17 @@ class _AssociationReplay:
             return False
         for account_id, observation in observations.items():
             if not _is_later_repeat(next_observations[account_id], observation, next_run):
+                return False
+        return True
+
+    def _has_same_domain_answers(self, run: AuditRun, next_run: AuditRun) -> bool:
+        """Return True if both runs know the same domain checks, and the same of them count."""
+        checks = self._find_domain_checks(run)
+        if checks != self._find_domain_checks(next_run):
+            return False
+        for check in checks.values():
+            could_use = is_answer_usable(check, run.started_at)
+            if is_answer_usable(check, next_run.started_at) != could_use:
                 return False
         return True
 

@@ -74,7 +74,7 @@ def find_domain_expiry(
         return None
     account_id = row.id or 0
     check = drop_check_of_other_domain(checks.get(account_id), domain)
-    if check is not None and _is_usable(check, run_started_at):
+    if check is not None and is_answer_usable(check, run_started_at):
         return _build_registry_expiry(check, run_started_at.date())
     has_answer = check is not None and _has_answer(check)
     decision = stated.get(account_id)
@@ -99,7 +99,7 @@ def _has_answer(check: DomainCheck) -> bool:
     return answered and bool(check.expires_on or check.statuses or check.reason)
 
 
-def _is_usable(check: DomainCheck, run_started_at: datetime) -> bool:
+def is_answer_usable(check: DomainCheck, run_started_at: datetime) -> bool:
     """Return True if the answer is recent and still says something about the present."""
     return (
         check.answered_at is not None

@@ -101,6 +101,18 @@ async def test_no_registry_is_asked_if_the_check_is_disabled(app):
     assert list_asked(app) == []
 
 
+async def test_gap_of_an_answer_that_became_too_old_is_rebuilt(app):
+    register(app, site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = record(65)
+    await execute_run(app, night_of(0))
+    settings = {"domain_expiry": DomainExpirySettings(enabled=False)}
+    app.config = app.config.model_copy(update=settings)
+    for day in range(1, 40):
+        await execute_run(app, night_of(day))
+    assert get_gap(app)[0] == "medium"
+    assert_rebuild_changes_nothing(app)
+
+
 @pytest.mark.parametrize(
     ("days_left", "severity"),
     [(61, None), (60, "medium"), (31, "medium"), (30, "high"), (8, "high"), (7, "urgent")],
