@@ -7,7 +7,7 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.core import METADATA, JsonModelType, TextEnumType
-from storage.tables.runs import MicrosecondTimestamp
+from storage.tables.runs import MicrosecondInterval, MicrosecondTimestamp
 
 PLAIN = {
     AutoString: "sa.String()",
@@ -15,6 +15,7 @@ PLAIN = {
     JsonModelType: "sa.Text()",
     TextEnumType: "sa.String()",
     MicrosecondTimestamp: "sa.BigInteger()",
+    MicrosecondInterval: "sa.BigInteger()",
 }
 
 

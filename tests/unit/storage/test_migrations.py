@@ -1,6 +1,7 @@
 """Tests of the schema revisions: they match the tables, and an upgrade is atomic."""
 
 import ast
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -101,6 +102,20 @@ def test_revision_imports_no_code_of_the_project():
             if isinstance(node, ast.ImportFrom)
         ]
         assert {node.module for node in imports} <= {"__future__", "alembic"}
+
+
+def test_written_revision_names_no_type_of_the_project(tmp_path, monkeypatch):
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.MIGRATIONS_FOLDER, folder)
+    for path in (folder / "versions").glob("0*.py"):
+        if not path.name.startswith("0001"):
+            path.unlink()
+    monkeypatch.setattr(migrate, "MIGRATIONS_FOLDER", folder)
+    monkeypatch.setattr(migrate, "get_head_revision", lambda: "0001")
+    migrate.main("Everything since the first one")
+    (written,) = (folder / "versions").glob("0002*.py")
+    assert "stored_page" in written.read_text()
+    assert "storage." not in written.read_text()
 
 
 def test_revisions_are_one_line_numbered_in_order():
