@@ -1,5 +1,7 @@
 """Tests of retention: expired personal data is deleted, everything else stays."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -13,7 +15,9 @@ from storage.models.audit import Association, AssociationEntry, AuditRunState, C
 from storage.models.users import ERASE_SOURCE, ChangeOrigin, FollowUpKind, ReplyKind, ReplyOutcome
 from storage.retention import RetentionCutoffs
 from storage.store import Store
+from storage.tables import runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.communication import FollowUp, Reply, ReportLink, Subscription
+from storage.tables.core import METADATA
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 OLD = NOW - timedelta(days=400)
@@ -243,3 +247,14 @@ def test_maintenance_deletes_expired_data(store, tmp_path):
     assert not store.registry.get_contact("left")
     [backup] = (tmp_path / "backups").glob("*.db")
     assert b"06 left" not in backup.read_bytes()
+
+
+def test_erasure_knows_every_table_with_data_of_associations():
+    code = (
+        "import storage.retention as r; print(*(table.name for table in r.METADATA.sorted_tables))"
+    )
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    owners = {"association", "account_id"}
+    owned = {table.name for table in METADATA.sorted_tables if owners & set(table.c.keys())}
+    assert {"account", "reply", "stored_page", "association_summary"} <= owned
+    assert owned <= set(names.decode().split())
