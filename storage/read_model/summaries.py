@@ -1,16 +1,14 @@
 """Keeps the read model up to date: a summary of each association, its facets, and their counts.
 
-If nothing is stale, a refresh takes three tiny queries. Then a page is read with these methods of
-`Store`:
+If nothing is stale, a refresh takes three tiny queries. Then a page is read with these repositories
+of `Store`:
 
-- `list_summaries`, `list_association_ids` (`association_search`): associations that have all given
-  facets and, for each search term, a word with that prefix;
-- `list_visible_gaps`, `list_gap_changes` (`gap_search`): visible gaps, and gaps that opened or
-  closed;
-- `get_facet_counts`, `get_group_sizes`, `get_run_facet_counts` (`counts`): the counts of facets
-  now, and in evaluated runs (`store.runs.list_evaluated`);
-- `load_association_data` (`storage.conclusions`), `find_accounts_by_key` (`storage.registry`): the
-  data of a few associations.
+- `search` (`association_search`): associations that have all given facets and, for each search
+  term, a word with that prefix;
+- `gap_search`: visible gaps, and gaps that opened or closed;
+- `counts`: the counts of facets now, and in evaluated runs (`store.runs.list_evaluated`);
+- `conclusions.load_association_data` and `registry.find_accounts_by_key`: the data of a few
+  associations.
 
 A cursor is an opaque short string; an invalid one starts at the beginning. Counts stop at 5,000:
 then `is_exact` is False, and there are more.
