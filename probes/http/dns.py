@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Any
 
 import aiodns
-from aiodns.error import ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
+from aiodns.error import ARES_EBADRESP, ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
 
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
@@ -88,14 +88,30 @@ class DnsResolver:
         return self._is_server_honest
 
     async def _query(self, host: str, record_type: str) -> list[str] | int:
-        """Return the addresses or name servers of a name, or the error code of c-ares."""
+        """Return the addresses or name servers of a name, or the error code of c-ares.
+
+        A malformed response makes c-ares close its connection, and all lookups that wait on it fail
+        (1.34). So a lookup with such an error is repeated with a separate resolver.
+        """
         if self._resolver is None:
-            self._resolver = aiodns.DNSResolver(
-                nameservers=self._nameservers or None, timeout=self._timeout, tries=DNS_ATTEMPTS
-            )
+            self._resolver = self._create_resolver()
+        answer = await self._ask(self._resolver, host, record_type)
+        if answer != ARES_EBADRESP:
+            return answer
+        async with self._create_resolver() as separate_resolver:
+            return await self._ask(separate_resolver, host, record_type)
+
+    def _create_resolver(self) -> aiodns.DNSResolver:
+        return aiodns.DNSResolver(
+            nameservers=self._nameservers or None, timeout=self._timeout, tries=DNS_ATTEMPTS
+        )
+
+    async def _ask(
+        self, resolver: aiodns.DNSResolver, host: str, record_type: str
+    ) -> list[str] | int:
         try:
             async with asyncio.timeout(self._timeout * DNS_ATTEMPTS):
-                result = await self._resolver.query_dns(host, record_type)
+                result = await resolver.query_dns(host, record_type)
         except DNSError as error:
             return int(error.args[0])
         except TimeoutError:

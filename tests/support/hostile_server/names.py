@@ -11,11 +11,12 @@ from typing import Self
 A, NS, AAAA = 1, 2, 28
 TYPES = {A: "A", NS: "NS", AAAA: "AAAA"}
 CODES = {"SERVFAIL": 2, "NXDOMAIN": 3, "REFUSED": 5}
-Says = str | list[str]
+Says = str | bytes | list[str]
 
 
 class NameServer(asyncio.DatagramProtocol):
     """A DNS server. `zone` maps a name to its addresses, to an error code, or to "silent".
+    Bytes are sent as they are, after the number of the question.
 
     A dict maps types (A, AAAA, NS) to such answers. A list of lists has one item for each lookup.
     Names that are not in the zone do not exist, except `com`. `asked` counts the lookups by name,
@@ -52,7 +53,9 @@ class NameServer(asyncio.DatagramProtocol):
         question = data[12 : offset + 5]
         kind = int.from_bytes(data[offset + 1 : offset + 3], "big")
         says = self._says(".".join(labels), kind)
-        if says != "silent":
+        if isinstance(says, bytes):
+            self._transport.sendto(data[:2] + says, address)
+        elif says != "silent":
             self._transport.sendto(_reply(data[:2], question, kind, says), address)
 
     def _says(self, name: str, kind: int) -> Says:

@@ -45,6 +45,30 @@ async def test_only_proven_absence_is_no_such_host(dns_reply: object, expected: 
 
 
 @pytest.mark.fault("F05")
+@pytest.mark.parametrize(
+    "response",
+    [
+        pytest.param(b"", id="only a number"),
+        pytest.param(b"\x81\x80" + bytes(range(200)), id="random bytes"),
+        pytest.param(b"\x81\x80\0\1\0\1\0\0\0\0\x01a\xc0\x0c", id="truncated"),
+    ],
+)
+async def test_malformed_response_affects_only_its_name(response: bytes) -> None:
+    """c-ares closes the connection, and all lookups that wait on it fail."""
+    good = [f"n{number}.example" for number in range(40)]
+    zone: dict[str, object] = {name: ["127.0.0.1"] for name in good}
+    async with NameServer(zone | {"bad.example": response}) as names:
+        resolver = DnsResolver([names.address])
+        lookups = map(resolver.resolve, [*good[:20], "bad.example", *good[20:]])
+        outcomes = await asyncio.gather(*lookups, return_exceptions=True)
+        await resolver.close()
+    error = outcomes.pop(20)
+    assert outcomes == [["127.0.0.1"]] * len(good)
+    assert isinstance(error, FetchError)
+    assert str(error) == "network: dns"
+
+
+@pytest.mark.fault("F05")
 @pytest.mark.parametrize("dns_reply", ["NXDOMAIN", "SERVFAIL", "silent"])
 async def test_name_server_that_denies_every_name_proves_nothing(dns_reply: str) -> None:
     """A closed network's, seen 2026-11."""
