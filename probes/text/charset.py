@@ -26,7 +26,7 @@ name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
 """
 
 INVISIBLE_CHARACTERS = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+"
 )
 _WHITESPACE = re.compile(r"\s+")
 

@@ -123,6 +123,12 @@ def test_title_is_cleaned_and_shortened() -> None:
 
 
 @pytest.mark.fault("F23")
+def test_title_of_invisible_characters_is_empty() -> None:
+    title = "\u200b\u2060\u2063\ufeff\u202e\u206f" * 9
+    assert html.parse_document(page(f"<title>{title}</title>".encode())).title == ""
+
+
+@pytest.mark.fault("F23")
 def test_name_in_json_ld_is_cleaned() -> None:
     """JSON can say half of a surrogate pair, which no database takes."""
     json_ld = r'{"@type": "NGO", "name": "Amal\ud800 \u202e\u0000nour"}'
