@@ -84,8 +84,9 @@ messages: $(VENV)/.run ## Update the message catalogues from code and templates
 	done
 	@rm $(LOCALES)/messages.pot
 
-fault-matrix: $(VENV)/.run ## Update docs/contributing/fault-matrix.md from the marked tests
+fault-matrix: $(VENV)/.run ## Update the fault matrix and the page of the hostile web
 	@$(BIN)/python -m tests.support.fault_matrix
+	@$(BIN)/python -m tests.support.hostile_server.attacks
 
 diagram: $(VENV)/.dev ## Update the generated parts of docs/architecture.md
 	@$(BIN)/python -m tests.support.architecture_diagram

@@ -1,10 +1,12 @@
 """docs/contributing/fault-matrix.md matches the tests, and every row has a test."""
 
 import ast
+import re
 
 import pytest
 
 from tests.support import fault_matrix
+from tests.support.hostile_server import attacks
 
 ROWS = fault_matrix.load_rows()
 
@@ -12,6 +14,17 @@ ROWS = fault_matrix.load_rows()
 def test_fault_matrix_page_is_up_to_date():
     page = fault_matrix.PAGE.read_text("utf-8")
     assert page == fault_matrix.render_page(), "try: make fault-matrix"
+
+
+def test_page_of_the_hostile_web_is_up_to_date():
+    page = attacks.DOCUMENT.read_text("utf-8")
+    assert page == attacks.render_document(), "try: make fault-matrix"
+
+
+def test_attacks_have_unique_host_names():
+    names = [attack.name for attack in attacks.ATTACKS]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
 
 
 def test_rows_are_sorted_and_complete():

@@ -71,23 +71,25 @@ class Authority:
         self.file = folder / "root.pem"
         self.file.write_bytes(pem(self.root))
 
-    def context(self, wrong: str) -> ssl.SSLContext:
-        """Return a server's TLS context with the named fault, or a valid one."""
+    def context(self, wrong: str, host: str = HOST) -> ssl.SSLContext:
+        """Return a server's TLS context with the named fault, or a valid one for `host`."""
+        hosts = (host,)
         chains = {
-            "expired": [certificate(HOST, self.root, days=(-90, -1))],
-            "not_yet_valid": [certificate(HOST, self.root, days=(5, 90))],
-            "self_signed": [certificate(HOST)],
-            "untrusted": [certificate(HOST, self.stranger), self.stranger],
-            "incomplete_chain": [certificate(HOST, self.middle)],
-            "wrong_host": [certificate(HOST, self.root, hosts=("other.example",))],
-            "no_san": [certificate(HOST, self.root, hosts=())],
-            "chain": [certificate(HOST, self.middle), self.middle],
+            "expired": [certificate(host, self.root, days=(-90, -1), hosts=hosts)],
+            "not_yet_valid": [certificate(host, self.root, days=(5, 90), hosts=hosts)],
+            "self_signed": [certificate(host, hosts=hosts)],
+            "untrusted": [certificate(host, self.stranger, hosts=hosts), self.stranger],
+            "incomplete_chain": [certificate(host, self.middle, hosts=hosts)],
+            "wrong_host": [certificate(host, self.root, hosts=("other.example",))],
+            "no_san": [certificate(host, self.root, hosts=())],
+            "chain": [certificate(host, self.middle, hosts=hosts), self.middle],
         }
         if wrong == "weak_key":
             small = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-            chains["weak_key"] = [certificate(HOST, self.root, private=small)]
+            chains["weak_key"] = [certificate(host, self.root, private=small, hosts=hosts)]
         return self._server(
-            chains.get(wrong) or [certificate(HOST, self.root)], weak=wrong == "weak_key"
+            chains.get(wrong) or [certificate(host, self.root, hosts=hosts)],
+            weak=wrong == "weak_key",
         )
 
     def context_with_names(self, der: bytes) -> ssl.SSLContext:

@@ -100,6 +100,7 @@ ONCE: dict[str, bytes] = {
     ),
     "empty": answer(b""),
     "pdf": b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\nContent-Length: 5\r\n\r\n%PDF-",
+    "upgrade": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx",
     "robotsdown": answer(b"", "503 Service Unavailable"),
 }
 ENDLESS: dict[str, tuple[bytes, bytes, float]] = {  # first bytes, repeated bytes, seconds between
@@ -145,10 +146,10 @@ class Hostile:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, self.hosts[0], 0)
+        self._server = await asyncio.start_server(self.serve, self.hosts[0], 0)
         self.port: int = self._server.sockets[0].getsockname()[1]
         self._others = [
-            await asyncio.start_server(self._serve, host, self.port) for host in self.hosts[1:]
+            await asyncio.start_server(self.serve, host, self.port) for host in self.hosts[1:]
         ]
         return self
 
@@ -171,7 +172,7 @@ class Hostile:
     def url(self, path: str, host: str | None = None) -> str:
         return f"http://{host or self.hosts[0]}:{self.port}/{path}"
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
         try:
@@ -184,6 +185,21 @@ class Hostile:
             with suppress(OSError):
                 await writer.wait_closed()
             self._writers.discard(writer)
+
+    async def stall(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer nothing, not even a TLS handshake, until the client goes away."""
+        self._writers.add(writer)
+        with suppress(OSError):
+            await writer.wait_closed()
+        self._writers.discard(writer)
+
+    async def serve_plainly(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer any bytes in HTTP, even a TLS handshake."""
+        await reader.read(1)
+        writer.write(ONCE["ok"])
+        writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
