@@ -48,6 +48,7 @@ class ReportLinkRepository(Repository):
                 if not keep_older:
                     revoked_count += _revoke_older_links(session, batch)
                 session.add_all(batch)
+                session.flush()  # a session holds new objects until then
         return revoked_count
 
     def get(self, token_hash: str) -> ReportLink | None:
