@@ -2,17 +2,18 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, Self
 
-from probes.models.finding import EARLIEST_DATETIME, Finding
+from probes.models.finding import EARLIEST_DATETIME, Finding, shorten_text
 from probes.models.http import READ_HEADERS, FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, Responder
 from probes.parsing.html import extract_page_text
 from probes.runner.parser_pool import ParserPool
 from probes.text.language import fold_text
 from storage.errors import StoreError
+from storage.files.body_store import compress_body
 from storage.models.audit import Evidence
 
 
@@ -31,6 +32,100 @@ class BodyStorage(Protocol):
 UNSTORED_HEADERS = frozenset({"set-cookie", "set-cookie2"})
 """Headers that are never stored: session cookies offered to us are not evidence."""
 
+NEEDED_HEADERS = READ_HEADERS | {"etag", "last-modified"}
+"""Headers that a replay or the next request needs. They are stored before all others."""
+
+MAX_STORED_HEADER_CHARS = 16 * 1024
+"""Characters of the names and values of headers that are stored of one response."""
+
+MAX_EVIDENCE_CHARS = 128 * 1024
+"""Characters of addresses, headers, redirects and names that are stored of one check."""
+
+MAX_SHORT_TEXT_CHARS = 500
+"""Characters of an address or detail of a response for which a check has no space left."""
+
+
+@dataclass(slots=True)
+class EvidenceQuota:
+    """The space that is left for one check: bytes of bodies, and characters of all else.
+
+    Bodies count with their compressed size, or uncompressed if that is certain to fit.
+    """
+
+    body_bytes: int
+    characters: int = MAX_EVIDENCE_CHARS
+    counts_uncompressed: bool = False
+
+    @classmethod
+    def for_check(cls, exchanges: Iterable[HttpExchange], max_body_bytes: int) -> Self:
+        """Return the quota of a check with these exchanges."""
+        total_bytes = sum(map(_count_body_bytes, exchanges))
+        return cls(max_body_bytes, counts_uncompressed=total_bytes <= max_body_bytes)
+
+    def take_body(self, body: bytes) -> bool:
+        """Return True if there is space for a body, and count it then."""
+        size = len(body) if self.counts_uncompressed else len(compress_body(body))
+        if size > self.body_bytes:
+            return False
+        self.body_bytes -= size
+        return True
+
+    def take_texts(self, evidence: Evidence) -> Evidence:
+        """Return the evidence, without most of its texts if there is no space for them."""
+        limited = evidence
+        if count_evidence_chars(evidence) > self.characters:
+            limited = _shorten_texts(evidence)
+        self.characters = max(0, self.characters - count_evidence_chars(limited))
+        return limited
+
+
+def build_check_evidence(
+    exchanges: Sequence[HttpExchange],
+    body_storage: BodyStorage | None,
+    quota: EvidenceQuota,
+    *,
+    is_withheld: bool = False,
+    is_volatile: bool = False,
+) -> tuple[Evidence, ...]:
+    """Return the exchanges of a check as evidence, within the quota of the check.
+
+    What does not fit is left out and marked. Bodies are stored only if `body_storage` is given.
+    """
+    pieces = []
+    for exchange in exchanges:
+        evidence = build_evidence(
+            exchange, body_storage, is_withheld=is_withheld, is_volatile=is_volatile, quota=quota
+        )
+        pieces.append(quota.take_texts(evidence))
+    return tuple(pieces)
+
+
+def count_evidence_chars(evidence: Evidence) -> int:
+    """Return the number of characters of all texts that a server chose."""
+    count = len(evidence.url) + len(evidence.final_url or "") + len(evidence.detail)
+    count += sum(map(len, evidence.headers)) + sum(map(len, evidence.headers.values()))
+    count += sum(map(len, evidence.certificate_names))
+    return count + sum(len(url) for url, _ in evidence.hops)
+
+
+def _shorten_texts(evidence: Evidence) -> Evidence:
+    final_url = evidence.final_url
+    return replace(
+        evidence,
+        url=shorten_text(evidence.url, MAX_SHORT_TEXT_CHARS),
+        final_url=final_url and shorten_text(final_url, MAX_SHORT_TEXT_CHARS),
+        detail=shorten_text(evidence.detail, MAX_SHORT_TEXT_CHARS),
+        headers={},
+        hops=(),
+        certificate_names=(),
+        is_cut=True,
+    )
+
+
+def _count_body_bytes(exchange: HttpExchange) -> int:
+    outcome = exchange.outcome
+    return 0 if isinstance(outcome, FetchError) else len(outcome.body)
+
 
 def build_evidence(
     exchange: HttpExchange,
@@ -38,8 +133,12 @@ def build_evidence(
     *,
     is_withheld: bool = False,
     is_volatile: bool = False,
+    quota: EvidenceQuota | None = None,
 ) -> Evidence:
-    """Return an exchange as evidence; its body is stored unless it is withheld or empty."""
+    """Return an exchange as evidence; its body is stored unless it is withheld or empty.
+
+    If a `quota` is given, the body is stored only if it fits.
+    """
     ask, answer = exchange.request, exchange.outcome
     if isinstance(answer, FetchError):
         return Evidence(
@@ -53,9 +152,12 @@ def build_evidence(
             is_registered_link=ask.is_registered_link,
             is_volatile=is_volatile,
         )
+    is_storable = bool(answer.body) and not is_withheld
+    has_space = not is_storable or quota is None or quota.take_body(answer.body)
     digest = None
-    if body_storage is not None and answer.body and not is_withheld:
+    if body_storage is not None and is_storable and has_space:
         digest = body_storage.put(answer.body)
+    headers, are_headers_cut = _select_stored_headers(answer.headers, is_volatile=is_volatile)
     received_digest = None
     if digest and answer.digest not in ("", digest):
         received_digest = answer.digest
@@ -64,7 +166,7 @@ def build_evidence(
         status=answer.status,
         final_url=answer.url if answer.url != ask.url else None,
         digest=digest,
-        headers=dict(_select_stored_headers(answer.headers, is_volatile=is_volatile)),
+        headers=headers,
         hops=_to_hop_pairs(answer.hops) if len(answer.hops) > 1 else (),
         truncated=answer.truncated,
         insecure=ask.insecure,
@@ -77,17 +179,30 @@ def build_evidence(
         is_registered_link=ask.is_registered_link,
         received_digest=received_digest,
         is_volatile=is_volatile,
+        is_cut=are_headers_cut or not has_space,
     )
 
 
 def _select_stored_headers(
     headers: Mapping[str, str], *, is_volatile: bool
-) -> Iterator[tuple[str, str]]:
-    """Yield the headers to store; of a platform only those that probes read."""
-    for name, value in headers.items():
+) -> tuple[dict[str, str], bool]:
+    """Return the headers to store, and True if some were left out because there are too many.
+
+    Of a platform, only those that probes read are stored.
+    """
+    stored: dict[str, str] = {}
+    remaining_chars = MAX_STORED_HEADER_CHARS
+    is_cut = False
+    for name in sorted(headers, key=NEEDED_HEADERS.__contains__, reverse=True):
         if name in UNSTORED_HEADERS or (is_volatile and name not in READ_HEADERS):
             continue
-        yield name, value
+        size = len(name) + len(headers[name])
+        if size > remaining_chars:
+            is_cut = True
+            continue
+        remaining_chars -= size
+        stored[name] = headers[name]
+    return stored, is_cut
 
 
 def _to_hop_pairs(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
@@ -103,6 +218,8 @@ def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> R
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
     if any(exchange.is_pruned for exchange in evidence):
         raise ReplayError("the response was pruned")
+    if any(exchange.is_cut for exchange in evidence):
+        raise ReplayError("a part of the response was not stored")
     for exchange in evidence:
         waiting[exchange.url, exchange.insecure].append(exchange)
 
@@ -160,7 +277,7 @@ class EvidenceView:
     """One exchange as people see it, with title, excerpt and text of the stored body.
 
     `body_state` is stored, missing (no longer in the body store), withheld (it shows private
-    people) or none (there was no body).
+    people), cut (the check had stored too much) or none (there was no body).
     """
 
     evidence: Evidence
@@ -235,7 +352,7 @@ class _InMemoryBodies:
 def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | EvidenceView:
     """Return the start of a stored page, or the view of an exchange without a stored page."""
     if evidence.digest is None:
-        return EvidenceView(evidence, "withheld" if evidence.is_withheld else "none")
+        return EvidenceView(evidence, _get_reason_without_body(evidence))
     try:
         body = body_storage.get(evidence.digest)
     except StoreError:
@@ -247,6 +364,12 @@ def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | Ev
         body[:MAX_READ_BYTES],
         evidence.fetched_at or EARLIEST_DATETIME,
     )
+
+
+def _get_reason_without_body(evidence: Evidence) -> str:
+    if evidence.is_withheld:
+        return "withheld"
+    return "cut" if evidence.is_cut else "none"
 
 
 def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -> bool:

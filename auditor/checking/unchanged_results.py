@@ -139,7 +139,7 @@ def _is_complete(evidence: Sequence[Evidence]) -> bool:
     """Return True if all requests and responses of the result are stored."""
     if not evidence or not evidence[0].is_registered_link:
         return False
-    return not any(exchange.is_pruned for exchange in evidence)
+    return not any(exchange.is_pruned or exchange.is_cut for exchange in evidence)
 
 
 def _to_cached_exchange(evidence: Evidence) -> CachedExchange:

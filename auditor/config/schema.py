@@ -118,7 +118,8 @@ class ClusterSettings(SettingsTable):
 class StorageSettings(SettingsTable):
     """The data folder and the database URL.
 
-    If less than `min_free_bytes` is free on the disk of the folder, no run starts.
+    If less than `min_free_bytes` is free on the disk of the folder, no run starts. One check of an
+    account stores at most `max_check_bytes` of compressed pages.
     """
 
     secrets = ("url",)
@@ -126,6 +127,7 @@ class StorageSettings(SettingsTable):
     url: str = ""
     url_file: Path | None = None
     min_free_bytes: int = Field(default=256 << 20, ge=0, le=1 << 50)
+    max_check_bytes: int = Field(default=1 << 20, ge=0, le=1 << 30)
 
     @model_validator(mode="before")
     @classmethod

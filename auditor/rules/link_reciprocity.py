@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.models.finding import FoundLink
+from probes.models.finding import LINKS_CUT_FACT, FoundLink
 from probes.urls import normalize
 
 LEVEL_BY_LINKS = {
@@ -74,7 +74,12 @@ def _is_site_link(link: FoundLink) -> bool:
 
 
 def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -> bool:
-    """Return True if sites link to accounts of this channel, none of them registered."""
+    """Return True if sites link to accounts of this channel, none of them registered.
+
+    A site with more links than are kept may link to a registered one, too.
+    """
+    if not all(map(_are_links_whole, context.sites)):
+        return False
     for link in _list_site_links(context):
         if link.channel == account.channel and not _may_be_own_account(link, context):
             return True
@@ -98,8 +103,13 @@ def has_link_to_other_association(account: EvaluatedAccount, context: RuleContex
 
 
 def are_all_pages_read(site: EvaluatedAccount) -> bool:
-    """Return True if all pages of a site that may have links were read."""
-    return site.was_page_read and "unread_contact_page" not in site.present_facts
+    """Return True if all pages of a site that may have links were read, and all links are kept."""
+    has_unread_page = "unread_contact_page" in site.present_facts
+    return site.was_page_read and not has_unread_page and _are_links_whole(site)
+
+
+def _are_links_whole(account: EvaluatedAccount) -> bool:
+    return LINKS_CUT_FACT not in account.present_facts
 
 
 def _list_site_links(context: RuleContext) -> list[FoundLink]:

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from auditor.checking.checker import AccountChecker, to_probe_account
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
-from auditor.evidence import BodyStorage, build_evidence
+from auditor.evidence import BodyStorage, EvidenceQuota, build_check_evidence
 from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
 from auditor.runs.frontier import Frontier, HostQueue, HostQueues
@@ -250,7 +251,7 @@ class AccountWorker:
             and row.channel not in self.checker.api_budgets
         )
         if is_volatile and entry.status is not None:
-            evidence = _build_evidence(filtered_result, None, is_volatile=True)
+            evidence = await self._build_evidence(filtered_result, None, is_volatile=True)
             equal_result_id = await asyncio.to_thread(
                 self.unchanged_results.find_equal_result_id,
                 row,
@@ -258,24 +259,32 @@ class AccountWorker:
             )
             if equal_result_id is not None:
                 return replace(observation, result_id=equal_result_id)
-        evidence = _build_evidence(filtered_result, self.recorder.bodies, is_volatile=is_volatile)
+        evidence = await self._build_evidence(
+            filtered_result, self.recorder.bodies, is_volatile=is_volatile
+        )
         return replace(observation, evidence=evidence)
+
+    async def _build_evidence(
+        self, filtered_result: StorableResult, bodies: BodyStorage | None, *, is_volatile: bool
+    ) -> tuple[Evidence, ...]:
+        """Return the evidence of a result. Bodies are stored only if `bodies` is given."""
+        exchanges = filtered_result.result.exchanges
+        quota = EvidenceQuota.for_check(exchanges, self.app.config.storage.max_check_bytes)
+        build = partial(
+            build_check_evidence,
+            exchanges,
+            bodies,
+            quota,
+            is_withheld=not filtered_result.keep_bodies,
+            is_volatile=is_volatile,
+        )
+        if quota.counts_uncompressed:
+            return build()
+        return await asyncio.to_thread(build)  # it compresses large bodies
 
 
 def _to_account(entry: PlanEntry) -> Account:
     return to_probe_account(entry.account, entry.status)
-
-
-def _build_evidence(
-    filtered_result: StorableResult, bodies: BodyStorage | None, *, is_volatile: bool
-) -> tuple[Evidence, ...]:
-    """Return the evidence of a result. Bodies are stored only if `bodies` is given."""
-    return tuple(
-        build_evidence(
-            exchange, bodies, is_withheld=not filtered_result.keep_bodies, is_volatile=is_volatile
-        )
-        for exchange in filtered_result.result.exchanges
-    )
 
 
 def _get_observed_at(result: ProbeResult, now: datetime) -> datetime:

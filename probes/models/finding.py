@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -123,6 +124,78 @@ class Finding:
     links: tuple[FoundLink, ...] = ()
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     detail: str = ""
+
+
+MAX_NAME_CHARS = 300
+"""Characters of the name of an account in a finding."""
+
+MAX_DETAIL_CHARS = 1_000
+"""Characters of the detail of a finding, and of the text around a link."""
+
+MAX_FACT_CHARS = 4_096
+"""Characters of a fact of a finding. The longest usual one lists 30 linked posts."""
+
+MAX_LINKS_PER_CHANNEL = 15
+"""Links to accounts of one channel in a finding."""
+
+MAX_LINK_CHARS = 1_000
+"""Characters of the key and the address of an account. A longer one names no account."""
+
+MAX_LINK_PAGE_CHARS = 500
+"""Characters of the address of the page that a link was found on."""
+
+LINKS_CUT_FACT = "links_cut"
+"""The fact that a finding has more links than are kept. A link that it lacks proves nothing."""
+
+
+def shorten_text(text: str, max_chars: int) -> str:
+    """Return the text, or its beginning with an ellipsis if it is longer than `max_chars`."""
+    if len(text) <= max_chars:
+        return text
+    return f"{text[: max_chars - 1]}…"
+
+
+def limit_finding(finding: Finding) -> Finding:
+    """Return a finding whose texts and links are limited, or the same object if all are short."""
+    links = _select_links(finding.links)
+    facts = dict(map(_limit_fact, finding.facts.items()))
+    if len(links) < len(finding.links):
+        facts[LINKS_CUT_FACT] = True
+    limited = replace(
+        finding,
+        name=finding.name and shorten_text(finding.name, MAX_NAME_CHARS),
+        platform_id=finding.platform_id and shorten_text(finding.platform_id, MAX_NAME_CHARS),
+        detail=shorten_text(finding.detail, MAX_DETAIL_CHARS),
+        final_url=finding.final_url and shorten_text(finding.final_url, MAX_FACT_CHARS),
+        facts=facts,
+        links=tuple(map(_limit_link, links)),
+    )
+    return finding if limited == finding else limited
+
+
+def _limit_fact(fact: tuple[str, FactValue]) -> tuple[str, FactValue]:
+    name, value = fact
+    return name, shorten_text(value, MAX_FACT_CHARS) if isinstance(value, str) else value
+
+
+def _select_links(links: tuple[FoundLink, ...]) -> list[FoundLink]:
+    """Return the first links of each channel."""
+    counts: Counter[str] = Counter()
+    selected = []
+    for link in links:
+        counts[link.channel] += 1
+        is_account = len(link.key) + len(link.canonical) <= MAX_LINK_CHARS
+        if is_account and counts[link.channel] <= MAX_LINKS_PER_CHANNEL:
+            selected.append(link)
+    return selected
+
+
+def _limit_link(link: FoundLink) -> FoundLink:
+    return replace(
+        link,
+        page_url=shorten_text(link.page_url, MAX_LINK_PAGE_CHARS),
+        snippet=shorten_text(link.snippet, MAX_DETAIL_CHARS),
+    )
 
 
 class LinkKind(StrEnum):

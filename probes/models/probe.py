@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
-from probes.models.finding import Account, Finding, Identity, Presence, Reason
+from probes.models.finding import Account, Finding, Identity, Presence, Reason, limit_finding
 from probes.models.http import ApiCall, FetchError, Page, PageRequest
 
 ParsedT = TypeVar("ParsedT")
@@ -156,9 +156,9 @@ class ProbeRun:
 
     @property
     def result(self) -> ProbeResult:
-        """Return the result of a finished probe."""
+        """Return the result of a finished probe, with a finding of limited size."""
         assert self._finding is not None
-        return ProbeResult(self._finding, tuple(self._exchanges))
+        return ProbeResult(limit_finding(self._finding), tuple(self._exchanges))
 
 
 def run_offline(generator: ProbeGenerator, respond: Responder) -> ProbeResult:

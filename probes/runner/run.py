@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from probes.classify import interstitials
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Finding, Presence, Reason, limit_finding
 from probes.models.http import (
     COMPARED_HEADERS,
     PRESENCE_ONLY_HEADERS,
@@ -90,9 +90,8 @@ def _is_task_cancelling() -> bool:
 
 def build_crashed_result(error: BaseException) -> ProbeResult:
     """Return the result of a probe that raised an exception: unknown."""
-    return ProbeResult(
-        Finding(Presence.UNKNOWN, Reason.CRASHED, detail=f"{type(error).__name__}: {error}")
-    )
+    detail = f"{type(error).__name__}: {error}"
+    return ProbeResult(limit_finding(Finding(Presence.UNKNOWN, Reason.CRASHED, detail=detail)))
 
 
 STATUS_OK, STATUS_NOT_MODIFIED = 200, 304

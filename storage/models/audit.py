@@ -197,7 +197,8 @@ class Evidence:
     the registered link itself. `received_digest` is the digest of the body as it was received, if
     another body is stored. `final_url` of a page is None if it is the requested URL. `hops` of a
     page are empty without a redirect. `is_volatile`: the server generates every response again, as
-    platforms do, so the bytes cannot be compared.
+    platforms do, so the bytes cannot be compared. `is_cut`: a part of the response was not stored,
+    because the check had reached a limit, so it cannot be replayed.
     """
 
     url: str
@@ -219,6 +220,7 @@ class Evidence:
     is_registered_link: bool = False
     received_digest: str | None = None
     is_volatile: bool = False
+    is_cut: bool = False
 
     def without_response(self) -> Evidence:
         """Return the exchange without what only probes need; request, status and digest stay."""

@@ -45,7 +45,7 @@ _EVIDENCE_DEFAULTS = list(map(attrgetter("default"), _EVIDENCE_FIELDS))
 _get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
 
 _VOLATILE_EVIDENCE_FIELDS = frozenset(
-    {"digest", "received_digest", "truncated", "certificate_expires", "certificate_names"}
+    {"digest", "received_digest", "truncated", "is_cut", "certificate_expires", "certificate_names"}
 )
 """Fields of volatile evidence that are not compared: its bytes, and the server's certificate."""
 

@@ -25,7 +25,7 @@ from auditor.rules.name_matching import (
 )
 from probes.discovery.site_names import strip_key_prefix
 from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
-from probes.models.finding import FoundLink, LinkKind
+from probes.models.finding import LINKS_CUT_FACT, FoundLink, LinkKind
 
 
 class ProposedRule(Rule):
@@ -118,7 +118,8 @@ class NoBacklinkRule(AccountRule):
         if account.channel == WEBSITE_CHANNEL:
             return
         sites = context.list_present_sites()
-        if not sites or not account.present_facts.get("all_links_resolved"):
+        facts = account.present_facts
+        if not sites or not facts.get("all_links_resolved") or LINKS_CUT_FACT in facts:
             yield build_unknown_match(account)
         elif not has_link_to_site(account, context):
             yield build_account_match(account, context, website=sites[0].url)

@@ -12,7 +12,7 @@ from auditor.rules.link_reciprocity import (
     is_linked_from_site,
 )
 from probes.channels.website import UNREAD_CONTACT_FACT
-from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence
+from probes.models.finding import LINKS_CUT_FACT, Finding, FoundLink, Identity, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association
 
 NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
@@ -194,3 +194,9 @@ def test_unread_second_site_makes_the_link_unknown():
 )
 def test_profile_link_is_known_only_if_it_has_links(profile, is_linked):
     assert has_link_to_site(*build_account_and_context(build_read_finding(), profile)) is is_linked
+
+
+def test_site_with_more_links_than_are_kept_proves_no_missing_link():
+    site = build_read_finding([OTHER_LINK], **{LINKS_CUT_FACT: True})
+    assert is_linked_from_site(*build_account_and_context(site, build_read_finding())) is None
+    assert classify(site, build_read_finding()) == "registry_only"
