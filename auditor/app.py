@@ -17,7 +17,7 @@ from auditor.core.errors import ConfigError, RunLockedError
 from storage.database.engine import get_sqlite_file, parse_database_url
 from storage.errors import (
     RESTORE_REMEDY,
-    MissingDatabaseError,
+    LostDatabaseError,
     StoreError,
     build_file_error,
     explain_file_error,
@@ -45,17 +45,18 @@ class App:
     fork_server: ParserForkServer | None = None
 
     @classmethod
-    def open(cls, config: Config, *, create: bool = True) -> App:
+    def open(cls, config: Config, *, create: bool = True, upgrade: bool = True) -> App:
         """Open the database and the body store. Raises StoreError.
 
-        The database is migrated if necessary, and created unless `create` is False.
+        The database is upgraded if necessary, unless `upgrade` is False, and created unless
+        `create` is False.
         """
         folder = config.storage.folder
         try:
             if create:
                 _create_folder(folder)
-                _refuse_lost_database(config)
-            store = Store.open(config.storage.url, create=create)
+            refuse_lost_database(config)
+            store = Store.open(config.storage.url, create=create, upgrade=upgrade)
         except StoreError as error:
             from auditor.retention.backups import suggest_newest_backup
 
@@ -143,8 +144,8 @@ def _create_folder(folder: Path) -> None:
         raise build_file_error(trouble, f"cannot create the folder {folder}") from trouble
 
 
-def _refuse_lost_database(config: Config) -> None:
-    """Raise MissingDatabaseError if there are backups but no database.
+def refuse_lost_database(config: Config) -> None:
+    """Raise LostDatabaseError if there are backups but no database.
 
     A new database would hide the loss.
     """
@@ -162,7 +163,7 @@ def _refuse_lost_database(config: Config) -> None:
 
     if list_backups(config.backup.folder):
         reason = "there are backups but no database"
-        raise MissingDatabaseError(str(get_sqlite_file(address)), reason, RESTORE_REMEDY)
+        raise LostDatabaseError(str(get_sqlite_file(address)), reason, RESTORE_REMEDY)
 
 
 def create_fetcher(

@@ -72,6 +72,10 @@ class MissingDatabaseError(StoreError):
     """There is no database, or it is empty."""
 
 
+class LostDatabaseError(MissingDatabaseError):
+    """There are backups but no database. Creating a new one would hide the loss."""
+
+
 class ForeignDatabaseError(StoreError):
     """The file is not a database of the auditor. It is left unchanged."""
 
@@ -82,6 +86,10 @@ class DamagedDatabaseError(StoreError):
 
 class NewerDatabaseError(StoreError):
     """A newer version wrote the database; this version would misread it."""
+
+
+class OutdatedDatabaseError(StoreError):
+    """The database has an older schema. A command that only reads does not upgrade it."""
 
 
 class PrereleaseDatabaseError(StoreError):

@@ -124,13 +124,14 @@ class Store:
             return repository
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Store:
+    def open(cls, url: str, *, create: bool = True, upgrade: bool = True) -> Store:
         """Open the database at a SQLAlchemy address and upgrade it to the newest schema.
 
-        Raises a StoreError if there is none and `create` is False, or if the database cannot be
-        used. An unusable database is never replaced by a new one.
+        Raises a StoreError if there is none and `create` is False, if its schema is old and
+        `upgrade` is False, or if the database cannot be used. An unusable database is never
+        replaced by a new one.
         """
-        return cls(Database.open(url, create=create))
+        return cls(Database.open(url, create=create, upgrade=upgrade))
 
     @property
     def database_file(self) -> Path | None:

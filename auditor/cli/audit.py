@@ -145,7 +145,7 @@ def _print_forecast(cli_context: CliContext, table_format: TableFormat) -> None:
     """Print how long the next run takes on each channel, and how many runs a full pass needs."""
     from auditor.runs.forecast import forecast_channels
 
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         forecasts = forecast_channels(app.config, app.store, get_current_time())
     items = [forecast.to_dict() for forecast in forecasts]
     if table_format == "json":
@@ -277,7 +277,6 @@ def reevaluate(
     observations, evidence and decisions, and makes no requests. Repeating it changes nothing more.
     With --config and --dry-run, it shows what another configuration would change.
     """
-    from auditor.app import App
     from auditor.config.schema import find_config_file
     from auditor.evaluation import conclusion_changes
     from auditor.evaluation import reevaluate as reevaluation
@@ -287,7 +286,7 @@ def reevaluate(
     translator = cli_context.translator
     title = translator.translate("re-evaluating")
     with (
-        App.open(cli_context.load_config(), create=not dry_run) as app,
+        cli_context.open_app_for_reading() if dry_run else cli_context.open_app() as app,
         app.hold_run_lock(),
         show_progress(title, quiet=cli_context.quiet) as on_progress,
     ):

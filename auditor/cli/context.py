@@ -88,6 +88,41 @@ class CliContext:
 
         return App.open(self.load_config())
 
+    def open_app_for_reading(self) -> App:
+        """Load the configuration and open the database, without creating or upgrading it.
+
+        Raises ConfigError, and StoreError if there is no database or if it has an older schema.
+        """
+        # the database engine is not needed to print help
+        from auditor.app import App  # noqa: PLC0415
+        from storage.errors import MissingDatabaseError  # noqa: PLC0415
+
+        config = self.load_config()
+        try:
+            return App.open(config, create=False, upgrade=False)
+        except MissingDatabaseError as error:
+            error.reason = f"{error.reason} (configuration: {self._describe_config_file()})"
+            raise
+
+    def explain_empty_result(self, shown_count: int, config: Config) -> None:
+        """Print which configuration and database were read if nothing was shown."""
+        # the database engine is not needed to print help
+        from storage.database.engine import describe_database  # noqa: PLC0415
+
+        if shown_count == 0:
+            self.print_translated(
+                "nothing to show; configuration: {config}, database: {database}",
+                config=self._describe_config_file(),
+                database=describe_database(config.storage.url),
+            )
+
+    def _describe_config_file(self) -> str:
+        # pydantic is not needed to print help
+        from auditor.config.schema import find_config_file  # noqa: PLC0415
+
+        file = find_config_file(self.config_path, os.environ)
+        return str(file.absolute()) if file else self.translator.translate("built-in example")
+
 
 def get_cli_context(context: typer.Context) -> CliContext:
     """Return the common options of a command."""

@@ -432,7 +432,7 @@ def list_decisions(
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     now, cli_context = get_current_time(), get_cli_context(context)
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         if association is not None:
             refuse_unknown_association(app.store, association)
         accounts = {
@@ -450,6 +450,7 @@ def list_decisions(
     if ending:
         items = [item for item in items if item["state"] == "ending_soon"]
     items = list(limit_rows(context, items, limit))
+    cli_context.explain_empty_result(len(items), app.config)
     if table_format == "json":
         print_json(items, now)
         return

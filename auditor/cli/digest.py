@@ -62,7 +62,8 @@ def send_digest(
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
+    open_app = cli_context.open_app_for_reading if dry_run else cli_context.open_app
+    with open_app() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
         if dry_run:
             deliveries = list(delivery.preview_drafts(app.config, drafts))
@@ -130,10 +131,11 @@ def subscriptions(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     translator = cli_context.translator
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         listed = limit_rows(context, app.store.subscriptions.list_subscriptions(), limit)
         # the hash of the token is a secret
         items = [subscription.model_dump(exclude={"token_hash"}) for subscription in listed]
+    cli_context.explain_empty_result(len(items), app.config)
     if table_format == "json":
         print_json(items, get_current_time())
     else:

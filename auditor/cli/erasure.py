@@ -56,7 +56,7 @@ def show_stored_data(
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         stored_data = summarize_stored_data(app, association)
         if table_format != "json":
             _print_stored_data(stored_data, cli_context, table_format)

@@ -46,7 +46,7 @@ COMMAND_SECTIONS = {
     "Runs": ("run", "serve", "worker", "status", "receipts", "reevaluate"),
     "Results": ("gaps", "report", "export", "publish", "digest", "report-links"),
     "Decisions and users": ("decide", "user"),
-    "Data": ("backup", "restore", "prune"),
+    "Data": ("backup", "restore", "upgrade", "prune"),
 }
 """The sections of `auditor --help`, each with its commands."""
 
@@ -93,6 +93,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reevaluate": audit.reevaluate,
     "backup": maintenance.backup,
     "restore": maintenance.restore,
+    "upgrade": maintenance.upgrade,
     "prune": maintenance.prune,
     "doctor": setup.doctor,
 }

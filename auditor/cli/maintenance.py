@@ -64,6 +64,7 @@ def backup(
     if listed:
         existing = backups.list_backups(target or config.backup.folder)
         items = [existing_backup.to_dict() for existing_backup in existing]
+        cli_context.explain_empty_result(len(items), config)
         _print_backups(items, cli_context.translator, config.network.time_zone, table_format)
         return
     with App.open(config, create=False) as app:
@@ -121,6 +122,28 @@ def restore(
             "{association} was erased and is back: “auditor registry erase” erases it again",
             association=association,
         )
+
+
+@examples("auditor upgrade")
+def upgrade(context: typer.Context) -> None:
+    """Upgrade the database to the schema of this version.
+
+    Makes a copy of a SQLite database next to it first. Commands that change data, `run` and `serve`
+    upgrade it, too. Commands that only read refuse a database with an older schema.
+    """
+    from auditor.app import App
+    from storage.errors import OutdatedDatabaseError
+
+    cli_context = get_cli_context(context)
+    config = cli_context.load_config()
+    try:
+        App.open(config, create=False, upgrade=False).close()
+    except OutdatedDatabaseError:
+        with App.open(config, create=False) as app:
+            schema = app.store.get_schema_revision()
+        cli_context.print_translated("The database was upgraded to schema {schema}.", schema=schema)
+        return
+    cli_context.print_translated("The database already has the schema of this version.")
 
 
 def _build_restore_item(result: RestoreResult) -> dict[str, Any]:
@@ -331,12 +354,13 @@ def receipts(
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         verifications = list(
             verify_report_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
         )
     shown = verifications[-limit:] if limit else verifications
     items = list(map(_build_report_item, shown))
+    cli_context.explain_empty_result(len(items), app.config)
     if table_format == "json":
         print_json(items, get_current_time())
     elif items:

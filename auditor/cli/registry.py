@@ -127,7 +127,7 @@ def _parse_with_registry(
     from auditor.registry.existing_entries import NO_EXISTING_ENTRIES
     from storage.errors import MissingDatabaseError
 
-    with suppress(MissingDatabaseError), App.open(config, create=False) as app:
+    with suppress(MissingDatabaseError), App.open(config, create=False, upgrade=False) as app:
         import_result = _read_spreadsheet(
             spreadsheet, config, column_options, _load_existing_entries(app)
         )
@@ -325,9 +325,10 @@ def export_registry(
     output_format = choose_output_format(file_format, target, ("csv", "xlsx"))
     language = cli_context.requested_language
     translator = cli_context.requested_translator
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         rows = exporter.iter_export_rows(app.store, translator)
         count = app.store.registry.count_registered()[0]
+        cli_context.explain_empty_result(count, app.config)
         if output_format == "xlsx":
             direction = get_text_direction(language or app.config.network.language)
             is_right_to_left = direction == "rtl"
@@ -364,9 +365,10 @@ def show_registry_history(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         entries = app.store.audit_log.list_audit_log(association, limit=limit + 1)
     changes = list(limit_rows(context, entries, limit))
+    cli_context.explain_empty_result(len(changes), app.config)
     if table_format == "json":
         print_json(map(build_change_item, changes), get_current_time())
     else:

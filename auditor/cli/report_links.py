@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -303,7 +304,9 @@ def list_report_links(
     table_format = choose_table_format(requested_format, as_json=as_json)
     selected_state = _parse_link_state(state)
     cli_context, now = get_cli_context(context), get_current_time()
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
+        first_link = islice(app.store.report_links.list_report_links(association), 1)
+        cli_context.explain_empty_result(len(list(first_link)), app.config)
         translator = cli_context.translator
         name_language = translator.language if table_format == "table" else ""
         selected_links = (

@@ -67,10 +67,11 @@ def gaps(
     filters = {"association": association, "channel": channel, "code": code}
     cli_context = get_cli_context(context)
     name_language = cli_context.language if table_format == "table" else ""
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         items = _load_gap_items(app, association, name_language)
     matching = (item for item in items if _matches_filters(item, filters))
     items = list(limit_rows(context, matching, limit))
+    cli_context.explain_empty_result(len(items), app.config)
     if table_format == "json":
         print_json(items, get_current_time())
     else:
@@ -109,7 +110,7 @@ def report(
             "only the report of an association can be a PDF",
             "`auditor report ID --pdf FILE`",
         )
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         if association is None:
             overview = build_network_overview(app.store, app.config, now)
             items = build_report_items(overview)
@@ -124,6 +125,7 @@ def report(
                 return
             items = [build_report_item(view)]
             report_text = text.format_association_report(view, now, language)
+    cli_context.explain_empty_result(len(items), app.config)
     if as_json:
         print_json(items, now)
     else:
@@ -149,7 +151,8 @@ def publish(
     A web server can serve the folder, or a browser can open its index.html.
     """
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
+        cli_context.explain_empty_result(app.store.registry.count_registered()[0], app.config)
         target = folder or out or app.config.report.folder
         page_count = publish_pages(app, target, cli_context)
     cli_context.print_translated_count(
@@ -328,7 +331,8 @@ def export(
     validate_delimiter(delimiter)
     cli_context = get_cli_context(context)
     language = cli_context.requested_language
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
+        cli_context.explain_empty_result(app.store.registry.count_registered()[0], app.config)
         request = ExportRequest(
             kind=kind,
             format=choose_output_format(file_format, target),

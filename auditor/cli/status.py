@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -15,8 +15,11 @@ from auditor.cli.output import TableFormat, choose_table_format, print_json, pri
 from auditor.core.errors import IncompleteRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from auditor.cli.context import CliContext
     from auditor.i18n.translator import Translator
+    from probes.models.finding import Presence
     from storage.models.audit import AuditRun
     from storage.runs.cluster import QueueStatus
 
@@ -44,38 +47,66 @@ def status(
     cron.
     """
     from auditor.checking import clock
-    from auditor.cluster.health import build_queue_item, load_queue_status
+    from auditor.cluster.health import build_queue_item
     from auditor.views.json_items import build_status_item
-    from storage.models.audit import AuditRunState
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
-        now, last_run = get_current_time(), app.store.runs.get_latest()
-        schedule = app.config.schedule
-        item = build_status_item(
-            last_run,
-            count_presences(app.store, last_run),
-            now,
-            clock.find_delayed_day(last_run, schedule, now),
-            clock.find_next_start_time(last_run, schedule, now),
-        )
-        last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
-        queue = load_queue_status(app.store, app.config)
+    now, config = get_current_time(), cli_context.load_config()
+    last_runs = _load_last_runs(cli_context)
+    last_run, queue = last_runs.newest, last_runs.queue
+    item = build_status_item(
+        last_run,
+        last_runs.counts,
+        now,
+        clock.find_delayed_day(last_run, config.schedule, now),
+        clock.find_next_start_time(last_run, config.schedule, now),
+    )
     if table_format == "json":
         if queue:
             item |= {"cluster": build_queue_item(queue)}
         print_json([item], now)
     else:
-        _print_status(item, cli_context, app.config.network.time_zone, now, table_format)
+        _print_status(item, cli_context, config.network.time_zone, now, table_format)
         if queue:
             _print_worker_counts(queue, cli_context)
+    cli_context.explain_empty_result(0 if last_run is None else 1, config)
     if last_run and item["dated_in_future"]:
         raise IncompleteRunError(
             f"the run for {last_run.day}", clock.FUTURE_RUN, clock.DISCARD_FUTURE
         )
     if max_age is not None:
-        _raise_if_stale(last_finished_run, max_age, now)
+        _raise_if_stale(last_runs.newest_finished, max_age, now)
+
+
+class LastRuns(NamedTuple):
+    """What is stored about the last runs. Before the first run, and without database, nothing."""
+
+    newest: AuditRun | None = None
+    newest_finished: AuditRun | None = None
+    counts: Mapping[Presence, int] = {}
+    queue: QueueStatus | None = None
+
+
+def _load_last_runs(cli_context: CliContext) -> LastRuns:
+    """Return the last runs. A new installation has no database yet; a lost one is an error."""
+    from auditor.cluster.health import load_queue_status
+    from storage.errors import LostDatabaseError, MissingDatabaseError
+    from storage.models.audit import AuditRunState
+
+    try:
+        with cli_context.open_app_for_reading() as app:
+            newest = app.store.runs.get_latest()
+            return LastRuns(
+                newest,
+                app.store.runs.get_latest(AuditRunState.DONE),
+                count_presences(app.store, newest),
+                load_queue_status(app.store, app.config),
+            )
+    except LostDatabaseError:
+        raise
+    except MissingDatabaseError:
+        return LastRuns()
 
 
 def _raise_if_stale(

@@ -87,9 +87,10 @@ def list_users(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with cli_context.open_app() as app:
+    with cli_context.open_app_for_reading() as app:
         users = limit_rows(context, app.store.users.list_all(), limit)
         items = list(map(_build_user_item, users))
+    cli_context.explain_empty_result(len(items), app.config)
     if table_format == "json":
         print_json(items, get_current_time())
         return

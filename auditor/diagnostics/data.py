@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
+from auditor.app import refuse_lost_database
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster import CLUSTER_INSTALL_COMMAND
 from auditor.cluster.health import load_queue_status, read_folder_token
@@ -24,7 +25,12 @@ from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from storage.api_data import count_in_copy
 from storage.database.engine import parse_database_url
-from storage.errors import MissingDatabaseError, StoreError
+from storage.errors import (
+    LostDatabaseError,
+    MissingDatabaseError,
+    OutdatedDatabaseError,
+    StoreError,
+)
 from storage.models.audit import AuditRunState
 from storage.models.users import Role
 from storage.store import Store
@@ -41,7 +47,8 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
     yield _diagnose_signing_key(config.storage.folder)
     check = gettext_noop("database")
     try:
-        with Store.open(config.storage.url, create=False) as store:
+        refuse_lost_database(config)
+        with Store.open(config.storage.url, create=False, upgrade=False) as store:
             store.check_integrity()
             yield _diagnose_database(store)
             yield _diagnose_last_run(store, now)
@@ -52,9 +59,14 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             yield from diagnose_cluster(config, store)
             yield from _diagnose_run_forecast(config, store, now)
             yield from _diagnose_expired_api_data(config, store, now)
+    except LostDatabaseError as error:
+        suggest_newest_backup(error, config)
+        yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
     except MissingDatabaseError:
         missing = gettext_noop("none yet; {command} creates it")
         yield warning(check, missing, command="`auditor registry import`")
+    except OutdatedDatabaseError as error:
+        yield warning(check, gettext_noop("{trouble}"), trouble=str(error))
     except StoreError as error:
         suggest_newest_backup(error, config)
         yield failure(check, gettext_noop("{trouble}"), trouble=str(error))

@@ -41,7 +41,7 @@ from storage.database.engine import (
     parse_database_url,
 )
 from storage.database.sqlite_file import DatabaseContents
-from storage.errors import MissingDatabaseError, StoreError, build_file_error
+from storage.errors import MissingDatabaseError, OutdatedDatabaseError, StoreError, build_file_error
 from storage.sanitize import sanitize
 
 BATCH_SIZE = 1000
@@ -49,6 +49,7 @@ BATCH_SIZE = 1000
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=SQLModel)
 
+UPGRADE_REMEDY = "`auditor upgrade`, which makes a copy first; `run` and `serve` do the same"
 MAX_UPGRADE_BACKUPS = 2
 """How many copies made before upgrades are kept."""
 
@@ -80,16 +81,16 @@ class Database:
         self.file = file
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Database:
+    def open(cls, url: str, *, create: bool = True, upgrade: bool = True) -> Database:
         """Open the database and upgrade it to the newest schema. Create it if there is none.
 
-        Raises MissingDatabaseError if there is none and `create` is False, ForeignDatabaseError,
-        DamagedDatabaseError, PrereleaseDatabaseError, NewerDatabaseError, and StoreError if the
-        address cannot be used.
+        Raises MissingDatabaseError if there is none and `create` is False, OutdatedDatabaseError if
+        its schema is old and `upgrade` is False, ForeignDatabaseError, DamagedDatabaseError,
+        PrereleaseDatabaseError, NewerDatabaseError, and StoreError if the address cannot be used.
         """
         address = parse_database_url(url)
         if address.get_backend_name() != "sqlite":
-            return cls._connect(address, None, create=create)
+            return cls._connect(address, None, create=create, upgrade=upgrade)
         file = get_sqlite_file(address)
         try:
             has_file = file.exists()
@@ -106,19 +107,19 @@ class Database:
         sqlite_file.reject_read_only(file)
         sqlite_file.verify_database_file(file)
         sqlite_file.enable_write_ahead_log(file)
-        return cls._connect(address, file, create=create)
+        return cls._connect(address, file, create=create, upgrade=upgrade)
 
     @classmethod
-    def _connect(cls, address: URL, file: Path | None, *, create: bool) -> Database:
+    def _connect(cls, address: URL, file: Path | None, *, create: bool, upgrade: bool) -> Database:
         database = cls(create_database_engine(address), file)
         try:
-            database._upgrade_schema(create=create)
+            database._upgrade_schema(create=create, upgrade=upgrade)
         except BaseException:
             database.close()
             raise
         return database
 
-    def _upgrade_schema(self, *, create: bool) -> None:
+    def _upgrade_schema(self, *, create: bool, upgrade: bool) -> None:
         with convert_driver_errors(self.file), self._engine.connect() as connection:
             revision = migrate.get_current_revision(connection, str(self.file or ""))
         if revision == migrate.get_head_revision():
@@ -126,6 +127,12 @@ class Database:
         if revision is None and not create:
             raise MissingDatabaseError(
                 "cannot open the database", "it is empty", "`auditor registry import` to fill it"
+            )
+        if revision is not None and not upgrade:
+            raise OutdatedDatabaseError(
+                f"cannot read the database {self.file or ''}".rstrip(),
+                f"its schema is {revision}, this version needs {migrate.get_head_revision()}",
+                UPGRADE_REMEDY,
             )
         if self.file:
             self.create_backup(

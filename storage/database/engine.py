@@ -61,6 +61,14 @@ def get_sqlite_file(address: URL) -> Path:
     return Path(address.database)
 
 
+def describe_database(url: str) -> str:
+    """Return the file of a SQLite database, or the address of another one without its password."""
+    address = parse_database_url(url)
+    if address.get_backend_name() == "sqlite":
+        return str(get_sqlite_file(address).absolute())
+    return address.render_as_string(hide_password=True)
+
+
 def create_database_engine(address: URL) -> Engine:
     """Return an engine for the address. Raises StoreError if its driver is not installed."""
     try:

@@ -61,6 +61,7 @@ TYPED = {
     ),
     "backup": ((), ("copy.db",), ("--list",)),
     "restore": (("saved.db",),),
+    "upgrade": ((),),
     "prune": (("--dry-run",), ()),
     "doctor": ((), ("--offline", "--config", "other.toml"), ("--config", "empty.toml")),
     "registry validate": (("sheet.csv",),),

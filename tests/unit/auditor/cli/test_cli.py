@@ -318,16 +318,17 @@ def test_age_is_counted_from_end_of_run(tmp_path):
 
 
 def test_gaps_of_unknown_association_are_an_error(auditor):
+    auditor("reevaluate")
     code, _, err = auditor("gaps", "--association", "nobody")
     assert code == 3
     assert "no association has this id" in err
 
 
 def test_gaps_export_and_reevaluate_work_on_empty_database(auditor, tmp_path):
+    assert auditor("reevaluate")[0] == 0
     assert read_items(auditor("gaps", "--json")[1]) == []
     assert auditor("export", "gaps.csv")[0] == 0
     assert (tmp_path / "gaps.csv").read_bytes().startswith(b"\xef\xbb\xbfassociation,")
-    assert auditor("reevaluate")[0] == 0
 
 
 @pytest.mark.parametrize(

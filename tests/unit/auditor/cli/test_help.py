@@ -18,7 +18,7 @@ VERB_LIST = """
 add allow answer audit back begin check choose confirm create delete demonstrate end
 erase exit export extend give hide identify import include install keep limit list
 manage print process publish re-evaluate read record register remove replace revoke
-run save send separate serve set show skip subscribe unsubscribe use validate verify
+run save send separate serve set show skip subscribe unsubscribe upgrade use validate verify
 withdraw write
 """
 VERBS = frozenset(VERB_LIST.split())

@@ -75,7 +75,9 @@ def command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         App,
         "open",
-        staticmethod(lambda _config: App(command_line.app.config, Store.open(url), app.body_store)),
+        staticmethod(
+            lambda _config, **_: App(command_line.app.config, Store.open(url), app.body_store)
+        ),
     )
     monkeypatch.setattr(report_links, "get_current_time", lambda: command_line.now)
     yield command_line
