@@ -80,7 +80,7 @@ def status(
 
 
 class LastRuns(NamedTuple):
-    """What is stored about the last runs. Before the first run, and without database, nothing."""
+    """The newest runs and their figures; empty before the first run and without a database."""
 
     newest: AuditRun | None = None
     newest_finished: AuditRun | None = None
