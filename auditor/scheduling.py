@@ -179,7 +179,7 @@ class SchedulerJob:
                 self._report_future_run(day, newest)
             elif newest is not None and newest.day > day:
                 self._warn_once(day, newest.day, "the run for {other} is later")
-            elif newest is None or (newest.day, newest.state) != (day, AuditRunState.DONE):
+            elif newest is None or newest.day != day or _should_run_again(newest):
                 await self._run_day(day)
 
     def _find_due_day(self) -> date | None:
@@ -222,14 +222,29 @@ class SchedulerJob:
         )
         with self.heartbeat.stay_alive():
             await asyncio.wait([running])
-        self.has_failed = running.cancelled() or not isinstance(
-            running.exception(), RunLockedError | None
-        )
+        self.has_failed = _has_failed(running)
         _log_run_end(day, running)
 
     async def _run_with_lock(self, day: date) -> AuditRun:
         with self._app.hold_run_lock():
             return await self._audit_runner(self._app, self._clock(), day=day, stop=self._stop)
+
+
+def _should_run_again(run: AuditRun) -> bool:
+    """Return False for a finished run, and for one whose probes crashed: they would again.
+
+    A person can still start it, and the next day has its own run.
+    """
+    return run.state is not AuditRunState.DONE and not run.has_crashed
+
+
+def _has_failed(task: asyncio.Task[AuditRun]) -> bool:
+    """Return True if a run raised an error or its probes crashed."""
+    if task.cancelled():
+        return True
+    if task.exception() is not None:
+        return not isinstance(task.exception(), RunLockedError)
+    return task.result().has_crashed
 
 
 def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> None:

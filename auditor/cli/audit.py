@@ -417,6 +417,8 @@ def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
 
 
 def _explain_run_state(run: AuditRun) -> str:
+    if run.has_crashed:
+        return f"{run.report.interrupted_because}, so nothing was concluded"
     return "the network is not reachable" if run.state == "skipped" else "it was interrupted"
 
 

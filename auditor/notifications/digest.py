@@ -155,7 +155,13 @@ def digest_text(run_digest: Digest, frame: MessageFrame, translator: Translator)
 
 def _generate_intro(run_digest: Digest, translator: Translator) -> Iterator[str]:
     day = run_digest.run.day
-    if not run_digest.is_run_finished:
+    if run_digest.run.has_crashed:
+        yield translator.translate(
+            "The check of {date} failed because of an error in the program. Nothing was "
+            "concluded; the log has the details.",
+            date=day,
+        )
+    elif not run_digest.is_run_finished:
         yield translator.translate(
             "The check of {date} did not finish. Its results are kept and the next run "
             "continues it.",

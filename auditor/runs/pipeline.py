@@ -95,7 +95,7 @@ async def run_audit_pipeline(
             raise
         try:
             await asyncio.to_thread(_ping_result, ping, run, recent_log)
-            if run.state is AuditRunState.INCOMPLETE:
+            if run.state is AuditRunState.INCOMPLETE and not run.has_crashed:
                 return run
             finished_at = run.finished_at or now
             await asyncio.to_thread(_send_notifications, app, run, finished_at, should_stop)

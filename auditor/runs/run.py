@@ -7,7 +7,8 @@
 5. evaluate: derive statuses, gaps and summaries;
 6. report: sign the run report and store the final state.
 
-If both test websites are unreachable, the run is skipped. Results are stored in batches, so a run
+If both test websites are unreachable, the run is skipped. If most probes crash, it is left
+incomplete, and nothing is concluded. Results are stored in batches, so a run
 that was killed continues with the remaining accounts. How a verdict is reached:
 docs/explanations/verdicts.md.
 """
@@ -34,7 +35,18 @@ from auditor.run_reports.signing import SigningKey
 from auditor.runs.account_worker import AccountWorker, ObservationRecorder
 from auditor.runs.domain_checks import check_domains
 from auditor.runs.frontier import Coordinator, Frontier, WorkerCluster
-from auditor.runs.state import RequestCounts, RunDeadline, RunState, StoppedError, Timer
+from auditor.runs.state import (
+    ProbesCrashedError,
+    RequestCounts,
+    RunDeadline,
+    RunState,
+    StoppedError,
+    Timer,
+    log_limits,
+    log_skipped_run,
+    refuse_crashed_canaries,
+    refuse_crashed_checks,
+)
 from auditor.runs.witnesses import WitnessInquiry
 from probes.http.host_state import HostLock
 from probes.links import channel_registry
@@ -42,7 +54,7 @@ from probes.log import EventLogger
 from probes.models.probe import ProbeResult
 from storage.errors import LaterRunDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
-from storage.models.run_report import RunCosts, RunReport
+from storage.models.run_report import PROBES_CRASHED, RunCosts, RunReport
 
 logger = EventLogger(__name__)
 
@@ -63,9 +75,9 @@ async def execute_run(
     """Execute the run of a UTC day (default: the day of `now`), or resume it if it was interrupted.
 
     A finished run is returned unchanged. If `stop` is set, no further check begins and the run is
-    returned as `incomplete` once the current checks have ended. A cancelled run is left
-    `incomplete` at once. The wall clock is never read: every time is `now` plus the seconds that
-    `timer` has counted.
+    returned as `incomplete` once the current checks have ended. So is a run in which more than
+    half of the probes crashed. A cancelled run is left `incomplete` at once. The wall clock is
+    never read: every time is `now` plus the seconds that `timer` has counted.
 
     Nothing is stored before the canaries are checked. Raises LaterRunDoneError if a run of a later
     day exists, ClockError if the servers of the canaries show that the clock is wrong, ConfigError
@@ -100,6 +112,8 @@ async def execute_run(
         return await session.execute()
     except StoppedError:
         return session.report_interrupted("stop requested")
+    except ProbesCrashedError:
+        return session.report_interrupted(PROBES_CRASHED)
     except BaseException as error:
         if session.is_begun:
             with contextlib.suppress(StoreError):
@@ -178,14 +192,19 @@ class RunSession:
         async with self._open_checker() as checker:
             canary_results = await self._check_canaries(checker)
             self._begin(canary_results)
+            if not self._is_evaluated():
+                refuse_crashed_canaries(self.state.canary_readings)
             if is_offline(self.state.canary_readings) and not self._is_evaluated():
-                _log_skipped_run()
+                log_skipped_run()
                 return self._report_finished(AuditRunState.SKIPPED)
             await runtime.run_together(self._check_accounts(checker), self._check_domains(checker))
             if self.deadline.is_stopped:
                 raise StoppedError
+            if not self._is_evaluated():
+                run = self.state.audit_run
+                await asyncio.to_thread(refuse_crashed_checks, self.app.store, run)
         await self._evaluate_in_thread()
-        _log_limits(self.state)
+        log_limits(self.state)
         return self._report_finished(AuditRunState.DONE)
 
     def get_current_time(self) -> datetime:
@@ -444,25 +463,6 @@ class RunSession:
             unreliable_channels=run.unreliable_channels,
             report=sign_run_report(store, run, final_report, self.signing_key),
         )
-
-
-def _log_skipped_run() -> None:
-    reason = "both test websites are unreachable"
-    logger.warning("run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason)
-
-
-def _log_limits(state: RunState) -> None:
-    """Log the unreliable channels and the number of accounts that were not reached."""
-    for channel, reason in (state.audit_run.report.unreliable_channels or {}).items():
-        message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
-        logger.warning("channel_unreliable", message, channel=channel, reason=reason)
-    not_reached = sum(state.not_reached.values())
-    if not_reached:
-        message = (
-            "deadline reached: {not_reached} accounts were not "
-            "checked; the next run checks them first"
-        )
-        logger.warning("run_deadline_reached", message, not_reached=not_reached)
 
 
 def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> None:

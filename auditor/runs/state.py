@@ -23,11 +23,15 @@ from auditor.checking.circuit_breaker import (
 from auditor.config.schema import Config
 from auditor.run_reports.report import CanaryReadings
 from probes.http.fetcher import Fetcher
+from probes.log import EventLogger
+from probes.models.finding import Finding, Presence, Reason
 from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
 from storage.models.audit import AuditRun
 from storage.models.run_report import ApiUsage, OtherHosts, RunCosts
 from storage.store import Store
+
+logger = EventLogger(__name__)
 
 Timer = Callable[[], float]
 """A clock in seconds that only runs forward, such as `time.monotonic`."""
@@ -35,6 +39,66 @@ Timer = Callable[[], float]
 
 class StoppedError(Exception):
     """The run was asked to stop. The next session checks the remaining accounts."""
+
+
+class ProbesCrashedError(Exception):
+    """More than half of the probes crashed. The next session checks their accounts again."""
+
+
+MAX_CRASHED_SHARE = 0.5
+"""Share of crashed probes above which a run shows the state of the auditor, not of the accounts."""
+
+
+def refuse_crashed_canaries(canary_readings: CanaryReadings) -> None:
+    """Raise ProbesCrashedError if the probes of most canaries crashed."""
+    crashes = [finding for _, finding in canary_readings if _has_crashed(finding)]
+    if _are_too_many(len(crashes), len(canary_readings)):
+        _log_crashes("canaries", crashes[0], len(crashes), len(canary_readings))
+        raise ProbesCrashedError
+
+
+def refuse_crashed_checks(store: Store, run: AuditRun) -> None:
+    """Raise ProbesCrashedError if most probes of a run crashed.
+
+    Their observations say nothing about the accounts and are deleted, which lets the next session
+    check these accounts again.
+    """
+    assert run.id is not None
+    counts = store.observations.count_by_presence(run.id)
+    total = sum(counts.values())
+    unknown = sum(count for (_, presence), count in counts.items() if presence is Presence.UNKNOWN)
+    if not _are_too_many(unknown, total):
+        return
+    findings = store.observations.list_findings_of_run(run.id)
+    crashes = {account: finding for account, finding in findings if _has_crashed(finding)}
+    if not _are_too_many(len(crashes), total):
+        return
+    _log_crashes("accounts", next(iter(crashes.values())), len(crashes), total)
+    store.observations.discard(run.id, crashes.keys())
+    raise ProbesCrashedError
+
+
+def _has_crashed(finding: Finding) -> bool:
+    return finding.reason is Reason.CRASHED
+
+
+def _are_too_many(count: int, total: int) -> bool:
+    return count > MAX_CRASHED_SHARE * total
+
+
+def _log_crashes(subject: str, finding: Finding, count: int, total: int) -> None:
+    message = (
+        "the probes of {crashed} of {total} {subject} crashed ({detail}), so no status is updated; "
+        "try: auditor doctor, and report the traceback in the log"
+    )
+    logger.error(
+        "probes_crashed",
+        message,
+        crashed=count,
+        total=total,
+        subject=subject,
+        detail=finding.detail,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +246,23 @@ class RunState:
                 closed_because=budget.refusal[1] if budget.refusal else None,
             )
         return usage
+
+
+def log_skipped_run() -> None:
+    """Log that the run was skipped."""
+    reason = "both test websites are unreachable"
+    logger.warning("run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason)
+
+
+def log_limits(state: RunState) -> None:
+    """Log the unreliable channels and the number of accounts that were not reached."""
+    for channel, reason in (state.audit_run.report.unreliable_channels or {}).items():
+        message = "channel {channel} is unreliable in this run: {reason}; its statuses are kept"
+        logger.warning("channel_unreliable", message, channel=channel, reason=reason)
+    not_reached = sum(state.not_reached.values())
+    if not_reached:
+        message = (
+            "deadline reached: {not_reached} accounts were not "
+            "checked; the next run checks them first"
+        )
+        logger.warning("run_deadline_reached", message, not_reached=not_reached)

@@ -18,7 +18,7 @@ from probes.models.finding import (
     Reason,
 )
 from probes.models.witness import WIKIDATA_SOURCE, WitnessAnswer, WitnessSource
-from storage.models.run_report import RunReport
+from storage.models.run_report import PROBES_CRASHED, RunReport
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
 """The severities of gaps, the most severe first."""
@@ -186,6 +186,12 @@ class AuditRun:
         if self.state is AuditRunState.RUNNING:
             return None
         return self.report.not_reached if "not_reached" in self.report.model_fields_set else 0
+
+    @property
+    def has_crashed(self) -> bool:
+        """Return True if the run is incomplete because most of its probes crashed."""
+        is_incomplete = self.state is AuditRunState.INCOMPLETE
+        return is_incomplete and self.report.interrupted_because == PROBES_CRASHED
 
 
 @dataclass(frozen=True, slots=True)

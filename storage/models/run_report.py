@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from probes.models.finding import Presence, Reason
 
+PROBES_CRASHED = "more than half of the probes crashed"
+"""Value of `interrupted_because` if the auditor itself failed. No schedule resumes such a run."""
+
 
 class ReportPart(BaseModel):
     """A part of the run report."""

@@ -18,7 +18,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, update
 
 from probes.models.finding import Finding, Presence
 from storage.database.connection import Repository
@@ -66,6 +66,29 @@ class ObservationRepository(Repository):
             return 0
         with self._database.begin_write() as connection:
             return observations_rows.insert_observations(self._database, connection, listed)
+
+    def discard(self, run_id: int, account_ids: Iterable[int]) -> None:
+        """Delete observations of a run that is not evaluated, and results that only they have.
+
+        The accounts are pending again.
+        """
+        is_observed = select(OBSERVATION.c.result_id).where(
+            OBSERVATION.c.account_id == PROBE_RESULT.c.account_id,
+            OBSERVATION.c.result_id == PROBE_RESULT.c.id,
+        )
+        with self._database.begin_write() as connection:
+            for batch in split_into_batches(account_ids):
+                is_discarded = and_(
+                    OBSERVATION.c.run_id == run_id, OBSERVATION.c.account_id.in_(batch)
+                )
+                query = select(OBSERVATION.c.result_id).where(is_discarded)
+                result_ids = connection.execute(query).scalars().all()
+                connection.execute(delete(OBSERVATION).where(is_discarded))
+                connection.execute(
+                    delete(PROBE_RESULT).where(
+                        PROBE_RESULT.c.id.in_(result_ids), ~is_observed.exists()
+                    )
+                )
 
     def list_pending_accounts(self, run: AuditRun) -> Iterator[AccountRow]:
         """Return the listed accounts that the run has not observed yet."""
