@@ -134,7 +134,7 @@ async def test_recorded_finding_stays_if_the_probe_needs_another_page(app, monke
 
 
 async def test_crashes_are_not_replayed(app, caplog):
-    register(app, NOUR)
+    register(app, NOUR, AMAL)
     with caplog.at_level("CRITICAL"):
         await execute_runs(app, {NOUR.typed_text: "bug"})
     assert (reevaluate(app).recorded_count, reevaluate(app).changes) == (1, [])
