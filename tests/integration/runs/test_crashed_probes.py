@@ -21,7 +21,6 @@ from tests.support.mini_network import START, configured, link, night_of, opened
 from tests.support.web_server import logged_in_client
 
 ROWS = [link(f"a{number}", "facebook", f"a{number}") for number in range(10)]
-pytestmark = pytest.mark.fault("F85")
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +50,7 @@ def get_states(app):
     }
 
 
+@pytest.mark.fault("F85")
 @pytest.mark.parametrize(("count", "state"), [(4, "done"), (5, "done"), (6, "incomplete")])
 async def test_run_is_done_up_to_half_of_crashed_probes(app, count, state):
     crash(app, count)
@@ -59,6 +59,7 @@ async def test_run_is_done_up_to_half_of_crashed_probes(app, count, state):
     assert run.has_crashed is (state == "incomplete")
 
 
+@pytest.mark.fault("F85")
 async def test_crashed_run_keeps_all_statuses(app):
     await execute_run(app, START)
     states = get_states(app)
@@ -73,6 +74,7 @@ async def test_crashed_run_keeps_all_statuses(app):
     assert not app.store.runs.is_evaluated(run.id)
 
 
+@pytest.mark.fault("F85")
 async def test_resumed_run_checks_the_crashed_accounts_again(app):
     crash(app, 6)
     crashed = await execute_run(app, START)
@@ -86,6 +88,7 @@ async def test_resumed_run_checks_the_crashed_accounts_again(app):
     assert {observation.finding.presence for observation in observations} == {Presence.PRESENT}
 
 
+@pytest.mark.fault("F85")
 async def test_next_night_runs_after_a_crashed_run(app):
     crash(app, 10)
     await execute_run(app, START)
@@ -95,6 +98,7 @@ async def test_next_night_runs_after_a_crashed_run(app):
     assert app.store.runs.get(START.date()).state is AuditRunState.INCOMPLETE
 
 
+@pytest.mark.fault("F85")
 async def test_crash_of_most_canaries_ends_the_run_before_any_account(tmp_path, app):
     canaries = ("https://www.iana.example/", "https://www.un.example/")
     app.config = configured(website=canaries)
@@ -105,6 +109,7 @@ async def test_crash_of_most_canaries_ends_the_run_before_any_account(tmp_path, 
     assert not list(app.store.observations.list_observations(run_id=run.id))
 
 
+@pytest.mark.fault("F85")
 async def test_crashed_run_has_exit_code_4_and_one_log_line(app, caplog):
     crash(app, 6)
     with caplog.at_level(logging.ERROR, "auditor.runs.state"):
@@ -117,6 +122,7 @@ async def test_crashed_run_has_exit_code_4_and_one_log_line(app, caplog):
     assert "the probes of 6 of 10 accounts crashed (ZeroDivisionError: a bug in a probe)" in line
 
 
+@pytest.mark.fault("F85")
 async def test_repeated_crash_of_an_earlier_night_stays_recorded(app):
     """The observation of the first night shares its result with the discarded one."""
     crash(app, 5)
@@ -129,6 +135,7 @@ async def test_repeated_crash_of_an_earlier_night_stays_recorded(app):
     assert app.store.check_integrity() is None
 
 
+@pytest.mark.fault("F85")
 async def test_crashed_run_is_announced_and_shown_on_the_pages(app):
     await execute_run(app, START)
     crash(app, 6)
@@ -145,6 +152,7 @@ async def test_crashed_run_is_announced_and_shown_on_the_pages(app):
         assert "More than half of the checks failed" in client.get(f"/en/runs/{run.day}").text
 
 
+@pytest.mark.fault("F85")
 async def test_schedule_does_not_repeat_a_crashed_run(app):
     """It would request every account again each half hour."""
     crash(app, 6)
