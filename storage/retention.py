@@ -52,6 +52,7 @@ from storage.tables.communication import (
     REPORT_LINK,
     SENT_MESSAGE,
     SUBSCRIPTION,
+    SUBSCRIPTION_REQUEST,
 )
 from storage.tables.core import (
     ACCOUNT,
@@ -222,7 +223,7 @@ def _select_stored_data(
     A table comes before the tables that refer to it.
     """
     if contact_only:
-        tables = [CONTACT, AUDIT_LOG, SUBSCRIPTION, *MESSAGE_TABLES]
+        tables = [CONTACT, AUDIT_LOG, SUBSCRIPTION, SUBSCRIPTION_REQUEST, *MESSAGE_TABLES]
     else:
         tables = [*filter(_refers_to_association, METADATA.sorted_tables), *MESSAGE_TABLES]
     selected = []
@@ -370,9 +371,9 @@ class RetentionCutoffs:
     """The time before which data of each kind is deleted; None to keep it.
 
     The age is counted for `contacts` from when the association was withdrawn, for `report_links`
-    from when they ended, for `replies` from their review, and for `subscriptions` from when they
-    were ended. `audit_log` applies to entries about contacts. Other entries stay, because a
-    re-evaluation uses the registry as of each run.
+    from when they ended, for `replies` from their review, for `subscriptions` from when they were
+    ended, and for `subscription_requests` from when they were made. `audit_log` applies to entries
+    about contacts. Other entries stay, because a re-evaluation uses the registry as of each run.
     """
 
     contacts: datetime | None = None
@@ -380,6 +381,7 @@ class RetentionCutoffs:
     replies: datetime | None = None
     follow_ups: datetime | None = None
     subscriptions: datetime | None = None
+    subscription_requests: datetime | None = None
     messages: datetime | None = None
     audit_log: datetime | None = None
 
@@ -450,6 +452,9 @@ def _select_expired_data(cutoffs: RetentionCutoffs) -> Iterator[tuple[Table, Col
         # digest.
         is_ended = SUBSCRIPTION.c.is_wanted.is_(False) & (SUBSCRIPTION.c.association != "")
         yield SUBSCRIPTION, is_ended & (SUBSCRIPTION.c.changed_at < cutoffs.subscriptions)
+    if cutoffs.subscription_requests:
+        is_expired = SUBSCRIPTION_REQUEST.c.requested_at <= cutoffs.subscription_requests
+        yield SUBSCRIPTION_REQUEST, is_expired
     if cutoffs.messages:
         yield SENT_MESSAGE, SENT_MESSAGE.c.sent_at < cutoffs.messages
         yield FAILED_MESSAGE, FAILED_MESSAGE.c.attempted_at < cutoffs.messages

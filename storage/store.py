@@ -17,7 +17,11 @@ from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
 
 if TYPE_CHECKING:
     from storage.api_data import ApiDataRepository
-    from storage.communication.messages import MessageRepository, SubscriptionRepository
+    from storage.communication.messages import (
+        MessageRepository,
+        SubscriptionRepository,
+        SubscriptionRequestRepository,
+    )
     from storage.communication.replies import (
         CompletedStepRepository,
         FollowUpRepository,
@@ -57,6 +61,7 @@ REPOSITORIES = {
     "decisions": ("storage.decisions", "DecisionRepository"),
     "messages": ("storage.communication.messages", "MessageRepository"),
     "subscriptions": ("storage.communication.messages", "SubscriptionRepository"),
+    "subscription_requests": ("storage.communication.messages", "SubscriptionRequestRepository"),
     "report_links": ("storage.communication.report_links", "ReportLinkRepository"),
     "replies": ("storage.communication.replies", "ReplyRepository"),
     "completed_steps": ("storage.communication.replies", "CompletedStepRepository"),
@@ -95,6 +100,7 @@ class Store:
     decisions: DecisionRepository
     messages: MessageRepository
     subscriptions: SubscriptionRepository
+    subscription_requests: SubscriptionRequestRepository
     report_links: ReportLinkRepository
     replies: ReplyRepository
     completed_steps: CompletedStepRepository

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,7 +111,8 @@ def create(
 
     The spreadsheet has one row per association, with its link and texts to send. Keep it: links are
     not stored and cannot be shown again. Older links of these associations are revoked, unless
-    --keep-existing is set. Texts are in the language of the association, headings in that of
+    --keep-existing is set, and subscriptions to the monthly report that were made through links end
+    with them. Texts are in the language of the association, headings in that of
     --lang.
     """
     from auditor.evaluation.summary import AssociationFilter
@@ -239,9 +240,9 @@ def renew(
             counts = _apply_to_each(
                 app,
                 selected_ids,
-                lambda association: app.store.report_links.extend(association, expires_at, now),
+                lambda association: (app.store.report_links.extend(association, expires_at, now),),
             )
-            renewed_count = sum(counts)
+            renewed_count = sum(chain.from_iterable(counts))
         else:
             renewed_count = app.store.report_links.extend(
                 None, expires_at, now, expiring_by=now + timedelta(days=within)
@@ -265,7 +266,8 @@ def revoke(
 ) -> None:
     """Revoke report links.
 
-    The links stop working at once.
+    The links stop working at once. The monthly reports that addresses subscribed to through links
+    of the association end too, also if that link has expired.
     """
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
     author_name = resolve_author(author)
@@ -277,10 +279,16 @@ def revoke(
                 selected_ids,
                 lambda association: app.store.report_links.revoke(association, author_name, now),
             )
-            revoked_count = sum(counts)
         else:
-            revoked_count = app.store.report_links.revoke(None, author_name, now)
-    cli_context.print_translated_count("{n} link revoked", "{n} links revoked", revoked_count)
+            counts = iter([app.store.report_links.revoke(None, author_name, now)])
+        link_counts, subscription_counts = zip(*counts, strict=True)
+    cli_context.print_translated_count("{n} link revoked", "{n} links revoked", sum(link_counts))
+    if any(subscription_counts):
+        cli_context.print_translated_count(
+            "{n} subscription to a monthly report ended",
+            "{n} subscriptions to monthly reports ended",
+            sum(subscription_counts),
+        )
 
 
 @report_links_app.command("list")
@@ -336,22 +344,24 @@ def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
     return ids or []
 
 
-def _apply_to_each(app: App, association_ids: Iterable[str], action: Any) -> Iterator[int]:
-    """Yield the number of links that `action` changed for each association.
+def _apply_to_each(
+    app: App, association_ids: Iterable[str], action: Callable[[str], tuple[int, ...]]
+) -> Iterator[tuple[int, ...]]:
+    """Yield the numbers of links, and of what belongs to them, that `action` changed for each.
 
-    Raises InputError if an association is unknown or has no valid link.
+    Raises InputError if an association is unknown or nothing changed, because it has no valid link.
     """
     for association in association_ids:
         if app.store.registry.get_association(association) is None:
             raise InputError(
                 association, "no association has this id", "`auditor registry export -` lists them"
             )
-        changed_count: int = action(association)
-        if not changed_count:
+        changed_counts = action(association)
+        if not any(changed_counts):
             raise InputError(
                 association, "it has no valid link", f"`auditor report-links create {association}`"
             )
-        yield changed_count
+        yield changed_counts
 
 
 def _parse_link_state(text: str | None) -> ReportLinkState | None:

@@ -11,7 +11,6 @@ import os
 import secrets
 from base64 import urlsafe_b64encode
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 
 from auditor.config.notifications import is_mail_address, normalize_mail_address
@@ -22,45 +21,6 @@ from auditor.notifications.drafts import DIGEST_KIND, MONTHLY_KIND
 from storage.errors import explain_file_error
 from storage.store import Store
 from storage.tables.communication import Subscription
-
-MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
-"""Limit for each association: a person with its report link can subscribe any address."""
-
-
-class SubscriptionOutcome(StrEnum):
-    """The result of a request to subscribe."""
-
-    SAVED = "saved"
-    INVALID_ADDRESS = "invalid_address"
-    TOO_MANY_SUBSCRIBERS = "too_many"
-
-
-def subscribe_to_monthly_report(
-    store: Store, address: str, association: str, now: datetime
-) -> SubscriptionOutcome:
-    """Subscribe an address to the monthly report of an association."""
-    bare = normalize_mail_address(address.strip().removeprefix("mailto:"))
-    if not is_mail_address(bare):
-        return SubscriptionOutcome.INVALID_ADDRESS
-    other_subscriber_count = sum(
-        subscription.is_wanted and subscription.address != bare
-        for subscription in store.subscriptions.list_subscriptions(MONTHLY_KIND, association)
-    )
-    if other_subscriber_count >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
-        return SubscriptionOutcome.TOO_MANY_SUBSCRIBERS
-    existing = store.subscriptions.get(bare, MONTHLY_KIND, association)
-    if existing is None or not existing.is_wanted:
-        _store_subscription(
-            store,
-            Subscription(
-                address=bare,
-                kind=MONTHLY_KIND,
-                is_wanted=True,
-                changed_at=now,
-                association=association,
-            ),
-        )
-    return SubscriptionOutcome.SAVED
 
 
 def save_subscription(

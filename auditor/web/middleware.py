@@ -52,7 +52,9 @@ of a page that hides its address. No address with a link on it contains a secret
 HSTS_HEADER_VALUE = "max-age=31536000"
 """Sent over HTTPS only: for a year the browser does not try plain HTTP."""
 STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
-PUBLIC_PATHS = re.compile(r"/(r|badges|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|unsubscribe/.+)")
+PUBLIC_PATHS = re.compile(
+    r"/(r|badges|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|(unsubscribe|subscriptions)/.+)"
+)
 """The pages behind a report link, a mail link and a badge."""
 HEALTH_PATH = "/healthz"
 """Answered for everyone, under any host name."""

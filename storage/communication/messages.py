@@ -1,16 +1,27 @@
-"""Sent and failed messages, and subscriptions."""
+"""Sent and failed messages, subscriptions, and requests to subscribe."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from sqlmodel import col, delete, func, select, update
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, delete, func, select, update
 
 from storage.database.connection import Repository
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import SENT_MESSAGE, FailedMessage, SentMessage, Subscription
+from storage.tables.communication import (
+    SENT_MESSAGE,
+    FailedMessage,
+    SentMessage,
+    Subscription,
+    SubscriptionRequest,
+)
 
 FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
+
+
+REQUEST_VALIDITY = timedelta(days=7)
+"""How long a request to subscribe can be confirmed. After that it is deleted."""
 
 
 class MessageRepository(Repository):
@@ -103,3 +114,121 @@ class SubscriptionRepository(Repository):
             query = query.where(Subscription.kind == kind)
         key = (Subscription.address, Subscription.kind, Subscription.association)
         return self._database.stream_models(query, *key)
+
+    def count_from_report_links(self, association: str) -> int:
+        """Return how many addresses are subscribed through report links of an association."""
+        query = select(func.count()).select_from(Subscription)
+        query = query.where(
+            col(Subscription.association) == association,
+            col(Subscription.is_from_report_link),
+            col(Subscription.is_wanted),
+        )
+        with self._database.begin_read_session() as session:
+            return session.exec(query).one()
+
+
+class SubscriptionRequestRepository(Repository):
+    """Stores requests to subscribe until they are confirmed or expire."""
+
+    def add(
+        self, request: SubscriptionRequest, *, max_per_address: int, max_per_association: int
+    ) -> bool:
+        """Store a request, and delete expired ones. Return False if a limit is reached."""
+        has_expired = ~_build_validity_condition(request.requested_at)
+        is_same_address = col(SubscriptionRequest.address) == request.address
+        is_same_association = col(SubscriptionRequest.association) == request.association
+        count = select(func.count()).select_from(SubscriptionRequest)
+        with self._database.begin_write_session() as session:
+            session.exec(delete(SubscriptionRequest).where(has_expired))
+            if session.exec(count.where(is_same_address)).one() >= max_per_address:
+                return False
+            if session.exec(count.where(is_same_association)).one() >= max_per_association:
+                return False
+            session.add(request)
+        return True
+
+    def remove(self, token_hash: str) -> None:
+        """Delete a request whose mail was not sent."""
+        is_own = col(SubscriptionRequest.token_hash) == token_hash
+        with self._database.begin_write_session() as session:
+            session.exec(delete(SubscriptionRequest).where(is_own))
+
+    def list_requests(self, association: str, now: datetime) -> list[SubscriptionRequest]:
+        """Return the requests of an association that have not expired."""
+        query = select(SubscriptionRequest).where(SubscriptionRequest.association == association)
+        with self._database.begin_read_session() as session:
+            return list(session.exec(query.where(_build_validity_condition(now))))
+
+    def confirm(self, token_hash: str, now: datetime, *, max_subscribers: int) -> bool:
+        """Subscribe the address of a request, and delete its requests.
+
+        Return False if the request does not exist or has expired, or if the association has
+        `max_subscribers` already.
+        """
+        with self._database.begin_write_session() as session:
+            request = session.get(SubscriptionRequest, token_hash, with_for_update=True)
+            if request is None or request.requested_at <= now - REQUEST_VALIDITY:
+                return False
+            if _count_other_subscribers(session, request) >= max_subscribers:
+                return False
+            is_same = (
+                col(SubscriptionRequest.address) == request.address,
+                col(SubscriptionRequest.kind) == request.kind,
+                col(SubscriptionRequest.association) == request.association,
+            )
+            _store_confirmed_subscription(session, request, now)
+            session.exec(delete(SubscriptionRequest).where(*is_same))
+        return True
+
+
+def _build_validity_condition(now: datetime) -> ColumnElement[bool]:
+    """Return the condition for requests that have not expired."""
+    return col(SubscriptionRequest.requested_at) > to_utc(now) - REQUEST_VALIDITY
+
+
+def _store_confirmed_subscription(
+    session: Session, request: SubscriptionRequest, now: datetime
+) -> None:
+    """Store the subscription of a request; one that the operator has made meanwhile stays."""
+    key = request.address, request.kind, request.association
+    subscription = session.get(Subscription, key)
+    if subscription is None:
+        address, kind, association = key
+        subscription = Subscription(
+            address=address, kind=kind, association=association, is_wanted=False, changed_at=now
+        )
+        session.add(subscription)
+    if not subscription.is_wanted:
+        subscription.is_wanted = True
+        subscription.changed_at = now
+        subscription.is_from_report_link = True
+
+
+def _count_other_subscribers(session: Session, request: SubscriptionRequest) -> int:
+    """Return how many other addresses are subscribed to the same messages."""
+    query = select(func.count()).select_from(Subscription)
+    query = query.where(
+        col(Subscription.association) == request.association,
+        col(Subscription.kind) == request.kind,
+        col(Subscription.is_wanted),
+        col(Subscription.address) != request.address,
+    )
+    return session.exec(query).one()
+
+
+def end_subscriptions_from_links(
+    session: Session, associations: Collection[str] | None, now: datetime
+) -> int:
+    """End the subscriptions that report links of these associations, or of all, have made.
+
+    Requests are deleted. Return how many subscriptions ended.
+    """
+    change = update(Subscription).where(
+        col(Subscription.is_from_report_link), col(Subscription.is_wanted)
+    )
+    removal = delete(SubscriptionRequest)
+    if associations is not None:
+        change = change.where(col(Subscription.association).in_(associations))
+        removal = removal.where(col(SubscriptionRequest.association).in_(associations))
+    session.exec(removal)
+    return session.exec(change.values(is_wanted=False, changed_at=to_utc(now))).rowcount

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, case, col, select, tuple_, update
 
+from storage.communication.messages import end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.models.users import ReportLinkState
 from storage.registry.regions import RegionFilter, build_region_filter
@@ -23,13 +24,21 @@ _ORDER_BY_STATE = {
 }
 
 
+class RevokedCounts(NamedTuple):
+    """The number of revoked links, and of subscriptions that ended with them."""
+
+    links: int
+    subscriptions: int
+
+
 class ReportLinkRepository(Repository):
     """Stores and reads report links."""
 
     def add(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
         """Store a report link and return it with its id.
 
-        Older links of the association are revoked, unless `keep_older` is set.
+        Older links of the association are revoked, unless `keep_older` is set, and the
+        subscriptions that were made through them end.
         """
         with self._database.begin_write_session() as session:
             if not keep_older:
@@ -40,7 +49,8 @@ class ReportLinkRepository(Repository):
     def add_all(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
         """Store many report links, one per association, in one transaction.
 
-        Return how many older links were revoked: none if `keep_older` is set.
+        Return how many older links were revoked: none if `keep_older` is set. Subscriptions that
+        were made through them end.
         """
         remaining, revoked_count = iter(links), 0
         with self._database.begin_write_session() as session:
@@ -91,13 +101,19 @@ class ReportLinkRepository(Repository):
             page = query.where(*_build_cursor_conditions(session, order, before_id)).limit(limit)
             return list(session.exec(page))
 
-    def revoke(self, association: str | None, author: str, now: datetime) -> int:
-        """Revoke the active links of an association, or all. Return how many were active."""
+    def revoke(self, association: str | None, author: str, now: datetime) -> RevokedCounts:
+        """Revoke the active links of an association, or all. Return what ended.
+
+        Subscriptions that were made through a link of the association end too, also if that link
+        has expired: each of their mails has a new link.
+        """
         is_active = _build_conditions(association, ReportLinkState.ACTIVE, now)
         change = update(ReportLink).where(*is_active)
         change = change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
+        associations = None if association is None else [association]
         with self._database.begin_write_session() as session:
-            return session.exec(change).rowcount
+            ended_count = end_subscriptions_from_links(session, associations, now)
+            return RevokedCounts(session.exec(change).rowcount, ended_count)
 
     def extend(
         self,
@@ -170,10 +186,12 @@ def _bypass_index(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> int:
     """Revoke the active links of the associations that get newer ones. Return how many.
 
+    Subscriptions that were made through older links end too.
     The newer links all have the same author and time.
     """
     created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
     associations = list(map(attrgetter("association"), newer_links))
+    end_subscriptions_from_links(session, associations, created_at)
     is_active = _build_state_conditions(ReportLinkState.ACTIVE, created_at)
     change = update(ReportLink).where(
         col(ReportLink.association).in_(associations), *map(_bypass_index, is_active)

@@ -139,17 +139,37 @@ class Subscription(StoredModel, table=True):
     """The choice of an address to get messages of a kind (`digest`, `monthly`) or not.
 
     `token_hash` is the hash of the token in its unsubscribe link. `association` is empty for a
-    coordinator.
+    coordinator. One that was made through a report link ends when links are revoked.
     """
 
     __tablename__: ClassVar[Any] = "subscription"
 
     address: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
-    association: str = Field(default="", primary_key=True)
+    association: str = Field(default="", primary_key=True, index=True)
     is_wanted: bool
     changed_at: datetime = datetime_column()
     token_hash: str | None = Field(default=None, unique=True)
+    is_from_report_link: bool = False
+
+
+class SubscriptionRequest(StoredModel, table=True):
+    """A subscription that its address has not confirmed yet. There is one for each mail.
+
+    `token_hash` is the hash of the token in the link of that mail.
+    """
+
+    __tablename__: ClassVar[Any] = "subscription_request"
+
+    token_hash: str = Field(primary_key=True)
+    address: str = Field(index=True)
+    kind: str
+    association: str = Field(
+        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
+    )
+    requested_at: datetime = Field(
+        sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
+    )
 
 
 class SentMessage(StoredModel, table=True):
@@ -181,5 +201,6 @@ REPLY = get_table(Reply)
 COMPLETED_STEP = get_table(CompletedStep)
 FOLLOW_UP = get_table(FollowUp)
 SUBSCRIPTION = get_table(Subscription)
+SUBSCRIPTION_REQUEST = get_table(SubscriptionRequest)
 SENT_MESSAGE = get_table(SentMessage)
 FAILED_MESSAGE = get_table(FailedMessage)

@@ -19,6 +19,7 @@ class Mailbox:
     taken: list = field(default_factory=list)
     refused: dict = field(default_factory=dict)
     raw: list = field(default_factory=list)
+    arrival: threading.Condition = field(default_factory=threading.Condition)
 
     async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802
         if address in self.refused:
@@ -28,12 +29,21 @@ class Mailbox:
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802
         self.raw.append(envelope.content)
-        self.taken.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
+        with self.arrival:
+            mail = message_from_bytes(envelope.content, policy=default)
+            self.taken.append((envelope.rcpt_tos, mail))
+            self.arrival.notify_all()
         return "250 taken"
 
     def to(self, address):
         """Return the mails to an address."""
         return [mail for addresses, mail in self.taken if address in addresses]
+
+    def wait_for_mail(self, address, count=1):
+        """Wait until an address has this many mails, and return the last one."""
+        with self.arrival:
+            assert self.arrival.wait_for(lambda: len(self.to(address)) >= count, timeout=60)
+        return self.to(address)[-1]
 
 
 def free_port():

@@ -1,5 +1,7 @@
 """Pages for associations: the report link, their own report, its mail subscription and their badge.
 
+Subscribing: the address gets a mail with a link, whose page shows a button that confirms.
+
 Unsubscribing: opening the link only shows a button, because mail scanners open every link. The
 subscription ends by that button, or by the mail program's own (RFC 8058: a POST from another site,
 without a session). Both pages are the same for every token, so they do not reveal valid ones.
@@ -14,6 +16,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
 
 from auditor.core.tokens import hash_token
 from auditor.decisions import replies
@@ -21,8 +24,8 @@ from auditor.decisions.replies import MAX_PLACE_CHARACTERS, ReplyRefusal, ReplyR
 from auditor.decisions.steps import StepsForm, save_completed_steps
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.notifications import subscriptions
-from auditor.notifications.subscriptions import SubscriptionOutcome
+from auditor.notifications import confirmation
+from auditor.notifications.confirmation import CONFIRMATION_DAYS, SubscriptionOutcome
 from auditor.report_links import find_active_report_link
 from auditor.reports.html import (
     ReportAction,
@@ -242,27 +245,56 @@ def show_subscription_form(
     _require_mail_server(report_request)
     context = report_request.context
     association = context.app.store.registry.get_association(report_request.report_link.association)
-    return context.render_page("monthly.html", association=association, outcome=outcome)
+    return context.render_page(
+        "monthly.html", association=association, outcome=outcome, valid_days=CONFIRMATION_DAYS
+    )
 
 
 @router.post("/{language}/report/subscriptions", dependencies=[access.REPORT_LINK_ACCESS])
-def subscribe_to_monthly_report(
+def request_subscription(
     report_request: CurrentReportRequest, email: Annotated[str, Form(max_length=254)] = ""
 ) -> RedirectResponse:
-    """Subscribe an address to the monthly report. Each mail has a link to unsubscribe."""
+    """Ask an address by mail to confirm a subscription. Nothing else is sent to it before.
+
+    The answer is sent before the mail, so it takes the same time for each address.
+    """
     _require_mail_server(report_request)
     context = report_request.context
-    outcome = subscriptions.subscribe_to_monthly_report(
+    outcome, request = confirmation.request_subscription(
         context.app.store, email, report_request.report_link.association, context.now
     )
     form_url = context.links.page_url("report/subscriptions")
-    return RedirectResponse(f"{form_url}?outcome={outcome}#message", 303)
+    task = None
+    if request is not None:
+        task = BackgroundTask(
+            confirmation.send_confirmation_mail, context.app, request, context.language, context.now
+        )
+    return RedirectResponse(f"{form_url}?outcome={outcome}#message", 303, background=task)
 
 
 def _require_mail_server(report_request: ReportRequest) -> None:
-    """Raise HTTPException (404) if no mail server is configured."""
-    if not report_request.context.app.config.notify.can_mail:
+    """Raise HTTPException (404) if no mail server, or no address for its links, is configured."""
+    config = report_request.context.app.config
+    if not (config.notify.can_mail and config.web.public_url):
         raise HTTPException(404)
+
+
+@router.get("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])
+def show_confirmation_form(
+    context: PageContext,
+    token: str,  # noqa: ARG001
+) -> HTMLResponse:  # the page is the same for every token
+    """Show the button that confirms a subscription."""
+    return context.render_page("confirm_subscription.html", outcome="")
+
+
+@router.post("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])
+def confirm_subscription(context: PageContext, token: str) -> HTMLResponse:
+    """Confirm a subscription. A wrong, used or expired link gives 410."""
+    is_confirmed = confirmation.confirm_subscription(context.app.store, token, context.now)
+    if not is_confirmed:
+        return context.render_page("confirm_subscription.html", status=410, outcome="refused")
+    return context.render_page("confirm_subscription.html", outcome="confirmed")
 
 
 @router.get("/{language}/unsubscribe/{token}", dependencies=[access.PUBLIC_ACCESS])

@@ -238,7 +238,7 @@ def renew_report_link(context: PageContext, association: str) -> RedirectRespons
     "/{language}/report-links/{association:path}/revoke", dependencies=[access.OWN_REGION_ACCESS]
 )
 def revoke_report_links(context: PageContext, association: str) -> Response:
-    """Revoke all links of an association now."""
+    """Revoke all links of an association now, and end the subscriptions made through links."""
     require_association_view(context, association)
     context.app.store.report_links.revoke(association, context.author, context.now)
     return _redirect_after_action(context, association, "revoked")
@@ -261,6 +261,7 @@ def _render_association_report_links(
         rows=rows,
         due_promises=_list_due_promises(context, view),
         has_active_link=any(row.state is ReportLinkState.ACTIVE for row in rows),
+        subscriber_count=store.subscriptions.count_from_report_links(association),
         new_expiry=compute_report_link_expiry(context.app.config, context.now),
         can_create_links=can_create_report_links(context.app.config),
         completed_action=completed_action,

@@ -8,6 +8,7 @@ from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
+from auditor.notifications.subscriptions import save_subscription
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
 from tests.support.smtp_and_http_servers import mail_server
 from tests.support.web_server import NOW, anonymous_client
@@ -57,12 +58,104 @@ def list_subscriptions(app):
     ]
 
 
-def test_report_page_links_to_a_form_that_stores_an_address(app, client):
+def find_confirmation_path(mail):
+    """Return the path of the link in a mail that asks to confirm a subscription."""
+    text = mail.get_body(("plain",)).get_content()
+    [url] = [line for line in text.splitlines() if "/subscriptions/" in line]
+    return url.removeprefix("https://out.example")
+
+
+def subscribe_and_confirm(client, mailbox, address):
+    """Send the form, wait for the mail and confirm it."""
+    subscribe(client, address)
+    assert client.post(find_confirmation_path(mailbox.wait_for_mail(address))).status_code == 200
+
+
+def run_and_deliver(app, run_time):
+    """Finish a run, and return the statuses of its messages."""
+    running = app.store.runs.begin_or_resume(run_time.date(), run_time)
+    run = app.store.runs.finish(running, AuditRunState.DONE, run_time)
+    return [delivery.status for delivery in deliver_drafts(app, collect_drafts(app, run), run_time)]
+
+
+def test_report_page_links_to_a_form_for_an_address(app, client, mailbox):
     assert 'href="/fr/report/subscriptions"' in client.get("/fr/report").text
     # Anyone with the report link sees this page, so it shows no addresses.
     assert AMAL not in client.get("/fr/report/subscriptions").text
     assert 'role="status"' in subscribe(client, "Amal@rabat.example")
+    mail = mailbox.wait_for_mail(AMAL)
+    assert list_subscriptions(app) == []
+    assert client.post(find_confirmation_path(mail)).status_code == 200
     assert list_subscriptions(app) == [(AMAL, "nour", True)]
+
+
+def test_address_gets_nothing_before_it_has_confirmed(app, client, mailbox):
+    subscribe(client, AMAL)
+    mailbox.wait_for_mail(AMAL)
+    assert run_and_deliver(app, NOW + timedelta(days=1)) == []
+    assert len(mailbox.to(AMAL)) == 1
+
+
+def test_opening_the_confirmation_link_changes_nothing(app, client, mailbox):
+    subscribe(client, AMAL)
+    path = find_confirmation_path(mailbox.wait_for_mail(AMAL))
+    page = client.get(path, headers={"host": "out.example"})
+    assert page.status_code == 200
+    assert '<form method="post">' in page.text
+    assert AMAL not in page.text
+    assert list_subscriptions(app) == []
+    assert client.post(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert client.post("/fr/subscriptions/wrong").status_code == 410
+    assert client.get("/fr/subscriptions/wrong").text == page.text.replace(
+        path.rpartition("/")[2], "wrong"
+    )
+
+
+@pytest.mark.parametrize("address", [AMAL, "zineb@rabat.example"])
+def test_revoking_links_ends_the_subscriptions_made_through_them(app, client, mailbox, address):
+    subscribe_and_confirm(client, mailbox, address)
+    app.store.report_links.revoke("nour", "Omar", NOW + timedelta(hours=1))
+    assert run_and_deliver(app, NOW + timedelta(days=1)) == []
+    assert list_subscriptions(app) == [(address, "nour", False)]
+
+
+def test_new_link_ends_the_subscriptions_made_through_older_ones(app, client, mailbox):
+    subscribe_and_confirm(client, mailbox, AMAL)
+    report_links.create_report_link(
+        app.store, app.config, "nour", "Omar", NOW, keep_older_links=True
+    )
+    assert list_subscriptions(app) == [(AMAL, "nour", True)]
+    report_links.create_report_link(app.store, app.config, "nour", "Omar", NOW)
+    assert list_subscriptions(app) == [(AMAL, "nour", False)]
+
+
+def test_revoking_links_ends_open_requests(app, client, mailbox):
+    subscribe(client, AMAL)
+    path = find_confirmation_path(mailbox.wait_for_mail(AMAL))
+    app.store.report_links.revoke("nour", "Omar", NOW)
+    assert client.post(path).status_code == 410
+    assert list_subscriptions(app) == []
+
+
+def test_revoking_links_keeps_subscriptions_of_the_operator(app):
+    save_subscription(app.store, app.config, AMAL, "nour", wanted=True, now=NOW)
+    assert app.store.report_links.revoke("nour", "Omar", NOW) == (0, 0)
+    assert list_subscriptions(app) == [(AMAL, "nour", True)]
+
+
+def test_confirmation_that_cannot_be_sent_can_be_repeated(app, client, mailbox, caplog):
+    mailbox.refused[AMAL] = "550 no such user"
+    assert 'role="status"' in subscribe(client, AMAL)
+    with caplog.at_level("WARNING"):
+        subscribe(client, "zineb@rabat.example")
+    mailbox.wait_for_mail("zineb@rabat.example")
+    mailbox.refused.clear()
+    for _ in range(2):
+        subscribe(client, AMAL)
+    assert find_confirmation_path(mailbox.wait_for_mail(AMAL))
+    assert AMAL not in "".join(
+        record.getMessage() for record in caplog.records if record.name.startswith("auditor")
+    )
 
 
 def test_invalid_address_is_refused(app, client):
@@ -71,11 +164,11 @@ def test_invalid_address_is_refused(app, client):
     assert list_subscriptions(app) == []
 
 
-def test_association_has_at_most_five_subscribers(app, client):
+def test_association_has_at_most_five_subscribers(app, client, mailbox):
     for number in range(5):
-        subscribe(client, f"a{number}@rabat.example")
-    assert "cinq adresses" in subscribe(client, "another@rabat.example")
-    assert 'role="status"' in subscribe(client, "a0@rabat.example")
+        subscribe_and_confirm(client, mailbox, f"a{number}@rabat.example")
+    for address in ("another@rabat.example", "a0@rabat.example"):
+        assert "cinq adresses" in subscribe(client, address)
     assert len(list_subscriptions(app)) == 5
 
 
@@ -101,7 +194,7 @@ def test_form_is_hidden_without_mail_server(tmp_path):
 
 
 def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, client):
-    subscribe(client, AMAL)
+    subscribe_and_confirm(client, mailbox, AMAL)
     run_time = NOW + timedelta(days=10)
     running = app.store.runs.begin_or_resume(run_time.date(), run_time)
     gap = Gap("nour", "website", "website_down", "high", run_time, 1, run_time)
@@ -109,7 +202,7 @@ def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, clien
     run = app.store.runs.finish(running, AuditRunState.DONE, run_time)
     deliveries = deliver_drafts(app, collect_drafts(app, run), run_time)
     assert [delivery.status for delivery in deliveries] == ["sent"]
-    [mail] = mailbox.to(AMAL)
+    _, mail = mailbox.to(AMAL)
     text = mail.get_body(("plain",)).get_content()
     assert "Votre site web ne s’ouvre pas" in text
     assert "Première étape\u00a0: ouvrez le site" in text

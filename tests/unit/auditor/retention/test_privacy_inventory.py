@@ -9,7 +9,7 @@ import pytest
 from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import Config
-from auditor.notifications.subscriptions import subscribe_to_monthly_report
+from auditor.notifications.subscriptions import save_subscription
 from auditor.retention.api_data import list_api_retentions
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.models.audit import Association, AssociationEntry, Contact
@@ -82,7 +82,9 @@ async def test_log_of_a_run_contains_no_personal_data(tmp_path, monkeypatch, cap
             [AssociationEntry(Association("nour", "Nour"), contact)], [], START
         )
         _, link = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
-        subscribe_to_monthly_report(app.store, "zineb@nour.example", "nour", START)
+        save_subscription(
+            app.store, app.config, "zineb@nour.example", "nour", wanted=True, now=START
+        )
         box.refused["gone@rabat.example"] = "550 <gone@rabat.example>: nobody here"
         box.refused["zineb@nour.example"] = "451 try zineb@nour.example later"
         await run_audit_pipeline(app, START)
