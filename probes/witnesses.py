@@ -36,6 +36,7 @@ ACCOUNT_URLS = {
 """The properties of accounts, with the URL of a value (Wikidata's formatter URLs, 2026)."""
 
 MAX_STATEMENTS = 100
+"""Statements that are read of an answer of Wikidata."""
 MAX_ITEMS = 3
 """Items that may have the same website. More of them identify no organisation."""
 

@@ -19,6 +19,7 @@ from probes.models.finding import Account, Finding, Presence, Reason
 from storage.models.audit import AccountStatus
 
 MAX_CHANGED_SHARE = 0.10
+"""Share of the accounts of a channel that may change in the same way in one run."""
 MIN_CHANGED_ACCOUNTS = 5
 OFFLINE_REASONS = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
 

@@ -52,8 +52,11 @@ MAX_WAITING_REPLIES = 20
 
 Those taken back in the last day count, too."""
 MAX_TEXT_CHARACTERS = 2000
+"""Characters of the text of a reply."""
 MAX_PLACE_CHARACTERS = 200
+"""Characters of the address or name in a reply."""
 MAX_PROMISE_PERIOD = timedelta(days=366)
+"""How far in the future the day of a promise may be."""
 MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
 """Gaps to which an association may reply that it has an account."""
 

@@ -349,6 +349,7 @@ NO_OWNERS: AccountOwners = {}
 """Owners of accounts only matter for link reciprocity, which summaries do not contain."""
 
 MAX_REFRESH_ATTEMPTS = 3
+"""Attempts to refresh a summary that changes meanwhile."""
 
 MAX_STALE_WHILE_READING = 200
 """Stale summaries that a reader waits for: half a second (measured 2026-11)."""

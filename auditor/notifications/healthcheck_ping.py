@@ -27,12 +27,14 @@ logger = EventLogger(__name__)
 
 PING_TIMEOUT_SECONDS = 10.0
 MAX_PING_ATTEMPTS = 2
+"""Attempts to reach the monitor."""
 PING_ERRORS = (httpx.HTTPError, httpx.InvalidURL, ValueError)
 MAX_LOG_BYTES = 10_000
 """How many bytes of the log are sent with a failure."""
 MAX_PUSH_MESSAGE_CHARS = 200
 """How long the message of a push monitor may be."""
 MAX_LOG_LINES = 100
+"""Lines of the log that are sent to the monitor."""
 PING_DESCRIPTIONS = {"/start": "start", "": "success", "/fail": "failure"}
 """What a ping with this URL suffix reports."""
 

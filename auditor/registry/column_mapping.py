@@ -29,10 +29,13 @@ from auditor.registry.columns import (
 from probes.links import channel_registry
 
 MAX_EXAMPLES = 3
+"""Examples of values that are shown for a column."""
 MAX_SAMPLE_ROWS = 200
 """Number of rows that are searched for examples, and for the script of names."""
 MAX_EXAMPLE_CHARS = 60
+"""Characters of such an example."""
 MAX_REMEMBERED_MAPPINGS = 50
+"""Column mappings that are remembered."""
 ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")
 
 ChosenColumns = Mapping[int, str]

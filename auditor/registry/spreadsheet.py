@@ -29,7 +29,9 @@ from auditor.registry.xlsx_parts import CellPosition, iter_sheet_parts, read_hyp
 from storage.sanitize import sanitize_text
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
+"""Bytes of a spreadsheet file."""
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
+"""Bytes of all parts of a workbook when they are unpacked."""
 ZIP_MAGIC = b"PK\x03\x04"
 """The first bytes of an XLSX or ODS file."""
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"

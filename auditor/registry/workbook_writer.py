@@ -18,6 +18,7 @@ MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
 MAX_CELL_CHARS = 32_767
 """Maximum length of a cell in Excel."""
 MAX_ROWS = 1_048_576
+"""Rows of a sheet, as in Excel."""
 CHUNK_BYTES = 64 * 1024
 DATE_NUMBER_FORMAT, TEXT_NUMBER_FORMAT = "yyyy-mm-dd", "@"
 ILLEGAL_CHARACTERS_PATTERN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")

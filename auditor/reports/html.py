@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 
 MAX_DETAILED_GAPS = text.MAX_DETAILED_GAPS
+"""Problems that a report explains in detail."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"

@@ -361,6 +361,7 @@ ADVICE_BY_GAP = (
 """Codes of advice, each with the code and channel of the gap that it is for."""
 GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
 MAX_ADVICE = 3
+"""Further pieces of advice in a report."""
 SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
 """Severities of website gaps that contradict the statement that the website works."""
 

@@ -34,7 +34,7 @@ A website takes about six requests with a crawl delay before each, so most hosts
 """
 
 MAX_BATCH_ACCOUNTS = 200
-"""Accounts in one batch. A host with more accounts has a batch of its own."""
+"""Accounts in one batch. A host with more accounts has a separate batch."""
 
 MIN_CLUSTER_BATCHES = 30
 """Batches for the workers of a cluster, if there are enough accounts: the last one ends soon."""
@@ -55,6 +55,7 @@ MAX_OVERDUE_DAYS = 30
 SECONDS_PER_MINUTE = 60.0
 SECONDS_PER_DAY = 86400
 MAX_OVERDUE_MINUTES = 2**29 - 1
+"""Minutes for which an account can be overdue in the order of a plan."""
 ACCOUNT_ID_BITS = 32
 
 

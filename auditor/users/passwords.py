@@ -28,6 +28,7 @@ from probes.text.language import fold_text
 MIN_PASSWORD_CHARACTERS, MAX_PASSWORD_CHARACTERS = 12, 128
 """Length of a password. There are no composition rules: length is what counts (NIST SP 800-63B)."""
 MAX_CONCURRENT_HASHES = 2
+"""Passwords that are hashed at the same time."""
 ARGON2_HASHER = Argon2Hasher()
 """64 MB, 3 passes, 4 lanes: about 0.1 s on a small server."""
 

@@ -26,7 +26,9 @@ from storage.tables.communication import FollowUp
 MAX_CALLS = 50
 """How many associations to call are listed. A meeting cannot discuss more."""
 MAX_CALL_REASONS = 3
+"""Reasons that are shown for a call."""
 MAX_CALL_PROMISES = 2
+"""Promises that are shown for a call."""
 RECENT_CONTACT_PERIOD = timedelta(days=7)
 """An association contacted within this time is being followed up."""
 CONVERSATION_KINDS = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})

@@ -324,6 +324,7 @@ def _iter_changes(store: Store, since: datetime) -> Iterator[tuple[datetime, Lis
 MAX_LISTED_GROUPS = 12
 """How many regions outside the map, or how many tags, the page lists."""
 MAX_NAMES_PER_REGION = 2
+"""Associations that are named of a region."""
 MAX_NAMED_ASSOCIATIONS = 100
 """How many of the most urgent associations are read to name some of each region."""
 

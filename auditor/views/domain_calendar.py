@@ -12,6 +12,7 @@ from storage.models.audit import Gap
 
 DOMAIN_GAP = "website_domain_expiring"
 MAX_LINE_BYTES = 75
+"""Bytes of a line of a calendar (RFC 5545)."""
 ALARM_TRIGGERS = ("-P30D", "-P7D", "-P1D")
 """When a calendar reminds of an entry, before its day begins."""
 

@@ -237,6 +237,7 @@ def _add_security_headers(message: Message, scope: Scope) -> None:
 
 MEGABYTE = 1024 * 1024
 MAX_FORM_BYTES = MEGABYTE
+"""Bytes of the body of a form."""
 MAX_PASSWORD_FORM_BYTES = 16 * 1024
 """Names and passwords, in any encoding."""
 MAX_PUBLIC_FORM_BYTES = 128 * 1024

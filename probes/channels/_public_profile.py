@@ -59,6 +59,7 @@ _SCALE_FACTORS = {
 _ARABIC_ONE_PATTERN = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
 _ARABIC_DUAL_PATTERN = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
 MAX_COUNT_SEARCH_CHARS = 2_000
+"""Characters of a page in which a number of followers is searched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,11 @@ MAX_OTHER_CHARS = 200
 MAX_GAP_CHARS = 80
 """The most characters for which a `*` in a sentence stands."""
 MAX_HEADINGS = 3
+"""Headings of a page that are compared with fingerprints."""
 MAX_CACHED_COMPANIES = 50
 """Companies whose fingerprints are kept. Each has about 100 patterns and takes 60 KB."""
 MAX_MARKUP_BYTES = 20 * 1024
+"""Bytes of markup that are compared with fingerprints."""
 SERVICE_NAME = "<service>"
 _LATIN_WORD = re.compile("[a-z0-9]{2}")
 _OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})

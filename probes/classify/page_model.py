@@ -32,14 +32,19 @@ PRESENT = "present"
 """The kind of an honest page. The other kinds are values of `Reason`."""
 BIAS_FEATURE = "<bias>"
 MAX_REASON_WORDS = 5
+"""Words that explain a prediction."""
 _WORD_PLACES = ("title", "head", "main", "text")
 
 MAX_TITLE_WORDS = 20
+"""Words of a title that the model reads."""
 MAX_HEADING_WORDS = 40
+"""Words of headings that the model reads."""
 MAX_HEADINGS = 4
+"""Headings that the model reads."""
 MAX_TEXT_WORDS = 160
 """The words at the beginning of the text that count. A page that replaces a site says it early."""
 MAX_TEXT_CHARS = 4_000
+"""Characters of a page's text that the model reads."""
 
 _LENGTH_LIMITS = (20, 60, 150, 300, 600, 1_200, 2_500, 6_000)
 _COUNT_LIMITS = (1, 3, 6, 12, 30)

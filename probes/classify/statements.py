@@ -22,6 +22,7 @@ from probes.text.language import build_replacer
 from probes.urls import domains
 
 MAX_HEADINGS = 3
+"""Headings of a page that are compared with statements."""
 MAX_TEXT_CHARS = 600
 """The beginning of the text, in which a page that replaces a site says so."""
 OWN_HOST, OTHER_HOST = "<own>", "<host>"

@@ -291,6 +291,7 @@ def _read_certificate_expiry(tls_object: ssl.SSLObject | None) -> date | None:
 
 
 MAX_CERTIFICATE_NAMES = 100
+"""DNS names that are read of a certificate."""
 _CERTIFICATE_NAME = re.compile(r"(?:\*\.)?[a-z0-9_.-]{1,251}")
 
 

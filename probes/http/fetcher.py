@@ -50,6 +50,7 @@ TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
 MIN_RETRY_ALLOWANCE = 10  # retries of a small run, whatever its budget
 MAX_RETRY_WAIT_SECONDS = 30.0
+"""Seconds between two attempts, unless the server asks for more."""
 MAX_ROBOTS_BYTES = 500 * 1024  # as RFC 9309 requires
 PLATFORM_DELAY_JITTER = 0.5  # random part that is added to the delay of a platform
 MAX_REMEMBERED_HOSTS = 2_000  # two kilobytes each

@@ -17,6 +17,7 @@ MAX_PARSED_RETRY_AFTER_SECONDS = 3600.0
 """Larger values of Retry-After are read as this; `[fetch] max_retry_after` limits the wait."""
 
 MAX_CRAWL_DELAY_SECONDS = 30.0
+"""Seconds between two requests that a robots.txt can ask for."""
 
 
 @dataclass(slots=True)

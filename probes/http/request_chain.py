@@ -30,7 +30,9 @@ DEFAULT_HEADERS = {
 EMPTY_BODY = httpx.ByteStream(b"")
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_HEADER_CHARS = 4096
+"""Characters of the value of a header that are kept."""
 MAX_HEADERS = 200
+"""Headers of a response that are kept."""
 # A redirect loop at a login page waits for a cookie, and none is sent.
 _LOGIN_PATH = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")
 

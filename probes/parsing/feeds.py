@@ -26,6 +26,7 @@ from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body
 
 MAX_ENTRIES = 500
+"""Entries of a feed or list of posts that are read."""
 _DATE_FIELDS = (
     "published",
     "pubdate",
@@ -230,6 +231,7 @@ def _build_entry_from_row(row: Mapping[str, Any]) -> FeedEntry:
 
 
 MAX_SITEMAP_URLS = 5_000
+"""Addresses of a sitemap that are read."""
 
 
 @dataclass(frozen=True, slots=True)

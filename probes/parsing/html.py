@@ -44,10 +44,13 @@ __all__ = [
 ]
 
 MAX_ANCHORS = 3_000
+"""Links of a page that are read."""
 MAX_SOUP_TAGS = 20_000
 """The most tags that BeautifulSoup parses. Recorded pages of platforms have up to 8,600 (2026)."""
 MAX_HEADINGS = 40
+"""Headings of a page that are read."""
 MAX_SCRIPT_SOURCES = 40
+"""Addresses of scripts that are read of a page."""
 MAX_REDIRECT_SCRIPT_CHARS = 300  # a script that only redirects is shorter
 
 

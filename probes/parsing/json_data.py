@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_JSON_LD_OBJECTS = 200
+"""Objects of JSON-LD that are read of a page."""
 _decode_json = json.JSONDecoder(strict=False).decode
 _NESTED_KEYS = ("@graph", "mainEntity", "publisher", "author")
 

@@ -31,6 +31,7 @@ from probes.parsing.html import Document, TextNode
 from probes.publication.metadata import SECONDARY_PLACES, find_list_kinds, find_modification_dates
 
 MAX_TEXT_NODES = 4_000
+"""Texts of a page in which a dateline is searched."""
 _MAX_NODES_AFTER_TITLE = 12  # text nodes after a title whose dates belong to that title
 _DATELINE_NODES_BELOW_TITLE = 14  # text nodes that may be the dateline
 _DATELINE_NODES_ABOVE_TITLE = 4

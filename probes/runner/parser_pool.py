@@ -27,6 +27,7 @@ ParsedT = TypeVar("ParsedT")
 PARSE_TIMEOUT_SECONDS = 5.0  # for one page
 WORKER_MEMORY_BYTES = 1 << 30  # address space of a worker
 MAX_WORKERS = 8
+"""Processes that parse pages."""
 MAX_TASKS_PER_WORKER = 2  # one that is parsed and one that waits in the worker
 MAX_FAILED_STARTS = 3  # in a row, before the pool gives up
 

@@ -15,6 +15,7 @@ from operator import itemgetter
 from string import ascii_letters
 
 MAX_ANALYZED_CHARS = 6_000
+"""Characters of a text from which its language is detected."""
 MIN_TEXT_MATCHES = 12  # letters of a script, or stop words of a language, needed in a text
 MIN_TITLE_MATCHES = 2  # the same for a title
 

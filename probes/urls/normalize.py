@@ -90,6 +90,7 @@ LOCALE = rf"(?:{'|'.join(_LANGUAGE_CODES.split())})(?:[_-][a-z]{{2}})?"
 """Matches a language with or without a country in lower case."""
 _LOCALE_PATTERN = re.compile(f"(?i){LOCALE}")
 MAX_INTERNAL_LINKS = 40
+"""Links of a page to its own site that are compared."""
 MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
 # Links that hosting notices have on their own host.
 _BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")

@@ -8,6 +8,7 @@ from html import unescape
 from unicodedata import normalize
 
 MAX_CELL_CHARS = 4_096
+"""Characters of a cell in which links are searched."""
 
 # Most links need no repair. This pattern recognises them ten times faster than the repairs.
 CLEAN_URL = re.compile(

@@ -360,6 +360,7 @@ def _start_after(query: Select[Any], order: tuple[Any, Any], key: Sequence[Any])
 
 
 MAX_CURSOR_NUMBER = 2**62
+"""The largest number in the address of a further page."""
 
 
 def encode_cursor(key: Sequence[Any]) -> str:

@@ -26,6 +26,7 @@ GapChangeKind = Literal["opened", "closed"]
 RANK_COUNT = compute_gap_rank(GAP_KINDS[-1], SEVERITIES[-1]) + 1
 FIRST_RANK_KEY = (-1, "", 0)
 MAX_ROW_ID = 2**31 - 1
+"""The largest row id in the address of a further page."""
 
 
 class GapSearchRepository(Repository):

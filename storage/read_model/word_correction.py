@@ -21,6 +21,7 @@ MIN_CORRECTED_LENGTH, MIN_CORRECTED_ARABIC_LENGTH = 5, 4
 article is left out."""
 
 MAX_CORRECTED_LENGTH = 30
+"""Characters of a searched word that is corrected."""
 
 MAX_COUNTED_ROWS = 1000
 """Up to so many associations decide which of several corrections is the more frequent word."""

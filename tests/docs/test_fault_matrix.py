@@ -44,7 +44,7 @@ def test_every_row_has_a_test():
 def test_every_mark_is_on_a_test_function_and_found_once():
     for file in sorted(fault_matrix.TESTS.rglob("test_*.py")):
         tree = ast.parse(file.read_text("utf-8"))
-        calls = [node for node in ast.walk(tree) if fault_matrix.is_fault_mark(node)]
+        calls = [node for node in ast.walk(tree) if fault_matrix.is_mark(node)]
         marked_tests = list(fault_matrix.iter_marked_tests(tree))
         argument_count = sum(len(call.args) for call in calls)
         assert argument_count == len(marked_tests) == len(set(marked_tests)), file

@@ -33,18 +33,19 @@ def load_rows():
     return tomllib.loads((TESTS / "fixtures" / "data" / "faults.toml").read_text("utf-8"))
 
 
-def iter_marked_tests(tree):
+def iter_marked_tests(tree, mark_name="fault"):
     """Yield a pair of test name and row id for each mark in a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for mark in filter(is_fault_mark, node.decorator_list):
-                for argument in mark.args:
-                    yield node.name, ast.literal_eval(argument)
+            for mark in node.decorator_list:
+                if is_mark(mark, mark_name):
+                    for argument in mark.args:
+                        yield node.name, ast.literal_eval(argument)
 
 
-def is_fault_mark(node):
-    """Return True if a node is a call of `pytest.mark.fault`."""
-    return isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault"
+def is_mark(node, name="fault"):
+    """Return True if a node is a call of the mark with a name."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == f"pytest.mark.{name}"
 
 
 @cache

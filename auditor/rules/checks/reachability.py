@@ -27,6 +27,7 @@ MIN_TROUBLE_DAYS = 3
 MAX_RULE_DAYS = 36_500
 """A hundred years: with it a date can still be computed."""
 MAX_RULE_NUMBER = 1e12
+"""The largest number that a rule compares with."""
 ExpiryDays = Annotated[int, Field(ge=1, le=MAX_RULE_DAYS)]
 
 

@@ -190,7 +190,9 @@ def _toggle_channel(query_params: Mapping[str, str], channel: str) -> dict[str, 
 
 
 MAX_SELECTED = GRID_PAGE_SIZE
+"""Associations that one form can change."""
 MAX_TAG_CHARS = 60
+"""Characters of a tag."""
 SelectionAction = Literal["report_links", "export", "tag", "messages"]
 
 

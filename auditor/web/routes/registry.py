@@ -33,6 +33,7 @@ from storage.models.users import ChangeOrigin
 router = APIRouter(route_class=access.AccessRoute)
 
 MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
+"""Bytes of an uploaded spreadsheet."""
 MAX_SHOWN_CHANGES = 500
 """The preview lists at most so many associations of a kind, and changes."""
 MAX_SHOWN_ISSUES = 100

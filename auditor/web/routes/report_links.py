@@ -39,6 +39,7 @@ router = APIRouter(route_class=access.AccessRoute)
 
 REPORT_LINKS_PAGE_SIZE = 50
 MAX_SEARCH_RESULTS = 20
+"""Associations that a search for report links lists."""
 
 
 class BulkReportLinksForm(BaseModel):

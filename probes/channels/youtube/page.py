@@ -78,7 +78,9 @@ _TABS_WITHOUT_UPLOADS = frozenset(
 MAX_NODES = 20_000
 """The most objects of a page's data that are searched. Newest uploads come first."""
 MAX_HEADER_TEXTS = 1_000
+"""Texts of a channel's header that are read."""
 MAX_COUNT_CHARS = 200
+"""Characters of a text that may be a number of subscribers."""
 _RECENT_UPLOAD_AGE = timedelta(days=30)
 _MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
 

@@ -3,10 +3,9 @@
 import re
 from datetime import time
 from pathlib import Path
-from typing import get_args
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from auditor.config.loader import find_number_range
 from auditor.config.schema import (
@@ -19,6 +18,7 @@ from auditor.config.schema import (
 from auditor.core.errors import ConfigError
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from probes.links.channel_registry import is_optional_channel
+from tests.support.limits import iter_numbers
 
 BAD_CONFIGS = sorted(
     (Path(__file__).parents[3] / "fixtures" / "data" / "config").glob("bad-*.toml")
@@ -166,22 +166,6 @@ def test_every_rule_of_the_example_has_a_gap():
     assert {rule.code for rule in load_config(find_packaged_config(), {}).rules} <= set(
         load_gap_catalogue().definitions
     )
-
-
-def iter_numbers(model, path=()):
-    """Yield the path of each number in the tables of the configuration, except in rules."""
-    for name, field in model.model_fields.items():
-        if name != "rules":
-            yield from iter_numbers_of_type(field.annotation, (*path, name))
-
-
-def iter_numbers_of_type(annotation, path):
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from iter_numbers(annotation, path)
-    elif annotation in {int, float}:
-        yield path
-    for inner in get_args(annotation):
-        yield from iter_numbers_of_type(inner, path)
 
 
 NUMBERS = sorted(set(iter_numbers(Config)))
