@@ -21,7 +21,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from fastapi import FastAPI
 
-from auditor.app import App
+from auditor.app import App, explain_listening_error
 from auditor.checking.clock import (
     DISCARD_FUTURE,
     find_due_day,
@@ -372,7 +372,7 @@ def open_web_socket(
     try:
         listener = socket.create_server((web_settings.host, web_settings.port), family=family)
     except OSError as error:
-        reason = (error.strerror or "cannot listen there").lower()
+        reason = explain_listening_error(error)
         remedy = "another [web] host or port, or `auditor serve --no-web`"
         raise ConfigError(f"{web_settings.host} port {web_settings.port}", reason, remedy) from None
     # Without this, the end of a page waits 40 ms for an acknowledgement.

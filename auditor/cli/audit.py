@@ -7,6 +7,7 @@ import gc
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -237,7 +238,7 @@ def serve(
     is lost, and an interrupted run is resumed later.
     """
     from auditor import scheduling
-    from auditor.app import App
+    from auditor.app import App, mark_port_as_served
     from auditor.runs.pipeline import require_run_folders
 
     if not web and not schedule:
@@ -247,7 +248,8 @@ def serve(
     require_run_folders(config)
     with (
         App.open(config) as app,
-        scheduling.open_web_socket(app.config.web, is_enabled=web) as web_socket,
+        scheduling.open_web_socket(config.web, is_enabled=web) as web_socket,
+        mark_port_as_served(config.storage.folder, config.web.port) if web else nullcontext(),
     ):
         if web_socket:
             url = scheduling.format_server_url(web_socket)

@@ -43,7 +43,7 @@ class SettingsTable(BaseModel):
         for name in cls.secrets if isinstance(values, dict) else ():
             path = values.get(f"{name}_file")
             if path and not values.get(name):
-                values = {**values, name: read_secret_file(path)}
+                values = {**values, name: read_secret_file(path, f"{name}_file")}
         return values
 
 
@@ -70,15 +70,18 @@ def build_unreadable_error(path: Path, error: OSError) -> ConfigError:
     return ConfigError(f"cannot read {path}", *explain_file_error(error))
 
 
-def read_secret_file(path: str | Path) -> str:
-    """Return the secret in a file. Raises ValueError, which a model reports with its place."""
+def read_secret_file(path: str | Path, setting: str) -> str:
+    """Return the secret in the file that a setting names.
+
+    Raises ValueError, which a model reports with its place.
+    """
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
         reason, remedy = "it is not UTF-8 text", "save it as UTF-8"
     except OSError as error:
         reason, remedy = explain_file_error(error)
-    context = {"path": str(path), "reason": reason, "suggestion": remedy}
+    context = {"path": str(path), "reason": reason, "suggestion": remedy, "setting": setting}
     message = "cannot read the secret file {path}: {reason}"
     raise PydanticCustomError("unreadable_secret", message, context)
 
@@ -174,8 +177,9 @@ def build_config_error(
 ) -> ConfigError:
     """Build the error for the first problem; `variables` are names in the environment by path."""
     first = validation_error.errors(include_url=False)[0]
-    path = first["loc"]
     context = first.get("ctx", {})
+    # an error of a whole table says which of its settings is wrong
+    path = (*first["loc"], context["setting"]) if "setting" in context else first["loc"]
     shown_path = (*path, context["number"] - 1) if "number" in context else path
     variable = _find_variable(path, variables)
     place = variable or f"{origin}: {_format_setting_path(shown_path)}"

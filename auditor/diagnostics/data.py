@@ -23,6 +23,7 @@ from auditor.run_reports.signing import (
 )
 from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.models.finding import Presence
 from storage.api_data import count_in_copy
 from storage.database.engine import parse_database_url
 from storage.errors import (
@@ -30,6 +31,7 @@ from storage.errors import (
     MissingDatabaseError,
     OutdatedDatabaseError,
     StoreError,
+    build_file_error,
 )
 from storage.models.audit import AuditRunState
 from storage.models.users import Role
@@ -53,6 +55,7 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             yield _diagnose_database(store)
             yield _diagnose_last_run(store, now)
             yield from _diagnose_future_changes(store, now)
+            yield from _diagnose_lost_evidence(config, store)
             yield from _diagnose_unsent_messages(store)
             yield from _diagnose_domain_checks(config, store)
             yield _diagnose_users(store)
@@ -95,7 +98,9 @@ def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
         if signing_key:
             fingerprint = compute_key_fingerprint(signing_key.public_key)
             return ok(check, gettext_noop("fingerprint {print}"), print=fingerprint)
-    except (ConfigError, OSError) as error:
+    except OSError as error:
+        return failure(check, gettext_noop("{trouble}"), trouble=str(build_file_error(error)))
+    except ConfigError as error:
         return failure(check, gettext_noop("{trouble}"), trouble=str(error))
     if known_keys:
         lost = gettext_noop(
@@ -139,11 +144,14 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
         future = gettext_noop("{day} is in the future: no run can begin; try {command}")
         return failure(check, future, day=run.day, command="`auditor run --discard-future`")
     hours = (now - (run.finished_at or run.started_at)).total_seconds() / 3600
+    if hours < -CLOCK_TOLERANCE.total_seconds() / 3600:
+        ended = gettext_noop("check of {day}: its end is dated in the future; is the clock right?")
+        return warning(check, ended, day=run.day)
     is_recent = hours <= MAX_AGE_HOURS and run.state is AuditRunState.DONE
     state = "ok" if is_recent else "warn"
     age = gettext_noop("check of {day}: {run_state}, {hours} hours ago")
     return build_diagnostic(
-        check, state, age, day=run.day, run_state=str(run.state), hours=f"{hours:.0f}"
+        check, state, age, day=run.day, run_state=str(run.state), hours=f"{max(hours, 0):.0f}"
     )
 
 
@@ -153,6 +161,20 @@ def _diagnose_future_changes(store: Store, now: datetime) -> Iterator[Diagnostic
         future = gettext_noop("dated in the future, so no run counts them: {n}; try {command}")
         command = "`auditor run --discard-future`"
         yield warning(gettext_noop("changes"), future, n=change_count, command=command)
+
+
+def _diagnose_lost_evidence(config: Config, store: Store) -> Iterator[DiagnosticResult]:
+    """Yield a failure if the folder of the pages is gone although a run has stored some."""
+    run, folder = store.runs.get_latest_evaluated(), config.storage.evidence_folder
+    if run is None or run.id is None or folder.exists():
+        return
+    counts = store.observations.count_by_presence(run.id)
+    if any(presence is Presence.PRESENT for _, presence in counts):
+        gone = gettext_noop(
+            "{folder} is gone: checks cannot be explained or replayed; try {command}"
+        )
+        command = "`auditor restore FILE`"
+        yield failure(gettext_noop("evidence folder"), gone, folder=str(folder), command=command)
 
 
 def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResult]:

@@ -3,18 +3,20 @@
 import locale
 import os
 import resource
+import socket
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from auditor.app import validate_certificate_file
+from auditor.app import explain_listening_error, is_port_served, validate_certificate_file
 from auditor.checking.checker import create_api_budgets
 from auditor.config import schema
-from auditor.config.schema import Config, StorageSettings
+from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import (
@@ -24,9 +26,13 @@ from auditor.i18n.catalogs import (
     load_message_catalog,
 )
 from auditor.retention.api_data import get_max_days
+from auditor.retention.backups import EVIDENCE_FOLDER_NAME
 from storage.database.engine import parse_database_url
-from storage.errors import build_file_error
+from storage.errors import StoreError, build_file_error
+from storage.files.spool import require_writable_folder
 
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Host names of a public address that only this machine can open, as for a trial."""
 OTHER_USERS_MODE = 0o007
 """The permission bits of all other users of the machine."""
 
@@ -42,6 +48,8 @@ def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticR
     yield from _diagnose_api_keys(config)
     yield from _diagnose_api_terms(config)
     yield _diagnose_secret_files(config)
+    yield from _diagnose_contact(config)
+    yield from _diagnose_web_addresses(config.web)
     yield from _diagnose_notifications(config)
 
 
@@ -111,6 +119,8 @@ def _diagnose_secret_files(config: Config) -> DiagnosticResult:
     secret_files = [*iter_secret_files(config), *_iter_generated_secret_files(config)]
     private_count = 0
     for file in dict.fromkeys(secret_files):
+        if file.suffix == ".key" and (trouble := _find_reading_problem(file)):
+            return failure(check, gettext_noop("{trouble}"), trouble=trouble)
         mode = _read_file_mode(file)
         if mode is None:
             continue
@@ -130,6 +140,15 @@ def _read_file_mode(file: Path) -> int | None:
         return file.stat().st_mode if file.is_file() else None
     except OSError:
         return None
+
+
+def _find_reading_problem(file: Path) -> str | None:
+    """Return why a file cannot be read, as one line, or None."""
+    try:
+        with file.open("rb"):
+            return None
+    except OSError as error:
+        return str(build_file_error(error, f"cannot read {file}"))
 
 
 def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
@@ -157,6 +176,56 @@ def _iter_generated_secret_files(config: Config) -> Iterator[Path]:
     url = parse_database_url(config.storage.url)
     if url.get_backend_name() == "sqlite" and url.database:
         yield Path(url.database)
+
+
+def _diagnose_contact(config: Config) -> Iterator[DiagnosticResult]:
+    """Yield a warning if owners of audited sites cannot reach the operator."""
+    if not config.fetch.contact and not config.fetch.user_agent:
+        empty = gettext_noop("{setting} is empty: owners of audited sites cannot reach you")
+        yield warning(gettext_noop("contact"), empty, setting="[fetch] contact")
+
+
+def _diagnose_web_addresses(web: WebSettings) -> Iterator[DiagnosticResult]:
+    """Yield a warning if no one can log in through a proxy, or if report links are not private."""
+    check = gettext_noop("web addresses")
+    if web.allowed_hosts and not web.trusted_proxies:
+        no_proxy = gettext_noop(
+            "no one can log in under {hosts}: {setting} is empty; try {example}"
+        )
+        yield warning(
+            check,
+            no_proxy,
+            hosts=", ".join(web.allowed_hosts),
+            setting="[web] trusted_proxies",
+            example='`trusted_proxies = ["127.0.0.1"]`',
+        )
+    public_url = urlsplit(web.public_url)
+    if public_url.scheme == "http" and public_url.hostname not in LOOPBACK_HOSTS:
+        readable = gettext_noop(
+            "{url} has no HTTPS: others on the way can read report links; try {remedy}"
+        )
+        remedy = f"https://{public_url.netloc}"
+        yield warning(check, readable, url=web.public_url, remedy=remedy)
+
+
+def _diagnose_web_port(config: Config) -> Iterator[DiagnosticResult]:
+    """Yield a warning if `auditor serve` could not listen, unless it listens already."""
+    host, port = config.web.host, config.web.port
+    if port == 0 or is_port_served(config.storage.folder, port):
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        yield warning(
+            gettext_noop("web port"),
+            gettext_noop("{host} port {port}: {trouble}; {command} needs another {setting}"),
+            host=host,
+            port=str(port),
+            trouble=explain_listening_error(error),
+            command="`auditor serve`",
+            setting="[web] host / port",
+        )
 
 
 def _diagnose_notifications(config: Config) -> Iterator[DiagnosticResult]:
@@ -195,9 +264,12 @@ SPARE_FILE_DESCRIPTORS = 200
 def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
     """Yield the results for disks, limits and languages."""
     yield _diagnose_data_folder(config.storage)
-    evidence_folder = config.storage.folder / "archive"
-    yield from _diagnose_folder(gettext_noop("evidence folder"), evidence_folder)
-    yield from _diagnose_folder(gettext_noop("backup folder"), config.backup.folder)
+    yield from _diagnose_folder(gettext_noop("evidence folder"), config.storage.evidence_folder)
+    if config.backup.after_run or config.backup.folder.exists():
+        check = gettext_noop("backup folder")
+        yield from _diagnose_folder(check, config.backup.folder)
+        yield from _diagnose_folder(check, config.backup.folder / EVIDENCE_FOLDER_NAME)
+    yield from _diagnose_web_port(config)
     yield from _diagnose_temporary_files()
     yield from _diagnose_open_file_limit(config.fetch.concurrency)
     yield _diagnose_languages()
@@ -229,9 +301,8 @@ def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
         with tempfile.NamedTemporaryFile(dir=folder):
             disk_space = get_disk_space(folder)
     except OSError as error:
-        return failure(
-            check, gettext_noop("{folder}: {trouble}"), folder=str(folder), trouble=error.strerror
-        )
+        problem = build_file_error(error, f"cannot use {folder}")
+        return failure(check, gettext_noop("{trouble}"), trouble=str(problem))
     facts = {"folder": str(folder), "free": f"{disk_space.free_bytes / BYTES_PER_GIB:.1f}"}
     if disk_space.free_bytes < storage.min_free_bytes:
         return failure(
@@ -246,20 +317,14 @@ def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
 
 
 def _diagnose_folder(check: str, folder: Path) -> Iterator[DiagnosticResult]:
-    """Yield a failure if a folder exists and cannot be read and written.
+    """Yield a failure if a folder cannot be read and written, or not be created if it is missing.
 
     A missing folder is created when it is needed.
     """
     try:
-        for _ in folder.iterdir():
-            break
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        problem = build_file_error(error, f"cannot use {folder}")
-        yield failure(check, gettext_noop("{trouble}"), trouble=str(problem))
+        require_writable_folder(folder)
+    except StoreError as error:
+        yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
 
 
 def _diagnose_temporary_files() -> Iterator[DiagnosticResult]:

@@ -217,12 +217,15 @@ def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_3(
 
 
 SECRETS = [
-    ('[storage]\nurl_file = "secret.txt"\n', "storage"),
-    ('[channels]\nyoutube = { api_key_file = "secret.txt" }\n', "channels.youtube"),
-    ('[web]\nmetrics_token_file = "secret.txt"\n', "web"),
-    ('[notify]\nsmtp = { host = "m.example.org", password_file = "secret.txt" }\n', "notify.smtp"),
-    ('[[notify.recipients]]\nto_file = "secret.txt"\n', "notify.recipients[1]"),
-    ('[monitor]\nping_url_file = "secret.txt"\n', "monitor"),
+    ('[storage]\nurl_file = "secret.txt"\n', "storage.url_file"),
+    ('[channels]\nyoutube = { api_key_file = "secret.txt" }\n', "channels.youtube.api_key_file"),
+    ('[web]\nmetrics_token_file = "secret.txt"\n', "web.metrics_token_file"),
+    (
+        '[notify]\nsmtp = { host = "m.example.org", password_file = "secret.txt" }\n',
+        "notify.smtp.password_file",
+    ),
+    ('[[notify.recipients]]\nto_file = "secret.txt"\n', "notify.recipients[1].to_file"),
+    ('[monitor]\nping_url_file = "secret.txt"\n', "monitor.ping_url_file"),
 ]
 
 
@@ -237,6 +240,18 @@ def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(folder, run, conf
     assert_secret_refused(run, place, "permission denied")
     replace_by_folder("secret.txt")(folder)
     assert_secret_refused(run, place, "it is a folder, not a file")
+
+
+def test_unreadable_secret_of_the_environment_is_not_blamed_on_another_variable(
+    folder, run, monkeypatch
+):
+    (folder / "config.toml").write_text('[channels]\nyoutube = { api_key_file = "none.txt" }\n')
+    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__API_BUDGET", "100")
+    assert "error: config.toml: channels.youtube.api_key_file: cannot" in run("status")[1].err
+    monkeypatch.setenv("AUDITOR_CHANNELS__YOUTUBE__API_KEY_FILE", "gone.txt")
+    error = run("status")[1].err
+    assert "error: AUDITOR_CHANNELS__YOUTUBE__API_KEY_FILE: cannot" in error
+    assert "gone.txt" in error
 
 
 def assert_secret_refused(run, place, why):
@@ -329,7 +344,9 @@ def test_unwritable_backup_folder_does_not_matter_without_backups(folder, run):
         (forbid_writing("backups"), "backup folder"),
         (replace_by_file("backups"), "backup folder"),
         (forbid_access("config.toml"), "configuration"),
+        (forbid_writing("backups/evidence"), "backup folder"),
         (forbid_access("data/receipts.key"), "run report key"),
+        (forbid_access("data/unsubscribe.key"), "secrets"),
         (forbid_access("data/receipts.pub"), "run report key"),
         (forbid_access("data/auditor.db"), "database"),
     ],

@@ -2,6 +2,8 @@
 
 import io
 import re
+import shutil
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 from rich.cells import cell_len
 
 from auditor import diagnostics
+from auditor.app import App, mark_port_as_served
+from auditor.checking import checker
 from auditor.cli import main
 from auditor.config.schema import load_config
 from auditor.demo import play
@@ -17,6 +21,8 @@ from auditor.demo.proxy import CertificateAuthority
 from auditor.diagnostics import environment, network
 from auditor.diagnostics.network import NetworkAnswers
 from auditor.reference.gap_catalogue import LANGUAGES
+from auditor.retention.backups import create_backup
+from auditor.runs import pipeline
 from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import Identity, LinkKind, Reason
@@ -25,6 +31,8 @@ from probes.models.witness import WitnessSource
 from storage.models.audit import AccountRow, Association, AuditRunState, DomainCheck
 from storage.models.users import Role
 from storage.store import Store
+from tests.support.mini_network import START, link, opened, register, steps
+from tests.support.permissions import permissions_respected
 from tests.support.smtp_and_http_servers import free_port
 from tests.support.web_server import get_or_create_user
 
@@ -231,7 +239,10 @@ def test_healthy_installation_fits_one_screen(tmp_path, monkeypatch, language):
         store.runs.finish(store.runs.begin_or_resume(NOW.date(), NOW), AuditRunState.DONE, NOW)
         get_or_create_user(store, "Salma", Role.ADMIN, password_hash="x")
         store.create_backup(tmp_path / "backups" / f"auditor-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db")
-    Path("config.toml").write_text('[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n')
+    Path("config.toml").write_text(
+        '[storage]\nfolder = "."\nurl = "sqlite:///auditor.db"\n'
+        '[fetch]\ncontact = "a@example.org"\n[web]\nport = 0\n'
+    )
     assert main.main(["--lang", language, "doctor"]) == 0
     lines = CONTROL.sub("", screen.getvalue()).strip("\n").splitlines()
     assert len(lines) <= 24, screen.getvalue()
@@ -321,3 +332,112 @@ def test_missing_administrator_is_reported(tmp_path, monkeypatch):
         "ok",
         "3, including administrators: 1",
     )
+
+
+def test_unreadable_data_folder_gives_one_line_for_each_check(run_doctor, tmp_path):
+    with App.open(load_config(None, {})):
+        pass
+    (tmp_path / "data").chmod(0)
+    try:
+        with permissions_respected():
+            results = run_doctor()
+    finally:
+        (tmp_path / "data").chmod(0o700)
+    failed = {check: result.detail for check, result in results.items() if result.state == "fail"}
+    assert failed["data folder"].startswith("cannot use data: permission denied; try: ")
+    assert failed["run report key"].startswith("cannot use data/receipts.pub: permission denied; ")
+    assert failed["database"].startswith("cannot open the database data/auditor.db: permission")
+    assert "Errno" not in repr(results)
+
+
+def test_lost_database_is_a_failure_that_names_the_newest_backup(run_doctor, tmp_path):
+    with App.open(load_config(None, {})) as app:
+        result = create_backup(app.store, app.body_store, app.config, NOW)
+    (tmp_path / "data" / "auditor.db").unlink()
+    database = run_doctor()["database"]
+    assert database.state == "fail"
+    assert database.detail.endswith(f"no database; try: `auditor restore {result.backup.file}`")
+
+
+async def test_lost_evidence_of_a_run_is_a_failure(run_doctor, tmp_path, monkeypatch):
+    monkeypatch.setattr(checker, "create_probe", steps)
+    (tmp_path / "data").mkdir()
+    app = opened(tmp_path / "data")
+    register(app, link("nour", "website", "nour.example"))
+    await pipeline.run_audit_pipeline(app, START)
+    app.store.close()
+    assert "evidence folder" not in run_doctor()
+    shutil.rmtree(tmp_path / "data" / "archive")
+    assert run_doctor()["evidence folder"].state == "fail"
+
+
+@pytest.mark.parametrize(
+    ("hours", "state", "detail"),
+    [
+        (1, "ok", "check of 2026-11-25: done, 0 hours ago"),
+        (2, "warn", "its end is dated in the future; is the clock right?"),
+    ],
+)
+def test_run_that_ended_in_the_future_is_reported(run_doctor, hours, state, detail):
+    with App.open(load_config(None, {})) as app:
+        begun = app.store.runs.begin_or_resume(NOW.date(), NOW)
+        app.store.runs.finish(begun, AuditRunState.DONE, NOW + timedelta(hours=hours))
+    last_check = run_doctor()["last check"]
+    assert (last_check.state, detail in last_check.detail) == (state, True), last_check.detail
+
+
+def test_run_that_began_in_the_future_is_a_failure(run_doctor):
+    """A clock that was three years ahead looked like a run of -26400 hours ago."""
+    later = NOW + timedelta(hours=26400)
+    with App.open(load_config(None, {})) as app:
+        begun = app.store.runs.begin_or_resume(later.date(), later)
+        app.store.runs.finish(begun, AuditRunState.DONE, later)
+    last_check = run_doctor()["last check"]
+    assert (last_check.state, "hours ago" in last_check.detail) == ("fail", False)
+
+
+def test_backup_folder_that_cannot_be_created_is_a_failure(run_doctor, tmp_path):
+    (tmp_path / "backups.d").write_text("a file")
+    result = run_doctor(AUDITOR_BACKUP__FOLDER="backups.d/inner")["backup folder"]
+    assert (result.state, "backups.d/inner" in result.detail) == ("fail", True)
+
+
+def test_port_of_another_program_is_reported_and_that_of_serve_is_not(run_doctor, tmp_path):
+    (tmp_path / "data").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = run_doctor(AUDITOR_WEB__PORT=str(port))["web port"]
+        assert result.state == "warn"
+        assert result.detail.startswith(f"127.0.0.1 port {port}: address already in use; ")
+        with mark_port_as_served(tmp_path / "data", port):
+            assert "web port" not in run_doctor()
+        assert "web port" in run_doctor()
+    assert "web port" not in run_doctor()
+
+
+@pytest.mark.parametrize(
+    ("settings", "detail"),
+    [
+        ('allowed_hosts = ["a.example.org"]\ntrusted_proxies = ["127.0.0.1"]', None),
+        ('allowed_hosts = ["a.example.org"]', "no one can log in under a.example.org: "),
+        ('public_url = "https://reports.example.org"', None),
+        ('public_url = "http://localhost:8321"', None),
+        ('public_url = "http://reports.example.org"', "http://reports.example.org has no HTTPS: "),
+    ],
+)
+def test_web_address_that_does_not_work_is_reported(run_doctor, tmp_path, settings, detail):
+    (tmp_path / "config.toml").write_text(f"[web]\n{settings}\n")
+    result = run_doctor().get("web addresses")
+    if detail is None:
+        assert result is None
+    else:
+        assert (result.state, result.detail.startswith(detail)) == ("warn", True), result
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_reported"),
+    [("", True), ('contact = "a@example.org"', False), ('user_agent = "x (+a@b.org)"', False)],
+)
+def test_empty_contact_is_reported(run_doctor, tmp_path, settings, is_reported):
+    (tmp_path / "config.toml").write_text(f"[fetch]\n{settings}\n")
+    assert ("contact" in run_doctor()) is is_reported
