@@ -308,8 +308,7 @@ def show_progress(title: str, *, quiet: bool) -> Iterator[ProgressCallback]:
 
 OutputFormat = Literal["csv", "xlsx", "json"]
 NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-PRIVATE_FILE_MODE, PUBLIC_FILE_MODE = 0o600, 0o666
-"""Modes of files that only the owner may read, and of files for which the umask decides."""
+PRIVATE_FILE_MODE = 0o600
 
 
 def choose_output_format(
@@ -354,26 +353,17 @@ def print_bytes(chunks: Iterable[bytes], *, is_text: bool) -> None:
 
 
 def write_file_atomically(
-    chunks: Iterable[bytes],
-    target: Path,
-    *,
-    is_private: bool = False,
-    on_written: Callable[[], None] | None = None,
+    chunks: Iterable[bytes], target: Path, *, on_written: Callable[[], None] | None = None
 ) -> None:
-    """Write a file completely or not at all. Raises StoreError.
+    """Write a file that only its owner can read, completely or not at all. Raises StoreError.
 
-    Only the owner can read a private file. `on_written` is called when the content is on the disk,
-    before the file gets its final name.
+    Exports have contacts of people, and invitations have secret links. `on_written`
+    is called when the content is on the disk, before the file gets its final name.
     """
     unfinished = target.with_name(f"{target.name}.part")
     try:
         unfinished.unlink(missing_ok=True)
-        with os.fdopen(
-            os.open(
-                unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE if is_private else PUBLIC_FILE_MODE
-            ),
-            "wb",
-        ) as out:
+        with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
             out.writelines(chunks)
             out.flush()
             os.fsync(out.fileno())

@@ -113,6 +113,11 @@ def validate_spreadsheet(
         print_issues(problems, cli_context.translator, table_format)
     if not cli_context.quiet:
         print_message(describe_import_counts(import_result, cli_context.translator))
+    _exit_if_errors(import_result)
+
+
+def _exit_if_errors(import_result: ImportResult) -> None:
+    """Exit with the code of an invalid input if a row of the spreadsheet has an error."""
     if any(problem.severity == "error" for problem in import_result.problems):
         raise typer.Exit(InputError.exit_code)
 
@@ -181,7 +186,8 @@ def import_registry(
     """Import a spreadsheet into the registry.
 
     Importing the same spreadsheet again changes nothing. An empty cell clears a value. A missing
-    column leaves its values unchanged.
+    column leaves its values unchanged. A row with an error is imported as far as possible, and the
+    command exits with code 3, as `validate` does.
 
     On a terminal, the command shows the changes and asks before it applies them. If more than a
     fifth of the associations are missing, it always asks. Without a terminal, it refuses such a
@@ -198,6 +204,7 @@ def import_registry(
         build_preview = partial(build_import_preview, app.store, import_result, now, prune=prune)
         if dry_run:
             print_import_preview(build_preview(), cli_context, table_format)
+            _exit_if_errors(import_result)
             return
         must_ask = not (yes or cli_context.quiet)
         confirmed_digest = None
@@ -223,8 +230,9 @@ def import_registry(
     if table_format == "json":
         item = build_import_item(import_result, changes)
         print_json([item], get_current_time())
-        return
-    print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
+    else:
+        print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
+    _exit_if_errors(import_result)
 
 
 def _read_import(spreadsheet: Path, app: App, column_options: Sequence[str]) -> ImportResult:

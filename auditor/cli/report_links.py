@@ -143,7 +143,7 @@ def create(
             print_bytes(parts, is_text=True)
             invitations.commit()
         else:
-            write_file_atomically(parts, target, is_private=True, on_written=invitations.commit)
+            write_file_atomically(parts, target, on_written=invitations.commit)
     cli_context.print_translated_count(
         "{file}: {n} link; anyone who reads it can open the report, so keep it private",
         "{file}: {n} links; anyone who reads them can open the reports, so keep them private",

@@ -121,7 +121,7 @@ def report(
             view = _load_listed_association(app, association)
             language = cli_context.requested_language
             if pdf and not as_json:
-                _write_pdf(pdf, _render_pdf_report(view, app, language, address))
+                write_file_atomically([_render_pdf_report(view, app, language, address)], pdf)
                 return
             items = [build_report_item(view)]
             report_text = text.format_association_report(view, now, language)
@@ -191,13 +191,6 @@ def _render_pdf_report(
         is_folded=False,
     )
     return pdf.render_pdf(report_html)
-
-
-def _write_pdf(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise build_file_error(error, f"cannot write {file}") from None
 
 
 def _load_gap_items(app: App, association: str | None, name_language: str) -> list[dict[str, Any]]:

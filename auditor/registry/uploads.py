@@ -25,7 +25,9 @@ class UploadStore:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._delete_expired(now)
         name = f"{now.astimezone(UTC).strftime(UPLOAD_TIME_FORMAT)}-{secrets.token_urlsafe(16)}"
-        self.folder.joinpath(name).write_bytes(data)
+        file = self.folder / name
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_bytes(data)
         return name
 
     def find(self, name: str, now: datetime) -> Path | None:

@@ -1,0 +1,70 @@
+"""Files that commands write have contacts of people, so only their owner can read them."""
+
+import os
+import stat
+
+import pytest
+
+from auditor.cli import main
+from auditor.core.errors import InputError
+from auditor.registry.uploads import UploadStore
+from tests.support.mini_network import START
+
+SHEET = "id,name,website,email\nnour,Nour,https://nour.example/,nour@example.org\n"
+DOUBLED = "id,name,website\nnour,Nour,https://nour.example/\nnour,Amal,https://amal.example/\n"
+CONFIG = '[storage]\nfolder = "data"\n[web]\npublic_url = "https://reports.example.org"\n'
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Return a function that runs a command in a folder with a registry and without umask."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
+    (tmp_path / "config.toml").write_text(CONFIG)
+    (tmp_path / "sheet.csv").write_text(SHEET)
+    old_umask = os.umask(0)
+    yield lambda *arguments: main.main(["-q", *arguments])
+    os.umask(old_umask)
+
+
+def get_mode(file):
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("registry", "export", "out.csv"),
+        ("registry", "export", "out.xlsx"),
+        ("export", "associations", "out.csv"),
+        ("export", "gaps", "out.json"),
+        ("report", "nour", "--pdf", "out.pdf"),
+        ("report-links", "create", "--all", "--author", "Amina", "--out", "out.csv"),
+    ],
+    ids=" ".join,
+)
+def test_only_the_owner_can_read_a_written_file(run, tmp_path, command):
+    assert run("registry", "import", "sheet.csv") == 0
+    [name] = [argument for argument in command if argument.startswith("out.")]
+    assert run(*command) == 0
+    assert get_mode(tmp_path / name) == 0o600
+
+
+def test_only_the_owner_can_read_an_existing_file_that_is_written_again(run, tmp_path):
+    assert run("registry", "import", "sheet.csv") == 0
+    (tmp_path / "out.csv").write_text("readable for all")
+    assert run("registry", "export", "out.csv") == 0
+    assert get_mode(tmp_path / "out.csv") == 0o600
+
+
+def test_only_the_owner_can_read_an_upload(tmp_path, run):
+    uploads = UploadStore(tmp_path / "uploads")
+    name = uploads.save(b"id,name,email", START)
+    assert get_mode(tmp_path / "uploads" / name) == 0o600
+    assert uploads.find(name, START).read_bytes() == b"id,name,email"
+
+
+@pytest.mark.parametrize("subcommand", ["validate", "import", "import --dry-run"])
+def test_doubled_id_has_the_exit_code_of_invalid_input(run, tmp_path, subcommand):
+    (tmp_path / "doubled.csv").write_text(DOUBLED)
+    assert run("registry", *subcommand.split(), "doubled.csv") == InputError.exit_code
