@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
 
 
+SETTINGS_TO_EDIT = ("[network] name", "[fetch] contact", "[web] public_url")
+"""The settings that every operator edits before the first run."""
+
 FIRST_CONFIG = """\
 # The settings that each network changes. A setting whose line begins with "# " is not set.
 # All others have their defaults: `auditor init --all-settings FOLDER` writes every setting.
@@ -85,15 +88,24 @@ def init(
     }
     for file, content in contents.items():
         print_message(_write_unless_exists(file, content, cli_context.translator))
+    config_file = folder / "config.toml"
+    # Commands in another folder would read another configuration.
+    program = "auditor" if folder == Path() else f"auditor --config {config_file}"
+    cli_context.print_translated(
+        "set {settings} in {file}, then {command}",
+        settings=cli_context.translator.join_list(SETTINGS_TO_EDIT),
+        file=str(config_file),
+        command=f"`{program} doctor`",
+    )
     cli_context.print_translated(
         "next: fill {file}, then {command}",
         file=str(spreadsheet),
-        command=f"`auditor registry import {spreadsheet}`",
+        command=f"`{program} registry import {spreadsheet}`",
     )
     cli_context.print_translated(
         "dashboard in the browser: {user}, then {serve}",
-        user="`auditor user add NAME --role admin`",
-        serve="`auditor serve`",
+        user=f"`{program} user add NAME --role admin`",
+        serve=f"`{program} serve`",
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import os
 import signal
 import subprocess
@@ -190,7 +191,17 @@ def test_first_configuration_is_short_and_equals_the_defaults(auditor, tmp_path)
     assert written == load_config(None, {})
     assert len((tmp_path / "other.toml").read_text("utf-8").splitlines()) <= 30
     assert "auditor user add NAME --role admin" in err
+    assert "`auditor registry import registry.csv`" in err
     assert "auditor serve" in err
+    settings = "[network] name, [fetch] contact, [web] public_url"
+    assert f"set {settings} in config.toml, then `auditor doctor`" in err
+
+
+def test_next_commands_of_init_read_the_new_configuration(auditor, tmp_path):
+    _, _, err = auditor("init", "srv/auditor")
+    commands = re.findall("`(auditor .+?)`", err)
+    assert [command.split()[3] for command in commands] == ["doctor", "registry", "user", "serve"]
+    assert all(command.startswith("auditor --config srv/auditor/") for command in commands)
 
 
 def test_init_can_write_every_setting(auditor, tmp_path):
