@@ -2,9 +2,6 @@
 
 from datetime import date, datetime, time
 
-MAX_COLUMNS = 300
-"""Number of columns that are read of a sheet."""
-
 
 def format_cell_value(value: object) -> str:
     """Return the text of a cell value.

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from auditor.core.errors import UsageError
-from auditor.registry.cell_values import MAX_COLUMNS
 from auditor.registry.columns import (
     FACT_COLUMNS,
     FIELD_COLUMNS,
@@ -26,6 +25,7 @@ from auditor.registry.columns import (
     identify_column,
     normalize_label,
 )
+from auditor.registry.sheet_limits import MAX_COLUMNS
 from probes.links import channel_registry
 
 MAX_EXAMPLES = 3

@@ -38,7 +38,8 @@ from auditor.registry.corrupted_cells import ROUNDED_NUMBER_PATTERN, is_mojibake
 from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
 from auditor.registry.headings import build_mojibake_error, choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem
-from auditor.registry.spreadsheet import Sheet, SheetRow
+from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SheetLimitExceededError
+from auditor.registry.spreadsheet import Sheet, SheetRow, build_limit_error
 from probes.links import channel_registry, identify
 from probes.links.cells import split_links
 from probes.models.finding import Identity, LinkKind
@@ -94,6 +95,7 @@ def parse_registry_spreadsheet(
     default_language: str = "ar",
     existing: ExistingEntries = NO_EXISTING_ENTRIES,
     memory: ColumnMemory = NO_MEMORY,
+    limits: ReadLimits = FILE_LIMITS,
 ) -> ImportResult:
     """Parse a registry spreadsheet.
 
@@ -104,11 +106,15 @@ def parse_registry_spreadsheet(
     Raises SpreadsheetError if the file cannot be read, if it is a text and no table, or if its
     letters are lost. Raises NoNameColumnError if no column has names.
     """
-    sheets = list(spreadsheet.read_sheets(path))
+    sheets = spreadsheet.read_sheets(path, limits)
     chosen, ignored_titles = choose_headings(path, sheets, memory)
-    result = _RegistryReader(
-        chosen.row, default_language, existing, memory.find(chosen.row.cells)
-    ).read_rows(chosen.sheet, chosen.data_rows)
+    reader = _RegistryReader(
+        chosen.row, default_language, existing, memory.find(chosen.row.cells), limits
+    )
+    try:
+        result = reader.read_rows(chosen.sheet, chosen.data_rows)
+    except SheetLimitExceededError as error:
+        raise build_limit_error(path, error) from None
     result.problems[:0] = [
         SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles
     ]
@@ -140,17 +146,21 @@ class _RegistryReader:
         language: str,
         existing: ExistingEntries = NO_EXISTING_ENTRIES,
         chosen_columns: ChosenColumns | None = None,
+        limits: ReadLimits = FILE_LIMITS,
     ) -> None:
         self._heading = heading
+        self._limits = limits
         self._chosen_columns = chosen_columns
         self._language = language
         self._existing = existing
         self._given_ids: frozenset[str] = frozenset()
         self._names_without_id: Counter[str] = Counter()
+        self._link_count = 0
         self._result = ImportResult()
         self._columns: dict[int, str] = {}
         self._headings_by_column: dict[str, str] = {}
         self._id_counts: Counter[str] = Counter()
+        self._last_numbers: dict[str, int] = {}
         self._line_by_name: dict[str, int] = {}
         self._owner_by_account: dict[tuple[str, str], str] = {}
 
@@ -341,9 +351,10 @@ class _RegistryReader:
 
     def _make_unique_id(self, taken_id: str) -> str:
         """Return an unused id made from one that is taken. Both associations are imported."""
-        number = 2
+        number = self._last_numbers.get(taken_id, 1) + 1
         while f"{taken_id}-{number}" in self._id_counts:
             number += 1
+        self._last_numbers[taken_id] = number
         unique_id = f"{taken_id}-{number}"
         self._id_counts[unique_id] += 1
         return unique_id
@@ -378,7 +389,11 @@ class _RegistryReader:
         text: str,
         seen_keys: set[tuple[str, str, str]],
     ) -> None:
-        for typed in _split_links(text):
+        links = _split_links(text)
+        self._link_count += len(links)
+        if self._link_count > self._limits.links:
+            raise SheetLimitExceededError("too_many_links", self._limits.links, line)
+        for typed in links:
             identity = identify.identify_link(typed, None if column == LINKS_COLUMN else column)
             if identity.kind is LinkKind.NONE or identity.note == identify.EMPTY_CELL_NOTE:
                 continue

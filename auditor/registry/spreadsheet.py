@@ -9,31 +9,31 @@ import codecs
 import csv
 import io
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
-from operator import attrgetter
+from itertools import islice, starmap
 from pathlib import Path
 from types import MappingProxyType
-from zipfile import ZipFile
 
 from auditor.core.errors import InputError
 from auditor.registry import calamine_reader
 from auditor.registry.cell_values import format_cell_value
+from auditor.registry.sheet_limits import (
+    FILE_LIMITS,
+    LIMIT_REASONS,
+    MAX_CELL_CHARS,
+    MAX_COLUMNS,
+    MAX_FILE_BYTES,
+    MAX_LINES,
+    ReadLimits,
+    SheetLimitExceededError,
+    TextBudget,
+)
 from auditor.registry.workbook_writer import iter_workbook_chunks
-from auditor.registry.xlsx_parts import CellPosition, iter_sheet_parts, read_hyperlinks
 from storage.sanitize import sanitize_text
 
-MAX_FILE_BYTES = 64 * 1024 * 1024
-"""Bytes of a spreadsheet file."""
-MAX_UNPACKED_BYTES = 512 * 1024 * 1024
-"""Bytes of all parts of a workbook when they are unpacked."""
-ZIP_MAGIC = b"PK\x03\x04"
-"""The first bytes of an XLSX or ODS file."""
 OLE_MAGIC = b"\xd0\xcf\x11\xe0"
 """The first bytes of an XLS file, and of an XLSX file with a password."""
 ARABIC_WORD_PATTERN = re.compile(r"[\u0621-\u064a]{3,}")
@@ -43,15 +43,6 @@ FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
-UNREADABLE_WORKBOOK_ERRORS = (
-    KeyError,
-    ValueError,
-    SyntaxError,
-    OSError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 LINE_END_PATTERN = re.compile(r"\r\n?|\n")
 STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])[\r\n]*")
 """The first line of a CSV file that Excel wrote for its own use."""
@@ -67,19 +58,36 @@ CLOSE_QUOTE_REMEDY = "close or delete that quotation mark, or save the file as X
 SMALLER_SHEET_REMEDY = "save a spreadsheet that contains only the associations"
 
 
+WORKBOOK_ERRORS = {
+    "damaged": ("this workbook is damaged", SAVE_AS_REMEDY),
+    "password": ("this workbook is protected with a password", "save it without a password"),
+    "not_a_spreadsheet": ("this is not a workbook", SAVE_AS_REMEDY),
+}
+"""The reason and the remedy of a workbook that cannot be read, by code."""
+
+
 class SpreadsheetError(InputError):
     """A file that cannot be read as a spreadsheet.
 
     `code` is that of the reason in `[spreadsheet_error]` of the terms, `line` the line of the file
-    that causes it, or None if it is the whole file.
+    that causes it, or None if it is the whole file. `limit` is the number of a limit that the file
+    exceeds, or None.
     """
 
     def __init__(
-        self, path: Path, reason: str, remedy: str, *, code: str, line: int | None = None
+        self,
+        path: Path,
+        reason: str,
+        remedy: str,
+        *,
+        code: str,
+        line: int | None = None,
+        limit: int | None = None,
     ) -> None:
         super().__init__(str(path) if line is None else f"{path}, line {line}", reason, remedy)
         self.code = code
         self.line = line
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,47 +127,61 @@ class Sheet:
     delimiter: str = ""
 
 
-def read_sheets(path: Path) -> Iterator[Sheet]:
-    """Yield the sheets of a file in their order. Raises InputError."""
-    data = _read_bytes(path)
-    if data.startswith(ZIP_MAGIC):
-        yield from _read_zipped_workbook(data, path)
-    elif data.startswith(OLE_MAGIC):
-        yield from _read_with_calamine(data, path)
-    elif b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise SpreadsheetError(
-            path, "this is not a spreadsheet", SAVE_AS_REMEDY, code="not_a_spreadsheet"
-        )
-    else:
-        yield _parse_csv(data, path)
+def read_sheets(path: Path, limits: ReadLimits = FILE_LIMITS) -> list[Sheet]:
+    """Return the sheets of a file in their order. Raises InputError."""
+    try:
+        data = _read_bytes(path)
+        if data.startswith((calamine_reader.ZIP_MAGIC, OLE_MAGIC)):
+            return _read_workbook(data, path, limits)
+        if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise SpreadsheetError(
+                path, "this is not a spreadsheet", SAVE_AS_REMEDY, code="not_a_spreadsheet"
+            )
+        return [_parse_csv(data, path, limits)]
+    except SheetLimitExceededError as error:
+        raise build_limit_error(path, error) from None
+
+
+def build_limit_error(path: Path, error: SheetLimitExceededError) -> SpreadsheetError:
+    """Return the error of a file that exceeds a limit."""
+    return SpreadsheetError(
+        path,
+        LIMIT_REASONS[error.code].format(limit=error.limit),
+        SMALLER_SHEET_REMEDY,
+        code=error.code,
+        line=error.line,
+        limit=error.limit,
+    )
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise SpreadsheetError(
-                path, "larger than 64 MB", SMALLER_SHEET_REMEDY, code="too_large"
-            )
+            raise SheetLimitExceededError("file_too_large", MAX_FILE_BYTES // 1024 // 1024)
         return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise InputError(str(path), reason, "use another path") from None
 
 
-def _parse_csv(data: bytes, path: Path) -> Sheet:
+def _parse_csv(data: bytes, path: Path, limits: ReadLimits) -> Sheet:
     text, guessed_encoding = decode_text(data)
     if guessed_encoding is not None:
         _refuse_damaged_utf8(data, path)
     _refuse_nul_characters(text, path)
     if text.lstrip().startswith("<"):
         raise build_no_table_error(path)  # HTML or XML
+    if text.count("\n") + text.count("\r") > 2 * MAX_LINES:  # before a list of them is in memory
+        raise SheetLimitExceededError("too_many_rows", MAX_LINES)
     lines = list(io.StringIO(text, newline=""))
+    if len(lines) > MAX_LINES:
+        raise SheetLimitExceededError("too_many_rows", MAX_LINES)
     stated_delimiter = STATED_DELIMITER_PATTERN.fullmatch(lines[0]) if lines else None
     if stated_delimiter:
         delimiter, skipped_lines = stated_delimiter[1], 1
     else:
         delimiter, skipped_lines = _detect_delimiter(lines[:DELIMITER_SAMPLE_LINES]), 0
-    rows = _parse_csv_rows(lines, skipped_lines, delimiter, path)
+    rows = _parse_csv_rows(lines, skipped_lines, delimiter, path, TextBudget(limits))
     return Sheet(tuple(rows), encoding=guessed_encoding, delimiter=delimiter)
 
 
@@ -222,9 +244,12 @@ def _measure_regularity(lines: Iterable[str], delimiter: str) -> tuple[int, int]
 
 
 def _parse_csv_rows(
-    lines: list[str], skipped_lines: int, delimiter: str, path: Path
+    lines: list[str], skipped_lines: int, delimiter: str, path: Path, budget: TextBudget
 ) -> Iterator[SheetRow]:
-    """Yield the rows of a CSV file after the skipped lines. Raises SpreadsheetError."""
+    """Yield the rows of a CSV file after the skipped lines.
+
+    Raises SpreadsheetError, and SheetLimitExceededError.
+    """
     has_line_feeds = any(line.endswith("\n") for line in lines)
     reader = csv.reader(
         islice(lines, skipped_lines, None), delimiter=delimiter, skipinitialspace=True, strict=True
@@ -232,14 +257,23 @@ def _parse_csv_rows(
     start = skipped_lines
     try:
         for raw_cells in reader:
-            cells = clean_cells(raw_cells)
+            _refuse_many_columns(raw_cells, start + 1)
+            cells = clean_cells(raw_cells) if any(raw_cells) else ()
             if any(cells):
+                budget.count_row(start + 1, cells)
                 is_after_return = start > 0 and lines[start - 1].endswith("\r")
                 follows_stray_return = has_line_feeds and is_after_return
                 yield SheetRow(start + 1, cells, follows_stray_return=follows_stray_return)
             start = skipped_lines + reader.line_num
     except csv.Error as error:
         raise _build_csv_error(error, lines, start, delimiter, path) from None
+
+
+def _refuse_many_columns(cells: list[str], line: int) -> None:
+    """Raise SheetLimitExceededError if a row has filled cells beyond the last column."""
+    if len(cells) > MAX_COLUMNS and any(cells[MAX_COLUMNS:]):
+        raise SheetLimitExceededError("too_many_columns", MAX_COLUMNS, line)
+    del cells[MAX_COLUMNS:]
 
 
 def _build_csv_error(
@@ -250,6 +284,9 @@ def _build_csv_error(
         return build_no_table_error(path)
     rest = "".join(lines[start:])
     offset = _find_open_quote(rest, delimiter)
+    if offset is None and "field limit" in str(error):
+        limit_error = SheetLimitExceededError("cell_too_long", MAX_CELL_CHARS, start + 1)
+        return build_limit_error(path, limit_error)
     if offset is None:
         return SpreadsheetError(path, str(error), SAVE_AS_REMEDY, code="damaged", line=start + 1)
     reason = "a quotation mark opens a cell here and is not closed at the end of the cell"
@@ -289,7 +326,7 @@ def _find_open_quote(text: str, delimiter: str) -> int | None:
 
 def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
     """Return the cells without surrounding whitespace, unsafe characters and formula guards."""
-    return tuple(map(_clean_cell, cells))
+    return tuple(_clean_cell(cell) if cell else "" for cell in cells)
 
 
 def _clean_cell(cell: str) -> str:
@@ -302,83 +339,30 @@ def _strip_formula_guard(cell: str) -> str:
     return cell[1:].strip() if cell[:1] == "'" and FORMULA_PATTERN.match(cell) else cell
 
 
-def _read_zipped_workbook(data: bytes, path: Path) -> Iterator[Sheet]:
-    """Yield the sheets of an XLSX or ODS file. Raises SpreadsheetError."""
-    names = _list_zip_members(data, path)
-    if "xl/workbook.xml" in names:
-        yield from _read_xlsx(data, path)
-    elif "content.xml" in names:
-        yield from _read_with_calamine(data, path)
-    else:
-        raise SpreadsheetError(
-            path, "this is not a workbook", SAVE_AS_REMEDY, code="not_a_spreadsheet"
-        )
-
-
-def _read_with_calamine(data: bytes, path: Path, *, is_xlsx: bool = False) -> list[Sheet]:
-    """Return the sheets of a workbook without the hyperlinks of cells. Raises SpreadsheetError."""
+def _read_workbook(data: bytes, path: Path, limits: ReadLimits) -> list[Sheet]:
+    """Return the sheets of a workbook. Raises SpreadsheetError and SheetLimitExceededError."""
     try:
-        raw_sheets = calamine_reader.read_raw_sheets(data, is_xlsx=is_xlsx)
+        raw_sheets = calamine_reader.read_raw_sheets(data, limits)
     except calamine_reader.WorkbookReadError as error:
-        if not error.needs_password:
-            raise _build_damaged_error(path) from None
-        remedy = "save it without a password"
-        reason = "this workbook is protected with a password"
-        raise SpreadsheetError(path, reason, remedy, code="password") from None
-    sheets = []
-    for title, raw_rows in raw_sheets:
-        rows = (SheetRow(line, clean_cells(cells)) for line, cells in raw_rows)
-        sheets.append(Sheet(tuple(filter(attrgetter("is_filled"), rows)), title))
-    return sheets
+        reason, remedy = WORKBOOK_ERRORS[error.code]
+        raise SpreadsheetError(path, reason, remedy, code=error.code) from None
+    return list(starmap(_build_sheet, raw_sheets))
 
 
-def _build_damaged_error(path: Path) -> SpreadsheetError:
-    return SpreadsheetError(path, "this workbook is damaged", SAVE_AS_REMEDY, code="damaged")
-
-
-def _read_xlsx(data: bytes, path: Path) -> list[Sheet]:
-    """Return the sheets of an XLSX file with hyperlinks. Raises SpreadsheetError."""
-    try:
-        sheets = _read_with_calamine(data, path, is_xlsx=True)
-        with ZipFile(io.BytesIO(data)) as archive:
-            parts = dict(iter_sheet_parts(archive))
-            return [
-                _add_hyperlinks(sheet, read_hyperlinks(archive, parts[sheet.title]))
-                for sheet in sheets
-            ]
-    except UNREADABLE_WORKBOOK_ERRORS:
-        raise _build_damaged_error(path) from None
-
-
-def _add_hyperlinks(sheet: Sheet, hyperlinks: Mapping[CellPosition, str]) -> Sheet:
-    if not hyperlinks:
-        return sheet
-    by_line = _group_by_line(hyperlinks)
-    rows = (replace(row, hyperlinks=by_line.get(row.line, {})) for row in sheet.rows)
-    return replace(sheet, rows=tuple(rows))
-
-
-def _group_by_line(hyperlinks: Mapping[CellPosition, str]) -> dict[int, dict[int, str]]:
-    """Return the hyperlinks by line from 1, then by the index of the cell from 0."""
-    by_line: dict[int, dict[int, str]] = {}
-    for (line, column), address in hyperlinks.items():
-        by_line.setdefault(line, {})[column - 1] = address
-    return by_line
-
-
-def _list_zip_members(data: bytes, path: Path) -> list[str]:
-    """Return the names in a ZIP file. Raises SpreadsheetError if it unpacks to too much."""
-    try:
-        with ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            unpacked_bytes = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile:
-        raise _build_damaged_error(path) from None
-    if unpacked_bytes > MAX_UNPACKED_BYTES:
-        raise SpreadsheetError(
-            path, "it unpacks to more than 512 MB", SMALLER_SHEET_REMEDY, code="too_large"
-        )
-    return names
+def _build_sheet(
+    title: str,
+    raw_rows: Sequence[calamine_reader.RawRow],
+    raw_hyperlinks: Sequence[calamine_reader.RawHyperlink],
+) -> Sheet:
+    hyperlinks_by_line: dict[int, dict[int, str]] = {}
+    for line, column, address in raw_hyperlinks:
+        hyperlinks_by_line.setdefault(line, {})[column] = address
+    rows = []
+    for line, raw_cells in raw_rows:
+        row = SheetRow(line, clean_cells(raw_cells), hyperlinks_by_line.get(line, {}))
+        if row.is_filled:
+            rows.append(row)
+    return Sheet(tuple(rows), title)
 
 
 def to_csv(table: Iterable[Sequence[object]], *, bom: bool = True, delimiter: str = ",") -> bytes:

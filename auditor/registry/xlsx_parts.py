@@ -1,4 +1,4 @@
-"""Read and rewrite the XML parts of an XLSX file for what calamine does not do.
+"""Read and rewrite the XML parts of an XLSX or ODS file for what calamine does not do.
 
 Calamine gives no hyperlinks and reads cells with an error, such as `#N/A`, as empty. It allocates
 all cells between the first and the last, so that a stray cell makes a sheet too large for it.
@@ -15,12 +15,26 @@ from zipfile import ZipFile
 
 from defusedxml.ElementTree import iterparse
 
-from auditor.registry.cell_values import MAX_COLUMNS
+from auditor.registry.sheet_limits import (
+    MAX_COLUMNS,
+    MAX_LINES,
+    MAX_SHARED_STRINGS,
+    MAX_UNPACKED_BYTES,
+    SheetLimitExceededError,
+)
 
 SPREADSHEET_NAMESPACE = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 RELATIONSHIP_NAMESPACE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 RELATIONSHIP_TAG = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 ERROR_CELL_PATTERN = re.compile(rb'\bt="e"')
+FAR_LINE_PATTERN = re.compile(rb"""\br=["'][A-Za-z]{0,9}(\d{7,})["']""")
+"""The number of a row or cell of XLSX, if it has seven digits or more."""
+FAR_REPEAT_PATTERN = re.compile(rb"""-(row|column)s-repeated=["'](\d{7,})["']""")
+"""How often a row or cell of ODS is repeated, if that has seven digits or more."""
+SHARED_STRING_PATTERN = re.compile(rb"<(?:\w{1,20}:)?si[ />]")
+CHUNK_BYTES = 1024 * 1024
+CHUNK_OVERLAP_BYTES = 64
+"""Longer than anything that the patterns match."""
 CELL_REFERENCE_PATTERN = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]+)")
 WEB_SCHEMES = ("http://", "https://")
 CellPosition = tuple[int, int]
@@ -55,11 +69,58 @@ def iter_sheet_parts(archive: ZipFile) -> Iterator[tuple[str, str]]:
         yield attributes["name"], posixpath.join("/xl", target).removeprefix("/")
 
 
-def has_error_cells(data: bytes) -> bool:
+def refuse_oversized_parts(archive: ZipFile) -> None:
+    """Raise SheetLimitExceededError if calamine would need too much memory or time for a file.
+
+    Also raises what `zipfile` raises for a damaged file.
+    """
+    unpacked_bytes = sum(member.file_size for member in archive.infolist())
+    if unpacked_bytes > MAX_UNPACKED_BYTES:
+        raise SheetLimitExceededError("unpacks_too_large", MAX_UNPACKED_BYTES // CHUNK_BYTES)
+    for name in _list_worksheets(archive):
+        for chunk in _iter_chunks(archive, name):
+            for match in FAR_LINE_PATTERN.finditer(chunk):
+                _refuse_far_line(match[1])
+    if "xl/sharedStrings.xml" in archive.namelist():
+        _refuse_many_shared_strings(archive)
+    if "content.xml" in archive.namelist():
+        for chunk in _iter_chunks(archive, "content.xml"):
+            for match in FAR_REPEAT_PATTERN.finditer(chunk):
+                _refuse_far_line(match[2])
+
+
+def _refuse_far_line(digits: bytes) -> None:
+    if len(digits) > len(str(MAX_LINES)) or int(digits) > MAX_LINES:
+        raise SheetLimitExceededError("too_many_rows", MAX_LINES)
+
+
+def _refuse_many_shared_strings(archive: ZipFile) -> None:
+    count = 0
+    for chunk in _iter_chunks(archive, "xl/sharedStrings.xml"):
+        count += len(SHARED_STRING_PATTERN.findall(chunk))
+        if count > MAX_SHARED_STRINGS:
+            raise SheetLimitExceededError("too_many_texts", MAX_SHARED_STRINGS)
+
+
+def _list_worksheets(archive: ZipFile) -> list[str]:
+    return fnmatch.filter(archive.namelist(), "xl/worksheets/*.xml")
+
+
+def _iter_chunks(archive: ZipFile, part_name: str) -> Iterator[bytes]:
+    """Yield the bytes of a part in chunks that overlap, for patterns that cross a border."""
+    overlap = b""
+    with archive.open(part_name) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield overlap + chunk
+            overlap = chunk[-CHUNK_OVERLAP_BYTES:]
+
+
+def has_error_cells(archive: ZipFile) -> bool:
     """Return True if an XLSX file has cells with an error. Raises what `zipfile` raises."""
-    with ZipFile(io.BytesIO(data)) as archive:
-        parts = fnmatch.filter(archive.namelist(), "xl/worksheets/*")
-        return any(map(ERROR_CELL_PATTERN.search, map(archive.read, parts)))
+    for name in _list_worksheets(archive):
+        if any(map(ERROR_CELL_PATTERN.search, _iter_chunks(archive, name))):
+            return True
+    return False
 
 
 def compact_workbook(data: bytes) -> tuple[bytes, dict[str, list[int]]]:
@@ -91,6 +152,8 @@ def _compact_worksheet(archive: ZipFile, part_name: str) -> tuple[bytes, list[in
             if element.tag != f"{SPREADSHEET_NAMESPACE}row":
                 continue
             line = int(element.get("r", line + 1))
+            if line > MAX_LINES:
+                raise SheetLimitExceededError("too_many_rows", MAX_LINES)
             cells = _renumber_cells(element, len(rows) + 1)
             if cells:
                 lines.append(line)

@@ -57,3 +57,81 @@ def write_cell(worksheet, line, column, cell):
         worksheet.write_formula(line, column, "=NA()", None, cell)
     else:
         worksheet.write(line, column, cell[0] if isinstance(cell, tuple) else cell)
+
+
+def rewrite_zip(path, change):
+    """Rewrite the parts of a ZIP file. `change` gets a name and a content, and returns a content.
+
+    A part whose content is None is left out.
+    """
+    with zipfile.ZipFile(path) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in parts.items():
+            changed = change(name, content)
+            if changed is not None:
+                target.writestr(name, changed)
+    return path
+
+
+def change_part(suffix, old, new):
+    """Return a change for `rewrite_zip`: replace bytes in the parts whose names end so."""
+    return lambda name, content: content.replace(old, new) if name.endswith(suffix) else content
+
+
+def cut_part(suffix, length):
+    """Return a change for `rewrite_zip`: cut the parts whose names end so."""
+    return lambda name, content: content[:length] if name.endswith(suffix) else content
+
+
+def drop_part(suffix):
+    """Return a change for `rewrite_zip`: leave out the parts whose names end so."""
+    return lambda name, content: None if name.endswith(suffix) else content
+
+
+ZIP_DAMAGES = {
+    "missing worksheet": drop_part("sheet1.xml"),
+    "missing texts": drop_part("sharedStrings.xml"),
+    "missing relationships": drop_part("workbook.xml.rels"),
+    "cut worksheet": cut_part("sheet1.xml", 300),
+    "cut relationships of a worksheet": cut_part("sheet1.xml.rels", 100),
+    "wrong target": change_part("workbook.xml.rels", b"sheet1", b"sheet9"),
+    "wrong relationship": change_part("workbook.xml", b"rId1", b"rIdX"),
+    "entity in a worksheet": change_part(
+        "sheet1.xml", b"<worksheet", b'<!DOCTYPE x [<!ENTITY a "b">]><worksheet'
+    ),
+}
+"""Damages of the parts of an XLSX file."""
+OLE_HEADER = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def set_zip_headers(data, local_offset, central_offset, value):
+    """Return a ZIP file with a byte set in the header of each member."""
+    changed = bytearray(data)
+    for signature, offset in ((b"PK\x03\x04", local_offset), (b"PK\x01\x02", central_offset)):
+        position = changed.find(signature)
+        while position >= 0:
+            changed[position + offset] = value
+            position = changed.find(signature, position + 1)
+    return bytes(changed)
+
+
+def build_damaged_workbooks(folder):
+    """Return damaged workbooks by what is wrong with them."""
+    rows = [["name", "#N/A"], ["Amal", ("Page", "https://amal.example")]]
+    files = {}
+    for damage, change in ZIP_DAMAGES.items():
+        files[damage] = rewrite_zip(write_xlsx(folder / "sheet.xlsx", all=rows), change)
+        files[damage] = files[damage].read_bytes()
+    data = write_xlsx(folder / "sheet.xlsx", all=rows).read_bytes()
+    position = data.index(b"sheet1.xml") + 40
+    return files | {
+        "cut file": data[:3000],
+        "wrong checksum": data[:position] + bytes([data[position] ^ 255]) + data[position + 1 :],
+        "encrypted": set_zip_headers(data, 6, 8, 1),
+        "unknown compression": set_zip_headers(data, 8, 10, 99),
+        "start of an XLS file": OLE_HEADER + bytes(range(256)) * 40,
+        "empty XLS file": OLE_HEADER + bytes(4096),
+        "picture": b"\x89PNG\r\n\x1a\n" + bytes(200),
+        "ZIP file without parts": b"PK\x05\x06" + bytes(18),
+    }

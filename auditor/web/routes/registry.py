@@ -20,6 +20,7 @@ from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
+from auditor.registry.sheet_limits import UPLOAD_LIMITS
 from auditor.registry.spreadsheet import SpreadsheetError, iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
@@ -117,16 +118,29 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
     uploads = _get_uploads(context)
     upload_name = uploads.save(content, context.now)
     try:
-        import_result = _read_uploaded_spreadsheet(context, uploads.folder / upload_name)
-        can_correct = bool(list_dropped_lines(import_result.problems))
-        if not import_result.associations and not can_correct:
-            raise _build_no_associations_error(uploads.folder / upload_name)
+        _require_associations(context, uploads.folder / upload_name)
     except NoNameColumnError as error:
         if not error.sheet_columns:
             return _refuse_upload(context, upload_name, error)
     except SpreadsheetError as error:
         return _refuse_upload(context, upload_name, error)
+    except Exception:
+        uploads.delete(upload_name)
+        raise
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
+
+
+def _require_associations(context: RequestContext, path: Path) -> None:
+    """Raise SpreadsheetError if an upload cannot be read or has no row that can be imported."""
+    import_result = _read_uploaded_spreadsheet(context, path)
+    can_correct = bool(list_dropped_lines(import_result.problems))
+    if not import_result.associations and not can_correct:
+        raise SpreadsheetError(
+            path,
+            "it lists no association",
+            "fill in one row per association",
+            code="no_associations",
+        )
 
 
 def _refuse_upload(
@@ -326,6 +340,8 @@ def _describe_spreadsheet_error(context: RequestContext, error: SpreadsheetError
     """Return why a spreadsheet cannot be read, with the line that causes it, if any."""
     translator = context.translator
     reason = translator.term("spreadsheet_error", error.code)
+    if error.limit is not None:
+        reason = reason.replace("{limit}", translator.format_number(error.limit))
     if error.line is None:
         return reason
     line = translator.translate("Line {line}", line=error.line)
@@ -353,15 +369,10 @@ def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportRes
         context.app.config.network.language,
         entries,
         open_column_memory(context.app.data_folder),
+        UPLOAD_LIMITS,
     )
     import_result.problems += find_erased_in_import(context.app, import_result)
     return import_result
-
-
-def _build_no_associations_error(path: Path) -> SpreadsheetError:
-    return SpreadsheetError(
-        path, "it lists no association", "fill in one row per association", code="no_associations"
-    )
 
 
 @router.get("/{language}/registry/template.xlsx", dependencies=[access.ALL_REGIONS_ACCESS])

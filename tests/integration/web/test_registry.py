@@ -1,19 +1,21 @@
 """Download and import of the registry."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from bs4 import BeautifulSoup
 
 from auditor.i18n.translator import Translator
-from auditor.registry import exporter
+from auditor.registry import exporter, sheet_limits
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
+from auditor.web.routes import registry as routes
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
-from tests.support.spreadsheets import write_ods
+from tests.support.spreadsheets import build_damaged_workbooks, write_ods
 from tests.support.web_server import NOW, logged_in_client
 
 NOUR = AssociationEntry(
@@ -208,6 +210,51 @@ def test_invalid_file_is_refused_with_a_reason_and_deleted(app, data, status, me
         response = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
     assert response.status_code == status
     assert message in response.text
+    assert not list_uploads(app)
+
+
+def test_damaged_workbooks_are_refused_and_deleted(app, tmp_path):
+    with logged_in_client(app) as client:
+        for damage, data in build_damaged_workbooks(tmp_path).items():
+            response = client.post("/en/registry", files={"spreadsheet": ("a.xlsx", data)})
+            assert (damage, response.status_code) == (damage, 422)
+            assert not list_uploads(app)
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ("en", "This file has more than 1,048,576 rows."),
+        ("fr", "Ce fichier a plus de 1 048 576 lignes."),
+        ("ar", "1.048.576"),
+    ],
+)
+def test_page_says_the_limit_that_a_file_exceeds(app, tmp_path, language, message):
+    path = write_ods(tmp_path / "a.ods", [["x"]], 'table:number-rows-repeated="99999999999"')
+    with logged_in_client(app) as client:
+        files = {"spreadsheet": ("a.ods", path.read_bytes())}
+        response = client.post(f"/{language}/registry", files=files)
+    assert response.status_code == 422
+    assert message in read_text(response.text)
+    assert not list_uploads(app)
+
+
+@pytest.mark.parametrize(("limit", "status"), [(3, 303), (2, 303), (1, 422)])
+def test_upload_has_as_many_rows_as_the_limit_allows(app, monkeypatch, limit, status):
+    limits = replace(sheet_limits.UPLOAD_LIMITS, rows=limit)
+    monkeypatch.setattr(routes, "UPLOAD_LIMITS", limits)
+    with logged_in_client(app) as client:
+        response = upload(client, rows=[["amal", "Amal"]])
+    assert response.status_code == status
+
+
+def test_upload_that_crashes_the_import_is_deleted(app, monkeypatch):
+    def crash(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(routes, "parse_registry_spreadsheet", crash)
+    with logged_in_client(app) as client:
+        assert upload(client, rows=[["amal", "Amal"]]).status_code == 500
     assert not list_uploads(app)
 
 

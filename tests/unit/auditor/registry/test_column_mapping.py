@@ -3,12 +3,12 @@
 import pytest
 
 from auditor.i18n.translator import Translator
-from auditor.registry.cell_values import MAX_COLUMNS
 from auditor.registry.column_mapping import ColumnMemory, map_columns
 from auditor.registry.exporter import build_template_workbook
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue, describe_dropped_lines, group_problems
+from auditor.registry.sheet_limits import MAX_COLUMNS
 from auditor.registry.spreadsheet import SpreadsheetError, to_csv
 
 

@@ -48,7 +48,7 @@ def test_cell_that_is_repeated_millions_of_times_is_refused(tmp_path):
     )
     with pytest.raises(SpreadsheetError) as refusal:
         list(read_sheets(path))
-    assert refusal.value.code == "damaged"
+    assert refusal.value.code == "too_much_memory"
 
 
 def test_workbook_is_read_without_modules_of_the_working_folder(tmp_path, monkeypatch):
