@@ -148,6 +148,41 @@ def test_channel_has_a_recorded_page_of_an_account(name: str) -> None:
     )
 
 
+def list_missing_parts(name: str, config: str, texts: str) -> list[str]:
+    """Return what a channel lacks outside its module, and what to add where."""
+    missing = []
+    table = tomllib.loads(config)["channels"].get(name)
+    if table is None:
+        missing.append(f"config.toml: add [channels.{name}] with canaries, and rules that name it")
+    elif not table.get("canaries"):
+        missing.append(f"config.toml: add an account that exists to canaries of [channels.{name}]")
+    words = tomllib.loads(texts)["labels"]["channel"].get(name, {})
+    for language in sorted({"ar", "en", "fr"} - words.keys()):
+        place = "auditor/reference/gaps.toml"
+        missing.append(f"{place}: add {language} to [labels.channel.{name}]")
+    return missing
+
+
+def _read_config_and_texts() -> tuple[str, str]:
+    files = (ROOT / "config.toml", ROOT / "auditor" / "reference" / "gaps.toml")
+    config, texts = (file.read_text(encoding="utf-8") for file in files)
+    return config, texts
+
+
+@EVERY_CHANNEL
+def test_channel_has_words_and_configuration(name: str) -> None:
+    assert not list_missing_parts(name, *_read_config_and_texts())
+
+
+def test_missing_words_and_configuration_are_named_with_their_place() -> None:
+    assert list_missing_parts("bluesky", *_read_config_and_texts()) == [
+        "config.toml: add [channels.bluesky] with canaries, and rules that name it",
+        "auditor/reference/gaps.toml: add ar to [labels.channel.bluesky]",
+        "auditor/reference/gaps.toml: add en to [labels.channel.bluesky]",
+        "auditor/reference/gaps.toml: add fr to [labels.channel.bluesky]",
+    ]
+
+
 def test_no_host_belongs_to_two_channels() -> None:
     owners = [host for channel in CHANNELS.values() for host in channel.HOSTS]
     assert len(owners) == len(set(owners))
