@@ -25,8 +25,12 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from probes.text.language import fold_text
 
-MIN_PASSWORD_CHARACTERS, MAX_PASSWORD_CHARACTERS = 12, 128
-"""Length of a password. There are no composition rules: length is what counts (NIST SP 800-63B)."""
+MIN_PASSWORD_CHARACTERS = 12
+MAX_PASSWORD_CHARACTERS = 128
+"""Characters of a password.
+
+There are no composition rules: length is what counts (NIST SP 800-63B).
+"""
 MAX_CONCURRENT_HASHES = 2
 """Passwords that are hashed at the same time."""
 ARGON2_HASHER = Argon2Hasher()

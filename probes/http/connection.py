@@ -361,7 +361,7 @@ class BodyDecoder:
             self._append(chunk)
         else:
             self._decompress(chunk)
-        self.is_full = self.is_full or self.received_bytes >= self.max_bytes
+        self.is_full = self.is_full or self.received_bytes > self.max_bytes
 
     @property
     def truncated(self) -> bool:

@@ -1,7 +1,7 @@
 """Writes docs/guides/limits.md (`make limits`).
 
 Settings come from the models of the configuration and from config.toml, other limits from the
-constants of the code that begin with `MAX_`. Each is listed with the tests that are marked with its
+constants of the code, `MAX_…` and `…_LIMIT`. Each is listed with the tests that are marked with its
 name, such as `@pytest.mark.limit("fetch.max_bytes")`.
 """
 
@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from limits import RateLimitItem
 from pydantic import BaseModel
 
 from auditor.config.loader import find_number_range
@@ -25,6 +26,7 @@ TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 PAGE = ROOT / "docs" / "guides" / "limits.md"
 PACKAGES = ("probes", "storage", "auditor")
+LIMIT_NAME = re.compile(r"MAX_\w+|[A-Z]\w*_LIMIT")
 UNLISTED_FOLDERS = {"demo", "migrations"}
 INTRODUCTION = """# Limits
 
@@ -119,7 +121,7 @@ def _read_comment_above(lines, number):
 
 @cache
 def list_constants():
-    """Return a limit for each constant of the code that begins with `MAX_`, by module."""
+    """Return a limit for each constant of the code that is one by its name, by module."""
     limits = []
     for package in PACKAGES:
         for file in sorted((ROOT / package).rglob("*.py")):
@@ -148,7 +150,7 @@ def _get_limit_name(statement):
     if not isinstance(statement, ast.Assign | ast.AnnAssign):
         return None
     target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-    is_limit = isinstance(target, ast.Name) and target.id.startswith("MAX_")
+    is_limit = isinstance(target, ast.Name) and LIMIT_NAME.fullmatch(target.id)
     return target.id if is_limit else None
 
 
@@ -167,6 +169,8 @@ def format_value(value):
     """Return a number with thousands separators, a duration in days, or a dash."""
     if isinstance(value, timedelta):
         return f"{value / timedelta(days=1):g} days"
+    if isinstance(value, RateLimitItem):
+        return str(value)
     if not isinstance(value, int | float):
         return "–"
     return f"{value:,.16g}" if isinstance(value, float) else f"{value:,}"

@@ -335,6 +335,7 @@ def attempt_clock(monkeypatch):
     return attempt_clock_state
 
 
+@pytest.mark.limit("auditor.web.login_limits.LOGIN_FAILURE_LIMIT")
 @pytest.mark.fault("F56")
 def test_sixth_failed_login_returns_429_with_a_delay(browser, attempt_clock):
     wrong = [log_in(browser, password="wrong words") for _ in range(5)]

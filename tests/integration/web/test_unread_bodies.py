@@ -131,6 +131,9 @@ def test_refused_form_is_answered_before_its_body(app, address, path, status):
     assert get_status(address, path, length=MEGABYTE, session=session) == status
 
 
+@pytest.mark.limit(
+    "auditor.web.middleware.MAX_PASSWORD_FORM_BYTES", "auditor.web.middleware.MAX_PUBLIC_FORM_BYTES"
+)
 @pytest.mark.parametrize(
     ("path", "limit"),
     [

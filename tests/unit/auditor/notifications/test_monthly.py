@@ -164,6 +164,7 @@ def test_invalid_address_is_refused(app, client):
     assert list_subscriptions(app) == []
 
 
+@pytest.mark.limit("auditor.notifications.confirmation.MAX_SUBSCRIBERS_PER_ASSOCIATION")
 def test_association_has_at_most_five_subscribers(app, client, mailbox):
     for number in range(5):
         subscribe_and_confirm(client, mailbox, f"a{number}@rabat.example")

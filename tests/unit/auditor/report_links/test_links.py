@@ -277,6 +277,7 @@ def test_association_cannot_reply_for_another(app, client):
     assert "error=unknown_subject" in location
 
 
+@pytest.mark.limit("auditor.decisions.replies.MAX_WAITING_REPLIES")
 def test_at_most_twenty_replies_of_an_association_wait(app, client):
     for number in range(replies.MAX_WAITING_REPLIES):
         send_reply(app, client, kind="claimed", account_id=account_id_of(app), text=str(number))

@@ -107,6 +107,7 @@ def test_long_uncommon_password_is_accepted(password):
     assert find_password_fault(password, "Salma Benali", "Réseau des Oliviers") is None
 
 
+@pytest.mark.limit("auditor.users.passwords.MAX_PASSWORD_CHARACTERS")
 @pytest.mark.parametrize(
     ("password", "wrong"),
     [

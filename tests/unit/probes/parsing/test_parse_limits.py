@@ -1,0 +1,93 @@
+"""Parsers read a page up to each limit, and leave out what exceeds it."""
+
+import json
+
+import pytest
+
+from probes.models.http import Page
+from probes.parsing import feeds, html
+from probes.parsing.feeds import MAX_ENTRIES, MAX_SITEMAP_URLS, parse_feed, parse_sitemap
+from probes.parsing.html import (
+    MAX_ANCHORS,
+    MAX_HEADINGS,
+    MAX_SCRIPT_SOURCES,
+    MAX_SOUP_TAGS,
+    parse_document,
+)
+from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
+
+STEPS = (-1, 0, 1)
+
+
+def page(markup, content_type="text/html"):
+    body = markup.encode()
+    return Page("https://annour.example/", 200, {"content-type": content_type}, body)
+
+
+def count_up_to(limit, step):
+    return min(limit, limit + step)
+
+
+@pytest.mark.limit("probes.text.charset.MAX_PARSED_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_body_is_parsed(step):
+    text = decode_body(page("x" * (MAX_PARSED_BYTES + step)))
+    assert len(text) == count_up_to(MAX_PARSED_BYTES, step)
+
+
+@pytest.mark.limit("probes.text.charset.MAX_TITLE_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_title_is_kept(step):
+    title = "x" * (MAX_TITLE_CHARS + step)
+    assert len(clean_text(title)) == count_up_to(MAX_TITLE_CHARS, step)
+    assert len(parse_document(page(f"<title>{title}</title>")).title) == len(clean_text(title))
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_SOUP_TAGS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_tags_of_a_page_are_parsed(step):
+    soup = html.parse_soup(page("<br>" * (MAX_SOUP_TAGS + step)))
+    assert len(soup.find_all("br")) == count_up_to(MAX_SOUP_TAGS, step)
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_ANCHORS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_links_of_a_page_are_read(step):
+    links = [f"<a href=/{number}>x</a>" for number in range(MAX_ANCHORS + step)]
+    assert len(parse_document(page("".join(links))).anchors) == count_up_to(MAX_ANCHORS, step)
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_HEADINGS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_headings_of_a_page_are_read(step):
+    headings = [f"<h2>Projet {number}</h2>" for number in range(MAX_HEADINGS + step)]
+    document = parse_document(page("".join(headings)))
+    assert len(document.headings) == count_up_to(MAX_HEADINGS, step)
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_SCRIPT_SOURCES")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_scripts_of_a_page_are_read(step):
+    scripts = [f"<script>run({number})</script>" for number in range(MAX_SCRIPT_SOURCES + step)]
+    document = parse_document(page("".join(scripts)))
+    assert len(document.script_sources) == count_up_to(MAX_SCRIPT_SOURCES, step)
+
+
+@pytest.mark.limit("probes.parsing.feeds.MAX_ENTRIES")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_entries_of_a_feed_and_a_list_are_read(step):
+    count = MAX_ENTRIES + step
+    item = "<item><title>Fête</title><pubDate>Mon, 16 Nov 2026 10:00:00 +0000</pubDate></item>"
+    feed = parse_feed(page(f"<rss><channel>{item * count}</channel></rss>", "application/rss+xml"))
+    assert len(feed.entries) == count_up_to(MAX_ENTRIES, step)
+    rows = json.dumps([{"date_gmt": "2026-11-16T10:00:00"}] * count)
+    posts = feeds.parse_wordpress_posts(page(rows, "application/json"))
+    assert len(posts.entries) == count_up_to(MAX_ENTRIES, step)
+
+
+@pytest.mark.limit("probes.parsing.feeds.MAX_SITEMAP_URLS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_addresses_of_a_sitemap_are_read(step):
+    row = "<url><loc>https://annour.example/a</loc><lastmod>2026-11-16</lastmod></url>"
+    sitemap = parse_sitemap(page(f"<urlset>{row * (MAX_SITEMAP_URLS + step)}</urlset>", "text/xml"))
+    assert len(sitemap.pages) == count_up_to(MAX_SITEMAP_URLS, step)
