@@ -23,11 +23,14 @@ from auditor.cli.output import (
 from auditor.core.errors import IncompleteRunError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from auditor.cli.context import CliContext
     from auditor.i18n.translator import Translator
     from auditor.retention.backups import BackupResult, RestoreResult
     from auditor.retention.evidence_pruning import PruningResult
     from auditor.run_reports.chain import ReportVerification
+    from storage.users import RestoredAccess
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 
@@ -89,12 +92,15 @@ def restore(
     """Replace the database with a backup.
 
     The current database is kept next to it under another name. Stop `auditor serve` first.
+    All users have to log in again. Access that ended after the backup is back and is listed:
+    removed users, revoked report links and ended subscriptions.
     """
     from auditor import erasure
     from auditor.app import App, lock_data_folder
     from auditor.core.errors import InputError
     from auditor.retention import backups
     from storage.retention import read_erased_ids
+    from storage.users import RestoredAccess, find_restored_access
 
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
@@ -111,8 +117,13 @@ def restore(
         result = backups.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
+    other_files = _list_other_databases(result, file, files)
+    access = find_restored_access(result.file, other_files) or RestoredAccess()
     if as_json:
         item = _build_restore_item(result)
+        item["removed_but_restored"] = list(access.removed_users)
+        item["revoked_links_restored"] = access.revoked_links
+        item["ended_subscriptions_restored"] = access.ended_subscriptions
         item["erased_but_restored"] = erased_but_restored
         print_json([item], now)
     elif not cli_context.quiet:
@@ -122,6 +133,7 @@ def restore(
             "{association} was erased and is back: “auditor registry erase” erases it again",
             association=association,
         )
+    _print_restored_access(access, cli_context)
 
 
 @examples("auditor upgrade")
@@ -144,6 +156,39 @@ def upgrade(context: typer.Context) -> None:
         cli_context.print_translated("The database was upgraded to schema {schema}.", schema=schema)
         return
     cli_context.print_translated("The database already has the schema of this version.")
+
+
+def _list_other_databases(
+    result: RestoreResult, backup_file: Path, files: Iterable[Path]
+) -> list[Path]:
+    """Return what may know which access has ended since: the replaced database, then backups."""
+    backups = [file for file in files if file not in (result.file, backup_file)]
+    backups.sort(key=attrgetter("name"), reverse=True)  # the name contains the time
+    return [result.replaced_database, *backups] if result.replaced_database else backups
+
+
+def _print_restored_access(access: RestoredAccess, cli_context: CliContext) -> None:
+    """Print what had ended before the restore and is back."""
+    for name in access.removed_users:
+        cli_context.print_translated(
+            "The user {name} was removed and is back: {command} removes the user again",
+            name=name,
+            command="`auditor user remove`",
+        )
+    if access.revoked_links:
+        cli_context.print_translated_count(
+            "{n} report link was revoked and works again: {command} revokes it again",
+            "{n} report links were revoked and work again: {command} revokes them again",
+            access.revoked_links,
+            command="`auditor report-links revoke`",
+        )
+    if access.ended_subscriptions:
+        cli_context.print_translated_count(
+            "{n} ended subscription to emails is back: {command} ends it again",
+            "{n} ended subscriptions to emails are back: {command} ends them again",
+            access.ended_subscriptions,
+            command="`auditor digest unsubscribe`",
+        )
 
 
 def _build_restore_item(result: RestoreResult) -> dict[str, Any]:

@@ -63,7 +63,7 @@ PROXY_HEADERS = re.compile(
 )
 """Request headers that proxies add."""
 MAX_LOGGED_SEGMENTS = 8
-"""Segments of a path that the log shows; none of our addresses has more."""
+"""Segments of a path that the log shows; the rest is "…". None of our addresses has more."""
 LOGGED_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 HIDDEN_IN_LOG = "…"
 ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
@@ -168,7 +168,7 @@ def redact_path(path: str, address_words: Collection[str]) -> str:
 
     Any other segment may be a token, also in an address that is mistyped and has no page.
     """
-    segments = path.split("/", MAX_LOGGED_SEGMENTS)
+    segments = path.split("/", MAX_LOGGED_SEGMENTS - 1)  # the last is the rest
     return "/".join(word if word in address_words else HIDDEN_IN_LOG for word in segments)
 
 

@@ -8,6 +8,7 @@ import pytest
 from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.web.middleware import MAX_LOGGED_SEGMENTS, redact_path
 from storage.models.audit import Association
 from tests.support.web_server import NOW, serve_app
 
@@ -129,6 +130,14 @@ def test_no_form_puts_its_token_into_the_log_after_a_crash(app, token, caplog, m
     messages = list_server_messages(caplog)
     assert sum("crashed" in message for message in messages) == len(heads)
     assert [message for message in messages if token in message] == []
+
+
+@pytest.mark.limit("auditor.web.middleware.MAX_LOGGED_SEGMENTS")
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_log_shows_few_segments(excess):
+    path = "r/" * (MAX_LOGGED_SEGMENTS + excess - 1) + "r"
+    is_cut = excess > 0
+    assert redact_path(path, {"r"}).endswith("…") is is_cut
 
 
 def test_log_names_the_page_of_a_request(app, caplog):

@@ -73,6 +73,7 @@ def test_full_association_gives_the_same_answer_for_each_address(app):
     assert outcomes == {SubscriptionOutcome.TOO_MANY_SUBSCRIBERS}
 
 
+@pytest.mark.limit("auditor.notifications.confirmation.MAX_REQUESTS_PER_ADDRESS")
 def test_address_gets_few_mails_whatever_the_association_and_the_case(app):
     sent = [
         count_mails(app, [AMAL, AMAL.upper(), f"mailto:{AMAL}"], f"a{number}")
@@ -83,6 +84,7 @@ def test_address_gets_few_mails_whatever_the_association_and_the_case(app):
     assert count_mails(app, [AMAL], now=NOW + VALIDITY) == 1
 
 
+@pytest.mark.limit("auditor.notifications.confirmation.MAX_REQUESTS_PER_ASSOCIATION")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_association_causes_few_mails(app, excess):
     requested_count = MAX_REQUESTS_PER_ASSOCIATION + excess
@@ -112,6 +114,7 @@ def test_confirmation_link_works_once(app):
     assert not is_subscribed(app)
 
 
+@pytest.mark.limit("auditor.notifications.confirmation.MAX_SUBSCRIBERS_PER_ASSOCIATION")
 def test_confirmations_do_not_exceed_the_number_of_subscribers(app):
     tokens = [
         request_subscription(app.store, f"s{number}@x.example", "a0", NOW)[1].token
