@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from auditor.checking.shared_bodies import BodyAnsweringSource, DomainCounter
 from auditor.config.schema import Config
+from auditor.core.errors import ConfigError
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLockError
 from probes.links import channel_registry, identify
@@ -244,3 +245,14 @@ async def check_links(
         LinkCheck(text, resolve_identity(identity, results[index]), results[index])
         for index, (text, identity) in enumerate(links)
     ]
+
+
+async def refuse_broken_parsers(parser_pool: ParserPool) -> None:
+    """Raise ConfigError if the parser processes cannot work: each page would be unreadable."""
+    fault = await parser_pool.find_fault()
+    if fault:
+        remedy = (
+            "start the auditor without LD_PRELOAD and limits of memory (ulimit -v, MemoryMax) "
+            "below 1 GiB"
+        )
+        raise ConfigError("parser processes cannot parse a large page", fault, remedy)

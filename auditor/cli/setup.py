@@ -135,16 +135,20 @@ def doctor(
 ) -> None:
     """Check the installation, configuration and data.
 
-    Also requests one account that is known to exist on each channel. Exits with code 3 if a check
+    Also reads a large page in a parser process, and requests one account that is known to exist on
+    each channel. Exits with code 3 if a check
     fails.
     """
-    from auditor.diagnostics import network, run_diagnostics
+    from auditor.diagnostics import environment, network, run_diagnostics
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     findings = list(
         run_diagnostics(
-            cli_context.config_path, get_current_time(), None if offline else network.check_network
+            cli_context.config_path,
+            get_current_time(),
+            None if offline else network.check_network,
+            environment.check_parsers,
         )
     )
     if table_format == "json":

@@ -23,14 +23,19 @@ __all__ = ["DiagnosticResult", "run_diagnostics"]
 NetworkCheck = Callable[[Config, datetime], NetworkAnswers]
 """Sends a few requests. `auditor.diagnostics.network.check_network` is the real one."""
 
+ParserCheck = environment.ParserCheck
+
 
 def run_diagnostics(
-    path: Path | None, now: datetime, network_check: NetworkCheck | None = None
+    path: Path | None,
+    now: datetime,
+    network_check: NetworkCheck | None = None,
+    parser_check: ParserCheck | None = None,
 ) -> Iterator[DiagnosticResult]:
     """Yield the result of every check, in the order in which one depends on another.
 
     `path` is the configuration file. If it cannot be loaded, no further check is made. Without
-    `network_check`, no request is sent.
+    `network_check`, no request is sent, and without `parser_check` no process is started.
     """
     version, python = __version__, sys.version.split()[0]
     yield ok(
@@ -48,4 +53,6 @@ def run_diagnostics(
     network_answers = network_check(config, now) if network_check else None
     yield from network.diagnose_network(config, network_answers)
     yield from environment.diagnose_environment(config)
+    if parser_check:
+        yield environment.diagnose_parsers(parser_check)
     yield from data.diagnose_data(config, now)

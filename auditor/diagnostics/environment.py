@@ -1,20 +1,26 @@
 """Diagnose the settings and this machine: secrets, notifications, disks, limits and languages."""
 
+import asyncio
 import locale
 import os
 import resource
 import socket
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from auditor.app import explain_listening_error, is_port_served, validate_certificate_file
-from auditor.checking.checker import create_api_budgets
+from auditor.app import (
+    create_parser_pool,
+    explain_listening_error,
+    is_port_served,
+    validate_certificate_file,
+)
+from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
 from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.errors import ConfigError
@@ -352,6 +358,30 @@ def _diagnose_open_file_limit(concurrency: int) -> Iterator[DiagnosticResult]:
     if limit != resource.RLIM_INFINITY and limit < needed:
         too_low = gettext_noop("limit {most}; up to {needed} may be needed")
         yield warning(gettext_noop("open files"), too_low, most=str(limit), needed=str(needed))
+
+
+ParserCheck = Callable[[], None]
+"""Starts parser processes and raises ConfigError if they cannot work: `check_parsers`."""
+
+
+def check_parsers() -> None:
+    """Parse a large page in a parser process with its real limits. Raises ConfigError."""
+    asyncio.run(_check_parsers())
+
+
+async def _check_parsers() -> None:
+    async with create_parser_pool() as parser_pool:
+        await refuse_broken_parsers(parser_pool)
+
+
+def diagnose_parsers(parser_check: ParserCheck) -> DiagnosticResult:
+    """Return a failure if parser processes cannot work, because a run would refuse to start."""
+    check = gettext_noop("reading of pages")
+    try:
+        parser_check()
+    except ConfigError as error:
+        return failure(check, gettext_noop("{trouble}"), trouble=str(error))
+    return ok(check, gettext_noop("a large page can be read"))
 
 
 def _diagnose_languages() -> DiagnosticResult:

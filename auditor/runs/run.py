@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from auditor.checking.canaries import Canary, build_canaries, is_offline
-from auditor.checking.checker import AccountChecker, check_links
+from auditor.checking.checker import AccountChecker, check_links, refuse_broken_parsers
 from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future, refuse_wrong_clock
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core import runtime
@@ -230,6 +230,7 @@ class RunSession:
             self.app.create_fetcher(self.started_at, host_lock, parsers) as fetcher,
         ):
             count_domains = create_domain_counter(self.app.store, self.state.audit_run.started_at)
+            await refuse_broken_parsers(parsers)
             self.checker = AccountChecker(fetcher, parsers, self.state.api_budgets, count_domains)
             yield self.checker
 

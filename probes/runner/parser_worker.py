@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from probes.classify import classifier
 from probes.links import channel_registry
+from probes.models.http import Page
 from probes.urls.domains import load_suffix_list
 
 PRELOADED_MODULES = (
@@ -36,6 +37,25 @@ PRELOADED_MODULES = (
     "probes.parsing.volatile_tokens",
 )
 """What parsers need. They are named here because nothing else may import them so early."""
+
+SAMPLE_TAGS = 10_000
+SAMPLE_TAG_BYTES = 100
+
+
+def build_sample_body() -> bytes:
+    """Return a large page: a megabyte with many tags. The reading of most pages takes less."""
+    tag = b'<p class="sample"><a href="/page">'
+    return b"<!doctype html><title>Sample</title>" + (SAMPLE_TAGS // 2) * tag.ljust(
+        2 * SAMPLE_TAG_BYTES, b"x"
+    )
+
+
+def parse_sample(page: Page) -> int:
+    """Parse a page in both ways that probes do, and return the number of its links."""
+    from probes.parsing import html  # noqa: PLC0415  # workers load it early, others never
+
+    return min(len(html.parse_document(page).anchors), len(html.parse_soup(page).find_all("a")))
+
 
 LENGTH_PREFIX = struct.Struct("!I")
 """The length in bytes before each message."""

@@ -166,6 +166,9 @@ class Readers:
     async def parse(self, parser, page):
         return parser(page)
 
+    async def find_fault(self):
+        return ""
+
 
 @dataclass
 class Small:
