@@ -10,7 +10,13 @@ import pytest
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.web.access import AccessRoute
-from auditor.web.middleware import MAX_PASSWORD_FORM_BYTES, MAX_PUBLIC_FORM_BYTES, MEGABYTE
+from auditor.web.middleware import (
+    MAX_FORM_BYTES,
+    MAX_PASSWORD_FORM_BYTES,
+    MAX_PUBLIC_FORM_BYTES,
+    MAX_UPLOAD_BYTES,
+    MEGABYTE,
+)
 from storage.models.users import Role
 from tests.support.all_routes import list_all_routes
 from tests.support.web_server import SESSION_COOKIE, create_session, serve_app
@@ -148,6 +154,22 @@ def test_form_without_login_has_a_small_limit(address, path, limit):
             connection.sendall(b"x" * length)
             assert read_status(connection) != 413
     assert get_status(address, path, length=limit + 1) == 413
+
+
+@pytest.mark.limit(
+    "auditor.web.middleware.MAX_FORM_BYTES", "auditor.web.middleware.MAX_UPLOAD_BYTES"
+)
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/en/associations/none/decisions", MAX_FORM_BYTES), ("/en/registry", MAX_UPLOAD_BYTES)],
+)
+def test_form_of_a_user_has_a_limit(app, address, path, limit):
+    session = create_session(app.store, name=f"User {limit}")
+    for length in (limit - 1, limit):
+        with open_request(address, path, length=length, session=session) as connection:
+            connection.sendall(b"x" * length)
+            assert read_status(connection) != 413
+    assert get_status(address, path, length=limit + 1, session=session) == 413
 
 
 @pytest.mark.parametrize(

@@ -298,3 +298,41 @@ def test_cross_site_reply_is_refused(app, client):
     sent = client.post("/fr/report/replies", data=form, headers={"sec-fetch-site": "cross-site"})
     assert sent.status_code == 403
     assert not app.store.replies.list_pending()
+
+
+@pytest.mark.limit("auditor.decisions.replies.MAX_TEXT_CHARACTERS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_beginning_of_a_long_text_is_stored(app, client, step):
+    text = "x" * (replies.MAX_TEXT_CHARACTERS + step)
+    form = {"kind": "disowned", "account_id": account_id_of(app), "text": text}
+    _, [reply] = send_reply(app, client, **form)
+    assert reply.text == text[: replies.MAX_TEXT_CHARACTERS]
+
+
+@pytest.mark.limit("auditor.decisions.replies.MAX_PLACE_CHARACTERS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_place_of_a_form_has_a_limit(app, client, step):
+    place = "x" * (replies.MAX_PLACE_CHARACTERS + step)
+    form = {"kind": "disowned", "account_id": account_id_of(app), "at": place}
+    sent = client.post("/fr/report/replies", data=form)
+    assert sent.status_code == (422 if step > 0 else 303)
+    assert len(app.store.replies.list_pending()) == (0 if step > 0 else 1)
+
+
+@pytest.mark.limit("auditor.decisions.replies.MAX_PROMISE_PERIOD")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_promise_for_a_later_day_is_refused(step):
+    day = (NOW + replies.MAX_PROMISE_PERIOD).date() + timedelta(days=step)
+    if step <= 0:
+        assert replies._parse_promise_day(day.isoformat(), NOW) == day.isoformat()
+        return
+    with pytest.raises(replies.ReplyRefusedError):
+        replies._parse_promise_day(day.isoformat(), NOW)
+
+
+@pytest.mark.limit("report_links.valid_days")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_link_is_valid_for_the_set_days(app, step):
+    path = create_path(app, valid_days=2)
+    with anonymous_client(app, NOW + timedelta(days=2, seconds=step)) as reader:
+        assert reader.get(path).status_code == (303 if step < 0 else 410)

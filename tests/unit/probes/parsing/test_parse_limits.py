@@ -14,6 +14,7 @@ from probes.parsing.html import (
     MAX_SOUP_TAGS,
     parse_document,
 )
+from probes.parsing.json_data import MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
 
 STEPS = (-1, 0, 1)
@@ -91,3 +92,13 @@ def test_first_addresses_of_a_sitemap_are_read(step):
     row = "<url><loc>https://annour.example/a</loc><lastmod>2026-11-16</lastmod></url>"
     sitemap = parse_sitemap(page(f"<urlset>{row * (MAX_SITEMAP_URLS + step)}</urlset>", "text/xml"))
     assert len(sitemap.pages) == count_up_to(MAX_SITEMAP_URLS, step)
+
+
+@pytest.mark.limit("probes.parsing.json_data.MAX_JSON_LD_OBJECTS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_objects_of_json_ld_are_read(step):
+    nested = {}
+    for _ in range(MAX_JSON_LD_OBJECTS + step - 1):
+        nested = {"author": nested}
+    objects = list(parse_json_ld(json.dumps(nested)))
+    assert len(objects) == count_up_to(MAX_JSON_LD_OBJECTS, step)

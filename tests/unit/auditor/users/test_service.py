@@ -1,0 +1,21 @@
+"""Names of users have a limit."""
+
+import pytest
+
+from auditor.users.service import MAX_NAME_CHARACTERS, UserError, add_user
+from storage.models.users import Role
+from storage.store import Store
+from tests.support.web_server import NOW
+
+
+@pytest.mark.limit("auditor.users.service.MAX_NAME_CHARACTERS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_longer_name_is_refused(tmp_path, step):
+    name = "x" * (MAX_NAME_CHARACTERS + step)
+    store = Store.open(f"sqlite:///{tmp_path}/auditor.db")
+    if step <= 0:
+        assert add_user(store, name, Role.READER, (), author="shell", now=NOW)[0].name == name
+    else:
+        with pytest.raises(UserError, match="100 characters"):
+            add_user(store, name, Role.READER, (), author="shell", now=NOW)
+    store.close()
