@@ -111,6 +111,7 @@ def validate_spreadsheet(
         print_json(items, get_current_time())
     elif problems:
         print_issues(problems, cli_context.translator, table_format)
+    _print_suggestions(import_result, cli_context)
     if not cli_context.quiet:
         print_message(describe_import_counts(import_result, cli_context.translator))
     _exit_if_errors(import_result)
@@ -168,6 +169,20 @@ def _read_spreadsheet(
     return import_result
 
 
+def _print_suggestions(import_result: ImportResult, cli_context: CliContext) -> None:
+    """Print how to read the columns whose headings are nearly known."""
+    from auditor.registry.column_mapping import suggest_corrections
+
+    suggestions = suggest_corrections(import_result.sheet_columns)
+    if suggestions and not cli_context.quiet:
+        options = " ".join(f'--column "{suggestion}"' for suggestion in suggestions)
+        print_message(
+            cli_context.translator.translate(
+                "Some headings are nearly known. To read these columns: {options}", options=options
+            )
+        )
+
+
 @registry_app.command("import")
 @examples("auditor registry import registry.csv", "auditor registry import --dry-run registry.csv")
 def import_registry(
@@ -200,6 +215,7 @@ def import_registry(
     cli_context = get_cli_context(context)
     with App.open(cli_context.load_config()) as app:
         import_result = _read_import(spreadsheet, app, column)
+        _print_suggestions(import_result, cli_context)
         now = get_current_time()
         build_preview = partial(build_import_preview, app.store, import_result, now, prune=prune)
         if dry_run:

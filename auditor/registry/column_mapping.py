@@ -24,6 +24,7 @@ from auditor.registry.columns import (
     TRAILING_COLUMNS,
     identify_column,
     normalize_label,
+    suggest_column,
 )
 from auditor.registry.sheet_limits import MAX_COLUMNS
 from probes.links import channel_registry
@@ -140,6 +141,25 @@ def _drop_repeated_facts(columns: Sequence[SheetColumn]) -> Iterator[SheetColumn
         else:
             heading_by_fact[column.column] = column.heading
             yield column
+
+
+MAX_SUGGESTIONS = 5
+"""Typing errors in headings that a command names."""
+MAX_SUGGESTED_CHARS = 60
+"""Characters of a heading that may be a typing error."""
+
+
+def suggest_corrections(columns: Iterable[SheetColumn]) -> list[str]:
+    """Return options of --column for unread columns whose headings are nearly known."""
+    known_columns = list_choices()
+    suggestions = []
+    for column in columns:
+        is_unknown = column.column is None and column.read_instead is None
+        if is_unknown and 0 < len(column.heading) <= MAX_SUGGESTED_CHARS:
+            suggested = suggest_column(column.heading)
+            if suggested in known_columns:
+                suggestions.append(f"{column.heading}={suggested}")
+    return suggestions[:MAX_SUGGESTIONS]
 
 
 def list_choices() -> list[str]:

@@ -4,11 +4,13 @@
 channels of an association.
 """
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from itertools import filterfalse
+from operator import methodcaller
 
 import tomli
 
@@ -69,11 +71,40 @@ HEADING_FILLER_WORDS = frozenset(
 """Words that do not help to identify a column: "url website", "lien de la page Facebook"."""
 
 
+CAMEL_CASE_PATTERN = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""The border of two words in a heading such as `websiteUrls`."""
+MIN_SIMILARITY = 0.8
+"""A heading that is less similar to a synonym is not suggested as a typing error."""
+MIN_PREFIX_LETTERS = 3
+
+
+def suggest_column(heading: str) -> str | None:
+    """Return the column of the synonym that a heading is nearly equal to or begins, or None."""
+    label = normalize_label(heading)
+    similar = difflib.get_close_matches(label, COLUMN_BY_LABEL, n=1, cutoff=MIN_SIMILARITY)
+    if similar:
+        return COLUMN_BY_LABEL[similar[0]]
+    if len(label) < MIN_PREFIX_LETTERS:
+        return None
+    longer = filter(methodcaller("startswith", label), COLUMN_BY_LABEL)
+    synonym = next(longer, None)
+    return None if synonym is None else COLUMN_BY_LABEL[synonym]
+
+
 def identify_column(heading: str, channels: Collection[str]) -> str | None:
     """Return the column that a heading means, or None.
 
-    The heading is tried as a whole, without text in brackets, and without filler words.
+    The heading is tried as a whole, without text in brackets, and without filler words. A heading
+    in one word, such as `websiteUrls`, is tried as several words, too.
     """
+    column = _identify_words(heading, channels)
+    separated = CAMEL_CASE_PATTERN.sub(" ", heading)
+    if column is None and separated != heading:
+        column = _identify_words(separated, channels)
+    return column
+
+
+def _identify_words(heading: str, channels: Collection[str]) -> str | None:
     full_label = normalize_label(heading)
     unbracketed_label = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", heading))
     core_words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]

@@ -7,7 +7,12 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
-from auditor.registry.column_mapping import ColumnMemory, SheetColumn, map_columns
+from auditor.registry.column_mapping import (
+    ColumnMemory,
+    SheetColumn,
+    map_columns,
+    suggest_corrections,
+)
 from auditor.registry.columns import NAME_COLUMNS, identify_column
 from auditor.registry.corrupted_cells import is_mojibake
 from auditor.registry.spreadsheet import Sheet, SheetRow, SpreadsheetError, build_no_table_error
@@ -37,6 +42,11 @@ class NoNameColumnError(SpreadsheetError):
         remedy = "`auditor init` writes an empty spreadsheet"
         if any(map(attrgetter("heading"), sheet_columns)):
             remedy = "--column HEADING=name says which column has the names"
+            suggestions = suggest_corrections(sheet_columns)
+            for suggestion in suggestions:
+                if suggestion.rpartition("=")[2] in NAME_COLUMNS:
+                    remedy = f'--column "{suggestion}"'
+                    break
         super().__init__(path, "no column is called name", remedy, code="no_name_column")
         self.headings = headings
         self.sheet_columns = tuple(sheet_columns)

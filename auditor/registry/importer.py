@@ -196,6 +196,19 @@ class _RegistryReader:
                 self._headings_by_column.setdefault(column.column, column.heading)
             elif column.heading:
                 self._report_unread_column(column.heading, column.read_instead)
+        self._report_missing_links()
+
+    def _report_missing_links(self) -> None:
+        """Report that no column has links, if a column that is not read may be meant.
+
+        Without such a column, the spreadsheet is meant to change other values only.
+        """
+        if self._chosen_columns is not None or not FIELD_COLUMNS.issuperset(self._columns.values()):
+            return
+        unread = [column.heading for column in self._result.sheet_columns if not column.column]
+        headings = ", ".join(filter(None, unread))
+        if headings:
+            self._add_problem(self._heading.line, "", headings, Issue.NO_LINK_COLUMN)
 
     def _report_unread_column(self, heading: str, read_instead: str | None) -> None:
         """Report a column that is not read, unless a person chose so."""

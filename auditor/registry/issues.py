@@ -15,6 +15,7 @@ class Issue(StrEnum):
     DUPLICATE_NAME = "duplicate_name"
     DUPLICATE_COLUMN = "duplicate_column"
     UNKNOWN_COLUMN = "unknown_column"
+    NO_LINK_COLUMN = "no_link_column"
     UNKNOWN_LANGUAGE = "unknown_language"
     UNKNOWN_CHANNEL = "unknown_channel"
     UNKNOWN_OFFICER = "unknown_officer"
@@ -43,6 +44,7 @@ ERROR_ISSUES = frozenset(
     {
         Issue.NO_NAME,
         Issue.DUPLICATE_ID,
+        Issue.NO_LINK_COLUMN,
         Issue.MOJIBAKE,
         Issue.ROUNDED_NUMBER,
         Issue.EXTRA_CELLS,

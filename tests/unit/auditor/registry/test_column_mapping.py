@@ -3,7 +3,7 @@
 import pytest
 
 from auditor.i18n.translator import Translator
-from auditor.registry.column_mapping import ColumnMemory, map_columns
+from auditor.registry.column_mapping import ColumnMemory, map_columns, suggest_corrections
 from auditor.registry.exporter import build_template_workbook
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import parse_registry_spreadsheet
@@ -182,3 +182,57 @@ def test_dropped_lines_are_named():
     sentence = describe_dropped_lines([4, 7], translator)
     assert sentence == "2 rows were not imported: the name is missing (lines: 4, 7)."
     assert describe_dropped_lines(range(2, 60), translator).endswith("21…).")
+
+
+@pytest.mark.parametrize("heading", ["websiteUrls", "WebsiteUrl", "website_urls"])
+def test_heading_in_one_word_is_read_as_words(heading):
+    [column] = map_columns([heading], [])
+    assert column.column == "website"
+
+
+@pytest.mark.parametrize(
+    ("heading", "suggestions"),
+    [
+        ("Facebok", ["Facebok=facebook"]),
+        ("Org", ["Org=name"]),
+        ("Téléphonne", ["Téléphonne=phone"]),
+        ("nombre", []),
+        ("Facebook", []),
+        ("", []),
+        ("x" * 10_000, []),
+    ],
+)
+def test_nearly_known_heading_is_suggested(heading, suggestions):
+    assert suggest_corrections(map_columns([heading], [["x"]])) == suggestions
+
+
+def test_error_names_the_heading_that_may_have_the_names(tmp_path):
+    path = write(tmp_path, [["siren", "Org"], ["12", "Amal"]])
+    with pytest.raises(NoNameColumnError, match='try: --column "Org=name"'):
+        parse_registry_spreadsheet(path)
+
+
+def test_own_ids_below_a_title_are_read_on_request(tmp_path):
+    rows = [["Associations 2026"], ["fm_id", "Nombre"], ["F7", "Amal"], ["F8", "Nour"]]
+    memory = ColumnMemory(corrections={"fm_id": "id", "Nombre": "name"})
+    result = parse_registry_spreadsheet(write(tmp_path, rows), memory=memory)
+    assert [entry.id for entry in result.associations] == ["F7", "F8"]
+
+
+@pytest.mark.parametrize(
+    ("headings", "is_reported"),
+    [
+        (["name", "vinculo"], True),
+        (["name", "city"], False),
+        (["name", "vinculo", "facebook"], False),
+        (["name", "vinculo", "other links"], False),
+    ],
+)
+def test_spreadsheet_without_link_columns_is_an_error_if_one_is_unread(
+    tmp_path, headings, is_reported
+):
+    result = parse_registry_spreadsheet(write(tmp_path, [headings, ["Amal", "x", "", ""]]))
+    problems = [problem for problem in result.problems if problem.issue is Issue.NO_LINK_COLUMN]
+    assert [(problem.value, problem.severity) for problem in problems] == (
+        [("vinculo", "error")] if is_reported else []
+    )
