@@ -27,7 +27,7 @@ DEPLOY = ROOT / "deploy"
 DEPLOYMENT_GUIDE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
 AUDITOR = Path(sys.executable).with_name("auditor")
 INSTALLED_COMMAND = "/opt/auditor/.venv/bin/auditor"
-SERVICES = ("auditor.service", "auditor-run.service")
+SERVICES = ("auditor.service", "auditor-run.service", "auditor-worker.service")
 UNITS = (*SERVICES, "auditor-run.timer")
 MAX_EXPOSURE = 15
 """Highest exposure that `systemd-analyze security` may report, of 100."""
