@@ -468,10 +468,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class WitnessRecord:
-    """The answer of a third party about an account.
-
-    `asked_at` is the start of the run that asked: results count as of the start of a run.
-    """
+    """The answer of a third party about an account. `asked_at` is the start of the run."""
 
     account_id: int
     source: WitnessSource
