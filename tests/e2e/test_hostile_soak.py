@@ -33,7 +33,7 @@ MAX_MEMORY_GROWTH = 24 << 20
 """Bytes by which memory may grow from the fifth run to the last: less than one large page."""
 FAULT_COUNT = len(soak_service.FAULTS)
 SOAK_ATTACKS = ATTACKS[::4]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile web")]
 
 
 @dataclass(frozen=True)

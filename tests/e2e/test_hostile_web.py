@@ -18,6 +18,7 @@ from tests.support.hostile_server import watched_run
 from tests.support.hostile_server.network import open_store, register_sites, write_config
 from tests.support.hostile_server.web import HostileWeb
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile web")]
 MAX_MEMORY_BYTES = 400 << 20
 """Proportional memory of all processes of a run at any time."""
 MAX_LAG_SECONDS = 1.0
@@ -105,7 +106,6 @@ async def run_over_hostile_web(folder):
     return HostileRun(web, code, report, peak, run, observations, counts)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F65")
 def test_every_attack_ends_in_its_finding(hostile_run):
     findings = {name: item.finding for name, item in hostile_run.observations.items()}
@@ -117,7 +117,6 @@ def test_every_attack_ends_in_its_finding(hostile_run):
     assert not wrong
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F65")
 def test_healthy_sites_between_attacks_are_present(hostile_run):
     findings = [hostile_run.observations[name].finding for name in hostile_run.web.healthy]
@@ -126,14 +125,12 @@ def test_healthy_sites_between_attacks_are_present(hostile_run):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F65")
 def test_run_over_hostile_web_is_done_with_one_observation_of_each_account(hostile_run):
     assert (hostile_run.code, hostile_run.run.state) == (0, AuditRunState.DONE)
     assert hostile_run.counts == dict.fromkeys(hostile_run.web.links, 1)
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F22", "F65")
 def test_hostile_web_blocks_no_event_loop_and_fills_no_memory(hostile_run, capsys):
     lag, step = hostile_run.report["longest_lag"], hostile_run.report["longest_step"]
@@ -147,7 +144,6 @@ def test_hostile_web_blocks_no_event_loop_and_fills_no_memory(hostile_run, capsy
     assert hostile_run.peak < MAX_MEMORY_BYTES
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F23", "F65")
 def test_stored_names_of_hostile_sites_are_clean(hostile_run):
     for name, observation in hostile_run.observations.items():
@@ -156,7 +152,6 @@ def test_stored_names_of_hostile_sites_are_clean(hostile_run):
         assert not {unicodedata.category(letter) for letter in stored} & {"Cc", "Cf", "Cs"}, name
 
 
-@pytest.mark.slow
 @pytest.mark.fault("F24", "F65")
 def test_no_observation_has_a_file_of_this_machine(hostile_run):
     assert "root:" not in repr(hostile_run.observations)
