@@ -338,6 +338,24 @@ def test_compose_services_are_restricted():
     assert {name for name in mounted if not name.startswith("./")} == set(compose["volumes"])
 
 
+def test_compose_file_is_named_by_absolute_path():
+    """`podman-compose` of Debian looks for a relative path in another folder."""
+    texts = (DEPLOYMENT_GUIDE, (DEPLOY / "compose.yaml").read_text())
+    for text in (*texts, (ROOT / "Containerfile").read_text()):
+        named = re.findall(r"compose -f\s+(\S+)", text)
+        assert named
+        assert set(named) == {'"$PWD/deploy/compose.yaml"'}
+
+
+def test_guide_gives_mounted_files_to_user_of_container():
+    (user,) = (rest for name, rest in read_container_steps() if name == "USER")
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    volumes = compose["services"]["auditor"]["volumes"]
+    mounted = [volume.partition(":")[0] for volume in volumes if volume.startswith("./")]
+    paths = " ".join(f"deploy/{path.removeprefix('./')}" for path in mounted)
+    assert f"chown -R {user} {paths}\n" in DEPLOYMENT_GUIDE
+
+
 # --- The page ---
 
 
