@@ -17,6 +17,7 @@ from pathlib import Path
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
+from auditor.registry.cell_values import is_usable_id
 from auditor.registry.column_mapping import (
     NO_MEMORY,
     ChosenColumns,
@@ -354,6 +355,8 @@ class _RegistryReader:
             if ids_with_name and remaining_rows >= len(ids_with_name):
                 return ids_with_name[0]
             return None
+        if not is_usable_id(id_cell):
+            self._add_problem(line, "id", id_cell, Issue.UNUSABLE_ID)
         resolved_id = self._existing.resolve_id(id_cell, self._given_ids)
         if len(ids_with_name) == 1 and resolved_id not in self._existing.entries_by_id:
             self._add_problem(line, "id", id_cell, Issue.CONFLICTING_ID)

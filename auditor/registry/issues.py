@@ -12,6 +12,7 @@ class Issue(StrEnum):
 
     NO_NAME = "no_name"
     DUPLICATE_ID = "duplicate_id"
+    UNUSABLE_ID = "unusable_id"
     DUPLICATE_NAME = "duplicate_name"
     DUPLICATE_COLUMN = "duplicate_column"
     UNKNOWN_COLUMN = "unknown_column"
@@ -45,6 +46,7 @@ ERROR_ISSUES = frozenset(
         Issue.NO_NAME,
         Issue.DUPLICATE_ID,
         Issue.NO_LINK_COLUMN,
+        Issue.UNUSABLE_ID,
         Issue.MOJIBAKE,
         Issue.ROUNDED_NUMBER,
         Issue.EXTRA_CELLS,

@@ -99,6 +99,16 @@ def test_duplicate_id_keeps_both_associations():
     assert [entry.id for entry in reading.associations] == ["a1", "a1-2", "a3", "a5"]
 
 
+@pytest.mark.parametrize("association_id", ["..", "x/decisions", "a//b"])
+def test_id_without_a_page_is_an_error(tmp_path, association_id):
+    reading = parse_registry_spreadsheet(
+        write_spreadsheet(tmp_path, f"id,name\n{association_id},Nour\n")
+    )
+    assert [(found.issue, found.severity) for found in reading.problems] == [
+        (Issue.UNUSABLE_ID, "error")
+    ]
+
+
 def test_links_in_one_cell_become_separate_accounts():
     reading = parse_registry_spreadsheet(SHEETS / "troubled.csv")
     sites = [
