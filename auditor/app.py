@@ -226,9 +226,21 @@ def create_fetcher(
     )
 
 
-def validate_certificate_file(file: Path) -> None:
+def list_certificate_files(config: Config) -> list[tuple[str, Path]]:
+    """Return the files of certificates in the settings, with the name of their table."""
+    files = (("[fetch]", config.fetch.ca_file), ("[notify.smtp]", config.notify.smtp.ca_file))
+    return [(table, Path(file)) for table, file in files if file]
+
+
+def refuse_unusable_certificates(config: Config) -> None:
+    """Raise ConfigError if a file of certificates cannot be used."""
+    for table, file in list_certificate_files(config):
+        validate_certificate_file(file, table)
+
+
+def validate_certificate_file(file: Path, table: str = "[fetch]") -> None:
     """Raise ConfigError if a file of certificates cannot be used: no page could be requested."""
-    subject = f"cannot use [fetch] ca_file {file}"
+    subject = f"cannot use {table} ca_file {file}"
     try:
         file.read_bytes()  # an error of SSL does not name the file
         ssl.create_default_context(cafile=str(file))

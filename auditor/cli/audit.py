@@ -77,7 +77,7 @@ def run(
     Checks every account once per UTC day. Resumes an interrupted run, and does nothing if today's
     run has finished. Exits with code 4 if the run is incomplete, and 5 if another run is active.
     """
-    from auditor.app import App
+    from auditor.app import App, refuse_unusable_certificates
     from auditor.runs.pipeline import require_run_folders
 
     table_format = choose_table_format(requested_format, as_json=as_json)
@@ -92,6 +92,7 @@ def run(
         _print_forecast(cli_context, table_format)
         return
     config = cli_context.load_config()
+    refuse_unusable_certificates(config)
     require_run_folders(config)
     with App.open(config) as app, app.hold_run_lock():
         if discard_future:
@@ -238,13 +239,14 @@ def serve(
     is lost, and an interrupted run is resumed later.
     """
     from auditor import scheduling
-    from auditor.app import App, mark_port_as_served
+    from auditor.app import App, mark_port_as_served, refuse_unusable_certificates
     from auditor.runs.pipeline import require_run_folders
 
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "nothing is left to do", "only one of them")
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
+    refuse_unusable_certificates(config)
     require_run_folders(config)
     with (
         App.open(config) as app,

@@ -18,6 +18,7 @@ from auditor.app import (
     create_parser_pool,
     explain_listening_error,
     is_port_served,
+    list_certificate_files,
     validate_certificate_file,
 )
 from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
@@ -49,8 +50,8 @@ def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticR
     for name in schema.find_unused_variables(os.environ):
         unused = gettext_noop("{name} is not a setting; settings look like {form}")
         yield warning(gettext_noop("environment"), unused, name=name, form="AUDITOR_TABLE__NAME")
-    if config.fetch.ca_file:
-        yield from _diagnose_ca_file(Path(config.fetch.ca_file))
+    for table, file in list_certificate_files(config):
+        yield from _diagnose_ca_file(file, table)
     yield from _diagnose_api_keys(config)
     yield from _diagnose_api_terms(config)
     yield _diagnose_secret_files(config)
@@ -70,10 +71,10 @@ def _diagnose_config_file(file: Path | None, rule_count: int) -> DiagnosticResul
     return build_diagnostic(check, state, packaged, command="`auditor init`")
 
 
-def _diagnose_ca_file(file: Path) -> Iterator[DiagnosticResult]:
+def _diagnose_ca_file(file: Path, table: str) -> Iterator[DiagnosticResult]:
     """Yield a failure if the certificate file is invalid, because then no page can be fetched."""
     try:
-        validate_certificate_file(file)
+        validate_certificate_file(file, table)
     except ConfigError as error:
         yield failure(
             gettext_noop("certificate authority"), gettext_noop("{trouble}"), trouble=str(error)

@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
+from pathlib import Path
 
 from auditor.config.notifications import Recipient, SmtpSettings
 
@@ -124,12 +125,20 @@ def send_by_mail(
     return DeliveryResult(DeliveryStatus.REFUSED, _format_smtp_reply(code, reply))
 
 
+def _load_certificates(context: ssl.SSLContext, file: Path) -> None:
+    """Trust the certificates of a file. Raises ValueError with its name, which ssl leaves out."""
+    try:
+        context.load_verify_locations(file)
+    except OSError as error:
+        raise ValueError(f"cannot use ca_file {file}: {error}") from error
+
+
 @contextlib.contextmanager
 def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
     """Connect to the mail server, with TLS and login as configured."""
     context = ssl.create_default_context()
     if smtp.ca_file:
-        context.load_verify_locations(smtp.ca_file)
+        _load_certificates(context, smtp.ca_file)
     if smtp.security == "tls":
         connection: smtplib.SMTP = smtplib.SMTP_SSL(
             smtp.host, smtp.port, timeout=smtp.timeout_seconds, context=context

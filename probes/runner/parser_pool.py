@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar, cast
 
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
-from probes.runner.parser_worker import LENGTH_PREFIX, build_sample_body, parse_sample
+from probes.runner.parser_worker import LENGTH_PREFIX, SAMPLE_LINKS, build_sample_body, parse_sample
 
 ParsedT = TypeVar("ParsedT")
 PARSE_TIMEOUT_SECONDS = 5.0  # for one page
@@ -129,17 +129,20 @@ class ParserPool:
     async def find_fault(self) -> str:
         """Return why the workers cannot parse a large page, or "" if they can.
 
-        They cannot if the environment leaves too little of their memory. A slow machine is no
-        fault.
+        They cannot if the environment leaves too little of their memory. lxml then returns an empty
+        page without an error (tried 2026-11 with `mimalloc`). A slow machine is no fault.
         """
+        if not self._worker_count:
+            return ""
         sample = Page("https://sample.invalid/", 200, body=build_sample_body())
         try:
-            if self._worker_count:
-                await self.parse(parse_sample, sample)
+            link_count = await self.parse(parse_sample, sample)
         except FetchError as error:
             return "" if error.detail == TIMEOUT_DETAIL else error.detail
         except (OSError, RuntimeError) as error:
             return str(error).partition("; try: ")[0]
+        if link_count != SAMPLE_LINKS:
+            return f"{link_count} of {SAMPLE_LINKS} links of a sample were found"
         return ""
 
     def _dispatch_tasks(self) -> None:
