@@ -274,8 +274,9 @@ def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
     yield from _diagnose_folder(gettext_noop("evidence folder"), config.storage.evidence_folder)
     if config.backup.after_run or config.backup.folder.exists():
         check = gettext_noop("backup folder")
-        yield from _diagnose_folder(check, config.backup.folder)
-        yield from _diagnose_folder(check, config.backup.folder / EVIDENCE_FOLDER_NAME)
+        pages_folder = config.backup.folder / EVIDENCE_FOLDER_NAME
+        problems = list(_diagnose_folder(check, config.backup.folder))
+        yield from problems or _diagnose_folder(check, pages_folder)
     yield from _diagnose_web_port(config)
     yield from _diagnose_temporary_files()
     yield from _diagnose_open_file_limit(config.fetch.concurrency)
