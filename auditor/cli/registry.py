@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -205,8 +205,7 @@ def import_registry(
     command exits with code 3, as `validate` does.
 
     On a terminal, the command shows the changes and asks before it applies them. If more than a
-    fifth of the associations are missing, it always asks. Without a terminal, it refuses such a
-    spreadsheet.
+    fifth of the associations are missing, it always asks, or refuses without a terminal.
     """
     from auditor.app import App
     from auditor.registry.changes import build_import_preview, find_shared_accounts
@@ -223,11 +222,9 @@ def import_registry(
             _exit_if_errors(import_result)
             return
         must_ask = not (yes or cli_context.quiet)
-        confirmed_digest = None
-        if can_prompt() and table_format != "json" and (must_ask or not allow_withdrawals):
-            confirmed_digest = _ask_for_confirmation(
-                build_preview(), cli_context, table_format, must_ask, allow_withdrawals
-            )
+        confirmed_digest = _ask_for_confirmation(
+            build_preview, cli_context, table_format, must_ask, allow_withdrawals
+        )
         allow_withdrawals = allow_withdrawals or confirmed_digest is not None
         changes = app.store.registry.save_registry(
             import_result.associations,
@@ -244,8 +241,7 @@ def import_registry(
         refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
     import_result.problems += find_shared_accounts(import_result, changes)
     if table_format == "json":
-        item = build_import_item(import_result, changes)
-        print_json([item], get_current_time())
+        print_json([build_import_item(import_result, changes)], get_current_time())
     else:
         print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
     _exit_if_errors(import_result)
@@ -269,16 +265,19 @@ def _read_import(spreadsheet: Path, app: App, column_options: Sequence[str]) -> 
 
 
 def _ask_for_confirmation(
-    preview: ImportPreview,
+    build_preview: Callable[[], ImportPreview],
     cli_context: CliContext,
     table_format: TableFormat,
     must_ask: bool,
     allow_withdrawals: bool,
 ) -> str | None:
-    """Return the digest of the changes that the user confirmed, or None if no answer is needed.
+    """Return the digest of the changes that the user confirmed, or None if no question is needed.
 
     Raises Exit if the user does not confirm them.
     """
+    if not can_prompt() or table_format == "json" or (allow_withdrawals and not must_ask):
+        return None
+    preview = build_preview()
     has_too_many = preview.changes.has_many_withdrawals and not allow_withdrawals
     if not (must_ask or has_too_many):
         return None
