@@ -280,6 +280,15 @@ def test_container_runs_unprivileged_and_has_health_check():
     assert is_known(start_command[1:])
 
 
+def test_group_of_container_has_number_of_its_user():
+    """With `--system` and without a group, `useradd` takes a free number below 1000."""
+    steps = read_container_steps()
+    (user,) = (rest for name, rest in steps if name == "USER")
+    (creation,) = (rest for name, rest in steps if name == "RUN" and "useradd" in rest)
+    uid, _, gid = user.partition(":")
+    assert f"groupadd --gid {gid} auditor && useradd --uid {uid} --gid {gid} " in creation
+
+
 def test_files_that_container_copies_exist_and_are_not_ignored():
     included = {
         line.removeprefix("!")
