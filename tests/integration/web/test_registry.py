@@ -396,9 +396,9 @@ def test_confirmation_counts_all_dropped_lines_and_names_the_first(app):
 def test_problems_are_grouped_and_unread_columns_are_none_of_them(app):
     data = to_csv(
         [
-            ["name", "email", "Shoe size"],
-            *[[f"Name {number}", "no address", "42"] for number in range(3)],
-            ["", "a@b.ma", "42"],
+            ["name", "email", "website", "Shoe size"],
+            *[[f"Name {number}", "no address", "", "42"] for number in range(3)],
+            ["", "a@b.ma", "", "42"],
         ]
     )
     with logged_in_client(app) as client:

@@ -181,7 +181,7 @@ def test_failed_command_is_a_json_event(tmp_path, monkeypatch, capsys):
     assert (line["event"], line["level"], line["code"]) == ("command_failed", "error", 3)
     Path("config.toml").unlink()
     assert main.main(["gaps", "--association", "nobody"]) == 3
-    assert capsys.readouterr().err.startswith("error: nobody: ")
+    assert capsys.readouterr().err.startswith("error: cannot open the database ")
 
 
 # --- all calls of event loggers

@@ -91,7 +91,9 @@ def desk(tmp_path, monkeypatch, capsys):
     app = opened(tmp_path)
     url = f"sqlite:///{tmp_path}/auditor.db"
     monkeypatch.setattr(
-        App, "open", staticmethod(lambda _config: App(app.config, Store.open(url), app.body_store))
+        App,
+        "open",
+        staticmethod(lambda _config, **_: App(app.config, Store.open(url), app.body_store)),
     )
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
