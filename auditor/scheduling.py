@@ -11,11 +11,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
-import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -38,6 +37,7 @@ from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop
 from auditor.runs.requested_run import RunRefusal, prepare_requested_run
 from auditor.users.service import LoginLink
 from auditor.web.app import create_app
+from auditor.web.server import ConnectionGuard, WebServer, build_connection_guard
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState
@@ -270,16 +270,6 @@ def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> None:
 
 REFRESH_INTERVAL_SECONDS = 60
 """Seconds between two updates of stale summaries."""
-SHUTDOWN_TIMEOUT_SECONDS = 5
-"""Seconds that a request may still take when the service stops."""
-
-
-class WebServer(uvicorn.Server):
-    """Uvicorn without signal handlers: one signal ends the pages and the run together."""
-
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
-        """Capture no signals."""
-        return nullcontext()
 
 
 async def run_server(
@@ -305,7 +295,12 @@ async def run_server(
     if sock:
         heartbeat = job.heartbeat if with_schedule else None
         jobs += [
-            _serve_web(create_app(app, clock, heartbeat, login_link, job), sock, stop),
+            _serve_web(
+                create_app(app, clock, heartbeat, login_link, job),
+                build_connection_guard(app.config),
+                sock,
+                stop,
+            ),
             refresh_summaries_periodically(app, stop),
         ]
     with stop_on_sigterm(stop):
@@ -320,20 +315,11 @@ async def _drain_at_stop(job: SchedulerJob, stop: asyncio.Event) -> None:
         await job.drain()
 
 
-async def _serve_web(web: FastAPI, sock: socket.socket, stop: asyncio.Event) -> None:
+async def _serve_web(
+    web: FastAPI, guard: ConnectionGuard, sock: socket.socket, stop: asyncio.Event
+) -> None:
     """Serve requests until `stop`; if the server ends by itself, stop everything else."""
-    server = WebServer(
-        uvicorn.Config(
-            web,
-            http="h11",  # unlike httptools, it answers an invalid request with a page
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
-        )
-    )
+    server = WebServer(web, guard)
     showing = asyncio.create_task(server.serve([sock]))
     stopping = asyncio.create_task(stop.wait())
     try:

@@ -24,6 +24,9 @@ With the default thresholds, garbage collection takes a tenth of a command's sta
 the evaluation of a run (measured 2026-11).
 """
 
+SPARE_FILE_DESCRIPTORS = 200
+"""Open files besides the connections: the database, the parsers, and those of Python."""
+
 M_ARENA_MAX = -8
 """The parameter of `mallopt` for the number of heaps (malloc.h)."""
 

@@ -25,6 +25,7 @@ from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
 from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.errors import ConfigError
+from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import (
     LOCALE_BY_LANGUAGE,
@@ -264,8 +265,6 @@ LOW_TEMP_DISK_BYTES = 100 << 20
 """Free bytes for temporary files below which the doctor warns: uploads and spreadsheets."""
 LOW_INODE_SHARE = 0.05
 """Free share of inodes below which the doctor warns: each stored page body is a file."""
-SPARE_FILE_DESCRIPTORS = 200
-"""Open files besides the connections: the database, the parsers, and those of Python."""
 
 
 def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:

@@ -84,7 +84,7 @@ def build_attempt_keys(
         and hmac.compare_digest(browser_proof.encode(), compute_browser_proof(user).encode())
     ):
         return (f"known browser of {user.normalized_name}",)
-    return (f"address {_normalize_client_address(address)}", f"account {normalize_user_name(name)}")
+    return (f"address {normalize_client_address(address)}", f"account {normalize_user_name(name)}")
 
 
 def compute_browser_proof(user: User) -> str:
@@ -98,7 +98,7 @@ def compute_browser_proof(user: User) -> str:
     ).hexdigest()
 
 
-def _normalize_client_address(address: str) -> str:
+def normalize_client_address(address: str) -> str:
     """Return the IPv4 address, or the network of an IPv6 address."""
     try:
         ip = ip_address(address.partition("%")[0])

@@ -13,6 +13,7 @@ from auditor.scheduling import format_server_url, open_web_socket
 from auditor.users import service
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
+from auditor.web.server import build_connection_guard, build_server_config
 from storage.models.users import Role
 from storage.tables.users import User
 
@@ -23,15 +24,6 @@ NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 
 SSL_CONTEXT = httpx.create_ssl_context()
 """Created once, because reading the certificates for each client is slow."""
-SERVER_OPTIONS = {
-    "http": "h11",
-    "log_config": None,
-    "access_log": False,
-    "lifespan": "off",
-    "proxy_headers": False,
-    "server_header": False,
-}
-"""The options of `auditor serve`."""
 
 
 class StoppableServer(uvicorn.Server):
@@ -62,14 +54,14 @@ class StoppableServer(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None):
+def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None, *, guard=None):
     """Serve the application and yield its address. `now` is a time or a clock function."""
     clock = now if callable(now) else lambda: now
     with open_web_socket(WebSettings(port=port)) as sock:
         server = StoppableServer(
-            uvicorn.Config(
+            build_server_config(
                 create_app(app, clock, login_link=login_link, run_starter=run_starter),
-                **SERVER_OPTIONS,
+                guard or build_connection_guard(app.config),
             )
         )
         thread = threading.Thread(target=server.run, args=([sock],))

@@ -32,9 +32,11 @@ SENT_BYTES = 2 * MEGABYTE
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    with App.open(
-        Config.model_validate({"storage": {"folder": tmp_path_factory.mktemp("network")}})
-    ) as opened:
+    settings = {
+        "storage": {"folder": tmp_path_factory.mktemp("network")},
+        "web": {"max_connections_per_client": 64},
+    }
+    with App.open(Config.model_validate(settings)) as opened:
         yield opened
 
 
