@@ -177,7 +177,7 @@ class ConnectionGuard:
         """
         client = self._find_limited_client(address)
         if client is not None and self._counts[client] >= self.max_connections_per_client:
-            self._log_refusal("one client has {count}", self.max_connections_per_client)
+            self._log_refusal(f"one client has {self.max_connections_per_client}")
             return False
         if len(self.connections) >= self.max_connections and not self._close_one():
             return False
@@ -204,7 +204,7 @@ class ConnectionGuard:
 
     def _close_one(self) -> bool:
         """Close the connection whose client can wait best; return False if all are answered."""
-        self._log_refusal("there are {count}", self.max_connections)
+        self._log_refusal(f"there are {self.max_connections}")
         candidate = min(self.connections, key=_build_closing_key)
         if candidate.phase is ConnectionPhase.ANSWERING:
             return False
@@ -222,13 +222,14 @@ class ConnectionGuard:
             return None
         return normalize_client_address(address)
 
-    def _log_refusal(self, reason: str, count: int) -> None:
+    def _log_refusal(self, reason: str) -> None:
+        """Log that connections are refused, at most once a minute and without addresses."""
         now = self.clock()
         if now < self._next_log_time:
             return
         self._next_log_time = now + LOG_INTERVAL_SECONDS
-        message = f"connections are refused: {reason}"
-        logger.warning("connections_refused", message, count=count)
+        message = "connections are refused: {reason}"
+        logger.warning("connections_refused", message, reason=reason)
 
 
 def _build_closing_key(connection: LimitedConnection) -> tuple[int, float]:
