@@ -106,7 +106,9 @@ EXCUSED = {
         "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address"
     ),
     "runs commands": "auditor.cli.main.main",
-    "is given the operator's file": "probes.http.dialer.create_verifying_context",
+    "is given the operator's file": (
+        "probes.http.dialer.create_verifying_context auditor.config.hosts.validate_host"
+    ),
     "is asked for what is known": (
         "auditor.reference.gap_catalogue.get_gap_titles "
         "auditor.reference.glossary.get_glossary_term storage.models.audit.compute_gap_rank "
