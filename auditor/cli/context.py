@@ -101,7 +101,8 @@ class CliContext:
         try:
             return App.open(config, create=False, upgrade=False)
         except MissingDatabaseError as error:
-            error.reason = f"{error.reason} (configuration: {self._describe_config_file()})"
+            file = self._find_config_file()
+            error.reason = f"{error.reason} (configuration: {file or 'built-in example'})"
             raise
 
     def explain_empty_result(self, shown_count: int, config: Config) -> None:
@@ -110,18 +111,19 @@ class CliContext:
         from storage.database.engine import describe_database  # noqa: PLC0415
 
         if shown_count == 0:
+            file = self._find_config_file()
             self.print_translated(
                 "nothing to show; configuration: {config}, database: {database}",
-                config=self._describe_config_file(),
+                config=str(file) if file else self.translator.translate("built-in example"),
                 database=describe_database(config.storage.url),
             )
 
-    def _describe_config_file(self) -> str:
+    def _find_config_file(self) -> Path | None:
         # pydantic is not needed to print help
         from auditor.config.schema import find_config_file  # noqa: PLC0415
 
         file = find_config_file(self.config_path, os.environ)
-        return str(file.absolute()) if file else self.translator.translate("built-in example")
+        return file.absolute() if file else None
 
 
 def get_cli_context(context: typer.Context) -> CliContext:

@@ -170,7 +170,7 @@ def _read_spreadsheet(
 
 
 def _print_suggestions(import_result: ImportResult, cli_context: CliContext) -> None:
-    """Print how to read the columns whose headings are nearly known."""
+    """Print how to read the columns whose headings resemble known ones."""
     from auditor.registry.column_mapping import suggest_corrections
 
     suggestions = suggest_corrections(import_result.sheet_columns)
@@ -178,7 +178,7 @@ def _print_suggestions(import_result: ImportResult, cli_context: CliContext) -> 
         options = " ".join(f'--column "{suggestion}"' for suggestion in suggestions)
         print_message(
             cli_context.translator.translate(
-                "Some headings are nearly known. To read these columns: {options}", options=options
+                "Some headings resemble known columns. To read them: {options}", options=options
             )
         )
 

@@ -150,7 +150,7 @@ MAX_SUGGESTED_CHARS = 60
 
 
 def suggest_corrections(columns: Iterable[SheetColumn]) -> list[str]:
-    """Return options of --column for unread columns whose headings are nearly known."""
+    """Return options of --column for unread columns whose headings resemble known ones."""
     known_columns = list_choices()
     suggestions = []
     for column in columns:
