@@ -327,8 +327,8 @@ class InvitationWriter:
         if self.view.gaps:
             return translator.message("mail.problem", **facts).split("\n")
         kind = self._choose_kind()
-        if kind is InvitationKind.NO_PROBLEM:
-            return translator.message("mail.no_problem", **facts).split("\n")
+        if kind in (InvitationKind.NO_PROBLEM, InvitationKind.NOT_CHECKED):
+            return translator.message(f"mail.{kind}", **facts).split("\n")
         return translator.message(f"whatsapp.{kind}", **facts).split("\n")[1:]
 
     def _choose_kind(self) -> InvitationKind:

@@ -20,6 +20,7 @@ from auditor.reports.invitation import (
     build_invitation_text,
     build_reminder_text,
     choose_invitation_kind,
+    describe_result_without_gaps,
     list_due_promises,
 )
 from auditor.rules.score import compute_score
@@ -309,6 +310,9 @@ def test_every_kind_of_text_can_be_written(app, language):
         assert f"\n{URL}\n\n-- \n" in texts.body
         assert f'href="{URL}"' in texts.html
         assert "—" not in texts.short_text + texts.body
+        result = describe_result_without_gaps(view, NOW, Translator(language))
+        assert result == texts.body.split("\n")[2]
+        assert URL not in result
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
