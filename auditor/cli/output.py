@@ -122,7 +122,10 @@ CellFormatter = Callable[[str], str]
 """Returns the text that a table shows for a cell."""
 
 RED_CODES = frozenset(
-    {*("error", "fail", "absent", "refused", "unreachable"), *("tampered", "unknown_key", "broken")}
+    {
+        *("error", "fail", "failed", "absent", "refused", "unreachable"),
+        *("tampered", "unknown_key", "broken"),
+    }
 )
 YELLOW_CODES = frozenset(
     {

@@ -36,6 +36,8 @@ logger = EventLogger(__name__)
 
 UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
 """Statuses of messages that were certainly not delivered."""
+FAILED_STATUS = "failed"
+"""The status of a message that could not be built, because of a bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Delivery:
             DeliveryStatus.REFUSED,
             DeliveryStatus.UNREACHABLE,
             DeliveryStatus.UNCERTAIN,
+            FAILED_STATUS,
         }
 
 
@@ -111,7 +114,10 @@ def collect_drafts(app: EvaluationContext, run: AuditRun) -> Iterator[MessageDra
 def deliver_drafts(
     app: EvaluationContext, drafts: Iterable[MessageDraft], now: datetime
 ) -> Iterator[Delivery]:
-    """Send these messages one after the other and yield the result of each."""
+    """Send these messages one after the other and yield the result of each.
+
+    A message that cannot be built does not stop the others.
+    """
     for draft in drafts:
         if draft.build_message is None:
             yield _build_skipped_delivery(draft)
@@ -130,9 +136,18 @@ def _deliver_draft(
         return Delivery(*claim, "already_sent")
     try:
         message = build_message(_build_message_links(app, draft, now))
-    except Exception:
+    except Exception as error:
+        # The message is due again after the next run.
         app.store.messages.release(*claim)
-        raise
+        app.store.messages.record_failure(*claim[:2], FAILED_STATUS, now)
+        logger.exception(
+            error,
+            "message_build_failed",
+            "message {kind} of {occasion} could not be built",
+            kind=draft.kind,
+            occasion=draft.occasion,
+        )
+        return _build_failed_delivery(draft, error)
     notify = app.config.notify
     result = transports.send_message(
         message,
@@ -149,6 +164,11 @@ def _deliver_draft(
     return Delivery(*claim, result.status, message.subject, result.reason, message.text)
 
 
+def _build_failed_delivery(draft: MessageDraft, error: Exception) -> Delivery:
+    reason = f"{type(error).__name__}: {error}"
+    return Delivery(draft.recipient.key, draft.kind, draft.occasion, FAILED_STATUS, reason=reason)
+
+
 def preview_drafts(config: Config, drafts: Iterable[MessageDraft]) -> Iterator[Delivery]:
     """Yield what would be sent. Secret links are not created; they end in "…" instead."""
     placeholder = f"{config.web.public_url}/…" if config.web.public_url else ""
@@ -156,13 +176,21 @@ def preview_drafts(config: Config, drafts: Iterable[MessageDraft]) -> Iterator[D
         if draft.build_message is None:
             yield _build_skipped_delivery(draft)
         else:
-            links = DraftLinks(
-                unsubscribe_url=placeholder if draft.recipient.address else "",
-                report_url=placeholder,
-            )
-            message = draft.build_message(links)
-            claim = (draft.recipient.key, draft.kind, draft.occasion)
-            yield Delivery(*claim, "would_send", message.subject, text=message.text)
+            yield _preview_draft(draft, draft.build_message, placeholder)
+
+
+def _preview_draft(
+    draft: MessageDraft, build_message: Callable[[DraftLinks], OutgoingMessage], placeholder: str
+) -> Delivery:
+    links = DraftLinks(
+        unsubscribe_url=placeholder if draft.recipient.address else "", report_url=placeholder
+    )
+    try:
+        message = build_message(links)
+    except Exception as error:  # noqa: BLE001 - the reason is part of the preview
+        return _build_failed_delivery(draft, error)
+    claim = (draft.recipient.key, draft.kind, draft.occasion)
+    return Delivery(*claim, "would_send", message.subject, text=message.text)
 
 
 def _build_skipped_delivery(draft: MessageDraft) -> Delivery:

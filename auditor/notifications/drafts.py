@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
+from functools import cache, partial
 
 from auditor.config.notifications import Recipient
 from auditor.config.schema import Config
@@ -38,9 +39,9 @@ from auditor.rendering.templates import (
 )
 from auditor.reports.invitation import describe_result_without_gaps, lower_first_letter
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
+from storage.errors import StoreError
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.store import Store
-from storage.tables.communication import Subscription
 
 DIGEST_KIND = "digest"
 MONTHLY_KIND = "monthly"
@@ -94,29 +95,53 @@ def draft_digests(
 ) -> Iterator[MessageDraft]:
     """Yield a draft of a run's digest for each configured recipient, or for these only."""
     recipients = tuple(only_recipients) or config.notify.recipients
-    if recipients and run.state is not AuditRunState.SKIPPED:
-        changes = collect_network_changes(store, config, run, _start_of_day_utc(since))
-        for recipient in recipients:
-            yield _draft_digest(store, config, changes, recipient, since)
-
-
-def _draft_digest(
-    store: Store,
-    config: Config,
-    network_changes: NetworkChanges,
-    recipient: Recipient,
-    since: date | None,
-) -> MessageDraft:
-    run = network_changes.run
-    language = recipient.language or config.network.language
+    if run.state is AuditRunState.SKIPPED:
+        return
+    load_changes = cache(
+        partial(collect_network_changes, store, config, run, _start_of_day_utc(since))
+    )
     kind = DIGEST_KIND
     if run.state is not AuditRunState.DONE:
         kind = INCOMPLETE_RUN_KIND
     elif since:
         kind = f"{DIGEST_KIND} since {since}"
-    draft = MessageDraft(recipient, kind, run.day.isoformat(), language)
+    for recipient in recipients:
+        language = recipient.language or config.network.language
+        draft = MessageDraft(recipient, kind, run.day.isoformat(), language)
+        yield _complete_draft(draft, partial(_draft_digest, store, config, load_changes, since))
+
+
+def _complete_draft(
+    draft: MessageDraft, complete: Callable[[MessageDraft], MessageDraft]
+) -> MessageDraft:
+    """Return the completed draft. If that fails, return one whose `build_message` fails.
+
+    A bug in one message must not stop the others. Raises StoreError if the database fails, because
+    it fails for all of them.
+    """
+    try:
+        return complete(draft)
+    except StoreError:
+        raise
+    except Exception as error:  # noqa: BLE001 - raised again where the message is built
+        return replace(draft, build_message=partial(_raise_error, error))
+
+
+def _raise_error(error: Exception, _links: DraftLinks) -> OutgoingMessage:
+    raise error
+
+
+def _draft_digest(
+    store: Store,
+    config: Config,
+    load_changes: Callable[[], NetworkChanges],
+    since: date | None,
+    draft: MessageDraft,
+) -> MessageDraft:
     if skip_reason := find_skip_reason(store, draft):
         return replace(draft, skip_reason=skip_reason)
+    network_changes = load_changes()
+    run, recipient, language = network_changes.run, draft.recipient, draft.language
     last_sent = _start_of_day_utc(since) or _find_last_digest_time(store, recipient, run)
     digest = build_digest(network_changes, since=last_sent, regions=recipient.regions)
     if digest is None:
@@ -204,7 +229,15 @@ def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterat
         association = store.registry.get_association(subscription.association)
         is_due = subscription.is_wanted and subscription.changed_at <= first_ended_at
         if association and is_due:
-            yield _draft_monthly_report(store, config, run, subscription, association)
+            draft = MessageDraft(
+                Recipient.model_validate({"to": subscription.address}),
+                MONTHLY_KIND,
+                f"{run.day:%Y-%m} {association.id}",
+                association.language,
+                association=association.id,
+            )
+            complete = partial(_draft_monthly_report, store, config, run, association)
+            yield _complete_draft(draft, complete)
 
 
 def _list_finished_runs_of_month(store: Store, run: AuditRun) -> Iterator[AuditRun]:
@@ -216,17 +249,8 @@ def _list_finished_runs_of_month(store: Store, run: AuditRun) -> Iterator[AuditR
 
 
 def _draft_monthly_report(
-    store: Store,
-    config: Config,
-    run: AuditRun,
-    subscription: Subscription,
-    association: Association,
+    store: Store, config: Config, run: AuditRun, association: Association, draft: MessageDraft
 ) -> MessageDraft:
-    recipient = Recipient.model_validate({"to": subscription.address})
-    occasion = f"{run.day:%Y-%m} {association.id}"
-    draft = MessageDraft(
-        recipient, MONTHLY_KIND, occasion, association.language, association=association.id
-    )
     if skip_reason := find_skip_reason(store, draft):
         return replace(draft, skip_reason=skip_reason)
     view = load_association_view(store, config, association.id)

@@ -8,6 +8,7 @@ import pytest
 from auditor.app import App
 from auditor.cli import main
 from auditor.config.schema import load_config
+from auditor.notifications import drafts
 from storage.models.audit import Association, AuditRunState, Gap
 from tests.support.smtp_and_http_servers import mail_server
 
@@ -100,3 +101,17 @@ def test_invalid_address_is_a_one_line_error(auditor):
     code, _, messages = auditor("digest", "--to", "amal")
     assert code == 3
     assert messages.startswith("error: amal: ")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_message_that_cannot_be_built_is_named_and_exits_4(auditor, monkeypatch, options):
+    def build_nothing(*_, **__):
+        raise IndexError("tuple index out of range")
+
+    monkeypatch.setattr(drafts, "build_digest", build_nothing)
+    code, output, errors = auditor("digest", "--json", *options)
+    assert code == 4
+    [item] = json.loads(output)["items"]
+    assert item["status"] == "failed"
+    assert item["reason"] == "IndexError: tuple index out of range"
+    assert "1 messages may not have arrived" in errors

@@ -7,6 +7,7 @@ import pytest
 from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.notifications import drafts
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import save_subscription
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
@@ -211,3 +212,43 @@ def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, clien
     token = url.removeprefix("https://out.example/r/")
     assert report_links.find_active_report_link(app.store, token, run_time) is not None
     assert client.get("/fr/report").status_code == 200
+
+
+def test_report_about_an_association_that_no_run_has_checked_is_sent(app, mailbox, client):
+    subscribe_and_confirm(client, mailbox, AMAL)
+    assert run_and_deliver(app, NOW + timedelta(days=10)) == ["sent"]
+    _, mail = mailbox.to(AMAL)
+    assert "Nous commençons à vérifier" in mail.get_body(("plain",)).get_content()
+
+
+def test_report_that_cannot_be_built_does_not_stop_the_others(app, mailbox, monkeypatch, caplog):
+    names = ("nour", "amal", "zaytoun")
+    app.store.registry.save_registry([Association(name, name.title()) for name in names], [], NOW)
+    for name in names:
+        save_subscription(app.store, app.config, AMAL, name, wanted=True, now=NOW)
+    build_report = drafts.build_monthly_report
+    load_view = drafts.load_association_view
+
+    def build_all_but_amal(view, *arguments):
+        if view.association.id == "amal":
+            raise IndexError("tuple index out of range")
+        return build_report(view, *arguments)
+
+    def load_all_but_nour(store, config, association):
+        if association == "nour":
+            raise ZeroDivisionError
+        return load_view(store, config, association)
+
+    monkeypatch.setattr(drafts, "build_monthly_report", build_all_but_amal)
+    monkeypatch.setattr(drafts, "load_association_view", load_all_but_nour)
+    run_time = NOW + timedelta(days=10)
+    assert sorted(run_and_deliver(app, run_time)) == ["failed", "failed", "sent"]
+    assert [record.event for record in caplog.records] == ["message_build_failed"] * 2
+    assert "IndexError" in caplog.text
+    assert AMAL not in caplog.text
+    monkeypatch.undo()
+    assert sorted(run_and_deliver(app, run_time + timedelta(days=1))) == [
+        "already_sent",
+        "sent",
+        "sent",
+    ]
