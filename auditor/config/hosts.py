@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from auditor.config.loader import build_setting_error
-from probes.urls.domains import MAX_NAME_CHARS, encode_domain
+from probes.urls.domains import MAX_HOST_CHARS, encode_domain
 
 EXAMPLE_HOST = "presence.example.org"
 HOST_NAME_PATTERN = re.compile(
@@ -32,7 +32,7 @@ def is_host(host: str) -> bool:
         ip_address(host)
     except ValueError:
         is_name = HOST_NAME_PATTERN.fullmatch(host) is not None
-        return is_name and len(host) <= MAX_NAME_CHARS and not _ends_in_number(host)
+        return is_name and len(host) <= MAX_HOST_CHARS and not _ends_in_number(host)
     return True
 
 

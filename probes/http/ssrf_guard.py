@@ -15,6 +15,7 @@ import httpx
 
 from probes.models.finding import Reason
 from probes.models.http import FetchError
+from probes.urls.domains import MAX_HOST_CHARS
 
 IpNetwork = IPv4Network | IPv6Network
 IpAddress = IPv4Address | IPv6Address
@@ -52,8 +53,6 @@ FORBIDDEN_IPV6_NETWORKS = (
 ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
 MAX_URL_CHARS = 4096
 """Characters of an address that is requested."""
-MAX_HOST_CHARS = 253
-"""Characters of a host name, as in the DNS (RFC 1035)."""
 LABEL_LENGTHS = range(1, 64)
 LOCAL_TLDS = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}

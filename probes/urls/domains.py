@@ -30,8 +30,8 @@ _RESERVED_TLDS = frozenset(
     {"example", "test", "invalid", "localhost", "onion", "local", "internal"}
 )
 DNS_SCHEME = "dns:"
-MAX_NAME_CHARS = 253
-"""Longest name of the DNS (RFC 1035). Decoding takes quadratic time, so longer ones are not."""
+MAX_HOST_CHARS = 253
+"""Characters of a host name (RFC 1035). Decoding a longer one takes quadratic time."""
 _DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?type=(NS|A)")
 
 
@@ -47,7 +47,7 @@ def normalize_host(host: str) -> str:
 
 def _decode_punycode(name: str) -> str:
     """Decode `xn--` labels. A name that cannot be decoded is returned unchanged."""
-    if "xn--" not in name or len(name) > MAX_NAME_CHARS:
+    if "xn--" not in name or len(name) > MAX_HOST_CHARS:
         return name
     try:
         return name.encode("ascii").decode("idna")
@@ -122,7 +122,7 @@ def match_registrable_domain(name: str) -> str:
 
 def encode_domain(domain: str) -> str:
     """Return a domain in ASCII, or "" if it cannot be encoded or is too long."""
-    if len(domain) > MAX_NAME_CHARS:
+    if len(domain) > MAX_HOST_CHARS:
         return ""
     try:
         return domain.encode("idna").decode("ascii").lower()

@@ -12,7 +12,7 @@ from unicodedata import normalize
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from probes.text.charset import INVISIBLE_CHARACTERS
-from probes.urls.domains import is_top_level_domain
+from probes.urls.domains import MAX_HOST_CHARS, is_top_level_domain
 from probes.urls.repair import CLEAN_URL, INVISIBLE_MARKS, trim_punctuation
 
 # https// http:/ htpp:// hppt:// htt:// ttps:// http;// http.// hhttp:// https::// http: //
@@ -263,7 +263,7 @@ def parse_host(host: str) -> str | None:
     """
     lower = normalize("NFKC", normalize("NFKC", INVISIBLE_MARKS.sub("", host).strip()).lower())
     host = re.sub(r"\.{2,}", ".", lower.replace(",", ".")).strip(".")
-    if "." not in host or len(host) > 253:
+    if "." not in host or len(host) > MAX_HOST_CHARS:
         return None
     labels = list(map(_decode_label, host.split(".")))
     if not all(map(_HOST_LABEL.fullmatch, labels)):

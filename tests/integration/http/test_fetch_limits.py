@@ -6,9 +6,10 @@ from probes.http import robots
 from probes.http.connection import MAX_HEADER_LINES
 from probes.http.fetcher import MAX_ROBOTS_BYTES
 from probes.http.request_chain import MAX_HEADER_CHARS, MAX_HEADERS
-from probes.http.ssrf_guard import MAX_HOST_CHARS, MAX_URL_CHARS, SsrfGuard
+from probes.http.ssrf_guard import MAX_URL_CHARS, SsrfGuard
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
+from probes.urls.domains import MAX_HOST_CHARS
 from tests.support.hostile_server.fetching import create_fetcher, fetch_outcome
 from tests.support.hostile_server.server import Hostile, answer, moved
 
@@ -79,7 +80,7 @@ async def test_longer_address_is_not_requested(step):
         assert server.connections == (0 if step > 0 else 1)
 
 
-@pytest.mark.limit("probes.http.ssrf_guard.MAX_HOST_CHARS")
+@pytest.mark.limit("probes.urls.domains.MAX_HOST_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_host_name_is_refused(step):
     labels = ".".join(["a" * 60] * 4)
