@@ -34,7 +34,9 @@ ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
 _REFUSALS_BY_STATUS = {401: Reason.NOT_CONFIGURED, 429: Reason.RATE_LIMITED}
 _UNRESOLVED_LINK_KINDS = frozenset({LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE})
 MAX_TEXT_CHARS = 2_000
-"""The most characters of a text that are read."""
+"""Characters of a text in an API response that are read."""
+MAX_WEBSITE_URLS = 10
+"""Websites that are read of each field of an account."""
 EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
 """None of these platforms existed before."""
 
@@ -63,10 +65,10 @@ def build_status_response(page: Page, message: str = "") -> ApiResponse:
 
 
 def clean_api_text(value: Any) -> str:
-    """Return a text without markup on one line, at most 300 characters; "" for any other value."""
+    """Return a text on one line without markup, up to MAX_TITLE_CHARS; "" for any other value."""
     if not isinstance(value, str):
         return ""
-    return clean_text(re.sub(r"<[^<>]*>", "", value[:MAX_TEXT_CHARS]), 300)
+    return clean_text(re.sub(r"<[^<>]*>", "", value[:MAX_TEXT_CHARS]))
 
 
 def parse_count(value: Any) -> int | None:

@@ -43,6 +43,8 @@ NAME = "linkedin"
 VERSION = 2
 HOSTS = frozenset({"linkedin.com", "linkedin.cn", "lnkd.in"})
 
+MAX_SLUG_CHARS = 100
+"""Characters of the name of a page in ASCII. Longer ones were never seen."""
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
 _SUBDOMAIN_LABEL = r"(?:www|m|touch|mobile|[a-z]{2})"
@@ -217,7 +219,7 @@ def _normalize_slug(page_type: str, slug: str) -> str:
 
 
 def _is_possible_slug(page_type: str, slug: str) -> bool:
-    is_too_long = slug.isascii() and len(slug) > 100
+    is_too_long = slug.isascii() and len(slug) > MAX_SLUG_CHARS
     is_too_short = page_type == "in" and len(slug) < 3
     if is_too_long or is_too_short:
         return False

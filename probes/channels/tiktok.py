@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from probes.channels._api_common import find_newest_post
+from probes.channels._api_common import clean_api_text, find_newest_post
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_prefix
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.classify import interstitials
@@ -124,7 +124,7 @@ def parse_profile_embed(page: Page) -> ProfileState:
     user = as_object(state.get("userInfo"))
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
-        name=str(user.get("nickname", ""))[:200],
+        name=clean_api_text(user.get("nickname")),
         followers=_as_integer(user.get("followerCount")),
         last_activity=_find_newest_video(as_list(state.get("videoList")), page),
         is_private=user.get("privateAccount") is True,
@@ -154,7 +154,7 @@ def parse_oembed(page: Page) -> ProfileState:
     """
     data = as_object(parse_json(page.body))
     state = ProfileState(
-        name=str(data.get("author_name", ""))[:200], status_code=_as_integer(data.get("code"))
+        name=clean_api_text(data.get("author_name")), status_code=_as_integer(data.get("code"))
     )
     author = links_identify.identify_link(str(data.get("author_url", "")))
     if author.channel == NAME and author.kind is LinkKind.PROFILE:
@@ -169,7 +169,7 @@ def parse_profile_page(page: Page) -> ProfileState:
     user = as_object(get_nested(detail, "userInfo", "user"))
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
-        name=str(user.get("nickname", ""))[:200],
+        name=clean_api_text(user.get("nickname")),
         followers=_as_integer(get_nested(detail, "userInfo", "stats", "followerCount")),
         status_code=_as_integer(detail.get("statusCode")),
     )

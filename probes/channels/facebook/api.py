@@ -13,6 +13,7 @@ from typing import Any
 
 from probes.channels._api_common import (
     MAX_TEXT_CHARS,
+    MAX_WEBSITE_URLS,
     LatestPublication,
     build_api_url,
     build_failure_finding,
@@ -124,7 +125,7 @@ def _to_page_data(node: Any) -> dict[str, Any]:
         "username": keep_match(_USERNAME_PATTERN, get_nested(node, "username")),
         "is_unpublished": get_nested(node, "is_published") is False,
         "followers": followers,
-        "website_urls": re.split(r"[\s,;]+", website[:MAX_TEXT_CHARS].strip())[:5],
+        "website_urls": re.split(r"[\s,;]+", website[:MAX_TEXT_CHARS].strip())[:MAX_WEBSITE_URLS],
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from probes.channels._api_common import (
     MAX_TEXT_CHARS,
+    MAX_WEBSITE_URLS,
     build_api_url,
     build_failure_finding,
     build_status_response,
@@ -50,6 +51,8 @@ API = PlatformApi(
     ),
 )
 
+MAX_WITHHELD_COUNTRIES = 250
+"""Countries that are read of a withheld account. There are 249 country codes."""
 _COST_PER_ACCOUNT_USD = 0.015  # a user 0.010, and at most one post 0.005 for the expansion
 _USERNAMES_CALL = ApiCall(
     API, joined_parameter="usernames", max_values=100, cost_per_value=_COST_PER_ACCOUNT_USD
@@ -141,7 +144,9 @@ def _to_user_data(item: Any) -> dict[str, Any] | None:
         "newest_post_at": _parse_post_id_date(
             newest_post_id or get_nested(item, "most_recent_tweet_id")
         ),
-        "withheld_countries": [clean_api_text(country) for country in countries][:50],
+        "withheld_countries": [
+            clean_api_text(country) for country in countries[:MAX_WITHHELD_COUNTRIES]
+        ],
         "website_urls": _extract_profile_urls(item),
     }
 
@@ -156,12 +161,12 @@ def _extract_profile_urls(item: Any) -> list[str]:
 
 
 def _is_address(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) < MAX_TEXT_CHARS
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_CHARS
 
 
 def _extract_entity_urls(item: Any, place: str) -> list[Any]:
     entities = as_list(get_nested(item, "entities", place, "urls"))
-    return [get_nested(entity, "expanded_url") for entity in entities[:10]]
+    return [get_nested(entity, "expanded_url") for entity in entities[:MAX_WEBSITE_URLS]]
 
 
 def _parse_post_id_date(post_id: Any) -> datetime | None:

@@ -54,6 +54,8 @@ API = PlatformApi(
     ),
 )
 
+MAX_DESCRIPTION_CHARS = 5_000
+"""Characters of a description in which websites are searched. YouTube allows 1,000."""
 _CHANNELS_URL = "https://www.googleapis.com/youtube/v3/channels"
 _PLAYLIST_ITEMS_URL = "https://www.googleapis.com/youtube/v3/playlistItems"
 _CHANNEL_PARTS = "snippet,contentDetails,statistics,status"
@@ -148,7 +150,9 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
         "video_count": parse_count(get_nested(statistics, "videoCount")),
         "followers": followers,
         "uploads_playlist": keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
-        "website_urls": URL_PATTERN.findall(get_text(snippet, "description")[:5_000]),
+        "website_urls": URL_PATTERN.findall(
+            get_text(snippet, "description")[:MAX_DESCRIPTION_CHARS]
+        ),
     }
 
 
@@ -158,7 +162,7 @@ def _build_error_response(
     """Return the error by its reasons. `ignored_errors` do not mean that the key is refused."""
     error = as_object(data.get("error"))
     reasons = _list_error_reasons(error) - ignored_errors
-    detail = clean_api_text(error.get("message")) or ", ".join(sorted(reasons))[:300]
+    detail = clean_api_text(error.get("message")) or clean_api_text(", ".join(sorted(reasons)))
     for refusal, errors in _ERRORS_BY_REFUSAL.items():
         if reasons & errors:
             return ApiResponse(refusal=(refusal, detail))

@@ -203,7 +203,7 @@ def _extract_text(node: Any) -> str:
 def _list_header_texts(data: dict[str, Any]) -> list[str]:
     """Return the texts of the header that are short enough for a count and its unit."""
     texts = filter(None, map(_extract_text, _iter_nodes(data.get("header"))))
-    return [text for text in islice(texts, MAX_HEADER_TEXTS) if len(text) < MAX_COUNT_CHARS]
+    return [text for text in islice(texts, MAX_HEADER_TEXTS) if len(text) <= MAX_COUNT_CHARS]
 
 
 def _extract_handle(url: str) -> str:
