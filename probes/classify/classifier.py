@@ -262,12 +262,12 @@ _MOVED_SITE_PATTERN = re.compile(
 
 def mentions_new_site(document: Document) -> bool:
     """Return whether a short page says where its site is now."""
-    is_short = len(document.text) < MAX_FORWARDING_CHARS
+    is_short = len(document.text) <= FORWARDING_PAGE_MAX_CHARS
     return is_short and _MOVED_SITE_PATTERN.search(document.text) is not None
 
 
-MAX_FORWARDING_CHARS = 600
-"""A page that only gives a new address has fewer characters."""
+FORWARDING_PAGE_MAX_CHARS = 600
+"""A page with more characters gives more than a new address."""
 
 
 def _find_missing_page(

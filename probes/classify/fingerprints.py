@@ -19,25 +19,23 @@ from typing import Any
 
 import tomli
 
-from probes.classify.interstitials import MIN_NAVIGATION_LINKS
+from probes.classify.interstitials import MAX_HEAD_BYTES, MIN_NAVIGATION_LINKS
 from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.parsing.html import Document, get_host
 from probes.text.keywords import KeywordIndex
 from probes.urls import domains
 
-MAX_PAGE_CHARS = 3_500
+SENTENCE_PAGE_MAX_CHARS = 3_500
 """A page with more visible text is not recognized by a sentence in its text."""
-MAX_OTHER_CHARS = 200
+OTHER_TEXT_MAX_CHARS = 200
 """The most characters of a main part besides the sentence, on a page with a menu."""
-MAX_GAP_CHARS = 80
+WILDCARD_MAX_CHARS = 80
 """The most characters for which a `*` in a sentence stands."""
 MAX_HEADINGS = 3
 """Headings of a page that are compared with fingerprints."""
 MAX_CACHED_COMPANIES = 50
 """Companies whose fingerprints are kept. Each has about 100 patterns and takes 60 KB."""
-MAX_MARKUP_BYTES = 20 * 1024
-"""Bytes of markup that are compared with fingerprints."""
 SERVICE_NAME = "<service>"
 _LATIN_WORD = re.compile("[a-z0-9]{2}")
 _OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
@@ -291,7 +289,7 @@ class _PageView:
         self.own_host = own_host
         self.title = _fold_text(document.title)
         self.headings = list(map(_fold_text, document.headings[:MAX_HEADINGS]))
-        is_short = len(document.text) <= MAX_PAGE_CHARS
+        is_short = len(document.text) <= SENTENCE_PAGE_MAX_CHARS
         self.text = _fold_text(document.text) if is_short else ""
         self.has_navigation = document.internal_link_count >= MIN_NAVIGATION_LINKS
         self.main_length = len(document.main_text)
@@ -308,15 +306,15 @@ class _PageView:
     @cached_property
     def markup(self) -> str:
         """Return the beginning of the body in lower case."""
-        return self._body[:MAX_MARKUP_BYTES].decode("utf-8", "replace").lower()
+        return self._body[:MAX_HEAD_BYTES].decode("utf-8", "replace").lower()
 
     @property
     def has_own_content(self) -> bool:
         """Return whether the page has a menu or a text that no service wrote."""
-        return self.has_navigation or self.main_length > MAX_CONTENT_CHARS
+        return self.has_navigation or self.main_length > SERVICE_PAGE_MAX_CHARS
 
 
-MAX_CONTENT_CHARS = 600
+SERVICE_PAGE_MAX_CHARS = 600
 """A page with more characters in its main part was not filled by the scripts of a service."""
 
 
@@ -366,7 +364,7 @@ def _find_parts_end(text: str, parts: tuple[str, ...], start: int) -> int:
     """Return the end of the parts that begin at `start`, or -1 if one of them does not follow."""
     end = start + len(parts[0])
     for part in parts[1:]:
-        position = text.find(part, end, end + MAX_GAP_CHARS + len(part))
+        position = text.find(part, end, end + WILDCARD_MAX_CHARS + len(part))
         if position < 0:
             return -1
         end = position + len(part)
@@ -396,7 +394,7 @@ def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
 def _match_text(view: _PageView, parts: tuple[str, ...]) -> str:
     """Match a sentence of a short page. On a page with a menu it must be all there is."""
     sentence = _match_contained(view.text, parts, view.own_host, whole_words=True)
-    if sentence and view.has_navigation and view.main_length > len(sentence) + MAX_OTHER_CHARS:
+    if sentence and view.has_navigation and view.main_length > len(sentence) + OTHER_TEXT_MAX_CHARS:
         return ""
     return sentence
 
@@ -406,7 +404,7 @@ def _match_script(view: _PageView, parts: tuple[str, ...]) -> str:
 
 
 def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str:
-    if view.has_own_content or view.text_length > MAX_CONTENT_CHARS:
+    if view.has_own_content or view.text_length > SERVICE_PAGE_MAX_CHARS:
         return ""
     return _match_contained(view.markup, parts, "")
 

@@ -23,10 +23,10 @@ from probes.models.http import Page, PageWalls
 from probes.parsing.html import Document
 from probes.text.keywords import KeywordIndex, fold_case
 
-HEAD_BYTES = 20 * 1024
-"""The first bytes of a body, in which a wall shows itself."""
+MAX_HEAD_BYTES = 20 * 1024
+"""Bytes of a body in which signs of walls and services are searched."""
 MAX_TEXT_BYTES = 512 * 1024
-"""The most bytes that are read to measure the visible text."""
+"""Bytes that are read to measure the visible text and to find forms."""
 BLOCK_PAGE_MAX_CHARS = 600
 """A page with more visible characters is no wall."""
 
@@ -282,7 +282,7 @@ def match_wall_title(title: str) -> Reason | None:
 
 
 def _decode_page_head(page: Page) -> str:
-    return page.body[:HEAD_BYTES].decode("utf-8", "replace").replace("’", "'").lower()
+    return page.body[:MAX_HEAD_BYTES].decode("utf-8", "replace").replace("’", "'").lower()
 
 
 def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
@@ -368,7 +368,7 @@ def _iter_wall_texts(page_head: str) -> Iterator[Reason]:
 
 def _is_script_only(page: Page, page_head: str) -> bool:
     has_scripts = "<script" in page_head and "<frame" not in page_head
-    is_complete = len(page.body) < HEAD_BYTES
+    is_complete = len(page.body) < MAX_HEAD_BYTES
     return has_scripts and is_complete and not _extract_visible_text(page_head)
 
 
@@ -424,10 +424,11 @@ _SERVER_ERROR_TITLE_PATTERN = re.compile(r"maint|50\d|gateway|serv|database", re
 
 def mentions_region_restriction(text: str) -> bool:
     """Return whether a page says that it is not shown in some region."""
-    return bool(_REGION_RESTRICTION_PATTERN.search(fold_case(text[:REGION_NOTICE_MAX_CHARS])))
+    return bool(_REGION_RESTRICTION_PATTERN.search(fold_case(text[:MAX_REGION_NOTICE_CHARS])))
 
 
-REGION_NOTICE_MAX_CHARS = 700
+MAX_REGION_NOTICE_CHARS = 700
+"""Characters of a text in which a notice about regions is searched."""
 
 
 CONSENT_PAGE_MAX_CHARS = 900
@@ -435,7 +436,9 @@ CONSENT_PAGE_MAX_CHARS = 900
 MIN_CONSENT_TEXT_SHARE = 0.6
 """The share of a consent page's text that is about consent."""
 MAX_CONSENT_HEADINGS = 3
-"""The number of headings that must be about consent."""
+"""Headings of a page that are read. All of them must be about consent."""
+MAX_PROOF_CHARS = 80
+"""Characters of a heading that a finding quotes."""
 MIN_NAVIGATION_LINKS = 3
 """A page with so many links to other pages of its site is part of a working site."""
 
@@ -473,7 +476,7 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
     headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
     is_consent = all(map(_CONSENT_PATTERN.search, map(fold_case, headings)))
     if is_consent and _asks_consent(document):
-        return Reason.CONSENT, headings[0][:80]
+        return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
     paywall = _PAYWALL_PATTERN.search(headings[0])
     return (Reason.LOGIN_WALL, paywall[0]) if paywall else None
 

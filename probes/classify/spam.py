@@ -195,8 +195,8 @@ def _is_other_site(document: Document, url: str) -> bool:
 def has_hidden_link_block(markup: str, url: str) -> bool:
     """Return whether an invisible block contains many links to other sites."""
     own_host = domains.normalize_host(get_host(url))
-    for element in islice(_HIDDEN_ELEMENT_PATTERN.finditer(markup), _MAX_HIDDEN_BLOCKS):
-        block = markup[element.end() : element.end() + _MAX_HIDDEN_BLOCK_CHARS]
+    for element in islice(_HIDDEN_ELEMENT_PATTERN.finditer(markup), MAX_HIDDEN_BLOCKS):
+        block = markup[element.end() : element.end() + MAX_HIDDEN_BLOCK_CHARS]
         links = _EXTERNAL_LINK_PATTERN.findall(block.partition("</div>")[0])
         hosts = set(map(domains.normalize_host, map(get_host, links)))
         if len(hosts - {own_host, ""}) >= MIN_HIDDEN_LINKS:
@@ -204,8 +204,10 @@ def has_hidden_link_block(markup: str, url: str) -> bool:
     return False
 
 
-_MAX_HIDDEN_BLOCKS = 60
-_MAX_HIDDEN_BLOCK_CHARS = 6_000
+MAX_HIDDEN_BLOCKS = 60
+"""Invisible blocks of a page in which links are searched."""
+MAX_HIDDEN_BLOCK_CHARS = 6_000
+"""Characters of an invisible block in which links are searched."""
 _HIDDEN_ELEMENT_PATTERN = re.compile(
     r"<(?:div|span|p|ul|marquee|section|font)\b[^<>]{0,200}?style\s*=\s*[\"'][^\"'<>]{0,200}?"
     r"(?:display\s*:\s*none|(?:left|top|text-indent)\s*:\s*-\d{3,}|font-size\s*:\s*0|"

@@ -222,7 +222,7 @@ _CALENDAR_WORDS = frozenset(
 )
 # «بتاريخ» ("on the date of") is a word of the lists above.
 _NEUTRAL_CALENDAR_WORDS = _CALENDAR_WORDS - {"بتاريخ"}
-_MAX_DATE_CHARS = 60  # "mercredi 17 septembre 2026 à 14h30" and punctuation
+_DATE_MAX_CHARS = 60  # "mercredi 17 septembre 2026 à 14h30" and punctuation
 
 
 def is_date_only(text: str) -> bool:
@@ -231,7 +231,7 @@ def is_date_only(text: str) -> bool:
 
 
 def _has_only_words(allowed_words: frozenset[str], text: str) -> bool:
-    return len(text) <= _MAX_DATE_CHARS and set(_WORD.findall(fold_text(text))) <= allowed_words
+    return len(text) <= _DATE_MAX_CHARS and set(_WORD.findall(fold_text(text))) <= allowed_words
 
 
 _WORD = re.compile(r"[^\W\d_]+")
