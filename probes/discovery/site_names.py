@@ -24,9 +24,10 @@ if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only
     from probes.parsing.html import Document
 
 MAX_NAMES_CHARS = 300
-"""The most characters of all names together."""
+"""Characters of all names of a site together."""
 NAME_SEPARATOR = " · "
-_MAX_NAME_CHARS = 120
+MAX_NAME_CHARS = 120
+"""Characters of one of the names of a site."""
 _ORGANIZATION_TYPE_PATTERN = re.compile(
     r"(?:website|ngo|organi[sz]ation|localbusiness|corporation|association|foundation|school)$",
     re.IGNORECASE,
@@ -41,7 +42,7 @@ def join_site_names(document: Document) -> str:
     """Return the site's names, each once, the most reliable first, at most 300 characters."""
     names: dict[str, str] = {}
     for name in _iter_site_names(document):
-        cleaned = clean_text(name, _MAX_NAME_CHARS)
+        cleaned = clean_text(name, MAX_NAME_CHARS)
         names.setdefault(cleaned.casefold(), cleaned)
     return clean_text(NAME_SEPARATOR.join(filter(None, names.values())), MAX_NAMES_CHARS)
 
@@ -61,8 +62,8 @@ def _iter_copyright_texts(document: Document) -> Iterator[str]:
         return
     literal_pattern = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE)
     for node in document.text_nodes:
-        has_literal = literal_pattern.search(node.text, 0, _MAX_NAME_CHARS)
-        if has_literal and _COPYRIGHT_PATTERN.search(node.text[:_MAX_NAME_CHARS]):
+        has_literal = literal_pattern.search(node.text, 0, MAX_NAME_CHARS)
+        if has_literal and _COPYRIGHT_PATTERN.search(node.text[:MAX_NAME_CHARS]):
             yield node.text
 
 

@@ -50,7 +50,8 @@ _WORDS_WITHOUT_NAME = frozenset(
 ).union(cells.CHANNEL_BY_LABEL)
 _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
-_MAX_PASTED_URLS = 5
+MAX_PASTED_URLS = 5
+"""Addresses inside of one another that are unpacked, each pasted into the one around it."""
 _INTERSTITIAL_TARGET = re.compile(
     rb"""(?i)http-equiv=["']?refresh["']?[^<>]{0,300}url=["']?(https?://[^"'>\s]+)"""
     rb"""|data-tracking-control-name=["']external_url_click["'][^<>]{0,1000}"""
@@ -185,7 +186,7 @@ def _unwrap_pasted_url(url: str) -> str:
     Without a scheme only a host of the same platform counts (`x.com/twitter.com/amal`), because
     names may contain full stops.
     """
-    for _ in range(_MAX_PASTED_URLS):
+    for _ in range(MAX_PASTED_URLS):
         channel = find_channel_by_url(url)
         if channel == WEBSITE_CHANNEL:
             break

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from probes.models.http import Page
 from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode, walk_html
-from probes.parsing.json_data import parse_json_ld
+from probes.parsing.json_data import MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
 from probes.urls.normalize import count_internal_links, get_host, make_absolute
 
@@ -302,7 +303,8 @@ class _DocumentBuilder:
         """Count a script and read it if it is JSON-LD or may redirect."""
         self.script_count += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
-            self.json_ld.extend(parse_json_ld(element.script))
+            remaining = MAX_JSON_LD_OBJECTS - len(self.json_ld)
+            self.json_ld.extend(islice(parse_json_ld(element.script), remaining))
         elif "src" in attrs:
             self.script_sources.append(attrs["src"])
         elif len(element.script) < MAX_REDIRECT_SCRIPT_CHARS:

@@ -10,6 +10,8 @@ from typing import Any
 
 MAX_JSON_LD_OBJECTS = 200
 """Objects of JSON-LD that are read of a page."""
+MAX_BROKEN_JSON_LD_CHARS = 100_000
+"""Characters of a damaged JSON-LD block that are searched."""
 _decode_json = json.JSONDecoder(strict=False).decode
 _NESTED_KEYS = ("@graph", "mainEntity", "publisher", "author")
 
@@ -28,7 +30,7 @@ def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
             return
         node = queue.pop(0)
         if isinstance(node, list):
-            queue = node[:100] + queue
+            queue = node[:MAX_JSON_LD_OBJECTS] + queue
         elif isinstance(node, dict):
             yield node
             queue = [node[key] for key in _NESTED_KEYS if key in node] + queue
@@ -43,8 +45,8 @@ def _salvage_broken_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
 
     Only if the block has exactly one publication date. Several dates belong to a list of pages.
     """
-    types = _TYPE_PROPERTY.findall(text[:20_000])
-    dates = set(_DATE_PUBLISHED_PROPERTY.findall(text[:100_000]))
+    types = _TYPE_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS])
+    dates = set(_DATE_PUBLISHED_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS]))
     if types and len(dates) == 1:
         yield {"@type": types[0], "datePublished": dates.pop()}
 

@@ -12,6 +12,8 @@ MAX_PARSED_BYTES = 512 * 1024
 Two megabytes of nested `<div>` take seconds (measured 2026-11).
 """
 
+MAX_DECLARATION_BYTES = 4_096
+"""Bytes of a body in which its encoding is searched."""
 MAX_TITLE_CHARS = 300
 """Maximum length of a stored title."""
 
@@ -70,7 +72,9 @@ def _find_declared_charset(page: Page, body: bytes) -> str | None:
         r"charset\s*+=\s*+[\"']?([\w.:-]+)", page.headers.get("content-type", ""), re.IGNORECASE
     )
     in_page = re.search(
-        rb"(?:charset|encoding)\s*+=\s*+(?:[\"']\s*+)?([\w.:-]+)", body[:4096], re.IGNORECASE
+        rb"(?:charset|encoding)\s*+=\s*+(?:[\"']\s*+)?([\w.:-]+)",
+        body[:MAX_DECLARATION_BYTES],
+        re.IGNORECASE,
     )
     labels: list[str] = []
     if header:

@@ -64,7 +64,8 @@ _GOOGLE_CACHE_QUERY = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
 _TRANSLATED_SITES = ".translate.goog"
 _WRAPPER_MARK = re.compile(r"[?]|archive\.org|\.translate\.goog")
 """A part of every URL that contains another one."""
-_MAX_DEPTH = 5
+MAX_WRAPPERS = 5
+"""Addresses around an address that are removed."""
 # An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
 _LOST_QUERY_MARK = re.compile(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
 _ENCODED_SLASH = re.compile("(?i)%2F")
@@ -78,8 +79,8 @@ _PASTED_URL = re.compile(
 
 
 def unwrap_url(url: str) -> str:
-    """Return the URL inside a redirector, login, consent or archive URL, up to five levels deep."""
-    for _ in range(_MAX_DEPTH):
+    """Return the URL inside a redirector, login, consent or archive URL, up to MAX_WRAPPERS."""
+    for _ in range(MAX_WRAPPERS):
         if not _WRAPPER_MARK.search(url):
             break  # most links end here
         inner_urls = (_extract_inner_url(url, text) for text in _iter_inner_texts(url))

@@ -14,8 +14,14 @@ from probes.parsing.html import (
     MAX_SOUP_TAGS,
     parse_document,
 )
-from probes.parsing.json_data import MAX_JSON_LD_OBJECTS, parse_json_ld
-from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
+from probes.parsing.json_data import MAX_BROKEN_JSON_LD_CHARS, MAX_JSON_LD_OBJECTS, parse_json_ld
+from probes.text.charset import (
+    MAX_DECLARATION_BYTES,
+    MAX_PARSED_BYTES,
+    MAX_TITLE_CHARS,
+    clean_text,
+    decode_body,
+)
 
 STEPS = (-1, 0, 1)
 
@@ -102,3 +108,29 @@ def test_first_objects_of_json_ld_are_read(step):
         nested = {"author": nested}
     objects = list(parse_json_ld(json.dumps(nested)))
     assert len(objects) == count_up_to(MAX_JSON_LD_OBJECTS, step)
+
+
+@pytest.mark.limit("probes.parsing.json_data.MAX_JSON_LD_OBJECTS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_objects_of_all_json_ld_blocks_are_read(step):
+    block = "<script type=application/ld+json>{}</script>"
+    document = parse_document(page(block * (MAX_JSON_LD_OBJECTS + step)))
+    assert len(document.json_ld) == count_up_to(MAX_JSON_LD_OBJECTS, step)
+
+
+@pytest.mark.limit("probes.parsing.json_data.MAX_BROKEN_JSON_LD_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_broken_json_ld_block_is_searched(step):
+    start, end = '{"@type": "NewsArticle",, ', '"datePublished": "2026-11-20"'
+    filling = " " * (MAX_BROKEN_JSON_LD_CHARS - len(start) - len(end) + step)
+    assert bool(list(parse_json_ld(start + filling + end))) is (step <= 0)
+
+
+@pytest.mark.limit("probes.text.charset.MAX_DECLARATION_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_encoding_is_searched_at_the_beginning_of_a_body(step):
+    """Without its last character, the encoding is unknown."""
+    declaration = b"<meta charset=cp866".rjust(MAX_DECLARATION_BYTES + step)
+    body = declaration + b"> \xac."
+    text = decode_body(Page("https://annour.example/", 200, {}, body))
+    assert text.endswith("м.") is (step <= 0)
