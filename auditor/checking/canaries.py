@@ -18,8 +18,8 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from storage.models.audit import AccountStatus
 
-MAX_CHANGED_SHARE = 0.10
-"""Share of the accounts of a channel that may change in the same way in one run."""
+MASS_CHANGE_SHARE = 0.10
+"""If a larger share of a channel's accounts changes in the same way, the channel is unreliable."""
 MIN_CHANGED_ACCOUNTS = 5
 OFFLINE_REASONS = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
 
@@ -140,7 +140,7 @@ def find_mass_changes(
     for channel, causes in changed_counts.items():
         present_count = present_counts[channel]
         [((_, reason), count)] = causes.most_common(1)
-        if count >= MIN_CHANGED_ACCOUNTS and count > MAX_CHANGED_SHARE * present_count:
+        if count >= MIN_CHANGED_ACCOUNTS and count > MASS_CHANGE_SHARE * present_count:
             reasons[channel] = f"{count} of {present_count} turned to {reason} in one run"
     return reasons
 

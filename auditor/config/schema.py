@@ -37,7 +37,7 @@ from auditor.config.network import Language, NetworkSettings
 from auditor.config.notifications import MonitorSettings, NotifySettings
 from auditor.core.errors import ConfigError
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.account_status import ActivityBands, ConfirmationThresholds
+from auditor.rules.account_status import MAX_DAYS, ActivityBands, ConfirmationThresholds
 from auditor.rules.engine import AnyRule
 from probes.http.settings import FetchOptions
 from probes.links import channel_registry
@@ -45,8 +45,6 @@ from probes.links import channel_registry
 MIN_MESSAGE_RETENTION_DAYS = 62
 """Minimum retention of sent messages, so that no monthly message is sent twice."""
 
-MAX_RETENTION_DAYS = 36_500
-"""A hundred years: the longest retention with which a date can still be computed."""
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
 SITE_URL_PATTERN = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
@@ -72,17 +70,17 @@ class RetentionSettings(SettingsTable):
     `report_links` from their expiry, `replies` from their answer, `subscriptions` from their end.
     """
 
-    bodies: int = Field(default=180, ge=0, le=MAX_RETENTION_DAYS)
-    exchanges: int = Field(default=400, ge=0, le=MAX_RETENTION_DAYS)
-    backups: int = Field(default=90, ge=0, le=MAX_RETENTION_DAYS)
-    api_data: int = Field(default=30, ge=0, le=MAX_RETENTION_DAYS)
-    contacts: int = Field(default=365, ge=0, le=MAX_RETENTION_DAYS)
-    report_links: int = Field(default=180, ge=0, le=MAX_RETENTION_DAYS)
-    replies: int = Field(default=730, ge=0, le=MAX_RETENTION_DAYS)
-    follow_ups: int = Field(default=1095, ge=0, le=MAX_RETENTION_DAYS)
-    subscriptions: int = Field(default=365, ge=0, le=MAX_RETENTION_DAYS)
-    messages: int = Field(default=400, ge=MIN_MESSAGE_RETENTION_DAYS, le=MAX_RETENTION_DAYS)
-    audit_log: int = Field(default=1095, ge=0, le=MAX_RETENTION_DAYS)
+    bodies: int = Field(default=180, ge=0, le=MAX_DAYS)
+    exchanges: int = Field(default=400, ge=0, le=MAX_DAYS)
+    backups: int = Field(default=90, ge=0, le=MAX_DAYS)
+    api_data: int = Field(default=30, ge=0, le=MAX_DAYS)
+    contacts: int = Field(default=365, ge=0, le=MAX_DAYS)
+    report_links: int = Field(default=180, ge=0, le=MAX_DAYS)
+    replies: int = Field(default=730, ge=0, le=MAX_DAYS)
+    follow_ups: int = Field(default=1095, ge=0, le=MAX_DAYS)
+    subscriptions: int = Field(default=365, ge=0, le=MAX_DAYS)
+    messages: int = Field(default=400, ge=MIN_MESSAGE_RETENTION_DAYS, le=MAX_DAYS)
+    audit_log: int = Field(default=1095, ge=0, le=MAX_DAYS)
 
     @model_validator(mode="after")
     def _validate_order(self) -> RetentionSettings:

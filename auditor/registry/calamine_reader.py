@@ -26,9 +26,9 @@ from auditor.registry import xlsx_parts
 from auditor.registry.cell_values import format_cell_value
 from auditor.registry.sheet_limits import (
     MAX_COLUMNS,
+    MAX_MEMORY_BYTES,
     MAX_READERS,
     MAX_SHEETS,
-    MEMORY_BYTES,
     ReadLimits,
     SheetLimitExceededError,
     TextBudget,
@@ -126,11 +126,11 @@ def _raise_failure(exit_code: int, limits: ReadLimits) -> None:
 
 
 def _build_memory_error() -> SheetLimitExceededError:
-    return SheetLimitExceededError("too_much_memory", MEMORY_BYTES // BYTES_PER_MB)
+    return SheetLimitExceededError("too_much_memory", MAX_MEMORY_BYTES // BYTES_PER_MB)
 
 
 def _limit_resources(seconds: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

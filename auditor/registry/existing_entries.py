@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -97,3 +99,19 @@ def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str
 
 
 NO_EXISTING_ENTRIES = ExistingEntries()
+
+
+MADE_ID_CHARS = 60
+"""Characters of a name that an id is made of. Equal ids get numbers."""
+
+
+def make_association_id(name: str) -> str:
+    """Return an id made from the name alone, so each import makes the same id.
+
+    A Latin name gives a readable id, any other name a hash.
+    """
+    plain = normalize_label(name)
+    latin = "-".join(re.findall(r"[a-z0-9]+", plain))
+    if plain.isascii() and len(latin) > 2:
+        return latin[:MADE_ID_CHARS].rstrip("-")
+    return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"

@@ -4,7 +4,6 @@ Nothing in a spreadsheet is dropped silently. Each cell that cannot be used beco
 its line and column.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,14 +35,19 @@ from auditor.registry.columns import (
     parse_media_officer,
 )
 from auditor.registry.corrupted_cells import ROUNDED_NUMBER_PATTERN, is_mojibake
-from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
+from auditor.registry.existing_entries import (
+    NO_EXISTING_ENTRIES,
+    ExistingEntries,
+    make_association_id,
+)
 from auditor.registry.headings import build_mojibake_error, choose_headings
-from auditor.registry.issues import Issue, SpreadsheetProblem
+from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
 from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SheetLimitExceededError
 from auditor.registry.spreadsheet import Sheet, SheetRow, build_limit_error
 from probes.links import channel_registry, identify
 from probes.links.cells import split_links
 from probes.models.finding import Identity, LinkKind
+from probes.urls.repair import MAX_CELL_CHARS
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")
@@ -69,7 +73,8 @@ NO_ACCOUNT_ISSUES = {
     LinkKind.PHONE: Issue.NOT_AN_ACCOUNT,
 }
 """The problems of cells that name no account, by the kind of their link."""
-MAX_LINK_NESTING = 9
+LINK_SEPARATORS = " \n\t;,،|"
+LINK_SPLIT_ROUNDS = 9
 """Limit for splitting a link into further links, to guarantee termination. One split is typical."""
 
 
@@ -184,7 +189,7 @@ class _RegistryReader:
 
     def _add_problem(self, line: int, column: str, value: str, issue: Issue) -> None:
         title = self._headings_by_column.get(column, column)
-        self._result.problems.append(SpreadsheetProblem(line, title, value[:200], issue))
+        self._result.problems.append(SpreadsheetProblem(line, title, shorten_value(value), issue))
 
     def _map_columns(self, rows: Sequence[SheetRow]) -> None:
         cells = list(map(attrgetter("cells"), rows))
@@ -405,6 +410,9 @@ class _RegistryReader:
         text: str,
         seen_keys: set[tuple[str, str, str]],
     ) -> None:
+        if len(text) > MAX_CELL_CHARS:
+            self._add_problem(line, column, text, Issue.TOO_MANY_CHARACTERS)
+            text = _cut_before_a_link(text)
         links = _split_links(text)
         self._link_count += len(links)
         if self._link_count > self._limits.links:
@@ -457,13 +465,19 @@ def _get_cell_text(row: SheetRow, index: int, column: str) -> str:
     return row.hyperlinks.get(index, text)
 
 
+def _cut_before_a_link(cell: str) -> str:
+    """Return the links in the first `MAX_CELL_CHARS` characters of a cell, without half a link."""
+    ends = (cell.rfind(separator, 0, MAX_CELL_CHARS) for separator in LINK_SEPARATORS)
+    return cell[: max(0, *ends)]
+
+
 def _split_links(cell: str) -> list[str]:
     """Return the links of a cell, split until each link alone is not split further.
 
     This way an exported registry is imported with the same links.
     """
     links = [cell]
-    for _ in range(MAX_LINK_NESTING):
+    for _ in range(LINK_SPLIT_ROUNDS):
         split: list[str] = []
         for link in links:
             split += split_links(link) or [link]
@@ -484,15 +498,3 @@ def _find_link_issue(column: str, identity: Identity) -> Issue | None:
 def split_list(cell: str) -> list[str]:
     """Return the values of a cell that contains a list."""
     return list(filter(None, map(str.strip, LIST_SEPARATOR_PATTERN.split(cell))))
-
-
-def make_association_id(name: str) -> str:
-    """Return an id made from the name alone, so each import makes the same id.
-
-    A Latin name gives a readable id, any other name a hash.
-    """
-    plain = normalize_label(name)
-    latin = "-".join(re.findall(r"[a-z0-9]+", plain))
-    if plain.isascii() and len(latin) > 2:
-        return latin[:60].rstrip("-")
-    return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"

@@ -39,6 +39,7 @@ class Issue(StrEnum):
     SWALLOWED_LINES = "swallowed_lines"
     STRAY_LINE_BREAK = "stray_line_break"
     EXAMPLE_ROW = "example_row"
+    TOO_MANY_CHARACTERS = "too_many_characters"
 
 
 ERROR_ISSUES = frozenset(
@@ -52,6 +53,7 @@ ERROR_ISSUES = frozenset(
         Issue.EXTRA_CELLS,
         Issue.SWALLOWED_LINES,
         Issue.STRAY_LINE_BREAK,
+        Issue.TOO_MANY_CHARACTERS,
     }
 )
 """Issues that a person has to correct before the import. All others are warnings."""
@@ -59,6 +61,9 @@ ERROR_ISSUES = frozenset(
 
 MAX_LISTED_LINES = 20
 """How many dropped lines are named."""
+MAX_SHOWN_VALUE_CHARS = 200
+"""Characters of a value that a problem shows."""
+
 
 COLUMN_ISSUES = frozenset({Issue.UNKNOWN_COLUMN, Issue.DUPLICATE_COLUMN})
 """Issues of columns that are not read. The page of an import shows all columns instead."""
@@ -139,6 +144,12 @@ def group_problems(problems: Iterable[SpreadsheetProblem]) -> list[ProblemGroup]
     return sorted(
         groups, key=lambda group: (not group.is_dropped, group.severity, -len(group.problems))
     )
+
+
+def shorten_value(value: str) -> str:
+    """Return the beginning of a long value."""
+    is_long = len(value) > MAX_SHOWN_VALUE_CHARS
+    return f"{value[:MAX_SHOWN_VALUE_CHARS]}…" if is_long else value
 
 
 def list_dropped_lines(problems: Iterable[SpreadsheetProblem]) -> list[int]:

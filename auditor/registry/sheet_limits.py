@@ -21,7 +21,7 @@ MAX_SHEETS = 100
 """Sheets of a workbook."""
 MAX_SHARED_STRINGS = 4_000_000
 """Different texts of an XLSX file: calamine keeps all of them in memory."""
-MEMORY_BYTES = 1024 * 1024 * 1024
+MAX_MEMORY_BYTES = 1024 * 1024 * 1024
 """Memory of the child process that reads a workbook."""
 MAX_READERS = 2
 """Child processes at once."""

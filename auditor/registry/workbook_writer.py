@@ -12,13 +12,13 @@ from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import IO, Any
 
+from auditor.registry.sheet_limits import MAX_CELL_CHARS, MAX_LINES
+
 WIDTH_SAMPLE_ROWS = 200
 """Number of rows that the column widths are computed from. A workbook stores widths before rows."""
 MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
-MAX_CELL_CHARS = 32_767
-"""Maximum length of a cell in Excel."""
-MAX_ROWS = 1_048_576
-"""Rows of a sheet, as in Excel."""
+MAX_TITLE_CHARS = 31
+"""Characters of the title of a sheet, as in Excel."""
 CHUNK_BYTES = 64 * 1024
 DATE_NUMBER_FORMAT, TEXT_NUMBER_FORMAT = "yyyy-mm-dd", "@"
 ILLEGAL_CHARACTERS_PATTERN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -48,11 +48,11 @@ def write_workbook(
             "date": workbook.add_format({"num_format": DATE_NUMBER_FORMAT}),
             "heading": workbook.add_format({"num_format": TEXT_NUMBER_FORMAT, "bold": True}),
         }
-        for title, table in tables.items():
-            worksheet = workbook.add_worksheet(title[:31])
+        for title, rows in _iter_sheets(tables):
+            worksheet = workbook.add_worksheet(title)
             if right_to_left:
                 worksheet.right_to_left()
-            _write_worksheet(worksheet, table, choices, formats)
+            _write_worksheet(worksheet, rows, choices, formats)
 
 
 def iter_workbook_chunks(
@@ -66,6 +66,23 @@ def iter_workbook_chunks(
         write_workbook(file, tables, right_to_left=right_to_left, choices=choices)
         file.seek(0)
         yield from iter(partial(file.read, CHUNK_BYTES), b"")
+
+
+def _iter_sheets(
+    tables: Mapping[str, Iterable[CellRow]],
+) -> Iterator[tuple[str, Iterable[CellRow]]]:
+    """Yield the title and the rows of each sheet. A longer table continues on further sheets."""
+    for title, table in tables.items():
+        rows = iter(table)
+        headings = list(islice(rows, 1))
+        yield title[:MAX_TITLE_CHARS], chain(headings, islice(rows, MAX_LINES - 1))
+        sheet_number = 1
+        for first_row in rows:
+            sheet_number += 1
+            suffix = f" {sheet_number}"
+            further_rows = islice(rows, MAX_LINES - 2)
+            part = chain(headings, [first_row], further_rows)
+            yield title[: MAX_TITLE_CHARS - len(suffix)] + suffix, part
 
 
 def _write_worksheet(
@@ -109,7 +126,7 @@ def _add_choice_lists(
         values = choices.get(str(heading))
         if values:
             validation = {"validate": "list", "source": [*values], "show_error": False}
-            worksheet.data_validation(1, column, MAX_ROWS - 1, column, validation)
+            worksheet.data_validation(1, column, MAX_LINES - 1, column, validation)
 
 
 def _write_cell(
@@ -138,4 +155,5 @@ def _write_text(worksheet: Any, row: int, column: int, value: object, cell_forma
 def _to_cell_text(value: object) -> str:
     if value is None:
         return ""
-    return ILLEGAL_CHARACTERS_PATTERN.sub("", str(value))[:MAX_CELL_CHARS]
+    text = ILLEGAL_CHARACTERS_PATTERN.sub("", str(value))
+    return text if len(text) <= MAX_CELL_CHARS else f"{text[: MAX_CELL_CHARS - 1]}…"

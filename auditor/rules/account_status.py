@@ -63,8 +63,8 @@ class ConfirmationThresholds(BaseModel):
         return days_between(streak.since, streak.latest_at) >= self.days
 
 
-MAX_BAND_DAYS = 36_500
-"""Days that mean "never", with which a date can still be computed."""
+MAX_DAYS = 36_500
+"""The most days of a setting: a hundred years, with which a date can still be computed."""
 
 
 class ActivityBands(BaseModel):
@@ -72,9 +72,9 @@ class ActivityBands(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    active: int = Field(default=30, ge=1, le=MAX_BAND_DAYS)
-    slow: int = Field(default=90, ge=1, le=MAX_BAND_DAYS)
-    inactive: int = Field(default=180, ge=1, le=MAX_BAND_DAYS)
+    active: int = Field(default=30, ge=1, le=MAX_DAYS)
+    slow: int = Field(default=90, ge=1, le=MAX_DAYS)
+    inactive: int = Field(default=180, ge=1, le=MAX_DAYS)
 
     @model_validator(mode="after")
     def _validate_ascending(self) -> ActivityBands:

@@ -1,17 +1,18 @@
 """Writes docs/guides/limits.md (`make limits`).
 
 Settings come from the models of the configuration and from config.toml, other limits from the
-constants of the code, `MAX_…` and `…_LIMIT`. Each is listed with the tests that are marked with its
-name, such as `@pytest.mark.limit("fetch.max_bytes")`.
+constants of the code, `MAX_…`, `…_LIMIT` and `…_LIMITS`. Each is listed with the tests that are
+marked with its name, such as `@pytest.mark.limit("fetch.max_bytes")`.
 """
 
 import ast
 import importlib
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import get_args
 
@@ -20,13 +21,14 @@ from pydantic import BaseModel
 
 from auditor.config.loader import find_number_range
 from auditor.config.schema import Config, find_packaged_config
+from auditor.rules.engine import AnyRule
 from tests.support.fault_matrix import iter_marked_tests
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
 PAGE = ROOT / "docs" / "guides" / "limits.md"
 PACKAGES = ("probes", "storage", "auditor")
-LIMIT_NAME = re.compile(r"MAX_\w+|[A-Z]\w*_LIMIT")
+LIMIT_NAME = re.compile(r"MAX_\w+|[A-Z]\w*_LIMITS?")
 UNLISTED_FOLDERS = {"demo", "migrations"}
 INTRODUCTION = """# Limits
 
@@ -75,8 +77,33 @@ def iter_numbers_of_type(annotation, path):
         yield from iter_numbers_of_type(inner, path)
 
 
+def iter_rule_numbers():
+    """Yield the model of a rule and its fields that are numbers, in the order of the models."""
+    [union, _] = get_args(AnyRule)
+    for model in get_args(union):
+        for (name,) in sorted(set(iter_numbers(model))):
+            yield model, name
+
+
+def list_rule_settings():
+    """Return a limit for each number of the rules, such as `rules.older_than.days`."""
+    limits = []
+    for model, name in iter_rule_numbers():
+        [check] = get_args(model.model_fields["check"].annotation)
+        lowest, highest = find_number_range(Config, ("rules", check, name))
+        value_range = f"{format_value(lowest)} to {format_value(highest)}"
+        default = model.model_fields[name].get_default()
+        meaning = model.__doc__.partition("\n")[0]
+        limits.append(Limit(f"rules.{check}.{name}", format_value(default), meaning, value_range))
+    return sorted(limits, key=attrgetter("name"))
+
+
 def list_settings():
     """Return a limit for each number of the configuration, in the order of their names."""
+    return sorted([*_list_table_settings(), *list_rule_settings()], key=attrgetter("name"))
+
+
+def _list_table_settings():
     defaults = Config()
     limits = []
     for path in sorted(set(iter_numbers(Config))):
@@ -141,7 +168,13 @@ def _list_constants_of(file):
             continue
         value = getattr(importlib.import_module(module_name), name)
         meaning = _get_docstring(following) or _get_line_comment(text, statement)
-        limits.append(Limit(f"{module_name}.{name}", format_value(value), meaning))
+        values = {f"{module_name}.{name}": value}
+        if is_dataclass(value):
+            values = {
+                f"{module_name}.{name}.{key.name}": getattr(value, key.name)
+                for key in fields(value)
+            }
+        limits.extend(Limit(key, format_value(number), meaning) for key, number in values.items())
     return limits
 
 
@@ -169,6 +202,8 @@ def format_value(value):
     """Return a number with thousands separators, a duration in days, or a dash."""
     if isinstance(value, timedelta):
         return f"{value / timedelta(days=1):g} days"
+    if isinstance(value, tuple):
+        return ", ".join(map(format_value, value))
     if isinstance(value, RateLimitItem):
         return str(value)
     if not isinstance(value, int | float):

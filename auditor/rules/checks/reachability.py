@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from auditor.rules.account_status import days_between, days_since_activity, has_answered
+from auditor.rules.account_status import MAX_DAYS, days_between, days_since_activity, has_answered
 from auditor.rules.checks.base import (
     AccountRule,
     build_account_match,
@@ -24,11 +24,9 @@ from probes.models.finding import FactValue, Reason
 
 MIN_TROUBLE_DAYS = 3
 """Default of days: shorter problems are often a weekend without support at the hosting company."""
-MAX_RULE_DAYS = 36_500
-"""A hundred years: with it a date can still be computed."""
 MAX_RULE_NUMBER = 1e12
 """The largest number that a rule compares with."""
-ExpiryDays = Annotated[int, Field(ge=1, le=MAX_RULE_DAYS)]
+ExpiryDays = Annotated[int, Field(ge=1, le=MAX_DAYS)]
 
 
 class AbsentRule(AccountRule):
@@ -66,7 +64,7 @@ class UnreachableRule(AccountRule):
 
     check: Literal["unreachable"]
     reasons: tuple[Reason, ...] = Field(min_length=1)
-    days: int = Field(default=MIN_TROUBLE_DAYS, ge=0, le=MAX_RULE_DAYS)
+    days: int = Field(default=MIN_TROUBLE_DAYS, ge=0, le=MAX_DAYS)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match while the failure lasts.
@@ -127,7 +125,7 @@ class OlderThanRule(AccountRule):
     """
 
     check: Literal["older_than"]
-    days: int = Field(ge=1, le=MAX_RULE_DAYS)
+    days: int = Field(ge=1, le=MAX_DAYS)
 
     def match_account(self, account: EvaluatedAccount, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match if the date is known and too old."""

@@ -23,7 +23,7 @@ from auditor.evaluation.summary import (
     parse_search_query,
 )
 from auditor.notifications.digest import collect_network_changes
-from auditor.rules.account_status import MAX_BAND_DAYS, ActivityBands
+from auditor.rules.account_status import MAX_DAYS, ActivityBands
 from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason
@@ -202,7 +202,7 @@ async def test_refresh_for_an_earlier_run_changes_nothing(app):
 
 async def test_largest_activity_bands_do_not_overflow(app):
     register_network(app)
-    bands = ActivityBands(active=MAX_BAND_DAYS - 2, slow=MAX_BAND_DAYS - 1, inactive=MAX_BAND_DAYS)
+    bands = ActivityBands(active=MAX_DAYS - 2, slow=MAX_DAYS - 1, inactive=MAX_DAYS)
     app = replace(app, config=app.config.model_copy(update={"activity": bands}))
     await run_each(app, {NOUR.typed_text: "fresh"})
     assert read_tables(app, night_of(1)) == recount_from_views(app, night_of(1))

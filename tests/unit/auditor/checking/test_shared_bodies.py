@@ -69,3 +69,11 @@ def test_address_of_a_question_contains_a_digest():
     assert parse_body_url(QUESTION.url) == "ab" * 32
     assert parse_body_url("body:sha256-ab") is None
     assert parse_body_url("https://annour.org/") is None
+
+
+@pytest.mark.limit("auditor.checking.shared_bodies.MAX_COUNTED_DOMAINS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_more_domains_are_not_counted(step):
+    count = MAX_COUNTED_DOMAINS + step
+    pages = [(f"a{number}", f"https://site{number}.org/") for number in range(count)]
+    assert count_unrelated_domains(pages) == min(count, MAX_COUNTED_DOMAINS)

@@ -176,6 +176,13 @@ RULE_NUMBERS = [
     ("rules", 0, "fact", "below"),
     ("rules", 0, "fact", "above"),
 ]
+RULES = {
+    "older_than": {"code": "channel_stale"},
+    "unreachable": {"code": "website_down", "reasons": ["timeout"]},
+    "domain_expires": {"code": "website_domain_expiring"},
+    "fact": {"code": "website_slow", "fact": "seconds"},
+}
+"""What a rule needs besides its number, by check."""
 OUT_OF_RANGE = {"greater_than_equal", "less_than_equal", "finite_number"}
 
 
@@ -211,6 +218,7 @@ def test_every_number_has_a_least_and_a_greatest_value(path):
     assert lowest < highest < 10**16
 
 
+@pytest.mark.limit("auditor.rules.account_status.MAX_DAYS")
 @pytest.mark.parametrize("path", NUMBERS, ids=format_path)
 def test_number_is_accepted_up_to_its_limits_only(path):
     lowest, highest = find_number_range(Config, path)
@@ -222,6 +230,29 @@ def test_number_is_accepted_up_to_its_limits_only(path):
         assert find_range_errors(path, value) <= {"finite_number"}
         with pytest.raises(ValidationError):
             Config.model_validate(build_tables(path, value))
+
+
+@pytest.mark.limit(
+    "auditor.rules.account_status.MAX_DAYS", "auditor.rules.checks.reachability.MAX_RULE_NUMBER"
+)
+@pytest.mark.parametrize("path", RULE_NUMBERS, ids=format_path)
+def test_number_of_a_rule_is_accepted_up_to_its_limits_only(path):
+    _, _, check, name = path
+    lowest, highest = find_number_range(Config, path)
+    for value, error_type in (
+        (lowest - 1, "greater_than_equal"),
+        (highest + 1, "less_than_equal"),
+        (highest, None),
+        (highest - 1, None),
+    ):
+        number = (value, 2, 1) if check == "domain_expires" else value
+        rule = {"check": check, **RULES[check], name: number}
+        found = set()
+        try:
+            Config.model_validate({"rules": [rule]})
+        except ValidationError as error:
+            found = {details["type"] for details in error.errors()}
+        assert found == ({error_type} if error_type else set())
 
 
 @pytest.mark.parametrize("path", NUMBERS, ids=format_path)

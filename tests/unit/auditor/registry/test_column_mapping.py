@@ -3,13 +3,30 @@
 import pytest
 
 from auditor.i18n.translator import Translator
-from auditor.registry.column_mapping import ColumnMemory, map_columns, suggest_corrections
+from auditor.registry.column_mapping import (
+    MAX_EXAMPLE_CHARS,
+    MAX_EXAMPLES,
+    MAX_REMEMBERED_MAPPINGS,
+    MAX_SAMPLE_ROWS,
+    MAX_SUGGESTED_CHARS,
+    MAX_SUGGESTIONS,
+    ColumnMemory,
+    map_columns,
+    suggest_corrections,
+)
 from auditor.registry.exporter import build_template_workbook
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import parse_registry_spreadsheet
-from auditor.registry.issues import Issue, describe_dropped_lines, group_problems
+from auditor.registry.issues import (
+    MAX_LISTED_LINES,
+    MAX_SHOWN_VALUE_CHARS,
+    Issue,
+    describe_dropped_lines,
+    group_problems,
+)
 from auditor.registry.sheet_limits import MAX_COLUMNS
 from auditor.registry.spreadsheet import SpreadsheetError, to_csv
+from probes.urls.repair import MAX_CELL_CHARS
 
 
 def write(tmp_path, rows):
@@ -236,3 +253,87 @@ def test_spreadsheet_without_link_columns_is_an_error_if_one_is_unread(
     assert [(problem.value, problem.severity) for problem in problems] == (
         [("vinculo", "error")] if is_reported else []
     )
+
+
+STEPS = [-1, 0, 1]
+
+
+@pytest.mark.limit("auditor.registry.column_mapping.MAX_EXAMPLES")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_examples_of_a_column_are_shown(step):
+    count = MAX_EXAMPLES + step
+    [column] = map_columns(["Nom"], [[f"Amal {number}"] for number in range(count)])
+    assert len(column.examples) == min(count, MAX_EXAMPLES)
+
+
+@pytest.mark.limit("auditor.registry.column_mapping.MAX_EXAMPLE_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_long_example_is_cut_and_marked(step):
+    text = "x" * (MAX_EXAMPLE_CHARS + step)
+    [column] = map_columns(["Nom"], [[text]])
+    assert column.examples == (text if step <= 0 else f"{text[:-1]}…",)
+
+
+@pytest.mark.limit("auditor.registry.column_mapping.MAX_SAMPLE_ROWS")
+@pytest.mark.parametrize("step", STEPS)
+def test_examples_come_from_the_first_rows(step):
+    rows = [[""]] * (MAX_SAMPLE_ROWS + step - 1)
+    [column] = map_columns(["Nom"], [*rows, ["Amal"]])
+    assert column.examples == (("Amal",) if step <= 0 else ())
+
+
+@pytest.mark.limit("auditor.registry.column_mapping.MAX_REMEMBERED_MAPPINGS")
+@pytest.mark.parametrize("step", STEPS)
+def test_oldest_columns_are_forgotten(tmp_path, step):
+    memory = ColumnMemory(tmp_path / "columns.json")
+    for number in range(MAX_REMEMBERED_MAPPINGS + step):
+        memory.remember([f"Structure {number}"], {0: "name"})
+    assert (memory.find(["Structure 0"]) is None) is (step > 0)
+    assert memory.find(["Structure 1"]) == {0: "name"}
+
+
+@pytest.mark.limit("auditor.registry.column_mapping.MAX_SUGGESTIONS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_typing_errors_are_suggested(step):
+    count = MAX_SUGGESTIONS + step
+    columns = map_columns(["Facebok"] * count, [["x"] * count])
+    assert len(suggest_corrections(columns)) == min(count, MAX_SUGGESTIONS)
+
+
+@pytest.mark.limit("auditor.registry.column_mapping.MAX_SUGGESTED_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_heading_is_no_typing_error(step):
+    heading = "Facebok".ljust(MAX_SUGGESTED_CHARS + step)
+    columns = map_columns([heading], [["x"]])
+    assert suggest_corrections(columns) == ([f"{heading}=facebook"] if step <= 0 else [])
+
+
+@pytest.mark.limit("auditor.registry.issues.MAX_LISTED_LINES")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_dropped_lines_are_named(step):
+    count = MAX_LISTED_LINES + step
+    sentence = describe_dropped_lines(range(100, 100 + count), Translator("en"))
+    assert sentence.startswith(f"{count} rows")
+    assert (str(100 + count - 1) in sentence, "…" in sentence) == (step <= 0, step > 0)
+
+
+@pytest.mark.limit("auditor.registry.issues.MAX_SHOWN_VALUE_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_problem_shows_the_beginning_of_a_long_value(tmp_path, step):
+    value = "x" * (MAX_SHOWN_VALUE_CHARS + step)
+    result = parse_registry_spreadsheet(write(tmp_path, [["name", "email"], ["Amal", value]]))
+    assert [problem.value for problem in result.problems] == [
+        value if step <= 0 else f"{value[:-1]}…"
+    ]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_links_beyond_the_longest_cell_are_reported(tmp_path, step):
+    """They were left out silently, and half of a link was imported as an account."""
+    links = [f"https://www.facebook.com/page.{number:03}" for number in range(120)]
+    cell = " ".join(links)[: MAX_CELL_CHARS + step].ljust(MAX_CELL_CHARS + step, "0")
+    result = parse_registry_spreadsheet(write(tmp_path, [["name", "facebook"], ["Amal", cell]]))
+    read_count = len(cell.split()) - (step > 0)
+    assert [account.typed_text for account in result.accounts] == cell.split()[:read_count]
+    issues = [problem.issue for problem in result.problems]
+    assert issues == ([Issue.TOO_MANY_CHARACTERS] if step > 0 else [])

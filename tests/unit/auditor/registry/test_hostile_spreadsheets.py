@@ -1,7 +1,9 @@
 """No spreadsheet that a stranger sends stops or fills the service: each exceeds a limit by name."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Semaphore
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -71,6 +73,10 @@ def find_exceeded_limit(path, limits):
 FORMATS = ["csv", "xlsx", "ods", "xls"]
 
 
+@pytest.mark.limit(
+    "auditor.registry.sheet_limits.FILE_LIMITS.rows",
+    "auditor.registry.sheet_limits.UPLOAD_LIMITS.rows",
+)
 @pytest.mark.parametrize("form", FORMATS)
 def test_rows_up_to_the_limit_are_read(tmp_path, form):
     path = write_file(tmp_path, form)
@@ -83,6 +89,10 @@ def test_rows_up_to_the_limit_are_read(tmp_path, form):
     assert found == [None, None, "too_many_rows"]
 
 
+@pytest.mark.limit(
+    "auditor.registry.sheet_limits.FILE_LIMITS.chars",
+    "auditor.registry.sheet_limits.UPLOAD_LIMITS.chars",
+)
 @pytest.mark.parametrize("form", FORMATS)
 def test_characters_up_to_the_limit_are_read(tmp_path, form):
     path = write_file(tmp_path, form)
@@ -162,6 +172,10 @@ def test_file_up_to_the_limit_is_read(tmp_path, monkeypatch, difference, code):
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
+@pytest.mark.limit(
+    "auditor.registry.sheet_limits.FILE_LIMITS.links",
+    "auditor.registry.sheet_limits.UPLOAD_LIMITS.links",
+)
 @pytest.mark.parametrize(("limit", "code"), [(4, None), (3, None), (2, "too_many_links")])
 def test_links_up_to_the_limit_are_imported(tmp_path, limit, code):
     path = tmp_path / "sheet.csv"
@@ -192,6 +206,10 @@ def test_repetition_beyond_the_last_line_is_refused(tmp_path, what):
     assert refusal.value.code == "too_many_rows"
 
 
+@pytest.mark.limit(
+    "auditor.registry.sheet_limits.FILE_LIMITS.seconds",
+    "auditor.registry.sheet_limits.UPLOAD_LIMITS.seconds",
+)
 def test_reading_that_takes_too_long_is_stopped(tmp_path):
     path = write_file(tmp_path, "xlsx")
     with pytest.raises(SpreadsheetError, match="takes more than 0 seconds"):
@@ -259,3 +277,29 @@ def test_ids_of_rows_with_the_same_name_are_found_in_one_step(tmp_path, monkeypa
     path.write_text("name\n" + "Amal\n" * 2000, "utf-8")
     result = parse_registry_spreadsheet(path)
     assert result.associations[-1].id == "amal-2000"
+
+
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_READERS")
+@pytest.mark.parametrize(("step", "is_refused"), [(-1, False), (0, False), (1, True)])
+def test_further_workbook_waits_for_a_reader(monkeypatch, step, is_refused):
+    may_end, started = Event(), Semaphore(0)
+
+    def read(data, limits):
+        if data == b"slow":
+            started.release()
+            may_end.wait(60)
+        return []
+
+    monkeypatch.setattr(calamine_reader, "_read_twice", read)
+    slow_count = sheet_limits.MAX_READERS + step - 1
+    with ThreadPoolExecutor() as pool:
+        for _ in range(slow_count):
+            pool.submit(calamine_reader.read_raw_sheets, b"slow", FILE_LIMITS)
+            started.acquire()
+        try:
+            calamine_reader.read_raw_sheets(b"", replace(FILE_LIMITS, seconds=0))
+            code = None
+        except SheetLimitExceededError as error:
+            code = error.code
+        may_end.set()
+    assert code == ("too_slow" if is_refused else None)

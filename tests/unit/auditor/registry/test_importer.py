@@ -12,8 +12,9 @@ from auditor.core.errors import InputError
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.columns import identify_column
+from auditor.registry.existing_entries import make_association_id
 from auditor.registry.exporter import build_export_rows
-from auditor.registry.importer import make_association_id, parse_registry_spreadsheet
+from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue
 from probes.links import channel_registry
 from storage.store import Store

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from xlsxwriter import Workbook
 
+from auditor.registry import workbook_writer
 from auditor.registry.importer import parse_registry_spreadsheet
+from auditor.registry.sheet_limits import MAX_CELL_CHARS
 from auditor.registry.spreadsheet import SpreadsheetError, read_sheets
 from tests.support.spreadsheets import write_ods, write_xlsx
 
@@ -152,3 +154,41 @@ def test_xlsx_with_a_damaged_sheet_is_refused(tmp_path):
     with pytest.raises(SpreadsheetError) as refusal:
         list(read_sheets(path))
     assert refusal.value.code == "damaged"
+
+
+def build_workbook(title, rows):
+    return b"".join(workbook_writer.iter_workbook_chunks({title: rows}))
+
+
+def read_written_workbook(path, title, rows):
+    path.write_bytes(build_workbook(title, rows))
+    return [(sheet.title, [row.cells[0] for row in sheet.rows]) for sheet in read_sheets(path)]
+
+
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_LINES")
+@pytest.mark.parametrize("step", [-1, 0, 1, 4])
+def test_written_table_that_fills_a_sheet_continues_on_the_next(tmp_path, monkeypatch, step):
+    """With 5 rows a sheet: a million rows would take a minute."""
+    monkeypatch.setattr(workbook_writer, "MAX_LINES", 5)
+    rows = [[f"row {number}"] for number in range(5 + step)]
+    written = read_written_workbook(tmp_path / "sheet.xlsx", "Gaps", rows)
+    texts = [text for [text] in rows]
+    further = [("Gaps 2", texts[:1] + texts[5:9]), ("Gaps 3", texts[:1] + texts[9:])]
+    expected = [("Gaps", texts[:5]), *further]
+    assert written == expected[: 1 if step <= 0 else 2]
+
+
+@pytest.mark.limit("auditor.registry.workbook_writer.MAX_TITLE_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_long_title_of_a_sheet_is_cut(tmp_path, step):
+    title = "x" * (workbook_writer.MAX_TITLE_CHARS + step)
+    [(written, _)] = read_written_workbook(tmp_path / "sheet.xlsx", title, [["name"]])
+    assert written == title[: workbook_writer.MAX_TITLE_CHARS]
+
+
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_CELL_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_long_text_of_a_written_cell_is_cut_and_marked(tmp_path, step):
+    text = "x" * (MAX_CELL_CHARS + step)
+    [(_, [written])] = read_written_workbook(tmp_path / "sheet.xlsx", "Notes", [[text]])
+    assert written == (text if step <= 0 else f"{text[:-2]}…")

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import EvaluatedAccount, RuleContext, may_be_same_account
+from auditor.rules.domain_expiry import MAX_ANSWER_AGE, DomainExpiry, is_answer_usable
 from auditor.rules.engine import AnyRule, apply_rules
 from probes.models.finding import Activity, Finding, FoundLink, Identity, LinkKind, Presence, Reason
 from storage.models.audit import (
@@ -17,6 +18,7 @@ from storage.models.audit import (
     AccountState,
     AccountStatus,
     Association,
+    DomainCheck,
     Proposal,
     Streak,
 )
@@ -822,3 +824,70 @@ def test_rules_load_no_html_parser():
     imports = "import sys, auditor.config.schema, auditor.evaluation.association_view"
     script = f"{imports}; sys.exit(bool({{'lxml', 'bs4'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.limit("rules.unreachable.days")
+@pytest.mark.parametrize(("lasted_days", "is_confirmed"), [(2, False), (3, None), (4, None)])
+def test_failure_needs_the_days_of_its_rule(lasted_days, is_confirmed):
+    [match] = find_matches(
+        {**DOWN, "days": 3}, build_failing_site("timeout", 9, lasted_days)
+    ).values()
+    assert match.is_confirmed is is_confirmed
+
+
+@pytest.mark.limit("rules.older_than.days")
+@pytest.mark.parametrize(("age_days", "is_silent"), [(89, False), (90, False), (91, True)])
+def test_account_may_be_silent_for_the_days_of_the_rule(age_days, is_silent):
+    assert bool(find_matches({**STALE, "days": 90}, build_dated_account(age_days))) is is_silent
+
+
+@pytest.mark.limit("rules.fact.below", "rules.fact.above")
+@pytest.mark.parametrize(
+    ("condition", "matching_values"), [({"below": 14}, [13]), ({"above": 14}, [15])]
+)
+def test_number_of_a_rule_is_itself_no_gap(condition, matching_values):
+    rule = build_fact_rule(fact="seconds", **condition)
+    matching = []
+    for value in (13, 14, 15):
+        finding = Finding(Presence.PRESENT, facts={"seconds": value})
+        if find_matches(rule, build_account("website", "a.example", last_known_finding=finding)):
+            matching.append(value)
+    assert matching == matching_values
+
+
+@pytest.mark.limit("rules.domain_expires.days")
+@pytest.mark.parametrize(
+    ("days_left", "severity"),
+    [
+        (61, None),
+        (60, "medium"),
+        (59, "medium"),
+        (31, "medium"),
+        (30, "high"),
+        (29, "high"),
+        (8, "high"),
+        (7, "urgent"),
+        (6, "urgent"),
+    ],
+)
+def test_severity_changes_at_the_days_of_the_rule(days_left, severity):
+    rule = {"code": "website_domain_expiring", "check": "domain_expires", "days": [60, 30, 7]}
+    expires_on = RUN_STARTED_AT.date() + timedelta(days=days_left)
+    expiries = {1: DomainExpiry("nour.example", "registry", expires_on=expires_on)}
+    site = build_account("website", "nour.example")
+    matches = find_matches(rule, site, domain_expiries=expiries).values()
+    assert [match.severity for match in matches] == ([severity] if severity else [])
+
+
+@pytest.mark.limit("auditor.rules.domain_expiry.MAX_ANSWER_AGE")
+@pytest.mark.parametrize(("excess", "is_usable"), [(-1, True), (0, True), (1, False)])
+def test_answer_of_a_registry_counts_for_four_weeks(excess, is_usable):
+    check = DomainCheck(
+        1,
+        1,
+        "nour.example",
+        NOW,
+        answered_at=NOW - MAX_ANSWER_AGE - timedelta(seconds=excess),
+        expires_on=NOW.date() + timedelta(days=9),
+    )
+    assert is_answer_usable(check, NOW) is is_usable

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from auditor.rules.checks.links import HandlesDifferRule
 from auditor.rules.context import EvaluatedAccount, RuleContext
-from auditor.rules.name_matching import has_name_in_handle, is_name_match, is_similar_handle
+from auditor.rules.name_matching import (
+    MAX_NAME_CHARACTERS,
+    has_name_in_handle,
+    is_name_match,
+    is_similar_handle,
+)
 from probes.models.finding import Identity, LinkKind
 from storage.models.audit import AccountRow, AccountStatus, Association
 
@@ -240,3 +245,11 @@ def test_handles_with_the_name_or_not_comparable_do_not_match(handles):
 )
 def test_handle_with_another_name_matches(handles):
     assert has_different_handles(*handles)
+
+
+@pytest.mark.limit("auditor.rules.name_matching.MAX_NAME_CHARACTERS")
+@pytest.mark.parametrize(("excess", "is_match"), [(-1, True), (0, True), (1, None)])
+def test_beginning_of_a_name_is_compared(excess, is_match):
+    """Without its last letter, the word is too short to be compared."""
+    displayed_name = "Kif".rjust(MAX_NAME_CHARACTERS + excess, "-")
+    assert is_name_match(displayed_name, ["Kif"]) is is_match
