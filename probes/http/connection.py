@@ -29,6 +29,15 @@ MAX_HEADER_LINES = 2_000
 MAX_UNREAD_BYTES = 64 * 1024
 """Body bytes buffered before reading from the socket pauses."""
 
+HEAD_END = re.compile(rb"\n\r?\n")
+CONTENT_LENGTH_LINE = re.compile(
+    rb"^content-length:([^\n]*(?:\n[ \t][^\n]*)*)\n", re.IGNORECASE | re.MULTILINE
+)
+REPEATED_LENGTH_ERRORS = frozenset(
+    {"Duplicate Content-Length", "Invalid character in Content-Length"}
+)
+"""Messages of llhttp for two Content-Length lines, and for a list such as `5, 5`."""
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -57,6 +66,8 @@ class HttpConnection(asyncio.Protocol):
         self._body_chunks: list[bytes] = []
         self._unread_bytes = self._overhead_bytes = 0
         self._has_head = self._is_complete = self._is_unusable = self._has_known_length = False
+        self._received_head = bytearray()
+        self._can_merge_lengths, self._is_merging_lengths = True, False
 
     # Callbacks of asyncio
 
@@ -72,7 +83,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._overhead_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            self._parse(data)
         except HttpParserUpgrade:
             self._is_unusable = True
         except HttpParserError as error:
@@ -81,6 +92,47 @@ class HttpConnection(asyncio.Protocol):
             self._mark_unusable(httpx.RemoteProtocolError("too much data outside the body"))
             self.close()
         self._wake_waiter()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse received data. Raises HttpParserError.
+
+        llhttp refuses a repeated Content-Length. Browsers accept identical values, as RFC 9110
+        allows in section 8.6. Therefore such a head is parsed again with the values merged, once it
+        is complete.
+        """
+        assert self._parser is not None
+        if self._has_head:
+            self._parser.feed_data(data)
+            return
+        self._received_head += data
+        if not self._is_merging_lengths:
+            try:
+                self._parser.feed_data(data)
+            except HttpParserError as error:
+                if not self._can_merge_lengths or str(error) not in REPEATED_LENGTH_ERRORS:
+                    raise
+                self._is_merging_lengths = True
+        if self._has_head:
+            self._received_head.clear()
+        elif self._is_merging_lengths:
+            self._parse_merged_head(len(data))
+
+    def _parse_merged_head(self, new_byte_count: int) -> None:
+        """Parse a head with a repeated length, if all of it has arrived.
+
+        The connection is not used for another request, because server and proxies may disagree
+        about the end of the response.
+        """
+        search_start = max(0, len(self._received_head) - new_byte_count - 2)
+        end = HEAD_END.search(self._received_head, search_start)
+        if end is None:
+            return
+        head, rest = self._received_head[: end.end()], self._received_head[end.end() :]
+        self._can_merge_lengths = self._is_merging_lengths = False
+        self._is_unusable = True
+        self.headers.clear()
+        self._parser = self._create_parser()
+        self._parser.feed_data(merge_content_lengths(bytes(head)) + bytes(rest))
 
     def eof_received(self) -> None:
         """Handle the end of data. It ends a body without a declared length."""
@@ -105,6 +157,22 @@ class HttpConnection(asyncio.Protocol):
         self._is_unusable = True
         if not self._is_complete and self._error is None:
             self._error = error
+
+    def _create_parser(self) -> HttpResponseParser:
+        parser = HttpResponseParser(self)
+        parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_keep_alive=True,
+            lenient_transfer_encoding=True,
+            lenient_version=True,
+            lenient_data_after_close=True,
+            lenient_optional_lf_after_cr=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_optional_crlf_after_chunk=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        return parser
 
     # Callbacks of the parser
 
@@ -145,6 +213,7 @@ class HttpConnection(asyncio.Protocol):
             self._is_unusable = self._is_unusable or not self._parser.should_keep_alive()
         else:
             self.headers.clear()
+            self._can_merge_lengths = False
 
     # Methods for the caller
 
@@ -155,19 +224,7 @@ class HttpConnection(asyncio.Protocol):
         """
         assert self._transport is not None
         self._reset_response()
-        self._parser = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True,
-            lenient_chunked_length=True,
-            lenient_keep_alive=True,
-            lenient_transfer_encoding=True,
-            lenient_version=True,
-            lenient_data_after_close=True,
-            lenient_optional_lf_after_cr=True,
-            lenient_optional_cr_before_lf=True,
-            lenient_optional_crlf_after_chunk=True,
-            lenient_spaces_after_chunk_size=True,
-        )
+        self._parser = self._create_parser()
         self._transport.write(head)
         while not self._has_head:
             await self._wait_for_data()
@@ -270,6 +327,21 @@ class HttpConnection(asyncio.Protocol):
         """Close at once. A TLS shutdown would wait for the server."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def merge_content_lengths(head: bytes) -> bytes:
+    """Return a head with one Content-Length, or unchanged if the values are not identical numbers.
+
+    A value that continues on the next line is no number.
+    """
+    values: set[bytes] = set()
+    for text in CONTENT_LENGTH_LINE.findall(head):
+        values.update(map(bytes.strip, text.split(b",")))
+    if len(values) != 1 or not min(values).isdigit():
+        return head
+    status_line, line_break, other_lines = head.partition(b"\n")
+    length_line = b"Content-Length: %b\r\n" % values.pop()
+    return status_line + line_break + length_line + CONTENT_LENGTH_LINE.sub(b"", other_lines)
 
 
 def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:

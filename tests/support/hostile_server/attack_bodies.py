@@ -89,10 +89,11 @@ SHOWN_MESSAGES = {
     "version": build_response(LENGTH, status=b"HTTP/9.9 200 OK"),
     "nulheader": build_response(b"X: a\0b\r\n" + LENGTH),
     "foldedheader": build_response(b"X: a\r\n b\r\n" + LENGTH),
+    "lengthtwice": build_response(LENGTH + LENGTH),
+    "lengthlist": build_response(LENGTH.replace(b"\r\n", b", %d\r\n" % len(PAGE))),
     "linefeeds": build_response(LENGTH).replace(b"\r\n", b"\n"),
 }
 BROKEN_MESSAGES = {
-    "lengthtwice": build_response(LENGTH + LENGTH),
     "hintflood": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20_000 + build_response(LENGTH),
     "http09": PAGE,
     "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -101,6 +102,7 @@ BROKEN_MESSAGES = {
     "spaceheader": build_response(b"X : a\r\n" + LENGTH),
     "lengthword": build_response(b"Content-Length: abc\r\n"),
     "lengthnegative": build_response(b"Content-Length: -5\r\n"),
+    "lengthlistdiffers": build_response(b"Content-Length: 2, 3\r\n", b"ok!"),
     "lengthdiffers": build_response(b"Content-Length: 2\r\nContent-Length: 3\r\n", b"ok!"),
     "lengthhuge": build_response(b"Content-Length: 99999999999999999999\r\n"),
     "chunkcut": build_chunks(b"500\r\nab"),

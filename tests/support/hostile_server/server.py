@@ -71,6 +71,7 @@ ONCE: dict[str, bytes] = {
     "longreason": b"HTTP/1.1 200 " + b"y" * 20_000 + b"\r\nContent-Length: 2\r\n\r\nok",
     "lengthandchunks": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"2\r\nok\r\n0\r\n\r\n",
+    "lengthtwice": answer(headers=b"Content-Length: 2\r\n"),
     "extra": answer() + b"EXTRA",
     "nocontent": answer(b"hello", "204 No Content"),
     "loop": moved(b"/loop"),
