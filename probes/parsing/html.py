@@ -8,6 +8,7 @@ quadratic time on hostile input (measured 2026-11).
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -138,15 +139,36 @@ def extract_page_text(page: Page) -> tuple[str, str, str]:
     return clean_text(document.title), excerpt, f"{document.title}\n{document.text}"
 
 
+MAX_BINARY_SHARE = 0.02
+"""Share of control bytes in the first 8 KiB of a page. Random or compressed bytes have 10 %."""
+_BINARY_SAMPLE_BYTES = 8192
+# Those of the WHATWG standard "MIME sniffing" without NUL, which browsers ignore in a page.
+_CONTROL_BYTES = bytes({*range(0x01, 0x20)} - {*b"\t\n\f\r\x1b"})
+
+
 def looks_like_html(page: Page) -> bool:
     """Return True if the body may be HTML. The declared type counts little."""
     start = page.body[:512].lstrip()
     if start.startswith((b"%PDF", b"\xff\xd8\xff", b"\x89PNG", b"PK\x03\x04", b"GIF8", b"Rar!")):
         return False
+    if _is_binary(page.body):
+        return False
     media_type = page.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
     if not media_type or "html" in media_type or b"<" in start:
         return True
     return media_type in ("text/plain", "application/xml", "text/xml")
+
+
+def _is_binary(body: bytes) -> bool:
+    """Return True if the beginning of a body has more control bytes than text has.
+
+    UTF-16 with a byte order mark is text, although Arabic letters in it have a control byte.
+    """
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return False
+    sample = body[:_BINARY_SAMPLE_BYTES]
+    control_bytes = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
+    return control_bytes > len(sample) * MAX_BINARY_SHARE
 
 
 def parse_html(markup: str, url: str) -> Document:

@@ -28,8 +28,13 @@ name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
 """
 
 INVISIBLE_CHARACTERS = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+"
+    r"[\x00-\x1f\x7f-\x9f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f]+"
 )
+"""Characters without a glyph, also the tags that hide a text in another one.
+
+The joiners ZWNJ and ZWJ stay, because Persian and emoji need them.
+"""
 _WHITESPACE = re.compile(r"\s+")
 
 

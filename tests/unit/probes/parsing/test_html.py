@@ -1,6 +1,8 @@
 """Parsing of HTML, feeds, sitemaps and JSON-LD, including broken and hostile input."""
 
+import gzip
 import pickle
+import random
 import re
 import socket
 import time
@@ -182,6 +184,43 @@ def test_binary_content_is_not_parsed(start: bytes) -> None:
         html.parse_document(page(start + b"<title>no</title>", content_type="text/html")).title
         == ""
     )
+
+
+_RANDOM_BYTES = random.Random(1).randbytes(4000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _RANDOM_BYTES,
+        b"<html><title>Amal</title><body>" + _RANDOM_BYTES,
+        gzip.compress(b"<title>Amal</title>" + _RANDOM_BYTES),
+        b"MZ" + _RANDOM_BYTES,
+        b"\x15\x03\x01\x00\x02\x02\x28" * 100,
+        "<title>\u062c\u0645\u0639\u064a\u0629</title>".encode("utf-16-le") * 50,
+    ],
+    ids=["random", "random in html", "gzip", "program", "tls alert", "utf-16 without mark"],
+)
+def test_binary_body_of_a_site_is_no_page(body: bytes) -> None:
+    assert not analyze_site_page(page(body, content_type="text/html")).is_html
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_BINARY_SHARE")
+@pytest.mark.parametrize(("control_count", "is_page"), [(19, True), (20, True), (21, False)])
+def test_page_with_few_control_bytes_is_a_page(control_count: int, is_page: bool) -> None:
+    body = b"\x01" * control_count + b"a" * (1000 - control_count)
+    assert html.looks_like_html(page(body)) is is_page
+
+
+def test_arabic_page_in_utf16_with_a_mark_is_a_page() -> None:
+    body = "<title>\u062c\u0645\u0639\u064a\u0629</title>".encode("utf-16")
+    assert html.parse_document(page(body)).title == "\u062c\u0645\u0639\u064a\u0629"
+
+
+def test_title_has_no_hidden_tag_characters() -> None:
+    hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "evil")
+    title = f"<title>Association{hidden} Amal\u180e</title>"
+    assert html.parse_document(page(title)).title == "Association Amal"
 
 
 def test_document_can_be_pickled() -> None:
