@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from probes.models.http import Page
-from probes.parsing.html_walker import MAX_TEXT_CHARS, HtmlWalker, KeptElement, TextNode, walk_html
+from probes.parsing.html_walker import (
+    KEPT_TAGS,
+    MAX_TEXT_CHARS,
+    HtmlWalker,
+    KeptElement,
+    TextNode,
+    walk_html,
+)
 from probes.parsing.json_data import MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
 from probes.urls.normalize import count_internal_links, get_host, make_absolute
@@ -45,15 +53,16 @@ __all__ = [
     "parse_soup_elements",
 ]
 
-MAX_ANCHORS = 3_000
-"""Links of a page that are read."""
+MAX_ELEMENTS_PER_KIND = 3_000
+"""Elements of each kind that are read of a page, such as links, forms, frames and dates."""
 MAX_SOUP_TAGS = 20_000
 """The most tags that BeautifulSoup parses. Recorded pages of platforms have up to 8,600 (2026)."""
 MAX_HEADINGS = 40
 """Headings of a page that are read."""
-MAX_SCRIPT_SOURCES = 40
-"""Addresses of scripts that are read of a page."""
-MAX_REDIRECT_SCRIPT_CHARS = 300  # a script that only redirects is shorter
+MAX_SCRIPT_SOURCES = 300
+"""Addresses of scripts and frames, and short scripts, that are read of a page."""
+MAX_REDIRECT_SCRIPT_CHARS = 300
+"""Characters of a script that may only redirect. A longer one is not read."""
 
 
 class Anchor(NamedTuple):
@@ -256,9 +265,14 @@ class _DocumentBuilder:
         }
 
     def add_elements(self, elements: Iterable[KeptElement]) -> None:
-        """Add every kept element, in the order of the page."""
+        """Add the kept elements in the order of the page, up to MAX_ELEMENTS_PER_KIND."""
+        counts_by_kind: Counter[str] = Counter()
         for element in elements:
             attrs = element.attrs
+            kind = element.name if element.name in KEPT_TAGS else "other"
+            counts_by_kind[kind] += 1
+            if counts_by_kind[kind] > MAX_ELEMENTS_PER_KIND:
+                continue
             handle = self.handlers.get(element.name)
             if handle:
                 handle(element, attrs)
@@ -273,13 +287,13 @@ class _DocumentBuilder:
         """Add the address of an embedded profile or of the source of a quotation."""
         if "data-href" in attrs:
             self.embeds.append(make_absolute(self.base, attrs["data-href"]))
-        if "cite" in attrs and len(self.quoted_urls) < MAX_ANCHORS:
+        if "cite" in attrs:
             self.quoted_urls.append(make_absolute(self.base, attrs["cite"]))
 
     def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Add a link, up to MAX_ANCHORS."""
+        """Add a link if it leads to an address."""
         href = attrs.get("href", "")
-        if href and len(self.anchors) < MAX_ANCHORS:
+        if href:
             label = attrs.get("title", "") or attrs.get("aria-label", "")
             self.anchors.append(
                 Anchor(
@@ -328,14 +342,14 @@ class _DocumentBuilder:
             remaining = MAX_JSON_LD_OBJECTS - len(self.json_ld)
             self.json_ld.extend(islice(parse_json_ld(element.script), remaining))
         elif "src" in attrs:
-            self.script_sources.append(attrs["src"])
-        elif len(element.script) < MAX_REDIRECT_SCRIPT_CHARS:
-            self.add_short_script(element.script)
+            self.add_script_source(attrs["src"])
+        elif len(element.script) <= MAX_REDIRECT_SCRIPT_CHARS:
+            self.add_script_source(element.script)
 
-    def add_short_script(self, code: str) -> None:
-        """Add the code of a script, up to MAX_SCRIPT_SOURCES, unless it is empty."""
-        if code.strip() and len(self.script_sources) < MAX_SCRIPT_SOURCES:
-            self.script_sources.append(code)
+    def add_script_source(self, source: str) -> None:
+        """Add an address or the code of a script, up to MAX_SCRIPT_SOURCES, unless it is empty."""
+        if source.strip() and len(self.script_sources) < MAX_SCRIPT_SOURCES:
+            self.script_sources.append(source)
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add an `<iframe>` or `<frame>`."""
@@ -343,7 +357,7 @@ class _DocumentBuilder:
         sources = (value for value in values if value[:6] not in _EMPTY_FRAME_PREFIXES)
         source = make_absolute(self.base, next(sources, ""))
         (self.embeds if element.name == "iframe" else self.frames).append(source)
-        self.script_sources.append(source)
+        self.add_script_source(source)
 
     def set_base(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """Set the base of relative URLs."""

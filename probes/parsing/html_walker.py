@@ -30,7 +30,7 @@ MAX_HINT_CHARS = 400
 MAX_HEADING_CHARS = 80
 """Maximum length of a heading that is stored with the links below it."""
 
-_KEPT_TAGS = frozenset(
+KEPT_TAGS = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
 _KEPT_ATTRIBUTES = frozenset({"itemprop", "datetime", "data-href", "cite"})
@@ -221,7 +221,7 @@ class HtmlWalker:
         self, tag: str, attrs: Mapping[str, str], section: str
     ) -> KeptElement | None:
         """Keep an element if it is read, or else only count it or read its language."""
-        if tag in _KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
+        if tag in KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
             return self._keep_element(tag, attrs, section)
         if tag == "img":
             self._count_image(attrs)
@@ -286,9 +286,9 @@ class HtmlWalker:
 
     def _add_visible_text(self, text: str, context: ElementContext) -> None:
         """Add a text that visitors see, until the page has MAX_TEXT_CHARS."""
-        if self._remaining_chars <= 0:
+        if self._remaining_chars == 0:
             return
-        visible_text = clean_text(text, MAX_NODE_CHARS)
+        visible_text = clean_text(text, min(MAX_NODE_CHARS, self._remaining_chars))
         if not visible_text:
             return
         self._remaining_chars -= len(visible_text)

@@ -130,11 +130,11 @@ def compute_body_digest(page: Page) -> str:
 
     It is the SHA-256 of the body without volatile tokens and without the page's own domain.
     """
-    parts = page.body.split(b"<")
-    is_large = len(page.body) > MAX_DIGESTED_BYTES or len(parts) > MAX_DIGESTED_TAGS
+    text, *tags = page.body.split(b"<")
+    is_large = len(page.body) > MAX_DIGESTED_BYTES or len(tags) > MAX_DIGESTED_TAGS
     if page.truncated or is_large:
         return ""
-    body = _strip_domain(b"<".join(map(strip_tokens, parts)), page.url)
+    body = _strip_domain(b"<".join(map(strip_tokens, (text, *tags))), page.url)
     if len(body) < MIN_DIGESTED_BYTES:
         return ""
     return sha256(body).hexdigest()

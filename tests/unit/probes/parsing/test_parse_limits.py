@@ -8,11 +8,20 @@ from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.parsing.feeds import MAX_ENTRIES, MAX_SITEMAP_URLS, parse_feed, parse_sitemap
 from probes.parsing.html import (
-    MAX_ANCHORS,
+    MAX_ELEMENTS_PER_KIND,
+    MAX_EXCERPT_CHARACTERS,
     MAX_HEADINGS,
+    MAX_REDIRECT_SCRIPT_CHARS,
     MAX_SCRIPT_SOURCES,
     MAX_SOUP_TAGS,
+    extract_page_text,
     parse_document,
+)
+from probes.parsing.html_walker import (
+    MAX_HEADING_CHARS,
+    MAX_HINT_CHARS,
+    MAX_NODE_CHARS,
+    MAX_TEXT_CHARS,
 )
 from probes.parsing.json_data import MAX_BROKEN_JSON_LD_CHARS, MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import (
@@ -57,11 +66,25 @@ def test_first_tags_of_a_page_are_parsed(step):
     assert len(soup.find_all("br")) == count_up_to(MAX_SOUP_TAGS, step)
 
 
-@pytest.mark.limit("probes.parsing.html.MAX_ANCHORS")
+@pytest.mark.limit("probes.parsing.html.MAX_ELEMENTS_PER_KIND")
 @pytest.mark.parametrize("step", STEPS)
-def test_first_links_of_a_page_are_read(step):
-    links = [f"<a href=/{number}>x</a>" for number in range(MAX_ANCHORS + step)]
-    assert len(parse_document(page("".join(links))).anchors) == count_up_to(MAX_ANCHORS, step)
+@pytest.mark.parametrize(
+    ("element", "name"),
+    [
+        ("<a href=/a>x</a>", "anchors"),
+        ("<area href=/a>", "anchors"),
+        ("<link rel=alternate href=/a>", "link_tags"),
+        ("<form action=/a></form>", "form_actions"),
+        ("<iframe src=/a></iframe>", "embeds"),
+        ("<b data-href=/a>x</b>", "embeds"),
+        ("<q cite=/a>x</q>", "quoted_urls"),
+        ("<time datetime=2026-11-20>x</time>", "date_stamps"),
+        ("<i itemprop=date datetime=2026-11-20>x</i>", "date_stamps"),
+    ],
+)
+def test_first_elements_of_a_kind_are_read(element, name, step):
+    document = parse_document(page(element * (MAX_ELEMENTS_PER_KIND + step)))
+    assert len(getattr(document, name)) == count_up_to(MAX_ELEMENTS_PER_KIND, step)
 
 
 @pytest.mark.limit("probes.parsing.html.MAX_HEADINGS")
@@ -74,10 +97,72 @@ def test_first_headings_of_a_page_are_read(step):
 
 @pytest.mark.limit("probes.parsing.html.MAX_SCRIPT_SOURCES")
 @pytest.mark.parametrize("step", STEPS)
-def test_first_scripts_of_a_page_are_read(step):
-    scripts = [f"<script>run({number})</script>" for number in range(MAX_SCRIPT_SOURCES + step)]
-    document = parse_document(page("".join(scripts)))
+@pytest.mark.parametrize(
+    "script", ["<script>run()</script>", "<script src=/a></script>", "<iframe src=/a></iframe>"]
+)
+def test_first_scripts_of_a_page_are_read(script, step):
+    document = parse_document(page(script * (MAX_SCRIPT_SOURCES + step)))
     assert len(document.script_sources) == count_up_to(MAX_SCRIPT_SOURCES, step)
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_REDIRECT_SCRIPT_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_script_is_not_read(step):
+    code = "go()".ljust(MAX_REDIRECT_SCRIPT_CHARS + step, ";")
+    document = parse_document(page(f"<script>{code}</script>"))
+    assert document.script_sources == ((code,) if step <= 0 else ())
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_EXCERPT_CHARACTERS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_text_is_the_excerpt(step):
+    _, excerpt, _ = extract_page_text(page(f"<p>{'x' * (MAX_EXCERPT_CHARACTERS + step)}</p>"))
+    assert len(excerpt) == count_up_to(MAX_EXCERPT_CHARACTERS, step)
+
+
+@pytest.mark.limit("probes.parsing.html_walker.MAX_NODE_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_text_between_two_tags_is_kept(step):
+    document = parse_document(page(f"<p>{'x' * (MAX_NODE_CHARS + step)}</p>"))
+    assert len(document.text) == count_up_to(MAX_NODE_CHARS, step)
+
+
+@pytest.mark.limit("probes.parsing.html_walker.MAX_TEXT_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_visible_text_of_a_page_is_read_up_to_the_limit(step):
+    """The last text is cut at the limit, and later ones are left out."""
+    last = "y" * (MAX_NODE_CHARS - 1 + step)
+    texts = ["x" * MAX_NODE_CHARS] * (MAX_TEXT_CHARS // MAX_NODE_CHARS - 1) + [
+        "z",
+        last,
+        "v" * step,
+    ]
+    document = parse_document(page("".join(f"<p>{text}</p>" for text in texts)))
+    length = sum(len(node.text) for node in document.text_nodes)
+    assert length == count_up_to(MAX_TEXT_CHARS, step)
+
+
+@pytest.mark.limit("probes.parsing.html_walker.MAX_TEXT_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_text_without_tags_is_read_up_to_the_limit(step):
+    document = parse_document(page("x" * (MAX_TEXT_CHARS + step)))
+    assert len(document.text) == count_up_to(MAX_TEXT_CHARS, step)
+
+
+@pytest.mark.limit("probes.parsing.html_walker.MAX_HINT_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_class_names_no_section(step):
+    name = "sidebar ".ljust(MAX_HINT_CHARS + step, "x")
+    [node] = parse_document(page(f"<div class='{name}'>Agenda</div>")).text_nodes
+    assert (node.section == "aside") is (step <= 0)
+
+
+@pytest.mark.limit("probes.parsing.html_walker.MAX_HEADING_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_heading_is_stored_with_the_links_below_it(step):
+    heading = "x" * (MAX_HEADING_CHARS + step)
+    [anchor] = parse_document(page(f"<h3>{heading}</h3><a href=/a>a</a>")).anchors
+    assert anchor.headings == (heading[:MAX_HEADING_CHARS],)
 
 
 @pytest.mark.limit("probes.parsing.feeds.MAX_ENTRIES")

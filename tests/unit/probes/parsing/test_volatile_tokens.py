@@ -8,6 +8,7 @@ import pytest
 
 from probes.models.http import Page
 from probes.parsing.volatile_tokens import (
+    MAX_COMPARED_BYTES,
     MAX_DIFFERENCES,
     MAX_DIGESTED_BYTES,
     MAX_DIGESTED_TAGS,
@@ -55,6 +56,7 @@ CLOCKS = {
 
 ONE, OTHER = "9f6e199ddf12", "a3eb6389ec77"
 BEFORE, AFTER = "1795566000", "1795652400"
+STEPS = (-1, 0, 1)
 HTML = {"content-type": "text/html; charset=utf-8"}
 
 
@@ -133,17 +135,24 @@ def test_page_with_an_extra_part_differs():
     assert not equal_except_tokens(page(markup, ONE), page(f"{markup}<p>", ONE))
 
 
-def test_too_many_differences_are_not_compared():
-    markup = TOKENS["a form's token"]
+@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_DIFFERENCES")
+@pytest.mark.parametrize("step", STEPS)
+def test_too_many_differences_are_not_compared(step):
+    body = TOKENS["a form's token"] * (MAX_DIFFERENCES + step)
+    first, second = (body.replace("{}", value).encode() for value in (ONE, OTHER))
+    assert equal_except_tokens(first, second) is (step <= 0)
 
-    def pages(count):
-        return (
-            PAGE.format(head="", body=markup.format(value) * count).encode()
-            for value in (ONE, OTHER)
-        )
 
-    assert equal_except_tokens(*pages(MAX_DIFFERENCES))
-    assert not equal_except_tokens(*pages(MAX_DIFFERENCES + 1))
+@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_COMPARED_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_too_large_differences_are_not_compared(step):
+    """Each of 50 scripts differs in a part of 400 bytes, and the last one has `step` more."""
+    part_count = 50
+    nonce_length = MAX_COMPARED_BYTES // part_count // 2 - len("script>nonce=''")
+    scripts = "".join(f"<script>nonce='{{{number}}}'" for number in range(part_count))
+    first = scripts.format(*["1" * nonce_length] * part_count)
+    second = scripts.format(*["2" * nonce_length] * (part_count - 1), "2" * (nonce_length + step))
+    assert equal_except_tokens(first.encode(), second.encode()) is (step <= 0)
 
 
 def find_differences(pages):
@@ -195,6 +204,22 @@ def compute_digest(host, markup=PARKED_PAGE, *, name="", text="Offers. " * 30, t
     return compute_body_digest(Page(f"https://{host}/", 200, HTML, body, NOW, **fields))
 
 
+@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_DIGESTED_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_body_has_no_digest(step):
+    body = b"x" * (MAX_DIGESTED_BYTES + step)
+    digest = compute_body_digest(Page("https://annour.org/", 200, HTML, body, NOW))
+    assert bool(digest) is (step <= 0)
+
+
+@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_DIGESTED_TAGS")
+@pytest.mark.parametrize("step", STEPS)
+def test_body_with_more_tags_has_no_digest(step):
+    body = b"<b>" * (MAX_DIGESTED_TAGS + step)
+    digest = compute_body_digest(Page("https://annour.org/", 200, HTML, body, NOW))
+    assert bool(digest) is (step <= 0)
+
+
 def test_digest_is_the_same_on_hosts_that_only_differ_in_their_name():
     digests = {
         compute_digest("annour.org"),
@@ -220,8 +245,6 @@ def test_digest_differs_for_another_text_or_another_domain(changes):
     assert compute_digest("annour.org", **changes) != compute_digest("annour.org")
 
 
-def test_short_long_and_truncated_bodies_have_no_digest():
+def test_short_and_truncated_bodies_have_no_digest():
     assert not compute_digest("annour.org", text="Coming soon")
-    assert not compute_digest("annour.org", text="x" * MAX_DIGESTED_BYTES)
-    assert not compute_digest("annour.org", text="<b>" * MAX_DIGESTED_TAGS)
     assert not compute_digest("annour.org", truncated=True)
