@@ -29,10 +29,11 @@ from probes.publication.metadata import DateCandidates
 from probes.text.keywords import fold_case
 
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
-MAX_CLOCK_SKEW = timedelta(days=2)  # a time zone and a clock that is one day fast
+MAX_CLOCK_SKEW = timedelta(days=2)
+"""How far in the future a date may be: a time zone, and a clock that is one day fast."""
 RUN_INTERVAL = timedelta(days=1)
-MAX_RESULT_AGE = timedelta(days=35)
-"""No result is reused longer, whatever its pages say (see `auditor.checking.checker`)."""
+VALIDITY_HORIZON = timedelta(days=35)
+"""How far ahead results are compared. `auditor.checking.checker` reuses none so long."""
 NEVER_VALID = date.min
 """The validity of a result that may differ in any later run."""
 SERVER_CLOCK_TOLERANCE = timedelta(hours=1)
@@ -191,7 +192,7 @@ class PageDateFinder:
         self._document = document
         self._now = now
         slashed_dates = list(_iter_slashed_dates(document.text))
-        later = now + MAX_RESULT_AGE
+        later = now + VALIDITY_HORIZON
         self._uses_month_first = _writes_month_first(document.text, slashed_dates, now)
         later_uses_month_first = _writes_month_first(document.text, slashed_dates, later)
         self._may_differ_any_day = self._uses_month_first is not later_uses_month_first
@@ -273,7 +274,7 @@ class PageDateFinder:
         own_texts = list(dateline.iter_own_dated_texts(self._document))
         latest_now = self._now + MAX_CLOCK_SKEW
         guess, later_guess = htmldate_fallback.guess_dates(
-            self._document.url, own_texts, [latest_now, latest_now + MAX_RESULT_AGE], get_markup()
+            self._document.url, own_texts, [latest_now, latest_now + VALIDITY_HORIZON], get_markup()
         )
         self._may_differ_any_day |= guess != later_guess
         activity = self._to_activity(guess, "htmldate") if guess else None

@@ -433,7 +433,7 @@ async def test_each_site_is_fully_checked_once_in_four_weeks(after_midnight: boo
 
 
 def test_forecast_covers_the_days_between_full_checks() -> None:
-    assert timedelta(days=FULL_CHECK_EVERY_DAYS) < latest.MAX_RESULT_AGE
+    assert timedelta(days=FULL_CHECK_EVERY_DAYS) < latest.VALIDITY_HORIZON
 
 
 async def test_missed_full_check_is_made_at_the_next_check() -> None:
