@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from itertools import product
+from itertools import islice, product
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -37,6 +37,8 @@ ACCOUNT_URLS = {
 
 MAX_STATEMENTS = 100
 """Statements that are read of an answer of Wikidata."""
+MAX_CAPTURES = 1
+"""Captures that are read of an answer of the archive."""
 MAX_ITEMS = 3
 """Items that may have the same website. More of them identify no organisation."""
 
@@ -203,7 +205,8 @@ def parse_archive_page(page: Page) -> tuple[ArchiveCapture, ...] | None:
     rows = _load_json(page)
     if not isinstance(rows, list):
         return None
-    return tuple(_iter_captures(rows[1:]))  # the first row has the names of the fields
+    captures = _iter_captures(rows[1:])  # the first row has the names of the fields
+    return tuple(islice(captures, MAX_CAPTURES))
 
 
 def _iter_captures(rows: Sequence[object]) -> Iterator[ArchiveCapture]:

@@ -54,6 +54,8 @@ from probes.website.url_variants import build_www_twin_url, check_transport, ope
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
 VERSION = 9
+MAX_MEDIA_TYPE_CHARS = 80
+"""Characters of the type of a file that a finding quotes."""
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
 """The most visible characters of a page that only lets members in."""
 
@@ -305,7 +307,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return _build_doubt_finding(page, doubt)
     if site.is_html or site.is_feed:
         return None
-    content_type = page.headers.get("content-type", "no page")[:80]
+    content_type = page.headers.get("content-type", "no page")[:MAX_MEDIA_TYPE_CHARS]
     return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
 
 

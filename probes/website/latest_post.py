@@ -22,10 +22,12 @@ from probes.publication.latest import PublicationResult
 from probes.urls.normalize import make_absolute
 from probes.website.page_analysis import SiteAnalysis, build_usual_feed_urls, is_home_page_url
 
+MAX_ANNOUNCED_FEEDS = 2
+"""Feeds that a page announces of which the newest post is read."""
 MAX_FEED_REQUESTS = 3
-"""The most requests for feeds and lists of posts."""
+"""Requests for feeds and lists of posts of a site."""
 MAX_REQUESTS = 4
-"""The most requests for publications in all, with sitemaps."""
+"""Requests for publications of a site in all, with sitemaps."""
 
 PublicationSource = tuple[str, Callable[[Page], Feed | None], str]
 """The URL of a possible list of publications, its parser, and the name of the source."""
@@ -149,7 +151,9 @@ def _choose_newer_publication(
 
 def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[PublicationSource]:
     """Yield the announced feeds, then the usual feeds and lists of the publishing system."""
-    urls = list(islice(filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds), 2))
+    urls = list(
+        islice(filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds), MAX_ANNOUNCED_FEEDS)
+    )
     has_source = bool(urls) or site.homepage_publication is not None
     if site.platform or not has_source:
         urls += build_usual_feed_urls(page.url, site.platform)

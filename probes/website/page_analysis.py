@@ -283,10 +283,14 @@ _NON_PAGE_URL_PATTERN = re.compile(
 )
 
 
+MAX_FEEDS = 4
+"""Feeds of a page that are read."""
+
+
 def _find_feed_urls(document: html.Document) -> tuple[str, ...]:
-    """Return up to four feeds: the announced ones, then the linked ones, without comment feeds."""
+    """Return up to MAX_FEEDS: the announced ones, then the linked ones, without comment feeds."""
     urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
-    return tuple(urls)[:4]
+    return tuple(urls)[:MAX_FEEDS]
 
 
 def _iter_announced_feeds(document: html.Document) -> Iterator[str]:

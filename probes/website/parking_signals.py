@@ -27,7 +27,7 @@ SignalGenerator = Generator[PageRequest, Page, "ParkingSignal | None"]
 DOUBTFUL_REASONS = frozenset({Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE})
 """Suspicions that a parking service can confirm. Pages of these kinds look alike."""
 MAX_NAMED_HOSTS = 3
-"""The most names of a certificate that a finding lists."""
+"""Names of a certificate that a finding lists."""
 MIN_UNRELATED_DOMAINS = 3
 """A page on so many unrelated domains of the network is a signal. Two may share a placeholder."""
 

@@ -39,7 +39,7 @@ EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 
 @dataclass(frozen=True, slots=True)
 class DomainRecord:
-    """The answer of a registry: name in Unicode, days of expiry (earliest first), statuses."""
+    """The answer of a registry: name in ASCII, first and last day of expiry, and statuses."""
 
     name: str = ""
     expiry_days: tuple[date, ...] = ()
@@ -111,10 +111,11 @@ def parse_domain_record(page: Page) -> DomainRecord | None:
     if data.get("objectClassName") != "domain":
         return None
     name = str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")
-    expiry_days = set(filter(None, map(_parse_expiry, as_list(data.get("events")))))
+    expiry_days = sorted(filter(None, map(_parse_expiry, as_list(data.get("events")))))
+    first_and_last_day = sorted({*expiry_days[:1], *expiry_days[-1:]})
     statuses = set(map(_normalize_status, as_list(data.get("status"))))
     lapse_statuses = tuple(filter(statuses.__contains__, LAPSE_STATUSES))
-    return DomainRecord(encode_domain(name), tuple(sorted(expiry_days)), lapse_statuses)
+    return DomainRecord(encode_domain(name), tuple(first_and_last_day), lapse_statuses)
 
 
 def _parse_expiry(event: Any) -> date | None:

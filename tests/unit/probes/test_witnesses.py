@@ -11,6 +11,7 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 
 ENDPOINT = "https://sparql.example/api"
+STEPS = (-1, 0, 1)
 
 
 def build_row(name, value, *, item="Q42", read=None):
@@ -105,9 +106,33 @@ def test_unusable_row_is_skipped(row):
     assert [statement.link.key for statement in answer.statements] == ["nour"]
 
 
-def test_website_of_many_items_identifies_none_of_them():
-    rows = [build_row("P2002", f"nour{number}", item=f"Q{number}") for number in range(1, 6)]
-    assert read_wikidata(*rows) == witnesses.WitnessAnswer()
+@pytest.mark.limit("probes.witnesses.MAX_ITEMS")
+@pytest.mark.parametrize("step", STEPS)
+def test_website_of_many_items_identifies_none_of_them(step):
+    count = witnesses.MAX_ITEMS + step
+    rows = [
+        build_row("P2002", f"nour{number}", item=f"Q{number}") for number in range(1, count + 1)
+    ]
+    assert len(read_wikidata(*rows).statements) == (count if step <= 0 else 0)
+
+
+@pytest.mark.limit("probes.witnesses.MAX_STATEMENTS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_statements_of_an_answer_are_read(step):
+    count = witnesses.MAX_STATEMENTS + step
+    rows = [build_row("P2002", f"nour{number}") for number in range(count)]
+    assert len(read_wikidata(*rows).statements) == min(witnesses.MAX_STATEMENTS, count)
+
+
+@pytest.mark.limit("probes.witnesses.MAX_CAPTURES")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_captures_of_an_answer_are_read(step):
+    count = witnesses.MAX_CAPTURES + step
+    rows = [["timestamp", "original"], *[["20140312101010", "https://nour.ma/"]] * count]
+    parsed = witnesses.parse_archive_page(
+        Page(witnesses.CDX_URL, 200, body=json.dumps(rows).encode())
+    )
+    assert len(parsed) == min(witnesses.MAX_CAPTURES, count)
 
 
 def test_item_that_is_not_known_is_an_empty_answer():
