@@ -304,18 +304,11 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     if absence:
         return absent_finding(page, absence.reason, detail=absence.proof, facts=absence.facts)
     if doubt:
-        return _build_doubt_finding(page, doubt)
+        return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
     if site.is_html or site.is_feed:
         return None
     content_type = page.headers.get("content-type", "no page")[:MAX_MEDIA_TYPE_CHARS]
     return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
-
-
-def _build_doubt_finding(page: Page, doubt: PageVerdict) -> Finding:
-    if doubt.reason is Reason.SCRIPT_ONLY and len(page.body) > html.MAX_PARSED_BYTES:
-        detail = "its text begins after the part that is read"
-        return unknown_finding(page, Reason.TOO_LARGE, detail=detail)
-    return unknown_finding(page, doubt.reason, detail=doubt.proof, facts=doubt.facts)
 
 
 def _detect_members_only_page(site: SiteAnalysis) -> PageVerdict | None:

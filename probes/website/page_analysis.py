@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin
 from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
 from probes.links import post_numbers
-from probes.models.finding import Activity, FactValue, FoundLink
+from probes.models.finding import Activity, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.parsing.volatile_tokens import compute_body_digest
@@ -137,12 +137,34 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         has_navigation=classifier.has_site_navigation(document),
         verdict=verdict,
     )
+    if site.is_small_page and _is_cut(page):
+        return replace(site, verdict=_judge_cut_page(verdict))
     if site.absence is None:
         site = replace(site, suspicion=classifier.find_suspicion(document, prediction))
     if classifier.may_be_soft_404(document, prediction):
         fingerprint = _compute_content_fingerprint(document)
         site = replace(site, may_be_soft_404=True, content_fingerprint=fingerprint)
     return site
+
+
+def _is_cut(page: Page) -> bool:
+    """Return True if only the beginning of the page is read."""
+    return page.truncated or len(page.body) > html.MAX_PARSED_BYTES
+
+
+def _judge_cut_page(verdict: classifier.PageVerdict | None) -> classifier.PageVerdict | None:
+    """Return the verdict on a small part of a page.
+
+    A lack of text proves nothing about the rest. "Not found" needs it as well: in a longer text,
+    these words are about something else.
+    """
+    if verdict is None or verdict.reason not in _VERDICTS_FROM_LITTLE_TEXT:
+        return verdict
+    detail = "its text begins after the part that is read"
+    return classifier.PageVerdict(Reason.TOO_LARGE, detail, is_proof=False)
+
+
+_VERDICTS_FROM_LITTLE_TEXT = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.NOT_FOUND})
 
 
 def _add_site_details(

@@ -83,8 +83,8 @@ FAULTS = {  # faults of server.py that are home pages: what they are, and the re
     "hugeheader": ("A header of 1 MB", Reason.NETWORK),
     "chunkextension": ("A chunk extension without end", Reason.NETWORK),
     "trailerflood": ("Trailers without end", Reason.NETWORK),
-    "bomb": ("256 MB in 260 kB of gzip", Reason.EMPTY),
-    "deflatebomb": ("64 MB of deflate", Reason.EMPTY),
+    "bomb": ("256 MB in 260 kB of gzip", Reason.TOO_LARGE),
+    "deflatebomb": ("64 MB of deflate", Reason.TOO_LARGE),
     "gzipgzip": ("gzip in gzip", Reason.UNREADABLE),
     "codings": ("200 content codings", Reason.UNREADABLE),
     "brotli": ("Brotli, which was not asked for", Reason.UNREADABLE),
@@ -192,8 +192,8 @@ HOME_REDIRECTS = {
 
 
 HIDDEN_TEXTS = {  # pages whose text begins after the 512 KiB that are parsed, or in a script
-    "metas": Reason.EMPTY,
-    "titlelong": Reason.EMPTY,
+    "metas": Reason.TOO_LARGE,
+    "titlelong": Reason.TOO_LARGE,
     "jsonmany": Reason.TOO_LARGE,
     "jsonsame": Reason.TOO_LARGE,
     "openscript": Reason.SCRIPT_ONLY,

@@ -15,6 +15,7 @@ from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, run_offline
+from probes.parsing import html
 from probes.website.page_analysis import is_home_page_url
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -56,13 +57,51 @@ def test_site_without_feed_costs_at_most_six_requests(generator: str) -> None:
     assert len(exchanges) <= 6
 
 
-def test_text_after_the_parsed_part_is_too_large() -> None:
-    styled = HOME.replace("<h1>", f"<script>go()</script><style>{' ' * 600_000}</style><h1>")
+def probe_home(body: str, **more: object) -> Finding:
+    """Return the finding of a site that has only this home page."""
     finding, _ = probe_site(
         lambda request: (
-            page(request.url, styled) if request.url == URL else FetchError(Reason.ROBOTS)
+            page(request.url, body, **more) if request.url == URL else FetchError(Reason.ROBOTS)
         )
     )
+    return finding
+
+
+def fill(before: str, after: str, size: int) -> str:
+    """Return a page of this size with spaces in a style sheet between two parts."""
+    spaces = size - len(f"{before}<style></style>{after}".encode())
+    return f"{before}<style>{' ' * spaces}</style>{after}"
+
+
+HEAD = "<html><head><title>Annour</title>"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        HEAD,
+        f"{HEAD}<script>go()</script>",
+        f"{HEAD}</head><body><h1>Nothing found</h1><p>Nothing found.</p>",
+        "<html><head><title>404 Not Found</title></head><body><p>Not found</p>",
+    ],
+    ids=["styles", "scripts", "empty search", "missing page"],
+)
+def test_text_after_the_parsed_part_is_too_large(before: str) -> None:
+    finding = probe_home(fill(before, HOME.partition("</head>")[2], 600_000))
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
+
+
+@pytest.mark.limit("probes.text.charset.MAX_PARSED_BYTES")
+@pytest.mark.parametrize(
+    ("excess", "reason"), [(-1, Reason.EMPTY), (0, Reason.EMPTY), (1, Reason.TOO_LARGE)]
+)
+def test_page_without_text_is_empty_up_to_the_parsed_size(excess: int, reason: Reason) -> None:
+    finding = probe_home(fill(HEAD, "", html.MAX_PARSED_BYTES + excess))
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+
+
+def test_page_without_text_that_was_cut_on_the_way_is_not_empty() -> None:
+    finding = probe_home(HEAD, truncated=True)
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
