@@ -27,7 +27,7 @@ from probes.log import EventLogger
 from storage.communication.messages import REQUEST_VALIDITY
 from storage.models.audit import Association
 from storage.store import Store
-from storage.tables.communication import SubscriptionRequest
+from storage.tables.communication import ReportLink, SubscriptionRequest
 
 logger = EventLogger(__name__)
 
@@ -60,12 +60,14 @@ class ConfirmationRequest:
 
 
 def request_subscription(
-    store: Store, address: str, association: str, now: datetime
+    store: Store, address: str, report_link: ReportLink, now: datetime
 ) -> tuple[SubscriptionOutcome, ConfirmationRequest | None]:
     """Store a request to subscribe. Return the answer, and what to send or None.
 
-    The answer depends on the association alone, not on what is stored about the address.
+    The answer depends on the association alone, not on what is stored about the address. Nothing
+    is stored if the report link was revoked in the meantime.
     """
+    association = report_link.association
     bare = normalize_mail_address(address.strip().removeprefix("mailto:"))
     if not is_mail_address(bare):
         return SubscriptionOutcome.INVALID_ADDRESS, None
@@ -77,6 +79,7 @@ def request_subscription(
         return SubscriptionOutcome.TOO_MANY_REQUESTS, None
     if bare in subscribers:
         return SubscriptionOutcome.REQUESTED, None
+    assert report_link.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     is_stored = store.subscription_requests.add(
         SubscriptionRequest(
@@ -86,6 +89,7 @@ def request_subscription(
             association=association,
             requested_at=now,
         ),
+        report_link_id=report_link.id,
         max_per_address=MAX_REQUESTS_PER_ADDRESS,
         max_per_association=MAX_REQUESTS_PER_ASSOCIATION,
     )

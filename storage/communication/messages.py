@@ -11,6 +11,7 @@ from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import (
     SENT_MESSAGE,
     FailedMessage,
+    ReportLink,
     SentMessage,
     Subscription,
     SubscriptionRequest,
@@ -131,15 +132,25 @@ class SubscriptionRequestRepository(Repository):
     """Stores requests to subscribe until they are confirmed or expire."""
 
     def add(
-        self, request: SubscriptionRequest, *, max_per_address: int, max_per_association: int
+        self,
+        request: SubscriptionRequest,
+        *,
+        report_link_id: int,
+        max_per_address: int,
+        max_per_association: int,
     ) -> bool:
-        """Store a request, and delete expired ones. Return False if a limit is reached."""
+        """Store a request, and delete expired ones.
+
+        Return False if a limit is reached, or if the report link of the request was revoked.
+        """
         has_expired = ~_build_validity_condition(request.requested_at)
         is_same_address = col(SubscriptionRequest.address) == request.address
         is_same_association = col(SubscriptionRequest.association) == request.association
         count = select(func.count()).select_from(SubscriptionRequest)
         with self._database.begin_write_session() as session:
             session.exec(delete(SubscriptionRequest).where(has_expired))
+            if not _lock_unrevoked_link(session, report_link_id):
+                return False
             if session.exec(count.where(is_same_address)).one() >= max_per_address:
                 return False
             if session.exec(count.where(is_same_association)).one() >= max_per_association:
@@ -179,6 +190,17 @@ class SubscriptionRequestRepository(Repository):
             _store_confirmed_subscription(session, request, now)
             session.exec(delete(SubscriptionRequest).where(*is_same))
         return True
+
+
+def _lock_unrevoked_link(session: Session, report_link_id: int) -> bool:
+    """Return False if a report link was revoked or erased. Else it is not before the session ends.
+
+    A revocation deletes the requests of its association: one that is stored later would remain.
+    """
+    query = select(ReportLink.id).where(
+        col(ReportLink.id) == report_link_id, col(ReportLink.revoked_at).is_(None)
+    )
+    return session.exec(query.with_for_update()).first() is not None
 
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:

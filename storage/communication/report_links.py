@@ -112,8 +112,10 @@ class ReportLinkRepository(Repository):
         change = change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
         associations = None if association is None else [association]
         with self._database.begin_write_session() as session:
+            # The links first: no request to subscribe is stored for a link that is locked.
+            revoked_count = session.exec(change).rowcount
             ended_count = end_subscriptions_from_links(session, associations, now)
-            return RevokedCounts(session.exec(change).rowcount, ended_count)
+            return RevokedCounts(revoked_count, ended_count)
 
     def extend(
         self,
@@ -191,10 +193,11 @@ def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> 
     """
     created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
     associations = list(map(attrgetter("association"), newer_links))
-    end_subscriptions_from_links(session, associations, created_at)
     is_active = _build_state_conditions(ReportLinkState.ACTIVE, created_at)
     change = update(ReportLink).where(
         col(ReportLink.association).in_(associations), *map(_bypass_index, is_active)
     )
     change = change.values(revoked_at=to_utc(created_at), revoked_by=sanitize(created_by))
-    return session.exec(change).rowcount
+    revoked_count = session.exec(change).rowcount
+    end_subscriptions_from_links(session, associations, created_at)
+    return revoked_count

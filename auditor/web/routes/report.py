@@ -261,7 +261,7 @@ def request_subscription(
     _require_mail_server(report_request)
     context = report_request.context
     outcome, request = confirmation.request_subscription(
-        context.app.store, email, report_request.report_link.association, context.now
+        context.app.store, email, report_request.report_link, context.now
     )
     form_url = context.links.page_url("report/subscriptions")
     task = None

@@ -6,6 +6,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.notifications import confirmation
 from auditor.notifications.confirmation import (
     CONFIRMATION_DAYS,
     MAX_REQUESTS_PER_ADDRESS,
@@ -14,11 +15,11 @@ from auditor.notifications.confirmation import (
     SubscriptionOutcome,
     build_confirmation_mail,
     confirm_subscription,
-    request_subscription,
 )
 from auditor.notifications.subscriptions import save_subscription
 from auditor.runs.pipeline import compute_retention_cutoffs
 from storage.models.audit import Association
+from storage.tables.communication import ReportLink
 from tests.support.web_server import NOW
 
 AMAL = "amal@rabat.example"
@@ -35,7 +36,25 @@ def app(tmp_path):
     with App.open(Config.model_validate(settings)) as opened:
         associations = [Association(f"a{number}", f"A {number}") for number in range(4)]
         opened.store.registry.save_registry(associations, [], NOW)
+        for association in associations:
+            opened.store.report_links.add(build_report_link(association.id))
         yield opened
+
+
+def build_report_link(association, token_hash=""):
+    return ReportLink(
+        association=association,
+        token_hash=token_hash or association,
+        created_at=NOW,
+        created_by="Amal",
+        expires_at=NOW + 2 * VALIDITY,
+    )
+
+
+def request_subscription(store, address, association, now):
+    """Request a subscription with the first report link of the association."""
+    report_link = next(store.report_links.list_report_links(association))
+    return confirmation.request_subscription(store, address, report_link, now)
 
 
 def count_mails(app, addresses, association="a0", now=NOW):
@@ -112,6 +131,18 @@ def test_confirmation_link_works_once(app):
     for token in (request.token, other.token):
         assert not confirm_subscription(app.store, token, NOW)
     assert not is_subscribed(app)
+
+
+@pytest.mark.parametrize("is_renewed", [False, True])
+def test_link_that_is_revoked_during_a_request_subscribes_no_address(app, is_renewed):
+    if is_renewed:
+        app.store.report_links.add(build_report_link("a0", "newer"))
+    else:
+        app.store.report_links.revoke("a0", "Omar", NOW)
+    outcome, request = request_subscription(app.store, AMAL, "a0", NOW)
+    assert outcome is SubscriptionOutcome.REQUESTED
+    assert request is None
+    assert app.store.subscription_requests.list_requests("a0", NOW) == []
 
 
 @pytest.mark.limit("auditor.notifications.confirmation.MAX_SUBSCRIBERS_PER_ASSOCIATION")
