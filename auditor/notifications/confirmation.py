@@ -24,6 +24,8 @@ from auditor.rendering.templates import (
     shorten_subject,
 )
 from probes.log import EventLogger
+from probes.urls.domains import is_top_level_domain
+from probes.urls.normalize import parse_host
 from storage.communication.messages import REQUEST_VALIDITY
 from storage.models.audit import Association
 from storage.store import Store
@@ -68,8 +70,8 @@ def request_subscription(
     is stored if the report link was revoked in the meantime.
     """
     association = report_link.association
-    bare = normalize_mail_address(address.strip().removeprefix("mailto:"))
-    if not is_mail_address(bare):
+    bare = parse_public_address(address)
+    if bare is None:
         return SubscriptionOutcome.INVALID_ADDRESS, None
     subscribers = _list_subscribers(store, association)
     if len(subscribers) >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
@@ -95,6 +97,22 @@ def request_subscription(
     )
     request = ConfirmationRequest(bare, association, token) if is_stored else None
     return SubscriptionOutcome.REQUESTED, request
+
+
+def parse_public_address(typed: str) -> str | None:
+    """Return a typed mail address in the one form that is counted, or None if it is invalid.
+
+    One domain has many spellings: with a final dot, in wide letters, in Punycode. A domain that
+    only this machine or network knows is invalid: a stranger must not write to its local accounts.
+    """
+    address = normalize_mail_address(typed.strip().removeprefix("mailto:"))
+    if not is_mail_address(address):
+        return None
+    local_part, _, domain = address.rpartition("@")
+    host = parse_host(domain)
+    if host is None or not is_top_level_domain(host.rpartition(".")[2]):
+        return None
+    return f"{local_part}@{host}"
 
 
 def _list_subscribers(store: Store, association: str) -> set[str]:

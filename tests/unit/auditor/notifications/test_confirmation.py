@@ -103,6 +103,34 @@ def test_address_gets_few_mails_whatever_the_association_and_the_case(app):
     assert count_mails(app, [AMAL], now=NOW + VALIDITY) == 1
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "amal@rabat.example.",
+        "amal@rabat..example",
+        "amal@ｒａｂａｔ.example",
+        "amal@ra\u00adbat.example",
+        " Amal@Rabat.Example ",
+    ],
+)
+def test_spellings_of_an_address_count_together(app, spelling):
+    addresses = [AMAL] * (MAX_REQUESTS_PER_ADDRESS - 1)
+    assert count_mails(app, [*addresses, spelling, spelling]) == MAX_REQUESTS_PER_ADDRESS
+
+
+def test_punycode_is_another_spelling_of_a_domain(app):
+    assert count_mails(app, ["a@xn--t-9fa.example", "a@ét.example", "a@ÉT.example"]) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["root@localhost", "a@[127.0.0.1]", "a@127.0.0.1", "a@b", "a@-b.example", "a@b.example%0ax:y"],
+)
+def test_address_outside_the_public_net_is_invalid(app, address):
+    outcome, request = request_subscription(app.store, address, "a0", NOW)
+    assert (outcome, request) == (SubscriptionOutcome.INVALID_ADDRESS, None)
+
+
 @pytest.mark.limit("auditor.notifications.confirmation.MAX_REQUESTS_PER_ASSOCIATION")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_association_causes_few_mails(app, excess):
