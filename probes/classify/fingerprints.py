@@ -315,7 +315,7 @@ class _PageView:
 
 
 SERVICE_PAGE_MAX_CHARS = 600
-"""A page with more characters in its main part was not filled by the scripts of a service."""
+"""A page with more characters in its main part, or before a sentence, is no page of a service."""
 
 
 def _fold_text(text: str) -> str:
@@ -392,11 +392,14 @@ def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
 
 
 def _match_text(view: _PageView, parts: tuple[str, ...]) -> str:
-    """Match a sentence of a short page. On a page with a menu it must be all there is."""
+    """Match a sentence at the beginning of a short page. With a menu it must be all there is.
+
+    A page that says something else first quotes the sentence.
+    """
     sentence = _match_contained(view.text, parts, view.own_host, whole_words=True)
     if sentence and view.has_navigation and view.main_length > len(sentence) + OTHER_TEXT_MAX_CHARS:
         return ""
-    return sentence
+    return "" if view.text.find(sentence) > SERVICE_PAGE_MAX_CHARS else sentence
 
 
 def _match_script(view: _PageView, parts: tuple[str, ...]) -> str:

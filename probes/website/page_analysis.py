@@ -16,6 +16,7 @@ from probes.links import post_numbers
 from probes.models.finding import Activity, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import feeds, html
+from probes.parsing.visitor_content import strip_page
 from probes.parsing.volatile_tokens import compute_body_digest
 from probes.publication import latest
 from probes.text import language
@@ -118,9 +119,24 @@ def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:
 def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
     document = html.parse_html(markup, page.url)
     site = _classify_document(document, page)
+    if site.verdict:
+        site = _classify_without_visitors(site, page)
     if site.verdict or page.status >= 400:
         return site  # the finding is decided; no more details are needed
     return _add_site_details(site, page, markup, document)
+
+
+def _classify_without_visitors(site: SiteAnalysis, page: Page) -> SiteAnalysis:
+    """Classify the page again without what visitors wrote, which proves nothing about its owner.
+
+    Returns `site` unless only visitors' content led to its verdict.
+    """
+    own_body = strip_page(page)
+    if own_body is None:
+        return site
+    own_page = replace(page, body=own_body)
+    own_site = _classify_document(html.parse_document(own_page), own_page)
+    return site if own_site.verdict else own_site
 
 
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:

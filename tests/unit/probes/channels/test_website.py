@@ -105,6 +105,33 @@ def test_page_without_text_that_was_cut_on_the_way_is_not_empty() -> None:
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "This account has been suspended. Contact your hosting provider.",
+        "If you see this page, the nginx web server is successfully installed and working.",
+        "Error establishing a database connection",
+    ],
+)
+def test_sentence_in_a_visitors_comment_says_nothing_about_the_site(comment: str) -> None:
+    commented = HOME.replace("</body>", f'<section id="comments"><p>{comment}</p></section></body>')
+    finding, _ = probe_site(
+        lambda request: (
+            page(request.url, commented) if request.url == URL else FetchError(Reason.ROBOTS)
+        )
+    )
+    assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
+
+
+def test_comment_on_a_suspended_page_does_not_hide_the_suspension() -> None:
+    suspended = (
+        "<title>Account Suspended</title><h1>Account Suspended</h1><p>This account has been"
+        ' suspended. Contact your hosting provider.</p><div id="comments">Dommage</div>'
+    )
+    finding, _ = probe_site(lambda request: page(request.url, suspended))
+    assert (finding.presence, finding.reason) == (Presence.ABSENT, Reason.SUSPENDED)
+
+
 def test_only_the_registered_link_and_its_variants_are_marked() -> None:
     _, exchanges = probe_site(
         lambda request: page(request.url) if request.url == URL else FetchError(Reason.ROBOTS)

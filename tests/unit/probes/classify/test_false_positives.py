@@ -940,6 +940,25 @@ NEVER_ABSENT: dict[str, tuple[str, str | bytes, dict[str, str]]] = {
 }
 
 
+QUOTED_SENTENCES = (
+    "This account has been suspended. Contact your hosting provider.",
+    "This domain name is parked free, courtesy of GoDaddy.com",
+    "If you see this page, the nginx web server is successfully installed and working.",
+    "Looks like this domain isn't connected to a website yet",
+)
+
+
+@pytest.mark.parametrize("sentence", QUOTED_SENTENCES)
+def test_sentence_after_600_characters_of_text_is_a_quotation(sentence: str) -> None:
+    lengths = {"before": len(FRENCH) * 5, "at the beginning": 0}
+    findings = {
+        place: probe_site(bare("Annour", f"<p>{(FRENCH * 5)[:length]}</p><p>{sentence}</p>"))
+        for place, length in lengths.items()
+    }
+    assert findings["before"].presence is Presence.PRESENT, findings["before"].detail
+    assert findings["at the beginning"].presence is Presence.ABSENT
+
+
 @pytest.mark.parametrize("name", PRESENT)
 def test_page_that_mentions_a_marker_is_present(name: str) -> None:
     url, body = PRESENT[name]
