@@ -210,7 +210,7 @@ def _format_cell(cell: object) -> str:
 
 COLUMN_GAP = 2
 """Spaces between two columns of a table."""
-MAX_UNBROKEN_WIDTH = 12
+UNBROKEN_WIDTH = 12
 """Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
 
 
@@ -252,10 +252,10 @@ def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) ->
         table = Table(
             box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), show_header=with_headings
         )
-        if _measure_table(columns, MAX_UNBROKEN_WIDTH) > console.width:
+        if _measure_table(columns, UNBROKEN_WIDTH) > console.width:
             columns, table.show_header = _build_blocks(columns), False
         for column in columns:
-            is_narrow = column.measure_width() <= MAX_UNBROKEN_WIDTH
+            is_narrow = column.measure_width() <= UNBROKEN_WIDTH
             table.add_column(column.heading, overflow="fold", no_wrap=is_narrow)
         for row in _iter_rows(columns):
             table.add_row(*starmap(Text, row))

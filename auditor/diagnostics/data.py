@@ -37,7 +37,7 @@ from storage.models.audit import AuditRunState
 from storage.models.users import Role
 from storage.store import Store
 
-MAX_AGE_HOURS = 26
+OVERDUE_HOURS = 26
 """Age of the last run or backup after which the doctor warns.
 
 A day, and two hours for the run itself.
@@ -147,7 +147,7 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
     if hours < -CLOCK_TOLERANCE.total_seconds() / 3600:
         ended = gettext_noop("check of {day}: its end is dated in the future; is the clock right?")
         return warning(check, ended, day=run.day)
-    is_recent = hours <= MAX_AGE_HOURS and run.state is AuditRunState.DONE
+    is_recent = hours <= OVERDUE_HOURS and run.state is AuditRunState.DONE
     state = "ok" if is_recent else "warn"
     age = gettext_noop("check of {day}: {run_state}, {hours} hours ago")
     return build_diagnostic(
@@ -197,7 +197,7 @@ def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResul
         )
         return
     hours = (now - newest.created_at).total_seconds() / 3600
-    if hours > MAX_AGE_HOURS:
+    if hours > OVERDUE_HOURS:
         yield warning(
             check,
             gettext_noop("{file}, {hours} hours old"),
@@ -239,7 +239,7 @@ def _diagnose_expired_api_data(
 ) -> Iterator[DiagnosticResult]:
     """Yield a failure if API data is older than allowed, as after days without a run."""
     check = gettext_noop("data of APIs")
-    tolerance = timedelta(hours=MAX_AGE_HOURS - 24)
+    tolerance = timedelta(hours=OVERDUE_HOURS - 24)
     limits = build_limits(config, now, None, margin=-tolerance)
     if result_count := store.api_data.count_expired_api_results(limits):
         expired = gettext_noop("results with figures that are kept too long: {n}; try {command}")

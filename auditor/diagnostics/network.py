@@ -29,7 +29,7 @@ from probes.models.http import FetchError, Page, PageRequest
 from probes.models.witness import WitnessSource
 from probes.witnesses import build_archive_request, build_wikidata_request
 
-MAX_CLOCK_SKEW = timedelta(minutes=5)
+CLOCK_SKEW_TOLERANCE = timedelta(minutes=5)
 """How far the clock may be off before the doctor warns.
 
 A clock that is further off may give a run the date of another day, and make certificates seem
@@ -98,7 +98,7 @@ def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
     if is_clock_wrong(skew):
         far_off = gettext_noop("clock is {hours} hours off: no run begins until it is set")
         return failure(check, far_off, hours=f"{skew.total_seconds() / 3600:+.0f}")
-    if abs(skew) > MAX_CLOCK_SKEW:
+    if abs(skew) > CLOCK_SKEW_TOLERANCE:
         off = gettext_noop("clock is {minutes} minutes off: is NTP running?")
         return warning(check, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
     return ok(

@@ -348,7 +348,7 @@ SUMMARY_FORMAT_VERSION = 5
 NO_OWNERS: AccountOwners = {}
 """Owners of accounts only matter for link reciprocity, which summaries do not contain."""
 
-MAX_REFRESH_ATTEMPTS = 3
+REFRESH_ATTEMPTS = 3
 """Attempts to refresh a summary that changes meanwhile."""
 
 MAX_STALE_WHILE_READING = 200
@@ -370,7 +370,7 @@ def refresh_summaries(
     `should_stop` is called after each batch.
     """
     updated_count = 0
-    for _ in range(MAX_REFRESH_ATTEMPTS):
+    for _ in range(REFRESH_ATTEMPTS):
         run = store.runs.get_latest_evaluated()
         version = compute_summary_version(config, run)
         store.summaries.update_version(version)

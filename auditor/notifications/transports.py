@@ -23,6 +23,8 @@ from pathlib import Path
 from auditor.config.notifications import Recipient, SmtpSettings
 
 DELIVERY_ERRORS = (smtplib.SMTPException, OSError, ValueError)
+MAX_ERROR_CHARS = 200
+"""Characters of a mail server's reply, or of another error, that are stored with a message."""
 
 
 class DeliveryStatus(StrEnum):
@@ -224,9 +226,9 @@ def send_message(
 def _describe_delivery_error(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
         return _format_smtp_reply(error.smtp_code, error.smtp_error)
-    return str(error) or type(error).__name__
+    return (str(error) or type(error).__name__)[:MAX_ERROR_CHARS]
 
 
 def _format_smtp_reply(code: int, reply: bytes | str) -> str:
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-    return f"{code} {' '.join(text.split())}"[:200]
+    return f"{code} {' '.join(text.split())}"[:MAX_ERROR_CHARS]

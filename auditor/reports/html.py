@@ -57,8 +57,6 @@ if TYPE_CHECKING:
     from auditor.protocols import EvaluationContext
 
 
-MAX_DETAILED_GAPS = text.MAX_DETAILED_GAPS
-"""Problems that a report explains in detail."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
@@ -206,7 +204,7 @@ def render_report(
     translator, is_interactive = get_html_translator(language), forms is not None
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
-    further_gaps = view.gaps[MAX_DETAILED_GAPS:]
+    further_gaps = view.gaps[text.MAX_DETAILED_GAPS :]
     share_text = _build_share_text(report_url, forms.expires_at, language)
     return render_template(
         "report.html",
@@ -247,7 +245,7 @@ def _build_points(
     view: AssociationView, translator: Translator, forms: ReportForms
 ) -> list[ReportPoint]:
     """Return the gaps that are described in full. The one of the notice is open, or the first."""
-    gaps = view.gaps[:MAX_DETAILED_GAPS]
+    gaps = view.gaps[: text.MAX_DETAILED_GAPS]
     anchors = list(map(build_gap_anchor, gaps))
     open_anchor = forms.notice.place if forms.notice else ""
     if open_anchor not in anchors and anchors:

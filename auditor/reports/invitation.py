@@ -36,8 +36,8 @@ from storage.models.audit import Gap
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
 
-MAX_TEXT_CHARACTERS = 600
-"""A phone shows a shorter text without "read more"."""
+MAX_TEXT_CHARACTERS = 599
+"""Characters of a text. A phone shows a longer one with "read more"."""
 MAX_NAME_CHARACTERS = 70
 """Maximum length of a name in a text."""
 MAX_PROMISE_CHARACTERS = 160
@@ -245,7 +245,7 @@ class InvitationWriter:
         for omitted_count in range(len(OMITTED_IN_CHATS) + 1):
             facts = self._build_facts(translator, OMITTED_IN_CHATS[:omitted_count])
             text = translator.message(f"whatsapp.{kind}", **facts)
-            if len(text) < MAX_TEXT_CHARACTERS:
+            if len(text) <= MAX_TEXT_CHARACTERS:
                 break
         return text
 
@@ -296,7 +296,7 @@ class InvitationWriter:
         for omitted_count in range(len(OMITTED_IN_MAILS) + 1):
             omitted_facts = OMITTED_IN_MAILS[:omitted_count]
             text = render_plain_text(self._build_document(plain_translator, omitted_facts))
-            if len(text.partition(SIGNATURE_MARK)[0]) < MAX_TEXT_CHARACTERS:
+            if len(text.partition(SIGNATURE_MARK)[0]) <= MAX_TEXT_CHARACTERS:
                 break
         return self._build_document(translator, omitted_facts)
 

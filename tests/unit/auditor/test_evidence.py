@@ -1,12 +1,14 @@
 """One check stores a limited part of what it received, marks the rest and is not replayed then."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
 from auditor import evidence
 from auditor.evidence import (
     MAX_EVIDENCE_CHARS,
+    MAX_READ_BYTES,
     MAX_SHORT_TEXT_CHARS,
     MAX_STORED_HEADER_CHARS,
     EvidenceQuota,
@@ -113,3 +115,13 @@ def test_cut_evidence_is_not_replayed(bodies):
 def test_cut_evidence_is_shown_as_cut(bodies):
     [view] = build_evidence_views(build_pieces([build_exchange(NOISE)], bodies, 10), bodies)
     assert view.body_state == "cut"
+
+
+@pytest.mark.limit("auditor.evidence.MAX_READ_BYTES")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_text_is_read_of_the_beginning_of_a_body(bodies, step):
+    body = b" " * (MAX_READ_BYTES + step - 5) + b"nour!"
+    exchange = build_exchange(body, headers={"content-type": "application/json"})
+    stored = SimpleNamespace(get=lambda _: body)
+    [view] = build_evidence_views(build_pieces([exchange], bodies, 100_000), stored)
+    assert view.page_text.strip() == ("nour!" if step <= 0 else "nour")

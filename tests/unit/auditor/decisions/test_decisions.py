@@ -10,6 +10,7 @@ import pytest
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli import decisions, main, reports
+from auditor.decisions.parsing import MAX_DOMAIN_PERIOD, DecisionError, parse_domain_expiry
 from auditor.runs.run import execute_run
 from storage.models.audit import Streak
 from storage.store import Store
@@ -499,3 +500,14 @@ def test_author_defaults_to_the_login_name_and_must_not_be_empty(desk, monkeypat
     assert desk.items("decide", "list")[0]["author"] == "amina"
     assert desk.type("decide", "confirm", "nour", "facebook", "--reason", " ")[0] == 3
     assert desk.type("decide", "confirm", "nour", "facebook")[0] == 2
+
+
+@pytest.mark.limit("auditor.decisions.parsing.MAX_DOMAIN_PERIOD")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_domain_expires_within_ten_years(step):
+    day = (START + MAX_DOMAIN_PERIOD).date() + timedelta(days=step)
+    if step <= 0:
+        assert parse_domain_expiry(day.isoformat(), START) == day
+    else:
+        with pytest.raises(DecisionError, match="too far in the future"):
+            parse_domain_expiry(day.isoformat(), START)

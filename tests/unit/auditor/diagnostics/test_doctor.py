@@ -18,7 +18,7 @@ from auditor.cli import main
 from auditor.config.schema import load_config
 from auditor.demo import play
 from auditor.demo.proxy import CertificateAuthority
-from auditor.diagnostics import environment, network
+from auditor.diagnostics import data, environment, network
 from auditor.diagnostics.network import NetworkAnswers
 from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.retention.backups import create_backup
@@ -441,3 +441,22 @@ def test_web_address_that_does_not_work_is_reported(run_doctor, tmp_path, settin
 def test_empty_contact_is_reported(run_doctor, tmp_path, settings, is_reported):
     (tmp_path / "config.toml").write_text(f"[fetch]\n{settings}\n")
     assert ("contact" in run_doctor()) is is_reported
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(-1, "ok"), (0, "ok"), (1, "warn")])
+def test_run_and_backup_are_overdue_after_some_hours(run_doctor, seconds, state):
+    ended_at = NOW - timedelta(hours=data.OVERDUE_HOURS, seconds=seconds)
+    with App.open(load_config(None, {})) as app:
+        begun = app.store.runs.begin_or_resume(ended_at.date(), ended_at)
+        app.store.runs.finish(begun, AuditRunState.DONE, ended_at)
+        create_backup(app.store, app.body_store, app.config, ended_at)
+    results = run_doctor()
+    assert results["last check"].state == state
+    assert ("backups" in results) is (state == "warn")
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(-1, "ok"), (0, "ok"), (1, "warn")])
+def test_clock_may_be_some_minutes_off(run_doctor, seconds, state):
+    for sign in (1, -1):
+        skew = sign * (network.CLOCK_SKEW_TOLERANCE + timedelta(seconds=seconds))
+        assert run_doctor(NetworkAnswers({}, clock_skew=skew))["clock"].state == state

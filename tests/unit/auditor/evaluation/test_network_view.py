@@ -9,16 +9,20 @@ from auditor.checking import checker
 from auditor.config.schema import SurveySettings
 from auditor.core import formatting
 from auditor.core.formatting import build_json_document
+from auditor.diagnostics import metrics
 from auditor.evaluation.network_view import build_network_overview, load_association_view
 from auditor.evaluation.open_gaps import list_open_gaps
+from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import summarize_channel
+from auditor.evaluation.unchanged_runs import MAX_SKIPPED_RUNS, skip_unchanged_runs
 from auditor.reference.gap_catalogue import get_gap_rank
+from auditor.rules.association_state import AssociationState
 from auditor.runs.run import execute_run
 from auditor.views import json_items
 from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, PageRequest
 from probes.models.probe import present_finding
-from storage.models.audit import AccountRow, Decision, DecisionKind
+from storage.models.audit import AccountRow, Association, Decision, DecisionKind
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
 from tests.support.read_model_consistency import count_accounts
 
@@ -349,3 +353,37 @@ def test_cell_that_may_be_an_account_is_not_a_missing_channel(app, kind, key):
     network_overview = build_network_overview(app.store, app.config, START)
     facebook = find_coverage(network_overview, "facebook")
     assert (facebook.unknown, facebook.missing) == (2, 0)
+
+
+@pytest.mark.limit("auditor.evaluation.run_results.MAX_STALE_WHILE_READING")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_reader_waits_for_a_limited_number_of_summaries(app, step):
+    """With 3 summaries instead of 200: each takes milliseconds."""
+    associations = [
+        Association(f"a{number}", f"Association {number}") for number in range(3 + step)
+    ]
+    app.store.registry.save_registry(associations, [], START)
+    updated_count = refresh_summaries(app.store, app.config, max_stale=3)
+    assert updated_count == (3 + step if step <= 0 else 0)
+
+
+@pytest.mark.limit("auditor.evaluation.unchanged_runs.MAX_SKIPPED_RUNS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_limited_number_of_runs_is_skipped_at_once(step):
+    state = AssociationState(Association("a", "A"))
+    runs = range(1 + MAX_SKIPPED_RUNS + step)
+    skipped = skip_unchanged_runs(state, state, runs, lambda _, before: before, lambda *_: [])
+    assert skipped.number == min(MAX_SKIPPED_RUNS, MAX_SKIPPED_RUNS + step)
+
+
+@pytest.mark.limit("auditor.diagnostics.metrics.MAX_COUNTED_STALE_SUMMARIES")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_metrics_count_a_limited_number_of_stale_summaries(app, monkeypatch, step):
+    """With 3 summaries instead of 1,000: to register so many takes a second."""
+    monkeypatch.setattr(metrics, "MAX_COUNTED_STALE_SUMMARIES", 3)
+    associations = [
+        Association(f"a{number}", f"Association {number}") for number in range(3 + step)
+    ]
+    app.store.registry.save_registry(associations, [], START)
+    text = metrics.render_metrics(metrics.MetricsCollector(app, START)).decode()
+    assert f"auditor_stale_summaries {float(min(3, 3 + step))}" in text

@@ -24,6 +24,7 @@ from auditor.notifications.digest import (
 )
 from auditor.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
 from auditor.rendering.templates import (
+    MAX_SUBJECT_CHARS,
     SIGNATURE_MARK,
     get_html_translator,
     render_html_message,
@@ -404,3 +405,19 @@ def simplify(network_changes, since):
         if (since is None or change.announced_at > since)
         and change.announced_at <= network_changes.run.started_at
     }
+
+
+@pytest.mark.limit("auditor.notifications.digest.MAX_LISTED_CHANGES")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_message_counts_the_changes_that_it_does_not_list(step):
+    count = MAX_LISTED_CHANGES + step
+    digest = build_digest(NetworkChanges(build_run(1), build_run(0), build_many_changes(count), {}))
+    listed_count = sum(len(changes) for _, changes in digest.sections)
+    assert (listed_count, digest.unlisted_count) == (min(count, MAX_LISTED_CHANGES), max(0, step))
+
+
+@pytest.mark.limit("auditor.rendering.templates.MAX_SUBJECT_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_long_subject_is_cut_and_marked(step):
+    subject = "x" * (MAX_SUBJECT_CHARS + step)
+    assert shorten_subject(subject) == (subject if step <= 0 else f"{subject[:-2]}…")

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from auditor.cli import registry_output
 from auditor.cli.main import main
 from storage.store import Store
 
@@ -125,3 +126,16 @@ def test_dry_run_with_many_withdrawals_is_not_refused(folder, capsys):
     items = json.loads(capsys.readouterr().out)["items"]
     assert sum(item["kind"] == "withdrawn" for item in items) == 16
     assert count_associations(folder) == COUNT
+
+
+@pytest.mark.limit("auditor.cli.registry_output.MAX_SHOWN_CHANGES")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_changes_beyond_the_shown_ones_are_counted(folder, capsys, terminal, monkeypatch, step):
+    """With 10 changes: a table of 200 takes a second."""
+    monkeypatch.setattr(registry_output, "MAX_SHOWN_CHANGES", 10)
+    (folder / "fewer.csv").write_text(sheet(*range(COUNT - 10 - step)))
+    screen = terminal("no\n")
+    assert main(["registry", "import", "fewer.csv"]) == 0
+    shown_count = sum("Club " in line for line in capsys.readouterr().out.splitlines())
+    assert shown_count == min(10, 10 + step)
+    assert ("1 more change" in screen.getvalue()) is (step > 0)

@@ -13,6 +13,8 @@ from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
 from auditor.rendering.templates import SIGNATURE_MARK
 from auditor.reports.invitation import (
+    MAX_NAME_CHARACTERS,
+    MAX_PROMISE_CHARACTERS,
     MAX_TEXT_CHARACTERS,
     InvitationKind,
     ReportLinkAddress,
@@ -151,12 +153,12 @@ def test_longest_texts_have_less_than_600_characters(code, language):
         texts = build_texts(view, language, BEFORE, config=config)
         translator = Translator(language)
         text = translator.describe_gap(code, channel, gap.severity, {}, Voice.ASSOCIATION)
-        assert len(texts.short_text) < MAX_TEXT_CHARACTERS
+        assert len(texts.short_text) <= MAX_TEXT_CHARACTERS
         assert text.title[1:] in texts.short_text
         assert text.steps[0][1:] in texts.short_text
         assert fixed or translator.message(f"why.{code}") in texts.short_text
         body = texts.body.partition(SIGNATURE_MARK)[0]
-        assert len(body) < MAX_TEXT_CHARACTERS
+        assert len(body) <= MAX_TEXT_CHARACTERS
         assert body.index(text.title) < body.index(text.steps[0][1:]) < body.index(URL)
 
 
@@ -385,7 +387,7 @@ def test_reminder_of_a_promise_in_own_words_is_short():
     promise = build_promise(code=None, channel="", text="We will call the host. " * 90)
     view = build_view(association=Association("amal", LONG))
     text = build_reminder_text(view, CONFIG, URL, "fr", promise)
-    assert len(text) < MAX_TEXT_CHARACTERS
+    assert len(text) <= MAX_TEXT_CHARACTERS
     assert "We will call the host." in text
 
 
@@ -411,3 +413,35 @@ def test_promise_about_an_open_gap_is_due_from_its_day_on(promise, is_due):
 def test_newer_promise_replaces_the_older_one():
     view, older = build_view(build_gap("website_down")), build_promise(due=-5)
     assert list_due_promises(view, [build_promise(due=9), older], NOW.date()) == []
+
+
+STEPS = [-1, 0, 1]
+
+
+@pytest.mark.limit("auditor.reports.invitation.MAX_TEXT_CHARACTERS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_text_says_less(step):
+    view = build_view(DOWN, STALE)
+    spare_count = MAX_TEXT_CHARACTERS - len(build_texts(view, "en").short_text)
+    url = URL + "x" * (spare_count + step)
+    text = build_texts(view, "en", url=url).short_text
+    more = Translator("en").message("more", n=1)
+    assert (len(text) == MAX_TEXT_CHARACTERS + step, more in text) == (step <= 0, step <= 0)
+
+
+@pytest.mark.limit("auditor.reports.invitation.MAX_NAME_CHARACTERS")
+@pytest.mark.parametrize("step", STEPS)
+def test_long_name_is_cut_and_marked(step):
+    name = "A" * (MAX_NAME_CHARACTERS + step)
+    view = build_view(association=Association("amal", name))
+    text = build_reminder_text(view, CONFIG, URL, "en", build_promise())
+    assert (name if step <= 0 else f"{name[:-2]}…") in text
+
+
+@pytest.mark.limit("auditor.reports.invitation.MAX_PROMISE_CHARACTERS")
+@pytest.mark.parametrize("step", STEPS)
+def test_long_promise_is_cut_and_marked(step):
+    promised = "w" * (MAX_PROMISE_CHARACTERS + step)
+    promise = build_promise(code=None, channel="", text=promised)
+    text = build_reminder_text(build_view(), CONFIG, URL, "en", promise)
+    assert (promised if step <= 0 else f"{promised[:-2]}…") in text

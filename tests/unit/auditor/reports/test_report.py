@@ -17,7 +17,12 @@ from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.rendering.templates import WebAppLinks, build_report_file_name
 from auditor.reports import html, text
 from auditor.reports.html import build_report_csp
-from auditor.reports.text import choose_advice, list_current_strengths, list_strengths
+from auditor.reports.text import (
+    MAX_DETAILED_GAPS,
+    choose_advice,
+    list_current_strengths,
+    list_strengths,
+)
 from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.score import compute_score
 from probes.models.finding import Activity, DatePrecision, FoundLink, LinkKind, Presence, Reason
@@ -162,10 +167,13 @@ def test_pages_have_no_scripts_and_load_only_their_style_sheets():
         assert set(loaded) <= allowed, name
 
 
-def test_report_describes_five_gaps_in_full_and_lists_the_others():
-    page = render_site(view(gaps=map(gap, CODES)))["fr/nour.html"]
-    assert page.count('class="steps"') == 5
-    assert "lent à s’ouvrir" in page
+@pytest.mark.limit("auditor.reports.text.MAX_DETAILED_GAPS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_report_describes_five_gaps_in_full_and_lists_the_others(step):
+    gaps = [gap(code) for code in CODES[: MAX_DETAILED_GAPS + step]]
+    page = render_site(view(gaps=gaps))["fr/nour.html"]
+    assert page.count('class="steps"') == min(len(gaps), MAX_DETAILED_GAPS)
+    assert ("lent à s’ouvrir" in page) is (step > 0)
 
 
 def test_latest_post_shows_its_source_and_rhythm():
