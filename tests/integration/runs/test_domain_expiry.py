@@ -12,6 +12,7 @@ from auditor.config.schema import DomainExpirySettings
 from auditor.evaluation import reevaluate, replay
 from auditor.rules.domain_expiry import find_domain_expiry
 from auditor.rules.engine import AnyRule
+from auditor.runs import domain_checks
 from auditor.runs.domain_checks import list_due_domains
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind, Reason
@@ -391,3 +392,13 @@ async def test_unregistered_domain_counts_more_than_a_stated_date(app):
 
 def list_checks(app):
     return app.store.domain_checks.list_accounts_with_domain_check("website")
+
+
+@pytest.mark.limit("auditor.runs.domain_checks.MAX_DOMAINS_PER_RUN")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_run_asks_for_a_limited_number_of_domains(app, monkeypatch, step):
+    """With 3 domains: to register 2,000 takes seconds."""
+    monkeypatch.setattr(domain_checks, "MAX_DOMAINS_PER_RUN", 3)
+    register(app, *(site(f"nour{number}.org") for number in range(3 + step)))
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    assert len(list_due_domains(app, run)) == min(3, 3 + step)

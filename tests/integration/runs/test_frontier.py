@@ -1,15 +1,25 @@
 """The frontier hands out the accounts of a run by host, in order, until none is left."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.runs.frontier import Frontier
-from auditor.runs.plan import build_batches, compute_batch_size
+from auditor.runs.frontier import MAX_TASKS_PER_HOST, Frontier
+from auditor.runs.plan import (
+    MAX_BATCH_ACCOUNTS,
+    MAX_OVERDUE_DAYS,
+    MAX_OVERDUE_MINUTES,
+    MIN_CLUSTER_BATCHES,
+    WEBSITE_ROUND,
+    CheckPriority,
+    build_batches,
+    compute_batch_size,
+)
 from probes.models.finding import Finding, Identity, LinkKind, Presence, Reason
-from storage.models.audit import AccountRow, Observation
-from storage.runs.plan import PlanPosition
+from storage.models.audit import AccountRow, AccountStatus, AuditRun, AuditRunState, Observation
+from storage.runs.plan import PlanBatch, PlanPosition
 from tests.support.mini_network import START, link, opened, register
 
 SITE = link("nour", "website", "nour")
@@ -146,3 +156,45 @@ def test_account_of_a_refusing_platform_is_skipped(app):
     assert frontier.skip_if_refused(page).finding.reason is Reason.BLOCKED
     assert frontier.skip_if_refused(site) is None
     assert circuit_breaker.skipped_count == 1
+
+
+STEPS = [-1, 0, 1]
+
+
+@pytest.mark.limit("auditor.runs.frontier.MAX_TASKS_PER_HOST")
+@pytest.mark.parametrize("step", STEPS)
+def test_website_host_has_a_few_tasks(app, step):
+    count = MAX_TASKS_PER_HOST + step
+    run = app.store.runs.begin_or_resume(START.date(), START)
+    host_queue = Frontier(app, run).open_queue(PlanBatch(WEBSITE_ROUND, 1, 1, count))
+    assert host_queue.max_tasks == min(count, MAX_TASKS_PER_HOST)
+
+
+@pytest.mark.limit("auditor.runs.plan.MAX_BATCH_ACCOUNTS")
+@pytest.mark.parametrize("step", STEPS)
+def test_batch_has_a_limited_number_of_accounts(step):
+    count = MAX_BATCH_ACCOUNTS + step
+    batches = build_batches([(WEBSITE_ROUND, bucket, 1) for bucket in range(count)])
+    assert len(batches) == (1 if step <= 0 else 2)
+    assert compute_batch_size(count * MIN_CLUSTER_BATCHES) == min(count, MAX_BATCH_ACCOUNTS)
+
+
+def compute_position(waited, channel="website"):
+    priority = CheckPriority(AuditRun(START.date(), AuditRunState.DONE, START), START)
+    row = replace(link("nour", channel, "nour"), id=1)
+    return priority.compute_position(row, AccountStatus(1, checked_at=START - waited))
+
+
+@pytest.mark.limit("auditor.runs.plan.MAX_OVERDUE_DAYS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_wait_of_a_website_gives_no_earlier_round(step):
+    waited = timedelta(days=MAX_OVERDUE_DAYS + step)
+    assert compute_position(waited).round == WEBSITE_ROUND + max(0, -step)
+
+
+@pytest.mark.limit("auditor.runs.plan.MAX_OVERDUE_MINUTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_wait_is_counted_up_to_a_thousand_years(step):
+    waited = timedelta(minutes=MAX_OVERDUE_MINUTES + step)
+    longest = compute_position(timedelta(minutes=MAX_OVERDUE_MINUTES))
+    assert (compute_position(waited).rank > longest.rank) is (step < 0)

@@ -18,7 +18,7 @@ from auditor.evaluation.network_view import load_association_view
 from auditor.reports.text import format_association_report
 from auditor.runs.account_worker import RunDeadline
 from auditor.runs.run import execute_run
-from auditor.runs.witnesses import WitnessInquiry
+from auditor.runs.witnesses import MAX_FAILURES_IN_ROW, WitnessInquiry
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.models.finding import Reason
 from probes.models.http import Page
@@ -351,3 +351,16 @@ async def test_discarded_run_takes_its_answers_with_it(small):
     small.store.future_changes.discard_runs([future], night_of(1), night_of(1))
     [record] = small.store.witnesses.list_witness_records("nour")
     assert record.asked_at == START
+
+
+@pytest.mark.limit("auditor.runs.witnesses.MAX_FAILURES_IN_ROW")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_witness_is_asked_until_it_is_silent_a_few_times(app, ask, step):
+    count = MAX_FAILURES_IN_ROW + step
+    others = [link(f"a{number}", "website", f"a{number}") for number in range(count)]
+    register(app, *others)
+    served = ServedWitnesses(refusals={SPARQL_HOST: text_response("", 503)})
+    await ask(served)
+    rows = app.store.registry.list_accounts()
+    assert sum(row.channel == "website" for row in rows) == count
+    assert len(served.list_requests(SPARQL_HOST)) == min(count, MAX_FAILURES_IN_ROW)

@@ -1,10 +1,17 @@
 """Which passwords are accepted: long and uncommon ones."""
 
+import asyncio
 import time
+from threading import Event, Semaphore
 
 import pytest
 
-from auditor.users.passwords import PasswordFault, find_password_fault
+from auditor.users.passwords import (
+    MAX_CONCURRENT_HASHES,
+    PasswordFault,
+    PasswordService,
+    find_password_fault,
+)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +142,31 @@ def test_password_check_is_fast():
     ):
         find_password_fault(text)
     assert time.process_time() - before < 1
+
+
+class SlowHasher:
+    """Hashes until the test lets it end, and counts how many begin."""
+
+    def __init__(self):
+        self.begun, self.may_end = Semaphore(0), Event()
+
+    def hash(self, password):
+        self.begun.release()
+        self.may_end.wait(60)
+        return password
+
+
+@pytest.mark.limit("auditor.users.passwords.MAX_CONCURRENT_HASHES")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_further_password_waits_for_its_hash(step):
+    count = MAX_CONCURRENT_HASHES + step
+    running_count = min(count, MAX_CONCURRENT_HASHES)
+    hasher = SlowHasher()
+    service = PasswordService(hasher)
+    tasks = [asyncio.create_task(service.hash(f"words {number}")) for number in range(count)]
+    for _ in range(running_count):
+        await asyncio.to_thread(hasher.begun.acquire)
+    waiting_count = service.limiter.statistics().tasks_waiting
+    hasher.may_end.set()
+    await asyncio.gather(*tasks)
+    assert waiting_count == count - running_count
