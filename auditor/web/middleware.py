@@ -73,6 +73,7 @@ ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 UNKNOWN_HOST_MESSAGE = (
     "This host name is not configured; try: add it to [web] allowed_hosts in config.toml.\n"
 )
+AMBIGUOUS_LENGTH_MESSAGE = "Content-Length and Transfer-Encoding exclude each other.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +131,26 @@ class SecurityMiddleware:
         Sets `is_local` and `is_network_host`.
         """
         headers = Headers(scope=scope)
+        if has_ambiguous_length(headers):
+            return PlainTextResponse(AMBIGUOUS_LENGTH_MESSAGE, 400, {"connection": "close"})
         host = _normalize_host(headers.get("host", ""))
         scope["is_local"] = is_loopback_host(host) and not is_proxied_request(scope, headers)
         scope["is_network_host"] = scope["is_local"] or host in self._list_allowed_hosts()
         if not scope["is_network_host"]:
             if scope["path"] == HEALTH_PATH:
                 return None
-            if not host or host != self._get_public_host():
-                return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
-            if not PUBLIC_PATHS.fullmatch(scope["path"]):
-                return self._render_error_page(scope, 404)
+            if refusal := self._find_public_refusal(scope, host):
+                return refusal
         if _is_forged_request(scope, headers):
             return self._render_error_page(scope, 403)
-        if has_too_large_body(scope):
-            return self._render_error_page(scope, 413)
+        return self._render_error_page(scope, 413) if has_too_large_body(scope) else None
+
+    def _find_public_refusal(self, scope: Scope, host: str) -> Response | None:
+        """Return the refusal of a request for another host than the network's own, or None."""
+        if not host or host != self._get_public_host():
+            return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
+        if not PUBLIC_PATHS.fullmatch(scope["path"]):
+            return self._render_error_page(scope, 404)
         return None
 
     def _render_error_page(self, scope: Scope, status: int) -> Response:
@@ -213,6 +220,15 @@ def redact_method(method: str) -> str:
 def _normalize_host(host: str) -> str:
     """Return a Host header in lower case, without its port."""
     return re.sub(r":\d*$", "", host.lower()).strip("[]").rstrip(".")
+
+
+def has_ambiguous_length(headers: Headers) -> bool:
+    """Return True if a request states the length of its body in two ways.
+
+    A proxy may believe the other one. It would then take the rest of the body for the request of
+    another reader (RFC 9112, section 6.1), so nothing more is read from the connection.
+    """
+    return "content-length" in headers and "transfer-encoding" in headers
 
 
 def is_proxied_request(scope: Scope, headers: Headers) -> bool:

@@ -9,7 +9,9 @@ them, and leaves enough file descriptors to the audit run.
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -53,7 +55,7 @@ READING_SECONDS = 20.0
 LOWEST_BYTES_PER_SECOND = 4096
 """The lowest rate of a client, in both directions: that of a slow mobile network."""
 LOG_INTERVAL_SECONDS = 60.0
-"""Seconds between two log lines about refused connections."""
+"""Seconds between two log lines about refused connections, or about invalid requests."""
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 42\r\n"
     b"retry-after: 20\r\nconnection: close\r\n\r\nToo many connections. Try again in a while"
@@ -254,12 +256,42 @@ def compute_max_connections(config: Config) -> int:
     return max(MIN_CONNECTIONS, min(config.web.max_connections, limit - reserve))
 
 
+@dataclass(slots=True)
+class RepetitionFilter(logging.Filter):
+    """Logs each warning of Uvicorn at most once a minute, because any client can cause it."""
+
+    clock: Callable[[], float]
+    _next_times: dict[str, float] = field(default_factory=dict)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True if a record is to be logged."""
+        if record.levelno != logging.WARNING:
+            return True
+        message, now = str(record.msg), self.clock()
+        if "WebSocket" in message:  # advice to install a library, which the pages do not need
+            return False
+        if now < self._next_times.get(message, now):
+            return False
+        self._next_times[message] = now + LOG_INTERVAL_SECONDS
+        return True
+
+
 class WebServer(uvicorn.Server):
     """Uvicorn without signal handlers: one signal ends the pages and the run together."""
 
     def __init__(self, web: FastAPI, guard: ConnectionGuard) -> None:
         super().__init__(build_server_config(web, guard))
         self._guard = guard
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve the pages until the server is stopped."""
+        uvicorn_logger = logging.getLogger("uvicorn.error")
+        repetition_filter = RepetitionFilter(self._guard.clock)
+        uvicorn_logger.addFilter(repetition_filter)
+        try:
+            await super().serve(sockets)
+        finally:
+            uvicorn_logger.removeFilter(repetition_filter)
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
         """Capture no signals."""

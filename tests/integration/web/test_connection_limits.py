@@ -281,6 +281,29 @@ def test_connections_leave_file_descriptors_to_the_run(monkeypatch, files, expec
     assert compute_max_connections(Config()) == expected
 
 
+async def test_invalid_requests_are_logged_once_a_minute(app, caplog):
+    upgrade = PAGE_REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n")
+    async with serve_pages(app, build_guard()) as pages:
+        for _ in range(5):
+            assert await pages.get_status(b"nonsense\r\n\r\n") == 400
+            assert await pages.get_status(upgrade) == 200
+        messages = Counter(caplog.messages)
+        pages.guard.clock.seconds += server.LOG_INTERVAL_SECONDS
+        assert await pages.get_status(b"nonsense\r\n\r\n") == 400
+    assert messages == {"Invalid HTTP request received.": 1, "Unsupported upgrade request.": 1}
+    assert Counter(caplog.messages)["Invalid HTTP request received."] == 2
+
+
+async def test_body_with_two_lengths_ends_the_connection(app):
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = LOGIN_HEAD.replace(b"9000", b"4\r\nTransfer-Encoding: chunked")
+    async with serve_pages(app, build_guard()) as pages:
+        reader, _writer = await pages.connect(head + b"0\r\n\r\n" + smuggled)
+        answers = await reader.read()
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 async def test_head_has_a_limit(app, excess):
     async with serve_pages(app, build_guard()) as pages:
