@@ -18,7 +18,8 @@ from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 
-MAX_DIALED_ADDRESSES = 4  # addresses of one name that are tried
+MAX_DIALED_ADDRESSES = 4
+"""Addresses of a name that are tried."""
 _NXDOMAIN = re.compile(r'(?i)error="?dns_error\b.{0,300}rcode="?nxdomain\b')
 
 

@@ -28,7 +28,8 @@ from probes.urls.domains import parse_dns_url
 
 DNS_ATTEMPTS = 2
 EXISTING_NAME = "com"  # always exists, and has no address
-MAX_RECORDS = 16  # per record type
+MAX_RECORDS = 16
+"""Records of each type that are read of a name."""
 
 
 class DnsResolver:

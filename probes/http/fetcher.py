@@ -31,7 +31,7 @@ from probes.http.request_chain import (
     get_attempt_outcome,
 )
 from probes.http.robots import RobotsRules, parse_robots_page
-from probes.http.settings import PRODUCT_NAME, FetchOptions
+from probes.http.settings import MAX_RETRY_WAIT_SECONDS, PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.links import channel_registry
 from probes.log import EventLogger
@@ -49,11 +49,11 @@ TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 # 429 only with a Retry-After. Cloudflare uses 520 to 527.
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
 MIN_RETRY_ALLOWANCE = 10  # retries of a small run, whatever its budget
-MAX_RETRY_WAIT_SECONDS = 30.0
-"""Seconds between two attempts, unless the server asks for more."""
-MAX_ROBOTS_BYTES = 500 * 1024  # as RFC 9309 requires
+MAX_ROBOTS_BYTES = 500 * 1024
+"""Bytes of a robots.txt that are read, as RFC 9309 requires."""
 PLATFORM_DELAY_JITTER = 0.5  # random part that is added to the delay of a platform
-MAX_REMEMBERED_HOSTS = 2_000  # two kilobytes each
+MAX_REMEMBERED_HOSTS = 2_000
+"""Hosts of a run whose state is kept, two kilobytes each. Then idle ones are forgotten."""
 HOST_DOWN_DETAIL = "host is down"
 API_ONLY_DETAIL = "only the platform's API is used"
 

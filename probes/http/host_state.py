@@ -13,9 +13,11 @@ from typing import Protocol
 
 from probes.http.robots import RobotsRules
 
-MAX_PARSED_RETRY_AFTER_SECONDS = 3600.0
-"""Larger values of Retry-After are read as this; `[fetch] max_retry_after` limits the wait."""
+MAX_PARSED_RETRY_AFTER_SECONDS = 86_400.0
+"""Seconds that a Retry-After is read as at most. `[fetch] max_retry_after` limits the wait."""
 
+MAX_RETRY_AFTER_CHARS = 64
+"""Characters of Retry-After that are read."""
 MAX_CRAWL_DELAY_SECONDS = 30.0
 """Seconds between two requests that a robots.txt can ask for."""
 
@@ -83,7 +85,7 @@ class HostState:
         }
 
     def apply_crawl_delay(self, seconds: float | None) -> None:
-        """Apply the Crawl-delay of robots.txt, up to 30 seconds.
+        """Apply the Crawl-delay of robots.txt, up to MAX_CRAWL_DELAY_SECONDS.
 
         A delay of 0 (benchmarks) stays.
         """
@@ -99,8 +101,8 @@ class HostState:
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds of a Retry-After header, 0 to 3600, or None if it violates RFC 9110."""
-    text = (value or "").strip()[:64]
+    """Return the seconds of a Retry-After header, up to a day, or None if it violates RFC 9110."""
+    text = (value or "").strip()[:MAX_RETRY_AFTER_CHARS]
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_PARSED_RETRY_AFTER_SECONDS)
     try:

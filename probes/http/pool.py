@@ -22,7 +22,8 @@ from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 
-MAX_IDLE_CONNECTIONS = 64  # one with TLS takes about 0.1 MiB
+MAX_IDLE_CONNECTIONS = 64
+"""Idle connections that are kept open. One with TLS takes about 0.1 MiB."""
 IDLE_SECONDS = 20.0
 UNASSIGNED_ADDRESS = "192.0.2.1"  # reserved for documentation (RFC 5737)
 GUARD_CHECK_TIMEOUT_SECONDS = 5.0

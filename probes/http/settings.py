@@ -65,6 +65,10 @@ def _get_product_version() -> str:
         return "0"
 
 
+MAX_RETRY_WAIT_SECONDS = 30.0
+"""Seconds between two attempts, unless the server asks for more."""
+
+
 class FetchOptions(BaseModel):
     """Settings of the HTTP client. Times are in seconds, sizes in bytes.
 
@@ -102,7 +106,7 @@ class FetchOptions(BaseModel):
     max_bytes: int = Field(default=2 << 20, ge=1, le=32 << 20)
     max_redirects: int = Field(default=8, ge=0, le=30)
     max_retries: int = Field(default=2, ge=0, le=10)
-    retry_wait: float = Field(default=1.0, ge=0, le=300)
+    retry_wait: float = Field(default=1.0, ge=0, le=MAX_RETRY_WAIT_SECONDS)
     max_retry_after: float = Field(default=30.0, ge=0, le=3600)
     retry_budget: float = Field(default=0.1, ge=0, le=1)
     host_breaker_failures: int = Field(default=3, ge=1, le=1000)
