@@ -18,8 +18,16 @@ from typing import TextIO
 from auditor.core.formatting import to_single_line
 
 OWN_LOGGERS = ("auditor", "storage", "probes")
-SILENCED_LOGGERS = ("htmldate",)
-"""Libraries that log problems of pages, such as an empty page, as errors."""
+MINIMUM_LIBRARY_LEVELS = {
+    "htmldate": logging.CRITICAL,
+    "uvicorn.error": logging.ERROR,
+    "python_multipart": logging.ERROR,
+}
+"""Levels of libraries that log what strangers send. Otherwise a stranger could fill the log.
+
+htmldate logs problems of pages, such as an empty page, as errors. Uvicorn and python-multipart log
+each malformed request as a warning.
+"""
 DEFAULT_EVENT = "log"
 """Event name of log records from libraries."""
 JOURNALD_PRIORITIES = (
@@ -137,8 +145,8 @@ def configure_logging(
         )
     )
     root.setLevel(logging.WARNING)
-    for name in SILENCED_LOGGERS:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name, library_level in MINIMUM_LIBRARY_LEVELS.items():
+        logging.getLogger(name).setLevel(library_level)
     minimum_level = logging.getLevelNamesMapping()[level.upper()]
     if quiet:
         minimum_level = max(minimum_level, logging.WARNING)

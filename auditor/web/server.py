@@ -120,6 +120,20 @@ class LimitedConnection(H11Protocol):
         super().on_response_complete()
         self._update_phase(0)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer a malformed request instead of the application, and close the connection.
+
+        If an answer has begun, the connection is only closed: h11 refuses a second answer, and a
+        body after HEAD. A stranger must not cause such an error, which is logged with a traceback.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:
+            self.transport.close()
+
     def is_overdue(self, now: float) -> bool:
         """Return True if the client is too slow in sending its request or reading the response."""
         unread_bytes = self.transport.get_write_buffer_size()

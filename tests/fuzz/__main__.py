@@ -23,6 +23,8 @@ MAX_INPUT_BYTES = 65_536
 MAX_INPUT_SECONDS = 10
 MAX_MEMORY_MB = 2_048
 MAX_SHOWN_CHARS = 4_000
+INSTRUMENTED = ["probes", "auditor.registry", "auditor.config", "auditor.web", "storage.sanitize"]
+"""Packages whose coverage guides the inputs."""
 CHILD_OPTION = "--child"
 
 
@@ -38,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def fuzz_target(target: str, seconds: int, folder: Path) -> None:
     """Fuzz one target in this process, which libFuzzer ends."""
-    with atheris.instrument_imports(include=["probes", "auditor.registry", "storage.sanitize"]):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         from tests.fuzz import targets  # noqa: PLC0415 - only modules loaded here are instrumented
 
     corpus, findings = folder / "corpus" / target, folder / "findings"
@@ -55,6 +57,8 @@ def fuzz_target(target: str, seconds: int, folder: Path) -> None:
             f"-artifact_prefix={findings}/{target}-",
             "-print_final_stats=1",
         ]
+        for seed in targets.list_seeds(target)[:1]:
+            targets.TARGETS[target](seed)  # opens files and servers, which takes long
         atheris.Setup([sys.argv[0], *options, str(corpus), seeds], targets.TARGETS[target])
         atheris.Fuzz()
 

@@ -1,7 +1,8 @@
 """Parsers as fuzz targets: functions of bytes that raise only for a bug.
 
-A target reads what a stranger sends: a page of a channel, a response of an API, a link, a date, a
-robots.txt or a spreadsheet in CSV.
+A target reads what a stranger sends: a page of a channel, a response of an API or of a registry, a
+link, a date, a robots.txt or a spreadsheet in CSV. Those of requests, responses and files are in
+`service_targets`.
 """
 
 import tempfile
@@ -12,16 +13,23 @@ from functools import partial
 from pathlib import Path
 
 from auditor.checking.checker import create_probe
+from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
+from probes import witnesses
 from probes.dates import parser
 from probes.http.robots import parse_robots
-from probes.links import channel_registry, identify
+from probes.links import cells, channel_registry, identify
 from probes.models.finding import Account
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
-from probes.parsing import feeds
+from probes.parsing import feeds, html, json_data
+from probes.publication import metadata
+from probes.text import charset
+from probes.urls import normalize, repair, unwrap
+from probes.website import rdap
 from storage import sanitize
 from storage.errors import OneLineError
+from tests.fuzz import service_targets
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 FOLDER = Path(__file__).parent
@@ -44,10 +52,6 @@ FuzzTarget = Callable[[bytes], None]
 def _assert_safe(*values: object) -> None:
     """Check that texts are safe for a terminal, a page and a database."""
     assert sanitize.sanitize(values) is values
-
-
-def _assert_one_line(error: OneLineError) -> None:
-    assert "\n" not in str(error)
 
 
 def _build_page(body: bytes, url: str, content_type: str) -> Page:
@@ -85,16 +89,66 @@ def _check_account(
 
 
 def fuzz_feed(data: bytes) -> None:
-    """Read a body as a feed, as a sitemap and as the posts of an interface."""
+    """Read a body as a feed and as the posts of an interface."""
     page = _build_page(data, "https://nour.example/feed", "text/xml")
-    for parse in (
-        feeds.parse_feed,
-        feeds.parse_sitemap,
-        feeds.parse_wordpress_posts,
-        feeds.parse_drupal_articles,
-    ):
+    for parse in (feeds.parse_feed, feeds.parse_wordpress_posts, feeds.parse_drupal_articles):
         with suppress(FetchError):
             parse(page)
+
+
+def fuzz_sitemap(data: bytes) -> None:
+    """Read a body as a sitemap, and choose the next one of an index."""
+    page = _build_page(data, "https://nour.example/sitemap.xml", "text/xml")
+    with suppress(FetchError):
+        sitemap = feeds.parse_sitemap(page)
+        if sitemap is not None and sitemap.child_sitemaps:
+            feeds.choose_posts_sitemap(sitemap)
+
+
+def fuzz_charset(data: bytes) -> None:
+    """Decode a body. Its first line is the content type."""
+    content_type, _, body = data.partition(b"\n")
+    page = _build_page(body, "https://nour.example/", content_type.decode("latin-1"))
+    text = charset.clean_text(charset.decode_body(page))
+    _assert_safe(text)
+    assert len(text) <= charset.MAX_TITLE_CHARS
+
+
+def fuzz_structured_data(data: bytes) -> None:
+    """Read a text as JSON-LD, and the dates of a page with it."""
+    for schema in json_data.parse_json_ld(data.decode("utf-8", "replace")):
+        json_data.list_schema_types(schema)
+        json_data.list_child_objects(schema)
+    list(json_data.iter_objects(json_data.parse_json(data)))
+    markup = b'<script type="application/ld+json">' + data + b"</script>"
+    document = html.parse_document(_build_page(markup, "https://nour.example/", "text/html"))
+    for dates in (metadata.iter_article_dates(document), metadata.iter_schema_dates(document)):
+        list(dates)
+
+
+def fuzz_registry_record(data: bytes) -> None:
+    """Read a response as the record of a domain, and as the answers of the archive witnesses."""
+    page = _build_page(data, "https://rdap.example/domain/nour.ma", "application/json")
+    rdap.parse_domain_record(page)
+    for statement in witnesses.parse_wikidata_page(page) or ():
+        _assert_safe(statement.link)
+    for capture in witnesses.parse_archive_page(page) or ():
+        _assert_safe(capture.url)
+
+
+def fuzz_url(data: bytes) -> None:
+    """Repair a typed text, and resolve a link of a page. The second line is the link."""
+    typed, _, href = data.decode("utf-8", "replace").partition("\n")
+    repaired = repair.repair_link_text(typed)
+    for part in cells.split_links(typed):
+        cells.split_label(part)
+    url = normalize.extract_url(repaired)
+    unwrap.find_pasted_url(typed)
+    if url is not None:
+        assert url.startswith(("http://", "https://"))
+        assert normalize.get_host(url)
+        normalize.make_absolute(url, href)
+        normalize.strip_tracking(unwrap.unwrap_url(url))
 
 
 def fuzz_link(data: bytes) -> None:
@@ -132,7 +186,7 @@ def fuzz_csv(data: bytes) -> None:
         try:
             importer.parse_registry_spreadsheet(Path(file.name), "fr")
         except OneLineError as error:
-            _assert_one_line(error)
+            service_targets.assert_one_line(error)
 
 
 def _list_channel_targets() -> Iterator[tuple[str, FuzzTarget]]:
@@ -145,10 +199,21 @@ def _list_channel_targets() -> Iterator[tuple[str, FuzzTarget]]:
 TARGETS: dict[str, FuzzTarget] = {
     **dict(_list_channel_targets()),
     "feed": fuzz_feed,
+    "sitemap": fuzz_sitemap,
+    "charset": fuzz_charset,
+    "structured-data": fuzz_structured_data,
+    "registry-record": fuzz_registry_record,
     "link": fuzz_link,
+    "url": fuzz_url,
     "date": fuzz_date,
     "robots": fuzz_robots,
     "csv": fuzz_csv,
+    "xlsx": partial(service_targets.fuzz_workbook, "xlsx"),
+    "ods": partial(service_targets.fuzz_workbook, "ods"),
+    "config": service_targets.fuzz_config,
+    "request": service_targets.fuzz_request,
+    "response": service_targets.fuzz_response,
+    "dns": service_targets.fuzz_dns,
 }
 
 
@@ -158,6 +223,10 @@ def list_seeds(target: str) -> list[bytes]:
     recorded = [b"\0" + path.read_bytes() for path in sorted(folder.glob("*.html"))]
     if target == "csv":
         recorded = [path.read_bytes() for path in sorted(FIXTURES.glob("data/registry/*.csv"))]
+    if target in {"xlsx", "ods"}:
+        recorded = service_targets.list_workbook_seeds(target)
+    if target == "config":
+        recorded = [find_packaged_config().read_bytes()]
     return recorded + list_kept_inputs(target)
 
 

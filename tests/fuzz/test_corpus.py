@@ -2,7 +2,15 @@
 
 import pytest
 
+from tests.fuzz.service_targets import close_resources
 from tests.fuzz.targets import KEPT_INPUTS, TARGETS, list_seeds
+
+
+@pytest.fixture(autouse=True, scope="module")
+def resources():
+    """Close what the targets open."""
+    yield
+    close_resources()
 
 
 @pytest.mark.fault("F22")

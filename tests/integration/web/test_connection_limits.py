@@ -12,6 +12,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.core import log_setup
 from auditor.scheduling import open_web_socket
 from auditor.web import server
 from auditor.web.app import create_app
@@ -338,3 +339,35 @@ async def test_client_behind_a_proxy_has_a_limit_of_requests(tmp_path, count):
             expected = 200 if count <= 8 else 429
             assert await pages.get_status(forward(page, b"203.0.113.1")) == expected
             assert await pages.get_status(forward(page, b"203.0.113.2")) == 200
+
+
+MALFORMED_CHUNK = b"5;x\r\na=b&c\rXX\r\n\r\n"
+CHUNKED_HEAD = b"/en/login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"elsewhere.example"])
+@pytest.mark.parametrize("method", [b"HEAD ", b"POST ", b"DELETE "])
+async def test_malformed_request_is_no_error_in_the_log(app, caplog, method, host):
+    log_setup.configure_logging()
+    async with serve_pages(app, build_guard()) as pages:
+        with caplog.at_level(logging.WARNING):
+            for content in (MALFORMED_CHUNK, b"\r\nGET\r\n\r\n"):
+                head = CHUNKED_HEAD.replace(b"localhost", host)
+                reader, writer = await pages.connect(method + head + content)
+                assert await read_status(reader) is not None
+                await reader.read()
+                writer.close()
+            await pages.wait_for_phases()
+    assert not caplog.messages
+
+
+async def test_malformed_body_after_the_response_closes_the_connection(app, caplog):
+    async with serve_pages(app, build_guard()) as pages:
+        head = b"POST " + CHUNKED_HEAD.replace(b"/en/login", b"/en/nowhere")
+        reader, writer = await pages.connect(head)
+        assert await read_status(reader) == 404
+        await pages.wait_for_phases(DISCARDING=1)
+        writer.write(MALFORMED_CHUNK)
+        await reader.read()
+        await pages.wait_for_phases()
+    assert not [line for line in caplog.records if line.levelno >= logging.ERROR]

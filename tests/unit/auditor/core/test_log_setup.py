@@ -46,6 +46,15 @@ def test_event_is_one_readable_line(written):
     assert written() == ["WARNING: blind on x ERROR: no tonight:  [2J"]
 
 
+@pytest.mark.parametrize("name", ["uvicorn.error", "python_multipart.multipart"])
+def test_warnings_about_malformed_requests_are_not_logged(written, name):
+    log_setup.configure_logging()
+    logging.getLogger(name).warning("Invalid HTTP request received.")
+    assert not written()
+    logging.getLogger(name).error("Exception in ASGI application")
+    assert written() == ["ERROR: Exception in ASGI application"]
+
+
 def test_json_event_has_name_fields_and_time(written):
     log_setup.configure_logging("json", "info")
     logger.info("run_finished", "the run for {run} is {state}", run="2026-11-25", state="done\n")
