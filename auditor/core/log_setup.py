@@ -18,15 +18,11 @@ from typing import TextIO
 from auditor.core.formatting import to_single_line
 
 OWN_LOGGERS = ("auditor", "storage", "probes")
-MINIMUM_LIBRARY_LEVELS = {
-    "htmldate": logging.CRITICAL,
-    "uvicorn.error": logging.ERROR,
-    "python_multipart": logging.ERROR,
-}
+MINIMUM_LIBRARY_LEVELS = {"htmldate": logging.CRITICAL, "python_multipart": logging.ERROR}
 """Levels of libraries that log what strangers send. Otherwise a stranger could fill the log.
 
-htmldate logs problems of pages, such as an empty page, as errors. Uvicorn and python-multipart log
-each malformed request as a warning.
+htmldate logs problems of pages, such as an empty page, as errors. python-multipart logs each
+malformed form as a warning.
 """
 DEFAULT_EVENT = "log"
 """Event name of log records from libraries."""
