@@ -51,7 +51,7 @@ ModelT = TypeVar("ModelT", bound=SQLModel)
 
 UPGRADE_REMEDY = "`auditor upgrade`, which makes a copy first; `run` and `serve` do the same"
 MAX_UPGRADE_BACKUPS = 2
-"""How many copies made before upgrades are kept."""
+"""Copies made before upgrades that are kept."""
 
 
 class StoreSession(Session):

@@ -175,10 +175,10 @@ ABANDONED_AFTER_SECONDS = 86_400
 STAGING_FOLDER = ".staging"
 
 MAX_PENDING_BYTES = 4_000_000
-"""When so many bytes of bodies are pending, the caller waits until they are committed."""
+"""Bytes of bodies that may be pending. With more, the caller waits until they are committed."""
 
-MAX_SINGLE_FSYNCS = 4
-"""Up to so many files are synced one by one; for more the whole file system is synced."""
+SYNCED_ONE_BY_ONE = 4
+"""Up to so many files are synced one by one. For more the whole file system is synced."""
 
 
 class BodyWriter:
@@ -391,7 +391,7 @@ def _fsync_paths(paths: Iterable[Path]) -> None:
     """Wait until files and folders of one file system are durable. Raises OSError."""
     listed = list(paths)
     syncfs = None
-    if len(listed) > MAX_SINGLE_FSYNCS:
+    if len(listed) > SYNCED_ONE_BY_ONE:
         syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
         for path in listed:

@@ -14,7 +14,7 @@ from storage.errors import build_file_error
 T = TypeVar("T")
 
 MAX_MEMORY_BYTES = 8_000_000
-"""Up to so many bytes stay in memory."""
+"""Bytes of a long list that stay in memory. A longer list is in a temporary file."""
 
 SPOOL_BATCH_SIZE = 500
 """How many items are written at once, which takes less than half the time of single ones."""

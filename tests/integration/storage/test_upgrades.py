@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
+from storage.database.connection import MAX_UPGRADE_BACKUPS
 from storage.errors import StoreError
 from storage.store import Store
 from tests.support import old_databases
@@ -104,16 +105,19 @@ def test_upgrade_that_was_killed_is_repeated_and_keeps_every_row(tmp_path):
     assert int(process.stdout) > 3, process.stdout
 
 
+@pytest.mark.limit("storage.database.connection.MAX_UPGRADE_BACKUPS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
 @pytest.mark.fault("F47")
-def test_copy_from_before_an_upgrade_is_whole_and_private_and_old_ones_are_deleted(tmp_path):
+def test_copy_from_before_an_upgrade_is_whole_and_private_and_old_ones_are_deleted(tmp_path, step):
     file = tmp_path / "auditor.db"
     old_databases.create_old_database(file)
-    for number in range(5):
-        (tmp_path / f"auditor.db.before-000{number}").write_text("copy of an earlier upgrade")
+    earlier = [f"auditor.db.before-000{number}" for number in range(MAX_UPGRADE_BACKUPS + step - 1)]
+    for name in earlier:
+        (tmp_path / name).write_text("copy of an earlier upgrade")
     old_contents = old_databases.read_contents(file)
     open_and_close(file)
     copies = sorted(path.name for path in tmp_path.glob("auditor.db.before-*"))
-    assert copies == ["auditor.db.before-0004", f"auditor.db.before-{NEXT_REVISION}"]
+    assert copies == [*earlier, f"auditor.db.before-{NEXT_REVISION}"][-MAX_UPGRADE_BACKUPS:]
     assert old_databases.read_contents(tmp_path / copies[-1]) == old_contents
     assert (tmp_path / copies[-1]).stat().st_mode & 0o077 == 0
 

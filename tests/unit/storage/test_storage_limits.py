@@ -1,0 +1,255 @@
+"""The store keeps, counts and lists up to each limit."""
+
+import pickle
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event
+
+from auditor.config.schema import find_packaged_config, load_config
+from auditor.evaluation.run_results import refresh_summaries
+from probes.models.finding import Finding, Identity, LinkKind, Presence
+from probes.models.http import build_body_url
+from storage.database import sqlite_file
+from storage.errors import DamagedDatabaseError
+from storage.files.body_store import MAX_PENDING_BYTES, BodyStore, BodyWriter
+from storage.files.spool import MAX_MEMORY_BYTES, Spool
+from storage.models.audit import AccountRow, Association, Evidence, Observation
+from storage.observations.comparison import (
+    MAX_RESPONSE_SECONDS,
+    RESPONSE_SECONDS_FACT,
+    get_response_seconds,
+)
+from storage.observations.observations import MAX_LISTED_ACCOUNTS
+from storage.read_model import association_search, counts, word_correction
+from storage.read_model.association_search import (
+    MAX_CURSOR_NUMBER,
+    MAX_WORD_VARIANTS,
+    decode_cursor,
+    encode_cursor,
+)
+from storage.read_model.gap_search import MAX_ROW_ID
+from storage.read_model.word_correction import MAX_CORRECTED_LENGTH
+from storage.registry.diff import MAX_WITHDRAWN_SHARE, ImportChanges
+from storage.store import Store
+
+pytestmark = pytest.mark.usefixtures("migrated")
+
+STEPS = (-1, 0, 1)
+NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
+CONFIG = load_config(find_packaged_config(), {})
+SMALL_LIMIT = 3
+"""A limit in place of one of thousands of rows."""
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        yield store
+
+
+def register(store, *names, **fields):
+    associations = [
+        Association(f"a-{number:04}", name, **fields) for number, name in enumerate(names)
+    ]
+    store.registry.save_registry(associations, [], NOW)
+    refresh_summaries(store, CONFIG)
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.limit("storage.files.body_store.MAX_PENDING_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_writer_is_full_if_too_many_bytes_are_pending(tmp_path, step):
+    writer = BodyWriter(BodyStore(tmp_path))
+    writer.put(b"x" * (MAX_PENDING_BYTES + step))
+    assert writer.is_full is (step > 0)
+
+
+@pytest.mark.limit("storage.files.spool.MAX_MEMORY_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_list_is_in_a_file(step):
+    size = MAX_MEMORY_BYTES + step
+    overhead = len(pickle.dumps([bytes(size)], pickle.HIGHEST_PROTOCOL)) - size
+    with Spool() as items:
+        items.extend([bytes(size - overhead)])
+        assert list(items) == [bytes(size - overhead)]
+        assert items._file._rolled is (step > 0)
+
+
+@pytest.mark.limit("storage.database.sqlite_file.MAX_OPEN_CHECK_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_larger_database_is_not_checked_when_it_is_opened(tmp_path, monkeypatch, step):
+    """The limit is that of a small file here. A page of it is damaged."""
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        file = store.database_file
+    size = file.stat().st_size
+    with file.open("r+b") as opened:
+        opened.seek(size // 2)
+        opened.write(b"x" * (size // 2))
+    monkeypatch.setattr(sqlite_file, "MAX_OPEN_CHECK_BYTES", size - step)
+    if step <= 0:
+        with pytest.raises(DamagedDatabaseError):
+            sqlite_file.verify_database_file(file)
+    else:
+        sqlite_file.verify_database_file(file)
+
+
+@pytest.mark.limit("storage.database.sqlite_file.MAX_OPEN_CHECK_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_larger_database_is_checked_before_a_run(store, monkeypatch, step):
+    size = store.database_file.stat().st_size
+    monkeypatch.setattr("storage.store.MAX_OPEN_CHECK_BYTES", size - step)
+    assert store.is_large is (step > 0)
+
+
+# --- Observations and registry --------------------------------------------------------------------
+
+
+@pytest.mark.limit("storage.observations.comparison.MAX_RESPONSE_SECONDS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_duration_of_a_response_is_none(step):
+    seconds = MAX_RESPONSE_SECONDS + step
+    finding = Finding(Presence.PRESENT, facts={RESPONSE_SECONDS_FACT: seconds})
+    assert get_response_seconds(finding) == (seconds if step <= 0 else None)
+
+
+@pytest.mark.limit("storage.observations.observations.MAX_LISTED_ACCOUNTS")
+@pytest.mark.parametrize("step", STEPS)
+def test_pages_with_a_suspicious_body_are_listed_up_to_the_limit(store, step):
+    count = MAX_LISTED_ACCOUNTS + step
+    names = [f"a{number}.ma" for number in range(count)]
+    identities = [Identity("website", LinkKind.PAGE, name, f"https://{name}/") for name in names]
+    accounts = [AccountRow("a", one.canonical, one, column="website") for one in identities]
+    store.registry.save_registry([Association("a", "Annour")], accounts, NOW)
+    run = store.runs.begin_or_resume(NOW.date(), NOW)
+    digest = "0" * 64
+    evidence = (Evidence(build_body_url(digest), 200),)
+    finding = Finding(Presence.PRESENT)
+    store.observations.record(
+        [
+            Observation(account.id, run.id, NOW, finding, evidence)
+            for account in store.registry.list_accounts()
+        ]
+    )
+    pages = store.observations.list_pages_with_body(digest, NOW + timedelta(days=1))
+    assert len(pages) == min(MAX_LISTED_ACCOUNTS, count)
+
+
+@pytest.mark.limit("storage.registry.diff.MAX_WITHDRAWN_SHARE")
+@pytest.mark.parametrize("step", STEPS)
+def test_spreadsheet_with_many_withdrawals_is_suspicious(step):
+    withdrawal_count = int(100 * MAX_WITHDRAWN_SHARE) + step
+    changes = ImportChanges(listed_count=100, withdrawal_count=withdrawal_count)
+    assert changes.has_many_withdrawals is (step > 0)
+
+
+# --- Searches -------------------------------------------------------------------------------------
+
+
+@pytest.mark.limit("storage.read_model.association_search.MAX_COUNT")
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("search", [{}, {"facets": ["region:Souss"]}, {"search_terms": ["club"]}])
+def test_matches_are_counted_up_to_the_limit(store, monkeypatch, search, step):
+    monkeypatch.setattr(association_search, "MAX_COUNT", SMALL_LIMIT)
+    count = SMALL_LIMIT + step
+    register(store, *["Club"] * count, region="Souss")
+    page = store.search.list_summaries(**search)
+    assert (page.count, page.is_exact) == (min(SMALL_LIMIT, count), step <= 0)
+    assert len(page.rows) == count
+
+
+@pytest.mark.limit("storage.read_model.association_search.MAX_SCANNED_ROWS")
+@pytest.mark.parametrize("step", STEPS)
+def test_count_is_that_of_a_sample_if_the_smallest_condition_has_more_rows(
+    store, monkeypatch, step
+):
+    monkeypatch.setattr(association_search, "MAX_SCANNED_ROWS", SMALL_LIMIT)
+    monkeypatch.setattr(association_search, "MIN_SAMPLE_MATCHES", 1)
+    count = SMALL_LIMIT + step
+    register(store, *["Club"] * count, region="Souss")
+    page = store.search.list_summaries(["region:Souss"], search_terms=["club"])
+    assert (page.count, page.is_exact) == (min(SMALL_LIMIT, count), step <= 0)
+    assert len(page.rows) == count
+
+
+@pytest.mark.limit("storage.read_model.association_search.MAX_WORD_VARIANTS")
+@pytest.mark.parametrize("step", STEPS)
+def test_words_with_a_prefix_are_found_however_many_they_are(store, step):
+    """More of them are tested as text, and the other condition is the smaller one."""
+    names = [f"Club annour{chr(97 + number)}" for number in range(MAX_WORD_VARIANTS + step)]
+    register(store, "Annour", *names)
+    page = store.search.list_summaries(search_terms=["club", "annour"])
+    assert page.count == len(page.rows) == len(names)
+
+
+@pytest.mark.limit("storage.read_model.counts.MAX_SMALL_SELECTION")
+@pytest.mark.parametrize("step", STEPS)
+def test_larger_selection_has_no_counts(store, monkeypatch, step):
+    monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", SMALL_LIMIT)
+    register(store, *["Club"] * (SMALL_LIMIT + step), region="Souss")
+    found = store.counts.counts_for_small_selection(NOW, ["region:Souss"])
+    assert (found is None) is (step > 0)
+    if found is not None:
+        assert found.facet_counts["all"] == SMALL_LIMIT + step
+
+
+# --- Cursors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.limit("storage.read_model.association_search.MAX_CURSOR_NUMBER")
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_number_of_a_cursor_is_limited(sign, step):
+    number = sign * (MAX_CURSOR_NUMBER + step)
+    expected = sign * min(MAX_CURSOR_NUMBER, MAX_CURSOR_NUMBER + step)
+    assert decode_cursor(encode_cursor((number, "a")), (0, "")) == (expected, "a")
+
+
+@pytest.mark.limit("storage.read_model.gap_search.MAX_ROW_ID")
+@pytest.mark.parametrize("step", STEPS)
+def test_row_id_of_a_cursor_is_limited(store, step):
+    """A larger one is no row id of PostgreSQL, which refuses the query."""
+    parameters = []
+
+    def collect(_connection, _cursor, _statement, values, *_):
+        parameters.extend(values)
+
+    event.listen(store._database._engine, "before_cursor_execute", collect)
+    row_id = MAX_ROW_ID + step
+    cursors = {
+        "kind": encode_cursor((0, "a", row_id)),
+        "newest": encode_cursor((NOW.isoformat(), row_id)),
+    }
+    for sort, cursor in cursors.items():
+        store.gap_search.list_visible_gaps(sort=sort, cursor=cursor)
+    store.gap_search.list_gap_changes(NOW, cursor=encode_cursor((0, NOW.isoformat(), row_id)))
+    assert max(filter(is_number, parameters)) == min(MAX_ROW_ID, row_id)
+
+
+def is_number(value):
+    return isinstance(value, int)
+
+
+# --- Corrections ----------------------------------------------------------------------------------
+
+
+@pytest.mark.limit("storage.read_model.word_correction.MAX_CORRECTED_LENGTH")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_word_is_not_corrected(store, step):
+    word = "a" * (MAX_CORRECTED_LENGTH + step - 1)
+    register(store, f"Club {word}b")
+    corrections = store.word_corrections.correct_search_words([f"{word}c"])
+    assert corrections == ({f"{word}c": f"{word}b"} if step <= 0 else {})
+
+
+@pytest.mark.limit("storage.read_model.word_correction.MAX_COUNTED_ROWS")
+@pytest.mark.parametrize("step", STEPS)
+def test_more_frequent_word_is_counted_up_to_the_limit(store, monkeypatch, step):
+    """Of two words with as many associations as are counted, the last one is the correction."""
+    monkeypatch.setattr(word_correction, "MAX_COUNTED_ROWS", SMALL_LIMIT)
+    names = ["Lumierb"] * SMALL_LIMIT + ["Lumiera"] * (SMALL_LIMIT + step)
+    register(store, *names)
+    corrections = store.word_corrections.correct_search_words(["lumierz"])
+    assert corrections == {"lumierz": "lumierb"}
