@@ -27,9 +27,11 @@ ParsedT = TypeVar("ParsedT")
 PARSE_TIMEOUT_SECONDS = 5.0  # for one page
 WORKER_MEMORY_BYTES = 1 << 30  # address space of a worker
 MAX_WORKERS = 8
-"""Processes that parse pages."""
-MAX_TASKS_PER_WORKER = 2  # one that is parsed and one that waits in the worker
-MAX_FAILED_STARTS = 3  # in a row, before the pool gives up
+"""Processes that parse pages. There are not more than processors."""
+MAX_TASKS_PER_WORKER = 2
+"""Pages in a worker: one that is parsed and one that waits."""
+MAX_FAILED_STARTS = 3
+"""Workers in a row that cannot be started. Then the pool gives up."""
 TIMEOUT_DETAIL = "parsing took too long"
 IGNORED_VARIABLES = frozenset({"PYTHONMALLOC"})
 """Variables that workers do not get.
