@@ -70,20 +70,6 @@ STATIC_PAGES = {
     "static report with a long name": "/long.html",
 }
 """Files of `auditor publish` in the folder of a language."""
-FREQUENT_PAGES = {
-    "dashboard",
-    "association",
-    "associations",
-    "gaps",
-    "meeting",
-    "own report",
-    "login",
-    "users",
-    "static report",
-    "registry entry with issues",
-    "failed login",
-}
-"""Tested in every run. The others are marked as slow (`make test-slow`, and CI)."""
 ERROR_STATUSES = {"unknown page": 404, "expired one-time link": 410}
 FORM_PAGES = {
     "decision without a reason": (

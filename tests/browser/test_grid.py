@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.sample_network import PEOPLE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -6,19 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.pages import (
-    DOWNLOAD_SUFFIXES,
-    ERROR_STATUSES,
-    FILTER_FORMS,
-    FORM_PAGES,
-    FREQUENT_PAGES,
-    NON_PAGE_ROUTES,
-    PAGES,
-    STATIC_PAGES,
-)
-from tests.support.all_routes import list_routes
+from tests.browser.pages import ERROR_STATUSES, FILTER_FORMS, FORM_PAGES, PAGES, STATIC_PAGES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = Path(__file__).with_name("axe.min.js").read_text("utf-8")
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -86,47 +76,11 @@ GET_FOCUS = """() => {
 }"""
 
 
-def rotate_languages(names):
-    """Return each page name with each language.
-
-    A frequent page is tested in one language in every run; the others are marked as slow.
-    """
-    params = []
-    for number, name in enumerate(sorted(names, key=lambda name: name not in FREQUENT_PAGES)):
-        for position, language in enumerate(LANGUAGES):
-            is_frequent = name in FREQUENT_PAGES and position == number % len(LANGUAGES)
-            marks = [] if is_frequent else [pytest.mark.slow]
-            params.append(pytest.param(name, language, marks=marks))
-    return params
-
-
-def mark_slow_pages(names):
-    """Return the page names; those that are not frequent are marked as slow."""
-    return [
-        pytest.param(name, marks=[] if name in FREQUENT_PAGES else [pytest.mark.slow])
-        for name in names
-    ]
-
-
 ALL_PAGES = [*PAGES, *STATIC_PAGES]
 
 
-def test_every_page_route_is_in_the_list_of_pages():
-    page_routes = [
-        route
-        for route in list_routes("GET")
-        if route.path not in NON_PAGE_ROUTES and not route.path.endswith(DOWNLOAD_SUFFIXES)
-    ]
-    tested_paths = [f"/en{path.partition('?')[0]}" for path in PAGES.values()]
-    untested_routes = [
-        route.path
-        for route in page_routes
-        if not any(route.path_regex.match(path) for path in tested_paths)
-    ]
-    assert untested_routes == []
-
-
-@pytest.mark.parametrize(("name", "language"), rotate_languages(ALL_PAGES))
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_page_is_accessible_and_fits_in_every_width_and_colour_scheme(
     name, language, tab, browser_messages, page_url
 ):
@@ -159,7 +113,8 @@ def fail_if_any(problems, page):
         pytest.fail("\n".join([page, *lines]), pytrace=False)
 
 
-@pytest.mark.parametrize(("name", "language"), rotate_languages(FORM_PAGES))
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", FORM_PAGES)
 def test_page_after_a_form_is_accessible_and_fits(name, language, tab, server_url):
     path, fields, status = FORM_PAGES[name]
     tab.goto(f"{server_url}/{language}/")
@@ -169,7 +124,6 @@ def test_page_after_a_form_is_accessible_and_fits(name, language, tab, server_ur
     fail_if_any(find_problems(tab), f"{name} {language}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL_PAGES)
 def test_page_fits_at_intermediate_widths(name, tab, page_url):
     tab.goto(page_url(name, "fr"))
@@ -178,7 +132,7 @@ def test_page_fits_at_intermediate_widths(name, tab, page_url):
         assert tab.evaluate(FIND_OVERFLOW) == [], width
 
 
-@pytest.mark.parametrize("name", mark_slow_pages(ALL_PAGES))
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_keyboard_reaches_every_control_in_order_with_visible_focus(name, tab, page_url):
     tab.set_viewport_size({"width": 1280, "height": 800})
     tab.goto(page_url(name, "ar"))
@@ -194,7 +148,7 @@ def test_keyboard_reaches_every_control_in_order_with_visible_focus(name, tab, p
     assert reached == list(range(count))
 
 
-@pytest.mark.parametrize("name", mark_slow_pages(ALL_PAGES))
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_page_is_complete_without_javascript(name, tab_without_javascript, page_url):
     tab_without_javascript.goto(page_url(name, "fr"))
     assert tab_without_javascript.locator("main h1").count() == 1
@@ -219,7 +173,6 @@ def test_content_security_policy_blocks_an_injected_script(tab, page_url):
     assert tab.evaluate("window.ran") is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", FILTER_FORMS)
 def test_form_fields_stay_inside_the_filter_form(name, width, tab, page_url):

@@ -11,7 +11,7 @@ from storage.tables.communication import FollowUp
 from tests.support import sample_network
 from tests.support.web_server import create_session, serve_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
 

@@ -16,7 +16,7 @@ from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.support import sample_network
 from tests.support.web_server import serve_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PHONE = {"width": 360, "height": 740}
 LANGUAGES = ("ar", "fr", "en")
@@ -168,7 +168,6 @@ def demo_server(tmp_path_factory):
         yield url, {name: build_cookie(app, name, url, now) for name in associations}
 
 
-@pytest.mark.slow
 def test_report_of_every_demo_association_is_short_and_light(demo_server, chromium):
     url, cookies = demo_server
     context = chromium.new_context(viewport=PHONE)

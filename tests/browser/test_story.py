@@ -10,7 +10,7 @@ from storage.models.users import Role
 from tests.support.demo_session import DemoSession
 from tests.support.web_server import create_session, serve_app
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ASSOCIATION = "a001"
 GAP_TITLE = "Aucune chaîne YouTube connue"
@@ -51,7 +51,6 @@ def volunteer(chromium):
         yield context.new_page()
 
 
-@pytest.mark.slow
 def test_accepted_reply_closes_the_gap_in_the_next_run(demo_session, coordinator, volunteer):
     import_spreadsheet(demo_session, coordinator)
     demo_session.run_audit(1)
