@@ -94,11 +94,11 @@ FAULTS = {  # faults of server.py that are home pages: what they are, and the re
     "empty": ("An empty page", Reason.UNREADABLE),
     "upgrade": ("101 and another protocol", Reason.UNREADABLE),
     "pdf": ("A PDF document", Reason.UNREADABLE),
+    "cutgzip": ("gzip of no text that is cut off", Reason.UNREADABLE),
 }
 SHOWN_FAULTS = {  # faults that end with a page that is read
     "endless": "A body without end",
     "endlesschunks": "Chunks without end",
-    "cutgzip": "gzip that is cut off",
 }
 REDIRECTS = {
     "loop": ("To itself", Reason.SERVER_ERROR),
