@@ -1,7 +1,8 @@
-"""Worker processes for parsing, which are killed if a parser takes too much time or memory.
+"""Worker processes for parsing, which end if a parser takes too much time or memory.
 
 A thread cannot be killed and would block the interpreter: 400,000 nested tags cost seconds in any
-parser.
+parser. The time is CPU time of the worker, which the kernel counts: on a busy machine a page is
+read later, but its verdict is the same.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from probes.models.http import FetchError, Page
 from probes.runner.parser_worker import LENGTH_PREFIX, SAMPLE_LINKS, build_sample_body, parse_sample
 
 ParsedT = TypeVar("ParsedT")
-PARSE_TIMEOUT_SECONDS = 5.0  # for one page
+PARSE_TIMEOUT_SECONDS = 5.0
+"""CPU time for one page."""
+WALL_TIME_FACTOR = 10
+"""A worker that gets less than a tenth of a core is killed: it hangs, or the machine does."""
 WORKER_MEMORY_BYTES = 1 << 30  # address space of a worker
 MAX_WORKERS = 8
 """Processes that parse pages. There are not more than processors."""
@@ -46,8 +50,10 @@ class ParserPool:
     Use it as an async context manager, which starts and stops the workers.
 
     With `worker_count=0` pages are parsed in this process without limits, for tests. `timeout` is
-    for one page, in seconds. A given `fork_server` is kept for the next pool. Without it, the only
-    worker of a pool is not forked, because a fork server besides it takes 20 MB.
+    the CPU time for one page, in seconds. `wall_timeout` is for a worker that does not use its CPU
+    time, by default WALL_TIME_FACTOR times as long. A given `fork_server` is kept for the next
+    pool. Without it, the only worker of a pool is not forked, because a fork server besides it
+    takes 20 MB.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class ParserPool:
         worker_count: int | None = None,
         *,
         timeout: float = PARSE_TIMEOUT_SECONDS,
+        wall_timeout: float | None = None,
         memory_bytes: int = WORKER_MEMORY_BYTES,
         fork_server: ParserForkServer | None = None,
     ) -> None:
@@ -62,6 +69,7 @@ class ParserPool:
             min(os.cpu_count() or 1, MAX_WORKERS) if worker_count is None else worker_count
         )
         self._timeout = timeout
+        self._wall_timeout = wall_timeout or timeout * WALL_TIME_FACTOR
         self._fork_server = fork_server or ParserForkServer(
             memory_bytes, can_fork=self._worker_count != 1
         )
@@ -100,7 +108,9 @@ class ParserPool:
         pool_socket, worker_socket = socket.socketpair()
         with worker_socket:
             self._fork_server.fork_worker(worker_socket)
-        worker = _ParserWorker(self._timeout, self._dispatch_tasks, self._replace_worker)
+        worker = _ParserWorker(
+            self._timeout, self._wall_timeout, self._dispatch_tasks, self._replace_worker
+        )
         self._workers.append(worker)
         await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=pool_socket)
 
@@ -209,10 +219,12 @@ class _ParserWorker(asyncio.Protocol):
     def __init__(
         self,
         timeout: float,
+        wall_timeout: float,
         on_response: Callable[[], None],
         on_lost: Callable[[_ParserWorker, list[_ParseTask]], None],
     ) -> None:
         self._timeout = timeout
+        self._wall_timeout = wall_timeout
         self._on_response = on_response
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
@@ -249,16 +261,16 @@ class _ParserWorker(asyncio.Protocol):
         self._transport.writelines((LENGTH_PREFIX.pack(len(task.message)), task.message))
         if self._timeout_handle is None:
             self._timeout_handle = self._loop.call_at(
-                self._started_at + self._timeout, self._check_timeout
+                self._started_at + self._wall_timeout, self._check_timeout
             )
 
     def _check_timeout(self) -> None:
-        """Kill the worker if its task takes too long.
+        """Kill the worker if it does not finish its task and does not use its CPU time.
 
         Scheduled once per timeout, not once per page.
         """
         self._timeout_handle = None
-        due = self._started_at + self._timeout
+        due = self._started_at + self._wall_timeout
         if self._tasks and self._loop.time() >= due:
             self._has_timed_out = True
             self._kill()
@@ -315,7 +327,10 @@ class _ParserWorker(asyncio.Protocol):
         """Fail the current task and return the others to the pool."""
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
-        detail = TIMEOUT_DETAIL if self._has_timed_out else "the parser process ended"
+        # The kernel ends a worker at its limit of CPU time, which is never before this time.
+        has_used_time = self._loop.time() - self._started_at >= self._timeout
+        is_late = self._has_timed_out or has_used_time
+        detail = TIMEOUT_DETAIL if is_late else "the parser process ended"
         current = self._tasks.popleft().result if self._tasks else None
         if current is not None and not current.done():
             current.set_exception(_ParserStopped(detail))
