@@ -94,6 +94,7 @@ def start_results(network):
     return results
 
 
+@pytest.mark.slow
 def test_the_five_start_commands_run_an_audit(network, start_results):
     assert len(start_results) == 5
     failures = {

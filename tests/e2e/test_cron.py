@@ -55,6 +55,7 @@ def cron(demo_web, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_successful_run_from_cron_prints_nothing(cron, tmp_path):
     assert (
         cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv")).returncode

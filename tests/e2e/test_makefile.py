@@ -82,6 +82,7 @@ def test_environment_half_removed_is_created_again(clone, tmp_path):
     assert (clone / "made").read_text().count("made") == 2
 
 
+@pytest.mark.slow
 def test_real_interpreter_creates_a_working_environment(clone):
     assert make(clone, sys.executable).returncode == 0
     subprocess.run([clone / ".venv" / "bin" / "python", "-c", "import pip"], check=True)

@@ -96,6 +96,7 @@ async def test_page_missing_from_the_store_is_stored_again(app):
     assert app.body_store.get(second.evidence[0].digest) == b"hello once more"
 
 
+@pytest.mark.slow
 async def test_page_is_stored_again_after_four_weeks(app):
     observations = await run_days(app, *range(5, 5 + 2 * FULL_CHECK_EVERY_DAYS))
     first_day, second_day = (
