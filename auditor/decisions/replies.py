@@ -15,6 +15,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
+from auditor.core.form_limits import (
+    MAX_ADDRESS_CHARS,
+    MAX_CHANNEL_CHARS,
+    MAX_CODE_CHARS,
+    MAX_NOTES_CHARS,
+    MAX_PLACE_CHARS,
+    FormText,
+)
 from auditor.decisions.parsing import (
     DecisionError,
     account_subject,
@@ -51,10 +59,6 @@ MAX_WAITING_REPLIES = 20
 """Replies of one association that may wait for review; more are a mistake or abuse.
 
 Those taken back in the last day count, too."""
-MAX_TEXT_CHARACTERS = 2000
-"""Characters of the text of a reply."""
-MAX_PLACE_CHARACTERS = 200
-"""Characters of the address or name in a reply."""
 MAX_PROMISE_PERIOD = timedelta(days=366)
 """How far in the future the day of a promise may be."""
 MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
@@ -95,14 +99,14 @@ class ReplyForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: ReplyKind
-    at: str = Field(default="", max_length=MAX_PLACE_CHARACTERS)
+    at: str = Field(default="", max_length=MAX_PLACE_CHARS)
     account_id: int | None = None
     proposal_id: int | None = None
-    gap_code: str = Field(default="", max_length=80)
-    channel: str = Field(default="", max_length=40)
-    subject: str = Field(default="", max_length=2000)
-    value: str = Field(default="", max_length=2000)
-    text: str = Field(default="", max_length=10_000)
+    gap_code: str = Field(default="", max_length=MAX_CODE_CHARS)
+    channel: str = Field(default="", max_length=MAX_CHANNEL_CHARS)
+    subject: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
+    value: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
+    text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
 
 
 def parse_reply(
@@ -117,7 +121,7 @@ def parse_reply(
         association=view.association.id,
         kind=form.kind,
         submitted_at=now,
-        text=form.text.strip()[:MAX_TEXT_CHARACTERS],
+        text=form.text.strip(),
         report_link_id=report_link_id,
     )
     subject = _match_account(form, view) or _match_proposal(form, view) or _match_gap(form, view)

@@ -8,12 +8,14 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.decisions.replies import (
-    MAX_PLACE_CHARACTERS,
-    ReplyRefusal,
-    ReplyRefusedError,
-    find_gap,
+from auditor.core.form_limits import (
+    MAX_ADDRESS_CHARS,
+    MAX_CHANNEL_CHARS,
+    MAX_CODE_CHARS,
+    MAX_PLACE_CHARS,
+    MAX_TICKED_STEPS,
 )
+from auditor.decisions.replies import ReplyRefusal, ReplyRefusedError, find_gap
 from auditor.evaluation.association_view import AssociationView
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from storage.models.audit import Gap
@@ -26,11 +28,11 @@ class StepsForm(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: str = Field(default="", max_length=MAX_PLACE_CHARACTERS)
-    gap_code: str = Field(default="", max_length=80)
-    channel: str = Field(default="", max_length=40)
-    subject: str = Field(default="", max_length=2000)
-    step: list[int] = Field(default=[], max_length=20)
+    at: str = Field(default="", max_length=MAX_PLACE_CHARS)
+    gap_code: str = Field(default="", max_length=MAX_CODE_CHARS)
+    channel: str = Field(default="", max_length=MAX_CHANNEL_CHARS)
+    subject: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
+    step: list[int] = Field(default=[], max_length=MAX_TICKED_STEPS)
 
 
 def save_completed_steps(

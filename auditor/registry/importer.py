@@ -42,12 +42,11 @@ from auditor.registry.existing_entries import (
 )
 from auditor.registry.headings import build_mojibake_error, choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
+from auditor.registry.link_cells import split_cell
 from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SheetLimitExceededError
 from auditor.registry.spreadsheet import Sheet, SheetRow, build_limit_error
 from probes.links import channel_registry, identify
-from probes.links.cells import split_links
 from probes.models.finding import Identity, LinkKind
-from probes.urls.repair import MAX_CELL_CHARS
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")
@@ -73,9 +72,6 @@ NO_ACCOUNT_ISSUES = {
     LinkKind.PHONE: Issue.NOT_AN_ACCOUNT,
 }
 """The problems of cells that name no account, by the kind of their link."""
-LINK_SEPARATORS = " \n\t;,،|"
-LINK_SPLIT_ROUNDS = 9
-"""Limit for splitting a link into further links, to guarantee termination. One split is typical."""
 
 
 @dataclass(slots=True)
@@ -410,10 +406,9 @@ class _RegistryReader:
         text: str,
         seen_keys: set[tuple[str, str, str]],
     ) -> None:
-        if len(text) > MAX_CELL_CHARS:
+        links, is_cut = split_cell(text)
+        if is_cut:
             self._add_problem(line, column, text, Issue.TOO_MANY_CHARACTERS)
-            text = _cut_before_a_link(text)
-        links = _split_links(text)
         self._link_count += len(links)
         if self._link_count > self._limits.links:
             raise SheetLimitExceededError("too_many_links", self._limits.links, line)
@@ -463,28 +458,6 @@ def _get_cell_text(row: SheetRow, index: int, column: str) -> str:
     if column in FIELD_COLUMNS or ADDRESS_PATTERN.search(text):
         return text
     return row.hyperlinks.get(index, text)
-
-
-def _cut_before_a_link(cell: str) -> str:
-    """Return the links in the first `MAX_CELL_CHARS` characters of a cell, without half a link."""
-    ends = (cell.rfind(separator, 0, MAX_CELL_CHARS) for separator in LINK_SEPARATORS)
-    return cell[: max(0, *ends)]
-
-
-def _split_links(cell: str) -> list[str]:
-    """Return the links of a cell, split until each link alone is not split further.
-
-    This way an exported registry is imported with the same links.
-    """
-    links = [cell]
-    for _ in range(LINK_SPLIT_ROUNDS):
-        split: list[str] = []
-        for link in links:
-            split += split_links(link) or [link]
-        if split == links:
-            break
-        links = split
-    return links
 
 
 def _find_link_issue(column: str, identity: Identity) -> Issue | None:

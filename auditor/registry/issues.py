@@ -40,6 +40,7 @@ class Issue(StrEnum):
     STRAY_LINE_BREAK = "stray_line_break"
     EXAMPLE_ROW = "example_row"
     TOO_MANY_CHARACTERS = "too_many_characters"
+    LONG_TEXT = "long_text"
 
 
 ERROR_ISSUES = frozenset(

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from auditor.core import form_limits
 from auditor.core.phone_numbers import get_dialable_number
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
@@ -57,6 +58,7 @@ def _get_template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
+        form_limits=form_limits,
         language_names=LANGUAGE_NAMES,
         draw_strip=draw_strip,
         draw_trend=draw_trend,

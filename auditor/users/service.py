@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
+from auditor.core.form_limits import MAX_USER_NAME_CHARS
 from auditor.core.tokens import TOKEN_BYTES, hash_token
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.i18n.catalogs import gettext_noop
@@ -34,8 +35,6 @@ INVITE_VALIDITY = timedelta(hours=24)
 """How long a one-time link is valid."""
 LOGIN_LINK_VALIDITY = timedelta(minutes=15)
 """How long a link that logs in without a password is valid."""
-MAX_NAME_CHARACTERS = 100
-"""Maximum length of a user's name."""
 
 
 class UserError(TranslatableError):
@@ -147,13 +146,13 @@ def get_web_base_url(config: Config) -> str:
 
 
 def _refuse_invalid_name(store: Store, name: str) -> None:
-    if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+    if not 0 < len(name) <= MAX_USER_NAME_CHARS:
         message = gettext_noop("Names can have at most {most} characters.")
         raise UserError(
             "NAME",
-            f"a name must have 1 to {MAX_NAME_CHARACTERS} characters",
+            f"a name must have 1 to {MAX_USER_NAME_CHARS} characters",
             message=message,
-            most=MAX_NAME_CHARACTERS,
+            most=MAX_USER_NAME_CHARS,
         )
     existing = store.users.get(name)
     if existing is not None and existing.removed_at is None:

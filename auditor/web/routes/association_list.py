@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditor.core.form_limits import MAX_TAG_CHARS
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.report_links import can_create_report_links, select_associations
@@ -191,8 +192,6 @@ def _toggle_channel(query_params: Mapping[str, str], channel: str) -> dict[str, 
 
 MAX_SELECTED = GRID_PAGE_SIZE
 """Associations that one form can change."""
-MAX_TAG_CHARS = 60
-"""Characters of a tag."""
 SelectionAction = Literal["report_links", "export", "tag", "messages"]
 
 

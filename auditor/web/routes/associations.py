@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.checking.clock import find_next_start_time
+from auditor.core.form_limits import MAX_DAY_CHARS, MAX_NOTES_CHARS, FormText
 from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
@@ -172,8 +173,8 @@ class FollowUpForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: FollowUpKind = FollowUpKind.CALLED
-    text: str = Field(default="", max_length=2000)
-    due: str = Field(default="", max_length=40)
+    text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
+    due: str = Field(default="", max_length=MAX_DAY_CHARS)
 
     @property
     def due_date(self) -> date | None:

@@ -8,6 +8,15 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditor.core.form_limits import (
+    MAX_ADDRESS_CHARS,
+    MAX_CHANNEL_CHARS,
+    MAX_CODE_CHARS,
+    MAX_DAY_CHARS,
+    MAX_REASON_CHARS,
+    MAX_ROW_ID_CHARS,
+    FormText,
+)
 from auditor.decisions.parsing import DecisionError, build_waiver_target_error
 from auditor.decisions.service import DecisionService, build_decision_items, withdraw_decision
 from auditor.evaluation.association_view import AssociationView
@@ -42,15 +51,15 @@ class DecisionForm(BaseModel):
         "domain_expires",
         "withdraw",
     ]
-    channel: str = Field(default="", max_length=40)
-    account: str = Field(default="", max_length=2000)
-    last_activity: str = Field(default="", max_length=40)
-    expires_on: str = Field(default="", max_length=40)
-    new_url: str = Field(default="", max_length=2000)
-    gap_code: str = Field(default="", max_length=80)
-    until: str = Field(default="", max_length=40)
-    reason: str = Field(default="", max_length=2000)
-    decision_id: str = Field(default="", max_length=20)
+    channel: str = Field(default="", max_length=MAX_CHANNEL_CHARS)
+    account: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
+    last_activity: str = Field(default="", max_length=MAX_DAY_CHARS)
+    expires_on: str = Field(default="", max_length=MAX_DAY_CHARS)
+    new_url: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
+    gap_code: str = Field(default="", max_length=MAX_CODE_CHARS)
+    until: str = Field(default="", max_length=MAX_DAY_CHARS)
+    reason: FormText = Field(default="", max_length=MAX_REASON_CHARS)
+    decision_id: str = Field(default="", max_length=MAX_ROW_ID_CHARS)
 
 
 Submission = tuple[str, DecisionForm, str]

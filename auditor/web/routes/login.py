@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
+from auditor.core.form_limits import MAX_TYPED_NAME_CHARS
 from auditor.i18n.translator import Translator
 from auditor.users import service
 from auditor.users.passwords import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
@@ -45,7 +46,7 @@ class LoginForm(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str = Field(default="", max_length=1000)
+    name: str = Field(default="", max_length=MAX_TYPED_NAME_CHARS)
     password: str = Field(default="", repr=False)
     next: str = ""
 

@@ -30,7 +30,8 @@ from auditor.registry.columns import (
 )
 from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
-from auditor.registry.issues import Issue, SpreadsheetProblem
+from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
+from auditor.registry.sheet_limits import MAX_CELL_CHARS
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext
 from probes.links import channel_registry
@@ -41,7 +42,9 @@ from storage.retention import ErasureSummary
 router = APIRouter(route_class=access.AccessRoute)
 
 
-BLOCKING_ISSUES = frozenset({Issue.NO_NAME, Issue.BAD_EMAIL})
+BLOCKING_ISSUES = frozenset(
+    {Issue.NO_NAME, Issue.BAD_EMAIL, Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT}
+)
 """Issues that must be corrected before an entry can be saved. Other issues are warnings."""
 EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
 
@@ -79,6 +82,12 @@ class RegistryEntryForm:
         filled_cells = sorted(filter(itemgetter(1), self.cells.items()))
         return hashlib.sha256(repr(filled_cells).encode()).hexdigest()[:32]
 
+    def find_long_cells(self) -> Iterator[SpreadsheetProblem]:
+        """Yield an issue for each cell that is longer than that of a spreadsheet."""
+        for column, text in self.cells.items():
+            if len(text) > MAX_CELL_CHARS:
+                yield SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
+
     def parse(self, language: str) -> ImportResult:
         """Parse the entry like a row of a spreadsheet."""
         return parse_registry_entry({"id": self.association_id, **self.cells}, language)
@@ -103,10 +112,6 @@ def build_entry_form(
         column = row.column or LINKS_COLUMN
         cells[column] = "\n".join(filter(None, (cells.get(column), row.typed_text)))
     return RegistryEntryForm(entry.id, cells)
-
-
-MAX_FIELD_CHARS = 20_000
-"""Characters of a field that are read; the rest is cut off."""
 
 
 async def _read_form(request: Request) -> FormData:
@@ -142,6 +147,7 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         return _render_entry_form(context, saved_entry, entry, version=version, status=409)
     import_result = entry.parse(context.app.config.network.language)
     issues = [
+        *entry.find_long_cells(),
         *import_result.problems,
         *_find_shared_accounts(context, saved_entry.id, import_result),
     ]
@@ -184,7 +190,7 @@ def _parse_entry(association: str, form: FormData) -> RegistryEntryForm:
 
 
 def _get_form_text(form: FormData, name: str) -> str:
-    return str(form.get(name, ""))[:MAX_FIELD_CHARS].replace("\r\n", "\n")
+    return str(form.get(name, "")).replace("\r\n", "\n")
 
 
 def _find_shared_accounts(
@@ -230,6 +236,7 @@ def _render_entry_form(
         issues=shown_issues,
         can_save_anyway=not _has_blocking_issue(shown_issues),
         version=version,
+        max_cell_chars=MAX_CELL_CHARS,
         is_refused=status == 422,
         is_stale=status == 409,
         account_columns=entry.list_visible_columns(context.app.config.channels),

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from auditor.core.form_limits import MAX_REASON_CHARS, FormText
 from auditor.decisions import replies
 from auditor.decisions.parsing import DecisionError
 from auditor.decisions.service import DecisionService
@@ -28,7 +29,7 @@ class ReplyAnswerForm(BaseModel):
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
     answer: ReplyOutcome
-    reason: str = Field(default="", max_length=500)
+    reason: FormText = Field(default="", max_length=MAX_REASON_CHARS)
 
     @field_validator("answer")
     @classmethod

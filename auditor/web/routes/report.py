@@ -18,9 +18,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
+from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
 from auditor.core.tokens import hash_token
 from auditor.decisions import replies
-from auditor.decisions.replies import MAX_PLACE_CHARACTERS, ReplyRefusal, ReplyRefusedError
+from auditor.decisions.replies import ReplyRefusal, ReplyRefusedError
 from auditor.decisions.steps import StepsForm, save_completed_steps
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
@@ -47,7 +48,7 @@ router = APIRouter(route_class=access.AccessRoute)
 REPORT_LINK_COOKIE = "report_link"
 """Holds the token. The address contains it only once, when the link is opened."""
 MAX_TYPED_CHARACTERS = 200
-"""A refused value comes back to its form in the address; a longer one is cut."""
+"""A refused value comes back to its form in the address, but not a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class ReportQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    at: str = Field(default="", max_length=MAX_PLACE_CHARACTERS)
+    at: str = Field(default="", max_length=MAX_PLACE_CHARS)
     done: ReportAction | None = None
     error: ReplyRefusal | None = None
     kind: ReplyKind | None = None
@@ -181,7 +182,7 @@ def submit_reply(
         )
         replies.save_reply(context.app.store, reply)
     except ReplyRefusedError as refusal:
-        typed = form.value[:MAX_TYPED_CHARACTERS]
+        typed = form.value if len(form.value) <= MAX_TYPED_CHARACTERS else ""
         refused = ReportNotice(form.at, refusal=refusal.reason, kind=form.kind, typed=typed)
         return _redirect_to_report(context, refused)
     return _redirect_to_report(context, ReportNotice(form.at, ReportAction.SENT))
@@ -193,7 +194,7 @@ def submit_reply(
 def withdraw_reply(
     report_request: CurrentReportRequest,
     reply_id: RowId,
-    at: Annotated[str, Form(max_length=MAX_PLACE_CHARACTERS)] = "",
+    at: Annotated[str, Form(max_length=MAX_PLACE_CHARS)] = "",
 ) -> RedirectResponse:
     """Take back a reply of the association that no coordinator has reviewed yet."""
     context = report_request.context
@@ -252,7 +253,8 @@ def show_subscription_form(
 
 @router.post("/{language}/report/subscriptions", dependencies=[access.REPORT_LINK_ACCESS])
 def request_subscription(
-    report_request: CurrentReportRequest, email: Annotated[str, Form(max_length=254)] = ""
+    report_request: CurrentReportRequest,
+    email: Annotated[str, Form(max_length=MAX_EMAIL_CHARS)] = "",
 ) -> RedirectResponse:
     """Ask an address by mail to confirm a subscription. Nothing else is sent to it before.
 

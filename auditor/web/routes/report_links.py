@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import AssociationFilter, normalize_words
@@ -91,7 +92,7 @@ class NewReportLink:
 def list_report_links(
     context: PageContext,
     *,
-    q: Annotated[str, Query(max_length=200)] = "",
+    q: Annotated[str, Query(max_length=MAX_SEARCH_CHARS)] = "",
     state: ReportLinkState | None = None,
     before: RowId | None = None,
 ) -> HTMLResponse:

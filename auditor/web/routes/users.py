@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from auditor.core.errors import TranslatableError
+from auditor.core.form_limits import MAX_SELECTED_REGIONS, MAX_TYPED_NAME_CHARS
 from auditor.core.tokens import hash_token
 from auditor.evaluation.summary import get_region_key
 from auditor.i18n.translator import Translator
@@ -43,9 +44,9 @@ class NewUserForm(BaseModel):
 
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
 
-    name: str = Field(default="", max_length=1000)
+    name: str = Field(default="", max_length=MAX_TYPED_NAME_CHARS)
     role: Role = Role.COORDINATOR
-    regions: list[str] = Field(default_factory=list, max_length=100)
+    regions: list[str] = Field(default_factory=list, max_length=MAX_SELECTED_REGIONS)
 
 
 @dataclass(frozen=True, slots=True)

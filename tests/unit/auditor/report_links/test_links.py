@@ -11,6 +11,7 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core import tokens
 from auditor.core.errors import ConfigError
+from auditor.core.form_limits import MAX_NOTES_CHARS, MAX_PLACE_CHARS
 from auditor.decisions import replies
 from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
@@ -300,19 +301,21 @@ def test_cross_site_reply_is_refused(app, client):
     assert not app.store.replies.list_pending()
 
 
-@pytest.mark.limit("auditor.decisions.replies.MAX_TEXT_CHARACTERS")
+@pytest.mark.limit("auditor.core.form_limits.MAX_NOTES_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
-def test_beginning_of_a_long_text_is_stored(app, client, step):
-    text = "x" * (replies.MAX_TEXT_CHARACTERS + step)
+def test_text_of_a_reply_is_stored_as_a_whole_or_refused(app, client, step):
+    text = "x" * (MAX_NOTES_CHARS + step)
     form = {"kind": "disowned", "account_id": account_id_of(app), "text": text}
-    _, [reply] = send_reply(app, client, **form)
-    assert reply.text == text[: replies.MAX_TEXT_CHARACTERS]
+    sent = client.post("/fr/report/replies", data=form)
+    assert sent.status_code == (422 if step > 0 else 303)
+    stored = [reply.text for reply in app.store.replies.list_pending()]
+    assert stored == ([text] if step <= 0 else [])
 
 
-@pytest.mark.limit("auditor.decisions.replies.MAX_PLACE_CHARACTERS")
+@pytest.mark.limit("auditor.core.form_limits.MAX_PLACE_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_place_of_a_form_has_a_limit(app, client, step):
-    place = "x" * (replies.MAX_PLACE_CHARACTERS + step)
+    place = "x" * (MAX_PLACE_CHARS + step)
     form = {"kind": "disowned", "account_id": account_id_of(app), "at": place}
     sent = client.post("/fr/report/replies", data=form)
     assert sent.status_code == (422 if step > 0 else 303)
