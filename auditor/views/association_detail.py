@@ -116,6 +116,7 @@ class AssociationDetail:
     waived_gaps: tuple[tuple[Gap, Decision], ...]
     decisions: tuple[Mapping[str, Any], ...]
     events: tuple[AssociationEvent, ...]
+    hidden_event_count: int
     pending_replies: tuple[Reply, ...]
 
     @property
@@ -157,6 +158,7 @@ def build_association_detail(
         follow_ups = store.follow_ups.list_follow_ups(association_id)
     builder = ChannelDetailBuilder.create(store, view, config, decisions, now)
     completed_steps = store.completed_steps.list_completed_steps(association_id)
+    events = tuple(list_events(view, decisions, replies, follow_ups))
     return AssociationDetail(
         view=view,
         channels=tuple(builder.iter_channels(history)),
@@ -166,7 +168,8 @@ def build_association_detail(
         ),
         waived_gaps=tuple(_find_waived_gaps(view)),
         decisions=tuple(reversed(builder.decisions)),
-        events=tuple(list_events(view, decisions, replies, follow_ups))[:MAX_EVENTS],
+        events=events[:MAX_EVENTS],
+        hidden_event_count=len(events[MAX_EVENTS:]),
         pending_replies=tuple(reply for reply in replies if reply.outcome is None),
     )
 

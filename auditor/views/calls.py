@@ -25,9 +25,9 @@ from storage.tables.communication import FollowUp
 
 MAX_CALLS = 50
 """How many associations to call are listed. A meeting cannot discuss more."""
-MAX_CALL_REASONS = 3
+SHOWN_REASONS = 3
 """Reasons that are shown for a call."""
-MAX_CALL_PROMISES = 2
+SHOWN_PROMISES = 2
 """Promises that are shown for a call."""
 RECENT_CONTACT_PERIOD = timedelta(days=7)
 """An association contacted within this time is being followed up."""
@@ -73,7 +73,7 @@ class CallCandidate:
     def latest_promises(self) -> tuple[FollowUp, ...]:
         """Return the newest promises of the association, newest first."""
         promises = [entry for entry in self.follow_ups if entry.kind is FollowUpKind.PROMISED]
-        return tuple(promises[:MAX_CALL_PROMISES])
+        return tuple(promises[:SHOWN_PROMISES])
 
     @property
     def broken_gaps(self) -> list[OpenGap]:
@@ -202,7 +202,7 @@ def rank_call_candidates(
 def _pick_call_reasons(gaps: Sequence[OpenGap]) -> tuple[OpenGap, ...]:
     """Return the first gaps. An account that does not exist yet is a reason only without others."""
     reasons = [gap for gap in gaps if get_gap_kind(gap) is not GapKind.NO_ACCOUNT]
-    return tuple((reasons or gaps)[:MAX_CALL_REASONS])
+    return tuple((reasons or gaps)[:SHOWN_REASONS])
 
 
 def list_calls(

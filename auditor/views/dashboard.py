@@ -43,17 +43,17 @@ from storage.registry.regions import RegionFilter
 from storage.store import Store
 from storage.tables.communication import FollowUp
 
-MAX_LISTED_CALLS = 5
+SHOWN_CALLS = 5
 """How many associations to call the page lists."""
-MAX_LISTED_REPLIES = 3
+SHOWN_REPLIES = 3
 """How many replies, and how many found accounts, the page lists."""
 PROMISE_LOOKAHEAD, PROMISE_OVERDUE_PERIOD = timedelta(days=7), timedelta(days=30)
 """A promise is listed from this long before its due date until this long after it."""
-MAX_LISTED_PROMISES = 8
+SHOWN_PROMISES = 8
 """How many promises the page lists, those that are due first."""
 STRIP_LENGTH = 14
 """How many days with a check the strip shows."""
-MAX_TREND_RUNS = 60
+TREND_RUNS = 60
 """How many runs a trend covers at most."""
 
 CoverageTrend = tuple[tuple[date, Coverage | None], ...]
@@ -146,12 +146,10 @@ def build_dashboard(
     and promises are those of `regions`, as the registry spells them.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
-    newest_runs = store.runs.list_newest(MAX_TREND_RUNS)
+    newest_runs = store.runs.list_newest(TREND_RUNS)
     latest_run = newest_runs[-1] if newest_runs else None
     counts, today = store.counts.get_facet_counts(), now.date()
-    proposals, _ = load_unsettled_proposals(
-        store, config, limit=MAX_LISTED_REPLIES, regions=regions
-    )
+    proposals, _ = load_unsettled_proposals(store, config, limit=SHOWN_REPLIES, regions=regions)
     return Dashboard(
         association_count=counts.get(ALL_FACET, 0),
         latest_run=latest_run,
@@ -168,14 +166,12 @@ def build_dashboard(
         calls=build_call_list(
             store,
             today,
-            MAX_LISTED_CALLS,
+            SHOWN_CALLS,
             own_regions=own_regions,
             regions=None if own_regions is None else regions,
         ),
         pending_reply_count=store.replies.count_pending(regions=regions),
-        pending_replies=tuple(
-            load_waiting_replies(store, limit=MAX_LISTED_REPLIES, regions=regions)
-        ),
+        pending_replies=tuple(load_waiting_replies(store, limit=SHOWN_REPLIES, regions=regions)),
         proposal_count=_count_proposals(store, counts, own_regions, regions),
         proposals=tuple(proposals),
         due_promise_count=store.follow_ups.count_promises(
@@ -206,7 +202,7 @@ def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> Iter
     promises = store.follow_ups.list_promises(
         today + PROMISE_LOOKAHEAD,
         due_from=today - PROMISE_OVERDUE_PERIOD,
-        limit=MAX_LISTED_PROMISES,
+        limit=SHOWN_PROMISES,
         regions=regions,
     )
     contacts = store.registry.get_contacts(list(map(attrgetter("association"), promises)))
@@ -218,9 +214,9 @@ def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> Iter
 
 
 WEEK_DAYS = 7
-MAX_LISTED_CHANGES = 10
+SHOWN_CHANGES = 10
 """How many changes of the week the page lists."""
-MAX_READ_CHANGES = 50
+READ_CHANGES = 50
 """How many of the most severe changes of each kind are read to find the newest ones."""
 
 
@@ -309,23 +305,23 @@ def _is_missing_account(code: str, channel: str) -> bool:
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:
     changes = sorted(_iter_changes(store, since), key=itemgetter(0), reverse=True)
-    return changes[:MAX_LISTED_CHANGES]
+    return changes[:SHOWN_CHANGES]
 
 
 def _iter_changes(store: Store, since: datetime) -> Iterator[tuple[datetime, ListedGap, bool]]:
-    for row in store.gap_search.list_gap_changes(since, "opened", limit=MAX_READ_CHANGES).rows:
+    for row in store.gap_search.list_gap_changes(since, "opened", limit=READ_CHANGES).rows:
         if row.gap.opened_at and get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT:
             yield row.gap.opened_at, row, False
-    for row in store.gap_search.list_gap_changes(since, "closed", limit=MAX_READ_CHANGES).rows:
+    for row in store.gap_search.list_gap_changes(since, "closed", limit=READ_CHANGES).rows:
         if row.gap.closed_at:
             yield row.gap.closed_at, row, True
 
 
-MAX_LISTED_GROUPS = 12
+SHOWN_GROUPS = 12
 """How many regions outside the map, or how many tags, the page lists."""
-MAX_NAMES_PER_REGION = 2
+NAMES_PER_REGION = 2
 """Associations that are named of a region."""
-MAX_NAMED_ASSOCIATIONS = 100
+READ_ASSOCIATIONS = 100
 """How many of the most urgent associations are read to name some of each region."""
 
 
@@ -387,7 +383,7 @@ def _count_without_region(
 def _pick_groups(groups: Iterable[GroupNeeds]) -> tuple[GroupNeeds, ...]:
     """Return the groups in which most is broken."""
     ranked = sorted(groups, key=lambda group: (-group.broken_count, group.name))
-    return tuple(ranked[:MAX_LISTED_GROUPS])
+    return tuple(ranked[:SHOWN_GROUPS])
 
 
 def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -> list[GroupNeeds]:
@@ -400,14 +396,14 @@ def _load_regions(store: Store, network_counts: Mapping[str, int]) -> Iterator[G
     """Yield the regions, each with some of its most urgent associations."""
     urgent = _list_most_urgent_by_region(store)
     for region in _load_groups(store, network_counts, "region:"):
-        named = urgent.get(region.name, ())[:MAX_NAMES_PER_REGION]
+        named = urgent.get(region.name, ())[:NAMES_PER_REGION]
         yield replace(region, most_urgent=tuple(named))
 
 
 def _list_most_urgent_by_region(store: Store) -> Mapping[str, Sequence[AssociationSummary]]:
     """Return the most urgent associations with something broken by region."""
     by_region: dict[str, list[AssociationSummary]] = defaultdict(list)
-    for summary in store.search.list_summaries([BROKEN_FACET], limit=MAX_NAMED_ASSOCIATIONS).rows:
+    for summary in store.search.list_summaries([BROKEN_FACET], limit=READ_ASSOCIATIONS).rows:
         if summary.region:
             by_region[get_region_key(summary.region)].append(summary)
     return by_region

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from auditor.checking.clock import find_next_start_time
 from auditor.core.form_limits import MAX_DAY_CHARS, MAX_NOTES_CHARS, FormText
 from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.decisions.replies import MAX_PROMISE_PERIOD
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
 from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
@@ -163,10 +164,6 @@ def require_association_view(context: RequestContext, association: str) -> Assoc
     return view
 
 
-MAX_PROMISE_DELAY = timedelta(days=366)
-"""How far in the future a promised date may be."""
-
-
 class FollowUpForm(BaseModel):
     """The submitted follow-up; `due` is the promised date as text."""
 
@@ -215,7 +212,7 @@ def _find_form_error(form: FollowUpForm, context: RequestContext) -> FollowUpErr
     translator, today = context.translator, context.now.date()
     if form.kind is FollowUpKind.PROMISED:
         due_date = form.due_date
-        if due_date is None or not today <= due_date <= today + MAX_PROMISE_DELAY:
+        if due_date is None or not today <= due_date <= today + MAX_PROMISE_PERIOD:
             message = translator.translate("Enter the promised date, within the next 12 months.")
             return FollowUpError("due", message)
     elif form.kind is FollowUpKind.NOTE and not form.text.strip():

@@ -95,6 +95,7 @@ def show_groups(
         "groups.html",
         group_by=kind,
         needs=needs[:MAX_LISTED_NEEDS],
+        has_more_needs=len(needs) > MAX_LISTED_NEEDS,
         groups=groups,
         hidden_group_count=len(sizes) - len(groups),
         compared_run=compared_run,

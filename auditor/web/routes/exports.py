@@ -113,7 +113,7 @@ def _iter_domain_gaps(context: RequestContext) -> Iterator[tuple[str, Gap]]:
 
 
 GAPS_PER_QUERY = 500
-MAX_SHOWN_GAP_KINDS = 4
+SHOWN_GAP_KINDS = 4
 """The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
 room."""
 DEFAULT_CHANGE_PERIOD = timedelta(days=30)
@@ -224,7 +224,7 @@ def _render_meeting_pack(
         count_gap_titles=meeting_pack.count_gap_titles,
         call_limit=call_limit,
         call_limit_choices=CALL_LIMIT_CHOICES,
-        max_shown_kinds=MAX_SHOWN_GAP_KINDS,
+        shown_kinds_count=SHOWN_GAP_KINDS,
     )
 
 

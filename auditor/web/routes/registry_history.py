@@ -20,7 +20,7 @@ PAGE_SIZE = 50
 """Actions or changes on a page."""
 MAX_READ_ENTRIES = 1000
 """Entries that are read to find the actions of a page. A larger action is counted separately."""
-MAX_SHOWN_LINES = 2
+SHOWN_LINES = 2
 """An action with more changes only shows how many there are."""
 
 
@@ -29,7 +29,7 @@ class RegistryAction:
     """All changes that were written together: by an import, or by a form.
 
     `newest_id` is the id of the newest entry. `entry` says when, who and how. `lines` are empty if
-    there are more than `MAX_SHOWN_LINES`.
+    there are more than `SHOWN_LINES`.
     """
 
     newest_id: int | None
@@ -103,11 +103,11 @@ def _get_action_key(entry: AuditLogEntry) -> tuple[Any, ...]:
 def _build_actions(
     context: RequestContext, groups: Sequence[Sequence[AuditLogEntry]]
 ) -> list[RegistryAction]:
-    small_groups = [group for group in groups if len(group) <= MAX_SHOWN_LINES]
+    small_groups = [group for group in groups if len(group) <= SHOWN_LINES]
     lines = iter(_build_change_lines(context, list(chain.from_iterable(small_groups))))
     actions = []
     for group in groups:
-        shown_count = len(group) if len(group) <= MAX_SHOWN_LINES else 0
+        shown_count = len(group) if len(group) <= SHOWN_LINES else 0
         action = RegistryAction(
             newest_id=group[0].id,
             entry=_choose_typical_entry(group),

@@ -105,13 +105,15 @@ def list_report_links(
         limit=REPORT_LINKS_PAGE_SIZE + 1,
         regions=context.regions,
     )
+    search_results, has_more_results = _search_associations(context, store, q)
     shown_links = report_links[:REPORT_LINKS_PAGE_SIZE]
     next_id = shown_links[-1].id if len(report_links) > REPORT_LINKS_PAGE_SIZE else None
     query_params = {"state": state.value if state else ""}
     return context.render_page(
         "report_links.html",
         search_text=q,
-        search_results=_search_associations(context, store, q) if q.strip() else [],
+        search_results=search_results,
+        has_more_results=has_more_results,
         rows=list(_build_report_link_rows(context, shown_links)),
         state=state,
         link_states=tuple(ReportLinkState),
@@ -273,9 +275,15 @@ def _render_association_report_links(
 
 def _search_associations(
     context: RequestContext, store: Store, search_text: str
-) -> list[AssociationSummary]:
-    """Return the associations in the user's regions that match, sorted by name."""
+) -> tuple[list[AssociationSummary], bool]:
+    """Return the first associations in the user's regions that match, and True if there are more.
+
+    They are sorted by name. Without words, there are none.
+    """
     summaries: list[AssociationSummary] = []
+    if not search_text.strip():
+        return summaries, False
+    has_more = False
     for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text)):
         page = store.search.list_summaries(
             association_filter.facets,
@@ -284,8 +292,10 @@ def _search_associations(
             limit=MAX_SEARCH_RESULTS,
         )
         summaries.extend(page.rows)
+        has_more = has_more or page.next_cursor is not None
     summaries.sort(key=lambda summary: normalize_words(summary.name))
-    return summaries[:MAX_SEARCH_RESULTS]
+    has_more = has_more or len(summaries) > MAX_SEARCH_RESULTS
+    return summaries[:MAX_SEARCH_RESULTS], has_more
 
 
 def _list_region_choices(context: RequestContext) -> FieldChoices:

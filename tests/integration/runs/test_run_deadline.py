@@ -15,6 +15,7 @@ from auditor.evaluation import reevaluate, replay
 from auditor.run_reports import report
 from auditor.runs.plan import CheckPriority, compute_overdue_seconds
 from auditor.runs.run import execute_run
+from auditor.runs.state import RunDeadline
 from probes.http.fetcher import FetchOptions
 from probes.models.finding import Activity, Presence, Reason
 from probes.models.http import FetchError
@@ -389,3 +390,9 @@ def test_waiting_time_counts_until_the_previous_run():
         == 0
     )
     assert compute_overdue_seconds(AccountStatus(1, checked_at=night_of(1)), Last) == 2 * 86400
+
+
+@pytest.mark.limit("schedule.time_limit_hours")
+@pytest.mark.parametrize(("step", "should_stop"), [(-1, False), (0, True), (1, True)])
+def test_no_check_begins_when_the_time_limit_is_over(step, should_stop):
+    assert RunDeadline(lambda: HOUR + step, HOUR).should_stop is should_stop

@@ -71,6 +71,7 @@ class FakeAuditRunner:
         return app.store.runs.finish(run, self.outcome, now)
 
 
+@pytest.mark.limit("schedule.catch_up_hours")
 @pytest.mark.parametrize(
     ("start_time", "now", "expected_day"),
     [
@@ -78,6 +79,7 @@ class FakeAuditRunner:
         ("00:30", "2026-11-25T00:30:00", "2026-11-25"),
         ("00:30", "2026-11-25T06:29:59", "2026-11-25"),
         ("00:30", "2026-11-25T06:30:00", None),
+        ("00:30", "2026-11-25T06:30:01", None),
         ("23:00", "2026-11-25T23:30:00", "2026-11-25"),
         ("23:00", "2026-11-26T02:00:00", "2026-11-25"),
         ("23:00", "2026-11-26T05:00:00", None),

@@ -237,6 +237,7 @@ async def test_requests_that_are_answered_are_not_closed_for_others(app):
         assert await pages.get_status() == 503
 
 
+@pytest.mark.limit("web.max_connections_per_client")
 @pytest.mark.fault("F73")
 @pytest.mark.parametrize("count", [31, 32, 33])
 async def test_client_has_a_limit_of_connections(app, caplog, count):
@@ -254,6 +255,21 @@ async def test_client_has_a_limit_of_connections(app, caplog, count):
             writer.close()
         await pages.wait_for_phases()
         assert await pages.get_status(source="127.0.0.9") == 200
+
+
+@pytest.mark.limit("web.max_connections")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_longest_waiting_connection_is_closed_at_the_limit(app, step):
+    guard = build_guard(max_connections=20, per_client=20)
+    async with serve_pages(app, guard) as pages:
+        reader, _ = await pages.connect(source="127.0.0.2")
+        await pages.wait_for_phases(WAITING=1)
+        for number in range(1, 19 + step):
+            await pages.connect(source=f"127.0.0.{number + 2}")
+        await pages.wait_for_phases(WAITING=19 + step)
+        assert await pages.get_status() == 200
+        await asyncio.sleep(0)
+        assert reader.at_eof() is (step > 0)
 
 
 @pytest.mark.fault("F73")
@@ -304,6 +320,7 @@ async def test_body_with_two_lengths_ends_the_connection(app):
     assert answers.count(b"HTTP/1.1 ") == 1
 
 
+@pytest.mark.limit("auditor.web.server.MAX_HEAD_BYTES")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 async def test_head_has_a_limit(app, excess):
     async with serve_pages(app, build_guard()) as pages:
@@ -323,6 +340,7 @@ def forward(head, address):
     return head.replace(b"\r\n", forwarded, 1)
 
 
+@pytest.mark.limit("web.max_connections_per_client")
 @pytest.mark.fault("F73")
 @pytest.mark.parametrize("count", [7, 8, 9])
 async def test_client_behind_a_proxy_has_a_limit_of_requests(tmp_path, count):

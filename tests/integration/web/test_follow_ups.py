@@ -6,6 +6,8 @@ import pytest
 from lxml import html
 
 from auditor.checking import checker
+from auditor.core.form_limits import MAX_NOTES_CHARS
+from auditor.decisions.replies import MAX_PROMISE_PERIOD
 from auditor.runs.run import execute_run
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUpKind, ReplyKind
@@ -147,3 +149,20 @@ def test_follow_ups_are_listed_newest_first(app, client):
     text = get_text(client)
     assert text.index("second") < text.index("first")
     assert client.post("/en/associations/nobody/follow-ups", data={}).status_code == 404
+
+
+@pytest.mark.limit("auditor.decisions.replies.MAX_PROMISE_PERIOD")
+@pytest.mark.parametrize(("step", "status"), [(-1, 303), (0, 303), (1, 422)])
+def test_promised_day_is_within_a_year(client, step, status):
+    due = (NOW + MAX_PROMISE_PERIOD).date() + timedelta(days=step)
+    assert submit_follow_up(client, kind="promised", due=due.isoformat()).status_code == status
+
+
+@pytest.mark.limit("auditor.core.form_limits.MAX_NOTES_CHARS")
+@pytest.mark.parametrize(("step", "status"), [(-1, 303), (0, 303), (1, 422)])
+def test_note_has_as_many_characters_as_its_field_accepts(app, client, step, status):
+    """A line break, which a browser sends as two characters, counted twice."""
+    text = "x\r\n" * 500 + "x" * (MAX_NOTES_CHARS - 1_000 + step)
+    assert submit_follow_up(client, kind="note", text=text).status_code == status
+    stored = [len(entry.text) for entry in app.store.follow_ups.list_follow_ups("nour")]
+    assert stored == ([MAX_NOTES_CHARS + step] if step <= 0 else [])

@@ -8,8 +8,16 @@ import pytest
 from lxml import html
 
 from auditor.checking import checker
+from auditor.core import form_limits
 from auditor.runs.run import execute_run
+from auditor.views import groups
+from auditor.views.association_detail import MAX_EVENTS
+from auditor.views.calls import MAX_CALLS
+from auditor.web import list_filters
+from auditor.web.routes import dashboard, gaps, report_links
 from storage.models.audit import Association
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
 from tests.support.mini_network import START, link, lived, night_of, opened, steps
 from tests.support.web_server import logged_in_client
 
@@ -156,3 +164,123 @@ async def test_channel_filter_without_a_state_means_a_gap_on_it(app, query, expe
     assert [label for label in labels if label in expected or "Facebook" in label] == expected
     assert text.xpath("//select[@name='state']/option")[0].text == "any status"
     assert plain.xpath("//p[@class='chips']/a/bdi")[0].text_content() == "Facebook"
+
+
+STEPS = [-1, 0, 1]
+
+
+@pytest.mark.limit("auditor.web.list_filters.MAX_FIELD_CHOICES")
+@pytest.mark.parametrize("step", STEPS)
+async def test_most_frequent_regions_are_offered(app, monkeypatch, step):
+    """The network has two regions: to evaluate 300 takes a minute."""
+    monkeypatch.setattr(list_filters, "MAX_FIELD_CHOICES", 2 - step)
+    with logged_in_client(app, NOW) as client:
+        page = html.fromstring(get_text(client, "/en/associations"))
+    offered = [option.get("value") for option in page.iterfind('.//select[@name="region"]/option')]
+    assert len(list(filter(None, offered))) == (2 if step <= 0 else 1)
+
+
+def count_groups(text):
+    return len(html.fromstring(text).findall('.//div[@class="pair"]/section'))
+
+
+@pytest.mark.limit("auditor.web.routes.dashboard.MAX_SHOWN_GROUPS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, step):
+    monkeypatch.setattr(dashboard, "MAX_SHOWN_GROUPS", 2 - step)
+    with logged_in_client(app, NOW) as client:
+        text = get_text(client, "/en/groups")
+    assert count_groups(text) == (2 if step <= 0 else 1)
+    assert ("1 more group" in text) is (step > 0)
+
+
+@pytest.mark.limit("auditor.views.groups.MAX_COMPARED_GROUPS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_largest_groups_are_compared(app, monkeypatch, step):
+    monkeypatch.setattr(groups, "MAX_COMPARED_GROUPS", 2 - step)
+    with logged_in_client(app, NOW) as client:
+        text = get_text(client, "/en/groups")
+    assert count_groups(text) == (2 if step <= 0 else 1)
+    assert ("1 more group" in text) is (step > 0)
+
+
+@pytest.mark.limit("auditor.web.routes.dashboard.MAX_LISTED_NEEDS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_table_of_needs_says_if_groups_are_left_out(app, monkeypatch, step):
+    monkeypatch.setattr(dashboard, "MAX_LISTED_NEEDS", 2 - step)
+    with logged_in_client(app, NOW) as client:
+        text = get_text(client, "/en/groups")
+    rows = html.fromstring(text).findall('.//table[@class="needs"]/tbody/tr')
+    assert len(rows) == (2 if step <= 0 else 1)
+    assert ("Only the most severe are shown." in text) is (step > 0)
+
+
+@pytest.mark.limit("auditor.web.routes.dashboard.MAX_COMPARED_RUNS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_comparison_reaches_back_over_some_runs(app, monkeypatch, step):
+    """The network has four runs."""
+    monkeypatch.setattr(dashboard, "MAX_COMPARED_RUNS", 4 - step)
+    first_day = night_of(0).date()
+    with logged_in_client(app, NOW) as client:
+        text = get_text(client, f"/en/groups?since={first_day}")
+    assert (f'name="since" value="{first_day}"' in text) is (step <= 0)
+
+
+@pytest.mark.limit("auditor.web.routes.gaps.MAX_LISTED_CHANGES")
+@pytest.mark.parametrize("step", STEPS)
+async def test_page_of_changes_says_if_some_are_left_out(app, monkeypatch, step):
+    path = f"/en/changes?since={night_of(1).date()}"
+    with logged_in_client(app, NOW) as client:
+        count = int(re.search(r"(\d+) new problem", get_text(client, path))[1])
+        monkeypatch.setattr(gaps, "MAX_LISTED_CHANGES", count - step)
+        text = get_text(client, path)
+    assert count > 0
+    assert ("Only the most severe are shown." in text) is (step > 0)
+
+
+@pytest.mark.limit("auditor.web.routes.report_links.MAX_SEARCH_RESULTS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_search_for_report_links_says_if_results_are_left_out(app, monkeypatch, step):
+    """It left them out silently."""
+    monkeypatch.setattr(report_links, "MAX_SEARCH_RESULTS", 60 - step)
+    with logged_in_client(app, NOW) as client:
+        text = get_text(client, "/en/report-links?q=assoc")
+    assert text.count('href="/en/report-links/') == min(60, 60 - step)
+    assert ("Only the first results are shown." in text) is (step > 0)
+
+
+@pytest.mark.limit("auditor.core.form_limits.MAX_SEARCH_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_search_for_report_links_has_a_longest_text(app, step):
+    words = "x" * (form_limits.MAX_SEARCH_CHARS + step)
+    with logged_in_client(app, NOW) as client:
+        status = client.get(f"/en/report-links?q={words}").status_code
+    assert status == (200 if step <= 0 else 422)
+
+
+@pytest.mark.limit("auditor.views.calls.MAX_CALLS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_meeting_pack_has_a_limited_number_of_calls(app, step):
+    with logged_in_client(app, NOW) as client:
+        status = client.get(f"/en/meeting?call_limit={MAX_CALLS + step}").status_code
+    assert status == (200 if step <= 0 else 422)
+
+
+@pytest.mark.limit("auditor.views.association_detail.MAX_EVENTS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_history_of_an_association_counts_what_it_leaves_out(app, step):
+    """It left it out silently."""
+
+    def list_entries(client):
+        text = get_text(client, "/en/associations/a002")
+        return html.fromstring(text).findall('.//section[@aria-labelledby="history"]//li'), text
+
+    with logged_in_client(app, NOW) as client:
+        entries, _ = list_entries(client)
+        for _ in range(MAX_EVENTS + step - len(entries)):
+            note = FollowUp(association="a002", kind=FollowUpKind.NOTE, author="A", text="x")
+            note.occurred_at = NOW
+            app.store.follow_ups.add(note)
+        entries, text = list_entries(client)
+    assert len(entries) == min(MAX_EVENTS, MAX_EVENTS + step)
+    assert ("1 more change" in text) is (step > 0)

@@ -425,3 +425,42 @@ def read_text(text):
     """Return the visible text of a page with single spaces."""
     main = BeautifulSoup(text, "html.parser").main
     return " ".join(main.get_text().split())
+
+
+STEPS = [-1, 0, 1]
+
+
+@pytest.mark.limit("auditor.web.routes.registry.MAX_SPREADSHEET_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_uploaded_file_has_a_limit(app, monkeypatch, step):
+    """With a small file: to upload 10 MB takes a second."""
+    data = to_csv([["id", "name"], ["amal", "Amal"]])
+    monkeypatch.setattr(routes, "MAX_SPREADSHEET_BYTES", len(data) - step)
+    with logged_in_client(app) as client:
+        response = client.post("/en/registry", files={"spreadsheet": ("a.csv", data)})
+    assert response.status_code == (303 if step <= 0 else 413)
+    assert len(list_uploads(app)) == (1 if step <= 0 else 0)
+
+
+@pytest.mark.limit("auditor.web.routes.registry.MAX_SHOWN_CHANGES")
+@pytest.mark.parametrize("step", STEPS)
+def test_preview_counts_new_associations_beyond_the_shown_ones(app, monkeypatch, step):
+    monkeypatch.setattr(routes, "MAX_SHOWN_CHANGES", 5)
+    new_rows = [[f"n{number}", f"New {number}", "", ""] for number in range(5 + step)]
+    with logged_in_client(app) as client:
+        location = upload(client, rows=[*UNCHANGED_ROWS, *new_rows]).headers["location"]
+        text = client.get(location).text
+    assert len(set(re.findall(r"<bdi>(New \d)</bdi>", text))) == min(5, 5 + step)
+    assert ("1 more association" in read_text(text)) is (step > 0)
+
+
+@pytest.mark.limit("auditor.web.routes.registry.MAX_SHOWN_ISSUES")
+@pytest.mark.parametrize("step", STEPS)
+def test_preview_counts_problems_beyond_the_shown_ones(app, monkeypatch, step):
+    monkeypatch.setattr(routes, "MAX_SHOWN_ISSUES", 3)
+    data = to_csv([["id", "name", "email"], *([f"n{n}", "N", f"bad{n}"] for n in range(3 + step))])
+    with logged_in_client(app) as client:
+        response = client.post("/en/registry", files={"spreadsheet": ("a.csv", data)})
+        text = client.get(response.headers["location"]).text
+    assert len(set(re.findall(r"<bdi>(bad\d)</bdi>", text))) == min(3, 3 + step)
+    assert ("1 more line" in read_text(text)) is (step > 0)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from auditor.registry.sheet_limits import MAX_CELL_CHARS
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
@@ -167,3 +168,24 @@ def test_association_with_a_page_name_as_id_can_be_edited(app, page_name):
         form = client.get(f"/en/associations/{page_name}").text
         entry_url = re.search(r'href="(/en/registry/entries/[^"]+)"', form)[1]
         assert 'value="Taken"' in client.get(entry_url).text
+
+
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_CELL_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_long_text_is_stored_as_a_whole_or_refused(app, step):
+    """A longer text was cut silently, also one that was imported."""
+    note = "x" * (MAX_CELL_CHARS + step)
+    response = save_entry(app, note=note, save_anyway="1")
+    assert response.status_code == (303 if step <= 0 else 422)
+    assert ("this text is too long" in response.text) is (step > 0)
+    stored = app.store.registry.get_contact("nour/1").note
+    assert stored == (note if step <= 0 else None)
+
+
+def test_many_links_are_stored_and_an_overlong_line_of_links_is_refused(app):
+    """Links after 4,096 characters of a field were removed silently."""
+    links = [f"https://www.facebook.com/page.number.{number:03}" for number in range(150)]
+    assert save_entry(app, facebook=" ".join(links), save_anyway="1").status_code == 422
+    assert save_entry(app, facebook="\r\n".join(links), save_anyway="1").status_code == 303
+    stored = [row.typed_text for row in app.store.registry.list_accounts("nour/1")]
+    assert stored == links

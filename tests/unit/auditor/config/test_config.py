@@ -314,3 +314,14 @@ def test_host_is_a_name_or_an_address(host, expected):
 def test_other_host_is_refused(host):
     with pytest.raises(ValidationError, match="is not a host name"):
         Config.model_validate({"web": {"allowed_hosts": [host]}})
+
+
+@pytest.mark.limit("cluster.stalled_after_seconds", "cluster.heartbeat_seconds")
+@pytest.mark.parametrize(("step", "is_valid"), [(-0.1, False), (0, True), (0.1, True)])
+def test_worker_may_miss_one_heartbeat(step, is_valid):
+    tables = {"cluster": {"heartbeat_seconds": 10, "stalled_after_seconds": 20 + step}}
+    if is_valid:
+        assert Config.model_validate(tables).cluster.stalled_after_seconds == 20 + step
+    else:
+        with pytest.raises(ValidationError, match="less than twice heartbeat_seconds"):
+            Config.model_validate(tables)

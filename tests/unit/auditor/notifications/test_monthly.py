@@ -7,6 +7,7 @@ import pytest
 from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.core.form_limits import MAX_EMAIL_CHARS
 from auditor.notifications import drafts
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import save_subscription
@@ -252,3 +253,11 @@ def test_report_that_cannot_be_built_does_not_stop_the_others(app, mailbox, monk
         "sent",
         "sent",
     ]
+
+
+@pytest.mark.limit("auditor.core.form_limits.MAX_EMAIL_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_address_of_a_subscription_has_a_limit(client, step):
+    address = "@rabat.example".rjust(MAX_EMAIL_CHARS + step, "a")
+    response = client.post("/fr/report/subscriptions", data={"email": address})
+    assert response.status_code == (303 if step <= 0 else 422)

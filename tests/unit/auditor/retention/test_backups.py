@@ -470,3 +470,15 @@ def test_backup_of_postgresql_is_refused(place, capsys, monkeypatch, arguments, 
 def test_missing_backup_is_an_error(place, capsys):
     assert main(["restore", "nowhere.db"]) == 3
     assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.limit("backup.max_count")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_oldest_backup_is_removed_above_the_limit(app, tmp_path, step):
+    settings = BackupSettings(folder=tmp_path / "backups", max_count=4)
+    app.config = build_config(tmp_path, backup=settings)
+    for hour in range(4 + step):
+        take_backup(app, START + timedelta(hours=hour))
+    left = backups.list_backups(tmp_path / "backups")
+    assert len(left) == min(4, 4 + step)
+    assert left[-1].created_at == START + timedelta(hours=max(0, step))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.i18n.translator import Translator
-from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
+from auditor.views.domain_calendar import DOMAIN_GAP, MAX_LINE_BYTES, _fold, build_domain_calendar
 from storage.models.audit import Gap
 
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
@@ -94,3 +94,10 @@ def test_lost_domain_without_a_date_is_listed_on_the_day_it_was_found():
     params = {"domain": "nour.org", "domain_status": "pending_delete", "registry_on": "2026-11-28"}
     (event,) = list_events(replace(GAP, params=params))
     assert event["DTSTART"] == "20261128"
+
+
+@pytest.mark.limit("auditor.views.domain_calendar.MAX_LINE_BYTES")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_line_up_to_the_limit_is_not_folded(step):
+    line = "x" * (MAX_LINE_BYTES + step)
+    assert _fold(line).count(b"\r\n") == (1 if step <= 0 else 2)

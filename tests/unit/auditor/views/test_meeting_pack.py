@@ -174,7 +174,7 @@ def test_most_urgent_calls_come_first_up_to_the_limit(app):
     assert [call.association.id for call in calls] == [view.association.id for view in views]
     for call, view in zip(calls, views, strict=True):
         reasons = [gap for gap in view.gaps if get_gap_kind(gap) != "no_account"] or view.gaps
-        expected_codes = [gap.code for gap in reasons[: call_lists.MAX_CALL_REASONS]]
+        expected_codes = [gap.code for gap in reasons[: call_lists.SHOWN_REASONS]]
         assert [gap.code for gap in call.reasons] == expected_codes
     pack = meeting_pack.build_meeting_pack(
         app.store, app.config, AssociationFilter(), START, LATER, limit=1
