@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import typer
 
@@ -32,7 +32,7 @@ from auditor.cli.output import (
     show_progress,
 )
 from auditor.core import runtime
-from auditor.core.errors import UsageError
+from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import encode_json_item, iter_encoded_document
 from storage.errors import build_file_error
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from probes.models.finding import Finding, FoundLink, Identity
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
+MAX_LIST_BYTES = 256 * 1024 * 1024
+"""Bytes of a list of links: several million."""
 FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
 TERM_GROUPS = {"presence": "account_status", "reason": "cause"}
 """Group of terms with the translations of a column's codes."""
@@ -273,14 +275,24 @@ def _read_lines(source: str) -> Iterable[str]:
     """Return the lines of a file or of standard input (`-`), or a link that was given directly."""
     if source == "-":
         if hasattr(sys.stdin, "buffer"):
-            return _split_lines(sys.stdin.buffer.read())
+            return _split_lines(_read_list(sys.stdin.buffer, "standard input"))
         return _split_lines(sys.stdin.read().encode())
     if "://" in source:
         return [source]
     try:
-        return _split_lines(Path(source).read_bytes())
+        with Path(source).open("rb") as file:
+            return _split_lines(_read_list(file, source))
     except OSError as error:
         raise build_file_error(error, f"cannot read {source}") from None
+
+
+def _read_list(file: BinaryIO, name: str) -> bytes:
+    """Return the content of a file. A device or a pipe has no size before it is read."""
+    data = file.read(MAX_LIST_BYTES + 1)
+    if len(data) > MAX_LIST_BYTES:
+        size = f"it has more than {MAX_LIST_BYTES // 1024 // 1024} MB"
+        raise InputError(f"cannot read {name}", size, "split it into several files")
+    return data
 
 
 def _split_lines(data: bytes) -> Iterator[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -12,7 +13,7 @@ from auditor.cli.audit import count_presences
 from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import TableFormat, choose_table_format, print_json, print_table, print_text
-from auditor.core.errors import IncompleteRunError
+from auditor.core.errors import IncompleteRunError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +52,8 @@ def status(
     from auditor.views.json_items import build_status_item
 
     table_format = choose_table_format(requested_format, as_json=as_json)
+    if max_age is not None:
+        _validate_max_age(max_age)
     cli_context = get_cli_context(context)
     now, config = get_current_time(), cli_context.load_config()
     last_runs = _load_last_runs(cli_context)
@@ -107,6 +110,12 @@ def _load_last_runs(cli_context: CliContext) -> LastRuns:
         raise
     except MissingDatabaseError:
         return LastRuns()
+
+
+def _validate_max_age(max_age_hours: float) -> None:
+    """Raise UsageError if no run can be older (`nan`, `inf`), or if every run is (`-1`)."""
+    if not 0 <= max_age_hours < math.inf:
+        raise UsageError(f"--max-age {max_age_hours}", "this is no number of hours", "--max-age 26")
 
 
 def _raise_if_stale(

@@ -7,8 +7,11 @@ threads held 62 of 215 MB (measured 2026-11).
 
 import contextlib
 import gc
+import os
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 ACCOUNTS_PER_MEMORY_RELEASE = 1_000
@@ -29,6 +32,17 @@ SPARE_FILE_DESCRIPTORS = 200
 
 M_ARENA_MAX = -8
 """The parameter of `mallopt` for the number of heaps (malloc.h)."""
+
+
+def open_missing_streams() -> None:
+    """Open the null device for each standard stream that was closed before the start (`>&-`).
+
+    Else the next file that is opened gets its descriptor, and C libraries write messages into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115  # it stays open
+            setattr(sys, name, stream)
 
 
 def resume_garbage_collection() -> None:

@@ -155,13 +155,16 @@ def build_limit_error(path: Path, error: SheetLimitExceededError) -> Spreadsheet
 
 
 def _read_bytes(path: Path) -> bytes:
+    """Return the content of a file. A device or a pipe has no size before it is read."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise SheetLimitExceededError("file_too_large", MAX_FILE_BYTES // 1024 // 1024)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise InputError(str(path), reason, "use another path") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise SheetLimitExceededError("file_too_large", MAX_FILE_BYTES // 1024 // 1024)
+    return data
 
 
 def _parse_csv(data: bytes, path: Path, limits: ReadLimits) -> Sheet:

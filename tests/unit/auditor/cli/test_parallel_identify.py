@@ -1,9 +1,10 @@
-"""Tests of `map_in_processes`: several processes, results in the order of the items."""
+"""Tests of `identify`: several processes, results in the order of the items, size of its input."""
 
 import os
 
 import pytest
 
+from auditor.cli import check, main
 from auditor.cli.check import map_in_processes
 
 # a test's process has threads, those of the command line have none
@@ -35,3 +36,18 @@ def test_many_items_use_other_processes_if_there_are_cores(monkeypatch):
     ) or len(os.sched_getaffinity(0)) == 1
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert set(map_in_processes(get_process_ids, range(30), batch_size=10)) == {os.getpid()}
+
+
+@pytest.mark.limit("auditor.cli.check.MAX_LIST_BYTES")
+@pytest.mark.parametrize(("limit", "exit_code"), [(21, 0), (20, 0), (19, 3)])
+def test_list_of_links_has_a_limit(tmp_path, monkeypatch, capsys, limit, exit_code):
+    monkeypatch.setattr(check, "MAX_LIST_BYTES", limit)  # 256 MB would be slow
+    file = tmp_path / "links.txt"
+    file.write_text("https://nour.example")
+    assert main.main(["identify", str(file)]) == exit_code
+    assert ("split it into several files" in capsys.readouterr().err) is (exit_code == 3)
+
+
+def test_endless_list_of_links_is_refused(monkeypatch):
+    monkeypatch.setattr(check, "MAX_LIST_BYTES", 20)
+    assert main.main(["identify", "/dev/zero"]) == 3

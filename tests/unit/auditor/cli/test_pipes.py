@@ -31,6 +31,18 @@ EXPECTED_LENGTHS = {
 }
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_command_with_a_closed_stream_does_its_work(tmp_path, closed):
+    (tmp_path / "sheet.csv").write_text("name,website\nNour,https://nour.example/\n")
+    program = "import sys; from auditor.cli.main import main; sys.exit(main())"
+    command = f"{sys.executable} -c '{program}' registry validate sheet.csv {closed}"
+    result = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, check=False, cwd=tmp_path, text=True
+    )
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "unexpected" not in result.stderr
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("function", CODE_BY_FUNCTION)
 def test_long_output_arrives_completely(function, unbuffered):

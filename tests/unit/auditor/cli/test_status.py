@@ -141,3 +141,10 @@ def test_day_that_has_its_run_starts_no_second_one():
     finished = AuditRun(NOW.date(), AuditRunState.DONE, NOW - timedelta(hours=2))
     tomorrow = datetime(2026, 11, 29, 22, tzinfo=UTC)
     assert find_next_start_time(finished, evening, NOW) == tomorrow
+
+
+@pytest.mark.parametrize("hours", ["nan", "inf", "-1", "1e999"])
+def test_maximum_age_is_a_number_of_hours(hours, capsys):
+    """Every run would pass, so a monitor would never alert."""
+    assert main.main(["status", f"--max-age={hours}"]) == 2
+    assert "--max-age 26" in capsys.readouterr().err

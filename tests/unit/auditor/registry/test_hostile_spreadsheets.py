@@ -172,6 +172,13 @@ def test_file_up_to_the_limit_is_read(tmp_path, monkeypatch, difference, code):
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
+def test_endless_device_is_read_up_to_the_limit(monkeypatch):
+    monkeypatch.setattr(spreadsheet, "MAX_FILE_BYTES", 100)  # 64 MB would be slow
+    with pytest.raises(SpreadsheetError) as raised:
+        spreadsheet.read_sheets(Path("/dev/zero"))
+    assert raised.value.code == "file_too_large"
+
+
 @pytest.mark.limit(
     "auditor.registry.sheet_limits.FILE_LIMITS.links",
     "auditor.registry.sheet_limits.UPLOAD_LIMITS.links",
