@@ -7,7 +7,7 @@ no answer is asked again a week later, and nothing is concluded from its silence
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from auditor.config.schema import WitnessSettings
 from auditor.protocols import RunContext
@@ -32,8 +32,8 @@ from storage.models.audit import AccountRow, AccountState, AuditRun, WitnessReco
 
 logger = EventLogger(__name__)
 
-RETRY_AFTER = timedelta(days=7)
-"""Time after a request without an answer until the next one about the same account."""
+RETRY_AFTER_DAYS = 7
+"""Days after a request without an answer until the next one about the same account."""
 MAX_FAILURES_IN_ROW = 3
 """Requests in a row without an answer after which a witness is not asked again in this run."""
 SECONDS_PER_MINUTE = 60.0
@@ -100,8 +100,8 @@ class WitnessInquiry:
         return store.witnesses.list_accounts_to_witness(
             source,
             channels,
-            answered_before=run_started_at - timedelta(days=config.witnesses.recheck_days),
-            asked_before=run_started_at - RETRY_AFTER,
+            answered_before=_find_cutoff(run_started_at, config.witnesses.recheck_days),
+            asked_before=_find_cutoff(run_started_at, RETRY_AFTER_DAYS),
             excluded_ids=find_disowned_account_ids(
                 store.decisions.list_decisions(run_started_at), run_started_at
             ),
@@ -141,3 +141,9 @@ def list_enabled_sources(settings: WitnessSettings) -> list[WitnessSource]:
     if settings.web_archive:
         sources.append(WitnessSource.WEB_ARCHIVE)
     return sources
+
+
+def _find_cutoff(run_started_at: datetime, days: int) -> datetime:
+    """Return the time before which a request is old. Dates count, not hours."""
+    last_day = run_started_at.astimezone(UTC).date() - timedelta(days=days)
+    return datetime.combine(last_day + timedelta(days=1), time.min, UTC)

@@ -20,6 +20,7 @@ from auditor.runs.account_worker import RunDeadline
 from auditor.runs.run import execute_run
 from auditor.runs.witnesses import MAX_FAILURES_IN_ROW, WitnessInquiry
 from probes.http.fetcher import Fetcher, FetchOptions
+from probes.http.host_state import MAX_CRAWL_DELAY_SECONDS
 from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.models.witness import WitnessSource
@@ -144,15 +145,19 @@ async def test_refusal_keeps_the_earlier_answer(app, ask, response, reason):
     assert site.first_capture.captured_at.year == 2015
 
 
-async def test_account_is_asked_about_once_in_ninety_days(app, ask):
-    for day, request_count in ((0, 3), (1, 0), (89, 0), (91, 3)):
+@pytest.mark.limit("witnesses.recheck_days")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_account_is_asked_about_once_in_ninety_days(app, ask, step):
+    """Dates count: the later run starts earlier in the day."""
+    later = START + timedelta(days=WitnessSettings().recheck_days + step, minutes=-20)
+    for started_at, request_count in ((START, 3), (later, 0 if step < 0 else 3)):
         served = ServedWitnesses()
-        await ask(served, START + timedelta(days=day))
-        assert len(served.list_requests(ARCHIVE_HOST)) == request_count, day
+        await ask(served, started_at)
+        assert len(served.list_requests(ARCHIVE_HOST)) == request_count
 
 
 async def test_request_without_an_answer_is_repeated_after_a_week(app, ask):
-    for day, request_count in ((0, 1), (1, 0), (6, 0), (8, 1)):
+    for day, request_count in ((0, 1), (1, 0), (6, 0), (7, 1)):
         served = ServedWitnesses(refusals={SPARQL_HOST: text_response("", 503)})
         await ask(served, START + timedelta(days=day))
         assert len(served.list_requests(SPARQL_HOST)) == request_count, day
@@ -166,6 +171,29 @@ async def test_run_asks_about_a_limited_number_of_accounts_and_the_next_continue
     resumed = await ask(ServedWitnesses(), START, small=small)
     second = await ask(ServedWitnesses(), START + timedelta(days=1), small=small)
     assert [len(first), len(resumed), len(second)] == [1, 1, 2]
+
+
+@pytest.mark.limit("witnesses.accounts_per_run")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_run_asks_each_witness_about_accounts_up_to_the_limit(app, ask, step):
+    """The archive is asked about the website and the page of the association."""
+    limit = 2
+    register(app, SITE, PAGE, *[link("nour", "twitter", "nour")] * (step > 0))
+    small = configure(app, wikidata=False, accounts_per_run=limit if step >= 0 else limit - 1)
+    answers = await ask(ServedWitnesses(), small=small)
+    assert len(answers) == (limit if step >= 0 else limit - 1)
+
+
+@pytest.mark.limit("witnesses.requests_per_minute")
+@pytest.mark.parametrize("requests_per_minute", [2, 11, 12, 13, 24])
+async def test_requests_to_a_witness_have_a_delay(app, ask, monkeypatch, requests_per_minute):
+    delays = set()
+    monkeypatch.setattr(
+        Fetcher, "slow_down_host", lambda _fetcher, _url, seconds: delays.add(seconds)
+    )
+    await ask(ServedWitnesses(), small=configure(app, requests_per_minute=requests_per_minute))
+    assert delays == {60 / requests_per_minute}
+    assert max(delays) <= MAX_CRAWL_DELAY_SECONDS
 
 
 async def test_silent_witness_is_left_alone_for_the_rest_of_the_run(app, ask):
