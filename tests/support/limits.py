@@ -34,7 +34,8 @@ INTRODUCTION = """# Limits
 
 How much the auditor accepts of a website, a spreadsheet, a form or a user, and how much it stores.
 `make limits` writes this page from the configuration, from the constants of the code, and from the
-tests that are marked with a limit. Each of them tries the limit, one below and one above.
+tests that are marked with a limit. Each of them tries the limit, one below and one above. Of a time
+that the machine decides, it tries one well within the limit and one that never ends.
 
 A page, a text or a list above its limit is cut, and the result says so if that matters. A form or a
 spreadsheet above its limit is refused with one sentence.

@@ -94,6 +94,20 @@ async def test_each_domain_is_asked_for_once_a_week(app):
     ]
 
 
+@pytest.mark.limit("domain_expiry.check_every_days")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_registry_is_asked_again_after_the_set_days(app, step):
+    days = 5
+    settings = {"domain_expiry": DomainExpirySettings(check_every_days=days)}
+    app.config = app.config.model_copy(update=settings)
+    register(app, site("nour.org"))
+    app.web.answers[f"{SERVICE}nour.org"] = record(300)
+    await execute_run(app, night_of(0))
+    assert list_asked(app) == [f"{SERVICE}nour.org"]
+    await execute_run(app, night_of(days + step))
+    assert list_asked(app) == [f"{SERVICE}nour.org"] * (step >= 0)
+
+
 async def test_no_registry_is_asked_if_the_check_is_disabled(app):
     settings = {"domain_expiry": DomainExpirySettings(enabled=False)}
     app.config = app.config.model_copy(update=settings)

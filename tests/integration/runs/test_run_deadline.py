@@ -255,6 +255,32 @@ async def test_wait_for_second_pass_ends_at_deadline(app):
     assert (run.report.unknown, run.not_reached_count) == (1, 0)
 
 
+@pytest.mark.limit("fetch.second_pass_delay")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_second_pass_waits_until_the_delay_is_over(app, monkeypatch, step):
+    """The first check fails, and the second one takes the delay, a second less or more."""
+    delay = 100
+    fetch = FetchOptions(second_pass_delay=delay, concurrency=1)
+    app.config = app.config.model_copy(update={"fetch": fetch})
+    register(app, *pages(2))
+    timer = SlowTimer(app.web, seconds=delay + step)
+    waits, get = [], app.web.get
+
+    async def fail_first(request):
+        page = await get(request)
+        if len(app.web.asked) == 1:
+            raise FetchError(Reason.TIMEOUT, "silence")
+        return page
+
+    async def sleep(_deadline, seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr(RunDeadline, "sleep", sleep)
+    monkeypatch.setattr(app.web, "get", fail_first)
+    await execute_run(app, START, timer=timer)
+    assert waits == [-step]
+
+
 @pytest.mark.fault("F33")
 async def test_second_pass_of_many_errors_ends_at_deadline(app):
     """Ten of twenty accounts need a second pass after fifty minutes. There is time for four."""

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -162,6 +163,19 @@ async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
         await pipeline.run_audit_pipeline(app, night_of(0))
     assert app.store.runs.get_latest() is None
     assert app.web.asked == []
+
+
+@pytest.mark.limit("storage.min_free_bytes")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_run_needs_the_set_number_of_free_bytes(tmp_path, monkeypatch, step):
+    min_free_bytes = StorageSettings().min_free_bytes
+    usage = SimpleNamespace(free=min_free_bytes + step)
+    monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda _: usage)
+    if step >= 0:
+        pipeline.require_free_space(tmp_path, min_free_bytes)
+        return
+    with pytest.raises(DiskSpaceError, match="255 MiB are free, fewer than"):
+        pipeline.require_free_space(tmp_path, min_free_bytes)
 
 
 @pytest.mark.fault("F43")

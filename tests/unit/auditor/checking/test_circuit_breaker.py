@@ -100,14 +100,17 @@ def find_account_id(app, url):
     )
 
 
-async def test_number_of_refusals_is_configurable(app, caplog):
-    fetch = app.config.fetch.model_copy(update={"platform_breaker_failures": 7})
+@pytest.mark.limit("fetch.platform_breaker_failures")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_number_of_refusals_is_configurable(app, caplog, step):
+    limit = 7
+    fetch = app.config.fetch.model_copy(update={"platform_breaker_failures": limit})
     app.config = app.config.model_copy(update={"fetch": fetch})
     rows = build_accounts(20)
     register(app, *rows)
-    app.web.answers = {row.typed_text: DENIED for row in rows}
+    app.web.answers = {row.typed_text: DENIED for row in rows[: limit + step]}
     await run_day(app, 0, caplog)
-    assert len(app.web.asked) == 7
+    assert len(app.web.asked) == (20 if step < 0 else limit)
 
 
 async def test_page_for_members_only_is_not_a_refusal(app, caplog):

@@ -184,6 +184,30 @@ def test_age_removes_old_backups_but_never_the_newest_three(app, tmp_path):
     assert len(backups.list_backups(tmp_path / "backups")) == 3
 
 
+@pytest.mark.limit("retention.backups")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_backup_is_deleted_after_the_set_days(app, tmp_path, step):
+    """Three younger ones are kept whatever their age."""
+    app.config = build_config(tmp_path, retention=RetentionSettings(backups=30))
+    for hour in range(3):
+        take_backup(app, START + timedelta(hours=hour))
+    result = take_backup(app, START + timedelta(days=30, seconds=step))
+    assert len(result.removed_backups) == (1 if step > 0 else 0)
+
+
+@pytest.mark.limit("backup.max_count")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_backups_are_kept_up_to_the_set_number(app, tmp_path, step):
+    max_count = 2
+    app.config = build_config(
+        tmp_path, backup=BackupSettings(folder=tmp_path / "backups", max_count=max_count)
+    )
+    for hour in range(max_count + step):
+        take_backup(app, START + timedelta(hours=hour))
+    left = backups.list_backups(tmp_path / "backups")
+    assert len(left) == min(max_count, max_count + step)
+
+
 @pytest.mark.fault("F41")
 def test_one_forward_clock_jump_leaves_three_backups(app, tmp_path):
     app.config = build_config(tmp_path, retention=RetentionSettings(backups=30))

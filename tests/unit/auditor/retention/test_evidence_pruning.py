@@ -130,6 +130,20 @@ def find_digests(app):
     return {item.run_id: item.evidence[0].digest for item in observations}
 
 
+@pytest.mark.limit("retention.bodies", "retention.exchanges")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+async def test_evidence_is_kept_for_the_set_days(app, step):
+    """The page of the second day is the first one that nothing needs. Three accounts have it."""
+    await play_runs(app, *[{}] * 5, first=10)
+    times = sorted(item.observed_at for item in app.store.observations.list_observations())
+    _, _, _, first_time, _, last_time, *_ = times
+    retention = app.config.retention
+    now = last_time + timedelta(days=retention.bodies, seconds=step)
+    assert prune(app, now).bodies == (1 if step > 0 else 0)
+    now = first_time + timedelta(days=retention.exchanges, seconds=step)
+    assert prune(app, now).stripped_observations == (1 if step > 0 else 0)
+
+
 async def test_young_evidence_stays(app):
     await play_runs(app, *[{}] * 20)
     bodies_before = bodies(app)

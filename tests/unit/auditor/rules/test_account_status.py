@@ -68,6 +68,37 @@ def test_three_absences_over_six_days_make_it_gone_since_the_first():
     assert status.since == START + timedelta(days=1)
 
 
+def fold_absences(days, thresholds=THRESHOLDS):
+    """Return the status of a present account after an absence on each of these days."""
+    status = run_statuses(PRESENT)
+    for day in days:
+        observation = Observation(1, day, START + timedelta(days=day), ABSENT)
+        status = advance(status, observation, thresholds)
+    return status
+
+
+@pytest.mark.limit("confirm.failures")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_account_is_gone_after_the_set_number_of_absences(step):
+    absence_count = THRESHOLDS.failures + step
+    status = fold_absences(range(1, 1 + absence_count * THRESHOLDS.days, THRESHOLDS.days))
+    assert (status.state is AccountState.GONE) is (step >= 0)
+
+
+@pytest.mark.limit("confirm.days")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_account_is_gone_after_absences_over_the_set_days(step):
+    status = fold_absences([1, 2, 1 + THRESHOLDS.days + step])
+    assert (status.state is AccountState.GONE) is (step >= 0)
+
+
+@pytest.mark.limit("confirm.recoveries")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_gone_account_is_present_after_the_set_number_of_good_runs(step):
+    status = run_statuses(*[ABSENT] * 7, *[PRESENT] * (THRESHOLDS.recoveries + step))
+    assert (status.state is AccountState.PRESENT) is (step >= 0)
+
+
 def test_three_absences_far_apart_are_enough():
     assert run_statuses(ABSENT, None, None, ABSENT, None, None, ABSENT).state is AccountState.GONE
 
@@ -335,6 +366,25 @@ def test_account_without_posts_has_no_activity():
     status = run_statuses(dated, Finding(Presence.PRESENT, Reason.EMPTY))
     assert status.last_activity is None
     assert ActivityBands().classify_activity(status, START) == "never"
+
+
+BANDS = ActivityBands()
+
+
+@pytest.mark.limit("activity.active", "activity.slow", "activity.inactive")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+@pytest.mark.parametrize(
+    ("limit", "band", "next_band"),
+    [
+        (BANDS.active, "active", "slow"),
+        (BANDS.slow, "slow", "inactive"),
+        (BANDS.inactive, "inactive", "dormant"),
+    ],
+)
+def test_activity_band_has_its_days(limit, band, next_band, step):
+    activity = Activity(START - timedelta(days=limit + step), "feed")
+    status = run_statuses(Finding(Presence.PRESENT, last_activity=activity))
+    assert BANDS.classify_activity(status, START) == (band if step <= 0 else next_band)
 
 
 @pytest.mark.parametrize(

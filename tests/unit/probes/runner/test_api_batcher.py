@@ -102,6 +102,32 @@ def test_many_accounts_are_one_request():
     assert (api_budget.request_count, api_budget.spent) == (2, 2)
 
 
+@pytest.mark.limit("channels.api_budget")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_accounts_above_the_budget_are_not_requested(step):
+    """Each request for three names costs 1, and the budget is 2."""
+    api = Api()
+    count = 3 * (2 + step)
+    results, api_budget = run_probes(
+        api, *(check_name(f"name{number}") for number in range(count)), budget=2
+    )
+    assert len(api.requested_names) == api_budget.spent == min(2, 2 + step)
+    reasons = [result.finding.reason for result in results]
+    assert reasons == [None] * min(6, count) + [Reason.RATE_LIMITED] * max(0, count - 6)
+
+
+@pytest.mark.limit("channels.api_budget")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_budget_of_a_priced_api_ends_within_a_request(step):
+    """Each of three names costs 0.5, in one request."""
+    api = Api()
+    names = (check_name(name, PRICED) for name in ("amal", "nour", "salam"))
+    results, api_budget = run_probes(api, *names, budget=1.5 + step / 2)
+    affordable = min(3, 3 + step)
+    assert api_budget.spent == affordable / 2
+    assert [result.finding.reason for result in results].count(None) == affordable
+
+
 def test_evidence_has_only_the_accounts_own_request():
     (first, second), _ = run_probes(Api(), check_name("amal"), check_name("nour"))
     (exchange,) = first.exchanges
