@@ -43,8 +43,9 @@ spreadsheet above its limit is refused with one sentence.
 SETTINGS_HEAD = """## Settings
 
 Numbers of `config.toml`, by table. A value outside of its range is refused when the configuration
-is loaded; `test_number_is_accepted_up_to_its_limits_only` tries both ends of each range. The last
-column has tests of what the setting limits.
+is loaded; `test_number_is_accepted_up_to_its_limits_only` tries both ends of each range, for rules
+`test_number_of_a_rule_is_accepted_up_to_its_limits_only`. The last column has tests of what the
+setting limits; a port or a percentage limits nothing else.
 """
 CONSTANTS_HEAD = """## Constants
 

@@ -47,7 +47,7 @@ router = APIRouter(route_class=access.AccessRoute)
 
 REPORT_LINK_COOKIE = "report_link"
 """Holds the token. The address contains it only once, when the link is opened."""
-MAX_TYPED_CHARACTERS = 200
+MAX_TYPED_CHARACTERS = 500
 """A refused value comes back to its form in the address, but not a longer one."""
 
 

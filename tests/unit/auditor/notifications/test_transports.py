@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import smtplib
 import socket
 import ssl
 import sys
@@ -15,6 +16,7 @@ from aiosmtpd.smtp import AuthResult
 
 from auditor.config.notifications import Recipient, SmtpSettings
 from auditor.notifications.transports import (
+    MAX_ERROR_CHARS,
     DeliveryStatus,
     OutgoingMessage,
     build_email,
@@ -215,3 +217,22 @@ def test_chat_message_without_apprise_names_the_extra_to_install(monkeypatch):
     result = send_message(MESSAGE, Recipient(to="json://hooks.example/path"), SmtpSettings(), "")
     assert result.status is DeliveryStatus.REFUSED
     assert "presence-auditor[chat]" in result.reason
+
+
+@pytest.mark.limit("auditor.notifications.transports.MAX_ERROR_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_beginning_of_a_long_error_is_kept(monkeypatch, step):
+    reply = "550 " + "x" * (MAX_ERROR_CHARS + step - 4)
+
+    def refuse(*_, **__):
+        raise smtplib.SMTPException(reply)
+
+    monkeypatch.setattr(smtplib, "SMTP", refuse)
+    result = send_mail("mailto:amal@rabat.example", 25)
+    assert result.reason == f"127.0.0.1: {reply[:MAX_ERROR_CHARS]}"
+
+    def refuse_with_code(*_, **__):
+        raise smtplib.SMTPAuthenticationError(550, reply.removeprefix("550 ").encode())
+
+    monkeypatch.setattr(smtplib, "SMTP", refuse_with_code)
+    assert send_mail("mailto:amal@rabat.example", 25).reason == reply[:MAX_ERROR_CHARS]

@@ -41,6 +41,7 @@ def test_xls_is_read_with_numbers_and_dates():
     assert [entry.id for entry in parse_registry_spreadsheet(XLS).associations] == ["amal", "nour"]
 
 
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_MEMORY_BYTES")
 def test_cell_that_is_repeated_millions_of_times_is_refused(tmp_path):
     """Calamine would need 6 GB for it, and Rust ends a process without memory."""
     path = write_ods(

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -15,6 +16,7 @@ from auditor.core.form_limits import MAX_NOTES_CHARS, MAX_PLACE_CHARS
 from auditor.decisions import replies
 from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
+from auditor.web.routes.report import MAX_TYPED_CHARACTERS
 from storage.models.audit import DecisionKind, Gap
 from storage.models.users import ReplyKind, ReplyOutcome
 from tests.support.web_server import NOW, anonymous_client
@@ -339,3 +341,13 @@ def test_link_is_valid_for_the_set_days(app, step):
     path = create_path(app, valid_days=2)
     with anonymous_client(app, NOW + timedelta(days=2, seconds=step)) as reader:
         assert reader.get(path).status_code == (303 if step < 0 else 410)
+
+
+@pytest.mark.limit("auditor.web.routes.report.MAX_TYPED_CHARACTERS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_refused_value_comes_back_to_its_form_as_a_whole_or_not_at_all(app, client, step):
+    value = "x" * (MAX_TYPED_CHARACTERS + step)
+    form = {"kind": "moved", "account_id": account_id_of(app), "value": value}
+    location, _ = send_reply(app, client, **form)
+    assert "error=invalid_address" in location
+    assert parse_qs(urlsplit(location).query).get("typed", [""]) == [value if step <= 0 else ""]
