@@ -123,13 +123,19 @@ def caddy_proxy(auditor_port, tmp_path_factory):
     command = [caddy, "run", "--config", str(home / "Caddyfile")]
     with (home / "log").open("w") as log, subprocess.Popen(command, env=env, stderr=log) as process:
         wait_for_port(port, process)
+        wait_for_certificates(home)
         authority = home / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        deadline = time.monotonic() + 30
-        while not authority.exists():
-            assert time.monotonic() < deadline, (home / "log").read_text()
-            time.sleep(0.05)
         yield port, ssl.create_default_context(cafile=str(authority))
         process.terminate()
+
+
+def wait_for_certificates(home):
+    """Wait until Caddy has a certificate for both names: it refuses connections before that."""
+    certificates = home / "caddy" / "certificates" / "local"
+    deadline = time.monotonic() + 60
+    while not all((certificates / name / f"{name}.json").exists() for name in (PUBLIC, INTERN)):
+        assert time.monotonic() < deadline, (home / "log").read_text()
+        time.sleep(0.05)
 
 
 @pytest.fixture
