@@ -21,6 +21,7 @@ from probes.http.ssrf_guard import (
     FORBIDDEN_IPV6_NETWORKS,
     GLOBAL_IPV6_NETWORK,
 )
+from tests.support.container_root import read_container_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -33,7 +34,7 @@ MAX_EXPOSURE = 15
 """Highest exposure that `systemd-analyze security` may report, of 100."""
 
 
-DEBIAN_PACKAGES = {"nft": "nftables", "systemd-analyze": "systemd"}
+DEBIAN_PACKAGES = {"crontab": "cron", "nft": "nftables", "systemd-analyze": "systemd"}
 """Debian package of a command, if its name differs."""
 
 
@@ -175,13 +176,26 @@ def test_cron_lines_start_existing_commands(capsys):
         assert is_known(shlex.split(command)[1:]), capsys.readouterr().err
 
 
+def test_crontab_accepts_cron_lines(tmp_path):
+    crontab = require_tool("crontab")
+    file = tmp_path / "crontab"
+    text = (DEPLOY / "auditor.cron").read_text()
+    without_user = re.sub(r"^((?:\S+ ){5})auditor ", r"\1", text, flags=re.MULTILINE)
+    assert without_user != text
+    for content, code in ((without_user, 0), (without_user.replace("30 0", "30 24"), 1)):
+        file.write_text(content)
+        result = subprocess.run([crontab, "-n", file], capture_output=True, check=False)
+        assert result.returncode == code, result.stderr
+
+
 def test_packet_filter_accepts_rule():
     nft, unshare = require_tool("nft"), require_tool("unshare")
     rule = (DEPLOY / "auditor.nft").read_text().replace('"auditor"', '"daemon"')
-    if subprocess.run([unshare, "-rn", "true"], check=False, capture_output=True).returncode:
+    namespaces = "-n" if os.getuid() == 0 else "-rn"  # -r does not work in a chroot
+    if subprocess.run([unshare, namespaces, "true"], check=False, capture_output=True).returncode:
         pytest.skip("network namespaces are not available")
     result = subprocess.run(
-        [unshare, "-rn", nft, "-c", "-f", "-"],
+        [unshare, namespaces, nft, "-c", "-f", "-"],
         input=rule,
         capture_output=True,
         text=True,
@@ -254,18 +268,14 @@ def test_caddy_accepts_its_file(tmp_path):
     assert result.stdout.count('"127.0.0.1:8321"') == 2
 
 
-# --- The container, without building it ---
+# --- The container: tests/e2e/test_container_root.py builds and runs it ---
 
 
-def read_container_steps():
-    """Return the instructions of the Containerfile."""
-    text = (ROOT / "Containerfile").read_text()
-    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
-    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
+CONTAINERFILE = (ROOT / "Containerfile").read_text()
 
 
 def test_container_runs_unprivileged_and_has_health_check():
-    steps = read_container_steps()
+    steps = read_container_steps(CONTAINERFILE)
     names = [name for name, _ in steps]
     assert "ADD" not in names
     last = names.index("USER")
@@ -282,7 +292,7 @@ def test_container_runs_unprivileged_and_has_health_check():
 
 def test_group_of_container_has_number_of_its_user():
     """With `--system` and without a group, `useradd` takes a free number below 1000."""
-    steps = read_container_steps()
+    steps = read_container_steps(CONTAINERFILE)
     (user,) = (rest for name, rest in steps if name == "USER")
     (creation,) = (rest for name, rest in steps if name == "RUN" and "useradd" in rest)
     uid, _, gid = user.partition(":")
@@ -297,7 +307,7 @@ def test_files_that_container_copies_exist_and_are_not_ignored():
     }
     copied = [
         path
-        for name, rest in read_container_steps()
+        for name, rest in read_container_steps(CONTAINERFILE)
         if name == "COPY" and "--from" not in rest
         for path in rest.split()[:-1]
     ]
@@ -307,7 +317,9 @@ def test_files_that_container_copies_exist_and_are_not_ignored():
 
 def test_container_is_installed_like_make_install():
     makefile = (ROOT / "Makefile").read_text()
-    commands = " && ".join(rest for name, rest in read_container_steps() if name == "RUN")
+    commands = " && ".join(
+        rest for name, rest in read_container_steps(CONTAINERFILE) if name == "RUN"
+    )
     pip = re.search(r"^PIP := (.*)$", makefile, re.MULTILINE)[1].replace("$(BIN)", ".venv/bin")
     target = makefile.partition("$(VENV)/.run:")[2].partition("\n\n")[0]
     for line in re.findall(r"@\$\(PIP\) (.+)", target):
@@ -317,7 +329,7 @@ def test_container_is_installed_like_make_install():
 def test_container_sets_existing_settings():
     environment = dict(
         pair.split("=", 1)
-        for name, rest in read_container_steps()
+        for name, rest in read_container_steps(CONTAINERFILE)
         if name == "ENV"
         for pair in shlex.split(rest)
         if pair.startswith("AUDITOR_")
@@ -350,14 +362,14 @@ def test_compose_services_are_restricted():
 def test_compose_file_is_named_by_absolute_path():
     """`podman-compose` of Debian looks for a relative path in another folder."""
     texts = (DEPLOYMENT_GUIDE, (DEPLOY / "compose.yaml").read_text())
-    for text in (*texts, (ROOT / "Containerfile").read_text()):
+    for text in (*texts, CONTAINERFILE):
         named = re.findall(r"compose -f\s+(\S+)", text)
         assert named
         assert set(named) == {'"$PWD/deploy/compose.yaml"'}
 
 
 def test_guide_gives_mounted_files_to_user_of_container():
-    (user,) = (rest for name, rest in read_container_steps() if name == "USER")
+    (user,) = (rest for name, rest in read_container_steps(CONTAINERFILE) if name == "USER")
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     volumes = compose["services"]["auditor"]["volumes"]
     mounted = [volume.partition(":")[0] for volume in volumes if volume.startswith("./")]

@@ -1,0 +1,290 @@
+"""Tests of the container: the image of the Containerfile, run with the settings of compose.yaml.
+
+The image is built in a Debian root, without a registry. The containers have the image's user, a
+read-only root, only the volumes of compose.yaml, and no network except a fake web on loopback.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from auditor.demo import play
+from tests.support import container_root
+from tests.support.container_root import ContainerfileError, ContainerService, ImageBuilder
+
+pytestmark = pytest.mark.xdist_group("container")
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+GUIDE = (ROOT / "docs" / "guides" / "deployment.md").read_text("utf-8")
+CONTAINER_USER = 10321
+PUBLIC_NAME, TEAM_NAME = "reports.example.org", "presence.example.org"
+PERMISSION_DENIED = "permission denied; try: check its owner and permissions, and those of its"
+WEB_SETTINGS = f"""
+[web]
+public_url = "https://{PUBLIC_NAME}"
+allowed_hosts = ["{TEAM_NAME}"]
+metrics_token_file = "secrets/metrics"
+"""
+SPREADSHEET = (
+    "id,name,name_ar,region,website,facebook\n"
+    "one,Association Une,جمعية الأولى,Souss-Massa,https://gazette-tamesna-sud.ma/,GazetteTamesnaSud\n"
+)
+START_SECONDS = 120
+"""Longest time that `auditor serve` may take to answer. A loaded machine is slow."""
+
+START_PROCESSES = """
+import os, signal, sys
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        signal.pause()
+"""
+GET_AS_PROXY = """
+import http.client, json, sys
+address, port, name, path, cookie = sys.argv[1:]
+connection = http.client.HTTPConnection(address, int(port), timeout=60)
+headers = {"Host": name, "X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.7"}
+connection.request("GET", path, headers=headers | {"Cookie": cookie})
+response = connection.getresponse()
+print(json.dumps([response.status, dict(response.getheaders()), response.read().decode()]))
+"""
+
+
+def test_unknown_instruction_is_refused(tmp_path):
+    with pytest.raises(ContainerfileError, match="unknown instruction ADD"):
+        ImageBuilder(ROOT, tmp_path).build("FROM base\nADD . /")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def work_folder():
+    """Return a folder on the disk: two roots are too large for temporary files in memory."""
+    reason = container_root.find_missing_requirement()
+    if reason is not None:
+        pytest.skip(reason)
+    container_root.CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=container_root.CACHE_FOLDER, prefix="test-") as folder:
+        yield Path(folder)
+        mounts = Path("/proc/self/mountinfo").read_text()
+        assert folder not in mounts, "a mount would be deleted with the folder"
+
+
+@pytest.fixture(scope="module")
+def image(work_folder):
+    """Build the image."""
+    try:
+        return ImageBuilder(ROOT, work_folder).build((ROOT / "Containerfile").read_text())
+    except container_root.MissingMirrorError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def deploy_folder(work_folder):
+    """Return a folder of compose.yaml with the permissions that the guide sets."""
+    folder = work_folder / "deploy"
+    (folder / "secrets").mkdir(parents=True)
+    (folder / "secrets" / "metrics").write_text("a-token-of-more-than-twenty-characters\n")
+    (folder / "config.toml").write_text(WEB_SETTINGS)
+    set_permissions(folder)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def set_permissions(folder):
+    """Run the commands of the guide in a folder that replaces `deploy`."""
+    prefixes = ("chown -R", "chmod -R")
+    commands = [line for line in GUIDE.splitlines() if line.startswith(prefixes)]
+    assert len(commands) == 2
+    script = "; ".join(commands).replace("deploy/", "")
+    subprocess.run(["sh", "-ec", script], cwd=folder, check=True)
+
+
+def is_documented(line):
+    """Return whether the guide has this error. It may replace a name by an ellipsis."""
+    documented = re.findall(r"\| `(cannot [^`]+)` \|", GUIDE)
+    patterns = [re.escape(text).replace("…", r"\w+") for text in documented]
+    return any(re.search(pattern, line) for pattern in patterns)
+
+
+@pytest.fixture
+def service(image, deploy_folder, work_folder):
+    """Return the service of compose.yaml with an empty data volume."""
+    volumes = work_folder / "volumes"
+    volumes.mkdir()
+    opened = ContainerService(image, COMPOSE["services"]["auditor"], deploy_folder, volumes)
+    yield opened
+    opened.close()
+    shutil.rmtree(volumes)
+
+
+@pytest.fixture
+def fake_web(service, deploy_folder):
+    """Serve the demo's web in the network of the containers."""
+    ca_file = deploy_folder / "secrets" / "ca.pem"
+    command = [sys.executable, "-m", "auditor.demo", "--ca-file", str(ca_file)]
+    with subprocess.Popen(
+        [*service.enter_network(), *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        port = int(process.stdout.readline())
+        text = play.CONFIG_TEMPLATE.format(port=port).replace('"ca.pem"', '"secrets/ca.pem"')
+        (deploy_folder / "config.toml").write_text(text + WEB_SETTINGS + play.build_demo_rules())
+        set_permissions(deploy_folder)
+        yield
+        process.stdin.close()
+
+
+@pytest.mark.slow
+def test_container_is_unprivileged_and_writes_only_to_its_volume_and_tmp(service):
+    user = f"uid={CONTAINER_USER}(auditor) gid={CONTAINER_USER}(auditor)"
+    assert service.run("id").stdout.startswith(user)
+    status = dict(
+        line.split(":\t", 1) for line in service.run("cat", "/proc/self/status").stdout.splitlines()
+    )
+    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert status["NoNewPrivs"] == "1"
+    search = ["find", "/", "-path", "/proc", "-prune", "-o", "-path", "/dev/*", "-prune"]
+    found = service.run(*search, "-o", "!", "-type", "l", "-writable", "-print")
+    assert found.stdout.split() == ["/tmp", "/data"] or found.stdout.split() == ["/data", "/tmp"]
+
+
+@pytest.mark.slow
+def test_tmp_of_container_is_bounded(service):
+    size = container_root.parse_size(service.tmpfs_options["/tmp"]["size"])
+    assert size < container_root.parse_size(COMPOSE["services"]["auditor"]["mem_limit"])
+    script = f"head -c {size} /dev/zero >/tmp/file && echo full && head -c 1 /dev/zero >>/tmp/file"
+    result = service.run("sh", "-c", script)
+    assert result.stdout == "full\n"
+    assert "No space left on device" in result.stderr
+
+
+@pytest.mark.slow
+def test_memory_and_processes_of_container_are_limited(service):
+    if service.control_group.problem:
+        pytest.skip(service.control_group.problem)
+    limits = COMPOSE["services"]["auditor"]
+    allocate = f"bytearray({container_root.parse_size(limits['mem_limit'])})"
+    assert service.run("python", "-c", allocate).returncode == -signal.SIGKILL
+    result = service.run("python", "-c", START_PROCESSES, str(limits["pids_limit"]))
+    assert "BlockingIOError" in result.stderr
+    refusals = service.control_group.count_refusals()
+    assert refusals["memory"] > 0
+    assert refusals["pids"] > 0
+
+
+@pytest.mark.slow
+def test_container_refuses_unreadable_files_with_one_line(service, deploy_folder):
+    config, secrets = deploy_folder / "config.toml", deploy_folder / "secrets"
+    secret = secrets / "metrics"
+    secret_problem = (
+        "error: /etc/auditor/config.toml: web.metrics_token_file: "
+        f"cannot read the secret file /etc/auditor/secrets/metrics: {PERMISSION_DENIED} folder\n"
+    )
+    config_problem = f"error: cannot read /etc/auditor/config.toml: {PERMISSION_DENIED} folder\n"
+    for path, line in (
+        (config, config_problem),
+        (secret, secret_problem),
+        (secrets, secret_problem),
+    ):
+        os.chown(path, 0, 0)  # readable by its owner only
+        result = service.run(*service.image.command)
+        assert (result.returncode, result.stdout, result.stderr) == (3, "", line), path
+        assert is_documented(line)
+        diagnosis = service.run("auditor", "doctor", "--offline")
+        assert diagnosis.returncode == 3
+        assert line.removeprefix("error: ") in diagnosis.stdout
+        set_permissions(deploy_folder)
+    assert service.run("auditor", "status").returncode == 0
+
+
+@pytest.mark.slow
+def test_container_reports_secret_that_every_user_can_read(service, deploy_folder):
+    (deploy_folder / "secrets" / "metrics").chmod(0o644)
+    diagnosis = service.run("auditor", "doctor", "--offline")
+    assert "any user can read /etc/auditor/secrets/metrics; try `chmod o=" in diagnosis.stdout
+
+
+@pytest.mark.slow
+def test_container_refuses_volume_of_another_user(service, work_folder):
+    os.chown(work_folder / "volumes" / "data", 0, 0)
+    (work_folder / "volumes" / "data").chmod(0o755)
+    for command in (["run"], ["serve"]):
+        result = service.run("auditor", *command)
+        line = f"error: cannot write to /data: {PERMISSION_DENIED} folder\n"
+        assert (result.returncode, result.stdout, result.stderr) == (3, "", line)
+    assert is_documented(line)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fake_web")
+def test_container_runs_and_serves_on_read_only_root(service, work_folder):
+    assert service.run("auditor", "init").returncode == 0
+    data = work_folder / "volumes" / "data"
+    (data / "registry.csv").write_text(SPREADSHEET)
+    imported = service.run("auditor", "registry", "import", "--yes", "registry.csv")
+    assert imported.returncode == 0, imported.stderr
+    result = service.run("auditor", "--quiet", "run")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    with service.start() as process:
+        wait_for_health(service, process)
+        status = service.run_in_container(process, "auditor", "status", "--json")
+        (item,) = json.loads(status.stdout)["items"]
+        assert (item["state"], item["accounts"]) == ("done", 2)
+        assert_pages_are_served(service, process)
+        log = service.stop(process)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+    assert service.control_group.count_refusals() == {"memory": 0, "pids": 0}
+    files = [file for file in data.rglob("*") if file.is_file()]
+    names = {file.name for file in files if file.stat().st_mode & 0o007 and file.stat().st_size}
+    assert names == {"config.toml", "registry.csv"}, "files of `auditor init`"
+
+
+def wait_for_health(service, process):
+    """Wait until the image's health check succeeds."""
+    deadline = time.monotonic() + START_SECONDS
+    while service.run_in_container(process, *service.image.health_check).returncode:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def assert_pages_are_served(service, process):
+    """Open a report link and the login page through the proxy of compose.yaml."""
+    created = service.run_in_container(process, "auditor", "report-links", "create", "one")
+    assert created.returncode == 0, created.stderr
+    (row,) = csv.DictReader(io.StringIO(created.stdout.removeprefix("\N{BOM}")))
+    link = row["link"].removeprefix(f"https://{PUBLIC_NAME}")
+    status, headers, _ = get_page(service, PUBLIC_NAME, link)
+    assert status == 303
+    cookie = headers["set-cookie"].partition(";")[0]
+    status, _, page = get_page(service, PUBLIC_NAME, headers["location"], cookie)
+    assert status == 200
+    assert "جمعية الأولى" in page
+    status, _, page = get_page(service, TEAM_NAME, "/en/")
+    assert status == 401
+    assert 'type="password"' in page
+    assert get_page(service, "other.example.org", "/en/")[0] == 403
+
+
+def get_page(service, name, path, cookie=""):
+    """Return status, headers and body of a page, requested from the address of a proxy."""
+    target = [container_root.SERVICE_ADDRESS, str(service.image.port)]
+    result = subprocess.run(
+        [*service.enter_network(), sys.executable, "-c", GET_AS_PROXY, *target, name, path, cookie],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(result.stdout)

@@ -1,0 +1,496 @@
+"""Builds the image of a Containerfile and runs containers from it, in root folders of Debian.
+
+It needs root, debootstrap and a Debian mirror, but no registry and no container engine. Debian with
+its own Python replaces the base image. All mounts are made in private mount namespaces, which end
+with their processes. They are never visible in the folders of this machine, so the folders can be
+deleted at any time.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import string
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock
+
+CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "presence-auditor"
+"""Folder of the Debian roots. They are kept, because debootstrap takes minutes."""
+
+BASE_IMAGE = re.compile(r"docker\.io/library/python:(?P<python>3\.\d+)-slim-(?P<suite>[a-z]+)")
+BASE_PACKAGES = "python3,python3-venv,ca-certificates"
+BASE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+HOST_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf")
+"""Files by which a root reaches the package index as this machine does."""
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+PRIVATE_NAMESPACES = (
+    *("setpriv", "--pdeathsig=KILL", "--"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
+)
+"""Command prefix: own mounts and processes, which end with the process that started them."""
+ENTER_BUILD_ROOT = (
+    'root=$1; shift; mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"; '
+    'exec chroot "$root" "$@"'
+)
+
+
+class ContainerfileError(Exception):
+    """An instruction or setting that this module cannot follow."""
+
+
+class MissingMirrorError(Exception):
+    """The Debian root cannot be made, for example because no mirror can be reached."""
+
+
+def find_missing_requirement():
+    """Return why no container can be built here, or None."""
+    if os.getuid() != 0:
+        return "only root can build a container"
+    for tool in ("debootstrap", "unshare", "nsenter", "setpriv"):
+        if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            package = tool if tool == "debootstrap" else "util-linux"
+            return f"apt-get install {package}"
+    trial = (*PRIVATE_NAMESPACES, "unshare", "--net", "mount", "-t", "tmpfs", "tmpfs", "/mnt")
+    result = subprocess.run(trial, capture_output=True, text=True, check=False)
+    return f"this machine cannot mount: {result.stderr.strip()}" if result.returncode else None
+
+
+def read_container_steps(text):
+    """Return the instructions of a Containerfile, each with its arguments."""
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
+    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
+
+
+# --- The base image ---
+
+
+def create_base_root(reference):
+    """Return the Debian root that replaces a base image. Raises MissingMirrorError.
+
+    The root is made once for each Debian release and kept in the cache folder.
+    """
+    match = BASE_IMAGE.fullmatch(reference)
+    if match is None:
+        raise ContainerfileError(f"no root can replace the base image {reference}")
+    root = CACHE_FOLDER / f"debian-{match['suite']}"
+    CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{root}.lock"):
+        if not root.exists():
+            _run_debootstrap(match["suite"], root)
+    version = run_in_root(root, ["python", "--version"], BASE_ENVIRONMENT).split()[1]
+    if not version.startswith(match["python"] + "."):
+        raise ContainerfileError(f"Debian's Python {version} is not that of {reference}")
+    return root
+
+
+def _run_debootstrap(suite, root):
+    unfinished = root.with_suffix(".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    options = ["--variant=minbase", f"--include={BASE_PACKAGES}"]
+    result = subprocess.run(
+        ["debootstrap", *options, suite, unfinished], capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise MissingMirrorError(f"debootstrap failed: {result.stdout[-300:].strip()}")
+    (unfinished / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+    for path in (*HOST_FILES, CERTIFICATES):
+        if Path(path).exists():
+            shutil.copy(path, f"{unfinished}{path}")
+    unfinished.rename(root)
+
+
+def run_in_root(root, command, environment):
+    """Run a command as root in a folder, and return its output. Raises CalledProcessError."""
+    passed = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    passed.pop("PIP_FIND_LINKS", None)  # a folder of this machine
+    result = subprocess.run(
+        [*PRIVATE_NAMESPACES, "sh", "-ec", ENTER_BUILD_ROOT, "sh", root, *command],
+        env=passed | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise subprocess.CalledProcessError(
+            result.returncode, command, result.stdout, result.stderr
+        )
+    return result.stdout
+
+
+# --- The image ---
+
+
+@dataclass
+class Image:
+    """What the instructions of a Containerfile result in."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=BASE_ENVIRONMENT.copy)
+    workdir: str = "/"
+    user: str = "0:0"
+    volumes: list[str] = field(default_factory=list)
+    port: int = 0
+    stop_signal: str = "SIGTERM"
+    health_check: list[str] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+
+
+class ImageBuilder:
+    """Follows the instructions of a Containerfile in one root folder for each stage."""
+
+    def __init__(self, context, folder):
+        self._context = context
+        self._folder = folder
+        self._stages = {}
+        self.image = None
+        self._handlers = {
+            "FROM": self._start_stage,
+            "WORKDIR": self._change_workdir,
+            "COPY": self._copy,
+            "RUN": self._run,
+            "ENV": self._set_environment,
+            "VOLUME": self._add_volume,
+            "USER": self._set_user,
+            "EXPOSE": self._set_port,
+            "STOPSIGNAL": self._set_stop_signal,
+            "HEALTHCHECK": self._set_health_check,
+            "CMD": self._set_command,
+        }
+
+    def build(self, text):
+        """Follow all instructions, and return the image. Raises ContainerfileError."""
+        steps = read_container_steps(text)
+        for name, _ in steps:
+            if name not in self._handlers:
+                raise ContainerfileError(f"unknown instruction {name}")
+        for name, rest in steps:
+            self._handlers[name](rest)
+        return self.image
+
+    def _start_stage(self, rest):
+        reference, _, name = rest.partition(" AS ")
+        root = self._folder / f"stage-{len(self._stages)}"
+        subprocess.run(["cp", "-a", create_base_root(reference), root], check=True)
+        self._stages[name or "final"] = self.image = Image(root)
+
+    def _change_workdir(self, rest):
+        self.image.workdir = rest
+        self._resolve(rest).mkdir(parents=True, exist_ok=True)
+
+    def _run(self, rest):
+        command = ["env", f"--chdir={self.image.workdir}", "sh", "-c", rest]
+        run_in_root(self.image.root, command, self.image.environment)
+
+    def _copy(self, rest):
+        *sources, target = rest.split()
+        origin, is_ignored = self._context, read_ignored_names(self._context)
+        if sources[0].startswith("--from="):
+            origin = self._stages[sources.pop(0).removeprefix("--from=")].root
+            is_ignored = None
+        elif sources[0].startswith("--"):
+            raise ContainerfileError(f"unknown option {sources[0]} of COPY")
+        for source in sources:
+            path = origin / source.lstrip("/")
+            if path.is_dir():
+                folder = self._resolve(target)
+                shutil.copytree(path, folder, symlinks=True, ignore=is_ignored, dirs_exist_ok=True)
+            else:
+                shutil.copy(path, self._resolve(target))
+
+    def _resolve(self, target):
+        """Return the path of a file of the image on this machine."""
+        return self.image.root / f"{self.image.workdir}/{target}".rpartition("//")[2].lstrip("/")
+
+    def _set_environment(self, rest):
+        for pair in shlex.split(rest):
+            name, _, value = pair.partition("=")
+            expanded = string.Template(value).substitute(self.image.environment)
+            self.image.environment[name] = expanded
+
+    def _add_volume(self, rest):
+        self.image.volumes.append(rest)
+
+    def _set_user(self, rest):
+        self.image.user = rest
+
+    def _set_port(self, rest):
+        self.image.port = int(rest)
+
+    def _set_stop_signal(self, rest):
+        self.image.stop_signal = rest
+
+    def _set_health_check(self, rest):
+        self.image.health_check = json.loads(rest.partition("CMD ")[2])
+
+    def _set_command(self, rest):
+        self.image.command = json.loads(rest)
+
+
+def read_ignored_names(context):
+    """Return the `ignore` argument of copytree for the last lines of .dockerignore."""
+    lines = (context / ".dockerignore").read_text().splitlines()
+    patterns = [line for line in lines if line != "*" and not line.startswith("!")]
+    if not all(pattern.startswith("**/") for pattern in patterns):
+        raise ContainerfileError(f"cannot follow .dockerignore: {patterns}")
+    return shutil.ignore_patterns(*(pattern.removeprefix("**/") for pattern in patterns))
+
+
+# --- Limits ---
+
+CGROUPS = Path("/sys/fs/cgroup")
+LIMIT_FILES = {
+    1: {
+        "memory": ("memory", "memory.limit_in_bytes", "memory.oom_control", "oom_kill"),
+        "pids": ("pids", "pids.max", "pids.events", "max"),
+    },
+    2: {
+        "memory": ("", "memory.max", "memory.events", "oom_kill"),
+        "pids": ("", "pids.max", "pids.events", "max"),
+    },
+}
+"""By cgroup version: folder of a controller, files of its limit and events, name of a refusal."""
+SWAP_LIMIT_FILE = {1: "memory.memsw.limit_in_bytes", 2: "memory.swap.max"}
+
+
+class ControlGroup:
+    """Limits memory and number of processes. If that is impossible here, `problem` says why."""
+
+    def __init__(self, name, limits):
+        self.problem = None
+        self._version = 2 if (CGROUPS / "cgroup.controllers").exists() else 1
+        self._files = LIMIT_FILES[self._version]
+        self._name = name
+        try:
+            self._create(limits)
+        except OSError as error:
+            self.problem = f"memory and processes are not limited: {error}"
+
+    def _get_folder(self, controller):
+        return CGROUPS / self._files[controller][0] / self._name
+
+    def _create(self, limits):
+        if self._version == 2:
+            (CGROUPS / "cgroup.subtree_control").write_text("+memory +pids")
+        for controller, limit in limits.items():
+            folder = self._get_folder(controller)
+            folder.mkdir(exist_ok=True)
+            (folder / self._files[controller][1]).write_text(str(limit))
+        swap_file = self._get_folder("memory") / SWAP_LIMIT_FILE[self._version]
+        if swap_file.exists():
+            swap_file.write_text("0" if self._version == 2 else str(limits["memory"]))
+
+    def list_process_files(self):
+        """Return the files that a process writes its id to, to join the group."""
+        folders = {self._get_folder(controller) for controller in self._files}
+        return [file for folder in folders if (file := folder / "cgroup.procs").exists()]
+
+    def count_refusals(self):
+        """Return how often the kernel killed a process for memory or refused a new process."""
+        counts = {}
+        for controller, (_, _, events, name) in self._files.items():
+            file = self._get_folder(controller) / events
+            words = file.read_text().split() if file.exists() else []
+            values = dict(zip(words[::2], words[1::2], strict=True))
+            counts[controller] = int(values.get(name, 0))
+        return counts
+
+    def remove(self):
+        """Wait until the last process has ended, and remove the group."""
+        for file in self.list_process_files():
+            while file.read_text():
+                time.sleep(0.01)
+            file.parent.rmdir()
+
+
+# --- Containers ---
+
+HANDLED_SETTINGS = {"read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit", "pids_limit"}
+HANDLED_SETTINGS |= {"ulimits", "environment", "volumes"}
+SETTINGS_OF_ENGINE = {"build", "image", "restart", "stop_grace_period"}
+"""Settings of a service that say when the container engine builds, starts and kills it."""
+
+SERVICE_ADDRESS = "10.89.0.2"
+"""Address of the container and of its proxy in the network, as container engines choose it."""
+HOLD_NETWORK = """
+import fcntl, socket, struct, sys
+control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+address = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(sys.argv[1]))
+fcntl.ioctl(control, 0x8914, struct.pack("16sh14x", b"lo", 0x1 | 0x40))  # SIOCSIFFLAGS: up
+fcntl.ioctl(control, 0x8916, struct.pack("16s16s", b"lo:1", address))  # SIOCSIFADDR
+print("up", flush=True)
+sys.stdin.read()
+"""
+DEVICES = ("null", "zero", "full", "random", "urandom")
+SIZE_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
+
+
+class ContainerService:
+    """Runs containers of one service of a compose file, in a network that has only loopback.
+
+    `folder` replaces the folder of the compose file, `volumes` the storage of its volumes.
+    """
+
+    def __init__(self, image, settings, folder, volumes):
+        unknown = set(settings) - HANDLED_SETTINGS - SETTINGS_OF_ENGINE
+        if unknown or settings["cap_drop"] != ["ALL"] or not settings["read_only"]:
+            raise ContainerfileError(f"cannot follow these settings of a service: {unknown}")
+        if settings["security_opt"] != ["no-new-privileges:true"]:
+            raise ContainerfileError(f"cannot follow {settings['security_opt']}")
+        self.image = image
+        self._settings = settings
+        self._folder = folder
+        self._volumes = volumes
+        limits = {"memory": parse_size(settings["mem_limit"]), "pids": settings["pids_limit"]}
+        self.tmpfs_options = dict(map(_parse_tmpfs, settings["tmpfs"]))
+        self.control_group = ControlGroup(f"auditor-test-{os.getpid()}", limits)
+        self._network = subprocess.Popen(
+            ["unshare", "--net", sys.executable, "-c", HOLD_NETWORK, SERVICE_ADDRESS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._network.stdout.readline() == "up\n"
+        self._mount_command = self._build_mount_script()
+
+    def close(self):
+        """Remove the network and the control group. All containers must have ended."""
+        with self._network:
+            self._network.stdin.close()
+        self.control_group.remove()
+
+    def enter_network(self):
+        """Return the prefix of a command that shall run in the containers' network."""
+        return ["nsenter", f"--net=/proc/{self._network.pid}/ns/net", "--"]
+
+    def run(self, *command):
+        """Run a command in a new container, and return its result."""
+        return subprocess.run(
+            self._build_command(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+    @contextmanager
+    def start(self):
+        """Start a container with the image's command, and yield its process. Kill it at the end."""
+        with subprocess.Popen(
+            self._build_command(self.image.command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                while not read_children(process) and process.poll() is None:
+                    time.sleep(0.01)
+                yield process
+            finally:
+                process.kill()
+
+    def stop(self, process):
+        """Stop a container as an engine does, wait for its end, and return its output."""
+        os.kill(read_children(process)[0], signal.Signals[self.image.stop_signal])
+        return process.communicate(timeout=60)[0]
+
+    def run_in_container(self, process, *command):
+        """Run a command in a container that has been started, and return its result."""
+        enter = ["nsenter", f"--target={read_children(process)[0]}", "--mount", "--pid", "--net"]
+        return subprocess.run(
+            [*enter, "--", *self._build_user_command(command)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def _build_command(self, command):
+        joins = [f"echo $$ >{file}" for file in self.control_group.list_process_files()]
+        limit = f"ulimit -n {self._settings['ulimits']['nofile']}"
+        script = "; ".join([*joins, limit, 'exec "$@"'])
+        mounts = [self._mount_command, "sh", *self._build_user_command(command)]
+        return [
+            *("sh", "-ec", script, "sh"),
+            *self.enter_network(),
+            *PRIVATE_NAMESPACES,
+            *("sh", "-ec", *mounts),
+        ]
+
+    def _build_user_command(self, command):
+        """Return the command for the image's user, without privileges and with its variables."""
+        uid, _, gid = self.image.user.partition(":")
+        variables = {"HOME": "/data"} | self.image.environment | self._settings["environment"]
+        drop = [f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+        drop += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        start = ["env", "--ignore-environment", f"--chdir={self.image.workdir}", *pairs]
+        return ["chroot", str(self.image.root), "setpriv", *drop, "--", *start, *command]
+
+    def _build_mount_script(self):
+        root = str(self.image.root)
+        commands = [["mount", "--bind", root, root], ["mount", "-o", "remount,bind,ro", root]]
+        for volume in self._settings["volumes"]:
+            commands += self._bind_volume(*volume.split(":"))
+        commands.append(["mount", "-t", "proc", "proc", f"{root}/proc"])
+        commands += self._list_device_commands(f"{root}/dev")
+        for path, values in self.tmpfs_options.items():
+            options = ",".join(["nosuid", "nodev", *map("=".join, values.items())])
+            commands.append(["mount", "-t", "tmpfs", "-o", options, "tmpfs", root + path])
+        return "; ".join([*map(shlex.join, commands), 'exec "$@"'])
+
+    def _bind_volume(self, source, target, mode="rw"):
+        """Return the commands that mount a volume or a file. Creates the place for it."""
+        place = Path(f"{self.image.root}{target}")
+        path = self._folder / source if source.startswith("./") else self._volumes / source
+        if not source.startswith("./") and not path.exists():
+            subprocess.run(["cp", "-a", place, path], check=True)  # as engines fill a new volume
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            place.mkdir(exist_ok=True)
+        else:
+            place.touch()
+        commands = [["mount", "--bind", str(path), str(place)]]
+        if mode == "ro":
+            commands.append(["mount", "-o", "remount,bind,ro", str(place)])
+        return commands
+
+    @staticmethod
+    def _list_device_commands(folder):
+        commands = [["mount", "-t", "tmpfs", "-o", "mode=755,size=64k", "tmpfs", folder]]
+        for name in DEVICES:
+            commands.append(["touch", f"{folder}/{name}"])
+            commands.append(["mount", "--bind", f"/dev/{name}", f"{folder}/{name}"])
+        commands.append(["mkdir", f"{folder}/shm"])
+        options = "mode=1777,size=64m"
+        commands.append(["mount", "-t", "tmpfs", "-o", options, "tmpfs", f"{folder}/shm"])
+        commands.append(["ln", "-s", "/proc/self/fd", f"{folder}/fd"])
+        return commands
+
+
+def _parse_tmpfs(entry):
+    """Return the path and the options of an entry such as `/tmp:size=256m,mode=1777`."""
+    path, _, options = entry.partition(":")
+    return path, dict(option.split("=") for option in options.split(","))
+
+
+def read_children(process):
+    """Return the ids of the children of a process. `unshare` has one: the first of a container."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(child) for child in children.split()]
+
+
+def parse_size(text):
+    """Return the bytes of a size such as `1536m`."""
+    return int(text[:-1]) * SIZE_UNITS[text[-1]]
