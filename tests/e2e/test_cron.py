@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from auditor.demo import play
 
+ROOT = Path(__file__).resolve().parents[2]
 AUDITOR = Path(sys.executable).with_name("auditor")
 SPREADSHEET = (
     "id,name,name_ar,region,website,facebook\n"
@@ -69,6 +71,37 @@ def test_successful_run_from_cron_prints_nothing(cron, tmp_path):
     files = [file for file in (tmp_path / "data").rglob("*") if file.is_file()]
     assert files
     assert [file for file in files if file.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.slow
+def test_lines_of_cron_file_work_as_cron_types_them(cron, tmp_path):
+    """Cron passes each line to `sh`, with the variables of the file and few others."""
+    cron("--quiet", "registry", "import", "--yes", str(tmp_path / "registry.csv"))
+    (tmp_path / "var").mkdir()
+    (tmp_path / "data").rename(tmp_path / "var" / "auditor")
+    text = (ROOT / "deploy" / "auditor.cron").read_text()
+    for installed, used in (
+        ("/opt/auditor/.venv/bin/auditor", str(AUDITOR)),
+        ("/etc/auditor/config.toml", f"{tmp_path}/config.toml"),
+        ("/var/lib/auditor", f"{tmp_path}/var/auditor"),
+    ):
+        assert installed in text
+        text = text.replace(installed, used)
+    variables = dict(re.findall(r"^(AUDITOR_\w+)=(.*)$", text, re.MULTILINE))
+    commands = re.findall(r"^(?:[\d*]+ ){5}auditor (.+)$", text, re.MULTILINE)
+    env = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "LOGNAME": "auditor"} | variables
+    for command in commands:
+        result = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd="/",
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=90,
+        )
+        assert (result.returncode, result.stdout, result.stderr) == (0, b"", b""), command
+    assert len(list((tmp_path / "var" / "auditor" / "backups").glob("auditor-*.db"))) == 1
 
 
 @pytest.mark.slow

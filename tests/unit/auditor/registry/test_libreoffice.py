@@ -42,7 +42,10 @@ ROWS = [
     )
 ]
 
-pytestmark = pytest.mark.skipif(OFFICE is None, reason="apt-get install libreoffice-calc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(OFFICE is None, reason="apt-get install libreoffice-calc"),
+]
 
 
 @pytest.fixture(scope="module")
