@@ -197,10 +197,16 @@ def _read_sheets(
     return sheets
 
 
+BORDER_COLUMNS = slice(MAX_COLUMNS - 1, MAX_COLUMNS + 1)
+"""The last column that is read and the next one. A row with text in both continues."""
+
+
 def _iter_filled_rows(
     rows: Iterable[tuple[int, Sequence[Any]]], budget: TextBudget
 ) -> Iterator[RawRow]:
     for line, values in rows:
+        if len(values) > MAX_COLUMNS and all(map(format_cell_value, values[BORDER_COLUMNS])):
+            raise SheetLimitExceededError("too_many_columns", MAX_COLUMNS, line)
         cells = list(map(format_cell_value, values[:MAX_COLUMNS]))
         if any(cells):
             budget.count_row(line, cells)

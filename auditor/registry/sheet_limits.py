@@ -14,7 +14,7 @@ MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_LINES = 1_048_576
 """Lines of a sheet, also empty ones, as in Excel."""
 MAX_COLUMNS = 300
-"""Columns of a sheet. A workbook may have stray cells beyond them, which are not read."""
+"""Columns of a sheet. Cells of a workbook far beyond them are stray ones, which are not read."""
 MAX_CELL_CHARS = 32_767
 """Characters of a cell, as in Excel."""
 MAX_SHEETS = 100

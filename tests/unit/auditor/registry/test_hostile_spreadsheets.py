@@ -126,6 +126,20 @@ def test_csv_has_at_most_300_columns_with_text(tmp_path, count, code):
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_COLUMNS")
+@pytest.mark.parametrize("form", ["xlsx", "ods"])
+@pytest.mark.parametrize(("count", "code"), [(299, None), (300, None), (301, "too_many_columns")])
+def test_table_of_a_workbook_has_at_most_300_columns(tmp_path, form, count, code):
+    """Columns after the 300th were left out silently, and with them the accounts in them."""
+    path = tmp_path / f"sheet.{form}"
+    rows = [["name"] * count, ["Amal"]]
+    if form == "xlsx":
+        write_xlsx(path, all=rows)
+    else:
+        write_ods(path, rows)
+    assert find_exceeded_limit(path, FILE_LIMITS) == code
+
+
 @pytest.mark.limit("auditor.registry.sheet_limits.MAX_LINES")
 @pytest.mark.parametrize(("limit", "code"), [(5, None), (4, None), (3, "too_many_rows")])
 def test_lines_of_csv_are_limited_also_if_they_are_empty(tmp_path, monkeypatch, limit, code):
