@@ -64,7 +64,8 @@ COLUMN_BY_LABEL |= {normalize_label(column): column for column in _SYNONYMS["col
 HEADING_FILLER_WORDS = frozenset(
     normalize_label(
         "url urls link links lien liens page pages compte account profile profil handle username "
-        "address adresse official officiel officielle de du la le l of the our "
+        "address adresse official officiel officielle perfil canal cuenta de del du la le el l "
+        "of the our "
         "رابط صفحة حساب قناة عنوان على منصة الرسمية الرسمي"
     ).split()
 )

@@ -213,7 +213,7 @@ def test_heading_in_one_word_is_read_as_words(heading):
         ("Facebok", ["Facebok=facebook"]),
         ("Org", ["Org=name"]),
         ("Téléphonne", ["Téléphonne=phone"]),
-        ("nombre", []),
+        ("nombre", ["nombre=name"]),
         ("Facebook", []),
         ("", []),
         ("x" * 10_000, []),
@@ -221,6 +221,35 @@ def test_heading_in_one_word_is_read_as_words(heading):
 )
 def test_nearly_known_heading_is_suggested(heading, suggestions):
     assert suggest_corrections(map_columns([heading], [["x"]])) == suggestions
+
+
+@pytest.mark.parametrize(
+    ("heading", "column"),
+    [
+        ("Organization Name", "name"),
+        ("NGO", "name"),
+        ("Dénomination sociale", "name"),
+        ("Nombre de la asociación", "name"),
+        ("Wilaya", "region"),
+        ("الولاية", "region"),
+        ("Gouvernorat", "region"),
+        ("Municipality", "city"),
+        ("البلدية", "city"),
+        ("Correo electrónico", "email"),
+        ("Tél. portable", "phone"),
+        ("رقم الجوال", "phone"),
+        ("Página web", "website"),
+        ("Adresse du site internet", "website"),
+        ("Perfil de Facebook", "facebook"),
+        ("Canal de YouTube", "youtube"),
+        ("Redes sociales", "links"),
+        ("Titre", None),
+        ("Préfecture", None),
+    ],
+)
+def test_heading_of_another_spreadsheet_is_known(heading, column):
+    [mapped] = map_columns([heading], [])
+    assert mapped.column == column
 
 
 def test_error_names_the_heading_that_may_have_the_names(tmp_path):
