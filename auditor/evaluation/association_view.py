@@ -16,7 +16,7 @@ from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.decisions_in_force import iter_decision_ends, select_decisions_in_force
 from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
-from auditor.rules.proposals import select_newest_answers, select_wikidata_statements
+from auditor.rules.proposals import MAX_PROPOSALS, select_newest_answers, select_wikidata_statements
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import (
@@ -129,6 +129,11 @@ class AssociationView:
     def reportable_gaps(self) -> list[Gap]:
         """Return the gaps that are or were open, without waived ones."""
         return [gap for gap in self.all_gaps if gap.opened_at and gap not in self.waived_gaps]
+
+    @property
+    def has_most_proposals(self) -> bool:
+        """Return True if no further accounts are proposed until some of these are decided."""
+        return len(self.proposals) >= MAX_PROPOSALS
 
     @property
     def site_proposals(self) -> list[Proposal]:

@@ -11,12 +11,19 @@ from auditor.rules.association_state import (
     AssociationState,
     EvaluationTime,
     exclude_association,
+    find_disowned_accounts,
 )
 from auditor.rules.decisions_in_force import select_decisions_in_force
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink, Presence
 from probes.models.witness import WikidataStatement, WitnessSource
 from storage.models.audit import DecisionKind, Observation, Proposal, WitnessRecord
+
+MAX_PROPOSALS = 200
+"""Accounts without a decision that are proposed to an association. Then no further one is.
+
+A hijacked site that linked to other accounts in each run added rows for ever.
+"""
 
 
 def update_proposals(
@@ -28,7 +35,7 @@ def update_proposals(
 ) -> tuple[Proposal, ...]:
     """Return the proposals after a run: unregistered accounts that the own sites link to.
 
-    Accounts that only Wikidata names are proposed as well.
+    Accounts that only Wikidata names are proposed as well. Known proposals always stay.
     """
     association, now = association_state.association.id, evaluation_time.now
     proposals = {(row.link.channel, row.link.key): row for row in association_state.proposals}
@@ -42,8 +49,17 @@ def update_proposals(
             return False
         return not exclude_association(owners.get(account_key, ()), association)
 
+    links = map(attrgetter("link"), association_state.proposals)
+    undecided = {(link.channel, link.key) for link in filter(can_be_proposed, links)}
+    undecided -= _find_disowned_accounts(association_state, now)
+    max_count = len(proposals) + MAX_PROPOSALS - len(undecided)
+
+    def has_place(link: FoundLink) -> bool:
+        is_known = (link.channel, link.key) in proposals
+        return can_be_proposed(link) and (is_known or len(proposals) < max_count)
+
     for observation in _iter_site_observations(association_state, observations, now):
-        for link in filter(can_be_proposed, observation.finding.links):
+        for link in filter(has_place, observation.finding.links):
             proposal = Proposal(association, link, observation.observed_at, observation.observed_at)
             previous = proposals.get((link.channel, link.key))
             proposals[link.channel, link.key] = _merge_linked_proposal(
@@ -52,11 +68,18 @@ def update_proposals(
     for record in select_newest_answers(association_state, now):
         for statement in record.answer.statements:
             link = statement.link
-            if can_be_proposed(link):
+            if has_place(link):
                 proposal = Proposal(association, link, record.asked_at, record.asked_at)
                 previous = proposals.get((link.channel, link.key))
                 proposals[link.channel, link.key] = _merge_wikidata_proposal(previous, proposal)
     return tuple(proposals.values())
+
+
+def _find_disowned_accounts(
+    association_state: AssociationState, now: datetime
+) -> frozenset[AccountKey]:
+    in_force = select_decisions_in_force(association_state.decisions, now)
+    return find_disowned_accounts(association_state, in_force)
 
 
 def _merge_linked_proposal(

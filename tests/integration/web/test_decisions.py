@@ -120,6 +120,12 @@ def test_claimed_proposal_is_registered_and_disappears(app, client):
     assert "Found on its website" not in get_page(client)
 
 
+@pytest.mark.parametrize(("max_proposals", "is_full"), [(1, True), (2, False)])
+def test_page_says_that_no_more_accounts_are_proposed(client, monkeypatch, max_proposals, is_full):
+    monkeypatch.setattr("auditor.evaluation.association_view.MAX_PROPOSALS", max_proposals)
+    assert ("no others are added" in get_page(client)) is is_full
+
+
 def test_disowned_proposal_disappears(app, client):
     submit_decision(client, kind="disown", channel="youtube", account=PROFILE.canonical)
     assert decisions(app) == [(DecisionKind.DISOWN, "youtube", "@nour")]

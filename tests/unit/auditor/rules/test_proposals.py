@@ -11,6 +11,7 @@ from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.association import EvaluationPolicy, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
+from auditor.rules.proposals import MAX_PROPOSALS
 from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence, Reason
 from probes.models.witness import WIKIDATA_SOURCE, WikidataStatement, WitnessAnswer, WitnessSource
 from storage.models.audit import (
@@ -68,6 +69,51 @@ def run_evaluations(key, *, registered=None, profile=None, decisions=(), count=3
             state, observations, EvaluationTime(run_at, run_at), POLICY, {}
         )
     return state, build_association_view(state, CONFIG, EvaluationTime(run_at, run_at), {})
+
+
+def run_evaluation(state, day, *keys):
+    """Return the state after a run in which the site links to accounts, and the view."""
+    run_at = START + timedelta(days=day)
+    finding = Finding(Presence.PRESENT, links=tuple(map(build_link, keys)))
+    evaluation_time = EvaluationTime(run_at, run_at)
+    state = evaluate_association(
+        state, {1: Observation(1, day, run_at, finding)}, evaluation_time, POLICY, {}
+    )
+    return state, build_association_view(state, CONFIG, evaluation_time, {})
+
+
+@pytest.mark.limit("auditor.rules.proposals.MAX_PROPOSALS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_accounts_without_a_decision_are_proposed_up_to_the_limit(step):
+    count = MAX_PROPOSALS + step
+    state, view = run_evaluation(
+        AssociationState(NOUR, (SITE,)), 0, *(f"@nour{number}" for number in range(count))
+    )
+    assert len(state.proposals) == len(view.proposals) == min(MAX_PROPOSALS, count)
+    assert view.has_most_proposals is (step >= 0)
+
+
+def test_site_that_links_to_other_accounts_in_each_run_adds_no_rows_for_ever():
+    """After 40 runs there were 600 proposals and 600 problems (2026-11)."""
+    state = AssociationState(NOUR, (SITE,))
+    for day in range(40):
+        state, view = run_evaluation(state, day, *(f"@nour{day}n{n}" for n in range(15)))
+    assert len(state.proposals) == MAX_PROPOSALS
+    assert len(state.gaps) < MAX_PROPOSALS + 10
+    known = view.proposals[0].link.key
+    state, view = run_evaluation(state, 40, "@new", known)
+    assert view.proposals[0].run_count == 2
+    disown = Decision(
+        "nour",
+        "youtube",
+        DecisionKind.DISOWN,
+        "Amina",
+        "not ours",
+        START + timedelta(days=40, hours=1),
+        value=known,
+    )
+    state, view = run_evaluation(replace(state, decisions=(disown,)), 41, "@new", "@newer")
+    assert {"@new", "@newer"} & {row.link.key for row in view.proposals} == {"@new"}
 
 
 def list_unlisted_subjects(state):
