@@ -361,10 +361,17 @@ def write_file_atomically(
     """Write a file that only its owner can read, completely or not at all. Raises StoreError.
 
     Exports have contacts of people, and invitations have secret links. `on_written`
-    is called when the content is on the disk, before the file gets its final name.
+    is called when the content is on the disk, before the file gets its final name. A device or a
+    pipe, such as /dev/null or /dev/stdout, is written to and never replaced by a file.
     """
     unfinished = target.with_name(f"{target.name}.part")
     try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            with target.open("wb") as device:
+                device.writelines(chunks)
+            if on_written:
+                on_written()
+            return
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
             out.writelines(chunks)

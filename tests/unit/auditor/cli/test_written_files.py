@@ -57,6 +57,33 @@ def test_only_the_owner_can_read_an_existing_file_that_is_written_again(run, tmp
     assert get_mode(tmp_path / "out.csv") == 0o600
 
 
+def test_named_pipe_is_written_to_and_not_replaced(run, tmp_path):
+    assert run("registry", "import", "sheet.csv") == 0
+    os.mkfifo(tmp_path / "out.csv")
+    reader = os.open(tmp_path / "out.csv", os.O_RDONLY | os.O_NONBLOCK)
+    assert run("registry", "export", "out.csv") == 0
+    with os.fdopen(reader, encoding="utf-8-sig") as text:
+        assert text.readline().startswith("id,name")
+    assert stat.S_ISFIFO((tmp_path / "out.csv").lstat().st_mode)
+
+
+def test_link_to_a_device_is_not_replaced(run, tmp_path):
+    assert run("registry", "import", "sheet.csv") == 0
+    (tmp_path / "out.csv").symlink_to(os.devnull)
+    assert run("registry", "export", "out.csv") == 0
+    assert (tmp_path / "out.csv").is_char_device()
+
+
+def test_link_to_a_file_is_replaced_and_the_file_kept(run, tmp_path):
+    """In a shared folder, the link may be another user's."""
+    assert run("registry", "import", "sheet.csv") == 0
+    (tmp_path / "other.txt").write_text("kept")
+    (tmp_path / "out.csv").symlink_to("other.txt")
+    assert run("registry", "export", "out.csv") == 0
+    assert (tmp_path / "other.txt").read_text() == "kept"
+    assert not (tmp_path / "out.csv").is_symlink()
+
+
 def test_only_the_owner_can_read_an_upload(tmp_path, run):
     uploads = UploadStore(tmp_path / "uploads")
     name = uploads.save(b"id,name,email", START)
