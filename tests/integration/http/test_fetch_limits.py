@@ -119,3 +119,14 @@ def test_more_rules_forbid_everything(step):
     body = "\n".join(["User-agent: *", *lines]).encode()
     rules = robots.parse_robots(200, body, "presence-auditor/1")
     assert rules.is_allowed("http://a.ma/other") is (step <= 0)
+
+
+@pytest.mark.limit("probes.http.robots.MAX_RULE_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_longer_rules_forbid_everything(step):
+    rule = "Disallow: /".ljust(1024, "a")
+    last_rule = rule + "a" * step if step >= 0 else rule[:step]
+    lines = [rule] * (robots.MAX_RULE_CHARS // len(rule) - 1) + [last_rule]
+    body = "\n".join(["User-agent: *", *lines]).encode()
+    rules = robots.parse_robots(200, body, "presence-auditor/1")
+    assert rules.is_allowed("http://a.ma/other") is (step <= 0)
