@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from auditor.core.formatting import to_single_line
 
@@ -24,6 +24,10 @@ MINIMUM_LIBRARY_LEVELS = {"htmldate": logging.CRITICAL, "python_multipart": logg
 htmldate logs problems of pages, such as an empty page, as errors. python-multipart logs each
 malformed form as a warning.
 """
+MAX_LOGGED_CHARS = 4_000
+"""Characters of a message, a text field or an error that are logged. They may quote a page."""
+MAX_TRACE_CHARS = 20_000
+"""Characters of a traceback that are logged, from its end."""
 DEFAULT_EVENT = "log"
 """Event name of log records from libraries."""
 JOURNALD_PRIORITIES = (
@@ -44,7 +48,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; with `with_traceback`, followed by the traceback."""
-        line = to_single_line(f"{record.levelname}: {record.getMessage()}")
+        line = _shorten(to_single_line(f"{record.levelname}: {record.getMessage()}"))
         exception = _build_exception_fields(record)
         if not exception:
             return line
@@ -66,8 +70,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "event": getattr(record, "event", DEFAULT_EVENT),
             "logger": record.name,
-            "message": to_single_line(record.getMessage()),
-            **getattr(record, "fields", {}),
+            "message": _shorten(to_single_line(record.getMessage())),
+            **_shorten_fields(getattr(record, "fields", {})),
             **_build_exception_fields(record),
         }
         return json.dumps(fields, ensure_ascii=False, default=str)
@@ -78,9 +82,22 @@ def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
     exception = record.exc_info[1] if record.exc_info else None
     if exception is None:
         return {}
+    # The text of the exception, which ends its traceback, may be long, too.
+    lines = [_shorten(line) for line in traceback.format_exception(exception)]
     return {
-        "error": to_single_line(f"{type(exception).__name__}: {exception}"),
-        "trace": "".join(traceback.format_exception(exception)),
+        "error": _shorten(to_single_line(f"{type(exception).__name__}: {exception}")),
+        "trace": "".join(lines)[-MAX_TRACE_CHARS:],
+    }
+
+
+def _shorten(text: str) -> str:
+    """Return a text up to MAX_LOGGED_CHARS, with a mark if it is cut."""
+    return text if len(text) <= MAX_LOGGED_CHARS else f"{text[: MAX_LOGGED_CHARS - 1]}…"
+
+
+def _shorten_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _shorten(value) if isinstance(value, str) else value for name, value in fields.items()
     }
 
 

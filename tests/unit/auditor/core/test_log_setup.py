@@ -46,6 +46,45 @@ def test_event_is_one_readable_line(written):
     assert written() == ["WARNING: blind on x ERROR: no tonight:  [2J"]
 
 
+def log_failure(text):
+    """Log an event with a text, and an exception that quotes it."""
+    logger.exception(ValueError(text), "probe_crashed", "{text}", text=text)
+
+
+@pytest.mark.limit("auditor.core.log_setup.MAX_LOGGED_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_longer_text_is_logged_in_part(written, step):
+    text = "x" * (log_setup.MAX_LOGGED_CHARS - len("ValueError: ") + step)
+    log_setup.configure_logging("json")
+    log_failure(text)
+    [line] = map(json.loads, written())
+    assert line["error"].endswith("…") is (step > 0)
+    assert len(line["error"]) == min(log_setup.MAX_LOGGED_CHARS, len("ValueError: ") + len(text))
+    assert line["message"] == line["text"] == text
+
+
+def test_page_of_a_site_does_not_fill_the_log(written):
+    """It was written four times, in the message, the field, the error and its traceback."""
+    for log_format in ("json", "line"):
+        log_setup.configure_logging(log_format, debug=True)
+        log_failure("x" * 1_000_000)
+        assert sum(map(len, written())) < 5 * log_setup.MAX_LOGGED_CHARS
+
+
+@pytest.mark.limit("auditor.core.log_setup.MAX_TRACE_CHARS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_end_of_a_longer_traceback_is_logged(written, monkeypatch, step):
+    """Of lines as long as the limit of a text."""
+    count, length = log_setup.MAX_TRACE_CHARS // 1000, 1000
+    lines = ["y" * (length + step), *["x" * length] * (count - 1)]
+    monkeypatch.setattr(log_setup.traceback, "format_exception", lambda _: lines)
+    log_setup.configure_logging("json")
+    log_failure("text")
+    [line] = map(json.loads, written())
+    assert line["trace"] == "".join(lines)[-log_setup.MAX_TRACE_CHARS :]
+    assert len(line["trace"]) == log_setup.MAX_TRACE_CHARS + min(0, step)
+
+
 def test_warnings_about_malformed_forms_are_not_logged(written):
     log_setup.configure_logging()
     multipart_logger = logging.getLogger("python_multipart.multipart")
