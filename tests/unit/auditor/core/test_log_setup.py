@@ -46,9 +46,16 @@ def test_event_is_one_readable_line(written):
     assert written() == ["WARNING: blind on x ERROR: no tonight:  [2J"]
 
 
+def fail(text):
+    raise ValueError(text)
+
+
 def log_failure(text):
     """Log an event with a text, and an exception that quotes it."""
-    logger.exception(ValueError(text), "probe_crashed", "{text}", text=text)
+    try:
+        fail(text)
+    except ValueError as error:
+        logger.exception(error, "probe_crashed", "{text}", text=text)
 
 
 @pytest.mark.limit("auditor.core.log_setup.MAX_LOGGED_CHARS")
