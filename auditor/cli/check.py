@@ -156,7 +156,12 @@ async def _check_links(
     cli_context: CliContext, inputs: list[tuple[str | None, str]]
 ) -> list[LinkCheck]:
     from auditor.app import create_fetcher, create_parser_pool
-    from auditor.checking.checker import AccountChecker, check_links, create_api_budgets
+    from auditor.checking.checker import (
+        AccountChecker,
+        check_links,
+        create_api_budgets,
+        refuse_broken_parsers,
+    )
     from probes.links import identify
 
     links = [(text, identify.identify_link(text, column)) for column, text in inputs]
@@ -167,6 +172,7 @@ async def _check_links(
             create_parser_pool() as pool,
             create_fetcher(config, get_current_time(), parsers=pool) as fetcher,
         ):
+            await refuse_broken_parsers(pool)
             counter = iter(range(1, len(links) + 1))
             checker = AccountChecker(fetcher, pool, create_api_budgets(config))
             checked = await check_links(

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from auditor.checking.checker import AccountChecker, create_api_budgets
+from auditor.checking.checker import AccountChecker, create_api_budgets, refuse_broken_parsers
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.cluster.health import require_folder_token
 from auditor.cluster.job_queue import (
@@ -70,8 +70,11 @@ class ClusterWorker:
     async def run(self) -> None:
         """Handle jobs until stopped, and reconnect if the database is unavailable.
 
-        Raises ConfigError if this machine does not have the coordinator's data folder.
+        Raises ConfigError if this machine cannot read pages, or does not have the coordinator's
+        data folder.
         """
+        async with self._app.create_parser_pool() as parsers:
+            await refuse_broken_parsers(parsers)
         while not self._stop_event.is_set():
             try:
                 await self._work_on_queue()

@@ -12,17 +12,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 
-from auditor.checking.checker import AccountChecker, to_probe_account
+from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_probe_account
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.checking.shared_bodies import create_domain_counter
-from auditor.core.errors import RunLockedError
+from auditor.core.errors import ConfigError, RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.protocols import LockableRunContext, RunContext
 from auditor.runs.plan import select_accounts_to_check
 from auditor.runs.state import RunState
+from probes.log import EventLogger
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.probe import ProbeResult
+from probes.runner.parser_pool import ParserPool
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, AuditRunState
+
+logger = EventLogger(__name__)
 
 RECHECK_INTERVAL = timedelta(minutes=10)
 """How long an association is not rechecked again, and how long the result is shown."""
@@ -37,6 +41,7 @@ class RecheckRefusal(StrEnum):
     BUSY = "busy"
     RECENTLY_CHECKED = "recently_checked"
     RUN_IN_PROGRESS = "run_in_progress"
+    PARSERS_BROKEN = "parsers_broken"
 
 
 class RecheckRefusedError(Exception):
@@ -86,8 +91,8 @@ class RecheckService:
     ) -> AssociationRecheck:
         """Check the accounts of an association now.
 
-        Raises RecheckRefusedError during a run or another recheck, or if the association was
-        rechecked recently.
+        Raises RecheckRefusedError during a run or another recheck, if the association was rechecked
+        recently, or if this machine cannot read pages.
         """
         if not self._lock.acquire(blocking=False):
             raise RecheckRefusedError(RecheckRefusal.BUSY)
@@ -143,6 +148,7 @@ async def _recheck_accounts(
         app.create_parser_pool() as parsers,
         app.create_fetcher(now, parsers=parsers) as fetcher,
     ):
+        await _require_parsers(parsers)
         count_domains = create_domain_counter(store, now)
         checker = AccountChecker(fetcher, parsers, state.api_budgets, count_domains)
         rechecks = [
@@ -150,6 +156,15 @@ async def _recheck_accounts(
             for row in select_accounts_to_check(accounts, decisions, config, now)
         ]
         return await asyncio.gather(*rechecks)
+
+
+async def _require_parsers(parsers: ParserPool) -> None:
+    """Raise RecheckRefusedError if the parser processes cannot work, and log the reason."""
+    try:
+        await refuse_broken_parsers(parsers)
+    except ConfigError as error:
+        logger.error("recheck_refused", "no check on request: {reason}", reason=str(error))
+        raise RecheckRefusedError(RecheckRefusal.PARSERS_BROKEN) from error
 
 
 async def _recheck_account(

@@ -6,12 +6,16 @@ import pytest
 
 from auditor import diagnostics
 from auditor.checking import checker
+from auditor.cli import main
+from auditor.cluster.worker import ClusterWorker
 from auditor.core.errors import ConfigError
+from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.runs.run import execute_run
 from probes.runner import parser_pool
 from probes.runner.parser_pool import ParserPool
 from probes.text.charset import MAX_PARSED_BYTES
 from tests.support.mini_network import START, link, opened, register, steps
+from tests.support.web_server import logged_in_client
 
 TOO_LITTLE_MEMORY = 60 << 20
 """Less than the modules of a worker take."""
@@ -56,18 +60,58 @@ async def test_workers_get_no_allocator_that_reserves_memory(monkeypatch):
         assert await pool.find_fault() == ""
 
 
-@pytest.mark.fault("F86")
-async def test_run_refuses_broken_parsers_before_any_request(tmp_path, monkeypatch):
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    """An app whose parser processes have too little memory."""
     monkeypatch.setattr(checker, "create_probe", steps)
-    app = opened(tmp_path)
-    register(app, link("nour", "website", "nour"))
-    app.create_parser_pool = lambda: ParserPool(1, memory_bytes=TOO_LITTLE_MEMORY)
+    opened_app = opened(tmp_path)
+    register(opened_app, link("nour", "website", "nour"))
+    opened_app.create_parser_pool = lambda: ParserPool(1, memory_bytes=TOO_LITTLE_MEMORY)
+    yield opened_app
+    opened_app.store.close()
+
+
+@pytest.mark.fault("F86")
+async def test_run_refuses_broken_parsers_before_any_request(app):
     with pytest.raises(ConfigError) as refusal:
         await execute_run(app, START)
     assert refusal.value.exit_code == 3
     assert app.web.asked == []
     assert app.store.runs.get(START.date()) is None
-    app.store.close()
+
+
+@pytest.mark.fault("F86")
+def test_recheck_refuses_broken_parsers_before_any_request(app, caplog):
+    with pytest.raises(RecheckRefusedError) as refusal:
+        RecheckService().recheck_association(app, "nour", START)
+    assert refusal.value.reason is RecheckRefusal.PARSERS_BROKEN
+    assert app.web.asked == []
+    [record] = caplog.records
+    assert record.event == "recheck_refused"
+    assert "cannot parse a large page" in record.getMessage()
+    with logged_in_client(app, START) as client:
+        response = client.post("/en/associations/nour/checks", follow_redirects=True)
+    assert "The server cannot read pages now." in response.text
+
+
+@pytest.mark.fault("F86")
+async def test_worker_refuses_broken_parsers_before_any_job(app):
+    worker = ClusterWorker(app, asyncio.Event(), lambda: START)
+    with pytest.raises(ConfigError, match="parser processes cannot parse a large page"):
+        await worker.run()
+    assert app.web.asked == []
+
+
+@pytest.mark.fault("F86")
+def test_check_refuses_broken_parsers_before_any_request(monkeypatch, capsys):
+    def open_pool():
+        return ParserPool(1, memory_bytes=TOO_LITTLE_MEMORY)
+
+    monkeypatch.setattr("auditor.app.create_parser_pool", open_pool)
+    assert main.main(["check", "http://127.0.0.1:9/"]) == 3
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert "parser processes cannot parse a large page" in errors
 
 
 @pytest.mark.fault("F86")
