@@ -355,7 +355,7 @@ LATIN_NAMES = {
         "UTF-8",
         "NTP",
     ),
-    *("auditor", "registry", "erase", "run", "serve", "cron", "Ctrl-C"),  # commands
+    *("auditor", "registry", "erase", "run", "serve", "doctor", "cron", "Ctrl-C"),  # commands
 }
 """Names and units that Arabic texts write in Latin letters."""
 
