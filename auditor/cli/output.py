@@ -5,6 +5,7 @@ Files are written completely or not at all.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -364,14 +365,16 @@ def write_file_atomically(
     is called when the content is on the disk, before the file gets its final name. A device or a
     pipe, such as /dev/null or /dev/stdout, is written to and never replaced by a file.
     """
-    unfinished = target.with_name(f"{target.name}.part")
     try:
-        if target.exists() and not target.is_file() and not target.is_dir():
-            with target.open("wb") as device:
-                device.writelines(chunks)
+        if _is_stream(target):
+            with target.open("wb") as stream:
+                stream.writelines(chunks)
             if on_written:
                 on_written()
             return
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a directory")
+        unfinished = target.with_name(f"{target.name}.part")
         unfinished.unlink(missing_ok=True)
         with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
             out.writelines(chunks)
@@ -382,3 +385,10 @@ def write_file_atomically(
         unfinished.replace(target)
     except OSError as error:
         raise build_file_error(error, f"cannot write {target}") from None
+
+
+def _is_stream(target: Path) -> bool:
+    """Return True for a device, a pipe, or a name that the system keeps for one (`/dev/stdout`)."""
+    if target.is_symlink() and target.parent.resolve().parts[1:2] in {("dev",), ("proc",)}:
+        return True
+    return target.exists() and not target.is_file() and not target.is_dir()

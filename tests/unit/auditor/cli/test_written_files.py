@@ -1,11 +1,13 @@
 """Files that commands write have contacts of people, so only their owner can read them."""
 
+import fcntl
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from auditor.cli import main
+from auditor.cli import main, output
 from auditor.core.errors import InputError
 from auditor.registry.uploads import UploadStore
 from tests.support.mini_network import START
@@ -82,6 +84,49 @@ def test_link_to_a_file_is_replaced_and_the_file_kept(run, tmp_path):
     assert run("registry", "export", "out.csv") == 0
     assert (tmp_path / "other.txt").read_text() == "kept"
     assert not (tmp_path / "out.csv").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "command", [("report", "nour", "--pdf"), ("export", "associations"), ("registry", "export")]
+)
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_pipe_or_device_is_written_to_and_not_replaced(run, tmp_path, command, is_linked):
+    """As root, `--pdf /dev/null` made a file of the device."""
+    assert run("registry", "import", "sheet.csv") == 0
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "link.csv").symlink_to("pipe.csv")
+    descriptor = os.open(tmp_path / "pipe.csv", os.O_RDWR | os.O_NONBLOCK)
+    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, 1024 * 1024)  # a PDF fits in
+    try:
+        assert run(*command, "link.csv" if is_linked else "pipe.csv") == 0
+        content = os.read(descriptor, 8)
+    finally:
+        os.close(descriptor)
+    assert len(content) == 8
+    assert (tmp_path / "pipe.csv").is_fifo()
+    assert sorted(path.name for path in tmp_path.glob("*.csv*")) == [
+        "link.csv",
+        "pipe.csv",
+        "sheet.csv",
+    ]
+
+
+def test_name_of_standard_output_is_not_replaced(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "redirected").touch()
+    with (tmp_path / "redirected").open("wb") as file:
+        name = Path(f"/proc/self/fd/{file.fileno()}")
+        output.write_file_atomically([b"content"], name)
+    assert (tmp_path / "redirected").read_bytes() == b"content"
+    assert [path.name for path in tmp_path.iterdir()] == ["redirected"]
+
+
+@pytest.mark.parametrize("target", [".", "folder", "folder/"])
+def test_folder_is_no_file_to_write(run, tmp_path, capsys, target):
+    (tmp_path / "folder").mkdir()
+    assert run("registry", "import", "sheet.csv") == 0
+    assert run("report", "nour", "--pdf", target) == 3
+    assert "it is a folder, not a file" in capsys.readouterr().err
 
 
 def test_only_the_owner_can_read_an_upload(tmp_path, run):
