@@ -126,13 +126,17 @@ def describe_decision_target(decision: Decision, translator: Translator) -> str:
 
 
 def resolve_author(author: str | None) -> str:
-    """Return the given author, or the login name. Raises DecisionError if it is empty."""
-    from auditor.decisions.parsing import build_missing_author_error
+    """Return the given author, or the login name.
 
-    name = author if author is not None else get_login_name()
-    if not name.strip():
+    Raises DecisionError if nothing of it can be stored.
+    """
+    from auditor.decisions.parsing import build_missing_author_error
+    from storage.sanitize import sanitize_text
+
+    name = sanitize_text(author if author is not None else get_login_name()).strip()
+    if not name:
         raise build_missing_author_error()
-    return name.strip()
+    return name
 
 
 def get_login_name() -> str:

@@ -32,13 +32,14 @@ from auditor.cli.report_links import report_links_app
 from auditor.cli.reports import export
 from auditor.cli.users import user_app
 from auditor.core import log_setup, runtime
-from auditor.core.errors import AuditorError, ConfigError
+from auditor.core.errors import AuditorError, ConfigError, InputError
 from probes.log import EventLogger
 from storage.errors import StoreError, build_file_error, is_file_error
 
 logger = EventLogger(__name__)
 
 INTERRUPTED_EXIT_CODE = 130
+LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 COMMAND_SECTIONS = {
     "Start": ("demo", "init", "doctor"),
@@ -204,13 +205,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_code = error.exit_code if isinstance(error, AuditorError) else ConfigError.exit_code
         _report_failure(error, exit_code, debug=debug)
         return exit_code
-    except OSError as error:
-        if not is_file_error(error):
+    except (OSError, UnicodeEncodeError) as error:
+        failure = _explain_failure(error, arguments)
+        if failure is None:
             raise
-        failure = error if debug else build_file_error(error)
-        _report_failure(failure, ConfigError.exit_code, debug=debug)
+        _report_failure(error if debug else failure, ConfigError.exit_code, debug=debug)
         return ConfigError.exit_code
     return 0
+
+
+def _explain_failure(
+    error: OSError | UnicodeEncodeError, arguments: Sequence[str]
+) -> Exception | None:
+    """Return the error that tells an operator what to change, or None if that is unknown."""
+    if isinstance(error, UnicodeEncodeError):
+        if LONE_SURROGATES.search("".join(arguments)):  # bytes that Python could not decode
+            return InputError("the command line", "this is not valid UTF-8", "the text in UTF-8")
+        return None
+    if is_file_error(error):
+        return build_file_error(error)
+    if _is_current_folder_deleted():
+        return InputError("the current folder", "it was deleted", "another folder")
+    return None
+
+
+def _is_current_folder_deleted() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report_failure(error: Exception, exit_code: int, *, debug: bool) -> None:

@@ -61,6 +61,9 @@ def read_toml_tables(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), reason, "correct that line") from None
     except UnicodeDecodeError:
         raise ConfigError(str(path), "not UTF-8 text", "save it as UTF-8") from None
+    except (RecursionError, ValueError) as error:  # limits of the parser: nesting and digits
+        reason = f"not TOML, {lowercase_first(str(error).partition(';')[0])}"
+        raise ConfigError(str(path), reason, "correct that line") from None
     except OSError as error:
         raise build_unreadable_error(path, error) from None
 

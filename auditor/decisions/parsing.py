@@ -14,6 +14,7 @@ from auditor.rules.decisions_in_force import ATTESTATION_VALIDITY, DISPUTE_VALID
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from storage.models.audit import AccountRow, AccountStatus, Decision, Proposal
+from storage.sanitize import sanitize_text
 
 EARLIEST_PUBLICATION_DAY = date(2000, 1, 1)
 """Earlier dates of a publication are typing mistakes."""
@@ -33,12 +34,13 @@ def build_missing_author_error() -> DecisionError:
 
 
 def require_reason(reason: str) -> str:
-    """Return the trimmed reason. Raises DecisionError if it is empty."""
-    if not reason.strip():
+    """Return the trimmed reason. Raises DecisionError if nothing of it can be stored."""
+    reason = sanitize_text(reason).strip()
+    if not reason:
         message = gettext_noop("Enter a reason.")
         cause = "no reason given"
         raise DecisionError("--reason", cause, "--reason TEXT", message=message)
-    return reason.strip()
+    return reason
 
 
 def build_waiver_target_error(what: str, why: str) -> DecisionError:

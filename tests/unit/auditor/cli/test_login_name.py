@@ -69,6 +69,8 @@ def test_numeric_user_id_is_recorded_as_author(capsys):
     assert json.loads(capsys.readouterr().out)["items"][0]["added_by"] == str(os.getuid())
 
 
-def test_empty_author_is_refused(capsys):
-    assert main(["user", "add", "Salma", "--role", "admin", "--author", " "]) == 3
+@pytest.mark.parametrize("author", [" ", "\udcff", "\u202e"])
+def test_empty_author_is_refused(capsys, author):
+    """Bytes that are not UTF-8 and marks of direction are not stored."""
+    assert main(["user", "add", "Salma", "--role", "admin", "--author", author]) == 3
     assert "--author NAME" in capsys.readouterr().err
