@@ -217,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _explain_failure(
     error: OSError | UnicodeEncodeError, arguments: Sequence[str]
 ) -> Exception | None:
-    """Return the error that tells an operator what to change, or None if that is unknown."""
+    """Return the error that names what an operator can change, or None if that is unknown."""
     if isinstance(error, UnicodeEncodeError):
         if LONE_SURROGATES.search("".join(arguments)):  # bytes that Python could not decode
             return InputError("the command line", "this is not valid UTF-8", "the text in UTF-8")
