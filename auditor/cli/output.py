@@ -389,6 +389,7 @@ def write_file_atomically(
 
 def _is_stream(target: Path) -> bool:
     """Return True for a device, a pipe, or a name that the system keeps for one (`/dev/stdout`)."""
-    if target.is_symlink() and target.parent.resolve().parts[1:2] in {("dev",), ("proc",)}:
+    folder = target.parent.resolve()
+    if target.is_symlink() and (folder == Path("/dev") or folder.parts[1:2] == ("proc",)):
         return True
     return target.exists() and not target.is_file() and not target.is_dir()
