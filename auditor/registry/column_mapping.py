@@ -7,7 +7,7 @@ are remembered for the next spreadsheet with the same headings.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -149,12 +149,16 @@ MAX_SUGGESTED_CHARS = 60
 """Characters of a heading that may be a typing error."""
 
 
-def suggest_corrections(columns: Iterable[SheetColumn]) -> list[str]:
+def suggest_corrections(
+    columns: Iterable[SheetColumn], ignored_headings: Collection[str] = ()
+) -> list[str]:
     """Return options of --column for unread columns whose headings resemble known ones."""
     known_columns = list_choices()
     suggestions = []
     for column in columns:
         is_unknown = column.column is None and column.read_instead is None
+        if column.heading in ignored_headings:
+            continue
         if is_unknown and 0 < len(column.heading) <= MAX_SUGGESTED_CHARS:
             suggested = suggest_column(column.heading)
             if suggested in known_columns:
@@ -193,6 +197,18 @@ class ColumnMemory:
         if self.corrections:
             return self._correct(headings, remembered)
         return remembered
+
+    def list_ignored(self, headings: Cells) -> frozenset[str]:
+        """Return the headings of the columns that a person chose not to read."""
+        ignored = {heading for heading, column in self.corrections.items() if not column}
+        labels = set(map(normalize_label, ignored))
+        chosen = self._load().get(_hash_headings(headings))
+        unread = []
+        for index, heading in enumerate(headings):
+            is_left_out = chosen is not None and str(index) not in chosen
+            if is_left_out or normalize_label(heading) in labels:
+                unread.append(heading)
+        return frozenset(unread)
 
     def _correct(self, headings: Cells, remembered: ChosenColumns | None) -> ChosenColumns | None:
         labels = list(map(normalize_label, headings))

@@ -8,6 +8,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from itertools import filterfalse
 from operator import methodcaller
@@ -37,11 +38,15 @@ TRAILING_COLUMNS = ("none_by_choice", "media_officer", "note")
 FIELD_COLUMNS = frozenset((*FACT_COLUMNS, *TRAILING_COLUMNS))
 """Columns of an association's own data. All others have links."""
 
+ASCII_WORD_PATTERN = re.compile("[a-z0-9]+")
 LETTER_VARIANTS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
 
 
+@lru_cache(maxsize=64)  # a row of a spreadsheet uses its name several times
 def normalize_label(text: str) -> str:
     """Return a text without case, accents, vowel marks, letter variants and punctuation."""
+    if text.isascii():
+        return " ".join(ASCII_WORD_PATTERN.findall(text.lower()))
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(LETTER_VARIANTS))
     base_letters = "".join(filterfalse(unicodedata.combining, decomposed))
     letters = base_letters.translate(LETTER_VARIANTS)

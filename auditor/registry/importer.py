@@ -17,13 +17,7 @@ from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.cell_values import is_usable_id
-from auditor.registry.column_mapping import (
-    NO_MEMORY,
-    ChosenColumns,
-    ColumnMemory,
-    SheetColumn,
-    map_columns,
-)
+from auditor.registry.column_mapping import NO_MEMORY, ColumnMemory, SheetColumn, map_columns
 from auditor.registry.columns import (
     FIELD_COLUMNS,
     LINKS_COLUMN,
@@ -43,7 +37,12 @@ from auditor.registry.existing_entries import (
 from auditor.registry.headings import build_mojibake_error, choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
 from auditor.registry.link_cells import split_cell
-from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SheetLimitExceededError
+from auditor.registry.sheet_limits import (
+    FILE_LIMITS,
+    LinkBudget,
+    ReadLimits,
+    SheetLimitExceededError,
+)
 from auditor.registry.spreadsheet import Sheet, SheetRow, build_limit_error
 from probes.links import channel_registry, identify
 from probes.models.finding import Identity, LinkKind
@@ -80,7 +79,8 @@ class ImportResult:
 
     `line_numbers` has the line of each association by id. `columns` are the columns that the
     spreadsheet has. The import does not change the values of other columns. `headings` is the row
-    of headings, and `sheet_columns` says as what each column of the sheet was read.
+    of headings, and `sheet_columns` says as what each column of the sheet was read. A person chose
+    not to read the columns of `ignored_headings`.
     """
 
     associations: list[AssociationEntry] = field(default_factory=list)
@@ -90,6 +90,7 @@ class ImportResult:
     columns: frozenset[str] = frozenset()
     headings: tuple[str, ...] = ()
     sheet_columns: tuple[SheetColumn, ...] = ()
+    ignored_headings: frozenset[str] = frozenset()
 
 
 def parse_registry_spreadsheet(
@@ -110,9 +111,7 @@ def parse_registry_spreadsheet(
     """
     sheets = spreadsheet.read_sheets(path, limits)
     chosen, ignored_titles = choose_headings(path, sheets, memory)
-    reader = _RegistryReader(
-        chosen.row, default_language, existing, memory.find(chosen.row.cells), limits
-    )
+    reader = _RegistryReader(chosen.row, default_language, existing, memory, limits)
     try:
         result = reader.read_rows(chosen.sheet, chosen.data_rows)
     except SheetLimitExceededError as error:
@@ -147,18 +146,17 @@ class _RegistryReader:
         heading: SheetRow,
         language: str,
         existing: ExistingEntries = NO_EXISTING_ENTRIES,
-        chosen_columns: ChosenColumns | None = None,
+        memory: ColumnMemory = NO_MEMORY,
         limits: ReadLimits = FILE_LIMITS,
     ) -> None:
         self._heading = heading
-        self._limits = limits
-        self._chosen_columns = chosen_columns
+        self._link_budget = LinkBudget(limits)
+        self._chosen_columns = memory.find(heading.cells)
         self._language = language
         self._existing = existing
         self._given_ids: frozenset[str] = frozenset()
         self._names_without_id: Counter[str] = Counter()
-        self._link_count = 0
-        self._result = ImportResult()
+        self._result = ImportResult(ignored_headings=memory.list_ignored(heading.cells))
         self._columns: dict[int, str] = {}
         self._headings_by_column: dict[str, str] = {}
         self._id_counts: Counter[str] = Counter()
@@ -176,9 +174,9 @@ class _RegistryReader:
         if sheet.delimiter:
             self._report_misplaced_cells(sheet.delimiter, rows)
         self._result.columns = frozenset(self._columns.values())
-        ids = (dict(self._iter_filled_cells(row)).get("id") for row in rows)
-        self._given_ids = frozenset(filter(None, ids))
-        self._names_without_id.update(filter(None, map(self._get_name_without_id, rows)))
+        self._given_ids = frozenset(filter(None, map(self._get_id_cell, rows)))
+        if self._existing.ids_by_name:
+            self._names_without_id.update(filter(None, map(self._get_name_without_id, rows)))
         for row in rows:
             self._read_row(row)
         return self._result
@@ -205,10 +203,11 @@ class _RegistryReader:
 
         Without such a column, the spreadsheet is meant to change other values only.
         """
-        if self._chosen_columns is not None or not FIELD_COLUMNS.issuperset(self._columns.values()):
+        if not FIELD_COLUMNS.issuperset(self._columns.values()):
             return
-        unread = [column.heading for column in self._result.sheet_columns if not column.column]
-        headings = ", ".join(filter(None, unread))
+        unread = [column for column in self._result.sheet_columns if not column.column]
+        unknown = (column.heading for column in unread if not self._is_ignored(column.heading))
+        headings = ", ".join(filter(None, unknown))
         if headings:
             self._add_problem(self._heading.line, "", headings, Issue.NO_LINK_COLUMN)
 
@@ -216,8 +215,11 @@ class _RegistryReader:
         """Report a column that is not read, unless a person chose so."""
         if read_instead is not None:
             self._add_problem(self._heading.line, heading, heading, Issue.DUPLICATE_COLUMN)
-        elif self._chosen_columns is None:
+        elif not self._is_ignored(heading):
             self._add_problem(self._heading.line, heading, heading, Issue.UNKNOWN_COLUMN)
+
+    def _is_ignored(self, heading: str) -> bool:
+        return heading in self._result.ignored_headings
 
     def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
@@ -276,6 +278,7 @@ class _RegistryReader:
         contact = self._build_contact(row.line, dict(cells))
         self._result.associations.append(AssociationEntry(association, contact))
         self._result.line_numbers[association.id] = row.line
+        self._link_budget.begin_row()
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
             if column not in FIELD_COLUMNS:
@@ -332,6 +335,11 @@ class _RegistryReader:
         if id_cell:
             self._add_problem(line, "id", id_cell, Issue.DUPLICATE_ID)
         return self._make_unique_id(association_id)
+
+    def _get_id_cell(self, row: SheetRow) -> str:
+        """Return the last text of a row in a column of ids, or ""."""
+        texts = [row.get_cell(index) for index, name in self._columns.items() if name == "id"]
+        return next(filter(None, reversed(texts)), "")
 
     def _get_name_without_id(self, row: SheetRow) -> str | None:
         """Return the normalized name of a row without an id, or None."""
@@ -409,9 +417,7 @@ class _RegistryReader:
         links, is_cut = split_cell(text)
         if is_cut:
             self._add_problem(line, column, text, Issue.TOO_MANY_CHARACTERS)
-        self._link_count += len(links)
-        if self._link_count > self._limits.links:
-            raise SheetLimitExceededError("too_many_links", self._limits.links, line)
+        self._link_budget.count_links(line, len(links))
         for typed in links:
             identity = identify.identify_link(typed, None if column == LINKS_COLUMN else column)
             if identity.kind is LinkKind.NONE or identity.note == identify.EMPTY_CELL_NOTE:

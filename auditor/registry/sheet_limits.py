@@ -17,6 +17,8 @@ MAX_COLUMNS = 300
 """Columns of a sheet. Cells of a workbook far beyond them are stray ones, which are not read."""
 MAX_CELL_CHARS = 32_767
 """Characters of a cell, as in Excel."""
+MAX_ROW_LINKS = 200
+"""Links of an association in all cells of its row."""
 MAX_SHEETS = 100
 """Sheets of a workbook."""
 MAX_SHARED_STRINGS = 4_000_000
@@ -58,6 +60,7 @@ LIMIT_REASONS = {
     "too_much_text": "its cells have more than {limit:,} characters",
     "cell_too_long": "a cell has more than {limit:,} characters",
     "too_many_links": "it has more than {limit:,} links",
+    "too_many_row_links": "a row has more than {limit:,} links",
 }
 """What the command line says about a file beyond a limit. Pages have `[spreadsheet_error]`."""
 
@@ -95,3 +98,25 @@ class TextBudget:
         self._chars += count
         if self._chars > self._limits.chars:
             raise SheetLimitExceededError("too_much_text", self._limits.chars)
+
+
+class LinkBudget:
+    """Counts the links of a file, and those of the current row."""
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self._limits = limits
+        self._links = 0
+        self._row_links = 0
+
+    def begin_row(self) -> None:
+        """Count the next links for another row."""
+        self._row_links = 0
+
+    def count_links(self, line: int, count: int) -> None:
+        """Count the links of a cell. Raises SheetLimitExceededError."""
+        self._row_links += count
+        if self._row_links > MAX_ROW_LINKS:
+            raise SheetLimitExceededError("too_many_row_links", MAX_ROW_LINKS, line)
+        self._links += count
+        if self._links > self._limits.links:
+            raise SheetLimitExceededError("too_many_links", self._limits.links, line)

@@ -209,6 +209,22 @@ def test_links_up_to_the_limit_are_imported(tmp_path, limit, code):
     assert found == code
 
 
+@pytest.mark.limit("auditor.registry.sheet_limits.MAX_ROW_LINKS")
+@pytest.mark.parametrize(("count", "code"), [(199, None), (200, None), (201, "too_many_row_links")])
+def test_association_has_at_most_200_links(tmp_path, count, code):
+    """Ten megabytes of short links took a minute."""
+    path = tmp_path / "sheet.csv"
+    links = [f"a{number}.ma" for number in range(count - 100)]
+    accounts = [f"@a{number}" for number in range(100)]
+    path.write_text(f"name,links,twitter\nA,{';'.join(links)},{';'.join(accounts)}\nB,b.ma,\n")
+    error = None
+    try:
+        parse_registry_spreadsheet(path)
+    except SpreadsheetError as raised:
+        error = raised
+    assert (error and (error.code, error.line)) == (code and (code, 2))
+
+
 @pytest.mark.parametrize("line", [b"1048577", b"99999999999", b"0" * 40 + b"9" * 4000])
 def test_row_numbered_beyond_the_last_line_is_refused(tmp_path, line):
     path = write_file(tmp_path, "xlsx")
