@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,12 +30,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CliContext:
-    """The common options of a command, and what follows from them: language, output and App."""
+    """The common options of a command, and what follows from them: language, output and App.
+
+    `arguments` are those of the process, without the name of the program.
+    """
 
     config_path: Path | None = None
     quiet: bool = False
     debug: bool = False
     requested_language: str | None = None
+    arguments: tuple[str, ...] = ()
 
     @property
     def language(self) -> str:
@@ -68,6 +73,12 @@ class CliContext:
         """Print a message whose form depends on the number `n`, unless the command is quiet."""
         if not self.quiet:
             print_message(self.translator.translate_plural(singular, plural, n, **facts))
+
+    def build_command(self, *options: str) -> str:
+        """Return this command with further options, as a line for a shell."""
+        words = list(self.arguments)
+        end = words.index("--") if "--" in words else len(words)
+        return shlex.join(["auditor", *words[:end], *options, *words[end:]])
 
     def load_config(self) -> Config:
         """Load the configuration and set up the log as it says. Raises ConfigError."""

@@ -172,7 +172,8 @@ def store_common_options(
     """Store the options that every command accepts."""
     if no_color:
         os.environ["NO_COLOR"] = "1"  # Rich reads it, for tables and for progress bars
-    context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang)
+    arguments = tuple(context.obj or ())
+    context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang, arguments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -192,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         common, others = split_common_options(arguments)
         cli = build_command_line(next(iter(others), None))
-        typer.main.get_command(cli)(args=[*common, *others], prog_name="auditor")
+        typer.main.get_command(cli)(args=[*common, *others], prog_name="auditor", obj=arguments)
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED_EXIT_CODE:
             CliContext(requested_language=_find_language_option(arguments)).print_translated(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -173,14 +174,12 @@ def _print_suggestions(import_result: ImportResult, cli_context: CliContext) -> 
     """Print how to read the columns whose headings resemble known ones."""
     from auditor.registry.column_mapping import suggest_corrections
 
-    suggestions = suggest_corrections(import_result.sheet_columns)
-    if suggestions and not cli_context.quiet:
-        options = " ".join(f'--column "{suggestion}"' for suggestion in suggestions)
-        print_message(
-            cli_context.translator.translate(
-                "Some headings resemble known columns. To read them: {options}", options=options
-            )
-        )
+    suggestions = suggest_corrections(import_result.sheet_columns, import_result.ignored_headings)
+    if suggestions:
+        options = chain.from_iterable(("--column", suggestion) for suggestion in suggestions)
+        cli_context.print_translated("Some headings resemble known columns. To read them, use:")
+        if not cli_context.quiet:
+            print_message(cli_context.build_command(*options))
 
 
 @registry_app.command("import")

@@ -1,6 +1,7 @@
 """Find the row of headings of a registry spreadsheet, and refuse texts that are no tables."""
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +46,7 @@ class NoNameColumnError(SpreadsheetError):
             suggestions = suggest_corrections(sheet_columns)
             for suggestion in suggestions:
                 if suggestion.rpartition("=")[2] in NAME_COLUMNS:
-                    remedy = f'--column "{suggestion}"'
+                    remedy = f"--column {shlex.quote(suggestion)}"
                     break
         super().__init__(path, "no column is called name", remedy, code="no_name_column")
         self.headings = headings

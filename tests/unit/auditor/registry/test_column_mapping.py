@@ -254,7 +254,7 @@ def test_heading_of_another_spreadsheet_is_known(heading, column):
 
 def test_error_names_the_heading_that_may_have_the_names(tmp_path):
     path = write(tmp_path, [["siren", "Org"], ["12", "Amal"]])
-    with pytest.raises(NoNameColumnError, match='try: --column "Org=name"'):
+    with pytest.raises(NoNameColumnError, match="try: --column Org=name"):
         parse_registry_spreadsheet(path)
 
 
