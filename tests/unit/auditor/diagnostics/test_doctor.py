@@ -20,8 +20,10 @@ from auditor.demo import play
 from auditor.demo.proxy import CertificateAuthority
 from auditor.diagnostics import data, environment, network
 from auditor.diagnostics.network import NetworkAnswers
+from auditor.notifications.subscriptions import load_unsubscribe_key
 from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.retention.backups import create_backup
+from auditor.run_reports.signing import SigningKey
 from auditor.runs import pipeline
 from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
@@ -348,6 +350,28 @@ def test_unreadable_data_folder_gives_one_line_for_each_check(run_doctor, tmp_pa
     assert failed["run report key"].startswith("cannot use data/receipts.pub: permission denied; ")
     assert failed["database"].startswith("cannot open the database data/auditor.db: permission")
     assert "Errno" not in repr(results)
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        ("receipts.key", "run report key"),
+        ("receipts.pub", "run report key"),
+        ("unsubscribe.key", "secrets"),
+        ("auditor.db", "database"),
+    ],
+)
+def test_unreadable_file_is_reported_once(run_doctor, tmp_path, name, check):
+    with App.open(load_config(None, {})):
+        pass
+    folder = tmp_path / "data"
+    SigningKey.open(folder)
+    load_unsubscribe_key(folder)
+    (folder / name).chmod(0)
+    with permissions_respected():
+        results = run_doctor()
+    failed = [result for result in results.values() if name in result.detail]
+    assert [(result.check, result.state) for result in failed] == [(check, "fail")]
 
 
 def test_lost_database_is_a_failure_that_names_the_newest_backup(run_doctor, tmp_path):
