@@ -21,6 +21,7 @@ from auditor.cli.main import main
 from auditor.config.schema import Config, WebSettings
 from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
+from auditor.web.login_limits import LOGIN_FAILURE_LIMIT
 from auditor.web.routes import login
 from storage.models.users import Role
 from storage.tables.users import User
@@ -336,6 +337,13 @@ def attempt_clock(monkeypatch):
 
 
 @pytest.mark.limit("auditor.web.login_limits.LOGIN_FAILURE_LIMIT")
+@pytest.mark.parametrize(("step", "status"), [(-1, 303), (0, 429), (1, 429)])
+def test_login_is_possible_until_too_many_have_failed(browser, attempt_clock, step, status):
+    for _ in range(LOGIN_FAILURE_LIMIT.amount + step):
+        log_in(browser, password="wrong words")
+    assert log_in(browser).status_code == status
+
+
 @pytest.mark.fault("F56")
 def test_sixth_failed_login_returns_429_with_a_delay(browser, attempt_clock):
     wrong = [log_in(browser, password="wrong words") for _ in range(5)]

@@ -93,6 +93,12 @@ def test_full_association_gives_the_same_answer_for_each_address(app):
 
 
 @pytest.mark.limit("auditor.notifications.confirmation.MAX_REQUESTS_PER_ADDRESS")
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_address_causes_few_mails(app, step):
+    count = MAX_REQUESTS_PER_ADDRESS + step
+    assert count_mails(app, [AMAL] * count) == min(count, MAX_REQUESTS_PER_ADDRESS)
+
+
 def test_address_gets_few_mails_whatever_the_association_and_the_case(app):
     sent = [
         count_mails(app, [AMAL, AMAL.upper(), f"mailto:{AMAL}"], f"a{number}")

@@ -167,6 +167,14 @@ def test_invalid_address_is_refused(app, client):
 
 
 @pytest.mark.limit("auditor.notifications.confirmation.MAX_SUBSCRIBERS_PER_ASSOCIATION")
+@pytest.mark.parametrize(("count", "is_full"), [(3, False), (4, False), (5, True)])
+def test_address_is_added_until_there_are_five(app, client, count, is_full):
+    for number in range(count):
+        address = f"a{number}@rabat.example"
+        save_subscription(app.store, app.config, address, "nour", wanted=True, now=NOW)
+    assert ("cinq adresses" in subscribe(client, "another@rabat.example")) is is_full
+
+
 def test_association_has_at_most_five_subscribers(app, client, mailbox):
     for number in range(5):
         subscribe_and_confirm(client, mailbox, f"a{number}@rabat.example")

@@ -281,12 +281,14 @@ def test_association_cannot_reply_for_another(app, client):
 
 
 @pytest.mark.limit("auditor.decisions.replies.MAX_WAITING_REPLIES")
-def test_at_most_twenty_replies_of_an_association_wait(app, client):
-    for number in range(replies.MAX_WAITING_REPLIES):
-        send_reply(app, client, kind="claimed", account_id=account_id_of(app), text=str(number))
-    location, waiting = send_reply(app, client, kind="claimed", account_id=account_id_of(app))
-    assert "error=too_many" in location
-    assert len(waiting) == replies.MAX_WAITING_REPLIES
+@pytest.mark.parametrize("step", [-1, 0, 1])
+def test_at_most_twenty_replies_of_an_association_wait(app, client, step):
+    form = {"kind": "claimed", "account_id": account_id_of(app)}
+    for number in range(replies.MAX_WAITING_REPLIES + step - 1):
+        send_reply(app, client, **form, text=str(number))
+    location, waiting = send_reply(app, client, **form)
+    assert ("error=too_many" in location) is (step > 0)
+    assert len(waiting) == replies.MAX_WAITING_REPLIES + min(0, step)
 
 
 def test_repeated_reply_is_stored_once(app, client):
