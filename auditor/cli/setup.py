@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,8 +90,9 @@ def init(
     for file, content in contents.items():
         print_message(_write_unless_exists(file, content, cli_context.translator))
     config_file = folder / "config.toml"
-    # Commands in another folder would read another configuration.
-    program = "auditor" if folder == Path() else f"auditor --config {config_file}"
+    # Commands in another folder, or with this variable, would read another configuration.
+    default_file = Path(os.environ.get("AUDITOR_CONFIG") or "config.toml")
+    program = "auditor" if config_file == default_file else f"auditor --config {config_file}"
     cli_context.print_translated(
         "set {settings} in {file}, then {command}",
         settings=cli_context.translator.join_list(SETTINGS_TO_EDIT),

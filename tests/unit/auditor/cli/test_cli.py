@@ -204,6 +204,17 @@ def test_next_commands_of_init_read_the_new_configuration(auditor, tmp_path):
     assert all(command.startswith("auditor --config srv/auditor/") for command in commands)
 
 
+def test_next_commands_of_init_name_a_file_that_is_not_the_default(auditor, monkeypatch):
+    """The container and the wrapper of deploy/ name another configuration in the environment."""
+    monkeypatch.setenv("AUDITOR_CONFIG", "/etc/auditor/config.toml")
+    _, _, err = auditor("init")
+    commands = re.findall("`(auditor .+?)`", err)
+    assert len(commands) == 4
+    assert all(command.startswith("auditor --config config.toml ") for command in commands)
+    monkeypatch.setenv("AUDITOR_CONFIG", "config.toml")
+    assert "`auditor doctor`" in auditor("init")[2]
+
+
 def test_init_can_write_every_setting(auditor, tmp_path):
     assert auditor("init", "--all-settings")[0] == 0
     assert (tmp_path / "config.toml").read_bytes() == find_packaged_config().read_bytes()
