@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import sys
 import unicodedata
 from collections import Counter
@@ -15,12 +16,15 @@ import pytest
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, AuditRunState
 from tests.support.hostile_server import watched_run
+from tests.support.hostile_server.attacks import ATTACKS
 from tests.support.hostile_server.network import open_store, register_sites, write_config
 from tests.support.hostile_server.web import HostileWeb
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile web")]
 MAX_MEMORY_BYTES = 400 << 20
 """Proportional memory of all processes of a run at any time."""
+MAX_PROCESS_BYTES = 1 << 30
+"""Data that each process of the run can allocate, as the kernel enforces it."""
 MAX_LAG_SECONDS = 1.0
 """On an idle machine it is below 0.1 s; other tests may share the processor."""
 MAX_STEP_SECONDS = 0.1
@@ -71,6 +75,10 @@ def read_memory(pid):
     return 0
 
 
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_PROCESS_BYTES, MAX_PROCESS_BYTES))
+
+
 async def execute_watched_run(folder):
     """Execute the run in a process. Return its exit code, its report and its peak memory."""
     process = await asyncio.create_subprocess_exec(
@@ -80,6 +88,7 @@ async def execute_watched_run(folder):
         *("--quiet", "--config", str(folder / "config.toml"), "run"),
         cwd=folder,
         env={**os.environ, "AUDITOR_CONFIG": ""},
+        preexec_fn=limit_memory,
     )
     peak = 0
     ended = asyncio.ensure_future(process.wait())
@@ -104,6 +113,12 @@ async def run_over_hostile_web(folder):
         code, report, peak = await execute_watched_run(folder)
     run, observations, counts = load_observations(folder)
     return HostileRun(web, code, report, peak, run, observations, counts)
+
+
+def test_each_attack_has_its_own_site():
+    assert [
+        name for name, count in Counter(item.name for item in ATTACKS).items() if count > 1
+    ] == []
 
 
 @pytest.mark.fault("F65")

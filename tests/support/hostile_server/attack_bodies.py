@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
-from tests.support.hostile_server.server import MEGABYTE, answer
+from tests.support.hostile_server.server import MEGABYTE, answer, moved
 
 WORDS = (
     b"<p>L'association organise des ateliers de soutien scolaire pour les enfants du quartier.</p>"
@@ -94,6 +94,7 @@ SHOWN_MESSAGES = {
     "linefeeds": build_response(LENGTH).replace(b"\r\n", b"\n"),
 }
 BROKEN_MESSAGES = {
+    "headerlines": build_response(b"".join(b"X-%d: y\r\n" % n for n in range(9000)) + LENGTH),
     "hintflood": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20_000 + build_response(LENGTH),
     "http09": PAGE,
     "http2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -110,6 +111,18 @@ BROKEN_MESSAGES = {
     "chunkhuge": build_chunks(b"ffffffffffffffffffff\r\nab"),
 }
 
+STATUSES = {  # other failures than those of `server.py`
+    "status408": answer(b"", "408 Request Timeout"),
+    "status500": answer(PAGE, "500 Internal Server Error"),
+    "status520": answer(PAGE, "520 Web Server Returned an Unknown Error"),
+    "toomany": answer(b"", "429 Too Many Requests"),
+    "toomanyyears": answer(
+        b"", "429 Too Many Requests", b"Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n"
+    ),
+    "toomanynegative": answer(b"", "429 Too Many Requests", b"Retry-After: -5\r\n"),
+    "toomanyarabic": answer(b"", "429 Too Many Requests", "Retry-After: ٣\r\n".encode()),
+}
+
 # pages that attack parsers; each is a body of up to 2 MiB after the words of a healthy page
 
 
@@ -124,6 +137,7 @@ def build_json_ld(text: bytes) -> bytes:
 
 
 DIGITS = b"9" * 100_000
+BYTES = bytes(range(256)) * 200
 PARSER_BOMBS = {
     "nested": ("400,000 open `div`", build_home(body=nest(b"<div>", 400_000))),
     "comments": ("500,000 `<!--`", build_home(body=nest(b"<!--", 500_000))),
@@ -189,6 +203,11 @@ PARSER_BOMBS = {
             json.dumps({"sameAs": [f"https://x.com/n{n}" for n in range(50_000)]}).encode()
         ),
     ),
+    "jpegpage": (
+        "The bytes of a picture, called HTML",
+        answer(b"\xff\xd8\xff\xe0\0\x10JFIF" + BYTES),
+    ),
+    "zippage": ("The bytes of an archive, called HTML", answer(b"PK\x03\x04" + BYTES)),
     "basescript": (
         "`base` with `javascript:`, and relative links",
         build_home(b'<base href="javascript:x">', WORDS + b"<a href=/a>a</a>"),
@@ -235,6 +254,24 @@ CHARSETS = (
     b"\0",
 )
 
+FILE_BODIES = {  # what a feed, a sitemap or a robots.txt may be instead
+    "divs": ("400,000 open `div`", PARSER_BOMBS["nested"][1]),
+    "jsondeep": (
+        "JSON nested 1,000,000 deep",
+        build_html(b"application/json", b'{"items":' + b"[" * 1_000_000),
+    ),
+    "json10mb": (
+        "10 MB of JSON",
+        build_html(b"application/json", b'{"items":[' + b'{"id":"1"},' * 900_000 + b"{}]}"),
+    ),
+    "braces": (
+        "A `script` with 1,000,000 braces",
+        answer(b"<script>" + b"{" * 1_000_000 + b"</script>"),
+    ),
+    "zeros": ("1 MB of NUL", answer(bytes(MEGABYTE))),
+    "charset": ("The charset `rot13`", build_html(b"text/xml; charset=rot13", b"\xff\xfe<rss/>")),
+    "longtarget": ("A redirect to a URL of 70 kB", moved(b"/" + b"a" * 70_000)),
+}
 FEEDS = {
     "feedlaughs": ("A billion laughs", build_feed(b"<title>&l9;</title>" + ITEM, LAUGHS)),
     "feedquadratic": (
@@ -268,6 +305,15 @@ SITEMAPS = {
         "A billion laughs",
         build_sitemap(b"<url><loc>&l9;</loc></url>", doctype=LAUGHS),
     ),
+    "sitemapquadratic": (
+        "Quadratic entity expansion",
+        build_sitemap(b"<url><loc>" + b"&a;" * 50_000 + b"</loc></url>", doctype=QUADRATIC),
+    ),
+    "sitemapexternal": (
+        "An entity of `/etc/passwd`",
+        build_sitemap(b"<url><loc>&a;</loc></url>", doctype=EXTERNAL),
+    ),
+    "sitemapnested": ("200,000 nested elements", build_sitemap(b"<url>" * 200_000)),
     "sitemapself": (
         "An index of itself",
         build_sitemap(b"<sitemap><loc>/sitemap.xml</loc></sitemap>", b"sitemapindex"),

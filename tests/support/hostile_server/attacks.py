@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from probes.models.finding import Presence, Reason
 from tests.support.hostile_server import attack_bodies as bodies
 from tests.support.hostile_server.attack_bodies import build_home
+from tests.support.hostile_server.platforms import PLATFORM_ATTACKS
 from tests.support.hostile_server.server import moved
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "contributing" / "hostile-web.md"
@@ -25,8 +27,26 @@ DNS, HTTP and TLS servers. It executes one `auditor run` over it, with healthy s
 account has one observation with the finding below, the healthy ones are present, and the event
 loop and the memory stay within their limits.
 
+`tests/e2e/test_hostile_platforms.py` executes a run for each attack of the last table, in which all
+platforms, their APIs, the registries and the witnesses send it through a proxy.
+
 To add an attack, add a row and run the test. A finding of `crashed` is always a bug.
+
+## Memory
+
+The kernel lets each process of the run allocate at most 1 GB (`RLIMIT_DATA`), and the test measures
+the proportional memory of all of them together, which must stay below 400 MB. With systemd, the
+same test runs in a cgroup, which then limits the servers of the test too:
+
+```sh
+systemd-run --user --scope -p MemoryMax=1G -p MemorySwapMax=0 \\
+  .venv/bin/python -m pytest -m slow tests/e2e/test_hostile_web.py
+```
 """
+PLATFORMS_HEADING = """## Platforms, APIs, registries and witnesses
+
+| attack | what every such host serves | finding of every account, registry and witness |
+|---|---|---|"""
 
 
 @dataclass(frozen=True)
@@ -126,6 +146,10 @@ MOVES = {  # targets of other redirects
     "octal": (b"http://0177.0.0.1/", "To `127.0.0.1` in octal"),
     "metadata": (b"http://169.254.169.254/latest/", "To the metadata of a cloud"),
     "inwardname": (b"http://privatename.example/", "To a name with a private address"),
+    "websocket": (b"ws://127.0.0.1/", "To `ws:`"),
+    "circled": ("http://①②⑦.⓪.⓪.①/".encode(), "To `127.0.0.1` in circled digits"),
+    "tabbed": (b"http://10.0.\t0.1/", "To a private address with a tab"),
+    "portzero": (b"http://93.184.215.14:0/", "To port 0"),
     "gopher": (b"gopher://a.example/", "To `gopher:`"),
     "datascheme": (b"data:text/html,Amal", "To `data:`"),
     "longtarget": (b"/" + b"a" * 70_000, "To a URL of 70 kB"),
@@ -179,10 +203,18 @@ LINKS = {
     "addressdecimal": "http://2130706433/",
     "addressshort": "http://127.1/",
     "addresshex": "http://0x7f.1/",
+    "addresszero": "http://0/",
+    "addresscircled": "http://①⓪.⓪.⓪.①/",
     "addressmetadata": "http://169.254.169.254/latest/meta-data/",
     "addressmapped": "http://[::ffff:10.0.0.1]/",
+    "addresssiit": "http://[::ffff:0:127.0.0.1]/",
+    "addresslocal": "http://169.254.1.1/",
     "portssh": "http://93.184.215.14:22/",
 }
+FILE_FAULTS = (  # faults of server.py that are a feed, a sitemap or a robots.txt
+    *("reset", "endless", "headerflood", "loop", "inwardlocation", "hang", "bomb", "gzipgzip"),
+    *("notgzip", "cutgzip", "garbage", "fatredirect", "resetbody", "chunkextension", "earlyhints"),
+)
 REFRESH = b'<meta http-equiv="refresh" content="0; url=%s">'
 HOME_REDIRECTS = {
     "refreshself": ("Refresh to itself", b"/"),
@@ -191,7 +223,9 @@ HOME_REDIRECTS = {
 }
 
 
-HIDDEN_TEXTS = {  # pages whose text begins after the 512 KiB that are parsed, or in a script
+HIDDEN_TEXTS = {  # pages whose text begins after the 512 KiB that are parsed, or that have none
+    "jpegpage": Reason.UNREADABLE,
+    "zippage": Reason.UNREADABLE,
     "metas": Reason.TOO_LARGE,
     "titlelong": Reason.TOO_LARGE,
     "jsonmany": Reason.TOO_LARGE,
@@ -220,10 +254,20 @@ def _list_http() -> list[Attack]:
         )
         for name, message in bodies.SHOWN_MESSAGES.items()
     ]
-    return attacks + [
+    attacks += [
         Attack("HTTP", name, f"Message `{name}`", Reason.NETWORK, home=message)
         for name, message in bodies.BROKEN_MESSAGES.items()
     ]
+    return attacks + [
+        Attack("HTTP", name, f"Message `{name}`", _find_status_reason(name), home=message)
+        for name, message in bodies.STATUSES.items()
+    ]
+
+
+def _find_status_reason(name: str) -> Reason:
+    if name == "status408":
+        return Reason.BLOCKED
+    return Reason.SERVER_ERROR if name.startswith("status") else Reason.RATE_LIMITED
 
 
 def _list_redirects() -> list[Attack]:
@@ -295,17 +339,19 @@ def _list_files() -> list[Attack]:
         for name, (serves, response) in table.items()
     ]
     return attacks + [
-        Attack(
-            "Feeds",
-            f"feed{fault}",
-            f"Fault `{fault}` of the table above",
-            None,
-            Presence.PRESENT,
-            home=linked,
-            paths={"feed": fault},
-        )
-        for fault in ("reset", "endless", "headerflood", "loop", "inwardlocation", "hang")
+        Attack(area, name, serves, None, Presence.PRESENT, home=home, paths={path: response})
+        for area, _, path, home in tables
+        for name, serves, response in _list_other_files(area)
     ]
+
+
+def _list_other_files(area: str) -> Iterator[tuple[str, str, bytes | str]]:
+    """Yield the name, the description and the response of what a file may be instead."""
+    prefix = area.removesuffix("s").removesuffix(".txt").lower()
+    for fault in FILE_FAULTS:
+        yield f"{prefix}{fault}", f"Fault `{fault}` of the table above", fault
+    for name, (serves, response) in bodies.FILE_BODIES.items():
+        yield f"{prefix}{name}", serves, response
 
 
 def _presence_of(reason: Reason) -> Presence:
@@ -333,7 +379,10 @@ def render_document() -> str:
             for attack in attacks
         ]
         sections.append("")
-    return "\n".join(sections)
+    sections.append(PLATFORMS_HEADING)
+    for name, attack in PLATFORM_ATTACKS.items():
+        sections.append(f"| {name} | {attack.serves} | unknown, `{attack.reason}` |")
+    return "\n".join([*sections, ""])
 
 
 def _describe_finding(attack: Attack) -> str:
