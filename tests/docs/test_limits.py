@@ -17,6 +17,11 @@ def test_every_limit_is_listed_once_and_has_a_meaning():
         assert limit.meaning, f"{limit.name}: try: a docstring, or a comment in config.toml"
 
 
+def test_every_limit_has_a_test_at_the_limit():
+    untested = set(NAMES) - limits.find_tests_by_limit().keys()
+    assert not untested, 'try: @pytest.mark.limit("…") on a test below, at and above the limit'
+
+
 def test_marks_name_only_existing_limits():
     assert set(limits.find_tests_by_limit()) <= set(NAMES)
 

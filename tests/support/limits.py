@@ -45,7 +45,7 @@ SETTINGS_HEAD = """## Settings
 Numbers of `config.toml`, by table. A value outside of its range is refused when the configuration
 is loaded; `test_number_is_accepted_up_to_its_limits_only` tries both ends of each range, for rules
 `test_number_of_a_rule_is_accepted_up_to_its_limits_only`. The last column has tests of what the
-setting limits; a port or a percentage limits nothing else.
+setting limits.
 """
 CONSTANTS_HEAD = """## Constants
 
@@ -233,8 +233,8 @@ def render_page():
         lines.append(_render_row(*cells, _render_tests(limit.name)))
     lines += ["", CONSTANTS_HEAD, "| constant | value | meaning | tests |", "|---|---|---|---|"]
     for limit in list_constants():
-        tests = _render_tests(limit.name) or "not tested at the limit yet"
-        lines.append(_render_row(f"`{limit.name}`", limit.default, limit.meaning, tests))
+        cells = (f"`{limit.name}`", limit.default, limit.meaning)
+        lines.append(_render_row(*cells, _render_tests(limit.name)))
     return "\n".join([*lines, ""])
 
 

@@ -19,7 +19,7 @@ from auditor.cli.context import get_current_time
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
-from auditor.runs.process import stop_on_sigterm
+from auditor.runs.process import run_with_grace_period, stop_on_sigterm
 from auditor.runs.requested_run import RunRefusal
 from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler
 from probes.models.finding import Finding, Identity, LinkKind, Presence
@@ -516,3 +516,28 @@ async def test_requested_run_has_a_grace_period_to_end(app):
     await job.drain()
     assert job.has_failed
     assert job.start_run() is RunRefusal.RUNNING, "nothing starts after the end of the service"
+
+
+@pytest.mark.limit("schedule.shutdown_grace_seconds")
+@pytest.mark.parametrize(("step", "is_cancelled"), [(-1, False), (0, True), (1, True)])
+async def test_stopped_work_is_cancelled_after_its_grace(step, is_cancelled):
+    loop, grace_seconds = asyncio.get_running_loop(), 5
+    moments = [loop.time()]
+    loop.time = lambda: moments[0]
+    stop, may_end = asyncio.Event(), asyncio.Event()
+    work = asyncio.create_task(run_with_grace_period(may_end.wait(), stop, grace_seconds))
+    await let_others_run()
+    stop.set()
+    await let_others_run()
+    moments[0] += grace_seconds + step
+    await let_others_run()
+    is_done = work.done()
+    del loop.time
+    may_end.set()
+    await asyncio.gather(work, return_exceptions=True)
+    assert (is_done, work.cancelled()) == (is_cancelled, is_cancelled)
+
+
+async def let_others_run():
+    for _ in range(10):
+        await asyncio.sleep(0)

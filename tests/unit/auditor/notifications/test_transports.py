@@ -236,3 +236,19 @@ def test_beginning_of_a_long_error_is_kept(monkeypatch, step):
 
     monkeypatch.setattr(smtplib, "SMTP", refuse_with_code)
     assert send_mail("mailto:amal@rabat.example", 25).reason == reply[:MAX_ERROR_CHARS]
+
+
+@pytest.mark.limit("notify.smtp.timeout_seconds")
+@pytest.mark.parametrize("seconds", [0.1, 19, 20, 21, 300])
+@pytest.mark.parametrize(("security", "client"), [("none", "SMTP"), ("tls", "SMTP_SSL")])
+def test_mail_server_has_the_set_seconds_for_an_answer(monkeypatch, seconds, security, client):
+    used = []
+
+    def connect(*_, timeout, **__):
+        used.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(smtplib, client, connect)
+    smtp = SmtpSettings(host="127.0.0.1", security=security, timeout_seconds=seconds)
+    result = send_message(MESSAGE, Recipient(to="mailto:amal@rabat.example"), smtp, SENDER)
+    assert (used, result.status) == ([seconds], DeliveryStatus.UNREACHABLE)
