@@ -20,6 +20,8 @@ from storage.tables.communication import (
 FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
 
+SUBSCRIPTION_COUNT_KEY = 0x737562_73637269
+"""The key of the lock for counting requests and subscriptions before one is added."""
 
 REQUEST_VALIDITY = timedelta(days=7)
 """How long a request to subscribe can be confirmed. After that it is deleted."""
@@ -148,6 +150,7 @@ class SubscriptionRequestRepository(Repository):
         is_same_association = col(SubscriptionRequest.association) == request.association
         count = select(func.count()).select_from(SubscriptionRequest)
         with self._database.begin_write_session() as session:
+            self._database.lock_count(session, SUBSCRIPTION_COUNT_KEY)
             session.exec(delete(SubscriptionRequest).where(has_expired))
             if not _lock_unrevoked_link(session, report_link_id):
                 return False
@@ -177,6 +180,7 @@ class SubscriptionRequestRepository(Repository):
         `max_subscribers` already.
         """
         with self._database.begin_write_session() as session:
+            self._database.lock_count(session, SUBSCRIPTION_COUNT_KEY)
             request = session.get(SubscriptionRequest, token_hash, with_for_update=True)
             if request is None or request.requested_at <= now - REQUEST_VALIDITY:
                 return False

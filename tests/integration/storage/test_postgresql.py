@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -19,10 +20,11 @@ from auditor.reports.text import format_terminal_report
 from auditor.runs.future_runs import discard_future_runs
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
+from storage.communication import messages
 from storage.errors import StoreError
-from storage.models.audit import AuditRunState, Observation
+from storage.models.audit import Association, AuditRunState, Observation
 from storage.store import Store
-from storage.tables.communication import FailedMessage, Subscription
+from storage.tables.communication import FailedMessage, Subscription, SubscriptionRequest
 from tests.integration.runs.test_fault_injection_storage import (
     LINKS,
     SECOND_RUN_ANSWERS,
@@ -32,6 +34,7 @@ from tests.integration.runs.test_fault_injection_storage import (
 )
 from tests.support import cluster, sample_network
 from tests.support.mini_network import START, night_of, register, steps
+from tests.unit.auditor.notifications.test_confirmation import build_report_link
 from tests.unit.storage import test_deduplication, test_witnesses
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
@@ -163,6 +166,70 @@ def test_second_of_two_simultaneous_changes_counts(database, first, save_second,
             wait_until_blocked(store)
         saved.result(timeout=20)
         assert read(store)
+
+
+@pytest.fixture
+def meet_after_count(monkeypatch):
+    """Return a function that lets two transactions meet in a function, if both get there."""
+
+    def meet(name):
+        function = getattr(messages, name)
+        barrier = threading.Barrier(2)
+
+        def wait_for_other(*arguments):
+            result = function(*arguments)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                barrier.wait(timeout=1)
+            return result
+
+        monkeypatch.setattr(messages, name, wait_for_other)
+
+    return meet
+
+
+def build_request(token_hash, address, association="a0"):
+    return SubscriptionRequest(
+        token_hash=token_hash,
+        address=address,
+        kind="monthly",
+        association=association,
+        requested_at=START,
+    )
+
+
+def test_simultaneous_requests_to_subscribe_do_not_exceed_the_limit(database, meet_after_count):
+    meet_after_count("_lock_unrevoked_link")
+    with Store.open(database) as store, ThreadPoolExecutor(2) as processes:
+        associations = [Association("a0", "A0"), Association("a1", "A1")]
+        store.registry.save_registry(associations, [], START)
+        for association in associations:
+            store.report_links.add(build_report_link(association.id))
+        links = {link.association: link.id for link in store.report_links.list_report_links()}
+
+        def add_request(association):
+            request = build_request(association, "a@example.org", association)
+            return store.subscription_requests.add(
+                request,
+                report_link_id=links[association],
+                max_per_address=1,
+                max_per_association=10,
+            )
+
+        assert sorted(processes.map(add_request, links)) == [False, True]
+
+
+def test_simultaneous_confirmations_do_not_exceed_the_subscribers(database, meet_after_count):
+    meet_after_count("_count_other_subscribers")
+    with Store.open(database) as store, ThreadPoolExecutor(2) as processes:
+        store.registry.save_registry([Association("a0", "A0")], [], START)
+        with store._database.begin_write_session() as session:
+            for name in ("a", "b"):
+                session.add(build_request(name, f"{name}@example.org"))
+
+        def confirm(token_hash):
+            return store.subscription_requests.confirm(token_hash, START, max_subscribers=1)
+
+        assert sorted(processes.map(confirm, "ab")) == [False, True]
 
 
 @pytest.fixture
