@@ -194,11 +194,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         common, others = split_common_options(arguments)
         cli = build_command_line(next(iter(others), None))
         typer.main.get_command(cli)(args=[*common, *others], prog_name="auditor", obj=arguments)
+    except KeyboardInterrupt:  # before the command began; later, Typer exits with this code
+        _report_interruption(arguments)
+        return INTERRUPTED_EXIT_CODE
     except SystemExit as exit_request:
         if exit_request.code == INTERRUPTED_EXIT_CODE:
-            CliContext(requested_language=_find_language_option(arguments)).print_translated(
-                "interrupted; finished work is kept"
-            )
+            _report_interruption(arguments)
         if isinstance(exit_request.code, int):
             return exit_request.code
         return 0 if exit_request.code is None else 1
@@ -213,6 +214,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _report_failure(error if debug else failure, ConfigError.exit_code, debug=debug)
         return ConfigError.exit_code
     return 0
+
+
+def _report_interruption(arguments: Sequence[str]) -> None:
+    CliContext(requested_language=_find_language_option(arguments)).print_translated(
+        "interrupted; finished work is kept"
+    )
 
 
 def _explain_failure(

@@ -393,6 +393,15 @@ def test_names_cannot_control_the_terminal():
     assert formatting.to_single_line("Har\x1b[2Jbour\u202e\tReaders\n") == "Har [2Jbour Readers"
 
 
+def test_interruption_before_the_command_begins_is_no_error(auditor, monkeypatch):
+    def interrupt(_command_name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "build_command_line", interrupt)
+    code, out, err = auditor("status")
+    assert (code, out, err) == (130, "", "interrupted; finished work is kept\n")
+
+
 def test_interruption_says_that_finished_work_is_kept(auditor, monkeypatch):
     async def interrupted(*_, **__):
         raise KeyboardInterrupt
