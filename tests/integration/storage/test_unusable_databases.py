@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from auditor.cli.main import main
 from auditor.config.schema import StorageSettings
 from auditor.core.errors import DiskSpaceError
 from auditor.runs import pipeline
+from storage.database.engine import convert_driver_errors
 from storage.errors import MissingDatabaseError, StoreError
 from tests.support.mini_network import START, link, night_of, opened, register
 from tests.unit.auditor.retention.test_backups import build_config, take_backup
@@ -163,6 +165,23 @@ async def test_run_is_not_started_without_enough_disk_space(app, tmp_path):
         await pipeline.run_audit_pipeline(app, night_of(0))
     assert app.store.runs.get_latest() is None
     assert app.web.asked == []
+
+
+@pytest.mark.fault("F43")
+@pytest.mark.parametrize(
+    ("free", "message"),
+    [
+        (32 * 1024 - 1, "no space is left on the disk; try: free disk space; committed data"),
+        (32 * 1024, "disk I/O error; try: check the disk"),
+    ],
+)
+def test_reading_on_a_full_disk_names_the_cause(tmp_path, monkeypatch, free, message):
+    """SQLite cannot make its `-shm` file then, and only says "disk I/O error"."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    with pytest.raises(StoreError, match=message), convert_driver_errors(tmp_path / "auditor.db"):
+        raise failure
 
 
 @pytest.mark.limit("storage.min_free_bytes")
