@@ -24,7 +24,8 @@ from probes.models.http import FetchError
 
 MAX_IDLE_CONNECTIONS = 64
 """Idle connections that are kept open. One with TLS takes about 0.1 MiB."""
-IDLE_SECONDS = 20.0
+MAX_IDLE_SECONDS = 20.0
+"""Seconds after which an idle connection is not used again."""
 UNASSIGNED_ADDRESS = "192.0.2.1"  # reserved for documentation (RFC 5737)
 GUARD_CHECK_TIMEOUT_SECONDS = 5.0
 ConnectionKey = tuple[str, str, int, bool]
@@ -150,7 +151,7 @@ class ConnectionPool(httpx.AsyncBaseTransport):
         if connection is None:
             return None
         age = asyncio.get_running_loop().time() - connection.idle_since
-        if connection.is_closed or age > IDLE_SECONDS:
+        if connection.is_closed or age > MAX_IDLE_SECONDS:
             self._close(key, connection)
             return None
         return connection

@@ -25,11 +25,12 @@ from probes.models.http import FetchError, Page
 from probes.runner.parser_worker import LENGTH_PREFIX, SAMPLE_LINKS, build_sample_body, parse_sample
 
 ParsedT = TypeVar("ParsedT")
-PARSE_TIMEOUT_SECONDS = 5.0
+MAX_PARSE_SECONDS = 5.0
 """CPU time for one page."""
 WALL_TIME_FACTOR = 10
 """A worker that gets less than a tenth of a core is killed: it hangs, or the machine does."""
-WORKER_MEMORY_BYTES = 1 << 30  # address space of a worker
+MAX_WORKER_MEMORY_BYTES = 1 << 30
+"""Address space of a worker."""
 MAX_WORKERS = 8
 """Processes that parse pages. There are not more than processors."""
 MAX_TASKS_PER_WORKER = 2
@@ -60,9 +61,9 @@ class ParserPool:
         self,
         worker_count: int | None = None,
         *,
-        timeout: float = PARSE_TIMEOUT_SECONDS,
+        timeout: float = MAX_PARSE_SECONDS,
         wall_timeout: float | None = None,
-        memory_bytes: int = WORKER_MEMORY_BYTES,
+        memory_bytes: int = MAX_WORKER_MEMORY_BYTES,
         fork_server: ParserForkServer | None = None,
     ) -> None:
         self._worker_count = (
@@ -344,7 +345,9 @@ class ParserForkServer:
     If it cannot fork, it becomes the worker itself, and is started again for the next one.
     """
 
-    def __init__(self, memory_bytes: int = WORKER_MEMORY_BYTES, *, can_fork: bool = True) -> None:
+    def __init__(
+        self, memory_bytes: int = MAX_WORKER_MEMORY_BYTES, *, can_fork: bool = True
+    ) -> None:
         self._memory_bytes = memory_bytes
         self._can_fork = can_fork
         self._process: subprocess.Popen[bytes] | None = None

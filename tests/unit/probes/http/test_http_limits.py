@@ -30,7 +30,7 @@ from probes.http.host_state import (
     HostState,
     parse_retry_after,
 )
-from probes.http.pool import MAX_IDLE_CONNECTIONS
+from probes.http.pool import MAX_IDLE_CONNECTIONS, MAX_IDLE_SECONDS
 from probes.http.ssrf_guard import SsrfGuard
 from probes.models.http import FetchError
 from tests.support.hostile_server.fetching import create_fetcher, link_request
@@ -127,6 +127,22 @@ async def test_longest_idle_connection_is_closed(step):
         for host in [*hosts, hosts[0]]:
             await fetch.get(link_request(server.url("ok", host)))
         assert server.connections == len(hosts) + (1 if step > 0 else 0)
+
+
+@pytest.mark.limit("probes.http.pool.MAX_IDLE_SECONDS")
+@pytest.mark.parametrize("step", STEPS)
+async def test_connection_that_was_idle_for_long_is_not_used_again(monkeypatch, step):
+    async with Hostile() as server, create_fetcher() as fetch:
+        await fetch.get(link_request(server.url("ok")))
+        [connection] = fetch._pool._idle_connections.values()
+        now = connection.idle_since + MAX_IDLE_SECONDS + step
+        loop = SimpleNamespace(time=lambda: now)
+        monkeypatch.setattr("probes.http.pool.asyncio.get_running_loop", lambda: loop)
+        [key] = fetch._pool._idle_connections
+        is_used = fetch._pool._take_idle(key) is connection
+        monkeypatch.undo()
+        connection.close()
+    assert is_used is (step <= 0)
 
 
 @pytest.mark.limit("probes.http.dialer.MAX_TLS_SESSIONS")

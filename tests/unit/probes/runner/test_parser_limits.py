@@ -64,6 +64,7 @@ def parse_with_little_memory(parser: object, spare_bytes: int) -> object:
     return pickle.loads(received) if received else None
 
 
+@pytest.mark.limit("probes.runner.parser_pool.MAX_WORKER_MEMORY_BYTES")
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize("parser", [count_links, parse_sample])
 def test_worker_near_its_memory_limit_returns_no_empty_page(parser: object) -> None:
@@ -89,6 +90,7 @@ async def test_worker_that_has_grown_is_replaced(workshop: ParserForkServer) -> 
         assert await pool.parse(title, PAGE) == "Association"
 
 
+@pytest.mark.limit("probes.runner.parser_pool.MAX_PARSE_SECONDS")
 @pytest.mark.fault("F22")
 async def test_slow_machine_changes_no_verdict(workshop: ParserForkServer) -> None:
     """The parser waits longer than the limit, and works for less."""
@@ -96,6 +98,7 @@ async def test_slow_machine_changes_no_verdict(workshop: ParserForkServer) -> No
         assert 0.2 <= await pool.parse(work, PAGE) < 0.5
 
 
+@pytest.mark.limit("probes.runner.parser_pool.MAX_PARSE_SECONDS")
 @pytest.mark.fault("F22")
 async def test_parser_that_works_too_long_ends_without_the_wall_limit(
     workshop: ParserForkServer,
