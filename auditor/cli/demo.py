@@ -85,7 +85,7 @@ def _print_results(app: App, demo_result: DemoResult, cli_context: CliContext) -
 
 def _serve_dashboard(app: App, demo_result: DemoResult, cli_context: CliContext) -> None:
     """Serve the pages until Ctrl-C. The fake web runs too, so that accounts can be checked."""
-    from auditor.users.service import LOGIN_LINK_VALIDITY, LoginLink
+    from auditor.users.service import MAX_LOGIN_LINK_AGE, LoginLink
     from storage.models.users import Role
     from storage.tables.users import User
 
@@ -93,7 +93,7 @@ def _serve_dashboard(app: App, demo_result: DemoResult, cli_context: CliContext)
     user = app.store.users.add(
         User(name=DEMO_USER_NAME, role=Role.ADMIN, added_at=now, added_by="auditor demo")
     )
-    login_link = LoginLink(user, now + LOGIN_LINK_VALIDITY)
+    login_link = LoginLink(user, now + MAX_LOGIN_LINK_AGE)
     with _open_web_socket(app.config.web) as web_socket:
         runtime.run_async(_run_server(app, demo_result, web_socket, login_link, cli_context))
     cli_context.print_translated("the demo has ended")

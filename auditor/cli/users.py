@@ -148,7 +148,7 @@ def _print_invite_link(
         "the first person to open this link sets the password of {name}; it expires on {time}",
         name=invited_user.name,
         time=cli_context.translator.format_datetime(
-            now + service.INVITE_VALIDITY, app.config.network.time_zone
+            now + service.MAX_INVITE_AGE, app.config.network.time_zone
         ),
     )
 

@@ -26,7 +26,7 @@ from auditor.rendering.templates import (
 from probes.log import EventLogger
 from probes.urls.domains import is_top_level_domain
 from probes.urls.normalize import parse_host
-from storage.communication.messages import REQUEST_VALIDITY
+from storage.communication.messages import MAX_REQUEST_AGE
 from storage.models.audit import Association
 from storage.store import Store
 from storage.tables.communication import ReportLink, SubscriptionRequest
@@ -35,7 +35,7 @@ logger = EventLogger(__name__)
 
 MAX_SUBSCRIBERS_PER_ASSOCIATION = 5
 """Limit for each association: a person with its report link can subscribe any address."""
-CONFIRMATION_DAYS = REQUEST_VALIDITY.days
+CONFIRMATION_DAYS = MAX_REQUEST_AGE.days
 """Days for which the link of a mail works. Then its unconfirmed address is deleted."""
 MAX_REQUESTS_PER_ADDRESS = 2
 """Mails that an address gets in these days, for all associations, until it confirms one."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 UPLOAD_TIME_FORMAT = "%Y%m%d%H%M%S"
 UPLOAD_NAME_PATTERN = re.compile(r"\d{14}-[A-Za-z0-9_-]{22}")
-UPLOAD_LIFETIME = timedelta(days=1)
+MAX_UPLOAD_AGE = timedelta(days=1)
+"""How long an uploaded spreadsheet waits for its import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +60,4 @@ def _is_expired(name: str, now: datetime) -> bool:
         uploaded_at = datetime.strptime(name[:14], UPLOAD_TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return True
-    return uploaded_at <= now - UPLOAD_LIFETIME
+    return uploaded_at <= now - MAX_UPLOAD_AGE

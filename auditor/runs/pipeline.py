@@ -37,7 +37,7 @@ from auditor.runs.frontier import WorkerCluster
 from auditor.runs.run import ProgressCallback
 from auditor.runs.state import Timer
 from probes.log import EventLogger
-from storage.communication.messages import REQUEST_VALIDITY
+from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import StoreError
 from storage.files.body_store import BodyStore
 from storage.files.spool import require_writable_folder
@@ -316,7 +316,7 @@ def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> Re
         replies=subtract(retention.replies),
         follow_ups=subtract(retention.follow_ups),
         subscriptions=subtract(retention.subscriptions),
-        subscription_requests=now - REQUEST_VALIDITY,
+        subscription_requests=now - MAX_REQUEST_AGE,
         messages=subtract(retention.messages),
         audit_log=subtract(retention.audit_log),
     )

@@ -31,9 +31,9 @@ from storage.sanitize import sanitize
 from storage.store import Store
 from storage.tables.users import LoginSession, User, UserInvite
 
-INVITE_VALIDITY = timedelta(hours=24)
+MAX_INVITE_AGE = timedelta(hours=24)
 """How long a one-time link is valid."""
-LOGIN_LINK_VALIDITY = timedelta(minutes=15)
+MAX_LOGIN_LINK_AGE = timedelta(minutes=15)
 """How long a link that logs in without a password is valid."""
 
 
@@ -72,7 +72,7 @@ def create_invite(store: Store, user: User, author: str, now: datetime) -> str:
             user_id=user.id,
             created_at=now,
             created_by=author,
-            expires_at=now + INVITE_VALIDITY,
+            expires_at=now + MAX_INVITE_AGE,
         )
     )
     return token
@@ -228,9 +228,9 @@ def restrict_filter_to_regions(
             yield replace(association_filter, region=region)
 
 
-SESSION_IDLE_TIMEOUT = timedelta(hours=8)
+MAX_SESSION_IDLE_TIME = timedelta(hours=8)
 """A session ends after this time without use."""
-SESSION_MAX_AGE = timedelta(hours=24)
+MAX_SESSION_AGE = timedelta(hours=24)
 """A session ends after this time in any case."""
 SESSION_TOUCH_INTERVAL = timedelta(minutes=1)
 """Minimum time between two updates of a session's last use, so that reading rarely writes."""
@@ -247,7 +247,7 @@ def start_session(
     assert user.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     store.sessions.end_expired(
-        started_before=now - SESSION_MAX_AGE, last_seen_before=now - SESSION_IDLE_TIMEOUT
+        started_before=now - MAX_SESSION_AGE, last_seen_before=now - MAX_SESSION_IDLE_TIME
     )
     older = hash_token(replaced_token) if replaced_token else None
     started = store.sessions.start(
@@ -267,8 +267,8 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
         return None
     session, user = session_row
     if (
-        now - session.started_at >= SESSION_MAX_AGE
-        or now - session.last_seen_at >= SESSION_IDLE_TIMEOUT
+        now - session.started_at >= MAX_SESSION_AGE
+        or now - session.last_seen_at >= MAX_SESSION_IDLE_TIME
     ):
         return None
     if now - session.last_seen_at >= SESSION_TOUCH_INTERVAL:

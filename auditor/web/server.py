@@ -44,13 +44,13 @@ MIN_CONNECTIONS = 16
 """Connections that are accepted even if the process may open few files."""
 MAX_HEAD_BYTES = 16 * 1024
 """Request line and headers."""
-WAITING_SECONDS = 20.0
+MAX_WAITING_SECONDS = 20.0
 """Seconds from the connection or the last response to the end of the next request's head."""
-BODY_SECONDS = 20.0
+MAX_BODY_SECONDS = 20.0
 """Seconds for a body, besides those that its bytes take at the lowest rate."""
-DISCARDING_SECONDS = 30.0
+MAX_DISCARDING_SECONDS = 30.0
 """Seconds for the rest of a body after the response. A browser reads the response after it."""
-READING_SECONDS = 20.0
+MAX_READING_SECONDS = 20.0
 """Seconds in which a client must read a response, besides those at the lowest rate."""
 LOWEST_BYTES_PER_SECOND = 4096
 """The lowest rate of a client, in both directions: that of a slow mobile network."""
@@ -76,9 +76,9 @@ class ConnectionPhase(IntEnum):
 
 
 PHASE_SECONDS = {
-    ConnectionPhase.WAITING: WAITING_SECONDS,
-    ConnectionPhase.DISCARDING: DISCARDING_SECONDS,
-    ConnectionPhase.RECEIVING: BODY_SECONDS,
+    ConnectionPhase.WAITING: MAX_WAITING_SECONDS,
+    ConnectionPhase.DISCARDING: MAX_DISCARDING_SECONDS,
+    ConnectionPhase.RECEIVING: MAX_BODY_SECONDS,
     ConnectionPhase.ANSWERING: float("inf"),
 }
 
@@ -94,7 +94,7 @@ class LimitedConnection(H11Protocol):
         self.phase = ConnectionPhase.WAITING
         self.phase_start = guard.clock()
         self._guard = guard
-        self._deadline = self.phase_start + WAITING_SECONDS
+        self._deadline = self.phase_start + MAX_WAITING_SECONDS
         self._unread_bytes = 0
         self._reading_deadline = 0.0
 
@@ -138,7 +138,7 @@ class LimitedConnection(H11Protocol):
         """Return True if the client is too slow in sending its request or reading the response."""
         unread_bytes = self.transport.get_write_buffer_size()
         if unread_bytes > self._unread_bytes:
-            seconds = READING_SECONDS + unread_bytes / LOWEST_BYTES_PER_SECOND
+            seconds = MAX_READING_SECONDS + unread_bytes / LOWEST_BYTES_PER_SECOND
             self._reading_deadline = now + seconds
         self._unread_bytes = unread_bytes
         if unread_bytes:

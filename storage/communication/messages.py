@@ -23,7 +23,7 @@ FAILED_MESSAGE_RETENTION = timedelta(days=30)
 SUBSCRIPTION_COUNT_KEY = 0x737562_73637269
 """The key of the lock for counting requests and subscriptions before one is added."""
 
-REQUEST_VALIDITY = timedelta(days=7)
+MAX_REQUEST_AGE = timedelta(days=7)
 """How long a request to subscribe can be confirmed. After that it is deleted."""
 
 
@@ -182,7 +182,7 @@ class SubscriptionRequestRepository(Repository):
         with self._database.begin_write_session() as session:
             self._database.lock_count(session, SUBSCRIPTION_COUNT_KEY)
             request = session.get(SubscriptionRequest, token_hash, with_for_update=True)
-            if request is None or request.requested_at <= now - REQUEST_VALIDITY:
+            if request is None or request.requested_at <= now - MAX_REQUEST_AGE:
                 return False
             if _count_other_subscribers(session, request) >= max_subscribers:
                 return False
@@ -209,7 +209,7 @@ def _lock_unrevoked_link(session: Session, report_link_id: int) -> bool:
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:
     """Return the condition for requests that have not expired."""
-    return col(SubscriptionRequest.requested_at) > to_utc(now) - REQUEST_VALIDITY
+    return col(SubscriptionRequest.requested_at) > to_utc(now) - MAX_REQUEST_AGE
 
 
 def _store_confirmed_subscription(

@@ -203,7 +203,7 @@ def _get_line_comment(text, statement):
 def format_value(value):
     """Return a number with thousands separators, a duration in days, or a dash."""
     if isinstance(value, timedelta):
-        return f"{value / timedelta(days=1):g} days"
+        return _format_duration(value)
     if isinstance(value, tuple):
         return ", ".join(map(format_value, value))
     if isinstance(value, RateLimitItem):
@@ -211,6 +211,14 @@ def format_value(value):
     if not isinstance(value, int | float):
         return "–"
     return f"{value:,.16g}" if isinstance(value, float) else f"{value:,}"
+
+
+def _format_duration(duration):
+    for unit in ("days", "hours", "minutes"):
+        count = duration / timedelta(**{unit: 1})
+        if count >= 2:
+            return f"{count:g} {unit}"
+    return f"{duration.total_seconds():g} seconds"
 
 
 @cache

@@ -114,7 +114,7 @@ def _build_invite_link(
     server_url = f"{request.scope['scheme']}://{request.headers['host']}"
     base_url = context.app.config.notify.pages_url or server_url
     url = service.build_welcome_url(base_url, context.language, token)
-    return NewInviteLink(user.name, url, context.now + service.INVITE_VALIDITY)
+    return NewInviteLink(user.name, url, context.now + service.MAX_INVITE_AGE)
 
 
 def _render_users(

@@ -583,7 +583,7 @@ def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
 def login_link(app):
     """The link of a user without a password, as in the demo."""
     user = app.store.users.add(User(name="Demo", role=Role.ADMIN, added_at=NOW, added_by="a test"))
-    return service.LoginLink(user, NOW + service.LOGIN_LINK_VALIDITY)
+    return service.LoginLink(user, NOW + service.MAX_LOGIN_LINK_AGE)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from auditor.i18n.translator import Translator
 from auditor.registry import exporter, sheet_limits
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
+from auditor.registry.uploads import MAX_UPLOAD_AGE, UploadStore
 from auditor.web.routes import registry as routes
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
@@ -464,3 +465,15 @@ def test_preview_counts_problems_beyond_the_shown_ones(app, monkeypatch, step):
         text = client.get(response.headers["location"]).text
     assert len(set(re.findall(r"<bdi>(bad\d)</bdi>", text))) == min(3, 3 + step)
     assert ("1 more line" in read_text(text)) is (step > 0)
+
+
+@pytest.mark.limit("auditor.registry.uploads.MAX_UPLOAD_AGE")
+@pytest.mark.parametrize(("step", "is_kept"), [(-1, True), (0, False), (1, False)])
+def test_upload_is_kept_for_a_day(tmp_path, step, is_kept):
+    uploads = UploadStore(tmp_path / "uploads")
+    name = uploads.save(b"name", NOW)
+    later = NOW + MAX_UPLOAD_AGE + timedelta(seconds=step)
+    assert (uploads.find(name, later) is not None) is is_kept
+    newer_name = uploads.save(b"name", later)
+    kept_names = {path.name for path in uploads.folder.iterdir()}
+    assert kept_names == ({name, newer_name} if is_kept else {newer_name})

@@ -1,9 +1,22 @@
-"""Names of users have a limit."""
+"""Names, sessions and links of users have limits."""
+
+from datetime import timedelta
 
 import pytest
 
 from auditor.core.form_limits import MAX_USER_NAME_CHARS
-from auditor.users.service import UserError, add_user
+from auditor.users.service import (
+    MAX_INVITE_AGE,
+    MAX_LOGIN_LINK_AGE,
+    MAX_SESSION_AGE,
+    MAX_SESSION_IDLE_TIME,
+    LoginLink,
+    UserError,
+    add_user,
+    find_invited_user,
+    find_session_user,
+    start_session,
+)
 from storage.models.users import Role
 from storage.store import Store
 from tests.support.web_server import NOW
@@ -20,3 +33,54 @@ def test_longer_name_is_refused(tmp_path, step):
         with pytest.raises(UserError, match="100 characters"):
             add_user(store, name, Role.READER, (), author="shell", now=NOW)
     store.close()
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as opened:
+        yield opened
+
+
+def add_amina(store):
+    return add_user(store, "Amina", Role.READER, (), author="shell", now=NOW)
+
+
+STEPS = [(-1, True), (0, False), (1, False)]
+"""Seconds before and after the limit, and whether a session or link is valid then."""
+
+
+@pytest.mark.limit("auditor.users.service.MAX_INVITE_AGE")
+@pytest.mark.parametrize(("step", "is_valid"), STEPS)
+def test_one_time_link_expires(store, step, is_valid):
+    _, token = add_amina(store)
+    later = NOW + MAX_INVITE_AGE + timedelta(seconds=step)
+    assert (find_invited_user(store, token, later) is not None) is is_valid
+
+
+@pytest.mark.limit("auditor.users.service.MAX_SESSION_IDLE_TIME")
+@pytest.mark.parametrize(("step", "is_valid"), STEPS)
+def test_unused_session_ends(store, step, is_valid):
+    user, _ = add_amina(store)
+    token = start_session(store, user, NOW)
+    later = NOW + MAX_SESSION_IDLE_TIME + timedelta(seconds=step)
+    assert (find_session_user(store, token, later) is not None) is is_valid
+
+
+@pytest.mark.limit("auditor.users.service.MAX_SESSION_AGE")
+@pytest.mark.parametrize(("step", "is_valid"), STEPS)
+def test_session_in_use_ends_after_a_day(store, step, is_valid):
+    user, _ = add_amina(store)
+    token = start_session(store, user, NOW)
+    for hour in range(int(MAX_SESSION_AGE / timedelta(hours=1))):
+        assert find_session_user(store, token, NOW + timedelta(hours=hour))
+    later = NOW + MAX_SESSION_AGE + timedelta(seconds=step)
+    assert (find_session_user(store, token, later) is not None) is is_valid
+
+
+@pytest.mark.limit("auditor.users.service.MAX_LOGIN_LINK_AGE")
+@pytest.mark.parametrize(("step", "is_valid"), STEPS)
+def test_login_link_expires(store, step, is_valid):
+    user, _ = add_amina(store)
+    link = LoginLink(user, NOW + MAX_LOGIN_LINK_AGE)
+    later = NOW + MAX_LOGIN_LINK_AGE + timedelta(seconds=step)
+    assert (link.take_user(link.token, later) is not None) is is_valid
