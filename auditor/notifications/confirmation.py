@@ -120,6 +120,12 @@ def _list_subscribers(store: Store, association: str) -> set[str]:
     return {subscription.address for subscription in subscriptions if subscription.is_wanted}
 
 
+def find_requested_association(store: Store, token: str, now: datetime) -> Association | None:
+    """Return the association of a link, or None if the link is wrong, used or expired."""
+    request = store.subscription_requests.get(hash_token(token), now)
+    return store.registry.get_association(request.association) if request else None
+
+
 def confirm_subscription(store: Store, token: str, now: datetime) -> bool:
     """Subscribe the address that got the link with this token. A link works once.
 

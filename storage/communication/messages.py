@@ -161,6 +161,14 @@ class SubscriptionRequestRepository(Repository):
             session.add(request)
         return True
 
+    def get(self, token_hash: str, now: datetime) -> SubscriptionRequest | None:
+        """Return the request with this token, or None if there is none or it has expired."""
+        with self._database.begin_read_session() as session:
+            request = session.get(SubscriptionRequest, token_hash)
+        return (
+            None if request is None or request.requested_at <= now - REQUEST_VALIDITY else request
+        )
+
     def remove(self, token_hash: str) -> None:
         """Delete a request whose mail was not sent."""
         is_own = col(SubscriptionRequest.token_hash) == token_hash

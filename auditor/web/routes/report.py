@@ -282,12 +282,13 @@ def _require_mail_server(report_request: ReportRequest) -> None:
 
 
 @router.get("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])
-def show_confirmation_form(
-    context: PageContext,
-    token: str,  # noqa: ARG001
-) -> HTMLResponse:  # the page is the same for every token
-    """Show the button that confirms a subscription."""
-    return context.render_page("confirm_subscription.html", outcome="")
+def show_confirmation_form(context: PageContext, token: str) -> HTMLResponse:
+    """Show the button that confirms a subscription.
+
+    The page names the association of a valid link. For every other link it is the same.
+    """
+    association = confirmation.find_requested_association(context.app.store, token, context.now)
+    return context.render_page("confirm_subscription.html", outcome="", association=association)
 
 
 @router.post("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])

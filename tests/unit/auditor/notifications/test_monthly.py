@@ -8,7 +8,9 @@ from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_EMAIL_CHARS
+from auditor.core.tokens import hash_token
 from auditor.notifications import drafts
+from auditor.notifications.confirmation import CONFIRMATION_DAYS
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import save_subscription
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
@@ -105,12 +107,33 @@ def test_opening_the_confirmation_link_changes_nothing(app, client, mailbox):
     assert page.status_code == 200
     assert '<form method="post">' in page.text
     assert AMAL not in page.text
+    assert "Nour" in page.text
     assert list_subscriptions(app) == []
     assert client.post(path, headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert client.post("/fr/subscriptions/wrong").status_code == 410
-    assert client.get("/fr/subscriptions/wrong").text == page.text.replace(
-        path.rpartition("/")[2], "wrong"
-    )
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_confirmation_page_names_the_association_of_its_own_link_only(
+    app, client, mailbox, language
+):
+    subscribe(client, AMAL)
+    token = find_confirmation_path(mailbox.wait_for_mail(AMAL)).rpartition("/")[2]
+    with anonymous_client(app) as stranger:
+        assert "Nour" in stranger.get(f"/{language}/subscriptions/{token}").text
+        for guess in ("wrong", token[:-1], hash_token(token), "%25", "x" * 5_000):
+            page = stranger.get(f"/{language}/subscriptions/{guess}")
+            assert page.status_code == 200
+            assert "Nour" not in page.text
+    assert client.post(f"/{language}/subscriptions/{token}").status_code == 200
+    assert "Nour" not in client.get(f"/{language}/subscriptions/{token}").text
+
+
+def test_confirmation_page_of_an_expired_link_names_no_association(app, client, mailbox):
+    subscribe(client, AMAL)
+    path = find_confirmation_path(mailbox.wait_for_mail(AMAL))
+    with anonymous_client(app, NOW + timedelta(days=CONFIRMATION_DAYS)) as late_client:
+        assert "Nour" not in late_client.get(path).text
 
 
 @pytest.mark.parametrize("address", [AMAL, "zineb@rabat.example"])
