@@ -13,6 +13,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from auditor import report_links
+from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.rendering import svg
 from auditor.views import export, meeting_pack
@@ -28,7 +29,15 @@ from storage.models.audit import GAP_KINDS, Gap
 
 router = APIRouter(route_class=access.AccessRoute)
 
-FilterParams = Annotated[AssociationFilter, Depends()]
+
+def parse_filter(association_filter: Annotated[AssociationFilter, Depends()]) -> AssociationFilter:
+    """Return the filter of a query. Raises HTTPException (422) if too much is searched for."""
+    if len(association_filter.q) > MAX_SEARCH_CHARS:
+        raise HTTPException(422)
+    return association_filter
+
+
+FilterParams = Annotated[AssociationFilter, Depends(parse_filter)]
 """The query parameters of a list: the fields of the filter."""
 OptionalDate = Annotated[date | None, BeforeValidator(lambda day: day or None)]
 """A date; an empty field is None."""
@@ -135,7 +144,7 @@ class MeetingPackForm(BaseModel):
     gap: str = ""
     channel: str = ""
     state: str = ""
-    q: str = ""
+    q: str = Field(default="", max_length=MAX_SEARCH_CHARS)
     since: OptionalDate = None
     call_limit: CallLimit = CALL_LIMIT_CHOICES[0]
 
