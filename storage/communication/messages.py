@@ -165,9 +165,9 @@ class SubscriptionRequestRepository(Repository):
         """Return the request with this token, or None if there is none or it has expired."""
         with self._database.begin_read_session() as session:
             request = session.get(SubscriptionRequest, token_hash)
-        return (
-            None if request is None or request.requested_at <= now - REQUEST_VALIDITY else request
-        )
+        if request is None or request.requested_at <= now - MAX_REQUEST_AGE:
+            return None
+        return request
 
     def remove(self, token_hash: str) -> None:
         """Delete a request whose mail was not sent."""
