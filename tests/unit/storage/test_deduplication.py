@@ -359,6 +359,20 @@ def test_discarded_run_takes_its_page_with_it(store):
     assert equal_result.body_digests == ("01" * 32,)
 
 
+def test_pruned_account_takes_its_pages_with_it(store):
+    """A page stays as long as its observation: it has the digest that pruning leaves."""
+    record_pages(store, 3)
+    assert count_rows(store, "stored_page") == 2
+    store.registry.save_registry([AMAL, NOUR], [], NOW, prune=True)
+    assert count_rows(store, "probe_result") == count_rows(store, "observation") == 0
+    assert count_rows(store, "stored_page") == 0
+
+
+def count_rows(store, table):
+    with store._database.begin_read() as connection:
+        return connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
+
+
 def test_bodies_of_pages_stored_again_are_counted_for_erasure(store):
     record_pages(store, 2)
     summary = store.erasure.summarize_stored_data(AMAL.id)
