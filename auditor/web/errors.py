@@ -99,6 +99,11 @@ def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
             message = translator.translate(
                 "This isn’t your fault and nothing was lost. Try again later."
             )
+        case 503:
+            title = translator.translate("Other imports are in progress")
+            message = translator.translate(
+                "They need the computer’s memory. Try again in a minute."
+            )
         case _:
             title = translator.translate("Something went wrong")
             message = translator.translate("Check what you entered and try again.")

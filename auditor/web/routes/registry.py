@@ -1,7 +1,8 @@
 """The registry: download as a spreadsheet, and import of one with a preview."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote
@@ -11,7 +12,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from auditor.erasure import find_erased_in_import
-from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
 from auditor.registry.changes import ImportCounts, ImportPreview, build_import_preview
 from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
@@ -20,12 +20,13 @@ from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
-from auditor.registry.sheet_limits import UPLOAD_LIMITS
-from auditor.registry.spreadsheet import SpreadsheetError, iter_csv_lines
+from auditor.registry.sheet_limits import ReadLimits, SheetLimitExceededError
+from auditor.registry.spreadsheet import SpreadsheetError, build_limit_error, iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
+from auditor.web.import_process import LargeImportError, answer_import_step, is_only_large
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.check_now import NextCheck, load_next_check
 from storage.models.summaries import ALL_FACET
@@ -115,24 +116,41 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
     if len(content) > MAX_SPREADSHEET_BYTES:
         error_message = translator.translate("This file is larger than 10 MB.")
         return _render_registry(context, status=413, error_message=error_message)
-    uploads = _get_uploads(context)
-    upload_name = uploads.save(content, context.now)
+    upload_name = _get_uploads(context).save(content, context.now)
+    return _answer_step(context, upload_name, _check_upload)
+
+
+def _answer_step(
+    context: RequestContext, upload_name: str, handler: Callable[..., Response], **arguments: object
+) -> Response:
+    """Answer a step of an import. An upload that takes too much time or memory is refused."""
     try:
-        _require_associations(context, uploads.folder / upload_name)
+        return answer_import_step(context, partial(handler, upload_name=upload_name, **arguments))
+    except SheetLimitExceededError as error:
+        return _refuse_upload(context, upload_name, build_limit_error(Path(upload_name), error))
+
+
+def _check_upload(context: RequestContext, limits: ReadLimits, *, upload_name: str) -> Response:
+    """Redirect to the preview of an upload, or say why it cannot be read."""
+    uploads = _get_uploads(context)
+    try:
+        _require_associations(context, limits, uploads.folder / upload_name)
     except NoNameColumnError as error:
         if not error.sheet_columns:
             return _refuse_upload(context, upload_name, error)
     except SpreadsheetError as error:
         return _refuse_upload(context, upload_name, error)
+    except LargeImportError:
+        raise
     except Exception:
         uploads.delete(upload_name)
         raise
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
 
 
-def _require_associations(context: RequestContext, path: Path) -> None:
+def _require_associations(context: RequestContext, limits: ReadLimits, path: Path) -> None:
     """Raise SpreadsheetError if an upload cannot be read or has no row that can be imported."""
-    import_result = _read_uploaded_spreadsheet(context, path)
+    import_result = _read_uploaded_spreadsheet(context, limits, path)
     can_correct = bool(list_dropped_lines(import_result.problems))
     if not import_result.associations and not can_correct:
         raise SpreadsheetError(
@@ -163,16 +181,22 @@ def _handle_unread_upload(
 @router.get("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
 def show_import_preview(
     context: PageContext, upload_name: str, *, has_changed: bool = False
-) -> HTMLResponse:
+) -> Response:
     """Show what was understood of an uploaded spreadsheet, and what it would change.
 
     `has_changed`: the user confirmed a preview, but the registry changed in the meantime.
     """
+    return _answer_step(context, upload_name, _show_preview, has_changed=has_changed)
+
+
+def _show_preview(
+    context: RequestContext, limits: ReadLimits, *, upload_name: str, has_changed: bool
+) -> Response:
     path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
         return _render_expired_upload(context)
     try:
-        preview = _build_import_preview(context, path)
+        preview = _build_import_preview(context, limits, path)
     except SpreadsheetError as error:
         return _handle_unread_upload(context, upload_name, error)
     return _render_import_preview(context, upload_name, preview, has_changed=has_changed)
@@ -185,11 +209,17 @@ def correct_columns(
     context: PageContext, upload_name: str, form: Annotated[ColumnsForm, Form()]
 ) -> Response:
     """Remember as what the columns of an upload are read, and show the import again."""
+    return _answer_step(context, upload_name, _remember_columns, form=form)
+
+
+def _remember_columns(
+    context: RequestContext, limits: ReadLimits, *, upload_name: str, form: ColumnsForm
+) -> Response:
     path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
         return _render_expired_upload(context)
     try:
-        understood = _read_columns(context, path)
+        understood = _read_columns(context, limits, path)
     except SpreadsheetError as error:
         return _refuse_upload(context, upload_name, error)
     chosen = form.list_chosen()
@@ -202,13 +232,15 @@ def correct_columns(
     return _render_unread_columns(context, upload_name, columns, status=422)
 
 
-def _read_columns(context: RequestContext, path: Path) -> ImportResult | NoNameColumnError:
+def _read_columns(
+    context: RequestContext, limits: ReadLimits, path: Path
+) -> ImportResult | NoNameColumnError:
     """Return what was understood of an upload, even if no column has names.
 
     Raises SpreadsheetError if the upload cannot be read.
     """
     try:
-        return _read_uploaded_spreadsheet(context, path)
+        return _read_uploaded_spreadsheet(context, limits, path)
     except NoNameColumnError as error:
         return error
 
@@ -219,12 +251,19 @@ def submit_import_decision(
 ) -> Response:
     """Import a spreadsheet if its changes are still those that were shown, or discard it."""
     uploads = _get_uploads(context)
-    path = uploads.find(upload_name, context.now)
-    if form.action == "discard" or path is None:
+    if form.action == "discard" or uploads.find(upload_name, context.now) is None:
         uploads.delete(upload_name)
         return RedirectResponse(context.links.page_url("registry"), 303)
+    return _answer_step(context, upload_name, _apply_import, form=form)
+
+
+def _apply_import(
+    context: RequestContext, limits: ReadLimits, *, upload_name: str, form: ImportDecisionForm
+) -> Response:
+    uploads = _get_uploads(context)
+    path = uploads.folder / upload_name
     try:
-        preview = _build_import_preview(context, path)
+        preview = _build_import_preview(context, limits, path)
     except SpreadsheetError as error:
         return _handle_unread_upload(context, upload_name, error, status=422)
     is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
@@ -243,7 +282,6 @@ def submit_import_decision(
     if changes.digest != form.digest:
         return RedirectResponse(f"{_build_preview_url(context, upload_name)}?has_changed=1", 303)
     uploads.delete(upload_name)
-    refresh_summaries(context.app.store, context.app.config)
     return RedirectResponse(_build_confirmation_url(context, preview), 303)
 
 
@@ -352,25 +390,32 @@ def _get_uploads(context: RequestContext) -> UploadStore:
     return UploadStore(context.app.data_folder / "uploads")
 
 
-def _build_import_preview(context: RequestContext, path: Path) -> ImportPreview:
+def _build_import_preview(context: RequestContext, limits: ReadLimits, path: Path) -> ImportPreview:
     """Compare an uploaded spreadsheet with the registry. Raises SpreadsheetError."""
-    import_result = _read_uploaded_spreadsheet(context, path)
+    import_result = _read_uploaded_spreadsheet(context, limits, path)
     return build_import_preview(context.app.store, import_result, context.now)
 
 
-def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportResult:
-    """Parse a spreadsheet with the remembered columns. Raises SpreadsheetError."""
+def _read_uploaded_spreadsheet(
+    context: RequestContext, limits: ReadLimits, path: Path
+) -> ImportResult:
+    """Parse a spreadsheet with the remembered columns.
+
+    Raises SpreadsheetError, or LargeImportError for an upload that a child process reads.
+    """
     store = context.app.store
     entries = ExistingEntries.from_registry(
         store.registry.list_association_entries(), store.registry.list_accounts()
     )
-    import_result = parse_registry_spreadsheet(
-        path,
-        context.app.config.network.language,
-        entries,
-        open_column_memory(context.app.data_folder),
-        UPLOAD_LIMITS,
-    )
+    memory = open_column_memory(context.app.data_folder)
+    try:
+        import_result = parse_registry_spreadsheet(
+            path, context.app.config.network.language, entries, memory, limits
+        )
+    except SpreadsheetError as error:
+        if is_only_large(error, limits):
+            raise LargeImportError from error
+        raise
     import_result.problems += find_erased_in_import(context.app, import_result)
     return import_result
 

@@ -12,6 +12,7 @@ from auditor.registry import exporter, sheet_limits
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
 from auditor.registry.uploads import MAX_UPLOAD_AGE, UploadStore
+from auditor.web import import_process
 from auditor.web.routes import registry as routes
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
@@ -34,7 +35,9 @@ LINKS = [
 
 
 @pytest.fixture
-def app(tmp_path):
+def app(tmp_path, monkeypatch):
+    limits = import_process.UPLOAD_LIMITS  # no child process, which needs a configuration
+    monkeypatch.setattr(import_process, "SMALL_UPLOAD_LIMITS", limits)
     network = opened(tmp_path)
     network.store.registry.save_registry([NOUR, AMAL], LINKS, NOW)
     yield network
@@ -243,7 +246,8 @@ def test_page_says_the_limit_that_a_file_exceeds(app, tmp_path, language, messag
 @pytest.mark.parametrize(("limit", "status"), [(3, 303), (2, 303), (1, 422)])
 def test_upload_has_as_many_rows_as_the_limit_allows(app, monkeypatch, limit, status):
     limits = replace(sheet_limits.UPLOAD_LIMITS, rows=limit)
-    monkeypatch.setattr(routes, "UPLOAD_LIMITS", limits)
+    for name in ("SMALL_UPLOAD_LIMITS", "UPLOAD_LIMITS"):
+        monkeypatch.setattr(import_process, name, limits)
     with logged_in_client(app) as client:
         response = upload(client, rows=[["amal", "Amal"]])
     assert response.status_code == status

@@ -246,6 +246,7 @@ def test_repetition_beyond_the_last_line_is_refused(tmp_path, what):
 @pytest.mark.limit(
     "auditor.registry.sheet_limits.FILE_LIMITS.seconds",
     "auditor.registry.sheet_limits.UPLOAD_LIMITS.seconds",
+    "auditor.web.import_process.SMALL_UPLOAD_LIMITS.seconds",
 )
 def test_reading_that_takes_too_long_is_stopped(tmp_path):
     path = write_file(tmp_path, "xlsx")
