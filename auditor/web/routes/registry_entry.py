@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from operator import itemgetter
 from typing import Annotated
 from urllib.parse import quote
@@ -155,7 +156,23 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         return _render_entry_form(
             context, saved_entry, entry, version=version, status=422, issues=issues
         )
-    context.app.store.registry.save_registry(
+    if not _save_if_unchanged(context, saved_entry.id, import_result, version):
+        saved_entry = _require_entry(context, association)
+        version = _build_saved_form(context, saved_entry).version
+        return _render_entry_form(context, saved_entry, entry, version=version, status=409)
+    return RedirectResponse(context.links.association_url(saved_entry.id), 303)
+
+
+def _save_if_unchanged(
+    context: RequestContext, association: str, import_result: ImportResult, version: str
+) -> bool:
+    """Save an entry. Return False, and save nothing, if another user has saved it meanwhile.
+
+    The changes are computed before the version is read: if it is the expected one and the same
+    changes are due when they are saved, then no other change came between.
+    """
+    save = partial(
+        context.app.store.registry.save_registry,
         import_result.associations,
         import_result.accounts,
         context.now,
@@ -163,7 +180,10 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
         is_complete=False,
         present_columns=import_result.columns,
     )
-    return RedirectResponse(context.links.association_url(saved_entry.id), 303)
+    expected_digest = save(dry_run=True).digest
+    if _build_saved_form(context, _require_entry(context, association)).version != version:
+        return False
+    return save(expected_digest=expected_digest).digest == expected_digest
 
 
 def _has_blocking_issue(issues: list[SpreadsheetProblem]) -> bool:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from auditor.registry.sheet_limits import MAX_CELL_CHARS
+from auditor.web.routes import registry_entry
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 from tests.support.mini_network import opened
@@ -135,6 +136,30 @@ def test_entry_issues_are_translated(app):
         "ce n’est pas le lien d’un compte"
         in save_entry(app, "fr", facebook="https://www.facebook.com/").text
     )
+
+
+@pytest.mark.parametrize("moment", ["check", "comparison", "save"])
+def test_entry_changed_during_the_request_returns_409(app, monkeypatch, moment):
+    """Six simultaneous requests with the same version were all saved; the last one won."""
+    registry = app.store.registry
+    save_registry, others = registry.save_registry, [NOUR.replace_values({"city": "Taza"})]
+
+    def change_entry(*_):
+        while others:
+            save_registry([others.pop()], LINKS[:2], NOW, is_complete=False)
+        return []
+
+    def save_after_another(*arguments, **options):
+        if moment == ("comparison" if "dry_run" in options else "save"):
+            change_entry()
+        return save_registry(*arguments, **options)
+
+    if moment == "check":
+        monkeypatch.setattr(registry_entry, "_find_shared_accounts", change_entry)
+    monkeypatch.setattr(registry, "save_registry", save_after_another)
+    assert save_entry(app, city="Tiznit").status_code == 409
+    assert not others
+    assert registry.get_association("nour/1").city == "Taza"
 
 
 def test_entry_changed_by_another_user_returns_409(app):
