@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from probes.urls.repair import MAX_CELL_CHARS
+from storage.sanitize import sanitize_text
 
 MAX_USER_NAME_CHARS = 100
 """Maximum length of a user's name."""
@@ -41,10 +42,10 @@ MAX_EMAIL_CHARS = 254
 """Characters of an email address (RFC 5321)."""
 
 
-def join_line_breaks(text: object) -> object:
-    """Return a text with one character for each line break."""
-    return text.replace("\r\n", "\n") if isinstance(text, str) else text
+def clean_form_text(text: object) -> object:
+    """Return a text as it is stored, with one character for each line break."""
+    return sanitize_text(text.replace("\r\n", "\n")) if isinstance(text, str) else text
 
 
-FormText = Annotated[str, BeforeValidator(join_line_breaks)]
-"""A text of several lines as its browser counts it."""
+FormText = Annotated[str, BeforeValidator(clean_form_text)]
+"""A text of several lines as its browser counts it. It is empty if nothing of it can be stored."""

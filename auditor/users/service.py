@@ -26,8 +26,7 @@ from auditor.reference.regions import REGIONS, find_region_code
 from storage.errors import StoreError
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
-from storage.models.users import Role
-from storage.sanitize import sanitize
+from storage.models.users import Role, clean_user_name
 from storage.store import Store
 from storage.tables.users import LoginSession, User, UserInvite
 
@@ -48,11 +47,11 @@ def add_user(
 
     A removed user with this name is restored.
     """
-    normalized_name = " ".join(sanitize(name).split())
-    _refuse_invalid_name(store, normalized_name)
+    clean_name = clean_user_name(name)
+    _refuse_invalid_name(store, clean_name)
     user = store.users.add(
         User(
-            name=normalized_name,
+            name=clean_name,
             role=role,
             added_at=now,
             added_by=author,

@@ -1,6 +1,7 @@
 """Builds the web application: routers, static files, error handlers and middleware."""
 
 from importlib.resources import files
+from threading import Lock
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -91,6 +92,7 @@ def create_app(
     web.state.association_checks = RecheckService()
     web.state.login_service = login.LoginService(link=login_link)
     web.state.last_decision_submission = None
+    web.state.decision_lock = Lock()
     web.mount(
         "/static",
         StaticFiles(directory=str(files("auditor.web").joinpath("static"))),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from probes.urls.repair import INVISIBLE_MARKS
 from storage.sanitize import sanitize_text
 
 
@@ -16,9 +17,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+def clean_user_name(name: str) -> str:
+    """Return a user name without characters that no one sees, so no two users look alike."""
+    return " ".join(INVISIBLE_MARKS.sub("", sanitize_text(name)).split())
+
+
 def normalize_user_name(name: str) -> str:
     """Return a user name without differences in case, spaces and Unicode forms."""
-    return " ".join(unicodedata.normalize("NFKC", sanitize_text(name)).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", clean_user_name(name)).casefold().split())
 
 
 class ReportLinkState(StrEnum):

@@ -86,9 +86,10 @@ def submit_decision(
     view = require_association_view(context, association)
     submission = (association, form, context.author)
     try:
-        if not _is_duplicate_submission(request, submission, context.now):
-            _save_decision(context, association, form)
-            request.app.state.last_decision_submission = submission, context.now
+        with request.app.state.decision_lock:  # both requests of a double click arrive together
+            if not _is_duplicate_submission(request, submission, context.now):
+                _save_decision(context, association, form)
+                request.app.state.last_decision_submission = submission, context.now
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
     association_url = context.build_association_url(

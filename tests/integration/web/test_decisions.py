@@ -1,6 +1,10 @@
 """The decision form."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from threading import Barrier, BrokenBarrierError
 from urllib.parse import urlencode
 
 import pytest
@@ -8,6 +12,7 @@ from lxml import html
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
+from auditor.web.routes import decisions as decisions_route
 from storage.models.audit import DecisionKind
 from tests.support.mini_network import PROFILE, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
@@ -213,6 +218,30 @@ def test_double_submitted_decision_is_saved_once(app, client):
     assert len(decisions(app)) == 1
     submit_decision(client, kind="none_by_choice", channel="facebook")
     assert len(decisions(app)) == 2
+
+
+def test_double_click_is_saved_once(app, client, monkeypatch):
+    """Of six equal requests at the same time, four were saved."""
+    save_decision, both_save = decisions_route._save_decision, Barrier(2)
+
+    def save_together(*arguments):
+        with suppress(BrokenBarrierError):
+            both_save.wait(0.5)  # the other request never comes this far
+        save_decision(*arguments)
+
+    monkeypatch.setattr(decisions_route, "_save_decision", save_together)
+    submit = partial(submit_decision, client, kind="none_by_choice", channel="youtube")
+    with ThreadPoolExecutor(2) as threads:
+        responses = [threads.submit(submit) for _ in range(2)]
+    assert [response.result().status_code for response in responses] == [303, 303]
+    assert len(decisions(app)) == 1
+
+
+@pytest.mark.parametrize("text", ["\x00", "\u202e", " \u202d "])
+def test_reason_of_which_nothing_can_be_stored_is_refused(app, client, text):
+    response = submit_decision(client, kind="none_by_choice", channel="youtube", reason=text)
+    assert response.status_code == 422
+    assert decisions(app) == []
 
 
 def test_moved_account_is_registered_at_its_new_address(app, client):

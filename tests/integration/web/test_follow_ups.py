@@ -87,6 +87,7 @@ def test_promise_due_soon_is_on_the_dashboard(client):
         ({"kind": "promised", "due": "2026-02-01"}, "Enter the promised date"),
         ({"kind": "promised", "due": "2036-02-01"}, "Enter the promised date"),
         ({"kind": "note", "text": " "}, "Enter a note."),
+        ({"kind": "note", "text": "\u202e"}, "Enter a note."),
     ],
 )
 def test_invalid_follow_up_returns_422_and_is_not_saved(app, client, fields, message):

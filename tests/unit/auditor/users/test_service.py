@@ -45,6 +45,20 @@ def add_amina(store):
     return add_user(store, "Amina", Role.READER, (), author="shell", now=NOW)
 
 
+@pytest.mark.parametrize("name", ["Ami\u200bna", "Amina\u2060", "\ufeffAMINA", "Am\u00adina"])
+def test_names_that_look_alike_are_one_name(store, name):
+    add_amina(store)
+    with pytest.raises(UserError, match="already a user with this name"):
+        add_user(store, name, Role.READER, (), author="shell", now=NOW)
+    assert store.users.get(name).name == "Amina"
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\udcff", "\u202e"])
+def test_name_that_no_one_sees_is_refused(store, name):
+    with pytest.raises(UserError, match="1 to 100 characters"):
+        add_user(store, name, Role.READER, (), author="shell", now=NOW)
+
+
 STEPS = [(-1, True), (0, False), (1, False)]
 """Seconds before and after the limit, and whether a session or link is valid then."""
 
