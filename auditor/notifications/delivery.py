@@ -29,6 +29,7 @@ from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_u
 from auditor.notifications.transports import DeliveryStatus, OutgoingMessage
 from auditor.protocols import EvaluationContext
 from probes.log import EventLogger
+from storage.errors import OneLineError
 from storage.models.audit import AuditRun
 from storage.tables.communication import Subscription
 
@@ -116,7 +117,7 @@ def deliver_drafts(
 ) -> Iterator[Delivery]:
     """Send these messages one after the other and yield the result of each.
 
-    A message that cannot be built does not stop the others.
+    A bug in one message does not stop the others. Raises AuditorError, StoreError.
     """
     for draft in drafts:
         if draft.build_message is None:
@@ -136,6 +137,10 @@ def _deliver_draft(
         return Delivery(*claim, "already_sent")
     try:
         message = build_message(_build_message_links(app, draft, now))
+    except OneLineError:
+        # A mistake of the operator, such as a key that cannot be read, concerns all messages.
+        app.store.messages.release(*claim)
+        raise
     except Exception as error:
         # The message is due again after the next run.
         app.store.messages.release(*claim)

@@ -39,7 +39,7 @@ from auditor.rendering.templates import (
 )
 from auditor.reports.invitation import describe_result_without_gaps, lower_first_letter
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
-from storage.errors import StoreError
+from storage.errors import OneLineError
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap
 from storage.store import Store
 
@@ -116,12 +116,12 @@ def _complete_draft(
 ) -> MessageDraft:
     """Return the completed draft. If that fails, return one whose `build_message` fails.
 
-    A bug in one message must not stop the others. Raises StoreError if the database fails, because
-    it fails for all of them.
+    A bug in one message must not stop the others. Raises AuditorError and StoreError: a mistake of
+    the operator or a broken database concerns all of them.
     """
     try:
         return complete(draft)
-    except StoreError:
+    except OneLineError:
         raise
     except Exception as error:  # noqa: BLE001 - raised again where the message is built
         return replace(draft, build_message=partial(_raise_error, error))
