@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from auditor.demo import play
-from tests.support import container_root
+from tests.support import container_root, debian_root
 from tests.support.container_root import ContainerfileError, ContainerService, ImageBuilder
 
 pytestmark = pytest.mark.xdist_group("container")
@@ -71,11 +71,11 @@ def test_unknown_instruction_is_refused(tmp_path):
 @pytest.fixture(scope="module")
 def work_folder():
     """Return a folder on the disk: two roots are too large for temporary files in memory."""
-    reason = container_root.find_missing_requirement()
+    reason = debian_root.find_missing_requirement()
     if reason is not None:
         pytest.skip(reason)
-    container_root.CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=container_root.CACHE_FOLDER, prefix="test-") as folder:
+    debian_root.CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=debian_root.CACHE_FOLDER, prefix="test-") as folder:
         yield Path(folder)
         mounts = Path("/proc/self/mountinfo").read_text()
         assert folder not in mounts, "a mount would be deleted with the folder"
@@ -86,7 +86,7 @@ def image(work_folder):
     """Build the image."""
     try:
         return ImageBuilder(ROOT, work_folder).build((ROOT / "Containerfile").read_text())
-    except container_root.MissingMirrorError as error:
+    except debian_root.MissingMirrorError as error:
         pytest.skip(str(error))
 
 

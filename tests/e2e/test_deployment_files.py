@@ -129,6 +129,11 @@ def units(tmp_path):
     return tmp_path
 
 
+def test_every_unit_is_tested():
+    found = {file.name for file in DEPLOY.iterdir() if file.suffix in (".service", ".timer")}
+    assert found == set(UNITS)
+
+
 def test_systemd_accepts_all_units(units):
     analyze = require_tool("systemd-analyze")
     names = [str(units / name) for name in UNITS]

@@ -1,9 +1,7 @@
 """Builds the image of a Containerfile and runs containers from it, in root folders of Debian.
 
 It needs root, debootstrap and a Debian mirror, but no registry and no container engine. Debian with
-its own Python replaces the base image. All mounts are made in private mount namespaces, which end
-with their processes. They are never visible in the folders of this machine, so the folders can be
-deleted at any time.
+its own Python replaces the base image.
 """
 
 import json
@@ -20,110 +18,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
-
-CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "presence-auditor"
-"""Folder of the Debian roots. They are kept, because debootstrap takes minutes."""
+from tests.support.debian_root import (
+    ENVIRONMENT,
+    PRIVATE_NAMESPACES,
+    copy_root,
+    create_debian_root,
+    read_children,
+    run_in_root,
+)
 
 BASE_IMAGE = re.compile(r"docker\.io/library/python:(?P<python>3\.\d+)-slim-(?P<suite>[a-z]+)")
-BASE_PACKAGES = "python3,python3-venv,ca-certificates"
-BASE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-HOST_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf")
-"""Files by which a root reaches the package index as this machine does."""
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-
-PRIVATE_NAMESPACES = (
-    *("setpriv", "--pdeathsig=KILL", "--"),
-    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
-)
-"""Command prefix: own mounts and processes, which end with the process that started them."""
-ENTER_BUILD_ROOT = (
-    'root=$1; shift; mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"; '
-    'exec chroot "$root" "$@"'
-)
 
 
 class ContainerfileError(Exception):
     """An instruction or setting that this module cannot follow."""
 
 
-class MissingMirrorError(Exception):
-    """The Debian root cannot be made, for example because no mirror can be reached."""
-
-
-def find_missing_requirement():
-    """Return why no container can be built here, or None."""
-    if os.getuid() != 0:
-        return "only root can build a container"
-    for tool in ("debootstrap", "unshare", "nsenter", "setpriv"):
-        if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
-            package = tool if tool == "debootstrap" else "util-linux"
-            return f"apt-get install {package}"
-    trial = (*PRIVATE_NAMESPACES, "unshare", "--net", "mount", "-t", "tmpfs", "tmpfs", "/mnt")
-    result = subprocess.run(trial, capture_output=True, text=True, check=False)
-    return f"this machine cannot mount: {result.stderr.strip()}" if result.returncode else None
-
-
 def read_container_steps(text):
     """Return the instructions of a Containerfile, each with its arguments."""
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
     return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
-
-
-# --- The base image ---
-
-
-def create_base_root(reference):
-    """Return the Debian root that replaces a base image. Raises MissingMirrorError.
-
-    The root is made once for each Debian release and kept in the cache folder.
-    """
-    match = BASE_IMAGE.fullmatch(reference)
-    if match is None:
-        raise ContainerfileError(f"no root can replace the base image {reference}")
-    root = CACHE_FOLDER / f"debian-{match['suite']}"
-    CACHE_FOLDER.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{root}.lock"):
-        if not root.exists():
-            _run_debootstrap(match["suite"], root)
-    version = run_in_root(root, ["python", "--version"], BASE_ENVIRONMENT).split()[1]
-    if not version.startswith(match["python"] + "."):
-        raise ContainerfileError(f"Debian's Python {version} is not that of {reference}")
-    return root
-
-
-def _run_debootstrap(suite, root):
-    unfinished = root.with_suffix(".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    options = ["--variant=minbase", f"--include={BASE_PACKAGES}"]
-    result = subprocess.run(
-        ["debootstrap", *options, suite, unfinished], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        raise MissingMirrorError(f"debootstrap failed: {result.stdout[-300:].strip()}")
-    (unfinished / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-    for path in (*HOST_FILES, CERTIFICATES):
-        if Path(path).exists():
-            shutil.copy(path, f"{unfinished}{path}")
-    unfinished.rename(root)
-
-
-def run_in_root(root, command, environment):
-    """Run a command as root in a folder, and return its output. Raises CalledProcessError."""
-    passed = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    passed.pop("PIP_FIND_LINKS", None)  # a folder of this machine
-    result = subprocess.run(
-        [*PRIVATE_NAMESPACES, "sh", "-ec", ENTER_BUILD_ROOT, "sh", root, *command],
-        env=passed | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise subprocess.CalledProcessError(
-            result.returncode, command, result.stdout, result.stderr
-        )
-    return result.stdout
 
 
 # --- The image ---
@@ -134,7 +48,7 @@ class Image:
     """What the instructions of a Containerfile result in."""
 
     root: Path
-    environment: dict[str, str] = field(default_factory=BASE_ENVIRONMENT.copy)
+    environment: dict[str, str] = field(default_factory=ENVIRONMENT.copy)
     workdir: str = "/"
     user: str = "0:0"
     volumes: list[str] = field(default_factory=list)
@@ -179,7 +93,7 @@ class ImageBuilder:
     def _start_stage(self, rest):
         reference, _, name = rest.partition(" AS ")
         root = self._folder / f"stage-{len(self._stages)}"
-        subprocess.run(["cp", "-a", create_base_root(reference), root], check=True)
+        copy_base_image(reference, root)
         self._stages[name or "final"] = self.image = Image(root)
 
     def _change_workdir(self, rest):
@@ -233,6 +147,18 @@ class ImageBuilder:
 
     def _set_command(self, rest):
         self.image.command = json.loads(rest)
+
+
+def copy_base_image(reference, root):
+    """Write the Debian root that replaces a base image. Raises MissingMirrorError."""
+    match = BASE_IMAGE.fullmatch(reference)
+    if match is None:
+        raise ContainerfileError(f"no root can replace the base image {reference}")
+    copy_root(create_debian_root(match["suite"]), root)
+    (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+    version = run_in_root(root, ["python", "--version"], ENVIRONMENT).split()[1]
+    if not version.startswith(match["python"] + "."):
+        raise ContainerfileError(f"Debian's Python {version} is not that of {reference}")
 
 
 def read_ignored_names(context):
@@ -483,12 +409,6 @@ def _parse_tmpfs(entry):
     """Return the path and the options of an entry such as `/tmp:size=256m,mode=1777`."""
     path, _, options = entry.partition(":")
     return path, dict(option.split("=") for option in options.split(","))
-
-
-def read_children(process):
-    """Return the ids of the children of a process. `unshare` has one: the first of a container."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(child) for child in children.split()]
 
 
 def parse_size(text):
