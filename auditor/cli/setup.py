@@ -13,6 +13,8 @@ import typer
 from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
+    NEW_FILE_FLAGS,
+    PRIVATE_FILE_MODE,
     TableFormat,
     choose_table_format,
     print_json,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 SETTINGS_TO_EDIT = ("[network] name", "[fetch] contact", "[web] public_url")
 """The settings that every operator edits before the first run."""
+
+CONFIG_FILE_MODE = 0o644
+"""The configuration has no secrets, and the service may run as another user than its author."""
 
 FIRST_CONFIG = """\
 # The settings that each network changes. A setting whose line begins with "# " is not set.
@@ -81,15 +86,14 @@ def init(
 
     cli_context = get_cli_context(context)
     spreadsheet = folder / "registry.csv"
-    contents = {
-        folder / "config.toml": find_packaged_config().read_bytes()
-        if all_settings
-        else FIRST_CONFIG.encode(),
-        spreadsheet: to_csv(build_export_rows([], [])),
-    }
-    for file, content in contents.items():
-        print_message(_write_unless_exists(file, content, cli_context.translator))
     config_file = folder / "config.toml"
+    config = find_packaged_config().read_bytes() if all_settings else FIRST_CONFIG.encode()
+    empty_registry = to_csv(build_export_rows([], []))
+    for file, content, mode in (
+        (config_file, config, CONFIG_FILE_MODE),
+        (spreadsheet, empty_registry, PRIVATE_FILE_MODE),
+    ):
+        print_message(_write_unless_exists(file, content, mode, cli_context.translator))
     # Commands in another folder, or with this variable, would read another configuration.
     default_file = Path(os.environ.get("AUDITOR_CONFIG") or "config.toml")
     program = "auditor" if config_file == default_file else f"auditor --config {config_file}"
@@ -111,13 +115,13 @@ def init(
     )
 
 
-def _write_unless_exists(file: Path, content: bytes, translator: Translator) -> str:
+def _write_unless_exists(file: Path, content: bytes, mode: int, translator: Translator) -> str:
     """Write a file unless it exists. Return a message that says which. Raises StoreError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         exists = file.exists()
         if not exists:
-            with file.open("xb") as new_file:
+            with os.fdopen(os.open(file, NEW_FILE_FLAGS, mode), "wb") as new_file:
                 new_file.write(content)
     except OSError as error:
         raise build_file_error(error, f"cannot write {file}") from None

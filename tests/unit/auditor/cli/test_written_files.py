@@ -29,6 +29,13 @@ def run(tmp_path, monkeypatch):
     os.umask(old_umask)
 
 
+def test_init_writes_a_private_registry_and_a_configuration_without_secrets(run, tmp_path):
+    """The service user reads the configuration; another user may have written it."""
+    assert run("init", str(tmp_path / "new")) == 0
+    assert get_mode(tmp_path / "new" / "registry.csv") == 0o600
+    assert get_mode(tmp_path / "new" / "config.toml") == 0o644
+
+
 def get_mode(file):
     return stat.S_IMODE(file.stat().st_mode)
 
