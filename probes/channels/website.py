@@ -53,7 +53,7 @@ from probes.website.url_variants import build_www_twin_url, check_transport, ope
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 9
+VERSION = 10
 MAX_MEDIA_TYPE_CHARS = 80
 """Characters of the type of a file that a finding quotes."""
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
@@ -377,7 +377,8 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
     if page.status != 200:
         return (), unread
     home_page_channels = set(map(_get_channel, site.links))
-    return tuple(link for link in links if link.channel not in home_page_channels), {}
+    other_links = tuple(link for link in links if link.channel not in home_page_channels)
+    return other_links, unread if html.is_cut_at_the_parsed_size(page) else {}
 
 
 def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:

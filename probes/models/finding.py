@@ -145,7 +145,7 @@ MAX_LINK_PAGE_CHARS = 500
 """Characters of the address of the page that a link was found on."""
 
 LINKS_CUT_FACT = "links_cut"
-"""The fact that a finding has more links than are kept. A link that it lacks proves nothing."""
+"""The fact that not all links of a page are read or kept. A link that is missing proves nothing."""
 
 
 def shorten_text(text: str, max_chars: int) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_PARSED_BYTES",
+    "MAX_TEXT_CHARS",
     "MAX_TITLE_CHARS",
     "Anchor",
     "DateStamp",
@@ -101,7 +102,8 @@ class Document:
     scripts and frames, and short scripts that may redirect. `main_text` is the text without menus,
     footers, asides and links. `form_actions` are the addresses to which forms are sent.
     `quoted_urls` are the sources of quotations, such as embedded posts. `internal_link_count`
-    counts the other pages of the site that the page links to.
+    counts the other pages of the site that the page links to. `is_cut` is set if the page has more
+    elements than are read.
     """
 
     url: str
@@ -124,6 +126,7 @@ class Document:
     text: str = ""
     main_text: str = ""
     internal_link_count: int = 0
+    is_cut: bool = False
 
     def find_link_rel(self, rel_name: str) -> str | None:
         """Return the address of the first `<link>` with this `rel`, or None."""
@@ -133,6 +136,11 @@ class Document:
 def parse_document(page: Page) -> Document:
     """Parse an HTML page. Other content gives an empty document."""
     return parse_html(decode_body(page), page.url) if looks_like_html(page) else Document(page.url)
+
+
+def is_cut_at_the_parsed_size(page: Page) -> bool:
+    """Return True if only the beginning of the page is parsed."""
+    return page.truncated or len(page.body) > MAX_PARSED_BYTES
 
 
 MAX_EXCERPT_CHARACTERS = 400
@@ -248,6 +256,7 @@ class _DocumentBuilder:
         self.script_sources: list[str] = []
         self.form_actions: list[str] = []
         self.script_count = 0
+        self.is_cut = False
         self.is_after_title = False
         self.handlers = {
             "a": self.add_anchor,
@@ -272,6 +281,7 @@ class _DocumentBuilder:
             kind = element.name if element.name in KEPT_TAGS else "other"
             counts_by_kind[kind] += 1
             if counts_by_kind[kind] > MAX_ELEMENTS_PER_KIND:
+                self.is_cut = True
                 continue
             handle = self.handlers.get(element.name)
             if handle:
@@ -398,6 +408,7 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
         text=" ".join([node.text for node in walker.text_nodes]),
         main_text=" ".join([node.text for node in main_nodes]),
         internal_link_count=count_internal_links(url, (anchor.url for anchor in builder.anchors)),
+        is_cut=builder.is_cut,
     )
 
 

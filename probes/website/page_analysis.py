@@ -13,7 +13,7 @@ from urllib.parse import unquote, urljoin
 from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
 from probes.links import post_numbers
-from probes.models.finding import Activity, FactValue, FoundLink, Reason
+from probes.models.finding import LINKS_CUT_FACT, Activity, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.parsing.visitor_content import strip_page
@@ -153,7 +153,7 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         has_navigation=classifier.has_site_navigation(document),
         verdict=verdict,
     )
-    if site.is_small_page and _is_cut(page):
+    if site.is_small_page and html.is_cut_at_the_parsed_size(page):
         return replace(site, verdict=_judge_cut_page(verdict))
     if site.absence is None:
         site = replace(site, suspicion=classifier.find_suspicion(document, prediction))
@@ -161,11 +161,6 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         fingerprint = _compute_content_fingerprint(document)
         site = replace(site, may_be_soft_404=True, content_fingerprint=fingerprint)
     return site
-
-
-def _is_cut(page: Page) -> bool:
-    """Return True if only the beginning of the page is read."""
-    return page.truncated or len(page.body) > html.MAX_PARSED_BYTES
 
 
 def _judge_cut_page(verdict: classifier.PageVerdict | None) -> classifier.PageVerdict | None:
@@ -206,6 +201,7 @@ def _add_site_details(
         facts={
             **_build_page_facts(document, page),
             **_build_linked_posts_fact(linked_posts, page.fetched_at),
+            **_build_cut_fact(document, page),
         },
     )
     return _add_publication(site, page, markup, document)
@@ -226,6 +222,15 @@ def _add_publication(
         site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
     valid_until = latest.find_earliest_day(date_finder.valid_until, site.valid_until)
     return replace(site, valid_until=valid_until)
+
+
+def _build_cut_fact(document: html.Document, page: Page) -> dict[str, FactValue]:
+    return {LINKS_CUT_FACT: True} if _has_unread_links(document, page) else {}
+
+
+def _has_unread_links(document: html.Document, page: Page) -> bool:
+    """Return whether the page may have more links than were read."""
+    return document.is_cut or html.is_cut_at_the_parsed_size(page)
 
 
 def _iter_post_links(document: html.Document) -> Iterator[tuple[str, str]]:
@@ -437,25 +442,43 @@ def _mentions_contact(link_texts: str) -> bool:
     return any(map(link_texts.__contains__, _CONTACT_WORDS))
 
 
+MAX_CONTACT_START_CHARS = 4_000
+"""Characters at the beginning of a text in which contact details are searched."""
+MAX_CONTACT_END_CHARS = 8_000
+"""Characters at the end of a text in which contact details are searched."""
+
+
 def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValue]:
     """Return the facts about a page's health.
 
-    `viewport`: it fits a phone. `contact`: it shows contact details or links to them. `noindex`: it
-    is hidden from search engines. `preview`: it has a title and a picture for sharing.
-    `site_names`: the site's own names.
+    `viewport`: it fits a phone. `contact`: it shows contact details or links to them; not set if
+    they may be in a part that is not read. `noindex`: it is hidden from search engines. `preview`:
+    it has a title and a picture for sharing. `site_names`: the site's own names.
     """
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
-    link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
-    has_contact_scheme = "mailto:" in link_texts or "tel:" in link_texts
-    has_contact_link = has_contact_scheme or _mentions_contact(link_texts.lower())
-    start_and_end = document.text[:4_000] + document.text[-8_000:]
+    facts: dict[str, FactValue] = {"viewport": "width" in document.meta.get("viewport", "")}
+    has_contact = _has_contact(document)
+    if has_contact or not _has_unread_text(document, page):
+        facts["contact"] = has_contact
     return {
-        "viewport": "width" in document.meta.get("viewport", ""),
-        "contact": has_contact_link or _has_contact_details(start_and_end),
+        **facts,
         "noindex": "noindex" in robots or "none" in robots.replace(",", " ").split(),
         "preview": bool(document.meta.get("og:title") and document.meta.get("og:image")),
         "site_names": site_names.join_site_names(document),
     }
+
+
+def _has_contact(document: html.Document) -> bool:
+    link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
+    if "mailto:" in link_texts or "tel:" in link_texts or _mentions_contact(link_texts.lower()):
+        return True
+    start, end = document.text[:MAX_CONTACT_START_CHARS], document.text[-MAX_CONTACT_END_CHARS:]
+    return _has_contact_details(start + end)
+
+
+def _has_unread_text(document: html.Document, page: Page) -> bool:
+    is_text_full = len(document.text) >= html.MAX_TEXT_CHARS
+    return is_text_full or _has_unread_links(document, page)
 
 
 def build_usual_feed_urls(url: str, platform: str) -> list[str]:

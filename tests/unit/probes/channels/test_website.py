@@ -12,7 +12,7 @@ import pytest
 
 from probes.channels import website
 from probes.links import identify
-from probes.models.finding import Account, Finding, Presence, Reason
+from probes.models.finding import LINKS_CUT_FACT, Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, run_offline
 from probes.parsing import html
@@ -98,6 +98,48 @@ def test_text_after_the_parsed_part_is_too_large(before: str) -> None:
 def test_page_without_text_is_empty_up_to_the_parsed_size(excess: int, reason: Reason) -> None:
     finding = probe_home(fill(HEAD, "", html.MAX_PARSED_BYTES + excess))
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
+
+
+FOOTER = "<footer><a href='https://www.facebook.com/annour.rabat'>Facebook</a></footer>"
+
+
+@pytest.mark.limit("probes.text.charset.MAX_PARSED_BYTES")
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_page_is_marked_if_its_last_links_are_not_read(excess: int) -> None:
+    """Until 2026-11 the site did not link to the account."""
+    home = fill(HOME, FOOTER + "</html>", html.MAX_PARSED_BYTES + excess)
+    finding = probe_home(home)
+    assert finding.presence is Presence.PRESENT
+    assert finding.facts.get(LINKS_CUT_FACT) is (True if excess > 0 else None)
+    assert [link.channel for link in finding.links] == ["facebook"]
+
+
+def test_page_that_was_cut_on_the_way_is_marked() -> None:
+    assert probe_home(HOME, truncated=True).facts[LINKS_CUT_FACT] is True
+    assert LINKS_CUT_FACT not in probe_home(HOME).facts
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_ELEMENTS_PER_KIND")
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_page_with_more_links_than_are_read_is_marked(excess: int) -> None:
+    links = "<a href='/a'>a</a>" * (html.MAX_ELEMENTS_PER_KIND + excess)
+    finding = probe_home(HOME.replace("</body>", links + "</body>"))
+    assert finding.facts.get(LINKS_CUT_FACT) is (True if excess > 0 else None)
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_contact_page_with_unread_links_is_marked(excess: int) -> None:
+    home = HOME.replace("</body>", "<nav><a href='/contact'>Contact</a></nav></body>")
+    contact_page = fill(HEAD, f"{FOOTER}</html>", html.MAX_PARSED_BYTES + excess)
+
+    def respond(request: PageRequest) -> Page | FetchError:
+        bodies = {URL: home, f"{URL}contact": contact_page}
+        body = bodies.get(request.url)
+        return FetchError(Reason.ROBOTS) if body is None else page(request.url, body)
+
+    finding, _ = probe_site(respond)
+    assert [link.channel for link in finding.links] == ["facebook"]
+    assert ("unread_contact_page" in finding.facts) is (excess > 0)
 
 
 def test_page_without_text_that_was_cut_on_the_way_is_not_empty() -> None:

@@ -1,5 +1,6 @@
 """A website is asked and read up to each limit."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,12 @@ from probes.models.finding import Account, Reason
 from probes.models.http import Page
 from probes.models.probe import run_offline
 from probes.website.latest_post import MAX_ANNOUNCED_FEEDS, MAX_FEED_REQUESTS, MAX_REQUESTS
-from probes.website.page_analysis import MAX_FEEDS, analyze_site_page
+from probes.website.page_analysis import (
+    MAX_CONTACT_END_CHARS,
+    MAX_CONTACT_START_CHARS,
+    MAX_FEEDS,
+    analyze_site_page,
+)
 from probes.website.parking_signals import MAX_NAMED_HOSTS, describe_certificate
 
 STEPS = (-1, 0, 1)
@@ -54,6 +60,41 @@ def list_requests(head, **bodies):
 def test_first_feeds_of_a_page_are_read(step):
     page = build_home_page(announce_feeds(MAX_FEEDS + step))
     assert len(analyze_site_page(page).feeds) == min(MAX_FEEDS, MAX_FEEDS + step)
+
+
+PHONE = "0522112233"
+
+
+@pytest.mark.limit(
+    "probes.website.page_analysis.MAX_CONTACT_START_CHARS",
+    "probes.website.page_analysis.MAX_CONTACT_END_CHARS",
+)
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_contact_details_are_searched_at_the_beginning_and_end_of_a_text(is_at_end, step):
+    """Of texts as long as the longest text between two tags."""
+    limit = MAX_CONTACT_END_CHARS if is_at_end else MAX_CONTACT_START_CHARS
+    filler = f"<p>{'x' * 1_999}</p>"
+    gap = limit - len(PHONE) + step
+    near = "".join(f"<p>{'y' * size}</p>" for size in split_gap(gap))
+    parts = [near, f"<p>{PHONE}</p>", filler * 10]
+    if is_at_end:
+        parts = [filler * 10, f"<p>{PHONE}</p>", near]
+    page = Page(HOME, 200, {"content-type": "text/html"}, "".join(parts).encode(), NOW)
+    assert analyze_site_page(page).facts["contact"] is (step <= 0)
+
+
+def split_gap(gap):
+    """Return the sizes of texts that fill a gap, each with the space that follows it."""
+    sizes = [1_499] * (gap // 1_500)
+    return [*sizes, gap % 1_500 - 1]
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_contact_details_may_be_in_a_part_that_is_not_read(is_cut):
+    page = replace(build_home_page(""), truncated=is_cut)
+    facts = analyze_site_page(page).facts
+    assert facts.get("contact", "unknown") == ("unknown" if is_cut else False)
 
 
 @pytest.mark.limit("probes.website.latest_post.MAX_ANNOUNCED_FEEDS")
