@@ -43,7 +43,7 @@ from probes.models.probe import (
 )
 from probes.parsing import html
 from probes.parsing.json_data import as_object, parse_json
-from probes.text.charset import UNSTORABLE_CHARACTERS
+from probes.text.charset import UNSTORABLE_CHARACTERS, is_cut_at_the_parsed_size
 from probes.text.keywords import split_words
 from probes.urls import normalize
 from probes.website import decoy_check, latest_post, ownership_change
@@ -378,7 +378,7 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
         return (), unread
     home_page_channels = set(map(_get_channel, site.links))
     other_links = tuple(link for link in links if link.channel not in home_page_channels)
-    return other_links, unread if html.is_cut_at_the_parsed_size(page) else {}
+    return other_links, unread if is_cut_at_the_parsed_size(page) else {}
 
 
 def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -23,8 +24,12 @@ from probes.dates.parser import parse_machine_date
 from probes.models.finding import EARLIEST_DATETIME, DatePrecision
 from probes.models.http import Page
 from probes.parsing.json_data import as_object, parse_json
-from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body
+from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body, is_cut_at_the_parsed_size
 
+MAX_START_CHARS = 3_000
+"""Characters of a file in which the tag of a feed or a sitemap is searched."""
+MAX_ENTRY_TEXT_CHARS = 2_000
+"""Characters of the text of an entry that are read, with its markup."""
 MAX_ENTRIES = 500
 """Entries of a feed or list of posts that are read."""
 _DATE_FIELDS = (
@@ -71,7 +76,7 @@ def parse_feed(page: Page) -> Feed | None:
 
 def parse_feed_text(text: str) -> Feed | None:
     """Parse the text of a feed like `parse_feed`."""
-    start = text[:2_000].lstrip().lower()
+    start = text[:MAX_START_CHARS].lstrip().lower()
     if start.startswith("{"):
         return _parse_json_feed(text)
     has_feed_tag = re.search(r"<(?:rss|feed|rdf:rdf|channel|atom:feed)[\s>]", start)
@@ -128,7 +133,7 @@ def build_entry(fields: Mapping[str, str]) -> FeedEntry:
     """Build an entry from its fields. `updated` counts only without a publication date."""
     title = clean_text(html.unescape(fields.get("title", "")))
     markup = next(filter(None, map(fields.get, _TEXT_FIELDS)), "")
-    text = clean_text(_HTML_TAG.sub(" ", html.unescape(markup[:2_000])))
+    text = clean_text(_HTML_TAG.sub(" ", html.unescape(markup[:MAX_ENTRY_TEXT_CHARS])))
     for date_text in filter(None, map(fields.get, _DATE_FIELDS)):
         date = parse_machine_date(date_text)
         if date:
@@ -230,16 +235,22 @@ def _build_entry_from_row(row: Mapping[str, Any]) -> FeedEntry:
     return build_entry({**fields, "updated": "", "modified": ""})
 
 
+MAX_SITEMAP_ROW_CHARS = 4_000
+"""Characters of a row of a sitemap that are read."""
 MAX_SITEMAP_URLS = 5_000
 """Addresses of a sitemap that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sitemap:
-    """URLs of pages or of other sitemaps, each with its `lastmod` (None if absent)."""
+    """URLs of pages or of other sitemaps, each with its `lastmod` (None if absent).
+
+    `is_cut` is set if it has more URLs than are read. They are in any order.
+    """
 
     pages: tuple[tuple[str, datetime | None], ...] = ()
     child_sitemaps: tuple[tuple[str, datetime | None], ...] = ()
+    is_cut: bool = False
 
 
 def parse_sitemap(page: Page) -> Sitemap | None:
@@ -249,16 +260,19 @@ def parse_sitemap(page: Page) -> Sitemap | None:
 
     Sitemaps are read with patterns, because they have three tags only.
     """
-    text = decode_body(_decompress_page(page))
-    if not re.search(r"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]", text[:3_000]):
+    page = _decompress_page(page)
+    text = decode_body(page)
+    if not re.search(r"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]", text[:MAX_START_CHARS]):
         return _parse_robots_sitemaps(text)
     pages: list[tuple[str, datetime | None]] = []
     child_sitemaps: list[tuple[str, datetime | None]] = []
-    _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS)
-    for kind, block in zip(parts[::2], parts[1::2], strict=True):
+    _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS + 1)
+    rows = list(zip(parts[::2], parts[1::2], strict=True))
+    for kind, block in rows[:MAX_SITEMAP_URLS]:
         target = pages if kind == "url" else child_sitemaps
-        target.append(_parse_sitemap_row(block[:4_000]))
-    return Sitemap(tuple(pages), tuple(child_sitemaps))
+        target.append(_parse_sitemap_row(block[:MAX_SITEMAP_ROW_CHARS]))
+    is_cut = len(rows) > MAX_SITEMAP_URLS or is_cut_at_the_parsed_size(page)
+    return Sitemap(tuple(pages), tuple(child_sitemaps), is_cut)
 
 
 _LOC_TAG = re.compile(r"<(?:\w+:)?loc>\s*(?:<!\[CDATA\[)?([^<\]]+)")
@@ -280,16 +294,19 @@ def _decompress_page(page: Page) -> Page:
     if not page.body.startswith(b"\x1f\x8b"):
         return page
     try:
-        return replace(page, body=zlib.decompressobj(31).decompress(page.body, MAX_PARSED_BYTES))
+        decompressor = zlib.decompressobj(31)
+        body = decompressor.decompress(page.body, MAX_PARSED_BYTES)
     except zlib.error:
         return replace(page, body=b"")
+    return replace(page, body=body, truncated=page.truncated or not decompressor.eof)
 
 
 def _parse_robots_sitemaps(text: str) -> Sitemap | None:
     """Return the sitemaps that a robots.txt names, or None. HTML is not a robots.txt."""
     if text.lstrip().startswith("<"):
         return None
-    urls = _ROBOTS_SITEMAP_LINE.findall(text)
+    lines = islice(_ROBOTS_SITEMAP_LINE.finditer(text), MAX_SITEMAP_URLS)
+    urls = [line[1] for line in lines]
     return Sitemap(child_sitemaps=tuple((url, None) for url in urls)) if urls else None
 
 

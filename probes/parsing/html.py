@@ -60,6 +60,14 @@ MAX_SOUP_TAGS = 20_000
 """The most tags that BeautifulSoup parses. Recorded pages of platforms have up to 8,600 (2026)."""
 MAX_HEADINGS = 40
 """Headings of a page that are read."""
+MAX_HEADING_TEXT_CHARS = 200
+"""Characters of a heading that are read."""
+MAX_LINK_TEXT_CHARS = 120
+"""Characters of the text of a link, and of the title of a feed, that are read."""
+MAX_LABEL_CHARS = 80
+"""Characters of the label of a link, of the text of its image, and of a date that are read."""
+MAX_META_CHARS = 1_000
+"""Characters of a description or another `<meta>` that are read."""
 MAX_SCRIPT_SOURCES = 300
 """Addresses of scripts and frames, and short scripts, that are read of a page."""
 MAX_REDIRECT_SCRIPT_CHARS = 300
@@ -136,11 +144,6 @@ class Document:
 def parse_document(page: Page) -> Document:
     """Parse an HTML page. Other content gives an empty document."""
     return parse_html(decode_body(page), page.url) if looks_like_html(page) else Document(page.url)
-
-
-def is_cut_at_the_parsed_size(page: Page) -> bool:
-    """Return True if only the beginning of the page is parsed."""
-    return page.truncated or len(page.body) > MAX_PARSED_BYTES
 
 
 MAX_EXCERPT_CHARACTERS = 400
@@ -308,12 +311,12 @@ class _DocumentBuilder:
             self.anchors.append(
                 Anchor(
                     make_absolute(self.base, href),
-                    clean_text(element.get_text(), 120),
+                    clean_text(element.get_text(), MAX_LINK_TEXT_CHARS),
                     element.section,
                     attrs.get("rel", ""),
-                    clean_text(label, 80) if label else "",
+                    clean_text(label, MAX_LABEL_CHARS) if label else "",
                     element.preceding_text,
-                    clean_text(element.image_alt, 80) if element.image_alt else "",
+                    clean_text(element.image_alt, MAX_LABEL_CHARS) if element.image_alt else "",
                     element.headings,
                 )
             )
@@ -322,13 +325,15 @@ class _DocumentBuilder:
         """Add a `<meta>`. The first one of each name counts."""
         key = next(filter(None, map(attrs.get, _META_NAME_ATTRIBUTES)), "")
         if key and "content" in attrs:
-            self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], 1_000))
+            self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], MAX_META_CHARS))
 
     def add_link_tag(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add a `<link>`."""
         rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
         href = make_absolute(self.base, attrs.get("href", ""))
-        self.link_tags.append((rel, media_type, href, clean_text(attrs.get("title", ""), 120)))
+        self.link_tags.append(
+            (rel, media_type, href, clean_text(attrs.get("title", ""), MAX_LINK_TEXT_CHARS))
+        )
 
     def set_title(self, element: KeptElement, _: Mapping[str, str]) -> None:
         """Set the title. The first one with a text counts."""
@@ -343,7 +348,7 @@ class _DocumentBuilder:
     def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
         """Add a heading, up to MAX_HEADINGS."""
         if len(self.headings) < MAX_HEADINGS:
-            self.headings.append(clean_text(element.get_text(), 200))
+            self.headings.append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
 
     def add_script(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Count a script and read it if it is JSON-LD or may redirect."""
@@ -430,7 +435,7 @@ def _read_date_stamp(
     itemprop = attrs.get("itemprop", "")
     if itemprop and "date" not in itemprop.lower() and element.name != "time":
         return
-    text = clean_text(element.get_text(), 80)
+    text = clean_text(element.get_text(), MAX_LABEL_CHARS)
     value = attrs.get("datetime") or attrs.get("content") or attrs.get("title") or text
     if _PUBLISHED_WITH_YEAR.search(text):
         value = text  # SPIP writes the modification time into the attribute
@@ -438,7 +443,10 @@ def _read_date_stamp(
     hint = " ".join((itemprop, attrs.get("class", ""), attrs.get("id", ""), pubdate))
     if _DIGIT.search(value):
         yield DateStamp(
-            clean_text(value, 80), f"{element.name} {hint}".strip(), element.section, is_after_title
+            clean_text(value, MAX_LABEL_CHARS),
+            f"{element.name} {hint}".strip(),
+            element.section,
+            is_after_title,
         )
 
 

@@ -14,6 +14,8 @@ Two megabytes of nested `<div>` take seconds (measured 2026-11).
 
 MAX_DECLARATION_BYTES = 4_096
 """Bytes of a body in which its encoding is searched."""
+MAX_GUESSED_BYTES = 32_768
+"""Bytes of a body from which its encoding is guessed, if none is declared."""
 MAX_TITLE_CHARS = 300
 """Maximum length of a stored title."""
 
@@ -46,6 +48,11 @@ def clean_text(text: str, max_chars: int = MAX_TITLE_CHARS) -> str:
     if not line.isprintable():
         line = _WHITESPACE.sub(" ", INVISIBLE_CHARACTERS.sub(" ", line)).strip()
     return line[:max_chars]
+
+
+def is_cut_at_the_parsed_size(page: Page) -> bool:
+    """Return True if only the beginning of the page is parsed."""
+    return page.truncated or len(page.body) > MAX_PARSED_BYTES
 
 
 def decode_body(page: Page) -> str:
@@ -130,7 +137,7 @@ def _guess_charset(body: bytes) -> str:
     # slow to import
     from charset_normalizer import from_bytes  # noqa: PLC0415
 
-    best = from_bytes(body[:32_768]).best()
+    best = from_bytes(body[:MAX_GUESSED_BYTES]).best()
     if best is None or best.encoding in ("cp1250", "utf_8", "ascii", "mac_iceland", "cp775"):
         return "cp1252"
     return best.encoding

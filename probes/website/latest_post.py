@@ -264,6 +264,8 @@ def _fetch_latest_in_sitemap(
         if not sitemap.child_sitemaps:
             modification_times = map(itemgetter(1), sitemap.pages)
             valid_until = latest.find_validity_end(modification_times, page.fetched_at)
+            if sitemap.is_cut:
+                return None, valid_until  # the newest change may be in the part that is not read
             return latest.find_latest_in_sitemap(sitemap, page.fetched_at), valid_until
         queue = [feeds.choose_posts_sitemap(sitemap)]
     return None, None

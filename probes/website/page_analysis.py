@@ -20,6 +20,7 @@ from probes.parsing.visitor_content import strip_page
 from probes.parsing.volatile_tokens import compute_body_digest
 from probes.publication import latest
 from probes.text import language
+from probes.text.charset import is_cut_at_the_parsed_size
 from probes.urls import domains, normalize
 
 
@@ -153,7 +154,7 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         has_navigation=classifier.has_site_navigation(document),
         verdict=verdict,
     )
-    if site.is_small_page and html.is_cut_at_the_parsed_size(page):
+    if site.is_small_page and is_cut_at_the_parsed_size(page):
         return replace(site, verdict=_judge_cut_page(verdict))
     if site.absence is None:
         site = replace(site, suspicion=classifier.find_suspicion(document, prediction))
@@ -230,7 +231,7 @@ def _build_cut_fact(document: html.Document, page: Page) -> dict[str, FactValue]
 
 def _has_unread_links(document: html.Document, page: Page) -> bool:
     """Return whether the page may have more links than were read."""
-    return document.is_cut or html.is_cut_at_the_parsed_size(page)
+    return document.is_cut or is_cut_at_the_parsed_size(page)
 
 
 def _iter_post_links(document: html.Document) -> Iterator[tuple[str, str]]:
@@ -403,13 +404,17 @@ _FEED_PATHS_BY_PLATFORM = {
 }
 
 
+MAX_PLATFORM_SEARCH_CHARS = 40_000
+"""Characters of the markup in which the publishing system is searched."""
+
+
 def _detect_platform(document: html.Document, markup: str, headers: Mapping[str, str]) -> str:
     if "api.w.org" in headers.get("link", ""):
         return "wordpress"
     if "x-wix-request-id" in headers:
         return "wix"
     generator = document.meta.get("generator", "")
-    text = f"generator {generator} {markup[:40_000]} {document.url}".lower()
+    text = f"generator {generator} {markup[:MAX_PLATFORM_SEARCH_CHARS]} {document.url}".lower()
     for platform, markers in _PLATFORM_MARKERS:
         if any(map(text.__contains__, markers)):
             return platform

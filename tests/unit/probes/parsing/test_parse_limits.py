@@ -1,6 +1,9 @@
 """Parsers read a page up to each limit, and leave out what exceeds it."""
 
+import gzip
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +29,7 @@ from probes.parsing.html_walker import (
 from probes.parsing.json_data import MAX_BROKEN_JSON_LD_CHARS, MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import (
     MAX_DECLARATION_BYTES,
+    MAX_GUESSED_BYTES,
     MAX_PARSED_BYTES,
     MAX_TITLE_CHARS,
     clean_text,
@@ -105,6 +109,48 @@ def test_first_scripts_of_a_page_are_read(script, step):
     assert len(document.script_sources) == count_up_to(MAX_SCRIPT_SOURCES, step)
 
 
+def read_first_anchor(markup):
+    return parse_document(page(markup)).anchors[0]
+
+
+def read_date_stamp(markup):
+    return parse_document(page(markup)).date_stamps[0].value
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_LINK_TEXT_CHARS")
+@pytest.mark.limit("probes.parsing.html.MAX_LABEL_CHARS")
+@pytest.mark.limit("probes.parsing.html.MAX_HEADING_TEXT_CHARS")
+@pytest.mark.limit("probes.parsing.html.MAX_META_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("limit", "markup", "read"),
+    [
+        (html.MAX_LINK_TEXT_CHARS, "<a href=/a>{}</a>", lambda m: read_first_anchor(m).text),
+        (
+            html.MAX_LINK_TEXT_CHARS,
+            "<link rel=alternate href=/a title={}>",
+            lambda m: parse_document(page(m)).link_tags[0][3],
+        ),
+        (html.MAX_LABEL_CHARS, "<a href=/a title={}>a</a>", lambda m: read_first_anchor(m).label),
+        (
+            html.MAX_LABEL_CHARS,
+            "<a href=/a><img alt={}></a>",
+            lambda m: read_first_anchor(m).image_alt,
+        ),
+        (html.MAX_LABEL_CHARS, "<time datetime=2026{}>a</time>", lambda m: read_date_stamp(m)[4:]),
+        (html.MAX_HEADING_TEXT_CHARS, "<h2>{}</h2>", lambda m: parse_document(page(m)).headings[0]),
+        (
+            html.MAX_META_CHARS,
+            "<meta name=description content={}>",
+            lambda m: parse_document(page(m)).meta["description"],
+        ),
+    ],
+)
+def test_beginning_of_a_text_of_an_element_is_read(limit, markup, read, step):
+    limit -= 4 if "2026" in markup else 0
+    assert len(read(markup.format("x" * (limit + step)))) == count_up_to(limit, step)
+
+
 @pytest.mark.limit("probes.parsing.html.MAX_REDIRECT_SCRIPT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_script_is_not_read(step):
@@ -177,12 +223,73 @@ def test_first_entries_of_a_feed_and_a_list_are_read(step):
     assert len(posts.entries) == count_up_to(MAX_ENTRIES, step)
 
 
+@pytest.mark.limit("probes.parsing.feeds.MAX_START_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_feed_is_recognized_at_the_beginning_of_a_file(step):
+    spaces = " " * (feeds.MAX_START_CHARS - len("<rss>") + step)
+    feed = parse_feed(page(f"{spaces}<rss><channel></channel></rss>"))
+    assert (feed is not None) is (step <= 0)
+    spaces = " " * (feeds.MAX_START_CHARS - len("<urlset>") + step)
+    row = "<url><loc>https://annour.example/a</loc></url>"
+    assert (parse_sitemap(page(f"{spaces}<urlset>{row}</urlset>")) is not None) is (step <= 0)
+
+
+@pytest.mark.limit("probes.parsing.feeds.MAX_ENTRY_TEXT_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_the_text_of_an_entry_is_read(step):
+    text = "nour".rjust(feeds.MAX_ENTRY_TEXT_CHARS + step)
+    assert feeds.build_entry({"description": text}).text == "nour"[: 4 - max(0, step)]
+
+
+@pytest.mark.limit("probes.parsing.feeds.MAX_SITEMAP_ROW_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_row_of_a_sitemap_is_read(step):
+    address = "<loc>https://annour.example/ab"
+    row = address.rjust(feeds.MAX_SITEMAP_ROW_CHARS + step) + "</loc></url>"
+    [[url, _]] = parse_sitemap(page(f"<urlset><url>{row}</urlset>")).pages
+    assert url == f"https://annour.example/{'ab' if step <= 0 else 'a'}"
+
+
+@pytest.mark.limit("probes.parsing.feeds.MAX_SITEMAP_URLS")
+@pytest.mark.parametrize("step", STEPS)
+def test_first_sitemaps_of_a_robots_txt_are_read(step):
+    lines = "Sitemap: https://annour.example/a\n" * (MAX_SITEMAP_URLS + step)
+    sitemap = parse_sitemap(page(lines, "text/plain"))
+    assert len(sitemap.child_sitemaps) == count_up_to(MAX_SITEMAP_URLS, step)
+
+
+@pytest.mark.limit("probes.text.charset.MAX_PARSED_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_sitemap_that_is_not_read_completely_is_marked(step):
+    start, end = "<urlset><url><loc>https://annour.example/a</loc>", "</url></urlset>"
+    spaces = " " * (MAX_PARSED_BYTES - len(start) - len(end) + step)
+    response = page(start + spaces + end, "text/xml")
+    packed = replace(response, body=gzip.compress(response.body))
+    assert parse_sitemap(response).is_cut is parse_sitemap(packed).is_cut is (step > 0)
+    assert parse_sitemap(replace(response, truncated=True)).is_cut
+
+
+@pytest.mark.limit("probes.text.charset.MAX_GUESSED_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_encoding_is_guessed_from_the_beginning_of_a_body(monkeypatch, step):
+    samples = []
+
+    def guess(sample):
+        samples.append(sample)
+        return SimpleNamespace(best=lambda: None)
+
+    monkeypatch.setattr("charset_normalizer.from_bytes", guess)
+    decode_body(Page("https://annour.example/", 200, {}, b"\xe9" * (MAX_GUESSED_BYTES + step)))
+    assert [len(sample) for sample in samples] == [count_up_to(MAX_GUESSED_BYTES, step)]
+
+
 @pytest.mark.limit("probes.parsing.feeds.MAX_SITEMAP_URLS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_addresses_of_a_sitemap_are_read(step):
     row = "<url><loc>https://annour.example/a</loc><lastmod>2026-11-16</lastmod></url>"
     sitemap = parse_sitemap(page(f"<urlset>{row * (MAX_SITEMAP_URLS + step)}</urlset>", "text/xml"))
     assert len(sitemap.pages) == count_up_to(MAX_SITEMAP_URLS, step)
+    assert sitemap.is_cut is (step > 0)
 
 
 @pytest.mark.limit("probes.parsing.json_data.MAX_JSON_LD_OBJECTS")

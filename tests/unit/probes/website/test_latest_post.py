@@ -14,6 +14,7 @@ from probes.links import identify
 from probes.models.finding import Account, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeResult, run_offline
+from probes.text.charset import MAX_PARSED_BYTES
 from probes.website import latest_post
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
@@ -410,3 +411,12 @@ def test_section_has_the_rhythm_of_its_own_feed() -> None:
     result = probe_site({f"{url}feed/": rss(*weekly())}, link, url)
     assert describe_activity(result) == ("2026-11-17", "feed")
     assert result.finding.facts["rhythm_days"] == 7
+
+
+@pytest.mark.parametrize("spaces", [0, MAX_PARSED_BYTES])
+def test_sitemap_that_is_not_read_completely_gives_no_date(spaces: int) -> None:
+    """The newest change may be in the part that is not read: 2024 would be a silent site."""
+    text = sitemap("2024-03-01", "2024-05-02") + " " * spaces
+    result = probe_site({f"{HOME}sitemap.xml": text})
+    day = None if spaces else "2024-05-02"
+    assert describe_activity(result)[0] == day
