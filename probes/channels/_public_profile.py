@@ -58,6 +58,8 @@ _SCALE_FACTORS = {
 # Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
 _ARABIC_ONE_PATTERN = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
 _ARABIC_DUAL_PATTERN = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
+MAX_MESSAGE_SEARCH_CHARS = 200_000
+"""Characters of a page in which a message of the platform is searched."""
 MAX_COUNT_SEARCH_CHARS = 2_000
 """Characters of a page in which a number of followers is searched."""
 
@@ -194,6 +196,11 @@ def match_title(
 def get_description(soup: BeautifulSoup) -> str:
     """Return both descriptions of a page, for a search in them."""
     return f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
+
+
+def find_message(pattern: re.Pattern[str], text: str) -> str:
+    """Return the platform's message in the text of a page without an account, or ""."""
+    return find_text(pattern, text[:MAX_MESSAGE_SEARCH_CHARS])
 
 
 def find_text(pattern: re.Pattern[str], text: str) -> str:

@@ -21,7 +21,7 @@ from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
     build_newest_activity,
-    find_text,
+    find_message,
     get_description,
     parse_localized_count,
     probe_public_profile,
@@ -278,8 +278,8 @@ def parse_profile_page(page: Page) -> PublicProfile:
     text = soup.get_text(" ")
     name = _find_account_name(soup)
     if not name:
-        return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, text[:50_000]))
-    description = f"{get_description(soup)} {text[:20_000]}"
+        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, text))
+    description = f"{get_description(soup)} {text}"
     return PublicProfile(
         name=html.clean_text(name),
         platform_id=_find_company_id(soup),

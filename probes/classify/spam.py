@@ -92,7 +92,7 @@ def _is_spam_dominated(
 
     A page with a menu must also be a shop or have a title in a foreign language.
     """
-    is_dense = len(find_spam_words(document.text[:20_000])) >= MIN_DENSE_SPAM_WORDS
+    is_dense = len(find_spam_words(document.text[:MAX_DENSE_TEXT_CHARS])) >= MIN_DENSE_SPAM_WORDS
     is_suspicious = is_dense or _is_in_spam_language(document)
     if not has_navigation:
         return is_suspicious or len(spam_words) >= 3
@@ -204,6 +204,8 @@ def has_hidden_link_block(markup: str, url: str) -> bool:
     return False
 
 
+MAX_DENSE_TEXT_CHARS = 20_000
+"""Characters of a text in which spam words are counted."""
 MAX_HIDDEN_BLOCKS = 60
 """Invisible blocks of a page in which links are searched."""
 MAX_HIDDEN_BLOCK_CHARS = 6_000

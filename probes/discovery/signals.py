@@ -25,7 +25,7 @@ from probes.discovery.site_names import (
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
 from probes.links.identify import identify_link
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
-from probes.parsing.html import Anchor, Document, clean_text, get_host
+from probes.parsing.html import MAX_LINK_TEXT_CHARS, Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import get_text, list_property_values
 from probes.text.keywords import split_words
 from probes.urls import domains
@@ -392,7 +392,7 @@ def _iter_clue(url: str, source: str, strength: int, snippet: str) -> Iterator[A
     if (identity.kind, source) == (LinkKind.PERSON, "link"):
         strength = 1  # in the text, a person's profile is not the association's
     if may_be_owner_account(identity):
-        yield AccountClue(identity, source, strength, clean_text(snippet, 120))
+        yield AccountClue(identity, source, strength, clean_text(snippet, MAX_LINK_TEXT_CHARS))
 
 
 _identify_cached = lru_cache(maxsize=1024)(identify_link)

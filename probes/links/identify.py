@@ -50,6 +50,8 @@ _WORDS_WITHOUT_NAME = frozenset(
 ).union(cells.CHANNEL_BY_LABEL)
 _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
+MAX_INTERSTITIAL_BYTES = 64 * 1024
+"""Bytes of a page of t.co or lnkd.in in which the target is searched."""
 MAX_PASTED_URLS = 5
 """Addresses inside of one another that are unpacked, each pasted into the one around it."""
 _INTERSTITIAL_TARGET = re.compile(
@@ -258,7 +260,7 @@ def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account
 
 def parse_interstitial_target(page: Page) -> str | None:
     """Return the target of an interstitial page of t.co or lnkd.in, or None."""
-    match = _INTERSTITIAL_TARGET.search(page.body[:65_536])
+    match = _INTERSTITIAL_TARGET.search(page.body[:MAX_INTERSTITIAL_BYTES])
     if match is None:
         return None
     target: bytes = match[1] or match[2]

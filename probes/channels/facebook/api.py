@@ -154,9 +154,13 @@ def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
     )
 
 
+MAX_ERROR_CHARS = 10_000
+"""Characters of an error that are read. It may list fifty names."""
+
+
 def _find_faulty_values(error: Mapping[str, Any]) -> tuple[Reason, list[str]] | None:
     """Return the reason of an error about single values and the values in its message, or None."""
-    message = get_text(error, "message")[:10_000]  # it may list fifty names
+    message = get_text(error, "message")[:MAX_ERROR_CHARS]
     code, subcode = parse_count(error.get("code")), parse_count(error.get("error_subcode"))
     if code == 803:
         return _find_faulty_names(message)

@@ -16,7 +16,7 @@ from probes.channels._api_common import find_newest_post
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
-    find_text,
+    find_message,
     get_description,
     get_meta,
     get_title,
@@ -62,7 +62,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     nodes = list(iter_script_objects(soup))
     title = get_title(soup)
     if not _has_account_markers(soup, title, nodes):
-        return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, soup.get_text(" ")[:200_000]))
+        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, soup.get_text(" ")))
     newest, message = _find_newest_post(soup, nodes, page)
     return PublicProfile(
         name=_TITLE_SUFFIX_PATTERN.sub("", get_meta(soup, "og:title") or title),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from probes.channels._public_profile import (
     PublicProfile,
-    find_text,
+    find_message,
     get_meta,
     iter_script_objects,
     match_title,
@@ -44,7 +44,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     soup = html.parse_soup(page)
     title = match_title(soup, _TITLE_PATTERN.match)
     if title is None:
-        return PublicProfile(message=find_text(_UNAVAILABLE_PATTERN, soup.get_text(" ")[:100_000]))
+        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, soup.get_text(" ")))
     return PublicProfile(
         name=title[1].strip(),
         platform_id=_find_user_id(soup),

@@ -1,13 +1,19 @@
 """Channels read a response up to each limit, and leave out what exceeds it."""
 
 import json
+import re
 
 import pytest
 
 from probes.channels import tiktok
 from probes.channels._api_common import MAX_TEXT_CHARS, MAX_WEBSITE_URLS, clean_api_text
-from probes.channels._public_profile import MAX_COUNT_SEARCH_CHARS, parse_localized_count
-from probes.channels.facebook.api import parse_pages_response
+from probes.channels._public_profile import (
+    MAX_COUNT_SEARCH_CHARS,
+    MAX_MESSAGE_SEARCH_CHARS,
+    find_message,
+    parse_localized_count,
+)
+from probes.channels.facebook.api import MAX_ERROR_CHARS, parse_pages_response
 from probes.channels.twitter.api import MAX_WITHHELD_COUNTRIES, parse_users_response
 from probes.channels.youtube.api import MAX_DESCRIPTION_CHARS, parse_channels_response
 from probes.channels.youtube.page import (
@@ -96,6 +102,22 @@ def test_followers_are_searched_at_the_beginning_of_a_text(step):
     count = "310 followers"
     text = "." * (MAX_COUNT_SEARCH_CHARS - len(count) + step) + count
     assert parse_localized_count(text, "followers") == (310 if step <= 0 else None)
+
+
+@pytest.mark.limit("probes.channels._public_profile.MAX_MESSAGE_SEARCH_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_message_is_searched_at_the_beginning_of_a_page(step):
+    text = "gone".rjust(MAX_MESSAGE_SEARCH_CHARS + step)
+    assert find_message(re.compile("gone"), text) == ("gone" if step <= 0 else "")
+
+
+@pytest.mark.limit("probes.channels.facebook.api.MAX_ERROR_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_an_error_is_read(step):
+    start, end = "(#803) Some of the aliases you requested do not exist: ", "nour"
+    message = start + end.rjust(MAX_ERROR_CHARS - len(start) + step)
+    response = parse_pages_response(page({"error": {"code": 803, "message": message}}, 404))
+    assert [name.strip() for name in response.item_errors] == ["nour"[: 4 - max(0, step)]]
 
 
 @pytest.mark.limit("probes.channels.youtube.page.MAX_NODES")

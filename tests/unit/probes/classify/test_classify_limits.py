@@ -241,7 +241,18 @@ def test_page_that_forwards_has_less_text(step):
     assert classifier.mentions_new_site(Document(URL, text=text)) is (step <= 0)
 
 
-# --- Hidden links ---------------------------------------------------------------------------------
+# --- Spam and hidden links -----------------------------------------------------------------------
+
+
+@pytest.mark.limit("probes.classify.spam.MAX_DENSE_TEXT_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_spam_words_are_counted_at_the_beginning_of_a_text(step):
+    words = " viagra cialis" * (spam.MIN_DENSE_SPAM_WORDS // 2)
+    text = words.rjust(spam.MAX_DENSE_TEXT_CHARS + step)
+    document = Document(URL, title="viagra cialis", text=text)
+    verdict = spam.detect_hijacked_page(document, has_navigation=False)
+    assert (verdict is not None) is (step <= 0)
+
 
 HIDDEN = "<div style='display:none'>"
 LINKS = "".join(f"<a href=https://jeux-{number}.example/>x</a>" for number in range(20))

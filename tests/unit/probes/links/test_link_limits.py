@@ -9,8 +9,14 @@ from probes.channels import linkedin
 from probes.channels.linkedin import MAX_SLUG_CHARS
 from probes.discovery.site_names import MAX_NAME_CHARS, MAX_NAMES_CHARS, join_site_names
 from probes.links.cells import split_links
-from probes.links.identify import MAX_PASTED_URLS, identify_link
+from probes.links.identify import (
+    MAX_INTERSTITIAL_BYTES,
+    MAX_PASTED_URLS,
+    identify_link,
+    parse_interstitial_target,
+)
 from probes.links.post_numbers import MAX_LINKED_POSTS, LinkedPost, select_newest_posts
+from probes.models.http import Page
 from probes.parsing.html import Document
 from probes.parsing.html_walker import TextNode
 from probes.urls.domains import MAX_HOST_CHARS
@@ -41,6 +47,16 @@ def test_longer_name_of_a_linkedin_page_is_invalid(step):
 def test_address_inside_of_too_many_others_is_no_account(step):
     url = "https://x.com/" * (MAX_PASTED_URLS + step) + "https://www.facebook.com/annour"
     assert (identify_link(url).key == "u:annour") is (step <= 0)
+
+
+@pytest.mark.limit("probes.links.identify.MAX_INTERSTITIAL_BYTES")
+@pytest.mark.parametrize("step", STEPS)
+def test_target_is_searched_at_the_beginning_of_an_interstitial_page(step):
+    """Without its last character, the address has no end."""
+    element = b'<meta http-equiv=refresh content="0;url=https://annour.ma'
+    body = element.rjust(MAX_INTERSTITIAL_BYTES + step)
+    target = parse_interstitial_target(Page("https://t.co/a", 200, body=body + b'">'))
+    assert target == ("https://annour.ma" if step <= 0 else "https://annour.m")
 
 
 @pytest.mark.limit("probes.urls.unwrap.MAX_WRAPPERS")

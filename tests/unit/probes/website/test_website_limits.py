@@ -16,6 +16,7 @@ from probes.website.page_analysis import (
     MAX_CONTACT_END_CHARS,
     MAX_CONTACT_START_CHARS,
     MAX_FEEDS,
+    MAX_PLATFORM_SEARCH_CHARS,
     analyze_site_page,
 )
 from probes.website.parking_signals import MAX_NAMED_HOSTS, describe_certificate
@@ -60,6 +61,16 @@ def list_requests(head, **bodies):
 def test_first_feeds_of_a_page_are_read(step):
     page = build_home_page(announce_feeds(MAX_FEEDS + step))
     assert len(analyze_site_page(page).feeds) == min(MAX_FEEDS, MAX_FEEDS + step)
+
+
+@pytest.mark.limit("probes.website.page_analysis.MAX_PLATFORM_SEARCH_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_publishing_system_is_searched_at_the_beginning_of_the_markup(step):
+    mark = "/wp-content/"
+    start = f"<p>{TEXT}"
+    markup = start + mark.rjust(MAX_PLATFORM_SEARCH_CHARS - len(start) + step)
+    page = Page(HOME, 200, {"content-type": "text/html"}, markup.encode(), NOW)
+    assert (analyze_site_page(page).platform == "wordpress") is (step <= 0)
 
 
 PHONE = "0522112233"
