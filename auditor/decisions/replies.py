@@ -218,15 +218,18 @@ def save_reply(store: Store, reply: Reply) -> Reply:
 
     Raises ReplyRefusedError if too many replies wait.
     """
-    replies = list(store.replies.list_replies(reply.association))
-    waiting = list(filterfalse(attrgetter("outcome"), replies))
-    equal_reply = next(filter(reply.is_equal_request, waiting), None)
-    if equal_reply is not None:
-        return equal_reply
-    recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
-    if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
-        raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
-    return store.replies.add(reply)
+
+    def choose_stored_reply(replies: list[Reply]) -> Reply:
+        waiting = list(filterfalse(attrgetter("outcome"), replies))
+        equal_reply = next(filter(reply.is_equal_request, waiting), None)
+        if equal_reply is not None:
+            return equal_reply
+        recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
+        if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
+            raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
+        return reply
+
+    return store.replies.add_chosen(reply.association, choose_stored_reply)
 
 
 def _is_recently_withdrawn(reply: Reply, now: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Replies of associations, the steps they ticked, and the follow-up log."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import date, datetime
 from operator import attrgetter
 from typing import Any
@@ -15,6 +15,7 @@ from storage.models.users import ReplyOutcome
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import sanitize
 from storage.tables.communication import CompletedStep, FollowUp, Reply
+from storage.tables.core import AssociationTable
 
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 
@@ -26,6 +27,21 @@ class ReplyRepository(Repository):
         """Store a reply and return it with its id."""
         with self._database.begin_write_session() as session:
             session.add(reply)
+        return reply
+
+    def add_chosen(self, association: str, choose: Callable[[list[Reply]], Reply]) -> Reply:
+        """Store the reply that `choose` returns for the replies of an association.
+
+        No other reply of the association is stored in between. One that is stored already stays as
+        it is, and an exception stores nothing.
+        """
+        query = select(Reply).where(Reply.association == association).order_by(col(Reply.id))
+        with self._database.begin_write_session() as session:
+            # two requests for the same association wait for each other
+            session.get(AssociationTable, association, with_for_update=True)
+            reply = choose(list(session.exec(query)))
+            if reply.id is None:
+                session.add(reply)
         return reply
 
     def get(self, reply_id: int) -> Reply | None:

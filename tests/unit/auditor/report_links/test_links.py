@@ -1,8 +1,11 @@
 """Report links: they open an association's own report, where it can reply."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -19,6 +22,7 @@ from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.web.routes.report import MAX_TYPED_CHARACTERS
 from storage.models.audit import DecisionKind, Gap
 from storage.models.users import ReplyKind, ReplyOutcome
+from storage.tables.communication import Reply
 from tests.support.web_server import NOW, anonymous_client
 
 PUBLIC = "https://reports.example.org"
@@ -296,6 +300,28 @@ def test_repeated_reply_is_stored_once(app, client):
         location, waiting = send_reply(app, client, kind="claimed", account_id=account_id_of(app))
         assert "done=sent" in location
     assert len(waiting) == 1
+
+
+@pytest.mark.parametrize("texts", ["aa", "ab"], ids=["equal", "different"])
+def test_replies_at_the_same_time_are_counted_one_after_the_other(app, monkeypatch, texts):
+    """Of 40 different ones, 29 were stored."""
+    monkeypatch.setattr(replies, "MAX_WAITING_REPLIES", 1)
+    both_count, list_waiting = Barrier(2), replies.filterfalse
+
+    def count_together(*arguments):
+        with suppress(BrokenBarrierError):
+            both_count.wait(0.3)  # the other request never comes this far
+        return list_waiting(*arguments)
+
+    def save(text):
+        reply = Reply(association="nour", kind=ReplyKind.CLAIMED, submitted_at=NOW, text=text)
+        with suppress(replies.ReplyRefusedError):
+            replies.save_reply(app.store, reply)
+
+    monkeypatch.setattr(replies, "filterfalse", count_together)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(save, texts))
+    assert app.store.replies.count_pending() == 1
 
 
 def test_cross_site_reply_is_refused(app, client):
