@@ -41,6 +41,7 @@ from auditor.cli.output import (
     print_bytes,
     print_json,
     print_message,
+    show_progress,
     validate_delimiter,
     write_file_atomically,
 )
@@ -105,7 +106,7 @@ def validate_spreadsheet(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    import_result = _parse_with_registry(spreadsheet, cli_context.load_config(), column)
+    import_result = _parse_with_registry(spreadsheet, cli_context, column)
     problems = list(limit_rows(context, import_result.problems, limit))
     if table_format == "json":
         items = (problem.to_dict() for problem in problems)
@@ -125,7 +126,7 @@ def _exit_if_errors(import_result: ImportResult) -> None:
 
 
 def _parse_with_registry(
-    spreadsheet: Path, config: Config, column_options: Sequence[str]
+    spreadsheet: Path, cli_context: CliContext, column_options: Sequence[str]
 ) -> ImportResult:
     """Return a spreadsheet with its problems, compared with the registry if there is one."""
     from auditor.app import App
@@ -134,16 +135,17 @@ def _parse_with_registry(
     from auditor.registry.existing_entries import NO_EXISTING_ENTRIES
     from storage.errors import MissingDatabaseError
 
+    config = cli_context.load_config()
     with suppress(MissingDatabaseError), App.open(config, create=False, upgrade=False) as app:
         import_result = _read_spreadsheet(
-            spreadsheet, config, column_options, _load_existing_entries(app)
+            spreadsheet, cli_context, config, column_options, _load_existing_entries(app)
         )
         import_result.problems = [
             *build_import_preview(app.store, import_result, get_current_time()).problems,
             *find_erased_in_import(app, import_result),
         ]
         return import_result
-    return _read_spreadsheet(spreadsheet, config, column_options, NO_EXISTING_ENTRIES)
+    return _read_spreadsheet(spreadsheet, cli_context, config, column_options, NO_EXISTING_ENTRIES)
 
 
 def _load_existing_entries(app: App) -> ExistingEntries:
@@ -156,16 +158,25 @@ def _load_existing_entries(app: App) -> ExistingEntries:
 
 
 def _read_spreadsheet(
-    spreadsheet: Path, config: Config, column_options: Sequence[str], entries: ExistingEntries
+    spreadsheet: Path,
+    cli_context: CliContext,
+    config: Config,
+    column_options: Sequence[str],
+    entries: ExistingEntries,
 ) -> ImportResult:
-    """Parse a spreadsheet. Raises InputError, also if it has no heading named by --column."""
+    """Parse a spreadsheet and show the progress.
+
+    Raises InputError, also if the spreadsheet has no heading that is named by --column.
+    """
     from auditor.registry.column_mapping import open_column_memory, parse_corrections
     from auditor.registry.importer import parse_registry_spreadsheet
 
     memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
-    import_result = parse_registry_spreadsheet(
-        spreadsheet, config.network.language, entries, memory
-    )
+    title = cli_context.translator.translate("reading the spreadsheet")
+    with show_progress(title, quiet=cli_context.quiet) as on_progress:
+        import_result = parse_registry_spreadsheet(
+            spreadsheet, config.network.language, entries, memory, on_progress=on_progress
+        )
     _require_headings(spreadsheet, import_result, memory.corrections)
     return import_result
 
@@ -212,7 +223,7 @@ def import_registry(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with App.open(cli_context.load_config()) as app:
-        import_result = _read_import(spreadsheet, app, column)
+        import_result = _read_import(spreadsheet, app, cli_context, column)
         _print_suggestions(import_result, cli_context)
         now = get_current_time()
         build_preview = partial(build_import_preview, app.store, import_result, now, prune=prune)
@@ -225,16 +236,18 @@ def import_registry(
             build_preview, cli_context, table_format, must_ask, allow_withdrawals
         )
         allow_withdrawals = allow_withdrawals or confirmed_digest is not None
-        changes = app.store.registry.save_registry(
-            import_result.associations,
-            import_result.accounts,
-            get_current_time(),
-            origin=_build_change_author(author),
-            present_columns=import_result.columns,
-            prune=prune,
-            expected_digest=confirmed_digest,
-            allow_many_withdrawals=allow_withdrawals,
-        )
+        title = cli_context.translator.translate("saving the registry")
+        with show_progress(title, quiet=cli_context.quiet):
+            changes = app.store.registry.save_registry(
+                import_result.associations,
+                import_result.accounts,
+                get_current_time(),
+                origin=_build_change_author(author),
+                present_columns=import_result.columns,
+                prune=prune,
+                expected_digest=confirmed_digest,
+                allow_many_withdrawals=allow_withdrawals,
+            )
     _refuse_meanwhile_changes(spreadsheet, changes, confirmed_digest)
     if changes.has_many_withdrawals and not allow_withdrawals:
         refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
@@ -246,12 +259,14 @@ def import_registry(
     _exit_if_errors(import_result)
 
 
-def _read_import(spreadsheet: Path, app: App, column_options: Sequence[str]) -> ImportResult:
+def _read_import(
+    spreadsheet: Path, app: App, cli_context: CliContext, column_options: Sequence[str]
+) -> ImportResult:
     """Return the associations of a spreadsheet. Raises InputError if there are none."""
     from auditor.erasure import find_erased_in_import
 
     import_result = _read_spreadsheet(
-        spreadsheet, app.config, column_options, _load_existing_entries(app)
+        spreadsheet, cli_context, app.config, column_options, _load_existing_entries(app)
     )
     if not import_result.associations:
         raise InputError(

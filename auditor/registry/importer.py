@@ -6,7 +6,7 @@ its line and column.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import filterfalse
@@ -71,6 +71,10 @@ NO_ACCOUNT_ISSUES = {
     LinkKind.PHONE: Issue.NOT_AN_ACCOUNT,
 }
 """The problems of cells that name no account, by the kind of their link."""
+ROWS_PER_PROGRESS = 500
+"""Rows that are read between two reports of progress."""
+RowProgress = Callable[[int, int], None]
+"""A function that gets the number of rows that are read, and of all."""
 
 
 @dataclass(slots=True)
@@ -99,12 +103,15 @@ def parse_registry_spreadsheet(
     existing: ExistingEntries = NO_EXISTING_ENTRIES,
     memory: ColumnMemory = NO_MEMORY,
     limits: ReadLimits = FILE_LIMITS,
+    *,
+    on_progress: RowProgress | None = None,
 ) -> ImportResult:
     """Parse a registry spreadsheet.
 
     `default_language` is the language of associations without one. With `existing`, a row without
     an id is matched to the association with its name, and cells that a spreadsheet program changed
-    are restored. `memory` has the columns that people corrected earlier.
+    are restored. `memory` has the columns that people corrected earlier. `on_progress` gets the
+    number of rows that are read and of all, from time to time.
 
     Raises SpreadsheetError if the file cannot be read, if it is a text and no table, or if its
     letters are lost. Raises NoNameColumnError if no column has names.
@@ -113,7 +120,7 @@ def parse_registry_spreadsheet(
     chosen, ignored_titles = choose_headings(path, sheets, memory)
     reader = _RegistryReader(chosen.row, default_language, existing, memory, limits)
     try:
-        result = reader.read_rows(chosen.sheet, chosen.data_rows)
+        result = reader.read_rows(chosen.sheet, chosen.data_rows, on_progress)
     except SheetLimitExceededError as error:
         raise build_limit_error(path, error) from None
     result.problems[:0] = [
@@ -164,7 +171,9 @@ class _RegistryReader:
         self._line_by_name: dict[str, int] = {}
         self._owner_by_account: dict[tuple[str, str], str] = {}
 
-    def read_rows(self, sheet: Sheet, rows: Sequence[SheetRow]) -> ImportResult:
+    def read_rows(
+        self, sheet: Sheet, rows: Sequence[SheetRow], on_progress: RowProgress | None = None
+    ) -> ImportResult:
         """Parse all rows and return the result."""
         if sheet.encoding:
             self._add_problem(1, "", sheet.encoding, Issue.GUESSED_ENCODING)
@@ -177,7 +186,9 @@ class _RegistryReader:
         self._given_ids = frozenset(filter(None, map(self._get_id_cell, rows)))
         if self._existing.ids_by_name:
             self._names_without_id.update(filter(None, map(self._get_name_without_id, rows)))
-        for row in rows:
+        for row_number, row in enumerate(rows):
+            if on_progress and row_number % ROWS_PER_PROGRESS == 0:
+                on_progress(row_number, len(rows))
             self._read_row(row)
         return self._result
 

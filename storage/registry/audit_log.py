@@ -1,7 +1,6 @@
 """The audit log: who changed what in the registry. Entries outlive their association."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,6 +11,7 @@ from storage.models.users import AuditLogEntry
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import to_utc
 from storage.tables.core import AuditLogTable
+from storage.tables.mappers import get_field_values
 
 NEWEST_FIRST = col(AuditLogTable.id).desc()
 
@@ -103,7 +103,7 @@ def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry
     """Add entries in the transaction that makes the changes. An import adds very many at once."""
     rows = []
     for entry in log_entries:
-        values = asdict(entry)
+        values = get_field_values(entry)
         del values["id"]
         rows.append(values)
     if rows:

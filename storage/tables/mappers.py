@@ -179,3 +179,11 @@ def to_account_status(row: Any) -> AccountStatus:
     """Return the account status of a row of `SELECT_ACCOUNT_STATUSES`."""
     status: AccountStatus = row.status
     return replace(status, checked_at=row.checked_at, decided_at=row.decided_at)
+
+
+def get_field_values(model: Any) -> dict[str, Any]:
+    """Return the values of a dataclass by field.
+
+    Unlike `asdict` it copies no value, which was two thirds of the time of a large import.
+    """
+    return {field.name: getattr(model, field.name) for field in fields(model)}
