@@ -1,6 +1,7 @@
 """Diagnose the settings and this machine: secrets, notifications, disks, limits and languages."""
 
 import asyncio
+import errno
 import locale
 import os
 import resource
@@ -313,6 +314,10 @@ def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
     except OSError as error:
         problem = build_file_error(error, f"cannot use {folder}")
         return failure(check, gettext_noop("{trouble}"), trouble=str(problem))
+    try:
+        _require_access(folder.glob("*.lock"))
+    except PermissionError as error:
+        return failure(check, gettext_noop("{trouble}"), trouble=str(build_file_error(error)))
     facts = {"folder": str(folder), "free": f"{disk_space.free_bytes / BYTES_PER_GIB:.1f}"}
     if disk_space.free_bytes < storage.min_free_bytes:
         return failure(
@@ -329,12 +334,36 @@ def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
 def _diagnose_folder(check: str, folder: Path) -> Iterator[DiagnosticResult]:
     """Yield a failure if a folder cannot be read and written, or not be created if it is missing.
 
-    A missing folder is created when it is needed.
+    A missing folder is created when it is needed. A command that root executed leaves folders that
+    the auditor's own user cannot write.
     """
     try:
         require_writable_folder(folder)
+        _require_access(_iter_folders(folder))
     except StoreError as error:
         yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
+    except OSError as error:
+        yield failure(check, gettext_noop("{trouble}"), trouble=str(build_file_error(error)))
+
+
+def _iter_folders(folder: Path) -> Iterator[str]:
+    """Yield the folders in a folder and those in them, such as `archive/3f` and `archive/3f/a2`."""
+    if not folder.exists():
+        return
+    with os.scandir(folder) as entries:
+        folders = [entry.path for entry in entries if entry.is_dir()]
+    yield from folders
+    for parent in folders:
+        with os.scandir(parent) as entries:
+            yield from [entry.path for entry in entries if entry.is_dir()]
+
+
+def _require_access(paths: Iterable[str | Path]) -> None:
+    """Raise PermissionError for the first file or folder that cannot be read and written."""
+    for path in paths:
+        needed = os.R_OK | os.W_OK | (os.X_OK if Path(path).is_dir() else 0)
+        if not os.access(path, needed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _diagnose_temporary_files() -> Iterator[DiagnosticResult]:

@@ -374,6 +374,34 @@ def test_unreadable_file_is_reported_once(run_doctor, tmp_path, name, check):
     assert [(result.check, result.state) for result in failed] == [(check, "fail")]
 
 
+@pytest.mark.parametrize(
+    ("path", "check"),
+    [
+        ("run.lock", "data folder"),
+        ("archive/3f", "evidence folder"),
+        ("archive/3f/a2", "evidence folder"),
+        ("backups/evidence/3f/a2", "backup folder"),
+    ],
+)
+def test_what_a_command_of_root_left_is_reported(run_doctor, tmp_path, path, check):
+    with App.open(load_config(None, {})):
+        pass
+    folder = tmp_path if path.startswith("backups") else tmp_path / "data"
+    left = folder / path
+    if left.suffix:
+        left.touch()
+    else:
+        left.mkdir(parents=True)
+    left.chmod(0o555 if left.is_dir() else 0o444)
+    with permissions_respected():
+        result = run_doctor()[check]
+    assert result.state == "fail"
+    assert result.detail == (
+        f"cannot use {left.relative_to(tmp_path)}: permission denied; "
+        "try: check its owner and permissions, and those of its folder"
+    )
+
+
 def test_lost_database_is_a_failure_that_names_the_newest_backup(run_doctor, tmp_path):
     with App.open(load_config(None, {})) as app:
         result = create_backup(app.store, app.body_store, app.config, NOW)
