@@ -59,11 +59,15 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed and its entries in their original order."""
+    """A feed and its entries in their original order.
+
+    `is_cut` is set if it may have more entries than are read.
+    """
 
     title: str
     is_comment_feed: bool
     entries: tuple[FeedEntry, ...]
+    is_cut: bool = False
 
 
 def parse_feed(page: Page) -> Feed | None:
@@ -71,7 +75,14 @@ def parse_feed(page: Page) -> Feed | None:
 
     Return None for anything else, such as an HTML error page.
     """
-    return parse_feed_text(decode_body(page))
+    feed = parse_feed_text(decode_body(page))
+    return feed and mark_cut_feed(feed, page)
+
+
+def mark_cut_feed(feed: Feed, page: Page) -> Feed:
+    """Return the feed of a page, marked if it may have more entries than are read."""
+    is_cut = is_cut_at_the_parsed_size(page) or len(feed.entries) == MAX_ENTRIES
+    return replace(feed, is_cut=is_cut)
 
 
 def parse_feed_text(text: str) -> Feed | None:

@@ -83,12 +83,14 @@ def find_latest_in_feed(
     """Return the newest publication of a feed, or None.
 
     Feeds of comments and feeds with only default posts do not count. Neither do feeds whose entries
-    all have the time of the request, which is the server's clock.
+    all have the time of the request, which is the server's clock. If the oldest entry comes first
+    and not all are read, the newest one is unknown.
     """
     if feed is None or feed.is_comment_feed:
         return None
     activities = list(_iter_feed_activities(feed, now, source))
-    if _are_request_times(list(map(_get_published_at, activities)), now):
+    dates = list(map(_get_published_at, activities))
+    if _are_request_times(dates, now) or (feed.is_cut and dates and dates[0] < dates[-1]):
         return None
     return _summarize_publications(activities)
 

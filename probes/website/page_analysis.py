@@ -85,7 +85,7 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
     markup = html.decode_body(page)
     feed = feeds.parse_feed_text(markup) if page.status < 400 else None
     if feed is not None:
-        return _analyze_feed(feed, page)
+        return _analyze_feed(feeds.mark_cut_feed(feed, page), page)
     if not html.looks_like_html(page):
         return _add_markup_signs(SiteAnalysis(is_html=False), page)
     site = _analyze_markup(page, markup)

@@ -218,6 +218,7 @@ def test_first_entries_of_a_feed_and_a_list_are_read(step):
     item = "<item><title>Fête</title><pubDate>Mon, 16 Nov 2026 10:00:00 +0000</pubDate></item>"
     feed = parse_feed(page(f"<rss><channel>{item * count}</channel></rss>", "application/rss+xml"))
     assert len(feed.entries) == count_up_to(MAX_ENTRIES, step)
+    assert feed.is_cut is (step >= 0)
     rows = json.dumps([{"date_gmt": "2026-11-16T10:00:00"}] * count)
     posts = feeds.parse_wordpress_posts(page(rows, "application/json"))
     assert len(posts.entries) == count_up_to(MAX_ENTRIES, step)

@@ -420,3 +420,15 @@ def test_sitemap_that_is_not_read_completely_gives_no_date(spaces: int) -> None:
     result = probe_site({f"{HOME}sitemap.xml": text})
     day = None if spaces else "2024-05-02"
     assert describe_activity(result)[0] == day
+
+
+@pytest.mark.parametrize("spaces", [0, MAX_PARSED_BYTES])
+@pytest.mark.parametrize("is_newest_first", [True, False])
+def test_newest_entry_of_a_long_feed_is_unknown_if_the_oldest_comes_first(
+    is_newest_first: bool, spaces: int
+) -> None:
+    days = weekly()
+    feed = rss(*(days if is_newest_first else reversed(days))) + " " * spaces
+    result = probe_site({f"{HOME}feed/": feed}, WP)
+    is_known = is_newest_first or not spaces
+    assert (describe_activity(result)[1] == "feed") is is_known
