@@ -1,6 +1,7 @@
 """Answers of Wikidata and the web archive: read strictly, and a refusal is never an answer."""
 
 import json
+import pickle
 from datetime import UTC, date, datetime
 from urllib.parse import parse_qs, urlsplit
 
@@ -133,6 +134,18 @@ def test_first_captures_of_an_answer_are_read(step):
         Page(witnesses.CDX_URL, 200, body=json.dumps(rows).encode())
     )
     assert len(parsed) == min(witnesses.MAX_CAPTURES, count)
+
+
+def test_answers_of_a_hostile_witness_are_small():
+    """Of responses as large as a page may be: 2 MiB."""
+    values = ("é" * 90 + f"{number:06}" for number in range(10_000))
+    rows = [build_row("P4264", value, read="2026-01-01") for value in values]
+    answer = read_wikidata(*rows)
+    assert len(answer.statements) == witnesses.MAX_STATEMENTS
+    assert len(pickle.dumps(answer)) < 128 * 1024
+    capture = ["20140312101010", "https://nour.ma/" + "a" * 2_500]
+    body = json.dumps([["timestamp", "original"], *[capture] * 800]).encode()
+    assert len(pickle.dumps(read_archive(body))) < 4 * 1024
 
 
 def test_item_that_is_not_known_is_an_empty_answer():

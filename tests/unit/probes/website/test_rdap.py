@@ -136,3 +136,16 @@ def test_these_registries_have_a_service(ending):
 )
 def test_domain_of_a_platform_is_not_the_association_s(host, domain):
     assert get_own_domain(host) == domain
+
+
+def test_record_of_a_hostile_registry_is_small():
+    """Of a response as large as a page may be: the first and the last day are kept."""
+    events = [
+        ("expiration", f"{year}-01-{day:02}") for year in range(1990, 2190) for day in range(1, 29)
+    ]
+    statuses = [f"status {number}" for number in range(20_000)]
+    body = json.dumps(build_record(*events * 4, statuses=statuses)).encode()
+    assert len(body) > 1 << 20
+    record = rdap.parse_domain_record(Page(SERVICE, 200, body=body))
+    assert [day.isoformat() for day in record.expiry_days] == ["1990-01-01", "2189-01-28"]
+    assert record.statuses == ()
