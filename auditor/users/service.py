@@ -49,15 +49,18 @@ def add_user(
     """
     clean_name = clean_user_name(name)
     _refuse_invalid_name(store, clean_name)
-    user = store.users.add(
-        User(
-            name=clean_name,
-            role=role,
-            added_at=now,
-            added_by=author,
-            regions=list(_normalize_regions(store, role, regions)),
-        )
+    user = User(
+        name=clean_name,
+        role=role,
+        added_at=now,
+        added_by=author,
+        regions=list(_normalize_regions(store, role, regions)),
     )
+    try:
+        user = store.users.add(user)
+    except StoreError:
+        _refuse_invalid_name(store, clean_name)  # another request may have added the name
+        raise
     return user, create_invite(store, user, author, now)
 
 

@@ -53,6 +53,15 @@ def test_names_that_look_alike_are_one_name(store, name):
     assert store.users.get(name).name == "Amina"
 
 
+def test_name_that_is_added_twice_at_the_same_time_is_refused(store, monkeypatch):
+    """A double click gave an error of the server."""
+    add_amina(store)
+    get_user, checks = store.users.get, [None]
+    monkeypatch.setattr(store.users, "get", lambda name: checks.pop() if checks else get_user(name))
+    with pytest.raises(UserError, match="already a user with this name"):
+        add_amina(store)
+
+
 @pytest.mark.parametrize("name", ["", " ", "\u200b", "\udcff", "\u202e"])
 def test_name_that_no_one_sees_is_refused(store, name):
     with pytest.raises(UserError, match="1 to 100 characters"):
