@@ -10,6 +10,8 @@ UPLOAD_TIME_FORMAT = "%Y%m%d%H%M%S"
 UPLOAD_NAME_PATTERN = re.compile(r"\d{14}-[A-Za-z0-9_-]{22}")
 MAX_UPLOAD_AGE = timedelta(days=1)
 """How long an uploaded spreadsheet waits for its import."""
+MAX_STORED_UPLOADS = 20
+"""Uploaded spreadsheets that wait for their import. The oldest is deleted for a further one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,10 @@ class UploadStore:
     folder: Path
 
     def save(self, data: bytes, now: datetime) -> str:
-        """Save a spreadsheet and return its name. Deletes expired uploads."""
+        """Save a spreadsheet and return its name. Deletes expired and surplus uploads."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._delete_expired(now)
+        self._delete_oldest()
         name = f"{now.astimezone(UTC).strftime(UPLOAD_TIME_FORMAT)}-{secrets.token_urlsafe(16)}"
         file = self.folder / name
         file.touch(mode=0o600, exist_ok=False)
@@ -48,6 +51,14 @@ class UploadStore:
         for path in self.folder.glob("*"):
             if UPLOAD_NAME_PATTERN.fullmatch(path.name):
                 path.unlink(missing_ok=True)
+
+    def _delete_oldest(self) -> None:
+        """Delete the oldest uploads until there is room for one. Names begin with their time."""
+        names = sorted(path.name for path in self.folder.iterdir())
+        uploads = list(filter(UPLOAD_NAME_PATTERN.fullmatch, names))
+        surplus = max(0, len(uploads) - MAX_STORED_UPLOADS + 1)
+        for name in uploads[:surplus]:
+            self.delete(name)
 
     def _delete_expired(self, now: datetime) -> None:
         for path in self.folder.iterdir():

@@ -102,6 +102,9 @@ class RequireAccess:
         return service.can_edit_association(user, association)
 
 
+RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
 class AccessRoute(APIRoute):
     """A route that checks its declared access before it reads the body of the request.
 
@@ -109,20 +112,49 @@ class AccessRoute(APIRoute):
     fill the memory and the temporary folder. The dependency checks the access a second time.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> RouteHandler:
         """Return the handler of the route, after its access checks unless it only answers GET."""
         handle_request = super().get_route_handler()
-        dependencies = [dependency.dependency for dependency in self.dependencies]
         if self.methods == {"GET"}:
             return handle_request
 
         async def handle_admitted_request(request: Request) -> Response:
-            for requirement in dependencies:
-                if isinstance(requirement, RequireAccess):
-                    await run_in_threadpool(requirement, request)
-            return await handle_request(request)
+            for dependency in self.dependencies:
+                if isinstance(dependency.dependency, RequireAccess):
+                    await run_in_threadpool(dependency.dependency, request)
+            return await self.answer_admitted(request, handle_request)
 
         return handle_admitted_request
+
+    async def answer_admitted(self, request: Request, handle_request: RouteHandler) -> Response:
+        """Read the body of a request and answer it."""
+        return await handle_request(request)
+
+
+MAX_UPLOADS = 4
+"""Uploads at the same time. Each is in memory and in the temporary folder."""
+BUSY_SECONDS = 60
+"""Seconds after which a client that was refused with the status 503 may try again."""
+
+
+class UploadRoute(AccessRoute):
+    """A route that accepts few uploads at the same time."""
+
+    async def answer_admitted(self, request: Request, handle_request: RouteHandler) -> Response:
+        """Raise HTTPException (503) if there are too many uploads, before the body is read."""
+        state = request.app.state
+        if state.upload_count >= MAX_UPLOADS:
+            raise build_busy_error()
+        state.upload_count += 1
+        try:
+            return await super().answer_admitted(request, handle_request)
+        finally:
+            state.upload_count -= 1
+
+
+def build_busy_error() -> HTTPException:
+    """Return the refusal of a request that needs memory or processes that others use."""
+    return HTTPException(503, headers={"retry-after": str(BUSY_SECONDS)})
 
 
 PUBLIC_ACCESS = Depends(RequireAccess(Access.PUBLIC))

@@ -51,6 +51,7 @@ ROUTERS = (
     decisions.router,
     exports.router,
     registry.router,
+    registry.upload_router,
     registry_entry.router,
     registry_history.router,
     report.router,
@@ -91,6 +92,7 @@ def create_app(
     web.state.run_starter = run_starter
     web.state.association_checks = RecheckService()
     web.state.login_service = login.LoginService(link=login_link)
+    web.state.upload_count = 0
     web.state.last_decision_submission = None
     web.state.decision_lock = Lock()
     web.mount(

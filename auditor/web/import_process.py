@@ -21,7 +21,7 @@ from datetime import datetime
 from threading import BoundedSemaphore
 from typing import cast
 
-from fastapi import HTTPException, Response
+from fastapi import Response
 
 from auditor.app import App
 from auditor.config.schema import Config
@@ -34,6 +34,7 @@ from auditor.registry.sheet_limits import (
     SheetLimitExceededError,
 )
 from auditor.registry.spreadsheet import SpreadsheetError
+from auditor.web.access import build_busy_error
 from auditor.web.request_context import RequestContext
 from storage.tables.users import User
 
@@ -41,8 +42,6 @@ MAX_IMPORT_SECONDS = 50
 """Seconds for one step of an import: reading a spreadsheet, its preview, or applying it."""
 MAX_IMPORTS = 2
 """Child processes at once. Further large imports are refused with the status 503."""
-BUSY_SECONDS = 60
-"""Seconds after which a refused client may try again."""
 SMALL_UPLOAD_LIMITS = ReadLimits(rows=500, chars=300_000, links=1_500, seconds=15)
 """Limits for a spreadsheet that is imported without a child process."""
 MAX_SMALL_REGISTRY = 2_000
@@ -101,7 +100,7 @@ def answer_import_step(context: RequestContext, handler: StepHandler) -> Respons
         handler, app.config, context.now, context.language, context.path, context.user
     )
     if not _process_slots.acquire(blocking=False):
-        raise HTTPException(503, headers={"retry-after": str(BUSY_SECONDS)})
+        raise build_busy_error()
     try:
         return _answer_in_process(step)
     finally:

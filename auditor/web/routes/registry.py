@@ -33,6 +33,7 @@ from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
 
 router = APIRouter(route_class=access.AccessRoute)
+upload_router = APIRouter(route_class=access.UploadRoute)
 
 MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
 """Bytes of an uploaded spreadsheet."""
@@ -108,7 +109,7 @@ def show_registry(
     )
 
 
-@router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
+@upload_router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
 def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Response:
     """Save a spreadsheet and redirect to its preview, or say why it cannot be read."""
     translator = context.translator

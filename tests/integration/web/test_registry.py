@@ -471,6 +471,17 @@ def test_preview_counts_problems_beyond_the_shown_ones(app, monkeypatch, step):
     assert ("1 more line" in read_text(text)) is (step > 0)
 
 
+@pytest.mark.limit("auditor.registry.uploads.MAX_STORED_UPLOADS")
+@pytest.mark.parametrize(("count", "is_kept"), [(19, True), (20, True), (21, False)])
+def test_oldest_of_too_many_uploads_is_deleted(tmp_path, count, is_kept):
+    """A user could fill the disk in a day."""
+    uploads = UploadStore(tmp_path / "uploads")
+    first = uploads.save(b"x", NOW)
+    names = [uploads.save(b"x", NOW + timedelta(seconds=number)) for number in range(1, count)]
+    assert (uploads.find(first, NOW) is not None) is is_kept
+    assert all(uploads.find(name, NOW) for name in names)
+
+
 @pytest.mark.limit("auditor.registry.uploads.MAX_UPLOAD_AGE")
 @pytest.mark.parametrize(("step", "is_kept"), [(-1, True), (0, False), (1, False)])
 def test_upload_is_kept_for_a_day(tmp_path, step, is_kept):
