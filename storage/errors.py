@@ -1,6 +1,8 @@
 """Errors of the storage, each one line: what failed, why, and what to try."""
 
 import errno
+import shlex
+import sys
 
 RESTORE_REMEDY = "restore a backup"
 """The remedy for an unusable database. A caller that knows the backups replaces it by a command."""
@@ -24,6 +26,14 @@ class OneLineError(Exception):
 
 class StoreError(OneLineError):
     """An error of the database or the body store that an operator can fix. It stops a run."""
+
+
+def build_install_command(requirement: str) -> str:
+    """Return the shell command that installs a package for the interpreter that runs.
+
+    Debian refuses a bare `pip install`, and another interpreter would not find the package.
+    """
+    return shlex.join([sys.executable, "-m", "pip", "install", requirement])
 
 
 ACCESS_REMEDY = "check its owner and permissions, and those of its folder"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from auditor.core.errors import ConfigError
+from storage.errors import build_install_command
 
 if TYPE_CHECKING:
     from auditor.config.schema import Config
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from probes.http.host_state import HostLock
     from probes.runner.api_batcher import ApiBudget
 
-CLUSTER_INSTALL_COMMAND = "pip install 'presence-auditor[cluster]'"
+CLUSTER_INSTALL_COMMAND = build_install_command("presence-auditor[cluster]")
 """Installs the job queue, which is an optional extra."""
 
 

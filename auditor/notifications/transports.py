@@ -21,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from auditor.config.notifications import Recipient, SmtpSettings
+from storage.errors import build_install_command
 
 DELIVERY_ERRORS = (smtplib.SMTPException, OSError, ValueError)
 MAX_ERROR_CHARS = 200
@@ -169,10 +170,9 @@ def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryR
         # An optional dependency, and slow to import.
         from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415
     except ImportError:
-        return DeliveryResult(
-            DeliveryStatus.REFUSED,
-            "Apprise is not installed; try: pip install 'presence-auditor[chat]'",
-        )
+        command = build_install_command("presence-auditor[chat]")
+        reason = f"Apprise is not installed; try: {command}"
+        return DeliveryResult(DeliveryStatus.REFUSED, reason)
 
     apprise = Apprise(
         asset=AppriseAsset(app_id="Presence auditor", app_desc="", app_url="", async_mode=False)

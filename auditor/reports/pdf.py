@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from auditor.core.errors import AuditorError
+from storage.errors import build_install_command
 
 if TYPE_CHECKING:
     import typst
@@ -44,7 +45,8 @@ def render_pdf(report_html: str) -> bytes:
     try:
         import typst  # noqa: PLC0415 - it is an extra, and large
     except ImportError:
-        remedy = "pip install 'presence-auditor[pdf]', or print the page from a browser"
+        command = build_install_command("presence-auditor[pdf]")
+        remedy = f"{command}, or print the page from a browser"
         raise PdfUnavailableError("no PDF can be made", "Typst is not installed", remedy) from None
     report_json = json.dumps(parse_report_page(report_html), ensure_ascii=False)
     try:

@@ -23,6 +23,7 @@ from storage.errors import (
     DamagedDatabaseError,
     ForeignDatabaseError,
     StoreError,
+    build_install_command,
 )
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -72,6 +73,10 @@ def describe_database(url: str) -> str:
     return address.render_as_string(hide_password=True)
 
 
+DRIVER_EXTRAS = {"psycopg": "presence-auditor[postgresql]"}
+"""Extras that install the driver of a supported database."""
+
+
 def create_database_engine(address: URL) -> Engine:
     """Return an engine for the address. Raises StoreError if its driver is not installed."""
     try:
@@ -84,10 +89,11 @@ def create_database_engine(address: URL) -> Engine:
             pool_pre_ping=address.get_backend_name() != "sqlite",
         )
     except ModuleNotFoundError as problem:
+        requirement = DRIVER_EXTRAS.get(str(problem.name), str(problem.name))
         raise StoreError(
             f"cannot use {address.drivername}",
             "its driver is not installed",
-            f"`pip install {problem.name}`",
+            f"`{build_install_command(requirement)}`",
         ) from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sqlite3
+import sys
 import threading
 import traceback
 from contextlib import contextmanager
@@ -675,6 +676,15 @@ def test_database_is_created_only_on_request(url, tmp_path):
 def test_folder_of_a_new_database_is_created(tmp_path):
     Store.open(f"sqlite:///{tmp_path}/a/b/auditor.db").close()
     assert (tmp_path / "a" / "b" / "auditor.db").is_file()
+
+
+def test_missing_driver_names_command_for_this_interpreter(monkeypatch):
+    """Debian refuses a bare `pip install`."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError) as caught:
+        Store.open("postgresql+psycopg://host/database")
+    command = f"{sys.executable} -m pip install 'presence-auditor[postgresql]'"
+    assert caught.value.remedy == f"`{command}`"
 
 
 def test_folder_that_cannot_be_written_raises_store_error(tmp_path):

@@ -216,7 +216,8 @@ def test_chat_message_without_apprise_names_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
     result = send_message(MESSAGE, Recipient(to="json://hooks.example/path"), SmtpSettings(), "")
     assert result.status is DeliveryStatus.REFUSED
-    assert "presence-auditor[chat]" in result.reason
+    command = f"{sys.executable} -m pip install 'presence-auditor[chat]'"
+    assert result.reason == f"Apprise is not installed; try: {command}"
 
 
 @pytest.mark.limit("auditor.notifications.transports.MAX_ERROR_CHARS")
