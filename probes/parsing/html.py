@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_PARSED_BYTES",
-    "MAX_TEXT_CHARS",
     "MAX_TITLE_CHARS",
     "Anchor",
     "DateStamp",
@@ -111,7 +110,7 @@ class Document:
     footers, asides and links. `form_actions` are the addresses to which forms are sent.
     `quoted_urls` are the sources of quotations, such as embedded posts. `internal_link_count`
     counts the other pages of the site that the page links to. `is_cut` is set if the page has more
-    elements than are read.
+    elements than are read, `is_text_cut` if it has more or longer texts.
     """
 
     url: str
@@ -135,6 +134,7 @@ class Document:
     main_text: str = ""
     internal_link_count: int = 0
     is_cut: bool = False
+    is_text_cut: bool = False
 
     def find_link_rel(self, rel_name: str) -> str | None:
         """Return the address of the first `<link>` with this `rel`, or None."""
@@ -195,9 +195,16 @@ def parse_html(markup: str, url: str) -> Document:
     """Parse HTML text of the page at `url`."""
     body = _encode_markup(markup)
     if b"<" not in body:
-        text = clean_text(body.decode(), MAX_TEXT_CHARS)
+        whole_text = clean_text(body.decode(), MAX_TEXT_CHARS + 1)
+        text = whole_text[:MAX_TEXT_CHARS]
         text_nodes = (TextNode(text, "", "", "main"),) if text else ()
-        return Document(url, text_nodes=text_nodes, text=text, main_text=text)
+        return Document(
+            url,
+            text_nodes=text_nodes,
+            text=text,
+            main_text=text,
+            is_text_cut=len(whole_text) > MAX_TEXT_CHARS,
+        )
     return _build_document(walk_html(body), url)
 
 
@@ -414,6 +421,7 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
         main_text=" ".join([node.text for node in main_nodes]),
         internal_link_count=count_internal_links(url, (anchor.url for anchor in builder.anchors)),
         is_cut=builder.is_cut,
+        is_text_cut=walker.is_text_cut,
     )
 
 

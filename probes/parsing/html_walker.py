@@ -139,6 +139,7 @@ class HtmlWalker:
         self.kept_elements: list[KeptElement] = []
         self.text_nodes: list[TextNode] = []
         self.image_count = 0
+        self.is_text_cut = False
         self.language = ""
         self._contexts: list[ElementContext] = [("", "", "main", False, None)]
         self._text_pieces: list[str] = []  # the parser splits text at each entity
@@ -286,9 +287,11 @@ class HtmlWalker:
 
     def _add_visible_text(self, text: str, context: ElementContext) -> None:
         """Add a text that visitors see, until the page has MAX_TEXT_CHARS."""
-        if self._remaining_chars == 0:
-            return
-        visible_text = clean_text(text, min(MAX_NODE_CHARS, self._remaining_chars))
+        limit = min(MAX_NODE_CHARS, self._remaining_chars)
+        visible_text = clean_text(text, limit + 1)
+        if len(visible_text) > limit:
+            self.is_text_cut = True
+            visible_text = visible_text[:limit]
         if not visible_text:
             return
         self._remaining_chars -= len(visible_text)

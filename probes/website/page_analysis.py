@@ -482,8 +482,7 @@ def _has_contact(document: html.Document) -> bool:
 
 
 def _has_unread_text(document: html.Document, page: Page) -> bool:
-    is_text_full = len(document.text) >= html.MAX_TEXT_CHARS
-    return is_text_full or _has_unread_links(document, page)
+    return document.is_text_cut or _has_unread_links(document, page)
 
 
 def build_usual_feed_urls(url: str, platform: str) -> list[str]:

@@ -171,6 +171,7 @@ def test_beginning_of_a_text_is_the_excerpt(step):
 def test_beginning_of_a_text_between_two_tags_is_kept(step):
     document = parse_document(page(f"<p>{'x' * (MAX_NODE_CHARS + step)}</p>"))
     assert len(document.text) == count_up_to(MAX_NODE_CHARS, step)
+    assert document.is_text_cut is (step > 0)
 
 
 @pytest.mark.limit("probes.parsing.html_walker.MAX_TEXT_CHARS")
@@ -186,6 +187,7 @@ def test_visible_text_of_a_page_is_read_up_to_the_limit(step):
     document = parse_document(page("".join(f"<p>{text}</p>" for text in texts)))
     length = sum(len(node.text) for node in document.text_nodes)
     assert length == count_up_to(MAX_TEXT_CHARS, step)
+    assert document.is_text_cut is (step > 0)
 
 
 @pytest.mark.limit("probes.parsing.html_walker.MAX_TEXT_CHARS")
@@ -193,6 +195,7 @@ def test_visible_text_of_a_page_is_read_up_to_the_limit(step):
 def test_text_without_tags_is_read_up_to_the_limit(step):
     document = parse_document(page("x" * (MAX_TEXT_CHARS + step)))
     assert len(document.text) == count_up_to(MAX_TEXT_CHARS, step)
+    assert document.is_text_cut is (step > 0)
 
 
 @pytest.mark.limit("probes.parsing.html_walker.MAX_HINT_CHARS")

@@ -11,6 +11,7 @@ from probes.links import identify
 from probes.models.finding import Account, Reason
 from probes.models.http import Page
 from probes.models.probe import run_offline
+from probes.parsing.html_walker import MAX_NODE_CHARS
 from probes.website.latest_post import MAX_ANNOUNCED_FEEDS, MAX_FEED_REQUESTS, MAX_REQUESTS
 from probes.website.page_analysis import (
     MAX_CONTACT_END_CHARS,
@@ -106,6 +107,14 @@ def test_contact_details_may_be_in_a_part_that_is_not_read(is_cut):
     page = replace(build_home_page(""), truncated=is_cut)
     facts = analyze_site_page(page).facts
     assert facts.get("contact", "unknown") == ("unknown" if is_cut else False)
+
+
+@pytest.mark.limit("probes.parsing.html_walker.MAX_NODE_CHARS")
+@pytest.mark.parametrize("step", STEPS)
+def test_contact_details_may_be_in_a_part_of_a_text_that_is_not_read(step):
+    page = build_home_page(f"<p>{'x' * (MAX_NODE_CHARS + step)}</p>")
+    facts = analyze_site_page(page).facts
+    assert facts.get("contact", "unknown") == ("unknown" if step > 0 else False)
 
 
 @pytest.mark.limit("probes.website.latest_post.MAX_ANNOUNCED_FEEDS")
