@@ -152,6 +152,10 @@ class Store:
             and self.database_file.stat().st_size > MAX_OPEN_CHECK_BYTES
         )
 
+    def require_same_file(self) -> None:
+        """Raise StoreError if the SQLite file was moved, deleted or replaced while open."""
+        self._database.require_same_file()
+
     def check_integrity(self) -> None:
         """Check the whole SQLite database for damage. Raises DamagedDatabaseError."""
         self._database.check_integrity()

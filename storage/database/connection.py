@@ -72,6 +72,15 @@ def _sanitize_objects(session: StoreSession, *_: object) -> None:
                 setattr(stored, name, cleaned)
 
 
+def _get_file_identity(file: Path | None) -> tuple[int, int] | None:
+    """Return what identifies a file under any name, or None if there is none."""
+    try:
+        status = file.stat() if file else None
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if status else None
+
+
 class Database:
     """An open database of SQLite or PostgreSQL. `file` is None on PostgreSQL."""
 
@@ -79,6 +88,19 @@ class Database:
         self._engine = engine
         self._write_engine = engine.execution_options(**WRITE_OPTIONS)
         self.file = file
+        self._file_identity = _get_file_identity(file)
+
+    def require_same_file(self) -> None:
+        """Raise StoreError if the SQLite file was moved, deleted or replaced while open.
+
+        Reads and writes then still succeed, but no other program sees them.
+        """
+        if _get_file_identity(self.file) != self._file_identity:
+            raise StoreError(
+                f"cannot use the database {self.file}",
+                "it was moved or replaced while it was open",
+                "restart `auditor serve`",
+            )
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, upgrade: bool = True) -> Database:

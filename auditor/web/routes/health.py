@@ -19,6 +19,7 @@ from auditor.web import access
 from auditor.web.middleware import HEALTH_PATH, is_loopback_host
 from probes.log import EventLogger
 from storage.errors import StoreError
+from storage.store import Store
 
 logger = EventLogger(__name__)
 router = APIRouter(route_class=access.AccessRoute)
@@ -34,8 +35,10 @@ def get_health(request: Request) -> PlainTextResponse:
     With `clock` the newest run is dated in the future.
     """
     heartbeat: SchedulerHeartbeat | None = request.app.state.heartbeat
+    store: Store = request.app.state.app.store
     try:
-        run = request.app.state.app.store.runs.get_latest()
+        store.require_same_file()
+        run = store.runs.get_latest()
     except StoreError as error:
         logger.error(
             "database_unreadable", "the database cannot be read: {reason}", reason=str(error)
