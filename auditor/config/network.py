@@ -12,6 +12,7 @@ from auditor.core.phone_numbers import build_whatsapp_url, normalize_phone
 
 Language = Literal["ar", "fr", "en"]
 
+LINE_BREAK_PATTERN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 INTERNATIONAL_NUMBER_PATTERN = re.compile(r"\+[1-9][0-9 ().-]*")
 
 
@@ -45,6 +46,14 @@ class NetworkSettings(SettingsTable):
         `text` is what the message begins with.
         """
         return build_whatsapp_url(self.contact_whatsapp, text) or ""
+
+    @field_validator("name", "name_ar", "name_fr")
+    @classmethod
+    def _validate_name(cls, name: str | None) -> str | None:
+        if name and LINE_BREAK_PATTERN.search(name):  # no mail could have it as its sender
+            message = "a name has no line breaks and control characters"
+            raise build_setting_error(message, "one line of text")
+        return name
 
     @field_validator("contact_phone", "contact_whatsapp")
     @classmethod

@@ -318,6 +318,14 @@ def test_other_host_is_refused(host):
         Config.model_validate({"web": {"allowed_hosts": [host]}})
 
 
+@pytest.mark.parametrize("language", ["name", "name_ar", "name_fr"])
+@pytest.mark.parametrize("text", ["A\r\nBcc: x@y.example", "A\u2028B", "A\x00", "\x1b[31m"])
+def test_name_of_the_network_is_one_line(language, text):
+    """No mail could be sent with such a name as its sender."""
+    with pytest.raises(ValidationError, match="no line breaks and control characters"):
+        Config.model_validate({"network": {language: text}})
+
+
 @pytest.mark.limit("cluster.stalled_after_seconds", "cluster.heartbeat_seconds")
 @pytest.mark.parametrize(("step", "is_valid"), [(-0.1, False), (0, True), (0.1, True)])
 def test_worker_may_miss_one_heartbeat(step, is_valid):
