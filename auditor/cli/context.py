@@ -93,24 +93,28 @@ class CliContext:
         return config
 
     def open_app(self) -> App:
-        """Load the configuration and open the database and evidence. Raises ConfigError."""
-        # the database engine is not needed to print help
-        from auditor.app import App  # noqa: PLC0415
+        """Load the configuration and open the database and evidence. Upgrades the database.
 
-        return App.open(self.load_config())
+        Raises ConfigError, and StoreError if there is no database: a command in a wrong folder
+        would create an empty one there.
+        """
+        return self._open_existing_database(upgrade=True)
 
     def open_app_for_reading(self) -> App:
         """Load the configuration and open the database, without creating or upgrading it.
 
         Raises ConfigError, and StoreError if there is no database or if it has an older schema.
         """
+        return self._open_existing_database(upgrade=False)
+
+    def _open_existing_database(self, *, upgrade: bool) -> App:
         # the database engine is not needed to print help
         from auditor.app import App  # noqa: PLC0415
         from storage.errors import MissingDatabaseError  # noqa: PLC0415
 
         config = self.load_config()
         try:
-            return App.open(config, create=False, upgrade=False)
+            return App.open(config, create=False, upgrade=upgrade)
         except MissingDatabaseError as error:
             file = self._find_config_file()
             error.reason = f"{error.reason} (configuration: {file or 'built-in example'})"

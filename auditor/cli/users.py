@@ -61,11 +61,13 @@ def add(
 
     The user opens the link to choose a password. It works once and expires after one day.
     """
+    from auditor.app import App
     from auditor.users import service
     from storage.models.users import Role
 
     author_name, cli_context = resolve_author(author), get_cli_context(context)
-    with cli_context.open_app() as app:
+    # the first user may log in before anything is imported
+    with App.open(cli_context.load_config()) as app:
         now = get_current_time()
         user, token = service.add_user(
             app.store, name, Role(role), region or (), author=author_name, now=now

@@ -339,14 +339,19 @@ def test_age_is_counted_from_end_of_run(tmp_path):
     )
 
 
+ADD_FIRST_USER = ("user", "add", "Amina", "--role", "admin", "--author", "Amina")
+"""Creates the database."""
+
+
 def test_gaps_of_unknown_association_are_an_error(auditor):
-    auditor("reevaluate")
+    auditor(*ADD_FIRST_USER)
     code, _, err = auditor("gaps", "--association", "nobody")
     assert code == 3
     assert "no association has this id" in err
 
 
 def test_gaps_export_and_reevaluate_work_on_empty_database(auditor, tmp_path):
+    auditor(*ADD_FIRST_USER)
     assert auditor("reevaluate")[0] == 0
     assert read_items(auditor("gaps", "--json")[1]) == []
     assert auditor("export", "gaps.csv")[0] == 0

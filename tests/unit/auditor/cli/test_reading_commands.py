@@ -32,6 +32,19 @@ COMMANDS_WITHOUT_ROWS = [
 ]
 
 
+CHANGING_COMMANDS = [
+    ("digest",),
+    ("decide", "withdraw", "1", "--reason", "mistake", "--author", "Amina"),
+    ("report-links", "create", "nour", "--author", "Amina"),
+    ("user", "reset", "Amina", "--author", "Amina"),
+    ("user", "remove", "Amina"),
+    ("reevaluate",),
+    ("backup",),
+    ("prune",),
+]
+"""Commands that change an existing database. `registry import`, `run` and `user add` create one."""
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Return a function that runs a command in an empty folder: exit code, output, errors."""
@@ -45,6 +58,20 @@ def run(tmp_path, monkeypatch, capsys):
         return code, captured.out, captured.err
 
     return run_command
+
+
+@pytest.mark.parametrize("command", CHANGING_COMMANDS, ids=" ".join)
+def test_command_in_a_wrong_folder_creates_no_database(run, tmp_path, command):
+    code, _, error = run(*command)
+    assert code == 3
+    assert "there is no database" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_first_user_can_be_added_before_anything_is_imported(run, tmp_path):
+    code, _, _ = run("user", "add", "Amina", "--role", "admin", "--author", "Amina")
+    assert code == 0
+    assert (tmp_path / "data" / "auditor.db").exists()
 
 
 @pytest.fixture
