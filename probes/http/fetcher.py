@@ -101,10 +101,11 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._started_at = clock()
-        self._guard = SsrfGuard(options.allow_networks)
+        is_behind_proxy = options.proxy is not None
+        self._guard = SsrfGuard(options.allow_networks, is_behind_proxy=is_behind_proxy)
         self._resolver = DnsResolver(options.nameservers, options.dns_timeout)
         self._dns_pages = DnsPages(
-            self._resolver, self._get_current_time, is_behind_proxy=options.proxy is not None
+            self._resolver, self._get_current_time, is_behind_proxy=is_behind_proxy
         )
         self._request_slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, HostState] = {}

@@ -79,7 +79,8 @@ class FetchOptions(BaseModel):
     - `platform_breaker_failures` refusals in a row stop all checks of a platform in this run.
     - `robots = "links"` requests a registered link once per run whatever robots.txt says,
       and obeys it for all other pages. `"strict"` always obeys it.
-    - `allow_networks` lists the only exemptions from the SSRF guard.
+    - `allow_networks` lists the only exemptions from the SSRF guard: private networks, on every
+      port. Local names may lead there, except behind a `proxy`.
     - `dns_timeout` is for one of two attempts.
     - `nameservers` replace those of the system. With a `proxy` they only serve to find forbidden
       addresses.

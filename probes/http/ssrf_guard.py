@@ -80,10 +80,18 @@ def _is_in_networks(address: IpAddress, networks: Iterable[IpNetwork]) -> bool:
 
 
 class SsrfGuard:
-    """The address policy. `allowed_networks` are exempted by the operator, e.g. an intranet."""
+    """The address policy. `allowed_networks` are exempted by the operator, e.g. an intranet.
 
-    def __init__(self, allowed_networks: Iterable[IpNetwork] = ()) -> None:
+    An exemption is for addresses. With one, local names and all ports pass `check_url`, because
+    `check_address` judges each address that they lead to. Behind a proxy, which resolves names
+    itself, they are refused: they could lead to any address that the proxy reaches.
+    """
+
+    def __init__(
+        self, allowed_networks: Iterable[IpNetwork] = (), *, is_behind_proxy: bool = False
+    ) -> None:
         self.allowed_networks = tuple(allowed_networks)
+        self._checks_names = is_behind_proxy or not self.allowed_networks
 
     def check_address(self, text: str, port: int) -> str:
         """Return the address to dial.
@@ -149,7 +157,7 @@ class SsrfGuard:
         has_valid_labels = set(map(len, labels)).issubset(LABEL_LENGTHS)
         if not has_valid_labels or len(host) > MAX_HOST_CHARS or "%" in host:
             refuse_address("not a host name", text)
-        if not self.allowed_networks:
+        if self._checks_names:
             self._check_name(labels, port, text)
 
     def _check_literal(self, host: str, port: int, text: str) -> None:

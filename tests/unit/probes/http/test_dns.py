@@ -257,9 +257,13 @@ async def test_proxy_status_counts_only_with_a_proxy() -> None:
 
 
 @pytest.mark.fault("F01")
-async def test_urls_are_checked_before_the_proxy_is_contacted() -> None:
-    """The proxy resolves, so the guard can only judge what is written."""
-    options = {"allow_networks": ()}
+@pytest.mark.parametrize("networks", [(), ("192.168.7.0/24",)], ids=["no exemption", "exemption"])
+async def test_urls_are_checked_before_the_proxy_is_contacted(networks: tuple[str, ...]) -> None:
+    """The proxy resolves, so the guard can only judge what is written.
+
+    An exemption is for addresses. A name may lead to any other address that the proxy reaches.
+    """
+    options = {"allow_networks": networks}
     async with (
         proxy(lambda _: answer()) as (address, lines),
         create_fetcher(proxy=address, **options) as fetch,
@@ -269,6 +273,8 @@ async def test_urls_are_checked_before_the_proxy_is_contacted() -> None:
             "https://localhost/",
             "http://2130706433/",
             "http://printer/",
+            "http://files.lan/",
+            "http://site.example:6379/",
         ):
             none = await fetch_outcome(fetch, url)
             assert isinstance(none, FetchError)

@@ -114,6 +114,20 @@ def test_exempted_network_is_allowed_on_any_port() -> None:
             guard.check_address(text, port)
 
 
+@pytest.mark.parametrize(
+    "text", ["http://intranet/", "http://files.lan:8000/", "http://site.example:9000/"]
+)
+def test_exemption_leaves_the_choice_to_the_dialled_address(text: str) -> None:
+    """A name may lead into the exempted network, and any address outside of it is refused."""
+    guard = SsrfGuard([ip_network("192.168.7.0/24")])
+    guard.check_url(text)
+    assert guard.is_allowed("192.168.7.3", 9000)
+    for address, port in (("192.168.8.3", 80), ("127.0.0.1", 80), ("93.184.215.14", 9000)):
+        assert not guard.is_allowed(address, port)
+    with pytest.raises(FetchError):
+        SsrfGuard([ip_network("192.168.7.0/24")], is_behind_proxy=True).check_url(text)
+
+
 def test_final_dot_of_host_is_dropped() -> None:
     assert (
         str(SsrfGuard().check_url("http://association.example./a"))
