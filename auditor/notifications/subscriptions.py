@@ -100,8 +100,7 @@ def ensure_unsubscribe_token(store: Store, key: bytes, subscription: Subscriptio
     existing = store.subscriptions.get(
         subscription.address, subscription.kind, subscription.association
     )
-    stored = existing or subscription
-    if stored.token_hash != hash_token(token):
-        stored.token_hash = hash_token(token)
-        store.subscriptions.save(stored)
+    subscription.token_hash = hash_token(token)
+    if existing is None or existing.token_hash != subscription.token_hash:
+        store.subscriptions.save_token_hash(subscription)
     return token

@@ -94,6 +94,19 @@ class SubscriptionRepository(Repository):
         with self._database.begin_write_session() as session:
             self._database.replace_model(session, subscription)
 
+    def save_token_hash(self, subscription: Subscription) -> None:
+        """Store the token hash of a subscription, and the subscription if it is new.
+
+        A stored one may have ended in the meantime, so nothing else of it changes.
+        """
+        key = subscription.address, subscription.kind, subscription.association
+        with self._database.begin_write_session() as session:
+            stored = session.get(Subscription, key, with_for_update=True)
+            if stored is None:
+                self._database.replace_model(session, subscription)
+            else:
+                stored.token_hash = subscription.token_hash
+
     def unsubscribe(self, token_hash: str, now: datetime) -> bool:
         """End the subscription with this token hash. Return False if there is none."""
         change = update(Subscription).where(col(Subscription.token_hash) == token_hash)
