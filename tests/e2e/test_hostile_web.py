@@ -16,7 +16,6 @@ import pytest
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, AuditRunState
 from tests.support.hostile_server import watched_run
-from tests.support.hostile_server.attacks import ATTACKS
 from tests.support.hostile_server.network import open_store, register_sites, write_config
 from tests.support.hostile_server.web import HostileWeb
 
@@ -113,12 +112,6 @@ async def run_over_hostile_web(folder):
         code, report, peak = await execute_watched_run(folder)
     run, observations, counts = load_observations(folder)
     return HostileRun(web, code, report, peak, run, observations, counts)
-
-
-def test_each_attack_has_its_own_site():
-    assert [
-        name for name, count in Counter(item.name for item in ATTACKS).items() if count > 1
-    ] == []
 
 
 @pytest.mark.fault("F65")

@@ -72,10 +72,11 @@ def run_child(target: str, *, seconds: int, folder: Path) -> tuple[str, int, str
 
 
 def summarize(output: str) -> str:
-    """Return the number of tried inputs and of covered branches of libFuzzer's output."""
+    """Return the number of tried inputs, and of covered branches at the start and at the end."""
     tried = [line.split()[-1] for line in output.splitlines() if "number_of_executed" in line]
     covered = [line.split("cov: ")[1].split()[0] for line in output.splitlines() if "cov: " in line]
-    return f"{tried[-1] if tried else '?'} inputs, coverage {covered[-1] if covered else '?'}"
+    first, last = (covered[0], covered[-1]) if covered else ("?", "?")
+    return f"{tried[-1] if tried else '?'} inputs, coverage {first} to {last}"
 
 
 def main() -> int:
@@ -93,7 +94,7 @@ def main() -> int:
     failed_names = []
     with ThreadPoolExecutor(workers) as pool:
         for name, exit_code, output in pool.map(run, names):
-            state = "FAILED" if exit_code else "ok"
+            state = f"FAILED (exit code {exit_code})" if exit_code else "ok"
             sys.stdout.write(f"{name}: {state}, {summarize(output)}\n")
             sys.stdout.flush()
             if exit_code:

@@ -43,6 +43,24 @@ systemd-run --user --scope -p MemoryMax=1G -p MemorySwapMax=0 \\
   .venv/bin/python -m pytest -m slow tests/e2e/test_hostile_web.py
 ```
 """
+OTHER_TESTS = """## Attacks of other tests
+
+The tests of these rows are in the [fault matrix](fault-matrix.md).
+
+| attack | rows |
+|---|---|
+| Spellings of private addresses, DNS answers that change, redirects inwards | F01, F02, F03 |
+| Name servers that never answer, deny every name or send random bytes | F04, F05 |
+| Connections that are refused, ignored or reset | F06 |
+| Cookies, and proxies of the environment | F19, F21 |
+| Malformed international names, also after a redirect | F84 |
+| Retries without end, and `Retry-After` in every form | F26, F27, F28, F33 |
+| One host with 500 accounts is down, and our own network | F30, F31 |
+| Uploads before the access check, unfinished requests, 2,000 connections in a run | F71, F72, F73 |
+| Scripts in names, and formulas | F54, F55 |
+| Logins, copied cookies, forged requests, foreign `next` addresses, report links | F56 to F60 |
+| Environments in which parsers crash or have too little memory | F85, F86 |
+"""
 PLATFORMS_HEADING = """## Platforms, APIs, registries and witnesses
 
 | attack | what every such host serves | finding of every account, registry and witness |
@@ -382,7 +400,7 @@ def render_document() -> str:
     sections.append(PLATFORMS_HEADING)
     for name, attack in PLATFORM_ATTACKS.items():
         sections.append(f"| {name} | {attack.serves} | unknown, `{attack.reason}` |")
-    return "\n".join([*sections, ""])
+    return "\n".join([*sections, "", OTHER_TESTS])
 
 
 def _describe_finding(attack: Attack) -> str:
