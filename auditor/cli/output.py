@@ -374,17 +374,28 @@ def write_file_atomically(
             return
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a directory")
-        unfinished = target.with_name(f"{target.name}.part")
+        # Another command may write the same file now, so each has its own.
+        unfinished = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
         unfinished.unlink(missing_ok=True)
-        with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
-            out.writelines(chunks)
-            out.flush()
-            os.fsync(out.fileno())
-        if on_written:
-            on_written()
-        unfinished.replace(target)
+        with _delete_on_error(unfinished):
+            with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
+                out.writelines(chunks)
+                out.flush()
+                os.fsync(out.fileno())
+            if on_written:
+                on_written()
+            unfinished.replace(target)
     except OSError as error:
         raise build_file_error(error, f"cannot write {target}") from None
+
+
+@contextmanager
+def _delete_on_error(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _is_stream(target: Path) -> bool:

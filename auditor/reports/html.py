@@ -8,6 +8,7 @@ association and the date of the last check, for associations that want one.
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -365,7 +366,7 @@ def publish_site(
 
 def _write_page(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary_path = path.with_suffix(".part")
+    temporary_path = path.with_name(f"{path.name}.{os.getpid()}.part")
     temporary_path.write_text(content, "utf-8")
     temporary_path.replace(path)
 

@@ -128,6 +128,33 @@ def test_name_of_standard_output_is_not_replaced(monkeypatch, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["redirected"]
 
 
+def test_two_commands_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
+    """The first finished one gave the other's half of a file its final name."""
+    target = tmp_path / "out.csv"
+
+    def write_slowly():
+        yield b"first half, "
+        with monkeypatch.context() as other_process:
+            other_process.setattr(os, "getpid", lambda: 1)
+            output.write_file_atomically([b"other"], target)
+        assert target.read_bytes() == b"other"
+        yield b"second half"
+
+    output.write_file_atomically(write_slowly(), target)
+    assert target.read_bytes() == b"first half, second half"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_unfinished_file_is_deleted(tmp_path):
+    def fail():
+        yield b"half"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        output.write_file_atomically(fail(), tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("target", [".", "folder", "folder/"])
 def test_folder_is_no_file_to_write(run, tmp_path, capsys, target):
     (tmp_path / "folder").mkdir()
