@@ -36,9 +36,10 @@ _HYPERLINK_FORMULA = re.compile(
     r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')"""
 )
 _ACCESS_HYPERLINK = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
-_MARKDOWN_WORD = r"""(?:[^\s()>"']|'(?=\S)|\([^()]*+\))++"""
+# Not possessive: Python before 3.11.5 matches such groups of alternatives wrongly (gh-106052).
+_MARKDOWN_WORD = r"""(?:[^\s()>"']|'(?=\S)|\([^()]*+\))+"""
 _MARKDOWN_LINK = re.compile(
-    rf"""\[[^\[\]]*+\]\(\s*+<?\s*+({_MARKDOWN_WORD}(?:\s++(?!["']){_MARKDOWN_WORD})*+)"""
+    rf"""\[[^\[\]]*+\]\(\s*+<?\s*+({_MARKDOWN_WORD}(?:\s++(?!["']){_MARKDOWN_WORD})*)"""
     r"""(?:\s*+>)?(?:\s++["'][^)]{0,300}+)?\s*+\)"""
 )
 _HTML_ANCHOR = re.compile(

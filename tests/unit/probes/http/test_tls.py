@@ -157,7 +157,11 @@ async def test_names_of_an_invalid_certificate_are_read_too(
 async def test_malformed_names_of_a_certificate_do_not_stop_the_request(
     authority: Authority, names: bytes
 ) -> None:
-    async with serve_site(authority, authority.context_with_names(names)) as (fetch, url):
+    try:
+        context = authority.context_with_names(names)
+    except ssl.SSLError as error:  # OpenSSL 3.0 of Debian 12 does not serve a truncated name
+        pytest.skip(f"this OpenSSL does not serve such a certificate: {error}")
+    async with serve_site(authority, context) as (fetch, url):
         page = await fetch.get(link_request(url, insecure=True))
     assert (page.status, page.certificate_names) == (200, ())
 
