@@ -412,7 +412,7 @@ def diagnose_parsers(parser_check: ParserCheck) -> DiagnosticResult:
     check = gettext_noop("reading of pages")
     try:
         parser_check()
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:  # also if no process can be started
         return failure(check, gettext_noop("{trouble}"), trouble=str(error))
     return ok(check, gettext_noop("a large page can be read"))
 

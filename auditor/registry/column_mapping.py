@@ -28,6 +28,7 @@ from auditor.registry.columns import (
 )
 from auditor.registry.sheet_limits import MAX_COLUMNS
 from probes.links import channel_registry
+from storage.files.spool import replace_atomically
 
 MAX_EXAMPLES = 3
 """Examples of values that are shown for a column."""
@@ -234,16 +235,15 @@ class ColumnMemory:
         mappings.pop(key, None)
         mappings[key] = {str(index): column for index, column in chosen.items()}
         newest = dict(list(mappings.items())[-MAX_REMEMBERED_MAPPINGS:])
-        unfinished = self.file.with_suffix(".new")
-        unfinished.write_text(json.dumps(newest), "utf-8")
-        unfinished.replace(self.file)
+        with replace_atomically(self.file) as unfinished:  # two requests may correct columns now
+            unfinished.write_text(json.dumps(newest), "utf-8")
 
     def _load(self) -> dict[str, dict[str, str]]:
         if self.file is None or not self.file.is_file():
             return {}
-        with suppress(ValueError):
-            mappings: dict[str, dict[str, str]] = json.loads(self.file.read_bytes())
-            return mappings
+        with suppress(ValueError, AttributeError):  # the file is damaged: no JSON or other types
+            mappings = json.loads(self.file.read_bytes())
+            return {key: dict(columns.items()) for key, columns in mappings.items()}
         return {}
 
 

@@ -1,5 +1,7 @@
 """Columns are identified, corrected and remembered; two columns of names are one per script."""
 
+from pathlib import Path
+
 import pytest
 
 from auditor.i18n.translator import Translator
@@ -366,3 +368,27 @@ def test_links_beyond_the_longest_cell_are_reported(tmp_path, step):
     assert [account.typed_text for account in result.accounts] == cell.split()[:read_count]
     issues = [problem.issue for problem in result.problems]
     assert issues == ([Issue.TOO_MANY_CHARACTERS] if step > 0 else [])
+
+
+@pytest.mark.parametrize("content", ["", "[]", "nonsense", '{"x": 5}', "\x00"])
+def test_damaged_memory_of_columns_is_begun_again(tmp_path, content):
+    memory = ColumnMemory(tmp_path / "columns.json")
+    memory.file.write_text(content)
+    assert not memory.find(["Structure"])
+    memory.remember(["Structure"], {0: "name"})
+    assert memory.find(["Structure"]) == {0: "name"}
+
+
+def test_columns_are_remembered_by_two_requests_at_the_same_time(tmp_path, monkeypatch):
+    memory, others = ColumnMemory(tmp_path / "columns.json"), ["Mur"]
+    write_text = Path.write_text
+
+    def write_during_another(path, *arguments):
+        write_text(path, *arguments)
+        while others:
+            memory.remember([others.pop()], {0: "city"})
+
+    monkeypatch.setattr(Path, "write_text", write_during_another)
+    memory.remember(["Structure"], {0: "name"})
+    assert memory.find(["Structure"]) == {0: "name"}
+    assert list(tmp_path.iterdir()) == [memory.file]

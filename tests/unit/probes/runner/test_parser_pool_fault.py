@@ -1,6 +1,7 @@
 """Parser workers that cannot work are found before a run, and `doctor` reports them."""
 
 import asyncio
+import errno
 
 import pytest
 
@@ -122,7 +123,15 @@ def test_doctor_reports_broken_parsers(tmp_path, monkeypatch):
         async with ParserPool(1, memory_bytes=TOO_LITTLE_MEMORY) as pool:
             await checker.refuse_broken_parsers(pool)
 
-    for parser_check, state in ((lambda: asyncio.run(refuse()), "fail"), (lambda: None, "ok")):
+    def fail_to_start():
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    checks = (
+        (lambda: asyncio.run(refuse()), "fail"),
+        (fail_to_start, "fail"),
+        (lambda: None, "ok"),
+    )
+    for parser_check, state in checks:
         results = diagnostics.run_diagnostics(None, START, parser_check=parser_check)
         [result] = [result for result in results if result.check == "reading of pages"]
         assert result.state == state
