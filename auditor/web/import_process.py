@@ -38,7 +38,7 @@ from auditor.web.access import build_busy_error
 from auditor.web.request_context import RequestContext
 from storage.tables.users import User
 
-MAX_IMPORT_SECONDS = 50
+MAX_IMPORT_SECONDS = 100
 """Seconds for one step of an import: reading a spreadsheet, its preview, or applying it."""
 MAX_IMPORTS = 2
 """Child processes at once. Further large imports are refused with the status 503."""
