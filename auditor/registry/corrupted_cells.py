@@ -168,6 +168,8 @@ MOJIBAKE_SAMPLE_CHARS = 200
 def is_mojibake(text: str) -> bool:
     """Return True if the letters of a text were lost when a program saved it."""
     sample = text[:MOJIBAKE_SAMPLE_CHARS]
+    if sample.isascii() and "??" not in sample:
+        return False
     return (
         bool(QUESTION_MARKS_PATTERN.fullmatch(sample))
         or len(ARABIC_AS_LATIN_PATTERN.findall(sample)) >= MIN_MOJIBAKE_LETTERS

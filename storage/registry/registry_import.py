@@ -197,6 +197,8 @@ def _build_import_key(account: AccountRow) -> ImportKey:
 
 def _strip_stored_fields(account: AccountRow) -> AccountRow:
     """Return the account without its id and times, as a spreadsheet lists it."""
+    if (account.id, account.added_at, account.withdrawn_at) == (None, None, None):
+        return account
     return replace(account, id=None, added_at=None, withdrawn_at=None)
 
 
