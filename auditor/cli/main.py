@@ -207,7 +207,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_code = error.exit_code if isinstance(error, AuditorError) else ConfigError.exit_code
         _report_failure(error, exit_code, debug=debug)
         return exit_code
-    except (OSError, UnicodeEncodeError) as error:
+    except (OSError, UnicodeEncodeError, RuntimeError) as error:
         failure = _explain_failure(error, arguments)
         if failure is None:
             raise
@@ -223,9 +223,11 @@ def _report_interruption(arguments: Sequence[str]) -> None:
 
 
 def _explain_failure(
-    error: OSError | UnicodeEncodeError, arguments: Sequence[str]
+    error: OSError | UnicodeEncodeError | RuntimeError, arguments: Sequence[str]
 ) -> Exception | None:
     """Return the error that names what an operator can change, or None if that is unknown."""
+    if isinstance(error, RuntimeError):
+        return _explain_runtime_error(error)
     if isinstance(error, UnicodeEncodeError):
         if LONE_SURROGATES.search("".join(arguments)):  # bytes that Python could not decode
             return InputError("the command line", "this is not valid UTF-8", "the text in UTF-8")
@@ -235,6 +237,16 @@ def _explain_failure(
     if _is_current_folder_deleted():
         return InputError("the current folder", "it was deleted", "another folder")
     return None
+
+
+def _explain_runtime_error(error: RuntimeError) -> Exception | None:
+    if not str(error).startswith("can't start new thread"):  # the text of CPython
+        return None
+    return ConfigError(
+        "cannot start a thread",
+        "the limit of processes is reached",
+        "a higher one (`ulimit -u`, TasksMax, pids_limit)",
+    )
 
 
 def _is_current_folder_deleted() -> bool:
