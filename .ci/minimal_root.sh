@@ -5,22 +5,25 @@
 #
 # Usage: minimal_root.sh FOLDER [USER...]
 # Needs root and debootstrap. FOLDER is created, and kept for the next call. The users are `root` and `volunteer`;
-# without an argument, both. Where no root can be made (no mount, no Debian mirror), it says so and ends with 0.
+# without an argument, both. The variable SUITE selects another Debian release than this machine's, such as bookworm.
+# Where no root can be made (no mount, no Debian mirror), it says so and ends with 0.
 set -euo pipefail
 root=${1:?folder of the minimal root}
 shift
 users=("$@")
 [ $# -gt 0 ] || users=(volunteer root)
 project=$(cd "$(dirname "$0")/.." && pwd)
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+suite=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 
 not_proven() {
   echo "minimal root: not proven here: $1" >&2
   exit 0
 }
-mkdir -p "$root/proc"
-mount --bind /proc "$root/proc" 2>/dev/null || not_proven "this machine cannot mount"
-umount "$root/proc"
+# All mounts are in a namespace that ends with this script: FOLDER can be deleted at any time, and /dev with it never.
+if [ -z "${IN_MOUNT_NAMESPACE:-}" ]; then
+  unshare --mount mount -t tmpfs tmpfs /mnt 2>/dev/null || not_proven "this machine cannot mount"
+  IN_MOUNT_NAMESPACE=1 exec unshare --mount -- "$0" "$root" "${users[@]}"
+fi
 if [ ! -x "$root/usr/bin/make" ]; then
   rm -rf "$root"
   debootstrap --variant=minbase --include=python3,python3-venv,make,git "$suite" "$root" >/dev/null ||
@@ -33,12 +36,8 @@ cp /etc/resolv.conf /etc/hosts "$root/etc/"
 for path in /etc/pip.conf /etc/ssl/certs/ca-certificates.crt; do
   if [ -e "$path" ]; then mkdir -p "$root$(dirname "$path")" && cp -L "$path" "$root$path"; fi
 done
-mounted=()
-cleanup() { for path in "${mounted[@]}"; do umount --lazy "$root$path"; done; }
-trap cleanup EXIT
 for path in /proc /dev /dev/shm /dev/pts; do
   mount --bind "$path" "$root$path"
-  mounted=("$path" "${mounted[@]}")
 done
 
 for user in "${users[@]}"; do
