@@ -377,6 +377,7 @@ class _RegistryReader:
             return None
         if not is_usable_id(id_cell):
             self._add_problem(line, "id", id_cell, Issue.UNUSABLE_ID)
+            return ids_with_name[0] if len(ids_with_name) == 1 else None
         resolved_id = self._existing.resolve_id(id_cell, self._given_ids)
         if len(ids_with_name) == 1 and resolved_id not in self._existing.entries_by_id:
             self._add_problem(line, "id", id_cell, Issue.CONFLICTING_ID)

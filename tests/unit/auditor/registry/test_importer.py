@@ -12,7 +12,7 @@ from auditor.core.errors import InputError
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.columns import identify_column
-from auditor.registry.existing_entries import make_association_id
+from auditor.registry.existing_entries import ExistingEntries, make_association_id
 from auditor.registry.exporter import build_export_rows
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue
@@ -108,6 +108,15 @@ def test_id_without_a_page_is_an_error(tmp_path, association_id):
     assert [(found.issue, found.severity) for found in reading.problems] == [
         (Issue.UNUSABLE_ID, "error")
     ]
+    # It was imported with that id all the same, and none of its pages could be opened.
+    assert [entry.id for entry in reading.associations] == ["nour"]
+
+
+def test_second_import_of_an_id_without_a_page_finds_the_association(tmp_path):
+    path = write_spreadsheet(tmp_path, "id,name\n..,Nour\n../x,Amal\n")
+    first = parse_registry_spreadsheet(path)
+    existing = ExistingEntries.from_registry(first.associations, first.accounts)
+    assert parse_registry_spreadsheet(path, existing=existing).associations == first.associations
 
 
 def test_links_in_one_cell_become_separate_accounts():
