@@ -51,6 +51,7 @@ def play_import(client):
     return [answer.status_code for answer in answers], texts
 
 
+@pytest.mark.fault("F74")
 @pytest.mark.slow  # starts three processes
 @pytest.mark.limit("auditor.web.import_process.MAX_IMPORT_SECONDS")
 def test_large_import_is_answered_as_a_small_one(app, tmp_path, monkeypatch):
@@ -77,6 +78,7 @@ def test_large_import_is_answered_as_a_small_one(app, tmp_path, monkeypatch):
     assert small[0] == [303, 200, 303, 200]
 
 
+@pytest.mark.fault("F74")
 @pytest.mark.limit("auditor.web.import_process.MAX_IMPORT_SECONDS")
 @pytest.mark.parametrize("step", ["upload", "preview"])
 def test_import_is_refused_at_its_deadline(app, monkeypatch, step):
@@ -91,6 +93,7 @@ def test_import_is_refused_at_its_deadline(app, monkeypatch, step):
     assert not list_uploads(app)
 
 
+@pytest.mark.fault("F74")
 @pytest.mark.limit("auditor.web.import_process.MAX_IMPORTS")
 @pytest.mark.parametrize(("running", "status"), [(0, 422), (1, 422), (2, 503)])
 def test_further_large_imports_are_refused(app, monkeypatch, no_small_imports, running, status):

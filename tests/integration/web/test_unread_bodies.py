@@ -124,6 +124,7 @@ def test_forty_uploads_without_login_are_answered_before_their_bodies(address, s
     assert spool.byte_count == 0
 
 
+@pytest.mark.fault("F74")
 @pytest.mark.limit("auditor.web.access.MAX_UPLOADS")
 @pytest.mark.parametrize(("running", "status"), [(3, 400), (4, 503), (5, 503)])
 def test_users_have_few_uploads_at_the_same_time(app, spool, running, status):
