@@ -427,6 +427,7 @@ class BodyDecoder:
         self.is_full = False
         self._decompressor: zlib._Decompress | None = None
         self._first_bytes = b""
+        self._has_unread_data = False
 
     def feed(self, chunk: bytes) -> None:
         """Add received data. Data beyond the size limit is dropped."""
@@ -439,9 +440,13 @@ class BodyDecoder:
 
     @property
     def truncated(self) -> bool:
-        """Return True if the body is longer than the limit or its compressed data is incomplete."""
+        """Return True if the body is not whole.
+
+        It is longer than the limit, its compressed data is incomplete, or data follows that is not
+        decompressed, such as another member of gzip.
+        """
         is_incomplete = self._decompressor is not None and not self._decompressor.eof
-        return self.is_full or is_incomplete
+        return self.is_full or is_incomplete or self._has_unread_data
 
     def _append(self, chunk: bytes) -> None:
         remaining = self.max_bytes - len(self.data)
@@ -461,6 +466,8 @@ class BodyDecoder:
                 chunk = self._decompressor.unconsumed_tail
         except zlib.error as error:
             raise FetchError(Reason.UNREADABLE, f"not {self.coding}") from error
+        if self._decompressor.eof and (chunk or self._decompressor.unused_data):
+            self._has_unread_data = True
 
 
 def _get_zlib_window_bits(head: bytes) -> int:

@@ -1,6 +1,7 @@
 """Connections, names and hosts of a run have limits."""
 
 import asyncio
+import gzip
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -233,3 +234,17 @@ def test_retry_after_is_read_up_to_the_limit(step):
 def test_beginning_of_a_retry_after_is_read(step):
     text = "7".rjust(MAX_RETRY_AFTER_CHARS + step, "0")
     assert parse_retry_after(text, NOON) == (7 if step <= 0 else 0)
+
+
+@pytest.mark.parametrize(
+    ("following", "is_cut"),
+    [(b"", False), (gzip.compress(b"more"), True), (b"garbage", True)],
+    ids=["nothing", "a member", "garbage"],
+)
+@pytest.mark.parametrize("step", [1, 7, 1_000])
+def test_body_with_data_after_its_first_gzip_member_is_cut(following, is_cut, step):
+    decoder = BodyDecoder("gzip", 1_000)
+    data = gzip.compress(b"page") + following
+    for start in range(0, len(data), step):
+        decoder.feed(data[start : start + step])
+    assert (bytes(decoder.data), decoder.truncated) == (b"page", is_cut)
