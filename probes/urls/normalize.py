@@ -346,14 +346,18 @@ def is_locale(segment: str) -> bool:
 
 
 def strip_tracking(url: str) -> str:
-    """Return the URL without its fragment and tracking parameters."""
+    """Return the URL without its fragment, tracking parameters and parameters of punctuation."""
     address, _, query = url.partition("#")[0].partition("?")
     mark = "?"
-    for pair in filter(None, query.split("&")):
+    for pair in filter(_has_letter_or_digit, query.split("&")):
         if not _TRACKING_PARAMETER.fullmatch(pair.partition("=")[0]):
             address = f"{address}{mark}{pair}"
             mark = "&"
     return trim_punctuation(address)
+
+
+def _has_letter_or_digit(text: str) -> bool:
+    return any(map(str.isalnum, unquote(text)))
 
 
 def make_absolute(base: str, href: str) -> str:

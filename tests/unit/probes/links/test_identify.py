@@ -1234,3 +1234,9 @@ def test_blank_cell_is_handled_quickly() -> None:
 
 def test_names_of_channels_are_those_of_their_modules():
     assert channel_registry.list_channel_names() == sorted(channel_registry.list_channels())
+
+
+@pytest.mark.parametrize("query", ["?;&\x1d?&\x1d", "?&%20;", "?=&-"])
+def test_query_of_punctuation_is_no_part_of_an_address(query: str) -> None:
+    identity = identify_link(f"annour.ma/agenda{query}", None)
+    assert (identity.key, identity.canonical) == ("annour.ma/agenda", "https://annour.ma/agenda")
