@@ -61,6 +61,22 @@ The tests of these rows are in the [fault matrix](fault-matrix.md).
 | Logins, copied cookies, forged requests, foreign `next` addresses, report links | F56 to F60 |
 | Environments in which parsers crash or have too little memory | F85, F86 |
 """
+FUZZING = """## Fuzzing
+
+`make fuzz` gives random inputs to what reads all of this, guided by coverage: the probe and the API
+of each channel, feeds, sitemaps, robots.txt, structured data, charsets, links, dates, registries
+and witnesses, HTTP responses, DNS answers, requests to the pages, spreadsheets and configurations.
+The targets are in `tests/fuzz`. Add an input that fails to `tests/fuzz/corpus`: `make test` tries
+those.
+
+Ten minutes on two busy cores (November 2026) tried 1,529,703 inputs on 28 targets. Covered branches
+grew most for websites (683 to 1,074), links (260 to 393), CSV (934 to 1,034), the API of X (458 to
+553), URLs (215 to 281), the pages of YouTube (650 to 697), sitemaps (90 to 125) and requests (363
+to 395). The inputs found two errors:
+
+- A request with a malformed body to a page wrote a traceback to the log.
+- An address whose query had only punctuation had another key after it was exported and imported.
+"""
 PLATFORMS_HEADING = """## Platforms, APIs, registries and witnesses
 
 | attack | what every such host serves | finding of every account, registry and witness |
@@ -400,7 +416,7 @@ def render_document() -> str:
     sections.append(PLATFORMS_HEADING)
     for name, attack in PLATFORM_ATTACKS.items():
         sections.append(f"| {name} | {attack.serves} | unknown, `{attack.reason}` |")
-    return "\n".join([*sections, "", OTHER_TESTS])
+    return "\n".join([*sections, "", OTHER_TESTS, FUZZING])
 
 
 def _describe_finding(attack: Attack) -> str:
