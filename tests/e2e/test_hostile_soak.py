@@ -1,4 +1,4 @@
-"""A month of runs over the hostile web, with kills, clock jumps and full disks.
+"""A month of runs over the hostile web, with kills, clock jumps in both directions and full disks.
 
 The first days are executed by processes that are killed, the others by one process, which must hold
 at the end what it held at the beginning.
@@ -30,7 +30,13 @@ DAYS = 30
 LAST_KILLED_DAY = 4
 KILLS_PER_DAY = 3
 MAX_MEMORY_GROWTH = 24 << 20
-"""Bytes by which memory may grow from the fifth run to the last: less than one large page."""
+"""Bytes by which memory may grow after two rounds of faults: less than one large page."""
+MAX_LOG_BYTES = 16 << 20
+"""Size of SQLite's write-ahead log. It is reused from 4 MB on."""
+LATE_FILES = 2
+"""Files that SQLite may still hold: it closes one only when no other connection has a lock."""
+TIME_ZONE = "XXX-1YYY,J310/1:30,J324/2:30"
+"""Summer time begins and ends in this month (on 6 and 20 November), at the time of the runs."""
 FAULT_COUNT = len(soak_service.FAULTS)
 SOAK_ATTACKS = ATTACKS[::4]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile web")]
@@ -61,7 +67,7 @@ async def start_service(folder, first_day, last_day):
         *(sys.executable, soak_service.__file__, str(folder / "config.toml")),
         *(str(first_day), str(last_day)),
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(folder / "temporary")},
+        env={**os.environ, "TMPDIR": str(folder / "temporary"), "TZ": TIME_ZONE},
         start_new_session=True,
     )
 
@@ -135,14 +141,18 @@ def test_re_evaluation_after_the_month_changes_nothing(soak):
 def test_faults_of_the_month_took_place(soak):
     failures = soak.reports[-1]["failures"]
     assert soak.kill_count >= 2 * LAST_KILLED_DAY
-    assert failures.keys() == {"full database", "full disk", "clock", "killed parser"}
+    assert failures.keys() == {
+        *("full database", "full disk", "full log"),
+        *("clock", "clock ahead", "killed parser"),
+    }
 
 
 @pytest.mark.fault("F66")
-def test_service_holds_after_a_month_what_it_held_after_its_first_runs(soak, capsys):
-    early, last = soak.reports[:FAULT_COUNT], soak.reports[-1]
+def test_service_holds_after_a_month_what_it_held_after_two_rounds_of_faults(soak, capsys):
+    early, last = soak.reports[: 2 * FAULT_COUNT], soak.reports[-1]
     with capsys.disabled():
-        print(f"\nsoak: {soak.kill_count} kills, first {early[0]}, last {last}")  # noqa: T201
-    assert last["memory"] - early[0]["memory"] < MAX_MEMORY_GROWTH
-    for held in ("open_files", "processes", "temporary_files"):
-        assert last[held] <= max(report[held] for report in early), held
+        print(f"\nsoak: {soak.kill_count} kills, early {early[-1]}, last {last}")  # noqa: T201
+    assert last["memory"] - early[-1]["memory"] < MAX_MEMORY_GROWTH
+    assert last["log_bytes"] < MAX_LOG_BYTES
+    for held, spare in (("open_files", LATE_FILES), ("processes", 0), ("temporary_files", 0)):
+        assert last[held] <= max(report[held] for report in early) + spare, held

@@ -32,6 +32,7 @@ from auditor.app import App  # after the path
 from auditor.config.schema import load_config
 from auditor.core.runtime import release_free_memory
 from auditor.runs import pipeline
+from auditor.runs.future_runs import discard_future_runs
 from storage.errors import LaterRunDoneError, OneLineError
 from storage.models.audit import AuditRunState
 
@@ -40,6 +41,8 @@ FREE_PAGES = 2
 """Pages by which the database may grow on a full disk."""
 MAX_FILE_BYTES = 64 << 10
 """Size that no file may exceed on the other full disk."""
+FREE_WAL_BYTES = 16 << 10
+"""Bytes by which the write-ahead log may grow on a third full disk."""
 UNLIMITED_PAGES = 1_073_741_823
 
 
@@ -114,6 +117,37 @@ class SoakService:
         await self.execute(now)
         await self.execute(now - timedelta(minutes=20))
 
+    async def set_clock_forward(self, now: datetime) -> None:
+        """Execute a run tomorrow and one in a year. Discard each before the run of the day."""
+        for days_ahead in (1, 365):
+            await self.execute(now + timedelta(days=days_ahead))
+            try:
+                await self.execute(now)
+            except LaterRunDoneError:
+                self.failures["clock ahead"] += 1
+            with self.app.hold_run_lock():
+                discard_future_runs(self.app, now)
+
+    async def fill_wal(self, now: datetime) -> None:
+        """Execute a run while a reader keeps the write-ahead log from being reused, and no file may
+        grow beyond its size.
+        """
+        _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        database_file = str(self.app.store._database.file)
+        with closing(sqlite3.connect(database_file, isolation_level=None)) as reader:
+            reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM account").fetchone()
+            limit = self.measure_wal() + FREE_WAL_BYTES
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard_limit))
+            await self.try_execute(now, "full log")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
+
+    def measure_wal(self) -> int:
+        """Return the size of the write-ahead log in bytes."""
+        file = Path(f"{self.app.store._database.file}-wal")
+        return file.stat().st_size if file.exists() else 0
+
     async def kill_parser(self, now: datetime) -> None:
         self.kill_parser_after = self.chance.randrange(5, 60)
         await self.execute(now)
@@ -124,7 +158,9 @@ class SoakService:
         now = START + timedelta(days=day)
         await FAULTS[day % len(FAULTS)](self, now)
         await self.execute(now + timedelta(hours=1))
-        print_line(day=day, failures=self.failures, **measure_process())
+        print_line(
+            day=day, failures=self.failures, log_bytes=self.measure_wal(), **measure_process()
+        )
 
 
 FAULTS = (
@@ -133,6 +169,8 @@ FAULTS = (
     SoakService.fill_database,
     SoakService.set_clock_back,
     SoakService.limit_files,
+    SoakService.set_clock_forward,
+    SoakService.fill_wal,
 )
 
 
