@@ -70,6 +70,12 @@ REQUEST_LINES = (
 """Heads of requests: good ones, refused ones, and those that the server itself rejects."""
 
 
+@pytest.fixture(autouse=True)
+def own_logger_at_debug(caplog):
+    """Log all, although a command that another test ran may have set a higher level."""
+    caplog.set_level(logging.DEBUG, "auditor")
+
+
 @pytest.fixture
 def app(tmp_path):
     settings = {
