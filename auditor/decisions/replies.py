@@ -15,14 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
-from auditor.core.form_limits import (
-    MAX_ADDRESS_CHARS,
-    MAX_CHANNEL_CHARS,
-    MAX_CODE_CHARS,
-    MAX_NOTES_CHARS,
-    MAX_PLACE_CHARS,
-    FormText,
-)
+from auditor.core import form_limits
 from auditor.decisions.parsing import (
     DecisionError,
     account_subject,
@@ -99,14 +92,14 @@ class ReplyForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     kind: ReplyKind
-    at: str = Field(default="", max_length=MAX_PLACE_CHARS)
+    at: str = Field(default="", max_length=form_limits.MAX_PLACE_CHARS)
     account_id: int | None = None
     proposal_id: int | None = None
-    gap_code: str = Field(default="", max_length=MAX_CODE_CHARS)
-    channel: str = Field(default="", max_length=MAX_CHANNEL_CHARS)
-    subject: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
-    value: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
-    text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
+    gap_code: str = Field(default="", max_length=form_limits.MAX_CODE_CHARS)
+    channel: str = Field(default="", max_length=form_limits.MAX_CHANNEL_CHARS)
+    subject: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
+    value: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
+    text: form_limits.FormText = Field(default="", max_length=form_limits.MAX_NOTES_CHARS)
 
 
 def parse_reply(
