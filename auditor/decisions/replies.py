@@ -1,7 +1,6 @@
 """Replies of associations to their reports, and the proposals and replies that wait for review.
 
-A reply changes nothing by itself. If a coordinator accepts it, the same decision is taken as on the
-command line.
+A reply changes nothing by itself. Accepting it takes the same decision as on the command line.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -49,9 +48,7 @@ from storage.store import Store
 from storage.tables.communication import FollowUp, Reply
 
 MAX_WAITING_REPLIES = 20
-"""Replies of one association that may wait for review; more are a mistake or abuse.
-
-Those taken back in the last day count, too."""
+"""Replies of one association that may wait, with those taken back in the last day."""
 MAX_PROMISE_PERIOD = timedelta(days=366)
 """How far in the future the day of a promise may be."""
 MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
