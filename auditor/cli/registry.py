@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -231,13 +231,11 @@ def import_registry(
             print_import_preview(build_preview(), cli_context, table_format)
             _exit_if_errors(import_result)
             return
-        must_ask = not (yes or cli_context.quiet)
         confirmed_digest = _ask_for_confirmation(
-            build_preview, cli_context, table_format, must_ask, allow_withdrawals
+            build_preview, cli_context, table_format, yes, allow_withdrawals
         )
         allow_withdrawals = allow_withdrawals or confirmed_digest is not None
-        title = cli_context.translator.translate("saving the registry")
-        with show_progress(title, quiet=cli_context.quiet):
+        with _show_saving(cli_context):
             changes = app.store.registry.save_registry(
                 import_result.associations,
                 import_result.accounts,
@@ -257,6 +255,11 @@ def import_registry(
     else:
         print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
     _exit_if_errors(import_result)
+
+
+def _show_saving(cli_context: CliContext) -> AbstractContextManager[object]:
+    title = cli_context.translator.translate("saving the registry")
+    return show_progress(title, quiet=cli_context.quiet)
 
 
 def _read_import(
@@ -282,13 +285,14 @@ def _ask_for_confirmation(
     build_preview: Callable[[], ImportPreview],
     cli_context: CliContext,
     table_format: TableFormat,
-    must_ask: bool,
+    yes: bool,
     allow_withdrawals: bool,
 ) -> str | None:
     """Return the digest of the changes that the user confirmed, or None if no question is needed.
 
     Raises Exit if the user does not confirm them.
     """
+    must_ask = not (yes or cli_context.quiet)
     if not can_prompt() or table_format == "json" or (allow_withdrawals and not must_ask):
         return None
     preview = build_preview()
