@@ -360,6 +360,7 @@ class ContainerService:
         variables = {"HOME": "/data"} | self.image.environment | self._settings["environment"]
         drop = [f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
         drop += ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+        drop.append("--pdeathsig=KILL")  # the kernel forgets that of unshare when the user changes
         pairs = [f"{name}={value}" for name, value in variables.items()]
         start = ["env", "--ignore-environment", f"--chdir={self.image.workdir}", *pairs]
         return ["chroot", str(self.image.root), "setpriv", *drop, "--", *start, *command]
