@@ -7,14 +7,16 @@ import resource
 import sys
 import unicodedata
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun, AuditRunState
+from tests.support.control_group import ControlGroup
 from tests.support.hostile_server import watched_run
 from tests.support.hostile_server.network import open_store, register_sites, write_config
 from tests.support.hostile_server.web import HostileWeb
@@ -22,8 +24,8 @@ from tests.support.hostile_server.web import HostileWeb
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile web")]
 MAX_MEMORY_BYTES = 400 << 20
 """Proportional memory of all processes of a run at any time."""
-MAX_PROCESS_BYTES = 1 << 30
-"""Data that each process of the run can allocate, as the kernel enforces it."""
+ENFORCED_LIMITS = {"memory": 1 << 30, "pids": 100}
+"""Bytes and processes of the whole run. Where there is no cgroup, the bytes of each process."""
 MAX_LAG_SECONDS = 1.0
 """On an idle machine it is below 0.1 s; other tests may share the processor."""
 MAX_STEP_SECONDS = 0.1
@@ -38,6 +40,8 @@ class HostileRun:
     code: int
     report: dict
     peak: int
+    refusals: dict
+    memory_limit: str
     run: AuditRun
     observations: dict
     counts: Counter
@@ -74,11 +78,16 @@ def read_memory(pid):
     return 0
 
 
-def limit_memory():
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_PROCESS_BYTES, MAX_PROCESS_BYTES))
+def enter_limits(control_group):
+    """Limit this process and its children, in the new process before it runs the auditor."""
+    files = control_group.list_process_files()
+    for file in files:
+        file.write_text(str(os.getpid()))
+    if not files:
+        resource.setrlimit(resource.RLIMIT_DATA, 2 * (ENFORCED_LIMITS["memory"],))
 
 
-async def execute_watched_run(folder):
+async def execute_watched_run(folder, control_group):
     """Execute the run in a process. Return its exit code, its report and its peak memory."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -87,7 +96,7 @@ async def execute_watched_run(folder):
         *("--quiet", "--config", str(folder / "config.toml"), "run"),
         cwd=folder,
         env={**os.environ, "AUDITOR_CONFIG": ""},
-        preexec_fn=limit_memory,
+        preexec_fn=partial(enter_limits, control_group),
     )
     peak = 0
     ended = asyncio.ensure_future(process.wait())
@@ -109,9 +118,12 @@ async def run_over_hostile_web(folder):
     async with HostileWeb(folder) as web:
         write_config(folder, web)
         register_sites(folder, web.links)
-        code, report, peak = await execute_watched_run(folder)
+        with closing(ControlGroup(f"hostile-web-{os.getpid()}", ENFORCED_LIMITS)) as control_group:
+            code, report, peak = await execute_watched_run(folder, control_group)
+            refusals = control_group.count_refusals()
+    memory_limit = control_group.problem or "a cgroup of 1 GB"
     run, observations, counts = load_observations(folder)
-    return HostileRun(web, code, report, peak, run, observations, counts)
+    return HostileRun(web, code, report, peak, refusals, memory_limit, run, observations, counts)
 
 
 @pytest.mark.fault("F65")
@@ -145,11 +157,12 @@ def test_hostile_web_blocks_no_event_loop_and_fills_no_memory(hostile_run, capsy
     with capsys.disabled():
         print(  # noqa: T201
             f"\nhostile web: longest lag {lag * 1000:.0f} ms ({step * 1000:.0f} ms of CPU), "
-            f"memory {hostile_run.peak >> 20} MB"
+            f"memory {hostile_run.peak >> 20} MB ({hostile_run.memory_limit})"
         )
     assert lag < MAX_LAG_SECONDS
     assert step < MAX_STEP_SECONDS
     assert hostile_run.peak < MAX_MEMORY_BYTES
+    assert hostile_run.refusals == {"memory": 0, "pids": 0}
 
 
 @pytest.mark.fault("F23", "F65")
