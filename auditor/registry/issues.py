@@ -41,6 +41,7 @@ class Issue(StrEnum):
     EXAMPLE_ROW = "example_row"
     TOO_MANY_CHARACTERS = "too_many_characters"
     LONG_TEXT = "long_text"
+    TOO_MANY_LINKS = "too_many_links"
 
 
 ERROR_ISSUES = frozenset(
