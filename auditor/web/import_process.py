@@ -49,6 +49,8 @@ MAX_SMALL_REGISTRY = 2_000
 MEMORY_EXIT_CODE = 3
 """The exit code of a child process whose memory was not enough."""
 BYTES_PER_MB = 1024 * 1024
+LARGE_FILE_CODES = frozenset({"too_many_rows", "too_much_text", "too_many_links"})
+"""Errors of a spreadsheet that a child process may read, because it has larger limits."""
 
 _process_slots = BoundedSemaphore(MAX_IMPORTS)
 
@@ -59,8 +61,7 @@ class LargeImportError(Exception):
 
 def is_only_large(error: SpreadsheetError, limits: ReadLimits) -> bool:
     """Return True if a spreadsheet is beyond these limits, and a child process has larger ones."""
-    own_limits = {limits.rows, limits.chars, limits.links}
-    return limits is not UPLOAD_LIMITS and error.limit in own_limits
+    return limits is not UPLOAD_LIMITS and error.code in LARGE_FILE_CODES
 
 
 StepHandler = Callable[[RequestContext, ReadLimits], Response]
@@ -94,7 +95,8 @@ def answer_import_step(context: RequestContext, handler: StepHandler) -> Respons
         except LargeImportError:
             pass
         else:
-            refresh_summaries(app.store, app.config)
+            # More summaries are only stale after a change of the configuration.
+            refresh_summaries(app.store, app.config, max_stale=SMALL_UPLOAD_LIMITS.rows)
             return response
     step = _ImportStep(
         handler, app.config, context.now, context.language, context.path, context.user
@@ -113,17 +115,20 @@ def _answer_in_process(step: _ImportStep) -> Response:
     with subprocess.Popen(  # noqa: S603  # runs this module
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     ) as process:
+        has_timed_out = False
         try:
             output, _ = process.communicate(pickle.dumps(step), timeout=MAX_IMPORT_SECONDS)
         except subprocess.TimeoutExpired:
+            has_timed_out = True
             process.kill()
             output, _ = process.communicate()  # the response, if only the summaries are unfinished
     if output:
         return _build_response(output)
-    if process.returncode == MEMORY_EXIT_CODE:
-        raise SheetLimitExceededError("too_much_memory", MAX_MEMORY_BYTES // BYTES_PER_MB)
-    if process.returncode in {-signal.SIGKILL, -signal.SIGALRM}:
+    if has_timed_out or process.returncode == -signal.SIGALRM:
         raise SheetLimitExceededError("too_slow", MAX_IMPORT_SECONDS)
+    # The kernel kills a process when the memory of the machine or of the container is full.
+    if process.returncode in {MEMORY_EXIT_CODE, -signal.SIGKILL}:
+        raise SheetLimitExceededError("too_much_memory", MAX_MEMORY_BYTES // BYTES_PER_MB)
     raise RuntimeError(f"the import process ended with code {process.returncode}")
 
 

@@ -117,8 +117,13 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
     if len(content) > MAX_SPREADSHEET_BYTES:
         error_message = translator.translate("This file is larger than 10 MB.")
         return _render_registry(context, status=413, error_message=error_message)
-    upload_name = _get_uploads(context).save(content, context.now)
-    return _answer_step(context, upload_name, _check_upload)
+    uploads = _get_uploads(context)
+    upload_name = uploads.save(content, context.now)
+    try:
+        return _answer_step(context, upload_name, _check_upload)
+    except Exception:
+        uploads.delete(upload_name)
+        raise
 
 
 def _answer_step(
@@ -133,19 +138,14 @@ def _answer_step(
 
 def _check_upload(context: RequestContext, limits: ReadLimits, *, upload_name: str) -> Response:
     """Redirect to the preview of an upload, or say why it cannot be read."""
-    uploads = _get_uploads(context)
+    path = _get_uploads(context).folder / upload_name
     try:
-        _require_associations(context, limits, uploads.folder / upload_name)
+        _require_associations(context, limits, path)
     except NoNameColumnError as error:
         if not error.sheet_columns:
             return _refuse_upload(context, upload_name, error)
     except SpreadsheetError as error:
         return _refuse_upload(context, upload_name, error)
-    except LargeImportError:
-        raise
-    except Exception:
-        uploads.delete(upload_name)
-        raise
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
 
 
@@ -251,9 +251,8 @@ def submit_import_decision(
     context: PageContext, upload_name: str, form: Annotated[ImportDecisionForm, Form()]
 ) -> Response:
     """Import a spreadsheet if its changes are still those that were shown, or discard it."""
-    uploads = _get_uploads(context)
-    if form.action == "discard" or uploads.find(upload_name, context.now) is None:
-        uploads.delete(upload_name)
+    if form.action == "discard":
+        _get_uploads(context).delete(upload_name)
         return RedirectResponse(context.links.page_url("registry"), 303)
     return _answer_step(context, upload_name, _apply_import, form=form)
 
@@ -262,7 +261,9 @@ def _apply_import(
     context: RequestContext, limits: ReadLimits, *, upload_name: str, form: ImportDecisionForm
 ) -> Response:
     uploads = _get_uploads(context)
-    path = uploads.folder / upload_name
+    path = uploads.find(upload_name, context.now)
+    if path is None:  # imported meanwhile, as after a double click
+        return RedirectResponse(context.links.page_url("registry"), 303)
     try:
         preview = _build_import_preview(context, limits, path)
     except SpreadsheetError as error:

@@ -104,6 +104,7 @@ def test_further_large_imports_are_refused(app, monkeypatch, no_small_imports, r
             stack.enter_context(import_process._process_slots)
         response = upload(client)
     assert response.status_code == status
+    assert not list_uploads(app)
     if status == 503:
         assert "Other imports are in progress" in response.text
         assert response.headers["retry-after"] == "60"
