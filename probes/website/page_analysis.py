@@ -130,14 +130,13 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
 def _classify_without_visitors(site: SiteAnalysis, page: Page) -> SiteAnalysis:
     """Classify the page again without what visitors wrote, which proves nothing about its owner.
 
-    Returns `site` unless only visitors' content led to its verdict.
+    Returns `site` if visitors wrote nothing.
     """
     own_body = strip_page(page)
     if own_body is None:
         return site
     own_page = replace(page, body=own_body)
-    own_site = _classify_document(html.parse_document(own_page), own_page)
-    return site if own_site.verdict else own_site
+    return _classify_document(html.parse_document(own_page), own_page)
 
 
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:

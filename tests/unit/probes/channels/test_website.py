@@ -165,6 +165,15 @@ def test_sentence_in_a_visitors_comment_says_nothing_about_the_site(comment: str
     assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
+def test_sentence_in_a_comment_does_not_replace_the_verdict_on_the_site() -> None:
+    script_site = (
+        '<title>Association Annour</title><script src="/app.js"></script><div id="root"></div>'
+        '<div class="comments"><p>This account has been suspended.</p></div>'
+    )
+    finding, _ = probe_site(lambda request: page(request.url, script_site))
+    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.SCRIPT_ONLY)
+
+
 def test_comment_on_a_suspended_page_does_not_hide_the_suspension() -> None:
     suspended = (
         "<title>Account Suspended</title><h1>Account Suspended</h1><p>This account has been"
