@@ -11,7 +11,12 @@ import re
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_model, soft_404, spam
-from probes.classify.fingerprints import Fingerprint, find_fingerprint, load_fingerprint_index
+from probes.classify.fingerprints import (
+    ABSENCE_REASONS,
+    Fingerprint,
+    find_fingerprint,
+    load_fingerprint_index,
+)
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
 from probes.classify.soft_404_sentences import load_sentences
@@ -29,19 +34,6 @@ MIN_ABSENCE_PROBABILITY = 0.005
 MIN_LIKELY_PROBABILITY = 0.5
 MIN_SUSPICION_PROBABILITY = 0.8
 """An absence with this probability is a suspicion although the page does not state it."""
-ABSENCE_REASONS = frozenset(
-    {
-        Reason.SUSPENDED,
-        Reason.PARKED,
-        Reason.DEFAULT_PAGE,
-        Reason.EMPTY,
-        Reason.DIRECTORY_LISTING,
-        Reason.HIJACKED,
-        Reason.NOT_FOUND,
-        Reason.CLOSED,
-    }
-)
-"""The reasons that make a page absent. The others leave it unknown."""
 _PLACE_WEIGHTS = {"title": 0.3, "heading": 0.2, "text": 0.0}
 
 

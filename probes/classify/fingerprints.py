@@ -36,6 +36,19 @@ MAX_HEADINGS = 3
 """Headings of a page that are compared with fingerprints."""
 MAX_CACHED_COMPANIES = 50
 """Companies whose fingerprints are kept. Each has about 100 patterns and takes 60 KB."""
+ABSENCE_REASONS = frozenset(
+    {
+        Reason.SUSPENDED,
+        Reason.PARKED,
+        Reason.DEFAULT_PAGE,
+        Reason.EMPTY,
+        Reason.DIRECTORY_LISTING,
+        Reason.HIJACKED,
+        Reason.NOT_FOUND,
+        Reason.CLOSED,
+    }
+)
+"""The reasons that make a page absent. The others leave it unknown."""
 SERVICE_NAME = "<service>"
 _LATIN_WORD = re.compile("[a-z0-9]{2}")
 _OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
@@ -265,6 +278,8 @@ def _match_fingerprint(
 ) -> str:
     """Return the text that the first field matches, or "" unless all fields match."""
     first_field, *other_fields = fingerprint.patterns
+    if first_field == "text" and not other_fields and fingerprint.reason in ABSENCE_REASONS:
+        return _match_alternatives(view, _match_first_text, first_alternatives)
     matched_text = _match_field(view, first_field, first_alternatives)
     for field in other_fields:
         if not matched_text or not _match_field(view, field, fingerprint.patterns[field]):
@@ -273,7 +288,12 @@ def _match_fingerprint(
 
 
 def _match_field(view: _PageView, field: str, alternatives: Alternatives) -> str:
-    match_pattern = _MATCHERS[field]
+    return _match_alternatives(view, _MATCHERS[field], alternatives)
+
+
+def _match_alternatives(
+    view: _PageView, match_pattern: _Matcher, alternatives: Alternatives
+) -> str:
     for parts in alternatives:
         matched_text = match_pattern(view, parts)
         if matched_text:
@@ -392,13 +412,20 @@ def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
 
 
 def _match_text(view: _PageView, parts: tuple[str, ...]) -> str:
-    """Match a sentence at the beginning of a short page. With a menu it must be all there is.
-
-    A page that says something else first quotes the sentence.
-    """
+    """Match a sentence in a short page. With a menu it must be all there is."""
     sentence = _match_contained(view.text, parts, view.own_host, whole_words=True)
     if sentence and view.has_navigation and view.main_length > len(sentence) + OTHER_TEXT_MAX_CHARS:
         return ""
+    return sentence
+
+
+def _match_first_text(view: _PageView, parts: tuple[str, ...]) -> str:
+    """Match a sentence at the beginning of a short page.
+
+    A page that says something else first quotes the sentence. This matters if it is the only
+    evidence that the site is absent.
+    """
+    sentence = _match_text(view, parts)
     return "" if view.text.find(sentence) > SERVICE_PAGE_MAX_CHARS else sentence
 
 
@@ -420,7 +447,8 @@ def _find_in(texts: list[str], parts: tuple[str, ...]) -> str:
     return ""
 
 
-_MATCHERS: Mapping[str, Callable[[_PageView, tuple[str, ...]], str]] = {
+_Matcher = Callable[[_PageView, tuple[str, ...]], str]
+_MATCHERS: Mapping[str, _Matcher] = {
     "title": lambda view, parts: _match_whole(view.title, parts, view.own_host),
     "heading": lambda view, parts: _find_whole(view.headings, parts, view.own_host),
     "text": _match_text,

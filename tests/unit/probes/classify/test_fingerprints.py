@@ -237,6 +237,34 @@ def test_long_page_does_not_match_by_a_sentence_or_a_script(monkeypatch):
     assert find_with(monkeypatch, page, script="cdn.atlas.example") is None
 
 
+@pytest.mark.parametrize(
+    ("entry", "is_match"),
+    [
+        ({"text": "signed by atlas"}, False),
+        ({"text": "signed by atlas", "verdict": "blocked"}, True),
+        ({"title": "default page", "text": "signed by atlas"}, True),
+        ({"text": "signed by atlas", "title": "default page"}, True),
+    ],
+    ids=["an absence", "a wall", "after a title", "before a title"],
+)
+def test_only_an_absence_by_a_sentence_needs_it_at_the_beginning(monkeypatch, entry, is_match):
+    """Other sentences are no quotation: a wall accuses no site, and a title is evidence."""
+    early, late = (
+        build_page(f"<title>Default page</title><p>{text}</p><p>Signed by Atlas</p>")
+        for text in ("", PAGE_TEXT * 12)
+    )
+    assert find_with(monkeypatch, early, **entry)
+    assert bool(find_with(monkeypatch, late, **entry)) is is_match
+
+
+def test_wall_of_cloudflare_with_a_long_text_is_recognized():
+    match = find_fingerprint(
+        *build_page(f"<p>{PAGE_TEXT * 12}</p><p>Performance & security by Cloudflare</p>")
+    )
+    assert match is not None
+    assert match.fingerprint.reason is Reason.BLOCKED
+
+
 def test_name_inside_a_word_is_no_name(monkeypatch):
     page = build_page("<p>This domain is parked. Contact the administrator.</p>")
     assert find_with(monkeypatch, page, text="this domain*strato") is None
