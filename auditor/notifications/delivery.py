@@ -38,7 +38,7 @@ logger = EventLogger(__name__)
 UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
 """Statuses of messages that were certainly not delivered."""
 FAILED_STATUS = "failed"
-"""The status of a message that could not be built, because of a bug."""
+"""The status of a message that could not be built: by a bug, or for an invalid address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from functools import cache, partial
 
+from pydantic import SecretStr
+
 from auditor.config.notifications import Recipient
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
@@ -230,7 +232,7 @@ def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterat
         is_due = subscription.is_wanted and subscription.changed_at <= first_ended_at
         if association and is_due:
             draft = MessageDraft(
-                Recipient.model_validate({"to": subscription.address}),
+                Recipient.model_construct(to=SecretStr(subscription.address)),
                 MONTHLY_KIND,
                 f"{run.day:%Y-%m} {association.id}",
                 association.language,
@@ -253,6 +255,9 @@ def _draft_monthly_report(
 ) -> MessageDraft:
     if skip_reason := find_skip_reason(store, draft):
         return replace(draft, skip_reason=skip_reason)
+    # Validated here, because an invalid address must not stop the other reports. An error shows a
+    # SecretStr as asterisks, so the log does not have the address.
+    draft = replace(draft, recipient=Recipient.model_validate({"to": draft.recipient.to}))
     view = load_association_view(store, config, association.id)
     if view is None:
         return replace(draft, skip_reason=SkipReason.NOTHING_NEW)

@@ -14,6 +14,7 @@ from auditor.notifications.confirmation import CONFIRMATION_DAYS
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import save_subscription
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
+from storage.tables.communication import Subscription
 from tests.support.smtp_and_http_servers import mail_server
 from tests.support.web_server import NOW, anonymous_client
 
@@ -284,6 +285,24 @@ def test_report_that_cannot_be_built_does_not_stop_the_others(app, mailbox, monk
         "sent",
         "sent",
     ]
+
+
+def test_stored_address_that_is_invalid_does_not_stop_the_other_reports(app, caplog):
+    """It ended the delivery of all later messages."""
+    save_subscription(app.store, app.config, AMAL, "nour", wanted=True, now=NOW)
+    spoilt = Subscription(
+        address="aïcha@rabat.example",
+        kind="monthly",
+        is_wanted=True,
+        changed_at=NOW,
+        association="nour",
+    )
+    app.store.subscriptions.save(spoilt)
+    run_time = NOW + timedelta(days=10)
+    assert sorted(run_and_deliver(app, run_time)) == ["failed", "sent"]
+    assert [record.event for record in caplog.records] == ["message_build_failed"]
+    assert "neither a mail address" in caplog.text
+    assert spoilt.address not in caplog.text
 
 
 @pytest.mark.limit("auditor.core.form_limits.MAX_EMAIL_CHARS")
