@@ -1,5 +1,6 @@
 """Columns are identified, corrected and remembered; two columns of names are one per script."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -368,6 +369,12 @@ def test_links_beyond_the_longest_cell_are_reported(tmp_path, step):
     assert [account.typed_text for account in result.accounts] == cell.split()[:read_count]
     issues = [problem.issue for problem in result.problems]
     assert issues == ([Issue.TOO_MANY_CHARACTERS] if step > 0 else [])
+
+
+@pytest.mark.parametrize("language", ["ar", "fr", "en"])
+def test_text_about_a_long_line_of_links_has_the_limit(language):
+    text = Translator(language).term("problem", Issue.TOO_MANY_CHARACTERS)
+    assert int(re.sub(r"\D", "", text)) == MAX_CELL_CHARS
 
 
 @pytest.mark.parametrize("content", ["", "[]", "nonsense", '{"x": 5}', "\x00"])
