@@ -290,8 +290,8 @@ MAX_FORM_BYTES = MEGABYTE
 MAX_PASSWORD_FORM_BYTES = 16 * 1024
 """Names and passwords, in any encoding."""
 MAX_PUBLIC_FORM_BYTES = 128 * 1024
-"""Forms behind a report link or a mail link. Text and address have at most
-6,096 characters, which are 37,000 bytes if they are Arabic."""
+"""Forms behind a report link or a mail link. Two addresses and the text of a reply have at most
+10,192 characters, which are 61,000 bytes if they are Arabic."""
 MAX_UPLOAD_BYTES = 11 * MEGABYTE
 """A spreadsheet of 10 MB and its form; the import checks the spreadsheet's size itself."""
 PASSWORD_FORM_PATHS = re.compile(r"/[a-z]{2}/(login|logout|set-password|account|users)(/.*)?")
