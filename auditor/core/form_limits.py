@@ -17,7 +17,7 @@ MAX_TYPED_NAME_CHARS = 1_000
 MAX_SELECTED_REGIONS = 100
 """Regions that the form of a user can name."""
 MAX_SEARCH_CHARS = 200
-"""Characters of a search for report links."""
+"""Characters of a search for associations, also for their exports and report links."""
 MAX_TAG_CHARS = 60
 """Characters of a tag that is added to selected associations."""
 MAX_NOTES_CHARS = 2_000
