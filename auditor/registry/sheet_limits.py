@@ -24,7 +24,8 @@ MAX_SHEETS = 100
 MAX_SHARED_STRINGS = 4_000_000
 """Different texts of an XLSX file: calamine keeps all of them in memory."""
 MAX_MEMORY_BYTES = 1024 * 1024 * 1024
-"""Memory of the child process that reads a workbook."""
+"""Bytes of memory of the child process that reads a workbook, and of each step of an import on
+the page."""
 MAX_READERS = 2
 """Child processes at once."""
 
