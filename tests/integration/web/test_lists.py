@@ -212,7 +212,7 @@ async def test_table_of_needs_says_if_groups_are_left_out(app, monkeypatch, step
         text = get_text(client, "/en/groups")
     rows = html.fromstring(text).findall('.//table[@class="needs"]/tbody/tr')
     assert len(rows) == (2 if step <= 0 else 1)
-    assert ("Only the most severe are shown." in text) is (step > 0)
+    assert ("Only the first rows are shown, those with most broken." in text) is (step > 0)
 
 
 @pytest.mark.limit("auditor.web.routes.dashboard.MAX_COMPARED_RUNS")
