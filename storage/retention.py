@@ -37,6 +37,7 @@ from sqlalchemy import (
 )
 
 from storage import consistency
+from storage.communication.messages import SUBSCRIPTION_COUNT_KEY
 from storage.database.connection import BATCH_SIZE, Database, Repository
 from storage.models.audit import CONTACT_FIELDS, AuditRunState
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
@@ -154,6 +155,7 @@ class ErasureRepository(Repository):
         they would describe this association alone. The counts of all other groups stay.
         """
         with self._database.begin_write() as connection:
+            self._database.lock_count(connection, SUBSCRIPTION_COUNT_KEY)
             _remove_from_read_model(self._database, connection, association)
             connection.execute(delete(GAP).where(_build_named_in_gap_condition(association)))
             _delete_rows(connection, _select_stored_data(association, excluded_addresses))
@@ -167,6 +169,7 @@ class ErasureRepository(Repository):
         """Erase the contact of an association, its log entries and its subscriptions."""
         contact_data = _select_stored_data(association, excluded_addresses, contact_only=True)
         with self._database.begin_write() as connection:
+            self._database.lock_count(connection, SUBSCRIPTION_COUNT_KEY)
             _delete_rows(connection, contact_data)
             consistency.mark_stale(self._database, connection, [association])
             _append_erasure_entry(connection, log_entry)

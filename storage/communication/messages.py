@@ -21,7 +21,11 @@ FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
 
 SUBSCRIPTION_COUNT_KEY = 0x737562_73637269
-"""The key of the lock for counting requests and subscriptions before one is added."""
+"""The key of the lock for counting requests and subscriptions before one is added.
+
+A transaction that changes several of them takes it first: two that lock the same rows in another
+order would each wait for the other.
+"""
 
 MAX_REQUEST_AGE = timedelta(days=7)
 """How long a request to subscribe can be confirmed. After that it is deleted."""
@@ -163,7 +167,7 @@ class SubscriptionRequestRepository(Repository):
         is_same_association = col(SubscriptionRequest.association) == request.association
         count = select(func.count()).select_from(SubscriptionRequest)
         with self._database.begin_write_session() as session:
-            self._database.lock_count(session, SUBSCRIPTION_COUNT_KEY)
+            self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             session.exec(delete(SubscriptionRequest).where(has_expired))
             if not _lock_unrevoked_link(session, report_link_id):
                 return False
@@ -201,7 +205,7 @@ class SubscriptionRequestRepository(Repository):
         `max_subscribers` already.
         """
         with self._database.begin_write_session() as session:
-            self._database.lock_count(session, SUBSCRIPTION_COUNT_KEY)
+            self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             request = session.get(SubscriptionRequest, token_hash, with_for_update=True)
             if request is None or request.requested_at <= now - MAX_REQUEST_AGE:
                 return False

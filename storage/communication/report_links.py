@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, case, col, select, tuple_, update
 
-from storage.communication.messages import end_subscriptions_from_links
+from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.models.users import ReportLinkState
 from storage.registry.regions import RegionFilter, build_region_filter
@@ -42,6 +42,7 @@ class ReportLinkRepository(Repository):
         """
         with self._database.begin_write_session() as session:
             if not keep_older:
+                self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
                 _revoke_older_links(session, [link])
             session.add(link)
         return link
@@ -54,6 +55,8 @@ class ReportLinkRepository(Repository):
         """
         remaining, revoked_count = iter(links), 0
         with self._database.begin_write_session() as session:
+            if not keep_older:
+                self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             while batch := list(islice(remaining, BATCH_SIZE)):
                 if not keep_older:
                     revoked_count += _revoke_older_links(session, batch)
@@ -112,7 +115,7 @@ class ReportLinkRepository(Repository):
         change = change.values(revoked_at=to_utc(now), revoked_by=sanitize(author))
         associations = None if association is None else [association]
         with self._database.begin_write_session() as session:
-            # The links first: no request to subscribe is stored for a link that is locked.
+            self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             revoked_count = session.exec(change).rowcount
             ended_count = end_subscriptions_from_links(session, associations, now)
             return RevokedCounts(revoked_count, ended_count)

@@ -278,14 +278,14 @@ class Database:
         row = sanitize(model.model_dump())
         self.upsert(session.connection(), table, [row], table.primary_key.columns.keys())
 
-    def lock_count(self, session: Session, key: int) -> None:
+    def lock_count(self, connection: Connection, key: int) -> None:
         """Let other transactions with this key wait for the end of this one.
 
         A limit holds only if no row is inserted between the count and the insert. PostgreSQL
         releases the advisory lock at the end of the transaction. SQLite has one writer at a time.
         """
         if self._engine.dialect.name == "postgresql":
-            session.connection().execute(select(func.pg_advisory_xact_lock(literal(key))))
+            connection.execute(select(func.pg_advisory_xact_lock(literal(key))))
 
     def select_literal_rows(
         self, table: Table, column_names: Sequence[str], rows: Sequence[Sequence[str | int | None]]

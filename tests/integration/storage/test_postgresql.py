@@ -21,8 +21,10 @@ from auditor.runs.future_runs import discard_future_runs
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.communication import messages
+from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import StoreError
 from storage.models.audit import Association, AuditRunState, Observation
+from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.store import Store
 from storage.tables.communication import FailedMessage, Subscription, SubscriptionRequest
 from tests.integration.runs.test_fault_injection_storage import (
@@ -230,6 +232,66 @@ def test_simultaneous_confirmations_do_not_exceed_the_subscribers(database, meet
             return store.subscription_requests.confirm(token_hash, START, max_subscribers=1)
 
         assert sorted(processes.map(confirm, "ab")) == [False, True]
+
+
+def build_erasure_entry():
+    return AuditLogEntry(START, "operator", ERASE_SOURCE, "", WHOLE_ASSOCIATION_FIELD, "a0", None)
+
+
+def add_request(store):
+    [link] = store.report_links.list_report_links()
+    request = build_request("new", "new@example.org")
+    return store.subscription_requests.add(
+        request, report_link_id=link.id, max_per_address=9, max_per_association=9
+    )
+
+
+def confirm_last_request(store):
+    return store.subscription_requests.confirm("last", START, max_subscribers=9)
+
+
+REMOVALS = {
+    "revoke": lambda store: store.report_links.revoke("a0", "operator", START),
+    "replace": lambda store: store.report_links.add(build_report_link("a0", "newer")),
+    "replace all": lambda store: store.report_links.add_all([build_report_link("a0", "newer")]),
+    "erase": lambda store: store.erasure.erase_association("a0", build_erasure_entry(), ()),
+}
+
+
+@pytest.mark.parametrize("removal", REMOVALS)
+@pytest.mark.parametrize(
+    ("function_name", "change"),
+    [("_lock_unrevoked_link", add_request), ("_count_other_subscribers", confirm_last_request)],
+    ids=["add", "confirm"],
+)
+def test_requests_are_removed_during_a_change_of_them_without_deadlock(
+    database, monkeypatch, function_name, change, removal
+):
+    function, removed = getattr(messages, function_name), []
+    with Store.open(database) as store, ThreadPoolExecutor(1) as other_process:
+
+        def begin_removal(*arguments):
+            removed.append(other_process.submit(REMOVALS[removal], store))
+            wait_until_blocked(store)
+            return function(*arguments)
+
+        monkeypatch.setattr(messages, function_name, begin_removal)
+        store.registry.save_registry([Association("a0", "A0")], [], START)
+        store.report_links.add(build_report_link("a0"))
+        for name, age in {
+            "expired": MAX_REQUEST_AGE,
+            "first": timedelta(0),
+            "last": timedelta(0),
+        }.items():
+            request = build_request(name, "a@example.org")
+            request.requested_at = START - age
+            with store._database.begin_write_session() as session:
+                session.add(request)
+        assert change(store)
+        removed[0].result(timeout=20)
+        assert store.subscription_requests.list_requests("a0", START) == []
+        subscription = store.subscriptions.get("a@example.org", "monthly", "a0")
+        assert subscription is None or not subscription.is_wanted
 
 
 @pytest.fixture
