@@ -243,8 +243,16 @@ class ColumnMemory:
             return {}
         with suppress(ValueError, AttributeError):  # the file is damaged: no JSON or other types
             mappings = json.loads(self.file.read_bytes())
-            return {key: dict(columns.items()) for key, columns in mappings.items()}
+            return {key: _select_indexes(columns.items()) for key, columns in mappings.items()}
         return {}
+
+
+_INDEX_TEXTS = frozenset(map(str, range(MAX_COLUMNS)))
+
+
+def _select_indexes(columns: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the columns whose key is an index; a damaged file may have other keys."""
+    return {index: column for index, column in columns if index in _INDEX_TEXTS}
 
 
 NO_MEMORY = ColumnMemory()

@@ -1,5 +1,6 @@
 """Columns are identified, corrected and remembered; two columns of names are one per script."""
 
+import json
 import re
 from pathlib import Path
 
@@ -383,6 +384,15 @@ def test_damaged_memory_of_columns_is_begun_again(tmp_path, content):
     memory.file.write_text(content)
     assert not memory.find(["Structure"])
     memory.remember(["Structure"], {0: "name"})
+    assert memory.find(["Structure"]) == {0: "name"}
+
+
+@pytest.mark.parametrize("index", ["x", "", "-1", "²", pytest.param("9" * 5000, id="5000 digits")])
+def test_remembered_column_without_a_number_is_left_out(tmp_path, index):
+    memory = ColumnMemory(tmp_path / "columns.json")
+    memory.remember(["Structure"], {0: "name"})
+    [key] = json.loads(memory.file.read_text())
+    memory.file.write_text(json.dumps({key: {index: "city", "0": "name"}}))
     assert memory.find(["Structure"]) == {0: "name"}
 
 
