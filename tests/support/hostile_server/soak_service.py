@@ -19,7 +19,8 @@ import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,17 @@ UNLIMITED_PAGES = 1_073_741_823
 def print_line(**fields: Any) -> None:
     sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def limit_file_size(max_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size until the `with` block ends."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 class SoakService:
@@ -103,10 +115,8 @@ class SoakService:
         self.max_pages = UNLIMITED_PAGES
 
     async def limit_files(self, now: datetime) -> None:
-        _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, hard_limit))
-        await self.try_execute(now, "full disk")
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
+        with limit_file_size(MAX_FILE_BYTES):
+            await self.try_execute(now, "full disk")
 
     async def set_clock_back(self, now: datetime) -> None:
         """Begin a run of yesterday, and one that began an hour before the last one ended."""
@@ -129,19 +139,18 @@ class SoakService:
                 discard_future_runs(self.app, now)
 
     async def fill_wal(self, now: datetime) -> None:
-        """Execute a run while a reader keeps the write-ahead log from being reused, and no file may
-        grow beyond its size.
+        """Execute a run while the write-ahead log is full.
+
+        A reader keeps it from being reused, and no file may grow much beyond the size of the log.
         """
-        _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         database_file = str(self.app.store._database.file)
         with closing(sqlite3.connect(database_file, isolation_level=None)) as reader:
             reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM account").fetchone()
             limit = self.measure_wal() + FREE_WAL_BYTES
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard_limit))
-            await self.try_execute(now, "full log")
-            resource.setrlimit(resource.RLIMIT_FSIZE, (hard_limit, hard_limit))
+            with limit_file_size(limit):
+                await self.try_execute(now, "full log")
 
     def measure_wal(self) -> int:
         """Return the size of the write-ahead log in bytes."""
