@@ -177,7 +177,7 @@ STAGING_FOLDER = ".staging"
 MAX_PENDING_BYTES = 4_000_000
 """Bytes of bodies that may be pending. With more, the caller waits until they are committed."""
 
-SYNCED_ONE_BY_ONE = 4
+SINGLE_SYNC_COUNT = 4
 """Up to so many files are synced one by one. For more the whole file system is synced."""
 
 
@@ -391,7 +391,7 @@ def _fsync_paths(paths: Iterable[Path]) -> None:
     """Wait until files and folders of one file system are durable. Raises OSError."""
     listed = list(paths)
     syncfs = None
-    if len(listed) > SYNCED_ONE_BY_ONE:
+    if len(listed) > SINGLE_SYNC_COUNT:
         syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if syncfs is None:
         for path in listed:
