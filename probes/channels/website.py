@@ -43,11 +43,16 @@ from probes.models.probe import (
 )
 from probes.parsing import html
 from probes.parsing.json_data import as_object, parse_json
-from probes.text.charset import UNSTORABLE_CHARACTERS, is_cut_at_the_parsed_size
+from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.keywords import split_words
 from probes.urls import normalize
 from probes.website import decoy_check, latest_post, ownership_change
-from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
+from probes.website.page_analysis import (
+    SiteAnalysis,
+    analyze_site_page,
+    has_unread_links,
+    is_home_page_url,
+)
 from probes.website.parking_signals import confirm_suspicion, describe_certificate
 from probes.website.url_variants import build_www_twin_url, check_transport, open_site
 
@@ -369,7 +374,7 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
         return (), {}
     unread = {UNREAD_CONTACT_FACT: contact_url}
     try:
-        page, links = yield from request_page(contact_url, parse_contact_page)
+        page, (links, is_cut) = yield from request_page(contact_url, parse_contact_page)
     except FetchError:
         return (), unread
     if page.status in (404, 410):
@@ -378,12 +383,14 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
         return (), unread
     home_page_channels = set(map(_get_channel, site.links))
     other_links = tuple(link for link in links if link.channel not in home_page_channels)
-    return other_links, unread if is_cut_at_the_parsed_size(page) else {}
+    return other_links, unread if is_cut else {}
 
 
-def parse_contact_page(page: Page) -> tuple[FoundLink, ...]:
-    """Return the owner's accounts on a contact page."""
-    return find_owner_accounts(html.parse_document(page), is_contact_page=True)
+def parse_contact_page(page: Page) -> tuple[tuple[FoundLink, ...], bool]:
+    """Return the owner's accounts on a contact page, and whether it may have unread links."""
+    document = html.parse_document(page)
+    links = find_owner_accounts(document, is_contact_page=True)
+    return links, has_unread_links(document, page)
 
 
 def _discover_video_channel(

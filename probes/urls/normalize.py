@@ -357,7 +357,9 @@ def strip_tracking(url: str) -> str:
 
 
 def _has_letter_or_digit(text: str) -> bool:
-    return any(map(str.isalnum, unquote(text)))
+    decoded = unquote(text)
+    # Escapes that are no UTF-8 can be letters of an older encoding such as windows-1256.
+    return "\ufffd" in decoded or any(map(str.isalnum, decoded))
 
 
 def make_absolute(base: str, href: str) -> str:

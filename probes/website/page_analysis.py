@@ -225,10 +225,10 @@ def _add_publication(
 
 
 def _build_cut_fact(document: html.Document, page: Page) -> dict[str, FactValue]:
-    return {LINKS_CUT_FACT: True} if _has_unread_links(document, page) else {}
+    return {LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}
 
 
-def _has_unread_links(document: html.Document, page: Page) -> bool:
+def has_unread_links(document: html.Document, page: Page) -> bool:
     """Return whether the page may have more links than were read."""
     return document.is_cut or is_cut_at_the_parsed_size(page)
 
@@ -481,7 +481,7 @@ def _has_contact(document: html.Document) -> bool:
 
 
 def _has_unread_text(document: html.Document, page: Page) -> bool:
-    return document.is_text_cut or _has_unread_links(document, page)
+    return document.is_text_cut or has_unread_links(document, page)
 
 
 def build_usual_feed_urls(url: str, platform: str) -> list[str]:

@@ -129,17 +129,29 @@ def test_page_with_more_links_than_are_read_is_marked(excess: int) -> None:
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_contact_page_with_unread_links_is_marked(excess: int) -> None:
-    home = HOME.replace("</body>", "<nav><a href='/contact'>Contact</a></nav></body>")
     contact_page = fill(HEAD, f"{FOOTER}</html>", html.MAX_PARSED_BYTES + excess)
+    finding = probe_with_contact_page(contact_page)
+    assert [link.channel for link in finding.links] == ["facebook"]
+    assert ("unread_contact_page" in finding.facts) is (excess > 0)
+
+
+@pytest.mark.limit("probes.parsing.html.MAX_ELEMENTS_PER_KIND")
+@pytest.mark.parametrize("excess", [-1, 0, 1])
+def test_contact_page_with_more_links_than_are_read_is_marked(excess: int) -> None:
+    links = "<a href='/a'>a</a>" * (html.MAX_ELEMENTS_PER_KIND + excess)
+    finding = probe_with_contact_page(HEAD + links)
+    assert ("unread_contact_page" in finding.facts) is (excess > 0)
+
+
+def probe_with_contact_page(contact_page: str) -> Finding:
+    home = HOME.replace("</body>", "<nav><a href='/contact'>Contact</a></nav></body>")
 
     def respond(request: PageRequest) -> Page | FetchError:
         bodies = {URL: home, f"{URL}contact": contact_page}
         body = bodies.get(request.url)
         return FetchError(Reason.ROBOTS) if body is None else page(request.url, body)
 
-    finding, _ = probe_site(respond)
-    assert [link.channel for link in finding.links] == ["facebook"]
-    assert ("unread_contact_page" in finding.facts) is (excess > 0)
+    return probe_site(respond)[0]
 
 
 def test_page_without_text_that_was_cut_on_the_way_is_not_empty() -> None:

@@ -1236,7 +1236,14 @@ def test_names_of_channels_are_those_of_their_modules():
     assert channel_registry.list_channel_names() == sorted(channel_registry.list_channels())
 
 
-@pytest.mark.parametrize("query", ["?;&\x1d?&\x1d", "?&%20;", "?=&-"])
+@pytest.mark.parametrize("query", ["?%C7%E1%D1", "?%E4%D5", "?%D9%86%D8%B5"])
+def test_escaped_query_of_arabic_letters_is_kept(query: str) -> None:
+    """`%C7%E1%D1` is a word in windows-1256."""
+    url = f"http://annour.example/{query}"
+    assert identify_link(url, column="website").url == url
+
+
+@pytest.mark.parametrize("query", ["?;&\x1d?&\x1d", "?&%20;", "?=&-", "?%E2%80%A6", "?%D8%9B"])
 def test_query_of_punctuation_is_no_part_of_an_address(query: str) -> None:
     identity = identify_link(f"annour.ma/agenda{query}", None)
     assert (identity.key, identity.canonical) == ("annour.ma/agenda", "https://annour.ma/agenda")
