@@ -18,7 +18,7 @@ import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from probes.models.finding import Reason
-from probes.models.http import FetchError
+from probes.models.http import GZIP_MAGIC, FetchError
 
 MAX_OVERHEAD_BYTES = 256 * 1024
 """Maximum bytes of a response outside its body: head, early hints, chunk headers and trailers."""
@@ -427,7 +427,7 @@ class BodyDecoder:
         self.is_full = False
         self._decompressor: zlib._Decompress | None = None
         self._first_bytes = b""
-        self._has_unread_data = False
+        self._next_bytes = b""  # that follow the compressed data
 
     def feed(self, chunk: bytes) -> None:
         """Add received data. Data beyond the size limit is dropped."""
@@ -442,11 +442,11 @@ class BodyDecoder:
     def truncated(self) -> bool:
         """Return True if the body is not whole.
 
-        It is longer than the limit, its compressed data is incomplete, or data follows that is not
-        decompressed, such as another member of gzip.
+        It is longer than the limit, its compressed data is incomplete, or another member of gzip
+        follows, which is not decompressed. Browsers ignore other data, such as a line end.
         """
         is_incomplete = self._decompressor is not None and not self._decompressor.eof
-        return self.is_full or is_incomplete or self._has_unread_data
+        return self.is_full or is_incomplete or self._next_bytes.startswith(GZIP_MAGIC)
 
     def _append(self, chunk: bytes) -> None:
         remaining = self.max_bytes - len(self.data)
@@ -460,19 +460,21 @@ class BodyDecoder:
                 return
             chunk = self._first_bytes
             self._decompressor = zlib.decompressobj(_get_zlib_window_bits(chunk))
+        if self._decompressor.eof:
+            self._next_bytes = (self._next_bytes + chunk)[: len(GZIP_MAGIC)]
+            return
         try:
             while chunk and not self.is_full and not self._decompressor.eof:
                 self._append(self._decompressor.decompress(chunk, DECOMPRESS_STEP_BYTES))
                 chunk = self._decompressor.unconsumed_tail
         except zlib.error as error:
             raise FetchError(Reason.UNREADABLE, f"not {self.coding}") from error
-        if self._decompressor.eof and (chunk or self._decompressor.unused_data):
-            self._has_unread_data = True
+        self._next_bytes = self._decompressor.unused_data[: len(GZIP_MAGIC)]
 
 
 def _get_zlib_window_bits(head: bytes) -> int:
     """Return the window bits of zlib for gzip, zlib, or the raw deflate that IIS sends."""
-    if head[:2] == b"\x1f\x8b":
+    if head.startswith(GZIP_MAGIC):
         return 31
     is_zlib = head[0] & 0x0F == 8 and (head[0] << 8 | head[1]) % 31 == 0
     return 15 if is_zlib else -15

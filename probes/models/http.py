@@ -21,6 +21,8 @@ COMPARED_HEADERS = frozenset(
 PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
 """Headers whose presence alone matters to a probe."""
 READ_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
+GZIP_MAGIC = b"\x1f\x8b"
+"""The first bytes of each member of gzip."""
 BODY_SCHEME = "body:"
 _BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
 

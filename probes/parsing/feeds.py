@@ -22,7 +22,7 @@ from defusedxml.ElementTree import fromstring
 
 from probes.dates.parser import parse_machine_date
 from probes.models.finding import EARLIEST_DATETIME, DatePrecision
-from probes.models.http import Page
+from probes.models.http import GZIP_MAGIC, Page
 from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body, is_cut_at_the_parsed_size
 
@@ -301,15 +301,16 @@ def _parse_sitemap_row(block: str) -> tuple[str, datetime | None]:
 
 
 def _decompress_page(page: Page) -> Page:
-    """Return the page with a gzipped body decompressed, up to the parsing limit."""
-    if not page.body.startswith(b"\x1f\x8b"):
+    """Return the page with the first member of a gzipped body, up to the parsing limit."""
+    if not page.body.startswith(GZIP_MAGIC):
         return page
     try:
         decompressor = zlib.decompressobj(31)
         body = decompressor.decompress(page.body, MAX_PARSED_BYTES)
     except zlib.error:
         return replace(page, body=b"")
-    return replace(page, body=body, truncated=page.truncated or not decompressor.eof)
+    is_cut = not decompressor.eof or decompressor.unused_data.startswith(GZIP_MAGIC)
+    return replace(page, body=body, truncated=page.truncated or is_cut)
 
 
 def _parse_robots_sitemaps(text: str) -> Sitemap | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import zlib
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -238,13 +239,22 @@ def test_beginning_of_a_retry_after_is_read(step):
 
 @pytest.mark.parametrize(
     ("following", "is_cut"),
-    [(b"", False), (gzip.compress(b"more"), True), (b"garbage", True)],
-    ids=["nothing", "a member", "garbage"],
+    [
+        (b"", False),
+        (gzip.compress(b"more"), True),
+        (b"\r\n", False),
+        (b"\0" * 8, False),
+        (b"\x1f", False),
+        (b"garbage", False),
+    ],
+    ids=["nothing", "a member", "a line end", "padding", "half a mark", "garbage"],
 )
 @pytest.mark.parametrize("step", [1, 7, 1_000])
-def test_body_with_data_after_its_first_gzip_member_is_cut(following, is_cut, step):
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+def test_body_with_another_gzip_member_is_cut(compress, following, is_cut, step):
+    """Browsers ignore any other data after the first one."""
     decoder = BodyDecoder("gzip", 1_000)
-    data = gzip.compress(b"page") + following
+    data = compress(b"page") + following
     for start in range(0, len(data), step):
         decoder.feed(data[start : start + step])
     assert (bytes(decoder.data), decoder.truncated) == (b"page", is_cut)

@@ -273,6 +273,16 @@ def test_sitemap_that_is_not_read_completely_is_marked(step):
     assert parse_sitemap(replace(response, truncated=True)).is_cut
 
 
+def test_sitemap_in_two_gzip_members_is_marked():
+    parts = "<urlset><url><loc>https://annour.example/a</loc></url>", "</urlset>"
+    members = [gzip.compress(part.encode()) for part in parts]
+    sitemaps = [
+        parse_sitemap(replace(page("", "text/xml"), body=members[0] + rest))
+        for rest in (b"", b"\r\n", members[1])
+    ]
+    assert [sitemap.is_cut for sitemap in sitemaps] == [False, False, True]
+
+
 @pytest.mark.limit("probes.text.charset.MAX_GUESSED_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_encoding_is_guessed_from_the_beginning_of_a_body(monkeypatch, step):
