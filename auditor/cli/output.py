@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from auditor.core.formatting import (
     to_single_line,
 )
 from storage.errors import build_file_error
+from storage.files.spool import delete_on_error
 
 if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
@@ -364,6 +367,9 @@ def write_file_atomically(
     Exports have contacts of people, and invitations have secret links. `on_written`
     is called when the content is on the disk, before the file gets its final name. A device or a
     pipe, such as /dev/null or /dev/stdout, is written to and never replaced by a file.
+
+    An error, Ctrl-C and SIGTERM delete the unfinished file. Only a killed process (SIGKILL) leaves
+    it: `.NAME.PID.part`, which its owner alone can read.
     """
     try:
         if _is_stream(target):
@@ -377,7 +383,7 @@ def write_file_atomically(
         # Another command may write the same file now, so each has its own.
         unfinished = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
         unfinished.unlink(missing_ok=True)
-        with _delete_on_error(unfinished):
+        with interrupt_on_sigterm(), delete_on_error(unfinished):
             with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
                 out.writelines(chunks)
                 out.flush()
@@ -390,12 +396,20 @@ def write_file_atomically(
 
 
 @contextmanager
-def _delete_on_error(file: Path) -> Iterator[None]:
+def interrupt_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM interrupt the command as Ctrl-C does, so unfinished files are deleted.
+
+    Only the main thread can. A command that handles the signal itself keeps its handler.
+    """
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if not is_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
-    except BaseException:
-        file.unlink(missing_ok=True)
-        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _is_stream(target: Path) -> bool:

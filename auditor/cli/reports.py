@@ -25,6 +25,7 @@ from auditor.cli.output import (
     TableFormat,
     choose_output_format,
     choose_table_format,
+    interrupt_on_sigterm,
     print_bytes,
     print_json,
     print_table,
@@ -166,7 +167,7 @@ def publish_pages(app: App, target: Path, cli_context: CliContext) -> int:
 
     title = cli_context.translator.translate("web pages")
     try:
-        with show_progress(title, quiet=cli_context.quiet) as on_progress:
+        with interrupt_on_sigterm(), show_progress(title, quiet=cli_context.quiet) as on_progress:
             return publish_site(app, target, get_current_time(), on_progress=on_progress)
     except OSError as error:
         raise build_file_error(error, f"cannot write to {target}") from None

@@ -50,6 +50,7 @@ from auditor.reports.text import (
 )
 from auditor.rules.score import POINT_WEIGHTS
 from probes.models.finding import FoundLink
+from storage.files.spool import delete_on_error
 from storage.models.audit import Association, Gap, GapKind
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import CompletedStep, Reply
@@ -344,7 +345,8 @@ def publish_site(
 ) -> int:
     """Write the static site to a folder and return the number of pages and badges.
 
-    Each file is written atomically. Raises OSError.
+    Each file is written atomically. Raises OSError. Only a killed process (SIGKILL) leaves its
+    unfinished file, `NAME.PID.part`.
     """
     overview = build_network_overview(app.store, app.config, now)
     badges = len(_list_badge_views(overview))
@@ -367,8 +369,9 @@ def publish_site(
 def _write_page(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary_path = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary_path.write_text(content, "utf-8")
-    temporary_path.replace(path)
+    with delete_on_error(temporary_path):
+        temporary_path.write_text(content, "utf-8")
+        temporary_path.replace(path)
 
 
 def render_site_pages(

@@ -79,14 +79,21 @@ def replace_atomically(target: Path, prefix: str = ".new-") -> Iterator[Path]:
     descriptor, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
     os.close(descriptor)
     new = Path(name)
-    try:
+    with delete_on_error(new):
         yield new
         fsync_path(new)
         new.replace(target)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
     fsync_path(target.parent)
+
+
+@contextmanager
+def delete_on_error(file: Path) -> Iterator[None]:
+    """Delete an unfinished file if the `with` block fails or is interrupted."""
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def fsync_path(path: Path) -> None:
