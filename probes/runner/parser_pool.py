@@ -235,6 +235,7 @@ class _ParserWorker(asyncio.Protocol):
         self._started_at = 0.0  # start time of the current task
         self._timeout_handle: asyncio.TimerHandle | None = None
         self._has_timed_out = False
+        self._is_leaving = False
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -245,9 +246,8 @@ class _ParserWorker(asyncio.Protocol):
     @property
     def is_free(self) -> bool:
         """Return True if the worker has started and takes another task."""
-        return (
-            self.has_started and not self._has_timed_out and len(self._tasks) < MAX_TASKS_PER_WORKER
-        )
+        is_ending = self._has_timed_out or self._is_leaving
+        return self.has_started and not is_ending and len(self._tasks) < MAX_TASKS_PER_WORKER
 
     def count_tasks(self) -> int:
         """Return the number of its tasks."""
@@ -317,25 +317,36 @@ class _ParserWorker(asyncio.Protocol):
         if not self._pid:
             self._pid = message
         else:
-            is_success, value = message
-            result = self._tasks.popleft().result
-            self._started_at = self._loop.time()
-            if not result.done():
-                result.set_result(value) if is_success else result.set_exception(value)
+            self._finish_task(*message)
         self._on_response()
 
+    def _finish_task(self, is_success: bool, value: Any, is_leaving: bool) -> None:
+        """Set the result of the current task. A leaving worker parses no other one."""
+        result = self._tasks.popleft().result
+        self._started_at = self._loop.time()
+        if not result.done():
+            result.set_result(value) if is_success else result.set_exception(value)
+        self._is_leaving = is_leaving
+        if is_leaving and self._transport is not None:
+            self._transport.abort()
+
     def connection_lost(self, _: Exception | None) -> None:
-        """Fail the current task and return the others to the pool."""
+        """Fail the current task, unless the worker left, and return the others to the pool."""
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
-        # The kernel ends a worker at its limit of CPU time, which is never before this time.
+        if self._tasks and not self._is_leaving:
+            self._fail_current_task()
+        self._on_lost(self, list(self._tasks))
+
+    def _fail_current_task(self) -> None:
+        # The kernel ends a worker at its limit of CPU time. A task that waited in the worker counts
+        # from the response before it: if the pool handles that late, the detail is the general one.
         has_used_time = self._loop.time() - self._started_at >= self._timeout
         is_late = self._has_timed_out or has_used_time
         detail = TIMEOUT_DETAIL if is_late else "the parser process ended"
-        current = self._tasks.popleft().result if self._tasks else None
-        if current is not None and not current.done():
+        current = self._tasks.popleft().result
+        if not current.done():
             current.set_exception(_ParserStopped(detail))
-        self._on_lost(self, list(self._tasks))
 
 
 class ParserForkServer:

@@ -59,6 +59,9 @@ def parse_sample(page: Page) -> int:
 MIN_FREE_BYTES = 64 << 20
 """Address space that must be free for a page. The worst ones take 46 MiB (measured 2026-11)."""
 
+DISCARDED_BYTES = 4096
+"""Bytes that a leaving worker receives at once."""
+
 LENGTH_PREFIX = struct.Struct("!I")
 """The length in bytes before each message."""
 
@@ -113,14 +116,26 @@ def _run_worker(socket_fd: int, memory_bytes: int) -> NoReturn:
             socket.socket(fileno=socket_fd) as pool_socket,
             contextlib.suppress(ConnectionError, EOFError),
         ):
-            _send_message(pool_socket, os.getpid())
-            has_free_memory = True
-            while has_free_memory:
-                _send_message(pool_socket, _parse_message(_receive_message(pool_socket)))
-                has_free_memory = _has_free_memory()
+            _send_message(pool_socket, pickle.dumps(os.getpid()))
+            _answer_messages(pool_socket)
         status = 0
     finally:
         os._exit(status)
+
+
+def _answer_messages(pool_socket: socket.socket) -> None:
+    """Parse the page of each message, until the socket is closed or little memory is free.
+
+    The last response says that the worker is leaving. The pool then closes the socket, and gives
+    the pages that are still in it to other workers.
+    """
+    is_leaving = False
+    while not is_leaving:
+        is_success, value = _parse_message(_receive_message(pool_socket))
+        is_leaving = not _has_free_memory()
+        _send_message(pool_socket, _pickle_response(is_success, value, is_leaving=is_leaving))
+    while pool_socket.recv(DISCARDED_BYTES):
+        pass  # if it ended now, a page on its way would break the pool's side before the response
 
 
 def _limit_resources(memory_bytes: int) -> None:
@@ -186,12 +201,16 @@ def _make_picklable(error: Exception) -> Exception:
     return error
 
 
-def _send_message(connection: socket.socket, payload: Any) -> None:
-    """Send a message. A result that cannot be pickled is replaced by a TypeError."""
+def _pickle_response(is_success: bool, value: Any, *, is_leaving: bool) -> bytes:
+    """Return the response. A result that cannot be pickled is replaced by a TypeError."""
     try:
-        message = pickle.dumps(payload, pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((is_success, value, is_leaving), pickle.HIGHEST_PROTOCOL)
     except Exception as error:  # noqa: BLE001  # pickle runs code of the object
-        message = pickle.dumps((False, TypeError(f"{payload!r:.200} cannot be pickled: {error!r}")))
+        fault = TypeError(f"{value!r:.200} cannot be pickled: {error!r}")
+        return pickle.dumps((False, fault, is_leaving))
+
+
+def _send_message(connection: socket.socket, message: bytes) -> None:
     connection.sendall(LENGTH_PREFIX.pack(len(message)) + message)
 
 

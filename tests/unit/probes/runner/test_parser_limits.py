@@ -1,6 +1,6 @@
 """A parser worker near its limits: no wrong result for lack of memory or on a slow machine."""
 
-import contextlib
+import asyncio
 import os
 import pickle
 import resource
@@ -20,7 +20,15 @@ from probes.runner.parser_worker import (
     build_sample_body,
     parse_sample,
 )
-from tests.support.broken_parsers import doze, keep_memory, pid, run_forever, title, work
+from tests.support.broken_parsers import (
+    doze,
+    keep_memory,
+    keep_memory_and_return_code,
+    pid,
+    run_forever,
+    title,
+    work,
+)
 
 MEMORY = 400 << 20
 PAGE = Page("https://site.example/", 200, body=b"<title>Association</title>")
@@ -81,13 +89,38 @@ async def test_worker_that_has_grown_is_replaced(workshop: ParserForkServer) -> 
     async with ParserPool(1, fork_server=workshop) as pool:
         first = await pool.parse(pid, PAGE)
         await pool.parse(keep_memory, PAGE)
-        second = first
-        for _ in range(5):
-            # The next page may be sent before the end of the worker is noticed.
-            with contextlib.suppress(FetchError):
-                second = await pool.parse(pid, PAGE)
-        assert second != first
+        assert await pool.parse(pid, PAGE) != first
         assert await pool.parse(title, PAGE) == "Association"
+
+
+async def test_page_that_waits_in_a_grown_worker_is_parsed_by_the_next(
+    workshop: ParserForkServer,
+) -> None:
+    async with ParserPool(1, fork_server=workshop) as pool:
+        first = await pool.parse(pid, PAGE)
+        responses = await asyncio.gather(
+            pool.parse(keep_memory, PAGE), *[pool.parse(pid, PAGE) for _ in range(3)]
+        )
+    waiting = responses[1:]
+    assert len(set(waiting)) == 1
+    assert first not in waiting
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+async def test_no_page_is_lost_if_each_worker_grows(workshop: ParserForkServer, count: int) -> None:
+    async with ParserPool(2, fork_server=workshop) as pool:
+        responses = await asyncio.gather(*[pool.parse(keep_memory, PAGE) for _ in range(count)])
+    assert min(responses) > 0
+
+
+async def test_result_that_cannot_be_sent_does_not_keep_a_grown_worker(
+    workshop: ParserForkServer,
+) -> None:
+    async with ParserPool(1, fork_server=workshop) as pool:
+        first = await pool.parse(pid, PAGE)
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            await pool.parse(keep_memory_and_return_code, PAGE)
+        assert await pool.parse(pid, PAGE) != first
 
 
 @pytest.mark.limit("probes.runner.parser_pool.MAX_PARSE_SECONDS")
