@@ -29,14 +29,31 @@ These are C0 and C1 controls except tab and line ends (PostgreSQL refuses NUL), 
 name). The plain marks LRM, RLM and ALM stay, because Arabic text needs them.
 """
 
-INVISIBLE_CHARACTERS = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\ud800-\udfff\U000e0000-\U000e007f]+"
+_INVISIBLE_RANGES = (
+    r"\x00-\x1f\x7f-\x9f\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f"
 )
+INVISIBLE_CHARACTERS = re.compile(f"[{_INVISIBLE_RANGES}]+")
 """Characters without a glyph, also the tags that hide a text in another one.
 
-The joiners ZWNJ and ZWJ stay, because Persian and emoji need them.
+The joiners ZWNJ and ZWJ stay, because Persian and emoji need them, and so do the variation
+selectors of emoji.
 """
+
+IGNORABLE_CHARACTERS = re.compile(
+    rf"[{_INVISIBLE_RANGES}\u00ad\u034f\u061c\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\ufff0-\ufff8"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0080-\U000e0fff]"
+)
+"""Invisible characters and all others that a font may ignore, as in a name of a user.
+
+They are Unicode's Default_Ignorable_Code_Point without the joiners and the blank letters.
+"""
+BLANK_LETTERS = re.compile(r"[\u115f\u1160\u2800\u3164\uffa0]")
+"""Letters that look like a space: the fillers of Hangul, and the Braille pattern without dots."""
+JOINERS = re.compile(r"[\u200c\u200d]")
+"""The joiners ZWNJ and ZWJ."""
+STRAY_JOINERS = re.compile(r"(?<![\u0620-\u06ff])[\u200c\u200d]|[\u200c\u200d](?![\u0620-\u06ff])")
+"""Joiners that are not between Arabic letters, where Persian spelling needs them."""
 _WHITESPACE = re.compile(r"\s+")
 
 

@@ -17,6 +17,8 @@ CLEAN_URL = re.compile(
     re.ASCII,
 )
 _PRINTABLE_ASCII = re.compile(r"[!-~]+(?: [!-~]+)*")
+# Shorter than `charset.IGNORABLE_CHARACTERS`: a repair never changes where a link leads, and a path
+# may contain the other characters.
 INVISIBLE_MARKS = re.compile(
     "[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff\x00-\x08\x0e-\x1f\x7f"
     "-\x84\x86-\x9f]"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from probes.urls.repair import INVISIBLE_MARKS
+from probes.text.charset import BLANK_LETTERS, IGNORABLE_CHARACTERS, JOINERS, STRAY_JOINERS
 from storage.sanitize import sanitize_text
 
 
@@ -18,13 +18,21 @@ class Role(StrEnum):
 
 
 def clean_user_name(name: str) -> str:
-    """Return a user name without characters that no one sees, so no two users look alike."""
-    return " ".join(INVISIBLE_MARKS.sub("", sanitize_text(name)).split())
+    """Return a user name without characters that no one sees.
+
+    Joiners between Arabic letters stay.
+    """
+    words = " ".join(BLANK_LETTERS.sub(" ", sanitize_text(name)).split())
+    return " ".join(STRAY_JOINERS.sub("", IGNORABLE_CHARACTERS.sub("", words)).split())
 
 
 def normalize_user_name(name: str) -> str:
-    """Return a user name without differences in case, spaces and Unicode forms."""
-    return " ".join(unicodedata.normalize("NFKC", clean_user_name(name)).casefold().split())
+    """Return a user name without differences in case, spaces, joiners and Unicode forms.
+
+    Names that differ in letters of two scripts can still look alike (Latin and Cyrillic `a`).
+    """
+    letters = JOINERS.sub("", clean_user_name(name))
+    return " ".join(unicodedata.normalize("NFKC", letters).casefold().split())
 
 
 class ReportLinkState(StrEnum):

@@ -45,12 +45,44 @@ def add_amina(store):
     return add_user(store, "Amina", Role.READER, (), author="shell", now=NOW)
 
 
-@pytest.mark.parametrize("name", ["Ami\u200bna", "Amina\u2060", "\ufeffAMINA", "Am\u00adina"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ami\u200bna",
+        "Amina\u2060",
+        "\ufeffAMINA",
+        "Am\u00adina",
+        "Amina\u180e",
+        "Amina\U000e0041",
+        "Am\ufff9ina",
+        "Am\u034fina",
+        "Amina\ufe0f",
+        "Amina\U000e0100",
+        "\u3164Amina",
+        "Amina\u2800",
+        "Amina\uffa0",
+        "Am\u200dina",
+        "Amina \u200c",
+    ],
+    ids=ascii,
+)
 def test_names_that_look_alike_are_one_name(store, name):
     add_amina(store)
     with pytest.raises(UserError, match="already a user with this name"):
         add_user(store, name, Role.READER, (), author="shell", now=NOW)
     assert store.users.get(name).name == "Amina"
+
+
+def test_joiner_stays_in_a_persian_name_but_makes_no_other_name(store):
+    add_user(store, "علی\u200cرضا\u200c", Role.READER, (), author="shell", now=NOW)
+    assert store.users.get("علیرضا").name == "علی\u200cرضا"
+    with pytest.raises(UserError, match="already a user with this name"):
+        add_user(store, "علی\u200dرضا", Role.READER, (), author="shell", now=NOW)
+
+
+def test_blank_letter_in_a_name_is_a_space(store):
+    add_user(store, "Amina\u3164Alaoui", Role.READER, (), author="shell", now=NOW)
+    assert store.users.get("amina alaoui").name == "Amina Alaoui"
 
 
 def test_name_that_is_added_twice_at_the_same_time_is_refused(store, monkeypatch):
@@ -62,7 +94,7 @@ def test_name_that_is_added_twice_at_the_same_time_is_refused(store, monkeypatch
         add_amina(store)
 
 
-@pytest.mark.parametrize("name", ["", " ", "\u200b", "\udcff", "\u202e"])
+@pytest.mark.parametrize("name", ["", " ", "\u200b", "\udcff", "\u202e", "\u2800"])
 def test_name_that_no_one_sees_is_refused(store, name):
     with pytest.raises(UserError, match="1 to 100 characters"):
         add_user(store, name, Role.READER, (), author="shell", now=NOW)
