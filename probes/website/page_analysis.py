@@ -425,8 +425,9 @@ _CONTACT_WORDS = (
     *("contact", "nous-joindre", "nous joindre", "kontakt", "contatti", "wa.me"),
     *("اتصل", "تواصل", "للاتصال"),
 )
-_EMAIL_PATTERN = re.compile(r"[\w.+-]{1,64}(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}")
-_INTERNATIONAL_NUMBER_REGEX = r"\d{2,3}[\s.-]?(?:\d[\s.-]?){7,}"
+# It begins at the sign: with the name before it, a long text takes 40 times as long.
+_EMAIL_PATTERN = re.compile(r"(?<=[\w.+-])(?:@|\[at\]|\(at\))[\w-]+\.\w{2,}")
+_INTERNATIONAL_NUMBER_REGEX = r"\d{2,3}[\s.-]?(?:\d[\s.-]?){7}"
 # Each alternative begins with its own character. This takes a quarter of the time of `(?:\+|00)`.
 _TELEPHONE_PATTERN = re.compile(
     rf"\+{_INTERNATIONAL_NUMBER_REGEX}|00{_INTERNATIONAL_NUMBER_REGEX}|"
@@ -446,18 +447,13 @@ def _mentions_contact(link_texts: str) -> bool:
     return any(map(link_texts.__contains__, _CONTACT_WORDS))
 
 
-MAX_CONTACT_START_CHARS = 4_000
-"""Characters at the beginning of a text in which contact details are searched."""
-MAX_CONTACT_END_CHARS = 8_000
-"""Characters at the end of a text in which contact details are searched."""
-
-
 def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValue]:
     """Return the facts about a page's health.
 
     `viewport`: it fits a phone. `contact`: it shows contact details or links to them; not set if
-    they may be in a part that is not read. `noindex`: it is hidden from search engines. `preview`:
-    it has a title and a picture for sharing. `site_names`: the site's own names.
+    none are found and a part of the page, or of one long text between two tags, is not read.
+    `noindex`: it is hidden from search engines. `preview`: it has a title and a picture for
+    sharing. `site_names`: the site's own names.
     """
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
     facts: dict[str, FactValue] = {"viewport": "width" in document.meta.get("viewport", "")}
@@ -476,8 +472,7 @@ def _has_contact(document: html.Document) -> bool:
     link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
     if "mailto:" in link_texts or "tel:" in link_texts or _mentions_contact(link_texts.lower()):
         return True
-    start, end = document.text[:MAX_CONTACT_START_CHARS], document.text[-MAX_CONTACT_END_CHARS:]
-    return _has_contact_details(start + end)
+    return _has_contact_details(document.text)
 
 
 def _has_unread_text(document: html.Document, page: Page) -> bool:

@@ -13,13 +13,7 @@ from probes.models.http import Page
 from probes.models.probe import run_offline
 from probes.parsing.html_walker import MAX_NODE_CHARS
 from probes.website.latest_post import MAX_ANNOUNCED_FEEDS, MAX_FEED_REQUESTS, MAX_REQUESTS
-from probes.website.page_analysis import (
-    MAX_CONTACT_END_CHARS,
-    MAX_CONTACT_START_CHARS,
-    MAX_FEEDS,
-    MAX_PLATFORM_SEARCH_CHARS,
-    analyze_site_page,
-)
+from probes.website.page_analysis import MAX_FEEDS, MAX_PLATFORM_SEARCH_CHARS, analyze_site_page
 from probes.website.parking_signals import MAX_NAMED_HOSTS, describe_certificate
 
 STEPS = (-1, 0, 1)
@@ -77,29 +71,12 @@ def test_publishing_system_is_searched_at_the_beginning_of_the_markup(step):
 PHONE = "0522112233"
 
 
-@pytest.mark.limit(
-    "probes.website.page_analysis.MAX_CONTACT_START_CHARS",
-    "probes.website.page_analysis.MAX_CONTACT_END_CHARS",
-)
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("is_at_end", [False, True])
-def test_contact_details_are_searched_at_the_beginning_and_end_of_a_text(is_at_end, step):
-    """Of texts as long as the longest text between two tags."""
-    limit = MAX_CONTACT_END_CHARS if is_at_end else MAX_CONTACT_START_CHARS
-    filler = f"<p>{'x' * 1_999}</p>"
-    gap = limit - len(PHONE) + step
-    near = "".join(f"<p>{'y' * size}</p>" for size in split_gap(gap))
-    parts = [near, f"<p>{PHONE}</p>", filler * 10]
-    if is_at_end:
-        parts = [filler * 10, f"<p>{PHONE}</p>", near]
-    page = Page(HOME, 200, {"content-type": "text/html"}, "".join(parts).encode(), NOW)
-    assert analyze_site_page(page).facts["contact"] is (step <= 0)
-
-
-def split_gap(gap):
-    """Return the sizes of texts that fill a gap, each with the space that follows it."""
-    sizes = [1_499] * (gap // 1_500)
-    return [*sizes, gap % 1_500 - 1]
+@pytest.mark.parametrize("details", [PHONE, "annour@annour.example", "annour[at]annour.example"])
+@pytest.mark.parametrize("place", [0, 50, 99])
+def test_contact_details_are_found_anywhere_in_a_text(details, place):
+    parts = [f"<p>{'x' * 1_899}</p>"] * 100
+    parts.insert(place, f"<p>{details}</p>")
+    assert analyze_site_page(build_home_page("".join(parts))).facts["contact"] is True
 
 
 @pytest.mark.parametrize("is_cut", [False, True])
