@@ -34,7 +34,8 @@ MEMORY = 400 << 20
 PAGE = Page("https://site.example/", 200, body=b"<title>Association</title>")
 SAMPLE = Page("https://sample.example/", 200, body=build_sample_body())
 STEPS = [step << 18 for step in range(32)]
-LARGE_STEPS = [MIN_FREE_BYTES + (step << 20) for step in (-1, 1, 64)]
+LARGE_STEPS = [MIN_FREE_BYTES + (step << 20) for step in (-1, 8, 64)]
+"""The message and its copies need some of the memory, too."""
 
 
 @pytest.fixture(scope="module")
