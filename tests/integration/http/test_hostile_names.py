@@ -199,6 +199,7 @@ def is_isolated(element):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", route_params("GET"))
 def test_hostile_name_is_escaped_on_every_page(app, route):
     params = {"association": tuple(HOSTILE), "language": ("ar",)}

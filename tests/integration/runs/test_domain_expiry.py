@@ -116,6 +116,7 @@ async def test_no_registry_is_asked_if_the_check_is_disabled(app):
     assert list_asked(app) == []
 
 
+@pytest.mark.slow
 async def test_gap_of_an_answer_that_became_too_old_is_rebuilt(app):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = record(65)

@@ -58,6 +58,7 @@ def size(request, monkeypatch):
         monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F61")
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
 def test_no_page_scans_a_table(app, client, size, route):

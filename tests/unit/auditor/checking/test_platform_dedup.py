@@ -108,6 +108,7 @@ async def test_page_is_stored_again_after_four_weeks(app):
     assert not reevaluate.reevaluate(app).changes
 
 
+@pytest.mark.slow
 async def test_each_stored_page_is_replayed_for_its_own_runs(app, monkeypatch):
     await run_days(app, *range(5, 5 + FULL_CHECK_EVERY_DAYS))
     pages = {item.evidence[0].digest for item in list_observations(app, NOUR)}

@@ -32,6 +32,7 @@ print(json.dumps(failed))
 """
 
 
+@pytest.mark.slow
 def test_only_modules_for_extras_need_their_packages():
     arguments = [sys.executable, "-c", IMPORT_ALL_MODULES, json.dumps(EXTRA_PACKAGES)]
     result = subprocess.run(arguments, capture_output=True, text=True, check=True)

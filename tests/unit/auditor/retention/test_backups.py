@@ -82,6 +82,7 @@ def conclusions(app):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F46")
 async def test_backup_during_a_run_is_restored_and_resumed(app, tmp_path, monkeypatch):
     """Back up during a run, restore into a new folder, and finish the run there."""

@@ -109,6 +109,7 @@ async def test_pruning_removes_old_pages_only(app):
     assert prune(app).bodies == 0
 
 
+@pytest.mark.slow
 async def test_observations_of_a_stripped_result_name_their_own_pages(app):
     app.config = app.config.model_copy(
         update={"retention": RetentionSettings(bodies=2, exchanges=2)}
@@ -287,6 +288,7 @@ async def test_unreferenced_bodies_are_removed_unless_the_database_is_new(app, t
     assert prune(app, night_of(31)).bodies == 1
 
 
+@pytest.mark.slow
 async def test_pruning_after_a_restore_keeps_pages_of_newer_backups(app, tmp_path):
     await play_runs(app, *[{}] * 20)
     older = take_backup(app, night_of(20)).backup
