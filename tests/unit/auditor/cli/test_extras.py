@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 EXTRA_PACKAGES = ("apprise", "procrastinate", "psycopg", "psycopg_pool", "typst")
 
 MODULES_FOR_EXTRAS = {
