@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from ipaddress import ip_address
-from types import TracebackType
 from typing import Self
 
 A, NS, AAAA = 1, 2, 28
@@ -36,12 +35,7 @@ class NameServer(asyncio.DatagramProtocol):
         self.address = "{}:{}".format(*self._transport.get_extra_info("sockname"))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._transport.close()
         await asyncio.sleep(0)
 

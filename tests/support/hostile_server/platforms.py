@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from probes.models.finding import Reason
@@ -133,12 +132,7 @@ class HostileProxy:
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._listener.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -176,12 +170,7 @@ class HostilePlatforms:
         self.proxy_port = (await self._stack.enter_async_context(proxy)).port
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     def _answer(self, path: str, _: int) -> bytes | str:

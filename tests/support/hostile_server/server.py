@@ -13,7 +13,6 @@ import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 MEGABYTE = 1 << 20
@@ -154,12 +153,7 @@ class Hostile:
         ]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for server in (self._server, *self._others):
             server.close()
         for _ in range(5):
