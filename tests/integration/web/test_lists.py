@@ -184,20 +184,15 @@ def count_groups(text):
     return len(html.fromstring(text).findall('.//div[@class="pair"]/section'))
 
 
-@pytest.mark.limit("auditor.web.routes.dashboard.MAX_SHOWN_GROUPS")
+@pytest.mark.limit(
+    "auditor.web.routes.dashboard.MAX_SHOWN_GROUPS", "auditor.views.groups.MAX_COMPARED_GROUPS"
+)
+@pytest.mark.parametrize(
+    ("module", "name"), [(dashboard, "MAX_SHOWN_GROUPS"), (groups, "MAX_COMPARED_GROUPS")]
+)
 @pytest.mark.parametrize("step", STEPS)
-async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, step):
-    monkeypatch.setattr(dashboard, "MAX_SHOWN_GROUPS", 2 - step)
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, "/en/groups")
-    assert count_groups(text) == (2 if step <= 0 else 1)
-    assert ("1 more group" in text) is (step > 0)
-
-
-@pytest.mark.limit("auditor.views.groups.MAX_COMPARED_GROUPS")
-@pytest.mark.parametrize("step", STEPS)
-async def test_largest_groups_are_compared(app, monkeypatch, step):
-    monkeypatch.setattr(groups, "MAX_COMPARED_GROUPS", 2 - step)
+async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, module, name, step):
+    monkeypatch.setattr(module, name, 2 - step)
     with logged_in_client(app, NOW) as client:
         text = get_text(client, "/en/groups")
     assert count_groups(text) == (2 if step <= 0 else 1)
