@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-pages test test-slow test-all check audit format messages fault-matrix limits diagram access-table pictures fuzz bench bench-peers lock clean
+.PHONY: help install demo demo-pages test test-slow test-all check audit format messages fault-matrix diagram access-table pictures fuzz bench bench-peers lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -90,9 +90,6 @@ fault-matrix: $(VENV)/.run ## Update the fault matrix and the page of the hostil
 
 diagram: $(VENV)/.dev ## Update the generated parts of docs/architecture.md
 	@$(BIN)/python -m tests.support.architecture_diagram
-
-limits: $(VENV)/.dev ## Update docs/guides/limits.md from the configuration, the code and the marked tests
-	@$(BIN)/python -m tests.support.limits
 
 access-table: $(VENV)/.dev ## Update the tables of docs/guides/users-and-permissions.md
 	@$(BIN)/python -m tests.support.access_table

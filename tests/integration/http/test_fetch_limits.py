@@ -21,7 +21,6 @@ async def fetch_from(script, path="", **options):
         return await fetch_outcome(fetch, server.url(path))
 
 
-@pytest.mark.limit("fetch.max_bytes")
 @pytest.mark.parametrize("step", STEPS)
 async def test_body_is_cut_above_max_bytes(step):
     page = await fetch_from(lambda *_: answer(b"x" * (5_000 + step)), max_bytes=5_000)
@@ -29,7 +28,6 @@ async def test_body_is_cut_above_max_bytes(step):
     assert len(page.body) == min(5_000, 5_000 + step)
 
 
-@pytest.mark.limit("fetch.max_redirects")
 @pytest.mark.parametrize("step", STEPS)
 async def test_redirects_above_the_limit_are_a_server_error(step):
     def redirect(path, _):
@@ -43,7 +41,6 @@ async def test_redirects_above_the_limit_are_a_server_error(step):
         assert (outcome.reason, outcome.detail) == (Reason.SERVER_ERROR, "redirects")
 
 
-@pytest.mark.limit("probes.http.request_chain.MAX_HEADERS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_first_headers_are_kept(step):
     own_count = len((await fetch_from(lambda *_: answer())).headers)
@@ -52,7 +49,6 @@ async def test_first_headers_are_kept(step):
     assert len(page.headers) == min(MAX_HEADERS, MAX_HEADERS + step)
 
 
-@pytest.mark.limit("probes.http.request_chain.MAX_HEADER_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_beginning_of_a_header_is_kept(step):
     headers = b"X-Long: " + b"y" * (MAX_HEADER_CHARS + step) + b"\r\n"
@@ -60,7 +56,6 @@ async def test_beginning_of_a_header_is_kept(step):
     assert len(page.headers["x-long"]) == min(MAX_HEADER_CHARS, MAX_HEADER_CHARS + step)
 
 
-@pytest.mark.limit("probes.http.connection.MAX_HEADER_LINES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_response_with_more_header_lines_is_refused(step):
     own_count = len((await fetch_from(lambda *_: answer())).headers)
@@ -69,7 +64,6 @@ async def test_response_with_more_header_lines_is_refused(step):
     assert isinstance(outcome, FetchError if step > 0 else Page)
 
 
-@pytest.mark.limit("probes.http.ssrf_guard.MAX_URL_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_longer_address_is_not_requested(step):
     async with Hostile(lambda *_: answer()) as server, create_fetcher() as fetch:
@@ -80,7 +74,6 @@ async def test_longer_address_is_not_requested(step):
         assert server.connections == (0 if step > 0 else 1)
 
 
-@pytest.mark.limit("probes.urls.domains.MAX_HOST_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_host_name_is_refused(step):
     labels = ".".join(["a" * 60] * 4)
@@ -94,7 +87,6 @@ def test_longer_host_name_is_refused(step):
         guard.check_url(f"http://{host}/")
 
 
-@pytest.mark.limit("probes.http.fetcher.MAX_ROBOTS_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_robots_txt_is_read_up_to_the_limit(step):
     """Without its last character, the last rule allows more."""
@@ -112,7 +104,6 @@ async def test_robots_txt_is_read_up_to_the_limit(step):
     assert isinstance(outcome, Page if step > 0 else FetchError)
 
 
-@pytest.mark.limit("probes.http.robots.MAX_RULES")
 @pytest.mark.parametrize("step", STEPS)
 def test_more_rules_forbid_everything(step):
     lines = [f"Disallow: /{number}" for number in range(robots.MAX_RULES + step)]
@@ -121,7 +112,6 @@ def test_more_rules_forbid_everything(step):
     assert rules.is_allowed("http://a.ma/other") is (step <= 0)
 
 
-@pytest.mark.limit("probes.http.robots.MAX_RULE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_rules_forbid_everything(step):
     rule = "Disallow: /".ljust(1024, "a")

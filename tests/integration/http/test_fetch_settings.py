@@ -36,7 +36,6 @@ def be_busy(count):
     return respond
 
 
-@pytest.mark.limit("fetch.max_retries")
 @pytest.mark.parametrize("step", STEPS)
 async def test_page_is_retried_up_to_the_limit(step):
     max_retries = 2
@@ -49,7 +48,6 @@ async def test_page_is_retried_up_to_the_limit(step):
     assert server.seen["a"] == 1 + min(max_retries, max_retries + step)
 
 
-@pytest.mark.limit("fetch.max_retry_after")
 @pytest.mark.parametrize("max_retry_after", [20, 3600])
 @pytest.mark.parametrize("step", STEPS)
 async def test_longer_retry_after_is_not_waited_for(max_retry_after, step):
@@ -73,7 +71,6 @@ async def test_longer_retry_after_is_not_waited_for(max_retry_after, step):
     assert clock.sleeps == [seconds] * (step <= 0)
 
 
-@pytest.mark.limit("fetch.retry_wait", "probes.http.settings.MAX_RETRY_WAIT_SECONDS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_retries_wait_longer_up_to_the_limit(monkeypatch, step):
     """The second wait is twice the first one."""
@@ -88,7 +85,6 @@ async def test_retries_wait_longer_up_to_the_limit(monkeypatch, step):
     assert clock.sleeps == [retry_wait, min(MAX_RETRY_WAIT_SECONDS, 2 * retry_wait)]
 
 
-@pytest.mark.limit("fetch.retry_budget")
 @pytest.mark.parametrize(("fetch_count", "retry_count"), [(23, 11.5), (24, 12), (25, 12.5)])
 async def test_retries_are_a_share_of_all_requests(fetch_count, retry_count):
     """With one busy page in two, half of the requests may be retries."""
@@ -101,7 +97,6 @@ async def test_retries_are_a_share_of_all_requests(fetch_count, retry_count):
         assert fetch.retry_count == round(retry_count + 0.1)
 
 
-@pytest.mark.limit("fetch.host_breaker_failures")
 @pytest.mark.parametrize("step", STEPS)
 async def test_host_is_not_requested_after_failures_in_a_row(step):
     limit = 3
@@ -113,7 +108,6 @@ async def test_host_is_not_requested_after_failures_in_a_row(step):
     assert outcome == ("200" if step < 0 else "network/host is down")
 
 
-@pytest.mark.limit("fetch.host_delay")
 @pytest.mark.parametrize("step", STEPS)
 async def test_next_request_waits_until_the_delay_is_over(step):
     host_delay = 5
@@ -125,7 +119,6 @@ async def test_next_request_waits_until_the_delay_is_over(step):
     assert clock.sleeps == ([-step] if step < 0 else [])
 
 
-@pytest.mark.limit("fetch.platform_delay")
 @pytest.mark.parametrize("step", STEPS)
 def test_delay_of_a_platform_is_no_shorter_than_that_of_other_hosts(step):
     host_delay = 4
@@ -136,7 +129,6 @@ def test_delay_of_a_platform_is_no_shorter_than_that_of_other_hosts(step):
     assert host.crawl_delay <= host.next_request_at <= 1.5 * host.crawl_delay
 
 
-@pytest.mark.limit("fetch.timeout")
 @pytest.mark.parametrize("step", STEPS)
 async def test_page_has_the_network_time_that_its_redirects_left(step):
     timeout = 10
@@ -156,7 +148,6 @@ async def test_page_has_the_network_time_that_its_redirects_left(step):
         assert outcome.reason is Reason.TIMEOUT
 
 
-@pytest.mark.limit("fetch.connect_timeout")
 @pytest.mark.parametrize("answers", [True, False])
 async def test_connection_is_given_up_after_the_timeout(monkeypatch, answers):
     """A connection that opens at once is in time, and one that never opens is not."""
@@ -174,7 +165,6 @@ async def test_connection_is_given_up_after_the_timeout(monkeypatch, answers):
     assert outcome == ("200" if answers else "timeout/connect")
 
 
-@pytest.mark.limit("fetch.dns_timeout")
 @pytest.mark.parametrize(("records", "seconds"), [(["93.184.215.14"], 60), ("silent", 0.01)])
 async def test_name_is_given_up_after_two_timeouts(records, seconds):
     """A name server that answers at once is in time, and a silent one is not."""
@@ -188,7 +178,6 @@ async def test_name_is_given_up_after_two_timeouts(records, seconds):
     assert outcome == (records if seconds == 60 else "timeout: dns")
 
 
-@pytest.mark.limit("fetch.concurrency")
 @pytest.mark.parametrize("step", STEPS)
 async def test_requests_at_the_same_time_are_limited(step):
     concurrency = 3

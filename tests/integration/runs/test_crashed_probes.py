@@ -50,7 +50,6 @@ def get_states(app):
     }
 
 
-@pytest.mark.limit("auditor.runs.state.MAX_CRASHED_SHARE")
 @pytest.mark.fault("F85")
 @pytest.mark.parametrize(("count", "state"), [(4, "done"), (5, "done"), (6, "incomplete")])
 async def test_run_is_done_up_to_half_of_crashed_probes(app, count, state):

@@ -94,7 +94,6 @@ async def test_each_domain_is_asked_for_once_a_week(app):
     ]
 
 
-@pytest.mark.limit("domain_expiry.check_every_days")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_registry_is_asked_again_after_the_set_days(app, step):
     days = 5
@@ -409,7 +408,6 @@ def list_checks(app):
     return app.store.domain_checks.list_accounts_with_domain_check("website")
 
 
-@pytest.mark.limit("auditor.runs.domain_checks.MAX_DOMAINS_PER_RUN")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_run_asks_for_a_limited_number_of_domains(app, monkeypatch, step):
     """With 3 domains: to register 2,000 takes seconds."""

@@ -161,7 +161,6 @@ def test_account_of_a_refusing_platform_is_skipped(app):
 STEPS = [-1, 0, 1]
 
 
-@pytest.mark.limit("auditor.runs.frontier.MAX_TASKS_PER_HOST")
 @pytest.mark.parametrize("step", STEPS)
 def test_website_host_has_a_few_tasks(app, step):
     count = MAX_TASKS_PER_HOST + step
@@ -170,7 +169,6 @@ def test_website_host_has_a_few_tasks(app, step):
     assert host_queue.max_tasks == min(count, MAX_TASKS_PER_HOST)
 
 
-@pytest.mark.limit("auditor.runs.plan.MAX_BATCH_ACCOUNTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_batch_has_a_limited_number_of_accounts(step):
     count = MAX_BATCH_ACCOUNTS + step
@@ -185,14 +183,12 @@ def compute_position(waited, channel="website"):
     return priority.compute_position(row, AccountStatus(1, checked_at=START - waited))
 
 
-@pytest.mark.limit("auditor.runs.plan.MAX_OVERDUE_DAYS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_wait_of_a_website_gives_no_earlier_round(step):
     waited = timedelta(days=MAX_OVERDUE_DAYS + step)
     assert compute_position(waited).round == WEBSITE_ROUND + max(0, -step)
 
 
-@pytest.mark.limit("auditor.runs.plan.MAX_OVERDUE_MINUTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_wait_is_counted_up_to_a_thousand_years(step):
     waited = timedelta(minutes=MAX_OVERDUE_MINUTES + step)

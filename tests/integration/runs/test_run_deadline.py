@@ -255,7 +255,6 @@ async def test_wait_for_second_pass_ends_at_deadline(app):
     assert (run.report.unknown, run.not_reached_count) == (1, 0)
 
 
-@pytest.mark.limit("fetch.second_pass_delay")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_second_pass_waits_until_the_delay_is_over(app, monkeypatch, step):
     """The first check fails, and the second one takes the delay, a second less or more."""
@@ -418,7 +417,6 @@ def test_waiting_time_counts_until_the_previous_run():
     assert compute_overdue_seconds(AccountStatus(1, checked_at=night_of(1)), Last) == 2 * 86400
 
 
-@pytest.mark.limit("schedule.time_limit_hours")
 @pytest.mark.parametrize(("step", "should_stop"), [(-1, False), (0, True), (1, True)])
 def test_no_check_begins_when_the_time_limit_is_over(step, should_stop):
     assert RunDeadline(lambda: HOUR + step, HOUR).should_stop is should_stop

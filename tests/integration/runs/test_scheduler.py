@@ -71,7 +71,6 @@ class FakeAuditRunner:
         return app.store.runs.finish(run, self.outcome, now)
 
 
-@pytest.mark.limit("schedule.catch_up_hours")
 @pytest.mark.parametrize(
     ("start_time", "now", "expected_day"),
     [
@@ -518,7 +517,6 @@ async def test_requested_run_has_a_grace_period_to_end(app):
     assert job.start_run() is RunRefusal.RUNNING, "nothing starts after the end of the service"
 
 
-@pytest.mark.limit("schedule.shutdown_grace_seconds")
 @pytest.mark.parametrize(("step", "is_cancelled"), [(-1, False), (0, True), (1, True)])
 async def test_stopped_work_is_cancelled_after_its_grace(step, is_cancelled):
     loop, grace_seconds = asyncio.get_running_loop(), 5

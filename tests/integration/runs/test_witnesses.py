@@ -145,7 +145,6 @@ async def test_refusal_keeps_the_earlier_answer(app, ask, response, reason):
     assert site.first_capture.captured_at.year == 2015
 
 
-@pytest.mark.limit("witnesses.recheck_days")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_account_is_asked_about_once_in_ninety_days(app, ask, step):
     """Dates count: the later run starts earlier in the day."""
@@ -173,7 +172,6 @@ async def test_run_asks_about_a_limited_number_of_accounts_and_the_next_continue
     assert [len(first), len(resumed), len(second)] == [1, 1, 2]
 
 
-@pytest.mark.limit("witnesses.accounts_per_run")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_run_asks_each_witness_about_accounts_up_to_the_limit(app, ask, step):
     """The archive is asked about the website and the page of the association."""
@@ -184,7 +182,6 @@ async def test_run_asks_each_witness_about_accounts_up_to_the_limit(app, ask, st
     assert len(answers) == (limit if step >= 0 else limit - 1)
 
 
-@pytest.mark.limit("witnesses.requests_per_minute")
 @pytest.mark.parametrize("requests_per_minute", [2, 11, 12, 13, 24])
 async def test_requests_to_a_witness_have_a_delay(app, ask, monkeypatch, requests_per_minute):
     delays = set()
@@ -381,7 +378,6 @@ async def test_discarded_run_takes_its_answers_with_it(small):
     assert record.asked_at == START
 
 
-@pytest.mark.limit("auditor.runs.witnesses.MAX_FAILURES_IN_ROW")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_witness_is_asked_until_it_is_silent_a_few_times(app, ask, step):
     count = MAX_FAILURES_IN_ROW + step

@@ -184,7 +184,6 @@ def test_reading_on_a_full_disk_names_the_cause(tmp_path, monkeypatch, free, mes
         raise failure
 
 
-@pytest.mark.limit("storage.min_free_bytes")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_run_needs_the_set_number_of_free_bytes(tmp_path, monkeypatch, step):
     min_free_bytes = StorageSettings().min_free_bytes

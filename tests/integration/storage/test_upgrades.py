@@ -105,7 +105,6 @@ def test_upgrade_that_was_killed_is_repeated_and_keeps_every_row(tmp_path):
     assert int(process.stdout) > 3, process.stdout
 
 
-@pytest.mark.limit("storage.database.connection.MAX_UPGRADE_BACKUPS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 @pytest.mark.fault("F47")
 def test_copy_from_before_an_upgrade_is_whole_and_private_and_old_ones_are_deleted(tmp_path, step):

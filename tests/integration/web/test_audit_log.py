@@ -146,7 +146,6 @@ def test_page_of_an_unknown_action_does_not_exist(app):
         assert client.get("/en/registry/history/99999").status_code == 404
 
 
-@pytest.mark.limit("auditor.web.routes.registry_history.MAX_READ_ENTRIES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_page_reads_a_limited_number_of_entries(app, monkeypatch, step):
     """With the entries of the fixture: to write 1,000 takes a second. The rest is a next page."""

@@ -117,11 +117,6 @@ async def serve_pages(app, guard):
             await serving
 
 
-@pytest.mark.limit(
-    "auditor.web.server.MAX_WAITING_SECONDS",
-    "auditor.web.server.MAX_BODY_SECONDS",
-    "auditor.web.server.MAX_DISCARDING_SECONDS",
-)
 @pytest.mark.fault("F72")
 @pytest.mark.parametrize(
     ("content", "phase", "seconds"),
@@ -181,7 +176,6 @@ async def test_body_at_the_lowest_rate_is_read(app):
         assert await read_status(reader) is not None
 
 
-@pytest.mark.limit("auditor.web.server.MAX_READING_SECONDS")
 @pytest.mark.fault("F72")
 async def test_client_that_does_not_read_its_response_is_disconnected(app):
     async with serve_pages(app, build_guard()) as pages:
@@ -244,7 +238,6 @@ async def test_requests_that_are_answered_are_not_closed_for_others(app):
         assert await pages.get_status() == 503
 
 
-@pytest.mark.limit("web.max_connections_per_client")
 @pytest.mark.fault("F73")
 @pytest.mark.parametrize("count", [31, 32, 33])
 async def test_client_has_a_limit_of_connections(app, caplog, count):
@@ -264,7 +257,6 @@ async def test_client_has_a_limit_of_connections(app, caplog, count):
         assert await pages.get_status(source="127.0.0.9") == 200
 
 
-@pytest.mark.limit("web.max_connections")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_longest_waiting_connection_is_closed_at_the_limit(app, step):
     guard = build_guard(max_connections=20, per_client=20)
@@ -327,7 +319,6 @@ async def test_body_with_two_lengths_ends_the_connection(app):
     assert answers.count(b"HTTP/1.1 ") == 1
 
 
-@pytest.mark.limit("auditor.web.server.MAX_HEAD_BYTES")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 async def test_head_has_a_limit(app, excess):
     async with serve_pages(app, build_guard()) as pages:
@@ -347,7 +338,6 @@ def forward(head, address):
     return head.replace(b"\r\n", forwarded, 1)
 
 
-@pytest.mark.limit("web.max_connections_per_client")
 @pytest.mark.fault("F73")
 @pytest.mark.parametrize("count", [7, 8, 9])
 async def test_client_behind_a_proxy_has_a_limit_of_requests(tmp_path, count):

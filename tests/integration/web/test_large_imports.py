@@ -53,7 +53,6 @@ def play_import(client):
 
 @pytest.mark.fault("F74")
 @pytest.mark.slow  # starts three processes
-@pytest.mark.limit("auditor.web.import_process.MAX_IMPORT_SECONDS")
 def test_large_import_is_answered_as_a_small_one(app, tmp_path, monkeypatch):
     with logged_in_client(app) as client:
         large_limits = []
@@ -79,7 +78,6 @@ def test_large_import_is_answered_as_a_small_one(app, tmp_path, monkeypatch):
 
 
 @pytest.mark.fault("F74")
-@pytest.mark.limit("auditor.web.import_process.MAX_IMPORT_SECONDS")
 @pytest.mark.parametrize("step", ["upload", "preview"])
 def test_import_is_refused_at_its_deadline(app, monkeypatch, step):
     with logged_in_client(app) as client:
@@ -94,7 +92,6 @@ def test_import_is_refused_at_its_deadline(app, monkeypatch, step):
 
 
 @pytest.mark.fault("F74")
-@pytest.mark.limit("auditor.web.import_process.MAX_IMPORTS")
 @pytest.mark.parametrize(("running", "status"), [(0, 422), (1, 422), (2, 503)])
 def test_further_large_imports_are_refused(app, monkeypatch, no_small_imports, running, status):
     """Each waited in a thread, and forty of them were all threads that answer pages."""
@@ -110,7 +107,6 @@ def test_further_large_imports_are_refused(app, monkeypatch, no_small_imports, r
         assert response.headers["retry-after"] == "60"
 
 
-@pytest.mark.limit("auditor.web.import_process.MAX_SMALL_REGISTRY")
 @pytest.mark.parametrize(("limit", "status"), [(2, 303), (1, 303), (0, 503)])
 def test_large_registry_is_compared_in_a_child_process(app, monkeypatch, limit, status):
     with logged_in_client(app) as client:
@@ -123,11 +119,6 @@ def test_large_registry_is_compared_in_a_child_process(app, monkeypatch, limit, 
             assert upload(client).status_code == status
 
 
-@pytest.mark.limit(
-    "auditor.web.import_process.SMALL_UPLOAD_LIMITS.rows",
-    "auditor.web.import_process.SMALL_UPLOAD_LIMITS.chars",
-    "auditor.web.import_process.SMALL_UPLOAD_LIMITS.links",
-)
 @pytest.mark.parametrize("name", ["rows", "chars", "links"])
 @pytest.mark.parametrize(("step", "status"), [(1, 303), (0, 303), (-1, 503)])
 def test_small_spreadsheet_is_imported_without_a_child_process(

@@ -169,7 +169,6 @@ async def test_channel_filter_without_a_state_means_a_gap_on_it(app, query, expe
 STEPS = [-1, 0, 1]
 
 
-@pytest.mark.limit("auditor.web.list_filters.MAX_FIELD_CHOICES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_most_frequent_regions_are_offered(app, monkeypatch, step):
     """The network has two regions: to evaluate 300 takes a minute."""
@@ -184,9 +183,6 @@ def count_groups(text):
     return len(html.fromstring(text).findall('.//div[@class="pair"]/section'))
 
 
-@pytest.mark.limit(
-    "auditor.web.routes.dashboard.MAX_SHOWN_GROUPS", "auditor.views.groups.MAX_COMPARED_GROUPS"
-)
 @pytest.mark.parametrize(
     ("module", "name"), [(dashboard, "MAX_SHOWN_GROUPS"), (groups, "MAX_COMPARED_GROUPS")]
 )
@@ -199,7 +195,6 @@ async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, module
     assert ("1 more group" in text) is (step > 0)
 
 
-@pytest.mark.limit("auditor.web.routes.dashboard.MAX_LISTED_NEEDS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_table_of_needs_says_if_groups_are_left_out(app, monkeypatch, step):
     monkeypatch.setattr(dashboard, "MAX_LISTED_NEEDS", 2 - step)
@@ -210,7 +205,6 @@ async def test_table_of_needs_says_if_groups_are_left_out(app, monkeypatch, step
     assert ("Only the first rows are shown, those with most broken." in text) is (step > 0)
 
 
-@pytest.mark.limit("auditor.web.routes.dashboard.MAX_COMPARED_RUNS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_comparison_reaches_back_over_some_runs(app, monkeypatch, step):
     """The network has four runs."""
@@ -221,7 +215,6 @@ async def test_comparison_reaches_back_over_some_runs(app, monkeypatch, step):
     assert (f'name="since" value="{first_day}"' in text) is (step <= 0)
 
 
-@pytest.mark.limit("auditor.web.routes.gaps.MAX_LISTED_CHANGES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_page_of_changes_says_if_some_are_left_out(app, monkeypatch, step):
     path = f"/en/changes?since={night_of(1).date()}"
@@ -233,7 +226,6 @@ async def test_page_of_changes_says_if_some_are_left_out(app, monkeypatch, step)
     assert ("Only the most severe are shown." in text) is (step > 0)
 
 
-@pytest.mark.limit("auditor.web.routes.report_links.MAX_SEARCH_RESULTS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_search_for_report_links_says_if_results_are_left_out(app, monkeypatch, step):
     """It left them out silently."""
@@ -244,7 +236,6 @@ async def test_search_for_report_links_says_if_results_are_left_out(app, monkeyp
     assert ("Only the first results are shown." in text) is (step > 0)
 
 
-@pytest.mark.limit("auditor.core.form_limits.MAX_SEARCH_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
     "path", ["report-links", "associations", "exports/gaps.csv", "meeting", "meeting.xlsx"]
@@ -257,7 +248,6 @@ async def test_search_has_a_longest_text(app, step, path):
     assert status == (200 if step <= 0 else 422)
 
 
-@pytest.mark.limit("auditor.views.calls.MAX_CALLS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_meeting_pack_has_a_limited_number_of_calls(app, step):
     with logged_in_client(app, NOW) as client:
@@ -265,7 +255,6 @@ async def test_meeting_pack_has_a_limited_number_of_calls(app, step):
     assert status == (200 if step <= 0 else 422)
 
 
-@pytest.mark.limit("auditor.views.association_detail.MAX_EVENTS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_history_of_an_association_counts_what_it_leaves_out(app, step):
     """It left it out silently."""

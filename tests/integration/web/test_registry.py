@@ -435,7 +435,6 @@ def read_text(text):
 STEPS = [-1, 0, 1]
 
 
-@pytest.mark.limit("auditor.web.routes.registry.MAX_SPREADSHEET_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_uploaded_file_has_a_limit(app, monkeypatch, step):
     """With a small file: to upload 10 MB takes a second."""
@@ -447,7 +446,6 @@ def test_uploaded_file_has_a_limit(app, monkeypatch, step):
     assert len(list_uploads(app)) == (1 if step <= 0 else 0)
 
 
-@pytest.mark.limit("auditor.web.routes.registry.MAX_SHOWN_CHANGES")
 @pytest.mark.parametrize("step", STEPS)
 def test_preview_counts_new_associations_beyond_the_shown_ones(app, monkeypatch, step):
     monkeypatch.setattr(routes, "MAX_SHOWN_CHANGES", 5)
@@ -459,7 +457,6 @@ def test_preview_counts_new_associations_beyond_the_shown_ones(app, monkeypatch,
     assert ("1 more association" in read_text(text)) is (step > 0)
 
 
-@pytest.mark.limit("auditor.web.routes.registry.MAX_SHOWN_ISSUES")
 @pytest.mark.parametrize("step", STEPS)
 def test_preview_counts_problems_beyond_the_shown_ones(app, monkeypatch, step):
     monkeypatch.setattr(routes, "MAX_SHOWN_ISSUES", 3)
@@ -471,7 +468,6 @@ def test_preview_counts_problems_beyond_the_shown_ones(app, monkeypatch, step):
     assert ("1 more line" in read_text(text)) is (step > 0)
 
 
-@pytest.mark.limit("auditor.registry.uploads.MAX_STORED_UPLOADS")
 @pytest.mark.parametrize(("count", "is_kept"), [(19, True), (20, True), (21, False)])
 def test_oldest_of_too_many_uploads_is_deleted(tmp_path, count, is_kept):
     """A user could fill the disk in a day."""
@@ -482,7 +478,6 @@ def test_oldest_of_too_many_uploads_is_deleted(tmp_path, count, is_kept):
     assert all(uploads.find(name, NOW) for name in names)
 
 
-@pytest.mark.limit("auditor.registry.uploads.MAX_UPLOAD_AGE")
 @pytest.mark.parametrize(("step", "is_kept"), [(-1, True), (0, False), (1, False)])
 def test_upload_is_kept_for_a_day(tmp_path, step, is_kept):
     uploads = UploadStore(tmp_path / "uploads")

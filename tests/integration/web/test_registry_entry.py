@@ -195,7 +195,6 @@ def test_association_with_a_page_name_as_id_can_be_edited(app, page_name):
         assert 'value="Taken"' in client.get(entry_url).text
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_CELL_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_long_text_is_stored_as_a_whole_or_refused(app, step):
     """A longer text was cut silently, also one that was imported."""
@@ -216,7 +215,6 @@ def test_many_links_are_stored_and_an_overlong_line_of_links_is_refused(app):
     assert stored == links
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_ROW_LINKS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_more_than_200_links_are_refused_in_the_form(app, step):
     links = [f"https://www.facebook.com/page{number:03}" for number in range(MAX_ROW_LINKS + step)]

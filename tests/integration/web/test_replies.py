@@ -380,7 +380,6 @@ async def test_coordinator_cannot_take_back_a_reply(app, client):
     assert app.store.replies.get(reply.id).outcome is None
 
 
-@pytest.mark.limit("auditor.decisions.replies.MAX_SCANNED_PROPOSALS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_page_scans_a_limited_number_of_proposals(app, monkeypatch, step):
     """With 6 proposals in batches of 3: 300 would take half a second. The next page continues."""

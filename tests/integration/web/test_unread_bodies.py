@@ -125,7 +125,6 @@ def test_forty_uploads_without_login_are_answered_before_their_bodies(address, s
 
 
 @pytest.mark.fault("F74")
-@pytest.mark.limit("auditor.web.access.MAX_UPLOADS")
 @pytest.mark.parametrize(("running", "status"), [(3, 400), (4, 503), (5, 503)])
 def test_users_have_few_uploads_at_the_same_time(app, spool, running, status):
     """Each connection of a user could fill 11 MB of the temporary folder at once."""
@@ -161,9 +160,6 @@ def test_refused_form_is_answered_before_its_body(app, address, path, status):
     assert get_status(address, path, length=MEGABYTE, session=session) == status
 
 
-@pytest.mark.limit(
-    "auditor.web.middleware.MAX_PASSWORD_FORM_BYTES", "auditor.web.middleware.MAX_PUBLIC_FORM_BYTES"
-)
 @pytest.mark.parametrize(
     ("path", "limit"),
     [
@@ -180,9 +176,6 @@ def test_form_without_login_has_a_small_limit(address, path, limit):
     assert get_status(address, path, length=limit + 1) == 413
 
 
-@pytest.mark.limit(
-    "auditor.web.middleware.MAX_FORM_BYTES", "auditor.web.middleware.MAX_UPLOAD_BYTES"
-)
 @pytest.mark.parametrize(
     ("path", "limit"),
     [("/en/associations/none/decisions", MAX_FORM_BYTES), ("/en/registry", MAX_UPLOAD_BYTES)],

@@ -41,7 +41,6 @@ def bodies(tmp_path):
         yield writer
 
 
-@pytest.mark.limit("storage.max_check_bytes")
 @pytest.mark.parametrize(("spare_bytes", "is_cut"), [(1, False), (0, False), (-1, True)])
 def test_body_is_stored_if_its_compressed_size_fits(bodies, spare_bytes, is_cut):
     size = len(evidence.compress_body(NOISE))
@@ -66,7 +65,6 @@ def test_withheld_body_takes_no_space():
     assert not any(piece.is_cut for piece in pieces)
 
 
-@pytest.mark.limit("auditor.evidence.MAX_STORED_HEADER_CHARS")
 @pytest.mark.parametrize(("extra_chars", "is_cut"), [(-1, False), (0, False), (1, True)])
 def test_headers_above_the_limit_are_left_out_and_marked(extra_chars, is_cut):
     headers = {"x-long": "x" * (MAX_STORED_HEADER_CHARS - 30 + extra_chars)}
@@ -78,7 +76,6 @@ def test_headers_above_the_limit_are_left_out_and_marked(extra_chars, is_cut):
     assert page.headers["content-type"] == "text/html"
 
 
-@pytest.mark.limit("auditor.evidence.MAX_EVIDENCE_CHARS")
 @pytest.mark.parametrize(("extra_chars", "is_cut"), [(-1, False), (0, False), (1, True)])
 def test_texts_above_the_limit_of_a_check_are_left_out_and_marked(extra_chars, is_cut):
     hop_url = "x" * (MAX_EVIDENCE_CHARS - 2 * len(URL) + extra_chars)
@@ -88,7 +85,6 @@ def test_texts_above_the_limit_of_a_check_are_left_out_and_marked(extra_chars, i
     assert page.url == URL
 
 
-@pytest.mark.limit("auditor.evidence.MAX_SHORT_TEXT_CHARS")
 @pytest.mark.parametrize("length", [MAX_SHORT_TEXT_CHARS + extra for extra in (-1, 0, 1)])
 def test_address_is_shortened_when_no_space_is_left(length):
     hop_url = "x" * (MAX_EVIDENCE_CHARS - 2 * len(URL))
@@ -117,7 +113,6 @@ def test_cut_evidence_is_shown_as_cut(bodies):
     assert view.body_state == "cut"
 
 
-@pytest.mark.limit("auditor.evidence.MAX_READ_BYTES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_text_is_read_of_the_beginning_of_a_body(bodies, step):
     body = b" " * (MAX_READ_BYTES + step - 5) + b"nour!"

@@ -107,7 +107,6 @@ def test_unusable_row_is_skipped(row):
     assert [statement.link.key for statement in answer.statements] == ["nour"]
 
 
-@pytest.mark.limit("probes.witnesses.MAX_ITEMS")
 @pytest.mark.parametrize("step", STEPS)
 def test_website_of_many_items_identifies_none_of_them(step):
     count = witnesses.MAX_ITEMS + step
@@ -117,7 +116,6 @@ def test_website_of_many_items_identifies_none_of_them(step):
     assert len(read_wikidata(*rows).statements) == (count if step <= 0 else 0)
 
 
-@pytest.mark.limit("probes.witnesses.MAX_STATEMENTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_statements_of_an_answer_are_read(step):
     count = witnesses.MAX_STATEMENTS + step
@@ -125,7 +123,6 @@ def test_first_statements_of_an_answer_are_read(step):
     assert len(read_wikidata(*rows).statements) == min(witnesses.MAX_STATEMENTS, count)
 
 
-@pytest.mark.limit("probes.witnesses.MAX_CAPTURES")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_captures_of_an_answer_are_read(step):
     count = witnesses.MAX_CAPTURES + step

@@ -85,15 +85,6 @@ def change_contact(store, moment):
     store.registry.save_registry([build_entry("07 nour")], [], moment, origin=EDITOR)
 
 
-@pytest.mark.limit(
-    "retention.contacts",
-    "retention.report_links",
-    "retention.replies",
-    "retention.follow_ups",
-    "retention.subscriptions",
-    "retention.messages",
-    "retention.audit_log",
-)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
     ("setting", "create_row", "table"),
@@ -127,7 +118,6 @@ def record_api_result(store, observed_at):
     store.observations.record([observation])
 
 
-@pytest.mark.limit("retention.api_data")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(("setting", "days"), [(29, 29), (30, 30), (31, 30), (0, 30)])
 def test_figures_are_kept_for_the_set_days_or_those_of_the_terms(store, setting, days, step):

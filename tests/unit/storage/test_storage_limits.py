@@ -59,7 +59,6 @@ def register(store, *names, **fields):
 # --- Files ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("storage.files.body_store.MAX_PENDING_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_writer_is_full_if_too_many_bytes_are_pending(tmp_path, step):
     writer = BodyWriter(BodyStore(tmp_path))
@@ -67,7 +66,6 @@ def test_writer_is_full_if_too_many_bytes_are_pending(tmp_path, step):
     assert writer.is_full is (step > 0)
 
 
-@pytest.mark.limit("storage.files.spool.MAX_MEMORY_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_list_is_in_a_file(step):
     size = MAX_MEMORY_BYTES + step
@@ -78,7 +76,6 @@ def test_longer_list_is_in_a_file(step):
         assert items._file._rolled is (step > 0)
 
 
-@pytest.mark.limit("storage.database.sqlite_file.MAX_OPEN_CHECK_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_larger_database_is_not_checked_when_it_is_opened(tmp_path, monkeypatch, step):
     """The limit is that of a small file here. A page of it is damaged."""
@@ -96,7 +93,6 @@ def test_larger_database_is_not_checked_when_it_is_opened(tmp_path, monkeypatch,
         sqlite_file.verify_database_file(file)
 
 
-@pytest.mark.limit("storage.database.sqlite_file.MAX_OPEN_CHECK_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_larger_database_is_checked_before_a_run(store, monkeypatch, step):
     size = store.database_file.stat().st_size
@@ -107,7 +103,6 @@ def test_larger_database_is_checked_before_a_run(store, monkeypatch, step):
 # --- Observations and registry --------------------------------------------------------------------
 
 
-@pytest.mark.limit("storage.observations.comparison.MAX_RESPONSE_SECONDS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_duration_of_a_response_is_none(step):
     seconds = MAX_RESPONSE_SECONDS + step
@@ -115,7 +110,6 @@ def test_longer_duration_of_a_response_is_none(step):
     assert get_response_seconds(finding) == (seconds if step <= 0 else None)
 
 
-@pytest.mark.limit("storage.observations.observations.MAX_LISTED_ACCOUNTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_pages_with_a_suspicious_body_are_listed_up_to_the_limit(store, step):
     count = MAX_LISTED_ACCOUNTS + step
@@ -137,7 +131,6 @@ def test_pages_with_a_suspicious_body_are_listed_up_to_the_limit(store, step):
     assert len(pages) == min(MAX_LISTED_ACCOUNTS, count)
 
 
-@pytest.mark.limit("storage.registry.diff.MAX_WITHDRAWN_SHARE")
 @pytest.mark.parametrize("step", STEPS)
 def test_spreadsheet_with_many_withdrawals_is_suspicious(step):
     withdrawal_count = int(100 * MAX_WITHDRAWN_SHARE) + step
@@ -148,7 +141,6 @@ def test_spreadsheet_with_many_withdrawals_is_suspicious(step):
 # --- Searches -------------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("storage.read_model.association_search.MAX_COUNT")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("search", [{}, {"facets": ["region:Souss"]}, {"search_terms": ["club"]}])
 def test_matches_are_counted_up_to_the_limit(store, monkeypatch, search, step):
@@ -160,7 +152,6 @@ def test_matches_are_counted_up_to_the_limit(store, monkeypatch, search, step):
     assert len(page.rows) == count
 
 
-@pytest.mark.limit("storage.read_model.association_search.MAX_SCANNED_ROWS")
 @pytest.mark.parametrize("step", STEPS)
 def test_count_is_that_of_a_sample_if_the_smallest_condition_has_more_rows(
     store, monkeypatch, step
@@ -174,7 +165,6 @@ def test_count_is_that_of_a_sample_if_the_smallest_condition_has_more_rows(
     assert len(page.rows) == count
 
 
-@pytest.mark.limit("storage.read_model.association_search.MAX_WORD_VARIANTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_words_with_a_prefix_are_found_however_many_they_are(store, step):
     """More of them are tested as text, and the other condition is the smaller one."""
@@ -184,7 +174,6 @@ def test_words_with_a_prefix_are_found_however_many_they_are(store, step):
     assert page.count == len(page.rows) == len(names)
 
 
-@pytest.mark.limit("storage.read_model.counts.MAX_SMALL_SELECTION")
 @pytest.mark.parametrize("step", STEPS)
 def test_larger_selection_has_no_counts(store, monkeypatch, step):
     monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", SMALL_LIMIT)
@@ -198,7 +187,6 @@ def test_larger_selection_has_no_counts(store, monkeypatch, step):
 # --- Cursors --------------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("storage.read_model.association_search.MAX_CURSOR_NUMBER")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_number_of_a_cursor_is_limited(sign, step):
@@ -207,7 +195,6 @@ def test_number_of_a_cursor_is_limited(sign, step):
     assert decode_cursor(encode_cursor((number, "a")), (0, "")) == (expected, "a")
 
 
-@pytest.mark.limit("storage.read_model.gap_search.MAX_ROW_ID")
 @pytest.mark.parametrize("step", STEPS)
 def test_row_id_of_a_cursor_is_limited(store, step):
     """A larger one is no row id of PostgreSQL, which refuses the query."""
@@ -235,7 +222,6 @@ def is_number(value):
 # --- Corrections ----------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("storage.read_model.word_correction.MAX_CORRECTED_LENGTH")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_word_is_not_corrected(store, step):
     word = "a" * (MAX_CORRECTED_LENGTH + step - 1)
@@ -244,7 +230,6 @@ def test_longer_word_is_not_corrected(store, step):
     assert corrections == ({f"{word}c": f"{word}b"} if step <= 0 else {})
 
 
-@pytest.mark.limit("storage.read_model.word_correction.MAX_COUNTED_ROWS")
 @pytest.mark.parametrize("step", STEPS)
 def test_more_frequent_word_is_counted_up_to_the_limit(store, monkeypatch, step):
     """Of two words with as many associations as are counted, the last one is the correction."""

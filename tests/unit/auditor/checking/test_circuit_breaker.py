@@ -100,7 +100,6 @@ def find_account_id(app, url):
     )
 
 
-@pytest.mark.limit("fetch.platform_breaker_failures")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_number_of_refusals_is_configurable(app, caplog, step):
     limit = 7

@@ -17,7 +17,6 @@ from storage.errors import StoreError
 from storage.runs.plan import PlanBatch
 
 
-@pytest.mark.limit("auditor.cluster.job_queue.MAX_ATTEMPTS")
 @pytest.mark.parametrize(("step", "is_retried"), [(-1, True), (0, False), (1, False)])
 def test_job_whose_database_fails_is_started_a_few_times(step, is_retried):
     """`attempts` are those before the current one."""
@@ -46,7 +45,6 @@ class FullQueue:
         return SimpleNamespace(waiting_jobs=len(self.jobs), running_jobs=0)
 
 
-@pytest.mark.limit("cluster.max_queued_jobs")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_queue_has_a_limited_number_of_jobs(monkeypatch, step):
     batches = list(range(10 + step))
@@ -80,7 +78,6 @@ async def test_queue_has_a_limited_number_of_jobs(monkeypatch, step):
     assert queue.jobs == batches[:10]
 
 
-@pytest.mark.limit("cluster.concurrent_jobs")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_worker_has_a_limited_number_of_jobs_at_once(step):
     count = 3 + step

@@ -65,30 +65,12 @@ def is_accepted(model, values):
     return True
 
 
-@pytest.mark.limit(
-    "auditor.core.form_limits.MAX_NOTES_CHARS",
-    "auditor.core.form_limits.MAX_ADDRESS_CHARS",
-    "auditor.core.form_limits.MAX_CODE_CHARS",
-    "auditor.core.form_limits.MAX_CHANNEL_CHARS",
-    "auditor.core.form_limits.MAX_PLACE_CHARS",
-    "auditor.core.form_limits.MAX_DAY_CHARS",
-    "auditor.core.form_limits.MAX_REASON_CHARS",
-    "auditor.core.form_limits.MAX_ROW_ID_CHARS",
-    "auditor.core.form_limits.MAX_TAG_CHARS",
-    "auditor.core.form_limits.MAX_TYPED_NAME_CHARS",
-    "auditor.web.routes.report.MAX_TYPED_CHARACTERS",
-)
 @pytest.mark.parametrize(("model", "others", "field", "limit"), TEXT_FIELDS)
 def test_field_accepts_a_text_up_to_its_limit(model, others, field, limit):
     found = [is_accepted(model, {**others, field: "x" * (limit + step)}) for step in (-1, 0, 1)]
     assert found == [True, True, False]
 
 
-@pytest.mark.limit(
-    "auditor.core.form_limits.MAX_TICKED_STEPS",
-    "auditor.core.form_limits.MAX_SELECTED_REGIONS",
-    "auditor.web.routes.association_list.MAX_SELECTED",
-)
 @pytest.mark.parametrize(("model", "others", "field", "values", "limit"), LIST_FIELDS)
 def test_field_accepts_a_list_up_to_its_limit(model, others, field, values, limit):
     found = [is_accepted(model, {**others, field: values * (limit + step)}) for step in (-1, 0, 1)]

@@ -58,7 +58,6 @@ def log_failure(text):
         logger.exception(error, "probe_crashed", "{text}", text=text)
 
 
-@pytest.mark.limit("auditor.core.log_setup.MAX_LOGGED_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_longer_text_is_logged_in_part(written, step):
     text = "x" * (log_setup.MAX_LOGGED_CHARS - len("ValueError: ") + step)
@@ -78,7 +77,6 @@ def test_page_of_a_site_does_not_fill_the_log(written):
         assert sum(map(len, written())) < 5 * log_setup.MAX_LOGGED_CHARS
 
 
-@pytest.mark.limit("auditor.core.log_setup.MAX_TRACE_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_end_of_a_longer_traceback_is_logged(written, monkeypatch, step):
     """Of lines as long as the limit of a text."""

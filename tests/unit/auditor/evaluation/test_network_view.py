@@ -355,7 +355,6 @@ def test_cell_that_may_be_an_account_is_not_a_missing_channel(app, kind, key):
     assert (facebook.unknown, facebook.missing) == (2, 0)
 
 
-@pytest.mark.limit("auditor.evaluation.run_results.MAX_STALE_WHILE_READING")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_reader_waits_for_a_limited_number_of_summaries(app, step):
     """With 3 summaries instead of 200: each takes milliseconds."""
@@ -367,7 +366,6 @@ def test_reader_waits_for_a_limited_number_of_summaries(app, step):
     assert updated_count == (3 + step if step <= 0 else 0)
 
 
-@pytest.mark.limit("auditor.evaluation.unchanged_runs.MAX_SKIPPED_RUNS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_limited_number_of_runs_is_skipped_at_once(step):
     state = AssociationState(Association("a", "A"))
@@ -376,7 +374,6 @@ def test_limited_number_of_runs_is_skipped_at_once(step):
     assert skipped.number == min(MAX_SKIPPED_RUNS, MAX_SKIPPED_RUNS + step)
 
 
-@pytest.mark.limit("auditor.diagnostics.metrics.MAX_COUNTED_STALE_SUMMARIES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_metrics_count_a_limited_number_of_stale_summaries(app, monkeypatch, step):
     """With 3 summaries instead of 1,000: to register so many takes a second."""

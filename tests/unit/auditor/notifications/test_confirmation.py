@@ -92,7 +92,6 @@ def test_full_association_gives_the_same_answer_for_each_address(app):
     assert outcomes == {SubscriptionOutcome.TOO_MANY_SUBSCRIBERS}
 
 
-@pytest.mark.limit("auditor.notifications.confirmation.MAX_REQUESTS_PER_ADDRESS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_address_causes_few_mails(app, step):
     count = MAX_REQUESTS_PER_ADDRESS + step
@@ -137,7 +136,6 @@ def test_address_outside_the_public_net_is_invalid(app, address):
     assert (outcome, request) == (SubscriptionOutcome.INVALID_ADDRESS, None)
 
 
-@pytest.mark.limit("auditor.notifications.confirmation.MAX_REQUESTS_PER_ASSOCIATION")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_association_causes_few_mails(app, excess):
     requested_count = MAX_REQUESTS_PER_ASSOCIATION + excess
@@ -150,7 +148,6 @@ def test_association_causes_few_mails(app, excess):
     assert count_mails(app, ["other@x.example"], "a1") == 1
 
 
-@pytest.mark.limit("storage.communication.messages.MAX_REQUEST_AGE")
 @pytest.mark.parametrize(
     ("age", "is_valid"), [(VALIDITY - MOMENT, True), (VALIDITY, False), (VALIDITY + MOMENT, False)]
 )
@@ -182,7 +179,6 @@ def test_link_that_is_revoked_during_a_request_subscribes_no_address(app, is_ren
     assert app.store.subscription_requests.list_requests("a0", NOW) == []
 
 
-@pytest.mark.limit("auditor.notifications.confirmation.MAX_SUBSCRIBERS_PER_ASSOCIATION")
 def test_confirmations_do_not_exceed_the_number_of_subscribers(app):
     tokens = [
         request_subscription(app.store, f"s{number}@x.example", "a0", NOW)[1].token

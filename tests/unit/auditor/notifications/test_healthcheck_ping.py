@@ -66,7 +66,6 @@ def test_push_monitor_gets_up_or_down_and_nothing_at_the_start():
     ]
 
 
-@pytest.mark.limit("auditor.notifications.healthcheck_ping.MAX_PING_ATTEMPTS")
 def test_failed_ping_is_sent_twice_at_most(caplog):
     with web_server([500]) as (host, requests):
         create_ping(f"http://{host}/p").report_success("")
@@ -116,7 +115,6 @@ def test_only_the_last_warnings_are_collected():
 STEPS = [-1, 0, 1]
 
 
-@pytest.mark.limit("auditor.notifications.healthcheck_ping.MAX_LOG_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_end_of_a_long_log_is_sent(step):
     log = "".join(str(number % 10) for number in range(MAX_LOG_BYTES + step))
@@ -125,7 +123,6 @@ def test_end_of_a_long_log_is_sent(step):
     assert requests[0][2] == log[-MAX_LOG_BYTES:]
 
 
-@pytest.mark.limit("auditor.notifications.healthcheck_ping.MAX_PUSH_MESSAGE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_end_of_a_long_message_is_pushed(step):
     message = "".join(str(number % 10) for number in range(MAX_PUSH_MESSAGE_CHARS + step))
@@ -134,7 +131,6 @@ def test_end_of_a_long_message_is_pushed(step):
     assert requests[0][1] == f"/p?status=up&msg={message[-MAX_PUSH_MESSAGE_CHARS:]}"
 
 
-@pytest.mark.limit("auditor.notifications.healthcheck_ping.MAX_LOG_LINES")
 @pytest.mark.parametrize("step", STEPS)
 def test_oldest_warnings_are_left_out(step):
     logger = logging.getLogger("auditor.tests")

@@ -190,7 +190,6 @@ def test_invalid_address_is_refused(app, client):
     assert list_subscriptions(app) == []
 
 
-@pytest.mark.limit("auditor.notifications.confirmation.MAX_SUBSCRIBERS_PER_ASSOCIATION")
 @pytest.mark.parametrize(("count", "is_full"), [(3, False), (4, False), (5, True)])
 def test_address_is_added_until_there_are_five(app, client, count, is_full):
     for number in range(count):
@@ -305,7 +304,6 @@ def test_stored_address_that_is_invalid_does_not_stop_the_other_reports(app, cap
     assert spoilt.address not in caplog.text
 
 
-@pytest.mark.limit("auditor.core.form_limits.MAX_EMAIL_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_address_of_a_subscription_has_a_limit(client, step):
     address = "@rabat.example".rjust(MAX_EMAIL_CHARS + step, "a")

@@ -291,7 +291,6 @@ def test_spreadsheet_without_link_columns_is_an_error_if_one_is_unread(
 STEPS = [-1, 0, 1]
 
 
-@pytest.mark.limit("auditor.registry.column_mapping.MAX_EXAMPLES")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_examples_of_a_column_are_shown(step):
     count = MAX_EXAMPLES + step
@@ -299,7 +298,6 @@ def test_first_examples_of_a_column_are_shown(step):
     assert len(column.examples) == min(count, MAX_EXAMPLES)
 
 
-@pytest.mark.limit("auditor.registry.column_mapping.MAX_EXAMPLE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_long_example_is_cut_and_marked(step):
     text = "x" * (MAX_EXAMPLE_CHARS + step)
@@ -307,7 +305,6 @@ def test_long_example_is_cut_and_marked(step):
     assert column.examples == (text if step <= 0 else f"{text[:-1]}…",)
 
 
-@pytest.mark.limit("auditor.registry.column_mapping.MAX_SAMPLE_ROWS")
 @pytest.mark.parametrize("step", STEPS)
 def test_examples_come_from_the_first_rows(step):
     rows = [[""]] * (MAX_SAMPLE_ROWS + step - 1)
@@ -315,7 +312,6 @@ def test_examples_come_from_the_first_rows(step):
     assert column.examples == (("Amal",) if step <= 0 else ())
 
 
-@pytest.mark.limit("auditor.registry.column_mapping.MAX_REMEMBERED_MAPPINGS")
 @pytest.mark.parametrize("step", STEPS)
 def test_oldest_columns_are_forgotten(tmp_path, step):
     memory = ColumnMemory(tmp_path / "columns.json")
@@ -325,7 +321,6 @@ def test_oldest_columns_are_forgotten(tmp_path, step):
     assert memory.find(["Structure 1"]) == {0: "name"}
 
 
-@pytest.mark.limit("auditor.registry.column_mapping.MAX_SUGGESTIONS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_typing_errors_are_suggested(step):
     count = MAX_SUGGESTIONS + step
@@ -333,7 +328,6 @@ def test_first_typing_errors_are_suggested(step):
     assert len(suggest_corrections(columns)) == min(count, MAX_SUGGESTIONS)
 
 
-@pytest.mark.limit("auditor.registry.column_mapping.MAX_SUGGESTED_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_heading_is_no_typing_error(step):
     heading = "Facebok".ljust(MAX_SUGGESTED_CHARS + step)
@@ -341,7 +335,6 @@ def test_longer_heading_is_no_typing_error(step):
     assert suggest_corrections(columns) == ([f"{heading}=facebook"] if step <= 0 else [])
 
 
-@pytest.mark.limit("auditor.registry.issues.MAX_LISTED_LINES")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_dropped_lines_are_named(step):
     count = MAX_LISTED_LINES + step
@@ -350,7 +343,6 @@ def test_first_dropped_lines_are_named(step):
     assert (str(100 + count - 1) in sentence, "…" in sentence) == (step <= 0, step > 0)
 
 
-@pytest.mark.limit("auditor.registry.issues.MAX_SHOWN_VALUE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_problem_shows_the_beginning_of_a_long_value(tmp_path, step):
     value = "x" * (MAX_SHOWN_VALUE_CHARS + step)

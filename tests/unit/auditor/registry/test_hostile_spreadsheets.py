@@ -73,10 +73,6 @@ def find_exceeded_limit(path, limits):
 FORMATS = ["csv", "xlsx", "ods", "xls"]
 
 
-@pytest.mark.limit(
-    "auditor.registry.sheet_limits.FILE_LIMITS.rows",
-    "auditor.registry.sheet_limits.UPLOAD_LIMITS.rows",
-)
 @pytest.mark.parametrize("form", FORMATS)
 def test_rows_up_to_the_limit_are_read(tmp_path, form):
     path = write_file(tmp_path, form)
@@ -89,10 +85,6 @@ def test_rows_up_to_the_limit_are_read(tmp_path, form):
     assert found == [None, None, "too_many_rows"]
 
 
-@pytest.mark.limit(
-    "auditor.registry.sheet_limits.FILE_LIMITS.chars",
-    "auditor.registry.sheet_limits.UPLOAD_LIMITS.chars",
-)
 @pytest.mark.parametrize("form", FORMATS)
 def test_characters_up_to_the_limit_are_read(tmp_path, form):
     path = write_file(tmp_path, form)
@@ -105,7 +97,6 @@ def test_characters_up_to_the_limit_are_read(tmp_path, form):
     assert found == [None, None, "too_much_text"]
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_CELL_CHARS")
 @pytest.mark.parametrize("form", FORMATS)
 def test_cell_up_to_the_limit_is_read(tmp_path, form, monkeypatch):
     path = write_file(tmp_path, form)
@@ -118,7 +109,6 @@ def test_cell_up_to_the_limit_is_read(tmp_path, form, monkeypatch):
     assert found == [None, None, "cell_too_long"]
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_COLUMNS")
 @pytest.mark.parametrize(("count", "code"), [(299, None), (300, None), (301, "too_many_columns")])
 def test_csv_has_at_most_300_columns_with_text(tmp_path, count, code):
     path = tmp_path / "sheet.csv"
@@ -126,7 +116,6 @@ def test_csv_has_at_most_300_columns_with_text(tmp_path, count, code):
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_COLUMNS")
 @pytest.mark.parametrize("form", ["xlsx", "ods"])
 @pytest.mark.parametrize(("count", "code"), [(299, None), (300, None), (301, "too_many_columns")])
 def test_table_of_a_workbook_has_at_most_300_columns(tmp_path, form, count, code):
@@ -140,7 +129,6 @@ def test_table_of_a_workbook_has_at_most_300_columns(tmp_path, form, count, code
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_LINES")
 @pytest.mark.parametrize(("limit", "code"), [(5, None), (4, None), (3, "too_many_rows")])
 def test_lines_of_csv_are_limited_also_if_they_are_empty(tmp_path, monkeypatch, limit, code):
     monkeypatch.setattr(spreadsheet, "MAX_LINES", limit)
@@ -149,7 +137,6 @@ def test_lines_of_csv_are_limited_also_if_they_are_empty(tmp_path, monkeypatch, 
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_SHEETS")
 @pytest.mark.parametrize(("limit", "code"), [(3, None), (2, None), (1, "too_many_sheets")])
 def test_sheets_up_to_the_limit_are_read(tmp_path, monkeypatch, limit, code):
     monkeypatch.setattr(calamine_reader, "MAX_SHEETS", limit)
@@ -157,7 +144,6 @@ def test_sheets_up_to_the_limit_are_read(tmp_path, monkeypatch, limit, code):
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_SHARED_STRINGS")
 @pytest.mark.parametrize(("limit", "code"), [(9, None), (8, None), (7, "too_many_texts")])
 def test_texts_up_to_the_limit_are_read(tmp_path, monkeypatch, limit, code):
     monkeypatch.setattr(xlsx_parts, "MAX_SHARED_STRINGS", limit)
@@ -165,7 +151,6 @@ def test_texts_up_to_the_limit_are_read(tmp_path, monkeypatch, limit, code):
     assert find_exceeded_limit(path, FILE_LIMITS) == code
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_UNPACKED_BYTES")
 @pytest.mark.parametrize("form", ["xlsx", "ods"])
 def test_unpacked_size_up_to_the_limit_is_read(tmp_path, monkeypatch, form):
     path = write_file(tmp_path, form)
@@ -178,7 +163,6 @@ def test_unpacked_size_up_to_the_limit_is_read(tmp_path, monkeypatch, form):
     assert found == [None, None, "unpacks_too_large"]
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_FILE_BYTES")
 @pytest.mark.parametrize(("difference", "code"), [(1, None), (0, None), (-1, "file_too_large")])
 def test_file_up_to_the_limit_is_read(tmp_path, monkeypatch, difference, code):
     path = write_file(tmp_path, "csv")
@@ -193,10 +177,6 @@ def test_endless_device_is_read_up_to_the_limit(monkeypatch):
     assert raised.value.code == "file_too_large"
 
 
-@pytest.mark.limit(
-    "auditor.registry.sheet_limits.FILE_LIMITS.links",
-    "auditor.registry.sheet_limits.UPLOAD_LIMITS.links",
-)
 @pytest.mark.parametrize(("limit", "code"), [(4, None), (3, None), (2, "too_many_links")])
 def test_links_up_to_the_limit_are_imported(tmp_path, limit, code):
     path = tmp_path / "sheet.csv"
@@ -209,7 +189,6 @@ def test_links_up_to_the_limit_are_imported(tmp_path, limit, code):
     assert found == code
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_ROW_LINKS")
 @pytest.mark.parametrize(("count", "code"), [(199, None), (200, None), (201, "too_many_row_links")])
 def test_association_has_at_most_200_links(tmp_path, count, code):
     """Ten megabytes of short links took a minute."""
@@ -243,11 +222,6 @@ def test_repetition_beyond_the_last_line_is_refused(tmp_path, what):
     assert refusal.value.code == "too_many_rows"
 
 
-@pytest.mark.limit(
-    "auditor.registry.sheet_limits.FILE_LIMITS.seconds",
-    "auditor.registry.sheet_limits.UPLOAD_LIMITS.seconds",
-    "auditor.web.import_process.SMALL_UPLOAD_LIMITS.seconds",
-)
 def test_reading_that_takes_too_long_is_stopped(tmp_path):
     path = write_file(tmp_path, "xlsx")
     with pytest.raises(SpreadsheetError, match="takes more than 0 seconds"):
@@ -317,7 +291,6 @@ def test_ids_of_rows_with_the_same_name_are_found_in_one_step(tmp_path, monkeypa
     assert result.associations[-1].id == "amal-2000"
 
 
-@pytest.mark.limit("auditor.registry.sheet_limits.MAX_READERS")
 @pytest.mark.parametrize(("step", "is_refused"), [(-1, False), (0, False), (1, True)])
 def test_further_workbook_waits_for_a_reader(monkeypatch, step, is_refused):
     may_end, started = Event(), Semaphore(0)

@@ -128,7 +128,6 @@ def test_dry_run_with_many_withdrawals_is_not_refused(folder, capsys):
     assert count_associations(folder) == COUNT
 
 
-@pytest.mark.limit("auditor.cli.registry_output.MAX_SHOWN_CHANGES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_changes_beyond_the_shown_ones_are_counted(folder, capsys, terminal, monkeypatch, step):
     """With 10 changes: a table of 200 takes a second."""

@@ -284,7 +284,6 @@ def test_association_cannot_reply_for_another(app, client):
     assert "error=unknown_subject" in location
 
 
-@pytest.mark.limit("auditor.decisions.replies.MAX_WAITING_REPLIES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_at_most_twenty_replies_of_an_association_wait(app, client, step):
     form = {"kind": "claimed", "account_id": account_id_of(app)}
@@ -331,7 +330,6 @@ def test_cross_site_reply_is_refused(app, client):
     assert not app.store.replies.list_pending()
 
 
-@pytest.mark.limit("auditor.core.form_limits.MAX_NOTES_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_text_of_a_reply_is_stored_as_a_whole_or_refused(app, client, step):
     text = "x" * (MAX_NOTES_CHARS + step)
@@ -342,7 +340,6 @@ def test_text_of_a_reply_is_stored_as_a_whole_or_refused(app, client, step):
     assert stored == ([text] if step <= 0 else [])
 
 
-@pytest.mark.limit("auditor.core.form_limits.MAX_PLACE_CHARS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_place_of_a_form_has_a_limit(app, client, step):
     place = "x" * (MAX_PLACE_CHARS + step)
@@ -352,7 +349,6 @@ def test_place_of_a_form_has_a_limit(app, client, step):
     assert len(app.store.replies.list_pending()) == (0 if step > 0 else 1)
 
 
-@pytest.mark.limit("auditor.decisions.replies.MAX_PROMISE_PERIOD")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_promise_for_a_later_day_is_refused(step):
     day = (NOW + replies.MAX_PROMISE_PERIOD).date() + timedelta(days=step)
@@ -363,7 +359,6 @@ def test_promise_for_a_later_day_is_refused(step):
         replies._parse_promise_day(day.isoformat(), NOW)
 
 
-@pytest.mark.limit("report_links.valid_days")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_link_is_valid_for_the_set_days(app, step):
     path = create_path(app, valid_days=2)
@@ -371,7 +366,6 @@ def test_link_is_valid_for_the_set_days(app, step):
         assert reader.get(path).status_code == (303 if step < 0 else 410)
 
 
-@pytest.mark.limit("auditor.web.routes.report.MAX_TYPED_CHARACTERS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_refused_value_comes_back_to_its_form_as_a_whole_or_not_at_all(app, client, step):
     value = "x" * (MAX_TYPED_CHARACTERS + step)

@@ -418,7 +418,6 @@ def test_newer_promise_replaces_the_older_one():
 STEPS = [-1, 0, 1]
 
 
-@pytest.mark.limit("auditor.reports.invitation.MAX_TEXT_CHARACTERS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_text_says_less(step):
     view = build_view(DOWN, STALE)
@@ -429,7 +428,6 @@ def test_longer_text_says_less(step):
     assert (len(text) == MAX_TEXT_CHARACTERS + step, more in text) == (step <= 0, step <= 0)
 
 
-@pytest.mark.limit("auditor.reports.invitation.MAX_NAME_CHARACTERS")
 @pytest.mark.parametrize("step", STEPS)
 def test_long_name_is_cut_and_marked(step):
     name = "A" * (MAX_NAME_CHARACTERS + step)
@@ -438,7 +436,6 @@ def test_long_name_is_cut_and_marked(step):
     assert (name if step <= 0 else f"{name[:-2]}…") in text
 
 
-@pytest.mark.limit("auditor.reports.invitation.MAX_PROMISE_CHARACTERS")
 @pytest.mark.parametrize("step", STEPS)
 def test_long_promise_is_cut_and_marked(step):
     promised = "w" * (MAX_PROMISE_CHARACTERS + step)

@@ -185,7 +185,6 @@ def test_age_removes_old_backups_but_never_the_newest_three(app, tmp_path):
     assert len(backups.list_backups(tmp_path / "backups")) == 3
 
 
-@pytest.mark.limit("retention.backups")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_backup_is_deleted_after_the_set_days(app, tmp_path, step):
     """Three younger ones are kept whatever their age."""
@@ -196,7 +195,6 @@ def test_backup_is_deleted_after_the_set_days(app, tmp_path, step):
     assert len(result.removed_backups) == (1 if step > 0 else 0)
 
 
-@pytest.mark.limit("backup.max_count")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_backups_are_kept_up_to_the_set_number(app, tmp_path, step):
     max_count = 2
@@ -497,7 +495,6 @@ def test_missing_backup_is_an_error(place, capsys):
     assert "no such file" in capsys.readouterr().err
 
 
-@pytest.mark.limit("backup.max_count")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_oldest_backup_is_removed_above_the_limit(app, tmp_path, step):
     settings = BackupSettings(folder=tmp_path / "backups", max_count=4)

@@ -131,7 +131,6 @@ def find_digests(app):
     return {item.run_id: item.evidence[0].digest for item in observations}
 
 
-@pytest.mark.limit("retention.bodies", "retention.exchanges")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_evidence_is_kept_for_the_set_days(app, step):
     """The page of the second day is the first one that nothing needs. Three accounts have it."""

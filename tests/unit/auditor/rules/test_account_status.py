@@ -77,7 +77,6 @@ def fold_absences(days, thresholds=THRESHOLDS):
     return status
 
 
-@pytest.mark.limit("confirm.failures")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_account_is_gone_after_the_set_number_of_absences(step):
     absence_count = THRESHOLDS.failures + step
@@ -85,14 +84,12 @@ def test_account_is_gone_after_the_set_number_of_absences(step):
     assert (status.state is AccountState.GONE) is (step >= 0)
 
 
-@pytest.mark.limit("confirm.days")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_account_is_gone_after_absences_over_the_set_days(step):
     status = fold_absences([1, 2, 1 + THRESHOLDS.days + step])
     assert (status.state is AccountState.GONE) is (step >= 0)
 
 
-@pytest.mark.limit("confirm.recoveries")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_gone_account_is_present_after_the_set_number_of_good_runs(step):
     status = run_statuses(*[ABSENT] * 7, *[PRESENT] * (THRESHOLDS.recoveries + step))
@@ -371,7 +368,6 @@ def test_account_without_posts_has_no_activity():
 BANDS = ActivityBands()
 
 
-@pytest.mark.limit("activity.active", "activity.slow", "activity.inactive")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 @pytest.mark.parametrize(
     ("limit", "band", "next_band"),

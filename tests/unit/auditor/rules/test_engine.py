@@ -826,7 +826,6 @@ def test_rules_load_no_html_parser():
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
 
 
-@pytest.mark.limit("rules.unreachable.days")
 @pytest.mark.parametrize(("lasted_days", "is_confirmed"), [(2, False), (3, None), (4, None)])
 def test_failure_needs_the_days_of_its_rule(lasted_days, is_confirmed):
     [match] = find_matches(
@@ -835,13 +834,11 @@ def test_failure_needs_the_days_of_its_rule(lasted_days, is_confirmed):
     assert match.is_confirmed is is_confirmed
 
 
-@pytest.mark.limit("rules.older_than.days")
 @pytest.mark.parametrize(("age_days", "is_silent"), [(89, False), (90, False), (91, True)])
 def test_account_may_be_silent_for_the_days_of_the_rule(age_days, is_silent):
     assert bool(find_matches({**STALE, "days": 90}, build_dated_account(age_days))) is is_silent
 
 
-@pytest.mark.limit("rules.fact.below", "rules.fact.above")
 @pytest.mark.parametrize(
     ("condition", "matching_values"), [({"below": 14}, [13]), ({"above": 14}, [15])]
 )
@@ -855,7 +852,6 @@ def test_number_of_a_rule_is_itself_no_gap(condition, matching_values):
     assert matching == matching_values
 
 
-@pytest.mark.limit("rules.domain_expires.days")
 @pytest.mark.parametrize(
     ("days_left", "severity"),
     [
@@ -879,7 +875,6 @@ def test_severity_changes_at_the_days_of_the_rule(days_left, severity):
     assert [match.severity for match in matches] == ([severity] if severity else [])
 
 
-@pytest.mark.limit("auditor.rules.domain_expiry.MAX_ANSWER_AGE")
 @pytest.mark.parametrize(("excess", "is_usable"), [(-1, True), (0, True), (1, False)])
 def test_answer_of_a_registry_counts_for_four_weeks(excess, is_usable):
     check = DomainCheck(

@@ -247,7 +247,6 @@ def test_handle_with_another_name_matches(handles):
     assert has_different_handles(*handles)
 
 
-@pytest.mark.limit("auditor.rules.name_matching.MAX_NAME_CHARACTERS")
 @pytest.mark.parametrize(("excess", "is_match"), [(-1, True), (0, True), (1, None)])
 def test_beginning_of_a_name_is_compared(excess, is_match):
     """Without its last letter, the word is too short to be compared."""

@@ -82,7 +82,6 @@ def run_evaluation(state, day, *keys):
     return state, build_association_view(state, CONFIG, evaluation_time, {})
 
 
-@pytest.mark.limit("auditor.rules.proposals.MAX_PROPOSALS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_accounts_without_a_decision_are_proposed_up_to_the_limit(step):
     count = MAX_PROPOSALS + step

@@ -402,7 +402,6 @@ def test_report_states_only_the_values_that_were_set():
     assert report.with_values(requests=3).to_json() == {**report.to_json(), "requests": 3}
 
 
-@pytest.mark.limit("auditor.run_reports.report.MAX_NAMED_HOSTS")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_report_names_a_limited_number_of_hosts(app, step):
     run = app.store.runs.get_latest()

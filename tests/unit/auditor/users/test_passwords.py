@@ -114,7 +114,6 @@ def test_long_uncommon_password_is_accepted(password):
     assert find_password_fault(password, "Salma Benali", "Réseau des Oliviers") is None
 
 
-@pytest.mark.limit("auditor.users.passwords.MAX_PASSWORD_CHARACTERS")
 @pytest.mark.parametrize(
     ("password", "wrong"),
     [
@@ -157,7 +156,6 @@ class SlowHasher:
         return password
 
 
-@pytest.mark.limit("auditor.users.passwords.MAX_CONCURRENT_HASHES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_further_password_waits_for_its_hash(step):
     count = MAX_CONCURRENT_HASHES + step

@@ -96,7 +96,6 @@ def test_lost_domain_without_a_date_is_listed_on_the_day_it_was_found():
     assert event["DTSTART"] == "20261128"
 
 
-@pytest.mark.limit("auditor.views.domain_calendar.MAX_LINE_BYTES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_line_up_to_the_limit_is_not_folded(step):
     line = "x" * (MAX_LINE_BYTES + step)

@@ -50,7 +50,6 @@ def read_followers(texts):
     return read_channel({"header": [{"content": text} for text in texts]}).followers
 
 
-@pytest.mark.limit("probes.channels._api_common.MAX_TEXT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_text_of_an_api_is_read(step):
     """The end of the text is a short word that follows on white space."""
@@ -58,7 +57,6 @@ def test_beginning_of_a_text_of_an_api_is_read(step):
     assert clean_api_text(text) == "nour"[: 3 - step]
 
 
-@pytest.mark.limit("probes.channels._api_common.MAX_TEXT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_website_of_an_account_is_cut_or_left_out(step):
     start = "https://annour.example/"
@@ -67,7 +65,6 @@ def test_longer_website_of_an_account_is_cut_or_left_out(step):
     assert read_user(url=url)["website_urls"] == ([url] if step <= 0 else [])
 
 
-@pytest.mark.limit("probes.channels._api_common.MAX_WEBSITE_URLS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_websites_of_an_account_are_read(step):
     urls = [f"https://a{number}.ma/" for number in range(MAX_WEBSITE_URLS + step)]
@@ -76,7 +73,6 @@ def test_first_websites_of_an_account_are_read(step):
     assert read_user(entities=entities)["website_urls"] == urls[:MAX_WEBSITE_URLS]
 
 
-@pytest.mark.limit("probes.channels.twitter.api.MAX_WITHHELD_COUNTRIES")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_countries_of_a_withheld_account_are_read(step):
     countries = [f"C{number}" for number in range(MAX_WITHHELD_COUNTRIES + step)]
@@ -84,7 +80,6 @@ def test_first_countries_of_a_withheld_account_are_read(step):
     assert user["withheld_countries"] == countries[:MAX_WITHHELD_COUNTRIES]
 
 
-@pytest.mark.limit("probes.channels.youtube.api.MAX_DESCRIPTION_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_channel_description_is_read(step):
     url = "https://annour.example"
@@ -96,7 +91,6 @@ def test_beginning_of_a_channel_description_is_read(step):
     assert response.items[UC.lower()]["website_urls"] == [url[: len(url) - max(0, step)]]
 
 
-@pytest.mark.limit("probes.channels._public_profile.MAX_COUNT_SEARCH_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_followers_are_searched_at_the_beginning_of_a_text(step):
     count = "310 followers"
@@ -104,14 +98,12 @@ def test_followers_are_searched_at_the_beginning_of_a_text(step):
     assert parse_localized_count(text, "followers") == (310 if step <= 0 else None)
 
 
-@pytest.mark.limit("probes.channels._public_profile.MAX_MESSAGE_SEARCH_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_message_is_searched_at_the_beginning_of_a_page(step):
     text = "gone".rjust(MAX_MESSAGE_SEARCH_CHARS + step)
     assert find_message(re.compile("gone"), text) == ("gone" if step <= 0 else "")
 
 
-@pytest.mark.limit("probes.channels.facebook.api.MAX_ERROR_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_an_error_is_read(step):
     start, end = "(#803) Some of the aliases you requested do not exist: ", "nour"
@@ -120,7 +112,6 @@ def test_beginning_of_an_error_is_read(step):
     assert [name.strip() for name in response.item_errors] == ["nour"[: 4 - max(0, step)]]
 
 
-@pytest.mark.limit("probes.channels.youtube.page.MAX_NODES")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_objects_of_a_youtube_page_are_searched(step):
     """The header is an object too."""
@@ -128,21 +119,18 @@ def test_first_objects_of_a_youtube_page_are_searched(step):
     assert read_channel({"header": header}).followers == (310 if step <= 0 else None)
 
 
-@pytest.mark.limit("probes.channels.youtube.page.MAX_HEADER_TEXTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_texts_of_a_youtube_header_are_read(step):
     texts = ["Annour"] * (MAX_HEADER_TEXTS + step - 1) + ["310 subscribers"]
     assert read_followers(texts) == (310 if step <= 0 else None)
 
 
-@pytest.mark.limit("probes.channels.youtube.page.MAX_COUNT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_text_of_a_youtube_header_is_no_count(step):
     text = "310 subscribers".ljust(MAX_COUNT_CHARS + step, ".")
     assert read_followers([text]) == (310 if step <= 0 else None)
 
 
-@pytest.mark.limit("probes.text.charset.MAX_TITLE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_name_of_an_account_is_cut(step):
     name = "x" * (MAX_TITLE_CHARS + step)

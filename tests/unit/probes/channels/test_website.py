@@ -91,7 +91,6 @@ def test_text_after_the_parsed_part_is_too_large(before: str) -> None:
     assert (finding.presence, finding.reason) == (Presence.UNKNOWN, Reason.TOO_LARGE)
 
 
-@pytest.mark.limit("probes.text.charset.MAX_PARSED_BYTES")
 @pytest.mark.parametrize(
     ("excess", "reason"), [(-1, Reason.EMPTY), (0, Reason.EMPTY), (1, Reason.TOO_LARGE)]
 )
@@ -103,7 +102,6 @@ def test_page_without_text_is_empty_up_to_the_parsed_size(excess: int, reason: R
 FOOTER = "<footer><a href='https://www.facebook.com/annour.rabat'>Facebook</a></footer>"
 
 
-@pytest.mark.limit("probes.text.charset.MAX_PARSED_BYTES")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_page_is_marked_if_its_last_links_are_not_read(excess: int) -> None:
     """Until 2026-11 the site did not link to the account."""
@@ -119,7 +117,6 @@ def test_page_that_was_cut_on_the_way_is_marked() -> None:
     assert LINKS_CUT_FACT not in probe_home(HOME).facts
 
 
-@pytest.mark.limit("probes.parsing.html.MAX_ELEMENTS_PER_KIND")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_page_with_more_links_than_are_read_is_marked(excess: int) -> None:
     links = "<a href='/a'>a</a>" * (html.MAX_ELEMENTS_PER_KIND + excess)
@@ -135,7 +132,6 @@ def test_contact_page_with_unread_links_is_marked(excess: int) -> None:
     assert ("unread_contact_page" in finding.facts) is (excess > 0)
 
 
-@pytest.mark.limit("probes.parsing.html.MAX_ELEMENTS_PER_KIND")
 @pytest.mark.parametrize("excess", [-1, 0, 1])
 def test_contact_page_with_more_links_than_are_read_is_marked(excess: int) -> None:
     links = "<a href='/a'>a</a>" * (html.MAX_ELEMENTS_PER_KIND + excess)

@@ -39,7 +39,6 @@ def number_words(count):
 # --- Fingerprints ---------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("probes.classify.fingerprints.MAX_HEADINGS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_headings_are_compared_with_fingerprints(monkeypatch, step):
     headings = ("Annour",) * (fingerprints.MAX_HEADINGS + step - 1) + ("Parked here",)
@@ -76,7 +75,6 @@ def test_script_counts_on_a_page_with_little_text(monkeypatch, step):
     assert find_entry(monkeypatch, document, script="cdn.atlas.example") is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.interstitials.MAX_HEAD_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_the_markup_is_compared_with_fingerprints(monkeypatch, step):
     mark = b"window.atlas="
@@ -85,7 +83,6 @@ def test_beginning_of_the_markup_is_compared_with_fingerprints(monkeypatch, step
     assert found is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.fingerprints.MAX_CACHED_COMPANIES")
 @pytest.mark.parametrize("step", STEPS)
 def test_last_used_companies_are_kept(monkeypatch, step):
     """The first company is parsed a second time if one more was used in between."""
@@ -112,7 +109,6 @@ def test_last_used_companies_are_kept(monkeypatch, step):
 STATEMENT = "This account has been suspended"
 
 
-@pytest.mark.limit("probes.classify.statements.MAX_HEADINGS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_headings_are_compared_with_statements(step):
     headings = ("Annour",) * (statements.MAX_HEADINGS + step - 1) + (STATEMENT,)
@@ -120,7 +116,6 @@ def test_first_headings_are_compared_with_statements(step):
     assert bool(found) is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.statements.MAX_TEXT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_text_is_compared_with_statements(step):
     text = STATEMENT.rjust(statements.MAX_TEXT_CHARS + step)
@@ -130,7 +125,6 @@ def test_beginning_of_a_text_is_compared_with_statements(step):
 # --- Page model -----------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("probes.classify.page_model.MAX_REASON_WORDS")
 @pytest.mark.parametrize("step", STEPS)
 def test_heaviest_words_explain_a_prediction(monkeypatch, step):
     words = number_words(page_model.MAX_REASON_WORDS + step)
@@ -142,9 +136,6 @@ def test_heaviest_words_explain_a_prediction(monkeypatch, step):
     assert len(prediction.top_words) == min(page_model.MAX_REASON_WORDS, len(words))
 
 
-@pytest.mark.limit("probes.classify.page_model.MAX_TITLE_WORDS")
-@pytest.mark.limit("probes.classify.page_model.MAX_HEADING_WORDS")
-@pytest.mark.limit("probes.classify.page_model.MAX_TEXT_WORDS")
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize(
     ("field", "place", "limit"),
@@ -162,7 +153,6 @@ def test_model_reads_the_first_words_of_a_place(field, place, limit, step):
     assert (f"{place}:{words[-1]}" in features) is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.page_model.MAX_HEADINGS")
 @pytest.mark.parametrize("step", STEPS)
 def test_model_reads_the_first_headings(step):
     words = number_words(page_model.MAX_HEADINGS + step)
@@ -170,7 +160,6 @@ def test_model_reads_the_first_headings(step):
     assert (f"head:{words[-1]}" in features) is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.page_model.MAX_TEXT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_model_reads_the_beginning_of_a_text(step):
     text = "annour".rjust(page_model.MAX_TEXT_CHARS + step)
@@ -184,7 +173,6 @@ def build_consent_page(text, headings):
     return Document(URL, text=text, text_nodes=(TextNode(text, "p", "", ""),), headings=headings)
 
 
-@pytest.mark.limit("probes.classify.interstitials.MAX_HEAD_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_wall_is_searched_at_the_beginning_of_a_page(step):
     title = b"<title>just a moment...</title>"
@@ -193,7 +181,6 @@ def test_wall_is_searched_at_the_beginning_of_a_page(step):
     assert found is (Reason.BLOCKED if step <= 0 else None)
 
 
-@pytest.mark.limit("probes.classify.interstitials.MAX_TEXT_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_password_field_is_searched_up_to_the_limit(step):
     body = b"<form>" + PASSWORD_FIELD.rjust(interstitials.MAX_TEXT_BYTES + step - 6)
@@ -201,7 +188,6 @@ def test_password_field_is_searched_up_to_the_limit(step):
     assert interstitials.has_password_form(build_page(body)) is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.interstitials.MAX_REGION_NOTICE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_notice_about_regions_is_searched_at_the_beginning_of_a_text(step):
     notice = "not available in your country"
@@ -209,7 +195,6 @@ def test_notice_about_regions_is_searched_at_the_beginning_of_a_text(step):
     assert interstitials.mentions_region_restriction(text) is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.interstitials.MAX_CONSENT_HEADINGS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_headings_must_be_about_consent(step):
     headings = ("Cookies",) * (interstitials.MAX_CONSENT_HEADINGS + step - 1) + ("Annour",)
@@ -218,7 +203,6 @@ def test_first_headings_must_be_about_consent(step):
     assert (verdict is not None) is (step > 0)
 
 
-@pytest.mark.limit("probes.classify.interstitials.MAX_PROOF_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_consent_heading_is_the_proof(step):
     heading = "Cookies".ljust(interstitials.MAX_PROOF_CHARS + step, ".")
@@ -244,7 +228,6 @@ def test_page_that_forwards_has_less_text(step):
 # --- Spam and hidden links -----------------------------------------------------------------------
 
 
-@pytest.mark.limit("probes.classify.spam.MAX_DENSE_TEXT_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_spam_words_are_counted_at_the_beginning_of_a_text(step):
     words = " viagra cialis" * (spam.MIN_DENSE_SPAM_WORDS // 2)
@@ -258,14 +241,12 @@ HIDDEN = "<div style='display:none'>"
 LINKS = "".join(f"<a href=https://jeux-{number}.example/>x</a>" for number in range(20))
 
 
-@pytest.mark.limit("probes.classify.spam.MAX_HIDDEN_BLOCKS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_hidden_blocks_are_searched_for_links(step):
     empty = f"{HIDDEN}</div>" * (spam.MAX_HIDDEN_BLOCKS + step - 1)
     assert spam.has_hidden_link_block(f"{empty}{HIDDEN}{LINKS}", URL) is (step <= 0)
 
 
-@pytest.mark.limit("probes.classify.spam.MAX_HIDDEN_BLOCK_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_hidden_block_is_searched_for_links(step):
     """Only the first character of the last host is at the limit."""

@@ -80,7 +80,6 @@ async def receive(*pieces):
 # --- Connections ----------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("probes.http.connection.MAX_OVERHEAD_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_response_with_more_bytes_outside_the_body_is_refused(step):
     start = b"HTTP/1.1 200 OK\r\nX: "
@@ -95,7 +94,6 @@ async def test_response_with_more_bytes_outside_the_body_is_refused(step):
         assert not transport.is_open
 
 
-@pytest.mark.limit("probes.http.connection.MAX_UNREAD_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_reading_pauses_while_too_much_of_a_body_is_unread(step):
     body = b"x" * (MAX_UNREAD_BYTES + step)
@@ -107,7 +105,6 @@ async def test_reading_pauses_while_too_much_of_a_body_is_unread(step):
     assert transport.is_reading
 
 
-@pytest.mark.limit("probes.http.connection.MAX_CODING_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_an_unknown_coding_is_quoted(step):
     coding = "x" * (MAX_CODING_CHARS + step)
@@ -116,7 +113,6 @@ def test_beginning_of_an_unknown_coding_is_quoted(step):
     assert caught.value.detail == f"coding {coding[:MAX_CODING_CHARS]}"
 
 
-@pytest.mark.limit("probes.http.pool.MAX_IDLE_CONNECTIONS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_longest_idle_connection_is_closed(step):
     """The first host needs a second connection if more hosts were requested than are kept."""
@@ -131,7 +127,6 @@ async def test_longest_idle_connection_is_closed(step):
         assert server.connections == len(hosts) + (1 if step > 0 else 0)
 
 
-@pytest.mark.limit("probes.http.pool.MAX_IDLE_SECONDS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_connection_that_was_idle_for_long_is_not_used_again(monkeypatch, step):
     async with Hostile() as server, create_fetcher() as fetch:
@@ -147,7 +142,6 @@ async def test_connection_that_was_idle_for_long_is_not_used_again(monkeypatch, 
     assert is_used is (step <= 0)
 
 
-@pytest.mark.limit("probes.http.dialer.MAX_TLS_SESSIONS")
 @pytest.mark.parametrize("step", STEPS)
 def test_last_tls_sessions_are_stored(step):
     context = create_verifying_context(None)
@@ -169,7 +163,6 @@ class Resolver:
         return self.addresses
 
 
-@pytest.mark.limit("probes.http.dialer.MAX_DIALED_ADDRESSES")
 @pytest.mark.parametrize("step", STEPS)
 async def test_first_addresses_of_a_name_are_dialled(monkeypatch, step):
     addresses = [f"93.184.215.{number}" for number in range(MAX_DIALED_ADDRESSES + step)]
@@ -185,7 +178,6 @@ async def test_first_addresses_of_a_name_are_dialled(monkeypatch, step):
     assert dialled == addresses[:MAX_DIALED_ADDRESSES]
 
 
-@pytest.mark.limit("probes.http.dns.MAX_RECORDS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_first_records_of_each_type_are_read(step):
     count = MAX_RECORDS + step
@@ -203,7 +195,6 @@ async def test_first_records_of_each_type_are_read(step):
 # --- Hosts ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.limit("probes.http.fetcher.MAX_REMEMBERED_HOSTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_idle_hosts_are_forgotten_if_there_are_too_many(step):
     fetch = create_fetcher(host_delay=1)
@@ -212,7 +203,6 @@ def test_idle_hosts_are_forgotten_if_there_are_too_many(step):
     assert len(fetch._hosts) == (MAX_REMEMBERED_HOSTS + step if step <= 0 else 1)
 
 
-@pytest.mark.limit("probes.http.host_state.MAX_CRAWL_DELAY_SECONDS")
 @pytest.mark.parametrize("step", STEPS)
 def test_crawl_delay_is_applied_up_to_the_limit(step):
     host = HostState("annour.ma", crawl_delay=1, host_breaker_failures=3)
@@ -220,7 +210,6 @@ def test_crawl_delay_is_applied_up_to_the_limit(step):
     assert host.crawl_delay == min(MAX_CRAWL_DELAY_SECONDS, MAX_CRAWL_DELAY_SECONDS + step)
 
 
-@pytest.mark.limit("probes.http.host_state.MAX_PARSED_RETRY_AFTER_SECONDS")
 @pytest.mark.parametrize("step", STEPS)
 def test_retry_after_is_read_up_to_the_limit(step):
     seconds = int(MAX_PARSED_RETRY_AFTER_SECONDS) + step
@@ -230,7 +219,6 @@ def test_retry_after_is_read_up_to_the_limit(step):
     assert parse_retry_after(f"{moment:%a, %d %b %Y %H:%M:%S} GMT", NOON) == expected
 
 
-@pytest.mark.limit("probes.http.host_state.MAX_RETRY_AFTER_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_retry_after_is_read(step):
     text = "7".rjust(MAX_RETRY_AFTER_CHARS + step, "0")

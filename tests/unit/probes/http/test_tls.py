@@ -166,7 +166,6 @@ async def test_malformed_names_of_a_certificate_do_not_stop_the_request(
     assert (page.status, page.certificate_names) == (200, ())
 
 
-@pytest.mark.limit("probes.http.connection.MAX_CERTIFICATE_NAMES")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_only_hundred_names_of_a_certificate_are_read(
     authority: Authority, step: int

@@ -28,11 +28,6 @@ TEXTS = {
 }
 
 
-@pytest.mark.limit(
-    "probes.models.finding.MAX_NAME_CHARS",
-    "probes.models.finding.MAX_DETAIL_CHARS",
-    "probes.models.finding.MAX_FACT_CHARS",
-)
 @pytest.mark.parametrize(("name", "limit"), TEXTS.items())
 def test_text_is_cut_above_its_limit(name, limit):
     for length in (limit - 1, limit):
@@ -42,7 +37,6 @@ def test_text_is_cut_above_its_limit(name, limit):
     assert cut == "x" * (limit - 1) + "…"
 
 
-@pytest.mark.limit("probes.models.finding.MAX_FACT_CHARS")
 def test_fact_is_cut_above_its_limit():
     for length in (MAX_FACT_CHARS - 1, MAX_FACT_CHARS):
         finding = replace(FINDING, facts={"title": "x" * length, "https": True})
@@ -54,7 +48,6 @@ def test_fact_is_cut_above_its_limit():
     assert cut.facts["https"] is True
 
 
-@pytest.mark.limit("probes.models.finding.MAX_LINKS_PER_CHANNEL")
 def test_links_above_the_limit_of_a_channel_are_left_out_and_marked():
     other = replace(LINK, channel="facebook")
     for count in (MAX_LINKS_PER_CHANNEL - 1, MAX_LINKS_PER_CHANNEL):
@@ -65,7 +58,6 @@ def test_links_above_the_limit_of_a_channel_are_left_out_and_marked():
     assert cut.facts == {LINKS_CUT_FACT: True}
 
 
-@pytest.mark.limit("probes.models.finding.MAX_LINK_CHARS")
 def test_link_with_a_longer_address_is_left_out_and_marked():
     for length in (MAX_LINK_CHARS - 1, MAX_LINK_CHARS):
         finding = replace(FINDING, links=(replace(LINK, key="", canonical="x" * length),))
@@ -76,7 +68,6 @@ def test_link_with_a_longer_address_is_left_out_and_marked():
     assert cut.facts == {LINKS_CUT_FACT: True}
 
 
-@pytest.mark.limit("probes.models.finding.MAX_LINK_PAGE_CHARS")
 def test_address_of_the_page_of_a_link_is_cut_above_its_limit():
     for length in (MAX_LINK_PAGE_CHARS - 1, MAX_LINK_PAGE_CHARS):
         finding = replace(FINDING, links=(replace(LINK, page_url="x" * length),))

@@ -205,7 +205,6 @@ def test_binary_body_of_a_site_is_no_page(body: bytes) -> None:
     assert not analyze_site_page(page(body, content_type="text/html")).is_html
 
 
-@pytest.mark.limit("probes.parsing.html.MAX_BINARY_SHARE")
 @pytest.mark.parametrize(("control_count", "is_page"), [(19, True), (20, True), (21, False)])
 def test_page_with_few_control_bytes_is_a_page(control_count: int, is_page: bool) -> None:
     body = b"\x01" * control_count + b"a" * (1000 - control_count)

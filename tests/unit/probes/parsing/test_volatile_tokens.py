@@ -135,7 +135,6 @@ def test_page_with_an_extra_part_differs():
     assert not equal_except_tokens(page(markup, ONE), page(f"{markup}<p>", ONE))
 
 
-@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_DIFFERENCES")
 @pytest.mark.parametrize("step", STEPS)
 def test_too_many_differences_are_not_compared(step):
     body = TOKENS["a form's token"] * (MAX_DIFFERENCES + step)
@@ -143,7 +142,6 @@ def test_too_many_differences_are_not_compared(step):
     assert equal_except_tokens(first, second) is (step <= 0)
 
 
-@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_COMPARED_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_too_large_differences_are_not_compared(step):
     """Each of 50 scripts differs in a part of 400 bytes, and the last one has `step` more."""
@@ -204,7 +202,6 @@ def compute_digest(host, markup=PARKED_PAGE, *, name="", text="Offers. " * 30, t
     return compute_body_digest(Page(f"https://{host}/", 200, HTML, body, NOW, **fields))
 
 
-@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_DIGESTED_BYTES")
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_body_has_no_digest(step):
     body = b"x" * (MAX_DIGESTED_BYTES + step)
@@ -212,7 +209,6 @@ def test_longer_body_has_no_digest(step):
     assert bool(digest) is (step <= 0)
 
 
-@pytest.mark.limit("probes.parsing.volatile_tokens.MAX_DIGESTED_TAGS")
 @pytest.mark.parametrize("step", STEPS)
 def test_body_with_more_tags_has_no_digest(step):
     body = b"<b>" * (MAX_DIGESTED_TAGS + step)

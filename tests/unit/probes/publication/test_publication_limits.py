@@ -16,7 +16,6 @@ NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 DATE_TEXT = "Publié le 3 mars 2025"
 
 
-@pytest.mark.limit("probes.publication.dateline.MAX_TEXT_NODES")
 @pytest.mark.parametrize("step", STEPS)
 def test_dateline_is_searched_in_the_first_texts_of_a_page(step):
     filling = [TextNode("Menu", "p", "", "main")] * (MAX_TEXT_NODES + step - 2)
@@ -25,7 +24,6 @@ def test_dateline_is_searched_in_the_first_texts_of_a_page(step):
     assert [text for text, _ in iter_dateline_dates(document)] == [DATE_TEXT] * (step <= 0)
 
 
-@pytest.mark.limit("probes.publication.htmldate_fallback.MAX_MARKUP_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_date_is_guessed_from_the_beginning_of_the_markup(step):
     """The day is near the beginning, and what marks it as published ends at the limit."""
@@ -36,7 +34,6 @@ def test_date_is_guessed_from_the_beginning_of_the_markup(step):
     assert guess_dates(URL, [], [NOW], markup) == ["2025-03-04" if step <= 0 else None]
 
 
-@pytest.mark.limit("probes.publication.latest.MAX_CLOCK_SKEW")
 @pytest.mark.parametrize("step", STEPS)
 def test_date_may_be_a_little_in_the_future(step):
     date_time = NOW + MAX_CLOCK_SKEW + timedelta(seconds=step)

@@ -102,7 +102,6 @@ def test_many_accounts_are_one_request():
     assert (api_budget.request_count, api_budget.spent) == (2, 2)
 
 
-@pytest.mark.limit("channels.api_budget")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_accounts_above_the_budget_are_not_requested(step):
     """Each request for three names costs 1, and the budget is 2."""
@@ -116,7 +115,6 @@ def test_accounts_above_the_budget_are_not_requested(step):
     assert reasons == [None] * min(6, count) + [Reason.RATE_LIMITED] * max(0, count - 6)
 
 
-@pytest.mark.limit("channels.api_budget")
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_budget_of_a_priced_api_ends_within_a_request(step):
     """Each of three names costs 0.5, in one request."""

@@ -73,7 +73,6 @@ def parse_with_little_memory(parser: object, spare_bytes: int) -> object:
     return pickle.loads(received) if received else None
 
 
-@pytest.mark.limit("probes.runner.parser_pool.MAX_WORKER_MEMORY_BYTES")
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize("parser", [count_links, parse_sample])
 def test_worker_near_its_memory_limit_returns_no_empty_page(parser: object) -> None:
@@ -124,7 +123,6 @@ async def test_result_that_cannot_be_sent_does_not_keep_a_grown_worker(
         assert await pool.parse(pid, PAGE) != first
 
 
-@pytest.mark.limit("probes.runner.parser_pool.MAX_PARSE_SECONDS")
 @pytest.mark.fault("F22")
 async def test_slow_machine_changes_no_verdict(workshop: ParserForkServer) -> None:
     """The parser waits longer than the limit, and works for less."""
@@ -132,7 +130,6 @@ async def test_slow_machine_changes_no_verdict(workshop: ParserForkServer) -> No
         assert 0.2 <= await pool.parse(work, PAGE) < 0.5
 
 
-@pytest.mark.limit("probes.runner.parser_pool.MAX_PARSE_SECONDS")
 @pytest.mark.fault("F22")
 async def test_parser_that_works_too_long_ends_without_the_wall_limit(
     workshop: ParserForkServer,

@@ -47,7 +47,6 @@ async def wait_until(condition):
             await asyncio.sleep(0)
 
 
-@pytest.mark.limit("probes.runner.parser_pool.MAX_WORKERS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_each_processor_has_a_worker_up_to_the_limit(monkeypatch, step):
     monkeypatch.setattr(os, "cpu_count", lambda: MAX_WORKERS + step)
@@ -57,7 +56,6 @@ async def test_each_processor_has_a_worker_up_to_the_limit(monkeypatch, step):
         fork_server.stop()
 
 
-@pytest.mark.limit("probes.runner.parser_pool.MAX_TASKS_PER_WORKER")
 @pytest.mark.parametrize("step", STEPS)
 async def test_worker_has_pages_up_to_the_limit(monkeypatch, step):
     monkeypatch.setattr(os, "kill", lambda *_: None)
@@ -75,7 +73,6 @@ async def test_worker_has_pages_up_to_the_limit(monkeypatch, step):
         fork_server.stop()
 
 
-@pytest.mark.limit("probes.runner.parser_pool.MAX_FAILED_STARTS")
 @pytest.mark.parametrize("step", STEPS)
 async def test_pool_gives_up_after_failed_starts_in_a_row(step):
     """One more failure is not reached, because no further worker is started."""

@@ -13,7 +13,6 @@ from probes.text.language import (
 STEPS = (-1, 0, 1)
 
 
-@pytest.mark.limit("probes.text.language.MAX_ANALYZED_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_language_is_detected_at_the_beginning_of_a_text(step):
     """One letter less than needed is left if the text is cut."""
@@ -21,7 +20,6 @@ def test_language_is_detected_at_the_beginning_of_a_text(step):
     assert bool(detect_language(text)) is (step <= 0)
 
 
-@pytest.mark.limit("probes.text.language.MAX_FOLDED_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_text_is_folded(step):
     folded = fold_text("É" * (MAX_FOLDED_CHARS + step))

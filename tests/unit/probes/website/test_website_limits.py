@@ -51,14 +51,12 @@ def list_requests(head, **bodies):
     return [exchange.request.url.removeprefix(HOME) for exchange in exchanges]
 
 
-@pytest.mark.limit("probes.website.page_analysis.MAX_FEEDS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_feeds_of_a_page_are_read(step):
     page = build_home_page(announce_feeds(MAX_FEEDS + step))
     assert len(analyze_site_page(page).feeds) == min(MAX_FEEDS, MAX_FEEDS + step)
 
 
-@pytest.mark.limit("probes.website.page_analysis.MAX_PLATFORM_SEARCH_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_publishing_system_is_searched_at_the_beginning_of_the_markup(step):
     mark = "/wp-content/"
@@ -86,7 +84,6 @@ def test_contact_details_may_be_in_a_part_that_is_not_read(is_cut):
     assert facts.get("contact", "unknown") == ("unknown" if is_cut else False)
 
 
-@pytest.mark.limit("probes.parsing.html_walker.MAX_NODE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_contact_details_may_be_in_a_part_of_a_text_that_is_not_read(step):
     page = build_home_page(f"<p>{'x' * (MAX_NODE_CHARS + step)}</p>")
@@ -94,7 +91,6 @@ def test_contact_details_may_be_in_a_part_of_a_text_that_is_not_read(step):
     assert facts.get("contact", "unknown") == ("unknown" if step > 0 else False)
 
 
-@pytest.mark.limit("probes.website.latest_post.MAX_ANNOUNCED_FEEDS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_announced_feeds_are_requested(step):
     requests = list_requests(announce_feeds(MAX_ANNOUNCED_FEEDS + step))
@@ -109,7 +105,6 @@ SOURCES = {
 }
 
 
-@pytest.mark.limit("probes.website.latest_post.MAX_FEED_REQUESTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_feeds_and_lists_of_posts_are_requested_up_to_the_limit(step):
     requests = list_requests(SOURCES[step])
@@ -117,7 +112,6 @@ def test_feeds_and_lists_of_posts_are_requested_up_to_the_limit(step):
     assert len(sources) == min(MAX_FEED_REQUESTS, MAX_FEED_REQUESTS + step)
 
 
-@pytest.mark.limit("probes.website.latest_post.MAX_REQUESTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_sitemaps_are_requested_up_to_the_limit(step):
     """One or two feeds, an index of sitemaps and the sitemap of posts are within the limit."""
@@ -129,7 +123,6 @@ def test_sitemaps_are_requested_up_to_the_limit(step):
     assert ("posts.xml" in requests) is (step <= 0)
 
 
-@pytest.mark.limit("probes.website.parking_signals.MAX_NAMED_HOSTS")
 @pytest.mark.parametrize("step", STEPS)
 def test_first_names_of_a_certificate_are_listed(step):
     names = tuple(f"a{number}.ma" for number in range(MAX_NAMED_HOSTS + step))
@@ -138,7 +131,6 @@ def test_first_names_of_a_certificate_are_listed(step):
     assert text == f"the certificate is for {listed}" + " and others" * (step > 0)
 
 
-@pytest.mark.limit("probes.channels.website.MAX_MEDIA_TYPE_CHARS")
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_the_type_of_a_file_is_the_detail(step):
     media_type = "application/".ljust(MAX_MEDIA_TYPE_CHARS + step, "x")
