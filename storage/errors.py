@@ -102,10 +102,6 @@ class OutdatedDatabaseError(StoreError):
     """The database has an older schema. A command that only reads does not upgrade it."""
 
 
-class PrereleaseDatabaseError(StoreError):
-    """A pre-release version created the database. Its schema has no upgrade path."""
-
-
 class RunAlreadyDoneError(StoreError):
     """The run of the day is done."""
 

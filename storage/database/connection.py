@@ -108,7 +108,7 @@ class Database:
 
         Raises MissingDatabaseError if there is none and `create` is False, OutdatedDatabaseError if
         its schema is old and `upgrade` is False, ForeignDatabaseError, DamagedDatabaseError,
-        PrereleaseDatabaseError, NewerDatabaseError, and StoreError if the address cannot be used.
+        NewerDatabaseError, and StoreError if the address cannot be used.
         """
         address = parse_database_url(url)
         if address.get_backend_name() != "sqlite":

@@ -4,8 +4,8 @@ Alembic is imported only for an upgrade, because the import takes 0.2 s (measure
 revision of a database is one row, and the known revisions are the first parts of the file names.
 
 `python -m storage.database.migrate "Add a column"` writes a new revision from the difference
-between the tables and the existing revisions. There is no downgrade: a copy of the database is made
-before each upgrade.
+between the tables and the existing revisions: the whole schema if there are none. There is no
+downgrade: a copy of the database is made before each upgrade.
 """
 
 from __future__ import annotations
@@ -19,20 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, inspect
 
-from storage.errors import (
-    RESTORE_REMEDY,
-    DamagedDatabaseError,
-    NewerDatabaseError,
-    PrereleaseDatabaseError,
-)
+from storage.errors import RESTORE_REMEDY, DamagedDatabaseError, NewerDatabaseError
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS_FOLDER = Path(__file__).parents[1] / "migrations"
-PRERELEASE_TABLE = "night"
-"""A table of every pre-release schema and of no other. The revisions were numbered again later."""
-PRERELEASE_REMEDY = "move it away and import your spreadsheet again with `auditor registry import`"
 ALEMBIC_LOCK = Lock()  # Alembic keeps its state in a global variable
 
 
@@ -51,18 +43,11 @@ def list_known_revisions() -> tuple[str, ...]:
 def get_current_revision(connection: Connection, database_name: str = "") -> str | None:
     """Return the revision of the database, or None if it has none.
 
-    `database_name` names the database in error messages. Raises PrereleaseDatabaseError if a
-    pre-release version created it, and NewerDatabaseError if its revision is unknown.
+    `database_name` names the database in error messages. Raises NewerDatabaseError if its revision
+    is unknown.
     """
-    inspector = inspect(connection)
-    if not inspector.has_table("alembic_version"):
+    if not inspect(connection).has_table("alembic_version"):
         return None
-    if inspector.has_table(PRERELEASE_TABLE):
-        raise PrereleaseDatabaseError(
-            f"cannot open the database {database_name}".rstrip(),
-            "it was created by a pre-release version",
-            PRERELEASE_REMEDY,
-        )
     revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     if revision is not None and revision not in list_known_revisions():
         raise NewerDatabaseError(
@@ -121,10 +106,6 @@ def _set_foreign_keys(connection: Connection, value: str) -> None:
     driver.execute(f"PRAGMA foreign_keys={value}")
 
 
-def _next_revision_id() -> str:
-    return f"{int(get_head_revision()) + 1:04}"
-
-
 def main(message: str) -> None:
     """Write a revision from the difference between the tables and the existing revisions."""
     from alembic import command  # noqa: PLC0415
@@ -137,7 +118,7 @@ def main(message: str) -> None:
                 build_alembic_config(connection),
                 message,
                 autogenerate=True,
-                rev_id=_next_revision_id(),
+                rev_id=f"{len(list_known_revisions()) + 1:04}",
             )
         engine.dispose()
 
