@@ -28,7 +28,7 @@ from auditor.checking.clock import (
     is_dated_in_future,
 )
 from auditor.cluster import get_worker_cluster
-from auditor.config.schema import ScheduleSettings, WebSettings
+from auditor.config.schema import Config, ScheduleSettings, WebSettings
 from auditor.core.errors import AuditorError, ConfigError, RunLockedError
 from auditor.core.runtime import run_together
 from auditor.evaluation.run_results import refresh_summaries
@@ -37,7 +37,8 @@ from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop
 from auditor.runs.requested_run import RunRefusal, prepare_requested_run
 from auditor.users.service import LoginLink
 from auditor.web.app import create_app
-from auditor.web.server import ConnectionGuard, WebServer, build_connection_guard
+from auditor.web.middleware import is_loopback_host
+from auditor.web.server import WebServer, build_server_config
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState
@@ -295,12 +296,7 @@ async def run_server(
     if sock:
         heartbeat = job.heartbeat if with_schedule else None
         jobs += [
-            _serve_web(
-                create_app(app, clock, heartbeat, login_link, job),
-                build_connection_guard(app.config),
-                sock,
-                stop,
-            ),
+            _serve_web(create_app(app, clock, heartbeat, login_link, job), app.config, sock, stop),
             refresh_summaries_periodically(app, stop),
         ]
     with stop_on_sigterm(stop):
@@ -316,10 +312,10 @@ async def _drain_at_stop(job: SchedulerJob, stop: asyncio.Event) -> None:
 
 
 async def _serve_web(
-    web: FastAPI, guard: ConnectionGuard, sock: socket.socket, stop: asyncio.Event
+    web: FastAPI, config: Config, sock: socket.socket, stop: asyncio.Event
 ) -> None:
     """Serve requests until `stop`; if the server ends by itself, stop everything else."""
-    server = WebServer(web, guard)
+    server = WebServer(build_server_config(web, config))
     showing = asyncio.create_task(server.serve([sock]))
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -354,6 +350,12 @@ def open_web_socket(
     if not is_enabled:
         yield None
         return
+    if not is_loopback_host(web_settings.host) and not web_settings.trusted_proxies:
+        raise ConfigError(
+            f"[web] host = {web_settings.host}",
+            "other machines must not reach the pages without an HTTPS proxy",
+            'host = "127.0.0.1", or the address of the proxy in [web] trusted_proxies',
+        )
     family = socket.AF_INET6 if ":" in web_settings.host else socket.AF_INET
     try:
         listener = socket.create_server((web_settings.host, web_settings.port), family=family)

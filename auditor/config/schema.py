@@ -210,7 +210,6 @@ class WebSettings(SettingsTable):
     public_url: str = ""
     trusted_proxies: tuple[str, ...] = ()
     max_connections: int = Field(default=400, ge=16, le=10_000)
-    max_connections_per_client: int = Field(default=32, ge=8, le=1000)
     metrics_token: SecretStr | None = None
     metrics_token_file: Path | None = None
 

@@ -17,7 +17,7 @@ from auditor.runs.requested_run import RunStarter
 from auditor.users.service import LoginLink
 from auditor.web.access import NotLoggedInError
 from auditor.web.errors import Clock, handle_http_error
-from auditor.web.middleware import ClientLimitMiddleware, SecurityMiddleware, collect_address_words
+from auditor.web.middleware import SecurityMiddleware, collect_address_words
 from auditor.web.routes import (
     association_list,
     associations,
@@ -104,7 +104,6 @@ def create_app(
         web.add_exception_handler(error_class, handle_http_error)
     web.add_exception_handler(NotLoggedInError, login.handle_not_logged_in)
     web.add_exception_handler(check_now.NothingCheckedError, check_now.handle_nothing_checked)
-    web.add_middleware(ClientLimitMiddleware, config=app.config, clock=clock)
     web.add_middleware(
         SecurityMiddleware,
         config=app.config,

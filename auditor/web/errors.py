@@ -89,11 +89,6 @@ def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
         case 413:
             title = translator.translate("Too large")
             message = translator.translate("What you sent is too large for this page. Send less.")
-        case 429:
-            title = translator.translate("Too many requests at once")
-            message = translator.translate(
-                "Wait until your other pages are loaded. Then try again."
-            )
         case 500:
             title = translator.translate("Something went wrong on our side")
             message = translator.translate(

@@ -13,9 +13,8 @@ the body after its access check (`access.AccessRoute`).
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from time import perf_counter
 from urllib.parse import urlsplit
@@ -30,7 +29,6 @@ from auditor.config.schema import Config
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.web import errors
 from auditor.web.errors import Clock
-from auditor.web.login_limits import normalize_client_address
 from probes.log import EventLogger
 
 logger = EventLogger(__name__)
@@ -179,37 +177,6 @@ def redact_path(path: str, address_words: Collection[str]) -> str:
     """
     segments = path.split("/", MAX_LOGGED_SEGMENTS - 1)  # the last is the rest
     return "/".join(word if word in address_words else HIDDEN_IN_LOG for word in segments)
-
-
-@dataclass(frozen=True, slots=True)
-class ClientLimitMiddleware:
-    """ASGI middleware that limits the requests of one client at the same time.
-
-    Behind a trusted proxy, many clients share its connections, which `server` does not limit.
-    """
-
-    app: ASGIApp
-    config: Config
-    clock: Clock
-    counts: Counter[str] = field(default_factory=Counter)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request (429) if its client has too many others that are not finished."""
-        if scope["type"] != "http" or not scope.get("client"):
-            await self.app(scope, receive, send)
-            return
-        client = normalize_client_address(scope["client"][0])
-        if self.counts[client] >= self.config.web.max_connections_per_client:
-            refusal = errors.render_error_page(scope, self.config, 429, self.clock())
-            await refusal(scope, receive, send)
-            return
-        self.counts[client] += 1
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            self.counts[client] -= 1
-            if not self.counts[client]:
-                del self.counts[client]
 
 
 def redact_method(method: str) -> str:

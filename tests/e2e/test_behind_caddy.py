@@ -115,9 +115,9 @@ def caddy_proxy(auditor_port, tmp_path_factory):
         skip_install_trust
         https_port {port}
         http_port {find_free_port()}
-    }}
     """
-    (home / "Caddyfile").write_text(global_options + (ROOT / "deploy" / "Caddyfile").read_text())
+    caddyfile = (ROOT / "deploy" / "Caddyfile").read_text()
+    (home / "Caddyfile").write_text(caddyfile.replace("{\n", global_options, 1))
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_DATA_HOME": str(home)}
     env |= {"AUDITOR": f"127.0.0.1:{auditor_port}"}
     command = [caddy, "run", "--config", str(home / "Caddyfile")]

@@ -13,7 +13,7 @@ from auditor.scheduling import format_server_url, open_web_socket
 from auditor.users import service
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
-from auditor.web.server import build_connection_guard, build_server_config
+from auditor.web.server import build_server_config
 from storage.models.users import Role
 from storage.tables.users import User
 
@@ -54,14 +54,13 @@ class StoppableServer(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None, *, guard=None):
+def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None):
     """Serve the application and yield its address. `now` is a time or a clock function."""
     clock = now if callable(now) else lambda: now
     with open_web_socket(WebSettings(port=port)) as sock:
         server = StoppableServer(
             build_server_config(
-                create_app(app, clock, login_link=login_link, run_starter=run_starter),
-                guard or build_connection_guard(app.config),
+                create_app(app, clock, login_link=login_link, run_starter=run_starter), app.config
             )
         )
         thread = threading.Thread(target=server.run, args=([sock],))

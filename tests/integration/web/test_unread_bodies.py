@@ -32,10 +32,7 @@ SENT_BYTES = 2 * MEGABYTE
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
-    settings = {
-        "storage": {"folder": tmp_path_factory.mktemp("network")},
-        "web": {"max_connections_per_client": 64},
-    }
+    settings = {"storage": {"folder": tmp_path_factory.mktemp("network")}}
     with App.open(Config.model_validate(settings)) as opened:
         yield opened
 

@@ -51,7 +51,7 @@ The tests of these rows are in the [fault matrix](fault-matrix.md).
 | Malformed international names, also after a redirect | F84 |
 | Retries without end, and `Retry-After` in every form | F26, F27, F28, F33 |
 | One host with 500 accounts is down, and our own network | F30, F31 |
-| Uploads before the access check, unfinished requests, 2,000 connections in a run | F71, F72, F73 |
+| Uploads before the access check | F71 |
 | Scripts in names, and formulas | F54, F55 |
 | Logins, copied cookies, forged requests, foreign `next` addresses, report links | F56 to F60 |
 | Environments in which parsers crash or have too little memory | F85, F86 |
