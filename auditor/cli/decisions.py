@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +25,6 @@ from auditor.cli.options import (
 from auditor.cli.output import choose_table_format, print_json, print_message, print_table
 
 if TYPE_CHECKING:
-    from auditor.decisions.service import DecisionService
     from auditor.i18n.translator import Translator
     from storage.models.audit import Decision
 
@@ -58,43 +55,39 @@ UntilOption = Annotated[
 ReasonOption = Annotated[str, typer.Option(help="Give the reason in a few words.")]
 
 
-@contextmanager
-def open_decision_service(
-    context: typer.Context,
-    association: str,
-    channel_or_link: str | None,
-    *,
-    author: str | None,
-    reason: str,
-    account: str | None = None,
-) -> Iterator[DecisionService]:
-    """Open the database, yield a service that records a decision, then print the decision.
+def record_decision(
+    context: typer.Context, kind: str, *, author: str | None, **typed: str | None
+) -> tuple[Decision, str]:
+    """Record a decision of a kind and print it.
 
-    `channel_or_link` is None for the whole association. Raises DecisionError if an argument is
-    invalid.
+    Return it with the text of the registered account that it concerns, or "". Raises DecisionError.
     """
-    from auditor.decisions.service import DecisionService
+    from auditor.decisions import recording
+    from storage.models.audit import DecisionKind
 
-    author_name, cli_context = resolve_author(author), get_cli_context(context)
+    cli_context = get_cli_context(context)
+    given = {name: text for name, text in typed.items() if text is not None}
     with cli_context.open_app() as app:
-        service = DecisionService.create(
+        decisions = recording.record_decision(
             app.store,
             app.config.channels,
-            association,
-            channel_or_link,
-            author=author_name,
-            reason=reason,
-            now=get_current_time(),
-            account=account,
+            recording.DecisionInput(
+                kind=DecisionKind(kind), author=resolve_author(author), **given
+            ),
+            get_current_time(),
         )
-        yield service
+        first = decisions[0]
+        rows = recording.list_channel_accounts(app.store, first.association, first.channel)
     if not cli_context.quiet:
-        for decision in service.saved_decisions:
+        for decision in decisions:
             print_message(_describe_decision(decision, cli_context.translator))
+    if first.account_id is not None:
+        rows = [row for row in rows if row.id == first.account_id]
+    return first, rows[0].typed_text if rows else ""
 
 
 def _describe_decision(decision: Decision, translator: Translator) -> str:
-    from auditor.decisions.service import IMMEDIATE_DECISION_KINDS
+    from auditor.decisions.recording import IMMEDIATE_DECISION_KINDS
 
     if decision.expires_at:
         end = translator.translate("until {date}", date=decision.expires_at)
@@ -130,13 +123,9 @@ def resolve_author(author: str | None) -> str:
 
     Raises DecisionError if nothing of it can be stored.
     """
-    from auditor.decisions.parsing import build_missing_author_error
-    from storage.sanitize import sanitize_text
+    from auditor.decisions.recording import require_author
 
-    name = sanitize_text(author if author is not None else get_login_name()).strip()
-    if not name:
-        raise build_missing_author_error()
-    return name
+    return require_author(author if author is not None else get_login_name())
 
 
 def get_login_name() -> str:
@@ -196,10 +185,17 @@ def confirm_account(
     The decision ends after 12 months, or after 180 days if the audit found the account absent.
     Newer evidence overrides it.
     """
-    with open_decision_service(
-        context, association, channel, author=author, reason=reason, account=account
-    ) as service:
-        service.confirm_account(publication_day=last_activity, until=until)
+    record_decision(
+        context,
+        "confirm",
+        association=association,
+        channel=channel,
+        author=author,
+        reason=reason,
+        account=account,
+        last_activity=last_activity,
+        until=until,
+    )
 
 
 @decide_app.command("none-by-choice")
@@ -214,16 +210,21 @@ def record_none_by_choice(
     author: AuthorOption = None,
 ) -> None:
     """Record that an association wants no account on a channel."""
-    with open_decision_service(
-        context, association, channel, author=author, reason=reason
-    ) as service:
-        service.mark_none_by_choice(until=until)
+    decision, listed = record_decision(
+        context,
+        "none_by_choice",
+        association=association,
+        channel=channel,
+        author=author,
+        reason=reason,
+        until=until,
+    )
     translator = get_cli_context(context).translator
-    for row in service.registered.rows[:1]:
+    if listed:
         warning = translator.translate(
             "warning: the file lists an account of {place}: {typed}",
-            place=describe_decision_target(service.saved_decisions[0], translator),
-            typed=row.typed_text,
+            place=describe_decision_target(decision, translator),
+            typed=listed,
         )
         print_message(warning)
 
@@ -244,10 +245,15 @@ def claim_account(
     The account may be one that the audit found on the association's website, or any other link. It
     stays registered through imports until the decision is withdrawn.
     """
-    with open_decision_service(
-        context, association, channel, author=author, reason=reason, account=account
-    ) as service:
-        service.claim_account()
+    record_decision(
+        context,
+        "claim",
+        association=association,
+        channel=channel,
+        author=author,
+        reason=reason,
+        account=account,
+    )
 
 
 @decide_app.command("disown")
@@ -266,10 +272,16 @@ def disown_account(
 
     The account may be registered, or one that the audit found on the association's website.
     """
-    with open_decision_service(
-        context, association, channel, author=author, reason=reason, account=account
-    ) as service:
-        service.disown_account(until=until)
+    record_decision(
+        context,
+        "disown",
+        association=association,
+        channel=channel,
+        author=author,
+        reason=reason,
+        account=account,
+        until=until,
+    )
 
 
 @decide_app.command("moved")
@@ -295,17 +307,22 @@ def record_move(
     The old account is no longer checked. With --to, the new one is registered. Without --to, the
     channel is not reported as missing, for 180 days at most.
     """
-    with open_decision_service(
-        context, association, channel, author=author, reason=reason, account=account
-    ) as service:
-        service.mark_moved(new_link=to, until=until)
-    new_address = service.saved_decisions[0].value
-    old_address = service.account_rows[0].typed_text
+    decision, old_address = record_decision(
+        context,
+        "moved",
+        association=association,
+        channel=channel,
+        author=author,
+        reason=reason,
+        account=account,
+        new_link=to,
+        until=until,
+    )
     cli_context = get_cli_context(context)
-    if new_address:
+    if decision.value:
         cli_context.print_translated(
             "to do: put {link} in your file in place of {typed}",
-            link=new_address,
+            link=decision.value,
             typed=old_address,
         )
     else:
@@ -339,15 +356,17 @@ def waive_gaps(
     Without --until, it stays hidden until the decision is withdrawn. Give a channel, a code or
     both.
     """
-    from auditor.decisions.parsing import build_waiver_target_error
-
-    if channel is None and (code is None or account is not None):
-        reason_text = "an account needs a channel" if account else "no channel and no code given"
-        raise build_waiver_target_error(association, reason_text)
-    with open_decision_service(
-        context, association, channel, author=author, reason=reason, account=account
-    ) as service:
-        service.waive_gaps(code=code, until=until)
+    record_decision(
+        context,
+        "waive",
+        association=association,
+        channel=channel,
+        author=author,
+        reason=reason,
+        account=account,
+        code=code,
+        until=until,
+    )
 
 
 @decide_app.command("domain-expires")
@@ -367,10 +386,16 @@ def state_domain_expiry(
 
     The date counts if the registry of the domain gives none, until the day has passed.
     """
-    with open_decision_service(
-        context, association, "website", author=author, reason=reason, account=account
-    ) as service:
-        service.state_domain_expiry(day)
+    record_decision(
+        context,
+        "domain_expires",
+        association=association,
+        channel="website",
+        author=author,
+        reason=reason,
+        account=account,
+        expires_on=day,
+    )
 
 
 @decide_app.command("withdraw")
@@ -391,13 +416,16 @@ def withdraw_decision(
 
     It no longer has an effect. The list still shows it, with who withdrew it and why.
     """
-    from auditor.decisions.service import find_related_decisions, withdraw_decision
+    from auditor.decisions.recording import find_decisions_taken_at, withdraw_decision
 
     author_name, cli_context = resolve_author(author), get_cli_context(context)
     translator, now = cli_context.translator, get_current_time()
     with cli_context.open_app() as app:
         withdrawn = withdraw_decision(app.store, number, author=author_name, reason=reason, now=now)
-        related = find_related_decisions(withdrawn, list(app.store.decisions.list_decisions()), now)
+        first, numbers = withdrawn[0], {decision.id for decision in withdrawn}
+        related = find_decisions_taken_at(
+            app.store, first.association, first.author, first.decided_at, now
+        )
     cli_context.print_translated(
         "cancelled: {decision}, {place}, according to {teller}; cancelled by {who}",
         decision=translator.term("decision", withdrawn[0].kind),
@@ -406,6 +434,8 @@ def withdraw_decision(
         who=author_name,
     )
     for decision in related:
+        if decision.id in numbers:
+            continue
         cli_context.print_translated(
             "still in force: {decision} (decision {number}), made at the same time",
             decision=translator.term("decision", decision.kind),
@@ -431,14 +461,14 @@ def list_decisions(
     The state is in_force, ending_soon (within 30 days), overridden (by newer evidence), expired or
     withdrawn.
     """
-    from auditor.decisions.service import build_decision_items, refuse_unknown_association
+    from auditor.decisions.recording import build_decision_items, require_association
     from auditor.reference.gap_catalogue import Voice
 
     table_format = choose_table_format(requested_format, as_json=as_json)
     now, cli_context = get_current_time(), get_cli_context(context)
     with cli_context.open_app_for_reading() as app:
         if association is not None:
-            refuse_unknown_association(app.store, association)
+            require_association(app.store, association)
         accounts = {
             row.id: row
             for row in app.store.registry.list_accounts(association, include_withdrawn=True)

@@ -1,28 +1,35 @@
-"""Replies of associations to their reports, and the proposals and replies that wait for review.
+"""Replies of associations to their reports, ticked steps, and what waits for a coordinator.
 
-A reply changes nothing by itself. Accepting it takes the same decision as on the command line.
+A reply or a ticked step changes nothing by itself. Accepting a reply takes the same decision as on
+the command line; after ticked steps, the next run checks.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from itertools import filterfalse
+from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.config.schema import Config
 from auditor.core import form_limits
-from auditor.decisions.parsing import (
+from auditor.decisions.recording import (
+    AlreadyRegisteredError,
     DecisionError,
+    DecisionInput,
     account_subject,
+    find_decisions_taken_at,
+    list_channel_accounts,
+    parse_day,
     parse_domain_expiry,
+    record_decision,
     require_reason,
+    withdraw_decisions,
 )
-from auditor.decisions.service import DecisionService, withdraw_decisions_taken_at
-from auditor.evaluation.association_view import AccountView, AssociationView, build_association_view
+from auditor.evaluation.association_view import AssociationView, build_association_view
 from auditor.evaluation.run_results import (
     MAX_STALE_WHILE_READING,
     NO_OWNERS,
@@ -30,7 +37,7 @@ from auditor.evaluation.run_results import (
     get_current_evaluation_time,
     refresh_summaries,
 )
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.rules.decisions_in_force import DISPUTE_VALIDITY
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS
@@ -38,6 +45,7 @@ from storage.models.audit import (
     AccountRow,
     AccountState,
     Association,
+    DecisionKind,
     DecisionWithdrawal,
     Gap,
     Proposal,
@@ -45,7 +53,7 @@ from storage.models.audit import (
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome
 from storage.registry.regions import RegionFilter
 from storage.store import Store
-from storage.tables.communication import FollowUp, Reply
+from storage.tables.communication import CompletedStep, FollowUp, Reply
 
 MAX_WAITING_REPLIES = 20
 """Replies of one association that may wait, with those taken back in the last day."""
@@ -53,11 +61,13 @@ MAX_PROMISE_PERIOD = timedelta(days=366)
 """How far in the future the day of a promise may be."""
 MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
 """Gaps to which an association may reply that it has an account."""
-
-ACCOUNT_REPLY_KINDS = frozenset(set(ReplyKind) - {ReplyKind.PROMISED})
 PROPOSAL_REPLY_KINDS = frozenset({ReplyKind.CLAIMED, ReplyKind.DISOWNED})
 GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
 MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
+PROPOSAL_BATCH_SIZE = 25
+"""Proposals that are loaded together."""
+MAX_SCANNED_PROPOSALS = 300
+"""Proposals that are scanned for one page. If all of them are settled, the next page continues."""
 
 
 class ReplyRefusal(StrEnum):
@@ -80,23 +90,62 @@ class ReplyRefusedError(Exception):
         self.reason = reason
 
 
-class ReplyForm(BaseModel):
-    """A reply as it was submitted: about an account, a proposal or a gap (`gap_code`).
-
-    `at` is the place of the form in the report, which is shown again afterwards.
-    """
+class GapForm(BaseModel):
+    """A form about a gap of the report. `at` is its place there, which is shown again after."""
 
     model_config = ConfigDict(frozen=True)
 
-    kind: ReplyKind
     at: str = Field(default="", max_length=form_limits.MAX_PLACE_CHARS)
-    account_id: int | None = None
-    proposal_id: int | None = None
     gap_code: str = Field(default="", max_length=form_limits.MAX_CODE_CHARS)
     channel: str = Field(default="", max_length=form_limits.MAX_CHANNEL_CHARS)
     subject: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
+
+    def find_gap(self, view: AssociationView) -> Gap | None:
+        """Return the open gap of the report that the form is about, or None."""
+        for gap in view.gaps:
+            if (gap.code, gap.channel, gap.subject) == (self.gap_code, self.channel, self.subject):
+                return gap
+        return None
+
+
+class StepsForm(GapForm):
+    """The ticked steps of a gap as they were submitted; `step` are numbers from 1."""
+
+    step: list[int] = Field(default=[], max_length=form_limits.MAX_TICKED_STEPS)
+
+
+class ReplyForm(GapForm):
+    """A reply as it was submitted: about an account, a proposal or a gap."""
+
+    kind: ReplyKind
+    account_id: int | None = None
+    proposal_id: int | None = None
     value: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
     text: form_limits.FormText = Field(default="", max_length=form_limits.MAX_NOTES_CHARS)
+
+
+def save_completed_steps(
+    store: Store, view: AssociationView, form: StepsForm, now: datetime
+) -> None:
+    """Store which steps of a gap are ticked.
+
+    Raises ReplyRefusedError if the gap is not in the report.
+    """
+    gap = form.find_gap(view)
+    if gap is None:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    step_count = len(load_gap_catalogue()[gap.code].get_steps(gap.channel, LANGUAGES[0]))
+    store.completed_steps.save(gap, set(form.step).intersection(range(1, step_count + 1)), now)
+
+
+def select_completed_steps(gap: Gap, completed_steps: Iterable[CompletedStep]) -> frozenset[int]:
+    """Return the numbers of the steps of a gap that are ticked since it was first seen."""
+    return frozenset(
+        row.step
+        for row in completed_steps
+        if (row.channel, row.code, row.subject) == (gap.channel, gap.code, gap.subject)
+        and row.completed_at >= gap.first_seen
+    )
 
 
 def parse_reply(
@@ -107,128 +156,86 @@ def parse_reply(
     Raises ReplyRefusedError if its subject is not in the report, or if its value is missing or
     invalid.
     """
+    subject = _find_subject(form, view)
+    if subject is None:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
     reply = Reply(
         association=view.association.id,
         kind=form.kind,
         submitted_at=now,
         text=form.text.strip(),
         report_link_id=report_link_id,
+        **subject,
     )
-    subject = _match_account(form, view) or _match_proposal(form, view) or _match_gap(form, view)
-    if subject is None:
-        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
-    for name, value in subject.items():
-        setattr(reply, name, value)
-    _complete_reply_value(reply, form, now)
+    if form.kind is ReplyKind.MOVED:
+        identity = identify.identify_link(form.value.strip(), reply.channel)
+        reply.value = identity.canonical or identity.url
+        is_account = identity.key is not None and identity.kind in ACCOUNT_KINDS
+        if reply.value is None or identity.channel != reply.channel or not is_account:
+            raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
+    if form.kind is ReplyKind.DISPUTED and not reply.text:
+        raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
+    today, latest = now.date(), (now + MAX_PROMISE_PERIOD).date()
+    try:
+        if form.kind is ReplyKind.PROMISED:
+            reply.value = parse_day(form.value, today, latest, today, "").isoformat()
+        if form.kind is ReplyKind.DOMAIN_EXPIRES:
+            reply.value = parse_domain_expiry(form.value, now).isoformat()
+    except DecisionError:
+        is_promise = form.kind is ReplyKind.PROMISED
+        refusal = ReplyRefusal.INVALID_DAY if is_promise else ReplyRefusal.INVALID_EXPIRY
+        raise ReplyRefusedError(refusal) from None
     return reply
 
 
-def _match_account(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
+def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
+    """Return the fields that name the account, proposal or gap that a reply is about, or None."""
+    kind = form.kind
     for account in view.accounts:
-        if account.account_id == form.account_id and _can_be_about(form.kind, account):
+        is_possible = kind is not ReplyKind.PROMISED
+        if kind is ReplyKind.DOMAIN_EXPIRES:
+            is_possible = account.domain_expiry is not None
+        if is_possible and account.account_id == form.account_id:
             return {"channel": account.channel, "account_id": account.account_id}
-    return None
-
-
-def _can_be_about(kind: ReplyKind, account: AccountView) -> bool:
-    if kind is ReplyKind.DOMAIN_EXPIRES:
-        return account.domain_expiry is not None
-    return kind in ACCOUNT_REPLY_KINDS
-
-
-def _match_proposal(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    if form.kind not in PROPOSAL_REPLY_KINDS or form.proposal_id is None:
-        return None
     for proposal in view.proposals:
-        if proposal.id == form.proposal_id:
+        if kind in PROPOSAL_REPLY_KINDS and proposal.id == form.proposal_id:
             return {"channel": proposal.link.channel, "value": proposal.link.key}
-    return None
-
-
-def _match_gap(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
-    gap = find_gap(view, form.gap_code, form.channel, form.subject)
+    gap = form.find_gap(view)
     if gap is None:
         return None
     is_missing = gap.code in MISSING_ACCOUNT_GAPS
-    reply_kinds = MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS
-    if form.kind not in reply_kinds:
+    if kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
         return None
-    account = view.find_account(gap)
-    account_id = account.account_id if account else None
+    gap_account = view.find_account(gap)
+    account_id = gap_account.account_id if gap_account else None
     return {"channel": gap.channel, "code": gap.code, "account_id": account_id}
-
-
-def find_gap(view: AssociationView, code: str, channel: str, subject: str) -> Gap | None:
-    """Return an open gap of the report, or None."""
-    sign = (code, channel, subject)
-    return next((gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == sign), None)
-
-
-def _complete_reply_value(reply: Reply, form: ReplyForm, now: datetime) -> None:
-    """Set the value that a reply of its kind needs. Raises ReplyRefusedError."""
-    match reply.kind:
-        case ReplyKind.MOVED:
-            reply.value = _parse_account_link(form.value, reply.channel)
-        case ReplyKind.PROMISED:
-            reply.value = _parse_promise_day(form.value, now)
-        case ReplyKind.DOMAIN_EXPIRES:
-            reply.value = _parse_domain_day(form.value, now)
-        case ReplyKind.DISPUTED if not reply.text:
-            raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
-
-
-def _parse_account_link(typed: str, channel: str) -> str:
-    identity = identify.identify_link(typed.strip(), channel)
-    link = identity.canonical or identity.url
-    is_account = identity.key is not None and identity.kind in ACCOUNT_KINDS
-    if link is None or identity.channel != channel or not is_account:
-        raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
-    return link
-
-
-def _parse_promise_day(typed: str, now: datetime) -> str:
-    try:
-        day = date.fromisoformat(typed.strip())
-    except ValueError:
-        raise ReplyRefusedError(ReplyRefusal.INVALID_DAY) from None
-    if not now.date() <= day <= (now + MAX_PROMISE_PERIOD).date():
-        raise ReplyRefusedError(ReplyRefusal.INVALID_DAY)
-    return day.isoformat()
-
-
-def _parse_domain_day(typed: str, now: datetime) -> str:
-    try:
-        return parse_domain_expiry(typed.strip(), now).isoformat()
-    except DecisionError:
-        raise ReplyRefusedError(ReplyRefusal.INVALID_EXPIRY) from None
 
 
 def save_reply(store: Store, reply: Reply) -> Reply:
     """Store a reply for review, or return the equal one that already waits.
 
-    Raises ReplyRefusedError if too many replies wait.
+    A reply that was taken back in the last day still counts, so that taking back does not lift the
+    limit. Raises ReplyRefusedError if too many replies wait.
     """
 
     def choose_stored_reply(replies: list[Reply]) -> Reply:
-        waiting = list(filterfalse(attrgetter("outcome"), replies))
-        equal_reply = next(filter(reply.is_equal_request, waiting), None)
-        if equal_reply is not None:
-            return equal_reply
-        recent_count = sum(_is_recently_withdrawn(other, reply.submitted_at) for other in replies)
-        if len(waiting) + recent_count >= MAX_WAITING_REPLIES:
+        waiting = [other for other in replies if other.outcome is None]
+        for other in waiting:
+            if reply.is_equal_request(other):
+                return other
+        yesterday = reply.submitted_at - timedelta(days=1)
+        withdrawn = [
+            other
+            for other in replies
+            if other.outcome is ReplyOutcome.WITHDRAWN
+            and other.reviewed_at is not None
+            and other.reviewed_at > yesterday
+        ]
+        if len(waiting) + len(withdrawn) >= MAX_WAITING_REPLIES:
             raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
         return reply
 
     return store.replies.add_chosen(reply.association, choose_stored_reply)
-
-
-def _is_recently_withdrawn(reply: Reply, now: datetime) -> bool:
-    """Return True if a reply still counts, so that taking back does not lift the limit."""
-    return (
-        reply.outcome is ReplyOutcome.WITHDRAWN
-        and reply.reviewed_at is not None
-        and now - reply.reviewed_at < timedelta(days=1)
-    )
 
 
 def withdraw_reply(store: Store, reply_id: int, association: str, now: datetime) -> None:
@@ -262,15 +269,71 @@ def accept_reply(
     """
     assert reply.id is not None
     store.replies.review(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
+    if reply.kind is ReplyKind.PROMISED:
+        store.follow_ups.add(
+            FollowUp(
+                association=reply.association,
+                kind=FollowUpKind.PROMISED,
+                author=author,
+                occurred_at=now,
+                text=reply.text,
+                due_date=date.fromisoformat(reply.value or now.date().isoformat()),
+                channel=reply.channel,
+                code=reply.code,
+            )
+        )
+        return
     grounds = " · ".join(filter(None, (reason, reply.text))) or default_reason
     try:
-        if reply.kind is ReplyKind.PROMISED:
-            _record_promise(store, reply, author, now)
-        else:
-            _record_decision(store, config, reply, author=author, reason=grounds, now=now)
+        for typed in _list_decisions_of_reply(store, reply, author, grounds, now):
+            with suppress(AlreadyRegisteredError):
+                record_decision(store, config.channels, typed, now)
     except DecisionError:
         store.replies.reopen(reply.id)
         raise
+
+
+def _list_decisions_of_reply(
+    store: Store, reply: Reply, author: str, reason: str, now: datetime
+) -> Iterator[DecisionInput]:
+    """Yield the decisions that an accepted reply asks for."""
+    row = store.registry.get_account(reply.account_id) if reply.account_id is not None else None
+    name = account_subject(row) if row else ""
+    decide = partial(
+        DecisionInput,
+        association=reply.association,
+        author=author,
+        reason=reason,
+        channel=reply.channel,
+    )
+    value = reply.value or ""
+    match reply.kind:
+        case ReplyKind.CLAIMED | ReplyKind.MOVED if row is None:
+            yield decide(kind=DecisionKind.CLAIM, account=value)
+        # A claim of ownership does not bring a gone account back.
+        case ReplyKind.CLAIMED if row and not is_account_gone(store, row):
+            yield decide(kind=DecisionKind.CONFIRM, account=name)
+        case ReplyKind.DISOWNED:
+            yield decide(kind=DecisionKind.DISOWN, account=name or value)
+        case ReplyKind.MOVED:
+            yield decide(kind=DecisionKind.MOVED, account=name, new_link=value)
+        case ReplyKind.DISPUTED:
+            until = (now + DISPUTE_VALIDITY).date().isoformat()
+            yield decide(kind=DecisionKind.WAIVE, account=name, code=reply.code or "", until=until)
+        case ReplyKind.DOMAIN_EXPIRES:
+            yield decide(kind=DecisionKind.DOMAIN_EXPIRES, account=name, expires_on=value)
+        case ReplyKind.CLOSED:
+            if row:
+                yield decide(kind=DecisionKind.WAIVE, account=name)
+            others = list_channel_accounts(store, reply.association, reply.channel)
+            if len(set(map(attrgetter("identity.key"), others))) <= 1:
+                yield decide(kind=DecisionKind.NONE_BY_CHOICE)
+
+
+def is_account_gone(store: Store, row: AccountRow) -> bool:
+    """Return True if runs have confirmed that an account is gone."""
+    status = store.statuses.get(row.id) if row.id is not None else None
+    return status is not None and status.state is AccountState.GONE
 
 
 def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:
@@ -290,122 +353,20 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
     no review.
     """
     assert reply.id is not None
-    if reply.outcome not in (ReplyOutcome.ACCEPTED, ReplyOutcome.DECLINED):
+    if reply.reviewed_by is None or reply.reviewed_at is None:
         return
-    assert reply.reviewed_by is not None
-    assert reply.reviewed_at is not None
     if reply.outcome is ReplyOutcome.ACCEPTED:
         review = reply.reviewed_by, reply.reviewed_at
-        withdrawal = DecisionWithdrawal(author, reason, now)
-        withdraw_decisions_taken_at(store, reply.association, *review, withdrawal)
-        _remove_promises(store, reply.association, review)
+        decisions = find_decisions_taken_at(store, reply.association, *review, now)
+        withdraw_decisions(store, decisions, DecisionWithdrawal(author, reason, now))
+        for entry in store.follow_ups.list_follow_ups(reply.association):
+            was_recorded = (entry.author, entry.occurred_at) == review
+            if was_recorded and entry.kind is FollowUpKind.PROMISED and entry.id:
+                store.follow_ups.remove(entry.id)
     store.replies.reopen(reply.id)
 
 
-def _remove_promises(store: Store, association: str, review: tuple[str, datetime]) -> None:
-    """Remove the promises that a review recorded, which have its author and time."""
-    for entry in store.follow_ups.list_follow_ups(association):
-        was_recorded = (entry.author, entry.occurred_at) == review
-        if was_recorded and entry.kind is FollowUpKind.PROMISED and entry.id:
-            store.follow_ups.remove(entry.id)
-
-
-def _record_promise(store: Store, reply: Reply, author: str, now: datetime) -> None:
-    day = date.fromisoformat(reply.value or now.date().isoformat())
-    follow_up = FollowUp(
-        association=reply.association,
-        kind=FollowUpKind.PROMISED,
-        author=author,
-        occurred_at=now,
-        text=reply.text,
-        due_date=day,
-        channel=reply.channel,
-        code=reply.code,
-    )
-    store.follow_ups.add(follow_up)
-
-
-def _record_decision(
-    store: Store, config: Config, reply: Reply, *, author: str, reason: str, now: datetime
-) -> None:
-    row = store.registry.get_account(reply.account_id) if reply.account_id is not None else None
-    name = account_subject(row) if row else None
-
-    def create_service(account: str | None) -> DecisionService:
-        return DecisionService.create(
-            store,
-            config.channels,
-            reply.association,
-            reply.channel or None,
-            author=author,
-            reason=reason,
-            now=now,
-            account=account,
-        )
-
-    match reply.kind:
-        case ReplyKind.CLAIMED | ReplyKind.MOVED if row is None:
-            _claim_account(create_service(reply.value))
-        case ReplyKind.CLAIMED if row:
-            _confirm_registered_account(store, row, create_service(name))
-        case ReplyKind.DISOWNED:
-            create_service(name or reply.value).disown_account()
-        case ReplyKind.MOVED:
-            create_service(name).mark_moved(new_link=reply.value)
-        case ReplyKind.DISPUTED:
-            create_service(name).waive_gaps(
-                code=reply.code, until=(now + DISPUTE_VALIDITY).date().isoformat()
-            )
-        case ReplyKind.DOMAIN_EXPIRES:
-            create_service(name).state_domain_expiry(reply.value or "")
-        case ReplyKind.CLOSED:
-            _close_channel(create_service, name)
-        case _:
-            raise AssertionError(reply)
-
-
-def _confirm_registered_account(
-    store: Store, row: AccountRow, decision_service: DecisionService
-) -> None:
-    """Confirm a claimed account, unless runs have confirmed that it is gone."""
-    if not is_account_gone(store, row):
-        decision_service.confirm_account()
-
-
-def is_account_gone(store: Store, row: AccountRow) -> bool:
-    """Return True if an account is gone; a claim of ownership does not bring it back."""
-    for status in store.statuses.list_account_statuses(row.association):
-        if status.account_id == row.id:
-            return status.state is AccountState.GONE
-    return False
-
-
-def _claim_account(decision_service: DecisionService) -> None:
-    """Register a claimed account, unless it is registered."""
-    named = decision_service.registered.identify_account(decision_service.account or "")
-    if not decision_service.registered.is_registered(named.key or ""):
-        decision_service.claim_account()
-
-
-def _close_channel(
-    create_service: Callable[[str | None], DecisionService], name: str | None
-) -> None:
-    """Waive the gaps of a closed account; without another account, mark the channel as not used."""
-    if name is not None:
-        create_service(name).waive_gaps()
-    whole = create_service(None)
-    if len(set(map(attrgetter("identity.key"), whole.registered.rows))) <= 1:
-        whole.mark_none_by_choice()
-
-
-PROPOSAL_BATCH_SIZE = 25
-"""Proposals that are loaded together."""
-MAX_SCANNED_PROPOSALS = 300
-"""Proposals that are scanned for one page. If all of them are settled, the next page continues."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingReply:
+class WaitingReply(NamedTuple):
     """A reply that waits for review, with its association and its account or gap.
 
     `is_gone` is True if the account is gone.
@@ -418,8 +379,7 @@ class WaitingReply:
     is_gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UnsettledProposal:
+class UnsettledProposal(NamedTuple):
     """A proposal without a decision, with its association."""
 
     proposal: Proposal
@@ -430,28 +390,26 @@ def load_waiting_replies(
     store: Store, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
 ) -> list[WaitingReply]:
     """Return a page of the replies that wait for review, oldest first, after the given id."""
-    rows = store.replies.list_pending(after_id=after, limit=limit, regions=regions)
-    return [_build_waiting_reply(store, reply) for reply in rows]
-
-
-def _build_waiting_reply(store: Store, reply: Reply) -> WaitingReply:
-    account = store.registry.get_account(reply.account_id) if reply.account_id else None
-    return WaitingReply(
-        reply=reply,
-        association=store.registry.get_association(reply.association),
-        account=account,
-        gap=_find_reply_gap(store, reply),
-        is_gone=account is not None and is_account_gone(store, account),
-    )
-
-
-def _find_reply_gap(store: Store, reply: Reply) -> Gap | None:
-    if reply.code not in load_gap_catalogue().definitions:
-        return None
-    rows = list(
-        store.conclusions.list_gaps(reply.association, channel=reply.channel, code=reply.code)
-    )
-    return rows[-1] if rows else None
+    waiting = []
+    for reply in store.replies.list_pending(after_id=after, limit=limit, regions=regions):
+        account = store.registry.get_account(reply.account_id) if reply.account_id else None
+        gaps: Sequence[Gap] = ()
+        if reply.code in load_gap_catalogue().definitions:
+            gaps = list(
+                store.conclusions.list_gaps(
+                    reply.association, channel=reply.channel, code=reply.code
+                )
+            )
+        waiting.append(
+            WaitingReply(
+                reply,
+                store.registry.get_association(reply.association),
+                account,
+                gaps[-1] if gaps else None,
+                account is not None and is_account_gone(store, account),
+            )
+        )
+    return waiting
 
 
 def load_unsettled_proposals(
@@ -483,11 +441,10 @@ def _select_unsettled_proposals(
     associations = set(map(attrgetter("association"), proposals))
     data = store.conclusions.load_association_data(associations, include_closed_gaps=False)
     evaluation_time = get_current_evaluation_time(store.runs.get_latest_evaluated())
-    association_by_proposal = {}
+    shown = {}
     for association_state in assemble_association_states(data.associations, data):
         view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
-        for proposal in view.proposals:
-            association_by_proposal[proposal.id] = view.association
-    for row in proposals:
-        if row.id in association_by_proposal:
-            yield UnsettledProposal(row, association_by_proposal[row.id])
+        shown.update(dict.fromkeys(map(attrgetter("id"), view.proposals), view.association))
+    for proposal in proposals:
+        if proposal.id in shown:
+            yield UnsettledProposal(proposal, shown[proposal.id])

@@ -26,8 +26,7 @@ from urllib.parse import quote
 from markupsafe import escape
 
 from auditor.config.schema import Config
-from auditor.decisions.replies import ReplyRefusal
-from auditor.decisions.steps import select_completed_steps
+from auditor.decisions.replies import ReplyRefusal, select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evaluation.channel_figures import compute_channel_figures
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview

@@ -12,8 +12,8 @@ from operator import attrgetter
 from typing import Any, Self
 
 from auditor.config.schema import Config
-from auditor.decisions.service import build_decision_items
-from auditor.decisions.steps import select_completed_steps
+from auditor.decisions.recording import build_decision_items
+from auditor.decisions.replies import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
 from auditor.evaluation.run_results import index_by_account
 from auditor.evaluation.summary import apply_open_gaps, summarize_channel

@@ -35,9 +35,13 @@ from auditor.config.schema import (
     find_packaged_config,
     load_config,
 )
-from auditor.decisions.parsing import DecisionError
+from auditor.decisions.recording import (
+    DecisionError,
+    DecisionInput,
+    record_decision,
+    withdraw_decision,
+)
 from auditor.decisions.replies import accept_reply
-from auditor.decisions.service import DecisionService, withdraw_decision
 from auditor.evaluation import reevaluate, replay
 from auditor.retention.evidence_pruning import prune_evidence
 from auditor.rules.engine import get_gap_key
@@ -157,15 +161,7 @@ PAGE_WORDS = st.sampled_from(
 ANSWERS = st.dictionaries(st.sampled_from([typed for _, typed in LINKS]), PAGE_WORDS)
 NETWORK_STATES = st.sampled_from(["online"] * 6 + ["offline", "unreliable"])
 DEATHS = st.sampled_from(["power", "power", "error", "bug"])
-DECIDE_BY_KIND = {
-    DecisionKind.CONFIRM: DecisionService.confirm_account,
-    DecisionKind.NONE_BY_CHOICE: DecisionService.mark_none_by_choice,
-    DecisionKind.CLAIM: DecisionService.claim_account,
-    DecisionKind.DISOWN: DecisionService.disown_account,
-    DecisionKind.MOVED: DecisionService.mark_moved,
-    DecisionKind.WAIVE: DecisionService.waive_gaps,
-}
-KINDS = st.sampled_from([kind for kind in DecisionKind if kind in DECIDE_BY_KIND])
+KINDS = st.sampled_from([kind for kind in DecisionKind if kind != DecisionKind.DOMAIN_EXPIRES])
 ACCOUNT = st.none() | st.sampled_from([typed for _, typed in LINKS])
 EXPIRY_DAYS = st.sampled_from([None, 0, 3, 40])
 AUTHOR = {"author": "Amina", "reason": "she called"}
@@ -420,23 +416,19 @@ class Histories(RuleBasedStateMachine):
         code=st.sampled_from([None, "channel_missing", "channel_dead"]),
     )
     def decide(self, association, channel, kind, account, days, code):  # noqa: PLR0917
-        until = None if days is None else (self.now + timedelta(days=days)).date().isoformat()
-        arguments = {
-            DecisionKind.CLAIM: {},
-            DecisionKind.MOVED: {"new_link": LINKS[code is None][1], "until": until},
-            DecisionKind.WAIVE: {"code": code, "until": until},
-        }.get(kind, {"until": until})
+        until = "" if days is None else (self.now + timedelta(days=days)).date().isoformat()
+        typed = DecisionInput(
+            association=association,
+            kind=kind,
+            channel=channel,
+            account=account or "",
+            until=until,
+            new_link=LINKS[code is None][1],
+            code=code or "",
+            **AUTHOR,
+        )
         with suppress(DecisionError):
-            service = DecisionService.create(
-                self.app.store,
-                CHANNELS,
-                association,
-                channel,
-                now=self.now,
-                account=account,
-                **AUTHOR,
-            )
-            DECIDE_BY_KIND[kind](service, **arguments)
+            record_decision(self.app.store, CHANNELS, typed, self.now)
         self.pass_time()
 
     @rule(data=st.data())

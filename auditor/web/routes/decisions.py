@@ -17,12 +17,18 @@ from auditor.core.form_limits import (
     MAX_ROW_ID_CHARS,
     FormText,
 )
-from auditor.decisions.parsing import DecisionError, build_waiver_target_error
-from auditor.decisions.service import DecisionService, build_decision_items, withdraw_decision
+from auditor.decisions.recording import (
+    DecisionError,
+    DecisionInput,
+    build_decision_items,
+    record_decision,
+    withdraw_decision,
+)
 from auditor.evaluation.association_view import AssociationView
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.associations import require_association_view
+from storage.models.audit import DecisionKind
 
 router = APIRouter(route_class=access.AccessRoute)
 
@@ -119,42 +125,20 @@ def _save_decision(context: RequestContext, association: str, form: DecisionForm
     if form.kind == "withdraw":
         _withdraw_decision(context, association, form)
         return
-    decision_service = DecisionService.create(
-        context.app.store,
-        context.app.config.channels,
-        association,
-        form.channel or None,
+    typed = DecisionInput(
+        association=association,
+        kind=DecisionKind(form.kind),
         author=context.author,
         reason=form.reason,
-        now=context.now,
-        account=form.account or None,
+        channel=form.channel,
+        account=form.account,
+        until=form.until,
+        last_activity=form.last_activity,
+        new_link=form.new_url.strip(),
+        code=form.gap_code,
+        expires_on=form.expires_on,
     )
-    _apply_decision(decision_service, form)
-
-
-def _apply_decision(decision_service: DecisionService, form: DecisionForm) -> None:
-    until = form.until or None
-    match form.kind:
-        case "confirm":
-            decision_service.confirm_account(
-                publication_day=form.last_activity or None, until=until
-            )
-        case "none_by_choice":
-            decision_service.mark_none_by_choice(until=until)
-        case "claim":
-            decision_service.claim_account()
-        case "disown":
-            decision_service.disown_account(until=until)
-        case "moved":
-            decision_service.mark_moved(new_link=form.new_url.strip() or None, until=until)
-        case "domain_expires":
-            decision_service.state_domain_expiry(form.expires_on)
-        case _ if not (form.channel or form.gap_code):
-            raise build_waiver_target_error(
-                decision_service.registered.association, "no gap or channel given"
-            )
-        case _:
-            decision_service.waive_gaps(code=form.gap_code or None, until=until)
+    record_decision(context.app.store, context.app.config.channels, typed, context.now)
 
 
 def _withdraw_decision(context: RequestContext, association: str, form: DecisionForm) -> None:

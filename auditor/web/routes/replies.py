@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from auditor.core.form_limits import MAX_REASON_CHARS, FormText
 from auditor.decisions import replies
-from auditor.decisions.parsing import DecisionError
-from auditor.decisions.service import DecisionService
+from auditor.decisions.recording import DecisionError, DecisionInput, record_decision
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from storage.errors import StoreError
-from storage.models.audit import Proposal
+from storage.models.audit import DecisionKind, Proposal
 from storage.models.users import ReplyOutcome
 from storage.store import Store
 from storage.tables.communication import Reply
@@ -193,11 +192,20 @@ def answer_proposal(
     if proposal is None:
         raise HTTPException(404)
     try:
-        decision_service = _build_decision_service(context, proposal, form)
-        if form.answer is ReplyOutcome.ACCEPTED:
-            decision_service.claim_account()
-        else:
-            decision_service.disown_account()
+        # Without a reason, the page where the account was found is the reason.
+        default_reason = context.translator.translate("Found on {url}", url=proposal.link.page_url)
+        is_accepted = form.answer is ReplyOutcome.ACCEPTED
+        typed = DecisionInput(
+            association=proposal.association,
+            kind=DecisionKind.CLAIM if is_accepted else DecisionKind.DISOWN,
+            author=context.author,
+            reason=form.reason or default_reason,
+            channel=proposal.link.channel,
+            account=proposal.link.key,
+        )
+        [decision] = record_decision(
+            context.app.store, context.app.config.channels, typed, context.now
+        )
     except DecisionError as error:
         return _render_replies(
             context,
@@ -207,7 +215,6 @@ def answer_proposal(
             form=form,
             error=error,
         )
-    [decision] = decision_service.saved_decisions
     return _redirect_to_replies(
         context, form, {"association": decision.association, "decision": str(decision.id)}
     )
@@ -226,26 +233,6 @@ def _accept_reply(context: RequestContext, reply: Reply, form: ReplyAnswerForm) 
         reason=form.reason,
         now=context.now,
         default_reason=default_reason,
-    )
-
-
-def _build_decision_service(
-    context: RequestContext, proposal: Proposal, form: ReplyAnswerForm
-) -> DecisionService:
-    """Return the service for a decision about a found account. Raises DecisionError.
-
-    Without a reason, the page where the account was found is the reason.
-    """
-    default_reason = context.translator.translate("Found on {url}", url=proposal.link.page_url)
-    return DecisionService.create(
-        context.app.store,
-        context.app.config.channels,
-        proposal.association,
-        proposal.link.channel,
-        author=context.author,
-        reason=form.reason or default_reason,
-        now=context.now,
-        account=proposal.link.key,
     )
 
 

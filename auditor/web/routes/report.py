@@ -21,8 +21,12 @@ from starlette.background import BackgroundTask
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
 from auditor.core.tokens import hash_token
 from auditor.decisions import replies
-from auditor.decisions.replies import ReplyRefusal, ReplyRefusedError
-from auditor.decisions.steps import StepsForm, save_completed_steps
+from auditor.decisions.replies import (
+    ReplyRefusal,
+    ReplyRefusedError,
+    StepsForm,
+    save_completed_steps,
+)
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
 from auditor.notifications import confirmation

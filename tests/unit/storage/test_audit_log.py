@@ -9,8 +9,8 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.cli.registry_output import HISTORY_COLUMNS
-from auditor.decisions.service import DecisionService, withdraw_decision
-from storage.models.audit import Association, AssociationEntry, Contact
+from auditor.decisions.recording import DecisionInput, record_decision, withdraw_decision
+from storage.models.audit import Association, AssociationEntry, Contact, DecisionKind
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin, RegistryChangeKind
 from storage.registry.diff import list_changed_fields
 from storage.store import Store
@@ -206,20 +206,18 @@ def test_unrelated_change_does_not_change_the_digest(filled_store):
 def test_account_added_by_a_decision_is_logged_with_its_author(filled_store):
     since = get_newest_id(filled_store)
     address = "https://www.youtube.com/@amal"
-    service = DecisionService.create(
-        filled_store,
-        ("youtube",),
-        "amal",
-        "youtube",
+    typed = DecisionInput(
+        association="amal",
+        kind=DecisionKind.CLAIM,
         author="Amina",
         reason="asked",
-        now=START,
+        channel="youtube",
         account=address,
     )
-    service.claim_account()
+    [decision] = record_decision(filled_store, ("youtube",), typed, START)
     withdraw_decision(
         filled_store,
-        str(service.saved_decisions[0].id),
+        str(decision.id),
         author="Salma",
         reason="a fan's",
         now=START + timedelta(days=1),

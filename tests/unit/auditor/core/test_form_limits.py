@@ -7,8 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from auditor.core import form_limits
-from auditor.decisions.replies import ReplyForm
-from auditor.decisions.steps import StepsForm
+from auditor.decisions.replies import ReplyForm, StepsForm
 from auditor.web.routes.association_list import MAX_SELECTED, SelectionForm
 from auditor.web.routes.associations import FollowUpForm
 from auditor.web.routes.decisions import DecisionForm

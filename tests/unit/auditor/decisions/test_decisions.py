@@ -10,7 +10,7 @@ import pytest
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli import decisions, main, reports
-from auditor.decisions.parsing import MAX_DOMAIN_PERIOD, DecisionError, parse_domain_expiry
+from auditor.decisions.recording import MAX_DOMAIN_PERIOD, DecisionError, parse_domain_expiry
 from auditor.runs.run import execute_run
 from storage.models.audit import Streak
 from storage.store import Store

@@ -20,6 +20,7 @@ from auditor.decisions import replies
 from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.web.routes.report import MAX_TYPED_CHARACTERS
+from storage.communication.replies import ReplyRepository
 from storage.models.audit import DecisionKind, Gap
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import Reply
@@ -305,19 +306,22 @@ def test_repeated_reply_is_stored_once(app, client):
 def test_replies_at_the_same_time_are_counted_one_after_the_other(app, monkeypatch, texts):
     """Of 40 different ones, 29 were stored."""
     monkeypatch.setattr(replies, "MAX_WAITING_REPLIES", 1)
-    both_count, list_waiting = Barrier(2), replies.filterfalse
+    both_count, add_chosen = Barrier(2), ReplyRepository.add_chosen
 
-    def count_together(*arguments):
-        with suppress(BrokenBarrierError):
-            both_count.wait(0.3)  # the other request never comes this far
-        return list_waiting(*arguments)
+    def add_together(repository, association, choose):
+        def count_together(stored):
+            with suppress(BrokenBarrierError):
+                both_count.wait(0.3)  # the other request never comes this far
+            return choose(stored)
+
+        return add_chosen(repository, association, count_together)
 
     def save(text):
         reply = Reply(association="nour", kind=ReplyKind.CLAIMED, submitted_at=NOW, text=text)
         with suppress(replies.ReplyRefusedError):
             replies.save_reply(app.store, reply)
 
-    monkeypatch.setattr(replies, "filterfalse", count_together)
+    monkeypatch.setattr(ReplyRepository, "add_chosen", add_together)
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(save, texts))
     assert app.store.replies.count_pending() == 1
@@ -347,16 +351,6 @@ def test_place_of_a_form_has_a_limit(app, client, step):
     sent = client.post("/fr/report/replies", data=form)
     assert sent.status_code == (422 if step > 0 else 303)
     assert len(app.store.replies.list_pending()) == (0 if step > 0 else 1)
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-def test_promise_for_a_later_day_is_refused(step):
-    day = (NOW + replies.MAX_PROMISE_PERIOD).date() + timedelta(days=step)
-    if step <= 0:
-        assert replies._parse_promise_day(day.isoformat(), NOW) == day.isoformat()
-        return
-    with pytest.raises(replies.ReplyRefusedError):
-        replies._parse_promise_day(day.isoformat(), NOW)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
