@@ -22,7 +22,7 @@ from fastapi import FastAPI
 
 from auditor.app import App, explain_listening_error
 from auditor.checking.clock import (
-    DISCARD_FUTURE,
+    RESTORE_AFTER_CLOCK,
     find_due_day,
     find_interrupted_day,
     is_dated_in_future,
@@ -201,7 +201,7 @@ class SchedulerJob:
             return
         self._warned_day = day
         message = "no run can begin: the run for {run} is dated in the future; try: {remedy}"
-        logger.error("run_dated_in_future", message, run=run.day, remedy=DISCARD_FUTURE)
+        logger.error("run_dated_in_future", message, run=run.day, remedy=RESTORE_AFTER_CLOCK)
 
     def _warn_once(self, day: date, other_day: date | None, reason: str) -> None:
         if other_day is not None and day not in (other_day, self._warned_day):

@@ -8,7 +8,7 @@ a time before a run that did not know it, and a re-evaluation would reach anothe
 change takes effect after the start of every run, whatever the clock says.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -95,18 +95,12 @@ def save_run_facet_counts(
     database: Database, connection: Connection, run_id: int, facet_counts: FacetCountsByGroup
 ) -> None:
     """Replace the facet counts of a run."""
-    remove_run_facet_counts(connection, [run_id])
+    connection.execute(delete(RUN_FACET_COUNT).where(RUN_FACET_COUNT.c.run_id == run_id))
     rows = []
     for group, counts in facet_counts.items():
         for facet, count in counts.items():
             rows.append({"run_id": run_id, "group_name": group, "facet": facet, "count": count})
     database.upsert(connection, RUN_FACET_COUNT, rows, ("run_id", "group_name", "facet"))
-
-
-def remove_run_facet_counts(connection: Connection, run_ids: Collection[int | None]) -> None:
-    """Remove the facet counts of runs."""
-    is_of_runs = RUN_FACET_COUNT.c.run_id.in_(list(run_ids))
-    connection.execute(delete(RUN_FACET_COUNT).where(is_of_runs))
 
 
 def has_run_facet_counts(run_id: Any) -> ColumnElement[bool]:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from storage.registry.audit_log import AuditLogRepository
     from storage.retention import ErasureRepository, RetentionRepository
     from storage.runs.cluster import ClusterRunRepository
-    from storage.runs.future_changes import FutureChangeRepository
     from storage.runs.plan import RunPlanRepository
     from storage.runs.runs import AuditRunRepository
     from storage.users import SessionRepository, UserRepository
@@ -52,7 +51,6 @@ REPOSITORIES = {
     "runs": ("storage.runs.runs", "AuditRunRepository"),
     "run_plan": ("storage.runs.plan", "RunPlanRepository"),
     "cluster_runs": ("storage.runs.cluster", "ClusterRunRepository"),
-    "future_changes": ("storage.runs.future_changes", "FutureChangeRepository"),
     "observations": ("storage.observations.observations", "ObservationRepository"),
     "domain_checks": ("storage.observations.observations", "DomainCheckRepository"),
     "witnesses": ("storage.witnesses", "WitnessRepository"),
@@ -91,7 +89,6 @@ class Store:
     runs: AuditRunRepository
     run_plan: RunPlanRepository
     cluster_runs: ClusterRunRepository
-    future_changes: FutureChangeRepository
     observations: ObservationRepository
     domain_checks: DomainCheckRepository
     witnesses: WitnessRepository

@@ -28,7 +28,7 @@ CLOCK_TOLERANCE = timedelta(hours=1)
 MIN_HOSTS = 2
 """How many hosts must give a date before a run is refused: one server's clock may be wrong."""
 
-DISCARD_FUTURE = "`auditor run --discard-future`, after a check of this machine's clock"
+RESTORE_AFTER_CLOCK = "a check of this machine's clock, then `auditor restore` with an older backup"
 """What resolves a run that is dated in the future."""
 
 FUTURE_RUN = "it is dated in the future, so no other run can begin"
@@ -73,20 +73,6 @@ def refuse_wrong_clock(results: Iterable[ProbeResult]) -> None:
             "cannot begin the audit run",
             f"this machine's clock is {skew_text} the clocks of the web",
             SET_CLOCK,
-        )
-
-
-def refuse_unproven_clock(skew: timedelta | None) -> None:
-    """Raise ClockError if the clock is wrong, or if no host gave a date to compare it with."""
-    failure = "cannot discard runs dated in the future"
-    if skew is None:
-        raise ClockError(
-            failure, "no host gave a date to check the clock with", "again with a network"
-        )
-    if is_clock_wrong(skew):
-        skew_text = describe_skew(skew)
-        raise ClockError(
-            failure, f"this machine's clock is {skew_text} the clocks of the web", SET_CLOCK
         )
 
 

@@ -45,15 +45,6 @@ INTERRUPTED_EXIT_CODE = 130
 FORECAST_COLUMNS = ("channel", "accounts", "seconds_per_request", "hours", "runs")
 CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
-DiscardFutureOption = Annotated[
-    bool,
-    typer.Option(
-        "--discard-future",
-        help="Remove runs that are dated in the future, then run. Use this after the clock of "
-        "this machine was wrong. Checks the clock and makes a backup first.",
-    ),
-]
-
 
 @examples("auditor run", "auditor run --forecast")
 def run(
@@ -64,10 +55,6 @@ def run(
         typer.Option(
             "--forecast", help="Show how long the next run will take, instead of running it."
         ),
-    ] = False,
-    discard_future: DiscardFutureOption = False,
-    no_backup: Annotated[
-        bool, typer.Option("--no-backup", help="Skip the backup that --discard-future makes.")
     ] = False,
     requested_format: FormatOption = None,
     as_json: JsonOption = False,
@@ -81,11 +68,6 @@ def run(
     from auditor.runs.pipeline import require_run_folders
 
     table_format = choose_table_format(requested_format, as_json=as_json)
-    if no_backup and not discard_future:
-        raise UsageError(
-            "--no-backup", "only --discard-future makes a backup", "both options, or neither"
-        )
-
     cli_context = get_cli_context(context)
     translator = cli_context.translator
     if forecast:
@@ -95,8 +77,6 @@ def run(
     refuse_unusable_certificates(config)
     require_run_folders(config)
     with App.open(config) as app, app.hold_run_lock():
-        if discard_future:
-            _discard_future_runs(app, cli_context, skip_backup=no_backup)
         title = translator.translate("the check")
         with show_progress(title, quiet=cli_context.quiet) as on_progress:
             finished_run = runtime.run_async(_execute_run(app, on_progress))
@@ -114,33 +94,6 @@ def run(
                 channels=translator.join_list(channels),
             )
         )
-
-
-def _discard_future_runs(app: App, cli_context: CliContext, *, skip_backup: bool) -> None:
-    """Remove the runs that are dated in the future and print what was removed.
-
-    Raises ClockError if servers on the internet do not confirm the clock of this machine.
-    """
-    from auditor.checking.clock import refuse_unproven_clock
-    from auditor.diagnostics.network import check_network
-    from auditor.runs.future_runs import discard_future_runs
-
-    now = get_current_time()
-    refuse_unproven_clock(check_network(app.config, now).clock_skew)
-    result = discard_future_runs(app, now, skip_backup=skip_backup)
-    if result.backup:
-        cli_context.print_translated("Backup: {file}", file=str(result.backup))
-    if result.days:
-        days = ", ".join(map(str, result.days))
-        cli_context.print_translated("Removed the runs dated in the future: {days}.", days=days)
-    if result.change_count:
-        cli_context.print_translated_count(
-            "{n} change dated in the future is now dated today.",
-            "{n} changes dated in the future are now dated today.",
-            result.change_count,
-        )
-    if not result.days and not result.change_count:
-        cli_context.print_translated("Nothing is dated in the future.")
 
 
 def _print_forecast(cli_context: CliContext, table_format: TableFormat) -> None:

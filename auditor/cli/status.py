@@ -76,7 +76,7 @@ def status(
     cli_context.explain_empty_result(0 if last_run is None else 1, config)
     if last_run and item["dated_in_future"]:
         raise IncompleteRunError(
-            f"the run for {last_run.day}", clock.FUTURE_RUN, clock.DISCARD_FUTURE
+            f"the run for {last_run.day}", clock.FUTURE_RUN, clock.RESTORE_AFTER_CLOCK
         )
     if max_age is not None:
         _raise_if_stale(last_runs.newest_finished, max_age, now)

@@ -54,7 +54,6 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             store.check_integrity()
             yield _diagnose_database(store)
             yield _diagnose_last_run(store, now)
-            yield from _diagnose_future_changes(store, now)
             yield from _diagnose_lost_evidence(config, store)
             yield from _diagnose_unsent_messages(store)
             yield from _diagnose_domain_checks(config, store)
@@ -142,7 +141,7 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
         )
     if is_dated_in_future(run, now):
         future = gettext_noop("{day} is in the future: no run can begin; try {command}")
-        return failure(check, future, day=run.day, command="`auditor run --discard-future`")
+        return failure(check, future, day=run.day, command="`auditor restore FILE`")
     hours = (now - (run.finished_at or run.started_at)).total_seconds() / 3600
     if hours < -CLOCK_TOLERANCE.total_seconds() / 3600:
         ended = gettext_noop("check of {day}: its end is dated in the future; is the clock right?")
@@ -153,14 +152,6 @@ def _diagnose_last_run(store: Store, now: datetime) -> DiagnosticResult:
     return build_diagnostic(
         check, state, age, day=run.day, run_state=str(run.state), hours=f"{max(hours, 0):.0f}"
     )
-
-
-def _diagnose_future_changes(store: Store, now: datetime) -> Iterator[DiagnosticResult]:
-    """Yield a warning if data was changed while the clock was ahead: no run counts it yet."""
-    if change_count := store.future_changes.count(now + CLOCK_TOLERANCE):
-        future = gettext_noop("dated in the future, so no run counts them: {n}; try {command}")
-        command = "`auditor run --discard-future`"
-        yield warning(gettext_noop("changes"), future, n=change_count, command=command)
 
 
 def _diagnose_lost_evidence(config: Config, store: Store) -> Iterator[DiagnosticResult]:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from itertools import filterfalse
 
 from auditor.evaluation.conclusion_changes import ConclusionChange, find_changes
@@ -34,19 +33,10 @@ class ReevaluationResult(ReplayCounts):
 
 
 def reevaluate(
-    context: EvaluationContext,
-    *,
-    dry_run: bool = False,
-    progress: ProgressCallback | None = None,
-    before: datetime | None = None,
+    context: EvaluationContext, *, dry_run: bool = False, progress: ProgressCallback | None = None
 ) -> ReevaluationResult:
-    """Rebuild every conclusion and return the changes; with `dry_run` store nothing.
-
-    With `before`, runs that began at that moment or later are left out.
-    """
+    """Rebuild every conclusion and return the changes; with `dry_run` store nothing."""
     runs = list(context.store.runs.list_evaluated())
-    if before is not None:
-        runs = [run for run in runs if run.started_at < before]
     result = ReevaluationResult(run_count=len(runs))
     coverage_counters: dict[int, CoverageCounter] = {}
     coverage_by_run: dict[int, dict[str, Counter[str]]] = {}

@@ -63,7 +63,7 @@ def prepare_requested_run(app: LockableRunContext, now: datetime) -> RunRefusal 
                 return RunRefusal.FINISHED
             run = app.store.runs.get_latest()
             if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
-                app.store.future_changes.discard_runs([run], now, now)
+                app.store.runs.remove_unchecked(run)
             return None
     except RunLockedError:
         return RunRefusal.RUNNING

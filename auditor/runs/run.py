@@ -23,7 +23,7 @@ from datetime import date, datetime, timedelta
 
 from auditor.checking.canaries import Canary, build_canaries, is_offline
 from auditor.checking.checker import AccountChecker, check_links, refuse_broken_parsers
-from auditor.checking.clock import DISCARD_FUTURE, is_dated_in_future, refuse_wrong_clock
+from auditor.checking.clock import RESTORE_AFTER_CLOCK, is_dated_in_future, refuse_wrong_clock
 from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core import runtime
 from auditor.evaluation import run_results
@@ -132,7 +132,7 @@ def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
     failure = f"cannot begin the run for {day}"
     if is_dated_in_future(latest_run, now):
         reason = f"the run for {latest_run.day} is dated in the future"
-        raise LaterRunDoneError(failure, reason, DISCARD_FUTURE)
+        raise LaterRunDoneError(failure, reason, RESTORE_AFTER_CLOCK)
     progress = "has finished" if latest_run.state is AuditRunState.DONE else "has begun"
     reason = f"the run for {latest_run.day} {progress}"
     raise LaterRunDoneError(failure, reason, "check the system clock")

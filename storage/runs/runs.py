@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 
-from sqlalchemy import literal
+from sqlalchemy import delete, literal
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -14,7 +14,7 @@ from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import RunReport
 from storage.sanitize import to_utc
-from storage.tables.core import AuditRunTable
+from storage.tables.core import AUDIT_RUN, AuditRunTable
 from storage.tables.mappers import to_audit_run
 
 NEWEST_FIRST = col(AuditRunTable.day).desc()
@@ -27,13 +27,12 @@ IS_EVALUATED = (col(AuditRunTable.state) == AuditRunState.DONE) | (
 class AuditRunRepository(Repository):
     """Stores and reads audit runs."""
 
-    def begin_or_resume(self, day: date, now: datetime, *, reopen_done: bool = False) -> AuditRun:
+    def begin_or_resume(self, day: date, now: datetime) -> AuditRun:
         """Start the run of this UTC day, or resume it. Its state is then `running`.
 
-        Raises RunAlreadyDoneError if it is done, unless `reopen_done` is set to check accounts that
-        were registered since. Raises LaterRunDoneError if the run of a later day is evaluated: runs
-        must be evaluated in the order of their days, as a re-evaluation does, even if the clock was
-        set back.
+        Raises RunAlreadyDoneError if it is done. Raises LaterRunDoneError if the run of a later day
+        is evaluated: runs must be evaluated in the order of their days, as a re-evaluation does,
+        even if the clock was set back.
         """
         query = select(AuditRunTable).where(AuditRunTable.day == day)
         with self._database.begin_write_session() as session:
@@ -42,7 +41,7 @@ class AuditRunRepository(Repository):
             if run is None:
                 run = AuditRunTable(day=day, started_at=now, unreliable_channels=[], receipt={})
                 session.add(run)
-            elif run.state is AuditRunState.DONE and not reopen_done:
+            elif run.state is AuditRunState.DONE:
                 raise RunAlreadyDoneError(
                     f"cannot run the audit for {day}",
                     "the run of that day has finished",
@@ -76,6 +75,12 @@ class AuditRunRepository(Repository):
             stored.receipt = (report or RunReport()).to_json()
             session.flush()
             return to_audit_run(stored)
+
+    def remove_unchecked(self, run: AuditRun) -> None:
+        """Remove the newest run, which checked no account, so that its day can have another."""
+        with self._database.begin_write() as connection:
+            connection.execute(delete(AUDIT_RUN).where(AUDIT_RUN.c.id == run.id))
+            consistency.reset_summaries(self._database, connection)
 
     def save_open_report(
         self, run: AuditRun, report: RunReport, unreliable_channels: Iterable[str] = ()

@@ -47,7 +47,6 @@ from auditor.retention.evidence_pruning import prune_evidence
 from auditor.rules.engine import get_gap_key
 from auditor.run_reports.chain import verify_report_chain
 from auditor.run_reports.signing import read_known_public_keys
-from auditor.runs.future_runs import discard_future_runs, find_future_runs
 from auditor.runs.run import execute_run
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
@@ -395,15 +394,6 @@ class Histories(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([-30, -2, 1, 26, 24 * 40]))
     def set_the_clock(self, hours):
         self.now += timedelta(hours=hours)
-
-    @rule()
-    def discard_runs_dated_in_the_future(self):
-        discarded_ids = {run.id for run in find_future_runs(self.app.store, self.now)}
-        discard_future_runs(self.app, self.now, skip_backup=True)
-        self.recorded_keys = {key for key in self.recorded_keys if key[1] not in discarded_ids}
-        assert find_future_runs(self.app.store, self.now) == []
-        assert self.app.store.future_changes.count(self.now + timedelta(hours=1)) == 0
-        self.has_changed = True
 
     # --- decisions and replies
 

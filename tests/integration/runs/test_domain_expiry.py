@@ -302,19 +302,6 @@ async def test_failed_request_keeps_the_last_answer_for_four_weeks(app):
     assert_rebuild_changes_nothing(app)
 
 
-async def test_check_of_a_discarded_run_is_removed_and_is_no_change_of_a_user(app):
-    register(app, site("nour.org"))
-    app.web.answers[f"{SERVICE}nour.org"] = record(40)
-    await execute_run(app, night_of(0))
-    app.web.answers[f"{SERVICE}nour.org"] = record(400)
-    run = await execute_run(app, night_of(300))
-    limit = night_of(1)
-    assert app.store.future_changes.count(limit) == 0
-    assert app.store.future_changes.discard_runs([run], limit, limit) == 0
-    (check,) = app.store.domain_checks.list_domain_checks("nour")
-    assert check.expires_on == (START + timedelta(days=40)).date()
-
-
 async def test_corrected_link_forgets_the_old_domain(app):
     register(app, site("nour.org"))
     app.web.answers[f"{SERVICE}nour.org"] = record(20)

@@ -369,15 +369,6 @@ async def test_crash_while_asking_does_not_fail_the_run(small, caplog):
     assert run.state is AuditRunState.DONE
 
 
-async def test_discarded_run_takes_its_answers_with_it(small):
-    await execute_run(small, START)
-    future = await execute_run(small, night_of(95))
-    assert len(list(small.store.witnesses.list_witness_records("nour"))) == 2
-    small.store.future_changes.discard_runs([future], night_of(1), night_of(1))
-    [record] = small.store.witnesses.list_witness_records("nour")
-    assert record.asked_at == START
-
-
 @pytest.mark.parametrize("step", [-1, 0, 1])
 async def test_witness_is_asked_until_it_is_silent_a_few_times(app, ask, step):
     count = MAX_FAILURES_IN_ROW + step

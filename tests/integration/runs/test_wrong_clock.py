@@ -1,41 +1,29 @@
-"""A wrong clock prevents a run, and a run dated in the future is shown and can be discarded."""
+"""A wrong clock prevents a run, and a run dated in the future is shown everywhere."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import select
-from sqlmodel.sql.sqltypes import UTCDateTime
 
 from auditor import diagnostics
 from auditor.app import App
 from auditor.checking import checker
 from auditor.checking.clock import is_dated_in_future
-from auditor.cli import audit, main
+from auditor.cli import main
 from auditor.config.schema import BackupSettings, ChannelSettings, Config, StorageSettings
 from auditor.core.errors import ClockError
-from auditor.diagnostics import network
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
-from auditor.diagnostics.network import NetworkAnswers
-from auditor.evaluation import reevaluate, replay
-from auditor.evaluation.network_view import load_association_view
-from auditor.retention import backups
-from auditor.run_reports.chain import verify_report_chain
-from auditor.run_reports.signing import read_known_public_keys
+from auditor.evaluation import replay
 from auditor.runs import pipeline
-from auditor.runs.future_runs import discard_future_runs, find_future_runs
 from auditor.runs.run import execute_run
 from auditor.scheduling import SchedulerJob
-from probes.models.finding import Reason
-from probes.models.http import FetchError, Page
+from probes.models.http import Page
 from storage.errors import LaterRunDoneError
-from storage.models.audit import Association, AuditRunState, Decision, DecisionKind
+from storage.models.audit import Association, AuditRunState
 from storage.store import Store
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
-from storage.tables.communication import ReportLink
 from storage.tables.core import METADATA
 from tests.support.mini_network import (
     RULES,
@@ -47,7 +35,6 @@ from tests.support.mini_network import (
     register,
     steps,
 )
-from tests.support.read_model_consistency import read_tables, recount_from_views
 from tests.support.web_server import logged_in_client
 
 CANARIES = ("https://one.example/", "https://two.example/", "https://three.example/")
@@ -98,19 +85,6 @@ def dump_tables(store):
         }
 
 
-def list_times(store):
-    """Return every stored time, except those that runs store."""
-    with store._database.begin_read() as connection:
-        return [
-            moment
-            for table in METADATA.sorted_tables
-            for column in table.c
-            if isinstance(column.type, UTCDateTime)
-            for moment in connection.execute(select(column)).scalars()
-            if moment is not None
-        ]
-
-
 @pytest.mark.fault("F41")
 @pytest.mark.parametrize("ahead", [AHEAD, timedelta(hours=2), -timedelta(hours=2), -AHEAD])
 async def test_no_run_starts_when_canaries_contradict_the_clock(app, caplog, ahead):
@@ -138,116 +112,21 @@ async def test_interrupted_run_is_unchanged_when_the_clock_is_wrong(app):
     assert app.store.runs.get(START.date()) == run_before
 
 
-async def store_history(app):
-    """Store a run, one at a false date, and changes of users before, during and after it."""
+async def store_future_run(app):
+    """Store a run, and one at a false date. Return the time of the next run."""
     await execute_run(app, START)
-    decision = Decision(
-        "nour", "facebook", DecisionKind.NONE_BY_CHOICE, "Amina", "she said so", FALSE
-    )
-    app.store.decisions.add(replace(decision, expires_at=FALSE + timedelta(days=90)))
-    app.store.report_links.add(
-        ReportLink(
-            association="nour",
-            token_hash="0" * 64,
-            created_at=FALSE,
-            created_by="Amina",
-            expires_at=FALSE + timedelta(days=90),
-        )
-    )
-    app.web.answers |= {NOUR.typed_text: FetchError(Reason.NETWORK), AMAL.typed_text: "gone"}
     await execute_run(app, FALSE + timedelta(hours=1))
-    app.web.answers = {NOBODY: "gone"}
-    register(app, NOUR, AMAL, link("rif", "website", "rif"), now=night_of(1))
-    return night_of(1) + timedelta(hours=9)
+    return night_of(1)
 
 
-async def test_future_run_prevents_runs_and_error_has_a_remedy(app):
-    now = await store_history(app)
-    with pytest.raises(
-        LaterRunDoneError, match=r"dated in the future; try: `auditor run --discard-future`"
-    ):
+async def test_future_run_prevents_runs_and_error_names_clock_and_restore(app):
+    now = await store_future_run(app)
+    with pytest.raises(LaterRunDoneError, match=r"dated in the future; .*clock.*`auditor restore`"):
         await execute_run(app, now)
 
 
-@pytest.mark.fault("F41")
-async def test_future_run_is_removed_with_its_conclusions(app):
-    now = await store_history(app)
-    result = discard_future_runs(app, now)
-    assert result.days == ((FALSE + timedelta(hours=1)).date(),)
-    assert [run.day for run in app.store.runs.list_all()] == [START.date()]
-    assert not find_future_runs(app.store, now)
-    assert {observation.run_id for observation in app.store.observations.list_observations()} == {
-        app.store.runs.get_latest().id
-    }
-    assert reevaluate.reevaluate(app, dry_run=True).changes == []
-    assert read_tables(app, now) == recount_from_views(app, now)
-    assert max(list_times(app.store)) < now + timedelta(days=91)
-    assert (await execute_run(app, now)).state is AuditRunState.DONE
-    assert {
-        link.fault
-        for link in verify_report_chain(
-            app.store.runs.list_all(), read_known_public_keys(app.config.storage.folder)
-        )
-    } == {None}
-    assert reevaluate.reevaluate(app, dry_run=True).changes == []
-    assert read_tables(app, now) == recount_from_views(app, now)
-
-
-@pytest.mark.fault("F41")
-async def test_changes_of_users_are_kept_and_get_the_current_date(app):
-    now = await store_history(app)
-    soon = now + timedelta(minutes=1)
-    assert app.store.future_changes.count(soon) > 0
-    discard_future_runs(app, now)
-    assert app.store.future_changes.count(soon) == 0
-    (decision,) = app.store.decisions.list_decisions()
-    assert timedelta() <= decision.decided_at - now < timedelta(seconds=1)
-    assert decision.expires_at - decision.decided_at == timedelta(days=90)
-    (report_link,) = app.store.report_links.list_recent(now)
-    assert report_link.expires_at - report_link.created_at == timedelta(days=90)
-    assert {item.id for item in app.store.registry.list_associations()} == {"amal", "nour", "rif"}
-    await execute_run(app, now + timedelta(days=1))
-    assert load_association_view(app.store, app.config, "rif").accounts[0].checked_at, (
-        "no run counts it"
-    )
-    assert "facebook" in load_association_view(app.store, app.config, "nour").none_by_choice
-
-
-async def test_discarding_creates_a_backup_first(app, tmp_path):
-    now = await store_history(app)
-    result = discard_future_runs(app, now)
-    assert result.backup == backups.list_backups(tmp_path / "backups")[0].file
-    with Store.open(f"sqlite:///{result.backup}") as copy:
-        assert len(list(copy.runs.list_all())) == 2
-        assert len(list(copy.observations.list_observations())) == 4
-
-
-@pytest.mark.fault("F41")
-async def test_interrupted_discarding_can_be_repeated(app, monkeypatch):
-    now = await store_history(app)
-
-    def kill(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(app.store.future_changes, "discard_runs", kill)
-        with pytest.raises(KeyboardInterrupt):
-            discard_future_runs(app, now)
-    assert len(find_future_runs(app.store, now)) == 1
-    assert discard_future_runs(app, now + timedelta(minutes=1)).days
-    assert reevaluate.reevaluate(app, dry_run=True).changes == []
-
-
-async def test_discarding_without_future_dates_changes_nothing(app, tmp_path):
-    await execute_run(app, START)
-    tables_before = dump_tables(app.store)
-    assert discard_future_runs(app, START + timedelta(hours=9)).backup is None
-    assert dump_tables(app.store) == tables_before
-    assert backups.list_backups(tmp_path / "backups") == []
-
-
 async def test_scheduler_logs_that_no_run_can_start(app, caplog):
-    now = await store_history(app)
+    now = await store_future_run(app)
 
     async def fail(*_, **__):
         raise AssertionError("a run was begun")
@@ -291,9 +170,7 @@ def test_status_exits_with_an_error(auditor):
     code, out, err = auditor("status", "--json")
     (item,) = json.loads(out)["items"]
     assert (code, item["dated_in_future"], item["age_hours"]) == (4, True, None)
-    assert (
-        "dated in the future, so no other run can begin; try: `auditor run --discard-future`" in err
-    )
+    assert "dated in the future, so no other run can begin; try: a check of this" in err
     assert auditor("status", "--max-age", "26")[0] == 4
 
 
@@ -302,7 +179,7 @@ def test_doctor_reports_a_failure(auditor):
     code, out, _ = auditor("doctor", "--offline", "--json")
     results = {item["check"]: item for item in json.loads(out)["items"]}
     assert (code, results["last check"]["state"]) == (3, "fail")
-    assert "`auditor run --discard-future`" in results["last check"]["detail"]
+    assert "`auditor restore FILE`" in results["last check"]["detail"]
 
 
 def test_doctor_names_a_backup_dated_in_the_future(folder, auditor):
@@ -338,31 +215,6 @@ def test_health_and_age_metric_show_the_future_run(folder):
     assert (response.status_code, response.text) == (503, "clock\n")
     assert figures["auditor_run_dated_in_future"] == 1
     assert figures["auditor_last_finished_run_age_seconds"] == pytest.approx(2 * 86400, abs=60)
-
-
-def test_discard_future_checks_the_clock_first(auditor, folder, monkeypatch):
-    async def skip_run(app, _step):
-        return app.store.runs.get_latest()
-
-    monkeypatch.setattr(audit, "_execute_run", skip_run)
-    monkeypatch.setattr(network, "check_network", lambda *_: NetworkAnswers())
-    code, _, err = auditor("run", "--discard-future")
-    assert (code, "no host gave a date" in err) == (4, True)
-    monkeypatch.setattr(
-        network, "check_network", lambda *_: NetworkAnswers(clock_skew=timedelta(hours=-3))
-    )
-    code, _, err = auditor("run", "--discard-future")
-    assert (code, "3.0 hours behind" in err) == (4, True)
-    assert not (folder / "backups").exists()
-    monkeypatch.setattr(
-        network, "check_network", lambda *_: NetworkAnswers(clock_skew=timedelta(seconds=1))
-    )
-    code, _, err = auditor("run", "--discard-future")
-    assert code == 0
-    assert "Removed the runs dated in the future" in err
-    assert len(list((folder / "backups").glob("*.db"))) == 1
-    assert auditor("status")[0] == 0
-    assert "Nothing is dated in the future" in auditor("run", "--discard-future")[2]
 
 
 def test_run_is_dated_in_the_future_from_one_hour_ahead(app):

@@ -17,7 +17,6 @@ from auditor.evaluation import reevaluate, replay
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reports.html import render_site_pages
 from auditor.reports.text import format_terminal_report
-from auditor.runs.future_runs import discard_future_runs
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.communication import messages
@@ -78,25 +77,6 @@ def test_same_history_produces_the_same_reports(database, tmp_path):
     assert changes[0] == changes[1]
     sqlite.store.close()
     postgresql.store.close()
-
-
-@pytest.mark.fault("F41", "F48")
-def test_runs_dated_in_the_future_are_discarded_alike(database, tmp_path):
-    histories = []
-    for name, address in (("sqlite", None), ("postgresql", database)):
-        (tmp_path / name).mkdir()
-        app = sample_network.played(tmp_path / name, *([address] if address else []))
-        last = app.store.runs.get_latest(AuditRunState.DONE)
-        discarded = discard_future_runs(
-            app, last.started_at - timedelta(hours=12), skip_backup=True
-        )
-        assert last.day in discarded.days
-        assert reevaluate.reevaluate(app, dry_run=True).changes == []
-        histories.append(
-            (discarded, [run.day for run in app.store.runs.list_all()], render_everything(app))
-        )
-        app.store.close()
-    assert histories[0] == histories[1]
 
 
 @pytest.mark.fault("F48", "F23")

@@ -33,7 +33,6 @@ from auditor.app import App  # after the path
 from auditor.config.schema import load_config
 from auditor.core.runtime import release_free_memory
 from auditor.runs import pipeline
-from auditor.runs.future_runs import discard_future_runs
 from storage.errors import LaterRunDoneError, OneLineError
 from storage.models.audit import AuditRunState
 
@@ -128,15 +127,19 @@ class SoakService:
         await self.execute(now - timedelta(minutes=20))
 
     async def set_clock_forward(self, now: datetime) -> None:
-        """Execute a run tomorrow and one in a year. Discard each before the run of the day."""
+        """Execute a run tomorrow and one in a year. Restore the database before the next run."""
+        database = self.app.store.database_file
+        backup = database.with_name("before.db")
         for days_ahead in (1, 365):
+            self.app.store.create_backup(backup)
             await self.execute(now + timedelta(days=days_ahead))
             try:
                 await self.execute(now)
             except LaterRunDoneError:
                 self.failures["clock ahead"] += 1
-            with self.app.hold_run_lock():
-                discard_future_runs(self.app, now)
+            with closing(sqlite3.connect(backup)) as old, closing(sqlite3.connect(database)) as new:
+                old.backup(new)
+        backup.unlink()
 
     async def fill_wal(self, now: datetime) -> None:
         """Execute a run while the write-ahead log is full.

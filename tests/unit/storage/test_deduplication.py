@@ -347,18 +347,6 @@ def test_page_that_is_recorded_twice_is_one_page(store):
     assert list(store.observations.list_observations()) == before
 
 
-def test_discarded_run_takes_its_page_with_it(store):
-    first_run, second_run = record_pages(store, 2)
-    run = store.runs.get(DAY + timedelta(days=1))
-    assert run.id == second_run
-    store.future_changes.discard_runs([replace(run, started_at=NOW + timedelta(hours=1))], NOW, NOW)
-    assert store.observations.get(first_run, 1).evidence[0].digest == "01" * 32
-    equal_result = store.observations.find_equal_result(
-        make_platform_observation(first_run, finding=PRESENT)
-    )
-    assert equal_result.body_digests == ("01" * 32,)
-
-
 def test_pruned_account_takes_its_pages_with_it(store):
     """A page stays as long as its observation: it has the digest that pruning leaves."""
     record_pages(store, 3)

@@ -225,14 +225,11 @@ def test_incomplete_or_skipped_run_is_resumed(filled_store, state):
     assert filled_store.runs.begin_or_resume(DAY, NOW) == run
 
 
-def test_done_run_is_reopened_only_on_request(filled_store):
+def test_done_run_is_not_begun_again(filled_store):
     run = filled_store.runs.begin_or_resume(DAY, NOW)
     filled_store.runs.finish(run, AuditRunState.DONE, NOW)
     with pytest.raises(RunAlreadyDoneError, match="2026-11-25"):
         filled_store.runs.begin_or_resume(DAY, NOW)
-    assert (
-        filled_store.runs.begin_or_resume(DAY, NOW, reopen_done=True).state is AuditRunState.RUNNING
-    )
 
 
 def test_finished_run_keeps_its_outcome(filled_store):
