@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol, Self
 
+from probes.links import channel_registry
 from probes.models.finding import EARLIEST_DATETIME, Finding, shorten_text
 from probes.models.http import READ_HEADERS, FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, Responder
 from probes.parsing.html import extract_page_text
 from probes.runner.parser_pool import ParserPool
 from probes.text.language import fold_text
+from probes.urls import normalize
 from storage.errors import StoreError
 from storage.files.body_store import compress_body
 from storage.models.audit import Evidence
@@ -137,9 +139,11 @@ def build_evidence(
 ) -> Evidence:
     """Return an exchange as evidence; its body is stored unless it is withheld or empty.
 
-    If a `quota` is given, the body is stored only if it fits.
+    The response of an official API is always withheld. If a `quota` is given, the body is stored
+    only if it fits.
     """
     ask, answer = exchange.request, exchange.outcome
+    is_withheld = is_withheld or is_api_url(ask.url)
     if isinstance(answer, FetchError):
         return Evidence(
             url=ask.url,
@@ -203,6 +207,11 @@ def _select_stored_headers(
         remaining_chars -= size
         stored[name] = headers[name]
     return stored, is_cut
+
+
+def is_api_url(url: str) -> bool:
+    """Return True if a URL is one of an official API of a platform."""
+    return normalize.get_host(url) in channel_registry.list_api_hosts()
 
 
 def _to_hop_pairs(hops: Sequence[Hop]) -> tuple[tuple[str, int], ...]:
@@ -277,7 +286,8 @@ class EvidenceView:
     """One exchange as people see it, with title, excerpt and text of the stored body.
 
     `body_state` is stored, missing (no longer in the body store), withheld (it shows private
-    people), cut (the check had stored too much) or none (there was no body).
+    people), api (responses of an official API are not stored), cut (the check had stored too much)
+    or none (there was no body).
     """
 
     evidence: Evidence
@@ -368,7 +378,7 @@ def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | Ev
 
 def _get_reason_without_body(evidence: Evidence) -> str:
     if evidence.is_withheld:
-        return "withheld"
+        return "api" if is_api_url(evidence.url) else "withheld"
     return "cut" if evidence.is_cut else "none"
 
 

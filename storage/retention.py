@@ -11,6 +11,7 @@ the registry.
 import json
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from sqlalchemy import (
     Connection,
     Index,
     PrimaryKeyConstraint,
+    Select,
     Table,
     Text,
     UniqueConstraint,
@@ -36,6 +38,7 @@ from sqlalchemy import (
     update,
 )
 
+from probes.models.finding import Presence
 from storage import consistency
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY
 from storage.database.connection import BATCH_SIZE, Database, Repository
@@ -57,6 +60,7 @@ from storage.tables.communication import (
 )
 from storage.tables.core import (
     ACCOUNT,
+    ACCOUNT_STATUS,
     ASSOCIATION,
     AUDIT_LOG,
     AUDIT_RUN,
@@ -69,6 +73,8 @@ from storage.tables.core import (
 )
 from storage.tables.runs import OBSERVATION, PROBE_RESULT, STORED_PAGE
 
+PROFILE_REMOVED_FACT = "profile_removed"
+"""The fact of a finding whose profile was erased because the platform removed the account."""
 BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
 EVIDENCE_COLUMNS = (PROBE_RESULT.c.evidence, STORED_PAGE.c.bodies)
@@ -174,6 +180,33 @@ class ErasureRepository(Repository):
             consistency.mark_stale(self._database, connection, [association])
             _append_erasure_entry(connection, log_entry)
 
+    def erase_removed_profiles(self, channel: str, api_host: str) -> int:
+        """Erase what an API said about accounts that it no longer knows. Return their number.
+
+        Presence, reason, id and date stay. In gaps, the address of the account replaces the texts.
+        """
+        with self._database.begin_write() as connection:
+            texts_by_account: dict[int, set[str]] = defaultdict(set)
+            for row in connection.execute(_select_removed_profiles(channel, api_host)).all():
+                finding = row.finding
+                texts_by_account[row.account_id] |= {finding.name or "", finding.detail} - {""}
+                bare = replace(
+                    finding,
+                    name=None,
+                    followers=None,
+                    links=(),
+                    facts={PROFILE_REMOVED_FACT: True},
+                    detail="",
+                )
+                # Without a fingerprint, no later observation repeats the result.
+                values = {"finding": bare, "fingerprint": None}
+                change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == row.id)
+                connection.execute(change.values(values))
+            for account_id, texts in texts_by_account.items():
+                _erase_texts_of_gaps(connection, account_id, texts)
+            consistency.mark_stale_by_account(self._database, connection, texts_by_account)
+        return len(texts_by_account)
+
     def list_erased_ids(self, erased_field: str = WHOLE_ASSOCIATION_FIELD) -> set[str]:
         """Return the digests of erased associations, or the ids of those whose field was erased."""
         query = select(AUDIT_LOG.c.association).where(
@@ -189,6 +222,42 @@ class ErasureRepository(Repository):
         )
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar()
+
+
+def _select_removed_profiles(channel: str, api_host: str) -> Select[Any]:
+    """Select the results that still have the profile of an account that is absent now."""
+    status = type_coerce(ACCOUNT_STATUS.c.status, Text)
+    absent_accounts = select(ACCOUNT_STATUS.c.account_id).where(
+        status.like('%"last_known_finding":{"presence":"absent"%')
+    )
+    return (
+        select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.finding)
+        .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+        .where(
+            ACCOUNT.c.channel == channel,
+            PROBE_RESULT.c.account_id.in_(absent_accounts),
+            PROBE_RESULT.c.presence == Presence.PRESENT.value,
+            type_coerce(PROBE_RESULT.c.evidence, Text).like(f'%"url":"https://{api_host}/%'),
+            type_coerce(PROBE_RESULT.c.finding, Text).not_like(f'%"{PROFILE_REMOVED_FACT}":%'),
+        )
+    )
+
+
+def _erase_texts_of_gaps(connection: Connection, account_id: int, texts: Collection[str]) -> None:
+    """Replace texts of a profile by the address of the account, as gaps without them have it."""
+    address = func.coalesce(ACCOUNT.c.canonical, ACCOUNT.c.url, ACCOUNT.c.typed_text)
+    query = (
+        select(GAP.c.id, GAP.c.params, GAP.c.evidence, address.label("address"))
+        .join(ACCOUNT, (ACCOUNT.c.association == GAP.c.association))
+        .where(ACCOUNT.c.id == account_id, ACCOUNT.c.channel == GAP.c.channel)
+    )
+    for gap in connection.execute(query).all():
+        changes = {}
+        for column, values in (("params", gap.params), ("evidence", gap.evidence)):
+            changes[column] = {
+                name: gap.address if value in texts else value for name, value in values.items()
+            }
+        connection.execute(update(GAP).where(GAP.c.id == gap.id).values(changes))
 
 
 def read_erased_ids(file: Path) -> frozenset[str]:

@@ -8,7 +8,6 @@ by several threads, and several processes may use one database.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +15,6 @@ from storage.database.connection import Database
 from storage.database.sqlite_file import MAX_OPEN_CHECK_BYTES, DatabaseContents
 
 if TYPE_CHECKING:
-    from storage.api_data import ApiDataRepository
     from storage.communication.messages import (
         MessageRepository,
         SubscriptionRepository,
@@ -71,7 +69,6 @@ REPOSITORIES = {
     "search": ("storage.read_model.association_search", "AssociationSearchRepository"),
     "gap_search": ("storage.read_model.gap_search", "GapSearchRepository"),
     "word_corrections": ("storage.read_model.word_correction", "WordCorrectionRepository"),
-    "api_data": ("storage.api_data", "ApiDataRepository"),
     "retention": ("storage.retention", "RetentionRepository"),
     "erasure": ("storage.retention", "ErasureRepository"),
 }
@@ -109,7 +106,6 @@ class Store:
     search: AssociationSearchRepository
     gap_search: GapSearchRepository
     word_corrections: WordCorrectionRepository
-    api_data: ApiDataRepository
     retention: RetentionRepository
     erasure: ErasureRepository
 
@@ -173,15 +169,12 @@ class Store:
         """
         return self._database.vacuum(log_only=log_only)
 
-    def create_backup(
-        self, target: Path, prepare: Callable[[Path], object] | None = None
-    ) -> DatabaseContents:
+    def create_backup(self, target: Path) -> DatabaseContents:
         """Write a snapshot of a SQLite database to a file, replacing an older copy.
 
-        The database may be in use. `prepare` may change the copy, but not the number of its rows.
-        The copy is verified before it gets its name. Raises StoreError.
+        The database may be in use. The copy is verified before it gets its name. Raises StoreError.
         """
-        return self._database.create_backup(target, prepare)
+        return self._database.create_backup(target)
 
     def close(self) -> None:
         """Close every connection."""

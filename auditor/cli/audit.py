@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -28,7 +28,6 @@ from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
 
 if TYPE_CHECKING:
-    from datetime import date
     from pathlib import Path
 
     from auditor.app import App
@@ -266,26 +265,6 @@ def reevaluate(
         print_message(line)
 
 
-def _describe_expired_responses(
-    result: ReevaluationResult, translator: Translator
-) -> Iterator[str]:
-    """Yield a message for each channel with observations that cannot be read again."""
-    counts_by_channel: dict[str, Counter[date]] = defaultdict(Counter)
-    for (channel, day), count in result.expired_counts.items():
-        counts_by_channel[channel][day] = count
-    for channel, counts in sorted(counts_by_channel.items()):
-        yield translator.translate_plural(
-            "{channel}: {n} observation from {first} to {last} cannot be read again, because the "
-            "responses of the API were only kept as long as its terms allow",
-            "{channel}: {n} observations from {first} to {last} cannot be read again, because the "
-            "responses of the API were only kept as long as its terms allow",
-            counts.total(),
-            channel=translator.channel_name(channel),
-            first=min(counts).isoformat(),
-            last=max(counts).isoformat(),
-        )
-
-
 def _describe_reevaluation(
     result: ReevaluationResult,
     config_path: Path | None,
@@ -309,7 +288,6 @@ def _describe_reevaluation(
         ),
     ]
     yield translator.format_pair(rules, translator.join_list(counts))
-    yield from _describe_expired_responses(result, translator)
     if dry_run:
         yield translator.translate_plural(
             "{n} conclusion would change; nothing was written",

@@ -228,11 +228,11 @@ def prune(
 ) -> None:
     """Delete old evidence and expired data.
 
-    Does not change verdicts. Runs do the same: they delete personal data and figures every day, and
-    old evidence on Sundays. The retention settings set the age limits.
+    Does not change verdicts. Runs do the same: they delete personal data every day, and old
+    evidence on Sundays. The retention settings set the age limits.
     """
     from auditor.app import App
-    from auditor.retention import api_data, backups, evidence_pruning
+    from auditor.retention import backups, evidence_pruning
     from auditor.runs.pipeline import compute_retention_cutoffs
 
     cli_context = get_cli_context(context)
@@ -255,27 +255,13 @@ def prune(
         expired = app.store.retention.delete_expired_data(
             compute_retention_cutoffs(app.config.retention, get_current_time()), dry_run=dry_run
         )
-        if dry_run:
-            limits = api_data.build_limits(
-                app.config, get_current_time(), app.store.runs.get_latest()
-            )
-            api_result_count = app.store.api_data.count_expired_api_results(limits)
-        else:
-            api_result_count = api_data.drop_expired_api_data(
-                app,
-                get_current_time(),
-                (app.body_store, backups.open_backup_bodies(app.config)),
-                rewrite_large_file=True,
-            ).result_count
     if as_json:
-        item = {**result.to_dict(), "expired": expired, "api_results": api_result_count}
+        item = {**result.to_dict(), "expired": expired}
         print_json([item], get_current_time())
     elif not cli_context.quiet:
         expired_count = sum(expired.values())
         print_message(
-            _describe_pruning(
-                result, expired_count, api_result_count, cli_context.translator, dry_run=dry_run
-            )
+            _describe_pruning(result, expired_count, cli_context.translator, dry_run=dry_run)
         )
 
 
@@ -344,12 +330,7 @@ def _describe_backup(result: BackupResult, translator: Translator) -> str:
 
 
 def _describe_pruning(
-    result: PruningResult,
-    expired_count: int,
-    api_result_count: int,
-    translator: Translator,
-    *,
-    dry_run: bool,
+    result: PruningResult, expired_count: int, translator: Translator, *, dry_run: bool
 ) -> str:
     facts = [
         translator.translate_plural("{n} page", "{n} pages", result.bodies),
@@ -360,9 +341,6 @@ def _describe_pruning(
             "the headers of {n} check", "the headers of {n} checks", result.stripped_observations
         ),
         translator.translate_plural("{n} row about people", "{n} rows about people", expired_count),
-        translator.translate_plural(
-            "the API figures of {n} result", "the API figures of {n} results", api_result_count
-        ),
     ]
     title = translator.translate("would be removed") if dry_run else translator.translate("removed")
     return translator.format_pair(title, translator.join_list(facts))

@@ -65,15 +65,13 @@ class BackupSettings(SettingsTable):
 class RetentionSettings(SettingsTable):
     """Days for which data is kept; 0 keeps it for ever. Findings are never deleted.
 
-    `api_data` are figures and responses of official APIs, which are kept for fewer days if the
-    terms of the API say so. `contacts` counts from the day an association left the spreadsheet,
-    `report_links` from their expiry, `replies` from their answer, `subscriptions` from their end.
+    `contacts` counts from the day an association left the spreadsheet, `report_links` from their
+    expiry, `replies` from their answer, `subscriptions` from their end.
     """
 
     bodies: int = Field(default=180, ge=0, le=MAX_DAYS)
     exchanges: int = Field(default=400, ge=0, le=MAX_DAYS)
     backups: int = Field(default=90, ge=0, le=MAX_DAYS)
-    api_data: int = Field(default=30, ge=0, le=MAX_DAYS)
     contacts: int = Field(default=365, ge=0, le=MAX_DAYS)
     report_links: int = Field(default=180, ge=0, le=MAX_DAYS)
     replies: int = Field(default=730, ge=0, le=MAX_DAYS)
@@ -342,7 +340,7 @@ class Config(SettingsTable):
 def _do_terms_forbid_mixed_scores(channel_name: str) -> bool:
     """Return True if the terms of a channel's API forbid scores over several platforms."""
     api = channel_registry.get_channel_api(channel_name)
-    return api is not None and not api.terms.allows_mixed_scores
+    return api is not None and not api.allows_mixed_scores
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:

@@ -1,7 +1,7 @@
 """Diagnose the data: signing key, database, last run, backups and, if enabled, the cluster."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
-from auditor.retention.api_data import build_limits, list_old_databases
 from auditor.retention.backups import find_newest_backup, list_backups, suggest_newest_backup
 from auditor.run_reports.signing import (
     PRIVATE_KEY_FILE_NAME,
@@ -24,7 +23,6 @@ from auditor.run_reports.signing import (
 from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Presence
-from storage.api_data import count_in_copy
 from storage.database.engine import parse_database_url
 from storage.errors import (
     LostDatabaseError,
@@ -60,7 +58,6 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             yield _diagnose_users(store)
             yield from diagnose_cluster(config, store)
             yield from _diagnose_run_forecast(config, store, now)
-            yield from _diagnose_expired_api_data(config, store, now)
     except LostDatabaseError as error:
         suggest_newest_backup(error, config)
         yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
@@ -223,26 +220,6 @@ def _diagnose_run_forecast(
             n=forecast.runs,
             reached=forecast.accounts_per_run or 0,
         )
-
-
-def _diagnose_expired_api_data(
-    config: Config, store: Store, now: datetime
-) -> Iterator[DiagnosticResult]:
-    """Yield a failure if API data is older than allowed, as after days without a run."""
-    check = gettext_noop("data of APIs")
-    tolerance = timedelta(hours=OVERDUE_HOURS - 24)
-    limits = build_limits(config, now, None, margin=-tolerance)
-    if result_count := store.api_data.count_expired_api_results(limits):
-        expired = gettext_noop("results with figures that are kept too long: {n}; try {command}")
-        yield failure(check, expired, n=result_count, command="`auditor prune`")
-    for file in list_old_databases(store.database_file):
-        try:
-            has_expired_data = count_in_copy(file, limits) > 0
-        except StoreError:
-            has_expired_data = True
-        if has_expired_data:
-            old_copy = gettext_noop("{file} may have figures that are kept too long; delete it")
-            yield failure(check, old_copy, file=str(file))
 
 
 def _diagnose_users(store: Store) -> DiagnosticResult:

@@ -34,7 +34,6 @@ from auditor.i18n.catalogs import (
     list_catalog_languages,
     load_message_catalog,
 )
-from auditor.retention.api_data import get_max_days
 from auditor.retention.backups import EVIDENCE_FOLDER_NAME
 from auditor.run_reports.signing import PRIVATE_KEY_FILE_NAME
 from storage.database.engine import parse_database_url
@@ -56,7 +55,6 @@ def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticR
     for table, file in list_certificate_files(config):
         yield from _diagnose_ca_file(file, table)
     yield from _diagnose_api_keys(config)
-    yield from _diagnose_api_terms(config)
     yield _diagnose_secret_files(config)
     yield from _diagnose_contact(config)
     yield from _diagnose_web_addresses(config.web)
@@ -93,34 +91,6 @@ def _diagnose_api_keys(config: Config) -> Iterator[DiagnosticResult]:
             most=f"{api_budget.limit:g}",
             unit=api_budget.api.cost_unit,
         )
-
-
-def _diagnose_api_terms(config: Config) -> Iterator[DiagnosticResult]:
-    """Yield a failure for each setting that contradicts the terms of an API with a key."""
-    own_days = config.retention.api_data
-    for channel, api_budget in create_api_budgets(config).items():
-        terms, max_days = api_budget.api.terms, get_max_days(config, channel)
-        check = gettext_noop("terms of {source}")
-        if max_days is not None and not 0 < own_days <= max_days:
-            too_long = gettext_noop(
-                "{setting} is {days}, but they allow at most {most} days; try {remedy}"
-            )
-            yield failure(
-                check,
-                too_long,
-                source=terms.name,
-                setting="[retention] api_data",
-                days=own_days,
-                most=max_days,
-                remedy=f"`api_data = {max_days}`",
-            )
-        for rule in config.rules:
-            fact = getattr(rule, "fact", "")
-            if fact in terms.figures and (not rule.channels or channel in rule.channels):
-                kept_in_gap = gettext_noop(
-                    "the rule {code} reads {fact}, which its gaps would keep for ever; remove it"
-                )
-                yield failure(check, kept_in_gap, source=terms.name, code=rule.code, fact=fact)
 
 
 def _diagnose_secret_files(config: Config) -> DiagnosticResult:

@@ -5,11 +5,11 @@ if a probe now requests a page that was not requested then, the recorded finding
 never change. Runs in which nothing can change are skipped (`unchanged_runs.py`).
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from operator import attrgetter
 
@@ -23,7 +23,7 @@ from auditor.evaluation.run_results import (
     load_disowning_decisions,
 )
 from auditor.evaluation.unchanged_runs import skip_unchanged_runs
-from auditor.evidence import BodyStorage, ReplayError, replay_answers
+from auditor.evidence import BodyStorage, ReplayError, is_api_url, replay_answers
 from auditor.registry.history import (
     RegistrySnapshot,
     has_arrival_change,
@@ -39,12 +39,9 @@ from auditor.rules.association_state import (
 )
 from auditor.rules.decisions_in_force import iter_decision_ends
 from auditor.rules.domain_expiry import is_answer_usable
-from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
 from probes.models.probe import run_offline
-from probes.urls import normalize
-from storage.api_data import PROFILE_REMOVED_FACT
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.models.audit import (
     AccountRow,
@@ -56,6 +53,7 @@ from storage.models.audit import (
     Observation,
 )
 from storage.observations.comparison import get_response_seconds, replace_response_seconds
+from storage.retention import PROFILE_REMOVED_FACT
 from storage.sanitize import sanitize
 from storage.store import Store
 
@@ -67,15 +65,10 @@ PROBE_FAILURE_REASONS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
 
 @dataclass(slots=True)
 class ReplayCounts:
-    """Numbers of replayed and of recorded observations.
-
-    `expired_counts` has the recorded observations whose API responses were dropped, by channel and
-    day of the run: no new version of a probe can read them.
-    """
+    """Numbers of replayed and of recorded observations."""
 
     replayed_count: int = 0
     recorded_count: int = 0
-    expired_counts: Counter[tuple[str, date]] = field(default_factory=Counter)
 
 
 class RunReplay:
@@ -99,7 +92,6 @@ class RunReplay:
         self.store = store
         self.runs = runs
         self.policy = build_evaluation_policy(config)
-        self._day_by_run_id = {run.id: run.day for run in runs}
         self._body_storage = body_storage
         self._replay_cache: ReplayCache | None = None
         self._counts = counts or ReplayCounts()
@@ -138,9 +130,6 @@ class RunReplay:
             self._counts.replayed_count += 1
             return
         self._counts.recorded_count += 1
-        if has_expired_response(observation):
-            day = self._day_by_run_id.get(observation.run_id, observation.observed_at.date())
-            self._counts.expired_counts[row.channel, day] += 1
 
     def list_facets(self, run: AuditRun, state: AssociationState) -> list[str]:
         """Return the facets that the coverage of a run counts, or none if it is not counted."""
@@ -447,11 +436,11 @@ def replay_probe(
     """Return the finding of the current probe, or None if the recorded one stays."""
     if observation.finding.reason in PROBE_FAILURE_REASONS:
         return None
+    if any(is_api_url(exchange.url) for exchange in observation.evidence):
+        return None
     try:
-        result = run_offline(
-            create_probe(account, _find_api_channels(account, observation)),
-            replay_answers(observation.evidence, body_storage),
-        )
+        answers = replay_answers(observation.evidence, body_storage)
+        result = run_offline(create_probe(account), answers)
     except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as error:
         logger.debug(
             "reevaluation_skipped",
@@ -462,22 +451,3 @@ def replay_probe(
         )
         return None
     return sanitize(result.finding)
-
-
-def has_expired_response(observation: Observation) -> bool:
-    """Return True if the responses of an API were dropped, as its terms demand."""
-    api_hosts = channel_registry.list_api_hosts()
-    for exchange in observation.evidence:
-        if exchange.is_pruned and normalize.get_host(exchange.url) in api_hosts:
-            return True
-    return False
-
-
-def _find_api_channels(account: Account, observation: Observation) -> tuple[str, ...]:
-    """Return the channel if the observation was made with its API."""
-    channel_api = channel_registry.get_channel_api(account.channel)
-    if channel_api is not None:
-        for exchange in observation.evidence:
-            if normalize.get_host(exchange.url) == channel_api.host:
-                return (account.channel,)
-    return ()

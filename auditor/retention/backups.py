@@ -14,9 +14,7 @@ from pathlib import Path
 
 from auditor.checking.clock import CLOCK_TOLERANCE
 from auditor.config.schema import Config
-from auditor.retention.api_data import build_copy_limits
 from auditor.run_reports.signing import merge_public_keys
-from storage.api_data import drop_from_copy
 from storage.database import sqlite_file
 from storage.database.engine import get_sqlite_file, parse_database_url
 from storage.database.sqlite_file import DatabaseContents
@@ -105,24 +103,14 @@ def create_backup(
 ) -> BackupResult:
     """Back up the database and the bodies that no backup has yet.
 
-    Figures and responses of APIs that are kept for a while only are left out.
-
     The target is a new file in the configured folder, where old backups are removed, or in a given
     folder, or a given file that must not exist. Raises StoreError and changes nothing then.
     """
     configured_folder = config.backup.folder
     file = _choose_backup_file(target or configured_folder, now)
-    api_digests: set[str] = set()
-
-    def drop_api_data(copied_database: Path) -> None:
-        api_digests.update(drop_from_copy(copied_database, build_copy_limits(config)).digests)
-
-    contents = store.create_backup(file, drop_api_data)
+    contents = store.create_backup(file)
     target_bodies = BodyStore(file.parent / EVIDENCE_FOLDER_NAME)
-    bodies = body_store.copy_bodies(evidence_bodies, target_bodies, api_digests)
-    # A run may have stored more responses since the database was copied.
-    for digest in store.api_data.find_api_bodies(build_copy_limits(config)) - api_digests:
-        target_bodies.remove(digest)
+    bodies = body_store.copy_bodies(evidence_bodies, target_bodies)
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)
     removed = tuple(_remove_old_backups(config, now, file)) if target is None else ()

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
+from auditor.evaluation.run_results import refresh_summaries
 from auditor.notifications.healthcheck_ping import (
     HealthcheckPing,
     RecentWarningsHandler,
     capture_recent_warnings,
 )
 from auditor.protocols import EvaluationContext, RunContext
-from auditor.retention.api_data import drop_expired_api_data
 from auditor.retention.backups import (
     create_backup,
     list_backups,
@@ -36,10 +36,10 @@ from auditor.runs import run as run_module
 from auditor.runs.frontier import WorkerCluster
 from auditor.runs.run import ProgressCallback
 from auditor.runs.state import Timer
+from probes.links import channel_registry
 from probes.log import EventLogger
 from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import StoreError
-from storage.files.body_store import BodyStore
 from storage.files.spool import require_writable_folder
 from storage.models.audit import AuditRun, AuditRunState
 from storage.retention import RetentionCutoffs
@@ -225,20 +225,18 @@ def run_maintenance(
 ) -> None:
     """Delete expired data, create a backup and, on Sundays, prune evidence.
 
-    After a skipped run, only data of APIs is deleted. The caller holds the run lock. A failure is
-    logged as a warning.
+    After a skipped run, nothing is done. The caller holds the run lock. A failure is logged as a
+    warning.
     """
-    if not isinstance(app.body_store, BodyStore):
+    if finished_run.state is not AuditRunState.DONE:
         return
     maintenance = _Maintenance(app, finished_run, now, should_stop)
-    steps = [maintenance.drop_expired_api_data]
-    if finished_run.state is AuditRunState.DONE:
-        steps += [
-            maintenance.expire_personal_data,
-            maintenance.create_backup,
-            maintenance.prune_evidence,
-        ]
-    for run_step in steps:
+    for run_step in (
+        maintenance.erase_removed_profiles,
+        maintenance.expire_personal_data,
+        maintenance.create_backup,
+        maintenance.prune_evidence,
+    ):
         try:
             if not should_stop():
                 run_step()
@@ -255,13 +253,18 @@ class _Maintenance:
     now: datetime
     should_stop: StopCheck
 
-    def drop_expired_api_data(self) -> None:
-        """Drop figures and responses of APIs before their terms are broken."""
-        body_stores = self.app.body_store, open_backup_bodies(self.app.config)
-        dropped = drop_expired_api_data(self.app, self.now, body_stores)
-        if dropped.result_count:
-            message = "figures and responses of {results} results dropped"
-            logger.info("api_data_dropped", message, results=dropped.result_count)
+    def erase_removed_profiles(self) -> None:
+        """Erase the profiles of accounts that a platform removed, if its terms demand it."""
+        store = self.app.store
+        count = 0
+        for name in channel_registry.list_channels():
+            api = channel_registry.get_channel_api(name)
+            if api is not None and api.erases_removed_profiles:
+                count += store.erasure.erase_removed_profiles(name, api.host)
+        if count:
+            refresh_summaries(store, self.app.config)
+            store.vacuum_database(log_only=store.is_large)
+            logger.info("profiles_erased", "profiles of {accounts} accounts erased", accounts=count)
 
     def expire_personal_data(self) -> None:
         """Delete personal data after its retention period, before a backup would keep it longer."""

@@ -26,7 +26,6 @@ from probes.models.finding import (
 from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest
 from probes.models.probe import present_finding, request_page
 from probes.parsing.json_data import as_object, parse_json
-from probes.publication.latest import compute_median_gap_days
 from probes.text.charset import clean_text
 
 ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
@@ -183,16 +182,10 @@ def build_unsupported_finding(account: Account, detail: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class LatestPublication:
-    """The newest publication, the usual days between two, or the reason why both are missing."""
+    """The newest publication, or the reason why it is missing."""
 
     newest: Activity | None = None
-    rhythm_days: int | None = None
     missing_reason: str = ""
-
-    @property
-    def facts(self) -> dict[str, FactValue]:
-        """Return the fact `rhythm_days`, the median gap in days between the last entries."""
-        return list_known_facts(rhythm_days=self.rhythm_days)
 
 
 def fetch_latest_publication(
@@ -209,7 +202,7 @@ def fetch_latest_publication(
     if item_key not in response.items:
         return LatestPublication(missing_reason=explain_missing_account(page, response, call)[1])
     dates = filter_credible_dates(response.items[item_key]["published_dates"], page)
-    return LatestPublication(find_newest_post(dates, page, source), compute_median_gap_days(dates))
+    return LatestPublication(find_newest_post(dates, page, source))
 
 
 def has_only_resolved_links(urls: Iterable[str]) -> bool:

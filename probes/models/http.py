@@ -28,32 +28,14 @@ _BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class ApiTerms:
-    """The terms of an API: how long its data may be kept, and what may be derived from it.
-
-    `figures` are the fields and facts of a finding that are statistics of the platform.
-    `max_days` is for how long these and the responses may be kept, and `max_response_days` for how
-    long the responses alone; None if the terms name no limit. Without `allows_mixed_scores` they
-    may be part of a score over several platforms only if the operator accepted an amendment. With
-    `deletes_removed_profiles`, the profile of an account that the platform removed must be deleted.
-    `url` is the page with the terms. See docs/decisions/0032.
-    """
-
-    name: str
-    url: str
-    figures: frozenset[str]
-    max_days: int | None = None
-    max_response_days: int | None = None
-    allows_mixed_scores: bool = True
-    deletes_removed_profiles: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class PlatformApi:
     """An official API: its host, the header that carries the key, and the unit of its costs.
 
     `default_budget` is the highest cost of a run in `cost_unit`, unless the configuration sets
-    another. `terms` say how long its data is kept.
+    another. Without `allows_mixed_scores`, the terms allow its data in a score over several
+    platforms only if the operator accepted an amendment. With
+    `erases_removed_profiles`, the profile of an account that the platform removed must be erased.
+    See docs/decisions/0032.
     """
 
     host: str
@@ -61,7 +43,8 @@ class PlatformApi:
     cost_unit: str
     default_budget: float
     key_prefix: str = ""
-    terms: ApiTerms = field(kw_only=True)
+    allows_mixed_scores: bool = True
+    erases_removed_profiles: bool = False
 
 
 @dataclass(frozen=True, slots=True)

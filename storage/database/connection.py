@@ -330,18 +330,13 @@ class Database:
         """
         return self.file is None or sqlite_file.vacuum_file(self.file, log_only=log_only)
 
-    def create_backup(
-        self, target: Path, prepare: Callable[[Path], object] | None = None
-    ) -> DatabaseContents:
-        """Write a snapshot of a SQLite database, changed by `prepare`, to a file.
-
-        Raises StoreError.
-        """
+    def create_backup(self, target: Path) -> DatabaseContents:
+        """Write a snapshot of a SQLite database to a file. Raises StoreError."""
         if self.file is None:
             raise StoreError(
                 "cannot create a backup", "the auditor copies only SQLite databases", "`pg_dump`"
             )
-        return sqlite_file.copy_database(self.file, target, prepare)
+        return sqlite_file.copy_database(self.file, target)
 
     def _prune_upgrade_backups(self) -> None:
         """Delete the copies made before upgrades, except the newest."""

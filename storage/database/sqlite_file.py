@@ -8,7 +8,7 @@ backup. A copy made with `cp` lacks the newest commits, because they are in the 
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,20 +163,16 @@ class DatabaseContents:
     row_counts: Mapping[str, int]
 
 
-def copy_database(
-    source: Path, target: Path, prepare: Callable[[Path], object] | None = None
-) -> DatabaseContents:
+def copy_database(source: Path, target: Path) -> DatabaseContents:
     """Write a snapshot of a database, which may be in use, to a file, replacing an older copy.
 
     The copy has every row that was committed before the call. It is written to a temporary file,
-    changed by `prepare`, read again whole and compared before it gets its name. Only its owner may
-    read it. Raises StoreError; nothing is left behind then.
+    read again whole and compared before it gets its name. Only its owner may read it. Raises
+    StoreError; nothing is left behind then.
     """
     quick_check(source)
     with _replace_atomically(target) as new:
         contents = _copy_snapshot(source, new, target)
-        if prepare is not None:
-            prepare(new)
         if (copied_contents := read_contents(new)) != contents:
             raise DamagedDatabaseError(
                 f"cannot copy the database to {target}",

@@ -313,16 +313,13 @@ def _parse_file_name(name: str) -> str | None:
     return None
 
 
-def copy_bodies(
-    source: BodyStore, target: BodyStore, excluded_digests: Collection[str] = ()
-) -> int:
-    """Copy the bodies that the target lacks, without the excluded ones. Return how many.
+def copy_bodies(source: BodyStore, target: BodyStore) -> int:
+    """Copy the bodies that the target lacks. Return how many.
 
     Each body is checked first; damaged ones are not copied. Raises StoreError.
     """
     copied_count = 0
-    new_digests = filterfalse(target.__contains__, source.list_digests())
-    missing_digests = filterfalse(excluded_digests.__contains__, new_digests)
+    missing_digests = filterfalse(target.__contains__, source.list_digests())
     with BodyWriter(target) as writer:
         for batch in split_into_batches(missing_digests):
             for digest, data in _read_intact_bodies(source, batch):

@@ -30,15 +30,7 @@ from probes.channels._api_common import (
 )
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.models.finding import ACCOUNT_KINDS, Account, Finding, Identity, LinkKind, Reason
-from probes.models.http import (
-    ApiCall,
-    ApiResponse,
-    ApiTerms,
-    FetchError,
-    Page,
-    PageRequest,
-    PlatformApi,
-)
+from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
 
@@ -48,17 +40,12 @@ API = PlatformApi(
     cost_unit="lookups",
     default_budget=200,
     key_prefix="Bearer ",
-    terms=ApiTerms(
-        name="Graph API",
-        url="https://developers.facebook.com/terms",
-        figures=frozenset({"followers", "rhythm_days"}),
-    ),
 )
 
 # Meta may count every id in the list.
 _BATCH_CALL = ApiCall(API, joined_parameter="ids", max_values=50, cost_per_value=1)
 _GRAPH_API_URL = "https://graph.facebook.com/v25.0/"
-_PAGE_FIELDS = "id,name,username,link,fan_count,followers_count,is_published,website"
+_PAGE_FIELDS = "id,name,username,link,is_published,website"
 _POST_FIELDS = "published_posts.limit(5){created_time}"
 
 _ID_PATTERN = re.compile(r"[0-9]{1,20}")
@@ -115,16 +102,12 @@ def _extract_page_id(node: Any) -> str:
 
 
 def _to_page_data(node: Any) -> dict[str, Any]:
-    followers = parse_count(get_nested(node, "followers_count"))
-    if followers is None:
-        followers = parse_count(get_nested(node, "fan_count"))
     website = get_text(node, "website")
     return {
         "id": _extract_page_id(node),
         "name": clean_api_text(get_nested(node, "name")),
         "username": keep_match(_USERNAME_PATTERN, get_nested(node, "username")),
         "is_unpublished": get_nested(node, "is_published") is False,
-        "followers": followers,
         "website_urls": re.split(r"[\s,;]+", website[:MAX_TEXT_CHARS].strip())[:MAX_WEBSITE_URLS],
     }
 
@@ -184,10 +167,7 @@ def _find_faulty_names(message: str) -> tuple[Reason, list[str]]:
 
 
 def probe_api(account: Account) -> ProbeGenerator:
-    """Request the page by name or id. If the name does not exist, request its known id.
-
-    Facts: `rhythm_days`, the median gap in days between the last five posts.
-    """
+    """Request the page by name or id. If the name does not exist, request its known id."""
     identity = account.identity
     if identity.kind in (LinkKind.GROUP, LinkKind.PERSON):
         detail = f"Facebook's API covers pages only, not a {identity.kind}"
@@ -348,9 +328,7 @@ def _describe_page(
         name=page_data["name"],
         platform_id=known_id or page_data["id"],
         last_activity=publication.newest,
-        followers=page_data["followers"],
         links=extract_website_links(page_data["website_urls"], "profile_link", profile_url),
-        facts=publication.facts,
         detail=rename_detail or publication.missing_reason,
     )
 

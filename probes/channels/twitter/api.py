@@ -32,7 +32,7 @@ from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.twitter.links import HANDLE_PATTERN, NAME
 from probes.links import post_numbers
 from probes.models.finding import Account, Finding, LinkKind, Reason
-from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PlatformApi
+from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, get_nested
 
@@ -42,13 +42,7 @@ API = PlatformApi(
     cost_unit="USD",
     default_budget=2.0,
     key_prefix="Bearer ",
-    terms=ApiTerms(
-        name="X API",
-        url="https://developer.x.com/en/developer-terms/policy",
-        figures=frozenset({"followers", "post_count"}),
-        max_response_days=1,  # they hold posts, which must be deleted within 24 hours of their end
-        deletes_removed_profiles=True,
-    ),
+    erases_removed_profiles=True,  # https://developer.x.com/en/developer-terms/policy
 )
 
 MAX_WITHHELD_COUNTRIES = 250
@@ -140,7 +134,6 @@ def _to_user_data(item: Any) -> dict[str, Any] | None:
         "name": clean_api_text(get_nested(item, "name")),
         "is_protected": get_nested(item, "protected") is True,
         "post_count": parse_count(get_nested(metrics, "tweet_count")),
-        "followers": parse_count(get_nested(metrics, "followers_count")),
         "newest_post_at": _parse_post_id_date(
             newest_post_id or get_nested(item, "most_recent_tweet_id")
         ),
@@ -193,8 +186,7 @@ def _is_about_account(error: Any) -> bool:
 def probe_api(account: Account) -> ProbeGenerator:
     """Request the account by id if it is known, else by handle.
 
-    Facts: `post_count`, all posts that were not deleted. `all_links_resolved`, whether the target
-    of every link in the profile is known.
+    Facts: `all_links_resolved`, whether the target of every link in the profile is known.
     """
     identity = account.identity
     user_id, handle = _get_known_user_id(account), _get_handle(account)
@@ -261,10 +253,7 @@ def _explain_missing_value(
 def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]) -> Finding:
     reason, detail = _find_reason_and_detail(_get_handle(account), user)
     profile_url = f"https://x.com/{user['username']}"
-    facts = list_known_facts(
-        all_links_resolved=has_only_resolved_links(user["website_urls"]),
-        post_count=user["post_count"],
-    )
+    facts = list_known_facts(all_links_resolved=has_only_resolved_links(user["website_urls"]))
     return present_finding(
         page,
         final_url=profile_url,
@@ -272,7 +261,6 @@ def _build_present_finding(account: Account, page: Page, user: Mapping[str, Any]
         name=user["name"],
         platform_id=user["id"],
         last_activity=find_newest_post([user["newest_post_at"]], page, source="post_id"),
-        followers=user["followers"],
         links=extract_website_links(user["website_urls"], "profile_link", profile_url),
         facts=facts,
         detail=detail,

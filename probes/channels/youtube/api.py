@@ -12,7 +12,6 @@ from operator import itemgetter
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
-from zlib import crc32
 
 from probes.channels._api_common import (
     LatestPublication,
@@ -26,7 +25,6 @@ from probes.channels._api_common import (
     extract_website_links,
     fetch_latest_publication,
     keep_match,
-    list_known_facts,
     parse_count,
     parse_json_object,
     parse_timestamps,
@@ -34,8 +32,8 @@ from probes.channels._api_common import (
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.youtube.links import CHANNEL_ID_PATTERN
 from probes.channels.youtube.page import URL_PATTERN
-from probes.models.finding import Account, Finding, Identity, LinkKind, Reason
-from probes.models.http import ApiCall, ApiResponse, ApiTerms, Page, PageRequest, PlatformApi
+from probes.models.finding import Account, Identity, LinkKind, Reason
+from probes.models.http import ApiCall, ApiResponse, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
 from probes.text.keywords import split_words
@@ -45,13 +43,7 @@ API = PlatformApi(
     key_header="X-Goog-Api-Key",
     cost_unit="units",
     default_budget=10_000,
-    terms=ApiTerms(
-        name="YouTube Data API",
-        url="https://developers.google.com/youtube/terms/developer-policies",
-        figures=frozenset({"followers", "video_count"}),
-        max_days=30,
-        allows_mixed_scores=False,
-    ),
+    allows_mixed_scores=False,  # https://developers.google.com/youtube/terms/developer-policies
 )
 
 MAX_DESCRIPTION_CHARS = 5_000
@@ -137,9 +129,6 @@ def _is_complete_response(data: Mapping[str, Any]) -> bool:
 
 def _to_channel_data(item: Any) -> dict[str, Any]:
     snippet, statistics = get_nested(item, "snippet"), get_nested(item, "statistics")
-    followers = parse_count(get_nested(statistics, "subscriberCount"))
-    if get_nested(statistics, "hiddenSubscriberCount") is True:
-        followers = None
     handle = unquote(clean_api_text(get_nested(snippet, "customUrl")))
     uploads_playlist = get_nested(item, "contentDetails", "relatedPlaylists", "uploads")
     return {
@@ -148,7 +137,6 @@ def _to_channel_data(item: Any) -> dict[str, Any]:
         "handle": keep_match(_HANDLE_PATTERN, normalize("NFC", handle).lower()),
         "is_private": get_nested(item, "status", "privacyStatus") == "private",
         "video_count": parse_count(get_nested(statistics, "videoCount")),
-        "followers": followers,
         "uploads_playlist": keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
         "website_urls": URL_PATTERN.findall(
             get_text(snippet, "description")[:MAX_DESCRIPTION_CHARS]
@@ -182,11 +170,7 @@ def _list_error_reasons(error: Mapping[str, Any]) -> set[str]:
 
 
 def probe_api(account: Account) -> ProbeGenerator:
-    """Request the channel by id if it is known, else by handle or user name.
-
-    Facts: `video_count`, the public videos. The usual gap between two videos is not computed:
-    without an amendment, YouTube's terms forbid metrics derived from its data.
-    """
+    """Request the channel by id if it is known, else by handle or user name."""
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
         return build_wrong_target_finding(identity)
@@ -263,8 +247,8 @@ def _build_channel_url(channel_id: str) -> str:
 
 def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) -> ProbeGenerator:
     reason, detail = _find_reason_and_detail(account.identity.key or "", channel)
-    publication = _find_known_publication(account.previous_finding, page, channel)
-    if publication is None:
+    publication = LatestPublication()
+    if not channel["is_private"] and channel["video_count"] != 0:
         publication = yield from _fetch_latest_upload(channel)
     profile_url = _build_channel_url(channel["id"])
     if channel["handle"].startswith("@"):
@@ -276,31 +260,9 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
         name=channel["name"],
         platform_id=channel["id"],
         last_activity=publication.newest,
-        followers=channel["followers"],
         links=extract_website_links(channel["website_urls"], "channel_links", profile_url),
-        facts=list_known_facts(video_count=channel["video_count"]),
         detail=detail or publication.missing_reason,
     )
-
-
-def _find_known_publication(
-    known_finding: Finding | None, page: Page, channel: Mapping[str, Any]
-) -> LatestPublication | None:
-    """Return the publication that needs no request, or None.
-
-    A channel without public videos has none, and the known one is returned if the number of videos
-    is unchanged. A deleted video and a new one leave the number unchanged. So each channel's
-    uploads are requested once a week anyway, on a weekday that depends on its id.
-    """
-    if channel["is_private"] or channel["video_count"] == 0:
-        return LatestPublication()
-    if known_finding is None or known_finding.last_activity is None:
-        return None
-    is_refresh_day = crc32(channel["id"].encode()) % 7 == page.fetched_at.weekday()
-    is_same_count = known_finding.facts.get("video_count") == channel["video_count"]
-    if is_refresh_day or not is_same_count or known_finding.last_activity.source != "uploads":
-        return None
-    return LatestPublication(known_finding.last_activity)
 
 
 def _fetch_latest_upload(

@@ -21,15 +21,7 @@ from probes.http.errors import NETWORK_ERRORS, map_network_error
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import channel_registry
 from probes.models.finding import Presence, Reason
-from probes.models.http import (
-    ApiCall,
-    ApiTerms,
-    CacheValidators,
-    FetchError,
-    Page,
-    PageRequest,
-    PlatformApi,
-)
+from probes.models.http import ApiCall, CacheValidators, FetchError, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import run_probe
@@ -326,10 +318,7 @@ async def test_request_headers_are_not_sent_to_another_host() -> None:
     assert b"Bearer key" not in redirected.body
 
 
-TERMS = ApiTerms("an API", "https://api.example/terms", frozenset())
-API_CALL = ApiCall(
-    PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1, terms=TERMS), base_cost=1
-)
+API_CALL = ApiCall(PlatformApi("127.0.0.2", "X-Key", "units", default_budget=1), base_cost=1)
 
 
 async def test_api_only_host_gets_no_page_requests() -> None:

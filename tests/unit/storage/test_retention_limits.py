@@ -4,18 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auditor.config.schema import Config, RetentionSettings
-from auditor.retention.api_data import SAFETY_MARGIN, build_limits
+from auditor.config.schema import RetentionSettings
 from auditor.runs.pipeline import compute_retention_cutoffs
-from probes.models.finding import Finding, Identity, LinkKind, Presence
-from storage.models.audit import (
-    AccountRow,
-    Association,
-    AssociationEntry,
-    Contact,
-    Evidence,
-    Observation,
-)
+from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind, ReplyOutcome
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply, ReportLink, Subscription
@@ -104,27 +95,3 @@ def test_row_is_deleted_after_the_set_days(store, setting, create_row, table, st
     settings = RetentionSettings(**no_limits | {setting: DAYS})
     deleted = store.retention.delete_expired_data(compute_retention_cutoffs(settings, NOW))
     assert deleted == ({table: 1} if step > 0 else {})
-
-
-def record_api_result(store, observed_at):
-    identity = Identity("youtube", LinkKind.PROFILE, "@nour", "https://www.youtube.com/@nour")
-    account = store.registry.register_account(
-        AccountRow("nour", "@nour", identity, column="youtube"), START
-    )
-    run = store.runs.begin_or_resume(observed_at.date(), observed_at)
-    evidence = (Evidence("https://www.googleapis.com/youtube/v3/channels", 200),)
-    finding = Finding(Presence.PRESENT, followers=310)
-    observation = Observation(account.id, run.id, observed_at, finding, evidence)
-    store.observations.record([observation])
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize(("setting", "days"), [(29, 29), (30, 30), (31, 30), (0, 30)])
-def test_figures_are_kept_for_the_set_days_or_those_of_the_terms(store, setting, days, step):
-    """The terms of YouTube allow 30 days. A run drops what gets too old until the next one."""
-    config = Config(retention=RetentionSettings(api_data=setting))
-    age = timedelta(days=days, seconds=step) - SAFETY_MARGIN
-    record_api_result(store, NOW - age)
-    store.api_data.drop_api_data(build_limits(config, NOW, None), lambda _: None)
-    [observation] = store.observations.list_observations()
-    assert observation.finding.followers == (310 if step <= 0 else None)

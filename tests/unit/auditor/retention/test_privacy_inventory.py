@@ -8,9 +8,7 @@ import pytest
 
 from auditor import report_links
 from auditor.checking import checker
-from auditor.config.schema import Config
 from auditor.notifications.subscriptions import save_subscription
-from auditor.retention.api_data import list_api_retentions
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # their tables belong to the metadata
@@ -43,24 +41,6 @@ def test_privacy_guide_describes_every_kind_of_personal_data():
     rows = [re.split(r"(?<!\\)\|", row)[1:-1] for row in table.splitlines()[2:]]
     assert len(rows) > 10
     assert all(len(row) == 6 and all(cell.strip() for cell in row) for row in rows)
-
-
-def test_privacy_guide_states_the_terms_of_every_api():
-    rows = {
-        row[1].partition("]")[0].strip(" ["): row
-        for row in (line.split("|") for line in PAGE.partition("| source |")[2].splitlines())
-        if len(row) > 5
-    }
-    for retention in list_api_retentions(Config()):
-        terms = retention.api.terms
-        _, source, figures, days, responses, removal, _ = rows[terms.name]
-        assert terms.url in source
-        assert set(re.findall(r"`(\w+)`", figures)) == terms.figures
-        assert days.strip() == (
-            f"{terms.max_days} days" if terms.max_days else "`[retention] api_data`"
-        )
-        assert ("until the next run" in responses) is (terms.max_response_days == 1)
-        assert ("erased" in removal) is terms.deletes_removed_profiles
 
 
 @pytest.mark.fault("F60")

@@ -108,7 +108,7 @@ def test_page_is_requested_by_typed_name_with_up_to_fifty_others() -> None:
     first, second = _probe(_named(), NO_POST).exchanges
     assert first.request.url == (
         "https://graph.facebook.com/v25.0/?ids=Jamiya.Annour"
-        "&fields=id,name,username,link,fan_count,followers_count,is_published,website"
+        "&fields=id,name,username,link,is_published,website"
     )
     for call in (first.request.api_call, second.request.api_call):
         assert call is not None
@@ -153,18 +153,14 @@ def test_link_without_page_is_not_requested(link: str) -> None:
 # --- What is there ---
 
 
-def test_finding_has_followers_website_and_newest_post() -> None:
+def test_finding_has_website_and_newest_post_and_no_figures() -> None:
     finding = _probe(_named(), _posts(NUMBER, ago(days=20), ago(days=6), ago(days=13))).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
         None,
         "Jamiya Annour",
     )
-    assert (finding.platform_id, finding.followers, finding.facts) == (
-        NUMBER,
-        1200,
-        {"rhythm_days": 7},
-    )
+    assert (finding.platform_id, finding.followers, finding.facts) == (NUMBER, None, {})
     assert finding.final_url == "https://www.facebook.com/jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
@@ -172,10 +168,6 @@ def test_finding_has_followers_website_and_newest_post() -> None:
         ago(days=6),
         "posts",
     )
-
-
-def test_fan_count_replaces_missing_followers() -> None:
-    assert _probe(_named(followers_count=None), NO_POST).finding.followers == 900
 
 
 def test_page_without_username_is_shown_by_id() -> None:

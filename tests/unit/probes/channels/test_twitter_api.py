@@ -117,18 +117,15 @@ def test_link_without_account_is_not_requested(link: str) -> None:
 # --- What is there ---
 
 
-def test_finding_has_figures_website_and_newest_post() -> None:
+def test_finding_has_website_and_newest_post_and_no_figures() -> None:
     finding = _probe(_users(_user())).finding
     assert (finding.presence, finding.reason, finding.name) == (
         Presence.PRESENT,
         None,
         "Jamiya Annour",
     )
-    assert (finding.platform_id, finding.followers, finding.facts["post_count"]) == (
-        NUMBER,
-        310,
-        55,
-    )
+    assert (finding.platform_id, finding.followers) == (NUMBER, None)
+    assert "post_count" not in finding.facts
     assert finding.final_url == "https://x.com/JamiyaAnnour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
@@ -186,11 +183,7 @@ def test_protected_account_is_private() -> None:
 def test_account_without_posts_is_empty() -> None:
     figures = {"followers_count": 3, "tweet_count": 0}
     finding = _probe(_users(_user(public_metrics=figures, most_recent_post_id=None))).finding
-    assert (finding.presence, finding.reason, finding.facts["post_count"]) == (
-        Presence.PRESENT,
-        Reason.EMPTY,
-        0,
-    )
+    assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.EMPTY)
     assert _probe(_users(_user(public_metrics=None))).finding.reason is None
 
 

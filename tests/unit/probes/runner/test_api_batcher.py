@@ -9,19 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from probes.models.finding import Finding, Presence, Reason
-from probes.models.http import ApiCall, ApiResponse, ApiTerms, FetchError, Page, PlatformApi
+from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PlatformApi
 from probes.models.probe import request_page
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from tests.support.mini_network import START, Readers
 
-API = PlatformApi(
-    "api.example",
-    "X-Key",
-    "units",
-    default_budget=100,
-    key_prefix="Bearer ",
-    terms=ApiTerms("an API", "https://api.example/terms", frozenset()),
-)
+API = PlatformApi("api.example", "X-Key", "units", default_budget=100, key_prefix="Bearer ")
 NAMES = ApiCall(API, joined_parameter="names", max_values=3, base_cost=1)
 PRICED = ApiCall(API, joined_parameter="names", max_values=3, cost_per_value=0.5)
 UPLOADS = ApiCall(API, base_cost=1)
