@@ -26,7 +26,6 @@ from storage.files.body_store import BodyStore
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from auditor.run_reports.signing import SigningKey
     from probes.http.fetcher import Fetcher
     from probes.http.host_state import HostLock
     from probes.runner.parser_pool import ParserForkServer, ParserPool
@@ -68,12 +67,6 @@ class App:
     def data_folder(self) -> Path:
         """Return the folder of the lock, the keys and the evidence."""
         return self.config.storage.folder
-
-    def open_signing_key(self) -> SigningKey:
-        """Return the key that signs run reports. Raises ConfigError."""
-        from auditor.run_reports.signing import SigningKey
-
-        return SigningKey.open(self.data_folder)
 
     def create_fetcher(
         self, now: datetime, host_lock: HostLock | None = None, parsers: ParserPool | None = None

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from auditor.config.schema import Config
-    from auditor.run_reports.signing import SigningKey
     from probes.http.fetcher import Fetcher
     from probes.http.host_state import HostLock
     from probes.runner.parser_pool import ParserPool
@@ -37,10 +36,6 @@ class EvaluationContext(Protocol):
 
 class RunContext(EvaluationContext, Protocol):
     """The objects that a run needs."""
-
-    def open_signing_key(self) -> SigningKey:
-        """Return the key that signs run reports. Raises ConfigError."""
-        ...
 
     def create_fetcher(
         self, now: datetime, host_lock: HostLock | None = None, parsers: ParserPool | None = None

@@ -42,7 +42,7 @@ from probes.models.finding import Presence
 from storage import consistency
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY
 from storage.database.connection import BATCH_SIZE, Database, Repository
-from storage.models.audit import CONTACT_FIELDS, AuditRunState
+from storage.models.audit import CONTACT_FIELDS
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.observations.rows import IN_ANY_RUN
 from storage.read_model import summaries
@@ -63,7 +63,6 @@ from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
     AUDIT_LOG,
-    AUDIT_RUN,
     CONTACT,
     DECISION,
     DECISION_WITHDRAWAL,
@@ -79,8 +78,6 @@ BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
 EVIDENCE_COLUMNS = (PROBE_RESULT.c.evidence, STORED_PAGE.c.bodies)
 """The columns whose JSON names bodies."""
-CHAINED_RUN_STATES = (AuditRunState.DONE.value, AuditRunState.SKIPPED.value)
-"""The states of runs whose signed reports are part of the chain and never change."""
 MONTH_PREFIX_LENGTH = len("2026-11 ") + 1
 """The position of the association's id in the occasion of a monthly report."""
 MESSAGE_TABLES = (SENT_MESSAGE, FAILED_MESSAGE)
@@ -166,7 +163,6 @@ class ErasureRepository(Repository):
             connection.execute(delete(GAP).where(_build_named_in_gap_condition(association)))
             _delete_rows(connection, _select_stored_data(association, excluded_addresses))
             summaries.erase_counts_of_empty_groups(connection, groups)
-            _erase_requested_hosts(connection)
             _append_erasure_entry(connection, log_entry)
 
     def erase_contact(
@@ -406,21 +402,6 @@ def _remove_from_read_model(database: Database, connection: Connection, associat
     other_associations = set(connection.execute(query).scalars()) - {association}
     consistency.mark_stale(database, connection, other_associations)
     summaries.remove_summaries(database, connection, [association])
-
-
-def _erase_requested_hosts(connection: Connection) -> None:
-    """Erase the requested hosts of unfinished runs. Signed reports name only those of platforms."""
-    rows = connection.execute(
-        select(AUDIT_RUN.c.id, AUDIT_RUN.c.receipt).where(
-            AUDIT_RUN.c.state.not_in(CHAINED_RUN_STATES)
-        )
-    ).all()
-    for row in rows:
-        if row.receipt.get("requests_by_host") and "signature" not in row.receipt:
-            bare = {**row.receipt, "requests_by_host": {}}
-            connection.execute(
-                update(AUDIT_RUN).where(AUDIT_RUN.c.id == row.id).values(receipt=bare)
-            )
 
 
 def _select_as_text(column: Column[Any]) -> ColumnElement[Any]:

@@ -25,7 +25,6 @@ from auditor.cli.decisions import decide_app
 from auditor.cli.demo import demo
 from auditor.cli.digest import digest_app
 from auditor.cli.erasure import erase_association, show_stored_data
-from auditor.cli.maintenance import receipts
 from auditor.cli.output import print_message
 from auditor.cli.registry import registry_app
 from auditor.cli.report_links import report_links_app
@@ -44,7 +43,7 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 COMMAND_SECTIONS = {
     "Start": ("demo", "init", "doctor"),
     "Associations": ("registry", "check", "identify"),
-    "Runs": ("run", "serve", "worker", "status", "receipts", "reevaluate"),
+    "Runs": ("run", "serve", "worker", "status", "reevaluate"),
     "Results": ("gaps", "report", "export", "publish", "digest", "report-links"),
     "Decisions and users": ("decide", "user"),
     "Data": ("backup", "restore", "upgrade", "prune"),
@@ -90,7 +89,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": reports.report,
     "export": export,
     "publish": reports.publish,
-    "receipts": receipts,
     "reevaluate": audit.reevaluate,
     "backup": maintenance.backup,
     "restore": maintenance.restore,

@@ -1,4 +1,4 @@
-"""`backup`, `restore`, `prune` and `receipts`: keep data safe, verify run reports."""
+"""`backup`, `restore`, `upgrade` and `prune`: keep data safe."""
 # ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from auditor.cli.output import (
     print_table,
     show_progress,
 )
-from auditor.core.errors import IncompleteRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from auditor.i18n.translator import Translator
     from auditor.retention.backups import BackupResult, RestoreResult
     from auditor.retention.evidence_pruning import PruningResult
-    from auditor.run_reports.chain import ReportVerification
     from storage.users import RestoredAccess
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
@@ -344,115 +342,3 @@ def _describe_pruning(
     ]
     title = translator.translate("would be removed") if dry_run else translator.translate("removed")
     return translator.format_pair(title, translator.join_list(facts))
-
-
-REPORT_COLUMNS = ("run", "state", "accounts", "not_reached", "signature", "chain", "key", "hash")
-REPORT_TERM_GROUPS = {"state": "run", "signature": "signature", "chain": "chain"}
-"""Group of terms with the translations of a column's codes."""
-
-
-@examples("auditor receipts", "auditor receipts --json")
-def receipts(
-    context: typer.Context,
-    report_hash: Annotated[
-        str | None,
-        typer.Option(
-            "--hash",
-            help="Exit with code 4 if no run report has this hash, which you noted earlier.",
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Show at most this many runs, the newest.")
-    ] = None,
-    requested_format: FormatOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Verify the run reports.
-
-    Each run leaves a signed run report that contains the hash of the one before. Exits
-    with code 4 if a run report was changed, removed or moved.
-    """
-    from auditor.run_reports.chain import verify_report_chain
-    from auditor.run_reports.signing import read_known_public_keys
-
-    table_format = choose_table_format(requested_format, as_json=as_json)
-    cli_context = get_cli_context(context)
-    with cli_context.open_app_for_reading() as app:
-        verifications = list(
-            verify_report_chain(app.store.runs.list_all(), read_known_public_keys(app.data_folder))
-        )
-    shown = verifications[-limit:] if limit else verifications
-    items = list(map(_build_report_item, shown))
-    cli_context.explain_empty_result(len(items), app.config)
-    if table_format == "json":
-        print_json(items, get_current_time())
-    elif items:
-        print_table(
-            REPORT_COLUMNS,
-            items,
-            cli_context.translator,
-            table_format,
-            term_groups=REPORT_TERM_GROUPS,
-            optional_column="key",
-        )
-    _raise_if_invalid(verifications, report_hash, cli_context)
-
-
-def _build_report_item(verification: ReportVerification) -> dict[str, Any]:
-    from auditor.run_reports.signing import compute_key_fingerprint
-
-    run, public_key = verification.run, verification.public_key
-    return {
-        "run": run.day.isoformat(),
-        "state": run.state.value,
-        "accounts": run.report.accounts,
-        "not_reached": run.not_reached_count,
-        "signature": verification.signature_status.value,
-        "chain": verification.position.value,
-        "key": compute_key_fingerprint(public_key) if public_key else None,
-        "hash": verification.report_hash,
-        "previous": run.report.previous_hash,
-        "fault": verification.fault.value if verification.fault else None,
-        "receipt": run.report.to_json(),
-    }
-
-
-def _raise_if_invalid(
-    verifications: list[ReportVerification], report_hash: str | None, cli_context: CliContext
-) -> None:
-    """Print each fault on one line. Exit with 4 if there is one, or if the hash is missing.
-
-    Raises IncompleteRunError for a missing hash.
-    """
-    for verification in verifications:
-        if verification.fault:
-            print_message(describe_report_fault(verification))
-        elif verification.is_new_key:
-            cli_context.print_translated(
-                "Run reports from {day} on are signed with a different key.",
-                day=verification.run.day,
-            )
-    known_hashes = {verification.report_hash for verification in verifications}
-    if report_hash is not None and report_hash not in known_hashes:
-        remedy = "compare with a copy of that run report, in a backup or a mail"
-        raise IncompleteRunError(f"the hash {report_hash}", "no run report has it", remedy)
-    if any(map(attrgetter("fault"), verifications)):
-        raise typer.Exit(IncompleteRunError.exit_code)
-
-
-def describe_report_fault(verification: ReportVerification) -> str:
-    """Return the message for a faulty run report."""
-    reasons = {
-        "tampered": "its run report was changed after it was signed",
-        "unknown_key": "its run report is signed with a key that is not in receipts.pub",
-        "unsigned": "its run report is not signed, but the previous one is",
-        "wrong_run": "its run report belongs to another run, or to another ending of this run",
-        "broken_chain": "its run report does not follow another one: earlier runs were removed",
-    }
-    if verification.previous_day:
-        reasons["broken_chain"] = (
-            f"its run report does not follow that of {verification.previous_day}: "
-            "a run between them was removed or changed"
-        )
-    reason = reasons[verification.fault or "broken_chain"]
-    return f"error: the run for {verification.run.day}: {reason}"

@@ -125,19 +125,11 @@ def choose_table_format(requested_format: TableFormat | None, *, as_json: bool) 
 CellFormatter = Callable[[str], str]
 """Returns the text that a table shows for a cell."""
 
-RED_CODES = frozenset(
-    {
-        *("error", "fail", "failed", "absent", "refused", "unreachable"),
-        *("tampered", "unknown_key", "broken"),
-    }
-)
+RED_CODES = frozenset({*("error", "fail", "failed", "absent", "refused", "unreachable", "broken")})
 YELLOW_CODES = frozenset(
-    {
-        *("silent", "warning", "warn", "uncertain", "unsigned"),
-        *("incomplete", "skipped", "ending_soon"),
-    }
+    {*("silent", "warning", "warn", "uncertain"), *("incomplete", "skipped", "ending_soon")}
 )
-COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status", "signature", "chain"})
+COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 
 

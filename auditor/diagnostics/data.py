@@ -1,25 +1,17 @@
-"""Diagnose the data: signing key, database, last run, backups and, if enabled, the cluster."""
+"""Diagnose the data: database, last run, backups and, if enabled, the cluster."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from importlib.util import find_spec
-from pathlib import Path
 
 from auditor.app import refuse_lost_database
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.cluster import CLUSTER_INSTALL_COMMAND
 from auditor.cluster.health import load_queue_status, read_folder_token
 from auditor.config.schema import Config
-from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
 from auditor.retention.backups import find_newest_backup, list_backups, suggest_newest_backup
-from auditor.run_reports.signing import (
-    PRIVATE_KEY_FILE_NAME,
-    SigningKey,
-    compute_key_fingerprint,
-    read_known_public_keys,
-)
 from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Presence
@@ -29,7 +21,6 @@ from storage.errors import (
     MissingDatabaseError,
     OutdatedDatabaseError,
     StoreError,
-    build_file_error,
 )
 from storage.models.audit import AuditRunState
 from storage.models.users import Role
@@ -43,8 +34,7 @@ A day, and two hours for the run itself.
 
 
 def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
-    """Yield the results for the signing key, the database, its content and the backups."""
-    yield _diagnose_signing_key(config.storage.folder)
+    """Yield the results for the database, its content and the backups."""
     check = gettext_noop("database")
     try:
         refuse_lost_database(config)
@@ -82,28 +72,6 @@ def _diagnose_database(store: Store) -> DiagnosticResult:
         links=links,
         schema=store.get_schema_revision(),
     )
-
-
-def _diagnose_signing_key(folder: Path) -> DiagnosticResult:
-    """Show the fingerprint of the key that signs run reports; people compare it."""
-    check = gettext_noop("run report key")
-    file = folder / PRIVATE_KEY_FILE_NAME
-    try:
-        known_keys = read_known_public_keys(folder)
-        signing_key = SigningKey.read(folder)
-        if signing_key:
-            fingerprint = compute_key_fingerprint(signing_key.public_key)
-            return ok(check, gettext_noop("fingerprint {print}"), print=fingerprint)
-    except OSError as error:
-        return failure(check, gettext_noop("{trouble}"), trouble=str(build_file_error(error)))
-    except ConfigError as error:
-        return failure(check, gettext_noop("{trouble}"), trouble=str(error))
-    if known_keys:
-        lost = gettext_noop(
-            "{file} is lost: the next run creates a new one and says so in its run report"
-        )
-        return warning(check, lost, file=str(file))
-    return ok(check, gettext_noop("none yet; the first run creates it"))
 
 
 def _diagnose_domain_checks(config: Config, store: Store) -> Iterator[DiagnosticResult]:

@@ -35,7 +35,6 @@ from auditor.i18n.catalogs import (
     load_message_catalog,
 )
 from auditor.retention.backups import EVIDENCE_FOLDER_NAME
-from auditor.run_reports.signing import PRIVATE_KEY_FILE_NAME
 from storage.database.engine import parse_database_url
 from storage.errors import StoreError, build_file_error
 from storage.files.spool import require_writable_folder
@@ -99,9 +98,7 @@ def _diagnose_secret_files(config: Config) -> DiagnosticResult:
     secret_files = [*iter_secret_files(config), *_iter_generated_secret_files(config)]
     private_count = 0
     for file in dict.fromkeys(secret_files):
-        # The key of run reports has its own check.
-        is_checked_here = file.suffix == ".key" and file.name != PRIVATE_KEY_FILE_NAME
-        if is_checked_here and (trouble := _find_reading_problem(file)):
+        if file.suffix == ".key" and (trouble := _find_reading_problem(file)):
             return failure(check, gettext_noop("{trouble}"), trouble=trouble)
         mode = _read_file_mode(file)
         if mode is None:

@@ -40,7 +40,6 @@ from auditor.rendering.templates import (
     collapse_line_breaks,
     shorten_subject,
 )
-from auditor.run_reports.signing import compute_report_hash, get_public_key
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap, GapKind
 from storage.models.summaries import AssociationSummary
 from storage.store import Store
@@ -196,14 +195,10 @@ def _generate_closing(run_digest: Digest, translator: Translator) -> Iterator[st
 
 
 def _generate_run_report_note(run_digest: Digest, translator: Translator) -> Iterator[str]:
-    """Yield the hash of the signed run report.
-
-    With it, a recipient can prove later that the run report was removed or changed.
-    """
-    if run_digest.is_run_finished and get_public_key(run_digest.run.report):
+    """Yield the hash of the run report, which shows later whether the run report was changed."""
+    if run_digest.is_run_finished:
         yield translator.translate(
-            "Fingerprint of this run report: {digest}",
-            digest=compute_report_hash(run_digest.run.report),
+            "Fingerprint of this run report: {digest}", digest=run_digest.run.report.compute_hash()
         )
 
 

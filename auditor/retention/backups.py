@@ -2,7 +2,7 @@
 
 A backup is a file of the database, named by its time. The bodies of all backups are in one folder,
 `evidence`, each once: they never change, so a backup adds only new ones. The keys of the
-installation are in `keys`, because run reports cannot be verified without them.
+installation are in `keys`, because the links to unsubscribe in sent mails need them.
 """
 
 import re
@@ -14,7 +14,6 @@ from pathlib import Path
 
 from auditor.checking.clock import CLOCK_TOLERANCE
 from auditor.config.schema import Config
-from auditor.run_reports.signing import merge_public_keys
 from storage.database import sqlite_file
 from storage.database.engine import get_sqlite_file, parse_database_url
 from storage.database.sqlite_file import DatabaseContents
@@ -157,16 +156,12 @@ def suggest_newest_backup(error: StoreError, config: Config) -> None:
 
 
 def _copy_keys(source: Path, target: Path) -> None:
-    """Copy the keys of the installation, and add the public keys to those of the target.
-
-    An existing key is never replaced.
-    """
+    """Copy the keys of the installation. An existing key is never replaced."""
     try:
         for key in sorted(source.glob("*.key")):
             if not (target / key.name).exists():
                 with replace_atomically(target / key.name) as new:
                     new.write_bytes(key.read_bytes())
-        merge_public_keys(source, target)
     except OSError as error:
         raise build_file_error(error) from error
 

@@ -5,7 +5,7 @@
 3. first pass: plan the run and check every account of the frontier;
 4. second pass: repeat the checks that failed for a transient reason;
 5. evaluate: derive statuses, gaps and summaries;
-6. report: sign the run report and store the final state.
+6. report: store the run report and the final state.
 
 If both test websites are unreachable, the run is skipped. If most probes crash, it is left
 incomplete, and nothing is concluded. Results are stored in batches, so a run
@@ -29,9 +29,7 @@ from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.protocols import RunContext
-from auditor.run_reports import report
-from auditor.run_reports.chain import is_chain_link, sign_run_report
-from auditor.run_reports.signing import SigningKey
+from auditor.runs import run_report
 from auditor.runs.account_worker import AccountWorker, ObservationRecorder
 from auditor.runs.domain_checks import check_domains
 from auditor.runs.frontier import Coordinator, Frontier, WorkerCluster
@@ -55,6 +53,7 @@ from probes.models.probe import ProbeResult
 from storage.errors import LaterRunDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import PROBES_CRASHED, RunCosts, RunReport
+from storage.store import Store
 
 logger = EventLogger(__name__)
 
@@ -80,16 +79,14 @@ async def execute_run(
     never read: every time is `now` plus the seconds that `timer` has counted.
 
     Nothing is stored before the canaries are checked. Raises LaterRunDoneError if a run of a later
-    day exists, ClockError if the servers of the canaries show that the clock is wrong, ConfigError
-    if the report cannot be signed, and StoreError if the storage fails, because a result that
-    cannot be stored must not count.
+    day exists, ClockError if the servers of the canaries show that the clock is wrong, and
+    StoreError if the storage fails, because a result that cannot be stored must not count.
     """
     assert (cluster is not None) is app.config.cluster.enabled, (
         "pass auditor.cluster.get_worker_cluster(config)"
     )
     runtime.limit_malloc_arenas()
     day = day or now.date()
-    signing_key = app.open_signing_key()
     _refuse_earlier_day(app, day, now)
     run = app.store.runs.get(day)
     if run is not None and run.state is AuditRunState.DONE:
@@ -105,7 +102,6 @@ async def execute_run(
         ),
         timer_started_at=timer(),
         on_progress=on_progress or (lambda _checked, _total: None),
-        signing_key=signing_key,
         cluster=cluster,
     )
     try:
@@ -122,10 +118,7 @@ async def execute_run(
 
 
 def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
-    """Raise LaterRunDoneError if a run of a later day exists.
-
-    Each run report refers to the previous one, so no run can be inserted before another.
-    """
+    """Raise LaterRunDoneError if a run of a later day exists: runs are evaluated in order."""
     latest_run = app.store.runs.get_latest()
     if latest_run is None or latest_run.day <= day:
         return
@@ -181,7 +174,6 @@ class RunSession:
     deadline: RunDeadline
     timer_started_at: float
     on_progress: ProgressCallback
-    signing_key: SigningKey
     cluster: WorkerCluster | None
     checker: AccountChecker | None = None
     coordinator: Coordinator | None = None
@@ -276,7 +268,7 @@ class RunSession:
     def _begin(self, canary_results: Sequence[tuple[Canary, ProbeResult]]) -> None:
         """Store that the run has begun, and close the previous run if it was killed."""
         store, day = self.app.store, self.state.audit_run.day
-        close_previous_run(self.app, day, self.signing_key)
+        close_previous_run(store, day)
         self.state.audit_run = store.runs.begin_or_resume(day, self.started_at)
         self.is_begun = True
         self.state.restore_circuit_breakers(store, self.app.config, canary_results)
@@ -324,8 +316,8 @@ class RunSession:
         store, run = self.app.store, self.state.audit_run
         assert run.id is not None
         observed_count = sum(store.observations.count_by_presence(run.id).values())
-        started_report = report.build_started_report(
-            store, run, self.state.canary_readings, self.app.config, planned_count + observed_count
+        started_report = run_report.build_started_report(
+            run, self.state.canary_readings, self.app.config, planned_count + observed_count
         )
         self.state.audit_run = store.runs.save_open_report(run, started_report)
 
@@ -417,9 +409,9 @@ class RunSession:
     # --- Report ----------------------------------------------------------------------------------
 
     def _report_finished(self, state: AuditRunState) -> AuditRun:
-        """Sign the report of a run that is done or skipped."""
+        """Store the final state of a run that is done or skipped, with its report."""
         finished_at = self.get_current_time()
-        finished_report = report.build_finished_report(
+        finished_report = run_report.build_finished_report(
             self.app.store,
             self.state.audit_run,
             self.state.canary_readings,
@@ -434,7 +426,7 @@ class RunSession:
     def report_interrupted(self, reason: str) -> AuditRun:
         """Store the run as incomplete, with a report of what is known so far."""
         finished_at = self.get_current_time()
-        interrupted_report = report.build_interrupted_report(
+        interrupted_report = run_report.build_interrupted_report(
             self.app.store,
             self.state.audit_run,
             reason=reason,
@@ -455,40 +447,32 @@ class RunSession:
     def _finish(
         self, state: AuditRunState, final_report: RunReport, finished_at: datetime
     ) -> AuditRun:
-        """Sign the report and store the final state of the run."""
-        store, run = self.app.store, self.state.audit_run
-        return store.runs.finish(
+        run = self.state.audit_run
+        return self.app.store.runs.finish(
             run,
             state,
             finished_at,
             unreliable_channels=run.unreliable_channels,
-            report=sign_run_report(store, run, final_report, self.signing_key),
+            report=final_report,
         )
 
 
-def close_previous_run(app: RunContext, day: date, signing_key: SigningKey) -> None:
-    """Close the newest run before `day` if it was killed, with a signed report that says so.
+def close_previous_run(store: Store, day: date) -> None:
+    """Close the newest run before `day` if it was killed, with a report that says so.
 
     The caller holds the run lock.
     """
-    store = app.store
     run = store.runs.get_latest(before_day=day)
-    if run is None or is_chain_link(run):
+    if run is None or run.state is not AuditRunState.RUNNING:
         return
-    if run.state is not AuditRunState.RUNNING:
-        run = store.runs.begin_or_resume(run.day, run.started_at)
     assert run.id is not None
     finished_at = store.observations.get_last_check_time(run.id) or run.started_at
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
     is_evaluated = store.runs.is_evaluated(run.id)
     state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE
-    final_report = report.build_interrupted_report(
+    final_report = run_report.build_interrupted_report(
         store, run, reason="killed", costs=run.report, finished_at=finished_at
     ).with_values(state=state.value)
     store.runs.finish(
-        run,
-        state,
-        finished_at,
-        unreliable_channels=run.unreliable_channels,
-        report=sign_run_report(store, run, final_report, signing_key),
+        run, state, finished_at, unreliable_channels=run.unreliable_channels, report=final_report
     )

@@ -21,7 +21,7 @@ from auditor.checking.circuit_breaker import (
     load_circuit_breakers,
 )
 from auditor.config.schema import Config
-from auditor.run_reports.report import CanaryReadings
+from auditor.runs.run_report import CanaryReadings
 from probes.http.fetcher import Fetcher
 from probes.log import EventLogger
 from probes.models.finding import Finding, Presence, Reason

@@ -1,15 +1,17 @@
-"""The run report: the public summary of a run, signed and chained to the report of the run before.
+"""The run report: the public summary of a run.
 
 The field names are the keys of the public JSON document. A report states only some of them: a key
-that is not set is left out of the document. The report of a run that continues is not signed. It
-has what the next session of the run needs: warnings, counts and costs.
+that is not set is left out of the document. The report of a run that continues has what the next
+session of the run needs: warnings, counts and costs.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from probes.models.finding import Presence, Reason
 
@@ -82,13 +84,6 @@ class RunCosts(ReportPart):
     opened_circuits: Mapping[str, OpenedCircuit] = {}
 
 
-class ReportSignature(ReportPart):
-    """The public key of the signer and the signature, both in base64."""
-
-    key: str
-    value: str = ""
-
-
 class RunReport(RunCosts):
     """The public summary of a run. A value is None, or empty, if the report does not state it.
 
@@ -129,36 +124,13 @@ class RunReport(RunCosts):
     proxy: bool | None = None
     allow_networks: tuple[str, ...] = ()
 
-    previous_hash: str | None = None
-    previous_key: str | None = None
-    signature: ReportSignature | None = None
-
-    _document: Mapping[str, Any] | None = PrivateAttr(default=None)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Return the report of a stored document, which `to_json` returns unchanged.
-
-        Never fails: an unknown or malformed value counts as not stated. The signature of a changed
-        document is invalid all the same.
-        """
-        values = {name: value for name, value in document.items() if name in cls.model_fields}
-        try:
-            return cls.model_validate(values, context=document)
-        except ValidationError as error:
-            for details in error.errors():
-                values.pop(str(details["loc"][0]), None)
-        return cls.model_validate(values, context=document)
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Keep the document that the report was read from."""
-        self._document = context
-
     def to_json(self) -> dict[str, Any]:
         """Return the public document with the values that the report states."""
-        if self._document is not None:
-            return dict(self._document)
         return self.model_dump(mode="json", exclude_unset=True)
+
+    def compute_hash(self) -> str:
+        """Return the hash of the public document, which the digest mails state."""
+        return hash_canonical_json(self.to_json())
 
     def count_by_presence(self) -> dict[Presence, int]:
         """Return the number of checked accounts by presence."""
@@ -171,3 +143,9 @@ class RunReport(RunCosts):
     def with_values(self, **values: Any) -> Self:
         """Return the report with other values. Raises ValidationError for an unknown field."""
         return type(self)(**{**self.get_stated_values(), **values})
+
+
+def hash_canonical_json(value: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of a value: sorted keys, no spaces, UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Audit runs: day, state and signed report."""
+"""Audit runs: day, state and report."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime

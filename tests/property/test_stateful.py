@@ -45,8 +45,6 @@ from auditor.decisions.replies import accept_reply
 from auditor.evaluation import reevaluate, replay
 from auditor.retention.evidence_pruning import prune_evidence
 from auditor.rules.engine import get_gap_key
-from auditor.run_reports.chain import verify_report_chain
-from auditor.run_reports.signing import read_known_public_keys
 from auditor.runs.run import execute_run
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
@@ -522,11 +520,9 @@ class Histories(RuleBasedStateMachine):
         )
 
     @invariant()
-    def a_day_has_one_run_and_reports_are_chained(self):
+    def a_day_has_one_run(self):
         runs = list(self.app.store.runs.list_all())
         assert len({run.day for run in runs}) == len(runs)
-        verifications = list(verify_report_chain(runs, read_known_public_keys(self.folder)))
-        assert {verification.fault for verification in verifications} <= {None}
         for run in runs:
             json.dumps(run.report.to_json(), allow_nan=False)
 

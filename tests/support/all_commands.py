@@ -49,7 +49,6 @@ TYPED = {
     "serve": ((),),
     "worker": ((),),
     "status": ((),),
-    "receipts": ((),),
     "gaps": ((), ("--association", "nour"), ("--channel", "facebook")),
     "report": ((), *((one, "--lang", "en") for one in ("nour", "amal", "long", "bare"))),
     "export": (("gaps.csv",), ("meeting", "meeting.xlsx")),

@@ -17,7 +17,6 @@ from auditor.checking import checker
 from auditor.config.schema import BackupSettings, ChannelSettings, Config
 from auditor.core.errors import RunLockedError
 from auditor.rules.engine import AnyRule
-from auditor.run_reports.signing import SigningKey
 from probes.http.fetcher import FetchOptions
 from probes.models.finding import (
     Activity,
@@ -184,9 +183,6 @@ class Small:
     def create_fetcher(self, now, host_lock=None, parsers=None):  # the only process
         self.web.now, self.web.request_count, self.web.requests_by_host = now, 0, Counter()
         return self.web
-
-    def open_signing_key(self):
-        return SigningKey.open(self.data_folder)
 
     def create_parser_pool(self):
         return Readers()

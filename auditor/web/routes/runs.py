@@ -1,11 +1,11 @@
-"""The check log with its signed run reports, and the evidence page of one check of one account."""
+"""The check log with its run reports, and the evidence page of one check of one account."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
@@ -13,14 +13,6 @@ from fastapi.responses import HTMLResponse, Response
 from auditor.cluster.health import load_queue_status
 from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted
-from auditor.i18n.translator import Translator
-from auditor.run_reports.chain import (
-    ReportVerification,
-    find_preceding_run,
-    is_chain_link,
-    verify_report_chain,
-)
-from auditor.run_reports.signing import compute_key_fingerprint, read_known_public_keys
 from auditor.views.association_detail import ChannelDetailBuilder
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, build_page_urls
@@ -28,7 +20,6 @@ from auditor.web.routes.associations import require_association_view
 from auditor.web.routes.gaps import parse_day
 from probes.models.finding import Finding, Presence, Reason
 from storage.models.audit import AuditRun, Observation
-from storage.models.run_report import RunReport
 from storage.store import Store
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -36,39 +27,6 @@ router = APIRouter(route_class=access.AccessRoute)
 RUNS_PAGE_SIZE = 20
 EVIDENCE_RUNS = 30
 """How many runs the evidence page lists at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run as the check log shows it. What its report does not state is None."""
-
-    verification: ReportVerification
-    missed_days: int = 0
-
-    @property
-    def report(self) -> RunReport:
-        """The signed run report."""
-        return self.verification.run.report
-
-    @property
-    def not_reached_count(self) -> int | None:
-        """The number of accounts that the run did not reach."""
-        return self.verification.run.not_reached_count
-
-    @property
-    def key_fingerprint(self) -> str | None:
-        """The fingerprint of the key that signed the report."""
-        public_key = self.verification.public_key
-        return compute_key_fingerprint(public_key) if public_key else None
-
-    def list_unreliable_channels(self, translator: Translator) -> list[str]:
-        """Return the names of the channels that were unreliable in the run."""
-        return list(map(translator.channel_name, self.verification.run.unreliable_channels))
-
-    @property
-    def finished_at(self) -> datetime | None:
-        """The time at which the run ended."""
-        return self.verification.run.finished_at
 
 
 @router.get("/{language}/runs", dependencies=[access.LOGGED_IN_ACCESS])
@@ -79,27 +37,21 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
     runs, older_run = listed_runs, None
     if len(listed_runs) > RUNS_PAGE_SIZE:
         older_run, runs = listed_runs[0], listed_runs[1:]
-    verifications = verify_report_chain(
-        runs, read_known_public_keys(context.app.data_folder), _find_chained_run(context, older_run)
-    )
-    run_views, previous_day = [], older_run.day if older_run else None
-    for verification in verifications:
-        day = verification.run.day
-        run_views.append(RunView(verification, _count_missed_days(previous_day, day)))
-        previous_day = day
+    previous_runs = [older_run, *runs]
+    items = list(map(_build_run_item, [context] * len(runs), runs, previous_runs))
     cluster_figures = None
     if before_day is None:
         cluster_figures = load_queue_status(context.app.store, context.app.config)
     next_day = runs[0].day if older_run else None
     page_urls = build_page_urls(context.links.page_url("runs"), {}, "before", before_day, next_day)
     return context.render_page(
-        "runs.html", runs=run_views[::-1], cluster_figures=cluster_figures, **page_urls
+        "runs.html", runs=items[::-1], cluster_figures=cluster_figures, **page_urls
     )
 
 
 @router.get("/{language}/runs/{day}.json", dependencies=[access.LOGGED_IN_ACCESS])
 def download_run_report(context: PageContext, day: str) -> Response:
-    """Send the signed run report as it is stored."""
+    """Send the run report."""
     run = _require_run(context, day)
     if not run.report.to_json():
         raise HTTPException(404)
@@ -112,14 +64,10 @@ def download_run_report(context: PageContext, day: str) -> Response:
 
 @router.get("/{language}/runs/{day}", dependencies=[access.LOGGED_IN_ACCESS])
 def show_run(context: PageContext, day: str) -> HTMLResponse:
-    """Show a run with its signed run report."""
-    store, run = context.app.store, _require_run(context, day)
-    known_keys = read_known_public_keys(context.app.data_folder)
-    preceding_run = find_preceding_run(store, run)
-    [verification] = verify_report_chain([run], known_keys, preceding_run)
-    previous_run = store.runs.get_latest(before_day=run.day)
-    missed_days = _count_missed_days(previous_run.day if previous_run else None, run.day)
-    return context.render_page("run.html", run_view=RunView(verification, missed_days))
+    """Show a run with its run report."""
+    run = _require_run(context, day)
+    previous_run = context.app.store.runs.get_latest(before_day=run.day)
+    return context.render_page("run.html", **_build_run_item(context, run, previous_run))
 
 
 def _require_run(context: RequestContext, day: str) -> AuditRun:
@@ -130,19 +78,16 @@ def _require_run(context: RequestContext, day: str) -> AuditRun:
     return run
 
 
-def _find_chained_run(context: RequestContext, run: AuditRun | None) -> AuditRun | None:
-    """Return the run that the oldest run of a page must refer to.
-
-    This is `run` itself, or an earlier one if `run` has no report in the chain.
-    """
-    if run is None or is_chain_link(run):
-        return run
-    return find_preceding_run(context.app.store, run)
-
-
-def _count_missed_days(previous_day: date | None, day: date) -> int:
-    """Return the number of days without a run between two runs."""
-    return (day - previous_day).days - 1 if previous_day else 0
+def _build_run_item(
+    context: RequestContext, run: AuditRun, previous_run: AuditRun | None
+) -> dict[str, Any]:
+    """Return a run, its unreliable channels and the number of days without a run before it."""
+    return {
+        "run": run,
+        "report": run.report,
+        "unreliable_channels": list(map(context.translator.channel_name, run.unreliable_channels)),
+        "missed_days": (run.day - previous_run.day).days - 1 if previous_run else 0,
+    }
 
 
 @router.get(

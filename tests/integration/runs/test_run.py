@@ -15,7 +15,6 @@ from auditor.evaluation.network_view import build_network_overview
 from auditor.rules.association_state import find_account_owners
 from auditor.rules.checks.registry import SharedRule
 from auditor.rules.engine import is_gap_open
-from auditor.run_reports.signing import compute_report_hash
 from auditor.runs import run as run_module
 from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
@@ -367,13 +366,6 @@ async def test_failed_canary_makes_its_channel_unreliable(app, monkeypatch, capl
     assert run.report.to_json()["canaries"][0]["presence"] == "absent"
     assert get_status(app, NOUR.typed_text).unconfirmed_streak is None
     assert get_status(app, SITE.typed_text).state is AccountState.PRESENT
-
-
-async def test_run_reports_are_chained(app):
-    register(app, NOUR)
-    first, second = await execute_run(app, START), await execute_run(app, night_of(1))
-    assert first.report.previous_hash is None
-    assert second.report.previous_hash == compute_report_hash(first.report)
 
 
 async def test_run_report_counts_opened_and_closed_gaps(app):

@@ -153,10 +153,6 @@ ERROR_CASES = [
     (replace_by_folder("etc"), ("--config", "etc", "status"), "etc: it is a folder"),
     (forbid_access("."), ("status",), "config.toml: permission denied"),
     # keys
-    (forbid_access("data/receipts.key"), ("run",), "data/receipts.key: permission denied"),
-    (replace_by_folder("data/receipts.key"), ("run",), "data/receipts.key: it is a folder"),
-    (forbid_access("data/receipts.pub"), ("receipts",), "data/receipts.pub: permission denied"),
-    (forbid_access("data/receipts.pub"), ("run",), "data/receipts.pub: permission denied"),
     (forbid_access("data/unsubscribe.key"), ("digest",), "data/unsubscribe.key: permission denied"),
     (
         forbid_access("data/unsubscribe.key"),
@@ -345,9 +341,7 @@ def test_unwritable_backup_folder_does_not_matter_without_backups(folder, run):
         (replace_by_file("backups"), "backup folder"),
         (forbid_access("config.toml"), "configuration"),
         (forbid_writing("backups/evidence"), "backup folder"),
-        (forbid_access("data/receipts.key"), "run report key"),
         (forbid_access("data/unsubscribe.key"), "secrets"),
-        (forbid_access("data/receipts.pub"), "run report key"),
         (forbid_access("data/auditor.db"), "database"),
     ],
 )

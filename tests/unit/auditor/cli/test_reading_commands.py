@@ -14,7 +14,6 @@ READING_COMMANDS = [
     ("report",),
     ("export", "gaps.csv"),
     ("publish", "pages"),
-    ("receipts",),
     ("digest", "--dry-run"),
     ("digest", "subscriptions"),
     ("report-links", "list"),

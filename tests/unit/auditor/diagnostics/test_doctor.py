@@ -23,7 +23,6 @@ from auditor.diagnostics.network import NetworkAnswers
 from auditor.notifications.subscriptions import load_unsubscribe_key
 from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.retention.backups import create_backup
-from auditor.run_reports.signing import SigningKey
 from auditor.runs import pipeline
 from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
@@ -347,25 +346,17 @@ def test_unreadable_data_folder_gives_one_line_for_each_check(run_doctor, tmp_pa
         (tmp_path / "data").chmod(0o700)
     failed = {check: result.detail for check, result in results.items() if result.state == "fail"}
     assert failed["data folder"].startswith("cannot use data: permission denied; try: ")
-    assert failed["run report key"].startswith("cannot use data/receipts.pub: permission denied; ")
     assert failed["database"].startswith("cannot open the database data/auditor.db: permission")
     assert "Errno" not in repr(results)
 
 
 @pytest.mark.parametrize(
-    ("name", "check"),
-    [
-        ("receipts.key", "run report key"),
-        ("receipts.pub", "run report key"),
-        ("unsubscribe.key", "secrets"),
-        ("auditor.db", "database"),
-    ],
+    ("name", "check"), [("unsubscribe.key", "secrets"), ("auditor.db", "database")]
 )
 def test_unreadable_file_is_reported_once(run_doctor, tmp_path, name, check):
     with App.open(load_config(None, {})):
         pass
     folder = tmp_path / "data"
-    SigningKey.open(folder)
     load_unsubscribe_key(folder)
     (folder / name).chmod(0)
     with permissions_respected():

@@ -370,16 +370,16 @@ def test_backup_without_disk_space_leaves_no_file(app, tmp_path, monkeypatch):
 
 
 def test_restore_adds_keys_and_replaces_none(app, tmp_path):
-    (tmp_path / "receipts.key").write_bytes(b"mine")
+    (tmp_path / "unsubscribe.key").write_bytes(b"mine")
     file = take_backup(app).backup.file
-    key_copy = tmp_path / "backups" / "keys" / "receipts.key"
+    key_copy = tmp_path / "backups" / "keys" / "unsubscribe.key"
     assert (key_copy.read_bytes(), key_copy.stat().st_mode & 0o077) == (b"mine", 0)
     restored_app = open_restored(tmp_path / "there", file)
     restored_app.store.close()
-    assert (tmp_path / "there" / "receipts.key").read_bytes() == b"mine"
-    (tmp_path / "there" / "receipts.key").write_bytes(b"another")
+    assert (tmp_path / "there" / "unsubscribe.key").read_bytes() == b"mine"
+    (tmp_path / "there" / "unsubscribe.key").write_bytes(b"another")
     backups.restore_backup(restored_app.config, file, START)
-    assert (tmp_path / "there" / "receipts.key").read_bytes() == b"another"
+    assert (tmp_path / "there" / "unsubscribe.key").read_bytes() == b"another"
 
 
 def test_damaged_body_is_not_a_copy(app, tmp_path):

@@ -1,7 +1,4 @@
-"""Build the report of a run: counts, costs and versions, chained to the report of the previous run.
-
-A run has a report from its start, which each session extends. The last one is signed. Pure.
-"""
+"""Build the report of a run: counts, costs and versions. Each session of a run extends it. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +10,17 @@ from auditor import __version__
 from auditor.checking.canaries import Canary, find_failed_canaries
 from auditor.config.schema import Config
 from auditor.rules import engine, score
-from auditor.run_reports.chain import compute_previous_hash
-from auditor.run_reports.signing import hash_canonical_json
 from probes.links import channel_registry
 from probes.models.finding import Finding, Presence
 from storage.models.audit import AuditRun, AuditRunState
-from storage.models.run_report import CanaryResult, OtherHosts, RulesVersion, RunCosts, RunReport
+from storage.models.run_report import (
+    CanaryResult,
+    OtherHosts,
+    RulesVersion,
+    RunCosts,
+    RunReport,
+    hash_canonical_json,
+)
 from storage.store import Store
 
 MAX_NAMED_HOSTS = 50
@@ -35,7 +37,7 @@ CanaryReadings = Sequence[tuple[Canary, Finding]]
 
 
 def build_started_report(
-    store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config, due_count: int
+    run: AuditRun, canary_readings: CanaryReadings, config: Config, due_count: int
 ) -> RunReport:
     """Return the report at the start of a session, which remains if the run is killed.
 
@@ -46,7 +48,7 @@ def build_started_report(
     warnings = {**find_failed_canaries(canary_readings), **run.report.canary_warnings}
     if warnings:
         values["canary_warnings"] = warnings
-    return _describe_run(store, run, canary_readings, config).with_values(
+    return _describe_run(run, canary_readings, config).with_values(
         **values, state=AuditRunState.RUNNING.value, accounts_due=due_count
     )
 
@@ -67,7 +69,7 @@ def build_finished_report(
     Its unreliable channels are already in the report of the run. `not_reached_by_channel` counts
     the accounts that the run did not reach.
     """
-    report = _describe_run(store, run, canary_readings, config).with_values(
+    report = _describe_run(run, canary_readings, config).with_values(
         **_carry_judgement(run),
         state=state.value,
         finished_at=_to_whole_seconds(finished_at),
@@ -103,7 +105,6 @@ def build_interrupted_report(
     return run.report.with_values(
         run=run.day,
         started_at=_to_whole_seconds(run.started_at),
-        previous_hash=compute_previous_hash(store, run),
         state=AuditRunState.INCOMPLETE.value,
         finished_at=_to_whole_seconds(finished_at),
         interrupted_because=reason,
@@ -114,10 +115,8 @@ def build_interrupted_report(
     )
 
 
-def _describe_run(
-    store: Store, run: AuditRun, canary_readings: CanaryReadings, config: Config
-) -> RunReport:
-    """Return the part that all reports have: the versions, the canaries and the previous hash."""
+def _describe_run(run: AuditRun, canary_readings: CanaryReadings, config: Config) -> RunReport:
+    """Return the part that all reports have: the versions and the canaries."""
     canaries = tuple(starmap(_build_canary_result, canary_readings))
     rules = [rule.model_dump(mode="json") for rule in config.rules]
     probes = {name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)}
@@ -131,7 +130,6 @@ def _describe_run(
         probes=probes,
         proxy=config.fetch.proxy is not None,
         allow_networks=tuple(map(str, config.fetch.allow_networks)),
-        previous_hash=compute_previous_hash(store, run),
     )
 
 
