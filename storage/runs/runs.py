@@ -39,7 +39,7 @@ class AuditRunRepository(Repository):
             _reject_earlier_run(session, day)
             run = session.exec(query.with_for_update()).first()
             if run is None:
-                run = AuditRunTable(day=day, started_at=now, unreliable_channels=[], receipt={})
+                run = AuditRunTable(day=day, started_at=now, unreliable_channels=[], report={})
                 session.add(run)
             elif run.state is AuditRunState.DONE:
                 raise RunAlreadyDoneError(
@@ -72,7 +72,7 @@ class AuditRunRepository(Repository):
             stored.state = state
             stored.finished_at = max(to_utc(now), run.started_at)
             stored.unreliable_channels = list(unreliable_channels)
-            stored.receipt = (report or RunReport()).to_json()
+            stored.report = (report or RunReport()).to_json()
             session.flush()
             return to_audit_run(stored)
 
@@ -89,7 +89,7 @@ class AuditRunRepository(Repository):
         with self._database.begin_write_session() as session:
             stored = session.get_one(AuditRunTable, run.id)
             stored.unreliable_channels = sorted({*run.unreliable_channels, *unreliable_channels})
-            stored.receipt = report.to_json()
+            stored.report = report.to_json()
             session.flush()
             return to_audit_run(stored)
 

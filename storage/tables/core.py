@@ -243,7 +243,7 @@ class AuditRunTable(StoredModel, table=True):
     started_at: datetime = datetime_column()
     finished_at: datetime | None = optional_datetime_column()
     unreliable_channels: list[str] = json_column()
-    receipt: dict[str, Any] = json_column()
+    report: dict[str, Any] = json_column()
 
 
 class WitnessAnswerTable(StoredModel, table=True):

@@ -115,7 +115,7 @@ def to_audit_run(row: AuditRunTable) -> AuditRun:
         started_at=row.started_at,
         finished_at=row.finished_at,
         unreliable_channels=tuple(row.unreliable_channels),
-        report=RunReport.model_validate(row.receipt),
+        report=RunReport.model_validate(row.report),
         id=row.id,
     )
 

@@ -151,7 +151,10 @@ def _record_run(store, started_at):
         "accounts": 3 * ASSOCIATION_COUNT,
     }
     return store.runs.finish(
-        run, AuditRunState.DONE, started_at + timedelta(hours=5), report=RunReport.from_json(counts)
+        run,
+        AuditRunState.DONE,
+        started_at + timedelta(hours=5),
+        report=RunReport.model_validate(counts),
     )
 
 

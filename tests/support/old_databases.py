@@ -44,7 +44,7 @@ JSON_VALUES = {
     ("probe_result", "finding"): '{"presence":"present"}',
     ("probe_result", "evidence"): "[]",
     ("account_status", "status"): '{"account_id":1}',
-    ("audit_run", "receipt"): "{}",
+    ("audit_run", "report"): "{}",
     ("gap", "params"): "{}",
     ("gap", "evidence"): "{}",
     ("association_summary", "summary"): '{"name":"جمعية","gaps":[]}',

@@ -96,7 +96,10 @@ def test_accounts_skipped_for_the_budget_cost_nothing(app, monkeypatch):
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 20}}}
     costs = {"apis": {"youtube": {"cost": 10, "skipped": 20}}}
     last_run = AuditRun(
-        START.date(), AuditRunState.DONE, START, report=RunReport.from_json({**counts, **costs})
+        START.date(),
+        AuditRunState.DONE,
+        START,
+        report=RunReport.model_validate({**counts, **costs}),
     )
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert (
@@ -117,7 +120,7 @@ def test_requests_per_account_are_those_of_the_last_run(app, monkeypatch):
     counts = {"channels": {"facebook": {"present": 10, "absent": 0, "unknown": 0}}}
     costs = {"requests_by_host": {"www.facebook.com": 25, "m.facebook.com": 5, "x.com": 9}}
     last_run = AuditRun(
-        START.date(), AuditRunState.DONE, START, report=RunReport.from_json(counts | costs)
+        START.date(), AuditRunState.DONE, START, report=RunReport.model_validate(counts | costs)
     )
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert forecast_channel(app, "facebook").requests_per_account == 3
@@ -138,7 +141,7 @@ def test_budget_limits_an_api(app, monkeypatch):
         START.date(),
         AuditRunState.DONE,
         START,
-        report=RunReport.from_json({**counts, "apis": {"youtube": {"cost": 10}}}),
+        report=RunReport.model_validate({**counts, "apis": {"youtube": {"cost": 10}}}),
     )
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     assert (
@@ -175,7 +178,7 @@ def test_forecast_by_budget_has_no_seconds_per_request(app, monkeypatch):
     )
     register(app, *build_accounts(30, "youtube"))
     counts = {"channels": {"youtube": {"present": 10, "absent": 0, "unknown": 0}}}
-    report = RunReport.from_json({**counts, "apis": {"youtube": {"cost": 10}}})
+    report = RunReport.model_validate({**counts, "apis": {"youtube": {"cost": 10}}})
     last_run = AuditRun(START.date(), AuditRunState.DONE, START, report=report)
     monkeypatch.setattr(app.store.runs, "get_latest", lambda *_: last_run)
     (result,) = data._diagnose_run_forecast(app.config, app.store, START)

@@ -108,7 +108,7 @@ def test_open_circuit_breaker_applies_to_a_recheck(app):
             "facebook": {"reason": "login_wall", "skipped": 1, "first_account_id": 1}
         }
     }
-    app.store.runs.finish(run, AuditRunState.DONE, NOW, report=RunReport.from_json(document))
+    app.store.runs.finish(run, AuditRunState.DONE, NOW, report=RunReport.model_validate(document))
     recheck = RecheckService().recheck_association(app, "nour", NOW)
     assert app.web.asked == [SITE.typed_text]
     assert recheck.accounts[0].finding.reason == "login_wall"

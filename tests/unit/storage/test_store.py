@@ -235,19 +235,19 @@ def test_done_run_is_not_begun_again(filled_store):
 def test_finished_run_keeps_its_outcome(filled_store):
     run = filled_store.runs.begin_or_resume(DAY, NOW)
     end = NOW + timedelta(hours=1)
-    document = {"requests": 12, "counts": {"facebook": {"present": 1}}, "previous": None}
+    document = {"requests": 12, "channels": {"facebook": {"present": 1}}, "accounts": None}
     finished_run = filled_store.runs.finish(
         run,
         AuditRunState.DONE,
         end,
         unreliable_channels=["facebook"],
-        report=RunReport.from_json(document),
+        report=RunReport.model_validate(document),
     )
     assert filled_store.runs.get(DAY) == finished_run
     assert (finished_run.finished_at, finished_run.unreliable_channels, finished_run.report) == (
         end,
         ("facebook",),
-        RunReport.from_json(document),
+        RunReport.model_validate(document),
     )
 
 
