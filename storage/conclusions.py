@@ -38,11 +38,10 @@ from storage.models.audit import (
     DomainCheck,
     Gap,
     Proposal,
-    WitnessRecord,
 )
 from storage.observations.observations import select_newest_domain_checks
 from storage.sanitize import sanitize, to_utc
-from storage.tables.core import ACCOUNT, ACCOUNT_STATUS, ASSOCIATION, GAP, PROPOSAL, WITNESS_ANSWER
+from storage.tables.core import ACCOUNT, ACCOUNT_STATUS, ASSOCIATION, GAP, PROPOSAL
 from storage.tables.mappers import (
     GAP_COLUMNS,
     GAP_VALUE_FIELDS,
@@ -54,7 +53,6 @@ from storage.tables.mappers import (
     to_domain_check,
     to_gap,
     to_proposal,
-    to_witness_record,
 )
 from storage.tables.runs import CHECK_TIMES
 
@@ -216,11 +214,6 @@ class ConclusionRepository(Repository):
         gaps = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids))
         if not include_closed_gaps:
             gaps = gaps.where(IS_NOT_CLOSED)
-        answers = (
-            select(WITNESS_ANSWER)
-            .join(ACCOUNT, ACCOUNT.c.id == WITNESS_ANSWER.c.account_id)
-            .where(is_own_account)
-        )
         domain_checks = select_newest_domain_checks(select(ACCOUNT.c.id).where(is_own_account))
         with self._database.begin_read_session() as session:
             connection = session.connection()
@@ -238,7 +231,6 @@ class ConclusionRepository(Repository):
                 proposals=load(proposals, to_proposal, "id"),
                 gaps=load(gaps, to_gap, "id"),
                 decisions=tuple(load_decisions(session, ids)),
-                witness_records=load(answers, to_witness_record, "asked_at", "account_id"),
                 domain_checks=load(domain_checks, to_domain_check, "account_id"),
             )
 
@@ -348,7 +340,7 @@ def save_check_times(
 class AssociationData:
     """The data of several associations without withdrawn ones. Each part is sorted by id.
 
-    `witness_records` are sorted by time. `domain_checks` has the newest one of each account.
+    `domain_checks` has the newest one of each account.
     """
 
     associations: tuple[Association, ...]
@@ -357,5 +349,4 @@ class AssociationData:
     proposals: tuple[Proposal, ...]
     gaps: tuple[Gap, ...]
     decisions: tuple[Decision, ...]
-    witness_records: tuple[WitnessRecord, ...] = ()
     domain_checks: tuple[DomainCheck, ...] = ()

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from storage.runs.plan import RunPlanRepository
     from storage.runs.runs import AuditRunRepository
     from storage.users import SessionRepository, UserRepository
-    from storage.witnesses import WitnessRepository
 
 REPOSITORIES = {
     "registry": ("storage.registry.associations", "RegistryRepository"),
@@ -51,7 +50,6 @@ REPOSITORIES = {
     "cluster_runs": ("storage.runs.cluster", "ClusterRunRepository"),
     "observations": ("storage.observations.observations", "ObservationRepository"),
     "domain_checks": ("storage.observations.observations", "DomainCheckRepository"),
-    "witnesses": ("storage.witnesses", "WitnessRepository"),
     "statuses": ("storage.conclusions", "AccountStatusRepository"),
     "conclusions": ("storage.conclusions", "ConclusionRepository"),
     "decisions": ("storage.decisions", "DecisionRepository"),
@@ -88,7 +86,6 @@ class Store:
     cluster_runs: ClusterRunRepository
     observations: ObservationRepository
     domain_checks: DomainCheckRepository
-    witnesses: WitnessRepository
     statuses: AccountStatusRepository
     conclusions: ConclusionRepository
     decisions: DecisionRepository

@@ -48,7 +48,6 @@ MIN_MESSAGE_RETENTION_DAYS = 62
 Percentage = Annotated[float, Field(ge=0, le=100)]
 
 SITE_URL_PATTERN = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
-ENDPOINT_URL_PATTERN = re.compile(r"https?://[^\s?#@]+", re.IGNORECASE)
 MIN_TOKEN_CHARACTERS = 16
 """Minimum length of a token that cannot be guessed over the network."""
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
@@ -258,30 +257,6 @@ class ReportLinkSettings(SettingsTable):
     valid_days: int = Field(default=90, ge=1, le=3660)
 
 
-class WitnessSettings(SettingsTable):
-    """Third parties that are asked about registered accounts; both are off by default.
-
-    A witness is asked about an account once in `recheck_days`, about at most `accounts_per_run`
-    accounts in a run, with at most `requests_per_minute` requests. The web archive refuses more
-    than 24.
-    """
-
-    wikidata: bool = False
-    wikidata_endpoint: str = "https://qlever.dev/api/wikidata"
-    web_archive: bool = False
-    recheck_days: int = Field(default=90, ge=30, le=3650)
-    accounts_per_run: int = Field(default=60, ge=1, le=10_000)
-    requests_per_minute: float = Field(default=12, ge=2, le=24)
-
-    @field_validator("wikidata_endpoint")
-    @classmethod
-    def _validate_endpoint(cls, url: str) -> str:
-        if not ENDPOINT_URL_PATTERN.fullmatch(url):
-            message = "{value} is not the address of a SPARQL service"
-            raise build_setting_error(message, "https://qlever.dev/api/wikidata", value=f'"{url}"')
-        return url
-
-
 class Config(SettingsTable):
     """All settings. They are read once; each part of the program receives the tables it needs."""
 
@@ -303,7 +278,6 @@ class Config(SettingsTable):
     backup: BackupSettings = BackupSettings()
     retention: RetentionSettings = RetentionSettings()
     cluster: ClusterSettings = ClusterSettings()
-    witnesses: WitnessSettings = WitnessSettings()
     rules: tuple[AnyRule, ...] = ()
 
     @model_validator(mode="after")

@@ -16,18 +16,15 @@ from urllib.parse import urlsplit
 
 from auditor.app import create_fetcher
 from auditor.checking.clock import is_clock_wrong, measure_skew
-from auditor.config.schema import ChannelSettings, Config, WitnessSettings
+from auditor.config.schema import ChannelSettings, Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
-from auditor.runs.witnesses import list_enabled_sources
 from probes.http.dns import DnsResolver
 from probes.http.fetcher import Fetcher
 from probes.links import channel_registry, identify
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.models.witness import WitnessSource
-from probes.witnesses import build_archive_request, build_wikidata_request
 
 CLOCK_SKEW_TOLERANCE = timedelta(minutes=5)
 """How far the clock may be off before the doctor warns.
@@ -53,8 +50,6 @@ def diagnose_network(
         result = _diagnose_channel(name, channel, answers.answers_by_channel.get(name))
         if result.state != "ok" or not channel_registry.is_optional_channel(name):
             yield result
-    for source in list_enabled_sources(config.witnesses):
-        yield _diagnose_witness(source, answers.witness_answers.get(source))
 
 
 def _diagnose_ssrf_guard(config: Config) -> DiagnosticResult:
@@ -138,28 +133,6 @@ def _diagnose_channel(
     )
 
 
-def _diagnose_witness(source: WitnessSource, outcome: Page | FetchError | None) -> DiagnosticResult:
-    """Report a witness that does not answer. Runs do without it."""
-    check = gettext_noop("witness {witness}")
-    if outcome is None:
-        return ok(check, gettext_noop("turned on"), witness=source.value)
-    if isinstance(outcome, FetchError):
-        return warning(
-            check,
-            gettext_noop("unreachable now: {cause}"),
-            witness=source.value,
-            cause=outcome.reason.value,
-        )
-    return build_diagnostic(
-        check,
-        "ok" if outcome.status == STATUS_OK else "warn",
-        gettext_noop("response {status} in {seconds} s"),
-        witness=source.value,
-        status=outcome.status,
-        seconds=f"{outcome.elapsed_seconds:.1f}",
-    )
-
-
 STATUS_OK = 200
 CANARY_TIMEOUT_SECONDS = 10.0
 """Seconds until the doctor stops waiting for a canary."""
@@ -173,7 +146,6 @@ DNS_TIMEOUT_SECONDS = 1.0
 class NetworkAnswers:
     """The responses of the canaries by channel, and the results of the other network checks.
 
-    `witness_answers` are the responses of the witnesses that are turned on.
     `unresolved_hosts` are names that were not found in time. `has_wildcard_dns` is True if a name
     that does not exist was found. `clock_skew` is how far this clock is ahead of the web servers'.
     `clock_skew` and `is_proxy_reachable` are None if they were not checked or remain unknown.
@@ -185,7 +157,6 @@ class NetworkAnswers:
     has_wildcard_dns: bool = False
     clock_skew: timedelta | None = None
     is_proxy_reachable: bool | None = None
-    witness_answers: Mapping[WitnessSource, Page | FetchError] = field(default_factory=dict)
 
 
 def check_network(config: Config, now: datetime) -> NetworkAnswers:
@@ -202,7 +173,6 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
-    witness_requests = _build_witness_requests(config.witnesses)
     quick_fetch_options = config.fetch.model_copy(
         update={
             "max_retries": 0,
@@ -213,9 +183,8 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     async with create_fetcher(
         config.model_copy(update={"fetch": quick_fetch_options}), now
     ) as fetcher:
-        outcomes, witness_outcomes, dns_results, is_proxy_reachable = await asyncio.gather(
+        outcomes, dns_results, is_proxy_reachable = await asyncio.gather(
             asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values())),
-            asyncio.gather(*(_fetch(fetcher, request) for request in witness_requests.values())),
             _query_name_servers(config, urls.values()),
             _query_proxy(config.fetch.proxy),
         )
@@ -226,19 +195,7 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
         *dns_results,
         clock_skew=clock_skew,
         is_proxy_reachable=is_proxy_reachable,
-        witness_answers=dict(zip(witness_requests, witness_outcomes, strict=True)),
     )
-
-
-def _build_witness_requests(settings: WitnessSettings) -> dict[WitnessSource, PageRequest]:
-    """Return a question to each witness that is turned on."""
-    requests = {
-        WitnessSource.WIKIDATA: build_wikidata_request(
-            "https://www.un.org/", settings.wikidata_endpoint
-        ),
-        WitnessSource.WEB_ARCHIVE: build_archive_request("https://www.un.org/"),
-    }
-    return {source: requests[source] for source in list_enabled_sources(settings)}
 
 
 def get_canary_urls(config: Config) -> dict[str, str]:
@@ -260,13 +217,9 @@ def get_canary_urls(config: Config) -> dict[str, str]:
 
 
 async def _fetch_canary(fetcher: Fetcher, url: str) -> Page | FetchError:
-    return await _fetch(fetcher, PageRequest(url, is_registered_link=True))
-
-
-async def _fetch(fetcher: Fetcher, request: PageRequest) -> Page | FetchError:
     try:
         async with asyncio.timeout(CANARY_TIMEOUT_SECONDS):
-            return await fetcher.get(request)
+            return await fetcher.get(PageRequest(url, is_registered_link=True))
     except FetchError as error:
         return error
     except TimeoutError:

@@ -1,7 +1,7 @@
 """One association as pages and exports show it: accounts, gaps, score, proposals."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain, filterfalse
 from operator import attrgetter
@@ -16,7 +16,7 @@ from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.decisions_in_force import iter_decision_ends, select_decisions_in_force
 from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
-from auditor.rules.proposals import MAX_PROPOSALS, select_newest_answers, select_wikidata_statements
+from auditor.rules.proposals import MAX_PROPOSALS
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import (
@@ -28,7 +28,6 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.models.witness import ArchiveCapture, WikidataStatement, WitnessAnswer, WitnessSource
 from storage.models.audit import (
     AccountState,
     AccountStatus,
@@ -54,9 +53,7 @@ class AccountView:
     `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
     `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
     number of days between the last publications, None if too few are known. `domain_expiry` is None
-    unless it is a website with an own domain. `first_capture` is the oldest copy in the web
-    archive, `rescue_copy` the newest one of a site that is gone. `wikidata_statements` name the
-    account.
+    unless it is a website with an own domain.
     """
 
     account_id: int
@@ -80,9 +77,6 @@ class AccountView:
     followers: int | None = None
     has_doubt: bool = False
     rhythm_days: int | None = None
-    first_capture: ArchiveCapture | None = None
-    rescue_copy: ArchiveCapture | None = None
-    wikidata_statements: tuple[WikidataStatement, ...] = ()
     domain_expiry: DomainExpiry | None = None
 
     @property
@@ -107,8 +101,8 @@ class AssociationView:
 
     `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has
     every row. `waived_gaps` are ignored by a decision. `decisions` are those in force.
-    `wikidata_statements` are about registered and proposed accounts alike. `is_checked` is False
-    before the first run that looks at the association; its page shows no score until then.
+    `is_checked` is False before the first run that looks at the association; its page shows no
+    score until then.
     """
 
     association: Association
@@ -122,7 +116,6 @@ class AssociationView:
     waived_gaps: tuple[Gap, ...] = ()
     moved_channels: frozenset[str] = frozenset()
     decisions: tuple[Decision, ...] = ()
-    wikidata_statements: tuple[WikidataStatement, ...] = ()
     is_checked: bool = True
 
     @property
@@ -134,24 +127,6 @@ class AssociationView:
     def has_most_proposals(self) -> bool:
         """Return True if no further accounts are proposed until some of these are decided."""
         return len(self.proposals) >= MAX_PROPOSALS
-
-    @property
-    def site_proposals(self) -> list[Proposal]:
-        """Return the proposals that the association's own site links to."""
-        return [proposal for proposal in self.proposals if not proposal.is_from_wikidata]
-
-    @property
-    def wikidata_proposals(self) -> list[tuple[Proposal, WikidataStatement | None]]:
-        """Return the proposals that only Wikidata names, with its newest statement about each."""
-        statements = {}
-        for statement in self.wikidata_statements:
-            statements[statement.link.channel, statement.link.key] = statement
-        named = []
-        for proposal in self.proposals:
-            if proposal.is_from_wikidata:
-                key = (proposal.link.channel, proposal.link.key)
-                named.append((proposal, statements.get(key)))
-        return named
 
     def iter_gap_changes(self) -> Iterator[tuple[str, datetime, Gap]]:
         """Yield each opening and closing of a reportable gap, with its time."""
@@ -214,17 +189,11 @@ def build_association_view(
         gaps.append(gap)
         is_waived = any(is_waiver_of(decision, gap) for decision in in_force)
         (waived if is_waived else not_waived).append(gap)
-    statements = select_wikidata_statements(association_state, evaluation_time.now)
-    archive_answers = {}
-    for record in select_newest_answers(association_state, evaluation_time.now):
-        if record.source is WitnessSource.WEB_ARCHIVE:
-            archive_answers[record.account_id] = record.answer
     accounts = []
     for account in context.accounts:
         if account.row.identity.kind is not LinkKind.NONE:
             view = _build_account_view(account, context, config, evaluation_time)
-            archive_answer = archive_answers.get(view.account_id)
-            accounts.append(_add_witnesses(view, account, archive_answer, statements))
+            accounts.append(view)
     # A proposal that is known, or may be a known account, needs no decision.
     proposals = [
         proposal
@@ -246,7 +215,6 @@ def build_association_view(
         waived_gaps=tuple(waived),
         moved_channels=context.moved_channels,
         decisions=tuple(in_force),
-        wikidata_statements=statements,
         is_checked=bool(gaps) or _is_checked(accounts, context, config),
     )
 
@@ -326,25 +294,6 @@ def _build_account_view(
         has_doubt=status.unconfirmed_streak is not None,
         rhythm_days=get_rhythm_days(finding),
         domain_expiry=context.domain_expiries.get(row.id),
-    )
-
-
-def _add_witnesses(
-    view: AccountView,
-    account: EvaluatedAccount,
-    archive_answer: WitnessAnswer | None,
-    statements: Iterable[WikidataStatement],
-) -> AccountView:
-    """Return the view of an account with what third parties say about it."""
-    own_statements = [item for item in statements if account.is_linked_by(item.link)]
-    view = replace(view, wikidata_statements=tuple(own_statements))
-    if archive_answer is None:
-        return view
-    is_lost_site = view.channel == "website" and view.state is AccountState.GONE
-    return replace(
-        view,
-        first_capture=archive_answer.first_capture,
-        rescue_copy=archive_answer.latest_capture if is_lost_site else None,
     )
 
 

@@ -177,7 +177,6 @@ class _AssociationReplay:
             association,
             self._accounts,
             decisions=tuple(store.decisions.list_decisions(association=name)),
-            witness_records=tuple(store.witnesses.list_witness_records(name)),
         )
         self._current_registry = RegistrySnapshot(association, is_listed, self._accounts)
         self._log_entries = store.audit_log.list_audit_log(name, limit=None)
@@ -324,9 +323,8 @@ class _AssociationReplay:
         return newest
 
     def _list_own_changes(self) -> set[datetime]:
-        """Return when people or witnesses may have changed the input of the evaluation."""
+        """Return when people may have changed the input of the evaluation."""
         times = set(map(attrgetter("changed_at"), self._log_entries))
-        times.update(map(attrgetter("asked_at"), self._state.witness_records))
         for decision in self._state.decisions:
             times |= _list_decision_times(decision)
         return times | _list_link_times(self._accounts)

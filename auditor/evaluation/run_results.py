@@ -51,7 +51,6 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
-    WitnessRecord,
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
 from storage.models.users import AuditLogEntry
@@ -229,15 +228,9 @@ def assemble_association_states(
     gaps = group_by_association(association_data.gaps)
     decisions = group_by_association(association_data.decisions)
     statuses = index_by_account(association_data.statuses)
-    records_by_account: dict[int | None, list[WitnessRecord]] = defaultdict(list)
-    for record in association_data.witness_records:
-        records_by_account[record.account_id].append(record)
     domain_checks = index_by_account(association_data.domain_checks)
     for association in associations:
         accounts = accounts_by_association[association.id]
-        witness_records: list[WitnessRecord] = []
-        for account in accounts:
-            witness_records += records_by_account.get(account.id, ())
         yield AssociationState(
             association=association,
             accounts=tuple(accounts),
@@ -245,7 +238,6 @@ def assemble_association_states(
             proposals=tuple(proposals[association.id]),
             gaps=tuple(gaps[association.id]),
             decisions=tuple(decisions[association.id]),
-            witness_records=tuple(witness_records),
             domain_checks=_select_of_accounts(accounts, domain_checks),
         )
 

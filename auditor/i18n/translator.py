@@ -65,7 +65,6 @@ TERM_GROUP_BY_FACT = {
     "found_on": "place",
     "run_state": "run",
     "unit": "unit",
-    "witness": "witness",
 }
 
 DATE_SOURCE_TERMS = {
@@ -94,6 +93,7 @@ MessageValue = FactValue | Activity | date | Markup | None
 
 BDI_MARKUP = Markup("<bdi>{}</bdi>")
 LTR_MARKUP = Markup('<bdi dir="ltr">{}</bdi>')
+LINK_MARKUP = Markup('<a href="{0}" rel="noreferrer"><bdi dir="ltr">{0}</bdi></a>')
 
 IsolateFunction = Callable[[str, bool], str]
 
@@ -307,6 +307,11 @@ class Translator:
         for new, old in FACT_ALIASES.items():
             if old in params:
                 named_params.setdefault(new, params[old])
+        if params.get("url"):
+            archive_url = f"https://web.archive.org/web/{params['url']}"
+            named_params["archive_url"] = (
+                LINK_MARKUP.format(archive_url) if self._is_html else archive_url
+            )
         facts = _FormattedFacts(named_params, self._format_fact)
         steps = entry.get_steps(channel, self.language)
         return GapText(

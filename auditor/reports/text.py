@@ -251,24 +251,10 @@ def _generate_account_lines(view: AssociationView, translator: Translator) -> It
         if link_status := describe_link_status(account, translator):
             links_label = translator.translate("Links")
             yield f"    {translator.format_pair(links_label, link_status)}"
-        for archive_line in _generate_archive_lines(account, translator):
-            yield f"    {archive_line}"
         if account.domain_expiry is not None:
             domain_label = translator.translate("Domain name")
             expiry = _describe_domain_expiry(account.domain_expiry, translator)
             yield f"    {translator.format_pair(domain_label, expiry)}"
-
-
-def _generate_archive_lines(account: AccountView, translator: Translator) -> Iterator[str]:
-    """Yield since when the web archive knows an account, and its copy of a lost website."""
-    copies = (
-        (translator.translate("In the web archive since"), account.first_capture),
-        (translator.translate("Newest archived copy"), account.rescue_copy),
-    )
-    for label, capture in copies:
-        if capture is not None:
-            day = translator.format_date(capture.captured_at)
-            yield f"{translator.format_pair(label, day)} · {capture.url}"
 
 
 def _describe_domain_expiry(expiry: DomainExpiry, translator: Translator) -> str:

@@ -21,7 +21,6 @@ from storage.models.audit import (
     Gap,
     Observation,
     Proposal,
-    WitnessRecord,
 )
 
 AccountKey = tuple[str, str]
@@ -38,7 +37,7 @@ DISOWNING_DECISION_KINDS = frozenset({DecisionKind.DISOWN, DecisionKind.MOVED})
 class AssociationState:
     """The stored state of one association; `gaps` includes closed ones.
 
-    `witness_records` are sorted by time. `domain_checks` has the newest domain check by account.
+    `domain_checks` has the newest domain check by account.
     """
 
     association: Association
@@ -47,7 +46,6 @@ class AssociationState:
     proposals: tuple[Proposal, ...] = ()
     gaps: tuple[Gap, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    witness_records: tuple[WitnessRecord, ...] = ()
     domain_checks: Mapping[int, DomainCheck] = field(default_factory=dict)
 
     def get_status(self, row: AccountRow) -> AccountStatus:
@@ -134,13 +132,11 @@ def collect_account_keys(association_state: AssociationState) -> set[AccountKey]
 def collect_linked_keys(
     association_state: AssociationState, observations: Iterable[Observation]
 ) -> set[AccountKey]:
-    """Return the accounts, and those that pages link to or that Wikidata names."""
+    """Return the accounts, and those that pages link to."""
     keys = collect_account_keys(association_state)
     for observation in observations:
         keys |= _collect_site_keys(observation.finding.links)
         keys.update(map(_get_link_key, observation.finding.links))
-    for record in association_state.witness_records:
-        keys.update(map(attrgetter("link.channel", "link.key"), record.answer.statements))
     return keys
 
 

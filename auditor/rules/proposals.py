@@ -1,4 +1,4 @@
-"""Proposals: unregistered accounts that an association's sites or Wikidata name. Pure."""
+"""Proposals: unregistered accounts that an association's own sites link to. Pure."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -16,8 +16,7 @@ from auditor.rules.association_state import (
 from auditor.rules.decisions_in_force import select_decisions_in_force
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink, Presence
-from probes.models.witness import WikidataStatement, WitnessSource
-from storage.models.audit import DecisionKind, Observation, Proposal, WitnessRecord
+from storage.models.audit import DecisionKind, Observation, Proposal
 
 MAX_PROPOSALS = 200
 """Accounts without a decision that are proposed to an association. Then no further one is.
@@ -35,7 +34,7 @@ def update_proposals(
 ) -> tuple[Proposal, ...]:
     """Return the proposals after a run: unregistered accounts that the own sites link to.
 
-    Accounts that only Wikidata names are proposed as well. Known proposals always stay.
+    Known proposals always stay.
     """
     association, now = association_state.association.id, evaluation_time.now
     proposals = {(row.link.channel, row.link.key): row for row in association_state.proposals}
@@ -60,18 +59,14 @@ def update_proposals(
 
     for observation in _iter_site_observations(association_state, observations, now):
         for link in filter(has_place, observation.finding.links):
-            proposal = Proposal(association, link, observation.observed_at, observation.observed_at)
+            seen_at = observation.observed_at
             previous = proposals.get((link.channel, link.key))
-            proposals[link.channel, link.key] = _merge_linked_proposal(
-                previous, proposal, evaluation_time.run_started_at
-            )
-    for record in select_newest_answers(association_state, now):
-        for statement in record.answer.statements:
-            link = statement.link
-            if has_place(link):
-                proposal = Proposal(association, link, record.asked_at, record.asked_at)
-                previous = proposals.get((link.channel, link.key))
-                proposals[link.channel, link.key] = _merge_wikidata_proposal(previous, proposal)
+            if previous is None:
+                proposals[link.channel, link.key] = Proposal(association, link, seen_at, seen_at)
+            elif previous.last_seen < evaluation_time.run_started_at:
+                proposals[link.channel, link.key] = replace(
+                    previous, link=link, last_seen=seen_at, run_count=previous.run_count + 1
+                )
     return tuple(proposals.values())
 
 
@@ -80,63 +75,6 @@ def _find_disowned_accounts(
 ) -> frozenset[AccountKey]:
     in_force = select_decisions_in_force(association_state.decisions, now)
     return find_disowned_accounts(association_state, in_force)
-
-
-def _merge_linked_proposal(
-    previous: Proposal | None, proposal: Proposal, run_started_at: datetime
-) -> Proposal:
-    """Return the proposal of an account that the site links to. It replaces one from Wikidata."""
-    if previous is None:
-        return proposal
-    if previous.is_from_wikidata:
-        return replace(proposal, id=previous.id)
-    if previous.last_seen >= run_started_at:
-        return previous
-    return _count_again(previous, proposal)
-
-
-def _merge_wikidata_proposal(previous: Proposal | None, proposal: Proposal) -> Proposal:
-    """Return the proposal of an account that Wikidata names. It replaces no link of the site."""
-    if previous is None:
-        return proposal
-    is_newer = previous.is_from_wikidata and previous.last_seen < proposal.last_seen
-    return _count_again(previous, proposal) if is_newer else previous
-
-
-def _count_again(previous: Proposal, proposal: Proposal) -> Proposal:
-    return replace(
-        previous, link=proposal.link, last_seen=proposal.last_seen, run_count=previous.run_count + 1
-    )
-
-
-def select_newest_answers(
-    association_state: AssociationState, now: datetime
-) -> list[WitnessRecord]:
-    """Return the newest answer until `now` of each witness about each listed account.
-
-    Requests without an answer do not count, so an earlier answer stays.
-    """
-    listed_ids = set(map(attrgetter("id"), association_state.list_listed_accounts(now)))
-    newest = {}
-    for record in association_state.witness_records:
-        if record.account_id in listed_ids and _was_answered(record, now):
-            newest[record.account_id, record.source] = record
-    return [newest[key] for key in sorted(newest)]
-
-
-def _was_answered(record: WitnessRecord, now: datetime) -> bool:
-    return record.answer.failure is None and record.asked_at <= now
-
-
-def select_wikidata_statements(
-    association_state: AssociationState, now: datetime
-) -> tuple[WikidataStatement, ...]:
-    """Return what Wikidata's newest answers say about the accounts of an association."""
-    statements: list[WikidataStatement] = []
-    for record in select_newest_answers(association_state, now):
-        if record.source is WitnessSource.WIKIDATA:
-            statements.extend(record.answer.statements)
-    return tuple(statements)
 
 
 def _collect_registered_names(

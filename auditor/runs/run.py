@@ -45,7 +45,6 @@ from auditor.runs.state import (
     refuse_crashed_canaries,
     refuse_crashed_checks,
 )
-from auditor.runs.witnesses import WitnessInquiry
 from probes.http.host_state import HostLock
 from probes.links import channel_registry
 from probes.log import EventLogger
@@ -293,8 +292,6 @@ class RunSession:
             try:
                 if self.state.account_count:
                     await self._run_passes(frontier, checker)
-                if not is_evaluated:
-                    await self._ask_witnesses(checker)
                 self.state.not_reached = await asyncio.to_thread(frontier.count_not_reached)
             finally:
                 with contextlib.suppress(StoreError):
@@ -373,12 +370,6 @@ class RunSession:
         if not self._is_evaluated():
             run = self.state.audit_run
             await check_domains(self.app, run, checker, self.deadline, self.get_current_time)
-
-    async def _ask_witnesses(self, checker: AccountChecker) -> None:
-        inquiry = WitnessInquiry(
-            self.app, self.state.audit_run, checker.fetcher, checker.parser_pool, self.deadline
-        )
-        await inquiry.execute()
 
     # --- Evaluate --------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.models.witness import WIKIDATA_SOURCE, WitnessAnswer, WitnessSource
 from storage.models.run_report import PROBES_CRASHED, RunReport
 
 SEVERITIES = ("urgent", "high", "medium", "low", "info")
@@ -443,10 +442,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """An unregistered account that an association's own website links to, or that Wikidata names.
-
-    The times of an account that Wikidata names are those of its first and its newest answer.
-    """
+    """An unregistered account that an association's own website links to."""
 
     association: str
     link: FoundLink
@@ -454,26 +450,6 @@ class Proposal:
     last_seen: datetime
     run_count: int = 1
     id: int | None = None
-
-    @property
-    def is_from_wikidata(self) -> bool:
-        """Return True if only a third party names the account, not the association's site."""
-        return self.link.source == WIKIDATA_SOURCE
-
-    @property
-    def wikidata_item_id(self) -> str:
-        """Return the id of the Wikidata item that names the account, or ""."""
-        return self.link.page_url.rpartition("/")[2] if self.is_from_wikidata else ""
-
-
-@dataclass(frozen=True, slots=True)
-class WitnessRecord:
-    """The answer of a third party about an account. `asked_at` is the start of the run."""
-
-    account_id: int
-    source: WitnessSource
-    asked_at: datetime
-    answer: WitnessAnswer
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ from sqlmodel import Field, Relationship, SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from probes.models.finding import FoundLink
-from probes.models.witness import WitnessAnswer
 from storage.models.audit import AccountStatus, AuditRunState, DecisionKind
 
 
@@ -246,22 +245,6 @@ class AuditRunTable(StoredModel, table=True):
     report: dict[str, Any] = json_column()
 
 
-class WitnessAnswerTable(StoredModel, table=True):
-    """An answer of Wikidata or the web archive about an account. See `storage.witnesses`."""
-
-    __tablename__: ClassVar[Any] = "witness_answer"
-
-    account_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("account.id"), primary_key=True, autoincrement=False
-        )
-    )
-    source: str = Field(primary_key=True)
-    asked_at: datetime = Field(sa_type=cast("Any", UTCDateTime), nullable=False, primary_key=True)
-    is_answered: bool = boolean_column()
-    answer: WitnessAnswer = json_model_column(WitnessAnswer)
-
-
 class DecisionTable(StoredModel, table=True):
     """A decision of a person. Rows are only added."""
 
@@ -314,7 +297,6 @@ CONTACT = get_table(ContactTable)
 ACCOUNT = get_table(AccountTable)
 AUDIT_LOG = get_table(AuditLogTable)
 AUDIT_RUN = get_table(AuditRunTable)
-WITNESS_ANSWER = get_table(WitnessAnswerTable)
 DECISION = get_table(DecisionTable)
 DECISION_WITHDRAWAL = get_table(DecisionWithdrawalTable)
 

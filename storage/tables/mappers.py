@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import func, select
 
 from probes.models.finding import Identity, LinkKind, Reason
-from probes.models.witness import WitnessSource
 from storage.models.audit import (
     AccountRow,
     AccountStatus,
@@ -19,7 +18,6 @@ from storage.models.audit import (
     DomainCheck,
     Gap,
     Proposal,
-    WitnessRecord,
 )
 from storage.models.run_report import RunReport
 from storage.tables.core import (
@@ -74,11 +72,6 @@ def to_domain_check(row: Any) -> DomainCheck:
     """Return the domain check of a row."""
     values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
     return DomainCheck(**{**values, "reason": Reason(row.reason) if row.reason else None})
-
-
-def to_witness_record(row: Any) -> WitnessRecord:
-    """Return the witness record of a row."""
-    return WitnessRecord(row.account_id, WitnessSource(row.source), row.asked_at, row.answer)
 
 
 def to_decision(row: DecisionTable) -> Decision:

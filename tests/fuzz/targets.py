@@ -15,7 +15,6 @@ from pathlib import Path
 from auditor.checking.checker import create_probe
 from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
-from probes import witnesses
 from probes.dates import parser
 from probes.http.robots import parse_robots
 from probes.links import cells, channel_registry, identify
@@ -127,13 +126,9 @@ def fuzz_structured_data(data: bytes) -> None:
 
 
 def fuzz_registry_record(data: bytes) -> None:
-    """Read a response as the record of a domain, and as the answers of the archive witnesses."""
+    """Read a response as the record of a domain."""
     page = _build_page(data, "https://rdap.example/domain/nour.ma", "application/json")
     rdap.parse_domain_record(page)
-    for statement in witnesses.parse_wikidata_page(page) or ():
-        _assert_safe(statement.link)
-    for capture in witnesses.parse_archive_page(page) or ():
-        _assert_safe(capture.url)
 
 
 def fuzz_url(data: bytes) -> None:

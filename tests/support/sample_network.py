@@ -8,7 +8,7 @@ import atexit
 import shutil
 import tempfile
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -22,13 +22,6 @@ from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding, unknown_finding
-from probes.models.witness import (
-    WIKIDATA_SOURCE,
-    ArchiveCapture,
-    WikidataStatement,
-    WitnessAnswer,
-    WitnessSource,
-)
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
     AccountRow,
@@ -38,7 +31,6 @@ from storage.models.audit import (
     Decision,
     DecisionKind,
     Proposal,
-    WitnessRecord,
 )
 from storage.models.users import ReplyKind, Role
 from storage.store import Store
@@ -263,47 +255,9 @@ def _add_communication(app):
             snippet=MARKUP,
         )
         store.conclusions.save(proposals=[Proposal(association, found_link, NOW, NOW)])
-    _add_witnesses(store)
     for association in ("nour", "nour", "amal", "long"):
         report_links.create_report_link(store, app.config, association, "Amina", NOW)
     report_links.create_report_link(store, app.config, "bare", "Amina", FIRST, valid_days=2)
-
-
-def _add_witnesses(store):
-    """Add what Wikidata and the web archive say, also about a website that is gone."""
-    accounts = {
-        (row.association, row.channel): row
-        for row in store.registry.list_accounts()
-        if row.identity.key is not None
-    }
-    item_url = "https://www.wikidata.org/wiki/Q4242"
-    named = FoundLink(
-        "linkedin", "company/annour", "https://www.linkedin.com/company/annour",
-        WIKIDATA_SOURCE, item_url,
-    )  # fmt: skip
-    facebook = accounts["nour", "facebook"].identity
-    known = FoundLink("facebook", facebook.key, facebook.canonical, WIKIDATA_SOURCE, item_url)
-    statements = (
-        WikidataStatement(known, "Q4242"),
-        WikidataStatement(named, "Q4242", date(2024, 3, 1)),
-    )
-    captures = [
-        ArchiveCapture(
-            moment, f"https://web.archive.org/web/{moment:%Y%m%d%H%M%S}/https://x.example/"
-        )
-        for moment in (datetime(2014, 3, 12, tzinfo=UTC), datetime(2026, 1, 9, tzinfo=UTC))
-    ]
-    archived = WitnessAnswer(first_capture=captures[0], latest_capture=captures[1])
-    records = [
-        (accounts["nour", "website"], WitnessSource.WIKIDATA, WitnessAnswer(statements=statements)),
-        (accounts["nour", "website"], WitnessSource.WEB_ARCHIVE, archived),
-        (accounts["nour", "youtube"], WitnessSource.WEB_ARCHIVE, archived),
-        (accounts["long", "website"], WitnessSource.WEB_ARCHIVE, archived),
-        (accounts["amal", "website"], WitnessSource.WIKIDATA, WitnessAnswer(Reason.ROBOTS)),
-    ]
-    for row, source, answer in records:
-        store.witnesses.save_witness_record(WitnessRecord(row.id, source, FIRST, answer))
-    store.conclusions.save(proposals=[Proposal("nour", named, FIRST, FIRST)])
 
 
 def _decisions():

@@ -32,8 +32,7 @@ class ProposedRule(Rule):
     """An account that the association's site links to and that is not registered.
 
     It is no longer linked only if all sites were read in this run, because a login wall hides
-    links. It is unknown if it may be a registered account under another name. An account that only
-    Wikidata names is no gap.
+    links. It is unknown if it may be a registered account under another name.
     """
 
     check: Literal["proposed"]
@@ -43,7 +42,7 @@ class ProposedRule(Rule):
         were_all_read = _were_all_sites_read(context)
         for proposal in context.proposals:
             link, is_fresh = proposal.link, proposal.last_seen >= context.run_started_at
-            if proposal.is_from_wikidata or not self.applies_to(link.channel):
+            if not self.applies_to(link.channel):
                 continue
             is_known = context.is_known_link(link)
             if is_known or (were_all_read and not is_fresh):

@@ -36,7 +36,7 @@ from tests.integration.runs.test_fault_injection_storage import (
 from tests.support import cluster, sample_network
 from tests.support.mini_network import START, night_of, register, steps
 from tests.unit.auditor.notifications.test_confirmation import build_report_link
-from tests.unit.storage import test_deduplication, test_witnesses
+from tests.unit.storage import test_deduplication
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgresql")]
@@ -308,11 +308,6 @@ async def test_database_restart_during_a_run_loses_and_duplicates_nothing(
     assert (await execute_run(app, night_of(1))).state is AuditRunState.DONE
     check_invariants(app, observations_before)
     app.store.close()
-
-
-def test_accounts_to_ask_witnesses_about_are_selected_alike(database):
-    with Store.open(database) as store:
-        test_witnesses.test_account_of_another_channel_or_left_out_is_not_due(store)
 
 
 def test_pages_that_are_stored_again_are_read_alike(tmp_path, database):

@@ -1,8 +1,7 @@
 """The page of an association and the evidence page."""
 
-import re
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
@@ -10,25 +9,10 @@ from lxml import html
 
 from auditor.checking import checker, shared_bodies
 from auditor.runs.run import execute_run
-from probes.models.finding import FoundLink, Reason
+from probes.models.finding import Reason
 from probes.models.http import PageRequest, build_body_url
-from probes.models.probe import absent_finding, present_finding
-from probes.models.witness import (
-    WIKIDATA_SOURCE,
-    ArchiveCapture,
-    WikidataStatement,
-    WitnessAnswer,
-    WitnessSource,
-)
-from storage.models.audit import (
-    Association,
-    AssociationEntry,
-    Contact,
-    Decision,
-    DecisionKind,
-    Gap,
-    WitnessRecord,
-)
+from probes.models.probe import absent_finding
+from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, Role
 from storage.tables.communication import FollowUp, Reply
 from tests.support.mini_network import START, link, lived, night_of, register, steps
@@ -387,148 +371,3 @@ async def test_evidence_page_shows_on_how_many_unrelated_websites_a_page_is(app,
             client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
         )
     assert "Sites sans lien entre eux avec la même page (au moins)</dt><dd>4</dd>" in text
-
-
-def save_witness(app, typed, source, answer):
-    record = WitnessRecord(get_account_id(app, typed), source, START, answer)
-    app.store.witnesses.save_witness_record(record)
-
-
-async def test_evidence_page_shows_what_third_parties_say(app):
-    capture = ArchiveCapture(
-        datetime(2014, 3, 12, tzinfo=UTC), "https://web.archive.org/web/2014/https://x.example/"
-    )
-    named = FoundLink(
-        "facebook", "u:nour", NOUR.typed_text, WIKIDATA_SOURCE, "https://www.wikidata.org/wiki/Q42"
-    )
-    statement = WikidataStatement(named, "Q42", date(2024, 3, 1))
-    save_witness(
-        app, SITE.typed_text, WitnessSource.WIKIDATA, WitnessAnswer(statements=(statement,))
-    )
-    save_witness(
-        app, NOUR.typed_text, WitnessSource.WEB_ARCHIVE, WitnessAnswer(first_capture=capture)
-    )
-    account_id = get_account_id(app, NOUR.typed_text)
-    with logged_in_client(app, NOW) as client:
-        evidence = get_page(client, f"/en/associations/nour/accounts/{account_id}")
-        association = get_page(client, "/en/associations/nour")
-    for text in (evidence, association):
-        assert "12 March 2014" in text
-        assert capture.url in text
-        assert "Q42" in text
-        assert "source read on 1 March 2024" in re.sub(r"<[^>]+>", "", text)
-    assert "This changes no conclusion, because third parties may be wrong." in evidence
-
-
-async def test_evidence_page_shows_the_newest_run_and_links_to_earlier_ones(app):
-    account = get_account_id(app, NOUR.typed_text)
-    with logged_in_client(app, NOW) as client:
-        text = get_page(client, f"/en/associations/nour/accounts/{account}")
-    assert "Check of <bdi>4 March 2026</bdi>" in text
-    assert "more failed check" in text
-    for day in (1, 2, 3, 4):
-        assert f"accounts/{account}?run=2026-03-0{day}" in text
-
-
-async def test_evidence_page_says_that_a_pruned_body_is_not_stored(app, tmp_path):
-    for file in (tmp_path / "archive").rglob("*.gz"):
-        file.unlink()
-    with logged_in_client(app, NOW) as client:
-        text = get_page(
-            client, f"/en/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
-        )
-    assert "no longer kept" in text
-
-
-async def test_unknown_association_account_or_run_returns_404(app):
-    nour = get_account_id(app, NOUR.typed_text)
-    with logged_in_client(app, NOW) as client:
-        for path in (
-            "/en/associations/nobody",
-            f"/en/associations/amal/accounts/{nour}",
-            "/en/associations/nour/accounts/999",
-            f"/en/associations/nour/accounts/{nour}?run=2025-01-01",
-        ):
-            assert client.get(path).status_code == 404, path
-
-
-async def test_markup_in_registry_values_is_escaped(app):
-    contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
-    hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
-    app.store.registry.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
-    with logged_in_client(app, NOW) as client:
-        text = get_page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
-    assert "<b>Nour" not in text
-    assert "<script>1" not in text
-    assert "<u>" not in text
-    assert "&lt;b&gt;Nour&lt;/b&gt;" in text
-
-
-@pytest.mark.parametrize(
-    ("detail", "expected"),
-    [
-        ("Page introuvable", "<blockquote><bdi>Page introuvable</bdi></blockquote>"),
-        ("no channel data", '<code lang="en" dir="ltr">no channel data</code>'),
-    ],
-)
-async def test_page_text_is_quoted_and_a_probe_note_is_a_technical_detail(
-    app, monkeypatch, detail, expected
-):
-    def noting(account, keyed=()):
-        get_page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-        return absent_finding(get_page, Reason.NOT_FOUND, detail=detail)
-
-    app.web.answers = {SITE.typed_text: "<title>Oups</title><p>Page introuvable</p>"}
-    monkeypatch.setattr(checker, "create_probe", noting)
-    await execute_run(app, night_of(4))
-    later = night_of(4) + timedelta(hours=8)
-    with logged_in_client(app, later) as client:
-        client.post("/fr/associations/nour/checks")
-        association_page = get_page(client, "/fr/associations/nour")
-        text = get_page(
-            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
-        )
-    assert expected in text
-    assert expected in association_page
-
-
-async def test_markup_in_a_checked_page_is_escaped(app):
-    title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
-    app.web.answers = {SITE.typed_text: f"<title>{title}</title><p>{text}</p>"}
-    await execute_run(app, night_of(4))
-    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
-        text = get_page(
-            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
-        )
-    assert "&lt;script&gt;alert(1)" in text
-    assert "<script" not in text
-    assert "<b>bold" not in text
-
-
-@pytest.mark.parametrize(
-    ("language", "source"),
-    [
-        ("en", "from a post that the website links to, there may be newer ones"),
-        ("fr", "d’après une publication vers laquelle le site renvoie"),
-        ("ar", "حسب منشور يحيل إليه الموقع"),
-    ],
-)
-async def test_pages_name_the_linked_post_as_the_source_of_a_date(
-    app, monkeypatch, language, source
-):
-    def link_post(account, keyed=()):
-        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-        facts = {"viewport": True, "linked_posts": "twitter:u:nour=2026-03-04T10:00:00Z"}
-        return present_finding(page, facts=facts if account.channel == "website" else {})
-
-    x_account = link("nour", "twitter", "nour")
-    register(app, NOUR, SITE, x_account)
-    monkeypatch.setattr(checker, "create_probe", link_post)
-    app.web.answers = {}
-    await execute_run(app, night_of(4))
-    path = f"/{language}/associations/nour"
-    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
-        association_page = get_page(client, path)
-        why_page = get_page(client, f"{path}/accounts/{get_account_id(app, x_account.typed_text)}")
-    assert source in association_page
-    assert source in why_page

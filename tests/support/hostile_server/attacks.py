@@ -28,7 +28,7 @@ account has one observation with the finding below, the healthy ones are present
 loop and the memory stay within their limits.
 
 `tests/e2e/test_hostile_platforms.py` executes a run for each attack of the last table, in which all
-platforms, their APIs, the registries and the witnesses send it through a proxy.
+platforms, their APIs and the registries send it through a proxy.
 
 To add an attack, add a row and run the test. A finding of `crashed` is always a bug.
 
@@ -59,8 +59,8 @@ The tests of these rows are in the [fault matrix](fault-matrix.md).
 FUZZING = """## Fuzzing
 
 `make fuzz` gives random inputs to what reads all of this, guided by coverage: the probe and the API
-of each channel, feeds, sitemaps, robots.txt, structured data, charsets, links, dates, registries
-and witnesses, HTTP responses, DNS answers, requests to the pages, spreadsheets and configurations.
+of each channel, feeds, sitemaps, robots.txt, structured data, charsets, links, dates,
+registries, HTTP responses, DNS answers, requests to the pages, spreadsheets and configurations.
 The targets are in `tests/fuzz`. Add an input that fails to `tests/fuzz/corpus`: `make test` tries
 those.
 
@@ -72,9 +72,9 @@ to 395). The inputs found two errors:
 - A request with a malformed body to a page wrote a traceback to the log.
 - An address whose query had only punctuation had another key after it was exported and imported.
 """
-PLATFORMS_HEADING = """## Platforms, APIs, registries and witnesses
+PLATFORMS_HEADING = """## Platforms, APIs and registries
 
-| attack | what every such host serves | finding of every account, registry and witness |
+| attack | what every such host serves | finding of every account and registry |
 |---|---|---|"""
 
 

@@ -1,4 +1,4 @@
-"""Hostile responses of platforms, their APIs, registries and witnesses.
+"""Hostile responses of platforms, their APIs, and registries.
 
 These hosts have fixed names, so a run reaches them through a proxy that answers for every host. In
 the run of a day, all of them send the same attack, and the websites are healthy.
@@ -35,8 +35,8 @@ API_HOSTS = {
     "youtube": "www.googleapis.com",
 }
 """The hosts that are requested instead of the platform's pages if there is a key."""
-OTHER_HOSTS = {"rdap.publicinterestregistry.org", "qlever.dev", "web.archive.org"}
-"""The registry of the websites' domains, and the witnesses."""
+REGISTRY_HOSTS = {"rdap.publicinterestregistry.org"}
+"""The registry of the websites' domains."""
 WEBSITES = [f"nour{number}.org" for number in range(4)]
 JSON = b"application/json"
 TIMEOUT_SECONDS = 5
@@ -204,7 +204,6 @@ class HostilePlatforms:
             f"timeout = {TIMEOUT_SECONDS}",
         )
         yield "host_breaker_failures = 99"
-        yield from ("[witnesses]", "wikidata = true", "web_archive = true", "accounts_per_run = 1")
 
     def _write_key(self) -> Path:
         file = self._folder / "key"

@@ -81,7 +81,7 @@ def test_upgraded_empty_database_matches_the_tables(url, tmp_path):
 def test_database_has_exactly_these_tables():
     assert set(METADATA.tables) == {
         "association", "contact", "account", "audit_run", "account_status", "account_check_times",
-        "gap", "proposal", "decision", "decision_withdrawal", "witness_answer",
+        "gap", "proposal", "decision", "decision_withdrawal",
         "observation", "probe_result", "stored_page", "domain_check",
         "run_plan", "cluster_run", "host_lock",
         "user", "login_session", "user_invite",

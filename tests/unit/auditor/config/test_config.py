@@ -67,16 +67,7 @@ def test_commented_settings_of_the_example_load(tmp_path):
 
 def test_settings_of_the_example_are_the_defaults():
     example, default = load_config(find_packaged_config(), {}), Config()
-    for table in (
-        "fetch",
-        "confirm",
-        "activity",
-        "schedule",
-        "network",
-        "log",
-        "witnesses",
-        "domain_expiry",
-    ):
+    for table in ("fetch", "confirm", "activity", "schedule", "network", "log", "domain_expiry"):
         assert getattr(example, table) == getattr(default, table), table
 
 

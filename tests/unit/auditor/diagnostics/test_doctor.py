@@ -28,7 +28,6 @@ from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page
-from probes.models.witness import WitnessSource
 from storage.models.audit import AccountRow, Association, AuditRunState, DomainCheck
 from storage.models.users import Role
 from storage.store import Store
@@ -78,26 +77,6 @@ def test_network_problem_is_never_a_failure(run_doctor):
     assert results["channel facebook"].detail == "unreachable now: network"
     assert results["domain names"].detail == "not found within 2 seconds: 2, first www.un.org"
     assert results["clock"].state == "warn"
-
-
-def test_witness_that_does_not_answer_is_a_warning(run_doctor):
-    outcomes = {
-        WitnessSource.WIKIDATA: FetchError(Reason.ROBOTS, "robots.txt forbids it"),
-        WitnessSource.WEB_ARCHIVE: Page("https://web.archive.org/", 503, elapsed_seconds=0.1),
-    }
-    results = run_doctor(
-        NetworkAnswers(witness_answers=outcomes),
-        AUDITOR_WITNESSES__WIKIDATA="true",
-        AUDITOR_WITNESSES__WEB_ARCHIVE="true",
-    )
-    assert results["witness wikidata"].detail == "unreachable now: robots"
-    assert results["witness web_archive"].detail == "response 503 in 0.1 s"
-    assert {results[f"witness {name}"].state for name in outcomes} == {"warn"}
-
-
-def test_witnesses_are_mentioned_only_if_they_are_on(run_doctor):
-    assert not [check for check in run_doctor() if check.startswith("witness")]
-    assert run_doctor(AUDITOR_WITNESSES__WIKIDATA="true")["witness wikidata"].state == "ok"
 
 
 def test_any_response_of_a_platform_is_ok_but_not_of_a_website(run_doctor):

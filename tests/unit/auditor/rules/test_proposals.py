@@ -13,15 +13,7 @@ from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
 from auditor.rules.proposals import MAX_PROPOSALS
 from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence, Reason
-from probes.models.witness import WIKIDATA_SOURCE, WikidataStatement, WitnessAnswer, WitnessSource
-from storage.models.audit import (
-    AccountRow,
-    Association,
-    Decision,
-    DecisionKind,
-    Observation,
-    WitnessRecord,
-)
+from storage.models.audit import AccountRow, Association, Decision, DecisionKind, Observation
 
 CONFIG = load_config(None, {})
 POLICY = EvaluationPolicy(
@@ -180,81 +172,3 @@ def test_moved_account_is_proposed_at_its_new_address():
 def test_additional_account_is_proposed():
     state, _ = run_evaluations("@autre", registered="@nour", profile=Finding(Presence.PRESENT))
     assert list_unlisted_subjects(state) == ["@autre"]
-
-
-HANDLE, ITEM_URL = "@nour", "https://www.wikidata.org/wiki/Q42"
-
-
-def build_named_link(key=HANDLE):
-    return FoundLink("youtube", key, f"https://www.youtube.com/{key}", WIKIDATA_SOURCE, ITEM_URL)
-
-
-def record_statement(key=HANDLE, asked_at=START, failure=None):
-    statements = () if failure else (WikidataStatement(build_named_link(key), "Q42"),)
-    answer = WitnessAnswer(failure, statements)
-    return WitnessRecord(1, WitnessSource.WIKIDATA, asked_at, answer)
-
-
-def evaluate_with_witnesses(*records, links=(), rows=(SITE,), state=None, owners=None, day=0):
-    """Return the state after one run with these answers."""
-    run_at = START + timedelta(days=day)
-    state = replace(state or AssociationState(NOUR, rows), witness_records=records)
-    finding = Finding(Presence.PRESENT, links=tuple(links), facts={"viewport": True})
-    return evaluate_association(
-        state,
-        {1: Observation(1, day, run_at, finding)},
-        EvaluationTime(run_at, run_at),
-        POLICY,
-        owners or {},
-    )
-
-
-def test_account_that_wikidata_names_is_proposed_and_is_no_gap():
-    state = None
-    for day in range(5):
-        state = evaluate_with_witnesses(record_statement(), state=state, day=day)
-    [proposal] = state.proposals
-    assert (proposal.is_from_wikidata, proposal.wikidata_item_id) == (True, "Q42")
-    assert (proposal.first_seen, proposal.last_seen, proposal.run_count) == (START, START, 1)
-    assert "channel_unlisted" not in {gap.code for gap in state.gaps}
-
-
-def test_registered_account_is_not_proposed_because_wikidata_names_it():
-    rows = (SITE, build_account(HANDLE))
-    assert not evaluate_with_witnesses(record_statement(), rows=rows).proposals
-
-
-def test_account_of_another_association_is_not_proposed():
-    owners = {("youtube", HANDLE): ("amal",)}
-    assert not evaluate_with_witnesses(record_statement(), owners=owners).proposals
-
-
-def test_link_of_the_site_counts_more_than_wikidata():
-    site_link = build_link(HANDLE)
-    [both] = evaluate_with_witnesses(record_statement(), links=[site_link]).proposals
-    named = evaluate_with_witnesses(record_statement())
-    [later] = evaluate_with_witnesses(
-        record_statement(), links=[site_link], state=named, day=1
-    ).proposals
-    assert both.link == later.link == site_link
-    assert later.first_seen == START + timedelta(days=1)
-
-
-def test_answer_counts_from_the_run_that_asked():
-    assert not evaluate_with_witnesses(
-        record_statement(asked_at=START + timedelta(days=1))
-    ).proposals
-
-
-def test_silence_keeps_the_proposal():
-    silent = record_statement(asked_at=START + timedelta(days=90), failure=Reason.TIMEOUT)
-    state = evaluate_with_witnesses(record_statement())
-    after = evaluate_with_witnesses(record_statement(), silent, state=state, day=90)
-    assert after.proposals == state.proposals
-
-
-def test_newer_answer_updates_the_day_of_the_proposal():
-    state = evaluate_with_witnesses(record_statement())
-    newer = record_statement(asked_at=START + timedelta(days=90))
-    [proposal] = evaluate_with_witnesses(record_statement(), newer, state=state, day=91).proposals
-    assert (proposal.last_seen, proposal.run_count) == (START + timedelta(days=90), 2)
