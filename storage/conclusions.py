@@ -215,8 +215,7 @@ class ConclusionRepository(Repository):
         if not include_closed_gaps:
             gaps = gaps.where(IS_NOT_CLOSED)
         domain_checks = select_newest_domain_checks(select(ACCOUNT.c.id).where(is_own_account))
-        with self._database.begin_read_session() as session:
-            connection = session.connection()
+        with self._database.begin_read() as connection:
 
             def load(
                 query: Select[Any], to_model: Callable[[Any], T], *order: str
@@ -230,7 +229,7 @@ class ConclusionRepository(Repository):
                 statuses=load(statuses, to_account_status, "account_id"),
                 proposals=load(proposals, to_proposal, "id"),
                 gaps=load(gaps, to_gap, "id"),
-                decisions=tuple(load_decisions(session, ids)),
+                decisions=tuple(load_decisions(connection, ids)),
                 domain_checks=load(domain_checks, to_domain_check, "account_id"),
             )
 

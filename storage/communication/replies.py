@@ -15,7 +15,7 @@ from storage.models.users import ReplyOutcome
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import sanitize
 from storage.tables.communication import CompletedStep, FollowUp, Reply
-from storage.tables.core import AssociationTable
+from storage.tables.core import ASSOCIATION
 
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 
@@ -36,9 +36,10 @@ class ReplyRepository(Repository):
         it is, and an exception stores nothing.
         """
         query = select(Reply).where(Reply.association == association).order_by(col(Reply.id))
+        owner = select(ASSOCIATION.c.id).where(ASSOCIATION.c.id == association)
         with self._database.begin_write_session() as session:
             # two requests for the same association wait for each other
-            session.get(AssociationTable, association, with_for_update=True)
+            session.exec(owner.with_for_update())
             reply = choose(list(session.exec(query)))
             if reply.id is None:
                 session.add(reply)

@@ -6,13 +6,14 @@ from alembic import context
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # the imports register their tables
-from storage.tables.core import METADATA, JsonModelType, TextEnumType
+from storage.tables.core import METADATA, JsonModelType, JsonTupleType, TextEnumType
 from storage.tables.runs import MicrosecondInterval, MicrosecondTimestamp
 
 PLAIN = {
     AutoString: "sa.String()",
     UTCDateTime: "sa.DateTime(timezone=True)",
     JsonModelType: "sa.Text()",
+    JsonTupleType: "sa.JSON()",
     TextEnumType: "sa.String()",
     MicrosecondTimestamp: "sa.BigInteger()",
     MicrosecondInterval: "sa.BigInteger()",

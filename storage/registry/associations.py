@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlmodel import col, func, select
+from sqlalchemy import func, select, update
 
 from probes.models.finding import LinkKind
 from storage import consistency
@@ -23,7 +23,7 @@ from storage.registry import audit_log
 from storage.registry.diff import ImportChanges
 from storage.registry.registry_import import ImportedSheet, apply_comparison, build_registry_values
 from storage.sanitize import sanitize
-from storage.tables.core import ACCOUNT, ASSOCIATION, AccountTable, AssociationTable, ContactTable
+from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT
 from storage.tables.mappers import (
     SELECT_ASSOCIATION_ENTRIES,
     SELECT_ASSOCIATIONS,
@@ -33,7 +33,7 @@ from storage.tables.mappers import (
     to_contact,
 )
 
-IS_LISTED_ACCOUNT = col(AccountTable.withdrawn_at).is_(None)
+IS_LISTED_ACCOUNT = ACCOUNT.c.withdrawn_at.is_(None)
 ACCOUNT_KEY_COLUMNS = ("association", "column", "channel", "import_key")
 
 
@@ -92,54 +92,53 @@ class RegistryRepository(Repository):
         account = sanitize(account)
         values = build_registry_values(account)
         key = {name: values[name] for name in ACCOUNT_KEY_COLUMNS}
-        with self._database.begin_write_session() as session:
-            connection = session.connection()
+        owner = select(ASSOCIATION.c.id).where(ASSOCIATION.c.id == account.association)
+        with self._database.begin_write() as connection:
             added_at = consistency.compute_effective_time(connection, now)
             # two requests for the same account wait for each other
-            session.get_one(AssociationTable, account.association, with_for_update=True)
-            row = session.exec(select(AccountTable).filter_by(**key)).first()
+            connection.execute(owner.with_for_update()).one()
+            row = connection.execute(select(ACCOUNT).filter_by(**key)).first()
             if row is None or row.withdrawn_at:
                 log_entry = sanitize(origin).build_log_entry(
                     added_at, account.association, account.column, None, account.typed_text
                 )
                 audit_log.append_audit_log(connection, [log_entry])
-            if row is None:
-                row = AccountTable(**values, added_at=added_at)
-                session.add(row)
-            row.withdrawn_at = None
-            session.flush()
+            change: Any = ACCOUNT.insert().values(**values, added_at=added_at)
+            if row is not None:
+                change = update(ACCOUNT).where(ACCOUNT.c.id == row.id).values(withdrawn_at=None)
             consistency.mark_stale(self._database, connection, [account.association])
-            return to_account_row(row)
+            return to_account_row(connection.execute(change.returning(ACCOUNT)).one())
 
     def withdraw_accounts(
         self, account_ids: Iterable[int], now: datetime, *, origin: ChangeOrigin = OPERATOR_ORIGIN
     ) -> None:
         """Withdraw accounts, as an import does that no longer lists them."""
         ids = list(account_ids)
-        query = select(AccountTable).where(col(AccountTable.id).in_(ids), IS_LISTED_ACCOUNT)
+        change = update(ACCOUNT).where(ACCOUNT.c.id.in_(ids), IS_LISTED_ACCOUNT)
         origin = sanitize(origin)
-        with self._database.begin_write_session() as session:
-            connection = session.connection()
+        with self._database.begin_write() as connection:
             withdrawn_at = consistency.compute_effective_time(connection, now)
-            log_entries = []
-            for account in session.exec(query):
-                account.withdrawn_at = withdrawn_at
-                log_entries.append(
-                    origin.build_log_entry(
-                        withdrawn_at, account.association, account.column, account.typed_text, None
-                    )
+            change = change.values(withdrawn_at=withdrawn_at)
+            log_entries = [
+                origin.build_log_entry(
+                    withdrawn_at, account.association, account.column, account.typed_text, None
                 )
+                for account in connection.execute(change.returning(ACCOUNT)).all()
+            ]
             audit_log.append_audit_log(connection, log_entries)
             consistency.mark_stale_by_account(self._database, connection, ids)
 
     def count_registered(self) -> tuple[int, int]:
         """Return the number of associations and the number of accounts that are listed."""
-        associations = select(func.count(col(AssociationTable.id))).where(
-            col(AssociationTable.withdrawn_at).is_(None)
+        associations = select(func.count(ASSOCIATION.c.id)).where(
+            ASSOCIATION.c.withdrawn_at.is_(None)
         )
-        accounts = select(func.count(col(AccountTable.id))).where(IS_LISTED_ACCOUNT)
-        with self._database.begin_read_session() as session:
-            return session.exec(associations).one(), session.exec(accounts).one()
+        accounts = select(func.count(ACCOUNT.c.id)).where(IS_LISTED_ACCOUNT)
+        with self._database.begin_read() as connection:
+            return (
+                connection.execute(associations).scalar_one(),
+                connection.execute(accounts).scalar_one(),
+            )
 
     def list_associations(self, *, include_withdrawn: bool = False) -> Iterator[Association]:
         """Return the associations in the order of their ids."""
@@ -169,19 +168,17 @@ class RegistryRepository(Repository):
 
     def list_accounts_of(self, associations: Collection[str]) -> list[AccountRow]:
         """Return the listed accounts of these associations, in the order of their ids."""
-        query = select(AccountTable).where(
-            col(AccountTable.association).in_(associations), IS_LISTED_ACCOUNT
-        )
-        with self._database.begin_read_session() as session:
-            return list(map(to_account_row, session.exec(query.order_by(col(AccountTable.id)))))
+        query = select(ACCOUNT).where(ACCOUNT.c.association.in_(associations), IS_LISTED_ACCOUNT)
+        with self._database.begin_read() as connection:
+            return list(map(to_account_row, connection.execute(query.order_by(ACCOUNT.c.id))))
 
     def find_channels_in_use(self) -> frozenset[str]:
         """Return the channels of the listed links that may lead to an account."""
-        is_short_link = col(AccountTable.kind) == LinkKind.SHORT_LINK
-        may_be_account = col(AccountTable.key).is_not(None) | is_short_link
-        query = select(AccountTable.channel).where(IS_LISTED_ACCOUNT, may_be_account)
-        with self._database.begin_read_session() as session:
-            return frozenset(session.exec(query.distinct()))
+        is_short_link = ACCOUNT.c.kind == LinkKind.SHORT_LINK
+        may_be_account = ACCOUNT.c.key.is_not(None) | is_short_link
+        query = select(ACCOUNT.c.channel).where(IS_LISTED_ACCOUNT, may_be_account)
+        with self._database.begin_read() as connection:
+            return frozenset(connection.scalars(query.distinct()))
 
     def list_account_cells(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the column and the typed texts of each cell of the registry."""
@@ -195,8 +192,8 @@ class RegistryRepository(Repository):
 
     def get_account(self, account_id: int) -> AccountRow | None:
         """Return the account of this id, also a withdrawn one, or None."""
-        with self._database.begin_read_session() as session:
-            row = session.get(AccountTable, account_id)
+        with self._database.begin_read() as connection:
+            row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
         return to_account_row(row) if row else None
 
     def list_association_entries(
@@ -222,18 +219,18 @@ class RegistryRepository(Repository):
 
     def get_contacts(self, associations: Collection[str]) -> dict[str, Contact]:
         """Return the contacts of those of these associations that have one."""
-        query = select(ContactTable).where(col(ContactTable.association).in_(associations))
-        with self._database.begin_read_session() as session:
-            return {row.association: to_contact(row) for row in session.exec(query)}
+        query = select(CONTACT).where(CONTACT.c.association.in_(associations))
+        with self._database.begin_read() as connection:
+            return {row.association: to_contact(row) for row in connection.execute(query)}
 
     def get_account_channels(self, account_ids: Iterable[int]) -> dict[int, str]:
         """Return the channels of those of these accounts that are listed, by account id."""
-        account_key: Any = AccountTable.id
-        query = select(account_key, AccountTable.channel).where(IS_LISTED_ACCOUNT)
+        query = select(ACCOUNT.c.id, ACCOUNT.c.channel).where(IS_LISTED_ACCOUNT)
         channels: dict[int, str] = {}
-        with self._database.begin_read_session() as session:
+        with self._database.begin_read() as connection:
             for batch in split_into_batches(account_ids):
-                channels.update(session.exec(query.where(account_key.in_(batch))).all())
+                rows = connection.execute(query.where(ACCOUNT.c.id.in_(batch)))
+                channels.update(rows.tuples().all())
         return channels
 
     def find_accounts_by_key(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
@@ -242,17 +239,17 @@ class RegistryRepository(Repository):
         for channel, key in keys:
             keys_by_channel[channel].add(key)
         accounts: list[AccountRow] = []
-        with self._database.begin_read_session() as session:
+        with self._database.begin_read() as connection:
             for channel, channel_keys in keys_by_channel.items():
-                query = select(AccountTable).where(AccountTable.channel == channel)
+                query = select(ACCOUNT).where(ACCOUNT.c.channel == channel)
                 for batch in split_into_batches(sorted(channel_keys)):
-                    found = session.exec(query.where(col(AccountTable.key).in_(batch)))
+                    found = connection.execute(query.where(ACCOUNT.c.key.in_(batch)))
                     accounts.extend(map(to_account_row, found))
         return sorted(accounts, key=attrgetter("id"))
 
     def list_regions(self) -> set[str]:
         """Return the regions of associations in every spelling of the registry."""
-        region = col(AssociationTable.region)
+        region = ASSOCIATION.c.region
         query = select(region).distinct().where(region.is_not(None))
-        with self._database.begin_read_session() as session:
-            return {name for name in session.exec(query) if name is not None}
+        with self._database.begin_read() as connection:
+            return {name for name in connection.scalars(query) if name is not None}

@@ -3,17 +3,16 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection
-from sqlmodel import col, func, insert, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from storage.database.connection import Repository
 from storage.models.users import AuditLogEntry
 from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import to_utc
-from storage.tables.core import AuditLogTable
-from storage.tables.mappers import get_field_values
+from storage.tables.core import AUDIT_LOG
+from storage.tables.mappers import get_field_values, to_log_entry
 
-NEWEST_FIRST = col(AuditLogTable.id).desc()
+NEWEST_FIRST = AUDIT_LOG.c.id.desc()
 
 
 class AuditLogRepository(Repository):
@@ -27,17 +26,17 @@ class AuditLogRepository(Repository):
         Without a time, return all entries of the associations of which anything was ever changed or
         removed. If something was only added, the times of its rows are enough.
         """
-        query = select(AuditLogTable).order_by(NEWEST_FIRST)
+        query = select(AUDIT_LOG).order_by(NEWEST_FIRST)
         if since is not None:
-            query = query.where(AuditLogTable.changed_at > to_utc(since))
+            query = query.where(AUDIT_LOG.c.changed_at > to_utc(since))
         else:
-            is_loss = col(AuditLogTable.before).is_not(None)
-            associations = select(AuditLogTable.association).where(is_loss)
-            query = query.where(col(AuditLogTable.association).in_(associations))
+            is_loss = AUDIT_LOG.c.before.is_not(None)
+            associations = select(AUDIT_LOG.c.association).where(is_loss)
+            query = query.where(AUDIT_LOG.c.association.in_(associations))
         changes: dict[str, list[AuditLogEntry]] = {}
-        with self._database.begin_read_session() as session:
-            for row in session.exec(query):
-                changes.setdefault(row.association, []).append(_to_log_entry(row))
+        with self._database.begin_read() as connection:
+            for row in connection.execute(query):
+                changes.setdefault(row.association, []).append(to_log_entry(row))
         return changes
 
     def list_audit_log(
@@ -54,24 +53,24 @@ class AuditLogRepository(Repository):
         They are those of all associations, of regions, or of one. With regions, entries of removed
         associations are left out, because their region is unknown.
         """
-        query = select(AuditLogTable).order_by(NEWEST_FIRST).limit(limit)
-        query = query.where(*build_region_filter(AuditLogTable.association, regions))
+        query = select(AUDIT_LOG).order_by(NEWEST_FIRST).limit(limit)
+        query = query.where(*build_region_filter(AUDIT_LOG.c.association, regions))
         if association is not None:
-            query = query.where(AuditLogTable.association == association)
+            query = query.where(AUDIT_LOG.c.association == association)
         if before_id is not None:
-            query = query.where(col(AuditLogTable.id) < before_id)
+            query = query.where(AUDIT_LOG.c.id < before_id)
         if after_id is not None:
-            query = query.where(col(AuditLogTable.id) > after_id)
-        with self._database.begin_read_session() as session:
-            return list(map(_to_log_entry, session.exec(query)))
+            query = query.where(AUDIT_LOG.c.id > after_id)
+        with self._database.begin_read() as connection:
+            return list(map(to_log_entry, connection.execute(query)))
 
     def get_entry(self, entry_id: int, *, regions: RegionFilter = None) -> AuditLogEntry | None:
         """Return an entry, or None if it does not exist or is not about these regions."""
-        query = select(AuditLogTable).where(AuditLogTable.id == entry_id)
-        query = query.where(*build_region_filter(AuditLogTable.association, regions))
-        with self._database.begin_read_session() as session:
-            row = session.exec(query).first()
-        return None if row is None else _to_log_entry(row)
+        query = select(AUDIT_LOG).where(AUDIT_LOG.c.id == entry_id)
+        query = query.where(*build_region_filter(AUDIT_LOG.c.association, regions))
+        with self._database.begin_read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else to_log_entry(row)
 
     def find_preceding_log_id(self, entry: AuditLogEntry) -> int:
         """Return the id of the newest entry before one that another action wrote, or 0.
@@ -80,23 +79,23 @@ class AuditLogRepository(Repository):
         written together.
         """
         is_other_action = or_(
-            col(AuditLogTable.changed_at) != to_utc(entry.changed_at),
-            col(AuditLogTable.author) != entry.author,
+            AUDIT_LOG.c.changed_at != to_utc(entry.changed_at), AUDIT_LOG.c.author != entry.author
         )
-        query = select(AuditLogTable.id).where(col(AuditLogTable.id) < entry.id, is_other_action)
-        with self._database.begin_read_session() as session:
-            return session.exec(query.order_by(NEWEST_FIRST)).first() or 0
+        query = select(AUDIT_LOG.c.id).where(AUDIT_LOG.c.id < entry.id, is_other_action)
+        with self._database.begin_read() as connection:
+            return connection.execute(query.order_by(NEWEST_FIRST)).scalar() or 0
 
     def count(
         self, *, after_id: int, up_to_id: int, regions: RegionFilter = None
     ) -> tuple[int, int]:
         """Return how many entries are between two ids, and of how many associations."""
-        entry_id, association = col(AuditLogTable.id), col(AuditLogTable.association)
+        entry_id, association = AUDIT_LOG.c.id, AUDIT_LOG.c.association
         query = select(func.count(entry_id), func.count(association.distinct()))
         query = query.where(entry_id > after_id, entry_id <= up_to_id)
         query = query.where(*build_region_filter(association, regions))
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        with self._database.begin_read() as connection:
+            entries, associations = connection.execute(query).one()
+        return entries, associations
 
 
 def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry]) -> None:
@@ -107,18 +106,4 @@ def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry
         del values["id"]
         rows.append(values)
     if rows:
-        connection.execute(insert(AuditLogTable), rows)
-
-
-def _to_log_entry(row: AuditLogTable) -> AuditLogEntry:
-    """Return the audit log entry of a row."""
-    return AuditLogEntry(
-        changed_at=row.changed_at,
-        author=row.author,
-        source=row.source,
-        association=row.association,
-        field=row.field,
-        before=row.before,
-        after=row.after,
-        id=row.id,
-    )
+        connection.execute(AUDIT_LOG.insert(), rows)

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import delete, literal
-from sqlmodel import Session, col, func, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlalchemy import Connection, Select, delete, func, literal, select, update
 
 from storage import consistency
 from storage.consistency import compute_effective_time
@@ -13,14 +12,14 @@ from storage.database.connection import Repository
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import RunReport
-from storage.sanitize import to_utc
-from storage.tables.core import AUDIT_RUN, AuditRunTable
+from storage.sanitize import sanitize, to_utc
+from storage.tables.core import AUDIT_RUN
 from storage.tables.mappers import to_audit_run
 
-NEWEST_FIRST = col(AuditRunTable.day).desc()
+NEWEST_FIRST = AUDIT_RUN.c.day.desc()
 
-IS_EVALUATED = (col(AuditRunTable.state) == AuditRunState.DONE) | (
-    consistency.has_run_facet_counts(col(AuditRunTable.id))
+IS_EVALUATED = (AUDIT_RUN.c.state == AuditRunState.DONE) | (
+    consistency.has_run_facet_counts(AUDIT_RUN.c.id)
 )
 
 
@@ -34,23 +33,23 @@ class AuditRunRepository(Repository):
         is evaluated: runs must be evaluated in the order of their days, as a re-evaluation does,
         even if the clock was set back.
         """
-        query = select(AuditRunTable).where(AuditRunTable.day == day)
-        with self._database.begin_write_session() as session:
-            _reject_earlier_run(session, day)
-            run = session.exec(query.with_for_update()).first()
-            if run is None:
-                run = AuditRunTable(day=day, started_at=now, unreliable_channels=[], report={})
-                session.add(run)
-            elif run.state is AuditRunState.DONE:
+        query = select(AUDIT_RUN).where(AUDIT_RUN.c.day == day)
+        with self._database.begin_write() as connection:
+            _reject_earlier_run(connection, day)
+            run = connection.execute(query.with_for_update()).first()
+            if run is not None and run.state is AuditRunState.DONE:
                 raise RunAlreadyDoneError(
                     f"cannot run the audit for {day}",
                     "the run of that day has finished",
                     "again tomorrow",
                 )
-            run.state = AuditRunState.RUNNING
-            run.finished_at = None
-            session.flush()
-            return to_audit_run(run)
+            if run is not None:
+                return _update_run(
+                    connection, run.id, state=AuditRunState.RUNNING, finished_at=None
+                )
+            values = {"day": day, "state": AuditRunState.RUNNING, "started_at": to_utc(now)}
+            insert = AUDIT_RUN.insert().values(**values, unreliable_channels=(), report={})
+            return to_audit_run(connection.execute(insert.returning(AUDIT_RUN)).one())
 
     def finish(
         self,
@@ -65,16 +64,18 @@ class AuditRunRepository(Repository):
 
         Its end is never before its start, even if the clock was set back.
         """
-        with self._database.begin_write_session() as session:
-            stored = session.get(AuditRunTable, run.id, with_for_update=True)
-            if stored is None or stored.state is not AuditRunState.RUNNING:
+        query = select(AUDIT_RUN.c.state).where(AUDIT_RUN.c.id == run.id).with_for_update()
+        with self._database.begin_write() as connection:
+            if connection.scalar(query) is not AuditRunState.RUNNING:
                 raise StoreError(f"cannot finish the run of {run.day}", "it is not running")
-            stored.state = state
-            stored.finished_at = max(to_utc(now), run.started_at)
-            stored.unreliable_channels = list(unreliable_channels)
-            stored.report = (report or RunReport()).to_json()
-            session.flush()
-            return to_audit_run(stored)
+            return _update_run(
+                connection,
+                run.id,
+                state=state,
+                finished_at=max(to_utc(now), run.started_at),
+                unreliable_channels=tuple(unreliable_channels),
+                report=(report or RunReport()).to_json(),
+            )
 
     def remove_unchecked(self, run: AuditRun) -> None:
         """Remove the newest run, which checked no account, so that its day can have another."""
@@ -86,32 +87,30 @@ class AuditRunRepository(Repository):
         self, run: AuditRun, report: RunReport, unreliable_channels: Iterable[str] = ()
     ) -> AuditRun:
         """Store the report of a run that continues. Unreliable channels are added to it."""
-        with self._database.begin_write_session() as session:
-            stored = session.get_one(AuditRunTable, run.id)
-            stored.unreliable_channels = sorted({*run.unreliable_channels, *unreliable_channels})
-            stored.report = report.to_json()
-            session.flush()
-            return to_audit_run(stored)
+        channels = tuple(sorted({*run.unreliable_channels, *unreliable_channels}))
+        with self._database.begin_write() as connection:
+            return _update_run(
+                connection, run.id, unreliable_channels=channels, report=report.to_json()
+            )
 
     def list_all(self) -> Iterator[AuditRun]:
         """Return all runs, the oldest first."""
-        runs = self._database.stream_models(select(AuditRunTable), AuditRunTable.day)
-        return map(to_audit_run, runs)
+        return map(to_audit_run, self._database.stream_rows(select(AUDIT_RUN), AUDIT_RUN.c.day))
 
     def list_newest(self, limit: int, *, before_day: date | None = None) -> list[AuditRun]:
         """Return the newest runs, before a day if one is given. The oldest of them is first."""
-        query = select(AuditRunTable).order_by(NEWEST_FIRST).limit(limit)
+        query = select(AUDIT_RUN).order_by(NEWEST_FIRST).limit(limit)
         if before_day is not None:
-            query = query.where(AuditRunTable.day < before_day)
+            query = query.where(AUDIT_RUN.c.day < before_day)
         return self._fetch_oldest_first(query)
 
     def get(self, day: date) -> AuditRun | None:
         """Return the run of this UTC day, or None."""
-        return self._fetch_run(select(AuditRunTable).where(AuditRunTable.day == day))
+        return self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.day == day))
 
     def get_by_id(self, run_id: int) -> AuditRun:
         """Return the run of this id. Raises StoreError if there is none."""
-        run = self._fetch_run(select(AuditRunTable).where(AuditRunTable.id == run_id))
+        run = self._fetch_run(select(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id))
         if run is None:
             raise StoreError(
                 f"cannot read the run {run_id}", "it does not exist", "check [storage] url"
@@ -129,13 +128,13 @@ class AuditRunRepository(Repository):
         With `states` it is the newest in one of them, with `before_day` the newest of an earlier
         day, with `started_by` the newest that had started by then.
         """
-        query = select(AuditRunTable).order_by(NEWEST_FIRST).limit(1)
+        query = select(AUDIT_RUN).order_by(NEWEST_FIRST).limit(1)
         if started_by is not None:
-            query = query.where(AuditRunTable.started_at <= to_utc(started_by))
+            query = query.where(AUDIT_RUN.c.started_at <= to_utc(started_by))
         if before_day is not None:
-            query = query.where(AuditRunTable.day < before_day)
+            query = query.where(AUDIT_RUN.c.day < before_day)
         if states:
-            query = query.where(col(AuditRunTable.state).in_(states))
+            query = query.where(AUDIT_RUN.c.state.in_(states))
         return self._fetch_run(query)
 
     def get_effective_time(self, now: datetime) -> datetime:
@@ -143,14 +142,14 @@ class AuditRunRepository(Repository):
         with self._database.begin_read() as connection:
             return compute_effective_time(connection, now)
 
-    def _fetch_run(self, query: SelectOfScalar[AuditRunTable]) -> AuditRun | None:
-        with self._database.begin_read_session() as session:
-            run = session.exec(query).first()
+    def _fetch_run(self, query: Select[Any]) -> AuditRun | None:
+        with self._database.begin_read() as connection:
+            run = connection.execute(query).first()
         return to_audit_run(run) if run else None
 
-    def _fetch_oldest_first(self, newest_first: SelectOfScalar[AuditRunTable]) -> list[AuditRun]:
-        with self._database.begin_read_session() as session:
-            runs = session.exec(newest_first).all()
+    def _fetch_oldest_first(self, newest_first: Select[Any]) -> list[AuditRun]:
+        with self._database.begin_read() as connection:
+            runs = connection.execute(newest_first).all()
         return list(map(to_audit_run, reversed(runs)))
 
     def list_evaluated(self, limit: int | None = None) -> list[AuditRun]:
@@ -165,25 +164,30 @@ class AuditRunRepository(Repository):
     def is_evaluated(self, run_id: int) -> bool:
         """Return whether the conclusions of a run are stored, as its facet counts then are."""
         query = select(consistency.has_run_facet_counts(literal(run_id)))
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        with self._database.begin_read() as connection:
+            return bool(connection.scalar(query))
 
     def get_first_evaluated(self) -> AuditRun | None:
         """Return the oldest run with conclusions, or None."""
-        return self._fetch_run(_select_evaluated_runs().order_by(col(AuditRunTable.day)).limit(1))
+        return self._fetch_run(_select_evaluated_runs().order_by(AUDIT_RUN.c.day).limit(1))
 
     def get_latest_evaluated(self) -> AuditRun | None:
         """Return the newest run with conclusions, or None. Reports are as of its start."""
         return next(iter(self.list_evaluated(1)), None)
 
 
-def _select_evaluated_runs() -> SelectOfScalar[AuditRunTable]:
-    return select(AuditRunTable).where(IS_EVALUATED)
+def _select_evaluated_runs() -> Select[Any]:
+    return select(AUDIT_RUN).where(IS_EVALUATED)
 
 
-def _reject_earlier_run(session: Session, day: date) -> None:
-    query = select(func.max(AuditRunTable.day)).where(AuditRunTable.day > day, IS_EVALUATED)
-    later_day = session.exec(query).one()
+def _update_run(connection: Connection, run_id: int | None, **values: Any) -> AuditRun:
+    change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id).values(**sanitize(values))
+    return to_audit_run(connection.execute(change.returning(AUDIT_RUN)).one())
+
+
+def _reject_earlier_run(connection: Connection, day: date) -> None:
+    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, IS_EVALUATED)
+    later_day = connection.scalar(query)
     if later_day is not None:
         raise LaterRunDoneError(
             f"cannot run the audit for {day}",

@@ -7,16 +7,16 @@ default in the models must not change.
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Date,
     Dialect,
     ForeignKey,
     Index,
@@ -29,11 +29,10 @@ from sqlalchemy import (
     false,
     text,
 )
-from sqlalchemy.orm import relationship
-from sqlmodel import Field, Relationship, SQLModel
+from sqlmodel import Field, SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from probes.models.finding import FoundLink
+from probes.models.finding import FoundLink, LinkKind
 from storage.models.audit import AccountStatus, AuditRunState, DecisionKind
 
 
@@ -91,6 +90,20 @@ class JsonModelType(TypeDecorator[Any]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
         """Return the model. Raises pydantic's ValidationError if the row is damaged."""
         return None if value is None else self._adapter.validate_json(value)
+
+
+class JsonTupleType(TypeDecorator[Any]):
+    """A column type that stores a tuple of texts as plain JSON."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __repr__(self) -> str:
+        return "JSON()"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
+        """Return the tuple."""
+        return None if value is None else tuple(value)
 
 
 class TextEnumType(TypeDecorator[Any]):
@@ -156,149 +169,123 @@ def boolean_column() -> Any:
     return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
 
 
-class AssociationTable(StoredModel, table=True):
-    """An association of the network."""
-
-    __tablename__: ClassVar[Any] = "association"
-
-    id: str = Field(primary_key=True)
-    name: str
-    name_ar: str | None = None
-    name_fr: str | None = None
-    region: str | None = Field(default=None, index=True)
-    city: str | None = None
-    language: str
-    tags: list[str] = json_column()
-    none_by_choice: list[str] = json_column()
-    withdrawn_at: datetime | None = optional_datetime_column()
-
-
-class ContactTable(StoredModel, table=True):
-    """Contact data of an association. There is no row if nothing is known."""
-
-    __tablename__: ClassVar[Any] = "contact"
-
-    association: str = Field(
-        sa_column=Column(Text, cascading_foreign_key("association.id"), primary_key=True)
-    )
-    email: str | None = None
-    phone: str | None = None
-    media_officer: str | None = None
-    note: str | None = None
-
-
-class AccountTable(StoredModel, table=True):
-    """A registered account or link of an association.
-
-    `import_key` is its key, or the typed text if it has no key. An import finds the row by it.
-    """
-
-    __tablename__: ClassVar[Any] = "account"
-    __table_args__ = (
-        UniqueConstraint("association", "column", "channel", "import_key"),
-        Index(None, "channel", "key"),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(
-        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False)
-    )
-    column: str
-    channel: str
-    import_key: str
-    typed_text: str
-    kind: str
-    key: str | None = None
-    canonical: str | None = None
-    url: str | None = None
-    note: str | None = None
-    added_at: datetime = datetime_column()
-    withdrawn_at: datetime | None = optional_datetime_column()
-
-
-class AuditLogTable(StoredModel, table=True):
-    """An entry of the audit log. Rows are only added, and stay if the association is pruned."""
-
-    __tablename__: ClassVar[Any] = "audit_log"
-
-    id: int | None = Field(default=None, primary_key=True)
-    changed_at: datetime = datetime_column()
-    author: str
-    source: str
-    association: str = Field(index=True)
-    field: str
-    before: str | None = None
-    after: str | None = None
-
-
-class AuditRunTable(StoredModel, table=True):
-    """An audit run. `day` is unique, a second protection besides the lock of the run."""
-
-    __tablename__: ClassVar[Any] = "audit_run"
-
-    id: int | None = Field(default=None, primary_key=True)
-    day: date = Field(unique=True)
-    state: AuditRunState = enum_column(AuditRunState)
-    started_at: datetime = datetime_column()
-    finished_at: datetime | None = optional_datetime_column()
-    unreliable_channels: list[str] = json_column()
-    report: dict[str, Any] = json_column()
-
-
-class DecisionTable(StoredModel, table=True):
-    """A decision of a person. Rows are only added."""
-
-    __tablename__: ClassVar[Any] = "decision"
-
-    id: int | None = Field(default=None, primary_key=True)
-    association: str = Field(
-        sa_column=Column(Text, cascading_foreign_key("association.id"), nullable=False, index=True)
-    )
-    channel: str
-    kind: DecisionKind = enum_column(DecisionKind)
-    author: str
-    reason: str
-    decided_at: datetime = datetime_column()
-    expires_at: datetime | None = optional_datetime_column()
-    account_id: int | None = Field(
-        default=None, sa_column=Column(Integer, cascading_foreign_key("account.id"), nullable=True)
-    )
-    code: str | None = None
-    value: str | None = None
-    withdrawal: DecisionWithdrawalTable | None = Relationship(
-        sa_relationship=relationship(
-            "DecisionWithdrawalTable", lazy="joined", uselist=False, viewonly=True
-        )
-    )
-
-
-class DecisionWithdrawalTable(StoredModel, table=True):
-    """The withdrawal of a decision. Rows are only added."""
-
-    __tablename__: ClassVar[Any] = "decision_withdrawal"
-
-    decision_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("decision.id"), primary_key=True, autoincrement=False
-        )
-    )
-    author: str
-    reason: str
-    withdrawn_at: datetime = datetime_column()
-
-
 def get_table(model: type[SQLModel]) -> Table:
     """Return the SQLAlchemy table of a model."""
     return cast("Table", cast("Any", model).__table__)
 
 
-ASSOCIATION = get_table(AssociationTable)
-CONTACT = get_table(ContactTable)
-ACCOUNT = get_table(AccountTable)
-AUDIT_LOG = get_table(AuditLogTable)
-AUDIT_RUN = get_table(AuditRunTable)
-DECISION = get_table(DecisionTable)
-DECISION_WITHDRAWAL = get_table(DecisionWithdrawalTable)
+ASSOCIATION = Table(
+    "association",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("name_ar", String),
+    Column("name_fr", String),
+    Column("region", String, index=True),
+    Column("city", String),
+    Column("language", String, nullable=False),
+    Column("tags", JsonTupleType, nullable=False),
+    Column("none_by_choice", JsonTupleType, nullable=False),
+    Column("withdrawn_at", UTCDateTime),
+)
+"""An association of the network."""
+
+CONTACT = Table(
+    "contact",
+    METADATA,
+    Column("association", Text, cascading_foreign_key("association.id"), primary_key=True),
+    Column("email", String),
+    Column("phone", String),
+    Column("media_officer", String),
+    Column("note", String),
+)
+"""Contact data of an association. There is no row if nothing is known."""
+
+ACCOUNT = Table(
+    "account",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("association", Text, cascading_foreign_key("association.id"), nullable=False),
+    Column("column", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("import_key", String, nullable=False),
+    Column("typed_text", String, nullable=False),
+    Column("kind", TextEnumType(LinkKind), nullable=False),
+    Column("key", String),
+    Column("canonical", String),
+    Column("url", String),
+    Column("note", String),
+    Column("added_at", UTCDateTime, nullable=False),
+    Column("withdrawn_at", UTCDateTime),
+    UniqueConstraint("association", "column", "channel", "import_key"),
+    Index(None, "channel", "key"),
+)
+"""A registered account or link of an association.
+
+`import_key` is its key, or the typed text if it has no key. An import finds the row by it.
+"""
+
+AUDIT_LOG = Table(
+    "audit_log",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("changed_at", UTCDateTime, nullable=False),
+    Column("author", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("association", String, nullable=False, index=True),
+    Column("field", String, nullable=False),
+    Column("before", String),
+    Column("after", String),
+)
+"""An entry of the audit log. Rows are only added, and stay if the association is pruned."""
+
+AUDIT_RUN = Table(
+    "audit_run",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("day", Date, nullable=False, unique=True),
+    Column("state", TextEnumType(AuditRunState), nullable=False),
+    Column("started_at", UTCDateTime, nullable=False),
+    Column("finished_at", UTCDateTime),
+    Column("unreliable_channels", JsonTupleType, nullable=False),
+    Column("report", PLAIN_JSON, nullable=False),
+)
+"""An audit run. `day` is unique, a second protection besides the lock of the run."""
+
+DECISION = Table(
+    "decision",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "association", Text, cascading_foreign_key("association.id"), nullable=False, index=True
+    ),
+    Column("channel", String, nullable=False),
+    Column("kind", TextEnumType(DecisionKind), nullable=False),
+    Column("author", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("decided_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime),
+    Column("account_id", Integer, cascading_foreign_key("account.id")),
+    Column("code", String),
+    Column("value", String),
+)
+"""A decision of a person. Rows are only added."""
+
+DECISION_WITHDRAWAL = Table(
+    "decision_withdrawal",
+    METADATA,
+    Column(
+        "decision_id",
+        Integer,
+        cascading_foreign_key("decision.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("author", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("withdrawn_at", UTCDateTime, nullable=False),
+)
+"""The withdrawal of a decision. Rows are only added."""
 
 ACCOUNT_STATUS = Table(
     "account_status",

@@ -1,12 +1,15 @@
 """Functions that turn database rows into models, and the columns they need."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select
 
-from probes.models.finding import Identity, LinkKind, Reason
+from probes.models.finding import Identity
 from storage.models.audit import (
+    CONTACT_METHODS,
     AccountRow,
     AccountStatus,
     Association,
@@ -20,35 +23,49 @@ from storage.models.audit import (
     Proposal,
 )
 from storage.models.run_report import RunReport
+from storage.models.users import AuditLogEntry
 from storage.tables.core import (
     ACCOUNT_STATUS,
     ASSOCIATION,
     CONTACT,
+    DECISION,
+    DECISION_WITHDRAWAL,
     GAP,
-    AuditRunTable,
-    DecisionTable,
 )
 from storage.tables.runs import CHECK_TIMES
 
-
-def to_account_row(row: Any) -> AccountRow:
-    """Return the account of a row."""
-    identity = Identity(row.channel, LinkKind(row.kind), row.key, row.canonical, row.url, row.note)
-    return AccountRow(
-        association=row.association,
-        typed_text=row.typed_text,
-        identity=identity,
-        column=row.column,
-        id=row.id,
-        added_at=row.added_at,
-        withdrawn_at=row.withdrawn_at,
-    )
+T = TypeVar("T")
 
 
-GAP_FIELDS = tuple(field.name for field in fields(Gap))
+def build_mapper(model_type: type[T]) -> Callable[[Any], T]:
+    """Return a function that builds a dataclass of a row. Its fields have columns of their name."""
+    get_values = attrgetter(*get_field_names(model_type))
+    return lambda row: model_type(*get_values(row))
+
+
+def get_field_names(model_type: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a dataclass."""
+    return tuple(field.name for field in fields(model_type))
+
+
+def get_field_values(model: Any) -> dict[str, Any]:
+    """Return the values of a dataclass by field.
+
+    Unlike `asdict` it copies no value, which was two thirds of the time of a large import.
+    """
+    return {name: getattr(model, name) for name in get_field_names(model)}
+
+
+to_contact = build_mapper(Contact)
+to_domain_check = build_mapper(DomainCheck)
+to_log_entry = build_mapper(AuditLogEntry)
+_to_identity = build_mapper(Identity)
+
+GAP_FIELDS = get_field_names(Gap)
 GAP_VALUE_FIELDS = tuple(name for name in GAP_FIELDS if name != "id")
 GAP_COLUMNS = list(GAP.c[GAP_FIELDS])
 """The columns of a `Gap`, without those of the read model."""
+to_proposal = build_mapper(Proposal)
 
 
 def to_gap(row: Any) -> Gap:
@@ -56,58 +73,58 @@ def to_gap(row: Any) -> Gap:
     return Gap(*row[: len(GAP_FIELDS)])
 
 
-def to_proposal(row: Any) -> Proposal:
-    """Return the proposal of a row."""
-    return Proposal(
+def to_account_row(row: Any) -> AccountRow:
+    """Return the account of a row."""
+    return AccountRow(
         association=row.association,
-        link=row.link,
-        first_seen=row.first_seen,
-        last_seen=row.last_seen,
-        run_count=row.run_count,
+        typed_text=row.typed_text,
+        identity=_to_identity(row),
+        column=row.column,
         id=row.id,
+        added_at=row.added_at,
+        withdrawn_at=row.withdrawn_at,
     )
 
 
-def to_domain_check(row: Any) -> DomainCheck:
-    """Return the domain check of a row."""
-    values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
-    return DomainCheck(**{**values, "reason": Reason(row.reason) if row.reason else None})
+WITHDRAWAL_COLUMNS = (
+    DECISION_WITHDRAWAL.c.author.label("withdrawn_by"),
+    DECISION_WITHDRAWAL.c.reason.label("withdrawn_reason"),
+    DECISION_WITHDRAWAL.c.withdrawn_at,
+)
+SELECT_DECISIONS = select(DECISION, *WITHDRAWAL_COLUMNS).outerjoin(DECISION_WITHDRAWAL)
+"""Selects every decision with its withdrawal."""
 
 
-def to_decision(row: DecisionTable) -> Decision:
-    """Return the decision of a row. A withdrawal ends it early."""
-    decision = Decision(
+def to_decision(row: Any) -> Decision:
+    """Return the decision of a row of `SELECT_DECISIONS`. A withdrawal ends it early."""
+    ends_at, withdrawal = row.expires_at, None
+    if row.withdrawn_at is not None:
+        withdrawal = DecisionWithdrawal(row.withdrawn_by, row.withdrawn_reason, row.withdrawn_at)
+        ends_at = min(filter(None, (ends_at, row.withdrawn_at)))
+    return Decision(
         association=row.association,
         channel=row.channel,
         kind=row.kind,
         author=row.author,
         reason=row.reason,
         decided_at=row.decided_at,
-        expires_at=row.expires_at,
+        expires_at=ends_at,
         account_id=row.account_id,
         code=row.code,
         value=row.value,
+        withdrawal=withdrawal,
         id=row.id,
     )
-    if row.withdrawal is None:
-        return decision
-    withdrawal = DecisionWithdrawal(
-        row.withdrawal.author, row.withdrawal.reason, row.withdrawal.withdrawn_at
-    )
-    ends_at = withdrawal.withdrawn_at
-    if decision.expires_at is not None:
-        ends_at = min(decision.expires_at, ends_at)
-    return replace(decision, expires_at=ends_at, withdrawal=withdrawal)
 
 
-def to_audit_run(row: AuditRunTable) -> AuditRun:
+def to_audit_run(row: Any) -> AuditRun:
     """Return the run of a row."""
     return AuditRun(
         day=row.day,
         state=row.state,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        unreliable_channels=tuple(row.unreliable_channels),
+        unreliable_channels=row.unreliable_channels,
         report=RunReport.model_validate(row.report),
         id=row.id,
     )
@@ -129,11 +146,7 @@ SELECT_ASSOCIATION_ENTRIES = select(
 
 def to_association(row: Any) -> Association:
     """Return the association of a row of one of the two queries above."""
-    contact_methods = set()
-    if row.has_email:
-        contact_methods.add("email")
-    if row.has_phone:
-        contact_methods.add("phone")
+    flags = zip(CONTACT_METHODS, (row.has_email, row.has_phone), strict=True)
     return Association(
         id=row.id,
         name=row.name,
@@ -142,15 +155,10 @@ def to_association(row: Any) -> Association:
         region=row.region,
         city=row.city,
         language=row.language,
-        tags=tuple(row.tags),
-        none_by_choice=tuple(row.none_by_choice),
-        contact_methods=frozenset(contact_methods),
+        tags=row.tags,
+        none_by_choice=row.none_by_choice,
+        contact_methods=frozenset(method for method, is_known in flags if is_known),
     )
-
-
-def to_contact(row: Any) -> Contact:
-    """Return the contact of a row."""
-    return Contact(row.email, row.phone, row.media_officer, row.note)
 
 
 def to_association_entry(row: Any) -> AssociationEntry:
@@ -172,11 +180,3 @@ def to_account_status(row: Any) -> AccountStatus:
     """Return the account status of a row of `SELECT_ACCOUNT_STATUSES`."""
     status: AccountStatus = row.status
     return replace(status, checked_at=row.checked_at, decided_at=row.decided_at)
-
-
-def get_field_values(model: Any) -> dict[str, Any]:
-    """Return the values of a dataclass by field.
-
-    Unlike `asdict` it copies no value, which was two thirds of the time of a large import.
-    """
-    return {field.name: getattr(model, field.name) for field in fields(model)}

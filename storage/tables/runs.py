@@ -28,13 +28,14 @@ from sqlalchemy import (
 from sqlmodel import Field
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from probes.models.finding import Finding
+from probes.models.finding import Finding, Reason
 from storage.models.audit import Evidence, Observation
 from storage.tables.core import (
     ACCOUNT,
     METADATA,
     JsonModelType,
     StoredModel,
+    TextEnumType,
     boolean_column,
     cascading_foreign_key,
     datetime_column,
@@ -241,7 +242,7 @@ DOMAIN_CHECK = Table(
     Column("run_id", Integer, cascading_foreign_key("audit_run.id"), primary_key=True),
     Column("domain", String, nullable=False),
     Column("checked_at", UTCDateTime, nullable=False),
-    Column("reason", String),
+    Column("reason", TextEnumType(Reason)),
     Column("answered_at", UTCDateTime),
     Column("expires_on", Date),
     Column("other_expiry", Date),
