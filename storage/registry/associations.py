@@ -230,7 +230,7 @@ class RegistryRepository(Repository):
         with self._database.begin_read() as connection:
             for batch in split_into_batches(account_ids):
                 rows = connection.execute(query.where(ACCOUNT.c.id.in_(batch)))
-                channels.update(rows.tuples().all())
+                channels.update(map(tuple, rows))
         return channels
 
     def find_accounts_by_key(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
