@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from auditor.checking.shared_bodies import BodyAnsweringSource, DomainCounter
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from probes.http.fetcher import Fetcher
@@ -24,7 +23,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.models.http import BODY_SCHEME, FetchError, Page
+from probes.models.http import FetchError, Page
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from probes.runner.parser_pool import ParserPool
@@ -39,15 +38,11 @@ logger = EventLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AccountChecker:
-    """A fetcher, a parser pool, and API budgets for the channels with a key.
-
-    `count_domains` answers questions about suspicious pages; None without a database.
-    """
+    """A fetcher, a parser pool, and API budgets for the channels with a key."""
 
     fetcher: Fetcher
     parser_pool: ParserPool
     api_budgets: Mapping[str, ApiBudget] = field(default_factory=dict)
-    count_domains: DomainCounter | None = None
 
     async def check(
         self, account: Account, previous_result: PreviousResult | None = None
@@ -56,8 +51,7 @@ class AccountChecker:
         generator, subject = create_probe(account), account.identity.canonical or account.channel
         if previous_result is None:
             return await self._run_generator(generator, subject)
-        source = BodyAnsweringSource(self.fetcher, self.count_domains)
-        revalidation = revalidate(previous_result, generator, source, self.parser_pool)
+        revalidation = revalidate(previous_result, generator, self.fetcher, self.parser_pool)
         return await _catch_failure(revalidation, subject)
 
     async def check_domain(self, domain: str) -> ProbeResult:
@@ -65,8 +59,7 @@ class AccountChecker:
         return await self._run_generator(probe_domain(domain), domain)
 
     async def _run_generator(self, generator: ProbeGenerator, subject: str) -> ProbeResult:
-        source = BodyAnsweringSource(self.fetcher, self.count_domains)
-        run = run_probe(generator, source, self.parser_pool)
+        run = run_probe(generator, self.fetcher, self.parser_pool)
         return await _catch_failure(run, subject)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
@@ -196,7 +189,7 @@ def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
 
 
 def _count_requests(exchange: HttpExchange) -> int:
-    if exchange.request.url.startswith((DNS_SCHEME, BODY_SCHEME)):
+    if exchange.request.url.startswith(DNS_SCHEME):
         return 0
     outcome = exchange.outcome
     is_last_unrequested = (

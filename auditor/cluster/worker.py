@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from auditor.checking.checker import AccountChecker, create_api_budgets, refuse_broken_parsers
-from auditor.checking.shared_bodies import create_domain_counter
 from auditor.cluster.health import require_folder_token
 from auditor.cluster.job_queue import (
     ChannelStates,
@@ -288,9 +287,8 @@ class WorkerSession:
         fetcher = await stack.enter_async_context(
             app.create_fetcher(started_at, host_lock, parsers)
         )
-        count_domains = create_domain_counter(app.store, run.started_at)
         api_budgets = create_api_budgets(app.config)
-        checker = AccountChecker(fetcher, parsers, api_budgets, count_domains)
+        checker = AccountChecker(fetcher, parsers, api_budgets)
         session = cls(app, run, checker, started_at, timer, timer(), _exit_stack=stack)
         close_watcher = asyncio.create_task(session._stop_when_run_closes())
         stack.callback(close_watcher.cancel)

@@ -14,7 +14,6 @@ from threading import Lock
 
 from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_probe_account
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core.errors import ConfigError, RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.protocols import LockableRunContext, RunContext
@@ -149,8 +148,7 @@ async def _recheck_accounts(
         app.create_fetcher(now, parsers=parsers) as fetcher,
     ):
         await _require_parsers(parsers)
-        count_domains = create_domain_counter(store, now)
-        checker = AccountChecker(fetcher, parsers, state.api_budgets, count_domains)
+        checker = AccountChecker(fetcher, parsers, state.api_budgets)
         rechecks = [
             _recheck_account(row, statuses.get(row.id or 0), checker, state.circuit_breakers)
             for row in select_accounts_to_check(accounts, decisions, config, now)

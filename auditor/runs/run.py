@@ -24,7 +24,6 @@ from datetime import date, datetime, timedelta
 from auditor.checking.canaries import Canary, build_canaries, is_offline
 from auditor.checking.checker import AccountChecker, check_links, refuse_broken_parsers
 from auditor.checking.clock import RESTORE_AFTER_CLOCK, is_dated_in_future, refuse_wrong_clock
-from auditor.checking.shared_bodies import create_domain_counter
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
@@ -220,9 +219,8 @@ class RunSession:
             self.app.create_parser_pool() as parsers,
             self.app.create_fetcher(self.started_at, host_lock, parsers) as fetcher,
         ):
-            count_domains = create_domain_counter(self.app.store, self.state.audit_run.started_at)
             await refuse_broken_parsers(parsers)
-            self.checker = AccountChecker(fetcher, parsers, self.state.api_budgets, count_domains)
+            self.checker = AccountChecker(fetcher, parsers, self.state.api_budgets)
             yield self.checker
 
     @contextlib.asynccontextmanager

@@ -223,13 +223,11 @@ def _confirm_suspicion(
 ) -> Generator[PageRequest, Page, Finding | None]:
     """Return an absence if a signal confirms the suspicion against a page, else its problem.
 
-    The suspicion is about what the page says, so a refusal stays a refusal. Empty pages and pages
-    of scripts are the same on many hosts, so no other host is a signal against them.
+    The suspicion is about what the page says, so a refusal stays a refusal.
     """
     if problem is not None and problem.reason not in _UNREAD_REASONS:
         return problem
-    body_digest = site.body_digest if problem is None else ""
-    proof = yield from confirm_suspicion(page, site.suspicion, body_digest)
+    proof = yield from confirm_suspicion(page, site.suspicion)
     if proof is None:
         return problem
     return absent_finding(page, proof.reason, detail=proof.proof, facts=proof.facts)

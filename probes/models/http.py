@@ -6,7 +6,6 @@ differ in one parameter and adds the keys, so no probe knows a key or a budget. 
 docs/decisions/0010.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -23,8 +22,6 @@ PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
 READ_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of each member of gzip."""
-BODY_SCHEME = "body:"
-_BODY_URL_PATTERN = re.compile(r"body:sha256-([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,26 +179,11 @@ class CacheValidators:
     last_modified: str = ""
 
 
-def build_body_url(digest: str) -> str:
-    """Return the address of the question on how many unrelated domains a body was stored.
-
-    `digest` is that of `probes.parsing.volatile_tokens.compute_body_digest`.
-    """
-    return f"{BODY_SCHEME}sha256-{digest}"
-
-
-def parse_body_url(url: str) -> str | None:
-    """Return the digest in the address of a question about a body, or None for other addresses."""
-    match = _BODY_URL_PATTERN.fullmatch(url)
-    return match[1] if match else None
-
-
 @dataclass(frozen=True, slots=True)
 class PageRequest:
     """A page that a probe requests.
 
-    A `url` such as `dns:example.org?type=NS` (RFC 4501) is a question to the DNS, and one such as
-    `body:sha256-…` a question to the database.
+    A `url` such as `dns:example.org?type=NS` (RFC 4501) is a question to the DNS.
     `parser` turns the page into plain data. It must be a pure function of a module, because it runs
     in a worker process that can be killed. `is_registered_link` marks the registered link itself,
     the one request that `robots = "links"` allows whatever robots.txt says. `insecure` turns off

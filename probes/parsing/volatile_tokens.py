@@ -1,4 +1,4 @@
-"""Compares page bodies without volatile tokens, and computes digests of them.
+"""Compares page bodies without volatile tokens.
 
 Such tokens change with every response of an unchanged page. Of 588 recorded responses 270 contain
 such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signature of a cache
@@ -6,12 +6,9 @@ such tokens: nonces of WordPress, form tokens of Drupal and Joomla, the signatur
 """
 
 import re
-from hashlib import sha256
 from itertools import chain
-from urllib.parse import urlsplit
 
 from probes.models.http import Page
-from probes.urls import domains
 
 BytesPair = tuple[bytes, bytes]
 
@@ -112,41 +109,6 @@ def strip_tokens(piece: bytes) -> bytes:
     """Return the piece of a body between two `<` without its volatile tokens."""
     hidden, text = _split_hidden_part(piece)
     return _strip_volatile_values(hidden) + text
-
-
-MIN_DIGESTED_BYTES = 200
-"""Shorter bodies have no digest: two people may have written the same."""
-
-MAX_DIGESTED_BYTES = 200_000
-"""Longer bodies have no digest. The pages of parking services and servers are shorter."""
-
-
-MAX_DIGESTED_TAGS = 5_000
-"""Bodies with more tags have no digest. To strip the tokens of one tag takes 20 microseconds."""
-
-
-def compute_body_digest(page: Page) -> str:
-    """Return a digest that the same body has on every host, or "" if the body has none.
-
-    It is the SHA-256 of the body without volatile tokens and without the page's own domain.
-    """
-    text, *tags = page.body.split(b"<")
-    is_large = len(page.body) > MAX_DIGESTED_BYTES or len(tags) > MAX_DIGESTED_TAGS
-    if page.truncated or is_large:
-        return ""
-    body = _strip_domain(b"<".join(map(strip_tokens, (text, *tags))), page.url)
-    if len(body) < MIN_DIGESTED_BYTES:
-        return ""
-    return sha256(body).hexdigest()
-
-
-def _strip_domain(body: bytes, url: str) -> bytes:
-    """Return a body without the registrable domain of its address, in Unicode and in ASCII."""
-    domain = domains.get_registrable_domain(urlsplit(url).hostname or "")
-    names = {domain.encode(), domains.encode_domain(domain).encode()} - {b""}
-    for name in sorted(names):
-        body = re.sub(rb"(?i)(?<![\w-])(?:www\.)?%s(?![\w-])" % re.escape(name), b"", body)
-    return body
 
 
 def _find_differing_parts(first: bytes, second: bytes, separator: bytes) -> list[BytesPair] | None:

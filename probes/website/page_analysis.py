@@ -17,7 +17,6 @@ from probes.models.finding import LINKS_CUT_FACT, Activity, FactValue, FoundLink
 from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.parsing.visitor_content import strip_page
-from probes.parsing.volatile_tokens import compute_body_digest
 from probes.publication import latest
 from probes.text import language
 from probes.text.charset import is_cut_at_the_parsed_size
@@ -30,8 +29,7 @@ class SiteAnalysis:
 
     `is_feed`: a feed is registered as the site; its newest entry is `homepage_publication`.
     `has_navigation`: it links to other pages of the site. `suspicion`: an absence that only the
-    page model predicts; it needs another signal. `body_digest`: the digest of a suspicious page, by
-    which it is recognized on other hosts. `language`: of its text, or else the declared one.
+    page model predicts; it needs another signal. `language`: of its text, or else the declared one.
     `is_foreign_language`: the text is in a language that is not used in the network. `hides_links`:
     a page in such a language hides a block of links to other sites. `valid_until`: the first day on
     which the same page may lead to another result, or None.
@@ -45,7 +43,6 @@ class SiteAnalysis:
     has_navigation: bool = False
     verdict: classifier.PageVerdict | None = None
     suspicion: classifier.PageVerdict | None = None
-    body_digest: str = ""
     may_be_soft_404: bool = False
     content_fingerprint: str = ""
     feeds: tuple[str, ...] = ()
@@ -88,10 +85,7 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
         return _analyze_feed(feeds.mark_cut_feed(feed, page), page)
     if not html.looks_like_html(page):
         return _add_markup_signs(SiteAnalysis(is_html=False), page)
-    site = _analyze_markup(page, markup)
-    if site.suspicion is not None:
-        site = replace(site, body_digest=compute_body_digest(page))
-    return _add_markup_signs(site, page)
+    return _add_markup_signs(_analyze_markup(page, markup), page)
 
 
 def _analyze_feed(feed: feeds.Feed, page: Page) -> SiteAnalysis:

@@ -2,8 +2,7 @@
 
 A suspicion is a page that reads like a parked one without saying so. The name servers of its
 domain, its address and its certificate can confirm it. `name_servers.toml` lists the parking
-services to which they belong. The same page on unrelated domains of the network confirms it, too.
-The DNS and the database are only asked about a suspicion.
+services to which they belong. The DNS is only asked about a suspicion.
 """
 
 from collections.abc import Generator, Mapping
@@ -17,7 +16,7 @@ import tomli
 
 from probes.classify.classifier import PageVerdict
 from probes.models.finding import Reason
-from probes.models.http import FetchError, Page, PageRequest, build_body_url
+from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
 from probes.parsing.html import get_host
 from probes.urls import domains
@@ -28,8 +27,6 @@ DOUBTFUL_REASONS = frozenset({Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PA
 """Suspicions that a parking service can confirm. Pages of these kinds look alike."""
 MAX_NAMED_HOSTS = 3
 """Names of a certificate that a finding lists."""
-MIN_UNRELATED_DOMAINS = 3
-"""A page on so many unrelated domains of the network is a signal. Two may share a placeholder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +63,20 @@ class ParkingSignal(NamedTuple):
 
 
 def confirm_suspicion(
-    page: Page, suspicion: PageVerdict | None, body_digest: str = ""
+    page: Page, suspicion: PageVerdict | None
 ) -> Generator[PageRequest, Page, PageVerdict | None]:
     """Return the proof that a suspicious page is no site, or None without a signal.
 
-    A signal of a parking service shows that the page is parked. The same page on other domains
-    confirms the reason of the suspicion. The question about the page is always asked if it has a
-    digest: only pages that were asked about are counted for others. Makes no request if there is no
+    A signal of a parking service shows that the page is parked. Makes no request if there is no
     suspicion.
     """
     if suspicion is None or suspicion.reason not in DOUBTFUL_REASONS or page.insecure:
         return None
-    domain_count = 0
-    if body_digest:
-        domain_count = yield from _ask_network(body_digest)
     signal = _read_certificate(page) or (yield from _ask_dns(page))
-    if signal is not None:
-        proof = f"{suspicion.proof}; {signal.statement}"
-        return PageVerdict(Reason.PARKED, proof, signal.service, suspicion.model_words)
-    if domain_count < MIN_UNRELATED_DOMAINS:
+    if signal is None:
         return None
-    proof = f"{suspicion.proof}; the same page is on at least {domain_count} unrelated domains"
-    return PageVerdict(suspicion.reason, proof, model_words=suspicion.model_words)
-
-
-def _ask_network(body_digest: str) -> Generator[PageRequest, Page, int]:
-    """Return on how many unrelated domains of the network a page was stored, or 0 on failure."""
-    try:
-        _, domain_count = yield from request_page(build_body_url(body_digest), parse_domain_count)
-    except FetchError:
-        return 0
-    return domain_count
-
-
-def parse_domain_count(page: Page) -> int:
-    """Return the number in the answer to a question about a body."""
-    return int(page.body)
+    proof = f"{suspicion.proof}; {signal.statement}"
+    return PageVerdict(Reason.PARKED, proof, signal.service, suspicion.model_words)
 
 
 def _read_certificate(page: Page) -> ParkingSignal | None:

@@ -49,9 +49,6 @@ from storage.tables.runs import DOMAIN_CHECK, OBSERVATION, PROBE_RESULT
 LOOKBACK_RUNS = 30
 """How many runs are searched for the last conclusive observation of an account."""
 
-MAX_LISTED_ACCOUNTS = 200
-"""The most accounts with the same suspicious body that are read. Some pages are on thousands."""
-
 
 class ObservationRepository(Repository):
     """Stores and reads observations."""
@@ -219,29 +216,6 @@ class ObservationRepository(Repository):
         """Return the stored result of the account that equals this observation, or None."""
         with self._database.begin_read() as connection:
             return observations_rows.find_equal_result(connection, observation)
-
-    def list_pages_with_body(self, digest: str, before: datetime) -> list[tuple[str, str]]:
-        """Return association and final address of stored results about a suspicious body.
-
-        Results first observed before a time count, one of each account, of at most
-        MAX_LISTED_ACCOUNTS accounts.
-        """
-        account_id = PROBE_RESULT.c.account_id
-        result_ids = (
-            select(func.max(PROBE_RESULT.c.id))
-            .where(PROBE_RESULT.c.suspicious_body == digest, PROBE_RESULT.c.observed_at < before)
-            .group_by(account_id)
-            .order_by(account_id)
-            .limit(MAX_LISTED_ACCOUNTS)
-        )
-        query = (
-            select(ACCOUNT.c.association, PROBE_RESULT.c.finding)
-            .join(ACCOUNT, ACCOUNT.c.id == account_id)
-            .where(PROBE_RESULT.c.id.in_(result_ids))
-        )
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
-        return [(row.association, row.finding.final_url or "") for row in rows]
 
     def replace_evidence(self, observations: Iterable[Observation]) -> None:
         """Replace the evidence of the results of these observations, in one transaction.

@@ -29,10 +29,9 @@ from sqlalchemy import (
 )
 
 from probes.models.finding import Presence
-from probes.models.http import parse_body_url
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
-from storage.models.audit import Evidence, Observation, PreviousObservation
+from storage.models.audit import Observation, PreviousObservation
 from storage.observations.comparison import (
     get_response_seconds,
     has_volatile_evidence,
@@ -341,16 +340,7 @@ def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, 
         "fingerprint": key[1],
         "finding": observation.finding,
         "evidence": observation.evidence,
-        "suspicious_body": _find_suspicious_body(observation.evidence),
     }
-
-
-def _find_suspicious_body(evidence: Iterable[Evidence]) -> str | None:
-    """Return the digest of the first body that the probe asked about, or None."""
-    for piece in evidence:
-        if digest := parse_body_url(piece.url):
-            return digest
-    return None
 
 
 def delete_observations(connection: Connection, account_ids: Iterable[int]) -> None:

@@ -23,7 +23,6 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
-    text,
 )
 from sqlmodel import Field
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -145,21 +144,12 @@ PROBE_RESULT = Table(
     Column("fingerprint", String),
     Column("finding", JsonModelType(Finding), nullable=False),
     Column("evidence", JsonModelType(tuple[Evidence, ...]), nullable=False),
-    Column("suspicious_body", String),
     UniqueConstraint("account_id", "fingerprint"),
-    Index(
-        None,
-        "suspicious_body",
-        "account_id",
-        # a condition for PostgreSQL would make each command load its dialect, 0.02 s
-        sqlite_where=text("suspicious_body IS NOT NULL"),
-    ),
 )
 """A finding and its evidence, stored when they were first observed, at `observed_at`.
 
 `fingerprint` is the digest by which an equal result is found. It is NULL if later observations may
-not repeat this result. `suspicious_body` is the digest of the page if its probe asked on which
-other domains it is, else NULL. It stays if the evidence is pruned.
+not repeat this result.
 """
 
 

@@ -7,10 +7,10 @@ from urllib.parse import unquote
 import pytest
 from lxml import html
 
-from auditor.checking import checker, shared_bodies
+from auditor.checking import checker
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason
-from probes.models.http import PageRequest, build_body_url
+from probes.models.http import PageRequest
 from probes.models.probe import absent_finding
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, Role
@@ -354,20 +354,3 @@ async def test_evidence_page_translates_what_a_fingerprint_found(app, monkeypatc
     assert f"Mots de la page qui ont le plus compté</dt><dd>{words}</dd>" in text
     assert "<code>title</code>" in text
     assert "<code>service</code>" not in text
-
-
-def suspicious_steps(account, keyed=()):
-    page = yield PageRequest(account.identity.canonical, is_registered_link=True)
-    yield PageRequest(build_body_url("ab" * 32))
-    return absent_finding(page, Reason.PARKED)
-
-
-async def test_evidence_page_shows_on_how_many_unrelated_websites_a_page_is(app, monkeypatch):
-    monkeypatch.setattr(checker, "create_probe", suspicious_steps)
-    monkeypatch.setattr(shared_bodies, "count_unrelated_domains", lambda _: 4)
-    await execute_run(app, night_of(4))
-    with logged_in_client(app, NOW + timedelta(days=1)) as client:
-        text = get_page(
-            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
-        )
-    assert "Sites sans lien entre eux avec la même page (au moins)</dt><dd>4</dd>" in text

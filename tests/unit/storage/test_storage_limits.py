@@ -1,26 +1,24 @@
 """The store keeps, counts and lists up to each limit."""
 
 import pickle
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import event
 
 from auditor.config.schema import find_packaged_config, load_config
 from auditor.evaluation.run_results import refresh_summaries
-from probes.models.finding import Finding, Identity, LinkKind, Presence
-from probes.models.http import build_body_url
+from probes.models.finding import Finding, Presence
 from storage.database import sqlite_file
 from storage.errors import DamagedDatabaseError
 from storage.files.body_store import MAX_PENDING_BYTES, BodyStore, BodyWriter
 from storage.files.spool import MAX_MEMORY_BYTES, Spool
-from storage.models.audit import AccountRow, Association, Evidence, Observation
+from storage.models.audit import Association
 from storage.observations.comparison import (
     MAX_RESPONSE_SECONDS,
     RESPONSE_SECONDS_FACT,
     get_response_seconds,
 )
-from storage.observations.observations import MAX_LISTED_ACCOUNTS
 from storage.read_model import association_search, counts, word_correction
 from storage.read_model.association_search import (
     MAX_CURSOR_NUMBER,
@@ -108,27 +106,6 @@ def test_longer_duration_of_a_response_is_none(step):
     seconds = MAX_RESPONSE_SECONDS + step
     finding = Finding(Presence.PRESENT, facts={RESPONSE_SECONDS_FACT: seconds})
     assert get_response_seconds(finding) == (seconds if step <= 0 else None)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_pages_with_a_suspicious_body_are_listed_up_to_the_limit(store, step):
-    count = MAX_LISTED_ACCOUNTS + step
-    names = [f"a{number}.ma" for number in range(count)]
-    identities = [Identity("website", LinkKind.PAGE, name, f"https://{name}/") for name in names]
-    accounts = [AccountRow("a", one.canonical, one, column="website") for one in identities]
-    store.registry.save_registry([Association("a", "Annour")], accounts, NOW)
-    run = store.runs.begin_or_resume(NOW.date(), NOW)
-    digest = "0" * 64
-    evidence = (Evidence(build_body_url(digest), 200),)
-    finding = Finding(Presence.PRESENT)
-    store.observations.record(
-        [
-            Observation(account.id, run.id, NOW, finding, evidence)
-            for account in store.registry.list_accounts()
-        ]
-    )
-    pages = store.observations.list_pages_with_body(digest, NOW + timedelta(days=1))
-    assert len(pages) == min(MAX_LISTED_ACCOUNTS, count)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -10,9 +10,6 @@ from probes.models.http import Page
 from probes.parsing.volatile_tokens import (
     MAX_COMPARED_BYTES,
     MAX_DIFFERENCES,
-    MAX_DIGESTED_BYTES,
-    MAX_DIGESTED_TAGS,
-    compute_body_digest,
     equal_except_tokens,
     strip_tokens,
 )
@@ -191,56 +188,3 @@ def test_corpus_pages_parse_alike_without_tokens(shared):
     different_urls, token_page_count = find_differences(iter_corpus_pages(shared / "corpus"))
     assert different_urls == []
     assert token_page_count > 200
-
-
-PARKED_PAGE = "<html><title>{name}</title><p>{text} {name}</p>{token}</html>"
-
-
-def compute_digest(host, markup=PARKED_PAGE, *, name="", text="Offers. " * 30, token="", **fields):
-    """Return the digest of a page of a host that mentions a name, or else its host."""
-    body = markup.format(name=name or host, text=text, token=token).encode()
-    return compute_body_digest(Page(f"https://{host}/", 200, HTML, body, NOW, **fields))
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_longer_body_has_no_digest(step):
-    body = b"x" * (MAX_DIGESTED_BYTES + step)
-    digest = compute_body_digest(Page("https://annour.org/", 200, HTML, body, NOW))
-    assert bool(digest) is (step <= 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_body_with_more_tags_has_no_digest(step):
-    body = b"<b>" * (MAX_DIGESTED_TAGS + step)
-    digest = compute_body_digest(Page("https://annour.org/", 200, HTML, body, NOW))
-    assert bool(digest) is (step <= 0)
-
-
-def test_digest_is_the_same_on_hosts_that_only_differ_in_their_name():
-    digests = {
-        compute_digest("annour.org"),
-        compute_digest("www.amal.ma"),
-        compute_digest("warda.com", name="WARDA.com"),
-        compute_digest("xn--wgbh1c.com", name="مصر.com"),
-        compute_digest("xn--wgbh1c.com"),
-    }
-    assert len(digests) == 1
-    assert len(digests.pop()) == 64
-
-
-def test_digest_ignores_volatile_tokens():
-    tokens = [TOKENS["a form's token"].format(value) for value in (ONE, OTHER)]
-    first, second = (compute_digest("annour.org", token=token) for token in tokens)
-    assert first == second
-
-
-@pytest.mark.parametrize(
-    "changes", [{"text": "Offres. " * 30}, {"name": "amal.org"}, {"name": "blog.annour.org"}]
-)
-def test_digest_differs_for_another_text_or_another_domain(changes):
-    assert compute_digest("annour.org", **changes) != compute_digest("annour.org")
-
-
-def test_short_and_truncated_bodies_have_no_digest():
-    assert not compute_digest("annour.org", text="Coming soon")
-    assert not compute_digest("annour.org", truncated=True)

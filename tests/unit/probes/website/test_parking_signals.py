@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Generator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib import resources
 from ipaddress import ip_network
-from typing import cast
 
 import pytest
 
 from probes.channels import website
-from probes.classify.classifier import PageVerdict
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
-from probes.models.http import FetchError, Hop, Page, PageRequest, build_body_url
+from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
 from probes.urls.domains import DnsQuestion, get_registrable_domain, parse_dns_url
 from probes.website.page_analysis import analyze_site_page
-from probes.website.parking_signals import confirm_suspicion, load_parking_services
+from probes.website.parking_signals import load_parking_services
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.org/"
@@ -41,10 +37,10 @@ PARKED = {NS: "ns1.sedoparking.com\nns2.sedoparking.com\n"}
 def probe_site(
     answers: dict[str, str], body: str = LISTINGS, link: str = URL, **fields: object
 ) -> tuple[Finding, list[str]]:
-    """Return the finding and the questions to the DNS and the database. Unanswered ones fail."""
+    """Return the finding and the questions to the DNS. Unanswered ones fail."""
 
     def respond(request: PageRequest) -> Page | FetchError:
-        if request.url.startswith(("dns:", "body:")):
+        if request.url.startswith("dns:"):
             text = answers.get(request.url)
             return FetchError(Reason.TIMEOUT, "dns") if text is None else build_answer(request)
         return build_page(request.url, answers.get(request.url, body), **fields)
@@ -55,7 +51,7 @@ def probe_site(
     account = Account("annour", link, identify.identify_link(link))
     result = run_offline(website.probe(account), respond)
     urls = [exchange.request.url for exchange in result.exchanges]
-    return result.finding, [url for url in urls if url.startswith(("dns:", "body:"))]
+    return result.finding, [url for url in urls if url.startswith("dns:")]
 
 
 def build_page(url: str, body: str, **fields: object) -> Page:
@@ -99,77 +95,6 @@ def test_dns_without_an_answer_is_no_signal(answers: dict[str, str]) -> None:
 def test_honest_page_asks_the_dns_nothing() -> None:
     finding, questions = probe_site(PARKED, HOME)
     assert (finding.presence, questions) == (Presence.PRESENT, [])
-
-
-LONG_LISTINGS = LISTINGS.replace("<body>", f"<style>{'p { margin: 1em } ' * 20}</style><body>")
-BODY = build_body_url(analyze_site_page(build_page(URL, LONG_LISTINGS)).body_digest)
-
-
-@pytest.mark.parametrize(
-    ("domain_count", "expected"), [("3\n", Reason.PARKED), ("2\n", None), ("0\n", None)]
-)
-def test_same_page_on_three_unrelated_domains_is_an_absence(
-    domain_count: str, expected: Reason | None
-) -> None:
-    finding, questions = probe_site({**ORDINARY, BODY: domain_count}, LONG_LISTINGS)
-    assert finding.reason is expected
-    assert questions[:3] == [BODY, NS, ADDRESS]
-
-
-def test_same_page_confirms_the_reason_of_the_suspicion() -> None:
-    suspicion = PageVerdict(Reason.SUSPENDED, "reads like suspended", is_proof=False)
-    page = Page(URL, 200)
-    proof = run_generator(confirm_suspicion(page, suspicion, "ab" * 32), {"body:": b"5\n"})
-    assert proof is not None
-    assert (proof.reason, proof.is_absence) == (Reason.SUSPENDED, True)
-    assert proof.proof == "reads like suspended; the same page is on at least 5 unrelated domains"
-
-
-def run_generator(
-    generator: Generator[PageRequest, Page, PageVerdict | None], bodies: dict[str, bytes]
-) -> PageVerdict | None:
-    """Return the result of a generator whose requests are answered by their scheme."""
-    try:
-        request = next(generator)
-        while True:
-            scheme = request.url.partition(":")[0] + ":"
-            page = Page(request.url, 200, {}, bodies.get(scheme, b""))
-            assert request.parser is not None
-            request = generator.send(replace(page, parsed=request.parser(page)))
-    except StopIteration as end:
-        return cast("PageVerdict | None", end.value)
-
-
-def test_parking_service_is_named_also_if_the_page_is_on_other_domains() -> None:
-    finding, questions = probe_site({**PARKED, BODY: "9\n"}, LONG_LISTINGS)
-    assert finding.detail == "reads like parked; its name server is ns1.sedoparking.com"
-    assert questions[0] == BODY
-
-
-def test_unanswered_question_about_a_page_is_no_signal() -> None:
-    finding, questions = probe_site(ORDINARY, LONG_LISTINGS)
-    assert (finding.presence, questions[0]) == (Presence.PRESENT, BODY)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("Privacy Policy", Reason.EMPTY),
-        ("<div id=root></div><script src=/app.js></script>", Reason.SCRIPT_ONLY),
-    ],
-)
-def test_page_without_readable_text_is_not_compared(text: str, reason: Reason) -> None:
-    body = f"<title>annour.org</title><style>{'p { margin: 1em } ' * 20}</style><body>{text}</body>"
-    assert analyze_site_page(build_page(URL, body)).body_digest
-    finding, questions = probe_site(ORDINARY, body)
-    assert (finding.presence, finding.reason) == (Presence.UNKNOWN, reason)
-    assert questions == [NS, ADDRESS]
-
-
-def test_page_without_a_suspicion_is_not_asked_about() -> None:
-    long_home = HOME.replace("<body>", f"<style>{'p { margin: 1em } ' * 20}</style><body>")
-    assert analyze_site_page(build_page(URL, long_home)).body_digest == ""
-    assert probe_site({}, long_home)[1] == []
 
 
 def test_stated_parking_asks_the_dns_nothing() -> None:
