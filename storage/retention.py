@@ -70,14 +70,12 @@ from storage.tables.core import (
     METADATA,
     JsonModelType,
 )
-from storage.tables.runs import OBSERVATION, PROBE_RESULT, STORED_PAGE
+from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
 PROFILE_REMOVED_FACT = "profile_removed"
 """The fact of a finding whose profile was erased because the platform removed the account."""
 BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
-EVIDENCE_COLUMNS = (PROBE_RESULT.c.evidence, STORED_PAGE.c.bodies)
-"""The columns whose JSON names bodies."""
 MONTH_PREFIX_LENGTH = len("2026-11 ") + 1
 """The position of the association's id in the occasion of a monthly report."""
 MESSAGE_TABLES = (SENT_MESSAGE, FAILED_MESSAGE)
@@ -376,22 +374,16 @@ def _find_bodies(connection: Connection, association: str) -> tuple[frozenset[st
     All evidence is read for this.
     """
     accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
-    digests: set[str] = set()
-    shared: set[str] = set()
-    for column in EVIDENCE_COLUMNS:
-        digests.update(_read_digests(connection, column, column.table.c.account_id.in_(accounts)))
+    digests = set(_read_digests(connection, PROBE_RESULT.c.account_id.in_(accounts)))
     if not digests:
         return frozenset(), frozenset()
-    for column in EVIDENCE_COLUMNS:
-        is_of_others = column.table.c.account_id.not_in(accounts)
-        shared.update(filter(digests.__contains__, _read_digests(connection, column, is_of_others)))
-    return frozenset(digests - shared), frozenset(shared)
+    digests_of_others = _read_digests(connection, PROBE_RESULT.c.account_id.not_in(accounts))
+    shared = frozenset(filter(digests.__contains__, digests_of_others))
+    return frozenset(digests - shared), shared
 
 
-def _read_digests(
-    connection: Connection, column: Column[Any], where: ColumnElement[bool]
-) -> Iterator[str]:
-    query = select(type_coerce(column, Text)).where(where)
+def _read_digests(connection: Connection, where: ColumnElement[bool]) -> Iterator[str]:
+    query = select(type_coerce(PROBE_RESULT.c.evidence, Text)).where(where)
     for evidence in connection.execution_options(yield_per=BATCH_SIZE).execute(query).scalars():
         yield from DIGEST_JSON_PATTERN.findall(evidence)
 

@@ -1,43 +1,31 @@
 """Decides that a check found nothing new, so that its observation repeats a stored result.
 
-These are the reasons, in the order in which they are tried. The first ones cost least:
-
-1. The server confirms that its page is not modified (304), or fails as before.
-2. The body is equal.
-3. The body is equal except for tokens (`probes/parsing/volatile_tokens.py`).
-4. The result is equal: finding and evidence have the same fingerprint
+1. A website sends the same bytes on every page, or says so (304): nothing is parsed
+   (`probes.runner.run.revalidate`). `UnchangedResults` selects the result to compare with.
+2. A page was read and its finding is equal, so its new bytes are not stored
    (`storage/observations/comparison.py`).
 
-The first three are tried for each page of a website, before it is parsed
-(`probes.runner.run.revalidate`). `UnchangedResults` selects the result to compare with. The fourth
-is tried for all other checks. Pages of platforms differ in each response and are stored only for a
-new result, so it is asked for theirs before they are stored. For all other results the store
-compares while it records them. See docs/decisions/0047.
+Once in four weeks each account is checked completely and its pages are stored again, so that
+removed content does not stay for ever. See docs/decisions/0047.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 
 from auditor.evidence import rebuild_answer
 from probes.channels import website
 from probes.links import channel_registry
 from probes.models.finding import Presence
-from probes.models.http import Page, PageRequest
-from probes.runner.run import CachedExchange, PreviousResult
+from probes.models.http import CacheValidators, Page, PageRequest
+from probes.models.probe import HttpExchange
+from probes.runner.run import EMPTY_BODY_DIGEST, PreviousResult
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Evidence, LastObservation, Observation
 from storage.observations.observations import ObservationRepository
 
 FULL_CHECK_EVERY_DAYS = 28
-"""A site is checked completely after this number of runs, even if nothing changed.
-
-Pages of platforms are stored again then, so that removed content does not stay for ever.
-"""
-
-EMPTY_BODY_DIGEST = sha256(b"").hexdigest()
+"""An account is checked completely after this number of days, even if nothing changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +39,38 @@ class UnchangedResults:
     def find_previous_result(
         self, row: AccountRow, last_observation: LastObservation | None, probe_version: int
     ) -> PreviousResult | None:
-        """Return the previous result of an account if its pages can be compared today, or None.
+        """Return the previous result of a website if its pages can be compared today, or None.
 
-        `probe_version` is the current version of the probe.
+        `probe_version` is the current version of the probe. A finding that depends on the day, such
+        as that of the monthly decoy test, is not repeated.
         """
-        if last_observation is None:
+        if last_observation is None or row.channel != channel_registry.WEBSITE_CHANNEL:
             return None
         observation = last_observation.observation
-        if observation.probe_version != probe_version or not can_be_revalidated(row, self.day):
+        finding, evidence = observation.finding, observation.evidence
+        if (
+            observation.probe_version != probe_version
+            or days_since_full_check(row, self.day) < (self.day - last_observation.run_day).days
+            or days_since_full_check(row, self.day) == 0
+            or finding.presence is Presence.UNKNOWN
+            or not finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
+            or not evidence
+            or any(exchange.is_pruned or exchange.is_cut for exchange in evidence)
+            or not _matches_registered_link(row, observation)
+        ):
             return None
-        if not is_recent_enough(row, last_observation.run_day, self.day):
-            return None
-        if not _is_complete(observation.evidence) or not _is_still_valid(observation, self.day):
-            return None
-        if not _matches_registered_link(row, observation):
-            return None
-        exchanges = tuple(map(_to_cached_exchange, observation.evidence))
-        return PreviousResult(observation.finding, exchanges, self._read_body)
+        return PreviousResult(finding, tuple(map(_to_exchange, evidence)), self._read_body)
 
     def find_equal_result_id(self, row: AccountRow, observation: Observation) -> int | None:
-        """Return the id of the result that equals an observation of a platform, or None.
+        """Return the id of the result that equals an observation, or None.
 
         Its bodies must still be stored, and have been so for less than four weeks.
         """
         previous = self.observations.find_equal_result(observation)
         if previous is None:
             return None
-        first_day = previous.first_observed_at.date()
-        if previous.body_digests and not is_recent_enough(row, first_day, self.day):
+        age = (self.day - previous.first_observed_at.date()).days
+        if previous.body_digests and days_since_full_check(row, self.day) < age:
             return None
         has_bodies = all(map(self.body_store.__contains__, previous.body_digests))
         return previous.result_id if has_bodies else None
@@ -90,17 +82,8 @@ class UnchangedResults:
             return None
 
 
-def can_be_revalidated(row: AccountRow, day: date) -> bool:
-    """Return True if it is a website and today is not the day of its complete check."""
-    return row.channel == channel_registry.WEBSITE_CHANNEL and _days_since_full_check(row, day) > 0
-
-
-def is_recent_enough(row: AccountRow, since: date, day: date) -> bool:
-    """Return True if no complete check was due for an account since a day."""
-    return _days_since_full_check(row, day) >= (day - since).days
-
-
-def _days_since_full_check(row: AccountRow, day: date) -> int:
+def days_since_full_check(row: AccountRow, day: date) -> int:
+    """Return the days since the last complete check of an account was due; 0 on its day."""
     return ((row.id or 0) + day.toordinal()) % FULL_CHECK_EVERY_DAYS
 
 
@@ -110,7 +93,9 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
     A link may be corrected and still name the same site. Before a page is called gone, the link is
     requested exactly as registered.
     """
-    if observation.evidence[0].url != website.get_registered_url(row.identity, row.typed_text):
+    first = observation.evidence[0]
+    registered_url = website.get_registered_url(row.identity, row.typed_text)
+    if not first.is_registered_link or first.url != registered_url:
         return False
     finding = observation.finding
     if finding.presence is Presence.PRESENT and "redirected_home" not in finding.facts:
@@ -122,32 +107,21 @@ def _matches_registered_link(row: AccountRow, observation: Observation) -> bool:
     return website.build_uncleaned_url(row.typed_text, requested_urls=requested_urls) is None
 
 
-def _is_still_valid(observation: Observation, day: date) -> bool:
-    """Return True if a result means the same today and its pages are its own.
-
-    The monthly decoy test (`decoy_tested_on`) and announced future dates are valid on their own
-    days only.
-    """
-    finding = observation.finding
-    if finding.presence is Presence.UNKNOWN or "decoy_tested_on" in finding.facts:
-        return False
-    valid_until = finding.facts.get("valid_until")
-    return not isinstance(valid_until, str) or day < date.fromisoformat(valid_until)
-
-
-def _is_complete(evidence: Sequence[Evidence]) -> bool:
-    """Return True if all requests and responses of the result are stored."""
-    if not evidence or not evidence[0].is_registered_link:
-        return False
-    return not any(exchange.is_pruned or exchange.is_cut for exchange in evidence)
-
-
-def _to_cached_exchange(evidence: Evidence) -> CachedExchange:
-    request = PageRequest(
-        evidence.url, is_registered_link=evidence.is_registered_link, insecure=evidence.insecure
-    )
+def _to_exchange(evidence: Evidence) -> HttpExchange:
+    """Return the request of an evidence, which is conditional if its page is stored."""
     digest_without_body = "" if evidence.is_withheld else EMPTY_BODY_DIGEST
     digest = evidence.received_digest or evidence.digest or digest_without_body
-    outcome = rebuild_answer(evidence, digest=digest)
-    is_body_stored = evidence.received_digest is None and bool(evidence.digest)
-    return CachedExchange(request, outcome, has_body=isinstance(outcome, Page) and is_body_stored)
+    outcome, validators = rebuild_answer(evidence, digest=digest), None
+    # a 304 means that a GET would give 200 (RFC 9110 §15.4.5)
+    if isinstance(outcome, Page) and outcome.status == 200 and digest == evidence.digest:
+        etag = outcome.headers.get("etag", "")
+        last_modified = outcome.headers.get("last-modified", "")
+        if etag or last_modified:
+            validators = CacheValidators(outcome.url, etag, last_modified)
+    request = PageRequest(
+        evidence.url,
+        is_registered_link=evidence.is_registered_link,
+        insecure=evidence.insecure,
+        validators=validators,
+    )
+    return HttpExchange(request, outcome)

@@ -232,8 +232,8 @@ class AccountWorker:
     ) -> Observation:
         """Return an observation with its evidence.
 
-        A platform generates every response again, so the bodies of two runs differ although they
-        say the same. If the result equals an earlier one, the observation refers to that one.
+        Many pages are generated again for each request, so the bodies of two runs differ although
+        they say the same. If the result equals an earlier one, the observation refers to that one.
         """
         row, result = entry.account, filtered_result.result
         assert row.id is not None
@@ -250,8 +250,8 @@ class AccountWorker:
             row.channel != channel_registry.WEBSITE_CHANNEL
             and row.channel not in self.checker.api_budgets
         )
-        if is_volatile and entry.status is not None:
-            evidence = await self._build_evidence(filtered_result, None, is_volatile=True)
+        if entry.status is not None:
+            evidence = await self._build_evidence(filtered_result, None, is_volatile=is_volatile)
             equal_result_id = await asyncio.to_thread(
                 self.unchanged_results.find_equal_result_id,
                 row,

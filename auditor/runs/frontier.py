@@ -26,7 +26,6 @@ from itertools import groupby
 from typing import Protocol
 
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.checking.unchanged_results import can_be_revalidated
 from auditor.protocols import EvaluationContext, RunContext
 from auditor.runs.plan import (
     API_ROUND,
@@ -39,6 +38,7 @@ from auditor.runs.plan import (
 )
 from auditor.runs.state import RequestCounts, RunDeadline
 from probes.http.host_state import HostLock
+from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
 from storage.models.audit import AccountRow, AuditRun, AuditRunState, Observation
@@ -182,7 +182,7 @@ class Frontier:
         account_ids = [
             entry.account.id
             for entry in entries
-            if entry.account.id and can_be_revalidated(entry.account, run.day)
+            if entry.account.id and entry.account.channel == WEBSITE_CHANNEL
         ]
         if not account_ids:
             return entries

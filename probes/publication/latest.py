@@ -31,11 +31,8 @@ from probes.text.keywords import fold_case
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW = timedelta(days=2)
 """How far in the future a date may be: a time zone, and a clock that is one day fast."""
-RUN_INTERVAL = timedelta(days=1)
 VALIDITY_HORIZON = timedelta(days=35)
-"""How far ahead results are compared. `auditor.checking.checker` reuses none so long."""
-NEVER_VALID = date.min
-"""The validity of a result that may differ in any later run."""
+"""How far ahead results are compared. No result is repeated so long."""
 SERVER_CLOCK_TOLERANCE = timedelta(hours=1)
 RHYTHM_SAMPLE_SIZE = 10
 """The last publications that determine the rhythm."""
@@ -57,24 +54,15 @@ def is_credible_date(date_time: datetime, now: datetime) -> bool:
     return EARLIEST_PUBLICATION <= date_time <= now + MAX_CLOCK_SKEW
 
 
-def find_validity_end(dates: Iterable[datetime | None], now: datetime) -> date | None:
-    """Return the first day on which one of the dates may be evaluated differently, or None.
+def may_date_another_day(dates: Iterable[datetime | None], now: datetime) -> bool:
+    """Return True if one of the dates may be evaluated differently on a later day.
 
     A date of this hour, of today or of the future may be a clock or not yet credible now, and a
-    publication later. The result is a day early, because the pages of a run may be fetched after
-    midnight.
+    publication later.
     """
     midnight = datetime(now.year, now.month, now.day, tzinfo=UTC)
     limit = min(midnight, now - SERVER_CLOCK_TOLERANCE)
-    recent = [date_time for date_time in filter(None, dates) if date_time >= limit]
-    if not recent:
-        return None
-    return (min(recent) - MAX_CLOCK_SKEW - RUN_INTERVAL).date()
-
-
-def find_earliest_day(*days: date | None) -> date | None:
-    """Return the earliest of the days, or None if there is none."""
-    return min(filter(None, days), default=None)
+    return any(date_time >= limit for date_time in filter(None, dates))
 
 
 def find_latest_in_feed(
@@ -187,7 +175,7 @@ _HOME_PAGE_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
 class PageDateFinder:
     """Finds the dates of publication on one page, at one moment.
 
-    A finder is for one search, after which `valid_until` is known.
+    A finder is for one search, after which `depends_on_day` is known.
     """
 
     def __init__(self, document: Document, now: datetime) -> None:
@@ -197,18 +185,13 @@ class PageDateFinder:
         later = now + VALIDITY_HORIZON
         self._uses_month_first = _writes_month_first(document.text, slashed_dates, now)
         later_uses_month_first = _writes_month_first(document.text, slashed_dates, later)
-        self._may_differ_any_day = self._uses_month_first is not later_uses_month_first
+        self._has_unclear_dates = self._uses_month_first is not later_uses_month_first
         self._read_dates: list[datetime] = []
 
     @property
-    def valid_until(self) -> date | None:
-        """Return the first day on which the same page may lead to another result, or None.
-
-        It is NEVER_VALID if any day may.
-        """
-        if self._may_differ_any_day:
-            return NEVER_VALID
-        return find_validity_end(self._read_dates, self._now)
+    def depends_on_day(self) -> bool:
+        """Return True if the same page may lead to another result on a later day."""
+        return self._has_unclear_dates or may_date_another_day(self._read_dates, self._now)
 
     def find_page_date(self, get_markup: Callable[[], str] | None = None) -> Activity | None:
         """Return when this page was published, by its most reliable source, or None.
@@ -278,7 +261,7 @@ class PageDateFinder:
         guess, later_guess = htmldate_fallback.guess_dates(
             self._document.url, own_texts, [latest_now, latest_now + VALIDITY_HORIZON], get_markup()
         )
-        self._may_differ_any_day |= guess != later_guess
+        self._has_unclear_dates |= guess != later_guess
         activity = self._to_activity(guess, "htmldate") if guess else None
         if activity is None or activity.published_at.date() == self._now.date():
             return None

@@ -36,7 +36,6 @@ PRELOADED_MODULES = (
     "probes.parsing.feeds",
     "probes.parsing.html",
     "probes.parsing.visitor_content",
-    "probes.parsing.volatile_tokens",
 )
 """What parsers need. They are named here because nothing else may import them so early."""
 

@@ -1,23 +1,21 @@
 """Runs a probe, or revalidates its previous result.
 
 Revalidation sends the requests of the previous check again, as conditional requests (RFC 9110 §13).
-If every response is unchanged, so is the finding, and no page is parsed. Pages that differ in
-volatile tokens only are unchanged. At the first change the probe itself runs and receives the
-responses fetched so far.
+If every response has the same bytes, the finding is the same, and no page is parsed. At the first
+change the probe itself runs and receives the responses fetched so far.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from typing import Protocol
 
 from probes.classify import interstitials
 from probes.models.finding import Finding, Presence, Reason, limit_finding
 from probes.models.http import (
     COMPARED_HEADERS,
-    PRESENCE_ONLY_HEADERS,
-    CacheValidators,
     FetchError,
     Hop,
     Page,
@@ -26,7 +24,6 @@ from probes.models.http import (
     PageWalls,
 )
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult, ProbeRun
-from probes.parsing.volatile_tokens import is_same_page
 from probes.runner.parser_pool import ParserPool
 
 
@@ -94,160 +91,78 @@ def build_crashed_result(error: BaseException) -> ProbeResult:
     return ProbeResult(limit_finding(Finding(Presence.UNKNOWN, Reason.CRASHED, detail=detail)))
 
 
-STATUS_OK, STATUS_NOT_MODIFIED = 200, 304
-
-FAST_RESPONSE_SECONDS = 1
-"""Response times up to this count as equal. For longer ones the finding contains the seconds."""
-
-BodyLoader = Callable[[str], bytes | None]
-"""Loads a stored body by its digest, or returns None if it was deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedExchange:
-    """A request of the previous check and its outcome without body.
-
-    `has_body` is True if the body is stored.
-    """
-
-    request: PageRequest
-    outcome: Page | FetchError
-    has_body: bool = False
-
-    def build_conditional_request(self) -> PageRequest:
-        """Return the request, with validators if the response is stored."""
-        page = self.outcome
-        if isinstance(page, FetchError) or not self.has_body or page.status != STATUS_OK:
-            return self.request  # a 304 means that a GET would give 200 (RFC 9110 §15.4.5)
-        validators = CacheValidators(
-            page.url, page.headers.get("etag", ""), page.headers.get("last-modified", "")
-        )
-        if not validators.etag and not validators.last_modified:
-            return self.request
-        return replace(self.request, validators=validators)
+EMPTY_BODY_DIGEST = sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class PreviousResult:
-    """The finding and the exchanges of an earlier check."""
+    """The finding of an earlier check, and its exchanges without the bodies.
+
+    A request is conditional if the body of its response is stored. `load_body` returns a stored
+    body by its digest, or None if it was deleted.
+    """
 
     finding: Finding
-    exchanges: Sequence[CachedExchange]
-    load_body: BodyLoader
+    exchanges: Sequence[HttpExchange]
+    load_body: Callable[[str], bytes | None]
 
 
 async def revalidate(
     previous: PreviousResult, generator: ProbeGenerator, source: PageSource, parsers: ParserPool
 ) -> ProbeResult:
-    """Return the previous finding if all responses are unchanged, else run the probe."""
-    received: list[tuple[CachedExchange, Page | FetchError]] = []
-    for cached in previous.exchanges:
-        request = cached.build_conditional_request()
-        outcome = await fetch_and_parse(request, source, parsers)
-        received.append((cached, outcome))
-        if not await _is_unchanged(
-            cached, outcome, request.validators, previous.load_body, parsers
-        ):
-            replaying_source = _ReplayingSource(previous, received, source)
-            return await run_probe(generator, replaying_source, parsers)
+    """Return the previous finding if the site sends the same pages, else run the probe."""
+    received: list[HttpExchange] = []
+    for exchange in previous.exchanges:
+        request, outcome = exchange.request, exchange.outcome
+        new_outcome = await fetch_and_parse(request, source, parsers)
+        if isinstance(outcome, Page) and isinstance(new_outcome, Page):
+            new_outcome = _restore_not_modified(request, outcome, new_outcome)
+        received.append(HttpExchange(request, new_outcome))
+        if _get_compared_parts(outcome) != _get_compared_parts(new_outcome):
+            return await run_probe(generator, _ReceivedPages(received, previous, source), parsers)
     generator.close()
-    exchanges = tuple(HttpExchange(cached.request, outcome) for cached, outcome in received)
-    return ProbeResult(previous.finding, exchanges, is_unchanged=True)
+    return ProbeResult(previous.finding, tuple(received), is_unchanged=True)
 
 
-async def _is_unchanged(
-    cached: CachedExchange,
-    outcome: Page | FetchError,
-    validators: CacheValidators | None,
-    load_body: BodyLoader,
-    parsers: ParserPool,
-) -> bool:
-    """Return True if this outcome is the same to a probe as the previous one."""
-    previous = cached.outcome
-    if isinstance(previous, FetchError) or isinstance(outcome, FetchError):
-        return _get_error_key(previous) == _get_error_key(outcome)
-    if _get_transport_key(previous) != _get_transport_key(outcome):
-        return False
-    is_not_modified = _is_not_modified(outcome, validators)
-    # A 304 contains only the headers that changed.
-    headers = {**previous.headers, **outcome.headers} if is_not_modified else outcome.headers
-    if _list_compared_headers(previous.headers) != _list_compared_headers(headers):
-        return False
-    loader = load_body if cached.has_body else None
-    return is_not_modified or await _has_same_body(previous, outcome, loader, parsers)
-
-
-def _is_not_modified(page: Page, validators: CacheValidators | None) -> bool:
-    """Return True if a page is the answer 304 to a request with these validators."""
-    has_validators = validators is not None and validators.url == page.url
-    return has_validators and page.status == STATUS_NOT_MODIFIED
-
-
-def _get_transport_key(page: Page) -> tuple[object, ...]:
-    """Return what a probe reads of a page besides status, headers and body."""
-    return (
-        page.url,
-        page.hops[:-1],
-        page.insecure,
-        page.certificate_expires,
-        page.certificate_names,
-        _round_elapsed_seconds(page),
+def _restore_not_modified(request: PageRequest, previous: Page, page: Page) -> Page:
+    """Return the page that a response 304 stands for, without its body; any other page as it is."""
+    validators = request.validators
+    if page.status != 304 or validators is None or validators.url != page.url:
+        return page
+    return replace(
+        page,
+        status=previous.status,
+        headers={**previous.headers, **page.headers},  # a 304 has only the headers that changed
+        hops=(*page.hops[:-1], Hop(page.url, previous.status)),
+        truncated=previous.truncated,
+        digest=previous.digest,
     )
 
 
-async def _has_same_body(
-    previous: Page, current: Page, load_body: BodyLoader | None, parsers: ParserPool
-) -> bool:
-    """Return True if the bodies are equal, or differ in volatile tokens only.
-
-    Tokens can be compared only if the previous body is stored. If the worker that compares them is
-    stopped, the bodies count as different.
-    """
-    if (current.status, current.truncated) != (previous.status, previous.truncated):
-        return False
-    if current.digest == previous.digest or load_body is None or current.truncated:
-        return current.digest == previous.digest
-    body = load_body(previous.digest)
-    if body is None:
-        return False
-    try:
-        return await parsers.parse(partial(is_same_page, body), current)
-    except FetchError:
-        return False
+def _get_compared_parts(outcome: Page | FetchError) -> tuple[object, ...]:
+    """Return what a probe reads of an outcome. Response times of up to a second count as equal."""
+    if isinstance(outcome, FetchError):
+        detail = outcome.detail if outcome.reason is Reason.TLS else ""
+        return outcome.reason, outcome.status, detail
+    return (
+        outcome.url,
+        outcome.status,
+        outcome.digest,
+        outcome.truncated,
+        outcome.hops[:-1],
+        outcome.insecure,
+        outcome.certificate_expires,
+        outcome.certificate_names,
+        max(1, round(outcome.elapsed_seconds)),
+        [outcome.headers.get(name, "") for name in sorted(COMPARED_HEADERS)],
+    )
 
 
-def _get_error_key(outcome: Page | FetchError) -> tuple[Reason, int | None, str] | None:
-    """Return what a probe reads of an error, or None for a page.
-
-    The detail counts for TLS errors only.
-    """
-    if not isinstance(outcome, FetchError):
-        return None
-    detail = outcome.detail if outcome.reason is Reason.TLS else ""
-    return outcome.reason, outcome.status, detail
-
-
-def _round_elapsed_seconds(page: Page) -> int:
-    return max(FAST_RESPONSE_SECONDS, round(page.elapsed_seconds))
-
-
-def _list_compared_headers(headers: Mapping[str, str]) -> list[str | bool]:
-    values = [headers.get(name, "") for name in sorted(COMPARED_HEADERS)]
-    return [*values, *map(headers.__contains__, sorted(PRESENCE_ONLY_HEADERS))]
-
-
-def _get_request_key(request: PageRequest) -> tuple[str, bool, bool]:
-    return request.url, request.is_registered_link, request.insecure
-
-
-class _ReplayingSource:
+class _ReceivedPages:
     """Serves the responses that revalidation has fetched, and others from the web."""
 
     def __init__(
-        self,
-        previous: PreviousResult,
-        received: Iterable[tuple[CachedExchange, Page | FetchError]],
-        source: PageSource,
+        self, received: Iterable[HttpExchange], previous: PreviousResult, source: PageSource
     ) -> None:
         self._received = list(received)
         self._load_body = previous.load_body
@@ -255,39 +170,20 @@ class _ReplayingSource:
 
     async def get(self, request: PageRequest) -> Page:
         """Return the page for a request. Raises FetchError."""
-        received = self._take_received(request)
-        if received is None:
+        exchange = next(filter(partial(_is_same_request, request), self._received), None)
+        if exchange is None:
             return await self._source.get(request)
-        cached, outcome = received
+        self._received.remove(exchange)
+        outcome = exchange.outcome
         if isinstance(outcome, FetchError):
             raise outcome
-        return self._restore_body(cached, outcome) or await self._source.get(request)
+        if outcome.body or outcome.digest == EMPTY_BODY_DIGEST:
+            return outcome
+        body = self._load_body(outcome.digest)  # it was not modified
+        return await self._source.get(request) if body is None else replace(outcome, body=body)
 
-    def _take_received(
-        self, request: PageRequest
-    ) -> tuple[CachedExchange, Page | FetchError] | None:
-        for index, (cached, _) in enumerate(self._received):
-            if _get_request_key(cached.request) == _get_request_key(request):
-                return self._received.pop(index)
-        return None
 
-    def _restore_body(self, cached: CachedExchange, page: Page) -> Page | None:
-        """Return the page with its stored body after a 304, or None if the body was deleted."""
-        if not _is_not_modified(page, cached.build_conditional_request().validators):
-            return page
-        previous = cached.outcome
-        assert isinstance(previous, Page)
-        body = self._load_body(previous.digest)
-        if body is None:
-            return None
-        hops = (*page.hops[:-1], Hop(page.url, previous.status))
-        headers = {**previous.headers, **page.headers}
-        return replace(
-            page,
-            status=previous.status,
-            headers=headers,
-            hops=hops,
-            body=body,
-            truncated=previous.truncated,
-            digest=previous.digest,
-        )
+def _is_same_request(request: PageRequest, exchange: HttpExchange) -> bool:
+    sent = exchange.request
+    key = (request.url, request.is_registered_link, request.insecure)
+    return (sent.url, sent.is_registered_link, sent.insecure) == key

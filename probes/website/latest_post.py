@@ -6,7 +6,7 @@ A site with a useful feed or list costs at most three requests, any other site f
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from itertools import filterfalse, islice
 from operator import itemgetter
 from urllib.parse import urljoin
@@ -37,27 +37,26 @@ PublicationSource = tuple[str, Callable[[Page], Feed | None], str]
 class SitePublication:
     """A site's newest publication, whether it has a feed (None: unknown), and its rhythm in days.
 
-    `valid_until` is the first day on which the same pages may lead to another result, or None.
+    `depends_on_day` is True if the same pages may lead to another result on a later day.
     """
 
     newest: Activity | None
     has_feed: bool | None
     rhythm_days: int | None = None
-    valid_until: date | None = None
+    depends_on_day: bool = False
 
     def to_facts(self) -> dict[str, FactValue]:
-        """Return the facts `feed`, `rhythm_days` and `valid_until`.
+        """Return the facts `feed`, `rhythm_days` and `depends_on_day`.
 
-        `rhythm_days` is the median gap in days between the last publications. `valid_until` is set
-        if the pages mention a day in the future.
+        `rhythm_days` is the median gap in days between the last publications.
         """
         facts: dict[str, FactValue] = {}
         if self.has_feed is not None:
             facts["feed"] = self.has_feed
         if self.rhythm_days is not None:
             facts["rhythm_days"] = self.rhythm_days
-        if self.valid_until is not None:
-            facts["valid_until"] = self.valid_until.isoformat()
+        if self.depends_on_day:
+            facts["depends_on_day"] = True
         return facts
 
 
@@ -65,20 +64,19 @@ class SitePublication:
 class _FeedSearch:
     """The newest publication, whether there is a feed (None: refused), and the number of requests.
 
-    `valid_until` is the first day on which the same sources may lead to another result.
+    `depends_on_day` is True if the same sources may lead to another result on a later day.
     """
 
     publication: PublicationResult | None = None
     has_feed: bool | None = False
     request_count: int = 0
-    valid_until: date | None = None
+    depends_on_day: bool = False
 
     def add_feed(self, feed: Feed, source: str, now: datetime) -> None:
         """Add a feed or a list of posts, and its newest publication if it has one."""
         self.has_feed = self.has_feed or (source == "feed" and not feed.is_comment_feed)
         dates = [entry.published_at for entry in feed.entries]
-        feed_valid_until = latest.find_validity_end(dates, now)
-        self.valid_until = latest.find_earliest_day(self.valid_until, feed_valid_until)
+        self.depends_on_day |= latest.may_date_another_day(dates, now)
         self.publication = latest.find_latest_in_feed(feed, now, source)
 
 
@@ -87,7 +85,7 @@ def fetch_site_publication(
 ) -> Generator[PageRequest, Page, SitePublication]:
     """Return the newest publication of the site, page or feed at an address."""
     if site.is_feed:
-        return _to_site_publication(site.homepage_publication, True, site.valid_until)
+        return _to_site_publication(site.homepage_publication, True, site.depends_on_day)
     if is_home_page_url(page.url):
         return (yield from _fetch_home_page_publication(page, site))
     return (yield from _fetch_inner_page_publication(page, site))
@@ -106,8 +104,8 @@ def _fetch_inner_page_publication(
     publication = search.publication
     if publication is None and site.page_activity:
         publication = PublicationResult(site.page_activity)
-    valid_until = latest.find_earliest_day(site.valid_until, search.valid_until)
-    return _to_site_publication(publication, bool(site.feeds) or None, valid_until)
+    depends_on_day = site.depends_on_day or search.depends_on_day
+    return _to_site_publication(publication, bool(site.feeds) or None, depends_on_day)
 
 
 def _fetch_home_page_publication(
@@ -115,23 +113,23 @@ def _fetch_home_page_publication(
 ) -> Generator[PageRequest, Page, SitePublication]:
     search = yield from _search_sources(_iter_publication_sources(page, site))
     publication = _choose_newer_publication(search.publication, site.homepage_publication)
-    valid_until = latest.find_earliest_day(site.valid_until, search.valid_until)
+    depends_on_day = site.depends_on_day or search.depends_on_day
     if publication is None:
-        newest, sitemap_valid_until = yield from _fetch_latest_in_sitemap(
+        newest, is_sitemap_of_day = yield from _fetch_latest_in_sitemap(
             page, MAX_REQUESTS - search.request_count
         )
         if newest:
             publication = PublicationResult(newest)
-        valid_until = latest.find_earliest_day(valid_until, sitemap_valid_until)
-    return _to_site_publication(publication, bool(site.feeds) or search.has_feed, valid_until)
+        depends_on_day |= is_sitemap_of_day
+    return _to_site_publication(publication, bool(site.feeds) or search.has_feed, depends_on_day)
 
 
 def _to_site_publication(
-    publication: PublicationResult | None, has_feed: bool | None, valid_until: date | None
+    publication: PublicationResult | None, has_feed: bool | None, depends_on_day: bool
 ) -> SitePublication:
     if publication is None:
-        return SitePublication(None, has_feed, valid_until=valid_until)
-    return SitePublication(publication.newest, has_feed, publication.rhythm_days, valid_until)
+        return SitePublication(None, has_feed, depends_on_day=depends_on_day)
+    return SitePublication(publication.newest, has_feed, publication.rhythm_days, depends_on_day)
 
 
 def _choose_newer_publication(
@@ -242,8 +240,8 @@ def _search_sources(
 
 def _fetch_latest_in_sitemap(
     page: Page, max_requests: int
-) -> Generator[PageRequest, Page, tuple[Activity | None, date | None]]:
-    """Return the newest change in a sitemap, and the first day on which that may differ.
+) -> Generator[PageRequest, Page, tuple[Activity | None, bool]]:
+    """Return the newest change in a sitemap, and True if that may differ on a later day.
 
     The sitemap is at /sitemap.xml or where robots.txt says. An index leads to the sitemap of posts.
     """
@@ -257,15 +255,15 @@ def _fetch_latest_in_sitemap(
             sitemap_page, sitemap = yield from request_page(url, feeds.parse_sitemap)
         except FetchError as error:
             if error.reason in _UNREACHABLE_REASONS:
-                return None, None
+                return None, False
             continue
         if sitemap_page.status != 200 or sitemap is None:
             continue
         if not sitemap.child_sitemaps:
             modification_times = map(itemgetter(1), sitemap.pages)
-            valid_until = latest.find_validity_end(modification_times, page.fetched_at)
+            depends_on_day = latest.may_date_another_day(modification_times, page.fetched_at)
             if sitemap.is_cut:
-                return None, valid_until  # the newest change may be in the part that is not read
-            return latest.find_latest_in_sitemap(sitemap, page.fetched_at), valid_until
+                return None, depends_on_day  # the newest change may be in the part that is not read
+            return latest.find_latest_in_sitemap(sitemap, page.fetched_at), depends_on_day
         queue = [feeds.choose_posts_sitemap(sitemap)]
-    return None, None
+    return None, False

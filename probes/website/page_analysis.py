@@ -6,7 +6,7 @@ All work on the body happens here, in a worker process that can be stopped. The 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from urllib.parse import unquote, urljoin
 
@@ -31,8 +31,8 @@ class SiteAnalysis:
     `has_navigation`: it links to other pages of the site. `suspicion`: an absence that only the
     page model predicts; it needs another signal. `language`: of its text, or else the declared one.
     `is_foreign_language`: the text is in a language that is not used in the network. `hides_links`:
-    a page in such a language hides a block of links to other sites. `valid_until`: the first day on
-    which the same page may lead to another result, or None.
+    a page in such a language hides a block of links to other sites. `depends_on_day`: the
+    same page may lead to another result on a later day.
     """
 
     title: str = ""
@@ -58,7 +58,7 @@ class SiteAnalysis:
     inner_page_url: str = ""
     page_activity: Activity | None = None
     homepage_publication: latest.PublicationResult | None = None
-    valid_until: date | None = None
+    depends_on_day: bool = False
     links: tuple[FoundLink, ...] = ()
     owner_hints: accounts.OwnerHints = field(default_factory=accounts.OwnerHints)
     facts: Mapping[str, FactValue] = field(default_factory=dict)
@@ -96,7 +96,7 @@ def _analyze_feed(feed: feeds.Feed, page: Page) -> SiteAnalysis:
         is_html=False,
         is_feed=True,
         homepage_publication=latest.find_latest_in_feed(feed, page.fetched_at),
-        valid_until=latest.find_validity_end(dates, page.fetched_at),
+        depends_on_day=latest.may_date_another_day(dates, page.fetched_at),
     )
 
 
@@ -189,7 +189,7 @@ def _add_site_details(
         spam_words=tuple(sorted(spam.find_prominent_spam_words(document))),
         redirects_to_other_site=spam.redirects_to_other_site(document),
         hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
-        valid_until=_find_post_validity_end(linked_posts, page.fetched_at),
+        depends_on_day=any(post.published_at > page.fetched_at for post in linked_posts),
         links=accounts.find_owner_accounts(document),
         owner_hints=accounts.find_owner_hints(document),
         facts={
@@ -214,8 +214,7 @@ def _add_publication(
         )
     else:
         site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
-    valid_until = latest.find_earliest_day(date_finder.valid_until, site.valid_until)
-    return replace(site, valid_until=valid_until)
+    return replace(site, depends_on_day=date_finder.depends_on_day or site.depends_on_day)
 
 
 def _build_cut_fact(document: html.Document, page: Page) -> dict[str, FactValue]:
@@ -237,12 +236,6 @@ def _iter_post_links(document: html.Document) -> Iterator[tuple[str, str]]:
             yield anchor.url, anchor.text
     for url in document.quoted_urls:
         yield url, ""
-
-
-def _find_post_validity_end(posts: Iterable[post_numbers.LinkedPost], now: datetime) -> date | None:
-    """Return the first day on which a post that is still in the future may count, or None."""
-    future_dates = [post.published_at for post in posts if post.published_at > now]
-    return latest.find_validity_end(future_dates, now)
 
 
 def _build_linked_posts_fact(

@@ -1,13 +1,10 @@
 """Compares probe results by fingerprints, so that an equal result is stored once.
 
-Two results of an account are equal if their findings and their evidence are, except for what
-differs in every run: when a page was fetched, how long it took, and the values of headers that no
-probe reads (`date`, request ids, caches). For such a header only its existence counts.
-
-Platforms generate every response again. For volatile evidence only the request and the status
-count, not the bytes. A publication date that was counted back ("6 months ago") is compared by its
-words and by the week, month or year it falls in, and the result by the version of its probe,
-because another version may find more in pages that are not stored. See docs/decisions/0047.
+Two results of an account are equal if their findings and their evidence are, except for what may
+differ in every run: the bytes of a page, when it was fetched, how long it took, and headers that no
+probe reads. A publication date that was counted back ("6 months ago") is compared by its words and
+by the week, month or year it falls in, and the result by the version of its probe, because another
+version may find more in pages that are not stored. See docs/decisions/0047.
 """
 
 import json
@@ -38,16 +35,22 @@ UNSAFE_JSON_ESCAPES = (b"\\u00", b"\\b", b"\\f")
 """JSON escapes of characters that are removed. An escaped backslash can look the same."""
 
 _FINDING_ADAPTER = TypeAdapter(Finding)
-_SEPARATE_FIELDS = {"headers", "elapsed_seconds", "fetched_at"}
+_SEPARATE_FIELDS = {
+    "headers",
+    "elapsed_seconds",
+    "fetched_at",
+    "digest",
+    "received_digest",
+    "truncated",
+    "is_cut",
+}
 _EVIDENCE_FIELDS = [field for field in fields(Evidence) if field.name not in _SEPARATE_FIELDS]
 _EVIDENCE_FIELD_NAMES = list(map(attrgetter("name"), _EVIDENCE_FIELDS))
 _EVIDENCE_DEFAULTS = list(map(attrgetter("default"), _EVIDENCE_FIELDS))
 _get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
 
-_VOLATILE_EVIDENCE_FIELDS = frozenset(
-    {"digest", "received_digest", "truncated", "is_cut", "certificate_expires", "certificate_names"}
-)
-"""Fields of volatile evidence that are not compared: its bytes, and the server's certificate."""
+_CERTIFICATE_FIELDS = frozenset({"certificate_expires", "certificate_names"})
+"""Fields of volatile evidence that are not compared: no probe reads a platform's certificate."""
 
 _DAYS_BY_PRECISION = {
     DatePrecision.WEEK: 7.0,
@@ -76,11 +79,6 @@ def sanitize_and_fingerprint(observation: Observation) -> tuple[Observation, str
     return cleaned, compute_fingerprint(cleaned)
 
 
-def has_volatile_evidence(observation: Observation) -> bool:
-    """Return True if any evidence is volatile."""
-    return any(map(attrgetter("is_volatile"), observation.evidence))
-
-
 def get_response_seconds(finding: Finding) -> int | None:
     """Return how long the page of a finding took, or None if the finding has no such fact."""
     seconds = finding.facts.get(RESPONSE_SECONDS_FACT)
@@ -106,12 +104,9 @@ def _build_comparison_key(observation: Observation) -> bytes:
     facts = dict(finding.facts)
     if get_response_seconds(finding) is not None:
         facts[RESPONSE_SECONDS_FACT] = 0
+    finding = replace(finding, last_activity=_round_relative_activity(finding.last_activity))
     parts: list[Any] = [facts, *map(_build_evidence_key, observation.evidence)]
-    if has_volatile_evidence(observation):
-        finding = replace(finding, last_activity=_round_relative_activity(finding.last_activity))
-        parts.append(
-            {"probe_version": observation.probe_version, "units_ago": _count_units_ago(observation)}
-        )
+    parts += [observation.probe_version, _count_units_ago(observation)]
     text = json.dumps(parts, default=str, ensure_ascii=False, sort_keys=True).encode()
     return _FINDING_ADAPTER.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
 
@@ -136,23 +131,16 @@ def _build_evidence_key(evidence: Evidence) -> dict[str, Any]:
     compared: dict[str, Any] = {}
     values = _get_evidence_values(evidence)
     for name, value, default in zip(_EVIDENCE_FIELD_NAMES, values, _EVIDENCE_DEFAULTS, strict=True):
-        is_ignored = evidence.is_volatile and name in _VOLATILE_EVIDENCE_FIELDS
+        is_ignored = evidence.is_volatile and name in _CERTIFICATE_FIELDS
         if value != default and not is_ignored:
             compared[name] = value
-    compared["headers"] = _select_compared_headers(evidence)
+    compared["headers"] = {
+        name: value if name in COMPARED_HEADERS else ""
+        for name, value in evidence.headers.items()
+        if name in READ_HEADERS
+    }
     compared["fetched_at"] = evidence.fetched_at is not None
     return compared
-
-
-def _select_compared_headers(evidence: Evidence) -> dict[str, str]:
-    """Return the headers of an evidence. The value counts only if a probe reads it."""
-    headers = {}
-    for name, value in evidence.headers.items():
-        if name in COMPARED_HEADERS:
-            headers[name] = value
-        elif not evidence.is_volatile or name in READ_HEADERS:
-            headers[name] = ""
-    return headers
 
 
 def _round_relative_activity(activity: Activity | None) -> Activity | None:

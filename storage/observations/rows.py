@@ -2,9 +2,8 @@
 
 An observation that equals an earlier result of its account (`comparison.py`) refers to it. The row
 has only what differs in every run: the time of the check and the duration of the page. A caller
-that knows that a result is equal gives its id; the finding and evidence are then not read. Volatile
-evidence is recorded only if its bodies are to be kept: they are stored as another page of the
-result, or with a new result if the finding differs in anything.
+that knows that a result is equal gives its id; the finding and evidence are then not read. An equal
+result with other bodies is a new result, and the old one is no longer repeated.
 """
 
 import json
@@ -18,10 +17,8 @@ from sqlalchemy import (
     Connection,
     Select,
     Text,
-    and_,
     bindparam,
     delete,
-    func,
     select,
     tuple_,
     type_coerce,
@@ -31,16 +28,15 @@ from sqlalchemy import (
 from probes.models.finding import Presence
 from storage.database.connection import Database
 from storage.files.spool import split_into_batches
-from storage.models.audit import Observation, PreviousObservation
+from storage.models.audit import Evidence, Observation, PreviousObservation
 from storage.observations.comparison import (
     get_response_seconds,
-    has_volatile_evidence,
     replace_response_seconds,
     sanitize_and_fingerprint,
 )
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import ACCOUNT, AUDIT_RUN
-from storage.tables.runs import OBSERVATION, PROBE_RESULT, STORED_PAGE, StoredBody
+from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
 PRESENCE_BY_CODE = (Presence.UNKNOWN, Presence.ABSENT, Presence.PRESENT)
 """The code of a presence in a row is its position here. It must never change."""
@@ -143,30 +139,15 @@ def _set_times_in_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -
         row["checked_after"] -= starts[row["run_id"]]
 
 
-_IS_PAGE_OF_RESULT = and_(
-    STORED_PAGE.c.account_id == PROBE_RESULT.c.account_id,
-    STORED_PAGE.c.result_id == PROBE_RESULT.c.id,
+_SELECT_EQUAL_RESULT = select(
+    PROBE_RESULT.c.id,
+    PROBE_RESULT.c.observed_at,
+    type_coerce(PROBE_RESULT.c.evidence, Text).label("evidence"),
+).where(
+    PROBE_RESULT.c.account_id == bindparam("account"),
+    PROBE_RESULT.c.fingerprint == bindparam("fingerprint"),
 )
-_SELECT_EQUAL_RESULT = (
-    select(
-        PROBE_RESULT.c.id,
-        func.coalesce(STORED_PAGE.c.observed_at, PROBE_RESULT.c.observed_at).label("observed_at"),
-        func.coalesce(
-            type_coerce(STORED_PAGE.c.bodies, Text), type_coerce(PROBE_RESULT.c.evidence, Text)
-        ).label("bodies"),
-    )
-    .outerjoin(STORED_PAGE, _IS_PAGE_OF_RESULT)
-    .where(
-        PROBE_RESULT.c.account_id == bindparam("account"),
-        PROBE_RESULT.c.fingerprint == bindparam("fingerprint"),
-    )
-    .order_by(STORED_PAGE.c.observed_at.desc())
-    .limit(1)
-)
-"""Selects a result with its newest page.
-
-Built once, and the bodies are read as text, because a run executes it for many accounts.
-"""
+"""Built once, and the evidence is read as text, because a run executes it for many accounts."""
 
 
 def find_equal_result(
@@ -178,7 +159,7 @@ def find_equal_result(
     row = connection.execute(_SELECT_EQUAL_RESULT, parameters).one_or_none()
     if row is None:
         return None
-    digests = (body.get("digest") for body in json.loads(row.bodies))
+    digests = (exchange.get("digest") for exchange in json.loads(row.evidence))
     return PreviousObservation(row.id, row.observed_at, tuple(filter(None, digests)))
 
 
@@ -213,46 +194,23 @@ def _store_results(
 ) -> dict[ResultKey, int]:
     """Store the results that do not exist yet. Return the id of each.
 
-    If the evidence is volatile, its page is kept: as another page of the same result, or with a
-    new result if the finding differs. The old result is then retired.
+    An equal result with other bodies loses its fingerprint: later observations repeat the new one.
     """
     result_ids = _find_result_ids(connection, observations)
-    for key in list(result_ids):
-        observation = observations[key]
-        if not has_volatile_evidence(observation):
-            continue
-        if _load_finding(connection, result_ids[key]) == sanitize(observation.finding):
-            _store_page(database, connection, result_ids[key], sanitize(observation))
-        else:
-            _retire_result(connection, result_ids.pop(key))
+    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.evidence)
+    stored = _load_by_id(connection, query, result_ids.values())
+    for key, result_id in list(result_ids.items()):
+        if _list_digests(stored[result_id].evidence) != _list_digests(observations[key].evidence):
+            change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == result_ids.pop(key))
+            connection.execute(change.values(fingerprint=None))
     new_keys = sorted(observations.keys() - result_ids.keys())
     rows = [_build_result_values(key, sanitize(observations[key])) for key in new_keys]
     database.insert_missing(connection, PROBE_RESULT, rows)
     return result_ids | _find_result_ids(connection, new_keys)
 
 
-def _load_finding(connection: Connection, result_id: int) -> Any:
-    query = select(PROBE_RESULT.c.finding).where(PROBE_RESULT.c.id == result_id)
-    return connection.execute(query).scalar_one()
-
-
-def _store_page(
-    database: Database, connection: Connection, result_id: int, observation: Observation
-) -> None:
-    """Store the bodies of an observation as another page of its result."""
-    row = {
-        "account_id": observation.account_id,
-        "observed_at": observation.observed_at,
-        "result_id": result_id,
-        "bodies": tuple(map(StoredBody.from_evidence, observation.evidence)),
-    }
-    database.insert_missing(connection, STORED_PAGE, [row])
-
-
-def _retire_result(connection: Connection, result_id: int) -> None:
-    """Remove the fingerprint of a result, so that no later observation repeats it."""
-    change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == result_id)
-    connection.execute(change.values(fingerprint=None))
+def _list_digests(evidence: Iterable[Evidence]) -> list[str | None]:
+    return [exchange.digest for exchange in evidence]
 
 
 def _find_result_ids(connection: Connection, keys: Collection[ResultKey]) -> dict[ResultKey, int]:
@@ -282,10 +240,8 @@ def load_observations(
     With `as_first_observed` the finding has the duration that belongs to the evidence.
     """
     columns = [PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, PROBE_RESULT.c.finding]
-    pages: Mapping[int, Sequence[Any]] = {}
     if include_evidence:
         columns.append(PROBE_RESULT.c.evidence)
-        pages = _load_pages(connection, rows)
     result_ids = set(map(attrgetter("result_id"), rows))
     results = _load_by_id(connection, select(*columns), result_ids)
     observations = []
@@ -306,30 +262,8 @@ def load_observations(
         if not as_first_observed:
             finding = replace_response_seconds(result.finding, row.response_seconds)
             observation = replace(observation, finding=finding)
-        observations.append(_apply_newest_page(observation, pages.get(result.id, ())))
+        observations.append(observation)
     return observations
-
-
-def _load_pages(connection: Connection, rows: Sequence[Any]) -> dict[int, list[Any]]:
-    """Return the pages of these accounts in the order of time, by the ids of their results."""
-    account_ids = set(map(attrgetter("account_id"), rows))
-    query = select(STORED_PAGE).order_by(STORED_PAGE.c.observed_at)
-    pages: dict[int, list[Any]] = {}
-    for page in _select_in_batches(connection, query, STORED_PAGE.c.account_id, account_ids):
-        pages.setdefault(page.result_id, []).append(page)
-    return pages
-
-
-def _apply_newest_page(observation: Observation, pages: Sequence[Any]) -> Observation:
-    """Return an observation with the bodies of the newest page until then, if there is one."""
-    newest = None
-    for page in pages:
-        if page.observed_at <= observation.observed_at:
-            newest = page
-    if newest is None:
-        return observation
-    evidence = tuple(map(StoredBody.apply_to, newest.bodies, observation.evidence))
-    return replace(observation, evidence=evidence, first_observed_at=newest.observed_at)
 
 
 def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 A run adds a row to `observation` for every account, so these rows are narrow: about 22 bytes on
 SQLite. They are stored in the order of their key, so that a run only appends. The finding and its
 evidence are in `probe_result`, stored once for as long as they stay the same
-(`storage.observations.rows`). `stored_page` has the pages of a result that were stored again.
+(`storage.observations.rows`).
 `account_check_times` is the part of an account's status that changes in every run.
 """
 
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -152,45 +151,6 @@ PROBE_RESULT = Table(
 not repeat this result.
 """
 
-
-@dataclass(frozen=True, slots=True)
-class StoredBody:
-    """The body of one exchange of a result whose page was stored again.
-
-    The other fields of the exchange are those of the result. Only values that no probe reads can
-    differ from them.
-    """
-
-    digest: str | None = None
-    received_digest: str | None = None
-    fetched_at: datetime | None = None
-    truncated: bool = False
-
-    @classmethod
-    def from_evidence(cls, evidence: Evidence) -> Self:
-        """Return the body of an exchange."""
-        return cls(
-            evidence.digest, evidence.received_digest, evidence.fetched_at, evidence.truncated
-        )
-
-    def apply_to(self, evidence: Evidence) -> Evidence:
-        """Return the exchange of the result with this body."""
-        return replace(evidence, **asdict(self))
-
-
-STORED_PAGE = Table(
-    "stored_page",
-    METADATA,
-    Column("account_id", Integer, cascading_foreign_key("account.id"), primary_key=True),
-    Column("observed_at", MicrosecondTimestamp, primary_key=True),
-    Column("result_id", BigInteger, nullable=False),
-    Column("bodies", JsonModelType(tuple[StoredBody, ...]), nullable=False),
-    sqlite_with_rowid=False,
-)
-"""The bodies of a result's exchanges, stored again at `observed_at` with the same finding.
-
-They belong to the observations of the result from then on, until the next row.
-"""
 
 OBSERVATION = Table(
     "observation",

@@ -530,7 +530,7 @@ def test_malformed_page_logs_no_error(caplog) -> None:
     ],
     ids=["for machines", "in words"],
 )
-def test_page_is_never_valid_until_a_guessed_day_has_passed(ahead):
+def test_page_depends_on_the_day_until_a_guessed_day_has_passed(ahead):
     now = datetime(2026, 5, 26, tzinfo=UTC)
     markup = (
         f"<html><head><title>Camp</title></head><body><h1>Camp</h1><p>{STORY}</p>"
@@ -539,10 +539,10 @@ def test_page_is_never_valid_until_a_guessed_day_has_passed(ahead):
     page = Page("https://annour.example/camp-story-of-us", 200, {}, markup.encode(), now)
     dating = latest.PageDateFinder(html.parse_document(page), now)
     assert dating.find_page_date(lambda: markup) is None
-    assert dating.valid_until == latest.NEVER_VALID
+    assert dating.depends_on_day
 
 
-def test_page_is_never_valid_if_htmldate_may_change_within_weeks():
+def test_page_depends_on_the_day_if_htmldate_may_change_within_weeks():
     now = datetime(2026, 11, 25, 1, tzinfo=UTC)
     ahead = "<p>Date limite : 15/12/2026</p>"
     markup = (
@@ -551,7 +551,7 @@ def test_page_is_never_valid_if_htmldate_may_change_within_weeks():
     page = Page("https://annour.example/projets/camp-de-la-mer", 200, {}, markup.encode(), now)
     dating = latest.PageDateFinder(html.parse_document(page), now)
     dating.find_page_date(lambda: markup)
-    assert dating.valid_until == latest.NEVER_VALID
+    assert dating.depends_on_day
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ def test_page_is_never_valid_if_htmldate_may_change_within_weeks():
     ],
     ids=["until the day", "until the year"],
 )
-def test_page_is_never_valid_if_date_format_may_change_within_weeks(now, posted):
+def test_page_depends_on_the_day_if_date_format_may_change_within_weeks(now, posted):
     markup = f"<html lang=en><title>Camp</title><p>{STORY}</p><aside>{posted}</aside></html>"
     page = Page("https://annour.example/", 200, {}, markup.encode(), now)
-    assert latest.PageDateFinder(html.parse_document(page), now).valid_until == latest.NEVER_VALID
+    assert latest.PageDateFinder(html.parse_document(page), now).depends_on_day
