@@ -16,7 +16,6 @@ import typer
 from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import DryRunOption, FormatOption, JsonOption
 from auditor.cli.output import (
-    TableFormat,
     choose_table_format,
     print_json,
     print_message,
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from auditor.app import App
-    from auditor.cli.context import CliContext
     from auditor.cli.output import ProgressCallback
     from auditor.evaluation.reevaluate import ReevaluationResult
     from auditor.i18n.translator import Translator
@@ -41,22 +39,12 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED_EXIT_CODE = 130
-FORECAST_COLUMNS = ("channel", "accounts", "seconds_per_request", "hours", "runs")
 CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
 
-@examples("auditor run", "auditor run --forecast")
+@examples("auditor run")
 def run(
-    context: typer.Context,
-    *,
-    forecast: Annotated[
-        bool,
-        typer.Option(
-            "--forecast", help="Show how long the next run will take, instead of running it."
-        ),
-    ] = False,
-    requested_format: FormatOption = None,
-    as_json: JsonOption = False,
+    context: typer.Context, requested_format: FormatOption = None, as_json: JsonOption = False
 ) -> None:
     """Run the nightly audit.
 
@@ -69,9 +57,6 @@ def run(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     translator = cli_context.translator
-    if forecast:
-        _print_forecast(cli_context, table_format)
-        return
     config = cli_context.load_config()
     refuse_unusable_certificates(config)
     require_run_folders(config)
@@ -93,38 +78,6 @@ def run(
                 channels=translator.join_list(channels),
             )
         )
-
-
-def _print_forecast(cli_context: CliContext, table_format: TableFormat) -> None:
-    """Print how long the next run takes on each channel, and how many runs a full pass needs."""
-    from auditor.runs.forecast import forecast_channels
-
-    with cli_context.open_app_for_reading() as app:
-        forecasts = forecast_channels(app.config, app.store, get_current_time())
-    items = [forecast.to_dict() for forecast in forecasts]
-    if table_format == "json":
-        print_json(items, get_current_time())
-        return
-    translator = cli_context.translator
-    print_table(FORECAST_COLUMNS, items, translator, table_format)
-    for forecast in forecasts:
-        if forecast.runs > 1 and not forecast.seconds_per_request:
-            cli_context.print_translated_count(
-                "The {channel} budget covers {accounts} accounts per run: {n} night.",
-                "The {channel} budget covers {accounts} accounts per run: {n} nights.",
-                forecast.runs,
-                channel=translator.channel_name(forecast.channel),
-                accounts=translator.format_number(forecast.accounts_per_run or 0),
-            )
-        elif forecast.runs > 1:
-            cli_context.print_translated_count(
-                "With one request every {seconds} s, {channel} takes {hours} hours: {n} night.",
-                "With one request every {seconds} s, {channel} takes {hours} hours: {n} nights.",
-                forecast.runs,
-                seconds=translator.format_number(forecast.seconds_per_request),
-                channel=translator.channel_name(forecast.channel),
-                hours=translator.format_number(forecast.hours),
-            )
 
 
 async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:

@@ -12,7 +12,6 @@ from auditor.config.schema import Config
 from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
 from auditor.i18n.catalogs import gettext_noop
 from auditor.retention.backups import find_newest_backup, list_backups, suggest_newest_backup
-from auditor.runs.forecast import forecast_channels
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Presence
 from storage.database.engine import parse_database_url
@@ -47,7 +46,6 @@ def diagnose_data(config: Config, now: datetime) -> Iterator[DiagnosticResult]:
             yield from _diagnose_domain_checks(config, store)
             yield _diagnose_users(store)
             yield from diagnose_cluster(config, store)
-            yield from _diagnose_run_forecast(config, store, now)
     except LostDatabaseError as error:
         suggest_newest_backup(error, config)
         yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
@@ -159,34 +157,6 @@ def _diagnose_backups(config: Config, now: datetime) -> Iterator[DiagnosticResul
             gettext_noop("{file}, {hours} hours old"),
             file=newest.file.name,
             hours=f"{hours:.0f}",
-        )
-
-
-def _diagnose_run_forecast(
-    config: Config, store: Store, now: datetime
-) -> Iterator[DiagnosticResult]:
-    """Yield a warning for each channel whose accounts one run cannot all reach."""
-    for forecast in forecast_channels(config, store, now):
-        if forecast.runs <= 1:
-            continue
-        if forecast.seconds_per_request:
-            limit = gettext_noop(
-                "one request every {seconds} s: {hours} hours for {accounts} accounts; nights "
-                "needed: {n}"
-            )
-        else:
-            limit = gettext_noop(
-                "its budget covers {reached} of {accounts} accounts per run; nights needed: {n}"
-            )
-        yield warning(
-            gettext_noop("runs needed for {channel}"),
-            limit,
-            channel=forecast.channel,
-            seconds=forecast.seconds_per_request,
-            hours=forecast.hours,
-            accounts=forecast.sequential_accounts,
-            n=forecast.runs,
-            reached=forecast.accounts_per_run or 0,
         )
 
 

@@ -52,7 +52,6 @@ class GapDefinition:
 
     code: str
     order: int
-    group: str
     scope: str
     severity: str
     is_gap: bool
@@ -150,7 +149,6 @@ def _parse_gap_definition(code: str, table: Mapping[str, Any]) -> GapDefinition:
     return GapDefinition(
         code=code,
         order=table["order"],
-        group=table["group"],
         scope=table["scope"],
         severity=table["severity"],
         is_gap=table["is_gap"],

@@ -1,9 +1,8 @@
-"""Render the report of an association as HTML, the static site, and the badges.
+"""Render the report of an association as HTML, and the static site.
 
 A report is one page with an inline style and no other resources, so it opens on old phones and slow
 connections. The same page is served, published, printed and converted to PDF. The static site has
-the network page and all reports in each language, without scripts. A badge shows the level of an
-association and the date of the last check, for associations that want one.
+the network page and all reports in each language, without scripts.
 """
 
 from __future__ import annotations
@@ -17,13 +16,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
 from importlib.resources import files
-from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-from markupsafe import escape
 
 from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal, select_completed_steps
@@ -50,7 +46,7 @@ from auditor.reports.text import (
 from auditor.rules.score import POINT_WEIGHTS
 from probes.models.finding import FoundLink
 from storage.files.spool import delete_on_error
-from storage.models.audit import Association, Gap, GapKind
+from storage.models.audit import Gap, GapKind
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import CompletedStep, Reply
 
@@ -238,7 +234,6 @@ def render_report(
         contact_whatsapp_url=_build_contact_url(view, config, language),
         pdf_url=pdf_url,
         parse_promise_day=parse_promise_day,
-        badge_html=build_badge_html(config, view.association, language) if is_interactive else "",
     )
 
 
@@ -342,22 +337,18 @@ def publish_site(
     *,
     on_progress: ProgressCallback | None = None,
 ) -> int:
-    """Write the static site to a folder and return the number of pages and badges.
+    """Write the static site to a folder and return the number of pages.
 
     Each file is written atomically. Raises OSError. Only a killed process (SIGKILL) leaves its
     unfinished file, `NAME.PID.part`.
     """
     overview = build_network_overview(app.store, app.config, now)
-    badges = len(_list_badge_views(overview))
-    files_per_language = 1 + len(overview.associations) + badges
-    total = 1 + len(app.config.report.languages) * files_per_language
+    total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
     written = 0
     for name in STYLE_SHEETS:
         style = files("auditor.web").joinpath("static", name).read_text("utf-8")
         _write_page(folder / name, style)
-    pages = render_site_pages(overview, app.config)
-    badge_images = render_badges(overview, app.config)
-    for name, content in chain(pages, badge_images):
+    for name, content in render_site_pages(overview, app.config):
         _write_page(folder / name, content)
         written += 1
         if on_progress:
@@ -396,66 +387,3 @@ def render_site_pages(
             links = StaticSiteLinks(name, languages)
             report = render_report(view, config, network_overview.as_of, links, language)
             yield f"{language}/{name}", report
-
-
-def render_badges(network_overview: NetworkOverview, config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the file name and the SVG of each badge, or nothing before the first run."""
-    if not network_overview.since:
-        return
-    for view in _list_badge_views(network_overview):
-        stem = build_report_file_name(view.association.id).removesuffix(".html")
-        for language in config.report.languages:
-            badge = render_badge(view, network_overview.since, language)
-            yield f"badges/{stem}/{language}.svg", badge
-
-
-def _list_badge_views(network_overview: NetworkOverview) -> list[AssociationView]:
-    return list(filter(has_badge, network_overview.associations))
-
-
-BADGE_TAG = "badge"
-"""Tag in the registry of associations that want a badge."""
-
-
-def wants_badge(association: Association) -> bool:
-    """Return True if the association wants a badge."""
-    return BADGE_TAG in association.tags
-
-
-def has_badge(view: AssociationView) -> bool:
-    """Return True if the association wants a badge, and a run has looked at it."""
-    return wants_badge(view.association) and view.is_checked
-
-
-def render_badge(view: AssociationView, checked_at: datetime, language: str) -> str:
-    """Return the badge of an association as SVG in one language."""
-    translator = Translator(language)
-    return render_template(
-        "badge.svg",
-        language,
-        name=view.association.display_name(language),
-        level=translator.label("level", view.score.level),
-        checked_text=translator.translate("Online presence checked on {day}", day=checked_at),
-    )
-
-
-def build_badge_url(config: Config, association: Association, language: str) -> str:
-    """Return the public URL of a badge.
-
-    Return an empty string if the association wants no badge or the server has no public URL.
-    """
-    base = config.web.public_url
-    if not base or not wants_badge(association):
-        return ""
-    return f"{base}/badges/{quote(association.id, safe='')}/{language}.svg"
-
-
-def build_badge_html(config: Config, association: Association, language: str) -> str:
-    """Return the HTML that embeds the badge, or an empty string without a badge URL."""
-    badge_url = build_badge_url(config, association, language)
-    if not badge_url:
-        return ""
-    alt_text = Translator(language).translate(
-        "Online presence, checked by {network}", network=config.network.display_name(language)
-    )
-    return f'<img src="{escape(badge_url)}" width="300" height="64" alt="{escape(alt_text)}">'

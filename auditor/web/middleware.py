@@ -4,8 +4,8 @@ This layer is around all routes. Only compression and the handling of trusted pr
 outside it.
 
 The network's pages are served under the names of this machine and those in `[web] allowed_hosts`.
-Under the public name (`[web] public_url`) only the pages behind a report link, a mail link and a
-badge exist. Requests for any other name are refused: otherwise a foreign page could point a name at
+Under the public name (`[web] public_url`) only the pages behind a report link and a mail
+link exist. Requests for any other name are refused: otherwise a foreign page could point a name at
 this machine and send forms to it (DNS rebinding).
 
 Request bodies are limited: forms are small, and only one page accepts a spreadsheet. A route reads
@@ -53,9 +53,9 @@ HSTS_HEADER_VALUE = "max-age=31536000"
 """Sent over HTTPS only: for a year the browser does not try plain HTTP."""
 STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
 PUBLIC_PATHS = re.compile(
-    r"/(r|badges|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|(unsubscribe|subscriptions)/.+)"
+    r"/(r|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|(unsubscribe|subscriptions)/.+)"
 )
-"""The pages behind a report link, a mail link and a badge."""
+"""The pages behind a report link and a mail link."""
 HEALTH_PATH = "/healthz"
 """Answered for everyone, under any host name."""
 PROXY_HEADERS = re.compile(

@@ -68,7 +68,7 @@ ADDRESSES = {
     "linkedin": "https://www.linkedin.com/company/{}",
     "youtube": "https://www.youtube.com/@{}",
 }
-OTHER_GAPS = ("channel_stale", "name_mismatch", "channel_no_backlink", "channel_incomplete")
+OTHER_GAPS = ("channel_stale", "name_mismatch", "channel_no_backlink")
 """Gaps that a present account may have."""
 PAGE = (
     "<html><title>Association</title><body>"

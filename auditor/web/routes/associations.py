@@ -15,7 +15,7 @@ from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.decisions.replies import MAX_PROMISE_PERIOD
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
-from auditor.reports.html import build_badge_html, sum_channel_points, wants_badge
+from auditor.reports.html import sum_channel_points
 from auditor.reports.invitation import build_chat_text
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
@@ -137,8 +137,6 @@ def render_association(
         saved_decision=saved_decision or SavedDecision(),
         follow_up_form=follow_up_form,
         follow_up_error=error,
-        wants_badge=wants_badge,
-        build_badge_html=build_badge_html,
         channel_points=sum_channel_points(config.unmixed_channels),
         today=context.now.date(),
         list_url=build_back_url(

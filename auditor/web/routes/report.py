@@ -1,4 +1,4 @@
-"""Pages for associations: the report link, their own report, its mail subscription and their badge.
+"""Pages for associations: the report link, their own report and its mail subscription.
 
 Subscribing: the address gets a mail with a link, whose page shows a button that confirms.
 
@@ -9,7 +9,6 @@ without a session). Both pages are the same for every token, so they do not reve
 
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated
 from urllib.parse import quote
 
@@ -28,22 +27,13 @@ from auditor.decisions.replies import (
     save_completed_steps,
 )
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.network_view import load_association_view
 from auditor.notifications import confirmation
 from auditor.notifications.confirmation import CONFIRMATION_DAYS, SubscriptionOutcome
 from auditor.report_links import find_active_report_link
-from auditor.reports.html import (
-    ReportAction,
-    ReportForms,
-    ReportNotice,
-    has_badge,
-    render_badge,
-    wants_badge,
-)
+from auditor.reports.html import ReportAction, ReportForms, ReportNotice
 from auditor.web import access, errors
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
 from auditor.web.routes.associations import require_association_view
-from storage.models.audit import AuditRunState
 from storage.models.users import ReplyKind
 from storage.tables.communication import ReportLink
 
@@ -318,29 +308,3 @@ def unsubscribe(context: PageContext, token: str) -> HTMLResponse:
     """End the subscription. There is no redirect, because mail programs follow none (RFC 8058)."""
     context.app.store.subscriptions.unsubscribe(hash_token(token), context.now)
     return context.render_page("unsubscribe.html", is_done=True)
-
-
-BADGE_CACHE_CONTROL = "public, max-age=86400"
-
-
-@router.get("/badges/{association:path}/{language}.svg", dependencies=[access.PUBLIC_ACCESS])
-def show_badge(context: PageContext, association: str, request: Request) -> Response:
-    """Send the badge of an association.
-
-    Raises HTTPException (404) if the association has not asked for one, or if no run has looked at
-    it.
-    """
-    app = context.app
-    registered = app.store.registry.get_association(association)
-    run = app.store.runs.get_latest(AuditRunState.DONE)
-    if registered is None or run is None or not wants_badge(registered):
-        raise HTTPException(404)
-    view = load_association_view(app.store, app.config, association)
-    if view is None or not has_badge(view):
-        raise HTTPException(404)
-    content = render_badge(view, run.started_at, context.language).encode()
-    etag = f'"{sha256(content).hexdigest()[:20]}"'
-    headers = {"cache-control": BADGE_CACHE_CONTROL, "etag": etag}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type="image/svg+xml", headers=headers)

@@ -19,7 +19,6 @@ from auditor.cli.context import CliContext
 from auditor.config.notifications import NotifySettings
 from auditor.core.formatting import CONTROL_CHARACTERS
 from auditor.core.phone_numbers import build_whatsapp_url
-from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator
@@ -27,7 +26,6 @@ from auditor.notifications import delivery, subscriptions, transports
 from auditor.notifications.drafts import DraftLinks, draft_digests
 from auditor.registry.spreadsheet import to_csv
 from auditor.report_links import select_associations
-from auditor.reports.html import render_badge
 from auditor.reports.invitation import ReportLinkAddress, build_invitation_text
 from auditor.views.export import EXPORT_KINDS, ExportRequest, stream_export
 from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
@@ -316,20 +314,6 @@ def test_mails_with_hostile_names_are_valid(app):
         assert not any(CONTROL_CHARACTERS.search(line) for line in plain.splitlines())
         assert "\nBcc" not in plain
         assert list(find_escaped_text(html.fromstring(rich))) == []
-
-
-@pytest.mark.parametrize("association", HOSTILE)
-def test_badge_with_hostile_name_is_valid_svg(app, association):
-    view = load_association_view(app.store, app.config, association)
-    for language in LOCALE_BY_LANGUAGE:
-        assert (
-            list(
-                find_escaped_text(
-                    etree.fromstring(render_badge(view, sample_network.NOW, language).encode())
-                )
-            )
-            == []
-        )
 
 
 @pytest.mark.parametrize("language", [None, *LOCALE_BY_LANGUAGE])

@@ -210,7 +210,7 @@ async def test_association_registered_after_the_newest_check_is_not_called_fine(
 async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
     for channel, code, severity in (
         ("website", "website_domain_lost", "urgent"),
-        ("facebook", "channel_incomplete", "low"),
+        ("facebook", "name_mismatch", "low"),
     ):
         gap = Gap("nour", channel, code, severity, START, 3, START)
         app.store.conclusions.save(gaps=[gap])
@@ -231,7 +231,7 @@ async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
     assert "Why it matters" in broken
     assert "Steps done: 1/" in broken
     assert "Next step" in broken
-    assert "To improve 1 Facebook" in get_text_of(groups[1], "./summary")
+    assert "To improve 1 Different name on Facebook" in get_text_of(groups[1], "./summary")
 
 
 def select_step(app, association, code):

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -15,7 +14,7 @@ from auditor.core.errors import RunLockedError
 from auditor.evaluation.network_view import load_association_view
 from auditor.i18n.translator import Translator
 from auditor.rendering.templates import StaticSiteLinks
-from auditor.reports.html import BADGE_TAG, ReportForms, has_badge, render_report
+from auditor.reports.html import ReportForms, render_report
 from auditor.runs.requested_run import has_results
 from auditor.runs.run import execute_run
 from auditor.scheduling import SchedulerJob
@@ -214,16 +213,6 @@ def test_report_before_the_first_check_gives_no_level(network):
     assert "Website not checked yet" in page
     for text in ("Level", "could not be checked", "last night"):
         assert text not in page
-
-
-def test_badge_waits_for_the_first_check(network):
-    register(network, SITE, now=NOW)
-    view = load_association_view(network.store, network.config, "nour")
-    badged = replace(view, association=replace(view.association, tags=(BADGE_TAG,)))
-    assert not has_badge(badged)
-    asyncio.run(execute_run(network, NOW))
-    view = load_association_view(network.store, network.config, "nour")
-    assert has_badge(replace(view, association=badged.association))
 
 
 def test_run_before_the_first_import_is_replaced(network):

@@ -173,7 +173,7 @@ async def test_quiet_week_links_to_the_last_thirty_days(app):
 async def test_something_to_improve_has_not_the_icon_of_a_missing_account(app):
     await execute_runs(app, 3)
     opened_at = night_of(2)
-    gap = Gap("nour", "facebook", "channel_incomplete", "low", opened_at, 1, opened_at)
+    gap = Gap("nour", "facebook", "channel_no_backlink", "low", opened_at, 1, opened_at)
     app.store.conclusions.save(gaps=[gap])
     with logged_in_client(app, night_of(2) + timedelta(hours=8)) as client:
         page = BeautifulSoup(get_text(client), "lxml")

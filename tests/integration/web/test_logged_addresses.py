@@ -47,7 +47,6 @@ TOKEN_ADDRESSES = (
     "/fr/login/{}",
     "/login/{}",
     "/fr/associations/{}",
-    "/badges/{}/fr.svg",
     "/static/{}",
     "/./r/{}",
     "/x/../r/{}",

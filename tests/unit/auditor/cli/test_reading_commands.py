@@ -21,7 +21,6 @@ READING_COMMANDS = [
     ("user", "list"),
     ("registry", "export", "-"),
     ("registry", "history"),
-    ("run", "--forecast"),
     ("reevaluate", "--dry-run"),
 ]
 COMMANDS_WITHOUT_ROWS = [
