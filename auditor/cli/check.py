@@ -231,7 +231,6 @@ def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
         "last_activity": activity.format_iso() if activity else None,
         "activity_source": activity.source if activity else None,
         "rhythm_days": get_rhythm_days(finding),
-        "followers": finding.followers,
         "links": standard_links,
         "optional_links": optional_links,
         "detail": finding.detail,

@@ -74,7 +74,6 @@ class AccountView:
     latest: Presence | None
     latest_reason: Reason | None
     name: str | None = None
-    followers: int | None = None
     has_doubt: bool = False
     rhythm_days: int | None = None
     domain_expiry: DomainExpiry | None = None
@@ -290,7 +289,6 @@ def _build_account_view(
         latest=status.latest_presence,
         latest_reason=status.latest_reason,
         name=finding.name if finding else None,
-        followers=finding.followers if finding else None,
         has_doubt=status.unconfirmed_streak is not None,
         rhythm_days=get_rhythm_days(finding),
         domain_expiry=context.domain_expiries.get(row.id),

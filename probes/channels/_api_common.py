@@ -6,37 +6,26 @@ is particular to one API is in that channel's own module.
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from probes.classify import interstitials
 from probes.links import channel_registry, identify
-from probes.models.finding import (
-    Account,
-    Activity,
-    FactValue,
-    Finding,
-    FoundLink,
-    LinkKind,
-    Presence,
-    Reason,
-)
+from probes.models.finding import Account, Activity, Finding, FoundLink, Presence, Reason
 from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest
 from probes.models.probe import present_finding, request_page
 from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import clean_text
 
-ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
+_ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
 """The API error reasons that prove an absence."""
 _REFUSALS_BY_STATUS = {401: Reason.NOT_CONFIGURED, 429: Reason.RATE_LIMITED}
-_UNRESOLVED_LINK_KINDS = frozenset({LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE})
 MAX_TEXT_CHARS = 2_000
 """Characters of a text in an API response that are read."""
 MAX_WEBSITE_URLS = 10
 """Websites that are read of each field of an account."""
-EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
+_EARLIEST_POST_DATE = datetime(2004, 2, 1, tzinfo=UTC)
 """None of these platforms existed before."""
 
 
@@ -47,9 +36,7 @@ def build_api_url(endpoint: str, **params: str) -> str:
 
 def parse_json_object(page: Page) -> dict[str, Any]:
     """Return the JSON object in the body, or {} if the body is truncated or anything else."""
-    if page.truncated:
-        return {}
-    return as_object(parse_json(page.body))
+    return {} if page.truncated else as_object(parse_json(page.body))
 
 
 def build_status_response(page: Page, message: str = "") -> ApiResponse:
@@ -79,53 +66,30 @@ def parse_count(value: Any) -> int | None:
     return value
 
 
-def parse_timestamp(value: Any) -> datetime | None:
-    """Return an API timestamp (`2026-11-02T10:00:00Z`, `…+0000`) in UTC, or None if it is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        timestamp = datetime.fromisoformat(value)
-        if timestamp.tzinfo is not None:
-            return timestamp.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    return None
-
-
 def keep_match(pattern: re.Pattern[str], value: Any) -> str:
     """Return the value if it is a text that matches the pattern, else ""."""
-    if isinstance(value, str) and pattern.fullmatch(value):
-        return value
-    return ""
+    return value if isinstance(value, str) and pattern.fullmatch(value) else ""
 
 
-def filter_credible_dates(dates: Iterable[datetime], page: Page) -> list[datetime]:
-    """Return the dates from 2004, when these platforms began, to one day after the fetch.
-
-    The day allows for clocks that differ.
-    """
-    latest = page.fetched_at + timedelta(days=1)
-    return [date for date in dates if EARLIEST_POST_DATE < date <= latest]
-
-
-def parse_timestamps(values: Iterable[Any]) -> list[datetime]:
-    """Return the values that are API timestamps, in UTC."""
-    return list(filter(None, map(parse_timestamp, values)))
+def parse_timestamp(value: Any) -> datetime | None:
+    """Return an API timestamp (`2026-11-02T10:00:00Z`, `…+0000`) in UTC, or None if it is none."""
+    try:
+        timestamp = datetime.fromisoformat(value)
+        return timestamp.astimezone(UTC) if timestamp.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def find_newest_post(
     dates: Iterable[datetime | None], page: Page, source: str = "posts"
 ) -> Activity | None:
-    """Return the newest post by the dates of posts, or None if no date is credible."""
-    credible = filter_credible_dates(filter(None, dates), page)
-    if not credible:
-        return None
-    return Activity(max(credible).replace(microsecond=0), source)
+    """Return the newest post by the dates of posts, or None if no date is credible.
 
-
-def list_known_facts(**facts: FactValue | None) -> dict[str, FactValue]:
-    """Return the facts whose value is known."""
-    return {name: value for name, value in facts.items() if value is not None}
+    A date is credible up to a day after the fetch, because clocks differ.
+    """
+    latest = page.fetched_at + timedelta(days=1)
+    credible = [date for date in dates if date and _EARLIEST_POST_DATE < date <= latest]
+    return Activity(max(credible).replace(microsecond=0), source) if credible else None
 
 
 def explain_missing_account(page: Page, response: ApiResponse, call: ApiCall) -> tuple[Reason, str]:
@@ -146,11 +110,8 @@ def build_failure_finding(
 ) -> Finding:
     """Return the finding for an account without data, absent if the reason proves it."""
     reason, detail = failure
-    presence = Presence.UNKNOWN
-    if reason in ABSENCE_REASONS:
-        presence = Presence.ABSENT
     return Finding(
-        presence,
+        Presence.ABSENT if reason in _ABSENCE_REASONS else Presence.UNKNOWN,
         reason,
         page.status,
         account.identity.canonical,
@@ -180,39 +141,22 @@ def build_unsupported_finding(account: Account, detail: str) -> Finding:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LatestPublication:
-    """The newest publication, or the reason why it is missing."""
-
-    newest: Activity | None = None
-    missing_reason: str = ""
-
-
 def fetch_latest_publication(
     url: str, parser: Callable[[Page], ApiResponse], call: ApiCall, item_key: str, source: str
-) -> Generator[PageRequest, Page, LatestPublication]:
-    """Request the newest publication. An error makes the date unknown, not the account.
+) -> Generator[PageRequest, Page, tuple[Activity | None, str]]:
+    """Return the newest publication, or None and the reason why it is unknown.
 
-    The parser returns the dates as `published_dates` of the item `item_key`.
+    An error makes the date unknown, not the account. The parser returns the times as
+    `published_times` of the item `item_key`.
     """
     try:
         page, response = yield from request_page(url, parser, api_call=call)
     except FetchError as error:
-        return LatestPublication(missing_reason=error.detail or str(error.reason))
+        return None, error.detail or str(error.reason)
     if item_key not in response.items:
-        return LatestPublication(missing_reason=explain_missing_account(page, response, call)[1])
-    dates = filter_credible_dates(response.items[item_key]["published_dates"], page)
-    return LatestPublication(find_newest_post(dates, page, source))
-
-
-def has_only_resolved_links(urls: Iterable[str]) -> bool:
-    """Return whether no address is a short link or a page of links, whose target is unknown."""
-    return not any(map(_is_unresolved_link, urls))
-
-
-def _is_unresolved_link(url: str) -> bool:
-    identity = identify.identify_link(url)
-    return identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"
+        return None, explain_missing_account(page, response, call)[1]
+    times = response.items[item_key]["published_times"]
+    return find_newest_post(map(parse_timestamp, times), page, source), ""
 
 
 def extract_website_links(

@@ -14,35 +14,24 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from probes.models.finding import Identity, LinkKind
 from probes.urls import normalize
 
-USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
+_USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
+_ROUTE_PATTERN = re.compile(r"!?(/.+)")
+"""The page after `#!` or `#` in addresses of 2009 to 2012, such as `/#!/name`."""
 
 
 class PlatformLink(NamedTuple):
-    """An address on one of a platform's hosts. `segments` are the parts of its path."""
+    """An address on one of a platform's hosts.
 
-    segments: list[str]
+    `name`, `second` and `third` are the first segments of its path, or "". `rest` are all segments
+    after the first.
+    """
+
+    name: str
+    second: str
+    third: str
+    rest: list[str]
     query: dict[str, str]
     fragment: str
-
-    @property
-    def name(self) -> str:
-        """Return the first segment of the path, or "" for the start page."""
-        return next(iter(self.segments), "")
-
-    @property
-    def rest(self) -> list[str]:
-        """Return the segments after the first."""
-        return self.segments[1:]
-
-    @property
-    def second(self) -> str:
-        """Return the second segment of the path, or ""."""
-        return next(iter(self.segments[1:]), "")
-
-    @property
-    def third(self) -> str:
-        """Return the third segment of the path, or ""."""
-        return next(iter(self.segments[2:]), "")
 
 
 LinkReader = Callable[[PlatformLink], Identity | None]
@@ -61,48 +50,54 @@ class LinkTable:
     - `read_account` reads the paths that no section covers, if these begin with an account's name.
     - `other_hosts` are hosts whose paths have another form, such as short links.
     - `clean_segments` removes what precedes the first segment: a language, a prefix of an app.
-    - `rewrite` returns the current form of an old address, such as one with its path after `#!`.
     """
 
     channel: str
     hosts: frozenset[str]
     sections: Mapping[str, LinkEntry]
     read_account: LinkReader = lambda _link: None
-    subdomains: re.Pattern[str] = USUAL_SUBDOMAINS
+    subdomains: re.Pattern[str] = _USUAL_SUBDOMAINS
     other_hosts: Mapping[str, LinkEntry] = field(default_factory=dict)
     clean_segments: Callable[[list[str]], list[str]] = list
-    rewrite: Callable[[SplitResult], SplitResult] = lambda parts: parts
 
     def identify(self, url: str) -> Identity:
         """Identify the account in a cleaned address on one of the hosts."""
-        parts = self.rewrite(normalize.parse_url(url))
+        parts = normalize.parse_url(url)
         if not parts.netloc:
             return Identity(self.channel, LinkKind.INVALID, url=url)
         return self.identify_parts(parts).with_url(url)
 
     def identify_parts(self, parts: SplitResult) -> Identity:
         """Identify the account in an address that is split already."""
+        host = (parts.hostname or "").removesuffix(".")
+        route = _ROUTE_PATTERN.fullmatch(unquote(parts.fragment))
+        if route:
+            parts = urlsplit(f"https://{host}{route[1]}")
         segments = normalize.split_path(parts.path)
-        link = PlatformLink(segments, normalize.parse_query(parts.query), parts.fragment)
-        entry = self._find_host_entry((parts.hostname or "").removesuffix("."))
+        query = normalize.parse_query(parts.query)
+        entry = self._find_host_entry(host)
         if entry is not LinkKind.INVALID and not any((segments, parts.query, parts.fragment)):
             return Identity(self.channel, LinkKind.HOME)
-        return self._read(entry, link) or Identity(self.channel, LinkKind.INVALID)
+        if entry is None:
+            segments = self.clean_segments(segments)
+        name, second, third, *_ = [*segments, "", "", ""]
+        link = PlatformLink(name, second, third, segments[1:], query, parts.fragment)
+        identity = self._read_section(link) if entry is None else self._read(entry, link)
+        return identity or Identity(self.channel, LinkKind.INVALID)
 
-    def _find_host_entry(self, host: str) -> LinkEntry:
-        """Return how the addresses on a host are read."""
-        subdomain, own_host = split_host(host, self.hosts)
-        entry: LinkEntry = LinkKind.INVALID
-        if self.subdomains.fullmatch(subdomain):
-            entry = self._read_path
-        return self.other_hosts.get(host, self.other_hosts.get(own_host, entry))
-
-    def _read_path(self, link: PlatformLink) -> Identity | None:
-        link = PlatformLink(self.clean_segments(link.segments), link.query, link.fragment)
-        return self._read_section(link) or self.read_account(link)
+    def _find_host_entry(self, host: str) -> LinkEntry | None:
+        """Return how all addresses on a host are read, or None for a host with the usual paths."""
+        own_host = host
+        while own_host not in self.hosts and "." in own_host:
+            own_host = own_host.partition(".")[2]
+        entry = self.other_hosts.get(host, self.other_hosts.get(own_host))
+        subdomain = host.removesuffix(own_host).removesuffix(".")
+        if entry is None and not self.subdomains.fullmatch(subdomain):
+            return LinkKind.INVALID
+        return entry
 
     def _read_section(self, link: PlatformLink) -> Identity | None:
-        """Return what the first segment leads to, or None if no section covers it."""
+        """Return what the first segment leads to, or the account that it names."""
         section = link.name.lower()
         entry = self.sections.get(section)
         if link.rest:
@@ -110,7 +105,7 @@ class LinkTable:
         identity = self._read(entry, link)
         if identity is None and not link.name:
             return Identity(self.channel, LinkKind.HOME)
-        return identity
+        return identity or self.read_account(link)
 
     def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
         if entry is None or isinstance(entry, Identity):
@@ -121,7 +116,7 @@ class LinkTable:
 
 
 def is_language_prefix(segment: str, next_segment: str) -> bool:
-    """Return whether a segment is a language (`fr`, `fr_FR`) and another segment follows it."""
+    """Return True for a language before another segment, such as `/fr/name`."""
     return bool(next_segment) and normalize.is_locale(segment)
 
 
@@ -133,28 +128,4 @@ def drop_prefix(
     `is_prefix` gets both, and "" for a segment that is missing.
     """
     first, second, *_ = [*segments, "", ""]
-    if is_prefix(first, second):
-        return segments[1:]
-    return segments
-
-
-def follow_hashbang(parts: SplitResult, route_pattern: re.Pattern[str], base: str) -> SplitResult:
-    """Return the page after `#!` in addresses of 2009 to 2012, such as `/#!/name`.
-
-    `route_pattern` finds its path in the fragment, which may be an escaped part of the path.
-    """
-    fragment = parts.fragment or unquote(parts.path).partition("#")[2]
-    route = route_pattern.match(unquote(fragment))
-    if route is None:
-        return parts
-    return urlsplit(f"{base}{route[1]}")
-
-
-def split_host(host: str, channel_hosts: frozenset[str]) -> tuple[str, str]:
-    """Split a host into its subdomain, or "", and the channel's own host before which it is."""
-    own_host = host
-    while own_host not in channel_hosts:
-        _, dot, own_host = own_host.partition(".")
-        if not dot:
-            return "", host
-    return host.removesuffix(own_host).removesuffix("."), own_host
+    return segments[1:] if is_prefix(first, second) else segments

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -30,38 +31,20 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator, present_finding, request_page, unknown_finding
 from probes.parsing import html
 from probes.parsing.json_data import iter_objects, parse_json
-from probes.text import language
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
 
 ENGLISH_HEADERS = {"Accept-Language": "en-US,en;q=0.9"}
-"""Headers for platforms that write ages and counts in the visitor's language.
+"""Headers for platforms that write ages in the visitor's language.
 
 English is parsed most reliably. French and Arabic are parsed too, because some platforms choose the
 language by the client's address (2026-10, see docs/explanations/platforms.md).
 """
 # These walls can cover a page that shows the account behind them.
 _OVERLAY_REASONS = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})
-# A number and its scale in folded text: `1,234`, `4.2K`, `1,2 million`, `3 آلاف`.
-_COUNT_REGEX = (
-    r"(?<!\d)(\d[\d.,٫٬ ]{0,40})(?: ?(k|m|b|md|mrd|milliards?|millions?|mille|الف|الاف|مليون|"
-    r"ملايين|"
-    r"مليار)(?!\w))?"
-    r" ?(?:d'|de |من )?"
-)
-_SCALE_FACTORS = {
-    **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
-    **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
-    **dict.fromkeys(("b", "md", "mrd", "milliard", "milliards", "مليار"), 10**9),
-}
-# Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
-_ARABIC_ONE_PATTERN = re.compile(r"(?<!\w)(\w{3,20}) واحد(?!\w)")
-_ARABIC_DUAL_PATTERN = re.compile(r"(?<!\w)(\w{3,20})ان(?!\w)")
 MAX_MESSAGE_SEARCH_CHARS = 200_000
 """Characters of a page in which a message of the platform is searched."""
-MAX_COUNT_SEARCH_CHARS = 2_000
-"""Characters of a page in which a number of followers is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +57,6 @@ class PublicProfile:
 
     name: str = ""
     platform_id: str = ""
-    followers: int | None = None
     last_activity: Activity | None = None
     message: str = ""
 
@@ -111,29 +93,21 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
     replaces the page, whatever else the page contains.
     """
     wall = interstitials.detect_refusal(page)
-    if wall is not None and not _is_overlay(wall, page, profile):
+    is_full_page = interstitials.detect_full_page_wall(page) is not None
+    is_overlay = wall in _OVERLAY_REASONS and bool(profile.name) and not is_full_page
+    if wall is not None and not is_overlay:
         return unknown_finding(page, wall, detail=profile.message)
     if page.status != 200 or not profile.name or not _identify_final_url(identity, page).key:
         detail = profile.message or "nothing that proves an account"
         return unknown_finding(page, Reason.UNREADABLE, detail=detail)
-    reason = None
-    if _is_renamed(identity, page):
-        reason = Reason.RENAMED
     return present_finding(
         page,
-        reason=reason,
+        reason=Reason.RENAMED if _is_renamed(identity, page) else None,
         name=profile.name,
         platform_id=profile.platform_id,
-        followers=profile.followers,
         last_activity=profile.last_activity,
         detail=profile.message,
     )
-
-
-def _is_overlay(wall: Reason, page: Page, profile: PublicProfile) -> bool:
-    """Return whether the page shows an account behind the wall."""
-    is_full_page = interstitials.detect_full_page_wall(page) is not None
-    return wall in _OVERLAY_REASONS and bool(profile.name) and not is_full_page
 
 
 def _is_renamed(identity: Identity, page: Page) -> bool:
@@ -176,9 +150,7 @@ def get_meta(soup: BeautifulSoup, *names: str) -> str:
 def get_element_text(soup: BeautifulSoup, selector: str) -> str:
     """Return the text of the first element that a CSS selector matches, or ""."""
     element = soup.select_one(selector)
-    if element is None:
-        return ""
-    return element.get_text()
+    return element.get_text() if element else ""
 
 
 def get_title(soup: BeautifulSoup) -> str:
@@ -193,22 +165,10 @@ def match_title(
     return match(get_meta(soup, "og:title")) or match(get_title(soup))
 
 
-def get_description(soup: BeautifulSoup) -> str:
-    """Return both descriptions of a page, for a search in them."""
-    return f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
-
-
 def find_message(pattern: re.Pattern[str], text: str) -> str:
     """Return the platform's message in the text of a page without an account, or ""."""
-    return find_text(pattern, text[:MAX_MESSAGE_SEARCH_CHARS])
-
-
-def find_text(pattern: re.Pattern[str], text: str) -> str:
-    """Return the first match of a pattern in a text, or ""."""
-    match = pattern.search(text)
-    if match is None:
-        return ""
-    return match[0]
+    match = pattern.search(text[:MAX_MESSAGE_SEARCH_CHARS])
+    return match[0] if match else ""
 
 
 def iter_script_objects(soup: BeautifulSoup) -> Iterator[dict[str, Any]]:
@@ -221,38 +181,7 @@ def iter_script_objects(soup: BeautifulSoup) -> Iterator[dict[str, Any]]:
 
 def build_newest_activity(dates: Iterable[ParsedDate | None], source: str) -> Activity | None:
     """Return the newest of the dates that a page shows, or None if it shows none."""
-    newest = max(filter(None, dates), key=lambda date: date.moment, default=None)
+    newest = max(filter(None, dates), key=attrgetter("moment"), default=None)
     if newest is None:
         return None
     return Activity(newest.moment, source, newest.precision, newest.is_relative)
-
-
-def parse_localized_count(text: str, unit_regex: str) -> int | None:
-    """Return the count before a unit in English, French or Arabic, or None.
-
-    `unit_regex` matches the unit in text as `language.fold_text` returns it.
-    """
-    folded = language.fold_text(text[:MAX_COUNT_SEARCH_CHARS])
-    count_pattern = re.compile(f"{_COUNT_REGEX}(?:{unit_regex})")
-    match = count_pattern.search(folded)
-    if match is None:
-        with_numerals = _ARABIC_ONE_PATTERN.sub(r"1 \1", folded)
-        with_numerals = _ARABIC_DUAL_PATTERN.sub(r"2 \1", with_numerals)
-        match = count_pattern.search(with_numerals)
-    if match is None:
-        return None
-    return _parse_scaled_number(match[1], match[2] or "")
-
-
-def _parse_scaled_number(digits: str, scale: str) -> int | None:
-    """Return the number. With a scale a mark is the decimal point, else it groups thousands."""
-    mark = ""
-    if scale:
-        mark = "."
-    plain = re.sub("[.,٫]", mark, re.sub("[ ٬]", "", digits).strip(".,٫"))
-    if len(plain) >= 16:
-        return None
-    try:
-        return round(float(plain) * _SCALE_FACTORS.get(scale, 1))
-    except ValueError:  # 1.234.567K
-        return None

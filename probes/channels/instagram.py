@@ -9,12 +9,7 @@ Without JavaScript, a missing account and a hidden one look the same (WhatsMyNam
 import re
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_prefix
-from probes.channels._public_profile import (
-    PublicProfile,
-    get_meta,
-    parse_localized_count,
-    probe_public_profile,
-)
+from probes.channels._public_profile import PublicProfile, get_meta, probe_public_profile
 from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
@@ -52,17 +47,12 @@ _RESERVED_SEGMENTS = (
 # "Jamiya Annour (@annour) • Instagram photos and videos": only profile pages have such a title.
 # The title of an empty page is "Instagram".
 _TITLE_PATTERN = re.compile(r"(?s)(?P<name>.{0,200}?)\s?\(@(?P<user>[A-Za-z0-9_.]{1,30})\)")
-_FOLLOWERS_REGEX = "followers|abonnes?|متابع"
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
     """Return the path without the prefix of `/_u/name` and `/fr/name`, and without `@`."""
-    segments = drop_prefix(segments, _is_prefix)
-    return list(map(_remove_at_sign, segments[:1])) + segments[1:]
-
-
-def _remove_at_sign(segment: str) -> str:
-    return segment.removeprefix("@") or "@"
+    first, *rest = drop_prefix(segments, _is_prefix) or [""]
+    return [first.removeprefix("@") or first, *rest]
 
 
 def _is_prefix(segment: str, next_segment: str) -> bool:
@@ -77,7 +67,7 @@ def _is_prefix(segment: str, next_segment: str) -> bool:
 def _read_short_host(link: PlatformLink) -> Identity:
     """Identify the account of the chat `ig.me/m/name`. Other paths are short links."""
     if link.name == "m":
-        return _identify_username(link.segments[-1]).with_note("derived")
+        return _identify_username((link.rest or [""])[-1]).with_note("derived")
     return Identity(NAME, LinkKind.SHORT_LINK)
 
 
@@ -148,10 +138,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
         return PublicProfile()
     if title["user"].lower() != requested.key:
         return PublicProfile()
-    return PublicProfile(
-        name=html.clean_text(title["name"]) or title["user"],
-        followers=parse_localized_count(get_meta(soup, "og:description"), _FOLLOWERS_REGEX),
-    )
+    return PublicProfile(name=html.clean_text(title["name"]) or title["user"])
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -9,10 +9,8 @@ page's `Organization` data prove that a page exists.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
@@ -22,8 +20,6 @@ from probes.channels._public_profile import (
     PublicProfile,
     build_newest_activity,
     find_message,
-    get_description,
-    parse_localized_count,
     probe_public_profile,
 )
 from probes.dates import parser
@@ -85,7 +81,6 @@ _ID_PATTERNS_BY_PAGE_TYPE = {
 }
 _KINDS_BY_PAGE_TYPE = {"in": LinkKind.PERSON}
 """Every other type is an organisation's page."""
-_LEGACY_NUMBERS_PATTERN = re.compile("([0-9a-f]{1,3})/([0-9a-f]{1,3})/([0-9a-f]{1,3})")
 # Shorter numbers after a name are years.
 _NUMERIC_ID_PATTERN = re.compile(r"([0-9]{1,12})|.*-([0-9]{5,12})")
 _ACCOUNT_SCHEMA_TYPES = frozenset(
@@ -99,7 +94,6 @@ _ACCOUNT_SCHEMA_TYPES = frozenset(
         "ProfilePage",
     }
 )
-_FOLLOWERS_REGEX = "followers|abonnes|متابع"
 _UNAVAILABLE_PATTERN = re.compile(
     r"(?i)page not found|this page doesn.t exist|page introuvable|the page you.re looking for"
 )
@@ -154,7 +148,7 @@ def _find_numeric_id(*parts: str) -> str:
 
 
 def _read_feed(link: PlatformLink) -> Identity:
-    if link.segments[1:] == ["update"]:  # without the number of a post
+    if link.rest == ["update"]:  # without the number of a post
         return _INVALID
     return Identity(NAME, _KINDS_BY_FEED_SEGMENT.get(link.second, LinkKind.HOME))
 
@@ -168,32 +162,6 @@ def _read_post_owner(link: PlatformLink) -> Identity:
     if not separator:
         return _INVALID
     return _identify_page("company", slug).to_post()
-
-
-def _read_legacy_person(link: PlatformLink) -> Identity:
-    """Identify a person's old address.
-
-    In 2015 LinkedIn replaced `/pub/name/1/2/3` by `/in/name-3-2-1` with leading zeros.
-    """
-    if link.second == "dir":
-        return Identity(NAME, LinkKind.SEARCH)
-    numbers = _LEGACY_NUMBERS_PATTERN.fullmatch("/".join(link.rest[1:4]))
-    if numbers is None:
-        return _identify_page("in", link.second)
-    first, second, third = numbers.groups()
-    suffix = f"{third}{second:0>3}{first:0>3}"
-    if third == "0":
-        suffix = f"{second}{first:0>3}"
-    return _identify_page("in", f"{link.second}-{suffix}").with_note("derived")
-
-
-def _read_legacy_id(link: PlatformLink) -> Identity:
-    """Identify the person in `/profile/view?id=`, an address without a current form."""
-    profile_id = link.query.get("id", "")
-    if not re.fullmatch(r"[\w-]{1,60}", profile_id):
-        return _INVALID
-    address = f"https://www.linkedin.com/profile/view?id={profile_id}"
-    return Identity(NAME, LinkKind.PERSON, f"in/{profile_id.lower()}", address, note="old_id")
 
 
 def _identify_page(page_type: str, slug: str) -> Identity:
@@ -238,8 +206,6 @@ LINKS = LinkTable(
         **dict.fromkeys(_GROUP_SEGMENTS, _read_group),
         "posts": _read_post_owner,
         "edu": _read_legacy_school,
-        "pub": _read_legacy_person,
-        "profile": _read_legacy_id,
         "feed/": _read_feed,
         **dict.fromkeys(
             ("pulse/", "embed/", "events/", "learning/", "newsletters/", "video/", "slink/"),
@@ -275,15 +241,12 @@ def identify_bare(text: str) -> Identity:
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile from the guest page's JSON-LD, else the message of the page."""
     soup = html.parse_soup(page)
-    text = soup.get_text(" ")
     name = _find_account_name(soup)
     if not name:
-        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, text))
-    description = f"{get_description(soup)} {text}"
+        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, soup.get_text(" ")))
     return PublicProfile(
         name=html.clean_text(name),
         platform_id=_find_company_id(soup),
-        followers=parse_localized_count(description, _FOLLOWERS_REGEX),
         last_activity=_find_last_activity(soup, page),
     )
 
@@ -291,7 +254,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
 def _find_account_name(soup: BeautifulSoup) -> str:
     for script in soup.find_all("script", type="application/ld+json"):
         for schema in parse_json_ld(script.get_text()):
-            if _is_account_schema(schema):
+            if not _ACCOUNT_SCHEMA_TYPES.isdisjoint(list_schema_types(schema)):
                 return get_text(schema, "name").strip()
     return ""
 
@@ -310,16 +273,13 @@ def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     posts = soup.select("[data-activity-urn]")
     if not posts:
         return None
-    newest = find_newest_post(map(_get_post_date, posts), page)
+    numbers = [str(post["data-activity-urn"]).rpartition(":")[2] for post in posts]
+    dates = [post_numbers.decode_post_number(NAME, number) for number in numbers]
+    newest = find_newest_post(dates, page)
     if newest is not None:
         return newest
     times = soup.select("article time")
     return build_newest_activity([_parse_relative_age(time, page) for time in times], "posts")
-
-
-def _get_post_date(post: Tag) -> datetime | None:
-    number = str(post["data-activity-urn"]).rpartition(":")[2]
-    return post_numbers.decode_post_number(NAME, number)
 
 
 def _parse_relative_age(time: Tag, page: Page) -> parser.ParsedDate | None:
@@ -329,10 +289,6 @@ def _parse_relative_age(time: Tag, page: Page) -> parser.ParsedDate | None:
     texts = (age_text, french, f"قبل {age_text}")
     dates = (parser.parse_date(text, page.fetched_at) for text in texts)
     return next(filter(None, dates), None)
-
-
-def _is_account_schema(schema: Mapping[str, Any]) -> bool:
-    return not _ACCOUNT_SCHEMA_TYPES.isdisjoint(list_schema_types(schema))
 
 
 def probe(account: Account) -> ProbeGenerator:

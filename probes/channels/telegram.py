@@ -8,16 +8,15 @@ same "Contact @name" page (WhatsMyName and maigret, 2026). Therefore this channe
 import re
 from collections.abc import Generator
 from dataclasses import replace
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from probes.channels._api_common import find_newest_post, parse_timestamp
-from probes.channels._links import LinkTable, PlatformLink, split_host
+from probes.channels._links import LinkTable, PlatformLink
 from probes.channels._public_profile import (
     PublicProfile,
     build_profile_finding,
     build_wrong_target_finding,
     get_element_text,
-    parse_localized_count,
 )
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
@@ -37,31 +36,17 @@ _INVALID = Identity(NAME, LinkKind.INVALID)
 # 5 to 32 characters. Names of four characters are auctioned and are accepted too (2026-09).
 _USERNAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{2,30}[A-Za-z0-9]")
 _INVITE_CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_WEB_APP_ROUTE_PATTERN = re.compile(r"(?:^@|/im\?p=@|resolve\?domain=)(\w+)")
 # Telegram's own first segments that look like usernames.
 _RESERVED_SEGMENTS = split_words("""
     addemoji addlist addstickers addtheme auth blog bg boost call confirmphone contact faq giftcode
     invoice joinchat login msg nft passport privacy proxy setlanguage share socks stickers tos
 """)
-_FOLLOWERS_REGEX = "subscribers?|members?|abonnes?|membres?|مشترك|عضو"
-
-
-def _move_subdomain(parts: SplitResult) -> SplitResult:
-    """Return `t.me/name` for `name.t.me`."""
-    subdomain, own_host = split_host((parts.hostname or "").removesuffix("."), HOSTS)
-    if subdomain in ("", "www", "web"):
-        return parts
-    return parts._replace(netloc=own_host, path=f"/{subdomain}{parts.path}")
 
 
 def _read_web_app(link: PlatformLink) -> Identity:
-    """Identify the account in `#@name`, `#/im?p=@name` or `#?tgaddr=tg://resolve?domain=name`."""
-    if not link.fragment:
-        return Identity(NAME, LinkKind.HOME)
-    username = _WEB_APP_ROUTE_PATTERN.search(unquote(link.fragment))
-    if username is None:
-        return _INVALID
-    return _identify_username(username[1])
+    """Identify the account in `web.telegram.org/k/#@name` or `#/im?p=@name`."""
+    username = link.query.get("p") or unquote(link.fragment)
+    return _identify_username(username.removeprefix("@"))
 
 
 def _read_invite(link: PlatformLink) -> Identity:
@@ -76,7 +61,7 @@ def _read_view(link: PlatformLink) -> Identity:
 def _read_account(link: PlatformLink) -> Identity:
     if link.name.startswith("+"):
         return _identify_invite(link.name[1:])
-    return _identify_account(*link.segments)
+    return _identify_account(link.name, *link.rest)
 
 
 def _identify_account(name: str = "", item: str = "", story: str = "", *_: str) -> Identity:
@@ -113,7 +98,6 @@ LINKS = LinkTable(
     read_account=_read_account,
     subdomains=re.compile("(?:|www|web)"),
     other_hosts=dict.fromkeys(_WEB_APP_HOSTS, _read_web_app),
-    rewrite=_move_subdomain,
 )
 identify = LINKS.identify
 
@@ -124,13 +108,9 @@ def identify_bare(text: str) -> Identity:
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """Return the name and the number of subscribers from an account's public page."""
-    soup = html.parse_soup(page)
-    subscribers = get_element_text(soup, "div.tgme_page_extra")
-    return PublicProfile(
-        name=html.clean_text(get_element_text(soup, "div.tgme_page_title"), 200),
-        followers=parse_localized_count(subscribers, _FOLLOWERS_REGEX),
-    )
+    """Return the name from an account's public page."""
+    title = get_element_text(html.parse_soup(page), "div.tgme_page_title")
+    return PublicProfile(name=html.clean_text(title, 200))
 
 
 def parse_channel_preview(page: Page) -> Activity | None:

@@ -9,10 +9,10 @@ because a refusal has other causes too. Only if the account's own page confirms 
 import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from functools import partial
 from typing import Any
 
-from probes.channels._api_common import clean_api_text, find_newest_post
+from probes.channels._api_common import clean_api_text, find_newest_post, parse_count
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_prefix
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.classify import interstitials
@@ -46,12 +46,8 @@ _NOT_FOUND_STATUS_CODE = 10221
 _PRIVATE_STATUS_CODE = 10222
 
 
-def _clean_segments(segments: list[str]) -> list[str]:
-    """Return the path without the prefix of `/fr/@name` and of the embed `/embed/@name`."""
-    return drop_prefix(segments, _is_prefix)
-
-
 def _is_prefix(segment: str, next_segment: str) -> bool:
+    """Return True for the prefix of `/fr/@name` and of the embed `/embed/@name`."""
     is_embed = segment == "embed" and next_segment.startswith("@")
     return is_embed or is_language_prefix(segment, next_segment)
 
@@ -92,7 +88,7 @@ LINKS = LinkTable(
     read_account=_read_account,
     subdomains=re.compile(r"(?:|www|m|lite|[a-z]{2})"),  # `us.` is a country
     other_hosts=dict.fromkeys(("vm.tiktok.com", "vt.tiktok.com"), _read_short_host),
-    clean_segments=_clean_segments,
+    clean_segments=partial(drop_prefix, is_prefix=_is_prefix),
 )
 identify = LINKS.identify
 
@@ -108,7 +104,6 @@ class ProfileState:
 
     key: str = ""
     name: str = ""
-    followers: int | None = None
     status_code: int | None = None
     last_activity: Activity | None = None
     is_private: bool = False
@@ -120,31 +115,18 @@ def parse_profile_embed(page: Page) -> ProfileState:
     The state of the page names the account under `/embed/@name` (yt-dlp 2026-08, FxEmbed 2026-08).
     """
     data = _read_script(page, "__FRONTITY_CONNECT_STATE__")
-    state = _find_embed_state(as_object(get_nested(data, "source", "data")))
-    user = as_object(state.get("userInfo"))
+    routes = as_object(get_nested(data, "source", "data"))
+    embeds = (state for route, state in routes.items() if route.lower().startswith("/embed/@"))
+    state = next((state for state in embeds if get_nested(state, "userInfo")), None)
+    user = as_object(get_nested(state, "userInfo"))
+    video_ids = [str(get_nested(video, "id")) for video in as_list(get_nested(state, "videoList"))]
+    dates = [post_numbers.decode_post_number(NAME, video_id) for video_id in video_ids]
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
         name=clean_api_text(user.get("nickname")),
-        followers=_as_integer(user.get("followerCount")),
-        last_activity=_find_newest_video(as_list(state.get("videoList")), page),
+        last_activity=find_newest_post(dates, page),
         is_private=user.get("privateAccount") is True,
     )
-
-
-def _find_embed_state(routes: dict[str, Any]) -> dict[str, Any]:
-    for route, state in routes.items():
-        if route.lower().startswith("/embed/@") and get_nested(state, "userInfo"):
-            return as_object(state)
-    return {}
-
-
-def _find_newest_video(videos: list[Any], page: Page) -> Activity | None:
-    """Return when the newest video was made, by its id."""
-    return find_newest_post(map(_get_video_date, videos), page)
-
-
-def _get_video_date(video: Any) -> datetime | None:
-    return post_numbers.decode_post_number(NAME, str(get_nested(video, "id")))
 
 
 def parse_oembed(page: Page) -> ProfileState:
@@ -154,7 +136,7 @@ def parse_oembed(page: Page) -> ProfileState:
     """
     data = as_object(parse_json(page.body))
     state = ProfileState(
-        name=clean_api_text(data.get("author_name")), status_code=_as_integer(data.get("code"))
+        name=clean_api_text(data.get("author_name")), status_code=parse_count(data.get("code"))
     )
     author = links_identify.identify_link(str(data.get("author_url", "")))
     if author.channel == NAME and author.kind is LinkKind.PROFILE:
@@ -170,23 +152,14 @@ def parse_profile_page(page: Page) -> ProfileState:
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
         name=clean_api_text(user.get("nickname")),
-        followers=_as_integer(get_nested(detail, "userInfo", "stats", "followerCount")),
-        status_code=_as_integer(detail.get("statusCode")),
+        status_code=parse_count(detail.get("statusCode")),
     )
 
 
 def _read_script(page: Page, script_id: str) -> Any:
     """Return the JSON in the script with this id, or None."""
     script = html.parse_soup_elements(page, "script").find("script", id=script_id)
-    if script is None:
-        return None
-    return parse_json(script.get_text())
-
-
-def _as_integer(value: object) -> int | None:
-    if type(value) is int:  # `true` is a number for Python
-        return value
-    return None
+    return parse_json(script.get_text()) if script else None
 
 
 def probe(account: Account) -> ProbeGenerator:
@@ -219,15 +192,11 @@ def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Fin
         return None
     if page.status != 200 or state.key != identity.key:
         return None
-    reason = None
-    if state.is_private:
-        reason = Reason.PRIVATE
     return present_finding(
         page,
         final_url=identity.canonical,
-        reason=reason,
+        reason=Reason.PRIVATE if state.is_private else None,
         name=state.name,
-        followers=state.followers,
         last_activity=state.last_activity,
     )
 
@@ -256,7 +225,7 @@ def _build_finding(
     if state.status_code == _PRIVATE_STATUS_CODE:
         return present_finding(page, reason=Reason.PRIVATE, name=state.name)
     if (state.status_code, state.key) == (0, identity.key):
-        return present_finding(page, name=state.name, followers=state.followers)
+        return present_finding(page, name=state.name)
     detail = f"statusCode {state.status_code}"
     if is_unknown_to_oembed and state.status_code == _NOT_FOUND_STATUS_CODE:
         detail = f"{detail}, and oEmbed knows no such account"

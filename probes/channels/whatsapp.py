@@ -3,7 +3,7 @@
 Only `whatsapp.com/channel/<code>` is a channel. A link to a telephone number or to a group opens a
 conversation, which only its members can read, so neither is an account.
 
-The public page of a channel shows its name and its followers. What an unknown code shows is not
+The public page of a channel shows its name. What an unknown code shows is not
 documented, so this channel never returns *absent*. Updates disappear after 30 days, so the page
 says nothing about activity.
 """
@@ -17,7 +17,6 @@ from probes.channels._public_profile import (
     build_wrong_target_finding,
     get_meta,
     match_title,
-    parse_localized_count,
     probe_public_profile,
 )
 from probes.models.finding import Account, Identity, LinkKind
@@ -48,8 +47,6 @@ _TITLE_PATTERN = re.compile(
     r"(?is)(?P<name>.{1,200}?)\s+[-–—|]\s+"
     r"(?:WhatsApp channel|(?:cha[iî]ne|canal) WhatsApp|قناة (?:على )?واتساب)\s*"
 )
-_AUDIENCE_PATTERN = re.compile(r"^.{0,40}[•·|].{1,60}$")
-_FOLLOWERS_REGEX = "followers?|abonnes?|متابع"
 
 
 def _read_channel(link: PlatformLink) -> Identity:
@@ -117,15 +114,8 @@ def parse_channel_page(page: Page) -> PublicProfile:
     code_in_metadata = identify(get_meta(soup, "og:url")).key
     if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()
-    description = get_meta(soup, "og:description")
-    audience = soup.find("h5", string=_AUDIENCE_PATTERN)
-    if audience:
-        description = audience.get_text()
-    return PublicProfile(
-        name=html.clean_text(title["name"]),
-        followers=parse_localized_count(description, _FOLLOWERS_REGEX),
-        message="updates disappear after 30 days",
-    )
+    name = html.clean_text(title["name"])
+    return PublicProfile(name=name, message="updates disappear after 30 days")
 
 
 def probe(account: Account) -> ProbeGenerator:

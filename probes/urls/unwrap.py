@@ -39,8 +39,11 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("consent.google.com", r"/", ("continue",)),
     ("accounts.google.com", r"/", ("continue",)),
     ("accounts.youtube.com", r"/", ("continue",)),
-    ("youtube.com", r"/redirect", ("q",)),
-    ("youtube.com", r"/verify_", ("next_url",)),
+    (
+        "youtube.com",
+        r"/(?:redirect|verify_|attribution_link|signin|supported_browsers|ml?$)",
+        ("q", "u", "next", "next_url", "continue", ""),
+    ),
     ("safelinks.protection.outlook.com", r"/", ("url",)),
     ("urldefense.com", r"/v[12]", ("u",)),
     ("urldefense.proofpoint.com", r"/v[12]", ("u",)),

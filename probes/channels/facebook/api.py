@@ -14,7 +14,6 @@ from typing import Any
 from probes.channels._api_common import (
     MAX_TEXT_CHARS,
     MAX_WEBSITE_URLS,
-    LatestPublication,
     build_api_url,
     build_failure_finding,
     build_status_response,
@@ -26,10 +25,9 @@ from probes.channels._api_common import (
     keep_match,
     parse_count,
     parse_json_object,
-    parse_timestamps,
 )
 from probes.channels._public_profile import build_wrong_target_finding
-from probes.models.finding import ACCOUNT_KINDS, Account, Finding, Identity, LinkKind, Reason
+from probes.models.finding import ACCOUNT_KINDS, Account, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, FetchError, Page, PageRequest, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
@@ -62,17 +60,21 @@ _UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
 _NAME_TAKEN_DETAIL = "another page answers under this name"
 
 
+MAX_ERROR_CHARS = 10_000
+"""Characters of an error that are read. It may list fifty names."""
+
+
 def parse_pages_response(page: Page) -> ApiResponse:
     """Return the pages of a response by the requested id or name."""
     return _parse_nodes(page, _to_page_data)
 
 
 def parse_posts_response(page: Page) -> ApiResponse:
-    """Return the dates of the last posts as `published_dates`, by the requested id.
+    """Return the times of the last posts as `published_times`, by the requested id.
 
     Error 10, no access to posts, is not a refusal of other calls.
     """
-    response = _parse_nodes(page, _to_post_dates)
+    response = _parse_nodes(page, _to_post_times)
     if response.refusal is not None and response.refusal[0] is Reason.NOT_CONFIGURED:
         return replace(response, refusal=None, no_items_error=response.refusal)
     return response
@@ -80,21 +82,11 @@ def parse_posts_response(page: Page) -> ApiResponse:
 
 def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiResponse:
     data = parse_json_object(page)
-    error = _find_error(data)
-    if error or page.status >= 400:
+    error = as_object(data.get("error"))
+    if page.status >= 400 or "code" in error or "message" in error:  # a page may be named `error`
         return _build_error_response(page, error)
     items = {name.lower(): to_data(node) for name, node in data.items() if _extract_page_id(node)}
-    if not items:
-        return build_status_response(page)
-    return ApiResponse(items, is_well_formed=True)
-
-
-def _find_error(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the error object, or {}. A page can have the name `error` too."""
-    error = as_object(data.get("error"))
-    if "code" in error or "message" in error:
-        return error
-    return {}
+    return ApiResponse(items, is_well_formed=True) if items else build_status_response(page)
 
 
 def _extract_page_id(node: Any) -> str:
@@ -112,10 +104,9 @@ def _to_page_data(node: Any) -> dict[str, Any]:
     }
 
 
-def _to_post_dates(node: Any) -> dict[str, Any]:
+def _to_post_times(node: Any) -> dict[str, Any]:
     posts = as_list(get_nested(node, "published_posts", "data"))
-    times = [get_nested(post, "created_time") for post in posts]
-    return {"published_dates": parse_timestamps(times)}
+    return {"published_times": [get_nested(post, "created_time") for post in posts]}
 
 
 def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
@@ -126,7 +117,7 @@ def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
         return ApiResponse(refusal=(_REFUSALS_BY_ERROR_CODE[code], message))
     if code in _SERVER_ERROR_CODES:
         return ApiResponse(no_items_error=(Reason.SERVER_ERROR, message))
-    faulty = _find_faulty_values(error)
+    faulty = _find_faulty_values(error, code)
     if faulty is None:
         return build_status_response(page, message)
     reason, values = faulty
@@ -137,33 +128,24 @@ def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
     )
 
 
-MAX_ERROR_CHARS = 10_000
-"""Characters of an error that are read. It may list fifty names."""
-
-
-def _find_faulty_values(error: Mapping[str, Any]) -> tuple[Reason, list[str]] | None:
+def _find_faulty_values(
+    error: Mapping[str, Any], code: int | None
+) -> tuple[Reason, list[str]] | None:
     """Return the reason of an error about single values and the values in its message, or None."""
     message = get_text(error, "message")[:MAX_ERROR_CHARS]
-    code, subcode = parse_count(error.get("code")), parse_count(error.get("error_subcode"))
-    if code == 803:
-        return _find_faulty_names(message)
+    users = _USER_PROFILE_PATTERN.findall(message)
+    aliases = _UNKNOWN_ALIASES_PATTERN.search(message)
     moved = _MIGRATED_PAGE_PATTERN.search(message)
+    if code == 803 and users:
+        return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
+    if code == 803:
+        names = [name.strip(".") for name in re.split(r"[\s,]+", aliases[1] if aliases else "")]
+        return Reason.NOT_FOUND, list(filter(None, names))
     if code == 21 and moved:
         return Reason.RENAMED, [moved[1]]
-    if (code, subcode) == (100, 33):
+    if (code, parse_count(error.get("error_subcode"))) == (100, 33):
         return Reason.UNREADABLE, _UNKNOWN_OBJECT_PATTERN.findall(message)
     return None
-
-
-def _find_faulty_names(message: str) -> tuple[Reason, list[str]]:
-    users = _USER_PROFILE_PATTERN.findall(message)
-    if users:
-        return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
-    aliases = _UNKNOWN_ALIASES_PATTERN.search(message)
-    if aliases is None:
-        return Reason.NOT_FOUND, []
-    names = [name.strip(".") for name in re.split(r"[\s,]+", aliases[1])]
-    return Reason.NOT_FOUND, list(filter(None, names))
 
 
 def probe_api(account: Account) -> ProbeGenerator:
@@ -172,7 +154,9 @@ def probe_api(account: Account) -> ProbeGenerator:
     if identity.kind in (LinkKind.GROUP, LinkKind.PERSON):
         detail = f"Facebook's API covers pages only, not a {identity.kind}"
         return build_unsupported_finding(account, detail)
-    lookup_value = _build_lookup_value(identity)
+    kind, _, name = (identity.key or "").partition(":")
+    # Facebook ignores full stops in names, so the name is requested as typed.
+    lookup_value = {"id": name, "u": identity.typed_name or name}.get(kind, "")
     if identity.kind not in ACCOUNT_KINDS or not lookup_value:
         return build_wrong_target_finding(identity)
     known_id = keep_match(_ID_PATTERN, account.known_id) or None
@@ -185,20 +169,9 @@ def probe_api(account: Account) -> ProbeGenerator:
     return (yield from _describe_page(account, page, page_data))
 
 
-def _build_lookup_value(identity: Identity) -> str:
-    """Return the id or the name as typed. Facebook ignores full stops in names."""
-    kind, _, name = (identity.key or "").partition(":")
-    return {"id": name, "u": identity.typed_name or name}.get(kind, "")
-
-
 def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page, ApiResponse]]:
-    return (
-        yield from request_page(
-            build_api_url(_GRAPH_API_URL, ids=lookup_value, fields=_PAGE_FIELDS),
-            parse_pages_response,
-            api_call=_BATCH_CALL,
-        )
-    )
+    url = build_api_url(_GRAPH_API_URL, ids=lookup_value, fields=_PAGE_FIELDS)
+    return (yield from request_page(url, parse_pages_response, api_call=_BATCH_CALL))
 
 
 def _resolve_missing_page(
@@ -206,29 +179,33 @@ def _resolve_missing_page(
 ) -> ProbeGenerator:
     """Return the finding for a name or id without a page.
 
-    The page may have given up its name, so its known id is requested too.
+    The page may have given up its name, so its known id is requested too. 100/33 is returned for
+    deleted and hidden pages, so then a missing name proves nothing (2026-10).
     """
-    failure = _explain_missing_value(page, response, lookup_value)
-    if failure[0] is Reason.RENAMED:
-        return _build_merged_page_finding(account, page, failure[1], known_id)
-    finding = build_failure_finding(account, page, failure, known_id)
-    if failure[0] is not Reason.NOT_FOUND or known_id in (None, lookup_value):
-        return finding
-    page, response = yield from _request_page(known_id)
-    page_data = response.items.get(known_id)
-    if page_data is not None:
-        detail = "answers by its number alone"
-        return (yield from _describe_page(account, page, page_data, detail, known_id))
-    failure = _explain_missing_value(page, response, known_id)
-    if failure[0] is Reason.RENAMED:
-        return _build_merged_page_finding(account, page, failure[1], known_id)
-    if failure[0] is Reason.NOT_FOUND:
-        return finding
-    # 100/33 is returned for deleted and hidden pages, so a missing name proves nothing (2026-10).
-    return build_failure_finding(account, page, failure, known_id)
+    reason, detail = _explain_missing_page(page, response, lookup_value)
+    if reason is Reason.NOT_FOUND and known_id not in (None, lookup_value):
+        known_page, response = yield from _request_page(known_id)
+        page_data = response.items.get(known_id)
+        if page_data is not None:
+            rename = "answers by its number alone"
+            return (yield from _describe_page(account, known_page, page_data, rename, known_id))
+        known_reason, known_detail = _explain_missing_page(known_page, response, known_id)
+        if known_reason is not Reason.NOT_FOUND:
+            page, reason, detail = known_page, known_reason, known_detail
+    if reason is not Reason.RENAMED:
+        return build_failure_finding(account, page, (reason, detail), known_id)
+    # The page was merged into the one in the message. The finding has the known id of the old page.
+    moved = _MIGRATED_PAGE_PATTERN.search(detail)
+    return present_finding(
+        page,
+        final_url=_build_page_url(moved[2]) if moved else account.identity.canonical,
+        reason=Reason.RENAMED,
+        platform_id=known_id or (moved[2] if moved else None),
+        detail=detail,
+    )
 
 
-def _explain_missing_value(
+def _explain_missing_page(
     page: Page, response: ApiResponse, lookup_value: str
 ) -> tuple[Reason, str]:
     """Return the error about this value.
@@ -236,36 +213,14 @@ def _explain_missing_value(
     An error that names other values, or none, does not prove that this one is absent.
     """
     reason, message = explain_missing_account(page, response, _BATCH_CALL)
-    faulty_names = {_normalize_username(value) for value in response.item_errors}
+    faulty_names = set(map(_normalize_username, response.item_errors))
     if response.no_items_error and _normalize_username(lookup_value) in faulty_names:
         return response.no_items_error
-    if reason is Reason.NOT_FOUND:
-        return Reason.UNREADABLE, message
-    return reason, message
+    return (Reason.UNREADABLE if reason is Reason.NOT_FOUND else reason), message
 
 
 def _normalize_username(username: str) -> str:
     return username.lower().replace(".", "")
-
-
-def _build_merged_page_finding(
-    account: Account, page: Page, message: str, known_id: str | None
-) -> Finding:
-    """Return a `renamed` finding for a page that was merged into the page in the message.
-
-    The finding has the known id of the old page.
-    """
-    new_id, final_url = None, account.identity.canonical
-    moved = _MIGRATED_PAGE_PATTERN.search(message)
-    if moved:
-        new_id, final_url = moved[2], _build_page_url(moved[2])
-    return present_finding(
-        page,
-        final_url=final_url,
-        reason=Reason.RENAMED,
-        platform_id=known_id or new_id,
-        detail=message,
-    )
 
 
 def _resolve_changed_id(
@@ -287,16 +242,10 @@ def _resolve_changed_id(
         return (yield from _describe_page(account, known_page, known_data, _NAME_TAKEN_DETAIL))
     if shown_id == page_data["id"]:
         return (yield from _describe_page(account, page, page_data, known_id=known_id))
-    if _has_known_name(account, page_data):
-        return (yield from _describe_page(account, page, page_data))
-    return (yield from _describe_page(account, page, page_data, _NAME_TAKEN_DETAIL))
-
-
-def _has_known_name(account: Account, page_data: Mapping[str, Any]) -> bool:
-    if account.previous_finding is None or not account.previous_finding.name:
-        return False
-    page_name: str = page_data["name"]
-    return clean_api_text(account.previous_finding.name).casefold() == page_name.casefold()
+    known_name = account.previous_finding.name if account.previous_finding else None
+    is_same_name = clean_api_text(known_name).casefold() == page_data["name"].casefold()
+    rename_detail = "" if known_name and is_same_name else _NAME_TAKEN_DETAIL
+    return (yield from _describe_page(account, page, page_data, rename_detail))
 
 
 def _describe_page(
@@ -310,42 +259,30 @@ def _describe_page(
 
     `rename_detail` says how the page differs from the registered one. `known_id` is its known id.
     """
-    rename_detail = rename_detail or _describe_username_change(
-        account.identity.key or "", page_data["username"]
-    )
-    publication, reason = LatestPublication(), None
+    key, username = account.identity.key or "", page_data["username"]
+    has_names = username and key.startswith("u:")
+    if not rename_detail and has_names and key != f"u:{_normalize_username(username)}":
+        rename_detail = f"answers as {username}"
+    reason = Reason.RENAMED if rename_detail else None
+    newest, missing_reason = None, ""
     if page_data["is_unpublished"]:
         reason = Reason.PRIVATE
     else:
-        publication = yield from _fetch_latest_post(page_data["id"])
-        if rename_detail:
-            reason = Reason.RENAMED
-    profile_url = _build_page_url(page_data["username"] or page_data["id"])
+        url = build_api_url(_GRAPH_API_URL, ids=page_data["id"], fields=_POST_FIELDS)
+        newest, missing_reason = yield from fetch_latest_publication(
+            url, parse_posts_response, _BATCH_CALL, item_key=page_data["id"], source="posts"
+        )
+    profile_url = _build_page_url(username or page_data["id"])
     return present_finding(
         page,
         final_url=profile_url,
         reason=reason,
         name=page_data["name"],
         platform_id=known_id or page_data["id"],
-        last_activity=publication.newest,
+        last_activity=newest,
         links=extract_website_links(page_data["website_urls"], "profile_link", profile_url),
-        detail=rename_detail or publication.missing_reason,
+        detail=rename_detail or missing_reason,
     )
-
-
-def _fetch_latest_post(page_id: str) -> Generator[PageRequest, Page, LatestPublication]:
-    url = build_api_url(_GRAPH_API_URL, ids=page_id, fields=_POST_FIELDS)
-    return (
-        yield from fetch_latest_publication(
-            url, parse_posts_response, _BATCH_CALL, item_key=page_id, source="posts"
-        )
-    )
-
-
-def _describe_username_change(key: str, username: str) -> str:
-    if key.startswith("u:") and username and key != f"u:{_normalize_username(username)}":
-        return f"answers as {username}"
-    return ""
 
 
 def _build_page_url(name_or_id: str) -> str:

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import replace
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from probes.channels._links import LinkTable, PlatformLink, drop_prefix, follow_hashbang
+from probes.channels._links import LinkTable, PlatformLink, drop_prefix
 from probes.models.finding import Identity, LinkKind
 from probes.text.keywords import split_words
 from probes.urls import normalize
@@ -23,17 +23,7 @@ _COUNTRY_TLDS = """
 """
 _CO_COUNTRY_TLDS = "ae at cr hu id il in jp ke kr ma nz th tz ug uk ve za zm zw"
 HOSTS = frozenset(
-    {
-        "facebook.com",
-        "fb.com",
-        "fb.me",
-        "fb.gg",
-        "m.me",
-        "fb.watch",
-        "messenger.com",
-        "facebookwkhpilnemxj7asaniu7vnjjbiltxjqhye3mhbshg7kx5tfyd.onion",
-        "facebookcorewwwi.onion",
-    }
+    {"facebook.com", "fb.com", "fb.me", "fb.gg", "m.me", "fb.watch", "messenger.com"}
     | {f"facebook.{country}" for country in _COUNTRY_TLDS.split()}
     | {f"facebook.co.{country}" for country in _CO_COUNTRY_TLDS.split()}
 )
@@ -65,8 +55,8 @@ _POST_SEGMENTS = split_words("""
 _TAB_SEGMENTS = _POST_SEGMENTS | split_words(
     "about timeline photos_stream reviews community shop services live mentions followers"
 )
-_OWN_FILE = re.compile(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)")
-_API_VERSION = re.compile(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
+# Files, and the Graph API's ids of posts: a page's number and the post's.
+_NO_NAME_PATTERN = re.compile(r".*\.(?:php|html?|aspx?|ico|png|xml|txt)|[0-9]{5,20}_[0-9]{5,20}")
 # Letters A-Z, digits and full stops, at most 50 (help article 105399436216001, read 2026). Other
 # characters are old slugs or errors. They are accepted and get the note `suspicious`.
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
@@ -76,55 +66,39 @@ _ID_PATTERN = re.compile(r"[0-9]{1,20}")
 # `?id=123/`, `?id=123?ref=x`, but not the first half of `?id=123 456`.
 _LEADING_ID_PATTERN = re.compile(r"([0-9]{1,20})(?!\w| [0-9])")
 _TRAILING_ID_PATTERN = re.compile(r".*-([0-9]{5,20})")
-_FULL_POST_ID_PATTERN = re.compile(r"([0-9]{5,20})_[0-9]{5,20}")
-"""The Graph API's id of a post: its page and its number."""
 _OTHER_TEXT_PATTERN = re.compile(r"(?i)www\.|(?:facebook|fb)\.com|\d{1,7}\Z")
 """An address with a typing error (`facebook.com.annour`), a count, the end of a phone number."""
 _OPAQUE_ID_PATTERN = re.compile(r"pfbid\w{5,}")
 """Ids that are no stable numbers. Only a redirect shows the account."""
 _PATH_PATTERN = re.compile(r"(?i)(?:pages|people|groups|p|pg)/\S+|profile\.php\?\S+")
-_HASHBANG_ROUTE_PATTERN = re.compile(r"^(?:#|%23)?!?(/.+)$")
 _PLACEHOLDER_USERNAMES = split_words("""
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
     jimdo your-page yourpage your.page yourpagename username example
 """)
 _POST_PARAMETERS = frozenset({"story_fbid", "fbid", "note_id", "aid"})
 _GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
+_POST_SECTIONS = split_words("""
+    album event events live media note permalink photo photos reel reels stories story video videos
+""")
 _WATCH_SECTIONS = split_words(
     "explore following hashtag home latest live party saved search shows topic topics"
 )
-_GAMING_SECTIONS = frozenset({"feed", "instantgames", "play", "tournaments", "video", "videos"})
-
-
-def _resolve_hashbang_route(parts: SplitResult) -> SplitResult:
-    """Return the page in `/home.php#!/name` and `/%23!/name`."""
-    return follow_hashbang(parts, _HASHBANG_ROUTE_PATTERN, "https://www.facebook.com")
 
 
 def _clean_segments(segments: list[str]) -> list[str]:
-    """Return the path without dots, a language, an API version, `@` before a name and `.php`."""
-    segments = [segment for segment in segments if segment not in (".", "..")]
+    """Return the path without a language, `@` before a name and `.php` after a section."""
     segments = drop_prefix(segments, _is_language_prefix)
-    segments = drop_prefix(segments, _is_api_version)
-    return list(map(_clean_name, segments[:1])) + segments[1:]
-
-
-def _clean_name(segment: str) -> str:
-    name = segment.lstrip("@") or "@"
+    if not segments:
+        return segments
+    name = segments[0].lstrip("@") or "@"
     section = name.lower().removesuffix(".php")
-    if section in _RESERVED_SEGMENTS:
-        return section
-    return name
+    return [section if section in _RESERVED_SEGMENTS else name, *segments[1:]]
 
 
 def _is_language_prefix(segment: str, next_segment: str) -> bool:
     """Return True for `/fr_FR`, and for `/fr` unless it is a name, alone or with a tab."""
     is_name = next_segment.lower() in ("", *_TAB_SEGMENTS)
     return normalize.is_locale(segment) and not (is_name and len(segment) == 2)
-
-
-def _is_api_version(segment: str, next_segment: str) -> bool:
-    return bool(next_segment) and _API_VERSION.fullmatch(segment) is not None
 
 
 def _read_chat_host(link: PlatformLink) -> Identity:
@@ -134,34 +108,13 @@ def _read_chat_host(link: PlatformLink) -> Identity:
     return _identify_username(link.name).with_note("derived")
 
 
-def _read_messenger(link: PlatformLink) -> Identity:
-    """Identify the account in `messenger.com/t/name` or `/e2ee/t/id`."""
-    return _identify_conversation(link.segments)
-
-
-def _read_messages(link: PlatformLink) -> Identity:
-    """Identify the account in `/messages/t/name`."""
-    return _identify_conversation(link.rest)
-
-
-def _identify_conversation(segments: list[str]) -> Identity:
-    if segments[:1] == ["e2ee"]:
-        segments = segments[1:]
-    if segments[:1] != ["t"] or len(segments) < 2:
-        return _INVALID
-    return _identify_username(segments[1]).with_note("derived")
-
-
 def _read_profile(link: PlatformLink) -> Identity:
     """Identify the account in `/profile.php?id=123` or `/profile/123`."""
-    values = {name.strip().lower(): value.strip() for name, value in link.query.items()}
-    profile_id = values.get("id") or link.second
+    profile_id = (link.query.get("id") or link.second).strip()
     if _OPAQUE_ID_PATTERN.match(profile_id):
         return Identity(NAME, LinkKind.SHORT_LINK)
     leading_id = _LEADING_ID_PATTERN.match(profile_id)
-    if leading_id is None:
-        return _INVALID
-    return _identify_by_id(leading_id[1], LinkKind.PROFILE)
+    return _identify_by_id(leading_id[1] if leading_id else "", LinkKind.PROFILE)
 
 
 def _read_person(link: PlatformLink) -> Identity:
@@ -178,15 +131,9 @@ def _read_page(link: PlatformLink) -> Identity:
     return _identify_by_id(page_id, LinkKind.PAGE)
 
 
-def _read_prefixed_page(link: PlatformLink) -> Identity:
-    return _identify_page(link.second)
-
-
 def _identify_page(name: str) -> Identity:
     page = _identify_username(name)
-    if page.key:
-        return replace(page, kind=LinkKind.PAGE)
-    return page
+    return replace(page, kind=LinkKind.PAGE) if page.key else page
 
 
 def _find_id_in_segments(segments: list[str]) -> str:
@@ -204,37 +151,16 @@ def _find_id_in_segments(segments: list[str]) -> str:
         if _ID_PATTERN.fullmatch(candidate):
             return candidate
     trailing_id = _TRAILING_ID_PATTERN.fullmatch(first)
-    if trailing_id is None:
-        return ""
-    return trailing_id[1]
+    return trailing_id[1] if trailing_id else ""
 
 
 def _read_group(link: PlatformLink) -> Identity:
-    group = _identify_group(link.second)
-    if len(link.rest) > 2:
-        return group.with_note("derived")
-    return group
-
-
-def _read_old_group(link: PlatformLink) -> Identity:
-    """Identify `/group.php?gid=id`, the address of groups until about 2011."""
-    return _identify_group(link.query.get("gid", ""))
-
-
-def _read_home(link: PlatformLink) -> Identity:
-    """Identify the group in `/home.php?sk=group_id`."""
-    tab = link.query.get("sk", "")
-    if not tab.startswith("group_"):
-        return Identity(NAME, LinkKind.HOME)
-    return _identify_group(tab.removeprefix("group_"))
-
-
-def _identify_group(slug: str) -> Identity:
-    slug = slug.rstrip(".")
+    slug = link.second.rstrip(".")
     if slug.lower() in _GROUP_LIST_SEGMENTS or not _SLUG_PATTERN.fullmatch(slug):
         return _INVALID
     url = f"https://www.facebook.com/groups/{slug}"
-    return Identity(NAME, LinkKind.GROUP, f"group:{slug.lower()}", url)
+    note = "derived" if len(link.rest) > 2 else None
+    return Identity(NAME, LinkKind.GROUP, f"group:{slug.lower()}", url, note=note)
 
 
 def _read_share_link(link: PlatformLink) -> Identity:
@@ -246,18 +172,6 @@ def _read_share_link(link: PlatformLink) -> Identity:
         return Identity(NAME, LinkKind.POST)
     if link.rest:
         return Identity(NAME, LinkKind.SHORT_LINK)
-    if link.query:
-        return Identity(NAME, LinkKind.SHARE)
-    return _INVALID
-
-
-def _read_plugin(link: PlatformLink) -> Identity:
-    """Identify the page of a like box of before 2015, a post, or a button."""
-    page_id = link.query.get("id", "")
-    if page_id.isdigit():
-        return _identify_by_id(page_id, LinkKind.PAGE).with_note("derived")
-    if link.second in ("video.php", "post.php"):
-        return Identity(NAME, LinkKind.POST)
     return Identity(NAME, LinkKind.SHARE)
 
 
@@ -271,31 +185,17 @@ def _read_post(link: PlatformLink) -> Identity | None:
     return owner.to_post()
 
 
-def _read_advertiser(link: PlatformLink) -> Identity:
-    return _identify_by_id(link.query.get("view_all_page_id", ""), LinkKind.PAGE)
-
-
 def _read_owned_post(link: PlatformLink) -> Identity | None:
     """Identify the owner in `/watch/name/id` or `/notes/name/title/id`, or a post.
 
     `/watch/name` lists the videos of an account, and `/watch/id` is a video.
     """
     is_list = len(link.rest) == 1
-    if link.second.lower() in _WATCH_SECTIONS or (is_list and link.second.isdigit()):
-        return _read_post(link)
     owner = _identify_username(link.second)
-    if owner.key is None:
+    is_section = link.second.lower() in _WATCH_SECTIONS or (is_list and link.second.isdigit())
+    if is_section or owner.key is None:
         return _read_post(link)
-    if is_list:
-        return owner.with_note("derived")
-    return owner.to_post()
-
-
-def _read_player(link: PlatformLink) -> Identity | None:
-    """Return the account in `/gaming/name`, or None."""
-    if link.second.lower() in _GAMING_SECTIONS:
-        return None
-    return _identify_username(link.second)
+    return owner.with_note("derived") if is_list else owner.to_post()
 
 
 def _read_account(link: PlatformLink) -> Identity:
@@ -313,36 +213,24 @@ def _identify_username(segment: str) -> Identity:
     slug = _SLUG_WITH_ID_PATTERN.fullmatch(segment)
     if slug:
         return _identify_by_id(slug[1], LinkKind.PAGE)
-    post = _FULL_POST_ID_PATTERN.fullmatch(segment)
-    if post:
-        return _identify_by_id(post[1], LinkKind.PAGE).to_post()
-    return _identify_name(segment)
-
-
-def _identify_name(segment: str) -> Identity:
     name = segment.lower()
-    if not _is_possible_username(name):
+    is_slug = name.strip("._-") != "" and _SLUG_PATTERN.fullmatch(name) is not None
+    is_too_long = name.isascii() and len(name) > 50
+    if not is_slug or is_too_long or _is_own_name(name):
         return _INVALID
     key = f"u:{name.replace('.', '')}"
     account = Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}")
     if name in _PLACEHOLDER_USERNAMES:
         return account.with_note("placeholder")
-    if not _USERNAME_PATTERN.fullmatch(segment):
-        return account.with_note("suspicious")
-    return account
-
-
-def _is_possible_username(name: str) -> bool:
-    if _is_own_name(name) or (name.isascii() and len(name) > 50):
-        return False
-    return name.strip("._-") != "" and _SLUG_PATTERN.fullmatch(name) is not None
+    return account if _USERNAME_PATTERN.fullmatch(segment) else account.with_note("suspicious")
 
 
 def _is_own_name(name: str) -> bool:
     """Return True for Facebook's own hosts, pages, files, and languages with a country."""
     if name.removeprefix("www.") in HOSTS or name in _RESERVED_SEGMENTS:
         return True
-    return _OWN_FILE.fullmatch(name) is not None or (len(name) == 5 and normalize.is_locale(name))
+    is_locale = len(name) == 5 and normalize.is_locale(name)
+    return is_locale or _NO_NAME_PATTERN.fullmatch(name) is not None
 
 
 def _identify_by_id(page_id: str, kind: LinkKind) -> Identity:
@@ -359,29 +247,15 @@ LINKS = LinkTable(
         "profile": _read_profile,
         "people": _read_person,
         **dict.fromkeys(("pages", "p", "page"), _read_page),
-        "pg": _read_prefixed_page,
+        "pg": lambda link: _identify_page(link.second),
         "groups": _read_group,
-        "group": _read_old_group,
-        "home": _read_home,
-        "login": LinkKind.HOME,
-        "gaming": _read_player,
-        "messages": _read_messages,
-        "ads": _read_advertiser,
+        **dict.fromkeys(("home", "login"), LinkKind.HOME),
         "share": _read_share_link,
-        **dict.fromkeys(("sharer", "dialog"), LinkKind.SHARE),
-        **dict.fromkeys(("plugins", "widgets"), _read_plugin),
+        **dict.fromkeys(("sharer", "dialog", "plugins", "widgets"), LinkKind.SHARE),
         **dict.fromkeys(("g/", "l/"), LinkKind.SHORT_LINK),
         **dict.fromkeys(("watch", "notes"), _read_owned_post),
-        **dict.fromkeys(
-            """
-            album event events live media note permalink photo photos reel reels stories story video
-            videos
-            """.split(),  # noqa: SIM905
-            _read_post,
-        ),
-        "hashtag/": LinkKind.SEARCH,
-        "search": LinkKind.SEARCH,
-        "2008": LinkKind.INVALID,
+        **dict.fromkeys(_POST_SECTIONS, _read_post),
+        **dict.fromkeys(("hashtag/", "search"), LinkKind.SEARCH),
     },
     read_account=_read_account,
     subdomains=re.compile(rf"(?:{_SUBDOMAIN_LABEL}(?:\.{_SUBDOMAIN_LABEL})*)?"),
@@ -389,10 +263,9 @@ LINKS = LinkTable(
         **dict.fromkeys(("fb.me", "fb.gg"), LinkKind.SHORT_LINK),
         "fb.watch": LinkKind.POST,
         "m.me": _read_chat_host,
-        "messenger.com": _read_messenger,
+        "messenger.com": LinkKind.INVALID,
     },
     clean_segments=_clean_segments,
-    rewrite=_resolve_hashbang_route,
 )
 identify = LINKS.identify
 

@@ -17,11 +17,9 @@ from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
     find_message,
-    get_description,
     get_meta,
     get_title,
     iter_script_objects,
-    parse_localized_count,
     probe_public_profile,
 )
 from probes.channels.facebook.links import NAME
@@ -50,7 +48,6 @@ _UNAVAILABLE_PATTERN = re.compile(
     r"|(?:المحتوى|الصفحة) غير (?:متوفرة?|متاحة?)|(?:المحتوى|الصفحة) غير موجودة?"
     r"|لم يتم العثور على الصفحة"
 )
-_FOLLOWERS_REGEX = "followers|abonnes|people follow|personnes suivent|متابع"
 _TITLE_SUFFIX_PATTERN = re.compile(r"(?i)(?:(?<!\s)\s++)?[|–-]\s*+(?:[^|]{0,200}\|\s*+)?facebook$")
 _PROFILE_MARKERS = frozenset({"__isProfile", "delegate_page", "is_business_page_active"})
 _MAX_SINGLE_POST_AGE = timedelta(days=30)
@@ -67,7 +64,6 @@ def parse_profile_page(page: Page) -> PublicProfile:
     return PublicProfile(
         name=_TITLE_SUFFIX_PATTERN.sub("", get_meta(soup, "og:title") or title),
         platform_id=_find_platform_id(soup, nodes),
-        followers=parse_localized_count(get_description(soup), _FOLLOWERS_REGEX),
         last_activity=newest,
         message=message,
     )
@@ -94,11 +90,10 @@ def _has_account_markers(soup: BeautifulSoup, title: str, nodes: list[dict[str, 
         return False
     if _is_account_title(get_meta(soup, "og:title")):
         return True
-    return any(map(_is_profile, nodes)) and _is_account_title(title)
-
-
-def _is_profile(node: dict[str, Any]) -> bool:
-    return bool(node.get("userVanity")) or not _PROFILE_MARKERS.isdisjoint(node)
+    has_profile = any(
+        node.get("userVanity") or not _PROFILE_MARKERS.isdisjoint(node) for node in nodes
+    )
+    return has_profile and _is_account_title(title)
 
 
 def _is_account_title(title: str) -> bool:
@@ -118,20 +113,16 @@ def _find_newest_post(
     A single old post may be a pinned one, so it does not prove inactivity. The page plugin contains
     several.
     """
-    dates = _list_post_dates(soup, nodes)
+    values = [node.get("creation_time") for node in nodes]
+    values += [element["data-utime"] for element in soup.select("[data-utime]")]
+    timestamps = set(filter(re.compile(r"\d{10}").fullmatch, map(str, values)))
+    dates = [datetime.fromtimestamp(int(timestamp), UTC) for timestamp in timestamps]
     newest = find_newest_post(dates, page)
     if newest is None or len(dates) > 1:
         return newest, ""
     if page.fetched_at - newest.published_at > _MAX_SINGLE_POST_AGE:
         return None, "the one post shown is old and may be a pinned one"
     return newest, ""
-
-
-def _list_post_dates(soup: BeautifulSoup, nodes: list[dict[str, Any]]) -> set[datetime]:
-    values = [node.get("creation_time") for node in nodes]
-    values += [element["data-utime"] for element in soup.select("[data-utime]")]
-    timestamps = filter(re.compile(r"\d{10}").fullmatch, map(str, values))
-    return {datetime.fromtimestamp(int(timestamp), UTC) for timestamp in timestamps}
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -7,14 +7,14 @@ belong to another channel. Source: 2026-08, see docs/explanations/platforms.md.
 """
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from operator import itemgetter
 from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from probes.channels._api_common import (
-    LatestPublication,
     build_api_url,
     build_failure_finding,
     build_status_response,
@@ -27,13 +27,12 @@ from probes.channels._api_common import (
     keep_match,
     parse_count,
     parse_json_object,
-    parse_timestamps,
 )
 from probes.channels._public_profile import build_wrong_target_finding
 from probes.channels.youtube.links import CHANNEL_ID_PATTERN
 from probes.channels.youtube.page import URL_PATTERN
 from probes.models.finding import Account, Identity, LinkKind, Reason
-from probes.models.http import ApiCall, ApiResponse, Page, PageRequest, PlatformApi
+from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
 from probes.text.keywords import split_words
@@ -76,7 +75,12 @@ _CHANNEL_ERRORS = {
 
 
 def parse_channels_response(page: Page) -> ApiResponse:
-    """Return the channels of a response by id and by handle, both in lower case."""
+    """Return the channels of a response by id and by handle, both in lower case.
+
+    The response is well-formed if it has every channel found, so that a missing one does not exist.
+    `totalResults` can be 0 in a response with channels (iframely). A number larger than that of the
+    channels means that the response is cut.
+    """
     data = parse_json_object(page)
     failure = _find_failure(page, data, "youtube#channelListResponse")
     if failure is not None:
@@ -85,92 +89,66 @@ def parse_channels_response(page: Page) -> ApiResponse:
     valid = list(filter(itemgetter("id"), channels))
     items = {channel["handle"]: channel for channel in filter(itemgetter("handle"), valid)}
     items |= {channel["id"].lower(): channel for channel in valid}
-    is_complete = len(valid) == len(channels) and _is_complete_response(data)
+    total = parse_count(get_nested(data, "pageInfo", "totalResults")) or 0
+    is_cut = bool(data.get("nextPageToken")) or total > len(channels)
+    is_list = isinstance(data.get("items", []), list | None)
+    is_complete = len(valid) == len(channels) and is_list and not is_cut
     return ApiResponse(items, is_well_formed=is_complete)
 
 
 def parse_uploads_response(page: Page) -> ApiResponse:
-    """Return the dates of a channel's last videos as `published_dates` of the item `uploads`."""
+    """Return the times of a channel's last videos as `published_times` of the item `uploads`.
+
+    A channel may hide its uploads, so `forbidden` does not mean that the key is refused.
+    """
     data = parse_json_object(page)
-    failure = _find_failure(
-        page, data, "youtube#playlistItemListResponse", ignored_errors=frozenset({"forbidden"})
-    )
+    failure = _find_failure(page, data, "youtube#playlistItemListResponse", {"forbidden"})
     if failure is not None:
         return failure
     videos = as_list(data.get("items"))
     times = [get_nested(video, "contentDetails", "videoPublishedAt") for video in videos]
-    return ApiResponse(
-        {"uploads": {"published_dates": parse_timestamps(times)}}, is_well_formed=True
-    )
+    return ApiResponse({"uploads": {"published_times": times}}, is_well_formed=True)
 
 
 def _find_failure(
-    page: Page, data: Mapping[str, Any], kind: str, ignored_errors: frozenset[str] = frozenset()
+    page: Page, data: Mapping[str, Any], kind: str, ignored_errors: AbstractSet[str] = frozenset()
 ) -> ApiResponse | None:
-    """Return the error of a response, or None for a response of this kind."""
-    if page.status >= 400 or "error" in data:
-        return _build_error_response(page, data, ignored_errors)
-    if data.get("kind") != kind:
-        return build_status_response(page)
-    return None
-
-
-def _is_complete_response(data: Mapping[str, Any]) -> bool:
-    """Return whether the response has every channel found, so that a missing one does not exist.
-
-    `totalResults` can be 0 in a response with channels (iframely). A number larger than that of the
-    channels means that the response is cut.
-    """
-    channels = data.get("items", [])
-    total = parse_count(get_nested(data, "pageInfo", "totalResults")) or 0
-    is_cut = bool(data.get("nextPageToken")) or total > len(as_list(channels))
-    return isinstance(channels, list | None) and not is_cut
-
-
-def _to_channel_data(item: Any) -> dict[str, Any]:
-    snippet, statistics = get_nested(item, "snippet"), get_nested(item, "statistics")
-    handle = unquote(clean_api_text(get_nested(snippet, "customUrl")))
-    uploads_playlist = get_nested(item, "contentDetails", "relatedPlaylists", "uploads")
-    return {
-        "id": keep_match(CHANNEL_ID_PATTERN, get_nested(item, "id")),
-        "name": clean_api_text(get_nested(snippet, "title")),
-        "handle": keep_match(_HANDLE_PATTERN, normalize("NFC", handle).lower()),
-        "is_private": get_nested(item, "status", "privacyStatus") == "private",
-        "video_count": parse_count(get_nested(statistics, "videoCount")),
-        "uploads_playlist": keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
-        "website_urls": URL_PATTERN.findall(
-            get_text(snippet, "description")[:MAX_DESCRIPTION_CHARS]
-        ),
-    }
-
-
-def _build_error_response(
-    page: Page, data: Mapping[str, Any], ignored_errors: frozenset[str] = frozenset()
-) -> ApiResponse:
-    """Return the error by its reasons. `ignored_errors` do not mean that the key is refused."""
+    """Return the error of a response by its reasons, or None for a response of this kind."""
+    if page.status < 400 and "error" not in data:
+        return None if data.get("kind") == kind else build_status_response(page)
     error = as_object(data.get("error"))
-    reasons = _list_error_reasons(error) - ignored_errors
+    nodes = [*as_list(error.get("errors")), *as_list(error.get("details"))]
+    reasons = {get_text(node, "reason") for node in nodes} | {get_text(error, "status")}
+    reasons -= {"", *ignored_errors}
     detail = clean_api_text(error.get("message")) or clean_api_text(", ".join(sorted(reasons)))
     for refusal, errors in _ERRORS_BY_REFUSAL.items():
         if reasons & errors:
             return ApiResponse(refusal=(refusal, detail))
     channel_errors = reasons & _CHANNEL_ERRORS.keys()
-    if channel_errors:
-        reason = _CHANNEL_ERRORS[min(channel_errors)]
+    if channel_errors or (page.status == 400 and error):
+        reason = _CHANNEL_ERRORS.get(min(channel_errors, default=""), Reason.UNREADABLE)
         return ApiResponse(no_items_error=(reason, detail), is_single_item_error=True)
-    if page.status == 400 and error:
-        return ApiResponse(no_items_error=(Reason.UNREADABLE, detail), is_single_item_error=True)
     return build_status_response(page, detail)
 
 
-def _list_error_reasons(error: Mapping[str, Any]) -> set[str]:
-    nodes = [*as_list(error.get("errors")), *as_list(error.get("details"))]
-    reasons = {get_text(node, "reason") for node in nodes}
-    return reasons | {get_text(error, "status")} - {""}
+def _to_channel_data(item: Any) -> dict[str, Any]:
+    snippet = get_nested(item, "snippet")
+    handle = unquote(clean_api_text(get_nested(snippet, "customUrl")))
+    uploads_playlist = get_nested(item, "contentDetails", "relatedPlaylists", "uploads")
+    description = get_text(snippet, "description")[:MAX_DESCRIPTION_CHARS]
+    return {
+        "id": keep_match(CHANNEL_ID_PATTERN, get_nested(item, "id")),
+        "name": clean_api_text(get_nested(snippet, "title")),
+        "handle": keep_match(_HANDLE_PATTERN, normalize("NFC", handle).lower()),
+        "is_private": get_nested(item, "status", "privacyStatus") == "private",
+        "has_no_videos": parse_count(get_nested(item, "statistics", "videoCount")) == 0,
+        "uploads_playlist": keep_match(_UPLOADS_PLAYLIST_PATTERN, uploads_playlist),
+        "website_urls": URL_PATTERN.findall(description),
+    }
 
 
 def probe_api(account: Account) -> ProbeGenerator:
-    """Request the channel by id if it is known, else by handle or user name."""
+    """Request the channel by id if it is known, and by name if there is no channel with the id."""
     identity = account.identity
     if identity.kind is not LinkKind.PROFILE or not identity.key:
         return build_wrong_target_finding(identity)
@@ -178,21 +156,15 @@ def probe_api(account: Account) -> ProbeGenerator:
     channel_id = channel_id or keep_match(CHANNEL_ID_PATTERN, account.known_id)
     if not channel_id:
         return (yield from _probe_by_name(account))
-    return (yield from _probe_by_id(account, channel_id))
-
-
-def _probe_by_id(account: Account, channel_id: str) -> ProbeGenerator:
-    """Request the channel by id. If it does not exist, request its name."""
     url = build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, id=channel_id, maxResults="50")
     page, response = yield from request_page(url, parse_channels_response, api_call=_BATCH_CALL)
     channel = response.items.get(channel_id.lower())
-    if channel is None:
-        failure = _explain_missing_channel(page, response, _BATCH_CALL)
-    elif channel["id"] == channel_id:
+    if channel is not None and channel["id"] == channel_id:
         return (yield from _describe_channel(account, page, channel))
-    else:
+    failure = _explain_missing_channel(page, response, _BATCH_CALL)
+    if channel is not None:
         failure = (Reason.UNREADABLE, "an id that differs in capitals alone")
-    if failure[0] is Reason.NOT_FOUND and _build_name_query(account.identity):
+    if failure[0] is Reason.NOT_FOUND and _build_name_query(identity):
         return (yield from _probe_by_name(account, missing_id=channel_id))
     return build_failure_finding(account, page, failure, channel_id)
 
@@ -202,9 +174,7 @@ def _build_name_query(identity: Identity) -> dict[str, str]:
     key = identity.key or ""
     if key.startswith("@"):
         return {"forHandle": key}
-    if key.startswith("user/"):
-        return {"forUsername": identity.typed_name}
-    return {}
+    return {"forUsername": identity.typed_name} if key.startswith("user/") else {}
 
 
 def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGenerator:
@@ -213,21 +183,17 @@ def _probe_by_name(account: Account, missing_id: str | None = None) -> ProbeGene
     if not name_query:
         detail = "YouTube's API cannot find a channel by this kind of name"
         return build_unsupported_finding(account, detail)
-    page, response = yield from request_page(
-        build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, **name_query),
-        parse_channels_response,
-        api_call=_SINGLE_CALL,
-    )
+    url = build_api_url(_CHANNELS_URL, part=_CHANNEL_PARTS, **name_query)
+    page, response = yield from request_page(url, parse_channels_response, api_call=_SINGLE_CALL)
     channels = {channel["id"]: channel for channel in response.items.values()}
-    if not channels:
+    if len(channels) != 1:
         failure = _explain_missing_channel(page, response, _SINGLE_CALL)
+        if channels:
+            failure = (Reason.UNREADABLE, "several channels for one name")
         return build_failure_finding(account, page, failure, missing_id)
-    channel, *others = channels.values()
-    if others:
-        failure = (Reason.UNREADABLE, "several channels for one name")
-        return build_failure_finding(account, page, failure, missing_id)
+    channel = next(iter(channels.values()))
     if missing_id not in (None, channel["id"]):
-        final_url = _build_channel_url(channel["id"])
+        final_url = f"https://www.youtube.com/channel/{channel['id']}"
         return build_taken_name_finding(page, "channel", channel, final_url)
     return (yield from _describe_channel(account, page, channel))
 
@@ -241,56 +207,36 @@ def _explain_missing_channel(
     return explain_missing_account(page, response, call)
 
 
-def _build_channel_url(channel_id: str) -> str:
-    return f"https://www.youtube.com/channel/{channel_id}"
-
-
 def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) -> ProbeGenerator:
-    reason, detail = _find_reason_and_detail(account.identity.key or "", channel)
-    publication = LatestPublication()
-    if not channel["is_private"] and channel["video_count"] != 0:
-        publication = yield from _fetch_latest_upload(channel)
-    profile_url = _build_channel_url(channel["id"])
-    if channel["handle"].startswith("@"):
-        profile_url = f"https://www.youtube.com/{channel['handle']}"
+    """Return the finding for an existing channel, with the newest of its last five uploads.
+
+    With scheduled videos, the order of the uploads is not certain.
+    """
+    key, handle = account.identity.key or "", channel["handle"]
+    has_handle = handle.startswith("@")
+    newest, detail = None, ""
+    if not channel["is_private"] and not channel["has_no_videos"]:
+        uploads = channel["uploads_playlist"] or f"UU{channel['id'][2:]}"
+        url = build_api_url(
+            _PLAYLIST_ITEMS_URL, part="contentDetails", playlistId=uploads, maxResults="5"
+        )
+        newest, detail = yield from fetch_latest_publication(
+            url, parse_uploads_response, _SINGLE_CALL, item_key="uploads", source="uploads"
+        )
+    reason = Reason.EMPTY if channel["has_no_videos"] else None
+    if channel["is_private"]:
+        reason = Reason.PRIVATE
+    elif has_handle and key.startswith("@") and handle != key:
+        reason, detail = Reason.RENAMED, f"answers as {handle}"
+    name = handle if has_handle else f"channel/{channel['id']}"
+    profile_url = f"https://www.youtube.com/{name}"
     return present_finding(
         page,
         final_url=profile_url,
         reason=reason,
         name=channel["name"],
         platform_id=channel["id"],
-        last_activity=publication.newest,
+        last_activity=newest,
         links=extract_website_links(channel["website_urls"], "channel_links", profile_url),
-        detail=detail or publication.missing_reason,
+        detail=detail,
     )
-
-
-def _fetch_latest_upload(
-    channel: Mapping[str, Any],
-) -> Generator[PageRequest, Page, LatestPublication]:
-    """Return the newest of five uploads. With scheduled videos their order is not certain."""
-    uploads = channel["uploads_playlist"] or f"UU{channel['id'][2:]}"
-    url = build_api_url(
-        _PLAYLIST_ITEMS_URL, part="contentDetails", playlistId=uploads, maxResults="5"
-    )
-    return (
-        yield from fetch_latest_publication(
-            url, parse_uploads_response, _SINGLE_CALL, item_key="uploads", source="uploads"
-        )
-    )
-
-
-def _find_reason_and_detail(key: str, channel: Mapping[str, Any]) -> tuple[Reason | None, str]:
-    """Return the reason and detail for an existing channel.
-
-    Old names always lead to a handle, which is no rename.
-    """
-    handle = channel["handle"]
-    has_both_handles = key.startswith("@") and handle.startswith("@")
-    if channel["is_private"]:
-        return Reason.PRIVATE, ""
-    if has_both_handles and handle != key:
-        return Reason.RENAMED, f"answers as {handle}"
-    if channel["video_count"] == 0:
-        return Reason.EMPTY, ""
-    return None, ""

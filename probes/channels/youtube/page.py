@@ -13,24 +13,23 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unicodedata import normalize
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
-from probes.channels._api_common import extract_website_links, keep_match, list_known_facts
+from probes.channels._api_common import extract_website_links, keep_match
 from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     build_newest_activity,
-    find_text,
+    build_wrong_target_finding,
     get_meta,
     get_title,
-    parse_localized_count,
 )
 from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NAME, identify
 from probes.classify import interstitials
 from probes.dates import parser
 from probes.links import channel_registry
-from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
+from probes.models.finding import Account, Activity, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import (
     ProbeGenerator,
@@ -50,15 +49,14 @@ from probes.parsing.json_data import (
 )
 from probes.text import language
 
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
-
 _INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
-_LEGACY_COUNT_CLASS = "subscriber-count-branded-horizontal"
 _HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
 URL_PATTERN = re.compile(r"""https?://[^\s<>"'()،]{3,300}""")
-_FOLLOWERS_REGEX = r"(?:subscribers?|abonnes?|(?:ال)?مشترك(?:ين|ا)?)(?!\w)"
-_VIDEO_COUNT_REGEX = r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)"
+_VIDEO_COUNT_PATTERN = re.compile(
+    r"(?<![\d.,])[1-9][\d.,٫٬ ]{0,12}(?:[^\W\d_]{1,8} )?(?:d'|de |من )?"
+    r"(?:videos?|(?:ال)?فيديو(?:هات|هاتا)?|مقاطع فيديو)(?!\w)"
+)
+"""A number of videos above zero in folded text: `34 videos`, `1,2 k videos`."""
 # Beginnings of YouTube's own messages (NewPipe, Invidious, FreeTube, 2026). The French and Arabic
 # ones are from translations in those projects. An unknown message proves nothing.
 _REASON_BY_ALERT = {
@@ -77,12 +75,11 @@ _TABS_WITHOUT_UPLOADS = frozenset(
 )
 MAX_NODES = 20_000
 """The most objects of a page's data that are searched. Newest uploads come first."""
-MAX_HEADER_TEXTS = 1_000
-"""Texts of a channel's header that are read."""
 MAX_COUNT_CHARS = 200
-"""Characters of a text that may be a number of subscribers."""
+"""Characters of a text that may be a number of videos."""
 _RECENT_UPLOAD_AGE = timedelta(days=30)
-_MAX_VIDEO_AGE_BESIDE_SHORTS = timedelta(days=90)
+_MAX_VIDEO_AGE = timedelta(days=90)
+"""The age of the newest video up to which a tab of undated Shorts does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +94,7 @@ class ChannelPage:
     name: str = ""
     channel_id: str = ""
     handle: str = ""
-    followers: int | None = None
-    video_count: int | None = None
+    has_video_count: bool = False
     alert: str = ""
     tabs: tuple[str, ...] = ()
     open_tab: str = ""
@@ -114,23 +110,15 @@ def parse_channel_page(page: Page) -> ChannelPage:
     """Read a channel's page: its `ytInitialData`, or the meta elements used since 2013."""
     soup = html.parse_head_soup(page)
     channel_page = _parse_initial_data(_read_initial_data(page), page)
-    followers = channel_page.followers
-    has_legacy_count = _LEGACY_COUNT_CLASS.encode() in page.body
-    if followers is None and has_legacy_count and not channel_page.has_current_layout:
-        followers = _find_legacy_subscriber_count(html.parse_soup(page))
+    links = " ".join([str(link["href"]) for link in soup.select("link[rel=canonical][href]")])
+    app_links = f"{get_meta(soup, 'al:ios:url')} {get_meta(soup, 'al:android:url')}"
+    linked_id = CHANNEL_ID_PATTERN.search(f"{links} {app_links}")
     return replace(
         channel_page,
         title=get_title(soup),
         name=channel_page.name or get_meta(soup, "og:title"),
-        channel_id=channel_page.channel_id or _find_channel_id(soup),
-        followers=followers,
+        channel_id=channel_page.channel_id or (linked_id[0] if linked_id else ""),
     )
-
-
-def _find_channel_id(soup: BeautifulSoup) -> str:
-    links = " ".join([str(link["href"]) for link in soup.select("link[rel=canonical][href]")])
-    app_links = f"{get_meta(soup, 'al:ios:url')} {get_meta(soup, 'al:android:url')}"
-    return find_text(CHANNEL_ID_PATTERN, f"{links} {app_links}")
 
 
 def _read_initial_data(page: Page) -> dict[str, Any]:
@@ -140,11 +128,10 @@ def _read_initial_data(page: Page) -> dict[str, Any]:
     """
     soup = html.parse_soup_elements(page, "script")
     script = soup.find("script", string=_INITIAL_DATA_PATTERN)
-    if script is None:
-        return {}
-    code = script.get_text()
+    code = script.get_text() if script else ""
     assignment = _INITIAL_DATA_PATTERN.search(code)
-    assert assignment is not None
+    if assignment is None:
+        return {}
     try:
         return as_object(json.JSONDecoder().raw_decode(code, assignment.end())[0])
     except (ValueError, RecursionError):  # cut at the size cap, or made to exhaust us
@@ -153,24 +140,26 @@ def _read_initial_data(page: Page) -> dict[str, Any]:
 
 def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
     meta = get_nested(data, "metadata", "channelMetadataRenderer")
-    columns = _get_page_columns(data)
+    columns = get_nested(data, "contents", "twoColumnBrowseResultsRenderer")
     tab_items = as_list(get_nested(columns, "tabs"))
     tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
     open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
-    header_texts = _list_header_texts(data)
+    header_texts = islice(filter(None, map(_extract_text, _iter_nodes(data.get("header")))), 1_000)
+    counts = [text for text in header_texts if len(text) <= MAX_COUNT_CHARS]
     gate_places = [data.get("header"), columns]
     channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
+    handle = _HANDLE_IN_URL_PATTERN.search(unquote(get_text(meta, "vanityChannelUrl")))
+    urls = [*_iter_header_links(data), *URL_PATTERN.findall(get_text(meta, "description"))]
     return ChannelPage(
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
         channel_id=channel_id,
-        handle=_extract_handle(get_text(meta, "vanityChannelUrl")),
-        followers=_find_first_count(header_texts, _FOLLOWERS_REGEX),
-        video_count=_find_first_count(header_texts, _VIDEO_COUNT_REGEX),
-        alert=next(iter(_iter_error_alerts(data)), ""),
-        tabs=tuple(dict.fromkeys(_get_tab_name(tab) for tab in tabs)),
+        handle=normalize("NFC", handle[0]).lower() if handle else "",
+        has_video_count=any(map(_VIDEO_COUNT_PATTERN.search, map(language.fold_text, counts))),
+        alert=next(_iter_error_alerts(data), ""),
+        tabs=tuple(dict.fromkeys(map(_get_tab_name, tabs))),
         open_tab=_get_tab_name(open_tab),
         newest_upload=_find_newest_upload(open_tab, page),
-        website_urls=_list_website_urls(data, get_text(meta, "description")),
+        website_urls=tuple(dict.fromkeys(urls)),
         has_channel_data=bool(channel_id),
         has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
         has_age_gate=any("channelAgeGateRenderer" in node for node in _iter_nodes(gate_places)),
@@ -183,32 +172,12 @@ def _iter_nodes(root: Any) -> Iterator[dict[str, Any]]:
     return islice(iter_objects(root), MAX_NODES)
 
 
-def _list_website_urls(data: dict[str, Any], description: str) -> tuple[str, ...]:
-    urls = [*_iter_header_links(data), *URL_PATTERN.findall(description)]
-    return tuple(dict.fromkeys(urls))
-
-
-def _get_page_columns(data: dict[str, Any]) -> Any:
-    return get_nested(data, "contents", "twoColumnBrowseResultsRenderer")
-
-
 def _extract_text(node: Any) -> str:
     """Return the text of a node in any of its forms: a string, simpleText, content, runs."""
     whole = get_text(node) or get_text(node, "simpleText") or get_text(node, "content")
     if whole:
         return whole
     return "".join([get_text(run, "text") for run in as_list(get_nested(node, "runs"))])
-
-
-def _list_header_texts(data: dict[str, Any]) -> list[str]:
-    """Return the texts of the header that are short enough for a count and its unit."""
-    texts = filter(None, map(_extract_text, _iter_nodes(data.get("header"))))
-    return [text for text in islice(texts, MAX_HEADER_TEXTS) if len(text) <= MAX_COUNT_CHARS]
-
-
-def _extract_handle(url: str) -> str:
-    handle = find_text(_HANDLE_IN_URL_PATTERN, unquote(url))
-    return normalize("NFC", handle).lower()
 
 
 def _iter_error_alerts(data: dict[str, Any]) -> Iterator[str]:
@@ -262,44 +231,22 @@ def _parse_upload_age(age: str, page: Page) -> parser.ParsedDate | None:
 
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
     """Yield the links of the channel's header and About panel, without YouTube's redirector."""
-    nodes = _iter_nodes([data.get("header"), data.get("onResponseReceivedEndpoints")])
-    urls = (get_text(node, "urlEndpoint", "url") for node in nodes)
-    return filter(None, map(_get_external_url, urls))
-
-
-def _get_external_url(url: str) -> str:
-    """Return the target of YouTube's redirector, the address of another site, or ""."""
-    if "/redirect?" in url:
-        return parse_qs(url.partition("?")[2]).get("q", [""])[0]
-    if url.startswith("/"):
-        return ""
-    return url
-
-
-def _find_first_count(texts: list[str], unit_regex: str) -> int | None:
-    for text in texts:
-        count = parse_localized_count(text, unit_regex)
-        if count is not None:
-            return count
-    return None
-
-
-def _find_legacy_subscriber_count(soup: BeautifulSoup) -> int | None:
-    """Return the subscribers as the layouts of 2013 to 2018 show them."""
-    element = soup.select_one(f'[class*="{_LEGACY_COUNT_CLASS}"][title]')
-    if element is None:
-        return None
-    return parse_localized_count(f"{element['title']} subscribers", _FOLLOWERS_REGEX)
+    for node in _iter_nodes([data.get("header"), data.get("onResponseReceivedEndpoints")]):
+        url = get_text(node, "urlEndpoint", "url")
+        if "/redirect?" in url:
+            url = parse_qs(url.partition("?")[2]).get("q", [""])[0]
+        if url and not url.startswith("/"):
+            yield url
 
 
 def probe(account: Account) -> ProbeGenerator:
-    """Request the channel's page, then its Videos and Live tabs for the newest upload.
-
-    Facts: `video_count`, the public uploads that the header shows.
-    """
-    url = _build_probe_url(account.identity)
-    if url is None:
-        return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail="the link names no channel")
+    """Request the channel's page, then its Videos and Live tabs for the newest upload."""
+    identity = account.identity
+    if identity.kind is not LinkKind.PROFILE or identity.key is None or not identity.canonical:
+        return build_wrong_target_finding(identity)
+    url = identity.canonical
+    if identity.note == BARE_NAME_NOTE:  # as typed: /name may differ from /c/name
+        url = url.replace("/c/", "/", 1)
     page, channel_page = yield from request_page(
         url, parse_channel_page, is_registered_link=True, headers=ENGLISH_HEADERS
     )
@@ -317,15 +264,6 @@ def probe(account: Account) -> ProbeGenerator:
         return failure
     newest = yield from _fetch_newest_upload(url, channel_page)
     return _build_present_finding(account, page, channel_page, newest)
-
-
-def _build_probe_url(identity: Identity) -> str | None:
-    """Return the canonical address, but a bare name as typed: /name may differ from /c/name."""
-    if identity.key is None or identity.kind is not LinkKind.PROFILE or identity.canonical is None:
-        return None
-    if identity.note == BARE_NAME_NOTE:
-        return identity.canonical.replace("/c/", "/", 1)
-    return identity.canonical
 
 
 def _shows_channel(page: Page, channel_page: ChannelPage) -> bool:
@@ -352,53 +290,34 @@ def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> 
     if wall is not None and wall is not Reason.SCRIPT_ONLY:
         return unknown_finding(page, wall)
     absence = _find_absence_reason(page, channel_page)
-    is_about_channel = _is_same_channel_url(requested_url, page.url)
-    if absence is not None and is_about_channel and not _has_channel_traces(channel_page):
+    # A sign-in page is none of the channel's.
+    requested_key = identify(requested_url.partition("?")[0]).key
+    is_about_channel = _is_youtube_url(page.url) and (
+        requested_key == identify(page.url.partition("?")[0]).key
+    )
+    # A page that shows a channel despite an alert proves nothing.
+    has_channel_traces = (
+        channel_page.has_channel_data or channel_page.has_age_gate or channel_page.is_youtube_home
+    )
+    if absence is not None and is_about_channel and not has_channel_traces:
         return absent_finding(page, absence, detail=channel_page.alert or channel_page.title)
     if wall is not None and not channel_page.alert:
         return unknown_finding(page, wall)
-    return unknown_finding(page, Reason.UNREADABLE, detail=_describe_content(page, channel_page))
-
-
-def _describe_content(page: Page, channel_page: ChannelPage) -> str:
-    if channel_page.alert:
-        return channel_page.alert
-    if channel_page.is_youtube_home or urlsplit(page.url).path in ("", "/"):
-        return "YouTube's home page came instead"
-    return "no channel data"
+    detail = channel_page.alert or "no channel data"
+    return unknown_finding(page, Reason.UNREADABLE, detail=detail)
 
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
     """Return why YouTube says that there is no channel, or None."""
     if page.status not in (200, 404, 410):
         return None
-    reason = _match_alert(channel_page.alert)
-    # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
-    if page.status == 404 and channel_page.title.startswith("404 Not Found"):
-        return reason or Reason.NOT_FOUND
-    return reason
-
-
-def _match_alert(alert: str) -> Reason | None:
-    folded = language.fold_text(alert).replace("ة", "ه")
+    folded = language.fold_text(channel_page.alert).replace("ة", "ه")
     for beginning, reason in _REASON_BY_ALERT.items():
         if folded.startswith(beginning):
             return reason
-    return None
-
-
-def _has_channel_traces(channel_page: ChannelPage) -> bool:
-    """Return whether the page shows a channel despite an alert. Such a page proves nothing."""
-    return (
-        channel_page.has_channel_data or channel_page.has_age_gate or channel_page.is_youtube_home
-    )
-
-
-def _is_same_channel_url(requested_url: str, final_url: str) -> bool:
-    """Return whether the final address is that of the channel, not a sign-in page."""
-    requested_key = identify(requested_url.partition("?")[0]).key
-    final_key = identify(final_url.partition("?")[0]).key
-    return _is_youtube_url(final_url) and requested_key == final_key
+    # The title by WhatsMyName 2023 to 2026 and maigret 2026-05.
+    is_missing = page.status == 404 and channel_page.title.startswith("404 Not Found")
+    return Reason.NOT_FOUND if is_missing else None
 
 
 def _fetch_newest_upload(
@@ -406,7 +325,10 @@ def _fetch_newest_upload(
 ) -> Generator[PageRequest, Page, Activity | None]:
     """Return the newest upload of the tabs with dates. Requests at most two more pages."""
     newest = channel_page.newest_upload
-    for tab in _list_unread_tabs(channel_page):
+    unread_tabs = set(channel_page.tabs) - {channel_page.open_tab}
+    for tab in ("videos", "streams"):
+        if tab not in unread_tabs:
+            continue
         try:
             page, tab_page = yield from request_page(
                 f"{channel_url}/{tab}", parse_channel_page, headers=ENGLISH_HEADERS
@@ -421,17 +343,12 @@ def _fetch_newest_upload(
     return newest
 
 
-def _list_unread_tabs(channel_page: ChannelPage) -> list[str]:
-    """Return the tabs with dated uploads that the channel has and that are not open."""
-    unread_tabs = set(channel_page.tabs) - {channel_page.open_tab}
-    return [tab for tab in ("videos", "streams") if tab in unread_tabs]
-
-
 def _build_present_finding(
     account: Account, page: Page, channel_page: ChannelPage, newest: Activity | None
 ) -> Finding:
     detail = ""
-    if newest is not None and _may_have_newer_shorts(page, channel_page, newest):
+    is_old = newest is not None and page.fetched_at - newest.published_at > _MAX_VIDEO_AGE
+    if is_old and "shorts" in channel_page.tabs:
         newest = None
         detail = "the Shorts tab carries no dates and may be newer than the newest video"
     reason = _find_rename(account, channel_page) or _find_emptiness(channel_page)
@@ -443,16 +360,9 @@ def _build_present_finding(
         name=channel_page.name,
         platform_id=channel_page.channel_id,
         last_activity=newest,
-        followers=channel_page.followers,
         links=extract_website_links(channel_page.website_urls, "channel_links", page.url),
-        facts=list_known_facts(video_count=channel_page.video_count),
         detail=detail,
     )
-
-
-def _may_have_newer_shorts(page: Page, channel_page: ChannelPage, newest: Activity) -> bool:
-    age = page.fetched_at - newest.published_at
-    return "shorts" in channel_page.tabs and age > _MAX_VIDEO_AGE_BESIDE_SHORTS
 
 
 def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
@@ -468,9 +378,7 @@ def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
         is_same = False
     else:
         is_same = known_id in ("", channel_page.channel_id)
-    if is_same:
-        return None
-    return Reason.RENAMED
+    return None if is_same else Reason.RENAMED
 
 
 def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
@@ -479,8 +387,6 @@ def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
     The current layout hides tabs without content, and the video count must agree.
     """
     has_hidden_tabs = channel_page.has_current_layout and not channel_page.has_age_gate
-    if not has_hidden_tabs or not channel_page.tabs or channel_page.video_count:
+    if not has_hidden_tabs or not channel_page.tabs or channel_page.has_video_count:
         return None
-    if _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs):
-        return Reason.EMPTY
-    return None
+    return Reason.EMPTY if _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs) else None

@@ -14,7 +14,7 @@ from probes.channels._public_profile import (
     parse_localized_count,
 )
 from probes.channels.facebook.api import MAX_ERROR_CHARS, parse_pages_response
-from probes.channels.twitter.api import MAX_WITHHELD_COUNTRIES, parse_users_response
+from probes.channels.twitter import MAX_WITHHELD_COUNTRIES, parse_users_response
 from probes.channels.youtube.api import MAX_DESCRIPTION_CHARS, parse_channels_response
 from probes.channels.youtube.page import (
     MAX_COUNT_CHARS,

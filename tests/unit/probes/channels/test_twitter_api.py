@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.channels import twitter
-from probes.channels.twitter.api import parse_users_response
+from probes.channels.twitter import parse_users_response
 from probes.models.finding import Account, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import ProbeResult, run_offline
