@@ -187,7 +187,6 @@ class ErasureRepository(Repository):
                 bare = replace(
                     finding,
                     name=None,
-                    followers=None,
                     links=(),
                     facts={PROFILE_REMOVED_FACT: True},
                     detail="",

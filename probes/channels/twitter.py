@@ -274,15 +274,16 @@ def _to_user_data(item: Any) -> dict[str, Any] | None:
                 as_list(get_nested(item, "withheld", "country_codes"))[:MAX_WITHHELD_COUNTRIES],
             )
         ),
-        "website_urls": [url for url in urls if url and isinstance(url, str)],
+        "website_urls": [
+            url for url in urls if isinstance(url, str) and 0 < len(url) <= MAX_TEXT_CHARS
+        ],
     }
 
 
 def _extract_entity_urls(item: Any, place: str) -> list[Any]:
-    """Return the addresses of the profile's link or description that are not too long."""
+    """Return the addresses in the profile's link or description."""
     entities = as_list(get_nested(item, "entities", place, "urls"))[:MAX_WEBSITE_URLS]
-    urls = [str(get_nested(entity, "expanded_url") or "") for entity in entities]
-    return [url for url in urls if len(url) <= MAX_TEXT_CHARS]
+    return [get_nested(entity, "expanded_url") for entity in entities]
 
 
 def _parse_account_error(error: Any) -> tuple[str, str] | None:

@@ -204,16 +204,7 @@ def _build_finding(row, state):
         activity = Activity(NOW - timedelta(days=len(row.typed_text)), "feed")
         facts = {"https": True, "viewport": True, "rhythm_days": 7}
         name, url = f"Association {row.association}", row.identity.canonical
-        return Finding(
-            Presence.PRESENT,
-            None,
-            200,
-            url,
-            name,
-            last_activity=activity,
-            followers=120,
-            facts=facts,
-        )
+        return Finding(Presence.PRESENT, None, 200, url, name, last_activity=activity, facts=facts)
     if state == "gone":
         return Finding(Presence.ABSENT, Reason.NOT_FOUND, 404)
     return Finding(Presence.UNKNOWN, Reason.LOGIN_WALL, 200)

@@ -36,7 +36,7 @@ HOSTS = frozenset(
 )
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
-_SUBDOMAIN_LABEL = r"(?:www|m|mobile|music|gaming|studio|kids|tv|[a-z]{2})"
+_SUBDOMAIN_LABEL = r"(?:www|m|mobile|music|gaming|studio|kids|[a-z]{2})"
 CHANNEL_ID_PATTERN = re.compile(r"UC[A-Za-z0-9_-]{22}(?![A-Za-z0-9_-])")
 # Letters of 75 scripts, digits and _ - . · (support.google.com/youtube/answer/11585688, read 2026).
 _HANDLE_PATTERN = re.compile(r"(?=.*[^\W_])(?!.*\.\.)[\w.·-]{1,30}")

@@ -7,21 +7,11 @@ import pytest
 
 from probes.channels import tiktok
 from probes.channels._api_common import MAX_TEXT_CHARS, MAX_WEBSITE_URLS, clean_api_text
-from probes.channels._public_profile import (
-    MAX_COUNT_SEARCH_CHARS,
-    MAX_MESSAGE_SEARCH_CHARS,
-    find_message,
-    parse_localized_count,
-)
+from probes.channels._public_profile import MAX_MESSAGE_SEARCH_CHARS, find_message
 from probes.channels.facebook.api import MAX_ERROR_CHARS, parse_pages_response
 from probes.channels.twitter import MAX_WITHHELD_COUNTRIES, parse_users_response
 from probes.channels.youtube.api import MAX_DESCRIPTION_CHARS, parse_channels_response
-from probes.channels.youtube.page import (
-    MAX_COUNT_CHARS,
-    MAX_HEADER_TEXTS,
-    MAX_NODES,
-    parse_channel_page,
-)
+from probes.channels.youtube.page import MAX_COUNT_CHARS, MAX_NODES, parse_channel_page
 from probes.models.http import Page
 from probes.text.charset import MAX_TITLE_CHARS
 from tests.support.api_responses import page
@@ -43,11 +33,6 @@ def read_user(**fields):
 def read_channel(data):
     body = f"<script>var ytInitialData = {json.dumps(data)};</script>".encode()
     return parse_channel_page(Page("https://www.youtube.com/@annour", 200, {}, body))
-
-
-def read_followers(texts):
-    """Return the subscribers that a channel page with these texts in its header shows."""
-    return read_channel({"header": [{"content": text} for text in texts]}).followers
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -92,13 +77,6 @@ def test_beginning_of_a_channel_description_is_read(step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_followers_are_searched_at_the_beginning_of_a_text(step):
-    count = "310 followers"
-    text = "." * (MAX_COUNT_SEARCH_CHARS - len(count) + step) + count
-    assert parse_localized_count(text, "followers") == (310 if step <= 0 else None)
-
-
-@pytest.mark.parametrize("step", STEPS)
 def test_message_is_searched_at_the_beginning_of_a_page(step):
     text = "gone".rjust(MAX_MESSAGE_SEARCH_CHARS + step)
     assert find_message(re.compile("gone"), text) == ("gone" if step <= 0 else "")
@@ -115,20 +93,14 @@ def test_beginning_of_an_error_is_read(step):
 @pytest.mark.parametrize("step", STEPS)
 def test_first_objects_of_a_youtube_page_are_searched(step):
     """The header is an object too."""
-    header = {"items": [{}] * (MAX_NODES + step - 2) + [{"content": "310 subscribers"}]}
-    assert read_channel({"header": header}).followers == (310 if step <= 0 else None)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_first_texts_of_a_youtube_header_are_read(step):
-    texts = ["Annour"] * (MAX_HEADER_TEXTS + step - 1) + ["310 subscribers"]
-    assert read_followers(texts) == (310 if step <= 0 else None)
+    header = {"items": [{}] * (MAX_NODES + step - 2) + [{"content": "310 videos"}]}
+    assert read_channel({"header": header}).has_video_count is (step <= 0)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_longer_text_of_a_youtube_header_is_no_count(step):
-    text = "310 subscribers".ljust(MAX_COUNT_CHARS + step, ".")
-    assert read_followers([text]) == (310 if step <= 0 else None)
+    text = "310 videos".ljust(MAX_COUNT_CHARS + step, ".")
+    assert read_channel({"header": {"content": text}}).has_video_count is (step <= 0)
 
 
 @pytest.mark.parametrize("step", STEPS)

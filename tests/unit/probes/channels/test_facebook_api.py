@@ -160,7 +160,7 @@ def test_finding_has_website_and_newest_post_and_no_figures() -> None:
         None,
         "Jamiya Annour",
     )
-    assert (finding.platform_id, finding.followers, finding.facts) == (NUMBER, None, {})
+    assert (finding.platform_id, finding.facts) == (NUMBER, {})
     assert finding.final_url == "https://www.facebook.com/jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None

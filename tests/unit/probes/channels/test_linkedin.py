@@ -34,7 +34,6 @@ PAGES = {
 PEOPLE = {
     "https://linkedin.com/in/Salma-Amal": "in/salma-amal",
     "https://de.linkedin.com/in/salma_amal/": "in/salma_amal",
-    "https://linkedin.com/pub/salma-amal/1/2/3": "in/salma-amal-3002001",
     f"{LI}/mwlite/in/salma-amal": "in/salma-amal",
 }
 NOBODY = {
@@ -101,7 +100,6 @@ OWN_PAGES = {
         ),
         LinkKind.INVALID,
     ),
-    "pub/dir/salma/amal": LinkKind.SEARCH,
     "feed/hashtag/amal": LinkKind.SEARCH,
     "learning/amal": LinkKind.POST,
 }

@@ -22,8 +22,8 @@ finding. `<situation>.html` is the body. All of it is invented. The TOML:
     last_activity = "2026-11-06"                      # false: unknown
     activity_source = "videos"
     links = ["website annour.example"]                # "channel key", in any order
-    facts = { video_count = 12 }                      # at least these
-    # and any other field of Finding: name, status, final_url, platform_id, followers
+    facts = { https = true }                          # at least these
+    # and any other field of Finding: name, status, final_url, platform_id
 """
 
 from __future__ import annotations

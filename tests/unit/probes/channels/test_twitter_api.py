@@ -124,7 +124,7 @@ def test_finding_has_website_and_newest_post_and_no_figures() -> None:
         None,
         "Jamiya Annour",
     )
-    assert (finding.platform_id, finding.followers) == (NUMBER, None)
+    assert finding.platform_id == NUMBER
     assert "post_count" not in finding.facts
     assert finding.final_url == "https://x.com/JamiyaAnnour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
@@ -216,7 +216,7 @@ def test_taken_handle_is_renamed_without_data_of_the_other_account() -> None:
         "999",
     )
     assert finding.detail == "another account answers under this name: 999 Jamiya Annour"
-    assert (finding.followers, finding.last_activity, finding.links) == (None, None, ())
+    assert (finding.last_activity, finding.links) == (None, ())
 
 
 # --- What is not there ---

@@ -160,7 +160,7 @@ def test_finding_has_website_and_newest_video_and_no_figures() -> None:
         None,
         "Jamiya Annour",
     )
-    assert (finding.platform_id, finding.followers, finding.facts) == (UC, None, {})
+    assert (finding.platform_id, finding.facts) == (UC, {})
     assert finding.final_url == "https://www.youtube.com/@jamiyaannour"
     assert [(link.channel, link.key) for link in finding.links] == [("website", "annour.example")]
     assert finding.last_activity is not None
@@ -215,7 +215,7 @@ def test_taken_handle_is_renamed_without_data_of_the_other_channel() -> None:
         OTHER,
     )
     assert finding.detail == f"another channel answers under this name: {OTHER} Jamiya Annour"
-    assert (finding.followers, finding.name, finding.links) == (None, None, ())
+    assert (finding.name, finding.links) == (None, ())
     assert finding.final_url == f"https://www.youtube.com/channel/{OTHER}"
 
 
