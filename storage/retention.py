@@ -185,11 +185,7 @@ class ErasureRepository(Repository):
                 finding = row.finding
                 texts_by_account[row.account_id] |= {finding.name or "", finding.detail} - {""}
                 bare = replace(
-                    finding,
-                    name=None,
-                    links=(),
-                    facts={PROFILE_REMOVED_FACT: True},
-                    detail="",
+                    finding, name=None, links=(), facts={PROFILE_REMOVED_FACT: True}, detail=""
                 )
                 # Without a fingerprint, no later observation repeats the result.
                 values = {"finding": bare, "fingerprint": None}

@@ -250,6 +250,7 @@ LINKS = LinkTable(
         "pg": lambda link: _identify_page(link.second),
         "groups": _read_group,
         **dict.fromkeys(("home", "login"), LinkKind.HOME),
+        "ads": lambda link: _identify_by_id(link.query.get("view_all_page_id", ""), LinkKind.PAGE),
         "share": _read_share_link,
         **dict.fromkeys(("sharer", "dialog", "plugins", "widgets"), LinkKind.SHARE),
         **dict.fromkeys(("g/", "l/"), LinkKind.SHORT_LINK),

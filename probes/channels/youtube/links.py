@@ -125,7 +125,8 @@ def _read_account(link: PlatformLink) -> Identity:
     typed_id = CHANNEL_ID_PATTERN.match(link.second)
     typed_id = typed_id or CHANNEL_ID_PATTERN.fullmatch(name.removeprefix("@"))
     if typed_id:
-        return _identify_by_id(typed_id[0])
+        channel = _identify_by_id(typed_id[0])
+        return channel.to_post() if "lb" in link.query else channel  # a community post
     if name.startswith("@") and section not in ("channel", "user", "browse"):
         return _identify_by_handle(name)
     if section in ("channel", "browse"):
