@@ -6,23 +6,13 @@ in every run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    bindparam,
-    case,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select
 
 from storage import consistency
 from storage.consistency import FacetCountsByGroup
@@ -57,18 +47,39 @@ from storage.tables.mappers import (
 from storage.tables.runs import CHECK_TIMES
 
 T = TypeVar("T")
+Conclusion = TypeVar("Conclusion")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
-GAP_IDENTITY_FIELDS = ("id", *GAP_KEY)
-_get_gap_values, _get_gap_identity = attrgetter(*GAP_VALUE_FIELDS), attrgetter(*GAP_IDENTITY_FIELDS)
-SELECT_GAP_IDENTITIES = select(*GAP.c[GAP_IDENTITY_FIELDS], GAP.c.opened_at, GAP.c.closed_at)
-"""Selects the identity of gaps, and when they opened and closed."""
-CONTINUED_GAP_FIELDS = ("severity", "run_count", "params", "evidence")
-"""The fields that a run changes in a gap that it neither opens nor closes."""
-CHANGED_GAP_FIELDS = (*CONTINUED_GAP_FIELDS, "opened_at", "closed_at")
-"""The fields that a run changes in a gap that it opens or closes."""
 IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that a query by association does not use the index of all unclosed gaps."""
 PROPOSAL_KEY = ("association", "channel", "key")
+
+
+class ConclusionSink(Protocol[Conclusion]):
+    """A sink for conclusions: a list, or a file if there may be many."""
+
+    def extend(self, batch: Iterable[Conclusion], /) -> None:
+        """Add these conclusions."""
+        ...
+
+    def __iter__(self) -> Iterator[Conclusion]: ...
+
+
+@dataclass(slots=True)
+class Conclusions:
+    """Conclusions to store.
+
+    Each replaces the stored one: a status by account; a gap by association, channel, subject, code
+    and `first_seen`; a proposal by association, channel and key; facet counts by run. `check_times`
+    are those of statuses that did not change otherwise. `stale_associations` are those whose
+    summaries show a change, None if all may.
+    """
+
+    statuses: ConclusionSink[AccountStatus] = field(default_factory=list)
+    gaps: ConclusionSink[Gap] = field(default_factory=list)
+    proposals: ConclusionSink[Proposal] = field(default_factory=list)
+    facet_counts: Mapping[int, FacetCountsByGroup] = field(default_factory=dict)
+    check_times: ConclusionSink[CheckTimes] = field(default_factory=list)
+    stale_associations: set[str] | None = None
 
 
 class ConclusionRepository(Repository):
@@ -122,42 +133,19 @@ class ConclusionRepository(Repository):
             query = query.where(PROPOSAL.c.association == association)
         return map(to_proposal, self._database.stream_rows(query, PROPOSAL.c.id))
 
-    def save(
-        self,
-        statuses: Iterable[AccountStatus] = (),
-        gaps: Iterable[Gap] = (),
-        proposals: Iterable[Proposal] = (),
-        facet_counts: Mapping[int, FacetCountsByGroup] | None = None,
-        *,
-        check_times: Iterable[CheckTimes] = (),
-        unchanged_statuses: Iterable[AccountStatus] = (),
-        continued_gaps: Iterable[Gap] = (),
-        known_proposals: Iterable[Proposal] = (),
-    ) -> None:
-        """Store the conclusions of a run in one transaction.
-
-        Each replaces the stored one: a status by account; a gap by association, channel, subject,
-        code and `first_seen`; a proposal by association, channel and key; facet counts by run.
-        `check_times` are those of statuses that did not change otherwise. `unchanged_statuses`,
-        `continued_gaps` and `known_proposals` were there before and change no summary, so none is
-        marked as stale for them.
-        """
+    def save(self, conclusions: Conclusions) -> None:
+        """Store the conclusions of a run in one transaction."""
+        stale = conclusions.stale_associations
         with self._database.begin_write() as connection:
-            self._save_conclusions(connection, statuses, gaps, proposals, facet_counts or {})
-            save_check_times(self._database, connection, check_times)
-            save_account_statuses(self._database, connection, unchanged_statuses)
-            for gap_batch in split_into_batches(continued_gaps):
-                _save_gaps(self._database, connection, gap_batch)
-            for proposal_batch in split_into_batches(known_proposals):
-                self._save_proposals(connection, proposal_batch)
+            self._save_conclusions(connection, conclusions)
+            if stale is None:
+                stale = {gap.association for gap in conclusions.gaps}
+                stale.update(map(attrgetter("association"), conclusions.proposals))
+                account_ids = map(attrgetter("account_id"), conclusions.statuses)
+                consistency.mark_stale_by_account(self._database, connection, account_ids)
+            consistency.mark_stale(self._database, connection, stale)
 
-    def replace(
-        self,
-        statuses: Iterable[AccountStatus],
-        gaps: Iterable[Gap],
-        proposals: Iterable[Proposal],
-        facet_counts: Mapping[int, FacetCountsByGroup] | None = None,
-    ) -> None:
+    def replace(self, conclusions: Conclusions) -> None:
         """Replace all conclusions by these, in one transaction, after a re-evaluation.
 
         Facet counts of runs that are not given stay.
@@ -165,37 +153,28 @@ class ConclusionRepository(Repository):
         with self._database.begin_write() as connection:
             for table in (ACCOUNT_STATUS, CHECK_TIMES, GAP, PROPOSAL):
                 connection.execute(delete(table))
-            self._save_conclusions(connection, statuses, gaps, proposals, facet_counts or {})
+            self._save_conclusions(connection, conclusions)
             consistency.mark_all_stale(self._database, connection)
 
-    def _save_conclusions(
-        self,
-        connection: Connection,
-        statuses: Iterable[AccountStatus],
-        gaps: Iterable[Gap],
-        proposals: Iterable[Proposal],
-        facet_counts: Mapping[int, FacetCountsByGroup],
-    ) -> None:
-        get_association = attrgetter("association")
-        for status_batch in split_into_batches(statuses):
-            save_account_statuses(self._database, connection, status_batch)
-            account_ids = list(map(attrgetter("account_id"), status_batch))
-            consistency.mark_stale_by_account(self._database, connection, account_ids)
-        for gap_batch in split_into_batches(gaps):
-            _save_gaps(self._database, connection, gap_batch)
-            associations = set(map(get_association, gap_batch))
-            consistency.mark_stale(self._database, connection, associations)
-        for proposal_batch in split_into_batches(proposals):
-            self._save_proposals(connection, proposal_batch)
-            associations = set(map(get_association, proposal_batch))
-            consistency.mark_stale(self._database, connection, associations)
-        for run_id, counts in facet_counts.items():
-            consistency.save_run_facet_counts(self._database, connection, run_id, counts)
-
-    def _save_proposals(self, connection: Connection, proposals: Iterable[Proposal]) -> None:
-        self._database.upsert(
-            connection, PROPOSAL, map(_build_proposal_values, proposals), PROPOSAL_KEY
-        )
+    def _save_conclusions(self, connection: Connection, conclusions: Conclusions) -> None:
+        database = self._database
+        for status_batch in split_into_batches(conclusions.statuses):
+            cleaned = sanitize(tuple(status_batch))
+            rows = []
+            for status in cleaned:
+                bare_status = replace(status, checked_at=None, decided_at=None)
+                rows.append({"account_id": status.account_id, "status": bare_status})
+            database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))
+            _save_check_times(database, connection, map(attrgetter("check_times"), cleaned))
+        for times_batch in split_into_batches(conclusions.check_times):
+            _save_check_times(database, connection, times_batch)
+        for gap_batch in split_into_batches(conclusions.gaps):
+            database.upsert(connection, GAP, map(_build_gap_values, gap_batch), GAP_KEY)
+        for proposal_batch in split_into_batches(conclusions.proposals):
+            values = map(_build_proposal_values, proposal_batch)
+            database.upsert(connection, PROPOSAL, values, PROPOSAL_KEY)
+        for run_id, counts in conclusions.facet_counts.items():
+            consistency.save_run_facet_counts(database, connection, run_id, counts)
 
     def load_association_data(
         self, association_ids: Collection[str], *, include_closed_gaps: bool = True
@@ -234,32 +213,7 @@ class ConclusionRepository(Repository):
             )
 
 
-def _save_gaps(database: Database, connection: Connection, gaps: Sequence[Gap]) -> None:
-    """Store each gap. Known ones are updated by id, so that few of the eight indexes change."""
-    ids = list(filter(None, map(attrgetter("id"), gaps)))
-    rows = connection.execute(SELECT_GAP_IDENTITIES.where(GAP.c.id.in_(ids))).all() if ids else []
-    identity_length = len(GAP_IDENTITY_FIELDS)
-    stored_times = {row[:identity_length]: row[identity_length:] for row in rows}
-    new, continued, changed = [], [], []
-    for gap in gaps:
-        times = stored_times.get(_get_gap_identity(gap))
-        if times is None:
-            new.append(gap)
-        elif times == (gap.opened_at, gap.closed_at):
-            continued.append(gap)
-        else:
-            changed.append(gap)
-    _update_gaps(connection, continued, CONTINUED_GAP_FIELDS)
-    _update_gaps(connection, changed, CHANGED_GAP_FIELDS)
-    database.upsert(connection, GAP, map(_build_gap_values, new), GAP_KEY)
-
-
-def _update_gaps(connection: Connection, gaps: Sequence[Gap], column_names: Sequence[str]) -> None:
-    """Update only these columns of stored gaps, so that the indexes of others are not written."""
-    names, get_values = ("gap_id", *column_names), attrgetter("id", *column_names)
-    rows = [dict(zip(names, sanitize(get_values(gap)), strict=True)) for gap in gaps]
-    if rows:
-        connection.execute(update(GAP).where(GAP.c.id == bindparam("gap_id")), rows)
+_get_gap_values = attrgetter(*GAP_VALUE_FIELDS)
 
 
 def _build_gap_values(gap: Gap) -> dict[str, Any]:
@@ -312,27 +266,12 @@ class AccountStatusRepository(Repository):
         return to_account_status(row) if row else None
 
 
-def save_account_statuses(
-    database: Database, connection: Connection, statuses: Iterable[AccountStatus]
-) -> None:
-    """Store each status and its check times, replacing those of the account."""
-    for batch in split_into_batches(statuses):
-        cleaned = sanitize(tuple(batch))
-        rows = []
-        for status in cleaned:
-            bare_status = replace(status, checked_at=None, decided_at=None)
-            rows.append({"account_id": status.account_id, "status": bare_status})
-        database.upsert(connection, ACCOUNT_STATUS, rows, ("account_id",))
-        save_check_times(database, connection, map(attrgetter("check_times"), cleaned))
-
-
-def save_check_times(
+def _save_check_times(
     database: Database, connection: Connection, check_times: Iterable[CheckTimes]
 ) -> None:
     """Store check times, replacing those of the accounts."""
-    for batch in split_into_batches(check_times):
-        rows = sanitize([times._asdict() for times in batch])
-        database.upsert(connection, CHECK_TIMES, rows, ("account_id",))
+    rows = sanitize([times._asdict() for times in check_times])
+    database.upsert(connection, CHECK_TIMES, rows, ("account_id",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,16 +205,15 @@ def reevaluate(
     if table_format == "json":
         print_json(items, get_current_time())
     elif changes:
-        formatters = conclusion_changes.build_column_translators(translator)
-        print_table(CHANGE_COLUMNS, items, translator, table_format, formatters)
+        print_table(CHANGE_COLUMNS, items, translator, table_format)
     if not cli_context.quiet:
         config_path = find_config_file(cli_context.config_path, os.environ)
         for line in (
             *_describe_reevaluation(result, config_path, len(changes), translator, dry_run=dry_run),
-            *conclusion_changes.summarize_changes(changes, translator),
+            *conclusion_changes.summarize_changes(changes),
         ):
             print_message(line)
-    for line in conclusion_changes.warn_about_mass_losses(changes, translator):
+    for line in conclusion_changes.warn_about_mass_losses(changes):
         print_message(line)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
@@ -254,7 +255,7 @@ def prune(
             compute_retention_cutoffs(app.config.retention, get_current_time()), dry_run=dry_run
         )
     if as_json:
-        item = {**result.to_dict(), "expired": expired}
+        item = {**asdict(result), "expired": expired}
         print_json([item], get_current_time())
     elif not cli_context.quiet:
         expired_count = sum(expired.values())

@@ -6,83 +6,87 @@ what is stored. A rebuild of an unchanged history with unchanged probes and rule
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from itertools import filterfalse
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from auditor.evaluation.conclusion_changes import ConclusionChange, find_changes
-from auditor.evaluation.conclusions import Conclusions
-from auditor.evaluation.replay import ReplayCounts, RunReplay
+from auditor.evaluation.replay import RunReplay
 from auditor.evaluation.run_results import CoverageCounter
 from auditor.protocols import EvaluationContext
 from auditor.rules.association_state import AssociationState
+from storage.conclusions import Conclusions
 from storage.models.audit import AuditRun, Gap
 from storage.store import Store
 
 ProgressCallback = Callable[[int, int], None]
 
 
-@dataclass(slots=True)
-class ReevaluationResult(ReplayCounts):
-    """Numbers of runs and observations, and the changes."""
+@dataclass(frozen=True, slots=True)
+class ReevaluationResult:
+    """Numbers of runs, replayed and recorded observations, and the changes."""
 
-    run_count: int = 0
-    changes: list[ConclusionChange] = field(default_factory=list)
+    run_count: int
+    replayed_count: int
+    recorded_count: int
+    changes: list[ConclusionChange]
 
 
 def reevaluate(
-    context: EvaluationContext, *, dry_run: bool = False, progress: ProgressCallback | None = None
+    context: EvaluationContext,
+    *,
+    dry_run: bool = False,
+    progress: ProgressCallback | None = None,
+    before: datetime | None = None,
 ) -> ReevaluationResult:
-    """Rebuild every conclusion and return the changes; with `dry_run` store nothing."""
-    runs = list(context.store.runs.list_evaluated())
-    result = ReevaluationResult(run_count=len(runs))
-    coverage_counters: dict[int, CoverageCounter] = {}
-    coverage_by_run: dict[int, dict[str, Counter[str]]] = {}
+    """Rebuild every conclusion and return the changes; with `dry_run` store nothing.
+
+    With `before`, runs that began at that moment or later are left out.
+    """
+    store, config = context.store, context.config
+    runs = [run for run in store.runs.list_evaluated() if not before or run.started_at < before]
+    counters: dict[int, CoverageCounter] = {}
     if not dry_run:
-        for run_id in find_recountable_runs(context.store, runs):
-            counter = CoverageCounter(context.config.channels)
-            coverage_counters[run_id] = counter
-            coverage_by_run[run_id] = counter.counts_by_group
+        for run_id in find_recountable_runs(store, runs):
+            counters[run_id] = CoverageCounter(config.channels)
     replay = RunReplay(
-        context.store,
-        context.config,
-        runs,
-        body_storage=context.body_store,
-        counts=result,
-        coverage_counters=coverage_counters,
+        store, config, runs, body_storage=context.body_store, coverage_counters=counters
     )
-    associations = list(context.store.registry.list_associations(include_withdrawn=True))
-    conclusions = Conclusions()
+    associations = list(store.registry.list_associations(include_withdrawn=True))
+    rebuilt = Conclusions()
     for number, association in enumerate(associations, start=1):
-        rebuilt = replay.rebuild_association(association)
-        if channels := replay.find_channels_without_profile(association):
-            rebuilt = _restore_profile_gaps(context, rebuilt, channels)
-        conclusions.add_changes(AssociationState(association), rebuilt)
+        state = replay.rebuild_association(association)
+        rebuilt.statuses.extend(state.statuses.values())
+        rebuilt.gaps.extend(_restore_profile_gaps(context, state, replay.channels_without_profile))
+        rebuilt.proposals.extend(state.proposals)
         if progress:
             progress(number, len(associations))
-    result.changes = find_changes(context.store, conclusions)
+    changes = find_changes(store, rebuilt)
     if not dry_run:
-        context.store.conclusions.replace(
-            conclusions.statuses, conclusions.gaps, conclusions.proposals, coverage_by_run
-        )
-    return result
+        rebuilt.facet_counts = {
+            run_id: counter.counts_by_group for run_id, counter in counters.items()
+        }
+        store.conclusions.replace(rebuilt)
+    return ReevaluationResult(len(runs), replay.replayed_count, replay.recorded_count, changes)
 
 
 def _restore_profile_gaps(
-    context: EvaluationContext, rebuilt: AssociationState, channels: AbstractSet[str]
-) -> AssociationState:
-    """Return the state with the stored gaps that only a deleted profile could prove again."""
+    context: EvaluationContext, state: AssociationState, channels: set[str]
+) -> Iterable[Gap]:
+    """Return the gaps of a state, with the stored ones that only an erased profile could prove.
+
+    `channels` are those on which a profile was erased.
+    """
     codes = {rule.code for rule in context.config.rules if rule.reads_profile}
 
     def is_unprovable(gap: Gap) -> bool:
         return gap.channel in channels and gap.code in codes
 
-    stored_gaps = context.store.conclusions.list_gaps(rebuilt.association.id)
-    provable_gaps = filterfalse(is_unprovable, rebuilt.gaps)
-    unprovable_gaps = [replace(gap, id=None) for gap in stored_gaps if is_unprovable(gap)]
-    return replace(rebuilt, gaps=(*provable_gaps, *unprovable_gaps))
+    if not channels:
+        return state.gaps
+    stored_gaps = filter(is_unprovable, context.store.conclusions.list_gaps(state.association.id))
+    provable_gaps = [gap for gap in state.gaps if not is_unprovable(gap)]
+    return [*provable_gaps, *(replace(gap, id=None) for gap in stored_gaps)]
 
 
 def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[int]:

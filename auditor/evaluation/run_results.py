@@ -19,11 +19,11 @@ import auditor
 from auditor.checking.canaries import Canary, RunChange, find_unreliable_channels
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import build_association_view, find_next_change_date
-from auditor.evaluation.conclusions import Conclusions
 from auditor.evaluation.summary import (
     build_summary_record,
     find_groups,
     get_coverage_state_in_context,
+    select_lasting_params,
 )
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.registry.history import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
@@ -39,13 +39,14 @@ from auditor.rules.association_state import (
 )
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
-from storage.conclusions import AssociationData
+from storage.conclusions import AssociationData, Conclusions
 from storage.files.spool import Spool, split_into_batches
 from storage.models.audit import (
     AccountRow,
     AccountStatus,
     Association,
     AuditRun,
+    CheckTimes,
     Decision,
     DomainCheck,
     Gap,
@@ -78,23 +79,71 @@ def evaluate_run(
     evaluation_time = build_evaluation_time(run, unreliable_channels)
     policy = build_evaluation_policy(config)
     with ExitStack() as files:
-        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in fields(Conclusions)]
-        derived = Conclusions(*spools)
+        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in range(4)]
+        statuses, gaps, proposals, check_times = spools
+        changes = Conclusions(
+            statuses, gaps, proposals, check_times=check_times, stale_associations=set()
+        )
         for before, observations, owners in _iter_association_states(store, run):
             after = evaluate_association(before, observations, evaluation_time, policy, owners)
-            derived.add_changes(before, after)
+            add_changes(changes, before, after)
             coverage_counter.add_association(after, evaluation_time)
-        coverage_by_run = {run.id: coverage_counter.counts_by_group} if run.id is not None else {}
-        store.conclusions.save(
-            derived.statuses,
-            derived.gaps,
-            derived.proposals,
-            coverage_by_run,
-            check_times=derived.check_times,
-            unchanged_statuses=derived.unlisted_statuses,
-            continued_gaps=derived.continuing_gaps,
-            known_proposals=derived.continuing_proposals,
-        )
+        if run.id is not None:
+            changes.facet_counts = {run.id: coverage_counter.counts_by_group}
+        store.conclusions.save(changes)
+
+
+def add_changes(changes: Conclusions, before: AssociationState, after: AssociationState) -> None:
+    """Add what changed in one association, which is stale if lists and pages show a change."""
+    is_stale = False
+    for account_id, status in after.statuses.items():
+        old_status = before.statuses.get(account_id)
+        if old_status is status:
+            continue
+        if old_status and _get_status_values(old_status) == _get_status_values(status):
+            changes.check_times.extend((status.check_times,))
+        else:
+            changes.statuses.extend((status,))
+            is_stale |= not (old_status and _has_only_activity_changed(old_status, status))
+    old_gaps = {gap.id: gap for gap in before.gaps}
+    for gap in after.gaps:
+        old_gap = old_gaps.get(gap.id)
+        if gap != old_gap:
+            changes.gaps.extend((gap,))
+            is_stale |= old_gap is None or _get_listed_values(old_gap) != _get_listed_values(gap)
+    old_proposals = {proposal.id: proposal for proposal in before.proposals}
+    for proposal in after.proposals:
+        old_proposal = old_proposals.get(proposal.id)
+        if proposal != old_proposal:
+            changes.proposals.extend((proposal,))
+            is_stale |= old_proposal is None
+    if is_stale and changes.stale_associations is not None:
+        changes.stale_associations.add(after.association.id)
+
+
+_get_status_values = attrgetter(
+    *(column.name for column in fields(AccountStatus) if column.name not in CheckTimes._fields)
+)
+"""Return the values of a status without its check times."""
+
+
+def _has_only_activity_changed(old: AccountStatus, new: AccountStatus) -> bool:
+    """Return True if only a relative date changed, which no list shows: it moves every day."""
+    old_finding, new_finding = old.last_known_finding, new.last_known_finding
+    if not old_finding or not new_finding:
+        return False
+    if not old_finding.last_activity or not new_finding.last_activity:
+        return False
+    finding = replace(new_finding, last_activity=old_finding.last_activity)
+    new_with_old_activity = replace(new, last_known_finding=finding)
+    return _get_status_values(old) == _get_status_values(new_with_old_activity)
+
+
+def _get_listed_values(gap: Gap) -> tuple[object, ...]:
+    """Return what lists show of a gap: not its evidence and run count."""
+    identity = (gap.channel, gap.subject, gap.code, gap.severity)
+    times = (gap.first_seen, gap.opened_at, gap.closed_at)
+    return (*identity, *times, select_lasting_params(gap.params))
 
 
 def _iter_association_states(
@@ -309,26 +358,14 @@ class CoverageCounter:
     def add_association(
         self, association_state: AssociationState, evaluation_time: EvaluationTime
     ) -> None:
-        """Count an association after a run."""
-        self.add_facets(
-            association_state.association, self.list_facets(association_state, evaluation_time)
-        )
-
-    def list_facets(
-        self, association_state: AssociationState, evaluation_time: EvaluationTime
-    ) -> list[str]:
-        """Return what is counted for an association after a run."""
+        """Count an association after a run, in all its groups."""
         context = build_rule_context(association_state, evaluation_time, {})
         facets = [ALL_FACET]
         for channel in self._channels:
             state = get_coverage_state_in_context(context, channel)
             facets.append(f"{channel}:{state}")
-        return facets
-
-    def add_facets(self, association: Association, facets: Iterable[str]) -> None:
-        """Count the facets of an association in all its groups."""
-        groups = find_groups(association.region, association.tags)
-        for group in {NETWORK_GROUP, *groups}:
+        association = association_state.association
+        for group in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
             self.counts_by_group[group].update(facets)
 
 

@@ -22,6 +22,7 @@ from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.reference.regions import REGIONS
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
+from storage.conclusions import Conclusions
 from storage.models.audit import (
     AccountRow,
     AccountState,
@@ -186,16 +187,20 @@ def _build_accounts(association, states):
 def _save_conclusions(store, stored, states_by_id, random_source):
     """Store statuses, gaps and proposals as runs would have left them."""
     store.conclusions.save(
-        statuses=[
-            _build_status(row, states_by_id[row.association][row.channel])
-            for row in stored.accounts
-        ],
-        gaps=[
-            gap
-            for name, states in states_by_id.items()
-            for gap in _build_gaps(name, states, random_source)
-        ],
-        proposals=[_build_proposal(name) for name in states_by_id if random_source.random() < 0.05],
+        Conclusions(
+            statuses=[
+                _build_status(row, states_by_id[row.association][row.channel])
+                for row in stored.accounts
+            ],
+            gaps=[
+                gap
+                for name, states in states_by_id.items()
+                for gap in _build_gaps(name, states, random_source)
+            ],
+            proposals=[
+                _build_proposal(name) for name in states_by_id if random_source.random() < 0.05
+            ],
+        )
     )
 
 
@@ -369,4 +374,4 @@ def _save_facet_counts(store, runs):
             }
             for cohort, size in sizes.items()
         }
-        store.conclusions.save(facet_counts={run.id: counts})
+        store.conclusions.save(Conclusions(facet_counts={run.id: counts}))

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from auditor.checking.canaries import RunChange, find_mass_changes
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.evaluation.run_results import evaluate_run
-from auditor.evaluation.unchanged_runs import skip_unchanged_runs
 from auditor.rules.account_status import UNREACHABLE_REASONS, ConfirmationThresholds
 from auditor.rules.association import build_rule_context, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
@@ -348,35 +347,6 @@ EXPIRING = st.builds(
     st.integers(-10, 90),
 )
 """Findings of sites whose certificate expires."""
-
-STRETCHES = st.lists(
-    st.tuples(simulated_run(st.one_of(ANY_FINDING, EXPIRING)), st.integers(1, 40)), max_size=3
-)
-"""Runs, each with the number of runs in a row that find the same."""
-
-
-@settings(max_examples=30)
-@given(STRETCHES)
-def test_skipping_unchanged_runs_equals_evaluating_each(stretches):
-    dated_runs = list(date_runs([run for run, count in stretches for _ in range(count)]))
-
-    def evaluate(position, state):
-        started_at, observations, unreliable = dated_runs[position]
-        time = EvaluationTime(started_at, started_at, unreliable)
-        return evaluate_association(state, observations, time, POLICY, {})
-
-    state, end, evaluated_count = AssociationState(NOUR, ROWS), 0, 0
-    for _, count in stretches:
-        position, end = end, end + count
-        while position < end:
-            before, state = state, evaluate(position, state)
-            same_runs = range(position, end)
-            skipped = skip_unchanged_runs(before, state, same_runs, evaluate, lambda *_: [])
-            state = skipped.state
-            position += 1 + skipped.number
-            evaluated_count += 1
-    assert state == evaluate_all([run for run, count in stretches for _ in range(count)])
-    assert evaluated_count <= len(dated_runs)
 
 
 def store_history(folder, runs):

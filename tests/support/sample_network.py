@@ -22,6 +22,7 @@ from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding, unknown_finding
+from storage.conclusions import Conclusions
 from storage.files.body_store import BodyStore
 from storage.models.audit import (
     AccountRow,
@@ -254,7 +255,7 @@ def _add_communication(app):
             "https://x.example/",
             snippet=MARKUP,
         )
-        store.conclusions.save(proposals=[Proposal(association, found_link, NOW, NOW)])
+        store.conclusions.save(Conclusions(proposals=[Proposal(association, found_link, NOW, NOW)]))
     for association in ("nour", "nour", "amal", "long"):
         report_links.create_report_link(store, app.config, association, "Amina", NOW)
     report_links.create_report_link(store, app.config, "bare", "Amina", FIRST, valid_days=2)

@@ -10,6 +10,7 @@ from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.models.finding import Finding, Identity, LinkKind, Presence, Reason
 from probes.runner.parser_pool import ParserPool
+from storage.conclusions import Conclusions
 from storage.models.audit import AccountRow, AccountState, AccountStatus
 from tests.support.mini_network import configured, night_of, opened, register
 
@@ -49,7 +50,9 @@ async def test_down_host_with_500_accounts_gets_few_requests(app, caplog):
             latest_presence=Presence.PRESENT,
         )
         app.store.conclusions.save(
-            replace(well, account_id=row.id) for row in app.store.registry.list_accounts()
+            Conclusions(
+                replace(well, account_id=row.id) for row in app.store.registry.list_accounts()
+            )
         )
         runs = [await execute_run(app, night_of(day)) for day in (0, 4, 8)]
     for run in runs:

@@ -15,6 +15,7 @@ from auditor.evaluation import reevaluate
 from auditor.runs import run
 from probes.links import channel_registry, identify
 from probes.models.http import Page
+from storage.conclusions import Conclusions
 from storage.models.audit import AccountRow, AccountState, AccountStatus, Association, AuditRunState
 from tests.support.mini_network import START, configured, night_of, opened
 
@@ -208,12 +209,14 @@ async def test_skipped_account_precedes_a_longer_unknown_one(app, api):
     }
     days = {OURS: (0, -30), "@salam": (-2, -2)}
     app.store.conclusions.save(
-        [
-            AccountStatus(
-                account_ids[name], checked_at=night_of(checked), decided_at=night_of(decided)
-            )
-            for name, (checked, decided) in days.items()
-        ]
+        Conclusions(
+            [
+                AccountStatus(
+                    account_ids[name], checked_at=night_of(checked), decided_at=night_of(decided)
+                )
+                for name, (checked, decided) in days.items()
+            ]
+        )
     )
     app.config = config_with_key(api_budget=1)
     await run.execute_run(app, night_of(1))

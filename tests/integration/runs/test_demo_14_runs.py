@@ -238,9 +238,8 @@ async def test_pruning_and_reevaluation_change_nothing(demo_results):
         pruning = prune_evidence(app.store, app.body_store, app.config, now + timedelta(hours=9))
         assert pruning.pruned_observations > 1000
         assert pruning.bodies > 30
-        # Few: an observation that later runs repeat is not stripped, nor one from a run with a gap.
+        # Few: an observation that later runs repeat is not stripped.
         assert pruning.stripped_observations > 0
-        assert pruning.differing_observations < pruning.pruned_observations / 20
         assert reevaluate(app).changes == []
         results_after = (
             conclusions(app),

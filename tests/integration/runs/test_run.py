@@ -22,6 +22,7 @@ from probes.links import channel_registry
 from probes.models.finding import Account, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError
 from probes.runner.parser_pool import ParserPool
+from storage.conclusions import Conclusions
 from storage.errors import StoreError
 from storage.files import spool
 from storage.files.body_store import BodyWriter
@@ -475,9 +476,9 @@ async def test_only_changed_conclusions_are_stored(app):
     await execute_run(app, START)
     data = app.store.conclusions.load_association_data(["nour"], include_closed_gaps=False)
     (state,) = run_results.assemble_association_states(data.associations, data)
-    conclusions = run_results.Conclusions()
-    conclusions.add_changes(state, state)
-    assert conclusions == run_results.Conclusions()
+    conclusions = Conclusions(stale_associations=set())
+    run_results.add_changes(conclusions, state, state)
+    assert conclusions == Conclusions(stale_associations=set())
 
 
 async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from auditor.web.access import Access, RequireAccess
 from auditor.web.app import create_app
 from auditor.web.routes.health import METRICS_PATH
 from auditor.web.routes.report import get_report_request
+from storage.conclusions import Conclusions
 from storage.models.audit import Proposal
 from storage.models.users import ReplyKind, Role
 from storage.tables.communication import Reply
@@ -73,9 +74,11 @@ def app(tmp_path_factory):
             sample_network.PEOPLE, sample_network.rows(), sample_network.FIRST
         )
         opened.store.conclusions.save(
-            proposals=[
-                Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)
-            ]
+            Conclusions(
+                proposals=[
+                    Proposal("nour", sample_network.FOUND, sample_network.NOW, sample_network.NOW)
+                ]
+            )
         )
         opened.store.replies.add(
             Reply(

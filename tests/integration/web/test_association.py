@@ -12,6 +12,7 @@ from auditor.runs.run import execute_run
 from probes.models.finding import Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding
+from storage.conclusions import Conclusions
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, Role
 from storage.tables.communication import FollowUp, Reply
@@ -67,7 +68,7 @@ async def test_each_account_links_to_its_evidence(app, language):
 async def test_gap_of_an_unknown_kind_breaks_no_page(app, path):
     await execute_run(app, night_of(4))
     old = Gap("nour", "facebook", "retired_rule", "high", START, 3, START)
-    app.store.conclusions.save(gaps=[old])
+    app.store.conclusions.save(Conclusions(gaps=[old]))
     with logged_in_client(app, NOW + timedelta(days=1)) as client:
         assert client.get(path).status_code == 200
 
@@ -111,7 +112,7 @@ async def test_each_of_several_accounts_has_the_status_of_its_own_gaps(app):
     gap = Gap(
         "nour", "facebook", "channel_stale", "medium", START, 3, START, subject=second.identity.key
     )
-    app.store.conclusions.save(gaps=[gap])
+    app.store.conclusions.save(Conclusions(gaps=[gap]))
     with logged_in_client(app, NOW + timedelta(days=4)) as client:
         tree = get_tree(client, "/en/associations/nour")
     statuses = tree.xpath(
@@ -213,7 +214,7 @@ async def test_problems_are_folded_by_kind_and_only_broken_ones_are_open(app):
         ("facebook", "name_mismatch", "low"),
     ):
         gap = Gap("nour", channel, code, severity, START, 3, START)
-        app.store.conclusions.save(gaps=[gap])
+        app.store.conclusions.save(Conclusions(gaps=[gap]))
     step = select_step(app, "nour", "website_domain_lost")
     app.store.completed_steps.save(step, {1}, NOW)
     with logged_in_client(app, NOW) as client:

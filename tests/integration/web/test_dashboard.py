@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
+from storage.conclusions import Conclusions
 from storage.models.audit import (
     Association,
     AssociationEntry,
@@ -174,7 +175,7 @@ async def test_something_to_improve_has_not_the_icon_of_a_missing_account(app):
     await execute_runs(app, 3)
     opened_at = night_of(2)
     gap = Gap("nour", "facebook", "channel_no_backlink", "low", opened_at, 1, opened_at)
-    app.store.conclusions.save(gaps=[gap])
+    app.store.conclusions.save(Conclusions(gaps=[gap]))
     with logged_in_client(app, night_of(2) + timedelta(hours=8)) as client:
         page = BeautifulSoup(get_text(client), "lxml")
     assert [use["href"] for use in page.select(".feed use")] == ["#i-improve"]

@@ -13,6 +13,7 @@ from auditor.decisions import replies
 from auditor.evaluation.network_view import load_association_view
 from auditor.runs.run import execute_run
 from probes.models.finding import FoundLink
+from storage.conclusions import Conclusions
 from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind, Proposal
 from storage.models.users import ReplyKind, ReplyOutcome
@@ -337,7 +338,7 @@ def add_settled_proposals(app, count):
             "anchor",
             "https://x.example/",
         )
-        app.store.conclusions.save(proposals=[Proposal("amal", link, NOW, NOW)])
+        app.store.conclusions.save(Conclusions(proposals=[Proposal("amal", link, NOW, NOW)]))
         decision = ("facebook", DecisionKind.DISOWN, "Amina", "a theme's", NOW)
         app.store.decisions.add(Decision("amal", *decision, value=link.key))
 

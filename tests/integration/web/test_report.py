@@ -14,6 +14,7 @@ from auditor.config.schema import Config
 from auditor.decisions import replies
 from auditor.decisions.replies import ReplyRefusedError
 from auditor.registry.importer import parse_registry_spreadsheet
+from storage.conclusions import Conclusions
 from storage.errors import StoreError
 from storage.models.audit import Gap
 from storage.models.users import ReplyOutcome
@@ -46,7 +47,7 @@ def open_app(folder, **network):
     app = App.open(Config.model_validate(settings))
     registry = parse_registry_spreadsheet(folder / "sheet.csv")
     app.store.registry.save_registry(registry.associations, registry.accounts, NOW)
-    app.store.conclusions.save(gaps=[STALE, MISSING])
+    app.store.conclusions.save(Conclusions(gaps=[STALE, MISSING]))
     return app
 
 
@@ -200,10 +201,12 @@ def test_gap_that_comes_back_begins_without_ticks(app, client):
     submit(client, "steps", step=["1"], **MISSING_FORM)
     fixed_at, again = NOW + timedelta(days=10), NOW + timedelta(days=30)
     app.store.conclusions.save(
-        gaps=[
-            replace(MISSING, closed_at=fixed_at),
-            replace(MISSING, first_seen=again, opened_at=again),
-        ]
+        Conclusions(
+            gaps=[
+                replace(MISSING, closed_at=fixed_at),
+                replace(MISSING, first_seen=again, opened_at=again),
+            ]
+        )
     )
     with anonymous_client(app, again) as later:
         enter(app, later)

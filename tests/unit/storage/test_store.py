@@ -26,6 +26,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
+from storage.conclusions import Conclusions
 from storage.database.connection import Database
 from storage.errors import (
     DamagedDatabaseError,
@@ -185,7 +186,9 @@ def test_pruning_removes_an_unlisted_account_with_its_observations(filled_store)
     ids = [a.id for a in filled_store.registry.list_accounts()]
     filled_store.observations.record(observe(i, run) for i in ids)
     filled_store.conclusions.save(
-        [AccountStatus(i) for i in ids], [Gap("nour", "youtube", "stale", "low", NOW)], []
+        Conclusions(
+            [AccountStatus(i) for i in ids], [Gap("nour", "youtube", "stale", "low", NOW)], []
+        )
     )
     changes = filled_store.registry.save_registry([AMAL], LINKS[:1], NOW, prune=True)
     assert [a.id for a in changes.accounts_pruned] == ids[1:]
@@ -436,7 +439,7 @@ def test_observation_is_stored_unchanged(filled_store, finding, evidence, when):
 @QUICK
 @given(ACCOUNT_STATUSES)
 def test_account_status_is_stored_unchanged(filled_store, status):
-    filled_store.conclusions.save(statuses=[status])
+    filled_store.conclusions.save(Conclusions(statuses=[status]))
     assert filled_store.statuses.get(1) == status
 
 
@@ -444,11 +447,14 @@ def test_account_status_is_stored_unchanged(filled_store, status):
 @given(st.text())
 def test_any_text_is_sanitized_once_and_stored(filled_store, text):
     filled_store.conclusions.save(
-        statuses=[
-            AccountStatus(
-                1, last_known_finding=Finding(Presence.PRESENT, name=text, facts={"title": text})
-            )
-        ]
+        Conclusions(
+            statuses=[
+                AccountStatus(
+                    1,
+                    last_known_finding=Finding(Presence.PRESENT, name=text, facts={"title": text}),
+                )
+            ]
+        )
     )
     stored = filled_store.statuses.get(1)
     assert stored.last_known_finding.name == sanitize(text)
@@ -472,10 +478,14 @@ def test_facts_that_are_not_finite_are_left_out():
 
 def test_times_are_stored_in_utc_and_rejected_without_a_zone(filled_store):
     morocco_time = timezone(timedelta(hours=1))
-    filled_store.conclusions.save(statuses=[AccountStatus(1, since=NOW.astimezone(morocco_time))])
+    filled_store.conclusions.save(
+        Conclusions(statuses=[AccountStatus(1, since=NOW.astimezone(morocco_time))])
+    )
     assert filled_store.statuses.get(1).since.utcoffset() == timedelta(0)
     with pytest.raises(ValueError, match="time zone"):
-        filled_store.conclusions.save(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
+        filled_store.conclusions.save(
+            Conclusions(statuses=[AccountStatus(1, since=NOW.replace(tzinfo=None))])
+        )
     with pytest.raises(ValueError, match="time zone"):
         filled_store.runs.begin_or_resume(DAY, NOW.replace(tzinfo=None))
 
@@ -497,17 +507,17 @@ PROPOSAL = Proposal(
 
 
 def test_gap_is_replaced_by_its_newer_version(filled_store):
-    filled_store.conclusions.save(gaps=[GAP])
+    filled_store.conclusions.save(Conclusions(gaps=[GAP]))
     opened = replace(GAP, run_count=3, opened_at=NOW + timedelta(days=6))
-    filled_store.conclusions.save(gaps=[opened])
+    filled_store.conclusions.save(Conclusions(gaps=[opened]))
     (stored,) = filled_store.conclusions.list_gaps()
     assert replace(stored, id=None) == opened
-    filled_store.conclusions.save(gaps=[stored])
+    filled_store.conclusions.save(Conclusions(gaps=[stored]))
     assert list(filled_store.conclusions.list_gaps()) == [stored]
 
 
 def test_known_gap_is_updated_in_its_row(filled_store):
-    filled_store.conclusions.save(gaps=[GAP])
+    filled_store.conclusions.save(Conclusions(gaps=[GAP]))
     (row,) = filled_store.conclusions.list_gaps()
     for later in (
         {"run_count": 2, "opened_at": NOW + timedelta(days=1), "severity": "urgent"},
@@ -515,23 +525,25 @@ def test_known_gap_is_updated_in_its_row(filled_store):
         {"closed_at": NOW + timedelta(days=3)},
     ):
         row = replace(row, **later)
-        filled_store.conclusions.save(gaps=[row])
+        filled_store.conclusions.save(Conclusions(gaps=[row]))
         assert list(filled_store.conclusions.list_gaps()) == [row]
 
 
 def test_gap_with_an_outdated_id_is_stored_by_its_key(filled_store):
     """A re-evaluation changes the ids of gaps."""
     other_gap = replace(GAP, subject="u:b")
-    filled_store.conclusions.save(gaps=[GAP, other_gap])
+    filled_store.conclusions.save(Conclusions(gaps=[GAP, other_gap]))
     first, second = filled_store.conclusions.list_gaps()
     opened = replace(first, id=second.id, run_count=2, opened_at=NOW + timedelta(days=1))
-    filled_store.conclusions.save(gaps=[opened])
+    filled_store.conclusions.save(Conclusions(gaps=[opened]))
     assert list(filled_store.conclusions.list_gaps()) == [replace(opened, id=first.id), second]
 
 
 def test_gap_that_reappears_is_a_new_one(filled_store):
     closed = replace(GAP, opened_at=NOW, closed_at=NOW + timedelta(days=1))
-    filled_store.conclusions.save(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
+    filled_store.conclusions.save(
+        Conclusions(gaps=[closed, replace(GAP, first_seen=NOW + timedelta(days=9))])
+    )
     assert len(list(filled_store.conclusions.list_gaps("amal"))) == 2
 
 
@@ -539,7 +551,7 @@ def test_gaps_are_filtered_by_their_fields(filled_store):
     opened = replace(GAP, subject="u:a", opened_at=NOW)
     closed = replace(GAP, subject="u:b", opened_at=NOW, closed_at=NOW)
     elsewhere = Gap("nour", "youtube", "channel_stale", "low", NOW)
-    filled_store.conclusions.save(gaps=[GAP, opened, closed, elsewhere])
+    filled_store.conclusions.save(Conclusions(gaps=[GAP, opened, closed, elsewhere]))
 
     def subjects(**wanted):
         return [gap.subject for gap in filled_store.conclusions.list_gaps(**wanted)]
@@ -551,9 +563,9 @@ def test_gaps_are_filtered_by_their_fields(filled_store):
 
 
 def test_proposal_is_stored_and_updated(filled_store):
-    filled_store.conclusions.save(proposals=[PROPOSAL])
+    filled_store.conclusions.save(Conclusions(proposals=[PROPOSAL]))
     filled_store.conclusions.save(
-        proposals=[replace(PROPOSAL, run_count=2, last_seen=NOW + timedelta(days=1))]
+        Conclusions(proposals=[replace(PROPOSAL, run_count=2, last_seen=NOW + timedelta(days=1))])
     )
     (stored,) = filled_store.conclusions.list_proposals("nour")
     assert (stored.link, stored.run_count) == (PROPOSAL.link, 2)
@@ -561,9 +573,11 @@ def test_proposal_is_stored_and_updated(filled_store):
 
 
 def test_replacing_conclusions_removes_the_old_ones(filled_store):
-    filled_store.conclusions.save([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
+    filled_store.conclusions.save(
+        Conclusions([AccountStatus(1), AccountStatus(2)], [GAP], [PROPOSAL])
+    )
     fresh = replace(GAP, code="channel_stale")
-    filled_store.conclusions.replace([AccountStatus(3)], [fresh], [])
+    filled_store.conclusions.replace(Conclusions([AccountStatus(3)], [fresh], []))
     assert [s.account_id for s in filled_store.statuses.list_account_statuses()] == [3]
     assert [g.code for g in filled_store.conclusions.list_gaps()] == ["channel_stale"]
     assert not list(filled_store.conclusions.list_proposals())
@@ -571,9 +585,9 @@ def test_replacing_conclusions_removes_the_old_ones(filled_store):
 
 
 def test_replacing_conclusions_that_fails_changes_nothing(filled_store):
-    filled_store.conclusions.save([AccountStatus(1)], [GAP], [PROPOSAL])
+    filled_store.conclusions.save(Conclusions([AccountStatus(1)], [GAP], [PROPOSAL]))
     with pytest.raises(IntegrityError):
-        filled_store.conclusions.replace([], [replace(GAP, association="unknown")], [])
+        filled_store.conclusions.replace(Conclusions([], [replace(GAP, association="unknown")], []))
     assert (
         len(list(filled_store.statuses.list_account_statuses()))
         == len(list(filled_store.conclusions.list_gaps()))
@@ -796,7 +810,7 @@ def test_writers_in_several_threads_wait_for_each_other(filled_store):
         try:
             for run in thread_runs:
                 filled_store.observations.record([observe(1, run)])
-                filled_store.conclusions.save(statuses=[AccountStatus(1)])
+                filled_store.conclusions.save(Conclusions(statuses=[AccountStatus(1)]))
         except StoreError as problem:
             failures.append(problem)
 
@@ -839,8 +853,8 @@ def test_failure_at_any_statement_rolls_everything_back(filled_store):
             [replace(AMAL, name="A"), Association("new", "N")], LINKS[:1], NOW
         ),
         lambda: filled_store.observations.record([observe(1, run)]),
-        lambda: filled_store.conclusions.save([AccountStatus(1)], [GAP], [PROPOSAL]),
-        lambda: filled_store.conclusions.replace([AccountStatus(2)], [], []),
+        lambda: filled_store.conclusions.save(Conclusions([AccountStatus(1)], [GAP], [PROPOSAL])),
+        lambda: filled_store.conclusions.replace(Conclusions([AccountStatus(2)], [], [])),
         lambda: filled_store.runs.finish(run, AuditRunState.DONE, NOW),
     ]
     for write in writes:

@@ -9,6 +9,7 @@ from auditor.app import App
 from auditor.cli import main
 from auditor.config.schema import load_config
 from auditor.notifications import drafts
+from storage.conclusions import Conclusions
 from storage.models.audit import Association, AuditRunState, Gap
 from tests.support.smtp_and_http_servers import mail_server
 
@@ -33,7 +34,9 @@ def auditor(tmp_path, capsys, mail_box):
         app.store.registry.save_registry([Association("nour", "Nour")], [], STARTED_AT)
         audit_run = app.store.runs.begin_or_resume(STARTED_AT.date(), STARTED_AT)
         app.store.conclusions.save(
-            gaps=[Gap("nour", "website", "website_down", "high", STARTED_AT, 1, STARTED_AT)]
+            Conclusions(
+                gaps=[Gap("nour", "website", "website_down", "high", STARTED_AT, 1, STARTED_AT)]
+            )
         )
         app.store.runs.finish(audit_run, AuditRunState.DONE, STARTED_AT + timedelta(hours=1))
 

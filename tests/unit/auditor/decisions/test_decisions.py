@@ -12,6 +12,7 @@ from auditor.checking import checker
 from auditor.cli import decisions, main, reports
 from auditor.decisions.recording import MAX_DOMAIN_PERIOD, DecisionError, parse_domain_expiry
 from auditor.runs.run import execute_run
+from storage.conclusions import Conclusions
 from storage.models.audit import Streak
 from storage.store import Store
 from tests.support.mini_network import START, link, night_of, opened, register, steps
@@ -322,7 +323,7 @@ async def test_different_account_is_unconfirmed_until_a_decision(desk):
     )
     account_status = desk.app.store.statuses.get(row.id)
     desk.app.store.conclusions.save(
-        [replace(account_status, other_account_streak=Streak("99", START, START))]
+        Conclusions([replace(account_status, other_account_streak=Streak("99", START, START))])
     )
     items = [(item["code"], item["params"]["cause"]) for item in desk.report("nour")["unchecked"]]
     assert items == [("channel_unconfirmed", "different_account")]

@@ -14,9 +14,7 @@ from auditor.evaluation.network_view import build_network_overview, load_associa
 from auditor.evaluation.open_gaps import list_open_gaps
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import summarize_channel
-from auditor.evaluation.unchanged_runs import MAX_SKIPPED_RUNS, skip_unchanged_runs
 from auditor.reference.gap_catalogue import get_gap_rank
-from auditor.rules.association_state import AssociationState
 from auditor.runs.run import execute_run
 from auditor.views import json_items
 from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
@@ -364,14 +362,6 @@ def test_reader_waits_for_a_limited_number_of_summaries(app, step):
     app.store.registry.save_registry(associations, [], START)
     updated_count = refresh_summaries(app.store, app.config, max_stale=3)
     assert updated_count == (3 + step if step <= 0 else 0)
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-def test_limited_number_of_runs_is_skipped_at_once(step):
-    state = AssociationState(Association("a", "A"))
-    runs = range(1 + MAX_SKIPPED_RUNS + step)
-    skipped = skip_unchanged_runs(state, state, runs, lambda _, before: before, lambda *_: [])
-    assert skipped.number == min(MAX_SKIPPED_RUNS, MAX_SKIPPED_RUNS + step)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])

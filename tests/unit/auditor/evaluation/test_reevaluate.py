@@ -93,7 +93,7 @@ async def test_better_probe_is_replayed_on_old_runs(app, monkeypatch):
     await execute_runs(app, *[{NOUR.typed_text: "gone"}] * 7)
     assert next(app.store.statuses.list_account_statuses()).state is AccountState.GONE
 
-    def find_everything(account, _keyed):
+    def find_everything(account):
         page = yield PageRequest(account.identity.canonical, is_registered_link=True)
         return present_finding(page)
 
@@ -125,7 +125,7 @@ async def test_recorded_finding_stays_if_the_probe_needs_another_page(app, monke
     register(app, NOUR)
     await execute_runs(app, {})
 
-    def request_about_page(account, _keyed):
+    def request_about_page(account):
         page = yield PageRequest(f"{account.identity.canonical}/about")
         return present_finding(page, name="new")
 

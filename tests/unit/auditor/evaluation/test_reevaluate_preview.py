@@ -17,13 +17,11 @@ from auditor.evaluation.conclusion_changes import (
 )
 from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.run_results import evaluate_run
-from auditor.i18n.translator import Translator
 from probes.models.finding import Activity, Finding, Presence, Reason
 from storage.models.audit import AuditRunState, Observation
 from tests.support.mini_network import link, night_of, register
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
-ENGLISH = Translator("en")
 CONFIG = """
 [channels.website]
 [channels.facebook]
@@ -141,10 +139,7 @@ def test_preview_of_fewer_failures_lists_the_lost_accounts(command_line):
         ],
         ["gap", "nour", "facebook", "channel_dead u:nour", "candidate, 2 runs", "open, 2 runs"],
     ]
-    assert messages[2:] == [
-        "Account gone: 1 more problem, 0 fewer problems",
-        "accounts whose status changes: 1",
-    ]
+    assert messages[2:] == ["channel_dead: 1 more, 0 fewer", "account_status: 1"]
     assert {(item["kind"], item["after"]) for item in items} == {
         ("account_status", "gone/not_found, no date"),
         ("gap", "open, 2 runs"),
@@ -155,7 +150,7 @@ def test_preview_of_fewer_failures_lists_the_lost_accounts(command_line):
 def test_preview_of_other_days_lists_the_silent_accounts(command_line):
     lines, messages, _ = command_line.preview(rules=STALE.format(days=60) + CHANNEL_MISSING)
     assert lines == [["gap", "amal", "facebook", "channel_stale u:amal", "", "open, 8 runs"]]
-    assert messages[2:] == ["Account silent: 1 more problem, 0 fewer problems"]
+    assert messages[2:] == ["channel_stale: 1 more, 0 fewer"]
 
 
 def test_preview_counts_lines_and_json_items_agree(command_line):
@@ -187,7 +182,7 @@ def test_account_without_a_run_is_no_change(command_line):
 def test_removed_rule_removes_its_gaps(command_line):
     lines, messages, _ = command_line.preview(rules=STALE.format(days=90))
     assert ["gap", "amal", "youtube", "channel_missing", "open, 8 runs", ""] in lines
-    assert messages[2:] == ["No account: 0 more problems, 2 fewer problems"]
+    assert messages[2:] == ["channel_missing: 0 more, 2 fewer"]
 
 
 def test_preview_creates_no_database(command_line, tmp_path):
@@ -213,7 +208,7 @@ def test_gap_that_begins_in_another_run_is_one_change():
         build_change("closed, 4 runs", None),
     ]
     assert simplify_changes([build_change("open, 2 runs", "open, 2 runs")]) == []
-    assert summarize_changes(simplify_changes(changes), ENGLISH) == []
+    assert summarize_changes(simplify_changes(changes)) == []
 
 
 def test_gaps_of_a_rebuild_open_in_the_past_and_are_no_news(command_line):
@@ -245,12 +240,12 @@ def test_mass_losses_give_a_warning_about_the_probe():
         build_change(9, "present/-, no date", "unknown/-, no date"),
         build_change(8, "gone/closed, no date"),
     ]
-    assert warn_about_mass_losses([*lost[:4], *other_changes], ENGLISH) == []
+    assert warn_about_mass_losses([*lost[:4], *other_changes]) == []
     lost_elsewhere = build_change(7, "present/-, no date", channel="youtube")
-    assert warn_about_mass_losses([*lost[:4], lost_elsewhere], ENGLISH) == []
-    assert warn_about_mass_losses([*lost, *other_changes], ENGLISH) == [
+    assert warn_about_mass_losses([*lost[:4], lost_elsewhere]) == []
+    assert warn_about_mass_losses([*lost, *other_changes]) == [
         (
-            "warning: 5 accounts on Facebook change to: gone, page not found; "
+            "warning: 5 accounts on facebook change to gone/not_found; "
             "check some of them, the error may be ours"
         )
     ]

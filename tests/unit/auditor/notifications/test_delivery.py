@@ -17,6 +17,7 @@ from auditor.notifications.delivery import (
 )
 from auditor.notifications.drafts import draft_digests
 from auditor.notifications.subscriptions import save_subscription
+from storage.conclusions import Conclusions
 from storage.models.audit import AuditRunState, Gap
 from tests.support.mini_network import configured, night_of, opened, register
 from tests.support.smtp_and_http_servers import free_port, mail_server, web_server
@@ -58,7 +59,7 @@ def record_run(app, day, *codes, state=AuditRunState.DONE):
     started_at = night_of(day)
     run = app.store.runs.begin_or_resume(started_at.date(), started_at)
     gaps = [Gap("nour", "website", code, "high", started_at, 1, started_at) for code in codes]
-    app.store.conclusions.save(gaps=gaps)
+    app.store.conclusions.save(Conclusions(gaps=gaps))
     return app.store.runs.finish(run, state, started_at + timedelta(hours=1))
 
 

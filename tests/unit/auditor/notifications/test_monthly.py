@@ -13,6 +13,7 @@ from auditor.notifications import drafts
 from auditor.notifications.confirmation import CONFIRMATION_DAYS
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import save_subscription
+from storage.conclusions import Conclusions
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
 from storage.tables.communication import Subscription
 from tests.support.smtp_and_http_servers import mail_server
@@ -232,7 +233,7 @@ def test_mail_links_to_the_report_and_older_link_stays_valid(app, mailbox, clien
     run_time = NOW + timedelta(days=10)
     running = app.store.runs.begin_or_resume(run_time.date(), run_time)
     gap = Gap("nour", "website", "website_down", "high", run_time, 1, run_time)
-    app.store.conclusions.save(gaps=[gap])
+    app.store.conclusions.save(Conclusions(gaps=[gap]))
     run = app.store.runs.finish(running, AuditRunState.DONE, run_time)
     deliveries = deliver_drafts(app, collect_drafts(app, run), run_time)
     assert [delivery.status for delivery in deliveries] == ["sent"]

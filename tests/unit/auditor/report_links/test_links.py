@@ -21,6 +21,7 @@ from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.web.routes.report import MAX_TYPED_CHARACTERS
 from storage.communication.replies import ReplyRepository
+from storage.conclusions import Conclusions
 from storage.models.audit import DecisionKind, Gap
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import Reply
@@ -164,9 +165,9 @@ def test_text_of_a_second_link_begins_with_what_was_fixed_since_the_first(app):
         view = load_association_view(app.store, app.config, "nour")
         return report_links.create_invitation(app, view, "a coordinator", now, "en")[1].short_text
 
-    app.store.conclusions.save(gaps=[gap])
+    app.store.conclusions.save(Conclusions(gaps=[gap]))
     assert "The address of your Facebook page no longer works." in create_text(NOW)
-    app.store.conclusions.save(gaps=[replace(gap, closed_at=closed_at)])
+    app.store.conclusions.save(Conclusions(gaps=[replace(gap, closed_at=closed_at)]))
     assert "Good news: " in create_text(closed_at + timedelta(days=1))
     assert "Good news: " not in create_text(closed_at + timedelta(days=2))
 

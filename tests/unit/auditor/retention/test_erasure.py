@@ -25,6 +25,7 @@ from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding
 from probes.runner.parser_pool import ParserPool
+from storage.conclusions import Conclusions
 from storage.files.body_store import BodyStore, BodyWriter
 from storage.models.audit import (
     Association,
@@ -189,14 +190,24 @@ def _talk(app):
     store.messages.record_failure(f"{MARK}@example.org", "monthly", "refused", NOW)
     store.messages.claim(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
     store.conclusions.save(
-        gaps=[
-            Gap(
-                "nour", "youtube", "account_shared", "low", NOW, opened_at=NOW, params={"other": ID}
-            )
-        ],
-        proposals=[
-            Proposal(ID, FoundLink("linkedin", MARK, f"https://l.example/{MARK}", "a"), NOW, NOW)
-        ],
+        Conclusions(
+            gaps=[
+                Gap(
+                    "nour",
+                    "youtube",
+                    "account_shared",
+                    "low",
+                    NOW,
+                    opened_at=NOW,
+                    params={"other": ID},
+                )
+            ],
+            proposals=[
+                Proposal(
+                    ID, FoundLink("linkedin", MARK, f"https://l.example/{MARK}", "a"), NOW, NOW
+                )
+            ],
+        )
     )
 
 
