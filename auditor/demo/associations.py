@@ -1,9 +1,8 @@
 """The 100 fictional associations of the demo, their account URLs and a coordinator's spreadsheet.
 
-`associations.csv` has the scenario of each association on each channel (see `website_scenarios`
-and `account_scenarios`). The associations are in Morocco's twelve regions. Names, handles and
-domains are invented. The spreadsheet has the formats and mistakes of real spreadsheets, and is
-corrected once.
+`associations.csv` has the scenario of each association on each channel (`scenarios.toml`), and two
+canaries. The associations are in Morocco's twelve regions. Names, handles and domains are invented.
+The spreadsheet has the formats and mistakes of real spreadsheets, and is corrected once.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
+from auditor.demo.scenarios import SCENARIOS
 from auditor.registry.workbook_writer import write_workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
@@ -30,7 +31,6 @@ DISTINCT_NAME_COUNT = 50
 
 HOSTED_SITE_DOMAINS = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
 
-
 PROFILE_URL_FORMATS = {
     "facebook": "https://www.facebook.com/{0.handle}",
     "twitter": "https://x.com/{0.twitter_handle}",
@@ -38,8 +38,8 @@ PROFILE_URL_FORMATS = {
     "youtube": "https://www.youtube.com/@{0.handle}",
     "instagram": "https://www.instagram.com/{0.instagram_handle}/",
     "tiktok": "https://www.tiktok.com/@{0.tiktok_handle}",
-    "whatsapp": "https://whatsapp.com/channel/{0.whatsapp_code}",
-    "telegram": "https://t.me/{0.telegram_handle}",
+    "whatsapp": "https://whatsapp.com/channel/0029Va{0.slug_digest:.18}",
+    "telegram": "https://t.me/{0.instagram_handle}",
 }
 """The URL of an association's account by channel."""
 SPECIAL_PROFILE_URL_FORMATS = {
@@ -50,7 +50,7 @@ SPECIAL_PROFILE_URL_FORMATS = {
 """The URL by channel and scenario, where it differs."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DemoAssociation:
     """A fictional association.
 
@@ -69,101 +69,100 @@ class DemoAssociation:
     twitter: str
     linkedin: str
     youtube: str
-    instagram: str = ""
-    tiktok: str = ""
-    whatsapp: str = ""
-    telegram: str = ""
+    instagram: str
+    tiktok: str
+    whatsapp: str
+    telegram: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return the name in the association's language."""
         return self.name_ar if self.language == "ar" else self.name_fr
 
-    @property
+    @cached_property
     def number(self) -> int:
         """Return the position in the list, from 1."""
         return int(self.id[1:])
 
-    @property
+    @cached_property
     def host(self) -> str:
         """Return the host name of the site."""
         ending = (".ma", ".org.ma", "-maroc.org")[self.number % 3]
         return HOSTED_SITE_DOMAINS.get(self.website, "{}" + ending).format(self.slug)
 
-    @property
+    @cached_property
+    def moved_host(self) -> str:
+        """Return the new host of a moved site."""
+        return f"espace-{self.slug}.org"
+
+    @cached_property
     def site_url(self) -> str:
         """Return the URL of the site."""
         return f"{'http' if self.website == 'http_only' else 'https'}://{self.host}/"
 
-    @property
+    @cached_property
     def handle(self) -> str:
         """Return the username on Facebook, and on YouTube after an @."""
         return "".join(map(str.capitalize, self.slug.split("-")))
 
-    @property
+    @cached_property
     def twitter_handle(self) -> str:
         """Return the username on Twitter, shortened to the limit of 15 characters."""
         return f"{self.handle[:10]}_{self.number}"
 
-    @property
+    @cached_property
+    def new_twitter_handle(self) -> str:
+        """Return the username on Twitter after a change."""
+        return f"{self.handle[:9]}_x{self.number}"
+
+    @cached_property
+    def twitter_id(self) -> str:
+        """Return the id on Twitter."""
+        return str(1_204_000_000_000_000_000 + 7_919 * self.number)
+
+    @cached_property
+    def slug_digest(self) -> str:
+        """Return letters and digits for invented ids."""
+        return hashlib.sha256(self.slug.encode()).hexdigest()
+
+    @cached_property
     def youtube_channel_id(self) -> str:
         """Return the YouTube channel id: UC and 22 characters."""
-        return "UC" + hashlib.sha256(self.slug.encode()).hexdigest()[:22]
+        return f"UC{self.slug_digest[:22]}"
 
-    @property
+    @cached_property
     def instagram_handle(self) -> str:
-        """Return the username on Instagram."""
-        return self._build_handle("_", 24)
+        """Return the username on Instagram and Telegram."""
+        return f"{self.slug[:24]}-{self.number}".replace("-", "_")
 
-    @property
+    @cached_property
     def tiktok_handle(self) -> str:
         """Return the username on TikTok, shortened to the limit of 24 characters."""
-        return self._build_handle(".", 19)
+        return f"{self.slug[:19]}-{self.number}".replace("-", ".")
 
-    @property
-    def telegram_handle(self) -> str:
-        """Return the username on Telegram."""
-        return self._build_handle("_", 24)
-
-    def _build_handle(self, separator: str, max_slug_chars: int) -> str:
-        """Return the start of the slug with the number, joined by `separator`."""
-        return f"{self.slug[:max_slug_chars].replace('-', separator)}{separator}{self.number}"
-
-    @property
-    def whatsapp_code(self) -> str:
-        """Return the code of the WhatsApp channel: 0029Va and 18 characters."""
-        return "0029Va" + hashlib.sha256(self.slug.encode()).hexdigest()[:18]
-
-    @property
-    def phone_digits(self) -> str:
-        """Return an invented telephone number with the country code."""
-        return f"21260000{self.number:04d}"
-
-    @property
+    @cached_property
     def facebook_page_id(self) -> str:
         """Return the id of the Facebook page."""
         return f"6155{self.number:03d}00{self.number:03d}77"
 
-    @property
+    @cached_property
     def old_facebook_handle(self) -> str:
         """Return the username of the older of two Facebook pages."""
         return f"{self.handle}Ancienne"
 
     @property
-    def twitter_id(self) -> str:
-        """Return the id on Twitter."""
-        return str(1_204_000_000_000_000_000 + 7_919 * self.number)
-
-    @property
     def sister_association(self) -> DemoAssociation:
         """Return the association with the same name and another cause."""
-        return load_demo_associations()[
-            (self.number - 1 + DISTINCT_NAME_COUNT) % len(load_demo_associations())
-        ]
+        associations = load_demo_associations()
+        return associations[(self.number - 1 + DISTINCT_NAME_COUNT) % len(associations)]
 
     def get_scenario_name(self, channel: str) -> str:
         """Return the scenario name on a channel, or an empty string."""
         return str(getattr(self, channel))
+
+    def get_scenario(self, channel: str) -> dict[str, Any]:
+        """Return the scenario of the account on a channel."""
+        return SCENARIOS[channel][self.get_scenario_name(channel)]
 
     def get_profile_urls(self) -> dict[str, str]:
         """Return the URLs of the social accounts to which the site links.
@@ -172,28 +171,57 @@ class DemoAssociation:
         """
         urls = {}
         for channel in ALL_DEMO_CHANNELS[1:]:
-            url = self.get_profile_url(channel) if self.get_scenario_name(channel) else ""
-            if url:
+            if self.get_scenario_name(channel) != "added" and (
+                url := self.get_profile_url(channel)
+            ):
                 urls[channel] = url
         return urls
 
     def get_profile_url(self, channel: str) -> str:
         """Return the URL of an account, or an empty string if the scenario has none."""
         scenario_name = self.get_scenario_name(channel)
-        if scenario_name in SCENARIOS_WITHOUT_PROFILE:
+        if not scenario_name or scenario_name in SCENARIOS_WITHOUT_PROFILE:
             return ""
         if scenario_name == "shared":
             return self.sister_association.get_profile_url(channel)
         url_format = PROFILE_URL_FORMATS[channel]
         return SPECIAL_PROFILE_URL_FORMATS.get((channel, scenario_name), url_format).format(self)
 
+    def list_account_names(self, channel: str) -> list[str]:
+        """Return all names and ids of the account on a channel in lower case, or the site's hosts.
 
-@cache
+        A shared page belongs to its owner, also if another association registers it.
+        """
+        if channel == "website":
+            hosts = [self.host] if self.website else []
+            return [*hosts, self.moved_host] if self.website == "moved" else hosts
+        url = self.get_profile_url(channel)
+        if not url or self.get_scenario_name(channel) == "shared":
+            return []
+        names = [url.rstrip("/").rsplit("/", 1)[-1].removeprefix("@")]
+        if channel == "facebook":
+            names += [f"{self.handle}Maroc", self.facebook_page_id]
+        if channel == "facebook" and self.facebook == "duplicate":
+            names += [self.old_facebook_handle, f"{self.facebook_page_id}9"]
+        if channel == "twitter":
+            names += [self.new_twitter_handle, self.twitter_id]
+        if channel == "youtube":
+            names += [self.handle, f"{self.handle}Officiel", self.youtube_channel_id]
+        return [name.lower() for name in names]
+
+
+with Path(__file__).with_name("associations.csv").open(encoding="utf-8", newline="") as csv_file:
+    ASSOCIATIONS = {row["id"]: DemoAssociation(**row) for row in csv.DictReader(csv_file)}
+"""The associations and the canaries by id, in the order of the spreadsheet."""
+
+CANARY_COUNT = 2
+CANARIES = tuple(ASSOCIATIONS.values())[-CANARY_COUNT:]
+"""The sites and accounts that the demo's configuration names as canaries."""
+
+
 def load_demo_associations() -> tuple[DemoAssociation, ...]:
     """Return all associations in the order of the spreadsheet."""
-    path = Path(__file__).with_name("associations.csv")
-    with path.open(encoding="utf-8", newline="") as file:
-        return tuple(DemoAssociation(**row) for row in csv.DictReader(file))
+    return tuple(ASSOCIATIONS.values())[:-CANARY_COUNT]
 
 
 SPREADSHEET_HEADINGS = (
@@ -238,13 +266,16 @@ def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
 
 
 def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = False) -> list[str]:
-    """Return the row of an association."""
+    """Return the row of an association. Every fifth association has no phone."""
     cells = {channel: build_link_cell(association, channel) for channel in ALL_DEMO_CHANNELS}
     if association.facebook == "in_site_column":
         cells["website"], cells["facebook"] = cells["facebook"], ""
-    if is_corrected and association.website == "footer_unlisted":
-        cells["youtube"] = f"https://www.youtube.com/@{association.handle}"
-    description = [
+    if is_corrected and association.youtube == "added":
+        cells["youtube"] = association.get_profile_url("youtube")
+    number = association.number
+    phone = PHONE_FORMATS[number % len(PHONE_FORMATS)].format(*divmod(number, 100))
+    sessions = [session for session, step in TRAINING_SESSIONS.items() if number % step == 0]
+    return [
         association.id,
         association.name,
         association.name_ar,
@@ -252,82 +283,58 @@ def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = 
         association.region,
         association.city,
         association.language,
-    ]
-    return [
-        *description,
         f"contact@{association.slug}.ma",
         *cells.values(),
-        *build_contact_cells(association),
+        phone if number % 5 else "",
+        ", ".join(sessions),
+        MEDIA_OFFICER_CELLS[number % len(MEDIA_OFFICER_CELLS)],
     ]
-
-
-def build_contact_cells(association: DemoAssociation) -> list[str]:
-    """Return the cells for phone, tags and media officer. Every fifth association has no phone."""
-    number = association.number
-    phone = ""
-    if number % 5:
-        phone = PHONE_FORMATS[number % len(PHONE_FORMATS)].format(*divmod(number, 100))
-    sessions = [session for session, step in TRAINING_SESSIONS.items() if number % step == 0]
-    return [phone, ", ".join(sessions), MEDIA_OFFICER_CELLS[number % len(MEDIA_OFFICER_CELLS)]]
 
 
 def build_link_cell(association: DemoAssociation, channel: str) -> str:
     """Return the spreadsheet cell of a channel."""
     scenario_name = association.get_scenario_name(channel)
-    if not scenario_name or scenario_name == "unregistered":
+    if scenario_name in ("", "unregistered", "added"):
         return ""
+    if channel == "website" and association.website == "http_only":
+        return association.site_url
     if channel == "website":
-        return _build_site_link(association)
+        url_format = SITE_URL_FORMATS[association.number % len(SITE_URL_FORMATS)]
+        return url_format.format(association.host)
     link_format = SPECIAL_LINK_FORMATS.get((channel, scenario_name))
     if link_format is not None:
-        return link_format.format(
-            association=association, handle=association.handle, twitter=association.twitter_handle
-        )
+        return link_format.format(association)
     if channel == "facebook" and scenario_name not in ("group", "shared"):
         link_format = FACEBOOK_URL_FORMATS[association.number % len(FACEBOOK_URL_FORMATS)]
         return link_format.format(association.handle)
     return association.get_profile_url(channel)
 
 
-def _build_site_link(association: DemoAssociation) -> str:
-    if association.website == "http_only":
-        return association.site_url
-    return SITE_URL_FORMATS[association.number % len(SITE_URL_FORMATS)].format(association.host)
-
-
 SPECIAL_LINK_FORMATS = {
-    ("facebook", "bare"): "@{handle}",
-    ("facebook", "post_link"): (
-        "https://www.facebook.com/{handle}/posts/pfbid02Tz{association.number}kQ"
-    ),
+    ("facebook", "bare"): "@{0.handle}",
+    ("facebook", "post_link"): ("https://www.facebook.com/{0.handle}/posts/pfbid02Tz{0.number}kQ"),
     ("facebook", "share_button"): (
-        "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{association.host}%2F"
+        "https://www.facebook.com/sharer/sharer.php?u=https%3A%2F%2F{0.host}%2F"
     ),
     ("facebook", "none_typed"): "لا يوجد",
     ("facebook", "duplicate"): (
-        "https://www.facebook.com/{handle} ; "
-        "https://www.facebook.com/{association.old_facebook_handle}"
+        "https://www.facebook.com/{0.handle} ; https://www.facebook.com/{0.old_facebook_handle}"
     ),
-    ("twitter", "bare"): "@{twitter}",
-    ("twitter", "moved_host"): "https://twitter.com/{twitter}?lang=ar",
-    ("twitter", "intent"): (
-        "https://twitter.com/intent/tweet?url=https%3A%2F%2F{association.host}%2F"
-    ),
-    ("twitter", "malformed"): "https://twitter.com/association.{association.number}.maroc",
-    ("youtube", "active"): " @{handle} ",
-    ("instagram", "wall"): "https://www.instagram.com/{association.instagram_handle}?igsh=MXVx",
-    ("instagram", "shown"): "@{association.instagram_handle}",
+    ("twitter", "bare"): "@{0.twitter_handle}",
+    ("twitter", "moved_host"): "https://twitter.com/{0.twitter_handle}?lang=ar",
+    ("twitter", "intent"): ("https://twitter.com/intent/tweet?url=https%3A%2F%2F{0.host}%2F"),
+    ("twitter", "malformed"): "https://twitter.com/association.{0.number}.maroc",
+    ("youtube", "active"): " @{0.handle} ",
+    ("instagram", "wall"): "https://www.instagram.com/{0.instagram_handle}?igsh=MXVx",
+    ("instagram", "shown"): "@{0.instagram_handle}",
     ("instagram", "post_only"): "https://www.instagram.com/p/BxKRx5CHn5i/?igshid=x",
-    ("tiktok", "stale"): "@{association.tiktok_handle}",
-    ("tiktok", "active"): "https://www.tiktok.com/@{association.tiktok_handle}?_t=8x&_r=1",
-    ("whatsapp", "phone"): "https://wa.me/{association.phone_digits}",
-    ("whatsapp", "send_link"): "https://api.whatsapp.com/send?phone={association.phone_digits}",
-    ("whatsapp", "phone_number"): "06 00 00 00 {association.number}",
-    (
-        "whatsapp",
-        "group_invite",
-    ): "https://chat.whatsapp.com/AnnourGroupe{association.number}Abcdefgh",
-    ("telegram", "invite"): "https://t.me/+AbCdEfGhIjKlMn{association.number}",
-    ("telegram", "stale"): "t.me/s/{association.telegram_handle}",
+    ("tiktok", "stale"): "@{0.tiktok_handle}",
+    ("tiktok", "active"): "https://www.tiktok.com/@{0.tiktok_handle}?_t=8x&_r=1",
+    ("whatsapp", "phone"): "https://wa.me/21260000{0.number:04d}",
+    ("whatsapp", "send_link"): "https://api.whatsapp.com/send?phone=21260000{0.number:04d}",
+    ("whatsapp", "phone_number"): "06 00 00 00 {0.number}",
+    ("whatsapp", "group_invite"): "https://chat.whatsapp.com/AnnourGroupe{0.number}Abcdefgh",
+    ("telegram", "invite"): "https://t.me/+AbCdEfGhIjKlMn{0.number}",
+    ("telegram", "stale"): "t.me/s/{0.instagram_handle}",
 }
 """Cell formats of scenarios that do not use the plain profile URL."""

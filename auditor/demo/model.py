@@ -1,15 +1,20 @@
-"""Requests, responses and runs of the fake web, and the API keys that it accepts.
+"""Requests, responses, pages and runs of the fake web, and the API keys that it accepts.
 
-The API keys are invented and not secret.
+The API keys are invented and not secret. `pages/` has a template for each page.
 """
 
 from __future__ import annotations
 
 import json
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import jinja2
 
 HTML_CONTENT_TYPE = "text/html; charset=utf-8"
 
@@ -53,6 +58,23 @@ class DemoRun:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishingHabit:
+    """The interval at which an account publishes, and the days before the last run it stopped."""
+
+    interval_days: int = 6
+    ended_days_ago: int = 0
+    count: int = 8
+
+    def list_post_dates(self, demo_run: DemoRun) -> list[datetime]:
+        """Return the times of the posts that exist in this run, newest first."""
+        post_dates = (
+            demo_run.days_before_last_run(self.ended_days_ago + self.interval_days * step + 0.4)
+            for step in range(self.count)
+        )
+        return [posted_at for posted_at in post_dates if posted_at <= demo_run.started_at]
+
+
+@dataclass(frozen=True, slots=True)
 class FakeRequest:
     """A parsed request. The host (without port) and header names are in lower case."""
 
@@ -93,16 +115,11 @@ class FakeResponse:
     body_repeats: int = 1
 
 
-CLOUDFLARE_CHALLENGE_HTML = (
-    "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
-    '<script src="/cdn-cgi/challenge-platform/h/b/orchestrate/chl_page/v1"></script></body></html>'
-)
-
-
-def html_response(text: str, status: int = 200, **headers: str) -> FakeResponse:
-    """Return an HTML page. Header names are keywords with underscores for hyphens."""
-    header_fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return FakeResponse(status, text.encode(), headers=header_fields)
+def html_response(
+    text: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> FakeResponse:
+    """Return an HTML page."""
+    return FakeResponse(status, text.encode(), headers=headers or {})
 
 
 def redirect_response(url: str, status: int = 301) -> FakeResponse:
@@ -150,6 +167,61 @@ DEMO_API_KEYS = {
 }
 
 
-def has_bearer_key(request: FakeRequest, channel: str) -> bool:
-    """Return True if a request has the bearer token of a channel."""
-    return request.headers.get("authorization", "") == f"Bearer {DEMO_API_KEYS[channel]}"
+MONTH_NAMES = {
+    "ar": (  # as in Morocco
+        "يناير", "فبراير", "مارس", "أبريل", "ماي", "يونيو",
+        "يوليوز", "غشت", "شتنبر", "أكتوبر", "نونبر", "دجنبر",
+    ),
+    "fr": (
+        "janvier", "février", "mars", "avril", "mai", "juin",
+        "juillet", "août", "septembre", "octobre", "novembre", "décembre",
+    ),
+}  # fmt: skip
+AGE_UNIT_DAYS = {"year": 365.0, "month": 30.0, "week": 7.0, "day": 1.0, "hour": 1 / 24}
+AGE_FORMS: dict[str, dict[str, tuple[str, ...]]] = {
+    "en": {unit: (f"{{}} {unit} ago", *[f"{{}} {unit}s ago"] * 3) for unit in AGE_UNIT_DAYS},
+    "fr": {
+        "year": ("il y a {} an", *["il y a {} ans"] * 3),
+        "month": ("il y a {} mois",) * 4,
+        "week": ("il y a {} semaine", *["il y a {} semaines"] * 3),
+        "day": ("il y a {} jour", *["il y a {} jours"] * 3),
+        "hour": ("il y a {} heure", *["il y a {} heures"] * 3),
+    },
+    "ar": {
+        "year": ("قبل سنة واحدة", "قبل سنتين (2)", "قبل {} سنوات", "قبل {} سنة"),
+        "month": ("قبل شهر واحد", "قبل شهرين (2)", "قبل {} أشهر", "قبل {} شهرًا"),
+        "week": ("قبل أسبوع واحد", "قبل أسبوعين (2)", "قبل {} أسابيع", "قبل {} أسبوعًا"),
+        "day": ("قبل يوم واحد", "قبل يومين (2)", "قبل {} أيام", "قبل {} يومًا"),
+        "hour": ("قبل ساعة واحدة", "قبل ساعتين (2)", "قبل {} ساعات", "قبل {} ساعة"),
+    },
+}
+"""The texts of an age by language and unit: for 1, 2, 3 to 10, and more."""
+
+
+def format_age(published_at: datetime, now: datetime, language: str) -> str:
+    """Return the age of a video in words, as YouTube shows it: one unit, rounded down."""
+    days = (now - published_at) / timedelta(days=1)
+    unit = next((unit for unit, length in AGE_UNIT_DAYS.items() if days >= length), "hour")
+    count = max(1, int(days / AGE_UNIT_DAYS[unit]))
+    return AGE_FORMS[language][unit][bisect((1, 2, 10), count - 1)].format(count)
+
+
+def format_site_date(moment: datetime, language: str) -> str:
+    """Return a date in words, as sites write it."""
+    return f"{moment.day} {MONTH_NAMES[language][moment.month - 1]} {moment.year}"
+
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).with_name("pages")),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.globals.update(
+    format_age=format_age, format_datetime=format_datetime, format_site_date=format_site_date
+)
+
+
+def render_page(template_name: str, **values: object) -> str:
+    """Return a page of `pages/`."""
+    return _TEMPLATES.get_template(template_name).render(values)

@@ -27,8 +27,8 @@ from probes.parsing.html import Document
 
 MIN_REPLACEMENT_PROBABILITIES = {"title": 0.25, "heading": 0.35, "text": 0.5}
 """The page model confirms a statement in this place from this probability on."""
-MIN_COMPANY_PROBABILITY = 0.35
-"""Below this probability, a sentence that many companies share is ignored."""
+MIN_GENERAL_PROBABILITY = 0.35
+"""Below this probability, a sentence that associations also write is ignored."""
 MIN_ABSENCE_PROBABILITY = 0.005
 """Below this probability, no fingerprint makes a page absent (decision 0034)."""
 MIN_LIKELY_PROBABILITY = 0.5
@@ -106,8 +106,8 @@ def classify_page(
 def _find_known_page(
     document: Document, page: Page, prediction: PagePrediction
 ) -> PageVerdict | None:
-    is_doubtful = prediction.replacement_probability >= MIN_COMPANY_PROBABILITY
-    match = find_fingerprint(document, page, with_companies=is_doubtful)
+    is_doubtful = prediction.replacement_probability >= MIN_GENERAL_PROBABILITY
+    match = find_fingerprint(document, page, with_general=is_doubtful)
     if match is None or not _is_credible(match.fingerprint, prediction):
         return None
     return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)

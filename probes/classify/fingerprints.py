@@ -1,19 +1,17 @@
 """Fingerprints of services: pages that are known word for word, such as "Parked at Loopia".
 
 The tables of the folder `fingerprints` list them by service. All fields of an entry must match; of
-a list, one value is enough. Hosting companies and registrars write similar sentences, so their
-names and the sentences are listed apart. docs/contributing/adding-a-fingerprint.md describes the
-fields.
+a list, one value is enough. docs/contributing/adding-a-fingerprint.md describes the fields.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib import resources
-from itertools import chain, product
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -34,8 +32,6 @@ WILDCARD_MAX_CHARS = 80
 """The most characters for which a `*` in a sentence stands."""
 MAX_HEADINGS = 3
 """Headings of a page that are compared with fingerprints."""
-MAX_CACHED_COMPANIES = 50
-"""Companies whose fingerprints are kept. Each has about 100 patterns and takes 60 KB."""
 ABSENCE_REASONS = frozenset(
     {
         Reason.SUSPENDED,
@@ -49,7 +45,6 @@ ABSENCE_REASONS = frozenset(
     }
 )
 """The reasons that make a page absent. The others leave it unknown."""
-SERVICE_NAME = "<service>"
 _LATIN_WORD = re.compile("[a-z0-9]{2}")
 _OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
 
@@ -59,8 +54,8 @@ class Fingerprint:
     """The look of a page of a service, and its meaning.
 
     `patterns` has the alternatives of each field: texts in lower case, split at `*`. `is_general`
-    marks a sentence that many companies share, with the name of one or of the domain. Associations
-    name their host, too, and sell at their domain, so it needs another signal.
+    marks a sentence with the name of the domain that associations write, too: they also sell at
+    their domain. It needs another signal.
     """
 
     service: str
@@ -88,42 +83,30 @@ class FingerprintMatch:
 
 @cache
 def load_fingerprints() -> tuple[Fingerprint, ...]:
-    """Load all fingerprints (20 MB). Raises ValueError for an entry with an unknown field."""
-    return tuple(chain.from_iterable(map(parse_table, _iter_tables())))
-
-
-def _iter_tables() -> Iterator[Mapping[str, Any]]:
-    """Yield the tables of the package in the order of their file names."""
+    """Load all fingerprints. Raises ValueError for an entry with an unknown field or verdict."""
     folder = resources.files(__package__).joinpath("fingerprints")
-    for path in sorted(folder.iterdir(), key=attrgetter("name")):
-        if path.name.endswith(".toml"):
-            yield tomli.loads(path.read_text("utf-8"))
+    paths = sorted(folder.iterdir(), key=attrgetter("name"))
+    texts = [path.read_text("utf-8") for path in paths if path.name.endswith(".toml")]
+    return tuple(chain.from_iterable(parse_table(tomli.loads(text)) for text in texts))
 
 
 def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
-    """Yield the fingerprints of a file: those of its services and those of its companies."""
-    yield from _parse_services(table)
-    yield from chain.from_iterable(map(parse_company, _list_companies(table)))
-
-
-def _parse_services(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
-    return chain.from_iterable(map(parse_service, table.get("services", [])))
-
-
-def _list_companies(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the companies of a file, each with the sentences that all of them share."""
-    return [{**table, **company} for company in table.get("companies", [])]
+    """Yield the fingerprints of the services of a file."""
+    return chain.from_iterable(map(parse_service, table.get("services", ())))
 
 
 def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a service, whose fields its entries can replace."""
     for entry in table["pages"]:
-        patterns = _parse_fields(entry, table["name"])
+        fields = {name: value for name, value in entry.items() if name not in _OTHER_KEYS}
+        unknown_fields = sorted(fields.keys() - _MATCHERS.keys())
+        if unknown_fields or not fields:
+            raise ValueError(f"fingerprint of {table['name']}: unknown fields {unknown_fields}")
         merged = {**table, **entry}
         yield Fingerprint(
             table["name"],
-            _parse_reason(merged["verdict"], table["name"]),
-            patterns,
+            Reason(merged["verdict"]),
+            {name: _parse_patterns(value) for name, value in fields.items()},
             tuple(entry.get("languages", ())),
             merged["source"],
             str(merged["date"]),
@@ -131,72 +114,21 @@ def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
         )
 
 
-def _parse_fields(entry: Mapping[str, Any], service: str) -> dict[str, tuple[tuple[str, ...], ...]]:
-    patterns = dict(entry)
-    for key in _OTHER_KEYS:
-        patterns.pop(key, None)
-    if not patterns:
-        raise ValueError(f"fingerprint of {service}: nothing to match")
-    unknown_fields = sorted(patterns.keys() - _MATCHERS.keys())
-    if unknown_fields:
-        raise ValueError(f"fingerprint of {service}: unknown fields {unknown_fields}")
-    return {field: _parse_patterns(value) for field, value in patterns.items()}
-
-
-def _parse_reason(value: str, service: str) -> Reason:
-    try:
-        return Reason(value)
-    except ValueError as error:
-        raise ValueError(f"fingerprint of {service}: unknown verdict {value!r}") from error
-
-
-def parse_company(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
-    """Yield the fingerprints of a company: the sentences of its languages with its words."""
-    pages = list(_iter_company_pages(table))
-    if not pages:
-        raise ValueError(f"fingerprint of {table['name']}: no sentences in its languages")
-    for fingerprint in parse_service({**table, "pages": pages}):
-        yield replace(fingerprint, is_general="text" in fingerprint.patterns)
-
-
-def _iter_company_pages(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    languages = set(table["languages"])
-    for sentence in table["sentences"]:
-        if not languages.isdisjoint(sentence["languages"]):
-            yield from _iter_sentence_pages(sentence, table["words"])
-
-
-def _iter_sentence_pages(sentence: Mapping[str, Any], words: list[str]) -> Iterator[dict[str, Any]]:
-    common = {"verdict": sentence["verdict"], "languages": sentence["languages"]}
-    for field, patterns in sentence.items():
-        if field not in _OTHER_KEYS:
-            yield {**common, field: _insert_words(patterns, words)}
-
-
-def _insert_words(patterns: list[str], words: list[str]) -> list[str]:
-    """Return each pattern with each word of a company."""
-    return [text.replace(SERVICE_NAME, word) for word, text in product(words, patterns)]
-
-
 def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
     texts = [value] if isinstance(value, str) else value
-    return tuple(map(_split_pattern, texts))
-
-
-def _split_pattern(text: str) -> tuple[str, ...]:
-    return tuple(_fold_text(text).split("*"))
+    return tuple(tuple(_fold_text(text).split("*")) for text in texts)
 
 
 def find_fingerprint(
-    document: Document, page: Page, *, with_companies: bool = True
+    document: Document, page: Page, *, with_general: bool = True
 ) -> FingerprintMatch | None:
     """Return the first fingerprint that matches a page, or None.
 
-    `with_companies` includes general sentences with the name of a company.
+    `with_general` includes general sentences with the name of the domain.
     """
     view = _PageView(document, page)
     for fingerprint, alternatives in _find_candidates(view):
-        if fingerprint.is_general and not with_companies:
+        if fingerprint.is_general and not with_general:
             continue
         matched_text = _match_fingerprint(fingerprint, alternatives, view)
         if matched_text:
@@ -211,19 +143,11 @@ Alternatives = Sequence[tuple[str, ...]]
 class _FingerprintIndex:
     """Finds the fingerprints that can match a page, in one pass over its texts.
 
-    It looks for the longest literal of each pattern of a fingerprint's first field. The
-    fingerprints of a company are parsed when one of its words is on a page, because there are
-    30,000 combinations of companies with sentences.
+    It looks for the longest literal of each pattern of a fingerprint's first field.
     """
 
-    def __init__(
-        self, fingerprints: Sequence[Fingerprint], companies: Sequence[Mapping[str, Any]] = ()
-    ) -> None:
+    def __init__(self, fingerprints: Sequence[Fingerprint]) -> None:
         self._fingerprints = fingerprints
-        self._companies = companies
-        words_by_company = [map(_fold_text, company["words"]) for company in companies]
-        self._company_index = KeywordIndex(words_by_company)
-        self._load_company = lru_cache(MAX_CACHED_COMPANIES)(self._parse_company)
         self._rows: list[tuple[int, tuple[str, ...]]] = []
         self._rows_without_literal: list[int] = []
         keywords_by_row: list[list[str]] = []
@@ -237,18 +161,7 @@ class _FingerprintIndex:
         self._index = KeywordIndex(keywords_by_row)
 
     def find_candidates(self, text: str) -> list[tuple[Fingerprint, Alternatives]]:
-        """Return the fingerprints that may match, companies first, with the patterns that may."""
-        candidates: list[tuple[Fingerprint, Alternatives]] = []
-        for number in self._company_index.find_rows(text):
-            candidates += self._load_company(number)
-        return candidates + self._find_service_candidates(text)
-
-    def _parse_company(self, number: int) -> list[tuple[Fingerprint, Alternatives]]:
-        """Return the fingerprints of a company, each with all patterns of its first field."""
-        fingerprints = parse_company(self._companies[number])
-        return [(each, next(iter(each.patterns.values()))) for each in fingerprints]
-
-    def _find_service_candidates(self, text: str) -> list[tuple[Fingerprint, Alternatives]]:
+        """Return the fingerprints that may match, with the patterns that may."""
         alternatives: dict[int, list[tuple[str, ...]]] = {}
         for row in sorted([*self._rows_without_literal, *self._index.find_rows(text)]):
             number, parts = self._rows[row]
@@ -259,10 +172,7 @@ class _FingerprintIndex:
 @cache
 def load_fingerprint_index() -> _FingerprintIndex:
     """Return the index of all fingerprints."""
-    tables = list(_iter_tables())
-    fingerprints = list(chain.from_iterable(map(_parse_services, tables)))
-    companies = list(chain.from_iterable(map(_list_companies, tables)))
-    return _FingerprintIndex(fingerprints, companies)
+    return _FingerprintIndex(load_fingerprints())
 
 
 def _find_candidates(view: _PageView) -> list[tuple[Fingerprint, Alternatives]]:
@@ -278,27 +188,18 @@ def _match_fingerprint(
 ) -> str:
     """Return the text that the first field matches, or "" unless all fields match."""
     first_field, *other_fields = fingerprint.patterns
+    match_pattern = _MATCHERS[first_field]
     if first_field == "text" and not other_fields and fingerprint.reason in ABSENCE_REASONS:
-        return _match_alternatives(view, _match_first_text, first_alternatives)
-    matched_text = _match_field(view, first_field, first_alternatives)
+        match_pattern = _match_first_text
+    for parts in first_alternatives:
+        if matched_text := match_pattern(view, parts):
+            break
+    else:
+        return ""
     for field in other_fields:
-        if not matched_text or not _match_field(view, field, fingerprint.patterns[field]):
+        if not any(_MATCHERS[field](view, parts) for parts in fingerprint.patterns[field]):
             return ""
     return matched_text
-
-
-def _match_field(view: _PageView, field: str, alternatives: Alternatives) -> str:
-    return _match_alternatives(view, _MATCHERS[field], alternatives)
-
-
-def _match_alternatives(
-    view: _PageView, match_pattern: _Matcher, alternatives: Alternatives
-) -> str:
-    for parts in alternatives:
-        matched_text = match_pattern(view, parts)
-        if matched_text:
-            return matched_text
-    return ""
 
 
 class _PageView:
@@ -342,16 +243,20 @@ def _fold_text(text: str) -> str:
     return " ".join(text.replace("’", "'").lower().split())
 
 
-def _match_whole(text: str, parts: tuple[str, ...], own_host: str) -> str:
-    """Return the text if it consists of the parts, in order, with any text between, else ""."""
-    parts = _insert_host(parts, own_host)
-    is_match = _consists_of(text, parts) if len(parts) > 1 else text == parts[0]
-    return text if is_match else ""
+def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
+    """Return the first text that consists of the parts in order, with any text between, or ""."""
+    start, *others = _insert_host(parts, own_host)
+    for text in texts:
+        if not others and text == start:
+            return text
+        if others and _consists_of(text, start, others):
+            return text
+    return ""
 
 
-def _consists_of(text: str, parts: tuple[str, ...]) -> bool:
-    """Return whether a text has these parts, at least two, without overlaps and in order."""
-    start, *middle, end = parts
+def _consists_of(text: str, start: str, others: list[str]) -> bool:
+    """Return whether a text has these parts, without overlaps and in order."""
+    *middle, end = others
     if not text.startswith(start) or not text.endswith(end):
         return False
     position, limit = len(start), len(text) - len(end)
@@ -374,7 +279,8 @@ def _match_contained(
     start = text.find(parts[0])
     while start >= 0:
         end = _find_parts_end(text, parts, start)
-        if end >= 0 and not (whole_words and _cuts_word(text, start, end)):
+        cuts_word = whole_words and (_is_inside_word(text, start) or _is_inside_word(text, end))
+        if end >= 0 and not cuts_word:
             return text[start:end]
         start = text.find(parts[0], start + 1)
     return ""
@@ -391,24 +297,13 @@ def _find_parts_end(text: str, parts: tuple[str, ...], start: int) -> int:
     return end
 
 
-def _cuts_word(text: str, start: int, end: int) -> bool:
-    """Return whether a section of a text begins or ends inside a word of Latin letters."""
-    return _is_inside_word(text, start) or _is_inside_word(text, end)
-
-
 def _is_inside_word(text: str, index: int) -> bool:
+    """Return whether a position of a text is between two Latin letters."""
     return 0 < index < len(text) and _LATIN_WORD.match(text, index - 1) is not None
 
 
 def _insert_host(parts: tuple[str, ...], own_host: str) -> tuple[str, ...]:
     return tuple([part.replace("<own>", own_host) for part in parts])
-
-
-def _find_whole(texts: list[str], parts: tuple[str, ...], own_host: str) -> str:
-    for text in texts:
-        if _match_whole(text, parts, own_host):
-            return text
-    return ""
 
 
 def _match_text(view: _PageView, parts: tuple[str, ...]) -> str:
@@ -429,10 +324,6 @@ def _match_first_text(view: _PageView, parts: tuple[str, ...]) -> str:
     return "" if view.text.find(sentence) > SERVICE_PAGE_MAX_CHARS else sentence
 
 
-def _match_script(view: _PageView, parts: tuple[str, ...]) -> str:
-    return "" if view.has_own_content else _find_in(view.scripts, parts)
-
-
 def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str:
     if view.has_own_content or view.text_length > SERVICE_PAGE_MAX_CHARS:
         return ""
@@ -440,19 +331,16 @@ def _match_markup(view: _PageView, parts: tuple[str, ...]) -> str:
 
 
 def _find_in(texts: list[str], parts: tuple[str, ...]) -> str:
-    for text in texts:
-        section = _match_contained(text, parts, "")
-        if section:
-            return section
-    return ""
+    """Return the section of the first text that contains the parts, or ""."""
+    return next(filter(None, (_match_contained(text, parts, "") for text in texts)), "")
 
 
 _Matcher = Callable[[_PageView, tuple[str, ...]], str]
 _MATCHERS: Mapping[str, _Matcher] = {
-    "title": lambda view, parts: _match_whole(view.title, parts, view.own_host),
+    "title": lambda view, parts: _find_whole([view.title], parts, view.own_host),
     "heading": lambda view, parts: _find_whole(view.headings, parts, view.own_host),
     "text": _match_text,
-    "script": _match_script,
+    "script": lambda view, parts: "" if view.has_own_content else _find_in(view.scripts, parts),
     "form": lambda view, parts: _find_in(view.forms, parts),
     "generator": lambda view, parts: _match_contained(view.generator, parts, ""),
     "header": lambda view, parts: _find_in(view.headers, parts),

@@ -18,7 +18,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 
-from auditor.demo.pages import facebook, linkedin, twitter, youtube
+from auditor.demo.model import render_page
 from probes.http.fetcher import Fetcher
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
@@ -94,9 +94,9 @@ class SimulatedWeb:
         if host == "www.facebook.com":
             return 200, self._build_facebook_page(number), html
         if host == "x.com":
-            return 200, twitter.SHELL_HTML.encode(), html
+            return 200, render_page("x_shell.html").encode(), html
         if host == "www.linkedin.com":
-            return 999, linkedin.DENIED_HTML.encode(), html
+            return 999, render_page("linkedin_denied.html").encode(), html
         if host == "www.youtube.com":
             return 200, self._build_youtube_page(number, path), html
         return self._answer_website(host, path, number)
@@ -156,11 +156,10 @@ class SimulatedWeb:
 
     def _build_facebook_page(self, number: int) -> bytes:
         if self._create_random(number, "facebook").random() >= VISIBLE_FACEBOOK_SHARE:
-            return facebook.LOGIN_HTML.encode()
-        fake_page = facebook.FakePage(str(61_000_000_000_000 + number), f"Association {number}")
-        return facebook.render_facebook_page(
-            fake_page, URL_TEMPLATES["facebook"].format(number)
-        ).encode()
+            return render_page("facebook_login.html").encode()
+        page = {"id": str(61_000_000_000_000 + number), "name": f"Association {number}"}
+        url = URL_TEMPLATES["facebook"].format(number)
+        return render_page("facebook_page.html", page=page, url=url).encode()
 
     def _build_youtube_page(self, number: int, path: str) -> bytes:
         site, handle = self.get_site(number), f"assoc{number:07}"
@@ -169,10 +168,18 @@ class SimulatedWeb:
         )
         # "3 weeks ago" counts from the current run: the text of an old video seldom changes.
         now = FIRST_RUN_AT + timedelta(days=self.run_number)
-        channel = youtube.FakeYoutubeChannel(
-            f"Association {number}", f"UC{number:022}", handle, now, uploads, "fr"
-        )
-        return youtube.build_channel_response(channel, path).body
+        channel = {
+            "title": f"Association {number}",
+            "id": f"UC{number:022}",
+            "handle": handle,
+            "language": "fr",
+            "now": now,
+            "uploads": uploads,
+        }
+        is_videos_tab = path.endswith("/videos")
+        return render_page(
+            "youtube_channel.html", channel=channel, is_videos_tab=is_videos_tab
+        ).encode()
 
 
 def _build_page(

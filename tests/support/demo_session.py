@@ -5,12 +5,22 @@ import contextlib
 import csv
 import socket
 import threading
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 from auditor.app import App
 from auditor.demo import model, play
 from auditor.runs import run
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "demo"
+EXPECTED_VALUES_PATH = FIXTURES / "expected.csv"
+EXPECTED_VALUES_WITH_KEYS_PATH = FIXTURES / "expected_30_runs_with_keys.csv"
+EXPECTED_VALUES_OF_30_RUNS_PATH = FIXTURES / "expected_30_runs.csv"
+LONG_RUN_COUNT = 30
+"""Number of runs in the two longer tables. Every scenario reaches its end in them."""
 
 FIRST_RUN_AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 AFTER_RUN = timedelta(hours=8)
@@ -61,14 +71,38 @@ class DemoSession:
         self.now = started_at + AFTER_RUN
 
 
-def read_expected_values(path: Path = play.EXPECTED_VALUES_PATH) -> set[play.ExpectedValue]:
+class ExpectedValue(NamedTuple):
+    """An expected value in one run. `kind` is `finding`, `status` or `gap`."""
+
+    association: str
+    channel: str
+    kind: str
+    value: str
+    run_number: int
+
+
+def iter_run_ranges(
+    expected_values: Iterable[ExpectedValue],
+) -> Iterator[tuple[str, str, str, str, int, int]]:
+    """Yield the rows of the table, sorted. Consecutive runs with one value are one row."""
+    ordered = sorted(expected_values)
+    # in consecutive runs, run number and index grow together: their difference stays the same
+    ranges = groupby(
+        enumerate(ordered), key=lambda pair: (*pair[1][:4], pair[1].run_number - pair[0])
+    )
+    for key, indexed_values in ranges:
+        run_numbers = [value.run_number for _, value in indexed_values]
+        yield (*key[:4], run_numbers[0], run_numbers[-1])
+
+
+def read_expected_values(path: Path = EXPECTED_VALUES_PATH) -> set[ExpectedValue]:
     """Return the expected values of a table file."""
     expected_values = set()
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             cells = (row["association"], row["channel"], row["kind"], row["value"])
             for run_number in range(int(row["first"]), int(row["last"]) + 1):
-                expected_values.add(play.ExpectedValue(*cells, run_number))
+                expected_values.add(ExpectedValue(*cells, run_number))
     return expected_values
 
 

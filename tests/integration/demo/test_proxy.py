@@ -16,15 +16,13 @@ import pytest
 from auditor.config.schema import load_config
 from auditor.core.errors import InputError
 from auditor.core.phone_numbers import normalize_phone
-from auditor.demo import associations, play, website_scenarios
-from auditor.demo.account_scenarios import SOCIAL_SCENARIOS, UNRELIABLE_YOUTUBE_RUN
+from auditor.demo import associations, play
 from auditor.demo.associations import DEMO_CHANNELS, DemoAssociation, load_demo_associations
 from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import DemoRun, FakeResponse
-from auditor.demo.pages import site_variants
 from auditor.demo.proxy import CertificateAuthority, FakeWebProxy, _ClientConnection
+from auditor.demo.scenarios import SCENARIOS, SLOW_SITE_DELAY_SECONDS, UNRELIABLE_YOUTUBE_RUN
 from auditor.registry import importer
-from tests.support.demo_session import read_expected_values
 
 NOW = datetime.now(UTC)  # OpenSSL compares certificates with the system clock
 
@@ -242,27 +240,12 @@ def test_names_and_ids_are_unique():
     assert all(len(association.twitter_handle) <= 15 for association in demo_associations)
 
 
-@pytest.mark.parametrize(
-    ("channel", "scenarios"),
-    [
-        ("website", website_scenarios.SITE_SCENARIOS),
-        ("facebook", SOCIAL_SCENARIOS["facebook"]),
-        ("twitter", SOCIAL_SCENARIOS["twitter"]),
-        ("linkedin", SOCIAL_SCENARIOS["linkedin"]),
-        ("youtube", SOCIAL_SCENARIOS["youtube"].keys() - {"added"}),
-    ],
-)
-def test_every_scenario_is_used(channel, scenarios):
+@pytest.mark.parametrize("channel", DEMO_CHANNELS)
+def test_every_scenario_is_used(channel):
     used_names = {
         association.get_scenario_name(channel) for association in load_demo_associations()
     }
-    assert used_names - {"", "none_typed"} == set(scenarios)
-
-
-def test_tables_of_expected_results_are_up_to_date():
-    assert read_expected_values() == play.compute_expected_values()
-    stored = read_expected_values(play.EXPECTED_VALUES_WITH_KEYS_PATH)
-    assert stored == play.compute_expected_values(play.WITH_KEYS_RUN_COUNT, has_api_keys=True)
+    assert used_names - {""} == SCENARIOS[channel].keys()
 
 
 def test_shared_page_belongs_to_the_sister_and_both_register_it():
@@ -279,7 +262,7 @@ def test_demo_changes_only_the_rule_for_slow_sites(tmp_path):
     changes = [(packaged, demo) for packaged, demo in pairs if packaged != demo]
     ((packaged, demo),) = changes
     assert (packaged.code, packaged.above, demo.above) == ("website_slow", 8, 1.5)
-    assert demo.above < site_variants.SLOW_SITE_DELAY_SECONDS
+    assert demo.above < SLOW_SITE_DELAY_SECONDS
 
 
 def test_second_spreadsheet_has_one_corrected_cell():

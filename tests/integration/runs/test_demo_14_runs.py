@@ -11,9 +11,8 @@ import pytest_asyncio
 from auditor.app import App
 from auditor.config.schema import Config, RetentionSettings
 from auditor.demo import play as demo_play
-from auditor.demo.account_scenarios import DEFAULT_RUN_COUNT, UNRELIABLE_YOUTUBE_RUN
 from auditor.demo.model import DemoRun
-from auditor.demo.play import ExpectedValue
+from auditor.demo.scenarios import DEFAULT_RUN_COUNT, UNRELIABLE_YOUTUBE_RUN
 from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.reference.gap_catalogue import LANGUAGES
@@ -23,7 +22,7 @@ from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from storage.models.audit import AuditRunState
 from tests.support import association_texts, output_formats
-from tests.support.demo_session import read_expected_values
+from tests.support.demo_session import ExpectedValue, iter_run_ranges, read_expected_values
 from tests.support.read_model_consistency import (
     list_dashboard_differences,
     read_tables,
@@ -135,8 +134,8 @@ async def play(
 @pytest.mark.asyncio(loop_scope="module")
 async def test_every_status_and_gap_is_as_expected(demo_results):
     expected = read_expected_values()
-    missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - demo_results.cells)]
-    invented = [f"+ {row}" for row in demo_play.iter_run_ranges(demo_results.cells - expected)]
+    missed = [f"- {row}" for row in iter_run_ranges(expected - demo_results.cells)]
+    invented = [f"+ {row}" for row in iter_run_ranges(demo_results.cells - expected)]
     assert not missed + invented, "\n" + "\n".join(
         sorted(missed + invented, key=lambda line: line[2:])
     )

@@ -18,9 +18,8 @@ import pytest_asyncio
 
 from auditor.app import App
 from auditor.demo import play as demo_play
-from auditor.demo.account_scenarios import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
 from auditor.demo.model import DemoRun
-from auditor.demo.play import WITH_KEYS_RUN_COUNT, ExpectedValue
+from auditor.demo.scenarios import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
 from auditor.evaluation.run_results import assemble_association_states
 from auditor.rules.account_status import PRECISION_SLACK_DAYS
 from auditor.rules.association import build_rule_context
@@ -31,7 +30,15 @@ from probes.links import channel_registry
 from probes.models.finding import Activity, Finding, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountState, AccountStatus, AuditRun
 from tests.integration.runs.test_demo_14_runs import collect_cells
-from tests.support.demo_session import build_api_key_environ, read_expected_values
+from tests.support.demo_session import (
+    EXPECTED_VALUES_OF_30_RUNS_PATH,
+    EXPECTED_VALUES_WITH_KEYS_PATH,
+    LONG_RUN_COUNT,
+    ExpectedValue,
+    build_api_key_environ,
+    iter_run_ranges,
+    read_expected_values,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -121,7 +128,7 @@ async def audits(tmp_path_factory):
     The last run is today, because OpenSSL checks certificates against the current date.
     """
     now = datetime.combine(datetime.now(UTC).date(), time(0, 30), UTC)
-    demo_runs = demo_play.schedule_demo_runs(WITH_KEYS_RUN_COUNT, now)
+    demo_runs = demo_play.schedule_demo_runs(LONG_RUN_COUNT, now)
     folders = tmp_path_factory.mktemp("without"), tmp_path_factory.mktemp("with")
     results = await asyncio.gather(
         play(folders[0], demo_runs, {}), play(folders[1], demo_runs, build_api_key_environ())
@@ -194,8 +201,8 @@ def classify_accounts(app: App, finished_run: AuditRun) -> Iterator[tuple[int, t
 
 
 def describe_differences(expected: set[ExpectedValue], cells: set[ExpectedValue]) -> str:
-    missed = [f"- {row}" for row in demo_play.iter_run_ranges(expected - cells)]
-    invented = [f"+ {row}" for row in demo_play.iter_run_ranges(cells - expected)]
+    missed = [f"- {row}" for row in iter_run_ranges(expected - cells)]
+    invented = [f"+ {row}" for row in iter_run_ranges(cells - expected)]
     return "\n".join(sorted(missed + invented, key=lambda line: line[2:]))
 
 
@@ -205,7 +212,7 @@ def describe_differences(expected: set[ExpectedValue], cells: set[ExpectedValue]
 async def test_without_keys_every_status_and_gap_is_as_expected(audits):
     assert (
         describe_differences(
-            demo_play.compute_expected_values(WITH_KEYS_RUN_COUNT), audits.without.cells
+            read_expected_values(EXPECTED_VALUES_OF_30_RUNS_PATH), audits.without.cells
         )
         == ""
     )
@@ -214,7 +221,7 @@ async def test_without_keys_every_status_and_gap_is_as_expected(audits):
 async def test_with_keys_every_status_and_gap_is_as_expected(audits):
     assert (
         describe_differences(
-            read_expected_values(demo_play.EXPECTED_VALUES_WITH_KEYS_PATH), audits.with_keys.cells
+            read_expected_values(EXPECTED_VALUES_WITH_KEYS_PATH), audits.with_keys.cells
         )
         == ""
     )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from auditor.demo.pages.youtube import format_age
+from auditor.demo.model import format_age
 from auditor.rules.account_status import (
     ActivityBands,
     ConfirmationThresholds,

@@ -3,7 +3,7 @@
 import pytest
 
 from probes.classify import classifier, fingerprints, interstitials, page_model, spam, statements
-from probes.classify.fingerprints import find_fingerprint, parse_service, parse_table
+from probes.classify.fingerprints import find_fingerprint, parse_service
 from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.parsing.html import Document
@@ -81,27 +81,6 @@ def test_beginning_of_the_markup_is_compared_with_fingerprints(monkeypatch, step
     body = mark.rjust(interstitials.MAX_HEAD_BYTES + step)
     found = find_entry(monkeypatch, Document(URL), body, markup=mark.decode())
     assert found is (step <= 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_last_used_companies_are_kept(monkeypatch, step):
-    """The first company is parsed a second time if one more was used in between."""
-    words = number_words(fingerprints.MAX_CACHED_COMPANIES + step)
-    companies = [{"name": word, "words": [word], "languages": ["fr"]} for word in words]
-    sentences = [{"verdict": "parked", "languages": ["fr"], "text": ["ce domaine*<service>"]}]
-    table = {"source": "a", "date": "2026-11-28", "companies": companies, "sentences": sentences}
-    assert len(list(parse_table(table))) == len(words)
-    parsed = []
-
-    def parse_company(company):
-        parsed.append(company["name"])
-        return []
-
-    monkeypatch.setattr(fingerprints, "parse_company", parse_company)
-    index = fingerprints._FingerprintIndex((), companies)
-    for word in [*words, words[0]]:
-        index.find_candidates(word)
-    assert parsed.count(words[0]) == (1 if step <= 0 else 2)
 
 
 # --- Statements -----------------------------------------------------------------------------------

@@ -1,1 +1,0 @@
-"""Build the pages and API responses of the fake web, one module per platform."""
