@@ -82,7 +82,7 @@ def test_database_has_exactly_these_tables():
     assert set(METADATA.tables) == {
         "association", "contact", "account", "audit_run", "account_status", "account_check_times",
         "gap", "proposal", "decision", "decision_withdrawal",
-        "observation", "probe_result", "stored_page", "domain_check",
+        "observation", "probe_result", "domain_check",
         "run_plan", "cluster_run", "host_lock",
         "user", "login_session", "user_invite",
         "report_link", "reply", "completed_step", "follow_up",

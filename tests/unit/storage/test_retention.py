@@ -256,5 +256,5 @@ def test_erasure_knows_every_table_with_data_of_associations():
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
     owners = {"association", "account_id"}
     owned = {table.name for table in METADATA.sorted_tables if owners & set(table.c.keys())}
-    assert {"account", "reply", "stored_page", "association_summary"} <= owned
+    assert {"account", "reply", "association_summary"} <= owned
     assert owned <= set(names.decode().split())

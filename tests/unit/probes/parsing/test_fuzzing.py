@@ -97,7 +97,6 @@ NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
 EXCUSED = {
     "is given what we wrote": (
         "probes.classify.fingerprints.parse_service probes.classify.fingerprints.parse_table "
-        "probes.website.parking_signals.parse_domain_count "
         "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
     ),
     "is given our templates": "auditor.rendering.templates.render_template",
