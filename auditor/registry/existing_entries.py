@@ -115,3 +115,22 @@ def make_association_id(name: str) -> str:
     if plain.isascii() and len(latin) > 2:
         return latin[:MADE_ID_CHARS].rstrip("-")
     return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"
+
+
+MAX_ID_CHARACTERS = 200
+"""Characters of the id of an association, which is part of the addresses of its pages."""
+RESERVED_ID_ENDINGS = frozenset(
+    {"accounts", "checks", "create", "decisions", "follow-ups", "renew", "revoke"}
+)
+"""Words after an id in the address of a page. After a slash in an id they name another page."""
+
+
+def is_usable_id(text: str) -> bool:
+    """Return True if the page of an association with this id has an address.
+
+    Browsers and proxies shorten empty parts and the parts `.` and `..` of an address.
+    """
+    first, *others = text.split("/")
+    if len(text) > MAX_ID_CHARACTERS or not {"", ".", ".."}.isdisjoint((first, *others)):
+        return False
+    return RESERVED_ID_ENDINGS.isdisjoint(others)

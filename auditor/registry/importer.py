@@ -6,17 +6,15 @@ its line and column.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import filterfalse
-from operator import attrgetter, methodcaller
 from pathlib import Path
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
-from auditor.registry.cell_values import is_usable_id
 from auditor.registry.column_mapping import NO_MEMORY, ColumnMemory, SheetColumn, map_columns
 from auditor.registry.columns import (
     FIELD_COLUMNS,
@@ -32,20 +30,17 @@ from auditor.registry.corrupted_cells import ROUNDED_NUMBER_PATTERN, is_mojibake
 from auditor.registry.existing_entries import (
     NO_EXISTING_ENTRIES,
     ExistingEntries,
+    is_usable_id,
     make_association_id,
 )
-from auditor.registry.headings import build_mojibake_error, choose_headings
+from auditor.registry.headings import choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
-from auditor.registry.link_cells import split_cell
-from auditor.registry.sheet_limits import (
-    FILE_LIMITS,
-    LinkBudget,
-    ReadLimits,
-    SheetLimitExceededError,
-)
-from auditor.registry.spreadsheet import Sheet, SheetRow, build_limit_error
+from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SpreadsheetError
+from auditor.registry.spreadsheet import Sheet, SheetRow
 from probes.links import channel_registry, identify
+from probes.links.cells import split_links
 from probes.models.finding import Identity, LinkKind
+from probes.urls.repair import MAX_CELL_CHARS
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")
@@ -71,6 +66,9 @@ NO_ACCOUNT_ISSUES = {
     LinkKind.PHONE: Issue.NOT_AN_ACCOUNT,
 }
 """The problems of cells that name no account, by the kind of their link."""
+LINK_SEPARATORS = " \t;,،|"
+LINK_SPLIT_ROUNDS = 9
+"""How often a link is split further, so that an exported registry gives the same links."""
 ROWS_PER_PROGRESS = 500
 """Rows that are read between two reports of progress."""
 RowProgress = Callable[[int, int], None]
@@ -113,22 +111,19 @@ def parse_registry_spreadsheet(
     are restored. `memory` has the columns that people corrected earlier. `on_progress` gets the
     number of rows that are read and of all, from time to time.
 
-    Raises SpreadsheetError if the file cannot be read, if it is a text and no table, or if its
-    letters are lost. Raises NoNameColumnError if no column has names.
+    Raises SpreadsheetError if the file cannot be read, or if its letters are lost. Raises
+    NoNameColumnError if no column has names.
     """
     sheets = spreadsheet.read_sheets(path, limits)
-    chosen, ignored_titles = choose_headings(path, sheets, memory)
-    reader = _RegistryReader(chosen.row, default_language, existing, memory, limits)
-    try:
-        result = reader.read_rows(chosen.sheet, chosen.data_rows, on_progress)
-    except SheetLimitExceededError as error:
-        raise build_limit_error(path, error) from None
+    sheet, heading, rows, ignored_titles = choose_headings(path, sheets, memory)
+    reader = _RegistryReader(heading, default_language, existing, memory)
+    result = reader.read_rows(sheet, rows, on_progress)
     result.problems[:0] = [
         SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles
     ]
     for entry in result.associations:
         if is_mojibake(entry.name):
-            raise build_mojibake_error(path, result.line_numbers[entry.id])
+            raise SpreadsheetError("mojibake", path, line=result.line_numbers[entry.id])
     return result
 
 
@@ -154,21 +149,21 @@ class _RegistryReader:
         language: str,
         existing: ExistingEntries = NO_EXISTING_ENTRIES,
         memory: ColumnMemory = NO_MEMORY,
-        limits: ReadLimits = FILE_LIMITS,
     ) -> None:
         self._heading = heading
-        self._link_budget = LinkBudget(limits)
         self._chosen_columns = memory.find(heading.cells)
         self._language = language
         self._existing = existing
         self._given_ids: frozenset[str] = frozenset()
         self._names_without_id: Counter[str] = Counter()
-        self._result = ImportResult(ignored_headings=memory.list_ignored(heading.cells))
+        self._result = ImportResult(
+            headings=heading.cells, ignored_headings=memory.list_ignored(heading.cells)
+        )
         self._columns: dict[int, str] = {}
         self._headings_by_column: dict[str, str] = {}
         self._id_counts: Counter[str] = Counter()
         self._last_numbers: dict[str, int] = {}
-        self._line_by_name: dict[str, int] = {}
+        self._names: set[str] = set()
         self._owner_by_account: dict[tuple[str, str], str] = {}
 
     def read_rows(
@@ -182,10 +177,14 @@ class _RegistryReader:
             self._report_nameless_columns(sheet, rows)
         if sheet.delimiter:
             self._report_misplaced_cells(sheet.delimiter, rows)
-        self._result.columns = frozenset(self._columns.values())
-        self._given_ids = frozenset(filter(None, map(self._get_id_cell, rows)))
+        id_index = next((index for index, name in self._columns.items() if name == "id"), None)
+        if id_index is not None:
+            self._given_ids = frozenset(row.get_cell(id_index) for row in rows) - {""}
         if self._existing.ids_by_name:
-            self._names_without_id.update(filter(None, map(self._get_name_without_id, rows)))
+            for row in rows:
+                facts = dict(self._list_filled_cells(row))
+                if "id" not in facts and (name := self._find_name(facts)):
+                    self._names_without_id[normalize_label(name)] += 1
         for row_number, row in enumerate(rows):
             if on_progress and row_number % ROWS_PER_PROGRESS == 0:
                 on_progress(row_number, len(rows))
@@ -197,40 +196,29 @@ class _RegistryReader:
         self._result.problems.append(SpreadsheetProblem(line, title, shorten_value(value), issue))
 
     def _map_columns(self, rows: Sequence[SheetRow]) -> None:
-        cells = list(map(attrgetter("cells"), rows))
-        columns = map_columns(self._heading.cells, cells, self._chosen_columns)
-        self._result.headings = self._heading.cells
+        """Decide as what each column is read, and report those that are not."""
+        line = self._heading.line
+        columns = map_columns(
+            self._heading.cells, [row.cells for row in rows], self._chosen_columns
+        )
         self._result.sheet_columns = tuple(columns)
+        unread_headings = []
         for column in columns:
+            is_ignored = column.heading in self._result.ignored_headings
             if column.column is not None:
                 self._columns[column.index] = column.column
                 self._headings_by_column.setdefault(column.column, column.heading)
-            elif column.heading:
-                self._report_unread_column(column.heading, column.read_instead)
-        self._report_missing_links()
-
-    def _report_missing_links(self) -> None:
-        """Report that no column has links, if a column that is not read may be meant.
-
-        Without such a column, the spreadsheet is meant to change other values only.
-        """
-        if not FIELD_COLUMNS.issuperset(self._columns.values()):
-            return
-        unread = [column for column in self._result.sheet_columns if not column.column]
-        unknown = (column.heading for column in unread if not self._is_ignored(column.heading))
-        headings = ", ".join(filter(None, unknown))
-        if headings:
-            self._add_problem(self._heading.line, "", headings, Issue.NO_LINK_COLUMN)
-
-    def _report_unread_column(self, heading: str, read_instead: str | None) -> None:
-        """Report a column that is not read, unless a person chose so."""
-        if read_instead is not None:
-            self._add_problem(self._heading.line, heading, heading, Issue.DUPLICATE_COLUMN)
-        elif not self._is_ignored(heading):
-            self._add_problem(self._heading.line, heading, heading, Issue.UNKNOWN_COLUMN)
-
-    def _is_ignored(self, heading: str) -> bool:
-        return heading in self._result.ignored_headings
+                continue
+            if column.heading and not is_ignored:
+                unread_headings.append(column.heading)
+            if column.read_instead is not None:
+                self._add_problem(line, column.heading, column.heading, Issue.DUPLICATE_COLUMN)
+            elif column.heading and not is_ignored:
+                self._add_problem(line, column.heading, column.heading, Issue.UNKNOWN_COLUMN)
+        self._result.columns = frozenset(self._columns.values())
+        # without an unread column, the spreadsheet is meant to change other values only
+        if FIELD_COLUMNS.issuperset(self._result.columns) and unread_headings:
+            self._add_problem(line, "", ", ".join(unread_headings), Issue.NO_LINK_COLUMN)
 
     def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
@@ -238,10 +226,9 @@ class _RegistryReader:
         if not sheet.delimiter:
             width = max((len(row.cells) for row in rows), default=0)
         for index in filterfalse(self._heading.get_cell, range(width)):
-            texts = map(methodcaller("get_cell", index), rows)
-            first_text = next(filter(None, texts), None)
-            if first_text is not None:
-                self._add_problem(self._heading.line, "", first_text, Issue.UNKNOWN_COLUMN)
+            text = next(filter(None, (row.get_cell(index) for row in rows)), None)
+            if text is not None:
+                self._add_problem(self._heading.line, "", text, Issue.UNKNOWN_COLUMN)
 
     def _report_misplaced_cells(self, delimiter: str, rows: Sequence[SheetRow]) -> None:
         """Report the rows of a CSV file whose cells are probably in wrong columns."""
@@ -250,126 +237,135 @@ class _RegistryReader:
         short_rows_count = sum(len(row.cells) < min_width for row in rows)
         are_short_rows_unusual = 2 * short_rows_count < len(rows)
         for row in rows:
-            self._report_extra_cells(row, width)
+            extra_text = next(filter(None, row.cells[width:]), None)
+            if extra_text is not None:
+                self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
             if _has_swallowed_lines(row, width, delimiter):
                 longest = max(row.cells, key=len)
                 self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
             elif len(row.cells) < min_width and are_short_rows_unusual:
                 self._add_problem(row.line, "", row.cells[-1], Issue.MISSING_CELLS)
 
-    def _report_extra_cells(self, row: SheetRow, width: int) -> None:
-        if row.follows_stray_return:
-            self._add_problem(row.line, "", row.cells[0], Issue.STRAY_LINE_BREAK)
-        extra_text = next(filter(None, row.cells[width:]), None)
-        if extra_text is not None:
-            self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
+    def _list_filled_cells(self, row: SheetRow) -> list[tuple[str, str]]:
+        """Return the column and the text of each filled cell that is read.
 
-    def _iter_filled_cells(self, row: SheetRow) -> Iterator[tuple[str, str]]:
+        In a column of links, the hyperlink of a cell counts if its text is only words.
+        """
+        cells = []
         for index, column in self._columns.items():
-            if row.get_cell(index):
-                yield column, _get_cell_text(row, index, column)
+            text = row.get_cell(index)
+            if not text:
+                continue
+            if index in row.hyperlinks and column not in FIELD_COLUMNS:
+                text = text if ADDRESS_PATTERN.search(text) else row.hyperlinks[index]
+            cells.append((column, text))
+        return cells
 
     def _read_row(self, row: SheetRow) -> None:
-        filled_cells = list(self._iter_filled_cells(row))
-        name = self._find_name(dict(filled_cells))
+        cells = self._list_filled_cells(row)
+        facts = dict(cells)
+        name = self._find_name(facts)
         if name is None:
-            row_text = " ".join(text for _, text in filled_cells)
+            row_text = " ".join(text for _, text in cells)
             self._add_problem(row.line, "name", row_text, Issue.NO_NAME)
             return
         if normalize_label(name) in list_example_names():
             self._add_problem(row.line, "", name, Issue.EXAMPLE_ROW)
             return
-        association_id = self._assign_id(row.line, name, dict(filled_cells))
+        association_id = self._assign_id(row.line, name, facts)
         cells = [
             (column, self._existing.restore_cell(association_id, column, text))
-            for column, text in filled_cells
+            for column, text in cells
         ]
-        self._report_corrupted_cells(row.line, cells)
-        association = self._build_association(row.line, association_id, dict(cells))
-        contact = self._build_contact(row.line, dict(cells))
-        self._result.associations.append(AssociationEntry(association, contact))
-        self._result.line_numbers[association.id] = row.line
-        self._link_budget.begin_row()
+        for column, text in cells:
+            if column in LETTER_COLUMNS and is_mojibake(text):
+                self._add_problem(row.line, column, text, Issue.MOJIBAKE)
+            elif column not in TEXT_COLUMNS and ROUNDED_NUMBER_PATTERN.fullmatch(text):
+                self._add_problem(row.line, column, text, Issue.ROUNDED_NUMBER)
+        entry = self._build_entry(row.line, association_id, dict(cells))
+        self._result.associations.append(entry)
+        self._result.line_numbers[association_id] = row.line
         keys: set[tuple[str, str, str]] = set()
         for column, text in cells:
             if column not in FIELD_COLUMNS:
-                self._read_links(row.line, association, column, text, keys)
-
-    def _report_corrupted_cells(self, line: int, cells: Iterable[tuple[str, str]]) -> None:
-        """Report cells that a program changed and that could not be restored."""
-        for column, text in cells:
-            if column in LETTER_COLUMNS and is_mojibake(text):
-                self._add_problem(line, column, text, Issue.MOJIBAKE)
-            elif column not in TEXT_COLUMNS and ROUNDED_NUMBER_PATTERN.fullmatch(text):
-                self._add_problem(line, column, text, Issue.ROUNDED_NUMBER)
+                self._read_links(row.line, entry.association, column, text, keys)
 
     def _find_name(self, facts: Mapping[str, str]) -> str | None:
-        order = ("name", f"name_{self._language}", "name_ar", "name_fr")
-        for column in order:
+        for column in ("name", f"name_{self._language}", "name_ar", "name_fr"):
             if facts.get(column):
                 return " ".join(facts[column].split())
         return None
 
-    def _build_association(
+    def _build_entry(
         self, line: int, association_id: str, facts: Mapping[str, str]
-    ) -> Association:
-        return Association(
+    ) -> AssociationEntry:
+        """Return an association with its contact, and report what cannot be read of them."""
+        typed_language = facts.get("language")
+        language = LANGUAGE_SYNONYMS.get(normalize_label(typed_language or ""))
+        if typed_language and language is None:
+            self._add_problem(line, "language", typed_language, Issue.UNKNOWN_LANGUAGE)
+        none_by_choice: dict[str, None] = {}
+        channels = channel_registry.list_channels()
+        for word in split_list(facts.get("none_by_choice", "")):
+            channel = identify_column(word, channels)
+            if channel is not None and channel in channels:
+                none_by_choice[channel] = None
+            else:
+                self._add_problem(line, "none_by_choice", word, Issue.UNKNOWN_CHANNEL)
+        email = facts.get("email")
+        if email and not EMAIL_PATTERN.search(email):
+            self._add_problem(line, "email", email, Issue.BAD_EMAIL)
+        officer = parse_media_officer(facts.get("media_officer"))
+        if officer and officer not in MEDIA_OFFICER_CODES and not can_name_person(officer):
+            self._add_problem(line, "media_officer", officer, Issue.UNKNOWN_OFFICER)
+        association = Association(
             id=association_id,
             name=self._find_name(facts) or association_id,
             name_ar=facts.get("name_ar"),
             name_fr=facts.get("name_fr"),
             region=facts.get("region"),
             city=facts.get("city"),
-            language=self._parse_language(line, facts.get("language")),
+            language=language or self._language,
             tags=tuple(split_list(facts.get("tags", ""))),
-            none_by_choice=tuple(
-                dict.fromkeys(self._parse_none_by_choice(line, facts.get("none_by_choice", "")))
-            ),
+            none_by_choice=tuple(none_by_choice),
+        )
+        return AssociationEntry(
+            association, Contact(email, facts.get("phone"), officer, facts.get("note"))
         )
 
-    def _build_contact(self, line: int, facts: Mapping[str, str]) -> Contact:
-        email = facts.get("email")
-        if email and not EMAIL_PATTERN.search(email):
-            self._add_problem(line, "email", email, Issue.BAD_EMAIL)
-        officer = self._parse_officer(line, facts.get("media_officer"))
-        return Contact(email, facts.get("phone"), officer, facts.get("note"))
-
     def _assign_id(self, line: int, name: str, facts: Mapping[str, str]) -> str:
-        if normalize_label(name) in self._line_by_name:
+        """Return an unused id. An id that is taken gets a number: both are imported."""
+        label = normalize_label(name)
+        if label in self._names:
             self._add_problem(line, "name", name, Issue.DUPLICATE_NAME)
-        self._line_by_name.setdefault(normalize_label(name), line)
-        association_id = self._resolve_id(line, name, facts) or make_association_id(name)
+        self._names.add(label)
+        association_id = self._resolve_id(line, label, facts) or make_association_id(name)
         self._id_counts[association_id] += 1
         if self._id_counts[association_id] == 1:
             return association_id
-        id_cell = facts.get("id")
-        if id_cell:
+        if id_cell := facts.get("id"):
             self._add_problem(line, "id", id_cell, Issue.DUPLICATE_ID)
-        return self._make_unique_id(association_id)
+        number = self._last_numbers.get(association_id, 1) + 1
+        while f"{association_id}-{number}" in self._id_counts:
+            number += 1
+        self._last_numbers[association_id] = number
+        self._id_counts[f"{association_id}-{number}"] += 1
+        return f"{association_id}-{number}"
 
-    def _get_id_cell(self, row: SheetRow) -> str:
-        """Return the last text of a row in a column of ids, or ""."""
-        texts = [row.get_cell(index) for index, name in self._columns.items() if name == "id"]
-        return next(filter(None, reversed(texts)), "")
-
-    def _get_name_without_id(self, row: SheetRow) -> str | None:
-        """Return the normalized name of a row without an id, or None."""
-        facts = dict(self._iter_filled_cells(row))
-        name = None if "id" in facts else self._find_name(facts)
-        return normalize_label(name) if name else None
-
-    def _resolve_id(self, line: int, name: str, facts: Mapping[str, str]) -> str | None:
+    def _resolve_id(self, line: int, label: str, facts: Mapping[str, str]) -> str | None:
         """Return the id in the row, or the registered id of the association with its name, or None.
 
         If several registered associations share the name, their ids are assigned in order. This
         requires that the spreadsheet has a row for each of them.
         """
         names = filter(None, map(facts.get, NAME_COLUMNS))
-        known_ids = self._existing.find_ids_by_name(names)
-        ids_with_name = list(filterfalse(self._is_used, known_ids))
+        ids_with_name = [
+            known_id
+            for known_id in self._existing.find_ids_by_name(names)
+            if known_id not in self._given_ids and known_id not in self._id_counts
+        ]
         id_cell = facts.get("id")
         if id_cell is None:
-            label = normalize_label(name)
             remaining_rows = self._names_without_id[label]
             self._names_without_id[label] -= 1
             if ids_with_name and remaining_rows >= len(ids_with_name):
@@ -383,41 +379,6 @@ class _RegistryReader:
             self._add_problem(line, "id", id_cell, Issue.CONFLICTING_ID)
         return resolved_id
 
-    def _is_used(self, association_id: str) -> bool:
-        return association_id in self._given_ids or association_id in self._id_counts
-
-    def _make_unique_id(self, taken_id: str) -> str:
-        """Return an unused id made from one that is taken. Both associations are imported."""
-        number = self._last_numbers.get(taken_id, 1) + 1
-        while f"{taken_id}-{number}" in self._id_counts:
-            number += 1
-        self._last_numbers[taken_id] = number
-        unique_id = f"{taken_id}-{number}"
-        self._id_counts[unique_id] += 1
-        return unique_id
-
-    def _parse_language(self, line: int, text: str | None) -> str:
-        if not text:
-            return self._language
-        code = LANGUAGE_SYNONYMS.get(normalize_label(text))
-        if code is None:
-            self._add_problem(line, "language", text, Issue.UNKNOWN_LANGUAGE)
-        return code or self._language
-
-    def _parse_officer(self, line: int, text: str | None) -> str | None:
-        officer = parse_media_officer(text)
-        if officer and officer not in MEDIA_OFFICER_CODES and not can_name_person(officer):
-            self._add_problem(line, "media_officer", officer, Issue.UNKNOWN_OFFICER)
-        return officer
-
-    def _parse_none_by_choice(self, line: int, text: str) -> Iterator[str]:
-        for word in split_list(text):
-            channel = identify_column(word, channel_registry.list_channels())
-            if channel is not None and channel in channel_registry.list_channels():
-                yield channel
-            else:
-                self._add_problem(line, "none_by_choice", word, Issue.UNKNOWN_CHANNEL)
-
     def _read_links(
         self,
         line: int,
@@ -426,10 +387,9 @@ class _RegistryReader:
         text: str,
         seen_keys: set[tuple[str, str, str]],
     ) -> None:
-        links, is_cut = split_cell(text)
+        links, is_cut = _split_cell(text)
         if is_cut:
             self._add_problem(line, column, text, Issue.TOO_MANY_CHARACTERS)
-        self._link_budget.count_links(line, len(links))
         for typed in links:
             identity = identify.identify_link(typed, None if column == LINKS_COLUMN else column)
             if identity.kind is LinkKind.NONE or identity.note == identify.EMPTY_CELL_NOTE:
@@ -439,23 +399,18 @@ class _RegistryReader:
                 self._add_problem(line, column, typed, Issue.REPEATED_ACCOUNT)
                 continue
             seen_keys.add(account_key)
-            self._report_link_problems(line, association, column, typed, identity)
             self._result.accounts.append(AccountRow(association.id, typed, identity, column))
-
-    def _report_link_problems(
-        self, line: int, association: Association, column: str, typed: str, identity: Identity
-    ) -> None:
-        issue = _find_link_issue(column, identity)
-        if issue is not None:
-            self._add_problem(line, column, typed, issue)
-        if not identity.key:
-            return
-        if identity.channel in association.none_by_choice:
-            self._add_problem(line, column, typed, Issue.NONE_BY_CHOICE_BUT_LISTED)
-        account = (identity.channel, identity.key)
-        owner = self._owner_by_account.setdefault(account, association.id)
-        if owner != association.id:
-            self._add_problem(line, column, typed, Issue.SHARED_ACCOUNT)
+            issue = _find_link_issue(column, identity)
+            if issue is not None:
+                self._add_problem(line, column, typed, issue)
+            if not identity.key:
+                continue
+            if identity.channel in association.none_by_choice:
+                self._add_problem(line, column, typed, Issue.NONE_BY_CHOICE_BUT_LISTED)
+            account = (identity.channel, identity.key)
+            owner = self._owner_by_account.setdefault(account, association.id)
+            if owner != association.id:
+                self._add_problem(line, column, typed, Issue.SHARED_ACCOUNT)
 
 
 def _has_swallowed_lines(row: SheetRow, width: int, delimiter: str) -> bool:
@@ -470,14 +425,6 @@ def _has_swallowed_lines(row: SheetRow, width: int, delimiter: str) -> bool:
     return line_breaks > 0 and width > 2 and text.count(delimiter) >= swallowed_delimiters
 
 
-def _get_cell_text(row: SheetRow, index: int, column: str) -> str:
-    """Return the text of a cell, or its hyperlink if the text in a link column is only words."""
-    text = row.cells[index]
-    if column in FIELD_COLUMNS or ADDRESS_PATTERN.search(text):
-        return text
-    return row.hyperlinks.get(index, text)
-
-
 def _find_link_issue(column: str, identity: Identity) -> Issue | None:
     if identity.kind in NO_ACCOUNT_ISSUES:
         return NO_ACCOUNT_ISSUES[identity.kind]
@@ -489,3 +436,23 @@ def _find_link_issue(column: str, identity: Identity) -> Issue | None:
 def split_list(cell: str) -> list[str]:
     """Return the values of a cell that contains a list."""
     return list(filter(None, map(str.strip, LIST_SEPARATOR_PATTERN.split(cell))))
+
+
+def _split_cell(cell: str) -> tuple[list[str], bool]:
+    """Return the links of a cell, and True if some are left out.
+
+    A line has at most `MAX_CELL_CHARS` characters. Of a longer one, the links that are whole count.
+    """
+    parts, is_cut = [cell], False
+    if len(cell) > MAX_CELL_CHARS:
+        parts = cell.split("\n")
+        for number, line in enumerate(parts):
+            if len(line) > MAX_CELL_CHARS:
+                ends = [line.rfind(separator, 0, MAX_CELL_CHARS) for separator in LINK_SEPARATORS]
+                parts[number], is_cut = line[: max(0, *ends)], True
+    for _ in range(LINK_SPLIT_ROUNDS):
+        links = [link for part in parts for link in split_links(part) or [part]]
+        if links == parts:
+            break
+        parts = links
+    return parts, is_cut

@@ -37,11 +37,9 @@ class Issue(StrEnum):
     EXTRA_CELLS = "extra_cells"
     MISSING_CELLS = "missing_cells"
     SWALLOWED_LINES = "swallowed_lines"
-    STRAY_LINE_BREAK = "stray_line_break"
     EXAMPLE_ROW = "example_row"
     TOO_MANY_CHARACTERS = "too_many_characters"
     LONG_TEXT = "long_text"
-    TOO_MANY_LINKS = "too_many_links"
 
 
 ERROR_ISSUES = frozenset(
@@ -54,7 +52,6 @@ ERROR_ISSUES = frozenset(
         Issue.ROUNDED_NUMBER,
         Issue.EXTRA_CELLS,
         Issue.SWALLOWED_LINES,
-        Issue.STRAY_LINE_BREAK,
         Issue.TOO_MANY_CHARACTERS,
     }
 )

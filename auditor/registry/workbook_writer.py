@@ -12,15 +12,17 @@ from tempfile import TemporaryFile
 from types import MappingProxyType
 from typing import IO, Any
 
-from auditor.registry.sheet_limits import MAX_CELL_CHARS, MAX_LINES
+from auditor.core.errors import InputError
+from auditor.registry.sheet_limits import MAX_CELL_CHARS
 
+MAX_LINES = 1_048_576
+"""Lines of a sheet, as in Excel."""
 WIDTH_SAMPLE_ROWS = 200
 """Number of rows that the column widths are computed from. A workbook stores widths before rows."""
 MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
 MAX_TITLE_CHARS = 31
 """Characters of the title of a sheet, as in Excel."""
 CHUNK_BYTES = 64 * 1024
-DATE_NUMBER_FORMAT, TEXT_NUMBER_FORMAT = "yyyy-mm-dd", "@"
 ILLEGAL_CHARACTERS_PATTERN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML 1.0 cannot contain."""
 
@@ -38,21 +40,21 @@ def write_workbook(
 
     `tables` are by title. Headings are frozen and have filters, and columns are as wide as their
     contents. `choices` are the values suggested for the cells of a column, by heading. Other values
-    are allowed.
+    are allowed. Raises InputError for a table with more rows than a sheet can have.
     """
     from xlsxwriter import Workbook  # noqa: PLC0415  # slow to load
 
     with Workbook(output, {"constant_memory": True}) as workbook:
         formats = {
-            "text": workbook.add_format({"num_format": TEXT_NUMBER_FORMAT}),
-            "date": workbook.add_format({"num_format": DATE_NUMBER_FORMAT}),
-            "heading": workbook.add_format({"num_format": TEXT_NUMBER_FORMAT, "bold": True}),
+            "text": workbook.add_format({"num_format": "@"}),
+            "date": workbook.add_format({"num_format": "yyyy-mm-dd"}),
+            "heading": workbook.add_format({"num_format": "@", "bold": True}),
         }
-        for title, rows in _iter_sheets(tables):
-            worksheet = workbook.add_worksheet(title)
+        for title, rows in tables.items():
+            worksheet = workbook.add_worksheet(title[:MAX_TITLE_CHARS])
             if right_to_left:
                 worksheet.right_to_left()
-            _write_worksheet(worksheet, rows, choices, formats)
+            _write_worksheet(worksheet, iter(rows), choices, formats)
 
 
 def iter_workbook_chunks(
@@ -68,88 +70,48 @@ def iter_workbook_chunks(
         yield from iter(partial(file.read, CHUNK_BYTES), b"")
 
 
-def _iter_sheets(
-    tables: Mapping[str, Iterable[CellRow]],
-) -> Iterator[tuple[str, Iterable[CellRow]]]:
-    """Yield the title and the rows of each sheet. A longer table continues on further sheets."""
-    for title, table in tables.items():
-        rows = iter(table)
-        headings = list(islice(rows, 1))
-        yield title[:MAX_TITLE_CHARS], chain(headings, islice(rows, MAX_LINES - 1))
-        sheet_number = 1
-        for first_row in rows:
-            sheet_number += 1
-            suffix = f" {sheet_number}"
-            further_rows = islice(rows, MAX_LINES - 2)
-            part = chain(headings, [first_row], further_rows)
-            yield title[: MAX_TITLE_CHARS - len(suffix)] + suffix, part
-
-
 def _write_worksheet(
     worksheet: Any,
-    table: Iterable[CellRow],
+    rows: Iterator[CellRow],
     choices: Mapping[str, Sequence[str]],
     formats: Mapping[str, Any],
 ) -> None:
     worksheet.freeze_panes(1, 0)
-    rows = iter(table)
     sample_rows = list(islice(rows, WIDTH_SAMPLE_ROWS))
     if not sample_rows:
         return
     headings = sample_rows[0]
-    _set_column_widths(worksheet, sample_rows)
-    _add_choice_lists(worksheet, headings, choices)
-    for column, heading in enumerate(headings):
-        _write_text(worksheet, 0, column, heading, formats["heading"])
+    for column, values in enumerate(zip(*sample_rows, strict=True)):
+        longest = max(len(line) for value in values for line in _to_cell_text(value).split("\n"))
+        width = min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
+        worksheet.set_column(column, column, width)
+        if suggested := choices.get(str(values[0])):
+            validation = {"validate": "list", "source": [*suggested], "show_error": False}
+            worksheet.data_validation(1, column, MAX_LINES - 1, column, validation)
     row_number = 0
-    for row_number, row in enumerate(chain(sample_rows[1:], rows), 1):
+    for row_number, row in enumerate(chain(sample_rows, rows)):
+        if row_number >= MAX_LINES:
+            raise InputError("the workbook", f"it has more than {MAX_LINES:,} rows", "CSV")
+        text_format = formats["text" if row_number else "heading"]
         for column, value in enumerate(row):
-            _write_cell(worksheet, row_number, column, value, formats)
+            _write_cell(worksheet, row_number, column, value, text_format, formats["date"])
     worksheet.autofilter(0, 0, row_number, len(headings) - 1)
 
 
-def _set_column_widths(worksheet: Any, rows: list[CellRow]) -> None:
-    for column, values in enumerate(zip(*rows, strict=True)):
-        longest = max(map(_get_longest_line, values))
-        width = min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
-        worksheet.set_column(column, column, width)
-
-
-def _get_longest_line(value: object) -> int:
-    return max(map(len, _to_cell_text(value).split("\n")))
-
-
-def _add_choice_lists(
-    worksheet: Any, headings: CellRow, choices: Mapping[str, Sequence[str]]
-) -> None:
-    for column, heading in enumerate(headings):
-        values = choices.get(str(heading))
-        if values:
-            validation = {"validate": "list", "source": [*values], "show_error": False}
-            worksheet.data_validation(1, column, MAX_LINES - 1, column, validation)
-
-
-def _write_cell(
-    worksheet: Any, row: int, column: int, value: object, formats: Mapping[str, Any]
+def _write_cell(  # noqa: PLR0917
+    worksheet: Any, row: int, column: int, value: object, text_format: Any, date_format: Any
 ) -> None:
     """Write a value. Never calls `write`, which makes formulas and links of some texts."""
     if isinstance(value, datetime):
-        worksheet.write_datetime(row, column, value.replace(tzinfo=None), formats["date"])
-    elif isinstance(value, date):
-        worksheet.write_datetime(row, column, value, formats["date"])
+        value = value.replace(tzinfo=None)
+    if isinstance(value, date):
+        worksheet.write_datetime(row, column, value, date_format)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         worksheet.write_number(row, column, value)
+    elif text := _to_cell_text(value):
+        worksheet.write_string(row, column, text, text_format)
     else:
-        _write_text(worksheet, row, column, value, formats["text"])
-
-
-def _write_text(worksheet: Any, row: int, column: int, value: object, cell_format: Any) -> None:
-    """Write a value as text, or a blank cell with that format if there is none."""
-    text = _to_cell_text(value)
-    if text:
-        worksheet.write_string(row, column, text, cell_format)
-    else:
-        worksheet.write_blank(row, column, None, cell_format)
+        worksheet.write_blank(row, column, None, text_format)
 
 
 def _to_cell_text(value: object) -> str:

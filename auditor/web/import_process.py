@@ -31,9 +31,8 @@ from auditor.registry.sheet_limits import (
     MAX_MEMORY_BYTES,
     UPLOAD_LIMITS,
     ReadLimits,
-    SheetLimitExceededError,
+    SpreadsheetError,
 )
-from auditor.registry.spreadsheet import SpreadsheetError
 from auditor.web.access import build_busy_error
 from auditor.web.request_context import RequestContext
 from storage.tables.users import User
@@ -42,14 +41,14 @@ MAX_IMPORT_SECONDS = 100
 """Seconds for one step of an import: reading a spreadsheet, its preview, or applying it."""
 MAX_IMPORTS = 2
 """Child processes at once. Further large imports are refused with the status 503."""
-SMALL_UPLOAD_LIMITS = ReadLimits(rows=500, chars=300_000, links=1_500, seconds=15)
+SMALL_UPLOAD_LIMITS = ReadLimits(rows=500, chars=300_000)
 """Limits for a spreadsheet that is imported without a child process."""
 MAX_SMALL_REGISTRY = 2_000
 """Associations or accounts of a registry that is compared without a child process."""
 MEMORY_EXIT_CODE = 3
 """The exit code of a child process whose memory was not enough."""
 BYTES_PER_MB = 1024 * 1024
-LARGE_FILE_CODES = frozenset({"too_many_rows", "too_much_text", "too_many_links"})
+LARGE_FILE_CODES = frozenset({"too_many_rows", "too_much_text"})
 """Errors of a spreadsheet that a child process may read, because it has larger limits."""
 
 _process_slots = BoundedSemaphore(MAX_IMPORTS)
@@ -85,7 +84,7 @@ def answer_import_step(context: RequestContext, handler: StepHandler) -> Respons
 
     In this process, the handler raises LargeImportError for a spreadsheet beyond its limits.
 
-    Raises SheetLimitExceededError if it takes too much time or memory, and HTTPException (503) if
+    Raises SpreadsheetError if it takes too much time or memory, and HTTPException (503) if
     too many others are in progress.
     """
     app = context.app
@@ -125,10 +124,10 @@ def _answer_in_process(step: _ImportStep) -> Response:
     if output:
         return _build_response(output)
     if has_timed_out or process.returncode == -signal.SIGALRM:
-        raise SheetLimitExceededError("too_slow", MAX_IMPORT_SECONDS)
+        raise SpreadsheetError("too_slow", limit=MAX_IMPORT_SECONDS)
     # The kernel kills a process when the memory of the machine or of the container is full.
     if process.returncode in {MEMORY_EXIT_CODE, -signal.SIGKILL}:
-        raise SheetLimitExceededError("too_much_memory", MAX_MEMORY_BYTES // BYTES_PER_MB)
+        raise SpreadsheetError("too_much_memory", limit=MAX_MEMORY_BYTES // BYTES_PER_MB)
     raise RuntimeError(f"the import process ended with code {process.returncode}")
 
 

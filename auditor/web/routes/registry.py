@@ -20,8 +20,8 @@ from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
-from auditor.registry.sheet_limits import ReadLimits, SheetLimitExceededError
-from auditor.registry.spreadsheet import SpreadsheetError, build_limit_error, iter_csv_lines
+from auditor.registry.sheet_limits import ReadLimits, SpreadsheetError
+from auditor.registry.spreadsheet import iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
@@ -132,8 +132,8 @@ def _answer_step(
     """Answer a step of an import. An upload that takes too much time or memory is refused."""
     try:
         return answer_import_step(context, partial(handler, upload_name=upload_name, **arguments))
-    except SheetLimitExceededError as error:
-        return _refuse_upload(context, upload_name, build_limit_error(Path(upload_name), error))
+    except SpreadsheetError as error:
+        return _refuse_upload(context, upload_name, error)
 
 
 def _check_upload(context: RequestContext, limits: ReadLimits, *, upload_name: str) -> Response:
@@ -154,12 +154,7 @@ def _require_associations(context: RequestContext, limits: ReadLimits, path: Pat
     import_result = _read_uploaded_spreadsheet(context, limits, path)
     can_correct = bool(list_dropped_lines(import_result.problems))
     if not import_result.associations and not can_correct:
-        raise SpreadsheetError(
-            path,
-            "it lists no association",
-            "fill in one row per association",
-            code="no_associations",
-        )
+        raise SpreadsheetError("no_associations", path)
 
 
 def _refuse_upload(

@@ -32,7 +32,7 @@ from auditor.registry.columns import (
 from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
-from auditor.registry.sheet_limits import MAX_CELL_CHARS, SheetLimitExceededError
+from auditor.registry.sheet_limits import MAX_CELL_CHARS
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext
 from probes.links import channel_registry
@@ -44,10 +44,7 @@ router = APIRouter(route_class=access.AccessRoute)
 
 
 BLOCKING_ISSUES = frozenset(
-    {
-        *(Issue.NO_NAME, Issue.BAD_EMAIL),
-        *(Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT, Issue.TOO_MANY_LINKS),
-    }
+    {*(Issue.NO_NAME, Issue.BAD_EMAIL), *(Issue.TOO_MANY_CHARACTERS, Issue.LONG_TEXT)}
 )
 """Issues that must be corrected before an entry can be saved. Other issues are warnings."""
 EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
@@ -93,10 +90,7 @@ class RegistryEntryForm:
                 yield SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
 
     def parse(self, language: str) -> ImportResult:
-        """Parse the entry like a row of a spreadsheet.
-
-        Raises SheetLimitExceededError if it has more than MAX_ROW_LINKS links.
-        """
+        """Parse the entry like a row of a spreadsheet."""
         return parse_registry_entry({"id": self.association_id, **self.cells}, language)
 
 
@@ -152,13 +146,7 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
     version = _build_saved_form(context, saved_entry).version
     if _get_form_text(form, "version") != version:
         return _render_entry_form(context, saved_entry, entry, version=version, status=409)
-    try:
-        import_result = entry.parse(context.app.config.network.language)
-    except SheetLimitExceededError:
-        too_many = SpreadsheetProblem(2, LINKS_COLUMN, "", Issue.TOO_MANY_LINKS)
-        return _render_entry_form(
-            context, saved_entry, entry, version=version, status=422, issues=[too_many]
-        )
+    import_result = entry.parse(context.app.config.network.language)
     issues = [
         *entry.find_long_cells(),
         *import_result.problems,

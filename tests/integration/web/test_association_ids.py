@@ -6,7 +6,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.registry.cell_values import MAX_ID_CHARACTERS, RESERVED_ID_ENDINGS, is_usable_id
+from auditor.registry.existing_entries import MAX_ID_CHARACTERS, RESERVED_ID_ENDINGS, is_usable_id
 from auditor.rendering.templates import WebAppLinks
 from storage.models.audit import Association
 from tests.support.all_routes import list_all_routes

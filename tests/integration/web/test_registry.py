@@ -1,7 +1,6 @@
 """Download and import of the registry."""
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -200,11 +199,11 @@ def test_unchanged_spreadsheet_has_no_import_button(app):
     [
         (b"\xd0\xcf\x11\xe0old", 422, "damaged"),
         (b"\0\0\0", 422, "is not a spreadsheet"),
-        (b"PK\x03\x04broken", 422, "damaged"),
+        (b"PK\x03\x04broken", 422, "is not a spreadsheet"),
         (b'name\n"open' + b"x" * 200_000, 422, "quotation mark"),
         (b'id,name\n1,"open\n2,b\n', 422, "Line 2: A quotation mark"),
-        (b"id,name\n" + b"1,a\n" * 2000 + b"2,\0\n", 422, "Line 2002: This file is damaged"),
-        (b"# Notes\n\nSome words. And more.\n", 422, "a text, not a table"),
+        ("id,name\n1,été\n1,été\n2,".encode() + b"\xff\n", 422, "Line 4: This file is damaged"),
+        (b"<p>Some words. And more.</p>\n", 422, "a text, not a table"),
         (b"id,name\n", 422, "This file has no associations"),
         (b"x" * (10 * 1024 * 1024 + 1), 413, "larger than 10 MB"),
     ],
@@ -228,15 +227,14 @@ def test_damaged_workbooks_are_refused_and_deleted(app, tmp_path):
 @pytest.mark.parametrize(
     ("language", "message"),
     [
-        ("en", "This file has more than 1,048,576 rows."),
-        ("fr", "Ce fichier a plus de 1 048 576 lignes."),
-        ("ar", "1.048.576"),
+        ("en", "This file has more than 20,000 rows."),
+        ("fr", "Ce fichier a plus de 20 000 lignes."),
+        ("ar", "20.000"),
     ],
 )
-def test_page_says_the_limit_that_a_file_exceeds(app, tmp_path, language, message):
-    path = write_ods(tmp_path / "a.ods", [["x"]], 'table:number-rows-repeated="99999999999"')
+def test_page_says_the_limit_that_a_file_exceeds(app, language, message):
     with logged_in_client(app) as client:
-        files = {"spreadsheet": ("a.ods", path.read_bytes())}
+        files = {"spreadsheet": ("a.csv", b"name\n" * 20_001)}
         response = client.post(f"/{language}/registry", files=files)
     assert response.status_code == 422
     assert message in read_text(response.text)
@@ -245,7 +243,7 @@ def test_page_says_the_limit_that_a_file_exceeds(app, tmp_path, language, messag
 
 @pytest.mark.parametrize(("limit", "status"), [(3, 303), (2, 303), (1, 422)])
 def test_upload_has_as_many_rows_as_the_limit_allows(app, monkeypatch, limit, status):
-    limits = replace(sheet_limits.UPLOAD_LIMITS, rows=limit)
+    limits = sheet_limits.UPLOAD_LIMITS._replace(rows=limit)
     for name in ("SMALL_UPLOAD_LIMITS", "UPLOAD_LIMITS"):
         monkeypatch.setattr(import_process, name, limits)
     with logged_in_client(app) as client:

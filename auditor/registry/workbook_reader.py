@@ -1,0 +1,210 @@
+"""Read workbooks (XLSX, ODS and XLS) in a child process with limited memory and time.
+
+A file of one kilobyte may say that a cell is repeated a billion times, and calamine, which is
+written in Rust, ends the process if the memory is not enough.
+
+The child process runs this module: it reads a file on standard input and writes a JSON object with
+the sheets, or with the error. openpyxl reads XLSX with hyperlinks and cells with an error, such as
+`#N/A`. calamine reads ODS and XLS.
+"""
+
+import io
+import json
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
+from threading import BoundedSemaphore
+from typing import Any
+
+from auditor.registry.sheet_limits import (
+    MAX_MEMORY_BYTES,
+    MAX_WORKBOOK_ROWS,
+    ReadBudget,
+    ReadLimits,
+    SpreadsheetError,
+)
+
+ZIP_MAGIC = b"PK\x03\x04"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
+"""The first bytes of an XLS file, and of an XLSX file with a password."""
+XLSX_MEMBER = b"xl/workbook.xml"
+ODS_MEMBER = b"content.xml"
+"""Names in a ZIP file that only these files have. Names are not compressed."""
+MAX_SECONDS = 60
+"""Seconds of processor time for a workbook, and half of the time that may pass."""
+MAX_READERS = 2
+"""Child processes at once."""
+ESCAPED_UNDERSCORE_PATTERN = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
+"""The escape of a text such as `_x0041_` that a person typed."""
+WEB_SCHEMES = ("http://", "https://")
+
+RawRow = tuple[int, Sequence[str], dict[int, str]]
+"""The line of a row from 1, its cells, and the web addresses of cells by column from 0."""
+RawSheet = tuple[str, list[RawRow]]
+
+_reader_slots = BoundedSemaphore(MAX_READERS)
+
+
+def is_workbook(data: bytes) -> bool:
+    """Return True if the data begin like those of a workbook or another packed document."""
+    return data.startswith((ZIP_MAGIC, OLE_MAGIC))
+
+
+def read_raw_sheets(data: bytes, limits: ReadLimits) -> list[RawSheet]:
+    """Return the titles and filled rows of the sheets of a workbook. Raises SpreadsheetError."""
+    if data.startswith(ZIP_MAGIC) and XLSX_MEMBER not in data and ODS_MEMBER not in data:
+        raise SpreadsheetError("not_a_spreadsheet")
+    # -P: no module of the working folder is imported
+    command = [sys.executable, "-P", "-m", __name__, *map(str, limits)]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONMALLOC"}
+    too_slow = SpreadsheetError("too_slow", limit=MAX_SECONDS)
+    with _reader_slots:
+        try:
+            process = subprocess.run(  # noqa: S603  # runs this module
+                command,
+                input=data,
+                capture_output=True,
+                timeout=2 * MAX_SECONDS,
+                check=False,
+                env=environment,
+            )
+        except subprocess.TimeoutExpired:
+            raise too_slow from None
+    if process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+        raise too_slow
+    if process.returncode == -signal.SIGABRT:  # Rust cannot allocate memory
+        raise _build_memory_error()
+    if process.returncode:
+        raise SpreadsheetError("damaged")
+    answer = json.loads(process.stdout)
+    if "error" in answer:
+        code, line, limit = answer["error"]
+        raise SpreadsheetError(code, line=line, limit=limit)
+    return [
+        (title, [(line, cells, _index(hyperlinks)) for line, cells, hyperlinks in rows])
+        for title, rows in answer["sheets"]
+    ]
+
+
+def _index(hyperlinks: dict[str, str]) -> dict[int, str]:
+    return {int(column): address for column, address in hyperlinks.items()}
+
+
+def _build_memory_error() -> SpreadsheetError:
+    return SpreadsheetError("too_much_memory", limit=MAX_MEMORY_BYTES // 1024**2)
+
+
+def read_workbook(data: bytes, limits: ReadLimits) -> list[RawSheet]:
+    """Return the sheets of a workbook. Call it in the child process only.
+
+    Raises SpreadsheetError for a file beyond a limit, and any other exception for a damaged one.
+    """
+    budget = ReadBudget(limits._replace(rows=min(limits.rows, MAX_WORKBOOK_ROWS)))
+    read = _read_xlsx if XLSX_MEMBER in data else _read_other
+    try:
+        return list(read(io.BytesIO(data), budget))
+    except SpreadsheetError as error:
+        if error.limit == MAX_WORKBOOK_ROWS < limits.rows:
+            raise SpreadsheetError("too_many_workbook_rows", limit=MAX_WORKBOOK_ROWS) from None
+        raise
+
+
+def _read_xlsx(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
+    """Yield the sheets of an XLSX file.
+
+    Reading without random access skips the empty cells before a stray one, but has no hyperlinks.
+    So a file with relationships of sheets is read once more for them.
+    """
+    from openpyxl import load_workbook  # noqa: PLC0415  # only the child process needs it
+
+    workbook = load_workbook(file, read_only=True, data_only=True)
+    sheets = []
+    for sheet in workbook.worksheets:
+        sheet.reset_dimensions()  # those that the file states may be wrong
+        rows = list(_iter_filled_rows(sheet.iter_rows(values_only=True), budget))
+        for _, cells in rows:
+            cells[:] = [ESCAPED_UNDERSCORE_PATTERN.sub("_", cell) for cell in cells]
+        sheets.append((sheet.title, rows))
+    linked_sheets: Any = {}
+    if b"xl/worksheets/_rels/" in file.getvalue():
+        linked_sheets = load_workbook(file, data_only=True)
+    for title, found_rows in sheets:
+        linked = linked_sheets[title] if linked_sheets else None
+        yield title, [(line, cells, _find_links(linked, line, cells)) for line, cells in found_rows]
+
+
+def _find_links(sheet: Any, line: int, cells: Sequence[str]) -> dict[int, str]:
+    """Return the web addresses of the filled cells of a row by column from 0."""
+    addresses = {}
+    for column, text in enumerate(cells):
+        link = sheet.cell(line, column + 1).hyperlink if sheet and text else None
+        if link is not None and (link.target or "").startswith(WEB_SCHEMES):
+            addresses[column] = link.target
+    return addresses
+
+
+def _read_other(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
+    """Yield the sheets of an ODS or XLS file."""
+    from python_calamine import CalamineWorkbook, PasswordError  # noqa: PLC0415
+
+    try:
+        workbook = CalamineWorkbook.from_filelike(file)
+    except PasswordError:
+        raise SpreadsheetError("password") from None
+    for title in workbook.sheet_names:
+        rows = workbook.get_sheet_by_name(title).iter_rows()
+        yield title, [(line, cells, {}) for line, cells in _iter_filled_rows(rows, budget)]
+
+
+def _iter_filled_rows(
+    rows: Iterable[Sequence[object]], budget: ReadBudget
+) -> Iterator[tuple[int, list[str]]]:
+    for line, values in enumerate(rows, 1):
+        cells = list(map(format_cell_value, values))
+        if any(cells):
+            yield line, budget.take_row(line, cells)
+
+
+def format_cell_value(value: object) -> str:
+    """Return the text of a cell value.
+
+    Whole numbers have no decimals, because a postcode may be stored as 20857.0.
+    """
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case float() if value.is_integer():
+            return str(int(value))
+        case datetime() if value.time().replace(microsecond=0) == time.min:
+            return value.date().isoformat()
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def main() -> None:
+    """Read a workbook on standard input and write its sheets as JSON."""
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        sheets = read_workbook(sys.stdin.buffer.read(), ReadLimits(*map(int, sys.argv[1:])))
+        answer = json.dumps({"sheets": sheets})
+    except SpreadsheetError as error:
+        answer = json.dumps({"error": [error.code, error.line, error.limit]})
+    except MemoryError:
+        memory_error = _build_memory_error()
+        answer = json.dumps({"error": [memory_error.code, None, memory_error.limit]})
+    sys.stdout.write(answer)
+
+
+if __name__ == "__main__":
+    main()
