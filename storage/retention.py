@@ -50,7 +50,6 @@ from storage.registry import audit_log
 from storage.sanitize import sanitize
 from storage.tables.communication import (
     COMPLETED_STEP,
-    FAILED_MESSAGE,
     FOLLOW_UP,
     REPLY,
     REPORT_LINK,
@@ -78,7 +77,6 @@ BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
 MONTH_PREFIX_LENGTH = len("2026-11 ") + 1
 """The position of the association's id in the occasion of a monthly report."""
-MESSAGE_TABLES = (SENT_MESSAGE, FAILED_MESSAGE)
 """The tables of messages. Subscriptions say which association an address belongs to."""
 
 
@@ -284,9 +282,9 @@ def _select_stored_data(
     A table comes before the tables that refer to it.
     """
     if contact_only:
-        tables = [CONTACT, AUDIT_LOG, SUBSCRIPTION, SUBSCRIPTION_REQUEST, *MESSAGE_TABLES]
+        tables = [CONTACT, AUDIT_LOG, SUBSCRIPTION, SUBSCRIPTION_REQUEST, SENT_MESSAGE]
     else:
-        tables = [*filter(_refers_to_association, METADATA.sorted_tables), *MESSAGE_TABLES]
+        tables = [*filter(_refers_to_association, METADATA.sorted_tables), SENT_MESSAGE]
     selected = []
     for table in tables:
         condition = _build_owner_condition(table, association, excluded_addresses)
@@ -319,7 +317,7 @@ def _build_owner_condition(
 ) -> ColumnElement[bool]:
     if table is ASSOCIATION:
         return ASSOCIATION.c.id == association
-    if table in MESSAGE_TABLES:
+    if table is SENT_MESSAGE:
         return _build_message_condition(table, association, excluded_addresses)
     if "association" in table.c:
         is_own: ColumnElement[bool] = table.c.association == association
@@ -357,8 +355,6 @@ def _build_message_condition(
         SUBSCRIPTION.c.address.not_in(shared_addresses),
     )
     is_to_association: ColumnElement[bool] = table.c.recipient.in_(own_addresses)
-    if table is FAILED_MESSAGE:
-        return is_to_association
     is_monthly_report = func.substr(table.c.occasion, MONTH_PREFIX_LENGTH) == association
     return is_to_association | is_monthly_report
 
@@ -497,7 +493,6 @@ def _select_expired_data(cutoffs: RetentionCutoffs) -> Iterator[tuple[Table, Col
         yield SUBSCRIPTION_REQUEST, is_expired
     if cutoffs.messages:
         yield SENT_MESSAGE, SENT_MESSAGE.c.sent_at < cutoffs.messages
-        yield FAILED_MESSAGE, FAILED_MESSAGE.c.attempted_at < cutoffs.messages
     if conditions := _build_log_conditions(cutoffs):
         yield AUDIT_LOG, AUDIT_LOG.c.field.in_(CONTACT_FIELDS) & or_(*conditions)
 

@@ -66,7 +66,7 @@ def send_digest(
     with open_app() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
         if dry_run:
-            deliveries = list(delivery.preview_drafts(app.config, drafts))
+            deliveries = list(delivery.preview_drafts(app.store, app.config, drafts))
         else:
             deliveries = list(delivery.deliver_drafts(app, drafts, get_current_time()))
     translator = cli_context.translator

@@ -13,32 +13,30 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import takewhile
 
 from auditor import report_links
 from auditor.config.schema import Config
 from auditor.notifications import transports
+from auditor.notifications.digest import MessageFrame
 from auditor.notifications.drafts import (
     MONTHLY_KIND,
-    DraftLinks,
     MessageDraft,
     draft_digests,
     draft_monthly_reports,
+    find_skip_reason,
 )
 from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
-from auditor.notifications.transports import DeliveryStatus, OutgoingMessage
+from auditor.notifications.transports import UNDELIVERED_STATUSES, DeliveryStatus, mask_address
 from auditor.protocols import EvaluationContext
 from probes.log import EventLogger
 from storage.errors import OneLineError
 from storage.models.audit import AuditRun
+from storage.store import Store
 from storage.tables.communication import Subscription
 
 logger = EventLogger(__name__)
-
-UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
-"""Statuses of messages that were certainly not delivered."""
-FAILED_STATUS = "failed"
-"""The status of a message that could not be built: by a bug, or for an invalid address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Delivery:
     recipient: str
     kind: str
     occasion: str
-    status: str
+    status: DeliveryStatus
     subject: str = ""
     reason: str = ""
     text: str = ""
@@ -57,10 +55,9 @@ class Delivery:
     def is_undelivered(self) -> bool:
         """Return True if there was a message and it may not have arrived."""
         return self.status in {
-            DeliveryStatus.REFUSED,
-            DeliveryStatus.UNREACHABLE,
+            *UNDELIVERED_STATUSES,
             DeliveryStatus.UNCERTAIN,
-            FAILED_STATUS,
+            DeliveryStatus.FAILED,
         }
 
 
@@ -83,27 +80,15 @@ def build_log_fields(delivery: Delivery) -> dict[str, str]:
 
     The address is masked, also in the reason: mail servers repeat it in their replies.
     """
-    reason = re.sub(
-        re.escape(delivery.recipient),
-        mask_address(delivery.recipient),
-        delivery.reason,
-        flags=re.IGNORECASE,
-    )
+    masked = mask_address(delivery.recipient)
+    pattern = re.compile(re.escape(delivery.recipient), re.IGNORECASE)
     return {
         "kind": delivery.kind,
         "occasion": delivery.occasion,
         "status": str(delivery.status),
-        "recipient": mask_address(delivery.recipient),
-        "reason": reason,
+        "recipient": masked,
+        "reason": pattern.sub(masked, delivery.reason),
     }
-
-
-def mask_address(recipient: str) -> str:
-    """Return a mail address as `a…@example.org`: recognizable for the operator, useless for others.
-
-    Recipients of other services are identified by a hash already and are returned unchanged.
-    """
-    return re.sub(r"^(.)[^@]*@", r"\1…@", recipient)
 
 
 def collect_drafts(app: EvaluationContext, run: AuditRun) -> Iterator[MessageDraft]:
@@ -117,34 +102,26 @@ def deliver_drafts(
 ) -> Iterator[Delivery]:
     """Send these messages one after the other and yield the result of each.
 
-    A bug in one message does not stop the others. Raises AuditorError, StoreError.
+    A bug in one message does not stop the others. Raises AuditorError, StoreError: a mistake of the
+    operator, such as a key that cannot be read, or a broken database concerns all messages.
     """
     for draft in drafts:
-        if draft.build_message is None:
-            yield _build_skipped_delivery(draft)
-        else:
-            yield _deliver_draft(app, draft, draft.build_message, now)
+        skip_reason = find_skip_reason(app.store, draft)
+        if skip_reason is None and not app.store.messages.claim(*draft.key, now):
+            skip_reason = DeliveryStatus.ALREADY_SENT
+        yield Delivery(*draft.key, skip_reason) if skip_reason else _deliver(app, draft, now)
 
 
-def _deliver_draft(
-    app: EvaluationContext,
-    draft: MessageDraft,
-    build_message: Callable[[DraftLinks], OutgoingMessage],
-    now: datetime,
-) -> Delivery:
-    claim = (draft.recipient.key, draft.kind, draft.occasion)
-    if not app.store.messages.claim(*claim, now):
-        return Delivery(*claim, "already_sent")
+def _deliver(app: EvaluationContext, draft: MessageDraft, now: datetime) -> Delivery:
+    messages, notify = app.store.messages, app.config.notify
     try:
-        message = build_message(_build_message_links(app, draft, now))
+        message = draft.build(draft, partial(_create_frame, app, draft, now))
     except OneLineError:
-        # A mistake of the operator, such as a key that cannot be read, concerns all messages.
-        app.store.messages.release(*claim)
+        messages.release(*draft.key)
         raise
     except Exception as error:
         # The message is due again after the next run.
-        app.store.messages.release(*claim)
-        app.store.messages.record_failure(*claim[:2], FAILED_STATUS, now)
+        messages.record_failure(*draft.key, DeliveryStatus.FAILED, now)
         logger.exception(
             error,
             "message_build_failed",
@@ -153,78 +130,72 @@ def _deliver_draft(
             occasion=draft.occasion,
         )
         return _build_failed_delivery(draft, error)
-    notify = app.config.notify
-    result = transports.send_message(
-        message,
-        draft.recipient,
-        notify.smtp,
-        notify.sender,
-        app.config.network.display_name(draft.language),
+    if message is None:
+        messages.release(*draft.key)
+        return Delivery(*draft.key, DeliveryStatus.NOTHING_NEW)
+    network_name = app.config.network.display_name(draft.language)
+    status, reason = transports.send_message(
+        message, draft.recipient, notify.smtp, notify.sender, network_name
     )
-    if result.status in UNDELIVERED_STATUSES:
-        app.store.messages.release(*claim)
-        app.store.messages.record_failure(*claim[:2], str(result.status), now)
+    if status in UNDELIVERED_STATUSES:
+        messages.record_failure(*draft.key, status, now)
     else:
-        app.store.messages.clear_failure(*claim[:2])
-    return Delivery(*claim, result.status, message.subject, result.reason, message.text)
+        messages.clear_failure(*draft.key[:2])
+    return Delivery(*draft.key, status, message.subject, reason, message.text)
 
 
 def _build_failed_delivery(draft: MessageDraft, error: Exception) -> Delivery:
     reason = f"{type(error).__name__}: {error}"
-    return Delivery(draft.recipient.key, draft.kind, draft.occasion, FAILED_STATUS, reason=reason)
+    return Delivery(*draft.key, DeliveryStatus.FAILED, reason=reason)
 
 
-def preview_drafts(config: Config, drafts: Iterable[MessageDraft]) -> Iterator[Delivery]:
+def preview_drafts(
+    store: Store, config: Config, drafts: Iterable[MessageDraft]
+) -> Iterator[Delivery]:
     """Yield what would be sent. Secret links are not created; they end in "…" instead."""
-    placeholder = f"{config.web.public_url}/…" if config.web.public_url else ""
     for draft in drafts:
-        if draft.build_message is None:
-            yield _build_skipped_delivery(draft)
-        else:
-            yield _preview_draft(draft, draft.build_message, placeholder)
+        yield _preview_draft(store, config, draft)
 
 
-def _preview_draft(
-    draft: MessageDraft, build_message: Callable[[DraftLinks], OutgoingMessage], placeholder: str
-) -> Delivery:
-    links = DraftLinks(
-        unsubscribe_url=placeholder if draft.recipient.address else "", report_url=placeholder
+def _preview_draft(store: Store, config: Config, draft: MessageDraft) -> Delivery:
+    if skip_reason := find_skip_reason(store, draft):
+        return Delivery(*draft.key, skip_reason)
+    placeholder = f"{config.web.public_url}/…" if config.web.public_url else ""
+    frame = MessageFrame(
+        config.network.display_name(draft.language),
+        placeholder if draft.association else config.notify.pages_url,
+        placeholder if draft.recipient.address else "",
     )
     try:
-        message = build_message(links)
+        message = draft.build(draft, lambda: frame)
+    except OneLineError:
+        raise
     except Exception as error:  # noqa: BLE001 - the reason is part of the preview
         return _build_failed_delivery(draft, error)
-    claim = (draft.recipient.key, draft.kind, draft.occasion)
-    return Delivery(*claim, "would_send", message.subject, text=message.text)
+    if message is None:
+        return Delivery(*draft.key, DeliveryStatus.NOTHING_NEW)
+    status = DeliveryStatus.WOULD_SEND
+    return Delivery(*draft.key, status, subject=message.subject, text=message.text)
 
 
-def _build_skipped_delivery(draft: MessageDraft) -> Delivery:
-    return Delivery(draft.recipient.key, draft.kind, draft.occasion, str(draft.skip_reason))
+def _create_frame(app: EvaluationContext, draft: MessageDraft, now: datetime) -> MessageFrame:
+    """Create the links of a message. Without a public URL or mail address there are no secret ones.
 
-
-def _build_message_links(app: EvaluationContext, draft: MessageDraft, now: datetime) -> DraftLinks:
-    """Create the links of a message. There are none without a public URL or mail address."""
-    base_url = app.config.web.public_url
+    Older report links of the association stay valid.
+    """
+    config = app.config
+    base_url, network_name = config.web.public_url, config.network.display_name(draft.language)
+    pages_url = "" if draft.association else config.notify.pages_url
     if not base_url or draft.recipient.address is None:
-        return DraftLinks()
-    key = load_unsubscribe_key(app.config.storage.folder)
+        return MessageFrame(network_name, pages_url)
+    address, kind, association = draft.subscription_key
     subscription = Subscription(
-        address=draft.recipient.key,
-        kind=draft.subscription_kind,
-        is_wanted=True,
-        changed_at=now,
-        association=draft.association,
+        address=address, kind=kind, is_wanted=True, changed_at=now, association=association
     )
+    key = load_unsubscribe_key(config.storage.folder)
     token = ensure_unsubscribe_token(app.store, key, subscription)
-    return DraftLinks(
-        unsubscribe_url=f"{base_url}/{draft.language}/unsubscribe/{token}",
-        report_url=_create_report_url(app, draft, now) if draft.association else "",
-    )
-
-
-def _create_report_url(app: EvaluationContext, draft: MessageDraft, now: datetime) -> str:
-    """Create a report link and return its URL. Older links of the association stay valid."""
-    _, url = report_links.create_report_link(
-        app.store, app.config, draft.association, MONTHLY_KIND, now, keep_older_links=True
-    )
-    return url
+    if association:
+        _, pages_url = report_links.create_report_link(
+            app.store, config, association, MONTHLY_KIND, now, keep_older_links=True
+        )
+    return MessageFrame(network_name, pages_url, f"{base_url}/{draft.language}/unsubscribe/{token}")

@@ -1,15 +1,14 @@
 """Drafts of messages: digests after a run, and monthly reports of associations.
 
-If a recipient gets none, its draft has the reason.
-
 Nothing here sends or stores anything, so `--dry-run` can show what a run would send.
 """
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from enum import StrEnum
 from functools import cache, partial
 
 from pydantic import SecretStr
@@ -28,7 +27,7 @@ from auditor.notifications.digest import (
     digest_subject,
     digest_text,
 )
-from auditor.notifications.transports import OutgoingMessage
+from auditor.notifications.transports import DeliveryStatus, OutgoingMessage
 from auditor.reference.gap_catalogue import Voice
 from auditor.rendering.templates import (
     DocumentBuilder,
@@ -41,8 +40,7 @@ from auditor.rendering.templates import (
 )
 from auditor.reports.invitation import describe_result_without_gaps, lower_first_letter
 from auditor.reports.text import MAX_DETAILED_GAPS, describe_strengths, list_strengths
-from storage.errors import OneLineError
-from storage.models.audit import Association, AuditRun, AuditRunState, Gap
+from storage.models.audit import AuditRun, AuditRunState, Gap
 from storage.store import Store
 
 DIGEST_KIND = "digest"
@@ -50,41 +48,31 @@ MONTHLY_KIND = "monthly"
 INCOMPLETE_RUN_KIND = "incomplete"
 
 
-class SkipReason(StrEnum):
-    """The reasons for which a recipient gets no message."""
-
-    NOTHING_NEW = "nothing_new"
-    ALREADY_SENT = "already_sent"
-    UNSUBSCRIBED = "unsubscribed"
-
-
-@dataclass(frozen=True, slots=True)
-class DraftLinks:
-    """The links of one message: to unsubscribe, and to the report of an association."""
-
-    unsubscribe_url: str = ""
-    report_url: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class MessageDraft:
-    """A message for one recipient, or the reason why there is none.
+    """A message that one recipient may get. Recipient, `kind` and `occasion` identify it.
 
-    Recipient, `kind` and `occasion` identify a message. `build_message` is None without message.
+    `build` returns the message, or None if there is nothing to say. It calls its argument, which
+    creates the links of the message, only if there is a message.
     """
 
     recipient: Recipient
     kind: str
     occasion: str
     language: str
-    skip_reason: SkipReason | None = None
+    build: Callable[[MessageDraft, Callable[[], MessageFrame]], OutgoingMessage | None]
     association: str = ""
-    build_message: Callable[[DraftLinks], OutgoingMessage] | None = None
 
     @property
-    def subscription_kind(self) -> str:
-        """Return the kind of subscription that the message belongs to."""
-        return MONTHLY_KIND if self.association else DIGEST_KIND
+    def key(self) -> tuple[str, str, str]:
+        """Return the key by which the database knows the message."""
+        return self.recipient.key, self.kind, self.occasion
+
+    @property
+    def subscription_key(self) -> tuple[str, str, str]:
+        """Return address, kind and association of the subscription that it belongs to."""
+        kind = MONTHLY_KIND if self.association else DIGEST_KIND
+        return self.recipient.key, kind, self.association
 
 
 def draft_digests(
@@ -96,125 +84,71 @@ def draft_digests(
     only_recipients: Iterable[Recipient] = (),
 ) -> Iterator[MessageDraft]:
     """Yield a draft of a run's digest for each configured recipient, or for these only."""
-    recipients = tuple(only_recipients) or config.notify.recipients
     if run.state is AuditRunState.SKIPPED:
         return
-    load_changes = cache(
-        partial(collect_network_changes, store, config, run, _start_of_day_utc(since))
-    )
-    kind = DIGEST_KIND
+    start = datetime.combine(since, time(), UTC) if since else None
+    load_changes = cache(partial(collect_network_changes, store, config, run, start))
+    kind = f"{DIGEST_KIND} since {since}" if since else DIGEST_KIND
     if run.state is not AuditRunState.DONE:
         kind = INCOMPLETE_RUN_KIND
-    elif since:
-        kind = f"{DIGEST_KIND} since {since}"
-    for recipient in recipients:
+    build = partial(_build_digest_message, store, load_changes, start)
+    for recipient in tuple(only_recipients) or config.notify.recipients:
         language = recipient.language or config.network.language
-        draft = MessageDraft(recipient, kind, run.day.isoformat(), language)
-        yield _complete_draft(draft, partial(_draft_digest, store, config, load_changes, since))
+        yield MessageDraft(recipient, kind, run.day.isoformat(), language, build)
 
 
-def _complete_draft(
-    draft: MessageDraft, complete: Callable[[MessageDraft], MessageDraft]
-) -> MessageDraft:
-    """Return the completed draft. If that fails, return one whose `build_message` fails.
-
-    A bug in one message must not stop the others. Raises AuditorError and StoreError: a mistake of
-    the operator or a broken database concerns all of them.
-    """
-    try:
-        return complete(draft)
-    except OneLineError:
-        raise
-    except Exception as error:  # noqa: BLE001 - raised again where the message is built
-        return replace(draft, build_message=partial(_raise_error, error))
-
-
-def _raise_error(error: Exception, _links: DraftLinks) -> OutgoingMessage:
-    raise error
-
-
-def _draft_digest(
+def _build_digest_message(
     store: Store,
-    config: Config,
     load_changes: Callable[[], NetworkChanges],
-    since: date | None,
+    since: datetime | None,
     draft: MessageDraft,
-) -> MessageDraft:
-    if skip_reason := find_skip_reason(store, draft):
-        return replace(draft, skip_reason=skip_reason)
+    create_frame: Callable[[], MessageFrame],
+) -> OutgoingMessage | None:
     network_changes = load_changes()
-    run, recipient, language = network_changes.run, draft.recipient, draft.language
-    last_sent = _start_of_day_utc(since) or _find_last_digest_time(store, recipient, run)
-    digest = build_digest(network_changes, since=last_sent, regions=recipient.regions)
+    run = network_changes.run
+    last_day = store.messages.get_last_occasion(draft.recipient.key, DIGEST_KIND, draft.occasion)
+    last_run = store.runs.get(date.fromisoformat(last_day)) if last_day else None
+    if since is None and last_run is not None:
+        # Everything since the run that the last digest covered, at most 30 days ago.
+        since = max(last_run.started_at, run.started_at - QUIET_PERIOD)
+    digest = build_digest(network_changes, since=since, regions=draft.recipient.regions)
     if digest is None:
-        return replace(draft, skip_reason=SkipReason.NOTHING_NEW)
-
-    def build_digest_message(links: DraftLinks) -> OutgoingMessage:
-        frame = MessageFrame(
-            config.network.display_name(language), config.notify.pages_url, links.unsubscribe_url
-        )
-        subject_line = digest_subject(digest, frame.network_name, Translator(language))
-        return build_message(
-            draft,
-            run,
-            subject_line,
-            lambda translator: digest_text(digest, frame, translator),
-            links,
-        )
-
-    return replace(draft, build_message=build_digest_message)
-
-
-def _start_of_day_utc(day: date | None) -> datetime | None:
-    return datetime.combine(day, time(), UTC) if day else None
-
-
-def find_skip_reason(store: Store, draft: MessageDraft) -> SkipReason | None:
-    """Return why a message is not sent (unsubscribed, or sent already), or None."""
-    subscription = store.subscriptions.get(
-        draft.recipient.key, draft.subscription_kind, draft.association
-    )
-    if subscription and not subscription.is_wanted:
-        return SkipReason.UNSUBSCRIBED
-    if store.messages.is_sent(draft.recipient.key, draft.kind, draft.occasion):
-        return SkipReason.ALREADY_SENT
-    return None
+        return None
+    frame = create_frame()
+    subject = digest_subject(digest, frame.network_name, Translator(draft.language))
+    return build_message(draft, run, subject, frame, partial(digest_text, digest, frame))
 
 
 def build_message(
     draft: MessageDraft,
     run: AuditRun,
-    subject_line: str,
+    subject: str,
+    frame: MessageFrame,
     document_builder: DocumentBuilder,
-    links: DraftLinks,
 ) -> OutgoingMessage:
     """Build the message of a draft.
 
     Its id and time depend on the draft and the run alone, so a mail program recognizes a copy.
     """
-    identity = f"{draft.recipient.key}\n{draft.kind}\n{draft.occasion}".encode()
-    kind_word = draft.kind.partition(" ")[0]
     text, html = render_message(draft.language, document_builder)
+    identity = hashlib.sha256("\n".join(draft.key).encode()).hexdigest()
     return OutgoingMessage(
-        subject=shorten_subject(subject_line),
+        subject=shorten_subject(subject),
         text=text,
         html=html,
         language=draft.language,
-        message_id=f"{kind_word}.{run.day}.{hashlib.sha256(identity).hexdigest()[:24]}",
+        message_id=f"{draft.kind.partition(' ')[0]}.{run.day}.{identity[:24]}",
         sent_at=run.finished_at or run.started_at,
-        unsubscribe_url=links.unsubscribe_url,
+        unsubscribe_url=frame.unsubscribe_url,
     )
 
 
-def _find_last_digest_time(store: Store, recipient: Recipient, run: AuditRun) -> datetime | None:
-    """Return the start of the run that the recipient's last digest covered, at most 30 days ago."""
-    occasion = store.messages.get_last_occasion(recipient.key, DIGEST_KIND)
-    if not occasion:
-        return None
-    last_run = store.runs.get(date.fromisoformat(occasion))
-    if last_run is None:
-        return None
-    return max(last_run.started_at, run.started_at - QUIET_PERIOD)
+def find_skip_reason(store: Store, draft: MessageDraft) -> DeliveryStatus | None:
+    """Return why a message is not sent (unsubscribed, or sent already), or None."""
+    subscription = store.subscriptions.get(*draft.subscription_key)
+    if subscription and not subscription.is_wanted:
+        return DeliveryStatus.UNSUBSCRIBED
+    return DeliveryStatus.ALREADY_SENT if store.messages.is_sent(*draft.key) else None
 
 
 def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterator[MessageDraft]:
@@ -225,62 +159,48 @@ def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterat
     """
     if run.state is not AuditRunState.DONE:
         return
-    first_run = next(_list_finished_runs_of_month(store, run))
+    first_run = next(
+        listed_run
+        for listed_run in store.runs.list_all()
+        if listed_run.day >= run.day.replace(day=1) and listed_run.state is AuditRunState.DONE
+    )
     first_ended_at = first_run.finished_at or first_run.started_at
     for subscription in store.subscriptions.list_subscriptions(MONTHLY_KIND):
         association = store.registry.get_association(subscription.association)
         is_due = subscription.is_wanted and subscription.changed_at <= first_ended_at
         if association and is_due:
-            draft = MessageDraft(
+            yield MessageDraft(
                 Recipient.model_construct(to=SecretStr(subscription.address)),
                 MONTHLY_KIND,
                 f"{run.day:%Y-%m} {association.id}",
                 association.language,
-                association=association.id,
+                partial(_build_monthly_message, store, config, run),
+                association.id,
             )
-            complete = partial(_draft_monthly_report, store, config, run, association)
-            yield _complete_draft(draft, complete)
 
 
-def _list_finished_runs_of_month(store: Store, run: AuditRun) -> Iterator[AuditRun]:
-    """Yield the finished runs since the start of a run's month, oldest first."""
-    first_day = run.day.replace(day=1)
-    for listed_run in store.runs.list_all():
-        if listed_run.day >= first_day and listed_run.state is AuditRunState.DONE:
-            yield listed_run
-
-
-def _draft_monthly_report(
-    store: Store, config: Config, run: AuditRun, association: Association, draft: MessageDraft
-) -> MessageDraft:
-    if skip_reason := find_skip_reason(store, draft):
-        return replace(draft, skip_reason=skip_reason)
+def _build_monthly_message(
+    store: Store,
+    config: Config,
+    run: AuditRun,
+    draft: MessageDraft,
+    create_frame: Callable[[], MessageFrame],
+) -> OutgoingMessage | None:
     # Validated here, because an invalid address must not stop the other reports. An error shows a
     # SecretStr as asterisks, so the log does not have the address.
-    draft = replace(draft, recipient=Recipient.model_validate({"to": draft.recipient.to}))
-    view = load_association_view(store, config, association.id)
-    if view is None:
-        return replace(draft, skip_reason=SkipReason.NOTHING_NEW)
-
-    def build_report_message(links: DraftLinks) -> OutgoingMessage:
-        frame = MessageFrame(
-            config.network.display_name(draft.language), links.report_url, links.unsubscribe_url
-        )
-        translator = Translator(draft.language)
-        subject_line = translator.message(
-            "mail.subject.monthly",
-            association=association.display_name(draft.language),
-            month=translator.format_month(run.day),
-        )
-        return build_message(
-            draft,
-            run,
-            subject_line,
-            lambda translator: build_monthly_report(view, run, frame, translator),
-            links,
-        )
-
-    return replace(draft, build_message=build_report_message)
+    Recipient.model_validate({"to": draft.recipient.to})
+    view = load_association_view(store, config, draft.association)
+    if view is None:  # it left the network
+        return None
+    frame, translator = create_frame(), Translator(draft.language)
+    subject = translator.message(
+        "mail.subject.monthly",
+        association=view.association.display_name(draft.language),
+        month=translator.format_month(run.day),
+    )
+    return build_message(
+        draft, run, subject, frame, partial(build_monthly_report, view, run, frame)
+    )
 
 
 def build_monthly_report(
@@ -289,12 +209,14 @@ def build_monthly_report(
     """Return the message. `frame.web_url` is the URL of the full report. Pure."""
     name = view.association.display_name(translator.language)
     strengths = describe_strengths(list_strengths(view, run.started_at), translator)
-    strength_items = tuple(map(MessageListItem, strengths))
-    step_items = tuple(_build_step_item(gap, translator) for gap in view.gaps[:MAX_DETAILED_GAPS])
     sections = (
-        MessageSection(translator.label("ui", "todo"), step_items),
-        MessageSection(translator.label("ui", "strengths"), strength_items),
+        MessageSection(
+            translator.label("ui", "todo"),
+            tuple(_build_step_item(gap, translator) for gap in view.gaps[:MAX_DETAILED_GAPS]),
+        ),
+        MessageSection(translator.label("ui", "strengths"), tuple(map(MessageListItem, strengths))),
     )
+    report_link = MessageLink(translator.translate("Read the full report and reply"), frame.web_url)
     return MessageDocument(
         title=translator.message("mail.greeting", association=name),
         intro=(
@@ -304,9 +226,7 @@ def build_monthly_report(
             else describe_result_without_gaps(view, run.started_at, translator),
         ),
         sections=tuple(section for section in sections if section.items),
-        links=(MessageLink(translator.translate("Read the full report and reply"), frame.web_url),)
-        if frame.web_url
-        else (),
+        links=(report_link,) if frame.web_url else (),
         footer=(
             translator.translate(
                 "You get this email because {association} asked {network} for it.",
@@ -314,9 +234,7 @@ def build_monthly_report(
                 network=frame.network_name,
             ),
         ),
-        unsubscribe_link=MessageLink(translator.translate("Unsubscribe"), frame.unsubscribe_url)
-        if frame.unsubscribe_url
-        else None,
+        unsubscribe_link=frame.build_unsubscribe_link(translator),
     )
 
 

@@ -35,44 +35,49 @@ MAX_PUSH_MESSAGE_CHARS = 200
 """How long the message of a push monitor may be."""
 MAX_LOG_LINES = 100
 """Lines of the log that are sent to the monitor."""
-PING_DESCRIPTIONS = {"/start": "start", "": "success", "/fail": "failure"}
-"""What a ping with this URL suffix reports."""
 
 
 class HealthcheckPing:
     """The pings of one run. `run_id` pairs start and end for the monitor."""
 
     def __init__(self, monitor: MonitorSettings, run_id: str) -> None:
-        self._url = monitor.ping_url.get_secret_value() if monitor.ping_url else None
-        self._proxy = monitor.proxy or None
-        self._is_push = monitor.kind == "push"
+        self._monitor = monitor
         self._run_id = run_id
 
     def report_start(self) -> None:
         """Report that the run has started. A push monitor has no such ping."""
-        if not self._is_push:
-            self._send_with_retry("/start")
+        if self._monitor.kind != "push":
+            self._send("start", "/start")
 
     def report_success(self, message: str) -> None:
         """Report that the run has finished."""
-        self._send_with_retry("", message, "up")
+        self._send("success", "", message)
 
     def report_failure(self, log_lines: list[str]) -> None:
         """Report that the run did not finish, with the last lines of the log."""
         log_tail = "\n".join(log_lines).encode()[-MAX_LOG_BYTES:].decode(errors="ignore")
-        self._send_with_retry("/fail", log_tail, "down")
+        self._send("failure", "/fail", log_tail)
 
-    def _send_with_retry(self, path_suffix: str, message: str = "", status: str = "") -> None:
-        if self._url is None:
+    def _send(self, outcome: str, path_suffix: str, message: str = "") -> None:
+        if self._monitor.ping_url is None:
             return
+        url, query = self._monitor.ping_url.get_secret_value(), f"rid={self._run_id}"
+        if self._monitor.kind == "push":
+            last_line = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
+            status = "up" if outcome == "success" else "down"
+            path_suffix, query = "", f"status={status}&msg={quote(last_line)}"
         try:
-            self._send_request(self._url, path_suffix, message, status)
+            self._send_request(_build_ping_url(url, path_suffix, query), message)
         except PING_ERRORS as error:
+            # Without the URL, which messages of httpx contain.
+            reason = "its URL is invalid" if isinstance(error, ValueError) else type(error).__name__
+            if isinstance(error, httpx.HTTPStatusError):
+                reason = f"it responded with status {error.response.status_code}"
             logger.warning(
                 "healthcheck_ping_failed",
                 "cannot report the {outcome} of the run to the monitor: {reason}",
-                outcome=PING_DESCRIPTIONS[path_suffix],
-                reason=_describe_ping_error(error),
+                outcome=outcome,
+                reason=reason,
             )
 
     @retry(
@@ -80,27 +85,14 @@ class HealthcheckPing:
         retry=retry_if_exception_type(PING_ERRORS),
         reraise=True,
     )
-    def _send_request(self, url: str, path_suffix: str, message: str, status: str) -> None:
-        with httpx.Client(
-            timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=self._proxy
-        ) as client:
-            if self._is_push:
-                last_line = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
-                query = f"status={status}&msg={quote(last_line)}"
-                response = client.get(_build_ping_url(url, "", query))
+    def _send_request(self, url: str, message: str) -> None:
+        proxy = self._monitor.proxy or None
+        with httpx.Client(timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=proxy) as client:
+            if self._monitor.kind == "push":
+                response = client.get(url)
             else:
-                response = client.post(
-                    _build_ping_url(url, path_suffix, f"rid={self._run_id}"),
-                    content=message.encode(),
-                )
+                response = client.post(url, content=message.encode())
             response.raise_for_status()
-
-
-def _describe_ping_error(error: Exception) -> str:
-    """Return the cause without the URL, which messages of httpx contain."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return f"it responded with status {error.response.status_code}"
-    return "its URL is invalid" if isinstance(error, ValueError) else type(error).__name__
 
 
 def _build_ping_url(url: str, path_suffix: str, query: str) -> str:
@@ -109,17 +101,10 @@ def _build_ping_url(url: str, path_suffix: str, query: str) -> str:
     `status` and `msg` are removed from the configured query: Uptime Kuma shows a URL with both.
     """
     parts = urlsplit(url)
-    other_params = [
-        param
-        for param in parts.query.split("&")
-        if param and param.partition("=")[0] not in {"status", "msg"}
-    ]
-    ping_parts = parts._replace(
-        path=parts.path.rstrip("/") + path_suffix,
-        query="&".join([*other_params, query]),
-        fragment="",
-    )
-    return urlunsplit(ping_parts)
+    params = filter(None, parts.query.split("&"))
+    kept = [param for param in params if param.partition("=")[0] not in {"status", "msg"}]
+    path = parts.path.rstrip("/") + path_suffix
+    return urlunsplit(parts._replace(path=path, query="&".join([*kept, query]), fragment=""))
 
 
 class RecentWarningsHandler(logging.Handler):

@@ -7,6 +7,7 @@ handed over, the result is `uncertain`.
 
 import contextlib
 import logging
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
-from pathlib import Path
+from typing import NamedTuple
 
 from auditor.config.notifications import Recipient, SmtpSettings
 from storage.errors import build_install_command
@@ -29,20 +30,39 @@ MAX_ERROR_CHARS = 200
 
 
 class DeliveryStatus(StrEnum):
-    """The result of sending a message."""
+    """What happened to a message: the result of sending it, or why it was not sent.
+
+    `failed` is a message that could not be built: by a bug, or for an invalid address.
+    """
 
     SENT = "sent"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     UNCERTAIN = "uncertain"
+    FAILED = "failed"
+    NOTHING_NEW = "nothing_new"
+    ALREADY_SENT = "already_sent"
+    UNSUBSCRIBED = "unsubscribed"
+    WOULD_SEND = "would_send"
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryResult:
+UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
+"""Statuses of messages that were certainly not delivered."""
+
+
+class DeliveryResult(NamedTuple):
     """The result of sending a message, with the reply of the server if it refused."""
 
     status: DeliveryStatus
     reason: str = ""
+
+
+def mask_address(recipient: str) -> str:
+    """Return a mail address as `a…@example.org`: recognizable for the operator, useless for others.
+
+    Recipients of other services are identified by a hash already and are returned unchanged.
+    """
+    return re.sub(r"^(.)[^@]*@", r"\1…@", recipient)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +126,7 @@ def send_by_mail(
     sender_name: str = "",
 ) -> DeliveryResult:
     """Send a mail through the mail server. Errors of network and server become the result."""
-    is_handed_over = False
+    status = DeliveryStatus.UNREACHABLE
     try:
         email = build_email(message, sender, recipient_address, sender_name)
         with _connect_smtp(smtp) as connection:
@@ -114,26 +134,26 @@ def send_by_mail(
             if code == 250:
                 code, reply = connection.rcpt(email["To"].addresses[0].addr_spec)
             if code in {250, 251}:
-                is_handed_over = True
+                status = DeliveryStatus.UNCERTAIN  # the text is handed over
                 code, reply = connection.data(email.as_bytes())
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPDataError) as refusal:
-        return DeliveryResult(
-            DeliveryStatus.REFUSED, _format_smtp_reply(refusal.smtp_code, refusal.smtp_error)
-        )
+        code, reply = refusal.smtp_code, _to_bytes(refusal.smtp_error)
     except DELIVERY_ERRORS as error:
-        status = DeliveryStatus.UNCERTAIN if is_handed_over else DeliveryStatus.UNREACHABLE
-        return DeliveryResult(status, f"{smtp.host}: {_describe_delivery_error(error)}")
+        reason = str(error) or type(error).__name__
+        if isinstance(error, smtplib.SMTPResponseException):
+            reason = _format_smtp_reply(error.smtp_code, _to_bytes(error.smtp_error))
+        return DeliveryResult(status, f"{smtp.host}: {reason[:MAX_ERROR_CHARS]}")
     if code == 250:
         return DeliveryResult(DeliveryStatus.SENT)
     return DeliveryResult(DeliveryStatus.REFUSED, _format_smtp_reply(code, reply))
 
 
-def _load_certificates(context: ssl.SSLContext, file: Path) -> None:
-    """Trust the certificates of a file. Raises ValueError with its name, which ssl leaves out."""
-    try:
-        context.load_verify_locations(file)
-    except OSError as error:
-        raise ValueError(f"cannot use ca_file {file}: {error}") from error
+def _to_bytes(reply: bytes | str) -> bytes:
+    return reply.encode() if isinstance(reply, str) else reply
+
+
+def _format_smtp_reply(code: int, reply: bytes) -> str:
+    return f"{code} {' '.join(reply.decode(errors='replace').split())}"[:MAX_ERROR_CHARS]
 
 
 @contextlib.contextmanager
@@ -141,13 +161,15 @@ def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
     """Connect to the mail server, with TLS and login as configured."""
     context = ssl.create_default_context()
     if smtp.ca_file:
-        _load_certificates(context, smtp.ca_file)
+        try:
+            context.load_verify_locations(smtp.ca_file)
+        except OSError as error:  # its text leaves out the name of the file
+            raise ValueError(f"cannot use ca_file {smtp.ca_file}: {error}") from error
+    address, timeout = (smtp.host, smtp.port), smtp.timeout_seconds
     if smtp.security == "tls":
-        connection: smtplib.SMTP = smtplib.SMTP_SSL(
-            smtp.host, smtp.port, timeout=smtp.timeout_seconds, context=context
-        )
+        connection: smtplib.SMTP = smtplib.SMTP_SSL(*address, timeout=timeout, context=context)
     else:
-        connection = smtplib.SMTP(smtp.host, smtp.port, timeout=smtp.timeout_seconds)
+        connection = smtplib.SMTP(*address, timeout=timeout)
     try:
         connection.ehlo_or_helo_if_needed()
         if smtp.security == "starttls":
@@ -164,43 +186,26 @@ def _connect_smtp(smtp: SmtpSettings) -> Iterator[smtplib.SMTP]:
 def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryResult:
     """Send a message by Apprise to the service that the recipient's URL names.
 
-    Apprise reports only success or failure.
+    Apprise reports only success or failure. Its logger is silenced, because its messages contain
+    the URL, which is a secret.
     """
     try:
         # An optional dependency, and slow to import.
         from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415
     except ImportError:
         command = build_install_command("presence-auditor[chat]")
-        reason = f"Apprise is not installed; try: {command}"
-        return DeliveryResult(DeliveryStatus.REFUSED, reason)
+        return DeliveryResult(DeliveryStatus.REFUSED, f"Apprise is not installed; try: {command}")
 
+    logging.getLogger("apprise").disabled = True
     apprise = Apprise(
         asset=AppriseAsset(app_id="Presence auditor", app_desc="", app_url="", async_mode=False)
     )
-    with _silence_logger("apprise"):
-        if not apprise.add(recipient.to.get_secret_value()):
-            return DeliveryResult(
-                DeliveryStatus.REFUSED,
-                "Apprise does not know this service, or its URL is incomplete",
-            )
-        is_sent = apprise.notify(
-            body=message.text, title=message.subject, body_format=NotifyFormat.TEXT
-        )
-    if is_sent:
+    if not apprise.add(recipient.to.get_secret_value()):
+        reason = "Apprise does not know this service, or its URL is incomplete"
+        return DeliveryResult(DeliveryStatus.REFUSED, reason)
+    if apprise.notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT):
         return DeliveryResult(DeliveryStatus.SENT)
     return DeliveryResult(DeliveryStatus.UNREACHABLE, "the service did not accept the message")
-
-
-@contextlib.contextmanager
-def _silence_logger(logger_name: str) -> Iterator[None]:
-    """Disable the logger of a library whose messages contain the URL, which is a secret."""
-    logger = logging.getLogger(logger_name)
-    was_disabled = logger.disabled
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = was_disabled
 
 
 def send_message(
@@ -217,18 +222,6 @@ def send_message(
     if recipient.address is None:
         return send_by_apprise(message, recipient)
     if not smtp.host:
-        return DeliveryResult(
-            DeliveryStatus.REFUSED, "no mail server is configured; try: set [notify.smtp] host"
-        )
+        reason = "no mail server is configured; try: set [notify.smtp] host"
+        return DeliveryResult(DeliveryStatus.REFUSED, reason)
     return send_by_mail(message, smtp, sender, recipient.address, sender_name)
-
-
-def _describe_delivery_error(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        return _format_smtp_reply(error.smtp_code, error.smtp_error)
-    return (str(error) or type(error).__name__)[:MAX_ERROR_CHARS]
-
-
-def _format_smtp_reply(code: int, reply: bytes | str) -> str:
-    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-    return f"{code} {' '.join(text.split())}"[:MAX_ERROR_CHARS]

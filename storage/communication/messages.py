@@ -2,20 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, col, delete, func, select, update
+from sqlmodel import Session, and_, col, delete, func, select, update
 
 from storage.database.connection import Repository
 from storage.sanitize import sanitize, to_utc
-from storage.tables.communication import (
-    SENT_MESSAGE,
-    FailedMessage,
-    ReportLink,
-    SentMessage,
-    Subscription,
-    SubscriptionRequest,
-)
+from storage.tables.communication import SENT_MESSAGE, ReportLink, Subscription, SubscriptionRequest
 
 FAILED_MESSAGE_RETENTION = timedelta(days=30)
 """How long a failed message is stored. After that its recipient may have left."""
@@ -32,62 +26,92 @@ MAX_REQUEST_AGE = timedelta(days=7)
 
 
 class MessageRepository(Repository):
-    """Stores which messages were sent and which failed."""
+    """Stores which messages were sent, and which failed.
+
+    A message has the key (recipient, kind, occasion).
+    """
 
     def claim(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
         """Claim a message before sending it. Return False if it is claimed or sent already.
 
-        A claim counts as sent unless it is released, so that of two senders only one sends.
+        A claim counts as sent unless it is released or fails, so that of two senders only one
+        sends.
         """
         row = {"recipient": recipient, "kind": kind, "occasion": occasion, "sent_at": to_utc(now)}
-        claim = self._database.build_insert(SENT_MESSAGE).values(sanitize(row))
-        with self._database.begin_write_session() as session:
-            inserted = session.exec(claim.on_conflict_do_nothing())
-            return bool(inserted.rowcount)
+        insert = self._database.build_insert(SENT_MESSAGE).values(sanitize(row))
+        claim = insert.on_conflict_do_update(
+            index_elements=list(SENT_MESSAGE.primary_key.columns),
+            set_={"sent_at": insert.excluded.sent_at, "failure": None},
+            where=SENT_MESSAGE.c.failure.is_not(None),
+        )
+        with self._database.begin_write() as connection:
+            return bool(connection.execute(claim).rowcount)
 
     def release(self, recipient: str, kind: str, occasion: str) -> None:
         """Release the claim of a message that was not sent, so that it can be sent later."""
-        with self._database.begin_write_session() as session:
-            claim = session.get(SentMessage, (recipient, kind, occasion))
-            if claim is not None:
-                session.delete(claim)
+        is_same = _build_message_conditions(recipient, kind)
+        with self._database.begin_write() as connection:
+            connection.execute(
+                delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.occasion == occasion)
+            )
 
-    def get_last_occasion(self, recipient: str, kind: str) -> str | None:
-        """Return the newest occasion for which a recipient got a message of this kind, or None."""
-        query = select(func.max(SentMessage.occasion)).where(
-            SentMessage.recipient == recipient, SentMessage.kind == kind
+    def get_last_occasion(self, recipient: str, kind: str, before: str) -> str | None:
+        """Return the newest occasion before one for which a message of this kind was sent."""
+        query = select(func.max(SENT_MESSAGE.c.occasion)).where(
+            *_build_message_conditions(recipient, kind),
+            SENT_MESSAGE.c.failure.is_(None),
+            SENT_MESSAGE.c.occasion < before,
         )
         with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+            occasion: str | None = session.exec(query).one()
+        return occasion
 
     def is_sent(self, recipient: str, kind: str, occasion: str) -> bool:
         """Return whether this message was sent or is being sent."""
-        with self._database.begin_read_session() as session:
-            return session.get(SentMessage, (recipient, kind, occasion)) is not None
+        query = select(SENT_MESSAGE.c.occasion).where(
+            *_build_message_conditions(recipient, kind),
+            SENT_MESSAGE.c.occasion == occasion,
+            SENT_MESSAGE.c.failure.is_(None),
+        )
+        with self._database.begin_read() as connection:
+            return connection.execute(query).first() is not None
 
-    def record_failure(self, recipient: str, kind: str, outcome: str, now: datetime) -> None:
-        """Store that a message failed, and delete failures that are older than 30 days."""
-        is_old = col(FailedMessage.attempted_at) < to_utc(now) - FAILED_MESSAGE_RETENTION
-        failure = FailedMessage(recipient=recipient, kind=kind, outcome=outcome, attempted_at=now)
-        with self._database.begin_write_session() as session:
-            session.exec(delete(FailedMessage).where(is_old))
-            self._database.replace_model(session, failure)
+    def record_failure(
+        self, recipient: str, kind: str, occasion: str, failure: str, now: datetime
+    ) -> None:
+        """Store that a message failed, so that it can be sent later.
+
+        It replaces an earlier failure of this kind. Failures older than 30 days are deleted.
+        """
+        row = {"recipient": recipient, "kind": kind, "occasion": occasion, "failure": failure}
+        is_same = and_(*_build_message_conditions(recipient, kind))
+        is_old = SENT_MESSAGE.c.sent_at < to_utc(now) - FAILED_MESSAGE_RETENTION
+        with self._database.begin_write() as connection:
+            connection.execute(
+                delete(SENT_MESSAGE).where(SENT_MESSAGE.c.failure.is_not(None), is_same | is_old)
+            )
+            rows = [{**sanitize(row), "sent_at": to_utc(now)}]
+            key = SENT_MESSAGE.primary_key.columns.keys()
+            self._database.upsert(connection, SENT_MESSAGE, rows, key)
 
     def clear_failure(self, recipient: str, kind: str) -> None:
         """Delete a failure, because a later message of this kind was sent and covers it."""
-        with self._database.begin_read_session() as session:
-            if session.get(FailedMessage, (recipient, kind)) is None:
-                return
-        is_cleared = col(FailedMessage.recipient) == recipient, col(FailedMessage.kind) == kind
-        with self._database.begin_write_session() as session:
-            session.exec(delete(FailedMessage).where(*is_cleared))
+        is_same = _build_message_conditions(recipient, kind)
+        with self._database.begin_write() as connection:
+            connection.execute(
+                delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.failure.is_not(None))
+            )
 
     def count_failures(self, since: datetime) -> int:
         """Return the number of messages that failed since a time."""
-        is_recent = col(FailedMessage.attempted_at) >= to_utc(since)
-        query = select(func.count(col(FailedMessage.recipient))).where(is_recent)
+        is_recent = SENT_MESSAGE.c.failure.is_not(None) & (SENT_MESSAGE.c.sent_at >= to_utc(since))
+        query = select(func.count()).select_from(SENT_MESSAGE).where(is_recent)
         with self._database.begin_read_session() as session:
             return session.exec(query).one()
+
+
+def _build_message_conditions(recipient: str, kind: str) -> tuple[ColumnElement[bool], ...]:
+    return SENT_MESSAGE.c.recipient == recipient, SENT_MESSAGE.c.kind == kind
 
 
 class SubscriptionRepository(Repository):
@@ -163,28 +187,32 @@ class SubscriptionRequestRepository(Repository):
         Return False if a limit is reached, or if the report link of the request was revoked.
         """
         has_expired = ~_build_validity_condition(request.requested_at)
-        is_same_address = col(SubscriptionRequest.address) == request.address
-        is_same_association = col(SubscriptionRequest.association) == request.association
+        limits = (
+            (col(SubscriptionRequest.address) == request.address, max_per_address),
+            (col(SubscriptionRequest.association) == request.association, max_per_association),
+        )
         count = select(func.count()).select_from(SubscriptionRequest)
+        # A revocation deletes the requests of its association: one that is stored later would
+        # remain.
+        link = select(ReportLink.id).where(
+            ReportLink.id == report_link_id, col(ReportLink.revoked_at).is_(None)
+        )
         with self._database.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             session.exec(delete(SubscriptionRequest).where(has_expired))
-            if not _lock_unrevoked_link(session, report_link_id):
+            if session.exec(link.with_for_update()).first() is None:
                 return False
-            if session.exec(count.where(is_same_address)).one() >= max_per_address:
-                return False
-            if session.exec(count.where(is_same_association)).one() >= max_per_association:
-                return False
+            for condition, limit in limits:
+                if session.exec(count.where(condition)).one() >= limit:
+                    return False
             session.add(request)
         return True
 
     def get(self, token_hash: str, now: datetime) -> SubscriptionRequest | None:
         """Return the request with this token, or None if there is none or it has expired."""
+        query = select(SubscriptionRequest).where(SubscriptionRequest.token_hash == token_hash)
         with self._database.begin_read_session() as session:
-            request = session.get(SubscriptionRequest, token_hash)
-        if request is None or request.requested_at <= now - MAX_REQUEST_AGE:
-            return None
-        return request
+            return session.exec(query.where(_build_validity_condition(now))).first()
 
     def remove(self, token_hash: str) -> None:
         """Delete a request whose mail was not sent."""
@@ -204,67 +232,43 @@ class SubscriptionRequestRepository(Repository):
         Return False if the request does not exist or has expired, or if the association has
         `max_subscribers` already.
         """
+        query = select(SubscriptionRequest).where(
+            SubscriptionRequest.token_hash == token_hash, _build_validity_condition(now)
+        )
         with self._database.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
-            request = session.get(SubscriptionRequest, token_hash, with_for_update=True)
-            if request is None or request.requested_at <= now - MAX_REQUEST_AGE:
+            request = session.exec(query.with_for_update()).first()
+            if request is None:
                 return False
-            if _count_other_subscribers(session, request) >= max_subscribers:
-                return False
-            is_same = (
-                col(SubscriptionRequest.address) == request.address,
-                col(SubscriptionRequest.kind) == request.kind,
-                col(SubscriptionRequest.association) == request.association,
+            key: dict[str, Any] = {
+                "association": request.association,
+                "kind": request.kind,
+                "address": request.address,
+            }
+            others = select(func.count()).select_from(Subscription)
+            others = others.where(
+                Subscription.association == request.association,
+                Subscription.kind == request.kind,
+                col(Subscription.is_wanted),
+                Subscription.address != request.address,
             )
-            _store_confirmed_subscription(session, request, now)
-            session.exec(delete(SubscriptionRequest).where(*is_same))
+            if session.exec(others).one() >= max_subscribers:
+                return False
+            subscription = session.exec(select(Subscription).filter_by(**key)).first()
+            if subscription is None:
+                subscription = Subscription(is_wanted=False, changed_at=now, **key)
+                session.add(subscription)
+            if not subscription.is_wanted:  # one that the operator has made meanwhile stays
+                subscription.is_wanted = True
+                subscription.changed_at = now
+                subscription.is_from_report_link = True
+            session.exec(delete(SubscriptionRequest).filter_by(**key))
         return True
-
-
-def _lock_unrevoked_link(session: Session, report_link_id: int) -> bool:
-    """Return False if a report link was revoked or erased. Else it is not before the session ends.
-
-    A revocation deletes the requests of its association: one that is stored later would remain.
-    """
-    query = select(ReportLink.id).where(
-        col(ReportLink.id) == report_link_id, col(ReportLink.revoked_at).is_(None)
-    )
-    return session.exec(query.with_for_update()).first() is not None
 
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:
     """Return the condition for requests that have not expired."""
     return col(SubscriptionRequest.requested_at) > to_utc(now) - MAX_REQUEST_AGE
-
-
-def _store_confirmed_subscription(
-    session: Session, request: SubscriptionRequest, now: datetime
-) -> None:
-    """Store the subscription of a request; one that the operator has made meanwhile stays."""
-    key = request.address, request.kind, request.association
-    subscription = session.get(Subscription, key)
-    if subscription is None:
-        address, kind, association = key
-        subscription = Subscription(
-            address=address, kind=kind, association=association, is_wanted=False, changed_at=now
-        )
-        session.add(subscription)
-    if not subscription.is_wanted:
-        subscription.is_wanted = True
-        subscription.changed_at = now
-        subscription.is_from_report_link = True
-
-
-def _count_other_subscribers(session: Session, request: SubscriptionRequest) -> int:
-    """Return how many other addresses are subscribed to the same messages."""
-    query = select(func.count()).select_from(Subscription)
-    query = query.where(
-        col(Subscription.association) == request.association,
-        col(Subscription.kind) == request.kind,
-        col(Subscription.is_wanted),
-        col(Subscription.address) != request.address,
-    )
-    return session.exec(query).one()
 
 
 def end_subscriptions_from_links(

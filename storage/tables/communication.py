@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar, cast
 
-from sqlalchemy import Column, Index, Integer, Text
+from sqlalchemy import Column, Index, Integer, String, Table, Text
 from sqlmodel import Field
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, ReportLinkState
 from storage.tables.core import (
+    METADATA,
     StoredModel,
     cascading_foreign_key,
     datetime_column,
@@ -172,35 +173,23 @@ class SubscriptionRequest(StoredModel, table=True):
     )
 
 
-class SentMessage(StoredModel, table=True):
-    """A sent message. A recipient gets one of a kind for each `occasion` (a run, a month)."""
-
-    __tablename__: ClassVar[Any] = "sent_message"
-
-    recipient: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    occasion: str = Field(primary_key=True)
-    sent_at: datetime = datetime_column()
-
-
-class FailedMessage(StoredModel, table=True):
-    """A message whose last attempt failed, and how."""
-
-    __tablename__: ClassVar[Any] = "failed_message"
-
-    recipient: str = Field(primary_key=True)
-    kind: str = Field(primary_key=True)
-    outcome: str
-    attempted_at: datetime = Field(
-        sa_column=Column(cast("Any", UTCDateTime), nullable=False, index=True)
-    )
-
-
 REPORT_LINK = get_table(ReportLink)
 REPLY = get_table(Reply)
 COMPLETED_STEP = get_table(CompletedStep)
 FOLLOW_UP = get_table(FollowUp)
 SUBSCRIPTION = get_table(Subscription)
 SUBSCRIPTION_REQUEST = get_table(SubscriptionRequest)
-SENT_MESSAGE = get_table(SentMessage)
-FAILED_MESSAGE = get_table(FailedMessage)
+
+SENT_MESSAGE = Table(
+    "sent_message",
+    METADATA,
+    Column("recipient", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("occasion", String, primary_key=True),
+    Column("sent_at", UTCDateTime, nullable=False),
+    Column("failure", String),
+)
+"""A message that was sent, or whose last attempt at `sent_at` failed; `failure` says how.
+
+A recipient gets one of a kind for each `occasion` (a run, a month).
+"""

@@ -27,8 +27,8 @@ from auditor.decisions.replies import (
     save_completed_steps,
 )
 from auditor.evaluation.association_view import AssociationView
-from auditor.notifications import confirmation
-from auditor.notifications.confirmation import CONFIRMATION_DAYS, SubscriptionOutcome
+from auditor.notifications import subscriptions
+from auditor.notifications.subscriptions import CONFIRMATION_DAYS, SubscriptionOutcome
 from auditor.report_links import find_active_report_link
 from auditor.reports.html import ReportAction, ReportForms, ReportNotice
 from auditor.web import access, errors
@@ -256,14 +256,14 @@ def request_subscription(
     """
     _require_mail_server(report_request)
     context = report_request.context
-    outcome, request = confirmation.request_subscription(
+    outcome, token = subscriptions.request_subscription(
         context.app.store, email, report_request.report_link, context.now
     )
     form_url = context.links.page_url("report/subscriptions")
     task = None
-    if request is not None:
+    if token:
         task = BackgroundTask(
-            confirmation.send_confirmation_mail, context.app, request, context.language, context.now
+            subscriptions.send_confirmation_mail, context.app, token, context.language, context.now
         )
     return RedirectResponse(f"{form_url}?outcome={outcome}#message", 303, background=task)
 
@@ -281,14 +281,14 @@ def show_confirmation_form(context: PageContext, token: str) -> HTMLResponse:
 
     The page names the association of a valid link. For every other link it is the same.
     """
-    association = confirmation.find_requested_association(context.app.store, token, context.now)
+    association = subscriptions.find_requested_association(context.app.store, token, context.now)
     return context.render_page("confirm_subscription.html", outcome="", association=association)
 
 
 @router.post("/{language}/subscriptions/{token}", dependencies=[access.PUBLIC_ACCESS])
 def confirm_subscription(context: PageContext, token: str) -> HTMLResponse:
     """Confirm a subscription. A wrong, used or expired link gives 410."""
-    is_confirmed = confirmation.confirm_subscription(context.app.store, token, context.now)
+    is_confirmed = subscriptions.confirm_subscription(context.app.store, token, context.now)
     if not is_confirmed:
         return context.render_page("confirm_subscription.html", status=410, outcome="refused")
     return context.render_page("confirm_subscription.html", outcome="confirmed")

@@ -23,7 +23,8 @@ from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator
 from auditor.notifications import delivery, subscriptions, transports
-from auditor.notifications.drafts import DraftLinks, draft_digests
+from auditor.notifications.digest import MessageFrame
+from auditor.notifications.drafts import draft_digests
 from auditor.registry.spreadsheet import to_csv
 from auditor.report_links import select_associations
 from auditor.reports.invitation import ReportLinkAddress, build_invitation_text
@@ -294,15 +295,16 @@ def test_mails_with_hostile_names_are_valid(app):
         )
     run = app.store.runs.get_latest()
     later_digests = draft_digests(app.store, app.config, run, since=sample_network.FIRST.date())
-    drafts = [
-        draft
+    built = [
+        draft.build(
+            draft,
+            lambda: MessageFrame(
+                app.config.network.display_name("en"), "https://a.example/r", "https://a.example/s"
+            ),
+        )
         for draft in (*delivery.collect_drafts(app, run), *later_digests)
-        if draft.build_message
     ]
-    messages = [
-        draft.build_message(DraftLinks("https://a.example/s", "https://a.example/r"))
-        for draft in drafts
-    ]
+    messages = list(filter(None, built))
     assert len(messages) > len(HOSTILE)
     for message in messages:
         mail = transports.build_email(

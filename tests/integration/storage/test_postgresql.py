@@ -25,7 +25,7 @@ from storage.errors import StoreError
 from storage.models.audit import Association, AuditRunState, Observation
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.store import Store
-from storage.tables.communication import FailedMessage, Subscription, SubscriptionRequest
+from storage.tables.communication import Subscription, SubscriptionRequest
 from tests.integration.runs.test_fault_injection_storage import (
     LINKS,
     SECOND_RUN_ANSWERS,
@@ -130,14 +130,9 @@ SUBSCRIPTION = {"address": "a@example.org", "kind": "monthly", "association": "a
                 Subscription(**SUBSCRIPTION, is_wanted=False, changed_at=START)
             ),
             lambda store: store.subscriptions.get(*SUBSCRIPTION.values()).is_wanted is False,
-        ),
-        (
-            FailedMessage(recipient="a", kind="digest", outcome="refused", attempted_at=START),
-            lambda store: store.messages.record_failure("a", "digest", "timeout", START),
-            lambda store: store.messages.count_failures(START) == 1,
-        ),
+        )
     ],
-    ids=["subscription", "failed message"],
+    ids=["subscription"],
 )
 def test_second_of_two_simultaneous_changes_counts(database, first, save_second, read):
     with Store.open(database) as store, ThreadPoolExecutor(1) as other_process:

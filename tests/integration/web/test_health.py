@@ -259,17 +259,15 @@ def test_failed_messages_are_counted_until_one_is_delivered(tmp_path):
     config = load_config(find_packaged_config(), {"AUDITOR_STORAGE__FOLDER": str(tmp_path)})
     with closing(App.open(config)) as app:
         now = datetime.fromisoformat("2026-11-25T05:00:00Z")
-        app.store.messages.record_failure("amina@example.org", "digest", "refused", now)
-        app.store.messages.record_failure(
-            "amina@example.org", "digest", "refused", now + timedelta(days=1)
-        )
-        app.store.messages.record_failure("salma@example.org", "digest", "refused", now)
+        amina = ("amina@example.org", "digest", "2026-11-25", "refused")
+        salma = ("salma@example.org", "digest", "2026-11-25", "refused")
+        app.store.messages.record_failure(*amina, now)
+        app.store.messages.record_failure(*amina, now + timedelta(days=1))
+        app.store.messages.record_failure(*salma, now)
         assert app.store.messages.count_failures(now) == 2
         assert app.store.messages.count_failures(now + timedelta(hours=1)) == 1
         app.store.messages.clear_failure("amina@example.org", "digest")
         app.store.messages.clear_failure("amina@example.org", "digest")
         assert app.store.messages.count_failures(now) == 1
-        app.store.messages.record_failure(
-            "amina@example.org", "digest", "refused", now + timedelta(days=31)
-        )
+        app.store.messages.record_failure(*amina, now + timedelta(days=31))
         assert app.store.messages.count_failures(now) == 1

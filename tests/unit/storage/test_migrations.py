@@ -86,7 +86,7 @@ def test_database_has_exactly_these_tables():
         "run_plan", "cluster_run", "host_lock",
         "user", "login_session", "user_invite",
         "report_link", "reply", "completed_step", "follow_up",
-        "subscription", "subscription_request", "sent_message", "failed_message", "audit_log",
+        "subscription", "subscription_request", "sent_message", "audit_log",
         "association_summary", "association_facet", "facet_count", "run_facet_count",
         "stale_summary", "summary_version",
     }  # fmt: skip

@@ -176,7 +176,7 @@ def test_low_open_file_limit_is_reported(run_doctor, monkeypatch):
 def test_unsent_message_is_reported(run_doctor, tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
         store.runs.finish(store.runs.begin_or_resume(NOW.date(), NOW), AuditRunState.DONE, NOW)
-        store.messages.record_failure("amina@example.org", "digest", "refused", NOW)
+        store.messages.record_failure("amina@example.org", "digest", "2026-11-25", "refused", NOW)
     result = run_doctor(AUDITOR_STORAGE__URL=f"sqlite:///{tmp_path}/auditor.db")["messages"]
     assert (result.state, result.detail) == ("warn", "not sent since the last run: 1")
 

@@ -178,7 +178,8 @@ def test_chat_service_gets_the_digest_without_unsubscribe_link(app, mailbox):
 
 def test_preview_sends_and_stores_nothing(app, mailbox):
     run = record_run(app, 0, "website_down")
-    previews = list(preview_drafts(app.config, draft_digests(app.store, app.config, run)))
+    drafts = draft_digests(app.store, app.config, run)
+    previews = list(preview_drafts(app.store, app.config, drafts))
     assert [preview.status for preview in previews] == ["would_send", "would_send"]
     assert "Nour" in previews[1].text
     assert not mailbox.taken

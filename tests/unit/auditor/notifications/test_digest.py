@@ -20,7 +20,7 @@ from auditor.notifications.digest import (
     collect_network_changes,
     digest_subject,
     digest_text,
-    list_association_changes,
+    list_gap_changes,
 )
 from auditor.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
 from auditor.rendering.templates import (
@@ -69,9 +69,13 @@ def build_view(*gaps, association=NOUR, waived=()):
     )
 
 
+def list_changes(view):
+    return list_gap_changes(view.association, view.reportable_gaps)
+
+
 def build_changes(*views, run_day=1, previous_day=0, unreliable=(), previously_unreliable=()):
     """Return the changes of these associations up to the run of `run_day`."""
-    changes = tuple(change for view in views for change in list_association_changes(view))
+    changes = tuple(change for view in views for change in list_changes(view))
     open_gaps_by_region = Counter()
     for view in views:
         open_gaps_by_region[view.association.region] += len(view.gaps)
@@ -87,7 +91,7 @@ def list_announcements(view, until=80):
     """Return the announced changes as pairs: True if the gap opened, and the day."""
     return [
         (change.is_open, (change.announced_at - START).days)
-        for change in list_association_changes(view)
+        for change in list_changes(view)
         if change.announced_at <= day(until)
     ]
 
@@ -153,7 +157,7 @@ def test_digest_is_limited_to_the_regions_of_the_recipient():
 def test_unreliable_channel_is_announced_once_and_named_in_every_digest():
     assert build_digest(
         build_changes(build_view(), unreliable=("youtube",))
-    ).unreliable_channels == ("youtube",)
+    ).run.unreliable_channels == ("youtube",)
     assert (
         build_digest(
             build_changes(build_view(), unreliable=("youtube",), previously_unreliable=("youtube",))
@@ -164,7 +168,7 @@ def test_unreliable_channel_is_announced_once_and_named_in_every_digest():
         build_changes(
             build_view(build_gap(1)), unreliable=("youtube",), previously_unreliable=("youtube",)
         )
-    ).unreliable_channels == ("youtube",)
+    ).run.unreliable_channels == ("youtube",)
 
 
 def test_incomplete_run_is_announced():
@@ -392,7 +396,7 @@ def evaluate_all_associations(store, config, run):
     changes = []
     open_gaps_by_region = Counter()
     for view in iter_association_views(store, config, run.finished_at):
-        changes += list_association_changes(view)
+        changes += list_changes(view)
         open_gaps_by_region[view.association.region] += len(view.gaps)
     return NetworkChanges(run, previous_run, tuple(changes), open_gaps_by_region)
 
@@ -411,8 +415,10 @@ def simplify(network_changes, since):
 def test_message_counts_the_changes_that_it_does_not_list(step):
     count = MAX_LISTED_CHANGES + step
     digest = build_digest(NetworkChanges(build_run(1), build_run(0), build_many_changes(count), {}))
-    listed_count = sum(len(changes) for _, changes in digest.sections)
-    assert (listed_count, digest.unlisted_count) == (min(count, MAX_LISTED_CHANGES), max(0, step))
+    listed_count = sum(len(changes) for _, changes in digest.list_sections())
+    text = render_plain_text(digest_text(digest, FRAME, Translator("en")))
+    assert listed_count == min(count, MAX_LISTED_CHANGES)
+    assert ("1 more change." in text) is (step > 0)
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])

@@ -10,9 +10,8 @@ from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_EMAIL_CHARS
 from auditor.core.tokens import hash_token
 from auditor.notifications import drafts
-from auditor.notifications.confirmation import CONFIRMATION_DAYS
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
-from auditor.notifications.subscriptions import save_subscription
+from auditor.notifications.subscriptions import CONFIRMATION_DAYS, save_subscription
 from storage.conclusions import Conclusions
 from storage.models.audit import Association, AssociationEntry, AuditRunState, Contact, Gap
 from storage.tables.communication import Subscription

@@ -58,8 +58,10 @@ def test_last_occasion_ignores_digests_since_a_day(store):
     for day in ("2026-11-24", "2026-11-25", "2026-11-23"):
         store.messages.claim("amal@rabat.example", "digest", day, NOW)
     store.messages.claim("amal@rabat.example", "digest since 2026-11-01", "2026-11-26", NOW)
-    assert store.messages.get_last_occasion("amal@rabat.example", "digest") == "2026-11-25"
-    assert store.messages.get_last_occasion("nour@rabat.example", "digest") is None
+    get_last_occasion = store.messages.get_last_occasion
+    assert get_last_occasion("amal@rabat.example", "digest", "2026-11-26") == "2026-11-25"
+    assert get_last_occasion("amal@rabat.example", "digest", "2026-11-25") == "2026-11-24"
+    assert get_last_occasion("nour@rabat.example", "digest", "2026-11-26") is None
 
 
 def test_unsubscribing_replaces_the_subscription(store):

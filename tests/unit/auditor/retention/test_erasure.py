@@ -187,7 +187,7 @@ def _talk(app):
         )
     )
     store.messages.claim(f"{MARK}@example.org", "monthly", f"2026-03 {ID}", NOW)
-    store.messages.record_failure(f"{MARK}@example.org", "monthly", "refused", NOW)
+    store.messages.record_failure(f"{MARK}@example.org", "monthly", "2026-11-25", "refused", NOW)
     store.messages.claim(f"{MARK}@example.org", "digest", "2026-03-01", NOW)
     store.conclusions.save(
         Conclusions(
