@@ -13,8 +13,7 @@ from urllib.parse import quote, unquote, urlunsplit
 
 from probes.classify import interstitials
 from probes.classify.classifier import PageVerdict
-from probes.discovery.accounts import find_owner_accounts
-from probes.discovery.signals import may_be_owner_account
+from probes.discovery.accounts import find_owner_accounts, may_be_owner_account
 from probes.discovery.site_names import (
     SiteNameWords,
     contains_distinctive_word,

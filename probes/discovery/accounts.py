@@ -1,75 +1,87 @@
 """The accounts that a website presents as its owner's. They are proposed, never registered.
 
-`signals` yields the clues. For each channel, clues that are statements or in the owner's places
-count, more so if they are repeated or have the site's name. Other accounts are left out.
+Most links of a page do not lead to its owner's accounts: share buttons, quotes, embedded posts.
+Each clue for an account has a strength. 5 is a statement, 4 and 3 are likely, 2 is metadata that is
+rarely corrected, and 1 only counts if the account has the site's name. For each channel, the
+accounts with the strongest clue are proposed, and those with the site's name. A person confirms
+each of them.
 """
 
 import re
-from collections.abc import Iterable
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, filterfalse, product
-from operator import attrgetter
+from functools import cache, lru_cache
+from importlib import resources
+from itertools import product
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
-from probes.discovery.signals import (
-    HIDDEN_SOURCES,
-    NUMERIC_ID_SOURCES,
-    OWNER_PLACES,
-    AccountClue,
-    iter_account_clues,
-)
 from probes.discovery.site_names import (
     SiteNameWords,
     extract_site_name_words,
     share_distinctive_word,
+    strip_key_prefix,
 )
-from probes.models.finding import FoundLink
-from probes.parsing.html import Anchor, Document, get_host
+from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
+from probes.links.identify import identify_link
+from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, LinkKind
+from probes.parsing.html import MAX_LINK_TEXT_CHARS, Anchor, Document, clean_text, get_host
+from probes.parsing.json_data import get_text, list_property_values
+from probes.urls import domains
 
-__all__ = ["OwnerHints", "find_owner_accounts", "find_owner_hints"]
+_OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
+"""The sections of a page that belong to its owner."""
+_THIRD_PARTY_PLACES = frozenset({"embed", "comments", "others"})
+_NETWORKS = (
+    r"facebook|fb|twitter|x|you ?tube|linked ?in|instagram|insta|telegram|tik ?tok|whats ?app"
+    r"|(?:ال)?(?:فيسبوك|فايسبوك|تويتر|يوتيوب|لينكد ?[إا]ن|[إاأ]نستا?[غج]رام|تيك ?توك|واتس ?[اآ]ب"
+    r"|تي?لي?[غج]رام)"
+)
+_FOLLOW_US_PATTERN = re.compile(
+    r"follow|(?:like|join|find|visit|watch) us|connect with|subscribe"
+    r"|suivez|suivre|rejoignez|retrouvez|abonne|nos réseaux|folge|besuchen|síguenos"
+    rf"|تابع|اشترك|(?:our|notre|nos|on|sur|auf|على) (?:{_NETWORKS})\b"
+    r"|(?:our|notre) (?:page|channel|chaîne|compte)|صفحتنا|قناتنا|حسابنا",
+    re.IGNORECASE,
+)
+"""An invitation to follow the owner's account."""
+_NETWORK_NAME_PATTERN = re.compile(
+    rf"\W*(?:(?:page|chaîne|compte|صفحة|قناة) )?@?(?:{_NETWORKS})\W*+"
+    r"(?:(?:page|channel|logo|icon|link|profile|(?<=-)f|(?<=-)in)\W*+)?",
+    re.IGNORECASE,
+)
+"""A link text that only names its network, as an icon does."""
+_ICON_ALT_PATTERN = re.compile(
+    rf"(?:^|[\W_])(?:{_NETWORKS})(?:[\W_\d]|$)|facebook|twitter|youtube|linkedin|instagram"
+    r"|^\W*(?:\w{1,2}\W*)?$|^\W*(?:ic[oô]ne?s?|bouton|button|btn|logo|image|img|picto|social)\b",
+    re.IGNORECASE,
+)
+"""The alternative text of a network's icon, in contrast to another organisation's logo."""
+_TIMELINE_PATTERN = re.compile(
+    r"^(?:tweets (?:by|de|from|von)|posts from|تغريدات)|refer=creator_embed", re.IGNORECASE
+)
+"""The text of an embedded timeline, or TikTok's address of an embedded profile."""
+_ACCOUNT_ADDRESS_PATTERN = re.compile(
+    r"\s*(?:https?:?//|www\.|@|[\w.-]*(?:facebook|fb|twitter|x|youtube|linkedin|instagram|tiktok"
+    r"|whatsapp)\.com/|(?:t|telegram)\.me/)\S*\s*"
+)
+_DOUBLE_SCHEME_PATTERN = re.compile(r"(?:https?:?/+){2,}([^/].*)", re.IGNORECASE)
+# Browsers read an address without a scheme as a page of the same site.
+_MISSING_SCHEME_PATTERN = re.compile(
+    r"https?://[^/]+/(?:[^?#]*/)?((?:[a-z-]{1,5}\.)?(?:facebook|fb|twitter|x|youtube|"
+    r"linkedin|instagram|tiktok|whatsapp)\.com/[^/].*)",
+    re.IGNORECASE,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class _AccountCandidate:
-    """An account and all clues for it."""
+class _Clue(NamedTuple):
+    """An account that a page names, with the strength, the source and the text of the clue."""
 
-    clues: tuple[AccountClue, ...]
-    has_site_name: bool
-
-    @property
-    def strongest_clue(self) -> AccountClue:
-        return max(self.clues, key=attrgetter("strength"))
-
-    @property
-    def strength(self) -> int:
-        return self.strongest_clue.strength
-
-    @property
-    def sources(self) -> frozenset[str]:
-        return frozenset(map(attrgetter("source"), self.clues))
-
-    @property
-    def is_in_owner_place(self) -> bool:
-        """Return whether visitors see the account in the header, footer, menu or social icons."""
-        likely_sources = {clue.source for clue in self.clues if clue.strength >= 3}
-        return not OWNER_PLACES.isdisjoint(likely_sources)
-
-    @property
-    def is_only_in_metadata(self) -> bool:
-        """Return whether all clues are in metadata that visitors do not see."""
-        return self.sources <= HIDDEN_SOURCES
-
-    @property
-    def is_only_in_text(self) -> bool:
-        """Return whether all clues are links in the text."""
-        return self.sources == {"link"}
-
-    @property
-    def source(self) -> str:
-        return self.strongest_clue.source
-
-    @property
-    def is_group(self) -> bool:
-        return self.strongest_clue.account_key[1].startswith("group:")
+    identity: Identity
+    strength: int
+    source: str
+    snippet: str
 
 
 def find_owner_accounts(
@@ -77,92 +89,157 @@ def find_owner_accounts(
 ) -> tuple[FoundLink, ...]:
     """Return the accounts on other channels that the page presents as its owner's.
 
-    They are grouped by channel, the strongest clue first.
+    They are grouped by channel, the strongest clue first. On a contact page, an address in the text
+    is the owner's.
     """
-    clues_by_account: dict[tuple[str, str], list[AccountClue]] = {}
-    for clue in iter_account_clues(document, is_contact_page=is_contact_page):
-        clues_by_account.setdefault(clue.account_key, []).append(clue)
+    strongest: dict[str, dict[str, _Clue]] = {}
+    for clue in _iter_clues(document, is_contact_page=is_contact_page):
+        clues_by_key = strongest.setdefault(clue.identity.channel, {})
+        key = clue.identity.key or ""
+        if key not in clues_by_key or clues_by_key[key].strength < clue.strength:
+            clues_by_key[key] = clue
     site_name_words = extract_site_name_words(document)
-    candidates_by_channel: dict[str, list[_AccountCandidate]] = {}
-    for (channel, key), clues in clues_by_account.items():
-        has_site_name = share_distinctive_word(key, site_name_words)
-        candidate = _AccountCandidate(tuple(clues), has_site_name)
-        candidates_by_channel.setdefault(channel, []).append(candidate)
-    selected = chain.from_iterable(map(_select_candidates, candidates_by_channel.values()))
-    return tuple(_to_found_link(candidate.strongest_clue, document.url) for candidate in selected)
+    links: list[FoundLink] = []
+    for channel, clues_by_key in strongest.items():
+        top_strength = max(clue.strength for clue in clues_by_key.values())
+        for key, clue in sorted(clues_by_key.items(), key=lambda item: -item[1].strength):
+            is_likely = clue.strength == top_strength > 1
+            is_possible = clue.strength >= min(3, top_strength)
+            has_site_name = is_possible and share_distinctive_word(key, site_name_words)
+            if is_likely or has_site_name:
+                address = clue.identity.canonical or ""
+                links.append(
+                    FoundLink(channel, key, address, clue.source, document.url, clue.snippet)
+                )
+    return tuple(links)
 
 
-def _to_found_link(clue: AccountClue, page_url: str) -> FoundLink:
-    channel, key = clue.account_key
-    return FoundLink(
-        channel, key, clue.identity.canonical or "", clue.source, page_url, clue.snippet
-    )
+def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]:
+    """Yield every clue of a page that may be about its owner."""
+    own_host = get_host(document.url)
+    for schema in document.json_ld:
+        # An organisation on another domain is an author's or a partner's.
+        home = get_host(str(schema.get("url", "")))
+        is_own = not home or domains.is_same_domain(home, own_host)
+        for item in _list_same_as(schema):
+            address = get_text(item) or get_text(item, "@id") or get_text(item, "url")
+            name = str(schema.get("name") or schema.get("@type") or address)
+            yield from _iter_clue(_complete_url(address), 5 if is_own else 1, "sameAs", name)
+    for rel, _, href, _ in document.link_tags:
+        if "me" in rel.split() or rel == "publisher":
+            yield from _iter_clue(href, 5, "rel=me", href)
+    handle = re.sub(r"\A@?(\w{1,15})\Z", r"x.com/\1", document.meta.get("twitter:site", ""))
+    for name, text in {**document.meta, "twitter:site": handle}.items():
+        if name in ("twitter:site", "article:publisher", "og:see_also"):
+            yield from _iter_clue(_complete_url(text), 2, name, text)
+    for url in document.embeds:
+        yield from _iter_clue(resolve_widget_url(url), 3, "embed", url)
+    for anchor in document.anchors:
+        is_own = get_host(anchor.url) == own_host
+        pattern = _MISSING_SCHEME_PATTERN if is_own else _DOUBLE_SCHEME_PATTERN
+        repaired = pattern.match(anchor.url)
+        url = f"https://{repaired[1]}" if repaired else anchor.url
+        if url[:4].lower() == "http" and find_channel_by_url(url) != WEBSITE_CHANNEL:
+            strength = _rate_link(anchor, is_contact_page=is_contact_page)
+            is_place = anchor.section in _OWNER_PLACES | _THIRD_PARTY_PLACES
+            source = anchor.section if is_place else "link"
+            label = anchor.text or anchor.label or anchor.image_alt or url
+            yield from _iter_clue(url, strength, "rel=me" if strength == 5 else source, label)
 
 
-def _select_candidates(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Return the owner's accounts among those of one channel.
+def _list_same_as(schema: Mapping[str, Any]) -> Iterable[Any]:
+    """Return the profiles of an organisation. Those of a person, such as an author, do not count."""
+    schema_type = str(schema.get("@type", "")).lower()
+    if "person" in schema_type and "organization" not in schema_type:
+        return ()
+    return list_property_values(schema, "sameAs")
 
-    These are the ones with a strong clue, or else those with the site's name.
+
+def _complete_url(url: str) -> str:
+    """Return the address with a scheme, which people leave out in forms."""
+    url = url.strip()
+    if url.startswith("//"):
+        return f"https:{url}"
+    return f"https://{url}" if re.match(r"[\w-]+(?:\.[\w-]+)+/", url) else url
+
+
+def resolve_widget_url(widget_url: str) -> str:
+    """Return the account that a widget shows, or "".
+
+    Widgets are Facebook's page plugin, a channel's uploads, a subscribe button or a timeline.
     """
-    ranked = sorted(candidates, key=attrgetter("strength"), reverse=True)
-    top_strength = max(3, ranked[0].strength)
-    strong = [candidate for candidate in ranked if candidate.strength >= 3] or ranked
-    selected = [item for item in strong if item.has_site_name or item.strength == top_strength]
-    for apply_filter in _CANDIDATE_FILTERS:
-        selected = apply_filter(selected)
-    return selected
+    address, _, query_text = widget_url.partition("?")
+    query = dict(reversed(parse_qsl(query_text)))  # the first value of each name
+    if re.search(r"facebook\.com/(?:plugins|connect)/", address):
+        return query.get("href") or f"https://www.facebook.com/profile.php?id={query.get('id', '')}"
+    if "/timeline-profile/screen-name/" in address:
+        return f"https://x.com/{address.rpartition('/')[2]}"
+    if "youtube" not in get_host(address):
+        return widget_url
+    channel = query.get("channelid") or query.get("channel", "")
+    uploads = re.fullmatch(r"UU([\w-]{22})", query.get("list", ""))
+    if uploads:
+        channel = f"UC{uploads[1]}"
+    section = "channel" if channel.startswith("UC") else "user"
+    return f"https://www.youtube.com/{section}/{channel}" if channel else ""
 
 
-def _prefer_names_to_numeric_ids(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Leave out ids in the head: as a rule they are the same account as a name on the page."""
-    named = [candidate for candidate in candidates if candidate.source not in NUMERIC_ID_SOURCES]
-    return named or candidates
+def _rate_link(anchor: Anchor, *, is_contact_page: bool) -> int:
+    """Return how strongly a link points to the owner's account."""
+    if "me" in anchor.rel.split():
+        return 5
+    if anchor.section in _THIRD_PARTY_PLACES:
+        # Before its script has run, an embedded timeline has no text.
+        is_timeline = not anchor.text or _TIMELINE_PATTERN.search(f"{anchor.text} {anchor.url}")
+        return 3 if anchor.section == "embed" and is_timeline else 1
+    label = f"{anchor.text} {anchor.label or anchor.image_alt}"
+    is_icon = _NETWORK_NAME_PATTERN.fullmatch(anchor.text) is not None
+    if not anchor.text:
+        is_icon = bool(anchor.label) or _ICON_ALT_PATTERN.search(anchor.image_alt) is not None
+    is_address = _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text) is not None
+    follows_network = _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
+    is_contact = is_address and (is_contact_page or follows_network)
+    has_owner_wording = is_icon or is_contact or _FOLLOW_US_PATTERN.search(label) is not None
+    return (1, 3, 4)[has_owner_wording + (anchor.section in _OWNER_PLACES)]
 
 
-def _prefer_visible_to_metadata(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Leave out metadata if there are visible accounts, because metadata may be years old."""
-    if not any(map(attrgetter("is_in_owner_place"), candidates)):
-        return candidates
-    return list(filterfalse(attrgetter("is_only_in_metadata"), candidates))
+def _iter_clue(url: str, strength: int, source: str, snippet: str) -> Iterator[_Clue]:
+    """Yield the clue that a URL gives, if it leads to an account that can be the owner's."""
+    if find_channel_by_url(url) == WEBSITE_CHANNEL:
+        return
+    identity = _identify_cached(url)
+    if (identity.kind, source) == (LinkKind.PERSON, "link"):
+        strength = 1  # in the text, a person's profile is not the association's
+    if may_be_owner_account(identity):
+        yield _Clue(identity, strength, source, clean_text(snippet, MAX_LINK_TEXT_CHARS))
 
 
-def _prefer_pages_to_groups(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Leave out groups if there is a page. A group only counts for an owner without a page."""
-    return list(filterfalse(attrgetter("is_group"), candidates)) or candidates
+_identify_cached = lru_cache(maxsize=1024)(identify_link)
+"""Cached, because the pages of one site link to the same accounts."""
 
 
-def _prefer_site_name_in_lists(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Select from a list of three or more, which are friends or members.
+def may_be_owner_account(identity: Identity) -> bool:
+    """Return True if a link can be an account of a page's owner: no site, vendor, post or button.
 
-    The owner's accounts have the site's name. Without any such, links in the text are left out.
+    A LinkedIn group is a forum for members, not an organisation's page.
     """
-    if len(candidates) < 3:
-        return candidates
-    named = list(filter(attrgetter("has_site_name"), candidates))
-    return named or [candidate for candidate in candidates if candidate.source != "link"]
+    key = identity.key or ""
+    is_account = identity.channel != WEBSITE_CHANNEL and identity.kind in ACCOUNT_KINDS
+    if not (is_account and key) or identity.note == "placeholder" or key.startswith("groups/"):
+        return False
+    return _remove_separators(strip_key_prefix(key)) not in load_ignored_names()
 
 
-def _prefer_owner_place_to_text(candidates: list[_AccountCandidate]) -> list[_AccountCandidate]:
-    """Leave out links in the text if the owner's account is in one of the owner's places.
-
-    Similar names in the text are members, sections or officers. But if the account in the owner's
-    place has another name, a single account in the text may be the owner's.
-    """
-    placed = list(filterfalse(attrgetter("is_only_in_text"), candidates))
-    if any(map(attrgetter("has_site_name"), placed)):
-        return placed
-    if len(candidates) - len(placed) > 1:
-        return placed or candidates
-    return candidates
+@cache
+def load_ignored_names() -> frozenset[str]:
+    """Return the names of accounts that are never the owner's, without separators."""
+    text = resources.files("probes.discovery").joinpath("ignored_names.toml").read_text("utf-8")
+    names = " ".join(tomllib.loads(text).values()).split()
+    return frozenset(map(_remove_separators, names))
 
 
-_CANDIDATE_FILTERS = (
-    _prefer_names_to_numeric_ids,
-    _prefer_visible_to_metadata,
-    _prefer_pages_to_groups,
-    _prefer_owner_place_to_text,
-    _prefer_site_name_in_lists,
-)
+def _remove_separators(name: str) -> str:
+    return re.sub(r"[-._]", "", name)
 
 
 # --- Hints to other pages ---
@@ -193,6 +270,7 @@ _NON_PAGE_URL_PATTERN = re.compile(
 _EMBEDDED_VIDEO_PATTERN = re.compile(
     r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/(?:videoseries\?(?:[^#]*&)?list=(PL[\w-]+)|([\w-]{11})(?=[?/&#]|$))"
 )
+_MENU_LINK_MAX_CHARS = 30
 
 
 def find_owner_hints(document: Document) -> OwnerHints:
@@ -205,36 +283,21 @@ def find_owner_hints(document: Document) -> OwnerHints:
 
 
 def _find_contact_url(document: Document) -> str:
-    """Return the site's contact page, else its about page, else ""."""
-    patterns = (_CONTACT_LINK_PATTERN, _ABOUT_LINK_PATTERN)
-    for link_pattern, anchor in product(patterns, document.anchors):
-        if _matches_menu_link(anchor, link_pattern) and _is_internal_link(anchor, document.url):
+    """Return the site's contact page, else its about page, else "".
+
+    A short link text counts, or the address of a link without text. A headline with the word is no
+    entry of a menu.
+    """
+    own_host = get_host(document.url).removeprefix("www.")
+    page_url = document.url.partition("#")[0].rstrip("/")
+    for pattern, anchor in product((_CONTACT_LINK_PATTERN, _ABOUT_LINK_PATTERN), document.anchors):
+        label = anchor.text or anchor.url.rpartition("/")[2] or anchor.label
+        target = anchor.url.partition("#")[0].rstrip("/")
+        is_other_page = target != page_url and not _NON_PAGE_URL_PATTERN.search(target)
+        is_menu_link = len(anchor.text) <= _MENU_LINK_MAX_CHARS and pattern.search(label)
+        if is_menu_link and is_other_page and get_host(target).removeprefix("www.") == own_host:
             return anchor.url
     return ""
-
-
-def _is_internal_link(anchor: Anchor, page_url: str) -> bool:
-    target = anchor.url.partition("#")[0].rstrip("/")
-    if not target.startswith("http") or target == page_url.partition("#")[0].rstrip("/"):
-        return False
-    target_host = get_host(target).removeprefix("www.")
-    is_same_host = target_host == get_host(page_url).removeprefix("www.")
-    return is_same_host and not _NON_PAGE_URL_PATTERN.search(target)
-
-
-def _matches_menu_link(anchor: Anchor, link_pattern: re.Pattern[str]) -> bool:
-    """Return whether a short link text matches, or the address of a link without text.
-
-    A headline with the word is no entry of a menu.
-    """
-    if anchor.text:
-        is_short = len(anchor.text) <= _MENU_LINK_MAX_CHARS
-        return is_short and link_pattern.search(anchor.text) is not None
-    last_segment = anchor.url.rpartition("/")[2]
-    return link_pattern.search(last_segment or anchor.label) is not None
-
-
-_MENU_LINK_MAX_CHARS = 30
 
 
 def _find_video_url(embeds: Iterable[str]) -> str:
