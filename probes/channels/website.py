@@ -13,12 +13,7 @@ from urllib.parse import quote, unquote, urlunsplit
 
 from probes.classify import interstitials
 from probes.classify.classifier import PageVerdict
-from probes.discovery.accounts import find_owner_accounts, may_be_owner_account
-from probes.discovery.site_names import (
-    SiteNameWords,
-    contains_distinctive_word,
-    share_distinctive_word,
-)
+from probes.discovery.accounts import find_owner_accounts
 from probes.links import identify as links_identify
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import (
@@ -41,7 +36,6 @@ from probes.models.probe import (
     unknown_from_error,
 )
 from probes.parsing import html
-from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.keywords import split_words
 from probes.urls import normalize
@@ -89,8 +83,6 @@ UNREAD_CONTACT_FACT = "unread_contact_page"
 AccountDiscoveryGenerator = Generator[
     PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
 ]
-# robots.txt allows it, and it needs no key (2026-10). `author_url` is the channel's address.
-_YOUTUBE_OEMBED_URL = "https://www.youtube.com/oembed?url={}&format=json"
 
 
 def identify(url: str) -> Identity:
@@ -341,16 +333,13 @@ def get_registered_url(identity: Identity, typed: str) -> str:
 def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
     """Return the accounts that a site links to, and the fact `unread_contact_page` if it applies.
 
-    If the home page links to no account on a required network, the contact page and the maker of an
-    embedded video are requested too. Both requests obey robots.txt, and their errors say nothing
-    about the site.
+    If the home page links to no account on a required network, the contact page is requested too.
+    The request obeys robots.txt, and its errors say nothing about the site.
     """
     if not is_home_page_url(page.url):
         return site.links, {}
     contact_links, facts = yield from _discover_on_contact_page(site)
-    links = (*site.links, *contact_links)
-    video_links = yield from _discover_video_channel(page, site, links)
-    return (*links, *video_links), facts
+    return (*site.links, *contact_links), facts
 
 
 def _list_missing_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
@@ -366,7 +355,7 @@ def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
     The page is requested only for a required network. Its accounts on other networks are returned,
     too.
     """
-    missing_channels, contact_url = _list_missing_channels(site.links), site.owner_hints.contact_url
+    missing_channels, contact_url = _list_missing_channels(site.links), site.contact_url
     if not missing_channels or not contact_url:
         return (), {}
     unread = {UNREAD_CONTACT_FACT: contact_url}
@@ -388,41 +377,3 @@ def parse_contact_page(page: Page) -> tuple[tuple[FoundLink, ...], bool]:
     document = html.parse_document(page)
     links = find_owner_accounts(document, is_contact_page=True)
     return links, has_unread_links(document, page)
-
-
-def _discover_video_channel(
-    page: Page, site: SiteAnalysis, known_links: tuple[FoundLink, ...]
-) -> Generator[PageRequest, Page, tuple[FoundLink, ...]]:
-    """Return the channel of the first embedded video if its name is the site's.
-
-    Sites also embed videos of others.
-    """
-    hints = site.owner_hints
-    if "youtube" not in _list_missing_channels(known_links) or not hints.video_url:
-        return ()
-    oembed_url = _YOUTUBE_OEMBED_URL.format(quote(hints.video_url, safe=""))
-    try:
-        oembed_page, (author_name, author_url) = yield from request_page(
-            oembed_url, parse_oembed_author
-        )
-    except FetchError:
-        return ()
-    author = links_identify.identify_link(author_url)
-    key, canonical = author.key or "", author.canonical or ""
-    is_channel = author.channel == "youtube" and may_be_owner_account(author)
-    has_site_name = _has_site_name(key, author_name, hints.site_name_words)
-    if oembed_page.status != 200 or not is_channel or not has_site_name:
-        return ()
-    return (FoundLink("youtube", key, canonical, "embed", page.url, author_name),)
-
-
-def _has_site_name(key: str, name: str, site_name_words: SiteNameWords) -> bool:
-    """Return whether the key or the name of an account has a distinctive word of the site."""
-    has_word_in_name = contains_distinctive_word(name, site_name_words)
-    return has_word_in_name or share_distinctive_word(key, site_name_words)
-
-
-def parse_oembed_author(page: Page) -> tuple[str, str]:
-    """Return the name and the address of a video's channel."""
-    data = as_object(parse_json(page.body))
-    return html.clean_text(str(data.get("author_name", "")), 120), str(data.get("author_url", ""))

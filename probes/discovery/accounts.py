@@ -10,7 +10,6 @@ each of them.
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import product
@@ -18,7 +17,6 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from probes.discovery.site_names import (
-    SiteNameWords,
     extract_site_name_words,
     share_distinctive_word,
     strip_key_prefix,
@@ -148,7 +146,7 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
 
 
 def _list_same_as(schema: Mapping[str, Any]) -> Iterable[Any]:
-    """Return the profiles of an organisation. Those of a person, such as an author, do not count."""
+    """Return the profiles of an organisation, not those of a person, such as an author."""
     schema_type = str(schema.get("@type", "")).lower()
     if "person" in schema_type and "organization" not in schema_type:
         return ()
@@ -242,20 +240,7 @@ def _remove_separators(name: str) -> str:
     return re.sub(r"[-._]", "", name)
 
 
-# --- Hints to other pages ---
-
-
-@dataclass(frozen=True, slots=True)
-class OwnerHints:
-    """Other places to look for the owner's accounts: the contact page and an embedded video.
-
-    `site_name_words` show whether the video's maker is the site's owner.
-    """
-
-    contact_url: str = ""
-    video_url: str = ""
-    site_name_words: SiteNameWords = field(default_factory=SiteNameWords)
-
+# --- The contact page ---
 
 _CONTACT_LINK_PATTERN = re.compile(
     r"contact|nous[- _]?(?:joindre|ecrire|écrire)|coordonn[ée]es|اتصل|تواصل|للاتصال", re.IGNORECASE
@@ -267,22 +252,10 @@ _ABOUT_LINK_PATTERN = re.compile(
 _NON_PAGE_URL_PATTERN = re.compile(
     r"\.(?:pdf|docx?|jpe?g|png|zip|xlsx?)$|/(?:feed|wp-admin|wp-login)", re.IGNORECASE
 )
-_EMBEDDED_VIDEO_PATTERN = re.compile(
-    r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/(?:videoseries\?(?:[^#]*&)?list=(PL[\w-]+)|([\w-]{11})(?=[?/&#]|$))"
-)
 _MENU_LINK_MAX_CHARS = 30
 
 
-def find_owner_hints(document: Document) -> OwnerHints:
-    """Return where else a page suggests to look for its owner's accounts."""
-    return OwnerHints(
-        _find_contact_url(document),
-        _find_video_url(document.embeds),
-        extract_site_name_words(document),
-    )
-
-
-def _find_contact_url(document: Document) -> str:
+def find_contact_url(document: Document) -> str:
     """Return the site's contact page, else its about page, else "".
 
     A short link text counts, or the address of a link without text. A headline with the word is no
@@ -298,14 +271,3 @@ def _find_contact_url(document: Document) -> str:
         if is_menu_link and is_other_page and get_host(target).removeprefix("www.") == own_host:
             return anchor.url
     return ""
-
-
-def _find_video_url(embeds: Iterable[str]) -> str:
-    """Return the address of the first embedded playlist, else of the first video, else ""."""
-    matches = filter(None, map(_EMBEDDED_VIDEO_PATTERN.match, embeds))
-    match = min(matches, key=lambda match: match[1] is None, default=None)
-    if match is None:
-        return ""
-    if match[1]:
-        return f"https://www.youtube.com/playlist?list={match[1]}"
-    return f"https://www.youtube.com/watch?v={match[2]}"

@@ -8,11 +8,9 @@ proof that an account belongs to a site.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import filterfalse, product, repeat, starmap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from itertools import product, starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 from probes.parsing.json_data import list_schema_types
 from probes.text.charset import clean_text
@@ -53,30 +51,20 @@ def _iter_site_names(document: Document) -> Iterator[str]:
     yield document.title
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
-    yield from _iter_copyright_texts(document)
-
-
-def _iter_copyright_texts(document: Document) -> Iterator[str]:
-    literals = list(filter(document.text.lower().__contains__, _COPYRIGHT_LITERALS))
-    if not literals:
-        return
-    literal_pattern = re.compile("|".join(map(re.escape, literals)), re.IGNORECASE)
-    for node in document.text_nodes:
-        has_literal = literal_pattern.search(node.text, 0, MAX_NAME_CHARS)
-        if has_literal and _COPYRIGHT_PATTERN.search(node.text[:MAX_NAME_CHARS]):
-            yield node.text
+    text = document.text.lower()
+    if any(map(text.__contains__, _COPYRIGHT_LITERALS)):
+        beginnings = (node.text[:MAX_NAME_CHARS] for node in document.text_nodes)
+        yield from filter(_COPYRIGHT_PATTERN.search, beginnings)
 
 
 def _iter_organization_names(document: Document) -> Iterator[str]:
     """Yield the names in JSON-LD of the site and of the organisation that publishes it."""
-    for schema in filter(_is_organization, document.json_ld):
+    for schema in document.json_ld:
+        if not any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema))):
+            continue
         for key in ("name", "legalName", "alternateName"):
             if isinstance(schema.get(key), str):
                 yield schema[key]
-
-
-def _is_organization(schema: Mapping[str, Any]) -> bool:
-    return any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema)))
 
 
 # Words of many sites' titles and addresses, which do not distinguish any.
@@ -115,49 +103,28 @@ _FREQUENT_WORDS = split_words("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class SiteNameWords:
-    """The words of a site's name and host: distinctive ones, frequent ones, and the full names."""
+class SiteNameWords(NamedTuple):
+    """The words of a site's name and host: distinctive ones and frequent ones."""
 
-    distinctive: frozenset[str] = frozenset()
-    frequent: frozenset[str] = frozenset()
-    full_names: frozenset[str] = frozenset()
+    distinctive: frozenset[str]
+    frequent: frozenset[str]
 
 
 def extract_site_name_words(document: Document) -> SiteNameWords:
     """Return the words and initials of a site's name and the labels of its host."""
-    return _build_site_name_words(
-        document.meta.get("og:site_name") or document.title, get_host(document.url)
-    )
-
-
-@lru_cache(maxsize=8)
-def _build_site_name_words(site_name: str, site_host: str) -> SiteNameWords:
-    name = fold_text(site_name)
-    host_name = site_host.removeprefix("www.").rpartition(".")[0]
+    name = fold_text(document.meta.get("og:site_name") or document.title)
+    host_name = get_host(document.url).removeprefix("www.").rpartition(".")[0]
     labels = re.sub(r"[^\w.]", "", host_name).split(".")
     initials = "".join(re.findall(r"(?<![^\W\d_])[^\W\d_]", name))
     candidates = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials}
-    words = {word for word in candidates if len(word) > 2} - _STOP_WORDS
-    return SiteNameWords(
-        frozenset(words - _FREQUENT_WORDS),
-        frozenset(words & _FREQUENT_WORDS),
-        _build_full_names(name, labels),
-    )
-
-
-def _build_full_names(name: str, host_labels: list[str]) -> frozenset[str]:
-    """Return the site's name without its slogan, and its host labels, as an account may begin."""
-    main_part = re.split(r"[|:–—·]| - ", name)[0]
-    words = re.findall(r"[^\W\d_]+", main_part)
-    joined_name = "".join(filterfalse(_STOP_WORDS.__contains__, words))
-    return frozenset(text for text in (joined_name, *host_labels) if len(text) > 3)
+    words = frozenset(word for word in candidates if len(word) > 2) - _STOP_WORDS
+    return SiteNameWords(words - _FREQUENT_WORDS, words & _FREQUENT_WORDS)
 
 
 def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
     """Return whether an account's key and a site share a distinctive word or two frequent ones."""
-    name = _fold_key(key)
-    if any(map(_is_shared_word, site_name_words.distinctive, repeat(name))):
+    name = re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
+    if any(_is_shared_word(word, name) for word in site_name_words.distinctive):
         return True
     return sum(map(name.__contains__, site_name_words.frequent)) > 1
 
@@ -165,24 +132,6 @@ def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
 def _is_shared_word(word: str, name: str) -> bool:
     shorter, longer = sorted((word, name), key=len)
     return word == name or (len(shorter) > 3 and shorter in longer)
-
-
-def _fold_key(key: str) -> str:
-    """Return the name in a key without separators: `amalrabat` for `u:amal.rabat`."""
-    return re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
-
-
-def starts_with_site_name(key: str, site_name_words: SiteNameWords) -> bool:
-    """Return whether an account's key begins with the site's full name.
-
-    An officer's account may share a word of it.
-    """
-    return _fold_key(key).startswith(tuple(site_name_words.full_names))
-
-
-def contains_distinctive_word(name: str, site_name_words: SiteNameWords) -> bool:
-    """Return whether a name in any script contains a whole distinctive word of the site."""
-    return bool(site_name_words.distinctive & set(re.findall(r"[^\W\d_]{4,}", fold_text(name))))
 
 
 def strip_key_prefix(key: str) -> str:

@@ -60,7 +60,7 @@ class SiteAnalysis:
     homepage_publication: latest.PublicationResult | None = None
     depends_on_day: bool = False
     links: tuple[FoundLink, ...] = ()
-    owner_hints: accounts.OwnerHints = field(default_factory=accounts.OwnerHints)
+    contact_url: str = ""
     facts: Mapping[str, FactValue] = field(default_factory=dict)
 
     @property
@@ -191,7 +191,7 @@ def _add_site_details(
         hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
         depends_on_day=any(post.published_at > page.fetched_at for post in linked_posts),
         links=accounts.find_owner_accounts(document),
-        owner_hints=accounts.find_owner_hints(document),
+        contact_url=accounts.find_contact_url(document),
         facts={
             **_build_page_facts(document, page),
             **_build_linked_posts_fact(linked_posts, page.fetched_at),

@@ -1,6 +1,5 @@
 """Accounts on other pages of a site: few requests, and their errors prove nothing."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from probes.channels import website
 from probes.discovery import accounts
 from probes.links.identify import identify_link
-from probes.models.finding import Account, FoundLink, Presence, Reason
+from probes.models.finding import Account, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import present_finding, run_offline
 from probes.parsing import html as parsing_html
@@ -36,7 +35,7 @@ def discover(body, responses=None, url=HOME):
     document = parsing_html.parse_html(f"<title>Association Annour</title>{body}", url)
     site = SiteAnalysis(
         links=accounts.find_owner_accounts(document),
-        owner_hints=accounts.find_owner_hints(document),
+        contact_url=accounts.find_contact_url(document),
     )
     page, facts_seen, requested_urls = Page(url, 200), {}, []
 
@@ -61,14 +60,6 @@ def discover(body, responses=None, url=HOME):
 
 def html(body, status=200):
     return status, {"content-type": "text/html"}, f"<body>{body}</body>".encode()
-
-
-def oembed_of(name, address):
-    facts_seen = {"author_name": name, "author_url": address, "title": "x"}
-    return 200, {"content-type": "application/json"}, json.dumps(facts_seen).encode()
-
-
-OEMBED = "https://www.youtube.com/oembed"
 
 
 def test_home_page_with_every_channel_costs_no_request():
@@ -105,39 +96,7 @@ def test_only_a_home_page_leads_to_further_requests():
     assert requested_urls == []
 
 
-def test_maker_of_a_video_with_the_site_name_is_its_channel():
-    links, _, requested_urls = discover(
-        VIDEO, {OEMBED: oembed_of("Annour Salé", "https://www.youtube.com/@AtelierM")}
-    )
-    assert links["youtube @atelierm"] == FoundLink(
-        "youtube", "@atelierm", "https://www.youtube.com/@AtelierM", "embed", HOME, "Annour Salé"
-    )
-    assert requested_urls == [OEMBED]
-
-
-@pytest.mark.parametrize(
-    "response",
-    [
-        oembed_of("Une télévision", "https://www.youtube.com/@UneTele"),
-        oembed_of("Annour", "https://ailleurs.example/annour"),
-        (200, {}, b"[]"),
-        (200, {}, b"no JSON"),
-        (401, {}, oembed_of("Annour", "https://www.youtube.com/@annour")[2]),
-        FetchError(Reason.ROBOTS),
-        FetchError(Reason.WRONG_TARGET),
-    ],
-    ids=["another's", "no channel", "a list", "no json", "refused", "robots", "a key is there"],
-)
-def test_maker_of_a_video_with_another_name_is_ignored(response):
-    assert discover(VIDEO, {OEMBED: response})[0] == {}
-
-
-def test_site_with_a_channel_link_requests_no_video():
-    _, _, requested_urls = discover(VIDEO + ICON.format("www.youtube.com/@annour"))
-    assert OEMBED not in requested_urls
-
-
-def test_healthy_site_costs_four_requests():
+def test_healthy_site_costs_three_requests():
     """robots.txt is not counted. A site that names its channels costs two: home page and feed."""
     feed = (
         b"<rss version='2.0'><channel><title>Annour</title><item><title>Bilan</title>"
@@ -172,5 +131,5 @@ def test_healthy_site_costs_four_requests():
         return urls
 
     home = [HOME, "https://annour.example/feed/"]
-    assert requested_urls(MENU + VIDEO) == [*home, CONTACT, OEMBED]
+    assert requested_urls(MENU + VIDEO) == [*home, CONTACT]
     assert requested_urls(MENU + VIDEO + ALL) == home
