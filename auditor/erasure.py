@@ -6,9 +6,7 @@ cannot be read from the database.
 """
 
 import hmac
-import re
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -23,15 +21,13 @@ from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.registry.uploads import UploadStore
 from auditor.retention.backups import list_backups, open_backup_bodies
-from probes.links import channel_registry
-from probes.models.finding import Identity
-from storage.errors import DamagedEvidenceError, MissingEvidenceError
 from storage.files import body_store
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin
-from storage.retention import ErasureSummary
 
 CONTACT_SUBJECT = "contact"
 """The field of the audit log entry if only the contact was erased."""
+BODY_KIND = "body"
+"""The kind of stored data that is no table: pages in the body store."""
 ERASURE_MARK_PREFIX = "erased-"
 ERASURE_MARK_DIGITS = 16
 """Hexadecimal digits of a mark, enough for distinct marks in a network."""
@@ -41,29 +37,34 @@ ERASURE_MARK_DIGITS = 16
 class ErasureResult:
     """The result of an erasure.
 
-    `is_clean` is True if the database file has no trace of the data. `remaining_copies` are files
-    that the auditor made earlier and that still contain it.
+    `stored_data` is as in `summarize_stored_data`. `is_clean` is True if the database file has no
+    trace of the data. `remaining_copies` are files that the auditor made earlier and that still
+    contain it.
     """
 
-    stored_data: ErasureSummary
+    stored_data: Mapping[str, int]
     is_clean: bool
     remaining_copies: tuple[Path, ...]
 
 
 def summarize_stored_data(
     app: App, association: str, *, contact_only: bool = False, quick: bool = False
-) -> ErasureSummary:
-    """Return how much is stored about an association, or about its contact.
+) -> dict[str, int]:
+    """Return the rows of each table about an association, and its bodies; or about its contact.
 
-    Raises InputError if nothing is stored.
+    With `quick` the bodies are not counted, because all evidence is read for that. Raises
+    InputError if nothing is stored.
     """
-    stored_data = app.store.erasure.summarize_stored_data(
-        association, _list_protected_addresses(app), contact_only=contact_only, indexed_only=quick
+    store = app.store.erasure
+    counts = store.count_stored_data(
+        association, _list_protected_addresses(app), contact_only=contact_only
     )
-    if not stored_data:
+    if not counts:
         reason = "no contact is stored" if contact_only else "no association has this id"
         raise InputError(association, reason, "`auditor registry export -` lists them")
-    return stored_data
+    if not contact_only and not quick and (bodies := store.find_exclusive_bodies(association)):
+        counts[BODY_KIND] = len(bodies)
+    return counts
 
 
 def erase_association(
@@ -81,7 +82,8 @@ def erase_association(
             log_entry = origin.build_log_entry(now, association, CONTACT_SUBJECT, None, None)
             app.store.erasure.erase_contact(association, log_entry, _list_protected_addresses(app))
         else:
-            _remove_bodies(app, association, stored_data)
+            _remove_bodies(app, association)
+            registered = app.store.registry.get_association(association)
             log_entry = origin.build_log_entry(
                 now,
                 compute_erasure_mark(app.data_folder, association),
@@ -92,7 +94,7 @@ def erase_association(
             app.store.erasure.erase_association(
                 association,
                 log_entry,
-                _find_association_groups(app, association),
+                find_groups(registered.region, registered.tags) if registered else (),
                 _list_protected_addresses(app),
             )
         UploadStore(app.data_folder / "uploads").clear()
@@ -101,11 +103,10 @@ def erase_association(
         return ErasureResult(stored_data, app.store.vacuum_database(), find_database_copies(app))
 
 
-def _remove_bodies(app: App, association: str, stored_data: ErasureSummary) -> None:
-    """Remove the bodies of an association from the evidence and its backups."""
+def _remove_bodies(app: App, association: str) -> None:
+    """Remove the bodies that only an association has from the evidence and its backups."""
     backup_bodies = open_backup_bodies(app.config)
-    digests = set(stored_data.exclusive_bodies)
-    digests.update(_find_bodies_naming_accounts(app, association, stored_data.shared_bodies))
+    digests = app.store.erasure.find_exclusive_bodies(association)
     for digest in digests:
         app.body_store.remove(digest)
         backup_bodies.remove(digest)
@@ -116,9 +117,7 @@ def finish_erasure(app: App) -> ErasureResult:
     """Finish an interrupted erasure: delete uploads and vacuum the database again."""
     with app.hold_run_lock():
         UploadStore(app.data_folder / "uploads").clear()
-        return ErasureResult(
-            ErasureSummary({}), app.store.vacuum_database(), find_database_copies(app)
-        )
+        return ErasureResult({}, app.store.vacuum_database(), find_database_copies(app))
 
 
 def find_database_copies(app: App) -> tuple[Path, ...]:
@@ -153,7 +152,7 @@ def was_erased(app: App, association: str, *, contact_only: bool = False) -> boo
     else:
         marks = app.store.erasure.list_erased_ids()
         before = bool(marks) and compute_erasure_mark(app.data_folder, association) in marks
-    return before and not app.store.erasure.summarize_stored_data(
+    return before and not app.store.erasure.count_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only
     )
 
@@ -169,46 +168,6 @@ def find_erased_in_import(app: App, import_result: ImportResult) -> Iterator[Spr
                 association.id,
                 Issue.ERASED_ASSOCIATION,
             )
-
-
-def _find_bodies_naming_accounts(
-    app: App, association: str, shared_digests: Iterable[str]
-) -> Iterator[str]:
-    """Yield the shared bodies that name one of its accounts, such as an API response about many.
-
-    Observations of other associations with these bodies keep their findings.
-    """
-    names = _collect_account_names(app, association)
-    if not names:
-        return
-    alternatives = b"|".join(re.escape(name.encode()) for name in names)
-    whole_name = re.compile(rb"(?<![\w.-])(?:" + alternatives + rb")(?![\w-])")
-    for digest in shared_digests:
-        with suppress(MissingEvidenceError, DamagedEvidenceError):
-            if whole_name.search(app.body_store.get(digest).lower()):
-                yield digest
-
-
-def _collect_account_names(app: App, association: str) -> set[str]:
-    """Return the names and numbers of its accounts on their platforms."""
-    statuses = app.store.statuses.list_account_statuses(association)
-    names: set[str | None] = set(map(attrgetter("platform_id"), statuses))
-    for row in app.store.registry.list_accounts(association, include_withdrawn=True):
-        names |= _collect_identity_names(row.identity)
-    return {name.lower().removeprefix("@") for name in names if name}
-
-
-def _collect_identity_names(identity: Identity) -> set[str]:
-    """Return the host of a website, or the last parts of the key and the URL of an account."""
-    key, canonical = identity.key or "", identity.canonical or ""
-    if identity.channel == channel_registry.WEBSITE_CHANNEL:
-        return {key.partition("/")[0]}
-    return {re.split(r"[:/]", key)[-1], re.split(r"[/=]", canonical.rstrip("/"))[-1]}
-
-
-def _find_association_groups(app: App, association: str) -> Collection[str]:
-    registered = app.store.registry.get_association(association)
-    return find_groups(registered.region, registered.tags) if registered else ()
 
 
 def _list_protected_addresses(app: App) -> list[str]:

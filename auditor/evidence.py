@@ -1,10 +1,10 @@
 """Evidence of an observation: exchanges as they are stored, replayed and shown."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Protocol, Self
+from typing import Protocol
 
 from probes.links import channel_registry
 from probes.models.finding import EARLIEST_DATETIME, Finding, shorten_text
@@ -31,14 +31,8 @@ class BodyStorage(Protocol):
         ...
 
 
-UNSTORED_HEADERS = frozenset({"set-cookie", "set-cookie2"})
-"""Headers that are never stored: session cookies offered to us are not evidence."""
-
-NEEDED_HEADERS = READ_HEADERS | {"etag", "last-modified"}
-"""Headers that a replay or the next request needs. They are stored before all others."""
-
-MAX_STORED_HEADER_CHARS = 16 * 1024
-"""Characters of the names and values of headers that are stored of one response."""
+STORED_HEADERS = READ_HEADERS | {"etag", "last-modified"}
+"""The headers that a replay or the next request needs. No others are stored."""
 
 MAX_EVIDENCE_CHARS = 128 * 1024
 """Characters of addresses, headers, redirects and names that are stored of one check."""
@@ -47,59 +41,59 @@ MAX_SHORT_TEXT_CHARS = 500
 """Characters of an address or detail of a response for which a check has no space left."""
 
 
-@dataclass(slots=True)
-class EvidenceQuota:
-    """The space that is left for one check: bytes of bodies, and characters of all else.
-
-    Bodies count with their compressed size, or uncompressed if that is certain to fit.
-    """
-
-    body_bytes: int
-    characters: int = MAX_EVIDENCE_CHARS
-    counts_uncompressed: bool = False
-
-    @classmethod
-    def for_check(cls, exchanges: Iterable[HttpExchange], max_body_bytes: int) -> Self:
-        """Return the quota of a check with these exchanges."""
-        total_bytes = sum(map(_count_body_bytes, exchanges))
-        return cls(max_body_bytes, counts_uncompressed=total_bytes <= max_body_bytes)
-
-    def take_body(self, body: bytes) -> bool:
-        """Return True if there is space for a body, and count it then."""
-        size = len(body) if self.counts_uncompressed else len(compress_body(body))
-        if size > self.body_bytes:
-            return False
-        self.body_bytes -= size
-        return True
-
-    def take_texts(self, evidence: Evidence) -> Evidence:
-        """Return the evidence, without most of its texts if there is no space for them."""
-        limited = evidence
-        if count_evidence_chars(evidence) > self.characters:
-            limited = _shorten_texts(evidence)
-        self.characters = max(0, self.characters - count_evidence_chars(limited))
-        return limited
-
-
 def build_check_evidence(
     exchanges: Sequence[HttpExchange],
     body_storage: BodyStorage | None,
-    quota: EvidenceQuota,
+    max_body_bytes: int,
     *,
     is_withheld: bool = False,
     is_volatile: bool = False,
 ) -> tuple[Evidence, ...]:
-    """Return the exchanges of a check as evidence, within the quota of the check.
+    """Return the exchanges of a check as evidence. What does not fit is left out and marked.
 
-    What does not fit is left out and marked. Bodies are stored only if `body_storage` is given.
+    Bodies are stored only if `body_storage` is given, and withheld ones never. They count with
+    their compressed size, or uncompressed if that is certain to fit.
     """
+    counts_uncompressed = count_body_bytes(exchanges) <= max_body_bytes
+    remaining_chars = MAX_EVIDENCE_CHARS
     pieces = []
     for exchange in exchanges:
+        outcome = exchange.outcome
+        size = 0
+        if isinstance(outcome, Page) and not is_withheld and not is_api_url(exchange.request.url):
+            body = outcome.body
+            size = len(body) if counts_uncompressed or not body else len(compress_body(body))
+        is_cut = size > max_body_bytes
+        if not is_cut:
+            max_body_bytes -= size
         evidence = build_evidence(
-            exchange, body_storage, is_withheld=is_withheld, is_volatile=is_volatile, quota=quota
+            exchange,
+            None if is_cut else body_storage,
+            is_withheld=is_withheld,
+            is_volatile=is_volatile,
+            is_cut=is_cut,
         )
-        pieces.append(quota.take_texts(evidence))
+        if count_evidence_chars(evidence) > remaining_chars:
+            final_url = evidence.final_url
+            evidence = replace(
+                evidence,
+                url=shorten_text(evidence.url, MAX_SHORT_TEXT_CHARS),
+                final_url=final_url and shorten_text(final_url, MAX_SHORT_TEXT_CHARS),
+                detail=shorten_text(evidence.detail, MAX_SHORT_TEXT_CHARS),
+                headers={},
+                hops=(),
+                certificate_names=(),
+                is_cut=True,
+            )
+        remaining_chars = max(0, remaining_chars - count_evidence_chars(evidence))
+        pieces.append(evidence)
     return tuple(pieces)
+
+
+def count_body_bytes(exchanges: Iterable[HttpExchange]) -> int:
+    """Return the bytes of all bodies."""
+    outcomes = (exchange.outcome for exchange in exchanges)
+    return sum(len(outcome.body) for outcome in outcomes if isinstance(outcome, Page))
 
 
 def count_evidence_chars(evidence: Evidence) -> int:
@@ -110,37 +104,17 @@ def count_evidence_chars(evidence: Evidence) -> int:
     return count + sum(len(url) for url, _ in evidence.hops)
 
 
-def _shorten_texts(evidence: Evidence) -> Evidence:
-    final_url = evidence.final_url
-    return replace(
-        evidence,
-        url=shorten_text(evidence.url, MAX_SHORT_TEXT_CHARS),
-        final_url=final_url and shorten_text(final_url, MAX_SHORT_TEXT_CHARS),
-        detail=shorten_text(evidence.detail, MAX_SHORT_TEXT_CHARS),
-        headers={},
-        hops=(),
-        certificate_names=(),
-        is_cut=True,
-    )
-
-
-def _count_body_bytes(exchange: HttpExchange) -> int:
-    outcome = exchange.outcome
-    return 0 if isinstance(outcome, FetchError) else len(outcome.body)
-
-
 def build_evidence(
     exchange: HttpExchange,
     body_storage: BodyStorage | None,
     *,
     is_withheld: bool = False,
     is_volatile: bool = False,
-    quota: EvidenceQuota | None = None,
+    is_cut: bool = False,
 ) -> Evidence:
     """Return an exchange as evidence; its body is stored unless it is withheld or empty.
 
-    The response of an official API is always withheld. If a `quota` is given, the body is stored
-    only if it fits.
+    The response of an official API is always withheld.
     """
     ask, answer = exchange.request, exchange.outcome
     is_withheld = is_withheld or is_api_url(ask.url)
@@ -156,12 +130,9 @@ def build_evidence(
             is_registered_link=ask.is_registered_link,
             is_volatile=is_volatile,
         )
-    is_storable = bool(answer.body) and not is_withheld
-    has_space = not is_storable or quota is None or quota.take_body(answer.body)
     digest = None
-    if body_storage is not None and is_storable and has_space:
+    if body_storage is not None and answer.body and not is_withheld:
         digest = body_storage.put(answer.body)
-    headers, are_headers_cut = _select_stored_headers(answer.headers, is_volatile=is_volatile)
     received_digest = None
     if digest and answer.digest not in ("", digest):
         received_digest = answer.digest
@@ -170,7 +141,7 @@ def build_evidence(
         status=answer.status,
         final_url=answer.url if answer.url != ask.url else None,
         digest=digest,
-        headers=headers,
+        headers={name: answer.headers[name] for name in STORED_HEADERS & answer.headers.keys()},
         hops=_to_hop_pairs(answer.hops) if len(answer.hops) > 1 else (),
         truncated=answer.truncated,
         insecure=ask.insecure,
@@ -183,30 +154,8 @@ def build_evidence(
         is_registered_link=ask.is_registered_link,
         received_digest=received_digest,
         is_volatile=is_volatile,
-        is_cut=are_headers_cut or not has_space,
+        is_cut=is_cut,
     )
-
-
-def _select_stored_headers(
-    headers: Mapping[str, str], *, is_volatile: bool
-) -> tuple[dict[str, str], bool]:
-    """Return the headers to store, and True if some were left out because there are too many.
-
-    Of a platform, only those that probes read are stored.
-    """
-    stored: dict[str, str] = {}
-    remaining_chars = MAX_STORED_HEADER_CHARS
-    is_cut = False
-    for name in sorted(headers, key=NEEDED_HEADERS.__contains__, reverse=True):
-        if name in UNSTORED_HEADERS or (is_volatile and name not in READ_HEADERS):
-            continue
-        size = len(name) + len(headers[name])
-        if size > remaining_chars:
-            is_cut = True
-            continue
-        remaining_chars -= size
-        stored[name] = headers[name]
-    return stored, is_cut
 
 
 def is_api_url(url: str) -> bool:
@@ -236,16 +185,13 @@ def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> R
         pending = waiting[request.url, request.insecure]
         if not pending:
             raise ReplayError(request.url)
-        return _replay_answer(pending.popleft(), body_storage)
+        exchange = pending.popleft()
+        if exchange.is_withheld:
+            raise ReplayError(exchange.url)
+        body = body_storage.get(exchange.digest) if exchange.digest else b""
+        return rebuild_answer(exchange, body)
 
     return answer
-
-
-def _replay_answer(evidence: Evidence, body_storage: BodyStorage) -> Page | FetchError:
-    if evidence.is_withheld:
-        raise ReplayError(evidence.url)
-    body = body_storage.get(evidence.digest) if evidence.digest else b""
-    return rebuild_answer(evidence, body)
 
 
 def rebuild_answer(evidence: Evidence, body: bytes = b"", digest: str = "") -> Page | FetchError:
@@ -313,14 +259,11 @@ def build_evidence_views(
 ) -> Iterator[EvidenceView]:
     """Yield a view of each exchange of an observation."""
     for exchange in evidence:
-        yield _build_evidence_view(exchange, body_storage)
-
-
-def _build_evidence_view(evidence: Evidence, body_storage: BodyStorage) -> EvidenceView:
-    page = _load_page_start(evidence, body_storage)
-    if isinstance(page, EvidenceView):
-        return page
-    return EvidenceView(evidence, "stored", *extract_page_text(page))
+        page = _load_page_start(exchange, body_storage)
+        if isinstance(page, Page):
+            yield EvidenceView(exchange, "stored", *extract_page_text(page))
+        else:
+            yield page
 
 
 async def build_fresh_evidence_views(
@@ -362,7 +305,10 @@ class _InMemoryBodies:
 def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | EvidenceView:
     """Return the start of a stored page, or the view of an exchange without a stored page."""
     if evidence.digest is None:
-        return EvidenceView(evidence, _get_reason_without_body(evidence))
+        state = "cut" if evidence.is_cut else "none"
+        if evidence.is_withheld:
+            state = "api" if is_api_url(evidence.url) else "withheld"
+        return EvidenceView(evidence, state)
     try:
         body = body_storage.get(evidence.digest)
     except StoreError:
@@ -374,12 +320,6 @@ def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | Ev
         body[:MAX_READ_BYTES],
         evidence.fetched_at or EARLIEST_DATETIME,
     )
-
-
-def _get_reason_without_body(evidence: Evidence) -> str:
-    if evidence.is_withheld:
-        return "api" if is_api_url(evidence.url) else "withheld"
-    return "cut" if evidence.is_cut else "none"
 
 
 def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -> bool:

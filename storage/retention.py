@@ -14,22 +14,18 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    Index,
-    PrimaryKeyConstraint,
     Select,
     Table,
     Text,
-    UniqueConstraint,
     delete,
     func,
     or_,
@@ -41,7 +37,7 @@ from sqlalchemy import (
 from probes.models.finding import Presence
 from storage import consistency
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY
-from storage.database.connection import BATCH_SIZE, Database, Repository
+from storage.database.connection import BATCH_SIZE, Repository
 from storage.models.audit import CONTACT_FIELDS
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.observations.rows import IN_ANY_RUN
@@ -73,73 +69,59 @@ from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
 PROFILE_REMOVED_FACT = "profile_removed"
 """The fact of a finding whose profile was erased because the platform removed the account."""
-BODY_KIND = "body"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
 MONTH_PREFIX_LENGTH = len("2026-11 ") + 1
 """The position of the association's id in the occasion of a monthly report."""
 """The tables of messages. Subscriptions say which association an address belongs to."""
 
 
-@dataclass(frozen=True, slots=True)
-class ErasureSummary:
-    """The stored data of an association: row counts by table, and the bodies of its evidence.
-
-    `exclusive_bodies` are digests that only its evidence names, `shared_bodies` those that other
-    evidence names too.
-    """
-
-    row_counts: Mapping[str, int]
-    exclusive_bodies: frozenset[str] = frozenset()
-    shared_bodies: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.row_counts)
-
-    def list_counts(self) -> Iterator[tuple[str, int]]:
-        """Yield the number of rows of each table, and of bodies."""
-        yield from self.row_counts.items()
-        if self.exclusive_bodies:
-            yield BODY_KIND, len(self.exclusive_bodies)
-
-
 class ErasureRepository(Repository):
     """Erases all data of an association or its contact."""
 
-    def summarize_stored_data(
+    def count_stored_data(
         self,
         association: str,
         excluded_addresses: Collection[str] = (),
         *,
         contact_only: bool = False,
-        indexed_only: bool = False,
-    ) -> ErasureSummary:
-        """Count the data of an association, also of a pruned one, or of its contact alone.
+    ) -> dict[str, int]:
+        """Return the rows of an association by table, also of a pruned one, or of its contact.
 
         Messages to `excluded_addresses` are not counted, because they belong to others too.
-        `indexed_only` leaves out messages and bodies, for which all rows would have to be read.
         """
         stored_data = _select_stored_data(
             association, excluded_addresses, contact_only=contact_only
         )
-        if indexed_only:
-            stored_data = [item for item in stored_data if _is_indexed(item[0])]
         with self._database.begin_read() as connection:
-            row_counts = _count_rows(connection, stored_data)
-            if contact_only or indexed_only or PROBE_RESULT.name not in row_counts:
-                return ErasureSummary(row_counts)
-            return ErasureSummary(row_counts, *_find_bodies(connection, association))
+            return _count_rows(connection, stored_data)
+
+    def find_exclusive_bodies(self, association: str) -> set[str]:
+        """Return the digests of bodies that only its evidence names. All evidence is read."""
+        accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
+        with self._database.begin_read() as connection:
+            digests = set(_read_digests(connection, PROBE_RESULT.c.account_id.in_(accounts)))
+            others = _read_digests(connection, PROBE_RESULT.c.account_id.not_in(accounts))
+            return digests.difference(others) if digests else digests
 
     def list_stored_rows(
         self, association: str, excluded_addresses: Collection[str] = ()
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every stored row of an association with its table's name, without token hashes."""
         for table, condition in _select_stored_data(association, excluded_addresses):
-            columns = [_select_as_text(column) for column in table.c if column.name != "token_hash"]
-            key = list(table.primary_key.columns)
+            columns: list[ColumnElement[Any]] = []
+            models = set()
+            for column in table.c:
+                if isinstance(column.type, JsonModelType):
+                    models.add(column.name)
+                    columns.append(type_coerce(column, Text).label(column.name))
+                elif column.name != "token_hash":
+                    columns.append(column)
+            query = select(*columns).where(condition).order_by(*table.primary_key.columns)
             with self._database.begin_read() as connection:
                 streaming = connection.execution_options(yield_per=BATCH_SIZE)
-                for row in streaming.execute(select(*columns).where(condition).order_by(*key)):
-                    yield table.name, _to_dict(row, table)
+                for row in streaming.execute(query).mappings():
+                    values = {name: json.loads(row[name]) for name in models}
+                    yield table.name, {**row, **values}
 
     def erase_association(
         self,
@@ -155,8 +137,13 @@ class ErasureRepository(Repository):
         """
         with self._database.begin_write() as connection:
             self._database.lock_count(connection, SUBSCRIPTION_COUNT_KEY)
-            _remove_from_read_model(self._database, connection, association)
-            connection.execute(delete(GAP).where(_build_named_in_gap_condition(association)))
+            # Gaps of others that name this one are about an account that both list.
+            is_named = GAP.c.params["other"].as_string() == association
+            query = select(GAP.c.association).where(is_named, GAP.c.association != association)
+            others = connection.execute(query).scalars().all()
+            consistency.mark_stale(self._database, connection, others)
+            summaries.remove_summaries(self._database, connection, [association])
+            connection.execute(delete(GAP).where(is_named))
             _delete_rows(connection, _select_stored_data(association, excluded_addresses))
             summaries.erase_counts_of_empty_groups(connection, groups)
             _append_erasure_entry(connection, log_entry)
@@ -300,18 +287,6 @@ def _refers_to_association(table: Table) -> bool:
     return "association" in table.c or "account_id" in table.c
 
 
-def _is_indexed(table: Table) -> bool:
-    """Return whether an index finds the rows of an association."""
-    if table is ASSOCIATION:
-        return True
-    for key in (*table.indexes, *table.constraints):
-        if not isinstance(key, Index | PrimaryKeyConstraint | UniqueConstraint):
-            continue
-        if key.columns.keys()[0] in {"association", "account_id", "decision_id"}:
-            return True
-    return False
-
-
 def _build_owner_condition(
     table: Table, association: str, excluded_addresses: Collection[str]
 ) -> ColumnElement[bool]:
@@ -332,15 +307,6 @@ def _build_owner_condition(
     return is_of_account & IN_ANY_RUN if table is OBSERVATION else is_of_account
 
 
-def _build_named_in_gap_condition(association: str) -> ColumnElement[bool]:
-    """Return the condition for gaps of other associations that name this one.
-
-    They are about an account that both list.
-    """
-    is_named: ColumnElement[bool] = GAP.c.params["other"].as_string() == association
-    return is_named
-
-
 def _build_message_condition(
     table: Table, association: str, excluded_addresses: Collection[str]
 ) -> ColumnElement[bool]:
@@ -359,102 +325,46 @@ def _build_message_condition(
     return is_to_association | is_monthly_report
 
 
-def _find_bodies(connection: Connection, association: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the digests that only its evidence names, and those that other evidence names too.
-
-    All evidence is read for this.
-    """
-    accounts = select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
-    digests = set(_read_digests(connection, PROBE_RESULT.c.account_id.in_(accounts)))
-    if not digests:
-        return frozenset(), frozenset()
-    digests_of_others = _read_digests(connection, PROBE_RESULT.c.account_id.not_in(accounts))
-    shared = frozenset(filter(digests.__contains__, digests_of_others))
-    return frozenset(digests - shared), shared
-
-
 def _read_digests(connection: Connection, where: ColumnElement[bool]) -> Iterator[str]:
     query = select(type_coerce(PROBE_RESULT.c.evidence, Text)).where(where)
     for evidence in connection.execution_options(yield_per=BATCH_SIZE).execute(query).scalars():
         yield from DIGEST_JSON_PATTERN.findall(evidence)
 
 
-def _remove_from_read_model(database: Database, connection: Connection, association: str) -> None:
-    """Remove it from the summaries and counts, and mark those stale whose gaps named it."""
-    query = select(GAP.c.association).where(_build_named_in_gap_condition(association))
-    other_associations = set(connection.execute(query).scalars()) - {association}
-    consistency.mark_stale(database, connection, other_associations)
-    summaries.remove_summaries(database, connection, [association])
-
-
-def _select_as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """Return the column; if it stores a model, as its JSON text."""
-    if isinstance(column.type, JsonModelType):
-        return type_coerce(column, Text).label(column.name)
-    return column
-
-
-def _to_dict(row: Any, table: Table) -> dict[str, Any]:
-    values = dict(row._mapping)  # noqa: SLF001  # public; the underscore keeps it apart from columns
-    for column in table.c:
-        if isinstance(column.type, JsonModelType):
-            values[column.name] = json.loads(values[column.name])
-    return values
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionCutoffs:
-    """The time before which data of each kind is deleted; None to keep it.
-
-    The age is counted for `contacts` from when the association was withdrawn, for `report_links`
-    from when they ended, for `replies` from their review, for `subscriptions` from when they were
-    ended, and for `subscription_requests` from when they were made. `audit_log` applies to entries
-    about contacts. Other entries stay, because a re-evaluation uses the registry as of each run.
-    """
-
-    contacts: datetime | None = None
-    report_links: datetime | None = None
-    replies: datetime | None = None
-    follow_ups: datetime | None = None
-    subscriptions: datetime | None = None
-    subscription_requests: datetime | None = None
-    messages: datetime | None = None
-    audit_log: datetime | None = None
-
-
 class RetentionRepository(Repository):
     """Deletes data whose retention has ended."""
 
     def delete_expired_data(
-        self, cutoffs: RetentionCutoffs, *, dry_run: bool = False
+        self, cutoffs: Mapping[str, datetime], *, dry_run: bool = False
     ) -> dict[str, int]:
-        """Delete data that is older than the cutoffs. Return the number of rows by table."""
+        """Delete data that is older than the cutoff of its kind. Return the rows by table.
+
+        A kind without a cutoff is kept. The age is counted for `contacts` from when the association
+        was withdrawn, for `report_links` from when they ended, for `replies` from their review, for
+        `subscriptions` from when they were ended, and for `subscription_requests` from when they
+        were made. `audit_log` applies to entries about contacts. Other entries stay, because a
+        re-evaluation uses the registry as of each run.
+        """
         limits = sanitize(cutoffs)
         if dry_run:
             with self._database.begin_read() as connection:
                 return _count_rows(connection, _select_expired_data(limits))
         with self._database.begin_write() as connection:
-            if limits.contacts:
+            if "contacts" in limits:
                 query = select(CONTACT.c.association).where(
-                    _build_withdrawn_condition(CONTACT, limits.contacts)
+                    _build_withdrawn_condition(CONTACT, limits["contacts"])
                 )
                 associations = connection.execute(query).scalars()
                 consistency.mark_stale(self._database, connection, associations)
             row_counts = {}
             for table, condition in _select_expired_data(limits):
-                if table is REPORT_LINK:
-                    _detach_replies(connection, condition)
+                if table is REPORT_LINK:  # its replies are kept
+                    link_ids = select(REPORT_LINK.c.id).where(condition)
+                    detach = update(REPLY).where(REPLY.c.report_link_id.in_(link_ids))
+                    connection.execute(detach.values(report_link_id=None))
                 if count := connection.execute(delete(table).where(condition)).rowcount:
                     row_counts[table.name] = count
         return row_counts
-
-
-def _detach_replies(connection: Connection, link_condition: ColumnElement[bool]) -> None:
-    """Keep the replies whose report link is deleted."""
-    link_ids = select(REPORT_LINK.c.id).where(link_condition)
-    connection.execute(
-        update(REPLY).where(REPLY.c.report_link_id.in_(link_ids)).values(report_link_id=None)
-    )
 
 
 def _count_rows(
@@ -469,42 +379,36 @@ def _count_rows(
     return row_counts
 
 
-def _select_expired_data(cutoffs: RetentionCutoffs) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+def _select_expired_data(
+    cutoffs: Mapping[str, datetime],
+) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     """Yield each table once, with the condition for its expired rows."""
-    if cutoffs.contacts:
-        yield CONTACT, _build_withdrawn_condition(CONTACT, cutoffs.contacts)
-    if cutoffs.report_links:
+    log_conditions = []
+    if before := cutoffs.get("contacts"):
+        yield CONTACT, _build_withdrawn_condition(CONTACT, before)
+        log_conditions.append(_build_withdrawn_condition(AUDIT_LOG, before))
+    if before := cutoffs.get("report_links"):
         ended_at = func.coalesce(REPORT_LINK.c.revoked_at, REPORT_LINK.c.expires_at)
-        yield REPORT_LINK, ended_at < cutoffs.report_links
-    if cutoffs.replies:
-        yield REPLY, REPLY.c.reviewed_at < cutoffs.replies
-        yield COMPLETED_STEP, COMPLETED_STEP.c.completed_at < cutoffs.replies
-    if cutoffs.follow_ups:
-        day = cutoffs.follow_ups.date()
-        is_over = or_(FOLLOW_UP.c.due_date.is_(None), FOLLOW_UP.c.due_date < day)
-        yield FOLLOW_UP, (FOLLOW_UP.c.occurred_at < cutoffs.follow_ups) & is_over
-    if cutoffs.subscriptions:
+        yield REPORT_LINK, ended_at < before
+    if before := cutoffs.get("replies"):
+        yield REPLY, REPLY.c.reviewed_at < before
+        yield COMPLETED_STEP, COMPLETED_STEP.c.completed_at < before
+    if before := cutoffs.get("follow_ups"):
+        is_over = or_(FOLLOW_UP.c.due_date.is_(None), FOLLOW_UP.c.due_date < before.date())
+        yield FOLLOW_UP, (FOLLOW_UP.c.occurred_at < before) & is_over
+    if before := cutoffs.get("subscriptions"):
         # A coordinator's ended subscription stays: without it the configuration would send the
         # digest.
         is_ended = SUBSCRIPTION.c.is_wanted.is_(False) & (SUBSCRIPTION.c.association != "")
-        yield SUBSCRIPTION, is_ended & (SUBSCRIPTION.c.changed_at < cutoffs.subscriptions)
-    if cutoffs.subscription_requests:
-        is_expired = SUBSCRIPTION_REQUEST.c.requested_at <= cutoffs.subscription_requests
-        yield SUBSCRIPTION_REQUEST, is_expired
-    if cutoffs.messages:
-        yield SENT_MESSAGE, SENT_MESSAGE.c.sent_at < cutoffs.messages
-    if conditions := _build_log_conditions(cutoffs):
-        yield AUDIT_LOG, AUDIT_LOG.c.field.in_(CONTACT_FIELDS) & or_(*conditions)
-
-
-def _build_log_conditions(cutoffs: RetentionCutoffs) -> list[ColumnElement[bool]]:
-    """Return the conditions for log entries about contacts: their own age, or the contact's."""
-    conditions = []
-    if cutoffs.audit_log:
-        conditions.append(AUDIT_LOG.c.changed_at < cutoffs.audit_log)
-    if cutoffs.contacts:
-        conditions.append(_build_withdrawn_condition(AUDIT_LOG, cutoffs.contacts))
-    return conditions
+        yield SUBSCRIPTION, is_ended & (SUBSCRIPTION.c.changed_at < before)
+    if before := cutoffs.get("subscription_requests"):
+        yield SUBSCRIPTION_REQUEST, SUBSCRIPTION_REQUEST.c.requested_at <= before
+    if before := cutoffs.get("messages"):
+        yield SENT_MESSAGE, SENT_MESSAGE.c.sent_at < before
+    if before := cutoffs.get("audit_log"):
+        log_conditions.append(AUDIT_LOG.c.changed_at < before)
+    if log_conditions:
+        yield AUDIT_LOG, AUDIT_LOG.c.field.in_(CONTACT_FIELDS) & or_(*log_conditions)
 
 
 def _build_withdrawn_condition(table: Table, cutoff: datetime) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,7 +31,6 @@ from auditor.core.formatting import iter_json_document
 
 if TYPE_CHECKING:
     from auditor.erasure import ErasureResult
-    from storage.retention import ErasureSummary
 
 ErasureAssociationArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Id of the association.")
@@ -116,7 +115,7 @@ def erase_association(
 
 
 def _confirm_erasure(
-    stored_data: ErasureSummary, cli_context: CliContext, association: str, *, contact_only: bool
+    stored_data: Mapping[str, int], cli_context: CliContext, association: str, *, contact_only: bool
 ) -> bool:
     """Show what will be erased and ask for confirmation. Raises UsageError without a terminal."""
     if not can_prompt():
@@ -126,7 +125,7 @@ def _confirm_erasure(
             "--yes to erase without asking",
         )
     translator = cli_context.translator
-    for kind, count in stored_data.list_counts():
+    for kind, count in stored_data.items():
         print_message(
             translator.format_pair(
                 translator.term("stored_data", kind), translator.format_number(count)
@@ -146,21 +145,21 @@ def _confirm_erasure(
 
 
 def _print_stored_data(
-    stored_data: ErasureSummary, cli_context: CliContext, table_format: TableFormat
+    stored_data: Mapping[str, int], cli_context: CliContext, table_format: TableFormat
 ) -> None:
-    counts, translator = stored_data.list_counts(), cli_context.translator
+    counts, translator = stored_data.items(), cli_context.translator
     groups = {"stored": "stored_data"}
     print_table(STORED_DATA_COLUMNS, counts, translator, table_format, term_groups=groups)
 
 
 def _print_erasure_preview(
-    stored_data: ErasureSummary,
+    stored_data: Mapping[str, int],
     cli_context: CliContext,
     association: str,
     table_format: TableFormat,
 ) -> None:
     if table_format == "json":
-        item = _build_erasure_item(association, stored_data.list_counts())
+        item = _build_erasure_item(association, stored_data.items())
         print_json([item], get_current_time())
         return
     _print_stored_data(stored_data, cli_context, table_format)
@@ -183,12 +182,14 @@ def _print_erasure_result(
     copies = list(map(str, result.remaining_copies))
     if as_json:
         item = _build_erasure_item(
-            association, result.stored_data.list_counts(), clean=result.is_clean, copies=copies
+            association, result.stored_data.items(), clean=result.is_clean, copies=copies
         )
         print_json([item], get_current_time())
     elif result.stored_data:
         cli_context.print_translated_count(
-            "{n} row erased", "{n} rows erased", sum(result.stored_data.row_counts.values())
+            "{n} row erased",
+            "{n} rows erased",
+            sum(result.stored_data.values()) - result.stored_data.get("body", 0),
         )
     else:
         cli_context.print_translated(

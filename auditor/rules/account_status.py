@@ -88,7 +88,10 @@ class ActivityBands(BaseModel):
             return "unknown"
         if status.last_activity is not None:
             return self._find_band(status.last_activity, now)[0]
-        return "never" if _was_found_empty(status.last_known_finding) else "unknown"
+        finding = status.last_known_finding
+        if finding and finding.reason is Reason.EMPTY and finding.presence is Presence.PRESENT:
+            return "never"
+        return "unknown"
 
     def find_next_change_date(self, newest: Activity, now: datetime) -> date | None:
         """Return the first day with another activity for this publication, or None if dormant."""
@@ -102,19 +105,11 @@ class ActivityBands(BaseModel):
     def _find_band(self, newest: Activity, now: datetime) -> tuple[str, int | None]:
         """Return the band of a publication, and its limit in days or None."""
         days = days_since_activity(newest, now)
-        for band, limit in self._list_limits():
+        for band in ("active", "slow", "inactive"):
+            limit: int = getattr(self, band)
             if days <= limit:
                 return band, limit
         return "dormant", None
-
-    def _list_limits(self) -> tuple[tuple[str, int], ...]:
-        return ("active", self.active), ("slow", self.slow), ("inactive", self.inactive)
-
-
-def _was_found_empty(finding: Finding | None) -> bool:
-    if finding is None or finding.reason is not Reason.EMPTY:
-        return False
-    return finding.presence is Presence.PRESENT
 
 
 PRECISION_SLACK_DAYS = {DatePrecision.WEEK: 7, DatePrecision.MONTH: 31, DatePrecision.YEAR: 366}
@@ -179,18 +174,18 @@ def was_skipped(finding: Finding) -> bool:
 def _apply_unknown_finding(
     status: AccountStatus, finding: Finding, observed_at: datetime
 ) -> AccountStatus:
+    """Return the status with a longer failure streak, or without one if the server responded.
+
+    The cause of a failure is its reason, with the kind of a TLS error after a slash.
+    """
     streak = status.failure_streak
     if finding.reason in UNREACHABLE_REASONS:
-        streak = _extend_streak(streak, _describe_failure(finding), observed_at)
+        tls_error = finding.facts.get("tls_error") if finding.reason is Reason.TLS else None
+        cause = f"{finding.reason}/{tls_error}" if tls_error else str(finding.reason)
+        streak = _extend_streak(streak, cause, observed_at)
     elif _has_trouble_ended(streak, finding):
         streak = None
     return replace(status, failure_streak=streak)
-
-
-def _describe_failure(finding: Finding) -> str:
-    """Return the reason of a failure, with the kind of a TLS error after a slash."""
-    tls_error = finding.facts.get("tls_error") if finding.reason is Reason.TLS else None
-    return f"{finding.reason}/{tls_error}" if tls_error else str(finding.reason)
 
 
 def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
@@ -202,10 +197,6 @@ def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:
         return False
     if trouble is None or trouble.reason != Reason.TLS:
         return True
-    return _was_certificate_verified(finding)
-
-
-def _was_certificate_verified(finding: Finding) -> bool:
     return (finding.final_url or "").startswith("https:") and "tls_error" not in finding.facts
 
 
@@ -224,24 +215,15 @@ def is_different_account(status: AccountStatus, finding: Finding) -> bool:
     docs/explanations/platforms.md.
     """
     last_finding = status.last_known_finding
-    has_other_id = _differ(status.platform_id, finding.platform_id)
-    if finding.presence is not Presence.PRESENT or not has_other_id:
+    if finding.presence is not Presence.PRESENT or not status.platform_id:
+        return False
+    if finding.platform_id in (None, "", status.platform_id):
         return False
     if finding.reason is Reason.RENAMED or last_finding is None:
         return True
-    return not _is_same_name(last_finding.name, finding.name)
-
-
-def _differ(known_id: str | None, platform_id: str | None) -> bool:
-    """Return True if both ids are known and differ."""
-    return bool(known_id and platform_id) and known_id != platform_id
-
-
-def _is_same_name(first: str | None, second: str | None) -> bool:
-    """Return True if both names are known and differ only in case and spaces."""
-    if not first or not second:
-        return False
-    return first.casefold().split() == second.casefold().split()
+    if not last_finding.name or not finding.name:
+        return True
+    return last_finding.name.casefold().split() != finding.name.casefold().split()
 
 
 def _apply_different_account(
@@ -304,16 +286,12 @@ def _apply_present_finding(
 
 
 def _choose_newest_activity(previous: Activity | None, finding: Finding) -> Activity | None:
+    """Return the latest activity, unless it is certainly older than the stored one."""
     if finding.reason is Reason.EMPTY:
         return None
     latest = finding.last_activity
     if latest is None or previous is None:
         return latest or previous
-    return _merge_activities(previous, latest)
-
-
-def _merge_activities(previous: Activity, latest: Activity) -> Activity:
-    """Return the latest activity, unless it is certainly older than the stored one."""
     if latest.is_relative:
         return _merge_relative_activity(previous, latest)
     if previous.published_at - latest.published_at > _get_relative_date_error(previous):

@@ -4,6 +4,7 @@ Runs and re-evaluation both use `evaluate_association`, so a rebuild of an uncha
 nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,6 @@ from datetime import datetime
 from auditor.reference.gap_catalogue import GapCatalogue
 from auditor.rules.account_status import ActivityBands, ConfirmationThresholds, advance
 from auditor.rules.association_state import (
-    AccountKey,
     AccountOwners,
     AssociationState,
     EvaluationTime,
@@ -26,7 +26,7 @@ from auditor.rules.engine import apply_rules, is_gap_open, update_gaps
 from auditor.rules.linked_posts import credit_linked_posts
 from auditor.rules.proposals import update_proposals
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from storage.models.audit import AccountRow, AccountStatus, Decision, DecisionKind, Gap, Observation
+from storage.models.audit import Decision, DecisionKind, Gap, Observation
 
 UNREACHABLE_SITE_GAPS = frozenset({"website_down", "website_insecure"})
 """Gaps of an existing site that visitors cannot reach."""
@@ -51,25 +51,6 @@ def evaluate_association(
     owners: AccountOwners,
 ) -> AssociationState:
     """Return the state after a run with these observations by account."""
-    new_state = replace(
-        association_state,
-        statuses=_advance_statuses(association_state, observations, evaluation_time, policy),
-    )
-    if WEBSITE_CHANNEL not in evaluation_time.unreliable_channels:
-        proposals = update_proposals(
-            new_state, observations, policy.channels, owners, evaluation_time
-        )
-        new_state = replace(new_state, proposals=proposals)
-    gaps = _update_association_gaps(new_state, observations, evaluation_time, policy, owners)
-    return replace(new_state, gaps=gaps)
-
-
-def _advance_statuses(
-    association_state: AssociationState,
-    observations: Mapping[int, Observation],
-    evaluation_time: EvaluationTime,
-    policy: EvaluationPolicy,
-) -> dict[int, AccountStatus]:
     statuses = dict(association_state.statuses)
     for row in association_state.accounts:
         observation = observations.get(row.id or 0)
@@ -80,7 +61,14 @@ def _advance_statuses(
                 policy.confirmation_thresholds,
                 is_unreliable=row.channel in evaluation_time.unreliable_channels,
             )
-    return statuses
+    new_state = replace(association_state, statuses=statuses)
+    if WEBSITE_CHANNEL not in evaluation_time.unreliable_channels:
+        proposals = update_proposals(
+            new_state, observations, policy.channels, owners, evaluation_time
+        )
+        new_state = replace(new_state, proposals=proposals)
+    gaps = _update_association_gaps(new_state, observations, evaluation_time, policy, owners)
+    return replace(new_state, gaps=gaps)
 
 
 def _update_association_gaps(
@@ -147,40 +135,48 @@ def build_rule_context(
     accounts = []
     for row in association_state.list_listed_accounts(now):
         if (row.channel, row.identity.key or row.typed_text) not in disowned:
-            account = _evaluate_account(
-                association_state, row, evaluation_time, in_force, decided_account_ids
+            is_reliable = row.channel not in evaluation_time.unreliable_channels
+            status = apply_decisions(
+                association_state.get_status(row),
+                row.channel,
+                in_force,
+                now,
+                evaluation_time.run_started_at,
             )
-            accounts.append(account)
+            accounts.append(
+                EvaluatedAccount(
+                    row,
+                    status,
+                    was_decided_in_run=row.id in decided_account_ids and is_reliable,
+                    aliases=association_state.collect_aliases(row),
+                )
+            )
     if bands is not None:
         accounts = credit_linked_posts(accounts, bands, evaluation_time.run_started_at)
-    channels_without_account = _select_decided_channels(in_force, DecisionKind.NONE_BY_CHOICE)
+    channels_by_kind: dict[DecisionKind, set[str]] = defaultdict(set)
+    for decision in in_force:
+        channels_by_kind[decision.kind].add(decision.channel)
     return RuleContext(
         association=association,
         accounts=tuple(accounts),
         now=now,
         run_started_at=evaluation_time.run_started_at,
         proposals=association_state.proposals,
-        none_by_choice=channels_without_account.union(association.none_by_choice),
+        none_by_choice=frozenset(association.none_by_choice).union(
+            channels_by_kind[DecisionKind.NONE_BY_CHOICE]
+        ),
         other_owners=find_other_owners(association_state, owners),
         disowned_accounts=disowned,
-        moved_channels=_select_decided_channels(in_force, DecisionKind.MOVED),
-        unreachable_sites=_find_unreachable_sites(association_state.gaps),
+        moved_channels=frozenset(channels_by_kind[DecisionKind.MOVED]),
+        unreachable_sites=frozenset(
+            (gap.channel, gap.subject)
+            for gap in association_state.gaps
+            if gap.code in UNREACHABLE_SITE_GAPS and is_gap_open(gap)
+        ),
         domain_expiries=_find_domain_expiries(
             association_state, accounts, in_force, evaluation_time.run_started_at
         ),
     )
-
-
-def _select_decided_channels(decisions: Iterable[Decision], kind: DecisionKind) -> frozenset[str]:
-    return frozenset(decision.channel for decision in decisions if decision.kind is kind)
-
-
-def _find_unreachable_sites(gaps: Iterable[Gap]) -> frozenset[AccountKey]:
-    sites = set()
-    for gap in gaps:
-        if gap.code in UNREACHABLE_SITE_GAPS and is_gap_open(gap):
-            sites.add((gap.channel, gap.subject))
-    return frozenset(sites)
 
 
 def _find_domain_expiries(
@@ -197,24 +193,3 @@ def _find_domain_expiries(
         if row.id is not None and expiry is not None:
             expiries[row.id] = expiry
     return expiries
-
-
-def _evaluate_account(
-    association_state: AssociationState,
-    row: AccountRow,
-    evaluation_time: EvaluationTime,
-    decisions: Iterable[Decision],
-    decided_account_ids: Collection[int],
-) -> EvaluatedAccount:
-    decided_status = apply_decisions(
-        association_state.get_status(row),
-        row.channel,
-        decisions,
-        evaluation_time.now,
-        evaluation_time.run_started_at,
-    )
-    was_decided_in_run = (
-        row.id in decided_account_ids and row.channel not in evaluation_time.unreliable_channels
-    )
-    aliases = association_state.collect_aliases(row)
-    return EvaluatedAccount(row, decided_status, was_decided_in_run, aliases)

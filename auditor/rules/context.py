@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from operator import attrgetter
 
 from auditor.rules.domain_expiry import DomainExpiry
@@ -110,24 +111,47 @@ class EvaluatedAccount:
         return link.channel == self.row.channel and may_be_same_account(self.all_keys, {link.key})
 
 
+class MatchOutcome(StrEnum):
+    """What a match means for its gap."""
+
+    UNKNOWN = "unknown"
+    """Nothing is known in this run. The gap stays as it was."""
+    REMAINS = "remains"
+    """It still matches, but this run does not count."""
+    DOUBTED = "doubted"
+    """It matches and counts, but no number of runs opens the gap."""
+    COUNTED = "counted"
+    """It matches and counts. The gap opens after the runs of the catalogue."""
+    CONFIRMED = "confirmed"
+    """It matches, counts and opens the gap."""
+    REMAINS_CONFIRMED = "remains_confirmed"
+    """It opens the gap, but this run does not count."""
+    ENDED = "ended"
+    """The cause of the gap ended, and something else is doubted. An open gap closes."""
+
+    @property
+    def counts(self) -> bool:
+        """Return True if the run is one of those that matched."""
+        return self in {MatchOutcome.DOUBTED, MatchOutcome.COUNTED, MatchOutcome.CONFIRMED}
+
+    @property
+    def confirms(self) -> bool:
+        """Return True if the gap opens at once."""
+        return self in {MatchOutcome.CONFIRMED, MatchOutcome.REMAINS_CONFIRMED}
+
+
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
     """A match of a rule.
 
-    `holds` is None if it is unknown in this run; the gap stays as it was. `is_decided` is True if
-    this run counts. `is_confirmed` opens or holds back the gap; None leaves it to the number of
-    runs in the catalogue, counted from `run_count` if the rule knows it. `has_ended` closes the gap
-    although something else is doubted. `severity` replaces that of the catalogue, unless it is
-    None.
+    `run_count` is the number of runs that matched, if the rule knows it; else they are counted.
+    `severity` replaces that of the catalogue, unless it is None.
     """
 
     channel: str
     subject: str = ""
-    holds: bool | None = True
-    is_decided: bool = True
-    is_confirmed: bool | None = None
+    outcome: MatchOutcome = MatchOutcome.COUNTED
     run_count: int | None = None
-    has_ended: bool = False
     severity: str | None = None
     params: Mapping[str, FactValue] = field(default_factory=dict)
     evidence: Mapping[str, FactValue] = field(default_factory=dict)

@@ -4,11 +4,9 @@ Rules are typed TOML tables; each has one of a fixed set of checks. A gap is con
 runs, opens, and closes when its rule no longer matches.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from itertools import filterfalse
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -40,7 +38,7 @@ from auditor.rules.checks.registry import (
     SharedRule,
     UndeclaredRule,
 )
-from auditor.rules.context import RuleContext, RuleMatch
+from auditor.rules.context import MatchOutcome, RuleContext, RuleMatch
 from probes.links.channel_registry import is_optional_channel
 from storage.models.audit import Gap, compute_gap_rank
 
@@ -89,43 +87,26 @@ class GapCandidate:
         """Return what identifies the gap from run to run."""
         return (self.association, self.rule_match.channel, self.code, self.rule_match.subject)
 
-    def count_runs(self, previous_runs: int) -> int:
-        """Return the runs that matched, this one included if it counts."""
-        if self.rule_match.run_count is not None:
-            return self.rule_match.run_count
-        return previous_runs + self.rule_match.is_decided
-
-    def is_confirmed_by(self, run_count: int, needed_runs: int) -> bool:
-        """Return True if the rule confirms the gap, or if it matched in enough runs."""
-        if self.rule_match.is_confirmed is not None:
-            return self.rule_match.is_confirmed
-        return self.rule_match.is_decided and run_count >= needed_runs
-
 
 def apply_rules(
     context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
 ) -> list[GapCandidate]:
     """Return one candidate for each gap; if several rules match, the most certain one."""
     best: dict[GapKey, GapCandidate] = {}
-    for candidate in _iter_candidates(context, rules, catalogue):
-        # Of equally certain candidates, `max` returns the first.
-        rivals = (best.get(candidate.key, candidate), candidate)
-        best[candidate.key] = max(rivals, key=_get_certainty)
-    return list(best.values())
-
-
-def _iter_candidates(
-    context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
-) -> Iterator[GapCandidate]:
     for rule in rules:
         definition = catalogue[rule.code]
         for rule_match in rule.find_matches(context):
             severity = rule_match.severity or definition.get_severity(rule_match.channel)
-            yield GapCandidate(context.association.id, rule.code, severity, rule_match)
+            candidate = GapCandidate(context.association.id, rule.code, severity, rule_match)
+            # Of equally certain candidates, `max` returns the first.
+            rivals = (best.get(candidate.key, candidate), candidate)
+            best[candidate.key] = max(rivals, key=_get_certainty)
+    return list(best.values())
 
 
 def _get_certainty(candidate: GapCandidate) -> tuple[bool, bool]:
-    return (candidate.rule_match.holds is True, candidate.rule_match.is_confirmed is True)
+    outcome = candidate.rule_match.outcome
+    return outcome is not MatchOutcome.UNKNOWN, outcome.confirms
 
 
 def get_gap_key(gap: Gap) -> GapKey:
@@ -147,75 +128,54 @@ def update_gaps(
     match keeps its row; a missing match closes it.
     """
     candidates_by_key = {candidate.key: candidate for candidate in candidates}
-    running = {get_gap_key(row): row for row in gaps if row.closed_at is None}
     rows = []
-    for gap_key, row in running.items():
-        candidate = candidates_by_key.get(gap_key)
-        rows.append(_update_gap(row, candidate, catalogue, now, unreliable_channels))
-    for gap_key, new_candidate in candidates_by_key.items():
-        is_reliable = new_candidate.rule_match.channel not in unreliable_channels
-        if gap_key not in running and is_reliable and _is_new_gap(new_candidate):
-            rows.append(_create_gap(new_candidate, catalogue, now))
+    for row in gaps:
+        if row.closed_at is None:
+            candidate = candidates_by_key.pop(get_gap_key(row), None)
+            is_reliable = row.channel not in unreliable_channels
+            rows.append(_update_gap(row, candidate, catalogue, now) if is_reliable else row)
+    for candidate in candidates_by_key.values():
+        rule_match = candidate.rule_match
+        is_new = rule_match.outcome.counts or rule_match.outcome.confirms
+        if is_new and rule_match.channel not in unreliable_channels:
+            row = Gap(
+                candidate.association,
+                rule_match.channel,
+                candidate.code,
+                candidate.severity,
+                first_seen=now,
+                run_count=0,
+                subject=rule_match.subject,
+            )
+            rows.append(_update_gap(row, candidate, catalogue, now))
     return rows
 
 
-def _is_new_gap(candidate: GapCandidate) -> bool:
-    rule_match = candidate.rule_match
-    return rule_match.holds is True and (rule_match.is_decided or rule_match.is_confirmed is True)
-
-
 def _update_gap(
-    gap: Gap,
-    candidate: GapCandidate | None,
-    catalogue: GapCatalogue,
-    now: datetime,
-    unreliable_channels: Collection[str],
+    gap: Gap, candidate: GapCandidate | None, catalogue: GapCatalogue, now: datetime
 ) -> Gap:
-    if gap.channel in unreliable_channels:
-        return gap
-    if candidate is None or (candidate.rule_match.has_ended and gap.opened_at is not None):
+    outcome = candidate.rule_match.outcome if candidate else MatchOutcome.ENDED
+    if candidate is None or (outcome is MatchOutcome.ENDED and gap.opened_at is not None):
         return replace(gap, closed_at=now)
-    rule_match = candidate.rule_match
-    if rule_match.holds is None:
+    if outcome is MatchOutcome.UNKNOWN:
         return gap
-    run_count = candidate.count_runs(gap.run_count)
-    opening = _find_opening_time(gap, run_count, candidate, catalogue, now)
-    changes: dict[str, Any] = {"run_count": run_count, "opened_at": opening}
+    rule_match = candidate.rule_match
+    run_count = gap.run_count + outcome.counts
+    if rule_match.run_count is not None:
+        run_count = rule_match.run_count
+    has_enough_runs = run_count >= catalogue[gap.code].confirm_runs
+    is_confirmed = outcome.confirms or (outcome is MatchOutcome.COUNTED and has_enough_runs)
+    changes: dict[str, Any] = {"run_count": run_count}
     # An open gap shows confirmed parameters only: a new cause is shown when it is confirmed.
-    if gap.opened_at is None or (rule_match.is_decided and rule_match.is_confirmed is not False):
+    if gap.opened_at is None or outcome in {MatchOutcome.COUNTED, MatchOutcome.CONFIRMED}:
         changes |= {
             "params": rule_match.params,
             "evidence": rule_match.evidence,
             "severity": candidate.severity,
         }
+    if gap.opened_at is None and is_confirmed:
+        changes["opened_at"] = now
     return replace(gap, **changes)
-
-
-def _create_gap(candidate: GapCandidate, catalogue: GapCatalogue, now: datetime) -> Gap:
-    rule_match = candidate.rule_match
-    row = Gap(
-        association=candidate.association,
-        channel=rule_match.channel,
-        code=candidate.code,
-        severity=candidate.severity,
-        first_seen=now,
-        run_count=candidate.count_runs(0),
-        subject=rule_match.subject,
-        params=rule_match.params,
-        evidence=rule_match.evidence,
-    )
-    opening = _find_opening_time(row, row.run_count, candidate, catalogue, now)
-    return replace(row, opened_at=opening) if opening else row
-
-
-def _find_opening_time(
-    gap: Gap, run_count: int, candidate: GapCandidate, catalogue: GapCatalogue, now: datetime
-) -> datetime | None:
-    """Return when a row that matched in so many runs is confirmed, or None."""
-    if gap.opened_at is not None:
-        return gap.opened_at
-    is_confirmed = candidate.is_confirmed_by(run_count, catalogue[gap.code].confirm_runs)
-    return now if is_confirmed else None
 
 
 def is_gap_open(gap: Gap) -> bool:
@@ -241,8 +201,11 @@ def select_visible_gaps(gaps: Sequence[Gap], catalogue: GapCatalogue) -> list[Ga
     nothing is linked.
     """
     open_gaps = list(filter(is_gap_open, gaps))
-    is_hidden = partial(_is_hidden, open_gaps=open_gaps, catalogue=catalogue)
-    visible_gaps = filterfalse(is_hidden, open_gaps)
+    visible_gaps = [
+        gap
+        for gap in open_gaps
+        if not any(_is_hiding_gap(other_gap, gap, catalogue) for other_gap in open_gaps)
+    ]
     return sorted(visible_gaps, key=lambda gap: get_sort_key(gap, catalogue[gap.code]))
 
 
@@ -258,20 +221,12 @@ def get_sort_key(gap: Gap, definition: GapDefinition) -> tuple[bool, int, int, i
     )
 
 
-def _is_hidden(gap: Gap, open_gaps: Iterable[Gap], catalogue: GapCatalogue) -> bool:
-    return any(_is_hiding_gap(other_gap, gap, catalogue) for other_gap in open_gaps)
-
-
 def _is_hiding_gap(hiding_gap: Gap, gap: Gap, catalogue: GapCatalogue) -> bool:
     definition = catalogue[hiding_gap.code]
     if gap.code not in definition.hides or hiding_gap is gap:
         return False
     if hiding_gap.channel != gap.channel:
         return definition.scope == "association"
-    return hiding_gap.code == "channel_unlisted" or _have_common_subject(hiding_gap, gap)
-
-
-def _have_common_subject(first: Gap, second: Gap) -> bool:
-    """Return True if two gaps are about one account, or one of them about the whole channel."""
-    subjects = {first.subject, second.subject}
-    return "" in subjects or len(subjects) == 1
+    # Both are about one account, or one of them about the whole channel.
+    subjects = {hiding_gap.subject, gap.subject}
+    return hiding_gap.code == "channel_unlisted" or "" in subjects or len(subjects) == 1

@@ -17,7 +17,7 @@ from auditor.checking.checker import AccountChecker, to_probe_account
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
-from auditor.evidence import BodyStorage, EvidenceQuota, build_check_evidence
+from auditor.evidence import BodyStorage, build_check_evidence, count_body_bytes
 from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
 from auditor.runs.frontier import Frontier, HostQueue, HostQueues
@@ -269,16 +269,16 @@ class AccountWorker:
     ) -> tuple[Evidence, ...]:
         """Return the evidence of a result. Bodies are stored only if `bodies` is given."""
         exchanges = filtered_result.result.exchanges
-        quota = EvidenceQuota.for_check(exchanges, self.app.config.storage.max_check_bytes)
+        max_body_bytes = self.app.config.storage.max_check_bytes
         build = partial(
             build_check_evidence,
             exchanges,
             bodies,
-            quota,
+            max_body_bytes,
             is_withheld=not filtered_result.keep_bodies,
             is_volatile=is_volatile,
         )
-        if quota.counts_uncompressed:
+        if count_body_bytes(exchanges) <= max_body_bytes:
             return build()
         return await asyncio.to_thread(build)  # it compresses large bodies
 

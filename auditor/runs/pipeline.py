@@ -42,7 +42,6 @@ from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import StoreError
 from storage.files.spool import require_writable_folder
 from storage.models.audit import AuditRun, AuditRunState
-from storage.retention import RetentionCutoffs
 from storage.store import Store
 
 logger = EventLogger(__name__)
@@ -307,19 +306,11 @@ class _Maintenance:
         logger.info("evidence_pruned", message, bodies=pruned.bodies, bytes=pruned.bytes)
 
 
-def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> RetentionCutoffs:
-    """Return the time before which each kind of data is deleted, or None if it is kept for ever."""
-
-    def subtract(days: int) -> datetime | None:
-        return now - timedelta(days=days) if days else None
-
-    return RetentionCutoffs(
-        contacts=subtract(retention.contacts),
-        report_links=subtract(retention.report_links),
-        replies=subtract(retention.replies),
-        follow_ups=subtract(retention.follow_ups),
-        subscriptions=subtract(retention.subscriptions),
-        subscription_requests=now - MAX_REQUEST_AGE,
-        messages=subtract(retention.messages),
-        audit_log=subtract(retention.audit_log),
-    )
+def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> dict[str, datetime]:
+    """Return the time before which data is deleted, by kind. A kind that is kept has none."""
+    kinds = "contacts report_links replies follow_ups subscriptions messages audit_log"
+    cutoffs = {"subscription_requests": now - MAX_REQUEST_AGE}
+    for kind in kinds.split():
+        if days := getattr(retention, kind):
+            cutoffs[kind] = now - timedelta(days=days)
+    return cutoffs

@@ -258,11 +258,11 @@ class Observation:
     """A check of an account: its finding and evidence, the run, the time, and the probe version.
 
     `result_id` is the stored probe result, which is shared by all observations with an equal
-    finding and evidence. The store returns it with every observation. If an observation is recorded
-    with a `result_id`, it repeats that result, and its own finding and evidence are not read. So
-    `replace(earlier, run_id=…, observed_at=…)` records an unchanged account. The result must be of
-    the same account. It must not be repeated if the finding depends on the time of the check
-    ("three hours ago"), because a re-evaluation reads the page as of the first observation.
+    finding and evidence. The store returns it with every observation. An observation that is
+    recorded with a `result_id` repeats that result of its account and has an equal finding; its own
+    finding and evidence are not stored. It must not repeat a result whose finding depends on the
+    time of the check ("three hours ago"), because a re-evaluation reads the page as of the first
+    observation.
 
     The store also returns `first_observed_at`, when the page of the result was stored. The evidence
     is of that time.

@@ -8,11 +8,9 @@ version may find more in pages that are not stored. See docs/decisions/0047.
 """
 
 import json
-from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import timedelta
 from hashlib import blake2b
-from operator import attrgetter
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,7 +18,7 @@ from pydantic import TypeAdapter
 from probes.models.finding import Activity, DatePrecision, Finding
 from probes.models.http import COMPARED_HEADERS, READ_HEADERS
 from storage.models.audit import Evidence, Observation
-from storage.sanitize import is_storable, sanitize
+from storage.sanitize import sanitize
 
 RESPONSE_SECONDS_FACT = "seconds"
 """The fact that may differ in every run although nothing changed. It has its own column."""
@@ -30,9 +28,6 @@ MAX_RESPONSE_SECONDS = 86_400
 
 FINGERPRINT_BYTES = 12
 """Bytes of a fingerprint, which distinguishes the results of one account."""
-
-UNSAFE_JSON_ESCAPES = (b"\\u00", b"\\b", b"\\f")
-"""JSON escapes of characters that are removed. An escaped backslash can look the same."""
 
 _FINDING_ADAPTER = TypeAdapter(Finding)
 _SEPARATE_FIELDS = {
@@ -44,10 +39,7 @@ _SEPARATE_FIELDS = {
     "truncated",
     "is_cut",
 }
-_EVIDENCE_FIELDS = [field for field in fields(Evidence) if field.name not in _SEPARATE_FIELDS]
-_EVIDENCE_FIELD_NAMES = list(map(attrgetter("name"), _EVIDENCE_FIELDS))
-_EVIDENCE_DEFAULTS = list(map(attrgetter("default"), _EVIDENCE_FIELDS))
-_get_evidence_values = attrgetter(*_EVIDENCE_FIELD_NAMES)
+_COMPARED_FIELDS = [field for field in fields(Evidence) if field.name not in _SEPARATE_FIELDS]
 
 _CERTIFICATE_FIELDS = frozenset({"certificate_expires", "certificate_names"})
 """Fields of volatile evidence that are not compared: no probe reads a platform's certificate."""
@@ -60,23 +52,11 @@ _DAYS_BY_PRECISION = {
 """Days of the units in which a publication date is counted back. Dates in days need no count."""
 
 
-def compute_fingerprint(observation: Observation) -> str:
-    """Return the fingerprint of an observation's result. Equal results have equal fingerprints."""
-    return _hash_comparison_key(_build_comparison_key(observation))
-
-
 def sanitize_and_fingerprint(observation: Observation) -> tuple[Observation, str]:
-    """Return a sanitized observation and its fingerprint.
-
-    It is sanitized only if its comparison key needs it. Header values are sanitized when the result
-    is stored.
-    """
-    with suppress(ValueError):
-        comparison_key = _build_comparison_key(observation)
-        if _is_clean(observation, comparison_key):
-            return observation, _hash_comparison_key(comparison_key)
+    """Return a sanitized observation and its fingerprint. Equal results have equal fingerprints."""
     cleaned = sanitize(observation)
-    return cleaned, compute_fingerprint(cleaned)
+    comparison_key = _build_comparison_key(cleaned)
+    return cleaned, blake2b(comparison_key, digest_size=FINGERPRINT_BYTES).hexdigest()
 
 
 def get_response_seconds(finding: Finding) -> int | None:
@@ -94,12 +74,8 @@ def replace_response_seconds(finding: Finding, seconds: int | None) -> Finding:
     return replace(finding, facts={**finding.facts, RESPONSE_SECONDS_FACT: seconds})
 
 
-def _hash_comparison_key(comparison_key: bytes) -> str:
-    return blake2b(comparison_key, digest_size=FINGERPRINT_BYTES).hexdigest()
-
-
 def _build_comparison_key(observation: Observation) -> bytes:
-    """Return everything by which results are compared. Raises ValueError if JSON cannot hold it."""
+    """Return everything by which results are compared."""
     finding = observation.finding
     facts = dict(finding.facts)
     if get_response_seconds(finding) is not None:
@@ -111,35 +87,22 @@ def _build_comparison_key(observation: Observation) -> bytes:
     return _FINDING_ADAPTER.dump_json(finding, exclude_defaults=True, exclude={"facts"}) + text
 
 
-def _is_clean(observation: Observation, comparison_key: bytes) -> bool:
-    """Return True if sanitizing would change nothing that the comparison key contains."""
-    activity = observation.finding.last_activity
-    if activity is not None and activity.published_at.utcoffset() != timedelta(0):
-        return False
-    if not all(map(is_storable, observation.finding.facts.values())):
-        return False
-    if any(map(comparison_key.__contains__, UNSAFE_JSON_ESCAPES)):
-        return False
-    return comparison_key.decode().isprintable()
-
-
 def _build_evidence_key(evidence: Evidence) -> dict[str, Any]:
     """Return the compared part of an evidence.
 
     Defaults are left out, so that a new field does not change old fingerprints.
     """
-    compared: dict[str, Any] = {}
-    values = _get_evidence_values(evidence)
-    for name, value, default in zip(_EVIDENCE_FIELD_NAMES, values, _EVIDENCE_DEFAULTS, strict=True):
-        is_ignored = evidence.is_volatile and name in _CERTIFICATE_FIELDS
-        if value != default and not is_ignored:
-            compared[name] = value
+    compared: dict[str, Any] = {"fetched_at": evidence.fetched_at is not None}
+    for field in _COMPARED_FIELDS:
+        is_ignored = evidence.is_volatile and field.name in _CERTIFICATE_FIELDS
+        value = getattr(evidence, field.name)
+        if value != field.default and not is_ignored:
+            compared[field.name] = value
     compared["headers"] = {
         name: value if name in COMPARED_HEADERS else ""
         for name, value in evidence.headers.items()
         if name in READ_HEADERS
     }
-    compared["fetched_at"] = evidence.fetched_at is not None
     return compared
 
 

@@ -34,7 +34,7 @@ from storage.observations.comparison import (
     replace_response_seconds,
     sanitize_and_fingerprint,
 )
-from storage.sanitize import sanitize, to_utc
+from storage.sanitize import to_utc
 from storage.tables.core import ACCOUNT, AUDIT_RUN
 from storage.tables.runs import OBSERVATION, PROBE_RESULT
 
@@ -61,82 +61,41 @@ def insert_observations(
     first: dict[tuple[int, int], Observation] = {}
     for observation in observations:
         first.setdefault(observation.key, observation)
-    existing_keys = _find_existing_keys(connection, first)
-    account_ids = set(map(itemgetter(1), first))
-    existing_accounts = _lock_existing_accounts(connection, account_ids)
-    repeats: list[Observation] = []
-    others: list[Observation] = []
-    for key, observation in sorted(first.items()):
-        if key in existing_keys or observation.account_id not in existing_accounts:
-            continue
-        dated = replace(observation, observed_at=to_utc(observation.observed_at))
-        (others if dated.result_id is None else repeats).append(dated)
-    rows = _build_repeat_rows(connection, repeats)
-    rows += _build_result_rows(database, connection, others)
-    _set_times_in_runs(connection, rows)
-    rows.sort(key=itemgetter("run_id", "account_id"))
-    return database.insert_missing(connection, OBSERVATION, rows)
-
-
-def _build_repeat_rows(
-    connection: Connection, observations: Sequence[Observation]
-) -> list[dict[str, Any]]:
-    """Return the rows of observations that name the result that they repeat.
-
-    Raises ValueError if the result is of another account.
-    """
-    result_ids = set(map(attrgetter("result_id"), observations))
-    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.presence)
-    results = _load_by_id(connection, query, result_ids)
-    rows = []
-    for observation in observations:
-        result = results[observation.result_id]
-        if result.account_id != observation.account_id:
-            raise ValueError(
-                f"account {observation.account_id} cannot repeat a result of {result.account_id}"
-            )
-        rows.append(_build_row(observation, result.id, Presence(result.presence)))
-    return rows
-
-
-def _build_result_rows(
-    database: Database, connection: Connection, observations: Sequence[Observation]
-) -> list[dict[str, Any]]:
-    """Store the results of observations, and return the rows that refer to them."""
+    key = (OBSERVATION.c.run_id, OBSERVATION.c.account_id)
+    existing_keys = set(
+        map(tuple, _select_in_batches(connection, select(*key), tuple_(*key), first))
+    )
+    # Others were pruned during the run. These are locked until the commit.
+    query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
+    rows = _select_in_batches(connection, query, ACCOUNT.c.id, set(map(itemgetter(1), first)))
+    account_ids = set(map(attrgetter("id"), rows))
+    query = select(AUDIT_RUN.c.id, AUDIT_RUN.c.started_at)
+    rows = _select_in_batches(connection, query, AUDIT_RUN.c.id, set(map(itemgetter(0), first)))
+    run_starts = {row.id: row.started_at for row in rows}
     prepared: dict[ResultKey, Observation] = {}
     keyed: list[tuple[ResultKey, Observation]] = []
-    for observation in observations:
-        cleaned, fingerprint = sanitize_and_fingerprint(observation)
-        result_key = (cleaned.account_id, fingerprint)
-        prepared.setdefault(result_key, cleaned)
-        keyed.append((result_key, cleaned))
+    for key_of_row, observation in sorted(first.items()):
+        if key_of_row in existing_keys or observation.account_id not in account_ids:
+            continue
+        cleaned, fingerprint = observation, ""
+        if observation.result_id is None:
+            cleaned, fingerprint = sanitize_and_fingerprint(observation)
+            prepared.setdefault((cleaned.account_id, fingerprint), cleaned)
+        keyed.append(((cleaned.account_id, fingerprint), cleaned))
     result_ids = _store_results(database, connection, prepared)
-    return [
-        _build_row(cleaned, result_ids[result_key], cleaned.finding.presence)
-        for result_key, cleaned in keyed
-    ]
-
-
-def _build_row(observation: Observation, result_id: int, presence: Presence) -> dict[str, Any]:
-    """Return a row with the time of the check, instead of the time since the start of its run."""
-    return {
-        "run_id": observation.run_id,
-        "account_id": observation.account_id,
-        "checked_after": observation.observed_at,
-        "result_id": result_id,
-        "presence": PRESENCE_CODES[presence],
-        "probe_version": observation.probe_version,
-        "response_seconds": get_response_seconds(observation.finding),
-    }
-
-
-def _set_times_in_runs(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Replace the time of each check by the time since the start of its run."""
-    run_ids = set(map(itemgetter("run_id"), rows))
-    query = select(AUDIT_RUN.c.id, AUDIT_RUN.c.started_at).where(AUDIT_RUN.c.id.in_(run_ids))
-    starts = dict(connection.execute(query).all())
-    for row in rows:
-        row["checked_after"] -= starts[row["run_id"]]
+    new_rows = []
+    for result_key, observation in keyed:
+        values = {
+            "run_id": observation.run_id,
+            "account_id": observation.account_id,
+            "checked_after": to_utc(observation.observed_at) - run_starts[observation.run_id],
+            "result_id": observation.result_id or result_ids[result_key],
+            "presence": PRESENCE_CODES[observation.finding.presence],
+            "probe_version": observation.probe_version,
+            "response_seconds": get_response_seconds(observation.finding),
+        }
+        new_rows.append(values)
+    return database.insert_missing(connection, OBSERVATION, new_rows)
 
 
 _SELECT_EQUAL_RESULT = select(
@@ -163,24 +122,6 @@ def find_equal_result(
     return PreviousObservation(row.id, row.observed_at, tuple(filter(None, digests)))
 
 
-def _lock_existing_accounts(connection: Connection, account_ids: Collection[int]) -> set[int]:
-    """Return those of the accounts that still exist, and lock them until the commit.
-
-    The others were pruned during the run.
-    """
-    query = select(ACCOUNT.c.id).with_for_update(read=True, key_share=True)
-    rows = _select_in_batches(connection, query, ACCOUNT.c.id, account_ids)
-    return set(map(attrgetter("id"), rows))
-
-
-def _find_existing_keys(
-    connection: Connection, keys: Collection[tuple[int, int]]
-) -> set[tuple[int, int]]:
-    """Return those of these runs and accounts that have an observation."""
-    key = (OBSERVATION.c.run_id, OBSERVATION.c.account_id)
-    return set(map(tuple, _select_in_batches(connection, select(*key), tuple_(*key), keys)))
-
-
 def _select_in_batches(
     connection: Connection, query: Select[Any], key: ColumnElement[Any], values: Iterable[Any]
 ) -> Iterator[Any]:
@@ -204,7 +145,18 @@ def _store_results(
             change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == result_ids.pop(key))
             connection.execute(change.values(fingerprint=None))
     new_keys = sorted(observations.keys() - result_ids.keys())
-    rows = [_build_result_values(key, sanitize(observations[key])) for key in new_keys]
+    rows = []
+    for account_id, fingerprint in new_keys:
+        observation = observations[account_id, fingerprint]
+        values = {
+            "account_id": account_id,
+            "observed_at": observation.observed_at,
+            "presence": observation.finding.presence.value,
+            "fingerprint": fingerprint,
+            "finding": observation.finding,
+            "evidence": observation.evidence,
+        }
+        rows.append(values)
     database.insert_missing(connection, PROBE_RESULT, rows)
     return result_ids | _find_result_ids(connection, new_keys)
 
@@ -264,17 +216,6 @@ def load_observations(
             observation = replace(observation, finding=finding)
         observations.append(observation)
     return observations
-
-
-def _build_result_values(key: ResultKey, observation: Observation) -> dict[str, Any]:
-    return {
-        "account_id": observation.account_id,
-        "observed_at": observation.observed_at,
-        "presence": observation.finding.presence.value,
-        "fingerprint": key[1],
-        "finding": observation.finding,
-        "evidence": observation.evidence,
-    }
 
 
 def delete_observations(connection: Connection, account_ids: Iterable[int]) -> None:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from auditor.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
-from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
 from probes.models.finding import FactValue, Finding, Identity, LinkKind, Presence
 from storage.models.audit import AccountRow, AccountStatus, Association
 
@@ -77,7 +77,7 @@ def build_account_match(
     return RuleMatch(
         account.channel,
         account.subject,
-        is_decided=account.was_decided_in_run,
+        MatchOutcome.COUNTED if account.was_decided_in_run else MatchOutcome.REMAINS,
         params=build_common_params(account, context, **params),
         evidence=build_evidence_params(account),
     )
@@ -85,7 +85,7 @@ def build_account_match(
 
 def build_unknown_match(account: EvaluatedAccount) -> RuleMatch:
     """Return a match that leaves the gap of an account as it was."""
-    return RuleMatch(account.channel, account.subject, holds=None, is_decided=False)
+    return RuleMatch(account.channel, account.subject, MatchOutcome.UNKNOWN)
 
 
 def build_common_params(

@@ -13,7 +13,7 @@ from auditor.rules.checks.base import (
     build_unknown_match,
     get_page_title,
 )
-from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
 from auditor.rules.link_reciprocity import are_all_pages_read, has_link_to_site, is_linked_from_site
 from auditor.rules.name_matching import (
     format_expected_names,
@@ -53,8 +53,10 @@ class ProposedRule(Rule):
                 "source": link.source,
                 "snippet": link.snippet,
             }
-            holds = None if is_known is None else True
-            yield RuleMatch(link.channel, link.key, holds, is_decided=is_fresh, params=params)
+            outcome = MatchOutcome.COUNTED if is_fresh else MatchOutcome.REMAINS
+            if is_known is None:
+                outcome = MatchOutcome.UNKNOWN
+            yield RuleMatch(link.channel, link.key, outcome, params=params)
 
 
 def _were_all_sites_read(context: RuleContext) -> bool:
@@ -138,10 +140,11 @@ class NotLinkedRule(AccountRule):
             yield build_unknown_match(account)
         elif not is_linked:
             sites = context.list_readable_sites()
+            is_decided = any(map(attrgetter("was_decided_in_run"), sites))
             yield RuleMatch(
                 account.channel,
                 account.subject,
-                is_decided=any(map(attrgetter("was_decided_in_run"), sites)),
+                MatchOutcome.COUNTED if is_decided else MatchOutcome.REMAINS,
                 params=build_common_params(account, context, pages=sites[0].url),
             )
 

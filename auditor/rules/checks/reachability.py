@@ -18,7 +18,7 @@ from auditor.rules.checks.base import (
     build_unknown_match,
     format_iso_day,
 )
-from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
 from auditor.rules.domain_expiry import DomainExpiry
 from probes.models.finding import FactValue, Reason
 
@@ -52,8 +52,17 @@ class AbsentRule(AccountRule):
                 cause=cause,
                 **build_title_params(account),
             )
-            has_ended = not account.is_gone and _has_answered_in_run(account, context)
-            yield replace(rule_match, is_confirmed=account.is_gone, has_ended=has_ended)
+            if account.is_gone and account.was_decided_in_run:
+                outcome = MatchOutcome.CONFIRMED
+            elif account.is_gone:
+                outcome = MatchOutcome.REMAINS_CONFIRMED
+            elif _has_answered_in_run(account, context):
+                outcome = MatchOutcome.ENDED
+            elif account.was_decided_in_run:
+                outcome = MatchOutcome.DOUBTED
+            else:
+                outcome = MatchOutcome.REMAINS
+            yield replace(rule_match, outcome=outcome)
 
 
 class UnreachableRule(AccountRule):
@@ -75,18 +84,20 @@ class UnreachableRule(AccountRule):
         if failure is None:
             is_absence_doubted = doubt is not None and not account.is_gone
             if is_absence_doubted and not _has_answered_in_run(account, context):
-                yield RuleMatch(account.channel, account.subject, holds=None)
+                yield build_unknown_match(account)
             return
         reason, _, detail = failure.cause.partition("/")
         if reason not in self.reasons:
             return
-        lasted_long_enough = days_between(failure.since, failure.latest_at) >= self.days
+        outcome = MatchOutcome.REMAINS
+        if failure.latest_at >= context.run_started_at:
+            lasted_long_enough = days_between(failure.since, failure.latest_at) >= self.days
+            outcome = MatchOutcome.COUNTED if lasted_long_enough else MatchOutcome.DOUBTED
         yield replace(
             build_account_match(
                 account, context, since=format_iso_day(failure.since), cause=detail or reason
             ),
-            is_decided=failure.latest_at >= context.run_started_at,
-            is_confirmed=None if lasted_long_enough else False,
+            outcome=outcome,
             run_count=failure.run_count,
         )
 
@@ -235,7 +246,7 @@ class DomainExpiresRule(AccountRule):
             yield RuleMatch(
                 account.channel,
                 account.subject,
-                is_confirmed=True,
+                MatchOutcome.CONFIRMED,
                 severity=severity,
                 params=_build_expiry_params(expiry, account),
                 evidence=build_evidence_params(account),

@@ -38,7 +38,6 @@ from auditor.web.request_context import PageContext, RequestContext
 from probes.links import channel_registry
 from storage.models.audit import AccountRow, AssociationEntry, RegistryValue
 from storage.models.users import ChangeOrigin
-from storage.retention import ErasureSummary
 
 router = APIRouter(route_class=access.AccessRoute)
 
@@ -339,13 +338,13 @@ def _render_erasure_form(
         status=status,
         association_id=association,
         association=context.app.store.registry.get_association(association),
-        stored_data=list(stored_data.list_counts()),
+        stored_data=list(stored_data.items()),
         form=form or ErasureForm(),
         error_message=error_message,
     )
 
 
-def _summarize_stored_data(context: RequestContext, association: str) -> ErasureSummary:
+def _summarize_stored_data(context: RequestContext, association: str) -> Mapping[str, int]:
     try:
         return erasure.summarize_stored_data(context.app, association, quick=True)
     except InputError:

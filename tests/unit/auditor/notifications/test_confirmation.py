@@ -201,8 +201,8 @@ def test_unconfirmed_address_is_deleted_after_its_days(app):
 
 def test_request_is_erased_with_the_contact(app):
     request_subscription(app.store, AMAL, "a0", NOW)
-    stored = app.store.erasure.summarize_stored_data("a0", contact_only=True)
-    assert stored.row_counts == {"subscription_request": 1}
+    stored = app.store.erasure.count_stored_data("a0", contact_only=True)
+    assert stored == {"subscription_request": 1}
 
 
 def test_token_is_not_stored(app):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.context import EvaluatedAccount, RuleContext, may_be_same_account
+from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, may_be_same_account
 from auditor.rules.domain_expiry import MAX_ANSWER_AGE, DomainExpiry, is_answer_usable
 from auditor.rules.engine import AnyRule, apply_rules
 from probes.models.finding import Activity, Finding, FoundLink, Identity, LinkKind, Presence, Reason
@@ -101,7 +101,7 @@ def test_unconfirmed_absence_matches_without_confirmation():
         DEAD,
         build_account("facebook", "u:nour", state=AccountState.PRESENT, unconfirmed_streak=doubt),
     )["facebook", "u:nour"]
-    assert (match.holds, match.is_confirmed) == (True, False)
+    assert match.outcome is MatchOutcome.DOUBTED
 
 
 def test_confirmed_absence_matches_whatever_the_run_found():
@@ -113,7 +113,7 @@ def test_confirmed_absence_matches_whatever_the_run_found():
         was_decided_in_run=False,
     )
     match = find_matches(DEAD, gone_account)["facebook", "u:nour"]
-    assert (match.holds, match.is_confirmed) == (True, True)
+    assert match.outcome is MatchOutcome.REMAINS_CONFIRMED
 
 
 def test_absence_with_another_reason_does_not_match():
@@ -135,16 +135,14 @@ def build_failing_site(cause, run_count, days):
 
 def test_failure_that_spans_too_few_days_is_not_confirmed():
     assert (
-        find_matches(DOWN, build_failing_site("timeout", 3, 2))[
-            "website", "nour.example"
-        ].is_confirmed
-        is False
+        find_matches(DOWN, build_failing_site("timeout", 3, 2))["website", "nour.example"].outcome
+        is MatchOutcome.DOUBTED
     )
 
 
 def test_lasting_failure_is_confirmed_by_the_catalogue():
     match = find_matches(DOWN, build_failing_site("timeout", 4, 3))["website", "nour.example"]
-    assert (match.is_confirmed, match.run_count) == (None, 4)
+    assert (match.outcome, match.run_count) == (MatchOutcome.COUNTED, 4)
 
 
 def test_certificate_failure_has_its_cause():
@@ -162,7 +160,7 @@ def test_failure_is_unknown_while_an_absence_is_doubted():
     doubted = build_account(
         "website", "nour.example", unconfirmed_streak=Streak("parked", NOW, NOW)
     )
-    assert find_matches(DOWN, doubted)["website", "nour.example"].holds is None
+    assert find_matches(DOWN, doubted)["website", "nour.example"].outcome is MatchOutcome.UNKNOWN
 
 
 @pytest.mark.parametrize("checked_at", [NOW, NOW - timedelta(days=1)])
@@ -177,7 +175,7 @@ def test_refusal_ends_the_failure_and_keeps_the_doubt(checked_at):
     blocked = replace(account, status=replace(account.status, checked_at=checked_at))
     absent = {"code": "website_down", "check": "absent", "reasons": ["not_found"]}
     match = find_matches(absent, blocked)["website", "nour.example"]
-    assert (match.is_confirmed, match.has_ended) == (False, checked_at == NOW)
+    assert (match.outcome is MatchOutcome.ENDED) is (checked_at == NOW)
     assert bool(find_matches(DOWN, blocked)) is (checked_at != NOW)
 
 
@@ -188,7 +186,7 @@ def test_empty_account_matches():
     empty = build_account(
         "youtube", "@nour", last_known_finding=Finding(Presence.PRESENT, Reason.EMPTY)
     )
-    assert find_matches(EMPTY, empty)["youtube", "@nour"].holds is True
+    assert find_matches(EMPTY, empty)["youtube", "@nour"].outcome is not MatchOutcome.UNKNOWN
     assert not find_matches(
         EMPTY, build_account("youtube", "@nour", last_known_finding=Finding(Presence.PRESENT))
     )
@@ -217,13 +215,17 @@ def build_dated_account(days, *, has_date=True, **account_fields):
 def test_silent_account_matches_after_its_days():
     assert not find_matches(STALE, build_dated_account(90))
     match = find_matches(STALE, build_dated_account(91))["facebook", "u:nour"]
-    assert (match.params["age"], match.params["limit"], match.is_decided) == (91, 90, True)
+    assert (match.params["age"], match.params["limit"], match.outcome) == (
+        91,
+        90,
+        MatchOutcome.COUNTED,
+    )
 
 
 def test_page_without_dates_is_not_silent():
     assert (
-        find_matches(STALE, build_dated_account(200, has_date=False))["facebook", "u:nour"].holds
-        is None
+        find_matches(STALE, build_dated_account(200, has_date=False))["facebook", "u:nour"].outcome
+        is MatchOutcome.UNKNOWN
     )
 
 
@@ -231,8 +233,8 @@ def test_unknown_run_does_not_count_for_silence():
     assert (
         find_matches(STALE, build_dated_account(91, was_decided_in_run=False))[
             "facebook", "u:nour"
-        ].is_decided
-        is False
+        ].outcome
+        is MatchOutcome.REMAINS
     )
 
 
@@ -294,8 +296,8 @@ def test_unmeasured_fact_is_unknown():
     assert (
         find_matches(build_fact_rule(fact="https", **{"is": False}), unmeasured)[
             "website", "nour.example"
-        ].holds
-        is None
+        ].outcome
+        is MatchOutcome.UNKNOWN
     )
     assert not find_matches(build_fact_rule(fact="moved_to", present=True), unmeasured)
 
@@ -345,7 +347,10 @@ def test_unregistered_account_on_the_site_is_proposed():
     match = find_matches(UNLISTED, build_site(FACEBOOK), proposals=(proposal,))[
         "facebook", "u:nour"
     ]
-    assert (match.is_decided, match.params["found_on"]) == (True, "https://nour.example/")
+    assert (match.outcome, match.params["found_on"]) == (
+        MatchOutcome.COUNTED,
+        "https://nour.example/",
+    )
 
 
 def test_proposal_ends_when_registered_disowned_or_unlinked():
@@ -364,8 +369,8 @@ def test_proposal_ends_when_registered_disowned_or_unlinked():
     assert (
         find_matches(UNLISTED, build_site(was_decided_in_run=False), proposals=(old_proposal,))[
             "facebook", "u:nour"
-        ].is_decided
-        is False
+        ].outcome
+        is MatchOutcome.REMAINS
     )
 
 
@@ -388,8 +393,8 @@ def test_unread_site_is_unknown_for_links():
     assert (
         find_matches(NOT_LINKED, walled, build_account("facebook", "u:nour"))[
             "facebook", "u:nour"
-        ].holds
-        is None
+        ].outcome
+        is MatchOutcome.UNKNOWN
     )
 
 
@@ -432,7 +437,7 @@ def test_two_rules_of_one_gap_give_one_candidate():
     candidates = apply_rules(
         RuleContext(NOUR, (gone_account,), NOW, RUN_STARTED_AT), rules, load_gap_catalogue()
     )
-    assert [candidate.rule_match.is_confirmed for candidate in candidates] == [True]
+    assert [candidate.rule_match.outcome.confirms for candidate in candidates] == [True]
 
 
 @pytest.mark.parametrize(
@@ -467,7 +472,9 @@ def test_unreadable_account_has_only_certain_matches():
         build_fact_rule(fact="https", **{"is": False}) | {"channels": ["facebook"]},
     ]
     assert all(
-        match.holds is None for rule in rules for match in find_matches(rule, walled).values()
+        match.outcome is MatchOutcome.UNKNOWN
+        for rule in rules
+        for match in find_matches(rule, walled).values()
     )
 
 
@@ -478,11 +485,11 @@ def test_link_by_id_may_lead_to_an_account_with_a_handle():
     match = find_matches(NOT_LINKED, build_site(BY_NUMBER), build_account("facebook", "u:nour"))[
         "facebook", "u:nour"
     ]
-    assert match.holds is None
+    assert match.outcome is MatchOutcome.UNKNOWN
     other_matches = find_matches(
         NOT_LINKED, build_site(BY_NUMBER), build_account("facebook", "u:nour", aliases=["id:34"])
     )
-    assert other_matches["facebook", "u:nour"].holds is True
+    assert other_matches["facebook", "u:nour"].outcome is not MatchOutcome.UNKNOWN
 
 
 def test_id_and_handle_are_an_unknown_duplicate():
@@ -490,11 +497,11 @@ def test_id_and_handle_are_an_unknown_duplicate():
     accounts = build_account("facebook", "u:nour"), build_account("facebook", "id:12")
     assert not find_matches(rule, *accounts)
     assert (
-        find_matches(rule, *accounts, build_account("facebook", "u:amal"))["facebook", ""].holds
-        is True
+        find_matches(rule, *accounts, build_account("facebook", "u:amal"))["facebook", ""].outcome
+        is not MatchOutcome.UNKNOWN
     )
     with_person = build_account("linkedin", "in/nour"), build_account("linkedin", "company/nour")
-    assert find_matches(rule, *with_person)["linkedin", ""].holds is True
+    assert find_matches(rule, *with_person)["linkedin", ""].outcome is not MatchOutcome.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -523,8 +530,8 @@ def test_site_behind_a_wall_keeps_its_known_links():
     assert (
         find_matches(UNLISTED, build_site(), walled, proposals=(old_proposal,))[
             "facebook", "u:nour"
-        ].is_decided
-        is False
+        ].outcome
+        is MatchOutcome.REMAINS
     )
 
 
@@ -542,15 +549,15 @@ def test_account_that_may_be_registered_is_unknown():
     assert (
         find_matches(UNLISTED, build_site(BY_NUMBER), walled, proposals=(by_number,))[
             "facebook", "id:12"
-        ].holds
-        is None
+        ].outcome
+        is MatchOutcome.UNKNOWN
     )
     other_account = build_account("facebook", "u:nour", aliases=["id:34"])
     assert (
         find_matches(UNLISTED, build_site(BY_NUMBER), other_account, proposals=(by_number,))[
             "facebook", "id:12"
-        ].holds
-        is True
+        ].outcome
+        is not MatchOutcome.UNKNOWN
     )
     gone_account = build_account(
         "facebook", "u:nour", state=AccountState.GONE, reason=Reason.NOT_FOUND
@@ -558,12 +565,12 @@ def test_account_that_may_be_registered_is_unknown():
     assert (
         find_matches(UNLISTED, build_site(BY_NUMBER), gone_account, proposals=(by_number,))[
             "facebook", "id:12"
-        ].holds
-        is True
+        ].outcome
+        is not MatchOutcome.UNKNOWN
     )
     none_typed = build_account("facebook", None, kind=LinkKind.NONE)
     matches = find_matches(UNLISTED, build_site(BY_NUMBER), none_typed, proposals=(by_number,))
-    assert matches["facebook", "id:12"].holds is True
+    assert matches["facebook", "id:12"].outcome is not MatchOutcome.UNKNOWN
 
 
 def build_site_with_unread_page(*links, **account_fields):
@@ -577,7 +584,7 @@ def test_unread_contact_page_makes_links_unknown():
     match = find_matches(
         NOT_LINKED, build_site_with_unread_page(), build_account("facebook", "u:nour")
     )["facebook", "u:nour"]
-    assert match.holds is None
+    assert match.outcome is MatchOutcome.UNKNOWN
     assert not find_matches(
         NOT_LINKED, build_site_with_unread_page(FACEBOOK), build_account("facebook", "u:nour")
     )
@@ -588,7 +595,7 @@ def test_proposal_from_an_unread_page_stays():
     match = find_matches(UNLISTED, build_site_with_unread_page(), proposals=(old_proposal,))[
         "facebook", "u:nour"
     ]
-    assert (match.holds, match.is_decided) == (True, False)
+    assert match.outcome is MatchOutcome.REMAINS
 
 
 BROKEN = {"code": "website_broken_links", "check": "links_to_gone", "channels": ["website"]}
@@ -622,8 +629,8 @@ def test_link_to_an_unconfirmed_absence_is_not_broken():
     assert (
         find_matches(BROKEN, build_account("website", "nour.example"))[
             "website", "nour.example"
-        ].holds
-        is None
+        ].outcome
+        is MatchOutcome.UNKNOWN
     )
 
 
@@ -659,7 +666,7 @@ def test_matching_or_comparable_name_does_not_match_the_rule():
         build_named_account("Radio Soleil", key="u:tafsoutinema"),
     ):
         [match] = find_matches(DIFFERS, account, association=NAMED).values()
-        assert match.holds is None
+        assert match.outcome is MatchOutcome.UNKNOWN
 
 
 def test_linked_account_may_have_a_name_in_another_language():
@@ -667,7 +674,7 @@ def test_linked_account_may_have_a_name_in_another_language():
     matches = find_matches(
         DIFFERS, build_site(linked), build_named_account("Reading for All"), association=NAMED
     )
-    assert matches["facebook", "u:page.12"].holds is None
+    assert matches["facebook", "u:page.12"].outcome is MatchOutcome.UNKNOWN
 
 
 SILENT = {"code": "channel_no_backlink", "check": "no_backlink"}
@@ -708,7 +715,10 @@ def test_backlink_is_unknown_without_all_links_or_a_site():
         (build_account("website", "nour.example"), build_profile()),
         (build_profile(),),
     ):
-        assert all(match.holds is None for match in find_matches(SILENT, *accounts).values())
+        assert all(
+            match.outcome is MatchOutcome.UNKNOWN
+            for match in find_matches(SILENT, *accounts).values()
+        )
 
 
 UNNAMED = {"code": "website_no_identity", "check": "not_named", "channels": ["website"]}
@@ -734,7 +744,7 @@ def build_site_with_names(text, key="bienvenue.example"):
 )
 def test_site_without_the_name_matches_only_if_comparable(text, holds):
     results = [
-        match.holds
+        None if match.outcome is MatchOutcome.UNKNOWN else True
         for match in find_matches(UNNAMED, build_site_with_names(text), association=NAMED).values()
     ]
     assert results == ([] if holds is False else [holds])
@@ -744,7 +754,7 @@ def test_site_with_the_name_in_its_host_does_not_match():
     [match] = find_matches(
         UNNAMED, build_site_with_names("Agir ici", "tafsoutine.example"), association=NAMED
     ).values()
-    assert match.holds is None
+    assert match.outcome is MatchOutcome.UNKNOWN
 
 
 MIXED = {"code": "handles_mixed", "check": "handles_differ"}
@@ -816,7 +826,9 @@ def test_names_and_links_behind_a_wall_are_unknown(rule):
         build_account("website", "nour.example", was_decided_in_run=False),
         build_account("facebook", "u:nour", was_decided_in_run=False),
     ]
-    assert all(match.holds is None for match in find_matches(rule, *walled).values())
+    assert all(
+        match.outcome is MatchOutcome.UNKNOWN for match in find_matches(rule, *walled).values()
+    )
 
 
 def test_rules_load_no_html_parser():
@@ -826,12 +838,15 @@ def test_rules_load_no_html_parser():
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
 
 
-@pytest.mark.parametrize(("lasted_days", "is_confirmed"), [(2, False), (3, None), (4, None)])
-def test_failure_needs_the_days_of_its_rule(lasted_days, is_confirmed):
+@pytest.mark.parametrize(
+    ("lasted_days", "outcome"),
+    [(2, MatchOutcome.DOUBTED), (3, MatchOutcome.COUNTED), (4, MatchOutcome.COUNTED)],
+)
+def test_failure_needs_the_days_of_its_rule(lasted_days, outcome):
     [match] = find_matches(
         {**DOWN, "days": 3}, build_failing_site("timeout", 9, lasted_days)
     ).values()
-    assert match.is_confirmed is is_confirmed
+    assert match.outcome is outcome
 
 
 @pytest.mark.parametrize(("age_days", "is_silent"), [(89, False), (90, False), (91, True)])

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ConfirmationThresholds, advance
-from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch
+from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
 from auditor.rules.engine import (
     AnyRule,
     GapCandidate,
@@ -50,7 +50,7 @@ def build_candidate(
 def test_gap_opens_after_the_runs_of_the_catalogue():
     gaps = update_after_run([], 0, build_candidate())
     assert (gaps[0].run_count, gaps[0].opened_at) == (1, None)
-    gaps = update_after_run(gaps, 1, build_candidate(is_decided=False))
+    gaps = update_after_run(gaps, 1, build_candidate(outcome=MatchOutcome.REMAINS))
     assert (gaps[0].run_count, gaps[0].opened_at) == (1, None)
     gaps = update_after_run(gaps, 2, build_candidate())
     assert (gaps[0].run_count, gaps[0].opened_at) == (2, START + timedelta(days=2))
@@ -79,29 +79,39 @@ def test_closed_gap_stays_and_a_new_one_begins():
 
 
 def test_ended_match_closes_an_open_gap_despite_a_doubt():
-    doubted = build_candidate("website_down", is_confirmed=False)
-    ended = build_candidate("website_down", is_decided=False, is_confirmed=False, has_ended=True)
+    doubted = build_candidate("website_down", outcome=MatchOutcome.DOUBTED)
+    ended = build_candidate("website_down", outcome=MatchOutcome.ENDED)
     pending = update_after_run([], 0, doubted)
     assert update_after_run(pending, 1, ended)[0].closed_at is None
-    gaps = update_after_run(pending, 1, build_candidate("website_down", is_confirmed=True))
+    gaps = update_after_run(
+        pending, 1, build_candidate("website_down", outcome=MatchOutcome.CONFIRMED)
+    )
     assert update_after_run(gaps, 2, doubted)[0].closed_at is None
     assert update_after_run(gaps, 2, ended)[0].closed_at == START + timedelta(days=2)
 
 
 def test_open_gap_keeps_confirmed_parameters():
     rows = update_after_run(
-        [], 0, build_candidate("website_down", is_confirmed=True, params={"cause": "timeout"})
+        [],
+        0,
+        build_candidate(
+            "website_down", outcome=MatchOutcome.CONFIRMED, params={"cause": "timeout"}
+        ),
     )
-    doubted = build_candidate("website_down", is_confirmed=False, params={"cause": "not_found"})
+    doubted = build_candidate(
+        "website_down", outcome=MatchOutcome.DOUBTED, params={"cause": "not_found"}
+    )
     assert update_after_run(rows, 1, doubted)[0].params == {"cause": "timeout"}
-    confirmed = build_candidate("website_down", is_confirmed=True, params={"cause": "not_found"})
+    confirmed = build_candidate(
+        "website_down", outcome=MatchOutcome.CONFIRMED, params={"cause": "not_found"}
+    )
     assert update_after_run(rows, 1, confirmed)[0].params == {"cause": "not_found"}
 
 
 def test_unknown_match_keeps_the_gap():
     rows = update_after_run(update_after_run([], 0, build_candidate()), 1, build_candidate())
-    assert update_after_run(rows, 2, build_candidate(holds=None)) == rows
-    assert update_after_run([], 2, build_candidate(holds=None)) == []
+    assert update_after_run(rows, 2, build_candidate(outcome=MatchOutcome.UNKNOWN)) == rows
+    assert update_after_run([], 2, build_candidate(outcome=MatchOutcome.UNKNOWN)) == []
 
 
 def test_unreliable_channel_changes_no_gap():
@@ -112,14 +122,17 @@ def test_unreliable_channel_changes_no_gap():
 
 def test_absence_gap_opens_by_confirmation_only():
     candidates = [
-        build_candidate("channel_dead", "facebook", "u:nour", is_confirmed=False) for _ in range(9)
+        build_candidate("channel_dead", "facebook", "u:nour", outcome=MatchOutcome.DOUBTED)
+        for _ in range(9)
     ]
     gaps = []
     for day, current in enumerate(candidates):
         gaps = update_after_run(gaps, day, current)
     assert (gaps[0].run_count, gaps[0].opened_at) == (9, None)
     gaps = update_after_run(
-        gaps, 9, build_candidate("channel_dead", "facebook", "u:nour", is_confirmed=True)
+        gaps,
+        9,
+        build_candidate("channel_dead", "facebook", "u:nour", outcome=MatchOutcome.CONFIRMED),
     )
     assert gaps[0].opened_at == START + timedelta(days=9)
 

@@ -16,6 +16,7 @@ from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import UNREACHABLE_REASONS
 from auditor.rules.association import build_rule_context
 from auditor.rules.association_state import AssociationState, EvaluationTime, find_account_owners
+from auditor.rules.context import MatchOutcome
 from auditor.rules.engine import apply_rules
 from auditor.rules.score import LEVEL_THRESHOLDS
 from probes.links import identify
@@ -314,7 +315,7 @@ def find_gap_codes(association_state):
     return {
         candidate.code
         for candidate in apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
-        if candidate.rule_match.holds
+        if candidate.rule_match.outcome is not MatchOutcome.UNKNOWN
     }
 
 
