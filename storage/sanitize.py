@@ -108,7 +108,7 @@ def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
     cleaned = {}
     is_changed = False
     for key, inner in value.items():
-        if not is_storable(inner):
+        if isinstance(inner, float) and not math.isfinite(inner):
             is_changed = True
             continue
         clean_key, clean_inner = _sanitize_value(key), _sanitize_value(inner)
@@ -131,8 +131,3 @@ def _sanitize_fields(
     if all(map(is_, cleaned, values)):
         return model
     return replace(model, **dict(zip(names, cleaned, strict=True)))
-
-
-def is_storable(value: Any) -> bool:
-    """Return False for numbers that JSON cannot hold, NaN and infinity."""
-    return not isinstance(value, float) or math.isfinite(value)

@@ -201,7 +201,7 @@ def _load_gap_items(app: App, association: str | None, name_language: str) -> li
     _validate_association(app, association)
     last_run, now = app.store.runs.get_latest_evaluated(), get_current_time()
     if association is None and (last_run is None or last_run.started_at <= now):
-        from auditor.evaluation.open_gaps import list_open_gaps
+        from auditor.evaluation.network_view import list_open_gaps
 
         rows = list_open_gaps(app.store, app.config)
         return [

@@ -1,6 +1,6 @@
 """One association as pages and exports show it: accounts, gaps, score, proposals."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import chain, filterfalse
@@ -28,15 +28,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from storage.models.audit import (
-    AccountState,
-    AccountStatus,
-    Association,
-    Decision,
-    DecisionKind,
-    Gap,
-    Proposal,
-)
+from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
 """The code of an inconclusive check, where it is not that of all other channels."""
@@ -188,17 +180,22 @@ def build_association_view(
         gaps.append(gap)
         is_waived = any(is_waiver_of(decision, gap) for decision in in_force)
         (waived if is_waived else not_waived).append(gap)
-    accounts = []
-    for account in context.accounts:
-        if account.row.identity.kind is not LinkKind.NONE:
-            view = _build_account_view(account, context, config, evaluation_time)
-            accounts.append(view)
+    accounts = [
+        _build_account_view(account, context, config)
+        for account in context.accounts
+        if account.row.identity.kind is not LinkKind.NONE
+    ]
     # A proposal that is known, or may be a known account, needs no decision.
     proposals = [
         proposal
         for proposal in association_state.proposals
         if context.is_known_link(proposal.link) is False
     ]
+    # A run that finds no account leaves a gap, unless the association chose to have none.
+    is_checked = bool(gaps) or any(map(attrgetter("checked_at"), accounts))
+    if not gaps and not accounts:
+        wanted_channels = filterfalse(is_optional_channel, config.channels)
+        is_checked = context.none_by_choice.issuperset(wanted_channels)
     return AssociationView(
         association=association_state.association,
         accounts=tuple(accounts),
@@ -214,19 +211,8 @@ def build_association_view(
         waived_gaps=tuple(waived),
         moved_channels=context.moved_channels,
         decisions=tuple(in_force),
-        is_checked=bool(gaps) or _is_checked(accounts, context, config),
+        is_checked=is_checked,
     )
-
-
-def _is_checked(accounts: Collection[AccountView], context: RuleContext, config: Config) -> bool:
-    """Return True if a run has looked at an association that has no gaps.
-
-    A run that finds no account leaves a gap, unless the association chose to have none.
-    """
-    if accounts:
-        return any(map(attrgetter("checked_at"), accounts))
-    wanted_channels = filterfalse(is_optional_channel, config.channels)
-    return context.none_by_choice.issuperset(wanted_channels)
 
 
 def find_next_change_date(
@@ -236,22 +222,13 @@ def find_next_change_date(
 
     The activity band changes as days pass, and decisions end.
     """
-    change_dates = set(_iter_change_dates(view, bands, run_started_at))
-    change_dates.discard(date.max)
-    return min(change_dates, default=None)
-
-
-def _iter_change_dates(
-    view: AssociationView, bands: ActivityBands, run_started_at: datetime
-) -> Iterator[date]:
-    """Yield when an activity band changes or a decision ends; `date.max` is never."""
+    change_dates = set()
     for _, activity in view.iter_last_activities():
-        day = bands.find_next_change_date(activity, run_started_at)
-        if day is not None:
-            yield day
+        change_dates.add(bands.find_next_change_date(activity, run_started_at) or date.max)
     for end in chain.from_iterable(map(iter_decision_ends, view.decisions)):
         if end > run_started_at:
-            yield end.date()
+            change_dates.add(end.date())
+    return min(change_dates - {date.max}, default=None)
 
 
 def is_waiver_of(decision: Decision, gap: Gap) -> bool:
@@ -265,7 +242,7 @@ def is_waiver_of(decision: Decision, gap: Gap) -> bool:
 
 
 def _build_account_view(
-    account: EvaluatedAccount, context: RuleContext, config: Config, evaluation_time: EvaluationTime
+    account: EvaluatedAccount, context: RuleContext, config: Config
 ) -> AccountView:
     row, status = account.row, account.status
     finding = status.last_known_finding
@@ -282,7 +259,7 @@ def _build_account_view(
         since=status.since,
         reason=status.reason,
         last_activity=status.last_activity,
-        activity_band=config.activity.classify_activity(status, evaluation_time.run_started_at),
+        activity_band=config.activity.classify_activity(status, context.run_started_at),
         link_reciprocity=classify_link_reciprocity(account, context),
         checked_at=status.checked_at,
         decided_at=status.decided_at,
@@ -304,11 +281,26 @@ def get_rhythm_days(finding: Finding | None) -> int | None:
 
 
 def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:
-    checked_kinds = ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
+    """Yield the accounts whose newest check is missing or inconclusive.
+
+    A link that leads to no account is a gap, not an unchecked item.
+    """
     for account in context.accounts:
-        row = account.row
-        if row.channel in config.channels and row.identity.kind in checked_kinds:
-            yield from _iter_unchecked_reasons(account, context.run_started_at)
+        status, channel = account.status, account.row.channel
+        is_checkable = account.row.identity.kind in ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
+        if channel not in config.channels or not is_checkable:
+            continue
+        last_date = status.decided_at.date().isoformat() if status.decided_at else ""
+        params: dict[str, FactValue] = {"url": account.url, "last_date": last_date}
+        is_unknown = status.latest_presence is Presence.UNKNOWN
+        if status.checked_at is None or status.checked_at < context.run_started_at:
+            yield UncheckedItem(channel, "not_checked", params)
+        elif status.other_account_streak is not None:
+            params |= {"cause": "different_account", "found": status.other_account_streak.cause}
+            yield UncheckedItem(channel, "channel_unconfirmed", params)
+        elif is_unknown and status.latest_reason is not Reason.WRONG_TARGET:
+            params["cause"] = str(status.latest_reason or "unreadable")
+            yield UncheckedItem(channel, UNKNOWN_ITEM_CODES.get(channel, "channel_unknown"), params)
 
 
 def _iter_channels_none_by_choice(
@@ -328,28 +320,3 @@ def _iter_channels_none_by_choice(
             last_date = decided.decided_at.date().isoformat()
             params = {"cause": decided.reason, "last_date": last_date}
         yield UncheckedItem(channel, "channel_waived", params)
-
-
-def _is_unknown(status: AccountStatus) -> bool:
-    """Return True if the newest check was inconclusive.
-
-    A link that leads to no account is a gap, not an unchecked item.
-    """
-    is_gap = status.latest_reason is Reason.WRONG_TARGET
-    return status.latest_presence is Presence.UNKNOWN and not is_gap
-
-
-def _iter_unchecked_reasons(
-    account: EvaluatedAccount, run_started_at: datetime
-) -> Iterator[UncheckedItem]:
-    status, channel = account.status, account.row.channel
-    last_date = status.decided_at.date().isoformat() if status.decided_at else ""
-    params: dict[str, FactValue] = {"url": account.url, "last_date": last_date}
-    if status.checked_at is None or status.checked_at < run_started_at:
-        yield UncheckedItem(channel, "not_checked", params)
-    elif status.other_account_streak is not None:
-        params |= {"cause": "different_account", "found": status.other_account_streak.cause}
-        yield UncheckedItem(channel, "channel_unconfirmed", params)
-    elif _is_unknown(status):
-        params["cause"] = str(status.latest_reason or "unreadable")
-        yield UncheckedItem(channel, UNKNOWN_ITEM_CODES.get(channel, "channel_unknown"), params)

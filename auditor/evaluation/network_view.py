@@ -16,17 +16,19 @@ from auditor.evaluation.run_results import (
     ASSOCIATION_BATCH_SIZE,
     assemble_association_states,
     get_current_evaluation_time,
-    load_account_owners,
     refresh_summaries,
 )
 from auditor.evaluation.summary import AssociationFilter, Coverage, compute_coverage
+from auditor.reference.gap_catalogue import get_gap_rank, load_gap_catalogue
 from auditor.rules.association_state import (
     EvaluationTime,
     collect_account_keys,
     find_account_owners,
 )
+from auditor.rules.engine import get_sort_key
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, AuditRunState, Gap
+from storage.models.summaries import ListedGap
 from storage.store import Store
 
 
@@ -122,12 +124,9 @@ def _iter_association_ids(
     store: Store, config: Config, association_filter: AssociationFilter | None
 ) -> Iterator[str]:
     if association_filter is None or association_filter.is_empty:
-        return map(attrgetter("id"), store.registry.list_associations())
+        yield from map(attrgetter("id"), store.registry.list_associations())
+        return
     refresh_summaries(store, config)
-    return _search_association_ids(store, association_filter)
-
-
-def _search_association_ids(store: Store, association_filter: AssociationFilter) -> Iterator[str]:
     last_id = ""
     while ids := store.search.list_association_ids(
         association_filter.facets,
@@ -165,8 +164,40 @@ def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[
 
     runs = [run for run in store.runs.list_evaluated() if run.started_at <= as_of]
     evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
-    owners = load_account_owners(store, as_of, evaluation_time.run_started_at)
+    owners = find_account_owners(
+        store.registry.list_accounts(include_withdrawn=True),
+        as_of,
+        store.decisions.list_decisions(),
+        evaluation_time.run_started_at,
+    )
     replay = RunReplay(store, config, runs)
     for association in store.registry.list_associations():
         state = replay.rebuild_association(association)
         yield build_association_view(state, config, evaluation_time, owners)
+
+
+GAPS_PER_QUERY = 1000
+
+
+def list_open_gaps(store: Store, config: Config) -> list[ListedGap]:
+    """Return every open gap that no other gap hides: by kind and severity, then by association.
+
+    The gaps of an association are in the order of its report. They are read from the read model, so
+    no association is evaluated.
+    """
+    refresh_summaries(store, config)
+    listed_gaps: list[ListedGap] = []
+    cursor = None
+    while True:
+        page = store.gap_search.list_visible_gaps(cursor=cursor, limit=GAPS_PER_QUERY)
+        listed_gaps += page.rows
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    catalogue = load_gap_catalogue()
+
+    def get_position(listed_gap: ListedGap) -> tuple[object, ...]:
+        gap = listed_gap.gap
+        return get_gap_rank(gap), gap.association, get_sort_key(gap, catalogue[gap.code])
+
+    return sorted(listed_gaps, key=get_position)

@@ -10,7 +10,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
-from datetime import datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -26,7 +25,7 @@ from auditor.evaluation.summary import (
     select_lasting_params,
 )
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.registry.history import RegistrySnapshot, iter_links_at, registry_at, undo_link_changes
+from auditor.registry.history import RegistrySnapshot, iter_links_at, registry_at
 from auditor.rules import engine, score
 from auditor.rules.association import EvaluationPolicy, build_rule_context, evaluate_association
 from auditor.rules.association_state import (
@@ -54,7 +53,6 @@ from storage.models.audit import (
     Proposal,
 )
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, SummaryRecord, SummaryVersion
-from storage.models.users import AuditLogEntry
 from storage.store import Store
 
 ASSOCIATION_BATCH_SIZE = 500
@@ -156,26 +154,37 @@ def _iter_association_states(
     registry_changes = store.audit_log.group_changes_by_association(run.started_at)
     disowning_decisions = load_disowning_decisions(store)
     for batch in split_into_batches(store.registry.list_associations(include_withdrawn=True)):
-        data = store.conclusions.load_association_data(
-            list(map(attrgetter("id"), batch)), include_closed_gaps=False
-        )
-        observations_by_account = _load_observations_of(store, run, data.accounts)
-        listed = _select_listed_associations(batch, data, registry_changes, run.started_at)
+        ids = list(map(attrgetter("id"), batch))
+        data = store.conclusions.load_association_data(ids, include_closed_gaps=False)
+        listed_ids = set(map(attrgetter("id"), data.associations))
+        observations: dict[int, Observation] = {}
+        if run.id:
+            account_ids = filter(None, map(attrgetter("id"), data.accounts))
+            found = store.observations.list_findings_of_accounts(run.id, account_ids)
+            observations = index_by_account(found)
         states_and_observations = []
         linked_keys: set[tuple[str, str]] = set()
-        for current_state in assemble_association_states(listed, data):
-            state = _restore_accounts(current_state, registry_changes, run.started_at)
-            observations = _select_of_accounts(state.accounts, observations_by_account)
-            states_and_observations.append((state, observations))
-            linked_keys |= collect_linked_keys(state, observations.values())
+        for current_state in assemble_association_states(batch, data):
+            association = current_state.association
+            current = RegistrySnapshot(
+                association, association.id in listed_ids, current_state.accounts
+            )
+            changes = registry_changes.get(association.id, ())
+            then = registry_at(current, changes, run.started_at)
+            if not then.is_listed:
+                continue
+            state = replace(current_state, association=then.association, accounts=then.accounts)
+            own_observations = _select_of_accounts(state.accounts, observations)
+            states_and_observations.append((state, own_observations))
+            linked_keys |= collect_linked_keys(state, own_observations.values())
         linked_accounts = store.registry.find_accounts_by_key(linked_keys)
         owners = find_account_owners(
             iter_links_at(linked_accounts, registry_changes, run.started_at),
             run.started_at,
             disowning_decisions,
         )
-        for state, observations in states_and_observations:
-            yield state, observations, owners
+        for state, own_observations in states_and_observations:
+            yield state, own_observations, owners
 
 
 def load_disowning_decisions(store: Store) -> list[Decision]:
@@ -185,60 +194,6 @@ def load_disowning_decisions(store: Store) -> list[Decision]:
     """
     decisions = store.decisions.list_decisions()
     return [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
-
-
-def _load_observations_of(
-    store: Store, run: AuditRun, accounts: Iterable[AccountRow]
-) -> dict[int, Observation]:
-    """Return the observations of these accounts in a run, by account id."""
-    if not run.id:
-        return {}
-    account_ids = filter(None, map(attrgetter("id"), accounts))
-    return index_by_account(store.observations.list_findings_of_accounts(run.id, account_ids))
-
-
-def _restore_accounts(
-    state: AssociationState,
-    registry_changes: Mapping[str, Sequence[AuditLogEntry]],
-    run_started_at: datetime,
-) -> AssociationState:
-    """Return the state with the accounts that were registered when the run began."""
-    changes = registry_changes.get(state.association.id, ())
-    accounts = undo_link_changes(state.accounts, changes, run_started_at)
-    return replace(state, accounts=tuple(accounts))
-
-
-def _select_listed_associations(
-    batch: Iterable[Association],
-    association_data: AssociationData,
-    registry_changes: Mapping[str, Sequence[AuditLogEntry]],
-    run_started_at: datetime,
-) -> list[Association]:
-    """Return those of these associations that were listed when the run began, as they were then."""
-    listed_ids = set(map(attrgetter("id"), association_data.associations))
-    listed = []
-    for association in batch:
-        current = RegistrySnapshot(association, association.id in listed_ids, ())
-        changes = registry_changes.get(association.id, ())
-        snapshot = registry_at(current, changes, run_started_at)
-        if snapshot.is_listed:
-            listed.append(snapshot.association)
-    return listed
-
-
-def load_account_owners(
-    store: Store, now: datetime, run_started_at: datetime | None = None
-) -> AccountOwners:
-    """Return which associations had registered each account at a point in time.
-
-    Decisions that an account is not an association's are respected.
-    """
-    return find_account_owners(
-        store.registry.list_accounts(include_withdrawn=True),
-        now,
-        store.decisions.list_decisions(),
-        run_started_at,
-    )
 
 
 def build_evaluation_policy(config: Config) -> EvaluationPolicy:

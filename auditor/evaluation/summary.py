@@ -47,6 +47,12 @@ def build_summary_record(
 ) -> SummaryRecord:
     """Return the record of a view to store, for these audited channels and until `valid_until`."""
     summary = build_summary(view, channels)
+    # The openings and closings of gaps by day and code, and the open gaps by kind.
+    changes: Counter[str] = Counter()
+    for change, changed_at, gap in view.iter_gap_changes():
+        changes[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
+    for gap in view.gaps:
+        changes[f"open:{get_gap_kind(gap)}"] += 1
     return SummaryRecord(
         summary=summary,
         facets=build_facets(summary),
@@ -57,19 +63,9 @@ def build_summary_record(
             gap.id: get_gap_rank(gap) for gap in view.reportable_gaps if gap.id is not None
         },
         visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
-        gap_change_counts=_count_gap_changes(view),
+        gap_change_counts=changes,
         valid_until=valid_until,
     )
-
-
-def _count_gap_changes(view: AssociationView) -> Counter[str]:
-    """Count the openings and closings of gaps by day and code, and the open gaps by kind."""
-    counts: Counter[str] = Counter()
-    for change, changed_at, gap in view.iter_gap_changes():
-        counts[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
-    for gap in view.gaps:
-        counts[f"open:{get_gap_kind(gap)}"] += 1
-    return counts
 
 
 def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
@@ -99,9 +95,19 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
 
 
 def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
-    """Return the status of an association on one channel, and its last activity there."""
+    """Return the status of an association on one channel, and its last activity there.
+
+    The open gaps decide, then the state of the best account.
+    """
     coverage_state = get_coverage_state(view, channel)
-    status = _choose_channel_status(view, channel, coverage_state)
+    status = STATUS_BY_COVERAGE_STATE[coverage_state]
+    accounts = view.accounts_on(channel)
+    # A run can check an account and none has. It cannot check an invalid link.
+    has_checkable_link = any(account.kind is not LinkKind.INVALID for account in accounts)
+    was_checked = any(map(attrgetter("checked_at"), accounts))
+    if status is ChannelStatus.UNKNOWN and has_checkable_link and not was_checked:
+        status = ChannelStatus.NOT_CHECKED
+    status = apply_open_gaps(status, (gap for gap in view.gaps if gap.channel == channel))
     activity_days = [
         activity.published_at.date()
         for activity_channel, activity in view.iter_last_activities()
@@ -119,16 +125,6 @@ STATUS_BY_COVERAGE_STATE = {
 }
 
 
-def _choose_channel_status(
-    view: AssociationView, channel: str, coverage_state: str
-) -> ChannelStatus:
-    """Return the status of a channel. Its open gaps decide, then the state of its best account."""
-    status = STATUS_BY_COVERAGE_STATE[coverage_state]
-    if status is ChannelStatus.UNKNOWN and _waits_for_its_first_check(view, channel):
-        status = ChannelStatus.NOT_CHECKED
-    return apply_open_gaps(status, (gap for gap in view.gaps if gap.channel == channel))
-
-
 def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus:
     """Return the status that open gaps give a channel or account with this status without them."""
     kinds = set(map(get_gap_kind, gaps))
@@ -137,15 +133,6 @@ def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus
     if GapKind.SILENT in kinds and status is ChannelStatus.PRESENT:
         return ChannelStatus.SILENT
     return status
-
-
-def _waits_for_its_first_check(view: AssociationView, channel: str) -> bool:
-    """Return True if a run can check an account and none has. It cannot check an invalid link."""
-    accounts = view.accounts_on(channel)
-    if any(map(attrgetter("checked_at"), accounts)):
-        return False
-    kinds = set(map(attrgetter("kind"), accounts))
-    return not kinds <= {LinkKind.INVALID}
 
 
 def _to_open_gap(gap: Gap) -> OpenGap:
@@ -183,14 +170,6 @@ def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
     yield from find_groups(summary.region, summary.tags)
     if summary.city:
         yield f"city:{summary.city}"
-    yield from _iter_channel_facets(summary)
-    yield from _iter_reason_facets(summary)
-    for gap in summary.gaps:
-        yield from _build_gap_facets(gap)
-
-
-def _iter_channel_facets(summary: AssociationSummary) -> Iterator[str]:
-    """Yield the state and status of each channel, and each status on any channel."""
     for channel, channel_summary in summary.channels.items():
         status = channel_summary.status
         yield f"{channel}:{channel_summary.coverage_state}"
@@ -198,14 +177,15 @@ def _iter_channel_facets(summary: AssociationSummary) -> Iterator[str]:
         # On an optional channel nothing is missing.
         if status is not ChannelStatus.NONE or not is_optional_channel(channel):
             yield f"any:{status}"
-
-
-def _iter_reason_facets(summary: AssociationSummary) -> Iterator[str]:
-    """Yield why channels could not be checked, if their status says so."""
     for channel, reason in summary.unchecked:
-        channel_summary = summary.channels.get(channel)
-        if reason and channel_summary and channel_summary.status is ChannelStatus.UNKNOWN:
+        unchecked_channel = summary.channels.get(channel)
+        if reason and unchecked_channel and unchecked_channel.status is ChannelStatus.UNKNOWN:
             yield f"unchecked:{channel}:{reason}"
+    for gap in summary.gaps:
+        for facet in (f"kind:{get_gap_kind(gap)}", f"gap:{gap.code}"):
+            yield facet
+            yield f"{facet}@{gap.channel}"
+        yield f"gap_channel:{gap.channel}"
 
 
 def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
@@ -219,17 +199,6 @@ def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
 def get_region_key(region: str) -> str:
     """Return the key of a region: the code of an official region, or the typed text."""
     return find_region_code(region) or region
-
-
-def _build_gap_facets(gap: OpenGap) -> tuple[str, ...]:
-    kind = get_gap_kind(gap)
-    return (
-        f"kind:{kind}",
-        f"kind:{kind}@{gap.channel}",
-        f"gap:{gap.code}",
-        f"gap:{gap.code}@{gap.channel}",
-        f"gap_channel:{gap.channel}",
-    )
 
 
 SEVERITIES_OF_GAPS = SEVERITIES[:-1]
@@ -372,7 +341,9 @@ def _choose_coverage_state(
     links: Iterable[tuple[LinkKind, str | None, AccountState]],
     association: AssociationView | RuleContext,
 ) -> str:
-    states = set(_iter_states_of_accounts(links))
+    # An unreadable or short link may be an account.
+    possible_kinds = {LinkKind.SHORT_LINK, LinkKind.INVALID}
+    states = {state for kind, key, state in links if key is not None or kind in possible_kinds}
     if AccountState.PRESENT in states:
         return "confirmed"
     if channel in association.none_by_choice:
@@ -380,15 +351,6 @@ def _choose_coverage_state(
     if AccountState.UNKNOWN in states or channel in association.moved_channels:
         return "unknown"
     return "gone" if states else "missing"
-
-
-def _iter_states_of_accounts(
-    links: Iterable[tuple[LinkKind, str | None, AccountState]],
-) -> Iterator[AccountState]:
-    """Yield the states of links that are accounts. An unreadable or short link may be one."""
-    for kind, key, state in links:
-        if key is not None or kind in {LinkKind.SHORT_LINK, LinkKind.INVALID}:
-            yield state
 
 
 def to_percent(part: int, whole: int) -> float:
@@ -441,41 +403,31 @@ class AssociationFilter:
 
     @property
     def facets(self) -> frozenset[str]:
-        """Return the facets that an association must have."""
-        return frozenset(self._iter_facets())
+        """Return the facets that an association must have.
+
+        What is about a channel is about any channel if none is given.
+        """
+        region_key = get_region_key(self.region)
+        named = {"region": region_key, "tag": self.tag, "level": self.level}
+        facets = {f"{name}:{value}" for name, value in named.items() if value}
+        at_channel = f"@{self.channel}" if self.channel else ""
+        of_channel = set()
+        if self.state:
+            place = f"status:{self.channel}" if self.channel else "any"
+            of_channel.add(f"{place}:{self.state}")
+        if self.reason:
+            of_channel.add(f"unchecked:{self.channel}:{self.reason}")
+        if self.gap_kind == NO_GAPS:
+            of_channel.add("no_gaps")
+        elif self.gap_kind:
+            of_channel.add(f"kind:{self.gap_kind}{at_channel}")
+        if self.gap:
+            of_channel.add(f"gap:{self.gap}{at_channel}")
+        if self.channel and not of_channel:
+            of_channel.add(f"gap_channel:{self.channel}")
+        return frozenset(facets | of_channel)
 
     @property
     def search_words(self) -> set[str]:
         """Return the normalised search words."""
         return parse_search_query(self.q)
-
-    def _iter_facets(self) -> Iterator[str]:
-        region_key = get_region_key(self.region)
-        for name, value in (("region", region_key), ("tag", self.tag), ("level", self.level)):
-            if value:
-                yield f"{name}:{value}"
-        yield from self._list_channel_facets()
-
-    def _list_channel_facets(self) -> list[str]:
-        """Return the facets that are about the channel, or about any if there is none."""
-        facets = [*self._iter_status_facets(), *self._iter_gap_facets()]
-        if self.channel and not facets:
-            facets.append(f"gap_channel:{self.channel}")
-        return facets
-
-    def _iter_status_facets(self) -> Iterator[str]:
-        if self.state:
-            yield f"status:{self.channel}:{self.state}" if self.channel else f"any:{self.state}"
-        if self.reason:
-            yield f"unchecked:{self.channel}:{self.reason}"
-
-    def _iter_gap_facets(self) -> Iterator[str]:
-        if self.gap_kind == NO_GAPS:
-            yield "no_gaps"
-        elif self.gap_kind:
-            yield self._restrict_to_channel(f"kind:{self.gap_kind}")
-        if self.gap:
-            yield self._restrict_to_channel(f"gap:{self.gap}")
-
-    def _restrict_to_channel(self, gap_facet: str) -> str:
-        return f"{gap_facet}@{self.channel}" if self.channel else gap_facet

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from operator import attrgetter
 
 from auditor.rules.account_status import is_confirmed_lost
 from probes.models.finding import Activity, DatePrecision
-from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Streak
+from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind
 
 DISPUTE_VALIDITY = timedelta(days=180)
 ATTESTATION_VALIDITY = timedelta(days=365)
@@ -27,13 +26,15 @@ def select_decisions_in_force(
     Decisions expire at the start of a run, `run_started_at`, because between runs only people
     change anything.
     """
-    is_in_force = partial(_is_in_force, now=now, run_started_at=run_started_at or now)
-    return sorted(filter(is_in_force, decisions), key=attrgetter("decided_at"))
-
-
-def _is_in_force(decision: Decision, now: datetime, run_started_at: datetime) -> bool:
-    was_taken = decision.decided_at <= now and not is_withdrawn(decision, now)
-    return was_taken and _get_nominal_end(decision) > run_started_at
+    run_started_at = run_started_at or now
+    in_force = [
+        decision
+        for decision in decisions
+        if decision.decided_at <= now
+        and not is_withdrawn(decision, now)
+        and _get_nominal_end(decision) > run_started_at
+    ]
+    return sorted(in_force, key=attrgetter("decided_at"))
 
 
 def is_withdrawn(decision: Decision, now: datetime) -> bool:
@@ -84,15 +85,12 @@ def apply_decisions(
     months, or for 180 days if it contradicts a confirmed absence (a dispute).
     """
     for decision in select_decisions_in_force(decisions, now, run_started_at):
-        if decision.kind is DecisionKind.CONFIRM and _is_about_account(decision, status, channel):
+        is_about_account = decision.account_id == status.account_id
+        if decision.account_id is None:
+            is_about_account = decision.channel == channel
+        if decision.kind is DecisionKind.CONFIRM and is_about_account:
             status = _apply_attestation(status, decision, run_started_at or now)
     return status
-
-
-def _is_about_account(decision: Decision, status: AccountStatus, channel: str) -> bool:
-    if decision.account_id is not None:
-        return decision.account_id == status.account_id
-    return decision.channel == channel
 
 
 def _apply_attestation(
@@ -103,10 +101,14 @@ def _apply_attestation(
         decision_end is not None and run_started_at >= decision_end
     ):
         return status
+    activities = filter(None, (status.last_activity, _get_attested_activity(decision)))
+    streak = status.other_account_streak
+    if streak is not None and streak.since <= decision.decided_at:
+        streak = None
     attested_status = replace(
         status,
-        last_activity=_choose_newest(status.last_activity, _get_attested_activity(decision)),
-        other_account_streak=_keep_unresolved_streak(status.other_account_streak, decision),
+        last_activity=max(activities, key=attrgetter("published_at"), default=None),
+        other_account_streak=streak,
     )
     if status.state is AccountState.PRESENT:
         return attested_status
@@ -118,17 +120,6 @@ def _apply_attestation(
         since=decision.decided_at,
         unconfirmed_streak=doubt,
     )
-
-
-def _choose_newest(known: Activity | None, attested: Activity | None) -> Activity | None:
-    if known is None or attested is None:
-        return known or attested
-    return attested if attested.published_at > known.published_at else known
-
-
-def _keep_unresolved_streak(streak: Streak | None, decision: Decision) -> Streak | None:
-    """Return the streak of another account, or None if the decision was taken after it began."""
-    return None if streak is not None and streak.since <= decision.decided_at else streak
 
 
 def _get_attested_activity(decision: Decision) -> Activity | None:

@@ -75,8 +75,21 @@ def find_domain_expiry(
     account_id = row.id or 0
     check = drop_check_of_other_domain(checks.get(account_id), domain)
     if check is not None and is_answer_usable(check, run_started_at):
-        return _build_registry_expiry(check, run_started_at.date())
-    has_answer = check is not None and _has_answer(check)
+        today = run_started_at.date()
+        return DomainExpiry(
+            check.domain,
+            "registry",
+            expires_on=check.expires_on,
+            other_expiry=check.other_expiry,
+            has_expired=check.expires_on is not None and check.expires_on < today,
+            status=check.statuses.partition(",")[0].replace(" ", "_"),
+            cause="not_registered" if check.reason is Reason.NOT_FOUND else "",
+            known_at=check.answered_at,
+            has_registry_answer=True,
+        )
+    has_answer = check is not None and check.answered_at is not None
+    if check is not None and not (check.expires_on or check.statuses or check.reason):
+        has_answer = False
     decision = stated.get(account_id)
     if decision is not None and decision.value:
         return DomainExpiry(
@@ -92,11 +105,6 @@ def find_domain_expiry(
 def drop_check_of_other_domain(check: DomainCheck | None, domain: str) -> DomainCheck | None:
     """Return a check, or None if it is from before the registered link was corrected."""
     return check if check is not None and check.domain == domain else None
-
-
-def _has_answer(check: DomainCheck) -> bool:
-    answered = check.answered_at is not None
-    return answered and bool(check.expires_on or check.statuses or check.reason)
 
 
 def is_answer_usable(check: DomainCheck, run_started_at: datetime) -> bool:
@@ -119,28 +127,12 @@ def was_expiry_passed_since(check: DomainCheck, today: date) -> bool:
     return check.answered_at.date() <= check.expires_on < today
 
 
-def _build_registry_expiry(check: DomainCheck, today: date) -> DomainExpiry:
-    return DomainExpiry(
-        check.domain,
-        "registry",
-        expires_on=check.expires_on,
-        other_expiry=check.other_expiry,
-        has_expired=check.expires_on is not None and check.expires_on < today,
-        status=check.statuses.partition(",")[0].replace(" ", "_"),
-        cause="not_registered" if check.reason is Reason.NOT_FOUND else "",
-        known_at=check.answered_at,
-        has_registry_answer=True,
-    )
-
-
-_CAUSES = {None: "no_date", Reason.NOT_FOUND: "not_registered"}
-"""Causes that have another name than the reason of the check."""
-
-
 def _find_cause(domain: str, check: DomainCheck | None) -> str:
     """Return why the expiry is not known."""
     if find_rdap_service(domain) is None:
         return "no_service"
     if check is None:
         return "not_asked"
-    return _CAUSES.get(check.reason) or str(check.reason)
+    if check.reason is Reason.NOT_FOUND:
+        return "not_registered"
+    return str(check.reason or "no_date")

@@ -4,7 +4,7 @@ Only parsed pages count. An unreadable page, or a link whose key cannot be compa
 registered one, leaves the result open.
 """
 
-from itertools import chain
+from itertools import chain, product
 from operator import attrgetter
 
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
@@ -26,7 +26,11 @@ RECIPROCITY_LEVELS = ("reciprocal", "site_only", "profile_only", "registry_only"
 def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -> str:
     """Return the reciprocity of an account; a website has that of its best account."""
     if account.channel == WEBSITE_CHANNEL:
-        return _classify_site_reciprocity(context)
+        levels = {"registry_only"}
+        for other in context.accounts:
+            if other.channel != WEBSITE_CHANNEL:
+                levels.add(classify_link_reciprocity(other, context))
+        return min(levels, key=RECIPROCITY_LEVELS.index)
     by_site, by_profile = is_linked_from_site(account, context), has_link_to_site(account, context)
     level = LEVEL_BY_LINKS.get((bool(by_site), bool(by_profile)))
     if level is not None:
@@ -37,28 +41,16 @@ def classify_link_reciprocity(account: EvaluatedAccount, context: RuleContext) -
     return "registry_only"
 
 
-def _classify_site_reciprocity(context: RuleContext) -> str:
-    best_index = RECIPROCITY_LEVELS.index("registry_only")
-    for account in context.accounts:
-        if account.channel != WEBSITE_CHANNEL:
-            level = classify_link_reciprocity(account, context)
-            best_index = min(best_index, RECIPROCITY_LEVELS.index(level))
-    return RECIPROCITY_LEVELS[best_index]
-
-
 def is_linked_from_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
     """Return whether a site of the association links to an account; None if unknown."""
     site_links = _list_site_links(context)
     if any(map(account.is_linked_by, site_links)):
         return True
-    if any(map(account.may_be_linked_by, site_links)) or not _are_all_sites_read(context):
+    sites = list(filter(attrgetter("is_living_account"), context.sites))
+    are_all_read = bool(sites) and all(map(are_all_pages_read, sites))
+    if any(map(account.may_be_linked_by, site_links)) or not are_all_read:
         return None
     return False
-
-
-def _are_all_sites_read(context: RuleContext) -> bool:
-    sites = list(filter(attrgetter("is_living_account"), context.sites))
-    return bool(sites) and all(map(are_all_pages_read, sites))
 
 
 def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | None:
@@ -66,7 +58,9 @@ def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | 
     site_links = list(filter(_is_site_link, account.present_links))
     if not site_links:
         return None
-    return any(_is_own_site(link, context) for link in site_links)
+    own_hosts = set().union(*map(_collect_site_hosts, context.sites))
+    hosts = {link.key.partition("/")[0] for link in site_links}
+    return any(_is_related_host(*pair) for pair in product(hosts, own_hosts))
 
 
 def _is_site_link(link: FoundLink) -> bool:
@@ -80,15 +74,10 @@ def has_other_account_on_site(account: EvaluatedAccount, context: RuleContext) -
     """
     if not all(map(_are_links_whole, context.sites)):
         return False
+    own = list(filter(attrgetter("is_account"), context.accounts_on(account.channel)))
     for link in _list_site_links(context):
-        if link.channel == account.channel and not _may_be_own_account(link, context):
-            return True
-    return False
-
-
-def _may_be_own_account(link: FoundLink, context: RuleContext) -> bool:
-    for account in context.accounts_on(link.channel):
-        if account.is_account and (account.is_linked_by(link) or account.may_be_linked_by(link)):
+        is_own = any(item.is_linked_by(link) or item.may_be_linked_by(link) for item in own)
+        if link.channel == account.channel and not is_own:
             return True
     return False
 
@@ -117,13 +106,6 @@ def _list_site_links(context: RuleContext) -> list[FoundLink]:
     for site in context.sites:
         links.extend(site.present_links)
     return links
-
-
-def _is_own_site(link: FoundLink, context: RuleContext) -> bool:
-    """Return True if a link leads to the site, to any of its pages or its new address."""
-    host = link.key.partition("/")[0]
-    own_hosts = chain.from_iterable(map(_collect_site_hosts, context.sites))
-    return any(_is_related_host(host, own_host) for own_host in own_hosts)
 
 
 def _is_related_host(host: str, own_host: str) -> bool:

@@ -8,7 +8,7 @@ The result is part of no stored status. It is derived from the last conclusive f
 whenever the association is evaluated.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -34,21 +34,16 @@ def credit_linked_posts(
     A date that the platform or a person gave stays if it may be as new.
     """
     credited = list(accounts)
-    for post in _list_linked_posts(accounts):
-        for index in _find_authors(post, accounts):
-            account = credited[index]
-            status = _raise_activity(account.status, post, bands, now)
-            credited[index] = replace(account, status=status)
+    for site in accounts:
+        text = site.present_facts.get(post_numbers.LINKED_POSTS_FACT)
+        if site.channel != channel_registry.WEBSITE_CHANNEL or not isinstance(text, str):
+            continue
+        for post in post_numbers.parse_linked_posts(text):
+            for index in _find_authors(post, accounts):
+                account = credited[index]
+                status = _raise_activity(account.status, post, bands, now)
+                credited[index] = replace(account, status=status)
     return credited
-
-
-def _list_linked_posts(accounts: Iterable[EvaluatedAccount]) -> list[LinkedPost]:
-    posts: list[LinkedPost] = []
-    for account in accounts:
-        text = account.present_facts.get(post_numbers.LINKED_POSTS_FACT)
-        if account.channel == channel_registry.WEBSITE_CHANNEL and isinstance(text, str):
-            posts.extend(post_numbers.parse_linked_posts(text))
-    return posts
 
 
 def _find_authors(post: LinkedPost, accounts: Sequence[EvaluatedAccount]) -> list[int]:
@@ -72,12 +67,9 @@ def _is_author(account: EvaluatedAccount, post: LinkedPost) -> bool:
     if account.channel != post.channel or not account.is_account:
         return False
     if post.channel == "linkedin":
-        return _get_slug(post.key) in map(_get_slug, account.all_keys)
+        slugs = {key.rpartition("/")[2] for key in account.all_keys}
+        return post.key.rpartition("/")[2] in slugs
     return post.key in account.all_keys
-
-
-def _get_slug(key: str) -> str:
-    return key.rpartition("/")[2]
 
 
 def _raise_activity(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
-from itertools import chain, filterfalse, product
+from itertools import chain, product
 from operator import itemgetter
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
@@ -83,7 +83,12 @@ class _ScriptWords:
     @cached_property
     def distinctive_words(self) -> tuple[str, ...]:
         """Return the words that identify the name."""
-        return tuple(dict.fromkeys(filter(_is_distinctive, self._words_without_article)))
+        words = dict.fromkeys(self._words_without_article)
+        return tuple(
+            word
+            for word in words
+            if len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
+        )
 
     @cached_property
     def joined_words(self) -> str:
@@ -93,9 +98,9 @@ class _ScriptWords:
     @cached_property
     def initials(self) -> frozenset[str]:
         """Return the initials with and without those of stop words."""
-        main_words = filterfalse(_is_stop_word, self.words)
-        both = (_join_first_letters(self.words), _join_first_letters(main_words))
-        return frozenset(filter(_is_abbreviation, both))
+        main_words = [word for word in self.words if len(word) > 2 and word not in _STOP_WORDS]
+        both = ("".join(map(itemgetter(0), words)) for words in (self.words, main_words))
+        return frozenset(initials for initials in both if len(initials) > 2)
 
     def is_in_handle(self, letters: str) -> bool:
         """Return True if a handle begins with the initials or contains a distinctive word."""
@@ -128,22 +133,6 @@ NameWords = dict[str, _ScriptWords]
 """The words of a name by script."""
 
 
-def _is_distinctive(word: str) -> bool:
-    return len(word) > 2 and word not in _GENERIC_WORDS and not word.isdigit()
-
-
-def _is_stop_word(word: str) -> bool:
-    return len(word) <= 2 or word in _STOP_WORDS
-
-
-def _join_first_letters(words: Iterable[str]) -> str:
-    return "".join(map(itemgetter(0), words))
-
-
-def _is_abbreviation(initials: str) -> bool:
-    return len(initials) > 2
-
-
 def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | None:
     """Return whether a text contains a name of the association; None if they cannot be compared."""
     own_names = tuple(name[:MAX_NAME_CHARACTERS] for name in names if name)
@@ -154,15 +143,11 @@ def is_name_match(displayed_name: str, names: Iterable[str | None]) -> bool | No
 def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
     own_names = list(map(_split_by_script, names))
     displayed_words = _split_by_script(displayed_name)
-    if any(_have_common_word(displayed_words, own_name) for own_name in own_names):
-        return True
+    for own_name in own_names:
+        for script in displayed_words.keys() & own_name.keys():
+            if _share_distinctive_word(displayed_words[script], own_name[script]):
+                return True
     return False if _is_certainly_different(displayed_words, own_names) else None
-
-
-def _have_common_word(first: NameWords, second: NameWords) -> bool:
-    """Return True if two names share a distinctive word in a script of both."""
-    common_scripts = first.keys() & second.keys()
-    return any(_share_distinctive_word(first[script], second[script]) for script in common_scripts)
 
 
 def _is_certainly_different(displayed_words: NameWords, own_names: list[NameWords]) -> bool:
@@ -172,7 +157,9 @@ def _is_certainly_different(displayed_words: NameWords, own_names: list[NameWord
         if not shown_words.distinctive_words:
             continue
         comparable = list(_iter_comparable_names(script, shown_words, own_names))
-        if not comparable or _may_be_initials(shown_words, comparable):
+        # Either name may be initials of words in another language.
+        own_are_initials = all(words.may_be_initials for words in comparable)
+        if not comparable or shown_words.may_be_initials or own_are_initials:
             return False
         was_compared = True
     return was_compared and not _has_same_sound_in_other_script(displayed_words, own_names)
@@ -258,12 +245,8 @@ def _contains_part(name: _ScriptWords, other_name: _ScriptWords) -> bool:
     for word in other_name.distinctive_words:
         if len(word) > 4 and word in name.joined_words:
             return True
-    return _begins_with(name, tuple(other_name.initials))
-
-
-def _begins_with(name: _ScriptWords, initials: tuple[str, ...]) -> bool:
-    words = (*name.distinctive_words, name.joined_words)
-    return any(word.startswith(initials) for word in words)
+    initials = tuple(other_name.initials)
+    return any(word.startswith(initials) for word in (*name.distinctive_words, name.joined_words))
 
 
 def _is_same_word(first: str, second: str) -> bool:
@@ -307,11 +290,6 @@ def _iter_word_sounds(name: NameWords) -> Iterator[tuple[str, str]]:
             sounds = _get_consonant_sounds(word)
             if len(sounds) > 1:
                 yield script, sounds
-
-
-def _may_be_initials(displayed_words: _ScriptWords, own_words: list[_ScriptWords]) -> bool:
-    """Return True if either name may be initials of words in another language."""
-    return displayed_words.may_be_initials or all(words.may_be_initials for words in own_words)
 
 
 def list_association_names(association: Association) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Proposals: unregistered accounts that an association's own sites link to. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -16,7 +16,7 @@ from auditor.rules.association_state import (
 from auditor.rules.decisions_in_force import select_decisions_in_force
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import FoundLink, Presence
-from storage.models.audit import DecisionKind, Observation, Proposal
+from storage.models.audit import Decision, DecisionKind, Observation, Proposal
 
 MAX_PROPOSALS = 200
 """Accounts without a decision that are proposed to an association. Then no further one is.
@@ -38,26 +38,31 @@ def update_proposals(
     """
     association, now = association_state.association.id, evaluation_time.now
     proposals = {(row.link.channel, row.link.key): row for row in association_state.proposals}
-    registered_names = _collect_registered_names(association_state, now)
+    in_force = select_decisions_in_force(association_state.decisions, now)
+    registered_names = _collect_registered_names(association_state, in_force, now)
 
     def can_be_proposed(link: FoundLink) -> bool:
-        if link.channel == WEBSITE_CHANNEL or link.channel not in channels:
-            return False
         account_key = (link.channel, link.key)
-        if account_key in registered_names:
+        is_proposable = link.channel in channels and link.channel != WEBSITE_CHANNEL
+        if not is_proposable or account_key in registered_names:
             return False
         return not exclude_association(owners.get(account_key, ()), association)
 
     links = map(attrgetter("link"), association_state.proposals)
     undecided = {(link.channel, link.key) for link in filter(can_be_proposed, links)}
-    undecided -= _find_disowned_accounts(association_state, now)
+    undecided -= find_disowned_accounts(association_state, in_force)
     max_count = len(proposals) + MAX_PROPOSALS - len(undecided)
 
     def has_place(link: FoundLink) -> bool:
         is_known = (link.channel, link.key) in proposals
         return can_be_proposed(link) and (is_known or len(proposals) < max_count)
 
-    for observation in _iter_site_observations(association_state, observations, now):
+    for row in association_state.list_listed_accounts(now):
+        observation = observations.get(row.id or 0)
+        if row.channel != WEBSITE_CHANNEL or observation is None:
+            continue
+        if observation.finding.presence is not Presence.PRESENT:
+            continue
         for link in filter(has_place, observation.finding.links):
             seen_at = observation.observed_at
             previous = proposals.get((link.channel, link.key))
@@ -70,21 +75,12 @@ def update_proposals(
     return tuple(proposals.values())
 
 
-def _find_disowned_accounts(
-    association_state: AssociationState, now: datetime
-) -> frozenset[AccountKey]:
-    in_force = select_decisions_in_force(association_state.decisions, now)
-    return find_disowned_accounts(association_state, in_force)
-
-
 def _collect_registered_names(
-    association_state: AssociationState, now: datetime
+    association_state: AssociationState, decisions: Iterable[Decision], now: datetime
 ) -> set[AccountKey]:
     """Return every name of the registered accounts; of a moved one only its old name."""
-    moved_account_ids = set()
-    for decision in select_decisions_in_force(association_state.decisions, now):
-        if decision.kind is DecisionKind.MOVED:
-            moved_account_ids.add(decision.account_id)
+    moved = [decision for decision in decisions if decision.kind is DecisionKind.MOVED]
+    moved_account_ids = set(map(attrgetter("account_id"), moved))
     registered_names: set[AccountKey] = set()
     for row in association_state.list_listed_accounts(now):
         aliases = {row.identity.key}
@@ -92,14 +88,3 @@ def _collect_registered_names(
             aliases |= association_state.collect_aliases(row)
         registered_names.update((row.channel, alias) for alias in filter(None, aliases))
     return registered_names
-
-
-def _iter_site_observations(
-    association_state: AssociationState, observations: Mapping[int, Observation], now: datetime
-) -> Iterator[Observation]:
-    for row in association_state.list_listed_accounts(now):
-        observation = observations.get(row.id or 0)
-        if row.channel != WEBSITE_CHANNEL or observation is None:
-            continue
-        if observation.finding.presence is Presence.PRESENT:
-            yield observation

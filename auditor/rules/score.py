@@ -25,8 +25,8 @@ from auditor.rules.link_reciprocity import is_linked_from_site
 from auditor.rules.name_matching import is_account_named, is_site_named
 from probes.links import identify
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.models.finding import Finding, FoundLink, LinkKind, Reason
-from storage.models.audit import AccountState, Streak
+from probes.models.finding import LinkKind, Reason
+from storage.models.audit import AccountState
 
 SCORE_VERSION = 4
 
@@ -133,11 +133,8 @@ def compute_score(states: PointStates) -> Score:
     if known_points < MIN_KNOWN_POINTS:
         return Score(earned, known_points, None, "no_data", low, high)
     percent = _round_percent(earned, known_points)
-    return Score(earned, known_points, percent, _find_level(percent), low, high)
-
-
-def _find_level(percent: int) -> str:
-    return next(level for threshold, level in LEVEL_THRESHOLDS if percent >= threshold)
+    level = next(level for threshold, level in LEVEL_THRESHOLDS if percent >= threshold)
+    return Score(earned, known_points, percent, level, low, high)
 
 
 def _round_percent(earned: int, total: int) -> int:
@@ -153,10 +150,14 @@ def rate_points(
     """
     context = _adjust_context_for_visitors(context)
     ratings: dict[str, list[PointState]] = defaultdict(list)
-    for account in filter(_is_rated, context.accounts):
-        for item, state in _rate_items(account, context, bands):
-            ratings[item].append(state)
-    states = {item: _choose_best_state(ratings[item]) for item in POINT_WEIGHTS}
+    for account in filter(_is_stated, context.accounts):
+        if account.channel in RATED_CHANNELS:
+            for item, state in _rate_items(account, context, bands):
+                ratings[item].append(state)
+    best_first = (PointState.GOOD, PointState.UNKNOWN, PointState.BAD)
+    states = {}
+    for item in POINT_WEIGHTS:
+        states[item] = min(ratings[item], key=best_first.index, default=PointState.UNKNOWN)
     for channel in RATED_CHANNELS:
         item = _get_existence_item(channel)
         if channel in context.none_by_choice:
@@ -166,10 +167,6 @@ def rate_points(
     for channel in unmixed_channels:
         states[f"{channel}.active"] = PointState.WAIVED
     return states
-
-
-def _is_rated(account: EvaluatedAccount) -> bool:
-    return account.channel in RATED_CHANNELS and _is_stated(account)
 
 
 def _is_stated(account: EvaluatedAccount) -> bool:
@@ -214,7 +211,9 @@ def _rate_activity(account: EvaluatedAccount, bands: ActivityBands, now: datetim
     state = _rate_activity_band(account, bands, now, ("active", "slow"))
     if state is not PointState.UNKNOWN:
         return state
-    return PointState.BAD if _is_private(account) or _is_person_or_group(account) else state
+    finding = account.present_finding
+    is_private = finding is not None and finding.reason is Reason.PRIVATE
+    return PointState.BAD if is_private or _is_person_or_group(account) else state
 
 
 def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
@@ -228,10 +227,6 @@ def _rate_name(account: EvaluatedAccount, context: RuleContext) -> PointState:
     return _to_point_state(is_account_named(account, context))
 
 
-def _is_private(account: EvaluatedAccount) -> bool:
-    return account.present_finding is not None and account.present_finding.reason is Reason.PRIVATE
-
-
 def _is_person_or_group(account: EvaluatedAccount) -> bool:
     return account.row.identity.kind in {LinkKind.PERSON, LinkKind.GROUP}
 
@@ -242,15 +237,10 @@ def _rate_activity_band(
     band = bands.classify_activity(account.status, now)
     if band in good_bands:
         return PointState.GOOD
-    if band == "unknown" or _is_activity_attested(account):
-        return PointState.UNKNOWN
-    return PointState.BAD
-
-
-def _is_activity_attested(account: EvaluatedAccount) -> bool:
-    """Return True if a person reported the date: an old one does not count against anyone."""
     newest = account.status.last_activity
-    return newest is not None and newest.source == ATTESTED_SOURCE
+    # An old date that a person reported does not count against anyone.
+    is_attested = newest is not None and newest.source == ATTESTED_SOURCE
+    return PointState.UNKNOWN if band == "unknown" or is_attested else PointState.BAD
 
 
 def _rate_site_link(context: RuleContext, account: EvaluatedAccount) -> PointState:
@@ -267,19 +257,17 @@ def _adjust_context_for_visitors(context: RuleContext) -> RuleContext:
     Unreachable accounts and links to no account count as lost. A moved account is rated at its new
     address. Dead links on a site say nothing about living accounts.
     """
-    accounts = [
-        _follow_rename(_mark_unreachable_as_gone(account, context)) for account in context.accounts
-    ]
+    accounts = []
+    for account in context.accounts:
+        is_no_account = account.row.identity.kind in NON_ACCOUNT_KINDS
+        if is_no_account or _is_site_unreachable(account, context):
+            gone_status = replace(account.status, state=AccountState.GONE)
+            accounts.append(_follow_rename(replace(account, status=gone_status)))
+        else:
+            accounts.append(_follow_rename(account))
     return replace(
         context, accounts=tuple(_remove_dead_links(account, accounts) for account in accounts)
     )
-
-
-def _mark_unreachable_as_gone(account: EvaluatedAccount, context: RuleContext) -> EvaluatedAccount:
-    leads_to_account = account.row.identity.kind not in NON_ACCOUNT_KINDS
-    if leads_to_account and not _is_site_unreachable(account, context):
-        return account
-    return replace(account, status=replace(account.status, state=AccountState.GONE))
 
 
 def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> bool:
@@ -289,10 +277,6 @@ def _is_site_unreachable(account: EvaluatedAccount, context: RuleContext) -> boo
         return False
     if (account.channel, account.subject) in context.unreachable_sites:
         return failure is not None or doubt is not None
-    return _is_failure_confirmed(failure)
-
-
-def _is_failure_confirmed(failure: Streak | None) -> bool:
     if failure is None or days_between(failure.since, failure.latest_at) < MIN_TROUBLE_DAYS:
         return False
     gap_code = "website_insecure" if failure.reason == Reason.TLS else "website_down"
@@ -301,22 +285,16 @@ def _is_failure_confirmed(failure: Streak | None) -> bool:
 
 def _follow_rename(account: EvaluatedAccount) -> EvaluatedAccount:
     """Return an account with its new name, because its old name would earn nothing."""
-    new_url = _get_new_url(account.present_finding)
-    if not new_url:
+    finding = account.present_finding
+    if finding is None or not finding.final_url:
         return account
-    row = replace(account.row, identity=identify.identify_link(new_url))
+    if finding.reason is not Reason.RENAMED and "moved_to" not in finding.facts:
+        return account
+    row = replace(account.row, identity=identify.identify_link(finding.final_url))
     renamed = replace(account, row=row, aliases=account.aliases - {account.row.identity.key})
     if renamed.channel != account.channel or not renamed.is_account:
         return account
     return replace(renamed, aliases=renamed.all_keys)
-
-
-def _get_new_url(finding: Finding | None) -> str | None:
-    """Return the URL of an account that was renamed or moved, or None."""
-    if finding is None:
-        return None
-    has_moved = finding.reason is Reason.RENAMED or "moved_to" in finding.facts
-    return finding.final_url if has_moved else None
 
 
 def _remove_dead_links(
@@ -325,24 +303,17 @@ def _remove_dead_links(
     finding = site.status.last_known_finding
     if site.channel != WEBSITE_CHANNEL or finding is None:
         return site
-    remaining_links = tuple(link for link in finding.links if not _is_dead_link(link, accounts))
-    finding = replace(finding, links=remaining_links)
+    # A dead link leads to gone accounts only.
+    remaining_links = [
+        link
+        for link in finding.links
+        if {account.is_gone for account in accounts if account.is_linked_by(link)} != {True}
+    ]
+    finding = replace(finding, links=tuple(remaining_links))
     return replace(site, status=replace(site.status, last_known_finding=finding))
-
-
-def _is_dead_link(link: FoundLink, accounts: Iterable[EvaluatedAccount]) -> bool:
-    """Return True if a link leads to gone accounts only."""
-    are_gone = {account.is_gone for account in accounts if account.is_linked_by(link)}
-    return are_gone == {True}
 
 
 def _to_point_state(value: object) -> PointState:
     if value is None:
         return PointState.UNKNOWN
     return PointState.GOOD if value else PointState.BAD
-
-
-def _choose_best_state(states: Iterable[PointState]) -> PointState:
-    """Return the best state of several accounts."""
-    order = (PointState.GOOD, PointState.UNKNOWN, PointState.BAD)
-    return min(states, key=order.index, default=PointState.UNKNOWN)

@@ -1,7 +1,7 @@
 """Checks about links between a site and its accounts, and about their names."""
 
-from collections.abc import Iterable, Iterator
-from itertools import combinations, filterfalse
+from collections.abc import Iterator
+from itertools import combinations
 from operator import attrgetter, itemgetter
 from typing import ClassVar, Literal
 
@@ -25,7 +25,7 @@ from auditor.rules.name_matching import (
 )
 from probes.discovery.site_names import strip_key_prefix
 from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
-from probes.models.finding import LINKS_CUT_FACT, FoundLink, LinkKind
+from probes.models.finding import LINKS_CUT_FACT, LinkKind
 
 
 class ProposedRule(Rule):
@@ -39,7 +39,10 @@ class ProposedRule(Rule):
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each proposal that is still linked."""
-        were_all_read = _were_all_sites_read(context)
+        sites = context.list_readable_sites()
+        were_all_read = bool(sites) and all(
+            site.was_decided_in_run and are_all_pages_read(site) for site in sites
+        )
         for proposal in context.proposals:
             link, is_fresh = proposal.link, proposal.last_seen >= context.run_started_at
             if not self.applies_to(link.channel):
@@ -59,15 +62,6 @@ class ProposedRule(Rule):
             yield RuleMatch(link.channel, link.key, outcome, params=params)
 
 
-def _were_all_sites_read(context: RuleContext) -> bool:
-    """Return True if there are readable sites, and this run read all their pages."""
-    sites = context.list_readable_sites()
-    for site in sites:
-        if not site.was_decided_in_run or not are_all_pages_read(site):
-            return False
-    return bool(sites)
-
-
 class LinksToGoneRule(AccountRule):
     """A site that links to an account of its association that is confirmed as gone.
 
@@ -82,7 +76,12 @@ class LinksToGoneRule(AccountRule):
             yield build_unknown_match(account)
             return
         gone_accounts = list(filter(attrgetter("is_gone"), context.accounts))
-        dead_links = list(_iter_links_to(gone_accounts, account.present_links))
+        dead_links = [
+            link
+            for link in account.present_links
+            if not is_optional_channel(link.channel)
+            and any(gone_account.is_linked_by(link) for gone_account in gone_accounts)
+        ]
         if dead_links:
             yield build_account_match(
                 account,
@@ -90,19 +89,6 @@ class LinksToGoneRule(AccountRule):
                 links=" ".join(map(attrgetter("canonical"), dead_links)),
                 found_on=dead_links[0].page_url,
             )
-
-
-def _iter_links_to(
-    accounts: Iterable[EvaluatedAccount], links: Iterable[FoundLink]
-) -> Iterator[FoundLink]:
-    """Yield the links that lead to one of these accounts, except on optional channels."""
-    for link in filterfalse(_is_optional, links):
-        if any(account.is_linked_by(link) for account in accounts):
-            yield link
-
-
-def _is_optional(link: FoundLink) -> bool:
-    return is_optional_channel(link.channel)
 
 
 class NoBacklinkRule(AccountRule):
@@ -204,19 +190,18 @@ class HandlesDifferRule(Rule):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match if two channels have such handles."""
         names = list_association_names(context.association)
-        handles = self._list_handles(context)
+        accounts = filter(_has_handle, context.accounts)
+        handles = sorted(
+            {
+                (account.channel, strip_key_prefix(account.subject))
+                for account in accounts
+                if self.applies_to(account.channel)
+            }
+        )
         for first, second in combinations(handles, 2):
             if _have_nothing_in_common(first, second, names):
                 yield RuleMatch("", params={"handles": " · ".join(map(itemgetter(1), handles))})
                 return
-
-    def _list_handles(self, context: RuleContext) -> list[tuple[str, str]]:
-        """Return the channels and handles of the accounts that the rule compares, sorted."""
-        handles = set()
-        for account in context.accounts:
-            if self.applies_to(account.channel) and _has_handle(account):
-                handles.add((account.channel, strip_key_prefix(account.subject)))
-        return sorted(handles)
 
 
 def _have_nothing_in_common(

@@ -191,12 +191,9 @@ class FactRule(AccountRule):
             return True
         if self.equals is not None:
             return bool(value) is self.equals
-        return not isinstance(value, str) and self._is_beyond_limit(value)
-
-    def _is_beyond_limit(self, value: float) -> bool:
-        if self.below is not None:
-            return value < self.below
-        return value > (self.above or 0)
+        if isinstance(value, str):
+            return False
+        return value < self.below if self.below is not None else value > (self.above or 0)
 
 
 def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) -> FactValue | None:
@@ -255,43 +252,25 @@ class DomainExpiresRule(AccountRule):
             yield build_unknown_match(account)
 
     def _get_severity(self, expiry: DomainExpiry, today: date) -> str | None:
+        """Return the severity of the shortest limit that is reached, or None."""
         if expiry.status:
             return EXPIRY_SEVERITIES[-1]
         if expiry.expires_on is None:
             return None
-        return self._rate_days_left((expiry.expires_on - today).days)
-
-    def _rate_days_left(self, days_left: int) -> str | None:
-        """Return the severity of the shortest limit that is reached, or None."""
-        reached_severity = None
-        for limit, severity in zip(self.days, EXPIRY_SEVERITIES, strict=True):
-            if days_left <= limit:
-                reached_severity = severity
-        return reached_severity
+        days_left = (expiry.expires_on - today).days
+        reached_count = sum(days_left <= limit for limit in self.days)
+        return EXPIRY_SEVERITIES[reached_count - 1] if reached_count else None
 
 
 def _build_expiry_params(expiry: DomainExpiry, account: EvaluatedAccount) -> dict[str, FactValue]:
     """Return the parameters of the text: a day is in the future or the past, and has a source."""
-    params: dict[str, FactValue] = {
-        "url": account.url,
-        "domain": expiry.domain,
-        **_build_expiry_day_params(expiry, account),
-    }
+    params: dict[str, FactValue] = {"url": account.url, "domain": expiry.domain}
+    if expiry.expires_on is not None:
+        name = "expired_on" if expiry.has_expired else "expires_on"
+        params[name] = expiry.expires_on.isoformat()
+        if expiry.has_expired and account.present_finding is not None:
+            params["site"] = account.url  # it still answers after that day
     if expiry.status:
         params["domain_status"] = expiry.status
     params[f"{expiry.source}_on"] = format_iso_day(expiry.known_at)
     return params
-
-
-def _build_expiry_day_params(
-    expiry: DomainExpiry, account: EvaluatedAccount
-) -> dict[str, FactValue]:
-    """Return the day, if it is known; the site as well, if it still answers after that day."""
-    if expiry.expires_on is None:
-        return {}
-    day = expiry.expires_on.isoformat()
-    if not expiry.has_expired:
-        return {"expires_on": day}
-    if account.present_finding is None:
-        return {"expired_on": day}
-    return {"expired_on": day, "site": account.url}

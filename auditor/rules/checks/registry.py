@@ -29,7 +29,11 @@ class UndeclaredRule(Rule):
         """Yield a match for each channel without an account."""
         decided_channels = context.none_by_choice | context.moved_channels
         for channel in self.channels:
-            has_account = any(map(_may_be_account, context.accounts_on(channel)))
+            identities = map(attrgetter("row.identity"), context.accounts_on(channel))
+            possible_kinds = {LinkKind.INVALID, LinkKind.SHORT_LINK}
+            has_account = any(
+                item.key is not None or item.kind in possible_kinds for item in identities
+            )
             if not has_account and channel not in decided_channels:
                 yield RuleMatch(channel, params={"checked_at": format_iso_day(context.now)})
 
@@ -40,11 +44,6 @@ class UndeclaredRule(Rule):
             raise ValueError(
                 f"rule {self.code!r}: no channels; try: those that an association should have"
             )
-
-
-def _may_be_account(account: EvaluatedAccount) -> bool:
-    identity = account.row.identity
-    return identity.key is not None or identity.kind in {LinkKind.INVALID, LinkKind.SHORT_LINK}
 
 
 class KindIsRule(AccountRule):
@@ -102,20 +101,16 @@ class DuplicateRule(Rule):
 
 def _list_distinct_urls(accounts: Iterable[EvaluatedAccount]) -> list[str]:
     """Return the URLs of different accounts; empty unless two are certainly different."""
-    distinct_accounts = list(_iter_distinct_accounts(accounts))
+    known_keys: set[str] = set()
+    distinct_accounts = []
+    for account in filter(attrgetter("is_living_account"), accounts):
+        if known_keys.isdisjoint(account.all_keys):
+            distinct_accounts.append(account)
+        known_keys |= account.all_keys
     for first, second in combinations(distinct_accounts, 2):
         if not may_be_same_account(first.all_keys, second.all_keys):
             return [account.url for account in distinct_accounts]
     return []
-
-
-def _iter_distinct_accounts(accounts: Iterable[EvaluatedAccount]) -> Iterator[EvaluatedAccount]:
-    """Yield the living accounts that share no key with an earlier one."""
-    known_keys: set[str] = set()
-    for account in filter(attrgetter("is_living_account"), accounts):
-        if known_keys.isdisjoint(account.all_keys):
-            yield account
-        known_keys |= account.all_keys
 
 
 class IncompleteRule(Rule):
@@ -143,12 +138,8 @@ def _has_field(association: Association, field: str) -> bool:
         return bool(association.contact_methods)
     if field in CONTACT_METHODS:
         return field in association.contact_methods
-    return bool(getattr(association, field)) or field == _get_name_field(association)
-
-
-def _get_name_field(association: Association) -> str:
-    """Return the field of the name in the script of the main name."""
-    return "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
+    main_name = "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
+    return bool(getattr(association, field)) or field == main_name
 
 
 class SharedRule(AccountRule):

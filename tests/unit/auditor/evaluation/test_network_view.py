@@ -10,8 +10,11 @@ from auditor.config.schema import SurveySettings
 from auditor.core import formatting
 from auditor.core.formatting import build_json_document
 from auditor.diagnostics import metrics
-from auditor.evaluation.network_view import build_network_overview, load_association_view
-from auditor.evaluation.open_gaps import list_open_gaps
+from auditor.evaluation.network_view import (
+    build_network_overview,
+    list_open_gaps,
+    load_association_view,
+)
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import summarize_channel
 from auditor.reference.gap_catalogue import get_gap_rank
