@@ -16,20 +16,19 @@ import gzip
 import hashlib
 import os
 import re
-import tempfile
+import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import filterfalse
-from operator import attrgetter
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock, get_ident
 from typing import Self
 
 from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError, build_file_error
-from storage.files.spool import fsync_path, replace_atomically, split_into_batches
+from storage.files.spool import delete_on_error, fsync_path, split_into_batches
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}")
 GZIP_LEVEL = 4
@@ -46,41 +45,41 @@ class BodyStore:
 
     def put(self, body: bytes) -> str:
         """Store a body and return its digest. It is durable then. Raises StoreError."""
-        digest = self.compute_digest(body)
-        path = self.get_path(digest)
-        if not path.exists():
-            try:
-                _write_body_file(path, compress_body(body))
-            except OSError as problem:
-                raise _build_write_error(self.folder, problem) from problem
+        with BodyWriter(self) as writer:
+            digest = writer.put(body)
+            writer.commit()
         return digest
 
     def get(self, digest: str) -> bytes:
         """Return the body of a digest. Raises MissingEvidenceError, DamagedEvidenceError."""
-        return decompress_body(digest, self.read_compressed(digest))
+        return _decompress_body(digest, self.read_compressed(digest))
 
     def read_compressed(self, digest: str) -> bytes:
         """Return the compressed body of a digest, without checking it.
 
         Raises as `get` does, and StoreError without the right to read it.
         """
+        subject = f"cannot read the body {digest}"
         try:
             with open(self._build_path(digest), "rb") as file:  # noqa: PTH123  # see `_build_path`
                 return file.read()
         except FileNotFoundError:
-            raise _build_missing_error(digest) from None
+            raise MissingEvidenceError(subject, "it is not stored") from None
         except PermissionError as problem:
-            raise _build_read_error(self.folder, problem) from problem
+            raise build_file_error(problem, f"cannot read {self.folder}") from problem
         except OSError as problem:
-            raise _build_damaged_error(digest, str(problem)) from problem
+            raise DamagedEvidenceError(subject, str(problem)) from problem
 
     def list_digests(self) -> Iterator[str]:
         """Yield the digests of all stored bodies. Raises StoreError if a folder cannot be read."""
         try:
             for _, _, names in os.walk(self.folder, onerror=_raise_unless_missing):
-                yield from filter(None, map(_parse_file_name, names))
+                for name in names:
+                    digest, _, suffix = name.partition(".")
+                    if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
+                        yield digest
         except OSError as problem:
-            raise _build_read_error(self.folder, problem) from problem
+            raise build_file_error(problem, f"cannot read {self.folder}") from problem
 
     def remove(self, digest: str) -> int:
         """Delete a body. Return its size in bytes; 0 if there was none. Raises StoreError."""
@@ -101,11 +100,12 @@ class BodyStore:
 
     def get_stored_time(self, digest: str) -> datetime:
         """Return when a body was stored. Raises MissingEvidenceError."""
-        path = self.get_path(digest)
         try:
-            return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return datetime.fromtimestamp(self.get_path(digest).stat().st_mtime, UTC)
         except FileNotFoundError:
-            raise _build_missing_error(digest) from None
+            raise MissingEvidenceError(
+                f"cannot read the body {digest}", "it is not stored"
+            ) from None
 
     def __contains__(self, digest: str) -> bool:
         return os.path.exists(self._build_path(digest))  # noqa: PTH110  # see `_build_path`
@@ -131,42 +131,22 @@ def compress_body(body: bytes) -> bytes:
     return gzip.compress(body, GZIP_LEVEL, mtime=0)
 
 
-def decompress_body(digest: str, data: bytes) -> bytes:
+def _decompress_body(digest: str, data: bytes) -> bytes:
     """Return the body of compressed data. Raises DamagedEvidenceError if it does not match."""
+    subject = f"cannot read the body {digest}"
     try:
         body = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as problem:
-        raise _build_damaged_error(digest, str(problem)) from problem
+        raise DamagedEvidenceError(subject, str(problem)) from problem
     if BodyStore.compute_digest(body) != digest:
-        raise _build_damaged_error(digest, "it does not match its digest")
+        raise DamagedEvidenceError(subject, "it does not match its digest")
     return body
-
-
-def _build_missing_error(digest: str) -> MissingEvidenceError:
-    return MissingEvidenceError(f"cannot read the body {digest}", "it is not stored")
-
-
-def _build_damaged_error(digest: str, reason: str) -> DamagedEvidenceError:
-    return DamagedEvidenceError(f"cannot read the body {digest}", reason)
-
-
-def _build_write_error(folder: Path, problem: OSError) -> StoreError:
-    return build_file_error(problem, f"cannot write to {folder}")
-
-
-def _build_read_error(folder: Path, problem: OSError) -> StoreError:
-    return build_file_error(problem, f"cannot read {folder}")
 
 
 def _raise_unless_missing(error: OSError) -> None:
     """Raise an error of `os.walk`, unless a folder is missing or was removed meanwhile."""
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         raise error
-
-
-def _write_body_file(path: Path, content: bytes) -> None:
-    with replace_atomically(path) as new:
-        new.write_bytes(content)
 
 
 ABANDONED_AFTER_SECONDS = 86_400
@@ -267,12 +247,12 @@ class BodyWriter:
                 file.unlink(missing_ok=True)
 
     def _write_staged(self, digest: str, data: bytes) -> Path:
+        """Write a new file that only its owner may read, or none. Raises OSError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         file = self._folder / f"{self._writer_id}-{get_ident()}-{digest}"
-        try:
-            _write_new_file(file, data)
-        except FileNotFoundError:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _write_new_file(file, data)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with delete_on_error(file), os.fdopen(descriptor, "wb") as new:
+            new.write(data)
         return file
 
     @contextmanager
@@ -280,19 +260,14 @@ class BodyWriter:
         try:
             yield
         except OSError as problem:
-            raise _build_write_error(self._folder.parent, problem) from problem
+            raise build_file_error(problem, f"cannot write to {self._folder.parent}") from problem
 
     def __enter__(self) -> Self:
         """Delete staged bodies that processes left when they died."""
         with self._convert_os_errors():
-            has_folder = self._folder.exists()
-        if not has_folder:
-            return self
-        with self._convert_os_errors(), tempfile.TemporaryFile(dir=self._folder) as new:
-            now = os.fstat(new.fileno()).st_mtime  # by the clock of the file system
             for file in self._folder.glob("*"):
                 with suppress(FileNotFoundError):  # another process has just committed it
-                    if file.stat().st_mtime < now - ABANDONED_AFTER_SECONDS:
+                    if file.stat().st_mtime < time.time() - ABANDONED_AFTER_SECONDS:
                         file.unlink()
         return self
 
@@ -305,14 +280,6 @@ class BodyWriter:
             file.unlink(missing_ok=True)
 
 
-def _parse_file_name(name: str) -> str | None:
-    """Return the digest of the body in a file of this name, or None if it is another file."""
-    digest, _, suffix = name.partition(".")
-    if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
-        return digest
-    return None
-
-
 def copy_bodies(source: BodyStore, target: BodyStore) -> int:
     """Copy the bodies that the target lacks. Return how many.
 
@@ -322,23 +289,14 @@ def copy_bodies(source: BodyStore, target: BodyStore) -> int:
     missing_digests = filterfalse(target.__contains__, source.list_digests())
     with BodyWriter(target) as writer:
         for batch in split_into_batches(missing_digests):
-            for digest, data in _read_intact_bodies(source, batch):
-                writer.stage(digest, data)
-            erased_meanwhile = list(filterfalse(source.__contains__, batch))
-            writer.discard(erased_meanwhile)
+            for digest in batch:
+                with suppress(MissingEvidenceError, DamagedEvidenceError):
+                    data = source.read_compressed(digest)
+                    _decompress_body(digest, data)
+                    writer.stage(digest, data)
+            writer.discard(filterfalse(source.__contains__, batch))  # erased meanwhile
             copied_count += writer.commit()
     return copied_count
-
-
-def _read_intact_bodies(
-    body_store: BodyStore, digests: Iterable[str]
-) -> Iterator[tuple[str, bytes]]:
-    """Yield those of the bodies that are intact, with their compressed data."""
-    for digest in digests:
-        with suppress(MissingEvidenceError, DamagedEvidenceError):
-            data = body_store.read_compressed(digest)
-            decompress_body(digest, data)
-            yield digest, data
 
 
 def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None = None) -> None:
@@ -357,30 +315,16 @@ def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None 
         raise build_file_error(problem, f"cannot delete files in {folder}") from problem
 
 
-def _write_new_file(file: Path, data: bytes) -> None:
-    """Write a new file that only its owner may read, or none. Raises OSError."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(data)
-    except OSError:
-        file.unlink(missing_ok=True)
-        raise
-
-
 def _publish_files(paths_by_staged_file: Mapping[Path, Path]) -> None:
     """Rename files to their final paths when they are durable, then wait until the names are."""
     if not paths_by_staged_file:
         return
     _fsync_paths(paths_by_staged_file)
-    folders = set(map(attrgetter("parent"), paths_by_staged_file.values()))
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
+    changed_folders: set[Path] = set()
     for file, path in paths_by_staged_file.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         file.replace(path)
-    changed_folders = set()
-    for folder in folders:
-        changed_folders |= {folder, folder.parent, folder.parent.parent}
+        changed_folders.update(path.parents[:3])
     _fsync_paths(changed_folders)
 
 

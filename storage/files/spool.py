@@ -110,25 +110,21 @@ def require_writable_folder(folder: Path) -> None:
 
     If the folder is missing, it must be possible to create it. Leaves no file.
     """
-    subject = f"cannot write to {folder}"
+    existing = folder
     try:
-        existing = _find_existing_folder(folder)
-        if existing != folder:
-            subject = f"cannot create the folder {folder}"
-        with os.scandir(existing):
-            pass
-        with tempfile.NamedTemporaryFile(dir=existing):
+        while not _exists(existing):
+            existing = existing.parent
+        with os.scandir(existing), tempfile.NamedTemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise build_file_error(error, subject) from error
+        failure = "write to" if existing == folder else "create the folder"
+        raise build_file_error(error, f"cannot {failure} {folder}") from error
 
 
-def _find_existing_folder(folder: Path) -> Path:
-    """Return the folder, or the nearest folder above it that exists. Raises OSError."""
-    for candidate in (folder, *folder.parents):
-        try:
-            candidate.stat()
-        except FileNotFoundError:
-            continue
-        return candidate
-    return Path()
+def _exists(folder: Path) -> bool:
+    """Return whether a folder exists. Raises OSError if that cannot be seen."""
+    try:
+        folder.stat()
+    except FileNotFoundError:
+        return False
+    return True
