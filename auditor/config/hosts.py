@@ -31,14 +31,9 @@ def is_host(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
-        is_name = HOST_NAME_PATTERN.fullmatch(host) is not None
-        return is_name and len(host) <= MAX_HOST_CHARS and not _ends_in_number(host)
+        is_name = HOST_NAME_PATTERN.fullmatch(host) is not None and len(host) <= MAX_HOST_CHARS
+        return is_name and not host.rpartition(".")[2].isdigit()  # no other IPv4 address
     return True
-
-
-def _ends_in_number(host: str) -> bool:
-    """Return True for what looks like an IPv4 address. A valid one was recognized before."""
-    return host.rpartition(".")[2].isdigit()
 
 
 def _extract_host(value: str) -> str:

@@ -6,12 +6,12 @@ It also turns the first validation error of pydantic into one line: place, cause
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 import tomli
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from auditor.core.errors import ConfigError
@@ -92,7 +92,9 @@ def read_secret_file(path: str | Path, setting: str) -> str:
 def refuse_secrets(table: Mapping[str, Any], origin: str) -> None:
     """Raise ConfigError if a table contains a secret: such a file gets copied and committed."""
     for path, value in _iter_settings(table):
-        if not _is_secret(path, value):
+        pattern = URL_PATTERN if path == SERVICE_URL_PATH else URL_WITH_PASSWORD_PATTERN
+        has_secret_value = isinstance(value, str) and pattern.search(value)
+        if not SECRET_NAME_PATTERN.search(path[-1]) and not has_secret_value:
             continue
         variable = ENV_PREFIX + "__".join(path).upper()
         remedy = f"set {variable} in the environment, or name a file that contains it"
@@ -101,14 +103,6 @@ def refuse_secrets(table: Mapping[str, Any], origin: str) -> None:
         raise ConfigError(
             f"{origin}: {'.'.join(path)}", "a secret does not belong in this file", remedy
         )
-
-
-def _is_secret(path: SettingPath, value: Any) -> bool:
-    """Return True for a key, a password, an address with a password or the URL of a service."""
-    if SECRET_NAME_PATTERN.search(path[-1]):
-        return True
-    pattern = URL_PATTERN if path == SERVICE_URL_PATH else URL_WITH_PASSWORD_PATTERN
-    return isinstance(value, str) and pattern.search(value) is not None
 
 
 def _iter_settings(value: Any, path: SettingPath = ()) -> Iterator[tuple[SettingPath, Any]]:
@@ -138,23 +132,20 @@ def _resolve_path_value(key: str, value: Any, folder: Path) -> Any:
 
 
 def read_env_overrides(environ: Mapping[str, str]) -> dict[SettingPath, Any]:
-    """Return the settings of the environment by path. An empty variable sets nothing."""
+    """Return the settings of the environment by path. An empty variable sets nothing.
+
+    Lists, tables and quoted strings are TOML; other text is taken as it is.
+    """
     overrides: dict[SettingPath, Any] = {}
-    for name in filter(environ.get, environ):
-        if name.startswith(ENV_PREFIX) and "__" in name:
-            path = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
-            overrides[path] = _parse_env_value(environ[name])
+    for name, text in environ.items():
+        if not text or not name.startswith(ENV_PREFIX) or "__" not in name:
+            continue
+        path = tuple(name.removeprefix(ENV_PREFIX).lower().split("__"))
+        overrides[path] = text
+        if text[0] in "[{\"'":
+            with suppress(tomli.TOMLDecodeError):
+                overrides[path] = tomli.loads(f"value = {text}")["value"]
     return overrides
-
-
-def _parse_env_value(text: str) -> Any:
-    """Parse lists, tables and quoted strings as TOML; return other text as it is."""
-    if text[0] not in "[{\"'":
-        return text
-    try:
-        return tomli.loads(f"value = {text}")["value"]
-    except tomli.TOMLDecodeError:
-        return text
 
 
 def apply_overrides(tables: dict[str, Any], overrides: Mapping[SettingPath, Any]) -> dict[str, Any]:
@@ -183,96 +174,38 @@ def build_config_error(
     context = first.get("ctx", {})
     # an error of a whole table says which of its settings is wrong
     path = (*first["loc"], context["setting"]) if "setting" in context else first["loc"]
-    shown_path = (*path, context["number"] - 1) if "number" in context else path
-    variable = _find_variable(path, variables)
-    place = variable or f"{origin}: {_format_setting_path(shown_path)}"
+    place = f"{origin}: {_format_setting_path(path, context.get('number'))}".rstrip(": ")
+    for variable_path, variable in variables.items():  # it set the setting, a part or its table
+        if path and path[: len(variable_path)] == variable_path[: len(path)]:
+            place = variable
+            break
     if "suggestion" in context:
         return ConfigError(place, first["msg"], context["suggestion"])
-    reason, remedy = _explain_error(
-        config_model, first["type"], lowercase_first(first["msg"]), path
-    )
-    return ConfigError(place.rstrip(": "), reason, remedy)
-
-
-def _find_variable(path: tuple[int | str, ...], variables: Mapping[SettingPath, str]) -> str | None:
-    """Return the variable that set the setting at a path, or a part of it or its table."""
-    for variable_path, variable in variables.items():
-        if path and path[: len(variable_path)] == variable_path[: len(path)]:
-            return variable
-    return None
-
-
-def _format_setting_path(path: tuple[int | str, ...]) -> str:
-    """Format a path as `rules[4].days`; items of a list are numbered from one."""
-    if path[:1] == ("rules",):
-        path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check after its number
-    return "".join(map(_format_path_part, path)).lstrip(".")
-
-
-def _format_path_part(part: int | str) -> str:
-    return f"[{part + 1}]" if isinstance(part, int) else f".{part}"
-
-
-def _explain_error(
-    config_model: type[BaseModel], error_type: str, message: str, path: tuple[int | str, ...]
-) -> tuple[str, str]:
-    """Return the reason and the remedy of an error of pydantic."""
+    error_type = first["type"]
     if error_type == "extra_forbidden":
         settings = _list_sibling_settings(config_model, path)
         remedy = suggest_nearest(str(path[-1]), settings, f"one of {', '.join(settings)}")
-        return "there is no such setting", remedy
+        return ConfigError(place, "there is no such setting", remedy)
     if error_type == "missing":
-        return "this setting is missing", "add it"
+        return ConfigError(place, "this setting is missing", "add it")
     if error_type in {"union_tag_invalid", "union_tag_not_found"}:
         checks = sorted(_iter_check_names(config_model))
-        return "there is no such check", f"one of {', '.join(checks)}"
+        return ConfigError(place, "there is no such check", f"one of {', '.join(checks)}")
     if error_type in {"model_type", "dict_type", "mapping_type", "model_attributes_type"}:
         table = ".".join(map(str, path))
-        return "this should be a table", f"[{table}] on a line of its own"
-    reason, _, remedy = message.removeprefix("value error, ").partition("; try: ")
-    return reason, remedy or _suggest_number(config_model, path) or EXAMPLE_HINT
+        return ConfigError(place, "this should be a table", f"[{table}] on a line of its own")
+    message = lowercase_first(first["msg"]).removeprefix("value error, ")
+    reason, _, remedy = message.partition("; try: ")
+    return ConfigError(place, reason, remedy or EXAMPLE_HINT)
 
 
-def _suggest_number(config_model: type[BaseModel], path: tuple[int | str, ...]) -> str:
-    """Return the range of the number at a path as a remedy, or "" if the setting is no number."""
-    limits = find_number_range(config_model, path)
-    return "a number from {:g} to {:.12g}".format(*limits) if limits else ""
-
-
-def find_number_range(
-    config_model: type[BaseModel], path: tuple[int | str, ...]
-) -> tuple[float, float] | None:
-    """Return the least and the greatest value of a number, or None for another setting."""
-    names = [str(part) for part in path if not isinstance(part, int)]
-    models = [config_model]
-    for number, name in enumerate(names):
-        for model in models:
-            field = model.model_fields.get(name)
-            limits = _read_number_range(field) if field else None
-            if limits and number >= len(names) - 2:  # the last name may be a key of a mapping
-                return limits
-        models = _list_inner_models(models, name) or models
-    return None
-
-
-def _read_number_range(field: FieldInfo) -> tuple[float, float] | None:
-    lowest: float | None = None
-    highest: float | None = None
-    for constraint in (*field.metadata, *_iter_constraints(field.annotation)):
-        lowest = getattr(constraint, "ge", lowest)
-        highest = getattr(constraint, "le", highest)
-    if lowest is None or highest is None:
-        return None
-    return lowest, highest
-
-
-def _iter_constraints(annotation: Any) -> Iterator[Any]:
-    """Yield the constraints of an annotation, such as those of the values of a mapping."""
-    for inner in get_args(annotation):
-        if isinstance(inner, FieldInfo):
-            yield from inner.metadata
-        else:
-            yield from _iter_constraints(inner)
+def _format_setting_path(path: tuple[int | str, ...], number: int | None) -> str:
+    """Format a path as `rules[4].days`; items of a list are numbered from one."""
+    if path[:1] == ("rules",):
+        path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check after its number
+    parts = path if number is None else (*path, number - 1)
+    texts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return "".join(texts).lstrip(".")
 
 
 def _iter_check_names(config_model: type[BaseModel]) -> Iterator[str]:
@@ -291,11 +224,9 @@ def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str,
     models = [config_model]
     for part in path[:-1]:
         models = _list_inner_models(models, str(part)) or models
-    return sorted(set[str]().union(*map(_list_setting_names, models)))
-
-
-def _list_setting_names(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
+    return sorted(
+        {field.alias or name for model in models for name, field in model.model_fields.items()}
+    )
 
 
 def _list_inner_models(models: list[type[BaseModel]], name: str) -> list[type[BaseModel]]:

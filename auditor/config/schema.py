@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import time
 from ipaddress import ip_network
 from pathlib import Path
@@ -340,24 +340,14 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
 def _refuse_unknown_channels(config: Config, origin: str) -> None:
     """Raise ConfigError if a table or rule names a channel that does not exist."""
     known_channels = channel_registry.list_channel_names()
-    for place, name in _iter_named_channels(config):
+    places = [(f"channels.{name}", name) for name in config.channels]
+    places += [(f"survey.figures.{name}", name) for name in config.survey.figures]
+    for number, rule in enumerate(config.rules, 1):
+        places += [(f"rules[{number}].channels", name) for name in rule.channels]
+    for place, name in places:
         if name not in known_channels:
             remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
             raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
-
-
-def _iter_named_channels(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield each place that names a channel, and the name."""
-    yield from _iter_keys("channels", config.channels)
-    yield from _iter_keys("survey.figures", config.survey.figures)
-    for number, rule in enumerate(config.rules, 1):
-        for name in rule.channels:
-            yield f"rules[{number}].channels", name
-
-
-def _iter_keys(table: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    for name in names:
-        yield f"{table}.{name}", name
 
 
 def _refuse_unsupported_api_settings(config: Config, origin: str) -> None:
@@ -375,30 +365,20 @@ def _refuse_unsupported_api_settings(config: Config, origin: str) -> None:
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the file to read, or None for the packaged example. Raises ConfigError."""
     named_path = path or environ.get("AUDITOR_CONFIG")
-    if named_path:
-        return _require_config_file(Path(named_path))
-    default_file = Path("config.toml")
-    return default_file if _config_file_exists(default_file) else None
-
-
-def _require_config_file(path: Path) -> Path:
-    if not _config_file_exists(path):
-        raise ConfigError(str(path), "there is no such file", "`auditor init` writes one")
-    return path
-
-
-def _config_file_exists(path: Path) -> bool:
-    """Return True if the file exists. Raises ConfigError for a folder, and without access to it."""
+    file = Path(named_path or "config.toml")
     try:
-        mode = path.stat().st_mode
+        is_folder = stat.S_ISDIR(file.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        if not named_path:
+            return None
+        reason = "there is no such file"
+        raise ConfigError(str(file), reason, "`auditor init` writes one") from None
     except OSError as error:
-        raise build_unreadable_error(path, error) from None
-    if stat.S_ISDIR(mode):
+        raise build_unreadable_error(file, error) from None
+    if is_folder:
         reason = "it is a folder, not a file"
-        raise ConfigError(f"cannot read {path}", reason, "`auditor init` writes a file")
-    return True
+        raise ConfigError(f"cannot read {file}", reason, "`auditor init` writes a file")
+    return file
 
 
 def find_packaged_config() -> Path:

@@ -10,11 +10,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import islice, zip_longest
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from auditor.core.errors import UsageError
 from auditor.registry.columns import (
@@ -36,8 +35,6 @@ MAX_SAMPLE_ROWS = 200
 """Number of rows that are searched for examples, and for the script of names."""
 MAX_EXAMPLE_CHARS = 60
 """Characters of such an example."""
-MAX_REMEMBERED_MAPPINGS = 50
-"""Column mappings that are remembered."""
 ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")
 
 ChosenColumns = Mapping[int, str]
@@ -76,59 +73,38 @@ def map_columns(
     columns = []
     texts_by_column = zip_longest(headings, *sample_rows, fillvalue="")
     for index, (heading, *texts) in enumerate(islice(texts_by_column, MAX_COLUMNS)):
-        column = identify_column(heading, channels)
-        if chosen is not None:
-            column = chosen.get(index)
-        columns.append(SheetColumn(index, heading, column, _pick_examples(texts)))
+        column = identify_column(heading, channels) if chosen is None else chosen.get(index)
+        examples: dict[str, str] = {}
+        for text in filter(None, texts):
+            words = " ".join(text.split())
+            is_long = len(words) > MAX_EXAMPLE_CHARS
+            examples[words] = f"{words[:MAX_EXAMPLE_CHARS]}…" if is_long else words
+            if len(examples) == MAX_EXAMPLES:
+                break
+        columns.append(SheetColumn(index, heading, column, tuple(examples.values())))
     if chosen is None:
-        columns = _assign_name_scripts(columns, sample_rows)
+        _assign_name_script(columns, sample_rows)
     used = [column for column in columns if column.heading or column.examples]
     return list(_drop_repeated_facts(used))
 
 
-def _pick_examples(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the first different texts of a column, shortened."""
-    examples: dict[str, str] = {}
-    for words in filter(None, map(_collapse_spaces, texts)):
-        examples[words] = words
-        if len(words) > MAX_EXAMPLE_CHARS:
-            examples[words] = f"{words[:MAX_EXAMPLE_CHARS]}…"
-        if len(examples) == MAX_EXAMPLES:
-            break
-    return tuple(examples.values())
-
-
-def _collapse_spaces(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _assign_name_scripts(
-    columns: Sequence[SheetColumn], rows: Sequence[Cells]
-) -> list[SheetColumn]:
+def _assign_name_script(columns: list[SheetColumn], rows: Sequence[Cells]) -> None:
     """Make one of several columns with names the Arabic name, if only some are in Arabic letters.
 
-    A sheet with “Nom de l’association” and «الاسم» has the same names in both scripts.
+    A sheet with “Nom de l’association” and «الاسم» has the same names in both scripts. A column
+    without names has the script of its heading.
     """
-    name_columns = [column for column in columns if column.column == "name"]
-    arabic = list(filter(partial(_is_arabic, rows=rows), name_columns))
-    has_arabic_name = "name_ar" in map(attrgetter("column"), columns)
-    if not arabic or has_arabic_name or len(arabic) == len(name_columns):
-        return list(columns)
-    named = list(columns)
-    named[named.index(arabic[0])] = replace(arabic[0], column="name_ar")
-    return named
-
-
-def _is_arabic(column: SheetColumn, rows: Sequence[Cells]) -> bool:
-    """Return True if most texts of a column have Arabic letters; if it has none, its heading."""
-    cells = ("".join(row[column.index : column.index + 1]) for row in rows)
-    texts = list(filter(None, cells)) or [column.heading]
-    return 2 * sum(map(has_arabic_letters, texts)) > len(texts)
-
-
-def has_arabic_letters(text: str) -> bool:
-    """Return True if a text contains an Arabic letter."""
-    return ARABIC_LETTER_PATTERN.search(text) is not None
+    arabic: list[SheetColumn] = []
+    other: list[SheetColumn] = []
+    for column in columns:
+        if column.column != "name":
+            continue
+        cells = ("".join(row[column.index : column.index + 1]) for row in rows)
+        texts = list(filter(None, cells)) or [column.heading]
+        arabic_count = sum(ARABIC_LETTER_PATTERN.search(text) is not None for text in texts)
+        (arabic if 2 * arabic_count > len(texts) else other).append(column)
+    if arabic and other and all(column.column != "name_ar" for column in columns):
+        columns[arabic[0].index] = replace(arabic[0], column="name_ar")
 
 
 def _drop_repeated_facts(columns: Sequence[SheetColumn]) -> Iterator[SheetColumn]:
@@ -154,15 +130,14 @@ def suggest_corrections(
     columns: Iterable[SheetColumn], ignored_headings: Collection[str] = ()
 ) -> list[str]:
     """Return options of --column for unread columns whose headings resemble known ones."""
-    known_columns = list_choices()
     suggestions = []
     for column in columns:
-        is_unknown = column.column is None and column.read_instead is None
-        if column.heading in ignored_headings:
+        is_read = column.column is not None or column.read_instead is not None
+        if is_read or column.heading in ignored_headings:
             continue
-        if is_unknown and 0 < len(column.heading) <= MAX_SUGGESTED_CHARS:
+        if 0 < len(column.heading) <= MAX_SUGGESTED_CHARS:
             suggested = suggest_column(column.heading)
-            if suggested in known_columns:
+            if suggested in list_choices():
                 suggestions.append(f"{column.heading}={suggested}")
     return suggestions[:MAX_SUGGESTIONS]
 
@@ -190,69 +165,47 @@ class ColumnMemory:
 
         A channel that the program no longer knows is left out.
         """
-        columns = self._load().get(_hash_headings(headings))
-        remembered = None
-        if columns is not None:
-            choices = list_choices()
-            remembered = {int(index): name for index, name in columns.items() if name in choices}
-        if self.corrections:
-            return self._correct(headings, remembered)
-        return remembered
+        chosen: dict[int, str] | None = self._load(headings)
+        labels = [normalize_label(heading) for heading in headings]
+        corrections = {normalize_label(key): name for key, name in self.corrections.items()}
+        if corrections and corrections.keys() <= {*labels}:
+            if chosen is None:
+                read = map_columns(headings, ())
+                chosen = {column.index: column.column for column in read if column.column}
+            for index, label in enumerate(labels):
+                chosen[index] = corrections.get(label, chosen.get(index, ""))
+        if chosen is None:
+            return None
+        choices = list_choices()
+        return {index: name for index, name in chosen.items() if name in choices}
 
     def list_ignored(self, headings: Cells) -> frozenset[str]:
         """Return the headings of the columns that a person chose not to read."""
-        ignored = {heading for heading, column in self.corrections.items() if not column}
-        labels = set(map(normalize_label, ignored))
-        chosen = self._load().get(_hash_headings(headings))
-        unread = []
-        for index, heading in enumerate(headings):
-            is_left_out = chosen is not None and str(index) not in chosen
-            if is_left_out or normalize_label(heading) in labels:
-                unread.append(heading)
-        return frozenset(unread)
-
-    def _correct(self, headings: Cells, remembered: ChosenColumns | None) -> ChosenColumns | None:
-        labels = list(map(normalize_label, headings))
-        corrections = dict(
-            zip(map(normalize_label, self.corrections), self.corrections.values(), strict=True)
+        labels = {normalize_label(name) for name, column in self.corrections.items() if not column}
+        chosen = self._load(headings)
+        return frozenset(
+            heading
+            for index, heading in enumerate(headings)
+            if (chosen is not None and index not in chosen) or normalize_label(heading) in labels
         )
-        if not corrections.keys() <= set(labels):
-            return remembered
-        if remembered is None:
-            columns = map_columns(headings, ())
-            remembered = {column.index: column.column for column in columns if column.column}
-        corrected = dict(remembered)
-        for index, label in enumerate(labels):
-            if label in corrections:
-                corrected[index] = corrections[label]
-        return {index: column for index, column in corrected.items() if column}
 
     def remember(self, headings: Cells, chosen: ChosenColumns) -> None:
-        """Store the columns that were chosen for these headings. The oldest ones are forgotten."""
+        """Remember the columns for sheets with these headings."""
         if self.file is None:
             return
-        key, mappings = _hash_headings(headings), self._load()
-        mappings.pop(key, None)
-        mappings[key] = {str(index): column for index, column in chosen.items()}
-        newest = dict(list(mappings.items())[-MAX_REMEMBERED_MAPPINGS:])
+        mappings = self._load_all() | {_hash_headings(headings): dict(chosen)}
         with replace_atomically(self.file) as unfinished:  # two requests may correct columns now
-            unfinished.write_text(json.dumps(newest), "utf-8")
+            unfinished.write_text(json.dumps(mappings), "utf-8")
 
-    def _load(self) -> dict[str, dict[str, str]]:
-        if self.file is None or not self.file.is_file():
-            return {}
-        with suppress(ValueError, AttributeError):  # the file is damaged: no JSON or other types
-            mappings = json.loads(self.file.read_bytes())
-            return {key: _select_indexes(columns.items()) for key, columns in mappings.items()}
+    def _load(self, headings: Cells) -> dict[int, str] | None:
+        columns = self._load_all().get(_hash_headings(headings))
+        return None if columns is None else {int(index): name for index, name in columns.items()}
+
+    def _load_all(self) -> dict[str, Any]:
+        if self.file is not None and self.file.is_file():
+            with suppress(ValueError):  # the file is damaged
+                return dict(json.loads(self.file.read_bytes()))
         return {}
-
-
-_INDEX_TEXTS = frozenset(map(str, range(MAX_COLUMNS)))
-
-
-def _select_indexes(columns: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the columns whose key is an index; a damaged file may have other keys."""
-    return {index: column for index, column in columns if index in _INDEX_TEXTS}
 
 
 NO_MEMORY = ColumnMemory()

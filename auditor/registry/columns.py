@@ -103,22 +103,14 @@ def identify_column(heading: str, channels: Collection[str]) -> str | None:
     The heading is tried as a whole, without text in brackets, and without filler words. A heading
     in one word, such as `websiteUrls`, is tried as several words, too.
     """
-    column = _identify_words(heading, channels)
-    separated = CAMEL_CASE_PATTERN.sub(" ", heading)
-    if column is None and separated != heading:
-        column = _identify_words(separated, channels)
-    return column
-
-
-def _identify_words(heading: str, channels: Collection[str]) -> str | None:
-    full_label = normalize_label(heading)
-    unbracketed_label = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", heading))
-    core_words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]
-    core_label = " ".join(core_words)
-    for label in (full_label, unbracketed_label, core_label, core_label.removeprefix("ال")):
-        if label in COLUMN_BY_LABEL or label in channels:
+    for text in dict.fromkeys((heading, CAMEL_CASE_PATTERN.sub(" ", heading))):
+        unbracketed_label = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", text))
+        words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]
+        core = " ".join(words)
+        for label in (normalize_label(text), unbracketed_label, core, core.removeprefix("ال")):
             column = COLUMN_BY_LABEL.get(label, label)
-            return column if column in {*FIELD_COLUMNS, LINKS_COLUMN, *channels} else None
+            if column in FIELD_COLUMNS or column == LINKS_COLUMN or column in channels:
+                return column
     return None
 
 

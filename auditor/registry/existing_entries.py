@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -33,16 +33,17 @@ class ExistingEntries:
     ) -> ExistingEntries:
         """Build the indexes from the entries and accounts of the registry."""
         entries_by_id = {entry.id: entry for entry in entries}
+        ids_by_name: dict[str, set[str]] = {}
+        for entry in entries_by_id.values():
+            association = entry.association
+            for name in (association.name, association.name_ar, association.name_fr):
+                if name and (label := normalize_label(name)):
+                    ids_by_name.setdefault(label, set()).add(association.id)
         links_by_column: dict[tuple[str, str], list[str]] = {}
         for row in accounts:
             key = (row.association, row.column or LINKS_COLUMN)
             links_by_column.setdefault(key, []).append(row.typed_text)
-        return cls(
-            entries_by_id,
-            CorruptedValueIndex(entries_by_id),
-            _index_ids_by_name(entries_by_id.values()),
-            links_by_column,
-        )
+        return cls(entries_by_id, CorruptedValueIndex(entries_by_id), ids_by_name, links_by_column)
 
     def resolve_id(self, cell: str, taken_ids: Collection[str]) -> str:
         """Return the registered id that a cell means, even if a program changed the cell.
@@ -67,35 +68,16 @@ class ExistingEntries:
 
         Return the text of the cell unchanged if no registered text or several match.
         """
-        known_texts = list(self._list_known_texts(association, column))
+        known_texts: Sequence[str] = self.links_by_column.get((association, column), ())
+        if column in REGISTRY_FIELDS:
+            entry = self.entries_by_id.get(association)
+            value = entry.get_value(column) if entry else None
+            text_value = ", ".join(value) if isinstance(value, tuple) else value
+            known_texts = [text_value] if text_value else ()
         if text in known_texts:
             return text
         originals = [known for known in known_texts if may_be_corrupted_form_of(text, known)]
         return originals[0] if len(originals) == 1 else text
-
-    def _list_known_texts(self, association: str, column: str) -> Iterator[str]:
-        if column not in REGISTRY_FIELDS:
-            yield from self.links_by_column.get((association, column), ())
-            return
-        entry = self.entries_by_id.get(association)
-        if entry is None:
-            return
-        value = entry.get_value(column)
-        if isinstance(value, tuple):
-            value = ", ".join(value)
-        if value:
-            yield value
-
-
-def _index_ids_by_name(entries: Iterable[AssociationEntry]) -> dict[str, set[str]]:
-    """Return the ids of associations by normalized name."""
-    ids_by_name: dict[str, set[str]] = {}
-    for entry in entries:
-        association = entry.association
-        names = filter(None, (association.name, association.name_ar, association.name_fr))
-        for label in filter(None, map(normalize_label, names)):
-            ids_by_name.setdefault(label, set()).add(association.id)
-    return ids_by_name
 
 
 NO_EXISTING_ENTRIES = ExistingEntries()

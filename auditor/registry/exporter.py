@@ -55,25 +55,23 @@ def iter_export_rows(store: Store, translator: Translator | None = None) -> Iter
     cells = (
         (column or LINKS_COLUMN, links) for column, links in store.registry.list_account_cells()
     )
-    return _render_rows(_load_entries(store), cells, translator)
 
+    def load_entries() -> Iterator[tuple[AssociationEntry, LinksByColumn]]:
+        entries = store.registry.list_association_entries()
+        while batch := list(islice(entries, EXPORT_BATCH_SIZE)):
+            links = _group_links(store.registry.list_accounts_of([entry.id for entry in batch]))
+            yield from ((entry, links.get(entry.id, {})) for entry in batch)
 
-def _load_entries(store: Store) -> Iterator[tuple[AssociationEntry, LinksByColumn]]:
-    entries = store.registry.list_association_entries()
-    while batch := list(islice(entries, EXPORT_BATCH_SIZE)):
-        accounts = store.registry.list_accounts_of([entry.id for entry in batch])
-        links_by_association = _group_links(accounts)
-        for entry in batch:
-            yield entry, links_by_association.get(entry.id, {})
+    return _render_rows(load_entries(), cells, translator)
 
 
 def _group_links(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
-    links_by_association: dict[str, dict[str, list[str]]] = {}
+    """Return the links as they were typed by association and column."""
+    links: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
-        links_by_column = links_by_association.setdefault(account.association, {})
-        column = account.column or LINKS_COLUMN
-        links_by_column.setdefault(column, []).append(account.typed_text)
-    return links_by_association
+        cells = links.setdefault(account.association, {})
+        cells.setdefault(account.column or LINKS_COLUMN, []).append(account.typed_text)
+    return links
 
 
 def _render_rows(
@@ -81,24 +79,20 @@ def _render_rows(
     links_by_column: Iterable[tuple[str, list[str]]],
     translator: Translator | None,
 ) -> Iterator[ExportRow]:
-    columns = order_columns(_list_link_columns(links_by_column))
+    # each column as often as the association with most of its links needs it
+    widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
+    for column, links in links_by_column:
+        widths[column] = max(widths.get(column, 1), len(_split_into_cells(links)))
+    link_columns = []
+    for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
+        link_columns += [column] * widths[column]
+    columns = order_columns(link_columns)
     yield [*format_column_headings(columns, translator)]
     for entry, entry_links in entries:
         remaining_links = {
             column: iter(_split_into_cells(links)) for column, links in entry_links.items()
         }
         yield [_format_cell(entry, column, remaining_links, translator) for column in columns]
-
-
-def _list_link_columns(links_by_column: Iterable[tuple[str, list[str]]]) -> list[str]:
-    """Return the columns of links, each as often as the association with most of them needs it."""
-    widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
-    for column, links in links_by_column:
-        widths[column] = max(widths.get(column, 1), len(_split_into_cells(links)))
-    columns: list[str] = []
-    for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
-        columns += [column] * widths[column]
-    return columns
 
 
 def _split_into_cells(links: list[str]) -> list[str]:
@@ -137,10 +131,14 @@ def iter_registry_workbook_chunks(
     rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
 ) -> Iterator[bytes]:
     """Yield the bytes of the workbook of `build_registry_workbook` in chunks."""
+    officers = [format_media_officer(code, translator) or code for code in MEDIA_OFFICER_CODES]
+    languages = [format_language(code, translator) for code in LANGUAGE_NAMES]
+    choices = {
+        format_column_heading("language", translator): languages,
+        format_column_heading("media_officer", translator): officers,
+    }
     title = translator.translate("Registry") if translator else "registry"
-    return iter_xlsx_chunks(
-        rows, title=title, right_to_left=right_to_left, choices=_build_column_choices(translator)
-    )
+    return iter_xlsx_chunks(rows, title=title, right_to_left=right_to_left, choices=choices)
 
 
 EXAMPLE_CELLS = {
@@ -183,15 +181,6 @@ def _get_example_cell(column: str, translator: Translator) -> str:
         return cells[column]
     term = translator.term("example_row", column)
     return "" if term == column else term
-
-
-def _build_column_choices(translator: Translator | None) -> dict[str, list[str]]:
-    languages = [format_language(code, translator) for code in LANGUAGE_NAMES]
-    officers = [format_media_officer(code, translator) or code for code in MEDIA_OFFICER_CODES]
-    return {
-        format_column_heading("language", translator): languages,
-        format_column_heading("media_officer", translator): officers,
-    }
 
 
 def format_language(code: str, translator: Translator | None) -> str:

@@ -26,8 +26,11 @@ class UploadStore:
     def save(self, data: bytes, now: datetime) -> str:
         """Save a spreadsheet and return its name. Deletes expired and surplus uploads."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._delete_expired(now)
-        self._delete_oldest()
+        uploads = sorted(self._list_files())  # names begin with their time
+        surplus = max(0, len(uploads) - MAX_STORED_UPLOADS + 1)
+        for number, path in enumerate(uploads):
+            if number < surplus or _is_expired(path.name, now):
+                path.unlink(missing_ok=True)
         name = f"{now.astimezone(UTC).strftime(UPLOAD_TIME_FORMAT)}-{secrets.token_urlsafe(16)}"
         file = self.folder / name
         file.touch(mode=0o600, exist_ok=False)
@@ -48,22 +51,11 @@ class UploadStore:
 
     def clear(self) -> None:
         """Delete all uploads."""
-        for path in self.folder.glob("*"):
-            if UPLOAD_NAME_PATTERN.fullmatch(path.name):
-                path.unlink(missing_ok=True)
+        for path in self._list_files():
+            path.unlink(missing_ok=True)
 
-    def _delete_oldest(self) -> None:
-        """Delete the oldest uploads until there is room for one. Names begin with their time."""
-        names = sorted(path.name for path in self.folder.iterdir())
-        uploads = list(filter(UPLOAD_NAME_PATTERN.fullmatch, names))
-        surplus = max(0, len(uploads) - MAX_STORED_UPLOADS + 1)
-        for name in uploads[:surplus]:
-            self.delete(name)
-
-    def _delete_expired(self, now: datetime) -> None:
-        for path in self.folder.iterdir():
-            if UPLOAD_NAME_PATTERN.fullmatch(path.name) and _is_expired(path.name, now):
-                path.unlink(missing_ok=True)
+    def _list_files(self) -> list[Path]:
+        return [p for p in self.folder.glob("*") if UPLOAD_NAME_PATTERN.fullmatch(p.name)]
 
 
 def _is_expired(name: str, now: datetime) -> bool:

@@ -3,12 +3,10 @@
 import re
 from datetime import time
 from pathlib import Path
-from typing import get_args
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from auditor.config.loader import find_number_range
 from auditor.config.schema import (
     Config,
     find_config_file,
@@ -157,122 +155,6 @@ def test_every_rule_of_the_example_has_a_gap():
     assert {rule.code for rule in load_config(find_packaged_config(), {}).rules} <= set(
         load_gap_catalogue().definitions
     )
-
-
-def iter_numbers(model, path=()):
-    """Yield the path of each number in the tables of the configuration, except in rules."""
-    for name, field in model.model_fields.items():
-        if name != "rules":
-            yield from iter_numbers_of_type(field.annotation, (*path, name))
-
-
-def iter_numbers_of_type(annotation, path):
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from iter_numbers(annotation, path)
-    elif annotation in {int, float}:
-        yield path
-    for inner in get_args(annotation):
-        yield from iter_numbers_of_type(inner, path)
-
-
-NUMBERS = sorted(set(iter_numbers(Config)))
-RULE_NUMBERS = [
-    ("rules", 0, "older_than", "days"),
-    ("rules", 0, "unreachable", "days"),
-    ("rules", 0, "domain_expires", "days"),
-    ("rules", 0, "fact", "below"),
-    ("rules", 0, "fact", "above"),
-]
-RULES = {
-    "older_than": {"code": "channel_stale"},
-    "unreachable": {"code": "website_down", "reasons": ["timeout"]},
-    "domain_expires": {"code": "website_domain_expiring"},
-    "fact": {"code": "website_slow", "fact": "seconds"},
-}
-"""What a rule needs besides its number, by check."""
-OUT_OF_RANGE = {"greater_than_equal", "less_than_equal", "finite_number"}
-
-
-def format_path(path):
-    return ".".join(map(str, path))
-
-
-def build_tables(path, value):
-    """Return the tables of a configuration that sets one number."""
-    keys = list(path)
-    if path[:1] == ("channels",):
-        keys.insert(1, "youtube")
-    if path[:2] == ("survey", "figures"):
-        keys.append("facebook")
-    tables = value
-    for key in reversed(keys):
-        tables = {key: tables}
-    return tables
-
-
-def find_range_errors(path, value):
-    """Return the types of the errors about the range of this number."""
-    try:
-        Config.model_validate(build_tables(path, value))
-    except ValidationError as error:
-        return OUT_OF_RANGE.intersection(details["type"] for details in error.errors())
-    return set()
-
-
-@pytest.mark.parametrize("path", [*NUMBERS, *RULE_NUMBERS], ids=format_path)
-def test_every_number_has_a_least_and_a_greatest_value(path):
-    lowest, highest = find_number_range(Config, path)
-    assert lowest < highest < 10**16
-
-
-@pytest.mark.parametrize("path", NUMBERS, ids=format_path)
-def test_number_is_accepted_up_to_its_limits_only(path):
-    lowest, highest = find_number_range(Config, path)
-    for value in (lowest, highest, highest - 1):
-        assert find_range_errors(path, value) == set()
-    assert find_range_errors(path, lowest - 1) == {"greater_than_equal"}
-    assert find_range_errors(path, highest + 1) == {"less_than_equal"}
-    for value in (float("inf"), float("-inf"), float("nan")):
-        assert find_range_errors(path, value) <= {"finite_number"}
-        with pytest.raises(ValidationError):
-            Config.model_validate(build_tables(path, value))
-
-
-@pytest.mark.parametrize("path", RULE_NUMBERS, ids=format_path)
-def test_number_of_a_rule_is_accepted_up_to_its_limits_only(path):
-    _, _, check, name = path
-    lowest, highest = find_number_range(Config, path)
-    for value, error_type in (
-        (lowest - 1, "greater_than_equal"),
-        (highest + 1, "less_than_equal"),
-        (highest, None),
-        (highest - 1, None),
-    ):
-        number = (value, 2, 1) if check == "domain_expires" else value
-        rule = {"check": check, **RULES[check], name: number}
-        found = set()
-        try:
-            Config.model_validate({"rules": [rule]})
-        except ValidationError as error:
-            found = {details["type"] for details in error.errors()}
-        assert found == ({error_type} if error_type else set())
-
-
-@pytest.mark.parametrize("path", NUMBERS, ids=format_path)
-def test_comment_of_the_example_states_the_range(path):
-    """In the comment of the setting, or at the head of its table."""
-    lowest, highest = find_number_range(Config, path)
-    table = re.escape(".".join(path[:-1]))
-    text = find_packaged_config().read_text("utf-8")
-    if path[0] in {"channels", "survey"}:
-        table = rf"{path[0]}\.\w+"
-    head, section = re.search(
-        rf"((?:^#.*\n)*)^(?:# )?\[{table}\]\n((?:.+\n)*)", text, re.MULTILINE
-    ).groups()
-    setting = re.search(rf"((?:^#.*\n)+)^(?:# )?{path[-1]} = ", section, re.MULTILINE)
-    comments = head + (setting[1] if setting else "")
-    words = " ".join(re.sub(r"^# ?", "", comments, flags=re.MULTILINE).split())
-    assert f"{lowest:g} to {highest:.16g}" in words or f"({lowest:g} to {highest:g})" in words
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Columns are identified, corrected and remembered; two columns of names are one per script."""
 
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from auditor.i18n.translator import Translator
 from auditor.registry.column_mapping import (
     MAX_EXAMPLE_CHARS,
     MAX_EXAMPLES,
-    MAX_REMEMBERED_MAPPINGS,
     MAX_SAMPLE_ROWS,
     MAX_SUGGESTED_CHARS,
     MAX_SUGGESTIONS,
@@ -310,15 +308,6 @@ def test_examples_come_from_the_first_rows(step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_oldest_columns_are_forgotten(tmp_path, step):
-    memory = ColumnMemory(tmp_path / "columns.json")
-    for number in range(MAX_REMEMBERED_MAPPINGS + step):
-        memory.remember([f"Structure {number}"], {0: "name"})
-    assert (memory.find(["Structure 0"]) is None) is (step > 0)
-    assert memory.find(["Structure 1"]) == {0: "name"}
-
-
-@pytest.mark.parametrize("step", STEPS)
 def test_first_typing_errors_are_suggested(step):
     count = MAX_SUGGESTIONS + step
     columns = map_columns(["Facebok"] * count, [["x"] * count])
@@ -373,15 +362,6 @@ def test_damaged_memory_of_columns_is_begun_again(tmp_path, content):
     memory.file.write_text(content)
     assert not memory.find(["Structure"])
     memory.remember(["Structure"], {0: "name"})
-    assert memory.find(["Structure"]) == {0: "name"}
-
-
-@pytest.mark.parametrize("index", ["x", "", "-1", "²", pytest.param("9" * 5000, id="5000 digits")])
-def test_remembered_column_without_a_number_is_left_out(tmp_path, index):
-    memory = ColumnMemory(tmp_path / "columns.json")
-    memory.remember(["Structure"], {0: "name"})
-    [key] = json.loads(memory.file.read_text())
-    memory.file.write_text(json.dumps({key: {index: "city", "0": "name"}}))
     assert memory.find(["Structure"]) == {0: "name"}
 
 
