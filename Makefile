@@ -71,7 +71,7 @@ format: $(VENV)/.dev ## Format the code and fix lint errors with ruff
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-MESSAGE_FUNCTIONS = _ gettext gettext_noop translate print_translated _n:1,2 translate_plural:1,2 print_translated_count:1,2
+MESSAGE_FUNCTIONS = _ gettext gettext_noop translate _n:1,2 translate_plural:1,2
 LOCALES = auditor/i18n/locales
 
 messages: $(VENV)/.run ## Update the message catalogues from code and templates

@@ -1,43 +1,42 @@
 """`run`, `serve`, `worker` and `reevaluate`: audit runs and their results."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
-from __future__ import annotations
-
+import asyncio
 import gc
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from auditor import scheduling
+from auditor.app import App, mark_port_as_served, refuse_unusable_certificates
 from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import DryRunOption, FormatOption, JsonOption
 from auditor.cli.output import (
+    ProgressCallback,
     choose_table_format,
+    count_noun,
     print_json,
     print_message,
     print_table,
     show_progress,
 )
-from auditor.cluster import require_cluster_extra
+from auditor.cli.status import count_presences
+from auditor.cluster import get_worker_cluster, require_cluster_extra
+from auditor.config.schema import find_config_file
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
+from auditor.evaluation import conclusion_changes
+from auditor.evaluation import reevaluate as reevaluation
+from auditor.i18n.translator import Translator
+from auditor.runs import pipeline
+from auditor.runs.process import run_with_grace_period, stop_on_sigterm
+from probes.models.finding import Presence
+from storage.models.audit import AuditRun
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from auditor.app import App
-    from auditor.cli.output import ProgressCallback
-    from auditor.evaluation.reevaluate import ReevaluationResult
-    from auditor.i18n.translator import Translator
-    from probes.models.finding import Presence
-    from storage.models.audit import AuditRun
-    from storage.store import Store
-
-
+ENGLISH = Translator("en")
 INTERRUPTED_EXIT_CODE = 130
 CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
@@ -51,33 +50,39 @@ def run(
     Checks every account once per UTC day. Resumes an interrupted run, and does nothing if today's
     run has finished. Exits with code 4 if the run is incomplete, and 5 if another run is active.
     """
-    from auditor.app import App, refuse_unusable_certificates
-    from auditor.runs.pipeline import require_run_folders
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    translator = cli_context.translator
     config = cli_context.load_config()
     refuse_unusable_certificates(config)
-    require_run_folders(config)
+    pipeline.require_run_folders(config)
     with App.open(config) as app, app.hold_run_lock():
-        title = translator.translate("the check")
-        with show_progress(title, quiet=cli_context.quiet) as on_progress:
+        with show_progress("the check", quiet=cli_context.quiet) as on_progress:
             finished_run = runtime.run_async(_execute_run(app, on_progress))
         counts = count_presences(app.store, finished_run)
     if table_format == "json":
         print_json([finished_run.report.to_json()], get_current_time())
-    elif finished_run.state == "done" and not cli_context.quiet:
-        print_message(_format_run_summary(finished_run, counts, translator))
+    elif finished_run.state == "done":
+        facts = ", ".join(_describe_finished_run(finished_run, counts))
+        day = ENGLISH.format_date(finished_run.day)
+        cli_context.print_note(f"the check of {day}: done: {facts}")
     _raise_if_incomplete(finished_run)
     if finished_run.unreliable_channels and cli_context.quiet:
-        channels = map(translator.channel_name, finished_run.unreliable_channels)
-        print_message(
-            translator.translate(
-                "warning: unreliable channels: {channels}; nothing changed there",
-                channels=translator.join_list(channels),
-            )
-        )
+        channels = ", ".join(map(ENGLISH.channel_name, finished_run.unreliable_channels))
+        print_message(f"warning: unreliable channels: {channels}; nothing changed there")
+
+
+def _describe_finished_run(run: AuditRun, counts: Mapping[Presence, int]) -> Iterator[str]:
+    """Yield the numbers of accounts, unreliable channels, and the costs of APIs in their units."""
+    yield count_noun(sum(counts.values()), "account")
+    for presence, count in sorted(counts.items()):
+        yield f"{ENGLISH.term('presence', presence)}: {count}"
+    if run.unreliable_channels:
+        channels = map(ENGLISH.channel_name, run.unreliable_channels)
+        yield f"unreliable channels: {', '.join(channels)}"
+    if run.not_reached_count:
+        yield f"{run.not_reached_count:,} left for the next run"
+    for name, usage in run.report.apis.items():
+        yield f"the {name} API used {usage.cost:,} of {usage.budget:,} {usage.unit}"
 
 
 async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
@@ -85,12 +90,6 @@ async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
 
     Raises typer.Exit with code 130 if the run was stopped.
     """
-    import asyncio
-
-    from auditor.cluster import get_worker_cluster
-    from auditor.runs import pipeline
-    from auditor.runs.process import run_with_grace_period, stop_on_sigterm
-
     stop, grace_seconds = asyncio.Event(), app.config.schedule.shutdown_grace_seconds
     gc.freeze()  # loaded code is never garbage, and each collection would search it again
     with stop_on_sigterm(stop):
@@ -116,18 +115,18 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
     """Raise IncompleteRunError if the run did not check every account."""
     subject = f"the run for {finished_run.day}"
     if finished_run.state != "done":
-        raise IncompleteRunError(
-            f"{subject} is {finished_run.state}",
-            _explain_run_state(finished_run),
-            "`auditor run` again, or `auditor doctor`",
-        )
+        reason = "the network is not reachable"
+        if finished_run.has_crashed:
+            reason = f"{finished_run.report.interrupted_because}, so nothing was concluded"
+        elif finished_run.state != "skipped":
+            reason = "it was interrupted"
+        remedy = "`auditor run` again, or `auditor doctor`"
+        raise IncompleteRunError(f"{subject} is {finished_run.state}", reason, remedy)
     if count := finished_run.not_reached_count:
         raise IncompleteRunError(
             subject,
-            (
-                f"{count} accounts were not reached before the time limit; the next run begins "
-                "with them"
-            ),
+            f"{count} accounts were not reached before the time limit; the next run begins with "
+            "them",
             "a longer [schedule] time_limit_hours",
         )
 
@@ -143,16 +142,12 @@ def serve(
     The settings under schedule and web say when and where. Stop it with Ctrl-C or SIGTERM: no data
     is lost, and an interrupted run is resumed later.
     """
-    from auditor import scheduling
-    from auditor.app import App, mark_port_as_served, refuse_unusable_certificates
-    from auditor.runs.pipeline import require_run_folders
-
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "nothing is left to do", "only one of them")
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
     refuse_unusable_certificates(config)
-    require_run_folders(config)
+    pipeline.require_run_folders(config)
     with (
         App.open(config) as app,
         scheduling.open_web_socket(config.web, is_enabled=web) as web_socket,
@@ -160,12 +155,10 @@ def serve(
     ):
         if web_socket:
             url = scheduling.format_server_url(web_socket)
-            cli_context.print_translated("web pages: {url}", url=url)
+            cli_context.print_note(f"web pages: {url}")
             if not app.store.users.count():
                 command = "`auditor user add NAME --role admin`"
-                cli_context.print_translated(
-                    "no one can log in yet; {command} creates the first link", command=command
-                )
+                cli_context.print_note(f"no one can log in yet; {command} creates the first link")
         # Loaded code is never garbage. Searching it again delayed some pages by 200 ms.
         gc.freeze()
         runtime.run_async(
@@ -186,18 +179,12 @@ def reevaluate(
     observations, evidence and decisions, and makes no requests. Repeating it changes nothing more.
     With --config and --dry-run, it shows what another configuration would change.
     """
-    from auditor.config.schema import find_config_file
-    from auditor.evaluation import conclusion_changes
-    from auditor.evaluation import reevaluate as reevaluation
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    translator = cli_context.translator
-    title = translator.translate("re-evaluating")
     with (
         cli_context.open_app_for_reading() if dry_run else cli_context.open_app() as app,
         app.hold_run_lock(),
-        show_progress(title, quiet=cli_context.quiet) as on_progress,
+        show_progress("re-evaluating", quiet=cli_context.quiet) as on_progress,
     ):
         result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
     changes = conclusion_changes.simplify_changes(result.changes)
@@ -205,108 +192,20 @@ def reevaluate(
     if table_format == "json":
         print_json(items, get_current_time())
     elif changes:
-        print_table(CHANGE_COLUMNS, items, translator, table_format)
-    if not cli_context.quiet:
-        config_path = find_config_file(cli_context.config_path, os.environ)
-        for line in (
-            *_describe_reevaluation(result, config_path, len(changes), translator, dry_run=dry_run),
-            *conclusion_changes.summarize_changes(changes),
-        ):
-            print_message(line)
+        print_table(CHANGE_COLUMNS, items, table_format)
+    config_path = find_config_file(cli_context.config_path, os.environ) or "the built-in rules"
+    counts = (
+        count_noun(result.run_count, "check"),
+        f"{count_noun(result.replayed_count, 'observation')} replayed",
+        f"{count_noun(result.recorded_count, 'observation')} as recorded",
+    )
+    cli_context.print_note(f"checked with {config_path}: {', '.join(counts)}")
+    outcome = "would change; nothing was written" if dry_run else "changed"
+    cli_context.print_note(f"{count_noun(len(changes), 'conclusion')} {outcome}")
+    for line in conclusion_changes.summarize_changes(changes):
+        cli_context.print_note(line)
     for line in conclusion_changes.warn_about_mass_losses(changes):
         print_message(line)
-
-
-def _describe_reevaluation(
-    result: ReevaluationResult,
-    config_path: Path | None,
-    change_count: int,
-    translator: Translator,
-    *,
-    dry_run: bool,
-) -> Iterator[str]:
-    """Yield messages: which rules were used, what was re-evaluated, and how much changed."""
-    if config_path:
-        rules = translator.translate("checked with {file}", file=str(config_path))
-    else:
-        rules = translator.translate("checked with the built-in rules")
-    counts = [
-        translator.translate_plural("{n} check", "{n} checks", result.run_count),
-        translator.translate_plural(
-            "{n} observation replayed", "{n} observations replayed", result.replayed_count
-        ),
-        translator.translate_plural(
-            "{n} observation as recorded", "{n} observations as recorded", result.recorded_count
-        ),
-    ]
-    yield translator.format_pair(rules, translator.join_list(counts))
-    if dry_run:
-        yield translator.translate_plural(
-            "{n} conclusion would change; nothing was written",
-            "{n} conclusions would change; nothing was written",
-            change_count,
-        )
-    else:
-        yield translator.translate_plural(
-            "{n} conclusion changed", "{n} conclusions changed", change_count
-        )
-
-
-def count_presences(store: Store, run: AuditRun | None) -> Counter[Presence]:
-    """Return how many accounts a run found present, absent and unknown."""
-    total: Counter[Presence] = Counter()
-    if run is not None and run.id is not None:
-        for (_, presence), count in store.observations.count_by_presence(run.id).items():
-            total[presence] += count
-    return total
-
-
-def _format_run_summary(run: AuditRun, counts: Counter[Presence], translator: Translator) -> str:
-    total = sum(counts.values())
-    parts = [translator.translate_plural("{n} account", "{n} accounts", total)]
-    for presence, count in sorted(counts.items()):
-        name = translator.term("presence", str(presence))
-        parts.append(translator.format_pair(name, str(count)))
-    parts += [
-        *_describe_unreliable_channels(run, translator),
-        *_describe_not_reached(run, translator),
-        *_describe_api_costs(run, translator),
-    ]
-    title = translator.translate(
-        "the check of {date}: {run_state}", date=run.day, run_state=str(run.state)
-    )
-    return translator.format_pair(title, translator.join_list(parts))
-
-
-def _describe_unreliable_channels(run: AuditRun, translator: Translator) -> Iterator[str]:
-    if run.unreliable_channels:
-        channels = translator.join_list(map(translator.channel_name, run.unreliable_channels))
-        yield translator.translate("unreliable channels: {channels}", channels=channels)
-
-
-def _describe_not_reached(run: AuditRun, translator: Translator) -> Iterator[str]:
-    if count := run.not_reached_count:
-        yield translator.translate_plural(
-            "{n} left for the next run", "{n} left for the next run", count
-        )
-
-
-def _describe_api_costs(run: AuditRun, translator: Translator) -> Iterator[str]:
-    """Yield the cost of each API that the run used, in the unit of the API."""
-    for name, usage in run.report.apis.items():
-        yield translator.translate(
-            "the {channel} API used {cost} of {budget} {unit}",
-            channel=name,
-            cost=translator.format_number(usage.cost),
-            budget=translator.format_number(usage.budget),
-            unit=usage.unit,
-        )
-
-
-def _explain_run_state(run: AuditRun) -> str:
-    if run.has_crashed:
-        return f"{run.report.interrupted_because}, so nothing was concluded"
-    return "the network is not reachable" if run.state == "skipped" else "it was interrupted"
 
 
 @examples("auditor worker")
@@ -325,17 +224,15 @@ def worker(context: typer.Context) -> None:
             "set it to true; see docs/guides/deployment.md",
         )
     with cli_context.open_app() as app:
-        cli_context.print_translated("waiting for the next run")
+        cli_context.print_note("waiting for the next run")
         runtime.run_async(_run_worker(app))
 
 
 async def _run_worker(app: App) -> None:
-    import asyncio
-
-    from auditor.runs.process import stop_on_sigterm
 
     with require_cluster_extra():
-        from auditor.cluster.worker import ClusterWorker
+        # the extra is not installed on a single machine
+        from auditor.cluster.worker import ClusterWorker  # noqa: PLC0415
     stop = asyncio.Event()
     runtime.limit_malloc_arenas()  # a worker parses as many pages as `auditor run`
     gc.freeze()

@@ -2,15 +2,15 @@
 
 Also `map_in_processes`, with which `identify` uses all CPU cores for large inputs.
 """
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -34,23 +34,22 @@ from auditor.cli.output import (
 from auditor.core import runtime
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import encode_json_item, iter_encoded_document
+from probes.links import channel_registry
+from probes.links.identify import identify_link
+from probes.models.finding import Identity
 from storage.errors import build_file_error
 
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
-    from probes.models.finding import Finding, FoundLink, Identity
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
 MAX_LIST_BYTES = 256 * 1024 * 1024
 """Bytes of a list of links: several million."""
 FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
-TERM_GROUPS = {"presence": "account_status", "reason": "cause"}
-"""Group of terms with the translations of a column's codes."""
 
 
 @examples("auditor identify links.txt", "auditor identify --json https://www.facebook.com/example")
 def identify(
-    context: typer.Context,
     file: Annotated[
         str,
         typer.Argument(
@@ -79,10 +78,7 @@ def identify(
     elif table_format == "tsv":
         print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
     else:
-        translator = get_cli_context(context).translator
-        items = _identify_lines(channel, lines)
-        groups = {"kind": "kind", "note": "note"}
-        print_table(IDENTITY_COLUMNS, items, translator, table_format, term_groups=groups)
+        print_table(IDENTITY_COLUMNS, _identify_lines(channel, lines), table_format)
 
 
 def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
@@ -101,12 +97,9 @@ def _identify_as_rows(channel: str | None, lines: list[str]) -> list[str]:
 
 
 def _identify_lines(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    from probes.links import identify
-
-    split_line = _make_line_splitter(channel)
     for line in lines:
-        column, typed_text = split_line(line)
-        yield build_identity_item(typed_text, identify.identify_link(typed_text, column))
+        typed_text, column = _split_line(line, channel)
+        yield build_identity_item(typed_text, identify_link(typed_text, column))
 
 
 @examples("auditor check https://example.org", "auditor check --json https://x.com/example")
@@ -135,48 +128,37 @@ def check(
     for link in links:
         lines.extend(_read_lines("-") if link == "-" else [link])
     cli_context = get_cli_context(context)
-    inputs = list(map(_make_line_splitter(channel), lines))
+    inputs = [_split_line(line, channel) for line in lines]
     checked = runtime.run_async(_check_links(cli_context, inputs))
     items = list(map(build_check_item, checked))
     if table_format == "json":
         print_json(items, get_current_time())
         return
-    translator = cli_context.translator
-    print_table(
-        FINDING_COLUMNS,
-        items,
-        translator,
-        table_format,
-        {"last_activity": lambda timestamp: timestamp[:10]},
-        term_groups=TERM_GROUPS,
-    )
+    words = {"last_activity": lambda timestamp: timestamp[:10]}
+    print_table(FINDING_COLUMNS, items, table_format, words=words)
 
 
 async def _check_links(
-    cli_context: CliContext, inputs: list[tuple[str | None, str]]
+    cli_context: CliContext, inputs: list[tuple[str, str | None]]
 ) -> list[LinkCheck]:
-    from auditor.app import create_fetcher, create_parser_pool
-    from auditor.checking.checker import (
-        AccountChecker,
-        check_links,
-        create_api_budgets,
-        refuse_broken_parsers,
-    )
-    from probes.links import identify
+    # `identify` needs none of them
+    from auditor.app import create_fetcher, create_parser_pool  # noqa: PLC0415
+    from auditor.checking import checker  # noqa: PLC0415
 
-    links = [(text, identify.identify_link(text, column)) for column, text in inputs]
+    links = [(text, identify_link(text, column)) for text, column in inputs]
     config = cli_context.load_config()
-    title = cli_context.translator.translate("checking")
-    with show_progress(title, quiet=cli_context.quiet) as on_progress:
+    with show_progress("checking", quiet=cli_context.quiet) as on_progress:
         async with (
             create_parser_pool() as pool,
             create_fetcher(config, get_current_time(), parsers=pool) as fetcher,
         ):
-            await refuse_broken_parsers(pool)
+            await checker.refuse_broken_parsers(pool)
             counter = iter(range(1, len(links) + 1))
-            checker = AccountChecker(fetcher, pool, create_api_budgets(config))
-            checked = await check_links(
-                links, checker, lambda: on_progress(next(counter), len(links))
+            account_checker = checker.AccountChecker(
+                fetcher, pool, checker.create_api_budgets(config)
+            )
+            checked = await checker.check_links(
+                links, account_checker, lambda: on_progress(next(counter), len(links))
             )
     return [keep_audited_channels(link_check, config.channels) for link_check in checked]
 
@@ -202,26 +184,17 @@ def build_identity_item(link_text: str, identity: Identity) -> dict[str, Any]:
 
 def build_check_item(checked: LinkCheck) -> dict[str, Any]:
     """Return an item of `check --json`."""
+    # `identify` does not need it
+    from auditor.evaluation.association_view import get_rhythm_days  # noqa: PLC0415
+
+    finding = checked.result.finding
+    activity = finding.last_activity
+    links: dict[bool, list[dict[str, str | None]]] = {False: [], True: []}
+    for link in finding.links:
+        item = {name: getattr(link, name) for name in ("channel", "key", "canonical", "source")}
+        links[channel_registry.is_optional_channel(link.channel)].append(item)
     return {
         **build_identity_item(checked.typed, checked.identity),
-        **_build_finding_fields(checked.result.finding),
-        "requests": checked.request_count,
-    }
-
-
-def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
-    from auditor.evaluation.association_view import get_rhythm_days
-    from probes.links.channel_registry import is_optional_channel
-
-    activity = finding.last_activity
-    standard_links: list[Mapping[str, str]] = []
-    optional_links: list[Mapping[str, str]] = []
-    for link in finding.links:
-        if is_optional_channel(link.channel):
-            optional_links.append(_build_link_item(link))
-        else:
-            standard_links.append(_build_link_item(link))
-    return {
         "presence": str(finding.presence),
         "reason": str(finding.reason) if finding.reason else None,
         "status": finding.status,
@@ -231,45 +204,28 @@ def _build_finding_fields(finding: Finding) -> Mapping[str, Any]:
         "last_activity": activity.format_iso() if activity else None,
         "activity_source": activity.source if activity else None,
         "rhythm_days": get_rhythm_days(finding),
-        "links": standard_links,
-        "optional_links": optional_links,
+        "links": links[False],
+        "optional_links": links[True],
         "detail": finding.detail,
+        "requests": checked.request_count,
     }
 
 
-def _build_link_item(link: FoundLink) -> dict[str, str]:
-    return {
-        "channel": link.channel,
-        "key": link.key,
-        "canonical": link.canonical,
-        "source": link.source,
-    }
-
-
-def _make_line_splitter(default_channel: str | None) -> Callable[[str], tuple[str | None, str]]:
-    """Return a function that splits a line into its channel and the typed text.
+def _split_line(line: str, default_channel: str | None) -> tuple[str, str | None]:
+    """Return the typed text of a line and its channel.
 
     The text before a tab is the channel if it names one. Otherwise the whole line is the typed
     text, and its channel is `default_channel`.
     """
-    from probes.links import channel_registry
-
-    known_channels = channel_registry.list_channels()
-
-    def split_line(line: str) -> tuple[str | None, str]:
-        prefix, tab, typed_text = line.partition("\t")
-        channel = prefix.strip().lower()
-        if tab and channel in known_channels:
-            return channel, typed_text
-        return default_channel, line
-
-    return split_line
+    prefix, tab, typed_text = line.partition("\t")
+    channel = prefix.strip().lower()
+    if tab and channel in channel_registry.list_channels():
+        return typed_text, channel
+    return line, default_channel
 
 
 def _validate_channel(channel: str | None) -> None:
     """Raise UsageError if there is no such channel."""
-    from probes.links import channel_registry
-
     known_channels = channel_registry.list_channels()
     if channel is not None and channel not in known_channels:
         names = ", ".join(sorted(known_channels))
@@ -336,8 +292,6 @@ def map_in_processes(
     if core_count == 1:
         yield from chain.from_iterable(map(work, remaining_batches))
         return
-    import multiprocessing
-
     gc.freeze()  # a collection in a forked process would copy the memory that is shared
     with multiprocessing.get_context("fork").Pool(
         core_count, signal.signal, (signal.SIGINT, signal.SIG_IGN)

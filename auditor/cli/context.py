@@ -1,11 +1,11 @@
-"""Shared parts of all commands: options, configuration, current time, prompts, help."""
+"""Shared parts of all commands: options, configuration, current time, prompts, lists, help."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from auditor.cli.output import print_message
+from auditor.cli.output import TableFormat, print_json, print_message, print_table
 from auditor.core import log_setup, runtime
 
 if TYPE_CHECKING:
     from auditor.app import App
     from auditor.config.schema import Config
-    from auditor.i18n.translator import MessageValue, Translator
+    from auditor.i18n.translator import Translator
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,6 +32,7 @@ T = TypeVar("T")
 class CliContext:
     """The common options of a command, and what follows from them: language, output and App.
 
+    Only what associations read follows the language. Messages to operators are in English.
     `arguments` are those of the process, without the name of the program.
     """
 
@@ -43,36 +44,24 @@ class CliContext:
 
     @property
     def language(self) -> str:
-        """The language of messages: that of `--lang`, else that of the terminal."""
+        """The language of lists and reports: that of `--lang`, else that of the terminal."""
         # Babel is not needed to print help
         from auditor.i18n.catalogs import detect_terminal_language  # noqa: PLC0415
 
         return self.requested_language or detect_terminal_language(os.environ)
 
     @property
-    def translator(self) -> Translator:
-        """A translator into that language."""
+    def requested_translator(self) -> Translator | None:
+        """Return the translator of the option --lang, or None without it."""
         # Babel is not needed to print help
         from auditor.i18n.translator import Translator  # noqa: PLC0415
 
-        return Translator(self.language)
+        return Translator(self.requested_language) if self.requested_language else None
 
-    @property
-    def requested_translator(self) -> Translator | None:
-        """Return the translator of the option --lang, or None without it."""
-        return self.translator if self.requested_language else None
-
-    def print_translated(self, message: str, /, **facts: MessageValue) -> None:
-        """Translate a message and print it on standard error, unless the command is quiet."""
+    def print_note(self, message: str) -> None:
+        """Print a message on standard error, unless the command is quiet."""
         if not self.quiet:
-            print_message(self.translator.translate(message, **facts))
-
-    def print_translated_count(
-        self, singular: str, plural: str, n: int, /, **facts: MessageValue
-    ) -> None:
-        """Print a message whose form depends on the number `n`, unless the command is quiet."""
-        if not self.quiet:
-            print_message(self.translator.translate_plural(singular, plural, n, **facts))
+            print_message(message)
 
     def build_command(self, *options: str) -> str:
         """Return this command with further options, as a line for a shell."""
@@ -126,12 +115,9 @@ class CliContext:
         from storage.database.engine import describe_database  # noqa: PLC0415
 
         if shown_count == 0:
-            file = self._find_config_file()
-            self.print_translated(
-                "nothing to show; configuration: {config}, database: {database}",
-                config=str(file) if file else self.translator.translate("built-in example"),
-                database=describe_database(config.storage.url),
-            )
+            file, database = self._find_config_file(), describe_database(config.storage.url)
+            place = f"configuration: {file or 'built-in example'}, database: {database}"
+            self.print_note(f"nothing to show; {place}")
 
     def _find_config_file(self) -> Path | None:
         # pydantic is not needed to print help
@@ -154,19 +140,34 @@ def limit_rows(context: typer.Context, rows: Iterable[T], limit: int | None) -> 
     """
     for row_count, row in enumerate(rows):
         if row_count == limit:
-            report = partial(_report_left_out_rows, get_cli_context(context), row_count)
-            context.call_on_close(report)
+            shown = "row is" if limit == 1 else f"{limit} rows are"
+            note = f"Only the first {shown} shown; a larger --limit shows more."
+            context.call_on_close(partial(get_cli_context(context).print_note, note))
             return
         yield row
 
 
-def _report_left_out_rows(cli_context: CliContext, shown_count: int) -> None:
-    cli_context.print_translated_count(
-        "Only the first row is shown; a larger {option} shows more.",
-        "Only the first {n} rows are shown; a larger {option} shows more.",
-        shown_count,
-        option="--limit",
-    )
+def show_list(
+    context: typer.Context,
+    items: Iterable[Mapping[str, Any]],
+    columns: tuple[str, ...],
+    table_format: TableFormat,
+    *,
+    config: Config,
+    limit: int | None = None,
+    build_row: Callable[[Mapping[str, Any]], Mapping[str, object]] = dict,
+    **table_options: Any,
+) -> None:
+    """Print items as JSON, or their rows as a table or tab-separated values.
+
+    If there are none, a message names the configuration and the database that were read.
+    """
+    shown = list(limit_rows(context, items, limit))
+    get_cli_context(context).explain_empty_result(len(shown), config)
+    if table_format == "json":
+        print_json(shown, get_current_time())
+    else:
+        print_table(columns, map(build_row, shown), table_format, **table_options)
 
 
 def get_current_time() -> datetime:

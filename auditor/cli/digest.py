@@ -1,30 +1,24 @@
 """`digest`: send or preview the messages of the last run, and manage mail subscriptions."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
-from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from auditor.cli.context import examples, get_cli_context, get_current_time, limit_rows, make_group
+from auditor.app import App
+from auditor.cli.context import examples, get_cli_context, get_current_time, make_group, show_list
 from auditor.cli.options import FormatOption, JsonOption, LimitOption
 from auditor.cli.output import choose_table_format, print_json, print_table, print_text
+from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
 from auditor.core.errors import IncompleteRunError, InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from auditor.app import App
-    from auditor.cli.output import CellFormatter, TableFormat
-    from auditor.config.notifications import Recipient
-    from auditor.i18n.translator import Translator
-    from auditor.notifications.delivery import Delivery
-    from auditor.notifications.drafts import MessageDraft
-    from storage.models.audit import AuditRun
+from auditor.i18n.translator import Translator
+from auditor.notifications import delivery
+from auditor.notifications import subscriptions as subscription_service
+from auditor.notifications.delivery import Delivery
+from auditor.notifications.drafts import MessageDraft, draft_digests
+from storage.models.audit import AuditRunState
 
 DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")
 SUBSCRIPTION_COLUMNS = ("is_wanted", "kind", "changed_at", "association", "address")
@@ -58,8 +52,6 @@ def send_digest(
     """Send the digest of the last run and the monthly reports to those who did not get them yet."""
     if context.invoked_subcommand:
         return
-    from auditor.notifications import delivery
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     open_app = cli_context.open_app_for_reading if dry_run else cli_context.open_app
@@ -69,18 +61,16 @@ def send_digest(
             deliveries = list(delivery.preview_drafts(app.store, app.config, drafts))
         else:
             deliveries = list(delivery.deliver_drafts(app, drafts, get_current_time()))
-    translator = cli_context.translator
+    items = [_build_delivery_item(item) for item in deliveries]
     if table_format == "json":
-        print_json(map(_build_delivery_item, deliveries), get_current_time())
+        print_json(items, get_current_time())
     elif dry_run:
-        print_text("\n\n".join(_format_preview(item, translator) for item in deliveries))
+        print_text("\n\n".join(map(_format_preview, deliveries)))
     else:
-        items = map(_build_delivery_item, deliveries)
-        _print_messages(DELIVERY_COLUMNS, items, translator, table_format)
+        print_table(DELIVERY_COLUMNS, items, table_format)
     if not deliveries:
-        cli_context.print_translated(
-            "no one receives the digest yet; add addresses in {setting}",
-            setting="[[notify.recipients]]",
+        cli_context.print_note(
+            "no one receives the digest yet; add addresses in [[notify.recipients]]"
         )
     _raise_if_undelivered(deliveries)
 
@@ -129,91 +119,36 @@ def subscriptions(
     unsubscribed.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
-    cli_context = get_cli_context(context)
-    translator = cli_context.translator
-    with cli_context.open_app_for_reading() as app:
-        listed = limit_rows(context, app.store.subscriptions.list_subscriptions(), limit)
+    with get_cli_context(context).open_app_for_reading() as app:
         # the hash of the token is a secret
-        items = [subscription.model_dump(exclude={"token_hash"}) for subscription in listed]
-    cli_context.explain_empty_result(len(items), app.config)
-    if table_format == "json":
-        print_json(items, get_current_time())
-    else:
-        _print_messages(SUBSCRIPTION_COLUMNS, items, translator, table_format)
+        items = [
+            subscription.model_dump(exclude={"token_hash"})
+            for subscription in app.store.subscriptions.list_subscriptions()
+        ]
+    show_list(context, items, SUBSCRIPTION_COLUMNS, table_format, config=app.config, limit=limit)
 
 
 def _save_subscription(
     context: typer.Context, address: str, association: str | None, *, wanted: bool
 ) -> None:
-    from auditor.notifications import subscriptions
-
-    with get_cli_context(context).open_app() as app:
-        subscriptions.save_subscription(
+    cli_context = get_cli_context(context)
+    with cli_context.open_app() as app:
+        subscription_service.save_subscription(
             app.store, app.config, address, association or "", wanted=wanted, now=get_current_time()
         )
-    cli_context = get_cli_context(context)
-    if association is None and wanted:
-        cli_context.print_translated("{address} gets the digest", address=address)
-    elif association is None:
-        cli_context.print_translated("{address} no longer gets the digest", address=address)
-    elif wanted:
-        cli_context.print_translated(
-            "{address} gets the monthly report of {association}",
-            address=address,
-            association=association,
-        )
-    else:
-        cli_context.print_translated(
-            "{address} no longer gets the monthly report of {association}",
-            address=address,
-            association=association,
-        )
-
-
-def _print_messages(
-    columns: Sequence[str],
-    items: Iterable[Mapping[str, object]],
-    translator: Translator,
-    table_format: TableFormat,
-) -> None:
-    formatters: dict[str, CellFormatter] = {
-        "kind": partial(_format_message_kind, translator),
-        "changed_at": lambda timestamp: timestamp[:10],
-    }
-    groups = {"status": "delivery", "is_wanted": "boolean"}
-    print_table(columns, items, translator, table_format, formatters, term_groups=groups)
-
-
-def _format_message_kind(translator: Translator, kind: str) -> str:
-    """Return the name of a kind of message. If a digest covers several runs, add the first day."""
-    base_kind, _, since = kind.partition(" since ")
-    name = translator.term("message", base_kind)
-    if not since:
-        return name
-    return translator.translate(
-        "{message} since {date}", message=name, date=date.fromisoformat(since)
-    )
+    message = f"the monthly report of {association}" if association else "the digest"
+    cli_context.print_note(f"{address} {'gets' if wanted else 'no longer gets'} {message}")
 
 
 def _select_drafts(app: App, since: date | None, to: str | None) -> Iterator[MessageDraft]:
     """Return the messages of the last run: all, or only digests if a day or an address is given."""
-    from auditor.notifications.delivery import collect_drafts
-    from auditor.notifications.drafts import draft_digests
-
-    run = _load_last_finished_run(app)
-    if since is None and to is None:
-        return collect_drafts(app, run)
-    recipients = () if to is None else (_find_recipient(app, to),)
-    return draft_digests(app.store, app.config, run, since=since, only_recipients=recipients)
-
-
-def _load_last_finished_run(app: App) -> AuditRun:
-    from storage.models.audit import AuditRunState
-
     run = app.store.runs.get_latest(AuditRunState.DONE)
     if run is None:
         raise IncompleteRunError("no messages to send", "no run has finished yet", "`auditor run`")
-    return run
+    if since is None and to is None:
+        return delivery.collect_drafts(app, run)
+    recipients = () if to is None else (_find_recipient(app, to),)
+    return draft_digests(app.store, app.config, run, since=since, only_recipients=recipients)
 
 
 def _find_recipient(app: App, address: str) -> Recipient:
@@ -221,8 +156,6 @@ def _find_recipient(app: App, address: str) -> Recipient:
 
     Raises InputError if the text is neither.
     """
-    from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
-
     bare_address = address.removeprefix("mailto:")
     keys = {normalize_mail_address(bare_address), address}
     for recipient in app.config.notify.recipients:
@@ -237,21 +170,18 @@ def _find_recipient(app: App, address: str) -> Recipient:
     return Recipient.model_validate({"to": bare_address})
 
 
-def _build_delivery_item(delivery: Delivery) -> dict[str, object]:
+def _build_delivery_item(message: Delivery) -> dict[str, object]:
     """Return an item of `digest --json`. A preview also has the text."""
-    item = {name: getattr(delivery, name) for name in DELIVERY_JSON_KEYS}
-    if delivery.status == "would_send":
-        item["text"] = delivery.text
+    item = {name: getattr(message, name) for name in DELIVERY_JSON_KEYS}
+    if message.status == "would_send":
+        item["text"] = message.text
     return item
 
 
-def _format_preview(delivery: Delivery, translator: Translator) -> str:
-    heading = translator.format_pair(
-        delivery.recipient, translator.term("delivery", delivery.status)
-    )
-    if not delivery.text:
-        return heading
-    return f"{heading}\n{delivery.subject}\n\n{delivery.text}"
+def _format_preview(message: Delivery) -> str:
+    status = Translator("en").term("delivery", message.status)
+    heading = f"{message.recipient}: {status}"
+    return f"{heading}\n{message.subject}\n\n{message.text}" if message.text else heading
 
 
 def _raise_if_undelivered(deliveries: Iterable[Delivery]) -> None:

@@ -1,15 +1,13 @@
 """`registry show-data` and `registry erase`: show or erase all stored data of an association."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated
 
 import typer
 
+from auditor import erasure
 from auditor.cli.context import (
-    CliContext,
     can_prompt,
     examples,
     get_cli_context,
@@ -21,6 +19,7 @@ from auditor.cli.options import AuthorOption, FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,
+    count_noun,
     print_data_parts,
     print_json,
     print_message,
@@ -28,14 +27,14 @@ from auditor.cli.output import (
 )
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document
-
-if TYPE_CHECKING:
-    from auditor.erasure import ErasureResult
+from auditor.i18n.translator import Translator
 
 ErasureAssociationArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Id of the association.")
 ]
 STORED_DATA_COLUMNS = ("stored", "count")
+describe_stored = partial(Translator("en").term, "stored_data")
+"""Returns the words for a kind of stored data."""
 
 
 @examples("auditor registry show-data nour", "auditor registry show-data --json nour")
@@ -51,14 +50,12 @@ def show_stored_data(
     access to personal data. Includes contacts and report links, but no secrets such as hashes of
     tokens.
     """
-    from auditor.erasure import summarize_stored_data
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with cli_context.open_app_for_reading() as app:
-        stored_data = summarize_stored_data(app, association)
+        stored_data = erasure.summarize_stored_data(app, association)
         if table_format != "json":
-            _print_stored_data(stored_data, cli_context, table_format)
+            _print_stored_data(stored_data, table_format)
             return
         recipient_keys = [recipient.key for recipient in app.config.notify.recipients]
         rows = app.store.erasure.list_stored_rows(association, recipient_keys)
@@ -85,114 +82,46 @@ def erase_association(
     """Erase all data of an association.
 
     Erases contacts, links, observations, evidence, report links and replies. This cannot be undone.
-    The figures of the network and the signed run reports stay. The audit log records when and by
+    The figures of the network and the run reports stay. The audit log records when and by
     whom the data was erased. Older backups still contain it: the command says what to do with them.
     """
-    from auditor import erasure
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     author_name = (author or "").strip() or get_login_name()
     with cli_context.open_app() as app:
         if not dry_run and erasure.was_erased(app, association, contact_only=contact_only):
             result = erasure.finish_erasure(app)
-            _print_erasure_result(result, cli_context, association, as_json=table_format == "json")
-            return
-        stored_data = erasure.summarize_stored_data(app, association, contact_only=contact_only)
-        if dry_run:
-            _print_erasure_preview(stored_data, cli_context, association, table_format)
-            return
-        is_confirmed = yes or _confirm_erasure(
-            stored_data, cli_context, association, contact_only=contact_only
-        )
-        if not is_confirmed:
-            cli_context.print_translated("no changes")
-            return
-        result = erasure.erase_association(
-            app, association, author_name, get_current_time(), contact_only=contact_only
-        )
-        _print_erasure_result(result, cli_context, association, as_json=table_format == "json")
-
-
-def _confirm_erasure(
-    stored_data: Mapping[str, int], cli_context: CliContext, association: str, *, contact_only: bool
-) -> bool:
-    """Show what will be erased and ask for confirmation. Raises UsageError without a terminal."""
-    if not can_prompt():
-        raise UsageError(
-            "registry erase",
-            "it needs a confirmation, and there is no terminal to ask on",
-            "--yes to erase without asking",
-        )
-    translator = cli_context.translator
-    for kind, count in stored_data.items():
-        print_message(
-            translator.format_pair(
-                translator.term("stored_data", kind), translator.format_number(count)
+        else:
+            stored = erasure.summarize_stored_data(app, association, contact_only=contact_only)
+            if dry_run and table_format == "json":
+                item = {"association": association, "stored": dict(stored)}
+                print_json([item], get_current_time())
+                return
+            if dry_run:
+                _print_stored_data(stored, table_format)
+                cli_context.print_note("preview only; nothing was written")
+                return
+            what = "the contact details of" if contact_only else "all data about"
+            if not (yes or _confirm_erasure(stored, f"{what} {association}")):
+                cli_context.print_note("no changes")
+                return
+            result = erasure.erase_association(
+                app, association, author_name, get_current_time(), contact_only=contact_only
             )
-        )
-    if contact_only:
-        question = translator.translate(
-            "Erase the contact details of {association} for good? Type yes or no.",
-            association=association,
-        )
-    else:
-        question = translator.translate(
-            "Erase all data about {association} for good? Type yes or no.", association=association
-        )
-    print_message(question)
-    return read_confirmation()
-
-
-def _print_stored_data(
-    stored_data: Mapping[str, int], cli_context: CliContext, table_format: TableFormat
-) -> None:
-    counts, translator = stored_data.items(), cli_context.translator
-    groups = {"stored": "stored_data"}
-    print_table(STORED_DATA_COLUMNS, counts, translator, table_format, term_groups=groups)
-
-
-def _print_erasure_preview(
-    stored_data: Mapping[str, int],
-    cli_context: CliContext,
-    association: str,
-    table_format: TableFormat,
-) -> None:
-    if table_format == "json":
-        item = _build_erasure_item(association, stored_data.items())
-        print_json([item], get_current_time())
-        return
-    _print_stored_data(stored_data, cli_context, table_format)
-    cli_context.print_translated("preview only; nothing was written")
-
-
-def _build_erasure_item(
-    association: str, counts: Iterable[tuple[str, int]], **extra_fields: Any
-) -> dict[str, Any]:
-    return {"association": association, "stored": dict(counts), **extra_fields}
-
-
-def _print_erasure_result(
-    result: ErasureResult, cli_context: CliContext, association: str, *, as_json: bool
-) -> None:
-    """Print what was erased and which copies still contain it.
-
-    Raises InputError if the database file still has traces of the data.
-    """
     copies = list(map(str, result.remaining_copies))
-    if as_json:
-        item = _build_erasure_item(
-            association, result.stored_data.items(), clean=result.is_clean, copies=copies
-        )
-        print_json([item], get_current_time())
+    if table_format == "json":
+        result_item: dict[str, object] = {
+            "association": association,
+            "stored": dict(result.stored_data),
+            "clean": result.is_clean,
+            "copies": copies,
+        }
+        print_json([result_item], get_current_time())
     elif result.stored_data:
-        cli_context.print_translated_count(
-            "{n} row erased",
-            "{n} rows erased",
-            sum(result.stored_data.values()) - result.stored_data.get("body", 0),
-        )
+        row_count = sum(result.stored_data.values()) - result.stored_data.get("body", 0)
+        cli_context.print_note(f"{count_noun(row_count, 'row')} erased")
     else:
-        cli_context.print_translated(
+        cli_context.print_note(
             "already erased; the file was cleaned again and pending imports were deleted"
         )
     if not result.is_clean:
@@ -201,10 +130,27 @@ def _print_erasure_result(
             "it is erased, but the log of the database still has traces while others read it",
             "stop `auditor serve`, and run this command again",
         )
-    cli_context.print_translated(
+    cli_context.print_note(
         "older backups still contain it: delete them, or run erase again after restoring one"
     )
     for copy in copies:
-        cli_context.print_translated(
-            "this older copy contains it too; delete it: {file}", file=copy
+        cli_context.print_note(f"this older copy contains it too; delete it: {copy}")
+
+
+def _confirm_erasure(stored_data: Mapping[str, int], what: str) -> bool:
+    """Show what will be erased and ask for confirmation. Raises UsageError without a terminal."""
+    if not can_prompt():
+        raise UsageError(
+            "registry erase",
+            "it needs a confirmation, and there is no terminal to ask on",
+            "--yes to erase without asking",
         )
+    for kind, count in stored_data.items():
+        print_message(f"{describe_stored(kind)}: {count:,}")
+    print_message(f"Erase {what} for good? Type yes or no.")
+    return read_confirmation()
+
+
+def _print_stored_data(stored_data: Mapping[str, int], table_format: TableFormat) -> None:
+    rows = [{"stored": kind, "count": count} for kind, count in stored_data.items()]
+    print_table(STORED_DATA_COLUMNS, rows, table_format, words={"stored": describe_stored})

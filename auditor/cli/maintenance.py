@@ -1,35 +1,24 @@
 """`backup`, `restore`, `upgrade` and `prune`: keep data safe."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from auditor.cli.context import examples, get_cli_context, get_current_time
+from auditor import erasure
+from auditor.app import App, lock_data_folder
+from auditor.cli.context import examples, get_cli_context, get_current_time, show_list
 from auditor.cli.options import FormatOption, JsonOption
-from auditor.cli.output import (
-    TableFormat,
-    choose_table_format,
-    print_json,
-    print_message,
-    print_table,
-    show_progress,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from auditor.cli.context import CliContext
-    from auditor.i18n.translator import Translator
-    from auditor.retention.backups import BackupResult, RestoreResult
-    from auditor.retention.evidence_pruning import PruningResult
-    from storage.users import RestoredAccess
+from auditor.cli.output import choose_table_format, count_noun, print_json, show_progress
+from auditor.core.errors import InputError
+from auditor.retention import backups, evidence_pruning
+from auditor.runs.pipeline import compute_retention_cutoffs
+from storage.errors import OutdatedDatabaseError
+from storage.retention import read_erased_ids
+from storage.users import RestoredAccess, find_restored_access
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 
@@ -56,25 +45,32 @@ def backup(
     Can be used during a run. Verifies the new backup, then removes the oldest ones as the
     configuration says. Supports SQLite only.
     """
-    from auditor.app import App
-    from auditor.retention import backups
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
     backups.find_sqlite_file(config, "`pg_dump`")
+    folder = target or config.backup.folder
     if listed:
-        existing = backups.list_backups(target or config.backup.folder)
-        items = [existing_backup.to_dict() for existing_backup in existing]
-        cli_context.explain_empty_result(len(items), config)
-        _print_backups(items, cli_context.translator, config.network.time_zone, table_format)
+        items = [existing.to_dict() for existing in backups.list_backups(folder)]
+        show_list(context, items, BACKUP_COLUMNS, table_format, config=config)
         return
     with App.open(config, create=False) as app:
         result = backups.create_backup(app.store, app.body_store, config, now, target)
+    counts = result.contents.row_counts
     if table_format == "json":
-        print_json([_build_backup_item(result)], now)
-    elif not cli_context.quiet:
-        print_message(_describe_backup(result, cli_context.translator))
+        item = {
+            **result.backup.to_dict(),
+            "schema": result.contents.schema_revision,
+            **_count_rows(counts),
+            "bodies": result.copied_bodies,
+            "removed": list(map(str, result.removed_backups)),
+        }
+        print_json([item], now)
+        return
+    facts = [_describe_row_counts(counts), f"{result.copied_bodies:,} new pages of evidence"]
+    if result.removed_backups:
+        facts.append(f"{count_noun(len(result.removed_backups), 'old backup')} removed")
+    cli_context.print_note(f"backed up to {result.backup.file}: {', '.join(facts)}")
 
 
 @examples("auditor restore backups/auditor-20270301T003000Z.db")
@@ -94,45 +90,64 @@ def restore(
     All users have to log in again. Access that ended after the backup is back and is listed:
     removed users, revoked report links and ended subscriptions.
     """
-    from auditor import erasure
-    from auditor.app import App, lock_data_folder
-    from auditor.core.errors import InputError
-    from auditor.retention import backups
-    from storage.retention import read_erased_ids
-    from storage.users import RestoredAccess, find_restored_access
-
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
     backups.find_sqlite_file(config, "`pg_restore`")
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with lock_data_folder(config.storage.folder):
-        database = backups.find_sqlite_file(config, "`pg_restore`")
-        folders = {config.backup.folder.resolve(), file.parent.resolve()}
-        files = [database]
-        for folder in folders:
+        files = [backups.find_sqlite_file(config, "`pg_restore`")]
+        for folder in {config.backup.folder.resolve(), file.parent.resolve()}:
             files.extend(existing.file for existing in backups.list_backups(folder))
         erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))
         result = backups.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
-    other_files = _list_other_databases(result, file, files)
-    access = find_restored_access(result.file, other_files) or RestoredAccess()
+    # What has ended since, the replaced database knows, then the newest backup.
+    others = [other for other in files if other not in (result.file, file)]
+    others.sort(key=attrgetter("name"), reverse=True)  # the name contains the time
+    previous, counts = result.replaced_database, result.contents.row_counts
+    access = find_restored_access(result.file, [previous, *others] if previous else others)
+    access = access or RestoredAccess()
     if as_json:
-        item = _build_restore_item(result)
-        item["removed_but_restored"] = list(access.removed_users)
-        item["revoked_links_restored"] = access.revoked_links
-        item["ended_subscriptions_restored"] = access.ended_subscriptions
-        item["erased_but_restored"] = erased_but_restored
+        item = {
+            "file": str(result.file),
+            "previous_database": str(previous) if previous else None,
+            "bodies": result.copied_bodies,
+            **_count_rows(counts),
+            "schema": result.contents.schema_revision,
+            "removed_but_restored": list(access.removed_users),
+            "revoked_links_restored": access.revoked_links,
+            "ended_subscriptions_restored": access.ended_subscriptions,
+            "erased_but_restored": erased_but_restored,
+        }
         print_json([item], now)
-    elif not cli_context.quiet:
-        print_message(_describe_restore(result, file, cli_context.translator))
+    else:
+        kept = f", the previous database was kept as {previous}" if previous else ""
+        contents = f"{_describe_row_counts(counts)}{kept}"
+        cli_context.print_note(f"{result.file} was restored from {file}: {contents}")
     for association in erased_but_restored:
-        cli_context.print_translated(
-            "{association} was erased and is back: “auditor registry erase” erases it again",
-            association=association,
+        cli_context.print_note(
+            f"{association} was erased and is back: “auditor registry erase” erases it again"
         )
-    _print_restored_access(access, cli_context)
+    for name in access.removed_users:
+        cli_context.print_note(
+            f"The user {name} was removed and is back: `auditor user remove` removes the user again"
+        )
+    if count := access.revoked_links:
+        verbs, them = ("was", "works"), "it"
+        if count > 1:
+            verbs, them = ("were", "work"), "them"
+        cli_context.print_note(
+            f"{count_noun(count, 'report link')} {verbs[0]} revoked and {verbs[1]} again: "
+            f"`auditor report-links revoke` revokes {them} again"
+        )
+    if count := access.ended_subscriptions:
+        verb, them = ("is", "it") if count == 1 else ("are", "them")
+        cli_context.print_note(
+            f"{count_noun(count, 'ended subscription')} to emails {verb} back: "
+            f"`auditor digest unsubscribe` ends {them} again"
+        )
 
 
 @examples("auditor upgrade")
@@ -142,9 +157,6 @@ def upgrade(context: typer.Context) -> None:
     Makes a copy of a SQLite database next to it first. Commands that change data, `run` and `serve`
     upgrade it, too. Commands that only read refuse a database with an older schema.
     """
-    from auditor.app import App
-    from storage.errors import OutdatedDatabaseError
-
     cli_context = get_cli_context(context)
     config = cli_context.load_config()
     try:
@@ -152,68 +164,9 @@ def upgrade(context: typer.Context) -> None:
     except OutdatedDatabaseError:
         with App.open(config, create=False) as app:
             schema = app.store.get_schema_revision()
-        cli_context.print_translated("The database was upgraded to schema {schema}.", schema=schema)
+        cli_context.print_note(f"The database was upgraded to schema {schema}.")
         return
-    cli_context.print_translated("The database already has the schema of this version.")
-
-
-def _list_other_databases(
-    result: RestoreResult, backup_file: Path, files: Iterable[Path]
-) -> list[Path]:
-    """Return what may know which access has ended since: the replaced database, then backups."""
-    backups = [file for file in files if file not in (result.file, backup_file)]
-    backups.sort(key=attrgetter("name"), reverse=True)  # the name contains the time
-    return [result.replaced_database, *backups] if result.replaced_database else backups
-
-
-def _print_restored_access(access: RestoredAccess, cli_context: CliContext) -> None:
-    """Print what had ended before the restore and is back."""
-    for name in access.removed_users:
-        cli_context.print_translated(
-            "The user {name} was removed and is back: {command} removes the user again",
-            name=name,
-            command="`auditor user remove`",
-        )
-    if access.revoked_links:
-        cli_context.print_translated_count(
-            "{n} report link was revoked and works again: {command} revokes it again",
-            "{n} report links were revoked and work again: {command} revokes them again",
-            access.revoked_links,
-            command="`auditor report-links revoke`",
-        )
-    if access.ended_subscriptions:
-        cli_context.print_translated_count(
-            "{n} ended subscription to emails is back: {command} ends it again",
-            "{n} ended subscriptions to emails are back: {command} ends them again",
-            access.ended_subscriptions,
-            command="`auditor digest unsubscribe`",
-        )
-
-
-def _build_restore_item(result: RestoreResult) -> dict[str, Any]:
-    """Return the item of `restore --json`."""
-    previous = result.replaced_database
-    return {
-        "file": str(result.file),
-        "previous_database": str(previous) if previous else None,
-        "bodies": result.copied_bodies,
-        **_count_rows(result.contents.row_counts),
-        "schema": result.contents.schema_revision,
-    }
-
-
-def _describe_restore(result: RestoreResult, backup_file: Path, translator: Translator) -> str:
-    message = translator.translate(
-        "{file} was restored from {backup}", file=str(result.file), backup=str(backup_file)
-    )
-    facts = [_describe_row_counts(result.contents.row_counts, translator)]
-    if result.replaced_database:
-        facts.append(
-            translator.translate(
-                "the previous database was kept as {kept}", kept=str(result.replaced_database)
-            )
-        )
-    return translator.format_pair(message, translator.join_list(facts))
+    cli_context.print_note("The database already has the schema of this version.")
 
 
 @examples("auditor prune --dry-run", "auditor prune")
@@ -230,17 +183,11 @@ def prune(
     Does not change verdicts. Runs do the same: they delete personal data every day, and old
     evidence on Sundays. The retention settings set the age limits.
     """
-    from auditor.app import App
-    from auditor.retention import backups, evidence_pruning
-    from auditor.runs.pipeline import compute_retention_cutoffs
-
     cli_context = get_cli_context(context)
     with (
         App.open(cli_context.load_config(), create=False) as app,
         app.hold_run_lock(),
-        show_progress(
-            cli_context.translator.translate("looking for data to delete"), quiet=cli_context.quiet
-        ) as step,
+        show_progress("looking for data to delete", quiet=cli_context.quiet) as step,
     ):
         result = evidence_pruning.prune_evidence(
             app.store,
@@ -255,91 +202,25 @@ def prune(
             compute_retention_cutoffs(app.config.retention, get_current_time()), dry_run=dry_run
         )
     if as_json:
-        item = {**asdict(result), "expired": expired}
-        print_json([item], get_current_time())
-    elif not cli_context.quiet:
-        expired_count = sum(expired.values())
-        print_message(
-            _describe_pruning(result, expired_count, cli_context.translator, dry_run=dry_run)
-        )
-
-
-def _print_backups(
-    items: list[dict[str, Any]], translator: Translator, zone: str, table_format: TableFormat
-) -> None:
-    if table_format == "json":
-        print_json(items, get_current_time())
+        print_json([{**asdict(result), "expired": expired}], get_current_time())
         return
-    formatters = {
-        "created_at": lambda cell: translator.format_datetime(datetime.fromisoformat(cell), zone),
-        "size_bytes": lambda cell: translator.format_number(int(cell)),
-    }
-    print_table(BACKUP_COLUMNS, items, translator, table_format, formatters)
+    facts = [
+        count_noun(result.bodies, "page"),
+        f"{result.bytes / (1 << 20):,.1f} MiB",
+        f"the headers of {count_noun(result.stripped_observations, 'check')}",
+        f"{count_noun(sum(expired.values()), 'row')} about people",
+    ]
+    title = "would be removed" if dry_run else "removed"
+    cli_context.print_note(f"{title}: {', '.join(facts)}")
 
 
-def _build_backup_item(result: BackupResult) -> dict[str, Any]:
-    """Return the item of `backup --json`."""
-    return {
-        **result.backup.to_dict(),
-        "schema": result.contents.schema_revision,
-        **_count_rows(result.contents.row_counts),
-        "bodies": result.copied_bodies,
-        "removed": list(map(str, result.removed_backups)),
-    }
-
-
-def _count_rows(row_counts: Any) -> dict[str, int]:
+def _count_rows(row_counts: Mapping[str, int]) -> dict[str, int]:
     return {
         f"{name}s": row_counts.get(name, 0)
         for name in ("association", "account", "audit_run", "observation")
     }
 
 
-def _describe_row_counts(row_counts: Any, translator: Translator) -> str:
-    return translator.join_list(
-        [
-            translator.translate_plural(
-                "{n} association", "{n} associations", row_counts.get("association", 0)
-            ),
-            translator.translate_plural("{n} check", "{n} checks", row_counts.get("audit_run", 0)),
-            translator.translate_plural(
-                "{n} observation", "{n} observations", row_counts.get("observation", 0)
-            ),
-        ]
-    )
-
-
-def _describe_backup(result: BackupResult, translator: Translator) -> str:
-    facts = [
-        _describe_row_counts(result.contents.row_counts, translator),
-        translator.translate_plural(
-            "{n} new page of evidence", "{n} new pages of evidence", result.copied_bodies
-        ),
-    ]
-    if result.removed_backups:
-        facts.append(
-            translator.translate_plural(
-                "{n} old backup removed", "{n} old backups removed", len(result.removed_backups)
-            )
-        )
-    return translator.format_pair(
-        translator.translate("backed up to {file}", file=str(result.backup.file)),
-        translator.join_list(facts),
-    )
-
-
-def _describe_pruning(
-    result: PruningResult, expired_count: int, translator: Translator, *, dry_run: bool
-) -> str:
-    facts = [
-        translator.translate_plural("{n} page", "{n} pages", result.bodies),
-        translator.translate(
-            "{size} MiB", size=translator.format_number(round(result.bytes / (1 << 20), 1))
-        ),
-        translator.translate_plural(
-            "the headers of {n} check", "the headers of {n} checks", result.stripped_observations
-        ),
-        translator.translate_plural("{n} row about people", "{n} rows about people", expired_count),
-    ]
-    title = translator.translate("would be removed") if dry_run else translator.translate("removed")
-    return translator.format_pair(title, translator.join_list(facts))
+def _describe_row_counts(row_counts: Mapping[str, int]) -> str:
+    nouns = {"association": "association", "audit_run": "check", "observation": "observation"}
+    return ", ".join(count_noun(row_counts.get(name, 0), noun) for name, noun in nouns.items())

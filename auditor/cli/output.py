@@ -13,11 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
-from itertools import starmap
-from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, cast, get_args
@@ -33,7 +29,7 @@ from storage.errors import build_file_error
 from storage.files.spool import delete_on_error
 
 if TYPE_CHECKING:
-    from auditor.i18n.translator import Translator
+    from rich.text import Text
 
 
 def print_data(text: str) -> None:
@@ -56,6 +52,11 @@ def print_data_parts(parts: Iterable[str]) -> None:
 def print_text(text: str) -> None:
     """Print text for a person, without terminal control codes and direction overrides."""
     print_data("\n".join(CONTROL_CHARACTERS.sub(" ", line) for line in text.split("\n")))
+
+
+def count_noun(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 row" or "1,200 rows"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def print_message(text: str) -> None:
@@ -122,55 +123,53 @@ def choose_table_format(requested_format: TableFormat | None, *, as_json: bool) 
     return "table" if is_read_by_person else "tsv"
 
 
-CellFormatter = Callable[[str], str]
-"""Returns the text that a table shows for a cell."""
-
 RED_CODES = frozenset({*("error", "fail", "failed", "absent", "refused", "unreachable", "broken")})
 YELLOW_CODES = frozenset(
     {*("silent", "warning", "warn", "uncertain"), *("incomplete", "skipped", "ending_soon")}
 )
 COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
+COLUMN_GAP = 2
+"""Spaces between two columns of a table."""
+UNBROKEN_WIDTH = 12
+"""Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
 
 
 def print_table(
     columns: Sequence[str],
-    rows: Iterable[Sequence[object] | Mapping[str, object]],
-    translator: Translator,
+    rows: Iterable[Mapping[str, object]],
     table_format: TableFormat,
-    formatters: Mapping[str, CellFormatter] = MappingProxyType({}),
     *,
-    term_groups: Mapping[str, str] = MappingProxyType({}),
+    words: Mapping[str, Callable[[str], str]] = MappingProxyType({}),
+    headings: Callable[[str], str] = lambda column: column.replace("_", " ").capitalize(),
     optional_column: str | None = None,
-    with_headings: bool = True,
+    empty_text: str = "Nothing to list.",
 ) -> None:
-    """Print a translated table, or tab-separated values with codes.
+    """Print a table, or tab-separated values with codes.
 
-    A row is a sequence of cells, or a mapping with a cell for each column. `formatters` translate
-    the cells of a column, `term_groups` are the groups of terms with the translations of a column's
-    codes. A table that is too wide for the terminal has no `optional_column`. Put names of
+    In a table, `words` say what a column shows for a code, and `headings` what stands above a
+    column. A table that is too wide for the terminal has no `optional_column`. Put names of
     associations in the last column: they may be Arabic, and terminals do not order text of both
     directions.
     """
+    cells = ([_format_cell(row[column]) for column in columns] for row in rows)
     if table_format != "table":
-        print_tsv(columns, (format_tsv_row(_get_cells(row, columns)) for row in rows))
+        print_tsv(columns, map("\t".join, cells))
         return
-    known_formatters: dict[str, CellFormatter] = {"channel": translator.channel_name, **formatters}
-    for column, group in term_groups.items():
-        known_formatters[column] = partial(translator.term, group)
-    table_columns = []
-    for column in columns:
-        heading = translator.term("heading", column) if with_headings else ""
-        table_columns.append(TableColumn(heading, is_optional=column == optional_column))
-    for row in rows:
-        cells = list(map(_format_cell, _get_cells(row, columns)))
-        for column, code, table_column in zip(columns, cells, table_columns, strict=True):
-            text = known_formatters.get(column, str)(code)
-            table_column.cells.append((text, _choose_style(column, code)))
-    if not table_columns[0].cells:
-        print_text(translator.translate("Nothing to list."))
+    from rich.text import Text  # noqa: PLC0415  # only a table needs Rich
+
+    table_rows = [
+        {
+            column: Text(words.get(column, str)(code), _choose_style(column, code))
+            for column, code in zip(columns, row, strict=True)
+        }
+        for row in cells
+    ]
+    if not table_rows:
+        print_text(empty_text)
         return
-    _print_rich_table(table_columns, with_headings=with_headings)
+    filled = [column for column in columns if any(row[column].plain for row in table_rows)]
+    _print_rich_table({name: headings(name) for name in filled}, table_rows, optional_column)
 
 
 def _choose_style(column: str, code: str) -> str:
@@ -192,94 +191,51 @@ def format_tsv_row(cells: Iterable[object]) -> str:
     return "\t".join(map(_format_cell, cells))
 
 
-def _get_cells(
-    row: Sequence[object] | Mapping[str, object], columns: Sequence[str]
-) -> Sequence[object]:
-    return [row[column] for column in columns] if isinstance(row, Mapping) else row
-
-
 def _format_cell(cell: object) -> str:
     if isinstance(cell, datetime):
         return to_single_line(format_timestamp(cell))
     return to_single_line(cell)
 
 
-COLUMN_GAP = 2
-"""Spaces between two columns of a table."""
-UNBROKEN_WIDTH = 12
-"""Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """A column of a table: its heading, and the text and Rich style of each cell."""
-
-    heading: str
-    is_optional: bool = False
-    cells: list[tuple[str, str]] = field(default_factory=list)
-
-    def measure_width(self) -> int:
-        """Return the width of the longest text, in cells of a terminal."""
-        from rich.cells import cell_len  # noqa: PLC0415  # only a table needs Rich
-
-        return max(map(cell_len, [self.heading, *map(itemgetter(0), self.cells)]))
-
-    @property
-    def is_filled(self) -> bool:
-        """Return True if a cell has text."""
-        return any(map(itemgetter(0), self.cells))
-
-
-def _print_rich_table(columns: Sequence[TableColumn], *, with_headings: bool) -> None:
-    """Print aligned columns without those that are empty.
+def _print_rich_table(
+    headings: dict[str, str], rows: Sequence[Mapping[str, Text]], optional_column: str | None
+) -> None:
+    """Print aligned columns.
 
     If the terminal is too narrow, leave the optional column out. If that is not enough, print each
     row as a block of lines, one for each cell.
     """
-    from rich.console import Console  # noqa: PLC0415  # only a table needs Rich
+    from rich.cells import cell_len  # noqa: PLC0415  # only a table needs Rich
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
+    widths = {
+        name: max(cell_len(heading), *(row[name].cell_len for row in rows))
+        for name, heading in headings.items()
+    }
+    table = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0))
     with _open_utf8(sys.stdout) as out:
         console = Console(file=out)
-        columns = [column for column in columns if column.is_filled]
-        if _measure_table(columns) > console.width:
-            columns = [column for column in columns if not column.is_optional]
-        table = Table(
-            box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0), show_header=with_headings
-        )
-        if _measure_table(columns, UNBROKEN_WIDTH) > console.width:
-            columns, table.show_header = _build_blocks(columns), False
-        for column in columns:
-            is_narrow = column.measure_width() <= UNBROKEN_WIDTH
-            table.add_column(column.heading, overflow="fold", no_wrap=is_narrow)
-        for row in _iter_rows(columns):
-            table.add_row(*starmap(Text, row))
+        room = console.width + COLUMN_GAP
+        if sum(widths[name] + COLUMN_GAP for name in headings) > room:
+            headings.pop(optional_column or "", None)
+        if sum(min(widths[name], UNBROKEN_WIDTH) + COLUMN_GAP for name in headings) > room:
+            table.show_header = False
+            table.add_column(no_wrap=max(map(cell_len, headings.values())) <= UNBROKEN_WIDTH)
+            table.add_column(overflow="fold")
+            for row in rows:
+                if table.row_count:
+                    table.add_row("")
+                for name, heading in headings.items():
+                    if row[name].plain:
+                        table.add_row(heading, row[name])
+        else:
+            for name, heading in headings.items():
+                is_narrow = widths[name] <= UNBROKEN_WIDTH
+                table.add_column(heading, overflow="fold", no_wrap=is_narrow)
+            for row in rows:
+                table.add_row(*(row[name] for name in headings))
         console.print(table)
-
-
-def _iter_rows(columns: Iterable[TableColumn]) -> Iterator[tuple[tuple[str, str], ...]]:
-    return zip(*map(attrgetter("cells"), columns), strict=True)
-
-
-def _measure_table(columns: Sequence[TableColumn], max_column_width: int = sys.maxsize) -> int:
-    """Return the width of a table whose columns are no wider than a maximum."""
-    widths = [min(column.measure_width(), max_column_width) for column in columns]
-    return sum(widths) + COLUMN_GAP * (len(columns) - 1)
-
-
-def _build_blocks(columns: Sequence[TableColumn]) -> list[TableColumn]:
-    """Return a column of headings and one of cells. An empty line separates two rows."""
-    headings, values = TableColumn(""), TableColumn("")
-    for row in _iter_rows(columns):
-        if values.cells:
-            headings.cells.append(("", ""))
-            values.cells.append(("", ""))
-        for column, cell in zip(columns, row, strict=True):
-            if cell[0]:
-                headings.cells.append((column.heading, ""))
-                values.cells.append(cell)
-    return [headings, values]
 
 
 ProgressCallback = Callable[[int, int], None]

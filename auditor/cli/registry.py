@@ -1,26 +1,28 @@
 """`registry validate`, `import`, `export` and `history`: the spreadsheet of associations."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from auditor.app import App
 from auditor.cli.context import (
+    CliContext,
     can_prompt,
     examples,
     get_cli_context,
     get_current_time,
     limit_rows,
     make_group,
+    read_confirmation,
+    show_list,
 )
 from auditor.cli.decisions import get_login_name
+from auditor.cli.erasure import erase_association, show_stored_data
 from auditor.cli.options import (
     OUTPUT_FORMAT_OPTION,
     AssociationOption,
@@ -38,37 +40,53 @@ from auditor.cli.output import (
     TableFormat,
     choose_output_format,
     choose_table_format,
+    count_noun,
     print_bytes,
     print_json,
     print_message,
+    print_table,
     show_progress,
     validate_delimiter,
     write_file_atomically,
 )
-from auditor.cli.registry_output import (
-    build_change_item,
-    build_import_item,
-    confirm_import,
-    describe_import_counts,
-    print_history,
-    print_import_preview,
-    print_import_result,
-    print_issues,
-    refuse_withdrawals,
-)
+from auditor.config.schema import Config
 from auditor.core.errors import InputError
+from auditor.erasure import find_erased_in_import
+from auditor.i18n.catalogs import get_text_direction
+from auditor.i18n.translator import Translator
+from auditor.registry import exporter
+from auditor.registry import spreadsheet as spreadsheets
+from auditor.registry.changes import (
+    ImportPreview,
+    build_import_preview,
+    count_changed_associations,
+    describe_missing_columns,
+    find_shared_accounts,
+)
+from auditor.registry.column_mapping import (
+    open_column_memory,
+    parse_corrections,
+    suggest_corrections,
+)
+from auditor.registry.columns import LINKS_COLUMN, normalize_label
+from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
+from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
+from auditor.registry.issues import SpreadsheetProblem, describe_dropped_lines, list_dropped_lines
+from storage.errors import MissingDatabaseError
+from storage.models.users import OPERATOR_ORIGIN, AuditLogEntry, ChangeOrigin
+from storage.registry.diff import ImportChanges
 
-if TYPE_CHECKING:
-    from auditor.app import App
-    from auditor.cli.context import CliContext
-    from auditor.config.schema import Config
-    from auditor.registry.changes import ImportPreview
-    from auditor.registry.existing_entries import ExistingEntries
-    from auditor.registry.importer import ImportResult
-    from storage.models.users import ChangeOrigin
-    from storage.registry.diff import ImportChanges
+ENGLISH = Translator("en")
+ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
+CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
+HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
+CHANGE_KINDS = ("added", "changed", "withdrawn", "pruned")
+MAX_SHOWN_CHANGES = 200
+"""Changes that are listed before the command asks for confirmation."""
 
 registry_app = make_group("Import, validate and export the registry of associations.")
+registry_app.command("show-data")(show_stored_data)
+registry_app.command("erase")(erase_association)
 PruneOption = Annotated[
     bool,
     typer.Option(
@@ -112,10 +130,11 @@ def validate_spreadsheet(
         items = (problem.to_dict() for problem in problems)
         print_json(items, get_current_time())
     elif problems:
-        print_issues(problems, cli_context.translator, table_format)
+        words = {"problem": partial(ENGLISH.term, "problem")}
+        items = (problem.to_dict() for problem in problems)
+        print_table(ISSUE_COLUMNS, items, table_format, words=words)
     _print_suggestions(import_result, cli_context)
-    if not cli_context.quiet:
-        print_message(describe_import_counts(import_result, cli_context.translator))
+    cli_context.print_note(_describe_import_counts(import_result))
     _exit_if_errors(import_result)
 
 
@@ -129,12 +148,6 @@ def _parse_with_registry(
     spreadsheet: Path, cli_context: CliContext, column_options: Sequence[str]
 ) -> ImportResult:
     """Return a spreadsheet with its problems, compared with the registry if there is one."""
-    from auditor.app import App
-    from auditor.erasure import find_erased_in_import
-    from auditor.registry.changes import build_import_preview
-    from auditor.registry.existing_entries import NO_EXISTING_ENTRIES
-    from storage.errors import MissingDatabaseError
-
     config = cli_context.load_config()
     with suppress(MissingDatabaseError), App.open(config, create=False, upgrade=False) as app:
         import_result = _read_spreadsheet(
@@ -149,7 +162,6 @@ def _parse_with_registry(
 
 
 def _load_existing_entries(app: App) -> ExistingEntries:
-    from auditor.registry.existing_entries import ExistingEntries
 
     registry = app.store.registry
     return ExistingEntries.from_registry(
@@ -168,29 +180,26 @@ def _read_spreadsheet(
 
     Raises InputError, also if the spreadsheet has no heading that is named by --column.
     """
-    from auditor.registry.column_mapping import open_column_memory, parse_corrections
-    from auditor.registry.importer import parse_registry_spreadsheet
-
     memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
-    title = cli_context.translator.translate("reading the spreadsheet")
-    with show_progress(title, quiet=cli_context.quiet) as on_progress:
+    with show_progress("reading the spreadsheet", quiet=cli_context.quiet) as on_progress:
         import_result = parse_registry_spreadsheet(
             spreadsheet, config.network.language, entries, memory, on_progress=on_progress
         )
-    _require_headings(spreadsheet, import_result, memory.corrections)
+    labels = set(map(normalize_label, import_result.headings))
+    for heading in memory.corrections:
+        if normalize_label(heading) not in labels:
+            headings = ", ".join(filter(None, import_result.headings))
+            raise InputError(str(spreadsheet), f"no column is called {heading}", headings)
     return import_result
 
 
 def _print_suggestions(import_result: ImportResult, cli_context: CliContext) -> None:
     """Print how to read the columns whose headings resemble known ones."""
-    from auditor.registry.column_mapping import suggest_corrections
-
     suggestions = suggest_corrections(import_result.sheet_columns, import_result.ignored_headings)
     if suggestions:
         options = chain.from_iterable(("--column", suggestion) for suggestion in suggestions)
-        cli_context.print_translated("Some headings resemble known columns. To read them, use:")
-        if not cli_context.quiet:
-            print_message(cli_context.build_command(*options))
+        cli_context.print_note("Some headings resemble known columns. To read them, use:")
+        cli_context.print_note(cli_context.build_command(*options))
 
 
 @registry_app.command("import")
@@ -217,68 +226,63 @@ def import_registry(
     On a terminal, the command shows the changes and asks before it applies them. If more than a
     fifth of the associations are missing, it always asks, or refuses without a terminal.
     """
-    from auditor.app import App
-    from auditor.registry.changes import build_import_preview, find_shared_accounts
-
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with App.open(cli_context.load_config()) as app:
-        import_result = _read_import(spreadsheet, app, cli_context, column)
+        import_result = _read_spreadsheet(
+            spreadsheet, cli_context, app.config, column, _load_existing_entries(app)
+        )
+        if not import_result.associations:
+            raise InputError(
+                str(spreadsheet),
+                "it contains no association, so nothing was imported",
+                "fill in the spreadsheet first",
+            )
+        import_result.problems += find_erased_in_import(app, import_result)
         _print_suggestions(import_result, cli_context)
-        now = get_current_time()
-        build_preview = partial(build_import_preview, app.store, import_result, now, prune=prune)
+        build_preview = partial(
+            build_import_preview, app.store, import_result, get_current_time(), prune=prune
+        )
         if dry_run:
-            print_import_preview(build_preview(), cli_context, table_format)
+            _print_preview(build_preview(), cli_context, table_format)
             _exit_if_errors(import_result)
             return
         confirmed_digest = _ask_for_confirmation(
             build_preview, cli_context, table_format, yes, allow_withdrawals
         )
         allow_withdrawals = allow_withdrawals or confirmed_digest is not None
-        with _show_saving(cli_context):
+        name = (author or "").strip() or get_login_name()
+        with show_progress("saving the registry", quiet=cli_context.quiet):
             changes = app.store.registry.save_registry(
                 import_result.associations,
                 import_result.accounts,
                 get_current_time(),
-                origin=_build_change_author(author),
+                origin=ChangeOrigin(name, OPERATOR_ORIGIN.source),
                 present_columns=import_result.columns,
                 prune=prune,
                 expected_digest=confirmed_digest,
                 allow_many_withdrawals=allow_withdrawals,
             )
-    _refuse_meanwhile_changes(spreadsheet, changes, confirmed_digest)
+    if confirmed_digest not in {None, changes.digest}:
+        reason = "the registry changed meanwhile, so nothing was imported"
+        raise InputError(str(spreadsheet), reason, "the same command again")
     if changes.has_many_withdrawals and not allow_withdrawals:
-        refuse_withdrawals(spreadsheet, import_result, changes, cli_context)
-    import_result.problems += find_shared_accounts(import_result, changes)
-    if table_format == "json":
-        print_json([build_import_item(import_result, changes)], get_current_time())
-    else:
-        print_import_result(import_result, changes, cli_context, is_shown=bool(confirmed_digest))
-    _exit_if_errors(import_result)
-
-
-def _show_saving(cli_context: CliContext) -> AbstractContextManager[object]:
-    title = cli_context.translator.translate("saving the registry")
-    return show_progress(title, quiet=cli_context.quiet)
-
-
-def _read_import(
-    spreadsheet: Path, app: App, cli_context: CliContext, column_options: Sequence[str]
-) -> ImportResult:
-    """Return the associations of a spreadsheet. Raises InputError if there are none."""
-    from auditor.erasure import find_erased_in_import
-
-    import_result = _read_spreadsheet(
-        spreadsheet, cli_context, app.config, column_options, _load_existing_entries(app)
-    )
-    if not import_result.associations:
+        _print_problems(import_result.problems)  # they may explain missing lines
+        count = f"{changes.withdrawal_count} of {changes.listed_count} associations"
         raise InputError(
             str(spreadsheet),
-            "it contains no association, so nothing was imported",
-            "fill in the spreadsheet first",
+            f"{count} are not in it, so nothing was imported",
+            "a file with all associations, or --allow-withdrawals",
         )
-    import_result.problems += find_erased_in_import(app, import_result)
-    return import_result
+    import_result.problems += find_shared_accounts(import_result, changes)
+    if table_format == "json":
+        print_json([_build_import_item(import_result, changes)], get_current_time())
+    elif confirmed_digest and changes:  # problems and changes were shown before
+        _print_notes(cli_context, _describe_result(changes))
+    else:
+        _print_problems(import_result.problems)
+        _print_notes(cli_context, _describe_import(import_result, changes))
+    _exit_if_errors(import_result)
 
 
 def _ask_for_confirmation(
@@ -296,45 +300,121 @@ def _ask_for_confirmation(
     if not can_prompt() or table_format == "json" or (allow_withdrawals and not must_ask):
         return None
     preview = build_preview()
-    has_too_many = preview.changes.has_many_withdrawals and not allow_withdrawals
+    changes = preview.changes
+    has_too_many = changes.has_many_withdrawals and not allow_withdrawals
     if not (must_ask or has_too_many):
         return None
-    if preview.lines and not confirm_import(
-        preview, cli_context, table_format, has_too_many=has_too_many
-    ):
+    if not preview.lines:
+        return preview.digest
+    _print_problems(preview.problems)
+    if message := preview.describe_missing_columns(ENGLISH):
+        print_message(message)
+    _print_changes(preview, table_format, MAX_SHOWN_CHANGES)
+    if len(preview.lines) > MAX_SHOWN_CHANGES:
+        print_message(count_noun(len(preview.lines) - MAX_SHOWN_CHANGES, "more change"))
+    if message := preview.describe_unlisted_associations(ENGLISH):
+        print_message(message)
+    question = "Apply these changes? Type yes or no."
+    if has_too_many:
+        question = (
+            f"{changes.withdrawal_count:,} of {changes.listed_count:,} associations would leave "
+            "the registry. Import this file? Type yes or no."
+        )
+    print_message(question)
+    if not read_confirmation():
+        print_message("no changes")
         raise typer.Exit
     return preview.digest
 
 
-def _refuse_meanwhile_changes(
-    spreadsheet: Path, changes: ImportChanges, confirmed_digest: str | None
+def _print_preview(
+    preview: ImportPreview, cli_context: CliContext, table_format: TableFormat
 ) -> None:
-    """Raise InputError if the changes are not those that the user confirmed."""
-    if confirmed_digest not in {None, changes.digest}:
-        raise InputError(
-            str(spreadsheet),
-            "the registry changed meanwhile, so nothing was imported",
-            "the same command again",
+    """Print what an import would change."""
+    if table_format == "json":
+        print_json((line.to_dict() for line in preview.lines), get_current_time())
+        return
+    _print_problems(preview.problems)
+    _print_changes(preview, table_format)
+    _print_notes(cli_context, _describe_import(preview.import_result, preview.changes))
+    cli_context.print_note("preview only; nothing was written")
+
+
+def _print_problems(problems: Iterable[SpreadsheetProblem]) -> None:
+    for problem in problems:
+        print_message(problem.describe(ENGLISH))
+
+
+def _print_notes(cli_context: CliContext, lines: Iterable[str]) -> None:
+    for line in lines:
+        cli_context.print_note(line)
+
+
+def _print_changes(
+    preview: ImportPreview, table_format: TableFormat, limit: int | None = None
+) -> None:
+    rows = [{**line.to_dict(), "change": line.kind} for line in preview.lines[:limit]]
+    print_table(CHANGE_COLUMNS, rows, table_format)
+
+
+def _describe_import_counts(import_result: ImportResult) -> str:
+    """Return how many associations, links, errors and warnings a spreadsheet has."""
+    errors = sum(problem.severity == "error" for problem in import_result.problems)
+    counts = {
+        "association": len(import_result.associations),
+        "link": len(import_result.accounts),
+        "error": errors,
+        "warning": len(import_result.problems) - errors,
+    }
+    return ", ".join(count_noun(count, noun) for noun, count in counts.items())
+
+
+def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> dict[str, Any]:
+    """Return the item of `registry import --json`."""
+    item: dict[str, Any] = {
+        "associations": len(import_result.associations),
+        "accounts": len(import_result.accounts),
+        "dry_run": False,
+    }
+    for kind in CHANGE_KINDS:
+        item[kind] = [
+            {"association": row.association, "column": row.column, "typed": row.typed_text}
+            for row in getattr(changes, f"accounts_{kind}")
+        ]
+        item[f"associations_{kind}"] = list(getattr(changes, f"associations_{kind}"))
+    item["not_specified"] = list(changes.missing_columns)
+    item["problems"] = [problem.to_dict() for problem in import_result.problems]
+    return item
+
+
+def _describe_import(import_result: ImportResult, changes: ImportChanges) -> Iterator[str]:
+    yield _describe_import_counts(import_result)
+    dropped_lines = list_dropped_lines(import_result.problems)
+    if message := describe_dropped_lines(dropped_lines, ENGLISH):
+        yield message
+    if message := describe_missing_columns(changes, ENGLISH):
+        yield message
+    for row in changes.accounts_withdrawn:
+        heading = exporter.format_column_heading(row.column or LINKS_COLUMN, ENGLISH)
+        account = f"{row.association}, {heading}, {row.typed_text}"
+        yield f"No longer in the file, kept: {account}"
+    yield from _describe_result(changes)
+
+
+def _describe_result(changes: ImportChanges) -> Iterator[str]:
+    """Yield the numbers of changes, or that there are none. Problems were printed before."""
+    if not changes:
+        yield "no changes"
+    else:
+        yield ", ".join(count_changed_associations(changes).describe(ENGLISH))
+    for kind in CHANGE_KINDS if changes else ():
+        if rows := getattr(changes, f"accounts_{kind}"):
+            yield f"{ENGLISH.term('outcome', kind)}: {count_noun(len(rows), 'link')}"
+    if changes.accounts_withdrawn:
+        yield (
+            "associations missing from the file are kept but not checked; "
+            "--prune removes them and their results"
         )
-
-
-def _build_change_author(author: str | None) -> ChangeOrigin:
-    from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
-
-    return ChangeOrigin((author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source)
-
-
-def _require_headings(
-    spreadsheet: Path, import_result: ImportResult, corrections: Mapping[str, str]
-) -> None:
-    """Raise InputError if a heading of --column is not among those of the spreadsheet."""
-    from auditor.registry.columns import normalize_label
-
-    labels = set(map(normalize_label, import_result.headings))
-    for heading in corrections:
-        if normalize_label(heading) not in labels:
-            headings = ", ".join(filter(None, import_result.headings))
-            raise InputError(str(spreadsheet), f"no column is called {heading}", headings)
 
 
 @registry_app.command("export")
@@ -357,9 +437,6 @@ def export_registry(
     Importing it again changes nothing. With --lang, column headings and values are in that
     language. Without it, they are English keys and codes.
     """
-    from auditor.i18n.catalogs import get_text_direction
-    from auditor.registry import exporter, spreadsheet
-
     cli_context = get_cli_context(context)
     validate_delimiter(delimiter)
     target = None if str(file) == "-" else file
@@ -378,15 +455,12 @@ def export_registry(
             )
         else:
             use_bom = bom and target is not None
-            chunks = spreadsheet.iter_csv_lines(rows, bom=use_bom, delimiter=delimiter)
+            chunks = spreadsheets.iter_csv_lines(rows, bom=use_bom, delimiter=delimiter)
         if target is None:
             print_bytes(chunks, is_text=output_format == "csv")
             return
         write_file_atomically(chunks, target)
-    if not cli_context.quiet:
-        translator = cli_context.translator
-        associations = translator.translate_plural("{n} association", "{n} associations", count)
-        print_message(translator.format_pair(str(file), associations))
+    cli_context.print_note(f"{file}: {count_noun(count, 'association')}")
 
 
 @registry_app.command("history")
@@ -405,13 +479,28 @@ def show_registry_history(
     Includes associations that were removed. Shows who made each change and how.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
-    cli_context = get_cli_context(context)
-    with cli_context.open_app_for_reading() as app:
+    with get_cli_context(context).open_app_for_reading() as app:
         entries = app.store.audit_log.list_audit_log(association, limit=limit + 1)
-    changes = list(limit_rows(context, entries, limit))
-    cli_context.explain_empty_result(len(changes), app.config)
-    if table_format == "json":
-        print_json(map(build_change_item, changes), get_current_time())
-    else:
-        zone = app.config.network.time_zone
-        print_history(changes, cli_context.translator, zone, table_format)
+    show_list(
+        context,
+        list(map(_build_history_item, entries)),
+        HISTORY_COLUMNS,
+        table_format,
+        config=app.config,
+        limit=limit,
+        optional_column="source",
+    )
+
+
+def _build_history_item(change: AuditLogEntry) -> dict[str, Any]:
+    """Return an item of `registry history --json`."""
+    return {
+        "at": change.changed_at,
+        "author": change.author,
+        "source": change.source,
+        "association": change.association,
+        "field": change.field,
+        "change": change.kind,
+        "before": change.before,
+        "after": change.after,
+    }

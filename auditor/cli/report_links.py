@@ -1,17 +1,22 @@
 """`report-links`: create, renew, revoke and list the links of associations to their reports."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.context import examples, get_cli_context, get_current_time, limit_rows, make_group
+from auditor.app import App
+from auditor.cli.context import (
+    CliContext,
+    examples,
+    get_cli_context,
+    get_current_time,
+    limit_rows,
+    make_group,
+)
 from auditor.cli.decisions import resolve_author
 from auditor.cli.options import (
     AssociationOption,
@@ -25,6 +30,7 @@ from auditor.cli.options import (
 from auditor.cli.output import (
     choose_output_format,
     choose_table_format,
+    count_noun,
     print_bytes,
     print_data_parts,
     print_table,
@@ -34,12 +40,18 @@ from auditor.cli.output import (
 )
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document
-
-if TYPE_CHECKING:
-    from auditor.app import App
-    from auditor.cli.context import CliContext
-    from storage.models.users import ReportLinkState
-    from storage.tables.communication import ReportLink
+from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.evaluation.summary import AssociationFilter
+from auditor.i18n.translator import Translator
+from auditor.report_links import (
+    BulkInvitations,
+    compute_report_link_expiry,
+    create_invitation,
+    require_public_url,
+    select_associations,
+)
+from storage.models.users import ReportLinkState
+from storage.tables.communication import ReportLink
 
 REPORT_LINK_COLUMNS = (
     "id",
@@ -115,9 +127,6 @@ def create(
     with them. Texts are in the language of the association, headings in that of
     --lang.
     """
-    from auditor.evaluation.summary import AssociationFilter
-    from auditor.report_links import BulkInvitations, require_public_url, select_associations
-
     cli_context = get_cli_context(context)
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
     target = None if str(out) == "-" else out
@@ -144,20 +153,18 @@ def create(
             invitations.commit()
         else:
             write_file_atomically(parts, target, on_written=invitations.commit)
-    cli_context.print_translated_count(
-        "{file}: {n} link; anyone who reads it can open the report, so keep it private",
-        "{file}: {n} links; anyone who reads them can open the reports, so keep them private",
-        len(invitations.report_links),
-        file=str(out),
+    count = len(invitations.report_links)
+    them, reports = ("it", "report") if count == 1 else ("them", "reports")
+    cli_context.print_note(
+        f"{out}: {count_noun(count, 'link')}; anyone who reads {them} can open the {reports}, "
+        f"so keep {them} private"
     )
     _print_revoked_count(cli_context, invitations.revoked_count)
 
 
 def _print_revoked_count(cli_context: CliContext, count: int) -> None:
     if count:
-        cli_context.print_translated_count(
-            "{n} older link revoked", "{n} older links revoked", count
-        )
+        cli_context.print_note(f"{count_noun(count, 'older link')} revoked")
 
 
 @report_links_app.command()
@@ -178,10 +185,6 @@ def text(
     The text is in the language of the association, or in that of --lang. Links are not stored, so
     each text has a new one. Older links are revoked, unless --keep-existing is set.
     """
-    from auditor.core.phone_numbers import build_whatsapp_url
-    from auditor.report_links import create_invitation, select_associations
-    from storage.models.users import ReportLinkState
-
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
         [view] = select_associations(app, now, [association])
@@ -208,7 +211,7 @@ def text(
         print_text(invitation.short_text)
     _print_revoked_count(cli_context, revoked_count)
     if chat_url and not mail:
-        cli_context.print_translated("open WhatsApp: {url}", url=chat_url)
+        cli_context.print_note(f"open WhatsApp: {chat_url}")
 
 
 @report_links_app.command()
@@ -230,8 +233,6 @@ def renew(
 
     The links that associations have received continue to work. Nothing needs to be sent.
     """
-    from auditor.report_links import compute_report_link_expiry
-
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
@@ -247,12 +248,8 @@ def renew(
             renewed_count = app.store.report_links.extend(
                 None, expires_at, now, expiring_by=now + timedelta(days=within)
             )
-    cli_context.print_translated_count(
-        "{n} link extended to {date}",
-        "{n} links extended to {date}",
-        renewed_count,
-        date=expires_at,
-    )
+    day = Translator("en").format_date(expires_at)
+    cli_context.print_note(f"{count_noun(renewed_count, 'link')} extended to {day}")
 
 
 @report_links_app.command()
@@ -282,12 +279,10 @@ def revoke(
         else:
             counts = iter([app.store.report_links.revoke(None, author_name, now)])
         link_counts, subscription_counts = zip(*counts, strict=True)
-    cli_context.print_translated_count("{n} link revoked", "{n} links revoked", sum(link_counts))
-    if any(subscription_counts):
-        cli_context.print_translated_count(
-            "{n} subscription to a monthly report ended",
-            "{n} subscriptions to monthly reports ended",
-            sum(subscription_counts),
+    cli_context.print_note(f"{count_noun(sum(link_counts), 'link')} revoked")
+    if ended_count := sum(subscription_counts):
+        cli_context.print_note(
+            f"{count_noun(ended_count, 'subscription')} to monthly reports ended"
         )
 
 
@@ -310,17 +305,19 @@ def list_report_links(
     not stored and cannot be shown.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
-    selected_state = _parse_link_state(state)
+    if state not in (None, *ReportLinkState):
+        raise UsageError(
+            f"--state {state}", "there is no such state of a link", "active, expired or revoked"
+        )
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app_for_reading() as app:
         first_link = islice(app.store.report_links.list_report_links(association), 1)
         cli_context.explain_empty_result(len(list(first_link)), app.config)
-        translator = cli_context.translator
-        name_language = translator.language if table_format == "table" else ""
+        name_language = cli_context.language if table_format == "table" else ""
         selected_links = (
             report_link
             for report_link in app.store.report_links.list_report_links(association)
-            if selected_state in (None, report_link.get_state(now))
+            if state in (None, report_link.get_state(now))
         )
         items = (
             _build_report_link_item(app, report_link, now, name_language)
@@ -328,10 +325,8 @@ def list_report_links(
         )
         if table_format == "json":
             print_data_parts(iter_json_document(items, now))
-            return
-        rows = ([_format_cell(item[column]) for column in REPORT_LINK_COLUMNS] for item in items)
-        groups = {"state": "report_link"}
-        print_table(REPORT_LINK_COLUMNS, rows, translator, table_format, term_groups=groups)
+        else:
+            print_table(REPORT_LINK_COLUMNS, map(_shorten_times, items), table_format)
 
 
 def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
@@ -364,18 +359,6 @@ def _apply_to_each(
         yield changed_counts
 
 
-def _parse_link_state(text: str | None) -> ReportLinkState | None:
-    from storage.models.users import ReportLinkState
-
-    if text is None:
-        return None
-    if text not in set(ReportLinkState):
-        raise UsageError(
-            f"--state {text}", "there is no such state of a link", "active, expired or revoked"
-        )
-    return ReportLinkState(text)
-
-
 def _build_report_link_item(
     app: App, report_link: ReportLink, now: datetime, name_language: str
 ) -> dict[str, Any]:
@@ -398,5 +381,8 @@ def _build_report_link_item(
     }
 
 
-def _format_cell(cell: Any) -> Any:
-    return cell.date().isoformat() if isinstance(cell, datetime) else cell
+def _shorten_times(item: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose times are days."""
+    return {
+        name: value.date() if isinstance(value, datetime) else value for name, value in item.items()
+    }

@@ -1,8 +1,8 @@
 """`gaps`, `report`, `export` and `publish`: show, export and publish the results."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time, limit_rows
+from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time, show_list
 from auditor.cli.options import (
     OUTPUT_FORMAT_OPTION,
     AssociationOption,
@@ -22,28 +22,40 @@ from auditor.cli.options import (
 )
 from auditor.cli.output import (
     OutputFormat,
-    TableFormat,
     choose_output_format,
     choose_table_format,
+    count_noun,
     interrupt_on_sigterm,
     print_bytes,
     print_json,
-    print_table,
     print_text,
     show_progress,
     validate_delimiter,
     write_file_atomically,
 )
 from auditor.core.errors import InputError, UsageError
+from auditor.evaluation.network_view import (
+    build_network_overview,
+    iter_association_views,
+    list_open_gaps,
+    load_association_view,
+)
+from auditor.evaluation.summary import AssociationFilter
+from auditor.i18n.catalogs import get_text_direction
+from auditor.i18n.translator import Translator
+from auditor.reference.gap_catalogue import Voice
+from auditor.views.json_items import (
+    build_gap_item,
+    build_gap_items,
+    build_report_item,
+    build_report_items,
+)
 from storage.errors import build_file_error
+from storage.models.audit import GapKind, compute_gap_rank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
     from auditor.app import App
     from auditor.evaluation.association_view import AssociationView
-    from auditor.i18n.translator import Translator
 
 GAP_COLUMNS = ("kind", "severity", "code", "channel", "opened_at", "association", "name")
 TERMINAL_GAP_COLUMNS = ("kind", "code", "opened_at", "association", "name", "gap_code")
@@ -67,16 +79,34 @@ def gaps(
     table_format = choose_table_format(requested_format, as_json=as_json)
     filters = {"association": association, "channel": channel, "code": code}
     cli_context = get_cli_context(context)
-    name_language = cli_context.language if table_format == "table" else ""
+
+    def name_gap(item: Mapping[str, Any]) -> str:
+        return translator.gap_title(item["code"], item["channel"], Voice.LABEL)
+
+    is_table, translator = table_format == "table", Translator(cli_context.language)
     with cli_context.open_app_for_reading() as app:
-        items = _load_gap_items(app, association, name_language)
-    matching = (item for item in items if _matches_filters(item, filters))
-    items = list(limit_rows(context, matching, limit))
-    cli_context.explain_empty_result(len(items), app.config)
-    if table_format == "json":
-        print_json(items, get_current_time())
-    else:
-        _print_gaps(items, cli_context.translator, table_format)
+        items = _load_gap_items(app, association, translator.language if is_table else "")
+    show_list(
+        context,
+        (
+            item
+            for item in items
+            if all(value is None or item[name] == value for name, value in filters.items())
+        ),
+        TERMINAL_GAP_COLUMNS if is_table else GAP_COLUMNS,
+        table_format,
+        config=app.config,
+        limit=limit,
+        build_row=lambda item: {
+            **item,
+            "opened_at": (item["opened_at"] or "")[:10],
+            **({"gap_code": item["code"], "code": name_gap(item)} if is_table else {}),
+        },
+        words={"kind": partial(translator.label, "gap_kind")},
+        headings=partial(translator.term, "heading"),
+        optional_column="gap_code",
+        empty_text=translator.translate("Nothing to list."),
+    )
 
 
 @examples("auditor report", "auditor report nour --pdf nour.pdf")
@@ -100,9 +130,8 @@ def report(
 
     An association's report is in its own language, unless --lang selects another one.
     """
-    from auditor.evaluation.network_view import build_network_overview
-    from auditor.reports import text
-    from auditor.views.json_items import build_report_item, build_report_items
+    # `gaps` does not need it
+    from auditor.reports import text  # noqa: PLC0415
 
     now, cli_context = get_current_time(), get_cli_context(context)
     if pdf and not association:
@@ -156,18 +185,17 @@ def publish(
         cli_context.explain_empty_result(app.store.registry.count_registered()[0], app.config)
         target = folder or out or app.config.report.folder
         page_count = publish_pages(app, target, cli_context)
-    cli_context.print_translated_count(
-        "{file}: {n} page", "{file}: {n} pages", page_count, file=str(target)
-    )
+    cli_context.print_note(f"{target}: {count_noun(page_count, 'page')}")
 
 
 def publish_pages(app: App, target: Path, cli_context: CliContext) -> int:
     """Write the pages of the network to a folder with progress, and return how many."""
-    from auditor.reports.html import publish_site
+    # most commands need no templates
+    from auditor.reports.html import publish_site  # noqa: PLC0415
 
-    title = cli_context.translator.translate("web pages")
+    quiet = cli_context.quiet
     try:
-        with interrupt_on_sigterm(), show_progress(title, quiet=cli_context.quiet) as on_progress:
+        with interrupt_on_sigterm(), show_progress("web pages", quiet=quiet) as on_progress:
             return publish_site(app, target, get_current_time(), on_progress=on_progress)
     except OSError as error:
         raise build_file_error(error, f"cannot write to {target}") from None
@@ -177,8 +205,9 @@ def _render_pdf_report(
     view: AssociationView, app: App, language: str | None, report_url: str
 ) -> bytes:
     """Return the report of an association as a PDF, in `language` or its own language."""
-    from auditor.rendering.templates import StaticSiteLinks
-    from auditor.reports import html, pdf
+    # most commands need no templates
+    from auditor.rendering.templates import StaticSiteLinks  # noqa: PLC0415
+    from auditor.reports import html, pdf  # noqa: PLC0415
 
     report_language = language or view.association.language
     links = StaticSiteLinks("report.html", (report_language,), has_network_pages=False)
@@ -195,21 +224,13 @@ def _render_pdf_report(
 
 
 def _load_gap_items(app: App, association: str | None, name_language: str) -> list[dict[str, Any]]:
-    from auditor.views.json_items import build_gap_item, build_gap_items
-    from storage.models.audit import GapKind, compute_gap_rank
-
     _validate_association(app, association)
     last_run, now = app.store.runs.get_latest_evaluated(), get_current_time()
     if association is None and (last_run is None or last_run.started_at <= now):
-        from auditor.evaluation.network_view import list_open_gaps
-
         rows = list_open_gaps(app.store, app.config)
         return [
             build_gap_item(row.gap, row.association.display_name(name_language)) for row in rows
         ]
-
-    from auditor.evaluation.network_view import iter_association_views, load_association_view
-
     if association is None:
         views = iter_association_views(app.store, app.config, now)
     else:
@@ -219,42 +240,7 @@ def _load_gap_items(app: App, association: str | None, name_language: str) -> li
     return sorted(items, key=lambda item: compute_gap_rank(GapKind(item["kind"]), item["severity"]))
 
 
-def _print_gaps(
-    gap_items: Iterable[dict[str, Any]], translator: Translator, table_format: TableFormat
-) -> None:
-    """Print gaps. A table shows the title of a gap, and its code if there is room."""
-    from auditor.reference.gap_catalogue import Voice
-
-    items = [_shorten_dates(item) for item in gap_items]
-    if table_format != "table":
-        print_table(GAP_COLUMNS, items, translator, table_format)
-        return
-    for item in items:
-        item["gap_code"] = item["code"]
-        item["code"] = translator.gap_title(item["code"], item["channel"], Voice.LABEL)
-    formatters = {"kind": partial(translator.label, "gap_kind")}
-    print_table(
-        TERMINAL_GAP_COLUMNS,
-        items,
-        translator,
-        table_format,
-        formatters,
-        optional_column="gap_code",
-    )
-
-
-def _shorten_dates(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the item with a day in place of the time."""
-    return {**item, "opened_at": (item["opened_at"] or "")[:10]}
-
-
-def _matches_filters(item: dict[str, Any], filters: dict[str, str | None]) -> bool:
-    return all(value is None or item[name] == value for name, value in filters.items())
-
-
 def _load_listed_association(app: App, association: str) -> AssociationView:
-    from auditor.evaluation.network_view import load_association_view
-
     _validate_association(app, association)
     view = load_association_view(app.store, app.config, association)
     if view is None:
@@ -317,9 +303,8 @@ def export(
     With --lang, column headings and values are in that language, and the codes are added. Without
     it, they are English keys and codes.
     """
-    from auditor.evaluation.summary import AssociationFilter
-    from auditor.i18n.catalogs import get_text_direction
-    from auditor.views.export import ExportRequest, stream_export
+    # only exports need workbooks
+    from auditor.views.export import ExportRequest, stream_export  # noqa: PLC0415
 
     kind, target = _parse_export_arguments(kind_or_file, file)
     validate_delimiter(delimiter)
@@ -342,23 +327,17 @@ def export(
             print_bytes(chunks, is_text=request.format != "xlsx")
             return
         write_file_atomically(chunks, target)
-    cli_context.print_translated("{file}: written", file=str(target))
+    cli_context.print_note(f"{target}: written")
 
 
 def _parse_export_arguments(kind_or_file: str, file: Path | None) -> tuple[str, Path | None]:
     """Return the kind of export and its file, which is None for standard output."""
     if kind_or_file in EXPORT_KIND_NAMES:
-        return kind_or_file, _parse_target(file)
+        return kind_or_file, None if file is None or str(file) == "-" else file
     if file is not None:
         raise UsageError(
             kind_or_file,
             "there is no such kind of export",
             f"one of {', '.join(EXPORT_KIND_NAMES)}",
         )
-    return "gaps", _parse_target(Path(kind_or_file))
-
-
-def _parse_target(file: Path | None) -> Path | None:
-    if file is None or str(file) == "-":
-        return None
-    return file
+    return "gaps", None if kind_or_file == "-" else Path(kind_or_file)

@@ -1,12 +1,8 @@
 """`init` and `doctor`: create the first files, and check an installation."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
-from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,19 +11,17 @@ from auditor.cli.options import FormatOption, JsonOption
 from auditor.cli.output import (
     NEW_FILE_FLAGS,
     PRIVATE_FILE_MODE,
-    TableFormat,
     choose_table_format,
     print_json,
     print_message,
     print_table,
 )
+from auditor.config.schema import find_packaged_config
 from auditor.core.errors import ConfigError
+from auditor.diagnostics import environment, network, run_diagnostics
+from auditor.registry.exporter import build_export_rows
+from auditor.registry.spreadsheet import to_csv
 from storage.errors import build_file_error
-
-if TYPE_CHECKING:
-    from auditor.diagnostics import DiagnosticResult
-    from auditor.i18n.translator import Translator
-
 
 SETTINGS_TO_EDIT = ("[network] name", "[fetch] contact", "[web] public_url")
 """The settings that every operator edits before the first run."""
@@ -80,10 +74,6 @@ def init(
     The files are config.toml and registry.csv. Files that already exist are not changed. The
     configuration has the few settings that each network changes; all others have their defaults.
     """
-    from auditor.config.schema import find_packaged_config
-    from auditor.registry.exporter import build_export_rows
-    from auditor.registry.spreadsheet import to_csv
-
     cli_context = get_cli_context(context)
     spreadsheet = folder / "registry.csv"
     config_file = folder / "config.toml"
@@ -93,41 +83,29 @@ def init(
         (config_file, config, CONFIG_FILE_MODE),
         (spreadsheet, empty_registry, PRIVATE_FILE_MODE),
     ):
-        print_message(_write_unless_exists(file, content, mode, cli_context.translator))
+        print_message(_write_unless_exists(file, content, mode))
     # Commands in another folder, or with this variable, would read another configuration.
     default_file = Path(os.environ.get("AUDITOR_CONFIG") or "config.toml")
     program = "auditor" if config_file == default_file else f"auditor --config {config_file}"
-    cli_context.print_translated(
-        "set {settings} in {file}, then {command}",
-        settings=cli_context.translator.join_list(SETTINGS_TO_EDIT),
-        file=str(config_file),
-        command=f"`{program} doctor`",
-    )
-    cli_context.print_translated(
-        "next: fill {file}, then {command}",
-        file=str(spreadsheet),
-        command=f"`{program} registry import {spreadsheet}`",
-    )
-    cli_context.print_translated(
-        "dashboard in the browser: {user}, then {serve}",
-        user=f"`{program} user add NAME --role admin`",
-        serve=f"`{program} serve`",
-    )
+    settings = ", ".join(SETTINGS_TO_EDIT)
+    cli_context.print_note(f"set {settings} in {config_file}, then `{program} doctor`")
+    command = f"`{program} registry import {spreadsheet}`"
+    cli_context.print_note(f"next: fill {spreadsheet}, then {command}")
+    user = f"`{program} user add NAME --role admin`"
+    cli_context.print_note(f"dashboard in the browser: {user}, then `{program} serve`")
 
 
-def _write_unless_exists(file: Path, content: bytes, mode: int, translator: Translator) -> str:
+def _write_unless_exists(file: Path, content: bytes, mode: int) -> str:
     """Write a file unless it exists. Return a message that says which. Raises StoreError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        exists = file.exists()
-        if not exists:
-            with os.fdopen(os.open(file, NEW_FILE_FLAGS, mode), "wb") as new_file:
-                new_file.write(content)
+        if file.exists():
+            return f"{file}: already exists, not changed"
+        with os.fdopen(os.open(file, NEW_FILE_FLAGS, mode), "wb") as new_file:
+            new_file.write(content)
     except OSError as error:
         raise build_file_error(error, f"cannot write {file}") from None
-    if exists:
-        return translator.translate("{file}: already exists, not changed", file=str(file))
-    return translator.translate("{file}: written", file=str(file))
+    return f"{file}: written"
 
 
 @examples("auditor doctor", "auditor doctor --offline")
@@ -142,38 +120,21 @@ def doctor(
     """Check the installation, configuration and data.
 
     Also reads a large page in a parser process, and requests one account that is known to exist on
-    each channel. Exits with code 3 if a check
-    fails.
+    each channel. Exits with code 3 if a check fails.
     """
-    from auditor.diagnostics import environment, network, run_diagnostics
-
     table_format = choose_table_format(requested_format, as_json=as_json)
-    cli_context = get_cli_context(context)
-    findings = list(
+    results = list(
         run_diagnostics(
-            cli_context.config_path,
+            get_cli_context(context).config_path,
             get_current_time(),
             None if offline else network.check_network,
             environment.check_parsers,
         )
     )
+    items = [result.to_dict() for result in results]
     if table_format == "json":
-        print_json((finding.to_dict() for finding in findings), get_current_time())
+        print_json(items, get_current_time())
     else:
-        _print_diagnostics(findings, cli_context.translator, table_format)
-    if any(finding.state == "fail" for finding in findings):
+        print_table(("check", "state", "detail"), items, table_format)
+    if any(result.state == "fail" for result in results):
         raise typer.Exit(ConfigError.exit_code)
-
-
-def _print_diagnostics(
-    results: Iterable[DiagnosticResult], translator: Translator, table_format: TableFormat
-) -> None:
-    lines = []
-    for result in results:
-        check, detail = result.check, result.detail
-        if table_format == "table":
-            check = translator.translate(result.check_template, **result.params)
-            detail = translator.translate(result.detail_template, **result.params)
-        lines.append([check, result.state, detail])
-    columns, groups = ("check", "state", "detail"), {"state": "diagnostic"}
-    print_table(columns, lines, translator, table_format, term_groups=groups)

@@ -1,31 +1,40 @@
 """`status`: show the last run, when the next one starts, and whether the last one is too old."""
-# ruff: noqa: PLC0415 - imports in commands keep `--help` quick
-
-from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.audit import count_presences
+from auditor.checking import clock
 from auditor.cli.context import examples, get_cli_context, get_current_time
 from auditor.cli.options import FormatOption, JsonOption
-from auditor.cli.output import TableFormat, choose_table_format, print_json, print_table, print_text
+from auditor.cli.output import choose_table_format, count_noun, print_json, print_table, print_text
+from auditor.cluster.health import build_queue_item, load_queue_status
 from auditor.core.errors import IncompleteRunError, UsageError
+from auditor.i18n.translator import Translator
+from auditor.views.json_items import build_status_item
+from probes.models.finding import Presence
+from storage.errors import LostDatabaseError, MissingDatabaseError
+from storage.models.audit import AuditRun, AuditRunState
+from storage.runs.cluster import QueueStatus
+from storage.store import Store
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from auditor.cli.context import CliContext
-    from auditor.i18n.translator import Translator
-    from probes.models.finding import Presence
-    from storage.models.audit import AuditRun
-    from storage.runs.cluster import QueueStatus
-
-DAY_FIELDS = frozenset({"run", "delayed_run"})
-"""Fields of the JSON item that are days."""
+LABELS = {
+    "run": "Check",
+    "started_at": "Started",
+    "finished_at": "Finished",
+    "unknown": "Could not be checked",
+    "not_reached": "Left for the next check",
+    "delayed_run": "Check waiting",
+    "next_run_at": "Next check",
+}
+"""The labels of fields in a table. Others are named as in JSON."""
+HIDDEN_FIELDS = frozenset({"age_hours", "dated_in_future"})
+"""Fields that a table leaves out: the end of the run says its age, an error message the other."""
+RUN_STATES = {"done": "finished", "skipped": "skipped (no connection)"}
 
 
 @examples("auditor status", "auditor status --max-age 26")
@@ -47,75 +56,54 @@ def status(
     run starts as the setting schedule.start_time says. To monitor runs, call it with --max-age from
     cron.
     """
-    from auditor.checking import clock
-    from auditor.cluster.health import build_queue_item
-    from auditor.views.json_items import build_status_item
-
     table_format = choose_table_format(requested_format, as_json=as_json)
-    if max_age is not None:
-        _validate_max_age(max_age)
+    if max_age is not None and not 0 <= max_age < math.inf:  # no run, or every run, can be older
+        raise UsageError(f"--max-age {max_age}", "this is no number of hours", "--max-age 26")
     cli_context = get_cli_context(context)
     now, config = get_current_time(), cli_context.load_config()
-    last_runs = _load_last_runs(cli_context)
-    last_run, queue = last_runs.newest, last_runs.queue
+    last_run = last_finished_run = queue = None
+    counts: dict[Presence, int] = {}
+    try:
+        with cli_context.open_app_for_reading() as app:
+            last_run = app.store.runs.get_latest()
+            last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
+            counts = count_presences(app.store, last_run)
+            queue = load_queue_status(app.store, app.config)
+    except MissingDatabaseError as error:  # a new installation has none yet
+        if isinstance(error, LostDatabaseError):
+            raise
     item = build_status_item(
         last_run,
-        last_runs.counts,
+        counts,
         now,
         clock.find_delayed_day(last_run, config.schedule, now),
         clock.find_next_start_time(last_run, config.schedule, now),
     )
     if table_format == "json":
-        if queue:
-            item |= {"cluster": build_queue_item(queue)}
-        print_json([item], now)
+        print_json([item | ({"cluster": build_queue_item(queue)} if queue else {})], now)
     else:
-        _print_status(item, cli_context, config.network.time_zone, now, table_format)
-        if queue:
-            _print_worker_counts(queue, cli_context)
+        if table_format == "tsv":
+            _print_codes(item)
+        else:
+            print_text("\n".join(_describe_status(item, config.network.time_zone, now)))
+        for note in _describe_notes(item, queue):
+            cli_context.print_note(note)
     cli_context.explain_empty_result(0 if last_run is None else 1, config)
     if last_run and item["dated_in_future"]:
         raise IncompleteRunError(
             f"the run for {last_run.day}", clock.FUTURE_RUN, clock.RESTORE_AFTER_CLOCK
         )
     if max_age is not None:
-        _raise_if_stale(last_runs.newest_finished, max_age, now)
+        _raise_if_stale(last_finished_run, max_age, now)
 
 
-class LastRuns(NamedTuple):
-    """The newest runs and their figures; empty before the first run and without a database."""
-
-    newest: AuditRun | None = None
-    newest_finished: AuditRun | None = None
-    counts: Mapping[Presence, int] = {}
-    queue: QueueStatus | None = None
-
-
-def _load_last_runs(cli_context: CliContext) -> LastRuns:
-    """Return the last runs. A new installation has no database yet; a lost one is an error."""
-    from auditor.cluster.health import load_queue_status
-    from storage.errors import LostDatabaseError, MissingDatabaseError
-    from storage.models.audit import AuditRunState
-
-    try:
-        with cli_context.open_app_for_reading() as app:
-            newest = app.store.runs.get_latest()
-            return LastRuns(
-                newest,
-                app.store.runs.get_latest(AuditRunState.DONE),
-                count_presences(app.store, newest),
-                load_queue_status(app.store, app.config),
-            )
-    except LostDatabaseError:
-        raise
-    except MissingDatabaseError:
-        return LastRuns()
-
-
-def _validate_max_age(max_age_hours: float) -> None:
-    """Raise UsageError if no run can be older (`nan`, `inf`), or if every run is (`-1`)."""
-    if not 0 <= max_age_hours < math.inf:
-        raise UsageError(f"--max-age {max_age_hours}", "this is no number of hours", "--max-age 26")
+def count_presences(store: Store, run: AuditRun | None) -> dict[Presence, int]:
+    """Return how many accounts a run found present, absent and unknown."""
+    total: Counter[Presence] = Counter()
+    if run is not None and run.id is not None:
+        for (_, presence), count in store.observations.count_by_presence(run.id).items():
+            total[presence] += count
+    return total
 
 
 def _raise_if_stale(
@@ -137,125 +125,76 @@ def _raise_if_stale(
         )
 
 
-def _print_status(
-    item: dict[str, Any],
-    cli_context: CliContext,
-    zone: str,
-    now: datetime,
-    table_format: TableFormat,
-) -> None:
-    """Print the last run: a sentence and the rows with a value, or all rows as codes."""
-    translator = cli_context.translator
-    if table_format == "table":
-        print_text(_describe_status(item, translator, zone, now))
-    if item["run"] is None:
-        cli_context.print_translated("no runs yet; {command} starts one", command="`auditor run`")
-        return
+def _print_codes(item: dict[str, Any]) -> None:
+    """Print all fields for programs, or nothing before the first run."""
     rows = []
-    for key, value in item.items():
-        if key == "dated_in_future":
-            continue  # an error message says so
-        if table_format == "tsv":
-            rows.append((key, ", ".join(value) if isinstance(value, list) else value))
-        elif _has_value(key, value):
-            rows.append((key, _format_status_value(key, value, translator, zone)))
-    columns, groups = ("what", "value"), {"what": "heading"}
-    print_table(columns, rows, translator, table_format, term_groups=groups, with_headings=False)
-    _print_delays(item, cli_context)
+    for name, value in item.items():
+        if name != "dated_in_future":  # an error message says so
+            text = ", ".join(value) if isinstance(value, list) else value
+            rows.append({"what": name, "value": text})
+    if item["run"] is not None:
+        print_table(("what", "value"), rows, "tsv")
 
 
-def _has_value(key: str, value: Any) -> bool:
-    """Return whether a table shows a field. The time at which the run finished says its age."""
-    return key != "age_hours" and value not in (None, "", []) and (key, value) != ("not_reached", 0)
+def _describe_status(item: dict[str, Any], zone: str, now: datetime) -> Iterator[str]:
+    """Yield a sentence, and a line for each field with a value."""
+    english = Translator("en")
+    sentence = _describe_last_check(item, now) if item["run"] else "No check yet"
+    if item["next_run_at"]:
+        next_start = datetime.fromisoformat(item["next_run_at"])
+        if next_start - now > timedelta(days=1):
+            sentence += f"; next on {english.format_datetime(next_start, zone)}"
+        else:
+            sentence += f"; next at {english.format_time(next_start, zone)}"
+    yield f"{sentence}."
+    for name, value in item.items() if item["run"] else ():
+        if value in (None, "", []) or name in HIDDEN_FIELDS or (name, value) == ("not_reached", 0):
+            continue
+        text = str(value)
+        if name in {"run", "delayed_run"}:
+            text = english.format_date(value)
+        elif name.endswith("_at"):
+            text = english.format_datetime(datetime.fromisoformat(value), zone)
+        elif name == "state":
+            text = RUN_STATES.get(value, value)
+        elif isinstance(value, list):
+            text = english.join_list(map(english.channel_name, value))
+        elif isinstance(value, int):
+            text = f"{value:,}"
+        yield f"{LABELS.get(name, name.replace('_', ' ').capitalize()):24}{text}"
 
 
-def _describe_status(item: dict[str, Any], translator: Translator, zone: str, now: datetime) -> str:
-    """Return the sentence that says how the last run went and when the next one starts."""
-    if item["run"] is None:
-        last_check = translator.translate("No check yet")
-    else:
-        last_check = _describe_last_check(item, translator, now)
-    if item["next_run_at"] is None:
-        return f"{last_check}."
-    next_start = datetime.fromisoformat(item["next_run_at"])
-    if next_start - now > timedelta(days=1):
-        next_time = translator.format_datetime(next_start, zone)
-        return translator.translate(
-            "{last_check}; next on {time}.", last_check=last_check, time=next_time
-        )
-    next_time = translator.format_time(next_start, zone)
-    return translator.translate(
-        "{last_check}; next at {time}.", last_check=last_check, time=next_time
-    )
-
-
-def _describe_last_check(item: dict[str, Any], translator: Translator, now: datetime) -> str:
+def _describe_last_check(item: dict[str, Any], now: datetime) -> str:
     """Return the state of the last run and how many accounts could not be checked.
 
     Adds the day if the run is older than a night.
     """
+    title, state = "Last check", RUN_STATES.get(item["state"], item["state"])
     day = date.fromisoformat(item["run"])
-    title = translator.translate("Last check")
     if now.date() - day > timedelta(days=1):
-        title = translator.join_list([title, translator.format_date(day)])
-    facts = [translator.term("run", item["state"])]
+        title = f"{title}, {Translator('en').format_date(day)}"
     if item["unknown"]:
-        facts.append(
-            translator.translate_plural(
-                "{n} of {total} accounts could not be checked",
-                "{n} of {total} accounts could not be checked",
-                item["unknown"],
-                total=translator.format_number(item["accounts"]),
-            )
-        )
-    elif item["accounts"]:
-        facts.append(
-            translator.translate_plural(
-                "{n} account checked", "{n} accounts checked", item["accounts"]
-            )
-        )
-    return translator.format_pair(title, translator.join_list(facts))
+        total = f"{item['unknown']:,} of {item['accounts']:,} accounts"
+        return f"{title}: {state}, {total} could not be checked"
+    if item["accounts"]:
+        return f"{title}: {state}, {count_noun(item['accounts'], 'account')} checked"
+    return f"{title}: {state}"
 
 
-def _print_delays(item: dict[str, Any], cli_context: CliContext) -> None:
-    """Print what the figures do not show: a run that has not started, and accounts not reached."""
+def _describe_notes(item: dict[str, Any], queue: QueueStatus | None) -> Iterator[str]:
+    """Yield what the figures do not show: a run that has not started, and accounts not reached."""
+    if item["run"] is None:
+        yield "no runs yet; `auditor run` starts one"
     if item["delayed_run"]:
-        delayed_day = date.fromisoformat(item["delayed_run"])
-        running_day = date.fromisoformat(item["run"])
-        cli_context.print_translated(
-            "The check of {day} has not started: the one of {other} has not finished.",
-            day=delayed_day,
-            other=running_day,
-        )
+        day, other = map(Translator("en").format_date, (item["delayed_run"], item["run"]))
+        yield f"The check of {day} has not started: the one of {other} has not finished."
     if item["not_reached"] and item["state"] == "done":
-        cli_context.print_translated_count(
-            "{n} account left over; it comes first in the next check.",
-            "{n} accounts left over; they come first in the next check.",
-            item["not_reached"],
+        verb = "it comes" if item["not_reached"] == 1 else "they come"
+        left = count_noun(item["not_reached"], "account")
+        yield f"{left} left over; {verb} first in the next check."
+    if queue:
+        yield (
+            f"{count_noun(queue.active_workers, 'active worker')}; jobs queued: "
+            f"{queue.waiting_jobs:,}, running: {queue.running_jobs:,}, "
+            f"stalled: {queue.stalled_jobs:,}."
         )
-
-
-def _print_worker_counts(cluster_figures: QueueStatus, cli_context: CliContext) -> None:
-    """Print the number of active workers and of jobs, if a run uses several machines."""
-    number = cli_context.translator.format_number
-    cli_context.print_translated_count(
-        "{n} active worker; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
-        "{n} active workers; jobs queued: {waiting}, running: {doing}, stalled: {stalled}.",
-        cluster_figures.active_workers,
-        waiting=number(cluster_figures.waiting_jobs),
-        doing=number(cluster_figures.running_jobs),
-        stalled=number(cluster_figures.stalled_jobs),
-    )
-
-
-def _format_status_value(key: str, value: Any, translator: Translator, zone: str) -> str:
-    """Return a status value as text: channels, a time in the network's zone, a number, a state."""
-    if isinstance(value, list):
-        return translator.join_list(map(translator.channel_name, value))
-    if key in DAY_FIELDS:
-        return translator.format_date(value)
-    if isinstance(value, str) and value.endswith("Z"):
-        return translator.format_datetime(datetime.fromisoformat(value), zone)
-    if isinstance(value, (int, float)):
-        return translator.format_number(value)
-    return translator.term("run", value or "")

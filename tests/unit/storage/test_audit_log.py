@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.cli.main import main
-from auditor.cli.registry_output import HISTORY_COLUMNS
+from auditor.cli.registry import HISTORY_COLUMNS
 from auditor.decisions.recording import DecisionInput, record_decision, withdraw_decision
 from storage.models.audit import Association, AssociationEntry, Contact, DecisionKind
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin, RegistryChangeKind

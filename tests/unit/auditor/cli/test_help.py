@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from auditor.cli import main as command_line
 from auditor.cli.main import main
 from tests.support.all_commands import all_commands
 
@@ -144,3 +145,9 @@ def test_every_example_can_be_parsed_and_fits_on_a_line(command_name, example):
     with COMMANDS[command_name].make_context("auditor", typed, resilient_parsing=False) as context:
         assert not context.args
     assert len(f"    {example}") <= 78
+
+
+def test_sections_show_the_first_line_of_each_command():
+    """The help of the program lists commands without loading them."""
+    for command_name, (_, text) in command_line.COMMANDS.items():
+        assert COMMANDS[command_name].get_short_help_str(limit=100) == text

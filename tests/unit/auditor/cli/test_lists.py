@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+from functools import partial
 from importlib import import_module
 
 import pytest
@@ -56,7 +57,15 @@ def run_command(network_folder, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "4000")
     monkeypatch.setenv("TERM", "xterm-256color")
-    for module in ("audit", "decisions", "registry", "report_links", "reports", "status"):
+    for module in (
+        "audit",
+        "context",
+        "decisions",
+        "registry",
+        "report_links",
+        "reports",
+        "status",
+    ):
         monkeypatch.setattr(
             import_module(f"auditor.cli.{module}"), "get_current_time", lambda: sample_network.NOW
         )
@@ -155,10 +164,9 @@ def print_kinds(monkeypatch, **environ):
     monkeypatch.setattr("sys.stdout", screen)
     for name, value in {"TERM": "xterm-256color", "NO_COLOR": "", "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, environ.get(name, value))
-    translator = Translator("en")
-    formatters = {"kind": lambda code: translator.label("gap_kind", code)}
-    rows = [[code, "nour"] for code in GAP_KINDS]
-    print_table(("kind", "association"), rows, translator, "table", formatters)
+    words = {"kind": partial(Translator("en").label, "gap_kind")}
+    rows = [{"kind": code, "association": "nour"} for code in GAP_KINDS]
+    print_table(("kind", "association"), rows, "table", words=words)
     return screen.getvalue().splitlines()[1:]
 
 
@@ -221,9 +229,9 @@ def print_two_rows(monkeypatch, columns):
     monkeypatch.setattr("sys.stdout", screen)
     for name, value in {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(columns)}.items():
         monkeypatch.setenv(name, value)
-    rows = [["nour", "", "seen by a person"], ["amal", "", "none by choice"]]
-    names = ("association", "before", "reason")
-    print_table(names, rows, Translator("en"), "table")
+    names = ("code", "before", "reason")
+    cells = [["nour", "", "seen by a person"], ["amal", "", "none by choice"]]
+    print_table(names, [dict(zip(names, row, strict=True)) for row in cells], "table")
     return [line.rstrip() for line in COLOR.sub("", screen.getvalue()).splitlines()]
 
 

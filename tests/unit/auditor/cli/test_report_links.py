@@ -264,14 +264,10 @@ def test_text_contains_working_link(command_line):
     assert len(mail.split(f"{PUBLIC_URL}/r/")) == 2
 
 
-@pytest.mark.parametrize(
-    ("language", "message"),
-    [("en", "3 older links revoked"), ("fr", "3 anciens liens"), ("ar", "أُلغيت 3 روابط قديمة")],
-)
-def test_create_prints_number_of_revoked_links(command_line, capsys, language, message):
+def test_create_prints_number_of_revoked_links(command_line, capsys):
     assert "ended" not in command_line.type("create", "--all", *AUTHOR)[2]
-    assert main.main(["--lang", language, "report-links", "create", "--all", *AUTHOR]) == 0
-    assert message in capsys.readouterr().err
+    assert main.main(["report-links", "create", "--all", *AUTHOR]) == 0
+    assert "3 older links revoked" in capsys.readouterr().err
 
 
 def test_text_prints_that_older_link_was_revoked(command_line):

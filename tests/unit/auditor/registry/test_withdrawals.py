@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from auditor.cli import registry_output
+from auditor.cli import registry
 from auditor.cli.main import main
 from storage.store import Store
 
@@ -131,7 +131,7 @@ def test_dry_run_with_many_withdrawals_is_not_refused(folder, capsys):
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_changes_beyond_the_shown_ones_are_counted(folder, capsys, terminal, monkeypatch, step):
     """With 10 changes: a table of 200 takes a second."""
-    monkeypatch.setattr(registry_output, "MAX_SHOWN_CHANGES", 10)
+    monkeypatch.setattr(registry, "MAX_SHOWN_CHANGES", 10)
     (folder / "fewer.csv").write_text(sheet(*range(COUNT - 10 - step)))
     screen = terminal("no\n")
     assert main(["registry", "import", "fewer.csv"]) == 0
