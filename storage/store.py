@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from storage.read_model.counts import FacetCountRepository
     from storage.read_model.gap_search import GapSearchRepository
     from storage.read_model.summaries import SummaryRepository
-    from storage.read_model.word_correction import WordCorrectionRepository
     from storage.registry.associations import RegistryRepository
     from storage.registry.audit_log import AuditLogRepository
     from storage.retention import ErasureRepository, RetentionRepository
@@ -66,7 +65,6 @@ REPOSITORIES = {
     "counts": ("storage.read_model.counts", "FacetCountRepository"),
     "search": ("storage.read_model.association_search", "AssociationSearchRepository"),
     "gap_search": ("storage.read_model.gap_search", "GapSearchRepository"),
-    "word_corrections": ("storage.read_model.word_correction", "WordCorrectionRepository"),
     "retention": ("storage.retention", "RetentionRepository"),
     "erasure": ("storage.retention", "ErasureRepository"),
 }
@@ -102,7 +100,6 @@ class Store:
     counts: FacetCountRepository
     search: AssociationSearchRepository
     gap_search: GapSearchRepository
-    word_corrections: WordCorrectionRepository
     retention: RetentionRepository
     erasure: ErasureRepository
 
@@ -149,6 +146,10 @@ class Store:
     def check_integrity(self) -> None:
         """Check the whole SQLite database for damage. Raises DamagedDatabaseError."""
         self._database.check_integrity()
+
+    def update_statistics(self) -> None:
+        """Update the statistics by which the database plans its queries."""
+        self._database.update_statistics()
 
     def get_database_size(self) -> int:
         """Return the size of the database in bytes, including the log."""

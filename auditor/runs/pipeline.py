@@ -233,6 +233,7 @@ def run_maintenance(
     for run_step in (
         maintenance.erase_removed_profiles,
         maintenance.expire_personal_data,
+        app.store.update_statistics,
         maintenance.create_backup,
         maintenance.prune_evidence,
     ):

@@ -10,13 +10,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from heapq import merge
 from itertools import filterfalse, islice
-from operator import attrgetter, itemgetter
+from operator import attrgetter
+from typing import Any
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import AssociationFilter, compute_urgency_rank, find_groups
 from auditor.reference.gap_catalogue import get_gap_kind
-from storage.models.audit import EMPTY_CONTACT, Association, Contact, GapKind
+from storage.models.audit import EMPTY_CONTACT, Contact, GapKind
 from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
 from storage.models.users import FollowUpKind
 from storage.registry.regions import RegionFilter
@@ -76,33 +77,16 @@ class CallCandidate:
         return tuple(promises[:SHOWN_PROMISES])
 
     @property
+    def reasons(self) -> tuple[OpenGap, ...]:
+        """Return the first gaps. A missing account is a reason only if there is no other."""
+        gaps = self.summary.gaps
+        reasons = tuple(gap for gap in gaps if get_gap_kind(gap) is not GapKind.NO_ACCOUNT)
+        return (reasons or gaps)[:SHOWN_REASONS]
+
+    @property
     def broken_gaps(self) -> list[OpenGap]:
         """Return the gaps of what is broken, most severe first."""
         return [gap for gap in self.summary.gaps if get_gap_kind(gap) is GapKind.BROKEN]
-
-
-@dataclass(frozen=True, slots=True)
-class CallList:
-    """The associations that need a coordinator today.
-
-    `candidates` are the most urgent of them. `selections` are the lists with all associations of
-    which something is broken, also those that are being followed up, each with its size: one list
-    of the network, or one of each region of the coordinator.
-    """
-
-    candidates: tuple[CallCandidate, ...]
-    selections: tuple[tuple[AssociationFilter, int], ...]
-    followed_up_count: int
-
-    @property
-    def broken_count(self) -> int:
-        """Return the number of associations of which something is broken."""
-        return sum(map(itemgetter(1), self.selections))
-
-    @property
-    def count(self) -> int:
-        """Return the number of associations that need a coordinator today."""
-        return max(0, self.broken_count - self.followed_up_count)
 
 
 def build_call_list(
@@ -112,11 +96,15 @@ def build_call_list(
     *,
     own_regions: Collection[str] | None = None,
     regions: RegionFilter = None,
-) -> CallList:
+) -> dict[str, Any]:
     """Return the associations that need a coordinator today, at most `limit` of them.
 
     `own_regions` are the keys of the coordinator's regions, and `regions` the same regions as the
     registry spells them. None means the network.
+
+    `candidates` are the most urgent of them, and `count` is the number of all. `selections` are the
+    lists with all associations of which something is broken, also those that are being followed up,
+    each with its size: one list of the network, or one of each region of the coordinator.
     """
     filters = [CALL_FILTER]
     if own_regions is not None:
@@ -127,36 +115,27 @@ def build_call_list(
         key=lambda summary: (compute_urgency_rank(summary.gaps), summary.id),
     )
     needy = filterfalse(lambda summary: summary.id in followed_up, summaries)
-    return CallList(
-        tuple(_load_candidates(store, list(islice(needy, limit)))),
-        tuple(_count_selections(store, filters)),
-        len(followed_up),
-    )
+    groups = [next(iter(find_groups(item.region, ())), NETWORK_GROUP) for item in filters]
+    counts = store.counts.get_facet_counts_by_group(groups, [BROKEN_FACET])
+    sizes = [counts[group].get(BROKEN_FACET, 0) for group in groups]
+    return {
+        "candidates": _load_candidates(store, list(islice(needy, limit))),
+        "selections": list(zip(filters, sizes, strict=True)),
+        "broken_count": sum(sizes),
+        "followed_up_count": len(followed_up),
+        "count": max(0, sum(sizes) - len(followed_up)),
+    }
 
 
 def _iter_summaries(
     store: Store, association_filter: AssociationFilter
 ) -> Iterator[AssociationSummary]:
     """Yield the associations of a filter, most urgent first. Pages are read when they are used."""
-    cursor = None
-    while True:
+    cursor: str | None = ""
+    while cursor is not None:
         page = store.search.list_summaries(association_filter.facets, cursor=cursor)
         yield from page.rows
         cursor = page.next_cursor
-        if cursor is None:
-            return
-
-
-def _count_selections(
-    store: Store, filters: Sequence[AssociationFilter]
-) -> Iterator[tuple[AssociationFilter, int]]:
-    groups = []
-    for association_filter in filters:
-        regions = find_groups(association_filter.region, ())
-        groups.append(next(iter(regions), NETWORK_GROUP))
-    counts = store.counts.get_facet_counts_by_group(groups, [BROKEN_FACET])
-    for association_filter, group in zip(filters, groups, strict=True):
-        yield association_filter, counts[group].get(BROKEN_FACET, 0)
 
 
 def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> list[CallCandidate]:
@@ -171,40 +150,6 @@ def _load_candidates(store: Store, summaries: Sequence[AssociationSummary]) -> l
     return candidates
 
 
-@dataclass(frozen=True, slots=True)
-class CallEntry:
-    """An association to call: why (most severe reason first), how, and its latest promises."""
-
-    association: Association
-    reasons: tuple[OpenGap, ...]
-    contact: Contact = EMPTY_CONTACT
-    latest_promises: tuple[FollowUp, ...] = ()
-    latest_follow_up: FollowUp | None = None
-
-
-def rank_call_candidates(
-    store: Store, association_filter: AssociationFilter, today: date, limit: int
-) -> list[CallCandidate]:
-    """Return the most urgent associations of a filter, at most `limit`.
-
-    Associations that are being followed up come after the others.
-    """
-    summaries = store.search.list_summaries(
-        {*association_filter.facets, "has_gaps"},
-        search_terms=association_filter.search_words,
-        limit=limit + EXTRA_CANDIDATES,
-    ).rows
-    followed_up = find_followed_up_associations(store, "has_gaps", today)
-    ranked = sorted(summaries, key=lambda summary: summary.id in followed_up)
-    return _load_candidates(store, ranked[:limit])
-
-
-def _pick_call_reasons(gaps: Sequence[OpenGap]) -> tuple[OpenGap, ...]:
-    """Return the first gaps. An account that does not exist yet is a reason only without others."""
-    reasons = [gap for gap in gaps if get_gap_kind(gap) is not GapKind.NO_ACCOUNT]
-    return tuple((reasons or gaps)[:SHOWN_REASONS])
-
-
 def list_calls(
     store: Store,
     config: Config,
@@ -213,19 +158,18 @@ def list_calls(
     *,
     limit: int = MAX_CALLS,
     max_stale_summaries: int | None = None,
-) -> Iterator[CallEntry]:
-    """Yield the associations of a filter to call, most urgent first, at most `limit`.
+) -> list[CallCandidate]:
+    """Return the associations of a filter to call, most urgent first, at most `limit`.
 
-    If more than `max_stale_summaries` are stale, the old ones are used (see `refresh_summaries`).
+    Associations that are being followed up come after the others. If more than
+    `max_stale_summaries` are stale, the old ones are used (see `refresh_summaries`).
     """
     refresh_summaries(store, config, max_stale=max_stale_summaries)
-    for candidate in rank_call_candidates(store, association_filter, now.date(), limit):
-        association = store.registry.get_association(candidate.summary.id)
-        if association is not None:
-            yield CallEntry(
-                association,
-                _pick_call_reasons(candidate.summary.gaps),
-                candidate.contact,
-                candidate.latest_promises,
-                candidate.latest_follow_up,
-            )
+    summaries = store.search.list_summaries(
+        {*association_filter.facets, "has_gaps"},
+        search_terms=association_filter.search_words,
+        limit=limit + EXTRA_CANDIDATES,
+    ).rows
+    followed_up = find_followed_up_associations(store, "has_gaps", now.date())
+    ranked = sorted(summaries, key=lambda summary: summary.id in followed_up)
+    return _load_candidates(store, ranked[:limit])

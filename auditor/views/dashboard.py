@@ -3,45 +3,31 @@
 Everything is read from the stored counts and summaries. No association is evaluated for a page.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
+from typing import Any
 
 from auditor.checking.clock import find_delayed_day, find_next_start_time
 from auditor.config.schema import Config
-from auditor.decisions.replies import (
-    UnsettledProposal,
-    WaitingReply,
-    load_unsettled_proposals,
-    load_waiting_replies,
-)
-from auditor.evaluation.channel_figures import ChannelFigures, build_channel_figures
+from auditor.decisions.replies import load_unsettled_proposals, load_waiting_replies
+from auditor.evaluation.channel_figures import build_channel_figures
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import Coverage, build_coverage, get_region_key
 from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
 from auditor.reference.regions import REGIONS
-from auditor.views.calls import BROKEN_FACET, CallList, build_call_list
-from auditor.views.changes import find_change_period
-from auditor.views.groups import GroupNeeds, load_group_needs
+from auditor.views.calls import BROKEN_FACET, build_call_list
+from auditor.views.groups import GroupNeeds, find_change_period, load_group_needs
 from probes.models.finding import Presence
-from storage.models.audit import (
-    EMPTY_CONTACT,
-    Association,
-    AuditRun,
-    AuditRunState,
-    Contact,
-    GapKind,
-)
+from storage.models.audit import EMPTY_CONTACT, AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, ListedGap
+from storage.read_model.gap_search import GapChangeKind
 from storage.registry.regions import RegionFilter
 from storage.store import Store
-from storage.tables.communication import FollowUp
 
 SHOWN_CALLS = 5
 """How many associations to call the page lists."""
@@ -55,81 +41,20 @@ STRIP_LENGTH = 14
 """How many days with a check the strip shows."""
 TREND_RUNS = 60
 """How many runs a trend covers at most."""
+WEEK_DAYS = 7
+SHOWN_CHANGES = 10
+"""How many changes of the week the page lists."""
+READ_CHANGES = 50
+"""How many of the most severe changes of each kind are read to find the newest ones."""
+SHOWN_GROUPS = 12
+"""How many regions outside the map, or how many tags, the page lists."""
+NAMES_PER_REGION = 2
+"""Associations that are named of a region."""
+READ_ASSOCIATIONS = 100
+"""How many of the most urgent associations are read to name some of each region."""
 
 CoverageTrend = tuple[tuple[date, Coverage | None], ...]
 """A channel's coverage by day. None without a run or a count, or if the channel was unreliable."""
-
-
-@dataclass(frozen=True, slots=True)
-class DuePromise:
-    """A promise that is due, with the association that made it and its contact."""
-
-    follow_up: FollowUp
-    association: Association
-    contact: Contact
-
-
-@dataclass(frozen=True, slots=True)
-class Dashboard:
-    """The Today page.
-
-    `has_results`: a run has been evaluated. `runs` are the newest checks by day, None where the
-    usual check is missing. `delayed_run_day` is the day whose run waits because the newest run has
-    not finished. `next_start_at` is None if no run can begin. `unfinished_channel_count` is the
-    number of associations with an account that is not checked yet, `not_checked_count` that of
-    those of which nothing is known, and `no_account_count` that of those that are missing on a
-    channel. Replies, found accounts and promises are the first of their lists.
-    """
-
-    association_count: int
-    latest_run: AuditRun | None
-    has_results: bool
-    runs: tuple[tuple[date, AuditRun | None], ...]
-    age_days: int
-    delayed_run_day: date | None
-    next_start_at: datetime | None
-    not_checked_count: int
-    unfinished_channel_count: int
-    no_account_count: int
-    channels: tuple[ChannelFigures, ...]
-    trends: Mapping[str, CoverageTrend]
-    calls: CallList
-    pending_reply_count: int
-    pending_replies: tuple[WaitingReply, ...]
-    proposal_count: int
-    proposals: tuple[UnsettledProposal, ...]
-    due_promise_count: int
-    due_promises: tuple[DuePromise, ...]
-    week: WeekOfChanges
-    region_map: RegionMap
-
-    @property
-    def checked_account_count(self) -> int:
-        """Return how many accounts the newest run checked; 0 until it has finished."""
-        return self._count_observations(*Presence)
-
-    @property
-    def unknown_account_count(self) -> int:
-        """Return how many accounts could not be checked in the newest run."""
-        return self._count_observations(Presence.UNKNOWN)
-
-    @property
-    def not_reached_count(self) -> int | None:
-        """Return how many accounts the newest run did not reach, or None if that is not known."""
-        if self.latest_run is None:
-            return 0
-        return self.latest_run.not_reached_count
-
-    @property
-    def complete_run_count(self) -> int:
-        """Return how many of the shown runs are complete."""
-        return sum(run is not None and run.state is AuditRunState.DONE for _, run in self.runs)
-
-    def _count_observations(self, *presences: Presence) -> int:
-        if self.latest_run is None:
-            return 0
-        counts = self.latest_run.report.count_by_presence()
-        return sum(counts[presence] for presence in presences)
 
 
 def build_dashboard(
@@ -139,48 +64,64 @@ def build_dashboard(
     *,
     own_regions: Collection[str] | None = None,
     regions: RegionFilter = None,
-) -> Dashboard:
-    """Build the Today page.
+) -> dict[str, Any]:
+    """Return what the template of the Today page shows.
 
     `own_regions` are the keys of the regions to call in; None means all. Replies, found accounts
-    and promises are those of `regions`, as the registry spells them.
+    and promises are those of `regions`, as the registry spells them, and the first of their lists.
+
+    `has_results`: a run has been evaluated. `runs` are the newest checks by day, None where the
+    usual check is missing. `delayed_run_day` is the day whose run waits because the newest run has
+    not finished. `next_start_at` is None if no run can begin. `unfinished_channel_count` is the
+    number of associations with an account that is not checked yet, `not_checked_count` that of
+    those of which nothing is known, and `no_account_count` that of those that are missing on a
+    channel.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
     newest_runs = store.runs.list_newest(TREND_RUNS)
-    latest_run = newest_runs[-1] if newest_runs else None
+    run = newest_runs[-1] if newest_runs else None
+    shown_runs = _fill_missing_days(newest_runs[-STRIP_LENGTH:])[-STRIP_LENGTH:]
+    account_counts = run.report.count_by_presence() if run else {}
     counts, today = store.counts.get_facet_counts(), now.date()
     proposals, _ = load_unsettled_proposals(store, config, limit=SHOWN_REPLIES, regions=regions)
-    return Dashboard(
-        association_count=counts.get(ALL_FACET, 0),
-        latest_run=latest_run,
-        has_results=store.runs.get_latest_evaluated() is not None,
-        runs=tuple(_fill_missing_days(newest_runs[-STRIP_LENGTH:]))[-STRIP_LENGTH:],
-        age_days=(now - latest_run.started_at).days if latest_run else 0,
-        delayed_run_day=find_delayed_day(latest_run, config.schedule, now),
-        next_start_at=find_next_start_time(latest_run, config.schedule, now),
-        not_checked_count=counts.get("not_checked", 0),
-        unfinished_channel_count=counts.get("any:not_checked", 0),
-        no_account_count=counts.get(f"kind:{GapKind.NO_ACCOUNT}", 0),
-        channels=tuple(build_channel_figures(counts, config)),
-        trends=build_coverage_trends(store, config, newest_runs),
-        calls=build_call_list(
+    last_due_day, first_due_day = today + PROMISE_LOOKAHEAD, today - PROMISE_OVERDUE_PERIOD
+    return {
+        "association_count": counts.get(ALL_FACET, 0),
+        "latest_run": run,
+        "has_results": store.runs.get_latest_evaluated() is not None,
+        "checked_account_count": sum(account_counts.values()),
+        "unknown_account_count": account_counts.get(Presence.UNKNOWN, 0),
+        "not_reached_count": run.not_reached_count if run else 0,
+        "runs": shown_runs,
+        "complete_run_count": [shown and shown.state for _, shown in shown_runs].count(
+            AuditRunState.DONE
+        ),
+        "age_days": (now - run.started_at).days if run else 0,
+        "delayed_run_day": find_delayed_day(run, config.schedule, now),
+        "next_start_at": find_next_start_time(run, config.schedule, now),
+        "not_checked_count": counts.get("not_checked", 0),
+        "unfinished_channel_count": counts.get("any:not_checked", 0),
+        "no_account_count": counts.get(f"kind:{GapKind.NO_ACCOUNT}", 0),
+        "channels": list(build_channel_figures(counts, config)),
+        "trends": build_coverage_trends(store, config, newest_runs),
+        "calls": build_call_list(
             store,
             today,
             SHOWN_CALLS,
             own_regions=own_regions,
             regions=None if own_regions is None else regions,
         ),
-        pending_reply_count=store.replies.count_pending(regions=regions),
-        pending_replies=tuple(load_waiting_replies(store, limit=SHOWN_REPLIES, regions=regions)),
-        proposal_count=_count_proposals(store, counts, own_regions, regions),
-        proposals=tuple(proposals),
-        due_promise_count=store.follow_ups.count_promises(
-            today + PROMISE_LOOKAHEAD, due_from=today - PROMISE_OVERDUE_PERIOD, regions=regions
+        "pending_reply_count": store.replies.count_pending(regions=regions),
+        "pending_replies": load_waiting_replies(store, limit=SHOWN_REPLIES, regions=regions),
+        "proposal_count": _count_proposals(store, counts, own_regions, regions),
+        "proposals": proposals,
+        "due_promise_count": store.follow_ups.count_promises(
+            last_due_day, due_from=first_due_day, regions=regions
         ),
-        due_promises=tuple(_load_due_promises(store, today, regions)),
-        week=build_week(store, now),
-        region_map=build_region_map(store, counts),
-    )
+        "due_promises": _load_due_promises(store, last_due_day, first_due_day, regions),
+        "week": build_week(store, now),
+        "region_map": build_region_map(store, counts),
+    }
 
 
 def _count_proposals(
@@ -198,255 +139,152 @@ def _count_proposals(
     return sum(group_counts.get(facet, 0) for group_counts in by_group.values())
 
 
-def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> Iterator[DuePromise]:
+def _load_due_promises(
+    store: Store, last_due_day: date, first_due_day: date, regions: RegionFilter
+) -> list[dict[str, Any]]:
+    """Return promises that are due, each with its association and the contact of that."""
     promises = store.follow_ups.list_promises(
-        today + PROMISE_LOOKAHEAD,
-        due_from=today - PROMISE_OVERDUE_PERIOD,
-        limit=SHOWN_PROMISES,
-        regions=regions,
+        last_due_day, due_from=first_due_day, limit=SHOWN_PROMISES, regions=regions
     )
-    contacts = store.registry.get_contacts(list(map(attrgetter("association"), promises)))
+    contacts = store.registry.get_contacts([promise.association for promise in promises])
+    due_promises = []
     for promise in promises:
         association = store.registry.get_association(promise.association)
         if association is not None:
             contact = contacts.get(association.id, EMPTY_CONTACT)
-            yield DuePromise(promise, association, contact)
+            due_promises.append(
+                {"follow_up": promise, "association": association, "contact": contact}
+            )
+    return due_promises
 
 
-WEEK_DAYS = 7
-SHOWN_CHANGES = 10
-"""How many changes of the week the page lists."""
-READ_CHANGES = 50
-"""How many of the most severe changes of each kind are read to find the newest ones."""
+def build_week(store: Store, now: datetime) -> dict[str, Any]:
+    """Return the changes of the last seven days, without those of the first check.
 
-
-@dataclass(frozen=True, slots=True)
-class DayOfChanges:
-    """The numbers of new and of fixed problems on a day (UTC)."""
-
-    day: date
-    opened: int
-    fixed: int
-
-
-@dataclass(frozen=True, slots=True)
-class WeekOfChanges:
-    """The changes of the last seven days, without those of the first check.
-
-    `changes` are the newest ones, each with its time and whether it is a fix. New gaps of the kind
-    `no_account` are only counted. `first_day` is None if there is nothing to compare with yet.
+    `days` have the numbers of new and of fixed problems (UTC). `changes` are the newest ones, each
+    with its time and whether it is a fix. New gaps of the kind `no_account` are only counted.
+    `first_day` is None if there is nothing to compare with yet. `month_start` is the first of the
+    thirty days that end with the week.
     """
-
-    first_day: date | None
-    days: tuple[DayOfChanges, ...] = ()
-    no_account_count: int = 0
-    changes: tuple[tuple[datetime, ListedGap, bool], ...] = ()
-
-    @property
-    def opened_count(self) -> int:
-        """Return the number of new problems."""
-        return sum(map(attrgetter("opened"), self.days))
-
-    @property
-    def fixed_count(self) -> int:
-        """Return the number of problems that were fixed."""
-        return sum(map(attrgetter("fixed"), self.days))
-
-    @property
-    def month_start(self) -> date | None:
-        """Return the first of the thirty days that end with the week."""
-        return self.first_day and self.first_day - timedelta(days=30 - WEEK_DAYS)
-
-    @property
-    def highest_count(self) -> int:
-        """Return the highest number of new or fixed problems of a day."""
-        highest = 0
-        for day in self.days:
-            highest = max(highest, day.opened, day.fixed)
-        return highest
-
-
-def build_week(store: Store, now: datetime) -> WeekOfChanges:
-    """Return the changes of the last seven days, today included, without those of the first run."""
     today = now.date()
-    period = find_change_period(store, today - timedelta(days=WEEK_DAYS - 1))
-    if store.runs.get_latest_evaluated() is None or not period.has_begun(now):
-        return WeekOfChanges(None)
-    days, no_account_count = _count_days(store, period.since, today)
-    return WeekOfChanges(
-        period.since, days, no_account_count, tuple(_list_newest_changes(store, period.start))
-    )
-
-
-def _count_days(store: Store, first_day: date, today: date) -> tuple[tuple[DayOfChanges, ...], int]:
-    """Return the counts of each day, and how many missing accounts were found."""
-    changes = store.counts.count_gap_changes_by_day(first_day)
-    days, no_account_count = [], 0
-    for offset in range((today - first_day).days + 1):
-        day = first_day + timedelta(days=offset)
-        opened = changes.get((day, "opened"), {})
+    since, start, _ = find_change_period(store, today - timedelta(days=WEEK_DAYS - 1))
+    if store.runs.get_latest_evaluated() is None or start > now:
+        return {"first_day": None, "opened_count": 0, "no_account_count": 0, "fixed_count": 0}
+    changes = store.counts.count_gap_changes(since)
+    days: list[dict[str, Any]] = []
+    no_account_count = 0
+    for offset in range((today - since).days + 1):
+        day = since + timedelta(days=offset)
         opened_count = 0
-        for (code, channel), count in opened.items():
-            if _is_missing_account(code, channel):
+        for (code, channel), count in changes.get((day, "opened"), {}).items():
+            definition = load_gap_catalogue().definitions.get(code)
+            kind = definition and definition.get_kind(channel, definition.get_severity(channel))
+            if kind is GapKind.NO_ACCOUNT:
                 no_account_count += count
             else:
                 opened_count += count
         fixed_count = sum(changes.get((day, "closed"), {}).values())
-        days.append(DayOfChanges(day, opened_count, fixed_count))
-    return tuple(days), no_account_count
-
-
-def _is_missing_account(code: str, channel: str) -> bool:
-    definition = load_gap_catalogue().definitions.get(code)
-    if definition is None:
-        return False
-    return definition.get_kind(channel, definition.get_severity(channel)) is GapKind.NO_ACCOUNT
+        days.append({"day": day, "opened": opened_count, "fixed": fixed_count})
+    return {
+        "first_day": since,
+        "month_start": since - timedelta(days=30 - WEEK_DAYS),
+        "days": days,
+        "opened_count": sum(map(itemgetter("opened"), days)),
+        "fixed_count": sum(map(itemgetter("fixed"), days)),
+        "highest_count": max(max(day["opened"], day["fixed"]) for day in days),
+        "no_account_count": no_account_count,
+        "changes": _list_newest_changes(store, start),
+    }
 
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:
-    changes = sorted(_iter_changes(store, since), key=itemgetter(0), reverse=True)
-    return changes[:SHOWN_CHANGES]
+    kinds: tuple[tuple[bool, GapChangeKind], ...] = ((False, "opened"), (True, "closed"))
+    changes: list[tuple[datetime, ListedGap, bool]] = []
+    for is_fix, change_kind in kinds:
+        page = store.gap_search.list_gap_changes(since, change_kind, limit=READ_CHANGES)
+        for row in page.rows:
+            changed_at = row.gap.closed_at if is_fix else row.gap.opened_at
+            is_listed = is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
+            if changed_at and is_listed:
+                changes.append((changed_at, row, is_fix))
+    return sorted(changes, key=itemgetter(0), reverse=True)[:SHOWN_CHANGES]
 
 
-def _iter_changes(store: Store, since: datetime) -> Iterator[tuple[datetime, ListedGap, bool]]:
-    for row in store.gap_search.list_gap_changes(since, "opened", limit=READ_CHANGES).rows:
-        if row.gap.opened_at and get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT:
-            yield row.gap.opened_at, row, False
-    for row in store.gap_search.list_gap_changes(since, "closed", limit=READ_CHANGES).rows:
-        if row.gap.closed_at:
-            yield row.gap.closed_at, row, True
-
-
-SHOWN_GROUPS = 12
-"""How many regions outside the map, or how many tags, the page lists."""
-NAMES_PER_REGION = 2
-"""Associations that are named of a region."""
-READ_ASSOCIATIONS = 100
-"""How many of the most urgent associations are read to name some of each region."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegionMap:
-    """The regions of the network.
-
-    `tiles` are the twelve regions of Morocco by code, empty if no association is in one.
-    `other_groups` are other regions, or tags (`has_tags`) if there are no regions at all.
-    `without_region` has the associations that are in none, or None.
-    """
-
-    tiles: Mapping[str, GroupNeeds]
-    other_groups: tuple[GroupNeeds, ...]
-    has_tags: bool
-    without_region: GroupNeeds | None
-
-    @property
-    def needy_regions(self) -> list[GroupNeeds]:
-        """Return the regions of the map in which something is broken, most of it first."""
-        needy = filter(attrgetter("broken_count"), self.tiles.values())
-        return sorted(needy, key=attrgetter("broken_count"), reverse=True)
-
-
-def build_region_map(store: Store, network_counts: Mapping[str, int]) -> RegionMap:
+def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[str, Any]:
     """Return of how many associations something is broken, by region.
 
-    `network_counts` are the facet counts of the network.
+    `tiles` are the twelve regions of Morocco by code, empty if no association is in one.
+    `needy_regions` are those in which something is broken, most of it first. `other_groups` are
+    other regions, or tags (`has_tags`) if there are no regions at all. `without_region` has the
+    associations that are in none, or None. `network_counts` are the facet counts of the network.
     """
-    regions = list(_load_regions(store, network_counts))
-    if not regions:
-        tags = _load_groups(store, network_counts, "tag:")
-        return RegionMap({}, _pick_groups(tags), has_tags=True, without_region=None)
-    tiles = {code: GroupNeeds(code, 0, (0,)) for code in REGIONS}
-    others = []
-    for region in regions:
-        if region.name in REGIONS:
-            tiles[region.name] = region
-        else:
-            others.append(region)
-    if len(others) == len(regions):
-        tiles = {}
-    without_region = _count_without_region(network_counts, regions)
-    return RegionMap(tiles, _pick_groups(others), has_tags=False, without_region=without_region)
-
-
-def _count_without_region(
-    network_counts: Mapping[str, int], regions: Iterable[GroupNeeds]
-) -> GroupNeeds | None:
-    """Return the associations that are in no region, or None."""
-    association_count = network_counts.get(ALL_FACET, 0)
-    broken_count = network_counts.get(BROKEN_FACET, 0)
-    for region in regions:
-        association_count -= region.association_count
-        broken_count -= region.broken_count
-    return GroupNeeds("", association_count, (broken_count,)) if association_count else None
-
-
-def _pick_groups(groups: Iterable[GroupNeeds]) -> tuple[GroupNeeds, ...]:
-    """Return the groups in which most is broken."""
-    ranked = sorted(groups, key=lambda group: (-group.broken_count, group.name))
-    return tuple(ranked[:SHOWN_GROUPS])
+    regions = _load_groups(store, network_counts, "region:")
+    others = _load_groups(store, network_counts, "tag:")
+    tiles, without_region = {}, None
+    if regions:
+        others = [region for region in regions if region.name not in REGIONS]
+        if len(others) < len(regions):
+            tiles = {code: GroupNeeds(code, 0, (0,)) for code in REGIONS}
+            tiles |= {region.name: region for region in regions if region.name in REGIONS}
+        count, broken_count = network_counts.get(ALL_FACET, 0), network_counts.get(BROKEN_FACET, 0)
+        count -= sum(map(attrgetter("association_count"), regions))
+        broken_count -= sum(map(attrgetter("broken_count"), regions))
+        without_region = GroupNeeds("", count, (broken_count,)) if count else None
+    needy = filter(attrgetter("broken_count"), tiles.values())
+    return {
+        "tiles": tiles,
+        "needy_regions": sorted(needy, key=attrgetter("broken_count"), reverse=True),
+        "other_groups": sorted(others, key=lambda group: (-group.broken_count, group.name))[
+            :SHOWN_GROUPS
+        ],
+        "has_tags": not regions,
+        "without_region": without_region,
+    }
 
 
 def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -> list[GroupNeeds]:
-    """Return the regions or tags (`prefix`)."""
+    """Return the regions or tags (`prefix`), regions with some of their most urgent ones."""
+    urgent: dict[str, list[AssociationSummary]] = defaultdict(list)
+    if prefix == "region:":
+        for summary in store.search.list_summaries([BROKEN_FACET], limit=READ_ASSOCIATIONS).rows:
+            if summary.region:
+                urgent[get_region_key(summary.region)].append(summary)
     sizes = {name: size for name, size in network_counts.items() if name.startswith(prefix)}
-    return load_group_needs(store, sizes)
-
-
-def _load_regions(store: Store, network_counts: Mapping[str, int]) -> Iterator[GroupNeeds]:
-    """Yield the regions, each with some of its most urgent associations."""
-    urgent = _list_most_urgent_by_region(store)
-    for region in _load_groups(store, network_counts, "region:"):
-        named = urgent.get(region.name, ())[:NAMES_PER_REGION]
-        yield replace(region, most_urgent=tuple(named))
-
-
-def _list_most_urgent_by_region(store: Store) -> Mapping[str, Sequence[AssociationSummary]]:
-    """Return the most urgent associations with something broken by region."""
-    by_region: dict[str, list[AssociationSummary]] = defaultdict(list)
-    for summary in store.search.list_summaries([BROKEN_FACET], limit=READ_ASSOCIATIONS).rows:
-        if summary.region:
-            by_region[get_region_key(summary.region)].append(summary)
-    return by_region
+    return [
+        replace(group, most_urgent=tuple(urgent[group.name][:NAMES_PER_REGION]))
+        for group in load_group_needs(store, sizes)
+    ]
 
 
 def build_coverage_trends(
     store: Store, config: Config, runs: Sequence[AuditRun], group: str = NETWORK_GROUP
 ) -> dict[str, CoverageTrend]:
     """Return the coverage of each channel in these runs, of the network or of a group."""
-    run_ids = list(filter(None, map(attrgetter("id"), runs)))
+    run_ids = [run.id for run in runs if run.id is not None]
     counts = store.counts.get_run_facet_counts(run_ids, [group])
-    days = list(_fill_missing_days(runs))
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
-    for day, run in days:
-        run_counts = counts.get((run.id or 0, group)) if run else None
-        coverage_by_channel = _build_reliable_coverage(run, run_counts, config)
+    for day, run in _fill_missing_days(runs):
+        coverage_by_channel = {}
+        if run is not None and (run.id or 0, group) in counts:
+            for coverage in build_coverage(counts[run.id or 0, group], config):
+                if coverage.channel not in run.unreliable_channels:
+                    coverage_by_channel[coverage.channel] = coverage
         for channel in config.channels:
             trends[channel] += ((day, coverage_by_channel.get(channel)),)
     return trends
 
 
-def _build_reliable_coverage(
-    run: AuditRun | None, counts: Mapping[str, int] | None, config: Config
-) -> dict[str, Coverage]:
-    """Return the coverage by channel, without channels that were unreliable in the run."""
-    if run is None or counts is None:
-        return {}
-    return {
-        coverage.channel: coverage
-        for coverage in build_coverage(counts, config)
-        if coverage.channel not in run.unreliable_channels
-    }
-
-
-def _fill_missing_days(runs: Sequence[AuditRun]) -> Iterator[tuple[date, AuditRun | None]]:
-    """Yield the runs with their days, and None for each day on which the usual run is missing.
+def _fill_missing_days(runs: Sequence[AuditRun]) -> list[tuple[date, AuditRun | None]]:
+    """Return the runs with their days, and None for each day on which the usual run is missing.
 
     The usual distance is the median distance between two runs.
     """
     distances = [(later.day - earlier.day).days for earlier, later in pairwise(runs)]
     usual_distance = median_low(distances) if distances else 1
+    days: list[tuple[date, AuditRun | None]] = []
     for run, distance in zip_longest(runs, distances):
-        yield run.day, run
+        days.append((run.day, run))
         step_count = ((distance or 0) + usual_distance // 2) // usual_distance
-        for step in range(1, step_count):
-            yield run.day + timedelta(days=step * usual_distance), None
+        missing = range(usual_distance, step_count * usual_distance, usual_distance)
+        days += [(run.day + timedelta(days=distance), None) for distance in missing]
+    return days

@@ -1,30 +1,36 @@
 """Exports as a stream of bytes, for the web and the command line.
 
-An export is never held in memory as a whole. `EXPORT_KINDS` lists all kinds.
+`EXPORT_KINDS` lists all kinds. A kind has items, which are the rows of JSON, and columns, which
+take the cells of CSV, workbooks and tables from an item. In a translated table, a column of codes
+is followed by a column with their labels: scripts read the codes, people read the labels. An export
+is never held in memory as a whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Literal, get_args
 
-from auditor.core.formatting import iter_json_document
+from auditor.config.schema import Config
+from auditor.core.formatting import format_optional_timestamp, iter_json_document
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views, load_association_view
-from auditor.evaluation.summary import AssociationFilter
+from auditor.evaluation.summary import (
+    AssociationFilter,
+    Coverage,
+    compute_coverage,
+    summarize_channel,
+)
 from auditor.i18n.translator import Translator
 from auditor.protocols import EvaluationContext
+from auditor.reference.gap_catalogue import Voice, get_gap_kind
 from auditor.registry import spreadsheet, workbook_writer
-from auditor.views import export_rows, meeting_pack
-from auditor.views.calls import CallEntry, list_calls
-from auditor.views.export_rows import ExportData, ExportKind, allow_all
-from storage.models.audit import Association, AuditRunState
+from auditor.registry.columns import format_media_officer
+from auditor.views.calls import list_calls
+from auditor.views.json_items import JsonItem, build_account_item, build_gap_item
+from storage.models.audit import EMPTY_CONTACT, Association, AuditRunState
+from storage.models.summaries import AssociationSummary
 
-EXPORT_KINDS: Mapping[str, ExportKind] = {
-    **export_rows.BASE_EXPORT_KINDS,
-    "meeting": meeting_pack.MEETING_EXPORT_KIND,
-}
-"""Every kind of export by its name on the command line and in URLs."""
 WORKBOOK_SHEETS = {"meeting": ("meeting", "coverage", "changes")}
 """Kinds whose workbook also contains sheets of other kinds."""
 ExportFormat = Literal["csv", "xlsx", "json"]
@@ -34,6 +40,9 @@ MEDIA_TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "json": "application/json",
 }
+
+CellValue = str | int | float | date | None
+ListedAssociation = Association | AssociationSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class ExportRequest:
     bom: bool = True
     delimiter: str = ","
     right_to_left: bool = False
-    can_see_contact: Callable[[Association], bool] = allow_all
+    can_see_contact: Callable[[ListedAssociation], bool] = lambda _association: True
 
     def get_file_name(self, now: datetime) -> str:
         """Return a file name with the date, in ASCII."""
@@ -63,83 +72,321 @@ class ExportRequest:
 
     def get_translated_file_name(self, now: datetime) -> str:
         """Return the file name in the language of the export."""
-        if self.translator is None:
-            return self.get_file_name(now)
-        kind = self.translator.term("export", self.kind)
+        kind = self.translator.term("export", self.kind) if self.translator else self.kind
         return f"{kind}-{now.date().isoformat()}.{self.format}"
 
 
-def stream_export(
-    export_request: ExportRequest, app: EvaluationContext, now: datetime
-) -> Iterator[bytes]:
-    """Yield the bytes of an export in chunks."""
-    data = collect_export_data(export_request, app, now)
-    kind = EXPORT_KINDS[export_request.kind]
-    if export_request.format == "json":
-        chunks = iter_json_document(kind.build_items(data), now)
-        return (chunk.encode(errors="replace") for chunk in chunks)
-    if export_request.format == "csv":
-        table = kind.build_table(kind.build_items(data), data.config, export_request.translator)
-        return spreadsheet.iter_csv_lines(
-            table, bom=export_request.bom, delimiter=export_request.delimiter
-        )
-    return _stream_workbook(export_request, data)
-
-
-def collect_export_data(
-    export_request: ExportRequest, app: EvaluationContext, now: datetime
-) -> ExportData:
-    """Return the data of which the rows are built. JSON is never translated."""
-    association_filter = export_request.association_filter
-    since = export_request.since
-    if since is None:
-        last_run = app.store.runs.get_latest(AuditRunState.DONE)
-        since = last_run.started_at if last_run else None
-    calls: Iterable[CallEntry] = ()
-    if export_request.kind == "meeting":
-        calls = list_calls(app.store, app.config, association_filter, now)
-    translator = export_request.translator
-    if export_request.format == "json":
-        translator = None
-    return ExportData(
-        views=_SelectedAssociations(app, association_filter, now, export_request.association_ids),
-        config=app.config,
-        since=since,
-        calls=calls,
-        translator=translator,
-        can_see_contact=export_request.can_see_contact,
-    )
+def stream_export(request: ExportRequest, app: EvaluationContext, now: datetime) -> Iterator[bytes]:
+    """Yield the bytes of an export in chunks. JSON is never translated."""
+    kind, translator = EXPORT_KINDS[request.kind], request.translator
+    if request.format == "json":
+        items = kind.build_items(ExportSource(replace(request, translator=None), app, now))
+        return (chunk.encode(errors="replace") for chunk in iter_json_document(items, now))
+    source = ExportSource(request, app, now)
+    if request.format == "csv":
+        rows = kind.build_table(source)
+        return spreadsheet.iter_csv_lines(rows, bom=request.bom, delimiter=request.delimiter)
+    tables = {}
+    for name in WORKBOOK_SHEETS.get(request.kind, (request.kind,)):
+        title = translator.term("export", name) if translator else name
+        tables[title] = EXPORT_KINDS[name].build_table(source)
+    return workbook_writer.iter_workbook_chunks(tables, right_to_left=request.right_to_left)
 
 
 @dataclass(frozen=True, slots=True)
-class _SelectedAssociations:
-    """The associations of an export. They are read again for each sheet, never held all at once."""
+class ExportSource:
+    """What the items of an export are built from."""
 
+    request: ExportRequest
     app: EvaluationContext
-    association_filter: AssociationFilter
     now: datetime
-    association_ids: tuple[str, ...] = ()
 
-    def __iter__(self) -> Iterator[AssociationView]:
-        if self.association_ids:
-            return self._iter_by_id()
-        return iter_association_views(
-            self.app.store, self.app.config, self.now, self.association_filter
-        )
-
-    def _iter_by_id(self) -> Iterator[AssociationView]:
-        for association_id in self.association_ids:
-            view = load_association_view(self.app.store, self.app.config, association_id)
+    def iter_views(self) -> Iterator[AssociationView]:
+        """Yield the associations of the export. They are read again for each sheet."""
+        store, config = self.app.store, self.app.config
+        if not self.request.association_ids:
+            filter_ = self.request.association_filter
+            yield from iter_association_views(store, config, self.now, filter_)
+        for association_id in self.request.association_ids:
+            view = load_association_view(store, config, association_id)
             if view is not None:
                 yield view
 
+    def get_name(self, association: ListedAssociation) -> str:
+        """Return the name of an association, translated if there is a translator."""
+        translator = self.request.translator
+        return association.display_name(translator.language) if translator else association.name
 
-def _stream_workbook(export_request: ExportRequest, export_data: ExportData) -> Iterator[bytes]:
-    translator = export_request.translator
-    tables = {}
-    for name in WORKBOOK_SHEETS.get(export_request.kind, (export_request.kind,)):
-        kind = EXPORT_KINDS[name]
-        title = translator.term("export", name) if translator else name
-        items = kind.build_items(export_data)
-        tables[title] = kind.build_table(items, export_data.config, translator)
-    return workbook_writer.iter_workbook_chunks(tables, right_to_left=export_request.right_to_left)
+    def get_place(self, association: ListedAssociation) -> JsonItem:
+        """Return the region and the town, translated if there is a translator."""
+        translator, region, city = self.request.translator, association.region, association.city
+        if translator:
+            region = translator.region_name(region) if region else None
+            city = translator.town_name(city) if city else None
+        return {"region": region, "city": city}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportColumn:
+    """A column: the key of its value in an item, or in the mapping `parent` of the item.
+
+    `get_label` returns the label of a code. `is_date`: only the day of a timestamp is shown.
+    """
+
+    key: str
+    get_label: Callable[[JsonItem, Translator], str] | None = None
+    is_date: bool = False
+    parent: str = ""
+
+    def get_cell(self, item: JsonItem) -> CellValue:
+        """Return the cell. Several values are joined."""
+        value = (item[self.parent] if self.parent else item)[self.key]
+        if self.is_date and value:
+            return date.fromisoformat(value[:10])
+        if isinstance(value, dict):
+            return "; ".join(f"{name}={part}" for name, part in value.items())
+        if isinstance(value, list):
+            if value and isinstance(value[0], dict):
+                return "; ".join(" ".join(filter(None, entry.values())) for entry in value)
+            return ", ".join(value)
+        cell: CellValue = value
+        return cell
+
+
+@dataclass(frozen=True, slots=True)
+class ExportKind:
+    """A kind of export: its items and the columns of its table, with one of each channel or not."""
+
+    build_items: Callable[[ExportSource], Iterator[JsonItem]]
+    columns: tuple[ExportColumn, ...]
+    has_channel_columns: bool = False
+
+    def list_columns(self, config: Config) -> list[ExportColumn]:
+        """Return the columns of the table."""
+        columns = list(self.columns)
+        if self.has_channel_columns:
+            columns += [_term(name, "channel_status", "channels") for name in config.channels]
+        return columns
+
+    def build_table(self, source: ExportSource) -> Iterator[list[CellValue]]:
+        """Yield the headings, then the rows. Without a translator, headings are English keys."""
+        columns, translator = self.list_columns(source.app.config), source.request.translator
+        headings: list[CellValue] = []
+        for column in columns:
+            if translator is None or column.get_label:
+                headings.append(column.key)
+            if translator is not None:
+                heading = translator.term("heading", column.key)
+                # Without a term it is the column of a channel.
+                is_term = heading != column.key
+                headings.append(heading if is_term else translator.channel_name(column.key))
+        yield headings
+        for item in self.build_items(source):
+            row: list[CellValue] = []
+            for column in columns:
+                row.append(column.get_cell(item))
+                if translator is not None and column.get_label is not None:
+                    row.append(column.get_label(item, translator))
+            yield row
+
+
+def _build_association_items(source: ExportSource) -> Iterator[JsonItem]:
+    channels = source.app.config.channels
+    for view in source.iter_views():
+        association, score, worst = view.association, view.score, next(iter(view.gaps), None)
+        yield {
+            "association": association.id,
+            "name": source.get_name(association),
+            **source.get_place(association),
+            "tags": list(association.tags),
+            "language": association.language,
+            "level": score.level,
+            "score": score.percent,
+            "low": score.low,
+            "high": score.high,
+            "known": score.known,
+            "gaps": len(view.gaps),
+            "worst_kind": get_gap_kind(worst).value if worst else None,
+            "worst_severity": worst.severity if worst else None,
+            "channels": {name: summarize_channel(view, name).status.value for name in channels},
+        }
+
+
+def _build_gap_items(source: ExportSource) -> Iterator[JsonItem]:
+    for view in source.iter_views():
+        name = source.get_name(view.association)
+        for gap in view.gaps:
+            yield build_gap_item(gap, name)
+
+
+def _build_account_items(source: ExportSource) -> Iterator[JsonItem]:
+    for view in source.iter_views():
+        association = view.association
+        names = {"association": association.id, "name": source.get_name(association)}
+        for account in view.accounts:
+            yield {**names, **build_account_item(account)}
+
+
+def _build_coverage_items(source: ExportSource) -> Iterator[JsonItem]:
+    return map(build_coverage_item, compute_coverage(source.iter_views(), source.app.config))
+
+
+def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
+    """Return the coverage of one channel. Shares are percentages."""
+    return {column.key: getattr(channel_coverage, column.key) for column in COVERAGE_COLUMNS}
+
+
+def _build_change_items(source: ExportSource) -> Iterator[JsonItem]:
+    """Yield the gaps that opened or closed since a time. Waived gaps are left out."""
+    since = source.request.since
+    if since is None:
+        last_run = source.app.store.runs.get_latest(AuditRunState.DONE)
+        if last_run is None:
+            return
+        since = last_run.started_at
+    for view in source.iter_views():
+        name = source.get_name(view.association)
+        for change, changed_at, gap in view.iter_gap_changes():
+            if changed_at >= since:
+                at = format_optional_timestamp(changed_at)
+                yield {"change": change, "at": at, **build_gap_item(gap, name)}
+
+
+def _build_call_items(source: ExportSource) -> Iterator[JsonItem]:
+    request, app = source.request, source.app
+    for call in list_calls(app.store, app.config, request.association_filter, source.now):
+        summary, last_contact, promises = call.summary, call.latest_follow_up, call.latest_promises
+        contact = call.contact
+        if not request.can_see_contact(summary):
+            contact, last_contact, promises = EMPTY_CONTACT, None, ()
+        worst = call.reasons[0]
+        due_dates = [promise.due_date for promise in promises if promise.due_date]
+        yield {
+            "association": summary.id,
+            "name": source.get_name(summary),
+            **source.get_place(summary),
+            "phone": contact.phone,
+            "email": contact.email,
+            "media_officer": contact.media_officer,
+            "worst_kind": get_gap_kind(worst).value,
+            "worst_severity": worst.severity,
+            "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
+            "promises": [
+                {"channel": promise.channel, "code": promise.code, "text": promise.text}
+                for promise in promises
+            ],
+            "last_contact_kind": last_contact.kind.value if last_contact else None,
+            "last_contact_at": last_contact.occurred_at.date().isoformat()
+            if last_contact
+            else None,
+            "due_date": min(due_dates).isoformat() if due_dates else None,
+        }
+
+
+def _term(key: str, group: str, parent: str = "") -> ExportColumn:
+    """Return a column of codes whose labels are in `terms.toml`."""
+
+    def get_label(item: JsonItem, translator: Translator) -> str:
+        code = (item[parent] if parent else item)[key]
+        return translator.term(group, code) if code else ""
+
+    return ExportColumn(key, get_label, parent=parent)
+
+
+def _label(key: str, group: str) -> ExportColumn:
+    """Return a column of codes whose labels are in the gap catalogue."""
+    return ExportColumn(
+        key, lambda item, translator: translator.label(group, item[key]) if item[key] else ""
+    )
+
+
+def _get_gap_title(entry: JsonItem, translator: Translator) -> str:
+    return translator.gap_title(entry["code"], entry["channel"], Voice.LABEL)
+
+
+def _get_gap_evidence(item: JsonItem, translator: Translator) -> str:
+    gap = (item["code"], item["channel"], item["severity"], item["params"])
+    return translator.describe_gap(*gap).evidence
+
+
+def _join_reason_titles(item: JsonItem, translator: Translator) -> str:
+    return " · ".join(_get_gap_title(reason, translator) for reason in item["reasons"])
+
+
+def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
+    descriptions = []
+    for promise in item["promises"]:
+        title = _get_gap_title(promise, translator) if promise["code"] else ""
+        descriptions.append(" · ".join(filter(None, (title, promise["text"]))))
+    return "; ".join(descriptions)
+
+
+def _columns(*keys: str) -> Iterable[ExportColumn]:
+    return map(ExportColumn, keys)
+
+
+GAP_COLUMNS = (
+    *_columns("association", "name"),
+    _label("channel", "channel"),
+    ExportColumn("code", _get_gap_title),
+    _label("kind", "gap_kind"),
+    _label("severity", "severity"),
+    ExportColumn("opened_at", is_date=True),
+    ExportColumn("params", _get_gap_evidence),
+)
+CHANGE_COLUMNS = (
+    _term("change", "change"),
+    ExportColumn("at", is_date=True),
+    *GAP_COLUMNS,
+    ExportColumn("closed_at", is_date=True),
+)
+ACCOUNT_COLUMNS = (
+    *_columns("association", "name"),
+    _label("channel", "channel"),
+    *_columns("url", "key"),
+    _term("state", "account_status"),
+    ExportColumn("since", is_date=True),
+    _term("reason", "cause"),
+    ExportColumn("last_activity", is_date=True),
+    _term("activity", "activity"),
+    ExportColumn("rhythm_days"),
+    _term("linked", "link_reciprocity"),
+    ExportColumn("checked_at", is_date=True),
+)
+ASSOCIATION_COLUMNS = (
+    *_columns("association", "name", "region", "city", "tags", "language"),
+    _label("level", "level"),
+    *_columns("score", "low", "high", "known", "gaps"),
+    _label("worst_kind", "gap_kind"),
+    _label("worst_severity", "severity"),
+)
+COVERAGE_COLUMNS = (
+    _label("channel", "channel"),
+    *_columns("associations", "confirmed", "unknown", "gone", "missing", "by_choice"),
+    *_columns("low", "high", "survey"),
+)
+CALL_COLUMNS = (
+    *_columns("association", "name", "region", "city", "phone", "email"),
+    ExportColumn(
+        "media_officer",
+        lambda item, translator: format_media_officer(item["media_officer"], translator) or "",
+    ),
+    _label("worst_kind", "gap_kind"),
+    _label("worst_severity", "severity"),
+    ExportColumn("reasons", _join_reason_titles),
+    ExportColumn("promises", _join_promise_titles),
+    ExportColumn("due_date", is_date=True),
+    _term("last_contact_kind", "follow_up"),
+    ExportColumn("last_contact_at", is_date=True),
+)
+EXPORT_KINDS: Mapping[str, ExportKind] = {
+    "associations": ExportKind(
+        _build_association_items, ASSOCIATION_COLUMNS, has_channel_columns=True
+    ),
+    "gaps": ExportKind(_build_gap_items, GAP_COLUMNS),
+    "accounts": ExportKind(_build_account_items, ACCOUNT_COLUMNS),
+    "coverage": ExportKind(_build_coverage_items, COVERAGE_COLUMNS),
+    "changes": ExportKind(_build_change_items, CHANGE_COLUMNS),
+    "meeting": ExportKind(_build_call_items, CALL_COLUMNS),
+}
+"""Every kind of export by its name on the command line and in URLs."""

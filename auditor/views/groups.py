@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
-from operator import neg
 
 from auditor.config.schema import Config
 from auditor.evaluation.summary import COVERAGE_STATES, Coverage, build_coverage
@@ -61,11 +60,7 @@ def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]
     for facet, size in sizes.items():
         numbers = tuple(counts[facet].get(name, 0) for name in NEED_FACETS)
         groups.append(GroupNeeds(facet.partition(":")[2], size, numbers))
-    return sorted(groups, key=_rank_group_needs)
-
-
-def _rank_group_needs(group: GroupNeeds) -> tuple[int | str, ...]:
-    return (*map(neg, group.counts), group.name)
+    return sorted(groups, key=lambda group: (*(-count for count in group.counts), group.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +97,11 @@ class Group:
 
         Optional channels do not count.
         """
-        total = 0.0
-        for change in self.coverage_changes:
-            if not change.current.is_optional:
-                total += abs(change.percentage_points)
-        return total
+        return sum(
+            abs(change.percentage_points)
+            for change in self.coverage_changes
+            if not change.current.is_optional
+        )
 
 
 def load_groups(
@@ -116,26 +111,14 @@ def load_groups(
 
     `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
     """
-    names = _pick_largest_groups(sizes)
-    facets = list_coverage_facets(config)
+    names = sorted(sizes, key=lambda name: -sizes[name])[:MAX_COMPARED_GROUPS]
+    facets = [ALL_FACET, *map(":".join, product(config.channels, COVERAGE_STATES))]
     current = store.counts.get_facet_counts_by_group(names, facets)
-    if compared_run is None:
+    if compared_run is None or compared_run.id is None:
         return build_groups(current, {}, None, config)
-    before = _load_previous_counts(store, compared_run, names, facets)
-    return build_groups(current, before, compared_run.day, config)
-
-
-def _pick_largest_groups(sizes: Mapping[str, int]) -> list[str]:
-    return sorted(sizes, key=lambda name: -sizes[name])[:MAX_COMPARED_GROUPS]
-
-
-def _load_previous_counts(
-    store: Store, compared_run: AuditRun, names: list[str], facets: list[str]
-) -> Mapping[str, CountByFacet]:
-    """Return the counts of each group as they were in a run."""
-    assert compared_run.id is not None
     counts = store.counts.get_run_facet_counts([compared_run.id], names, facets)
-    return {group: group_counts for (_, group), group_counts in counts.items()}
+    before = {group: group_counts for (_, group), group_counts in counts.items()}
+    return build_groups(current, before, compared_run.day, config)
 
 
 def build_groups(
@@ -150,18 +133,13 @@ def build_groups(
     """
     groups = []
     for facet, counts in current.items():
-        groups.append(_build_group(facet, counts, before.get(facet, {}), since, config))
+        coverage = tuple(build_coverage(counts, config))
+        changes: list[CoverageChange] = []
+        if since and facet in before:
+            changes = find_coverage_changes(build_coverage(before[facet], config), coverage, since)
+        name, size = facet.partition(":")[2], counts.get(ALL_FACET, 0)
+        groups.append(Group(name, size, coverage, tuple(changes)))
     return sorted(groups, key=lambda group: (-group.total_change, group.name))
-
-
-def _build_group(
-    facet: str, current: CountByFacet, before: CountByFacet, since: date | None, config: Config
-) -> Group:
-    coverage = tuple(build_coverage(current, config))
-    changes: list[CoverageChange] = []
-    if since and before:
-        changes = find_coverage_changes(build_coverage(before, config), coverage, since)
-    return Group(facet.partition(":")[2], current.get(ALL_FACET, 0), coverage, tuple(changes))
 
 
 def find_coverage_changes(
@@ -175,13 +153,20 @@ def find_coverage_changes(
     for old, new in zip(before, current, strict=True):
         if old.low != new.low:
             changes.append(CoverageChange(old, new, since))
-    return sorted(changes, key=_rank_coverage_change)
+    return sorted(
+        changes, key=lambda change: (change.current.is_optional, -abs(change.percentage_points))
+    )
 
 
-def _rank_coverage_change(change: CoverageChange) -> tuple[bool, float]:
-    return change.current.is_optional, -abs(change.percentage_points)
+def find_change_period(store: Store, since: date) -> tuple[date, datetime, date | None]:
+    """Return the first day of listed changes since a day, its start, and the day of the first run.
 
-
-def list_coverage_facets(config: Config) -> list[str]:
-    """Return the facets whose counts give the coverage of a group."""
-    return [ALL_FACET, *map(":".join, product(config.channels, COVERAGE_STATES))]
+    The first run changes nothing: there is nothing to compare with. Its day is None unless the
+    period begins later because of it.
+    """
+    first_run_day = None
+    first_run = store.runs.get_first_evaluated()
+    if first_run is not None and since <= first_run.started_at.date():
+        first_run_day = first_run.started_at.date()
+        since = first_run_day + timedelta(days=1)
+    return since, datetime.combine(since, time(), UTC), first_run_day

@@ -1,24 +1,23 @@
-"""The filters of the grid of associations: choices, chips with counts, and typing errors."""
+"""The filters of the grid of associations: choices and chips with counts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from urllib.parse import parse_qsl
 
-from auditor.evaluation.summary import (
-    NO_GAPS,
-    AssociationFilter,
-    normalize_words,
-    parse_search_query,
-    strip_article,
-)
+from auditor.evaluation.summary import NO_GAPS, AssociationFilter
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.web import list_filters
 from auditor.web.list_filters import FieldChoices
 from auditor.web.request_context import RequestContext, build_url
 from storage.models.audit import GAP_KINDS, GapKind
-from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ChannelStatus, SummaryPage
+from storage.models.summaries import (
+    ALL_FACET,
+    NETWORK_GROUP,
+    AssociationSummary,
+    ChannelStatus,
+    Page,
+)
 from storage.read_model.counts import MAX_SMALL_SELECTION
-from storage.store import Store
 
 CountByFacet = Mapping[str, int]
 """How many of the associations of a region, tag or search have each facet."""
@@ -80,19 +79,10 @@ def remove_unknown_values(
     return association_filter, unknown_values
 
 
-def correct_words(store: Store, text: str) -> str:
-    """Return the searched words with typing errors corrected, or "" if there is nothing to do."""
-    words = parse_search_query(text)
-    corrections = store.word_corrections.correct_search_words(words)
-    if not corrections:
-        return ""
-    return " ".join(corrections.get(strip_article(word), word) for word in normalize_words(text))
-
-
 def count_facets(
     context: RequestContext,
     association_filter: AssociationFilter,
-    results: SummaryPage,
+    results: Page[AssociationSummary],
     channels: Sequence[str],
 ) -> CountByFacet | None:
     """Return the counts of the associations of the region, tag, level and words of a filter.
@@ -108,10 +98,7 @@ def count_facets(
         return store.counts.get_facet_counts_by_group([group], facets)[group]
     if not results.is_exact or results.count > MAX_SMALL_SELECTION:
         return None
-    selection = store.counts.counts_for_small_selection(
-        context.now, base.facets, search_terms=base.search_words
-    )
-    return selection.facet_counts if selection else None
+    return store.counts.counts_for_small_selection(base.facets, search_terms=base.search_words)
 
 
 def _iter_chip_facets(channels: Iterable[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -251,3 +251,11 @@ def build_url(path: str, query_params: Mapping[str, str]) -> str:
     """Return an address with these query parameters; empty values are left out."""
     query = urlencode({name: value for name, value in query_params.items() if value})
     return f"{path}?{query}" if query else path
+
+
+def parse_day(text: str) -> date | None:
+    """Return the date of an ISO text, or None."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -44,6 +44,8 @@ from storage.database.sqlite_file import DatabaseContents
 from storage.errors import MissingDatabaseError, OutdatedDatabaseError, StoreError, build_file_error
 from storage.sanitize import sanitize
 
+MAX_ANALYSED_ROWS = 1000
+"""Rows of each index that SQLite reads for its statistics."""
 BATCH_SIZE = 1000
 
 T = TypeVar("T")
@@ -308,6 +310,13 @@ class Database:
         """Check the whole SQLite file for damage. Raises DamagedDatabaseError."""
         if self.file:
             sqlite_file.quick_check(self.file)
+
+    def update_statistics(self) -> None:
+        """Update the statistics by which the database plans its queries, from a sample of rows."""
+        with self.begin_write() as connection:
+            if self.file:
+                connection.exec_driver_sql(f"PRAGMA analysis_limit = {MAX_ANALYSED_ROWS}")
+            connection.exec_driver_sql("ANALYZE")
 
     def get_size(self) -> int:
         """Return the size of the database in bytes, including the log of SQLite."""

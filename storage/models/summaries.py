@@ -1,13 +1,16 @@
 """The data of lists: an association as a list shows it, and pages of associations and gaps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from probes.models.finding import FactValue, Reason
 from storage.models.audit import Gap
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 SummarySort = Literal["urgency", "name", "changed"]
 """Most urgent first; by name; most recently changed first."""
@@ -139,19 +142,6 @@ class SummaryRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class SummaryPage:
-    """A page of associations. `next_cursor` is None on the last page.
-
-    `count` is the number of all matches, or a lower bound if it is not `is_exact`.
-    """
-
-    rows: tuple[AssociationSummary, ...]
-    next_cursor: str | None
-    count: int
-    is_exact: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class ListedGap:
     """A gap with its association."""
 
@@ -160,10 +150,17 @@ class ListedGap:
 
 
 @dataclass(frozen=True, slots=True)
-class GapPage:
-    """A page of gaps; the fields are those of `SummaryPage`."""
+class Page(Generic[T]):
+    """A page of a list. `next_cursor` is None on the last page.
 
-    rows: tuple[ListedGap, ...]
+    `count` is the number of all rows, or a lower bound if it is not `is_exact`.
+    """
+
+    rows: tuple[T, ...]
     next_cursor: str | None
     count: int
     is_exact: bool = True
+
+    def convert_rows(self, convert: Callable[[T], S]) -> "Page[S]":
+        """Return the page with other rows."""
+        return Page(tuple(map(convert, self.rows)), self.next_cursor, self.count, self.is_exact)

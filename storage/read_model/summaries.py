@@ -25,7 +25,6 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
@@ -65,16 +64,6 @@ CHANGE_FACET_PREFIXES = ("opened:", "closed:", "open:")
 FACET_KEY = ("facet", "urgency", "association")
 GAP_FLAG_COLUMNS = ("is_reportable", "is_visible", "sort_rank")
 
-_FacetRow = tuple[str, int, str]
-"""Facet, urgency and association."""
-
-_UrgencyAndFacets = tuple[int, Mapping[str, int]]
-"""The urgency of an association, and its facets with their weights in the counts."""
-
-_NO_FACETS: _UrgencyAndFacets = (0, {})
-
-_SUMMARY_TYPE = cast("JsonModelType", ASSOCIATION_SUMMARY.c.summary.type)
-
 
 class SummaryRepository(Repository):
     """Stores summaries and lists the stale ones."""
@@ -98,12 +87,12 @@ class SummaryRepository(Repository):
                 "run_started_at": version.run_started_at,
             }
             self._database.upsert(connection, SUMMARY_VERSION, [row], ("id",))
-            is_later_run = (
+            has_earlier_run = (
                 stored is not None
                 and stored.evaluation_version == version.evaluation_version
                 and stored.run_started_at is not None
             )
-            if is_later_run and version.run_started_at is not None:
+            if has_earlier_run and version.run_started_at is not None:
                 day = version.run_started_at.date()
                 consistency.mark_outdated_stale(self._database, connection, day)
             else:
@@ -113,8 +102,7 @@ class SummaryRepository(Repository):
         """Return associations with stale summaries, each with its change token."""
         query = select(STALE_SUMMARY).order_by(STALE_SUMMARY.c.association).limit(limit)
         with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
-        return dict(rows)
+            return dict(map(tuple, connection.execute(query)))
 
     def save(
         self,
@@ -134,9 +122,13 @@ class SummaryRepository(Repository):
                 return False
             ids: list[str] = []
             for batch in split_into_batches(sorted(change_tokens)):
-                ids += _clear_stale_marks(connection, batch, change_tokens)
+                query = select(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(batch))
+                marks = connection.execute(query.with_for_update()).all()
+                ids += [id_ for id_, token in marks if token == change_tokens[id_]]
             for batch in split_into_batches(ids):
-                _SummaryBatch(self._database, connection, batch, records_by_id).write()
+                is_cleared = STALE_SUMMARY.c.association.in_(batch)
+                connection.execute(delete(STALE_SUMMARY).where(is_cleared))
+                _replace_summaries(self._database, connection, batch, records_by_id)
         return True
 
 
@@ -144,7 +136,7 @@ def remove_summaries(
     database: Database, connection: Connection, associations: Sequence[str]
 ) -> None:
     """Remove associations from lists and counts at once, and counts that have become zero."""
-    _SummaryBatch(database, connection, associations, {}).write()
+    _replace_summaries(database, connection, associations, {})
     connection.execute(delete(FACET_COUNT).where(FACET_COUNT.c.count == 0))
 
 
@@ -154,106 +146,6 @@ def erase_counts_of_empty_groups(connection: Connection, groups: Collection[str]
     empty_groups = set(groups) - set(connection.execute(query).scalars())
     is_empty = RUN_FACET_COUNT.c.group_name.in_(empty_groups)
     connection.execute(delete(RUN_FACET_COUNT).where(is_empty))
-
-
-class _SummaryBatch:
-    """Several associations whose rows are replaced."""
-
-    def __init__(
-        self,
-        database: Database,
-        connection: Connection,
-        ids: Sequence[str],
-        records: Mapping[str, SummaryRecord],
-    ) -> None:
-        self._database = database
-        self._connection = connection
-        self._ids = ids
-        self._records = list(filter(None, map(records.get, ids)))
-
-    def write(self) -> None:
-        """Replace the rows that changed, and update the flags of gaps."""
-        old_rows = {row.association: row for row in self._load_stored_rows()}
-        new_values = {record.summary.id: _build_summary_values(record) for record in self._records}
-        for id_ in list(old_rows):
-            if _is_unchanged(old_rows[id_], new_values.get(id_)):
-                del old_rows[id_], new_values[id_]
-        self._replace_rows(old_rows, new_values)
-        self._update_gap_flags()
-
-    def _load_stored_rows(self) -> Sequence[Any]:
-        """Return the stored rows, with the summary as JSON text."""
-        summary, *others = sorted(
-            ASSOCIATION_SUMMARY.c, key=lambda column: column.name != "summary"
-        )
-        query = select(type_coerce(summary, Text).label("summary"), *others)
-        is_in_batch = ASSOCIATION_SUMMARY.c.association.in_(self._ids)
-        return self._connection.execute(query.where(is_in_batch)).all()
-
-    def _replace_rows(
-        self, old_rows: Mapping[str, Any], new_values: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        """Replace the rows of associations, and write only the differences of facets and counts."""
-        removed, added = set[_FacetRow](), set[_FacetRow]()
-        count_changes = Counter[tuple[str, str]]()
-        for association in {**old_rows, **new_values}:
-            before, after = _NO_FACETS, _NO_FACETS
-            if association in old_rows:
-                before = (old_rows[association].urgency, old_rows[association].facets)
-            if association in new_values:
-                after = (new_values[association]["urgency"], new_values[association]["facets"])
-            removed.update(_iter_facet_rows_only_in(association, before, after))
-            added.update(_iter_facet_rows_only_in(association, after, before))
-            count_changes.update(_compute_count_changes(before[1], after[1]))
-        self._write_facets(removed, added)
-        self._write_rows(old_rows.keys() - new_values.keys(), new_values.values())
-        self._add_facet_counts(count_changes)
-
-    def _write_facets(self, removed: set[_FacetRow], added: set[_FacetRow]) -> None:
-        if removed:
-            old = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(removed))
-            key = tuple_(*ASSOCIATION_FACET.c[FACET_KEY])
-            self._connection.execute(delete(ASSOCIATION_FACET).where(key.in_(old)))
-        if added:
-            new = self._database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(added))
-            self._connection.execute(ASSOCIATION_FACET.insert().from_select(FACET_KEY, new))
-
-    def _write_rows(self, removed_ids: Iterable[str], new: Iterable[Mapping[str, Any]]) -> None:
-        self._connection.execute(
-            delete(ASSOCIATION_SUMMARY).where(ASSOCIATION_SUMMARY.c.association.in_(removed_ids))
-        )
-        self._database.upsert(self._connection, ASSOCIATION_SUMMARY, new, ("association",))
-
-    def _add_facet_counts(self, count_changes: Mapping[tuple[str, str], int]) -> None:
-        rows = []
-        for (group, facet), count in sorted(count_changes.items()):
-            if count:
-                rows.append({"group_name": group, "facet": facet, "count": count})
-        if rows:
-            insert = self._database.build_insert(FACET_COUNT)
-            sums = {"count": FACET_COUNT.c.count + insert.excluded.count}
-            key = ["group_name", "facet"]
-            self._connection.execute(
-                insert.on_conflict_do_update(index_elements=key, set_=sums), rows
-            )
-
-    def _update_gap_flags(self) -> None:
-        query = select(*GAP.c["id", *GAP_FLAG_COLUMNS]).where(GAP.c.association.in_(self._ids))
-        reportable = {}
-        for record in self._records:
-            for gap_id, rank in record.reportable_gap_ranks.items():
-                reportable[gap_id] = (True, gap_id in record.visible_gap_ids, rank)
-        changed = []
-        for gap_id, *old_flags in self._connection.execute(query):
-            flags = reportable.get(gap_id, (False, False, old_flags[-1]))
-            if flags != tuple(old_flags):
-                changed.append((gap_id, *flags))
-        if changed:
-            new = self._database.select_literal_rows(
-                GAP, ("id", *GAP_FLAG_COLUMNS), changed
-            ).subquery()
-            values = dict(new.c[GAP_FLAG_COLUMNS].items())
-            self._connection.execute(update(GAP).where(GAP.c.id == new.c.id).values(values))
 
 
 def _load_summary_version(
@@ -273,97 +165,130 @@ def _is_current_version(stored_version: SummaryVersion | None, version: SummaryV
     return stored_version == version or stored_start > (version.run_started_at or EARLIEST_DATETIME)
 
 
-def _is_unchanged(row: Any, new_values: Mapping[str, Any] | None) -> bool:
-    """Return whether a stored row equals its new values."""
-    if new_values is None or row.facets != new_values["facets"]:
-        return False
-    summary_text = _SUMMARY_TYPE.process_bind_param(new_values["summary"], None)
-    values = {**new_values, "summary": summary_text}
-    stored_values = attrgetter(*values)(row)
-    return bool(stored_values == tuple(values.values()))
+def _replace_summaries(
+    database: Database,
+    connection: Connection,
+    ids: Sequence[str],
+    records: Mapping[str, SummaryRecord],
+) -> None:
+    """Replace the rows of these associations that changed, and the flags of their gaps.
 
-
-def _clear_stale_marks(
-    connection: Connection, ids: Sequence[str], change_tokens: Mapping[str, str]
-) -> list[str]:
-    """Delete the stale marks whose token has not changed, and return their associations."""
-    query = select(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(ids)).with_for_update()
-    stored_tokens = connection.execute(query).all()
-    cleared = [id_ for id_, token in stored_tokens if token == change_tokens[id_]]
-    connection.execute(delete(STALE_SUMMARY).where(STALE_SUMMARY.c.association.in_(cleared)))
-    return cleared
-
-
-def _build_facet_weights(record: SummaryRecord) -> dict[str, int]:
-    words = [WORD_FACET_PREFIX + word for word in record.search_terms]
-    return {**record.facets, **dict.fromkeys(words, 0), **record.gap_change_counts}
-
-
-def _is_searchable_facet(facet: str) -> bool:
-    return not facet.startswith(CHANGE_FACET_PREFIXES)
-
-
-def _iter_facet_rows_only_in(
-    association: str, item: _UrgencyAndFacets, other: _UrgencyAndFacets
-) -> Iterator[_FacetRow]:
-    """Yield the facet rows of an association that are in the first state and not in the other."""
-    urgency, facets = item
-    known = other[1].keys() if urgency == other[0] else frozenset()
-    for facet in filter(_is_searchable_facet, facets.keys() - known):
-        yield facet, urgency, association
-
-
-def _compute_count_changes(
-    facets_before: Mapping[str, int], facets_after: Mapping[str, int]
-) -> dict[tuple[str, str], int]:
-    """Return the changes of counts by group and facet, if an association's facets change."""
-    groups_before, groups_after = _list_groups(facets_before), _list_groups(facets_after)
-    if facets_before and facets_after and groups_before == groups_after:
-        differences = Counter(facets_after)
-        differences.subtract(facets_before)
-        return _expand_counts_by_group(groups_after, differences)
-    changes = Counter[tuple[str, str]]()
-    if facets_after:
-        changes.update(_expand_counts_by_group(groups_after, {ALL_FACET: 1, **facets_after}))
-    if facets_before:
-        changes.subtract(_expand_counts_by_group(groups_before, {ALL_FACET: 1, **facets_before}))
-    return changes
-
-
-def _list_groups(facets: Mapping[str, int]) -> list[str]:
-    """Return the groups of an association with these facets."""
-    return [NETWORK_GROUP, *sorted(filter(_is_group_facet, facets))]
-
-
-def _is_group_facet(facet: str) -> bool:
-    return facet.startswith(GROUP_FACET_PREFIXES)
-
-
-def _expand_counts_by_group(
-    groups: Iterable[str], facet_counts: Mapping[str, int]
-) -> dict[tuple[str, str], int]:
-    """Return the counts by group and facet."""
-    counts = {}
-    for group in groups:
-        for facet, count in facet_counts.items():
-            if not count:
+    Of facets and counts only the differences are written.
+    """
+    summary_as_text = type_coerce(ASSOCIATION_SUMMARY.c.summary, Text).label("summary")
+    others = [column for column in ASSOCIATION_SUMMARY.c if column.name != "summary"]
+    query = select(summary_as_text, *others).where(ASSOCIATION_SUMMARY.c.association.in_(ids))
+    old_rows = {row.association: row._asdict() for row in connection.execute(query)}
+    summary_type = cast("JsonModelType", ASSOCIATION_SUMMARY.c.summary.type)
+    new_rows: list[dict[str, Any]] = []
+    removed_facets, added_facets = set[tuple[str, int, str]](), set[tuple[str, int, str]]()
+    count_changes = Counter[tuple[str, str]]()
+    for id_ in ids:
+        old, new = old_rows.get(id_), None
+        if id_ in records:
+            new = _build_row(records[id_])
+            new_text = summary_type.process_bind_param(new["summary"], None)
+            if old == {**new, "summary": new_text}:
                 continue
-            if not _is_searchable_facet(facet):
-                counts[CHANGE_GROUP_PREFIX + group, facet] = count
-            elif group == NETWORK_GROUP or not facet.startswith(UNCOUNTED_FACET_PREFIXES):
-                counts[group, facet] = count
-    return counts
+            new_rows.append(new)
+        old_facets, new_facets = set(_iter_facet_rows(old)), set(_iter_facet_rows(new))
+        removed_facets |= old_facets - new_facets
+        added_facets |= new_facets - old_facets
+        count_changes.update(_count_by_group(new))
+        count_changes.subtract(_count_by_group(old))
+    _write_facets(database, connection, removed_facets, added_facets)
+    gone = old_rows.keys() - records.keys()
+    connection.execute(
+        delete(ASSOCIATION_SUMMARY).where(ASSOCIATION_SUMMARY.c.association.in_(gone))
+    )
+    database.upsert(connection, ASSOCIATION_SUMMARY, new_rows, ("association",))
+    _add_facet_counts(database, connection, count_changes)
+    _update_gap_flags(database, connection, ids, list(filter(None, map(records.get, ids))))
 
 
-def _build_summary_values(record: SummaryRecord) -> dict[str, Any]:
+def _build_row(record: SummaryRecord) -> dict[str, Any]:
+    words = [WORD_FACET_PREFIX + word for word in record.search_terms]
     changed_at = record.summary.changed_at
     return {
         "association": record.summary.id,
         "summary": record.summary,
-        "facets": _build_facet_weights(record),
+        "facets": {**record.facets, **dict.fromkeys(words, 0), **record.gap_change_counts},
         "search_terms": f" {' '.join(record.search_terms)} ",
         "urgency": record.urgency,
         "sort_name": record.sort_name,
         "change_order": -int(changed_at.timestamp()) if changed_at else 0,
         "valid_until": record.valid_until,
     }
+
+
+def _iter_facet_rows(row: Mapping[str, Any] | None) -> Iterator[tuple[str, int, str]]:
+    """Yield the rows of `association_facet` of an association."""
+    if row is not None:
+        for facet in row["facets"]:
+            if not facet.startswith(CHANGE_FACET_PREFIXES):
+                yield facet, row["urgency"], row["association"]
+
+
+def _count_by_group(row: Mapping[str, Any] | None) -> dict[tuple[str, str], int]:
+    """Return what an association adds to the counts, by group and facet."""
+    counts: dict[tuple[str, str], int] = {}
+    if row is None:
+        return counts
+    weights = {ALL_FACET: 1, **row["facets"]}
+    groups = [facet for facet in weights if facet.startswith(GROUP_FACET_PREFIXES)]
+    for group in (NETWORK_GROUP, *groups):
+        for facet, weight in weights.items():
+            if facet.startswith(CHANGE_FACET_PREFIXES):
+                counts[CHANGE_GROUP_PREFIX + group, facet] = weight
+            elif group == NETWORK_GROUP or not facet.startswith(UNCOUNTED_FACET_PREFIXES):
+                counts[group, facet] = weight
+    return counts
+
+
+def _write_facets(
+    database: Database,
+    connection: Connection,
+    removed: Collection[tuple[str, int, str]],
+    added: Collection[tuple[str, int, str]],
+) -> None:
+    if removed:
+        old = database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(removed))
+        key = tuple_(*ASSOCIATION_FACET.c[FACET_KEY])
+        connection.execute(delete(ASSOCIATION_FACET).where(key.in_(old)))
+    if added:
+        new = database.select_literal_rows(ASSOCIATION_FACET, FACET_KEY, sorted(added))
+        connection.execute(ASSOCIATION_FACET.insert().from_select(FACET_KEY, new))
+
+
+def _add_facet_counts(
+    database: Database, connection: Connection, changes: Mapping[tuple[str, str], int]
+) -> None:
+    rows = []
+    for (group, facet), count in sorted(changes.items()):
+        if count:
+            rows.append({"group_name": group, "facet": facet, "count": count})
+    if rows:
+        insert = database.build_insert(FACET_COUNT)
+        sums = {"count": FACET_COUNT.c.count + insert.excluded.count}
+        key = ["group_name", "facet"]
+        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=sums), rows)
+
+
+def _update_gap_flags(
+    database: Database, connection: Connection, ids: Sequence[str], records: Iterable[SummaryRecord]
+) -> None:
+    flags_by_gap = {}
+    for record in records:
+        for gap_id, rank in record.reportable_gap_ranks.items():
+            flags_by_gap[gap_id] = (True, gap_id in record.visible_gap_ids, rank)
+    query = select(*GAP.c["id", *GAP_FLAG_COLUMNS]).where(GAP.c.association.in_(ids))
+    changed = []
+    for gap_id, *old_flags in connection.execute(query):
+        flags = flags_by_gap.get(gap_id, (False, False, old_flags[-1]))
+        if flags != tuple(old_flags):
+            changed.append((gap_id, *flags))
+    if changed:
+        columns = ("id", *GAP_FLAG_COLUMNS)
+        new = database.select_literal_rows(GAP, columns, changed).subquery()
+        values = dict(new.c[GAP_FLAG_COLUMNS].items())
+        connection.execute(update(GAP).where(GAP.c.id == new.c.id).values(values))

@@ -48,7 +48,7 @@ HEAVY_QUERIES = {
         "state=none&channel=youtube&region=oriental&sort=name",
         "state=unknown&region=souss-massa&tag=tag-7",
         "gap_kind=broken&sort=changed",
-        *(f"q={quote(word)}" for word in ("espoix", "souss", "للأمل", "associatoin oriental")),
+        *(f"q={quote(word)}" for word in ("souss", "للأمل")),
         "level=complete&sort=name",
         "gap=channel_dead&channel=youtube&region=souss-massa&q=nour&sort=changed",
     ),

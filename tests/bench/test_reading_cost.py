@@ -63,11 +63,6 @@ def iter_queries(store):
         )
     ids = [row.id for row in store.search.list_summaries(limit=GRID_PAGE_SIZE).rows]
     yield "newest checks of a page", lambda: load_check_history(store, ids)
-    for word in ("espoix", "associatoin", "الجمعيةة", "zzzzzzzzzz"):
-        yield (
-            f"correction of {word}",
-            lambda word=word: store.word_corrections.correct_search_words(parse_search_query(word)),
-        )
     gap_filters = {
         "all": {}, "of a code": {"code": "channel_missing"}, "of a channel": {"channel": "youtube"},
         "of both": {"code": "channel_dead", "channel": "youtube"}, "urgent": {"kind": "broken"},

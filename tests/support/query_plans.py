@@ -12,8 +12,10 @@ SMALL_TABLES = {"audit_run", "summary_version", "user"}
 """One row a day, one row in all, one row for each user."""
 LARGE_TABLE = f"(?:{'|'.join(sorted(METADATA.tables.keys() - SMALL_TABLES))})(?:_\\d+)?"
 TABLE_SCAN = re.compile(rf"\bSCAN {LARGE_TABLE}\b")
-LIMITED_SCAN = re.compile(r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$")
-"""A scan without conditions, which ends when it has enough rows."""
+LIMITED_SCAN = re.compile(
+    r"FROM \w+ ORDER BY [\w., ]+? LIMIT \? OFFSET \?$|FROM association_summary\b.* LIMIT \?"
+)
+"""A scan that ends when it has enough rows: without conditions, or of common facets."""
 FLAG_SEARCH = re.compile(
     rf"\bSEARCH {LARGE_TABLE} USING (?:COVERING )?INDEX \S+"
     r" \((?:is_reportable|is_visible|closed_at)=\?\)(?!.* LIMIT )"

@@ -76,21 +76,21 @@ def list_dashboard_differences(app, now):
     broken = [view for view in views if any(map(is_broken, view.gaps))]
     regions = {
         code: region.broken_count
-        for code, region in dashboard.region_map.tiles.items()
+        for code, region in dashboard["region_map"]["tiles"].items()
         if region.broken_count
     }
     pairs = {
-        "run": (dashboard.latest_run, overview.run),
-        "associations": (dashboard.association_count, len(views)),
-        "channels": (list(dashboard.channels), compute_channel_figures(views, app.config)),
-        "calls": (dashboard.calls.broken_count, len(broken)),
+        "run": (dashboard["latest_run"], overview.run),
+        "associations": (dashboard["association_count"], len(views)),
+        "channels": (list(dashboard["channels"]), compute_channel_figures(views, app.config)),
+        "calls": (dashboard["calls"]["broken_count"], len(broken)),
         "regions": (
             Counter(regions),
             Counter(get_region_key(view.association.region) for view in broken),
         ),
-        "unknown": (dashboard.unknown_account_count, count_accounts(overview, Presence.UNKNOWN)),
-        "observations": (dashboard.checked_account_count, sum(overview.counts.values())),
-        "week": (count_week(dashboard.week), count_week_of_views(views, dashboard.week)),
+        "unknown": (dashboard["unknown_account_count"], count_accounts(overview, Presence.UNKNOWN)),
+        "observations": (dashboard["checked_account_count"], sum(overview.counts.values())),
+        "week": (count_week(dashboard["week"]), count_week_of_views(views, dashboard["week"])),
     }
     return [name for name, (figure, expected) in pairs.items() if figure != expected]
 
@@ -102,16 +102,16 @@ def is_broken(gap):
 
 def count_week(week):
     """Return the new problems, the missing accounts and the fixed problems of the week."""
-    return week.opened_count, week.no_account_count, week.fixed_count
+    return week["opened_count"], week["no_account_count"], week["fixed_count"]
 
 
 def count_week_of_views(views, week):
     """Return the same as `count_week`, computed from the views."""
-    if week.first_day is None:
+    if week["first_day"] is None:
         return 0, 0, 0
     gaps = [gap for view in views for gap in view.all_gaps if gap not in view.waived_gaps]
     gaps = [gap for gap in gaps if gap.opened_at]
-    opened = [gap for gap in gaps if gap.opened_at.date() >= week.first_day]
+    opened = [gap for gap in gaps if gap.opened_at.date() >= week["first_day"]]
     missing = [gap for gap in opened if get_gap_kind(gap) is GapKind.NO_ACCOUNT]
-    closed = [gap for gap in gaps if gap.closed_at and gap.closed_at.date() >= week.first_day]
+    closed = [gap for gap in gaps if gap.closed_at and gap.closed_at.date() >= week["first_day"]]
     return len(opened) - len(missing), len(missing), len(closed)

@@ -27,7 +27,7 @@ from auditor.web.routes.report_links import (
     stream_report_links,
 )
 from storage.models.audit import AssociationEntry
-from storage.models.summaries import SummaryPage, SummarySort
+from storage.models.summaries import AssociationSummary, Page, SummarySort
 from storage.models.users import ChangeOrigin
 from storage.store import Store
 
@@ -50,7 +50,7 @@ class GridQuery:
         order = "" if self.order == "urgency" else self.order
         return {**asdict(self.association_filter), "sort": order}
 
-    def load_page(self, store: Store) -> SummaryPage:
+    def load_page(self, store: Store) -> Page[AssociationSummary]:
         """Return the associations of the page."""
         return store.search.list_summaries(
             self.association_filter.facets,
@@ -71,8 +71,7 @@ def list_associations(
 ) -> HTMLResponse:
     """Show a page of the filtered associations, by default the most urgent first.
 
-    If nothing is found, words with one typing error are corrected. `tagged` is how many
-    associations have just got a tag.
+    `tagged` is how many associations have just got a tag.
     """
     typed_filter = replace(association_filter, region=get_region_key(association_filter.region))
     known_filter, unknown_values = grid_filters.remove_unknown_values(context, typed_filter)
@@ -80,16 +79,8 @@ def list_associations(
     query = GridQuery(known_filter, order, after)
     store = context.load_fresh_store()
     results = query.load_page(store)
-    corrected_words = ""
-    if not results.rows and known_filter.q:
-        corrected_words = grid_filters.correct_words(store, known_filter.q)
-    if corrected_words:
-        query = replace(query, association_filter=replace(known_filter, q=corrected_words))
-        results = query.load_page(store)
     return context.render_page(
         "associations.html",
-        typed_words=known_filter.q,
-        corrected_words=corrected_words,
         unknown_values=unknown_values,
         results=results,
         tagged_count=tagged,
@@ -100,7 +91,7 @@ def list_associations(
 
 
 def _build_grid_values(
-    context: RequestContext, query: GridQuery, results: SummaryPage
+    context: RequestContext, query: GridQuery, results: Page[AssociationSummary]
 ) -> dict[str, Any]:
     """Return what the template needs of the filters, the columns and the rows."""
     store, association_filter = context.app.store, query.association_filter
@@ -163,7 +154,10 @@ class GridAddresses:
 
 
 def _build_addresses(
-    context: RequestContext, query: GridQuery, results: SummaryPage, channels: Iterable[str]
+    context: RequestContext,
+    query: GridQuery,
+    results: Page[AssociationSummary],
+    channels: Iterable[str],
 ) -> GridAddresses:
     list_url, query_params = context.links.page_url("associations"), query.params
     page_urls = build_page_urls(list_url, query_params, "after", query.after, results.next_cursor)

@@ -1,7 +1,6 @@
 """The page of one association, its follow-ups and its on-demand check."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
@@ -21,28 +20,12 @@ from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckSer
 from auditor.views.association_detail import build_association_detail
 from auditor.web import access
 from auditor.web.grid_filters import build_back_url
-from auditor.web.request_context import PageContext, RequestContext
-from storage.models.audit import EMPTY_CONTACT, Contact
+from auditor.web.request_context import PageContext, RequestContext, parse_day
+from storage.models.audit import EMPTY_CONTACT
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
 
 router = APIRouter(route_class=access.AccessRoute)
-
-
-@dataclass(frozen=True, slots=True)
-class SavedDecision:
-    """The kind and the channel of the decision that was just saved; empty if there was none."""
-
-    kind: str = ""
-    channel: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FollowUpError:
-    """A message about a field of the follow-up form."""
-
-    field: str
-    message: str
 
 
 EMPTY_FOLLOW_UP: Mapping[str, object] = {"kind": "called", "text": "", "due": ""}
@@ -97,7 +80,7 @@ def show_association(
         context,
         view,
         check_refusal=check_refused,
-        saved_decision=SavedDecision(saved_decision, saved_channel),
+        saved_decision={"kind": saved_decision, "channel": saved_channel},
         follow_up_form=EMPTY_FOLLOW_UP,
     )
 
@@ -110,31 +93,37 @@ def render_association(
     follow_up_form: object,
     status: int = 200,
     check_refusal: RecheckRefusal | None = None,
-    saved_decision: SavedDecision | None = None,
-    error: FollowUpError | None = None,
+    saved_decision: Mapping[str, str] | None = None,
+    error: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """Render the page of an association.
 
-    `follow_up_form` holds the values of the follow-up form, `error` what is wrong with it.
+    `saved_decision` has the kind and the channel of the decision that was just saved.
+    `follow_up_form` holds the values of the follow-up form, `error` the field that is wrong and the
+    message.
     """
     store, config, association = context.app.store, context.app.config, view.association
     can_manage = context.can_manage_association(association)
     contact = store.registry.get_contact(association.id) if can_manage else EMPTY_CONTACT
     checks: RecheckService = request.app.state.association_checks
     page_context = context.with_path(context.build_association_url(association.id))
+    detail = build_association_detail(store, view, config, context.now, include_private=can_manage)
+    chat_url = None
+    if contact.phone:  # the text has no link to the report: only its hash is stored
+        chat_text = build_chat_text(view, config, association.language)
+        chat_url = build_whatsapp_url(contact.phone, chat_text)
     return page_context.render_page(
         "association_detail.html",
         status=status,
-        detail=build_association_detail(
-            store, view, config, context.now, include_private=can_manage
-        ),
+        detail=detail,
+        unchecked_names=list(map(context.translator.channel_name, detail["unchecked_channels"])),
         contact=contact,
-        whatsapp_url=_build_chat_url(context, view, contact),
+        whatsapp_url=chat_url,
         next_check_at=find_next_start_time(store.runs.get_latest(), config.schedule, context.now),
         can_manage=can_manage,
         latest_check=checks.find_recent(association.id, context.now),
         check_refusal=check_refusal,
-        saved_decision=saved_decision or SavedDecision(),
+        saved_decision=saved_decision or {},
         follow_up_form=follow_up_form,
         follow_up_error=error,
         channel_points=sum_channel_points(config.unmixed_channels),
@@ -143,15 +132,6 @@ def render_association(
             context.links.page_url("associations"), context.back_query, f"row-{association.id}"
         ),
     )
-
-
-def _build_chat_url(context: RequestContext, view: AssociationView, contact: Contact) -> str | None:
-    """Return a WhatsApp link with a prepared text in the association's language.
-
-    The text has no link to the report: only its hash is stored.
-    """
-    text = build_chat_text(view, context.app.config, view.association.language)
-    return build_whatsapp_url(contact.phone, text) if contact.phone else None
 
 
 def require_association_view(context: RequestContext, association: str) -> AssociationView:
@@ -174,10 +154,7 @@ class FollowUpForm(BaseModel):
     @property
     def due_date(self) -> date | None:
         """The promised date, or None if the text is not an ISO date."""
-        try:
-            return date.fromisoformat(self.due)
-        except ValueError:
-            return None
+        return parse_day(self.due)
 
 
 @router.post(
@@ -205,14 +182,14 @@ def add_follow_up(
     return RedirectResponse(f"{context.build_association_url(association)}#follow-ups", 303)
 
 
-def _find_form_error(form: FollowUpForm, context: RequestContext) -> FollowUpError | None:
+def _find_form_error(form: FollowUpForm, context: RequestContext) -> dict[str, str] | None:
     """Return what is missing in a follow-up, in the page's language, or None."""
     translator, today = context.translator, context.now.date()
     if form.kind is FollowUpKind.PROMISED:
         due_date = form.due_date
         if due_date is None or not today <= due_date <= today + MAX_PROMISE_PERIOD:
             message = translator.translate("Enter the promised date, within the next 12 months.")
-            return FollowUpError("due", message)
+            return {"field": "due", "message": message}
     elif form.kind is FollowUpKind.NOTE and not form.text.strip():
-        return FollowUpError("text", translator.translate("Enter a note."))
+        return {"field": "text", "message": translator.translate("Enter a note.")}
     return None

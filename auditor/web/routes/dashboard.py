@@ -14,9 +14,8 @@ from auditor.views.dashboard import CoverageTrend, build_dashboard
 from auditor.views.groups import MIN_GROUP_SIZE, load_group_needs, load_groups
 from auditor.web import access
 from auditor.web.errors import detect_language
-from auditor.web.request_context import PageContext
+from auditor.web.request_context import PageContext, parse_day
 from auditor.web.routes.check_now import RESULTS_REQUIRED, load_next_check
-from auditor.web.routes.gaps import parse_day
 from storage.models.audit import AuditRun
 
 router = APIRouter(route_class=access.AccessRoute)

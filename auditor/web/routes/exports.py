@@ -18,13 +18,13 @@ from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.rendering import svg
 from auditor.views import export, meeting_pack
 from auditor.views.calls import MAX_CALLS
-from auditor.views.changes import find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
+from auditor.views.groups import find_change_period
 from auditor.web import access, list_filters
-from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.request_context import PageContext, RequestContext, build_url, parse_day
 from auditor.web.routes.check_now import RESULTS_REQUIRED
-from auditor.web.routes.gaps import LAST_MEETING_COOKIE, parse_day
+from auditor.web.routes.gaps import LAST_MEETING_COOKIE
 from storage.models.audit import GAP_KINDS, Gap
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -195,7 +195,7 @@ def _render_meeting_pack(
     call_limit: int,
     render_report_qr_code: Callable[[str], Markup] | None = None,
 ) -> HTMLResponse:
-    since = find_change_period(context.app.store, day).start
+    _, since, _ = find_change_period(context.app.store, day)
     pack = meeting_pack.build_meeting_pack(
         context.app.store,
         context.app.config,
@@ -204,7 +204,7 @@ def _render_meeting_pack(
         context.now,
         limit=call_limit,
     )
-    associations = map(attrgetter("association"), pack.calls)
+    associations = map(attrgetter("summary"), pack.calls)
     manageable = filter(context.can_manage_association, associations)
     manageable_ids = set(map(attrgetter("id"), manageable))
     qr_codes: dict[str, Markup] = {}
@@ -260,12 +260,13 @@ def _choose_first_day(
 def _build_meeting_export(
     context: RequestContext, association_filter: AssociationFilter, day: date
 ) -> ExportRequest:
+    _, since, _ = find_change_period(context.app.store, day)
     return ExportRequest(
         kind="meeting",
         format="xlsx",
         association_filter=association_filter,
         translator=context.translator,
-        since=find_change_period(context.app.store, day).start,
+        since=since,
         right_to_left=context.translator.direction == "rtl",
         can_see_contact=context.can_manage_association,
     )

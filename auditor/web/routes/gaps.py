@@ -1,10 +1,8 @@
 """The list of open gaps, and the page of gaps that opened or closed since a day."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Cookie, HTTPException, Query
 from fastapi.responses import HTMLResponse
@@ -12,28 +10,25 @@ from fastapi.responses import HTMLResponse
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.users import service
-from auditor.views.changes import ChangePeriod, find_change_period
 from auditor.views.domain_calendar import DOMAIN_GAP
+from auditor.views.groups import find_change_period
 from auditor.web import access, grid_filters, list_filters
-from auditor.web.request_context import PageContext, RequestContext, build_page_urls, build_url
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    build_page_urls,
+    build_url,
+    parse_day,
+)
 from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.login import YEAR_SECONDS
 from storage.models.audit import GAP_KINDS, GapKind
-from storage.models.summaries import GapPage, GapSort
+from storage.models.summaries import NETWORK_GROUP, GapSort
+from storage.read_model.gap_search import GapChangeKind
 
 router = APIRouter(route_class=access.AccessRoute)
 
 TextParam = Annotated[str, Query()]
-
-
-@dataclass(frozen=True, slots=True)
-class GapCount:
-    """The number of associations with a gap, and the address of their list."""
-
-    kind: GapKind
-    title: str
-    association_count: int
-    url: str
 
 
 @router.get("/{language}/gaps", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
@@ -57,11 +52,12 @@ def list_gaps(
         "gap_kind": known_filter.gap_kind,
         "region": get_region_key(region),
     }
-    results = context.load_fresh_store().gap_search.list_visible_gaps(
-        code=filters["gap"] or None,
-        channel=filters["channel"] or None,
-        kind=filters["gap_kind"] or None,
-        region=filters["region"] or None,
+    store = context.load_fresh_store()
+    results = store.gap_search.list_visible_gaps(
+        code=filters["gap"],
+        channel=filters["channel"],
+        kind=filters["gap_kind"],
+        region=filters["region"],
         sort=order,
         cursor=after or None,
     )
@@ -77,13 +73,13 @@ def list_gaps(
         kind_choices=list_filters.list_kind_choices(translator),
         region_choices=list_filters.list_group_choices(context, "region"),
         results=results,
-        gap_counts_by_kind=_group_by_kind(_count_gaps(context, filters["region"])),
+        gap_counts_by_kind=_count_gaps_by_kind(context, filters["region"]),
         sort=order,
         sort_orders=[
             ("kind", translator.translate("broken first")),
             ("newest", translator.translate("newest first")),
         ],
-        has_expiring_domains=_has_expiring_domains(context),
+        has_expiring_domains=bool(store.counts.get_facet_counts(prefix=f"gap:{DOMAIN_GAP}@")),
         chips=list_filters.build_filter_chips(list_url, query_params, translator),
         **page_urls,
         export_links=list_filters.build_export_links(
@@ -92,32 +88,30 @@ def list_gaps(
     )
 
 
-def _has_expiring_domains(context: RequestContext) -> bool:
-    """Return True if an association must renew a domain, whatever the filters and the page."""
-    return bool(context.load_fresh_store().counts.get_facet_counts("", f"gap:{DOMAIN_GAP}@"))
+def _count_gaps_by_kind(
+    context: RequestContext, region: str
+) -> list[tuple[GapKind, list[dict[str, Any]]]]:
+    """Return each open gap on each channel by kind, in a region or in the whole network.
 
-
-def _count_gaps(context: RequestContext, region: str) -> Iterator[GapCount]:
-    """Yield each open gap on each channel, in a region or in the whole network."""
-    group = f"region:{region}" if region else ""
-    counts = context.load_fresh_store().counts.get_facet_counts(group, "gap:")
-    for facet, association_count in counts.items():
+    The most frequent are first, each with its number of associations and the address of its list.
+    """
+    group = f"region:{region}" if region else NETWORK_GROUP
+    counts = context.app.store.counts.get_facet_counts(group, "gap:")
+    by_kind: dict[GapKind, list[dict[str, Any]]] = defaultdict(list)
+    for facet, association_count in sorted(counts.items(), key=lambda item: -item[1]):
         code, separator, channel = facet.removeprefix("gap:").partition("@")
         definition = load_gap_catalogue().definitions.get(code)
         if separator and definition:
-            kind = definition.get_kind(channel, definition.get_severity(channel))
-            title = context.translator.gap_title(code, channel, Voice.LABEL)
             query_params = {"gap": code, "channel": channel, "region": region}
-            url = build_url(context.links.page_url("gaps"), query_params)
-            yield GapCount(kind, title, association_count, url)
-
-
-def _group_by_kind(gap_counts: Iterable[GapCount]) -> list[tuple[GapKind, list[GapCount]]]:
-    """Return the kinds in the order of lists, each with its gaps, the most frequent first."""
-    by_kind: dict[GapKind, list[GapCount]] = defaultdict(list)
-    for gap_count in sorted(gap_counts, key=lambda gap_count: -gap_count.association_count):
-        by_kind[gap_count.kind].append(gap_count)
-    return sorted(by_kind.items(), key=lambda item: GAP_KINDS.index(item[0]))
+            gap_count = {
+                "title": context.translator.gap_title(code, channel, Voice.LABEL),
+                "association_count": association_count,
+                "url": build_url(context.links.page_url("gaps"), query_params),
+            }
+            by_kind[definition.get_kind(channel, definition.get_severity(channel))].append(
+                gap_count
+            )
+    return [(kind, by_kind[kind]) for kind in GAP_KINDS if kind in by_kind]
 
 
 QUICK_RANGE_DAYS = (7, 30)
@@ -125,34 +119,6 @@ QUICK_RANGE_DAYS = (7, 30)
 MAX_LISTED_CHANGES = 200
 """The page lists at most so many opened and so many closed gaps."""
 LAST_MEETING_COOKIE = "last_meeting_day"
-
-
-@dataclass(frozen=True, slots=True)
-class ChangesPage:
-    """The gaps that opened and closed since a day, the first of the list if there are too many."""
-
-    requested_day: date
-    period: ChangePeriod
-    today: date
-    latest_run_day: date | None
-    last_meeting_day: date | None
-    opened: GapPage
-    closed: GapPage
-
-    @property
-    def since(self) -> date:
-        """Return the first day."""
-        return self.period.since
-
-    @property
-    def is_truncated(self) -> bool:
-        """True if not all changes are listed."""
-        return any(page.count > len(page.rows) for page in (self.opened, self.closed))
-
-    @property
-    def quick_ranges(self) -> list[tuple[int, date]]:
-        """Numbers of days, each with its first day."""
-        return [(days, _get_first_day(self.today, days)) for days in QUICK_RANGE_DAYS]
 
 
 @router.get("/{language}/changes", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
@@ -167,20 +133,34 @@ def list_changes(
     A day in the future counts as today. Only coordinators of all regions can save the day as that
     of the last meeting (403).
     """
-    today = context.now.date()
-    day = min(parse_day(since) or _get_first_day(today, QUICK_RANGE_DAYS[0]), today)
+    today, store = context.now.date(), context.load_fresh_store()
+    quick_ranges = [(days, today - timedelta(days=days - 1)) for days in QUICK_RANGE_DAYS]
+    day = min(parse_day(since) or quick_ranges[0][1], today)
     can_save_meeting_day = service.can_edit_all_regions(context.user)
     if save_meeting_day and not can_save_meeting_day:
         raise HTTPException(403)
-    last_meeting_day = day if save_meeting_day else parse_day(saved_meeting_day)
-    changes = _load_changes(context, day, last_meeting_day)
+    first_day, start, first_run_day = find_change_period(store, day)
+    opened, closed = (
+        store.gap_search.list_gap_changes(start, kind, limit=MAX_LISTED_CHANGES)
+        for kind in get_args(GapChangeKind)
+    )
+    latest_run = store.runs.get_latest_evaluated()
     response = context.render_page(
         "changes.html",
-        changes=changes,
-        has_comparison=changes.period.has_begun(context.now),
+        since=first_day,
+        first_run_day=first_run_day,
+        requested_day=day,
+        today=today,
+        quick_ranges=quick_ranges,
+        latest_run_day=latest_run.day if latest_run else None,
+        last_meeting_day=day if save_meeting_day else parse_day(saved_meeting_day),
+        opened=opened,
+        closed=closed,
+        is_truncated=any(page.count > len(page.rows) for page in (opened, closed)),
+        has_comparison=start <= context.now,
         can_save_meeting_day=can_save_meeting_day,
         export_links=list_filters.build_export_links(
-            context, ("changes",), {"since": changes.since.isoformat()}
+            context, ("changes",), {"since": first_day.isoformat()}
         ),
     )
     if save_meeting_day:
@@ -192,30 +172,3 @@ def list_changes(
             samesite="lax",
         )
     return response
-
-
-def _get_first_day(today: date, days: int) -> date:
-    return today - timedelta(days=days - 1)
-
-
-def _load_changes(context: RequestContext, day: date, last_meeting_day: date | None) -> ChangesPage:
-    store = context.load_fresh_store()
-    run = store.runs.get_latest_evaluated()
-    period = find_change_period(store, day)
-    return ChangesPage(
-        requested_day=day,
-        period=period,
-        today=context.now.date(),
-        latest_run_day=run.day if run else None,
-        last_meeting_day=last_meeting_day,
-        opened=store.gap_search.list_gap_changes(period.start, "opened", limit=MAX_LISTED_CHANGES),
-        closed=store.gap_search.list_gap_changes(period.start, "closed", limit=MAX_LISTED_CHANGES),
-    )
-
-
-def parse_day(text: str) -> date | None:
-    """Return the date of an ISO text, or None."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

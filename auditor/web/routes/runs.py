@@ -15,9 +15,8 @@ from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.views.association_detail import ChannelDetailBuilder
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext, build_page_urls
+from auditor.web.request_context import PageContext, RequestContext, build_page_urls, parse_day
 from auditor.web.routes.associations import require_association_view
-from auditor.web.routes.gaps import parse_day
 from probes.models.finding import Finding, Presence, Reason
 from storage.models.audit import AuditRun, Observation
 from storage.store import Store

@@ -143,15 +143,6 @@ def test_search_finds_names_towns_and_regions(client, text, found):
     assert sorted(list_row_ids(page)) == found
 
 
-def test_one_typing_error_is_corrected_and_said(client):
-    page = get_page(client, "/en/associations?q=Tizmit")
-    assert list_row_ids(page) == ["bare"]
-    assert "No association matches “Tizmit”. These match “tiznit”." in read_text(page)
-    assert page.xpath("//input[@name='q']/@value") == ["Tizmit"]
-    page = get_page(client, "/en/associations?q=Tizmit%20bare")
-    assert "These match “tiznit bare”." in read_text(page)
-
-
 def test_empty_result_gives_advice_and_a_way_out(client):
     page = get_page(client, "/en/associations?q=xyzzy")
     assert "No association matches “xyzzy”. Check the spelling" in read_text(page)

@@ -5,7 +5,7 @@ import pytest
 from auditor import report_links
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from storage import consistency
-from storage.read_model import association_search, counts, gap_search
+from storage.read_model import association_search, counts
 from tests.support import sample_network
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.query_plans import plans, whole
@@ -52,9 +52,7 @@ def limit_download(url):
 def size(request, monkeypatch):
     """Lists of few associations and of many use different query plans."""
     if request.param == "many":
-        for module in (association_search, gap_search):
-            monkeypatch.setattr(module, "MAX_COUNT", 3)
-            monkeypatch.setattr(module, "MAX_SCANNED_ROWS", 3)
+        monkeypatch.setattr(association_search, "MAX_COUNT", 3)
         monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", 3)
 
 

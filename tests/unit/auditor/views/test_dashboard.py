@@ -92,14 +92,14 @@ async def test_dashboard_before_the_first_run_knows_nothing(tmp_path):
     save_associations(network)
     dashboard = build_dashboard(network.store, network.config, START)
     network.store.close()
-    assert (dashboard.association_count, dashboard.latest_run) == (12, None)
-    assert (dashboard.has_results, dashboard.calls.count) == (False, 0)
-    assert dashboard.week.first_day is None
-    assert (dashboard.not_checked_count, dashboard.checked_account_count) == (12, 0)
+    assert (dashboard["association_count"], dashboard["latest_run"]) == (12, None)
+    assert (dashboard["has_results"], dashboard["calls"]["count"]) == (False, 0)
+    assert dashboard["week"]["first_day"] is None
+    assert (dashboard["not_checked_count"], dashboard["checked_account_count"]) == (12, 0)
 
 
 async def test_every_number_of_a_channel_is_the_size_of_its_list(app):
-    for channel in build_dashboard(app.store, app.config, NOW).channels:
+    for channel in build_dashboard(app.store, app.config, NOW)["channels"]:
         assert channel.association_count == 12
         for status, count in channel.counts.items():
             listed = count_listed(app, channel=channel.channel, state=status.value)
@@ -110,7 +110,7 @@ async def test_every_number_of_a_channel_is_the_size_of_its_list(app):
 
 
 async def test_segments_of_a_bar_follow_each_other(app):
-    facebook = build_dashboard(app.store, app.config, NOW).channels[1]
+    facebook = build_dashboard(app.store, app.config, NOW)["channels"][1]
     assert facebook.channel == "facebook"
     ends = [segment.start + segment.width for segment in facebook.segments]
     starts = [segment.start for segment in facebook.segments]
@@ -119,9 +119,12 @@ async def test_segments_of_a_bar_follow_each_other(app):
 
 async def test_association_with_something_broken_needs_a_call_until_it_is_followed_up(app):
     def list_calls():
-        calls = build_dashboard(app.store, app.config, NOW).calls
-        ids = [candidate.summary.id for candidate in calls.candidates]
-        assert (len(ids), calls.broken_count) == (calls.count, count_listed(app, gap_kind="broken"))
+        calls = build_dashboard(app.store, app.config, NOW)["calls"]
+        ids = [candidate.summary.id for candidate in calls["candidates"]]
+        assert (len(ids), calls["broken_count"]) == (
+            calls["count"],
+            count_listed(app, gap_kind="broken"),
+        )
         return ids
 
     assert list_calls() == ["a0", "a1", "a7"]
@@ -137,8 +140,8 @@ async def test_due_promises_are_counted_beyond_those_that_are_listed(app):
     for due_in in range(-31, 9):
         note(app, "a0", FollowUpKind.PROMISED, due_in=due_in)
     dashboard = build_dashboard(app.store, app.config, NOW)
-    assert (dashboard.due_promise_count, len(dashboard.due_promises)) == (38, 8)
-    assert build_dashboard(app.store, app.config, NOW, regions=[NORTH]).due_promise_count == 0
+    assert (dashboard["due_promise_count"], len(dashboard["due_promises"])) == (38, 8)
+    assert build_dashboard(app.store, app.config, NOW, regions=[NORTH])["due_promise_count"] == 0
 
 
 async def test_overdue_promise_does_not_count_as_being_followed_up(app):
@@ -147,21 +150,21 @@ async def test_overdue_promise_does_not_count_as_being_followed_up(app):
 
 
 async def test_coordinator_of_a_region_calls_in_it_only(app):
-    calls = build_dashboard(
-        app.store, app.config, NOW, own_regions={"oriental"}, regions={NORTH}
-    ).calls
-    assert [candidate.summary.id for candidate in calls.candidates] == ["a7"]
-    ((selection, count),) = calls.selections
-    assert (selection.region, count, calls.count) == ("oriental", 1, 1)
+    calls = build_dashboard(app.store, app.config, NOW, own_regions={"oriental"}, regions={NORTH})[
+        "calls"
+    ]
+    assert [candidate.summary.id for candidate in calls["candidates"]] == ["a7"]
+    ((selection, count),) = calls["selections"]
+    assert (selection.region, count, calls["count"]) == ("oriental", 1, 1)
 
 
 async def test_regions_count_what_is_broken_and_name_the_most_urgent(app):
-    region_map = build_dashboard(app.store, app.config, NOW).region_map
-    south, north = region_map.tiles["souss-massa"], region_map.tiles["oriental"]
+    region_map = build_dashboard(app.store, app.config, NOW)["region_map"]
+    south, north = region_map["tiles"]["souss-massa"], region_map["tiles"]["oriental"]
     assert (south.broken_count, south.association_count, south.shade) == (2, 5, 3)
     assert [summary.id for summary in south.most_urgent] == ["a0", "a1"]
-    assert [region.name for region in region_map.needy_regions] == ["souss-massa", "oriental"]
-    (wonderland,), without_region = region_map.other_groups, region_map.without_region
+    assert [region.name for region in region_map["needy_regions"]] == ["souss-massa", "oriental"]
+    (wonderland,), without_region = region_map["other_groups"], region_map["without_region"]
     assert (wonderland.name, wonderland.association_count) == ("Wonderland", 1)
     assert (without_region.name, without_region.association_count) == ("", 1)
     assert wonderland.broken_count == without_region.broken_count == 0
@@ -173,18 +176,22 @@ async def test_regions_count_what_is_broken_and_name_the_most_urgent(app):
 async def test_network_without_regions_lists_its_tags(app):
     associations = [Association(name, name.title(), tags=("training",)) for name in NAMES]
     app.store.registry.save_registry(associations, ACCOUNTS, NOW)
-    region_map = build_dashboard(app.store, app.config, NOW).region_map
-    assert (region_map.tiles, region_map.has_tags, region_map.without_region) == ({}, True, None)
-    assert [(tag.name, tag.broken_count) for tag in region_map.other_groups] == [("training", 3)]
+    region_map = build_dashboard(app.store, app.config, NOW)["region_map"]
+    assert (region_map["tiles"], region_map["has_tags"], region_map["without_region"]) == (
+        {},
+        True,
+        None,
+    )
+    assert [(tag.name, tag.broken_count) for tag in region_map["other_groups"]] == [("training", 3)]
 
 
 async def test_week_counts_missing_accounts_apart_and_lists_the_newest_first(app):
-    week = build_dashboard(app.store, app.config, NOW).week
-    assert week.first_day == NOW.date() - timedelta(days=6)
-    assert week.opened_count == 3
-    times = [changed_at for changed_at, _, _ in week.changes]
+    week = build_dashboard(app.store, app.config, NOW)["week"]
+    assert week["first_day"] == NOW.date() - timedelta(days=6)
+    assert week["opened_count"] == 3
+    times = [changed_at for changed_at, _, _ in week["changes"]]
     assert times == sorted(times, reverse=True)
-    assert all(row.gap.code != "channel_missing" for _, row, _ in week.changes)
+    assert all(row.gap.code != "channel_missing" for _, row, _ in week["changes"])
 
 
 async def test_first_run_leaves_nothing_to_compare_with(tmp_path):
@@ -192,11 +199,11 @@ async def test_first_run_leaves_nothing_to_compare_with(tmp_path):
     save_associations(network)
     await execute_run(network, night_of(0))
     first = build_dashboard(network.store, network.config, night_of(0) + timedelta(hours=8))
-    assert first.week.first_day is None
+    assert first["week"]["first_day"] is None
     await execute_run(network, night_of(1))
     second = build_dashboard(network.store, network.config, night_of(1) + timedelta(hours=8))
     network.store.close()
-    assert second.week.first_day == night_of(1).date()
+    assert second["week"]["first_day"] == night_of(1).date()
 
 
 async def test_strip_shows_fourteen_days_and_a_missing_check(app):
@@ -205,6 +212,6 @@ async def test_strip_shows_fourteen_days_and_a_missing_check(app):
     run = app.store.runs.begin_or_resume(night_of(DAYS + 2).date(), night_of(DAYS + 2))
     app.store.runs.finish(run, AuditRunState.INCOMPLETE, night_of(DAYS + 2))
     dashboard = build_dashboard(app.store, app.config, night_of(DAYS + 2))
-    states = [run.state.value if run else None for _, run in dashboard.runs]
+    states = [run.state.value if run else None for _, run in dashboard["runs"]]
     assert states == [*["done"] * DAYS, None, "done", "incomplete"]
-    assert dashboard.complete_run_count == DAYS + 1
+    assert dashboard["complete_run_count"] == DAYS + 1

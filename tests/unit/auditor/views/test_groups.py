@@ -71,7 +71,7 @@ async def test_trend_has_no_value_for_missing_or_unreliable_runs(app, caplog):
             app, dict.fromkeys((account.typed_text for account in ACCOUNTS), "gone"), first_day=2
         )
     await execute_runs(app, {}, first_day=5)
-    trend = build_dashboard(app.store, app.config, night_of(6)).trends["facebook"]
+    trend = build_dashboard(app.store, app.config, night_of(6))["trends"]["facebook"]
     assert [day for day, _ in trend] == [night_of(day).date() for day in range(6)]
     assert [coverage.low if coverage else None for _, coverage in trend] == [
         83.3,
@@ -87,7 +87,7 @@ async def test_weekly_runs_leave_no_gap_in_the_trend(app):
     save_associations(app)
     for day in (0, 7, 14, 28):
         await execute_runs(app, {}, first_day=day)
-    trend = build_dashboard(app.store, app.config, night_of(29)).trends["facebook"]
+    trend = build_dashboard(app.store, app.config, night_of(29))["trends"]["facebook"]
     assert [(day - START.date()).days for day, _ in trend] == [0, 7, 14, 21, 28]
     assert [bool(coverage) for _, coverage in trend] == [True, True, True, False, True]
 
