@@ -1,23 +1,21 @@
 """The check log with its run reports, and the evidence page of one check of one account."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response
 
 from auditor.cluster.health import load_queue_status
-from auditor.evaluation.association_view import AccountView, AssociationView
 from auditor.evidence import build_evidence_views, is_detail_quoted
-from auditor.views.association_detail import ChannelDetailBuilder
+from auditor.views.association_detail import build_channel_details
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, build_page_urls, parse_day
 from auditor.web.routes.associations import require_association_view
-from probes.models.finding import Finding, Presence, Reason
+from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, Observation
 from storage.store import Store
 
@@ -101,9 +99,16 @@ def show_evidence(
 ) -> HTMLResponse:
     """Show the evidence for an account in the run of a day, or in the newest run."""
     store, view = context.app.store, require_association_view(context, association)
-    account = _find_account(view, account_id)
-    observations = _load_observations(store, account, association)
-    audit_run = _find_run(store, observations, run)
+    decisions = list(store.decisions.list_decisions(association=association))
+    channels, _ = build_channel_details(store, view, context.app.config, decisions, context.now)
+    items = chain.from_iterable(channel["accounts"] for channel in channels)
+    item = next((item for item in items if item["account"].account_id == account_id), None)
+    if item is None:
+        raise HTTPException(404)
+    checks = _load_checks(store, account_id, association)
+    audit_run = checks[0][0] if checks else None
+    if run is not None:  # it may be older than the listed ones
+        audit_run = store.runs.get(run)
     observation = None
     if audit_run and audit_run.id:
         observation = store.observations.get(audit_run.id, account_id)
@@ -113,17 +118,16 @@ def show_evidence(
     if observation:
         evidence = observation.evidence
         evidence_views = list(build_evidence_views(evidence, context.app.body_store))
-    decisions = list(store.decisions.list_decisions(association=association))
-    builder = ChannelDetailBuilder.create(store, view, context.app.config, decisions, context.now)
+    channel = item["account"].channel
     return context.render_page(
         "evidence.html",
         view=view,
-        account=account,
-        item=builder.build_account(account),
+        account=item["account"],
+        item=item,
         run=audit_run,
         observation=observation,
-        check_series=list(_group_equal_checks(account, observations.values())),
-        is_channel_unreliable=bool(audit_run and account.channel in audit_run.unreliable_channels),
+        check_series=_group_equal_checks(channel, checks),
+        is_channel_unreliable=bool(audit_run and channel in audit_run.unreliable_channels),
         evidence_views=evidence_views,
         is_quoted=bool(observation and is_detail_quoted(observation.finding, evidence_views)),
         can_manage=context.can_manage_association(view.association),
@@ -131,58 +135,35 @@ def show_evidence(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CheckSeries:
-    """Checks of an account in a row with the same result, the newest first.
-
-    `is_unreliable` is True if the channel was unreliable in these runs.
-    """
-
-    finding: Finding
-    is_unreliable: bool
-    days: tuple[date, ...]
+def _load_checks(
+    store: Store, account_id: int, association: str
+) -> list[tuple[AuditRun, Observation]]:
+    """Return the observations of an account in the newest runs, newest first."""
+    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
+    checks = []
+    for observation in store.observations.list_findings_of_association(association, runs):
+        if observation.account_id == account_id:
+            checks.append((runs[observation.run_id], observation))
+    return sorted(checks, key=lambda check: check[0].day, reverse=True)
 
 
 def _group_equal_checks(
-    account: AccountView, checks: Iterable[tuple[AuditRun, Observation]]
-) -> Iterator[CheckSeries]:
-    """Yield the checks of an account as series, the newest first."""
+    channel: str, checks: Sequence[tuple[AuditRun, Observation]]
+) -> list[dict[str, Any]]:
+    """Return the checks in a row with the same result, each with the days of its runs."""
 
     def get_result(check: tuple[AuditRun, Observation]) -> tuple[Presence, Reason | None, bool]:
         run, observation = check
-        is_unreliable = account.channel in run.unreliable_channels
+        is_unreliable = channel in run.unreliable_channels
         return observation.finding.presence, observation.finding.reason, is_unreliable
 
+    all_series = []
     for (_, _, is_unreliable), equal_checks in groupby(checks, get_result):
-        series = list(equal_checks)
-        days = tuple(run.day for run, _ in series)
-        yield CheckSeries(series[0][1].finding, is_unreliable, days)
-
-
-def _find_account(view: AssociationView, account_id: int) -> AccountView:
-    for account in view.accounts:
-        if account.account_id == account_id:
-            return account
-    raise HTTPException(404)
-
-
-def _load_observations(
-    store: Store, account: AccountView, association: str
-) -> Mapping[date, tuple[AuditRun, Observation]]:
-    """Return the observations of an account in the newest runs by day, newest first."""
-    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
-    checks: dict[date, tuple[AuditRun, Observation]] = {}
-    for observation in store.observations.list_findings_of_association(association, runs):
-        if observation.account_id == account.account_id:
-            run = runs[observation.run_id]
-            checks[run.day] = (run, observation)
-    return dict(sorted(checks.items(), reverse=True))
-
-
-def _find_run(
-    store: Store, observations_by_day: Mapping[date, tuple[AuditRun, Observation]], day: date | None
-) -> AuditRun | None:
-    """Return the run of a day (it may be older than the listed ones), or the newest listed run."""
-    if day is not None:
-        return store.runs.get(day)
-    return next((run for run, _ in observations_by_day.values()), None)
+        runs, observations = zip(*equal_checks, strict=True)
+        series = {
+            "finding": observations[0].finding,
+            "is_unreliable": is_unreliable,
+            "days": [run.day for run in runs],
+        }
+        all_series.append(series)
+    return all_series
