@@ -15,8 +15,7 @@ MAX_COLUMNS = 300
 MAX_CELL_CHARS = 32_767
 """Characters of a cell, as in Excel."""
 MAX_MEMORY_BYTES = 1024 * 1024 * 1024
-"""Bytes of memory of the child process that reads a workbook, and of each step of an import on
-the page."""
+"""Bytes of memory of the child process that reads a workbook."""
 
 
 class ReadLimits(NamedTuple):

@@ -1,29 +1,34 @@
-"""The filters of lists: form choices, chips that remove a filter, and links to exports."""
+"""The filters of lists: form choices, chips, unknown values, and links that keep a filter."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from operator import attrgetter, itemgetter
+from typing import Any
+from urllib.parse import parse_qsl
 
+from auditor.evaluation.summary import NO_GAPS, AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.views.export import EXPORT_FORMATS
 from auditor.web.request_context import RequestContext, build_url
-from storage.models.audit import GAP_KINDS
+from storage.models.audit import GAP_KINDS, GapKind
+from storage.models.summaries import (
+    ALL_FACET,
+    NETWORK_GROUP,
+    AssociationSummary,
+    ChannelStatus,
+    Page,
+)
+from storage.read_model.counts import MAX_SMALL_SELECTION
 
 FieldChoices = list[tuple[str, str]]
 """The values of a form field, each with its label."""
+Chip = dict[str, Any]
 
 MAX_FIELD_CHOICES = 300
 """If a field has more choices, only the most frequent ones are offered."""
-
-
-@dataclass(frozen=True, slots=True)
-class FilterChip:
-    """An active filter: its label, and the address of the list without it."""
-
-    label: str
-    url_without_filter: str
+BACK_FIELDS = frozenset({*(field.name for field in fields(AssociationFilter)), "sort", "after"})
 
 
 def build_export_links(
@@ -43,43 +48,35 @@ def build_filter_chips(
     query_params: Mapping[str, str],
     translator: Translator,
     names: Collection[str] | None = None,
-) -> list[FilterChip]:
-    """Return a chip for each active filter, or only for those with these names."""
-    chips, chip_names = [], FILTER_DESCRIPTIONS if names is None else names
+) -> list[Chip]:
+    """Return a chip for each active filter, or only for those with these names.
+
+    A chip has the label of the filter and the address of the list without it.
+    """
+    chips = []
     for name, value in query_params.items():
-        if value and name in chip_names:
-            label = _describe_filter(name, query_params, translator)
-            chips.append(FilterChip(label, build_url(path, {**query_params, name: ""})))
+        if value and name in (FILTER_DESCRIPTIONS if names is None else names):
+            label = FILTER_DESCRIPTIONS[name](value, translator)
+            # In a list with a state filter, a channel alone selects the channel of a gap.
+            is_alone = not any(map(query_params.get, ("state", "gap", "gap_kind", "reason")))
+            if name == "channel" and "state" in query_params and is_alone:
+                label = translator.translate("{channel}: has a problem", channel=label)
+            url = build_url(path, {**query_params, name: ""})
+            chips.append({"label": label, "url_without_filter": url})
     return chips
-
-
-def _describe_filter(name: str, query_params: Mapping[str, str], translator: Translator) -> str:
-    description = FILTER_DESCRIPTIONS[name](query_params[name], translator)
-    # In a list with a state filter, a channel alone selects the channel of a gap.
-    has_state_filter = "state" in query_params
-    is_alone = not any(map(query_params.get, ("state", "gap", "gap_kind", "reason")))
-    if name == "channel" and has_state_filter and is_alone:
-        return translator.translate("{channel}: has a problem", channel=description)
-    return description
-
-
-def _describe_level(value: str, translator: Translator) -> str:
-    return translator.label("level", value) if value in list_score_levels() else value
-
-
-def _describe_kind(value: str, translator: Translator) -> str:
-    return translator.label("gap_kind", value) if value in GAP_KINDS else value
 
 
 FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "region": lambda value, translator: translator.region_name(value),
     "tag": lambda value, _translator: value,
-    "level": _describe_level,
+    "level": lambda value, translator: translator.label("level", value),
     "gap": lambda value, translator: translator.gap_title(value, voice=Voice.LABEL),
     "channel": lambda value, translator: translator.channel_name(value),
     "state": lambda value, translator: translator.term("channel_status", value),
     "reason": lambda value, translator: translator.term("cause", value),
-    "gap_kind": _describe_kind,
+    "gap_kind": lambda value, translator: (
+        translator.label("gap_kind", value) if value in GAP_KINDS else value
+    ),
     "q": lambda value, _translator: value,
 }
 """Returns the label of a filter's value, by the filter's name."""
@@ -114,3 +111,132 @@ def list_kind_choices(translator: Translator) -> FieldChoices:
 def list_channel_choices(context: RequestContext) -> FieldChoices:
     """Return the audited channels."""
     return [(name, context.translator.channel_name(name)) for name in context.app.config.channels]
+
+
+def build_filter_choices(context: RequestContext) -> dict[str, FieldChoices]:
+    """Return the choices of every field of the grid's filter form."""
+    translator = context.translator
+    no_problems = (NO_GAPS, translator.translate("No problems"))
+    return {
+        "regions": list_group_choices(context, "region"),
+        "tags": list_group_choices(context, "tag"),
+        "levels": [(level, translator.label("level", level)) for level in list_score_levels()],
+        "gap_codes": list_gap_choices(translator),
+        "channels": list_channel_choices(context),
+        "kinds": [*list_kind_choices(translator), no_problems],
+        "statuses": [(item, translator.term("channel_status", item)) for item in ChannelStatus],
+    }
+
+
+def remove_unknown_values(
+    context: RequestContext, association_filter: AssociationFilter
+) -> tuple[AssociationFilter, list[str]]:
+    """Return the filter without values that do not exist, and these values."""
+    known_values = {
+        "level": list_score_levels(),
+        "gap_kind": [*GAP_KINDS, NO_GAPS],
+        "gap": load_gap_catalogue().definitions,
+        "channel": context.app.config.channels,
+        "state": [*ChannelStatus],
+    }
+    unknown_values = []
+    for name, known in known_values.items():
+        value = getattr(association_filter, name)
+        if value and value not in known:
+            unknown_values.append(value)
+            association_filter = replace(association_filter, **{name: ""})
+    return association_filter, unknown_values
+
+
+def count_facets(
+    context: RequestContext,
+    association_filter: AssociationFilter,
+    results: Page[AssociationSummary],
+) -> Mapping[str, int] | None:
+    """Return the counts of the associations of the region, tag, level and words of a filter.
+
+    Return None if these are many and their counts are not stored. `results` are the associations
+    that match the whole filter: if already these are many, nothing is counted.
+    """
+    counts = context.app.store.counts
+    base = replace(association_filter, gap_kind="", gap="", channel="", state="", reason="")
+    if not base.search_words and not base.level and len(base.facets) < 2:
+        return counts.get_facet_counts(next(iter(base.facets), NETWORK_GROUP))
+    if not results.is_exact or results.count > MAX_SMALL_SELECTION:
+        return None
+    return counts.counts_for_small_selection(base.facets, search_terms=base.search_words)
+
+
+def build_grid_chips(
+    context: RequestContext,
+    current: AssociationFilter,
+    counts: Mapping[str, int] | None,
+    channels: Sequence[str],
+) -> tuple[list[Chip], list[Chip]]:
+    """Return the chips of types of problems and of what is not known, and those of channels.
+
+    The first chip removes the others. One without associations is left out, unless it is chosen.
+    A chip of a channel selects the associations without an account on it. `icon` is a status, and
+    `count` is None if it is not known. The address of a chosen chip removes its filter. A chip is
+    also chosen if only the reason of its status is chosen with it.
+    """
+    translator, list_url = context.translator, context.links.page_url("associations")
+
+    def build_chip(base: AssociationFilter, label: str, icon: str = "", **choice: str) -> Chip:
+        option = replace(base, **choice)
+        is_chosen = option == replace(current, reason="")
+        count = None
+        if counts is not None:
+            facets = AssociationFilter(
+                gap_kind=option.gap_kind, channel=option.channel, state=option.state
+            ).facets
+            count = counts.get(next(iter(facets), ALL_FACET), 0)
+        return {
+            "label": label[:1].upper() + label[1:],
+            "url": build_url(list_url, asdict(base if is_chosen else option)),
+            "count": count,
+            "is_chosen": is_chosen,
+            "icon": icon,
+        }
+
+    def build_kind_chip(kind: GapKind, icon: str = "") -> Chip:
+        return build_chip(base, translator.label("gap_kind", kind), icon, gap_kind=kind)
+
+    def build_state_chip(state: ChannelStatus) -> Chip:
+        return build_chip(base, translator.term("channel_status", state), state, state=state)
+
+    base = replace(current, gap_kind="", state="", reason="", gap="")
+    without_channel = replace(base, channel="")
+    if current.state == ChannelStatus.NONE:
+        base = without_channel
+    no_problems = build_chip(
+        base, translator.translate("No problems"), gap_kind=NO_GAPS, channel=""
+    )
+    kind_chips = [
+        build_kind_chip(GapKind.BROKEN, ChannelStatus.BROKEN),
+        build_kind_chip(GapKind.SILENT, ChannelStatus.SILENT),
+        build_state_chip(ChannelStatus.UNKNOWN),
+        build_kind_chip(GapKind.IMPROVE),
+        build_kind_chip(GapKind.NO_ACCOUNT),
+        no_problems,
+        build_state_chip(ChannelStatus.NOT_CHECKED),
+    ]
+    channel_chips = []
+    for channel in channels:
+        name = translator.channel_name(channel)
+        label = translator.translate("No {channel}", channel=name)
+        chip = build_chip(without_channel, label, channel=channel, state=ChannelStatus.NONE)
+        channel_chips.append(chip)
+    all_chip = build_chip(base, translator.translate("All"))
+    kind_chips = [chip for chip in kind_chips if chip["count"] != 0 or chip["is_chosen"]]
+    channel_chips = [chip for chip in channel_chips if chip["count"] != 0 or chip["is_chosen"]]
+    return [all_chip, *kind_chips], channel_chips
+
+
+def build_back_url(list_url: str, back: str, row_id: str) -> str:
+    """Return the address of a row in the list whose query is `back`.
+
+    The query comes from an address. Only parameters of the list are kept, and the path is ours.
+    """
+    query_params = {name: value for name, value in parse_qsl(back) if name in BACK_FIELDS}
+    return f"{build_url(list_url, query_params)}#{row_id}"

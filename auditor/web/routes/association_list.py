@@ -1,24 +1,21 @@
 """The grid of associations, and the actions on selected associations."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from operator import attrgetter
-from typing import Annotated, Any, Literal, cast, get_args
+from dataclasses import asdict, replace
+from typing import Annotated, Literal, cast, get_args
 
 from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.core.form_limits import MAX_TAG_CHARS
-from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.summary import AssociationFilter, get_region_key
+from auditor.evaluation.summary import get_region_key
 from auditor.report_links import can_create_report_links, select_associations
 from auditor.users import service
 from auditor.views.export import ExportRequest
 from auditor.views.grid import load_grid_rows, select_grid_channels
-from auditor.web import access, grid_filters, list_filters
-from auditor.web.grid_filters import GridChip
-from auditor.web.list_filters import FilterChip
+from auditor.web import access, list_filters
+from auditor.web.list_filters import Chip
 from auditor.web.request_context import PageContext, RequestContext, build_page_urls, build_url
 from auditor.web.routes.exports import FilterParams, stream_download
 from auditor.web.routes.report_links import (
@@ -26,39 +23,12 @@ from auditor.web.routes.report_links import (
     require_public_url,
     stream_report_links,
 )
-from storage.models.audit import AssociationEntry
-from storage.models.summaries import AssociationSummary, Page, SummarySort
+from storage.models.summaries import SummarySort
 from storage.models.users import ChangeOrigin
-from storage.store import Store
 
 router = APIRouter(route_class=access.AccessRoute)
 
 GRID_PAGE_SIZE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class GridQuery:
-    """A page of the grid: its filter, its order, and its cursor."""
-
-    association_filter: AssociationFilter
-    order: SummarySort
-    after: str
-
-    @property
-    def params(self) -> dict[str, str]:
-        """Return the query of the address, without the cursor."""
-        order = "" if self.order == "urgency" else self.order
-        return {**asdict(self.association_filter), "sort": order}
-
-    def load_page(self, store: Store) -> Page[AssociationSummary]:
-        """Return the associations of the page."""
-        return store.search.list_summaries(
-            self.association_filter.facets,
-            search_terms=self.association_filter.search_words,
-            sort=self.order,
-            cursor=self.after or None,
-            limit=GRID_PAGE_SIZE,
-        )
 
 
 @router.get("/{language}/associations", dependencies=[access.LOGGED_IN_ACCESS])
@@ -74,11 +44,37 @@ def list_associations(
     `tagged` is how many associations have just got a tag.
     """
     typed_filter = replace(association_filter, region=get_region_key(association_filter.region))
-    known_filter, unknown_values = grid_filters.remove_unknown_values(context, typed_filter)
+    known_filter, unknown_values = list_filters.remove_unknown_values(context, typed_filter)
     order = cast("SummarySort", sort if sort in get_args(SummarySort) else "urgency")
-    query = GridQuery(known_filter, order, after)
-    store = context.load_fresh_store()
-    results = query.load_page(store)
+    store, list_url = context.load_fresh_store(), context.links.page_url("associations")
+    results = store.search.list_summaries(
+        known_filter.facets,
+        search_terms=known_filter.search_words,
+        sort=order,
+        cursor=after,
+        limit=GRID_PAGE_SIZE,
+    )
+    channels = select_grid_channels(context.app.config.channels, known_filter.channel)
+    counts = list_filters.count_facets(context, known_filter, results)
+    chips = list_filters.build_grid_chips(context, known_filter, counts, channels)
+    filter_params = asdict(known_filter)
+    query_params = {**filter_params, "sort": "" if order == "urgency" else order}
+    back_query = build_url("", {**query_params, "after": after}).removeprefix("?")
+    channel_urls = {}
+    for channel in channels:  # a head selects its channel, or no longer does
+        chosen = "" if known_filter.channel == channel else channel
+        channel_urls[channel] = build_url(list_url, {**query_params, "channel": chosen})
+    addresses = {
+        "sort": {
+            name: build_url(list_url, {**filter_params, "sort": "" if name == "urgency" else name})
+            for name in get_args(SummarySort)
+        },
+        "channels": channel_urls,
+        "reset": list_url,
+        "back": build_url("", {"back": back_query}),  # the page of an association can lead back
+        "back_query": back_query,
+        **build_page_urls(list_url, query_params, "after", after, results.next_cursor),
+    }
     return context.render_page(
         "associations.html",
         unknown_values=unknown_values,
@@ -86,102 +82,40 @@ def list_associations(
         tagged_count=tagged,
         can_select=service.is_coordinator(context.user),
         can_create_links=can_create_report_links(context.app.config),
-        **_build_grid_values(context, query, results),
-    )
-
-
-def _build_grid_values(
-    context: RequestContext, query: GridQuery, results: Page[AssociationSummary]
-) -> dict[str, Any]:
-    """Return what the template needs of the filters, the columns and the rows."""
-    store, association_filter = context.app.store, query.association_filter
-    channels = select_grid_channels(context.app.config.channels, association_filter.channel)
-    counts = grid_filters.count_facets(context, association_filter, results, channels)
-    kind_chips = grid_filters.build_kind_chips(context, association_filter, counts)
-    channel_chips = grid_filters.build_channel_chips(context, association_filter, counts, channels)
-    can_manage = context.can_manage_association
-    return {
-        "association_filter": association_filter,
-        "sort": query.order,
-        "choices": grid_filters.build_filter_choices(context),
-        "channels": channels,
-        "today": context.now.date(),
-        "counts": counts,
-        "kind_chips": kind_chips,
-        "channel_chips": channel_chips,
-        "filter_chips": _list_other_chips(context, query.params, kind_chips, channel_chips),
-        "rows": load_grid_rows(store, results.rows, channels, association_filter, can_manage),
-        "addresses": _build_addresses(context, query, results, channels),
-        "export_links": list_filters.build_export_links(
-            context, ("associations", "accounts", "gaps", "coverage"), asdict(association_filter)
+        association_filter=known_filter,
+        sort=order,
+        choices=list_filters.build_filter_choices(context),
+        channels=channels,
+        today=context.now.date(),
+        counts=counts,
+        kind_chips=chips[0],
+        channel_chips=chips[1],
+        filter_chips=_list_other_chips(context, query_params, *chips),
+        rows=load_grid_rows(
+            store, results.rows, channels, known_filter, context.can_manage_association
         ),
-    }
+        addresses=addresses,
+        export_links=list_filters.build_export_links(
+            context, ("associations", "accounts", "gaps", "coverage"), filter_params
+        ),
+    )
 
 
 def _list_other_chips(
     context: RequestContext,
     query_params: Mapping[str, str],
-    kind_chips: Iterable[GridChip],
-    channel_chips: Iterable[GridChip],
-) -> list[FilterChip]:
+    kind_chips: Iterable[Chip],
+    channel_chips: Iterable[Chip],
+) -> list[Chip]:
     """Return a chip to remove for each filter that no chosen chip and no field shows."""
     names = ["tag", "level", "gap", "reason"]
-    is_chosen = attrgetter("is_chosen")
-    if any(map(is_chosen, kind_chips)):
+    if any(chip["is_chosen"] for chip in kind_chips):
         names.append("channel")
-    elif not any(map(is_chosen, channel_chips)):
+    elif not any(chip["is_chosen"] for chip in channel_chips):
         names += ["gap_kind", "channel", "state"]
     return list_filters.build_filter_chips(
         context.links.page_url("associations"), query_params, context.translator, names
     )
-
-
-@dataclass(frozen=True, slots=True)
-class GridAddresses:
-    """The addresses of the grid with the current filters.
-
-    `sort` has one for each order, `channels` one for each column. `back` is added to the address of
-    an association, so that its page can lead back; `back_query` is the same for a form.
-    """
-
-    sort: Mapping[str, str]
-    channels: Mapping[str, str]
-    reset: str
-    first: str
-    next: str
-    back: str
-    back_query: str
-
-
-def _build_addresses(
-    context: RequestContext,
-    query: GridQuery,
-    results: Page[AssociationSummary],
-    channels: Iterable[str],
-) -> GridAddresses:
-    list_url, query_params = context.links.page_url("associations"), query.params
-    page_urls = build_page_urls(list_url, query_params, "after", query.after, results.next_cursor)
-    back_query = grid_filters.build_back_query({**query_params, "after": query.after})
-    sort_urls, channel_urls = {}, {}
-    for order in get_args(SummarySort):
-        sort_urls[order] = build_url(list_url, replace(query, order=order).params)
-    for channel in channels:
-        channel_urls[channel] = build_url(list_url, _toggle_channel(query_params, channel))
-    return GridAddresses(
-        sort=sort_urls,
-        channels=channel_urls,
-        reset=list_url,
-        first=page_urls["first_url"],
-        next=page_urls["next_url"],
-        back=build_url("", {"back": back_query}),
-        back_query=back_query,
-    )
-
-
-def _toggle_channel(query_params: Mapping[str, str], channel: str) -> dict[str, str]:
-    """Return the query that selects a channel, or that no longer does."""
-    chosen = "" if query_params["channel"] == channel else channel
-    return {**query_params, "channel": chosen}
 
 
 MAX_SELECTED = GRID_PAGE_SIZE
@@ -212,9 +146,9 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
     return SELECTION_ACTIONS[form.action](context, ids, form)
 
 
-def _build_list_url(context: RequestContext, form: SelectionForm, row_id: str = "list") -> str:
+def _build_list_url(context: RequestContext, form: SelectionForm) -> str:
     list_url = context.links.page_url("associations")
-    return grid_filters.build_back_url(list_url, form.back, row_id)
+    return list_filters.build_back_url(list_url, form.back, "list")
 
 
 def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
@@ -233,11 +167,8 @@ def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
 def _create_links(context: RequestContext, ids: list[str], _form: SelectionForm) -> Response:
     """Create report links as a spreadsheet with the texts to send."""
     require_public_url(context)
-    return stream_report_links(context, _load_views(context, ids), "xlsx")
-
-
-def _load_views(context: RequestContext, ids: list[str]) -> Iterable[AssociationView]:
-    return select_associations(context.app, context.now, ids)
+    views = select_associations(context.app, context.now, ids)
+    return stream_report_links(context, views, "xlsx")
 
 
 def _export(context: RequestContext, ids: list[str], _form: SelectionForm) -> Response:
@@ -255,8 +186,12 @@ def _export(context: RequestContext, ids: list[str], _form: SelectionForm) -> Re
 
 def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Response:
     """Add a tag to the registry entries, and show the associations that have it."""
-    entries = [_with_tag(context, id_, form.tag) for id_ in ids]
-    context.app.store.registry.save_registry(
+    registry, entries = context.app.store.registry, []
+    for entry in map(registry.get_association_entry, ids):
+        assert entry is not None, "the association is listed"
+        tags = tuple(dict.fromkeys((*entry.association.tags, form.tag)))
+        entries.append(replace(entry, association=replace(entry.association, tags=tags)))
+    registry.save_registry(
         entries,
         [],
         context.now,
@@ -268,17 +203,10 @@ def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Re
     return RedirectResponse(build_url(context.links.page_url("associations"), query_params), 303)
 
 
-def _with_tag(context: RequestContext, association: str, tag: str) -> AssociationEntry:
-    entry = context.app.store.registry.get_association_entry(association)
-    assert entry is not None, "the association is listed"
-    tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
-    return replace(entry, association=replace(entry.association, tags=tags))
-
-
 def _show_messages(context: RequestContext, ids: list[str], form: SelectionForm) -> Response:
     """Show the texts to send to the selected associations. Each has a new report link."""
     require_public_url(context)
-    views = list(_load_views(context, ids))
+    views = list(select_associations(context.app, context.now, ids))
     messages = [(view, create_invitation_link(context, view)) for view in views]
     page_context = context.with_path(context.links.page_url("associations"))
     return page_context.render_page(

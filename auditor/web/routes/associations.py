@@ -19,7 +19,7 @@ from auditor.reports.invitation import build_chat_text
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.views.association_detail import build_association_detail
 from auditor.web import access
-from auditor.web.grid_filters import build_back_url
+from auditor.web.list_filters import build_back_url
 from auditor.web.request_context import PageContext, RequestContext, parse_day
 from storage.models.audit import EMPTY_CONTACT
 from storage.models.users import FollowUpKind

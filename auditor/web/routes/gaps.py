@@ -12,7 +12,7 @@ from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.users import service
 from auditor.views.domain_calendar import DOMAIN_GAP
 from auditor.views.groups import find_change_period
-from auditor.web import access, grid_filters, list_filters
+from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,
     RequestContext,
@@ -45,7 +45,7 @@ def list_gaps(
     """Show a page of the filtered gaps, and how many associations have each gap."""
     order: GapSort = "newest" if sort == "newest" else "kind"
     typed_filter = AssociationFilter(gap=gap, channel=channel, gap_kind=gap_kind, region=region)
-    known_filter, unknown_values = grid_filters.remove_unknown_values(context, typed_filter)
+    known_filter, unknown_values = list_filters.remove_unknown_values(context, typed_filter)
     filters = {
         "gap": known_filter.gap,
         "channel": known_filter.channel,

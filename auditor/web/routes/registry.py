@@ -1,9 +1,10 @@
 """The registry: download as a spreadsheet, and import of one with a preview."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from auditor.erasure import find_erased_in_import
+from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
 from auditor.registry.changes import ImportCounts, ImportPreview, build_import_preview
 from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
@@ -20,13 +22,12 @@ from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
-from auditor.registry.sheet_limits import ReadLimits, SpreadsheetError
+from auditor.registry.sheet_limits import UPLOAD_LIMITS, SpreadsheetError
 from auditor.registry.spreadsheet import iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
-from auditor.web.import_process import LargeImportError, answer_import_step, is_only_large
 from auditor.web.request_context import PageContext, RequestContext, build_url
 from auditor.web.routes.check_now import NextCheck, load_next_check
 from storage.models.summaries import ALL_FACET
@@ -41,6 +42,10 @@ MAX_SHOWN_CHANGES = 500
 """The preview lists at most so many associations of a kind, and changes."""
 MAX_SHOWN_ISSUES = 100
 """The preview lists at most so many problems of a kind."""
+MAX_REFRESHED_SUMMARIES = 1000
+"""Summaries that an import updates at once. If it changes more, the service does so afterwards."""
+_import_slot = BoundedSemaphore()
+"""Reading and comparing 20,000 rows takes seconds of Python and much memory."""
 ErasureOutcome = Literal["contact", "all", "traces"]
 """What was just erased. `traces`: everything, except for remains in the database log."""
 
@@ -109,60 +114,59 @@ def show_registry(
     )
 
 
+@contextmanager
+def _reserve_import() -> Iterator[None]:
+    """Raise HTTPException (503) while another import is read, compared or saved."""
+    if not _import_slot.acquire(blocking=False):
+        raise access.build_busy_error()
+    try:
+        yield
+    finally:
+        _import_slot.release()
+
+
 @upload_router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
 def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Response:
     """Save a spreadsheet and redirect to its preview, or say why it cannot be read."""
-    translator = context.translator
     content = spreadsheet.file.read(MAX_SPREADSHEET_BYTES + 1)
     if len(content) > MAX_SPREADSHEET_BYTES:
-        error_message = translator.translate("This file is larger than 10 MB.")
+        error_message = context.translator.translate("This file is larger than 10 MB.")
         return _render_registry(context, status=413, error_message=error_message)
-    uploads = _get_uploads(context)
-    upload_name = uploads.save(content, context.now)
-    try:
-        return _answer_step(context, upload_name, _check_upload)
-    except Exception:
-        uploads.delete(upload_name)
-        raise
-
-
-def _answer_step(
-    context: RequestContext, upload_name: str, handler: Callable[..., Response], **arguments: object
-) -> Response:
-    """Answer a step of an import. An upload that takes too much time or memory is refused."""
-    try:
-        return answer_import_step(context, partial(handler, upload_name=upload_name, **arguments))
-    except SpreadsheetError as error:
-        return _refuse_upload(context, upload_name, error)
-
-
-def _check_upload(context: RequestContext, limits: ReadLimits, *, upload_name: str) -> Response:
-    """Redirect to the preview of an upload, or say why it cannot be read."""
-    path = _get_uploads(context).folder / upload_name
-    try:
-        _require_associations(context, limits, path)
-    except NoNameColumnError as error:
-        if not error.sheet_columns:
-            return _refuse_upload(context, upload_name, error)
-    except SpreadsheetError as error:
-        return _refuse_upload(context, upload_name, error)
+    with _reserve_import():
+        uploads = _get_uploads(context)
+        upload_name = uploads.save(content, context.now)
+        try:
+            _require_associations(context, uploads.folder / upload_name)
+        except SpreadsheetError as error:
+            if not isinstance(error, NoNameColumnError) or not error.sheet_columns:
+                return _refuse_upload(context, upload_name, error)
+        except Exception:
+            uploads.delete(upload_name)
+            raise
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
 
 
-def _require_associations(context: RequestContext, limits: ReadLimits, path: Path) -> None:
+def _require_associations(context: RequestContext, path: Path) -> None:
     """Raise SpreadsheetError if an upload cannot be read or has no row that can be imported."""
-    import_result = _read_uploaded_spreadsheet(context, limits, path)
-    can_correct = bool(list_dropped_lines(import_result.problems))
-    if not import_result.associations and not can_correct:
+    import_result = _read_uploaded_spreadsheet(context, path)
+    if not import_result.associations and not list_dropped_lines(import_result.problems):
         raise SpreadsheetError("no_associations", path)
 
 
 def _refuse_upload(
     context: RequestContext, upload_name: str, error: SpreadsheetError
 ) -> HTMLResponse:
+    """Delete an upload, and say why it cannot be read and which line causes that, if any."""
     _get_uploads(context).delete(upload_name)
-    error_message = _describe_spreadsheet_error(context, error)
-    return _render_registry(context, status=422, error_message=error_message)
+    translator = context.translator
+    reason = translator.term("spreadsheet_error", error.code)
+    if error.limit is not None:
+        reason = reason.replace("{limit}", translator.format_number(error.limit))
+    if error.line is not None:
+        reason = translator.format_pair(
+            translator.translate("Line {line}", line=error.line), reason
+        )
+    return _render_registry(context, status=422, error_message=reason)
 
 
 def _handle_unread_upload(
@@ -170,7 +174,7 @@ def _handle_unread_upload(
 ) -> HTMLResponse:
     """Ask which column has the names if that is unknown; otherwise refuse the upload."""
     if isinstance(error, NoNameColumnError):
-        return _render_unread_columns(context, upload_name, error.sheet_columns, status=status)
+        return _render_import(context, upload_name, error.sheet_columns, status=status)
     return _refuse_upload(context, upload_name, error)
 
 
@@ -182,20 +186,16 @@ def show_import_preview(
 
     `has_changed`: the user confirmed a preview, but the registry changed in the meantime.
     """
-    return _answer_step(context, upload_name, _show_preview, has_changed=has_changed)
-
-
-def _show_preview(
-    context: RequestContext, limits: ReadLimits, *, upload_name: str, has_changed: bool
-) -> Response:
     path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
         return _render_expired_upload(context)
     try:
-        preview = _build_import_preview(context, limits, path)
+        with _reserve_import():
+            preview = _build_import_preview(context, path)
     except SpreadsheetError as error:
         return _handle_unread_upload(context, upload_name, error)
-    return _render_import_preview(context, upload_name, preview, has_changed=has_changed)
+    columns = preview.import_result.sheet_columns
+    return _render_import(context, upload_name, columns, preview=preview, has_changed=has_changed)
 
 
 @router.post(
@@ -205,17 +205,15 @@ def correct_columns(
     context: PageContext, upload_name: str, form: Annotated[ColumnsForm, Form()]
 ) -> Response:
     """Remember as what the columns of an upload are read, and show the import again."""
-    return _answer_step(context, upload_name, _remember_columns, form=form)
-
-
-def _remember_columns(
-    context: RequestContext, limits: ReadLimits, *, upload_name: str, form: ColumnsForm
-) -> Response:
     path = _get_uploads(context).find(upload_name, context.now)
     if path is None:
         return _render_expired_upload(context)
+    understood: ImportResult | NoNameColumnError
     try:
-        understood = _read_columns(context, limits, path)
+        with _reserve_import():
+            understood = _read_uploaded_spreadsheet(context, path)
+    except NoNameColumnError as error:
+        understood = error
     except SpreadsheetError as error:
         return _refuse_upload(context, upload_name, error)
     chosen = form.list_chosen()
@@ -225,20 +223,7 @@ def _remember_columns(
     columns = [
         replace(column, column=chosen.get(column.index)) for column in understood.sheet_columns
     ]
-    return _render_unread_columns(context, upload_name, columns, status=422)
-
-
-def _read_columns(
-    context: RequestContext, limits: ReadLimits, path: Path
-) -> ImportResult | NoNameColumnError:
-    """Return what was understood of an upload, even if no column has names.
-
-    Raises SpreadsheetError if the upload cannot be read.
-    """
-    try:
-        return _read_uploaded_spreadsheet(context, limits, path)
-    except NoNameColumnError as error:
-        return error
+    return _render_import(context, upload_name, columns, status=422)
 
 
 @router.post("/{language}/registry/imports/{upload_name}", dependencies=[access.ALL_REGIONS_ACCESS])
@@ -246,51 +231,51 @@ def submit_import_decision(
     context: PageContext, upload_name: str, form: Annotated[ImportDecisionForm, Form()]
 ) -> Response:
     """Import a spreadsheet if its changes are still those that were shown, or discard it."""
+    uploads, registry_url = _get_uploads(context), context.links.page_url("registry")
     if form.action == "discard":
-        _get_uploads(context).delete(upload_name)
-        return RedirectResponse(context.links.page_url("registry"), 303)
-    return _answer_step(context, upload_name, _apply_import, form=form)
-
-
-def _apply_import(
-    context: RequestContext, limits: ReadLimits, *, upload_name: str, form: ImportDecisionForm
-) -> Response:
-    uploads = _get_uploads(context)
+        uploads.delete(upload_name)
+        return RedirectResponse(registry_url, 303)
     path = uploads.find(upload_name, context.now)
     if path is None:  # imported meanwhile, as after a double click
-        return RedirectResponse(context.links.page_url("registry"), 303)
-    try:
-        preview = _build_import_preview(context, limits, path)
-    except SpreadsheetError as error:
-        return _handle_unread_upload(context, upload_name, error, status=422)
-    is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
-    has_too_many = preview.changes.has_many_withdrawals and not form.allow_many_withdrawals
-    import_result = preview.import_result
-    if is_unconfirmed or has_too_many or not import_result.associations:
-        return _render_import_preview(context, upload_name, preview, status=422, is_partial=True)
-    changes = context.app.store.registry.save_registry(
-        import_result.associations,
-        import_result.accounts,
-        context.now,
-        origin=ChangeOrigin(context.author, "web"),
-        present_columns=import_result.columns,
-        expected_digest=form.digest,
-    )
-    if changes.digest != form.digest:
-        return RedirectResponse(f"{_build_preview_url(context, upload_name)}?has_changed=1", 303)
-    uploads.delete(upload_name)
-    return RedirectResponse(_build_confirmation_url(context, preview), 303)
-
-
-def _build_confirmation_url(context: RequestContext, preview: ImportPreview) -> str:
+        return RedirectResponse(registry_url, 303)
+    with _reserve_import():
+        try:
+            preview = _build_import_preview(context, path)
+        except SpreadsheetError as error:
+            return _handle_unread_upload(context, upload_name, error, status=422)
+        is_unconfirmed = preview.changes.associations_withdrawn and not form.is_complete
+        has_too_many = preview.changes.has_many_withdrawals and not form.allow_many_withdrawals
+        import_result = preview.import_result
+        if is_unconfirmed or has_too_many or not import_result.associations:
+            return _render_import(
+                context,
+                upload_name,
+                import_result.sheet_columns,
+                status=422,
+                preview=preview,
+                is_partial=True,
+            )
+        changes = context.app.store.registry.save_registry(
+            import_result.associations,
+            import_result.accounts,
+            context.now,
+            origin=ChangeOrigin(context.author, "web"),
+            present_columns=import_result.columns,
+            expected_digest=form.digest,
+        )
+        if changes.digest != form.digest:
+            preview_url = _build_preview_url(context, upload_name)
+            return RedirectResponse(f"{preview_url}?has_changed=1", 303)
+        uploads.delete(upload_name)
+        refresh_summaries(context.app.store, context.app.config, max_stale=MAX_REFRESHED_SUMMARIES)
     counts = preview.counts
-    dropped_lines = list_dropped_lines(preview.import_result.problems)
+    dropped_lines = list_dropped_lines(import_result.problems)
     query_params = {
         "imported": f"{counts.added}-{counts.changed}-{counts.missing}",
         "dropped": str(len(dropped_lines) or ""),
         "lines": "-".join(map(str, dropped_lines[:MAX_LISTED_LINES])),
     }
-    return build_url(context.links.page_url("registry"), query_params)
+    return RedirectResponse(build_url(registry_url, query_params), 303)
 
 
 def _build_preview_url(context: RequestContext, upload_name: str) -> str:
@@ -326,44 +311,29 @@ def _render_expired_upload(context: RequestContext) -> HTMLResponse:
     return _render_registry(context, status=404, error_message=error_message)
 
 
-def _render_unread_columns(
-    context: RequestContext, upload_name: str, columns: Sequence[SheetColumn], *, status: int = 200
+def _render_import(
+    context: RequestContext,
+    upload_name: str,
+    columns: Sequence[SheetColumn],
+    *,
+    status: int = 200,
+    preview: ImportPreview | None = None,
+    has_changed: bool = False,
+    is_partial: bool = False,
 ) -> HTMLResponse:
-    """Render the page of an import that only asks which column has the names."""
+    """Render the page of an import. Without a preview, it only asks which column has the names."""
     import_url = context.links.page_url(f"registry/imports/{upload_name}")
-    return context.with_path(import_url).render_page(
+    page_context = context if preview else context.with_path(import_url)
+    dropped_lines = list_dropped_lines(preview.problems) if preview else []
+    return page_context.render_page(
         "registry_import.html",
         status=status,
-        preview=None,
-        has_changed=False,
-        is_partial=False,
+        preview=preview,
         sheet_columns=columns,
         column_choices=list_choices(),
         format_column_heading=exporter.format_column_heading,
         upload_name=upload_name,
-    )
-
-
-def _render_import_preview(
-    context: RequestContext,
-    upload_name: str,
-    preview: ImportPreview,
-    *,
-    status: int = 200,
-    has_changed: bool = False,
-    is_partial: bool = False,
-) -> HTMLResponse:
-    return context.render_page(
-        "registry_import.html",
-        status=status,
-        preview=preview,
-        sheet_columns=preview.import_result.sheet_columns,
-        column_choices=list_choices(),
-        format_column_heading=exporter.format_column_heading,
-        dropped_message=describe_dropped_lines(
-            list_dropped_lines(preview.problems), context.translator
-        ),
-        upload_name=upload_name,
+        dropped_message=describe_dropped_lines(dropped_lines, context.translator),
         has_changed=has_changed,
         is_partial=is_partial,
         max_shown_changes=MAX_SHOWN_CHANGES,
@@ -371,48 +341,24 @@ def _render_import_preview(
     )
 
 
-def _describe_spreadsheet_error(context: RequestContext, error: SpreadsheetError) -> str:
-    """Return why a spreadsheet cannot be read, with the line that causes it, if any."""
-    translator = context.translator
-    reason = translator.term("spreadsheet_error", error.code)
-    if error.limit is not None:
-        reason = reason.replace("{limit}", translator.format_number(error.limit))
-    if error.line is None:
-        return reason
-    line = translator.translate("Line {line}", line=error.line)
-    return translator.format_pair(line, reason)
-
-
 def _get_uploads(context: RequestContext) -> UploadStore:
     return UploadStore(context.app.data_folder / "uploads")
 
 
-def _build_import_preview(context: RequestContext, limits: ReadLimits, path: Path) -> ImportPreview:
+def _build_import_preview(context: RequestContext, path: Path) -> ImportPreview:
     """Compare an uploaded spreadsheet with the registry. Raises SpreadsheetError."""
-    import_result = _read_uploaded_spreadsheet(context, limits, path)
+    import_result = _read_uploaded_spreadsheet(context, path)
     return build_import_preview(context.app.store, import_result, context.now)
 
 
-def _read_uploaded_spreadsheet(
-    context: RequestContext, limits: ReadLimits, path: Path
-) -> ImportResult:
-    """Parse a spreadsheet with the remembered columns.
-
-    Raises SpreadsheetError, or LargeImportError for an upload that a child process reads.
-    """
-    store = context.app.store
+def _read_uploaded_spreadsheet(context: RequestContext, path: Path) -> ImportResult:
+    """Parse a spreadsheet with the remembered columns. Raises SpreadsheetError."""
+    registry, language = context.app.store.registry, context.app.config.network.language
     entries = ExistingEntries.from_registry(
-        store.registry.list_association_entries(), store.registry.list_accounts()
+        registry.list_association_entries(), registry.list_accounts()
     )
     memory = open_column_memory(context.app.data_folder)
-    try:
-        import_result = parse_registry_spreadsheet(
-            path, context.app.config.network.language, entries, memory, limits
-        )
-    except SpreadsheetError as error:
-        if is_only_large(error, limits):
-            raise LargeImportError from error
-        raise
+    import_result = parse_registry_spreadsheet(path, language, entries, memory, UPLOAD_LIMITS)
     import_result.problems += find_erased_in_import(context.app, import_result)
     return import_result
 

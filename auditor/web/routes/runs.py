@@ -140,10 +140,11 @@ def _load_checks(
 ) -> list[tuple[AuditRun, Observation]]:
     """Return the observations of an account in the newest runs, newest first."""
     runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
-    checks = []
-    for observation in store.observations.list_findings_of_association(association, runs):
-        if observation.account_id == account_id:
-            checks.append((runs[observation.run_id], observation))
+    checks = [
+        (runs[observation.run_id], observation)
+        for observation in store.observations.list_findings_of_association(association, runs)
+        if observation.account_id == account_id
+    ]
     return sorted(checks, key=lambda check: check[0].day, reverse=True)
 
 

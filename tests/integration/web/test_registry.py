@@ -11,7 +11,6 @@ from auditor.registry import exporter, sheet_limits
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
 from auditor.registry.uploads import MAX_UPLOAD_AGE, UploadStore
-from auditor.web import import_process
 from auditor.web.routes import registry as routes
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
@@ -34,9 +33,7 @@ LINKS = [
 
 
 @pytest.fixture
-def app(tmp_path, monkeypatch):
-    limits = import_process.UPLOAD_LIMITS  # no child process, which needs a configuration
-    monkeypatch.setattr(import_process, "SMALL_UPLOAD_LIMITS", limits)
+def app(tmp_path):
     network = opened(tmp_path)
     network.store.registry.save_registry([NOUR, AMAL], LINKS, NOW)
     yield network
@@ -244,8 +241,7 @@ def test_page_says_the_limit_that_a_file_exceeds(app, language, message):
 @pytest.mark.parametrize(("limit", "status"), [(3, 303), (2, 303), (1, 422)])
 def test_upload_has_as_many_rows_as_the_limit_allows(app, monkeypatch, limit, status):
     limits = sheet_limits.UPLOAD_LIMITS._replace(rows=limit)
-    for name in ("SMALL_UPLOAD_LIMITS", "UPLOAD_LIMITS"):
-        monkeypatch.setattr(import_process, name, limits)
+    monkeypatch.setattr(routes, "UPLOAD_LIMITS", limits)
     with logged_in_client(app) as client:
         response = upload(client, rows=[["amal", "Amal"]])
     assert response.status_code == status
@@ -485,3 +481,13 @@ def test_upload_is_kept_for_a_day(tmp_path, step, is_kept):
     newer_name = uploads.save(b"name", later)
     kept_names = {path.name for path in uploads.folder.iterdir()}
     assert kept_names == ({name, newer_name} if is_kept else {newer_name})
+
+
+@pytest.mark.fault("F74")
+def test_further_import_is_refused_while_one_is_read(app):
+    with logged_in_client(app) as client, routes._import_slot:
+        response = upload(client, rows=[["amal", "Amal"]])
+    assert response.status_code == 503
+    assert "Other imports are in progress" in response.text
+    assert response.headers["retry-after"] == "60"
+    assert not list_uploads(app)
