@@ -123,7 +123,7 @@ def render_association(
         can_manage=can_manage,
         latest_check=checks.find_recent(association.id, context.now),
         check_refusal=check_refusal,
-        saved_decision=saved_decision or {},
+        saved_decision=saved_decision or {"kind": "", "channel": ""},
         follow_up_form=follow_up_form,
         follow_up_error=error,
         channel_points=sum_channel_points(config.unmixed_channels),

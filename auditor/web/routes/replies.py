@@ -1,7 +1,6 @@
 """The coordinator's queue: replies of associations, and accounts found on their websites."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException
@@ -66,19 +65,6 @@ def _find_proposal_association(store: Store, path_params: Mapping[str, Any]) -> 
     return proposal.association if proposal else None
 
 
-@dataclass(frozen=True, slots=True)
-class SavedAnswer:
-    """The answer that was just saved, and where it can be taken back.
-
-    An answer to a reply has `reply_id`, one to a proposal its association and `decision_id`.
-    """
-
-    answer: ReplyOutcome | None = None
-    reply_id: int = 0
-    association: str = ""
-    decision_id: int = 0
-
-
 @router.get("/{language}/replies", dependencies=[access.COORDINATOR_ACCESS])
 def show_replies(
     context: PageContext,
@@ -94,14 +80,20 @@ def show_replies(
 ) -> HTMLResponse:
     """Show a page of pending replies and of proposals, each after a given row id.
 
-    `done`, `reply`, `association` and `decision` are those of `SavedAnswer`. `reopened` is the
-    reply whose answer was just taken back. `already_answered`: another user was faster.
+    `done` is the answer that was just saved. It can be taken back in `reply`, or as the `decision`
+    about an association. `reopened` is the reply whose answer was just taken back.
+    `already_answered`: another user was faster.
     """
     return _render_replies(
         context,
         after_reply_id=after_reply,
         after_proposal_id=after_proposal,
-        saved_answer=SavedAnswer(done, reply, association, decision),
+        saved_answer={
+            "answer": done,
+            "reply_id": reply,
+            "association": association,
+            "decision_id": decision,
+        },
         reopened_reply_id=reopened,
         is_already_answered=already_answered,
     )
@@ -258,7 +250,7 @@ def _render_replies(
     status: int = 200,
     after_reply_id: int = 0,
     after_proposal_id: int = 0,
-    saved_answer: SavedAnswer | None = None,
+    saved_answer: Mapping[str, object] | None = None,
     reopened_reply_id: int = 0,
     is_already_answered: bool = False,
     error: DecisionError | None = None,

@@ -1,10 +1,8 @@
 """Report links: who has one, creating them for one or many associations, extending and revoking."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Query
@@ -24,13 +22,12 @@ from auditor.report_links import (
     create_reminder,
     select_associations,
 )
-from auditor.reports.invitation import InvitationText, list_due_promises
+from auditor.reports.invitation import ReportLinkAddress, list_due_promises
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
-from auditor.web.list_filters import FieldChoices, list_group_choices
+from auditor.web.list_filters import list_group_choices
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from auditor.web.routes.associations import require_association_view
-from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
 from storage.models.users import ReportLinkState
 from storage.store import Store
@@ -54,40 +51,6 @@ class BulkReportLinksForm(BaseModel):
     file_format: Literal["csv", "xlsx"] = "xlsx"
 
 
-@dataclass(frozen=True, slots=True)
-class ReportLinkRow:
-    """A report link in a list, with its state and its association (None if it was removed)."""
-
-    report_link: ReportLink
-    state: ReportLinkState
-    association: Association | None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkMessage:
-    """A text that sends a link. `whatsapp_url` is None without a number for WhatsApp.
-
-    `kind` is `invitation`, `new_link` or `reminder`.
-    """
-
-    kind: str
-    text: str
-    whatsapp_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewReportLink:
-    """A link that was just created, and texts to send it with. It is shown only once.
-
-    `mail` is None for a reminder, which keeps older links.
-    """
-
-    url: str
-    expires_at: datetime
-    messages: tuple[LinkMessage, ...]
-    mail: InvitationText | None = None
-
-
 @router.get("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
 def list_report_links(
     context: PageContext,
@@ -105,20 +68,27 @@ def list_report_links(
         limit=REPORT_LINKS_PAGE_SIZE + 1,
         regions=context.regions,
     )
-    search_results, has_more_results = _search_associations(context, store, q)
     shown_links = report_links[:REPORT_LINKS_PAGE_SIZE]
     next_id = shown_links[-1].id if len(report_links) > REPORT_LINKS_PAGE_SIZE else None
     query_params = {"state": state.value if state else ""}
+    search_results: list[AssociationSummary] = []
+    has_more_results = False
+    if q.strip():
+        search_results, has_more_results = _search_associations(context, store, q)
+    region_choices = list_group_choices(context, "region")
+    if context.user and context.user.regions:
+        own_regions = context.user.regions
+        region_choices = [choice for choice in region_choices if choice[0] in own_regions]
     return context.render_page(
         "report_links.html",
         search_text=q,
         search_results=search_results,
         has_more_results=has_more_results,
-        rows=list(_build_report_link_rows(context, shown_links)),
+        rows=_build_report_link_rows(context, shown_links),
         state=state,
         link_states=tuple(ReportLinkState),
         **build_page_urls(list_url, query_params, "before", before, next_id),
-        region_choices=_list_region_choices(context),
+        region_choices=region_choices,
         tag_choices=list_group_choices(context, "tag"),
         can_create_links=can_create_report_links(context.app.config),
     )
@@ -152,9 +122,14 @@ def stream_report_links(
     """Return a spreadsheet with new links and texts. The links work when it is complete."""
     invitations = BulkInvitations(context.app, context.author, context.now)
     file_name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{file_format}"
-    chunks = invitations.iter_file_parts(views, file_format, translator=context.translator)
+
+    def stream_and_commit() -> Iterator[bytes]:
+        """Yield the file, then store its links. If the download breaks off, nothing changes."""
+        yield from invitations.iter_file_parts(views, file_format, translator=context.translator)
+        invitations.commit()
+
     return StreamingResponse(
-        _commit_after_stream(invitations, chunks),
+        stream_and_commit(),
         media_type=MEDIA_TYPES[file_format],
         headers={"content-disposition": f'attachment; filename="{file_name}"'},
     )
@@ -183,48 +158,45 @@ def create_association_report_link(
     if promise is None:
         new_link = create_invitation_link(context, view)
     else:
-        new_link = _create_reminder(context, view, promise)
+        due_promises = {entry.id: entry for entry in _list_due_promises(context, view)}
+        if promise not in due_promises:
+            raise HTTPException(404)
+        address, text = create_reminder(
+            context.app, view, due_promises[promise], context.author, context.now
+        )
+        new_link = _build_new_link(context, view, address, {"reminder": text})
     return _render_association_report_links(context, association, new_link=new_link)
 
 
-def create_invitation_link(context: RequestContext, view: AssociationView) -> NewReportLink:
+def create_invitation_link(context: RequestContext, view: AssociationView) -> dict[str, Any]:
     """Create a link for an association with the texts to send; its older links stop working."""
     address, texts = create_invitation(
         context.app, view, context.author, context.now, view.association.language
     )
     message_texts = {"invitation": texts.short_text, "new_link": texts.new_link_text}
-    messages = _build_messages(context, view, message_texts)
-    return NewReportLink(address.url, address.expires_at, messages, texts)
+    return {**_build_new_link(context, view, address, message_texts), "mail": texts}
 
 
-def _create_reminder(
-    context: RequestContext, view: AssociationView, promise_id: int
-) -> NewReportLink:
-    """Create the link to remind of a promise. Raises HTTPException (404) if it is not due."""
-    due_promises = _list_due_promises(context, view)
-    promise = next((entry for entry in due_promises if entry.id == promise_id), None)
-    if promise is None:
-        raise HTTPException(404)
-    address, text = create_reminder(context.app, view, promise, context.author, context.now)
-    messages = _build_messages(context, view, {"reminder": text})
-    return NewReportLink(address.url, address.expires_at, messages)
+def _build_new_link(
+    context: RequestContext,
+    view: AssociationView,
+    address: ReportLinkAddress,
+    texts: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return what a page shows of a new link: its texts by kind, each with a WhatsApp link."""
+    phone = context.app.store.registry.get_contact(view.association.id).phone
+    messages = [
+        {"kind": kind, "text": text, "whatsapp_url": build_whatsapp_url(phone, text)}
+        for kind, text in texts.items()
+        if text
+    ]
+    expires_at = address.expires_at
+    return {"url": address.url, "expires_at": expires_at, "messages": messages, "mail": None}
 
 
 def _list_due_promises(context: RequestContext, view: AssociationView) -> list[FollowUp]:
     follow_ups = context.app.store.follow_ups.list_follow_ups(view.association.id)
     return list_due_promises(view, follow_ups, context.now.date())
-
-
-def _build_messages(
-    context: RequestContext, view: AssociationView, texts: Mapping[str, str]
-) -> tuple[LinkMessage, ...]:
-    """Return the texts by kind with their WhatsApp links; an empty text is left out."""
-    phone = context.app.store.registry.get_contact(view.association.id).phone
-    return tuple(
-        LinkMessage(kind, text, build_whatsapp_url(phone, text))
-        for kind, text in texts.items()
-        if text
-    )
 
 
 @router.post(
@@ -253,18 +225,18 @@ def _render_association_report_links(
     association: str,
     *,
     completed_action: str = "",
-    new_link: NewReportLink | None = None,
+    new_link: dict[str, Any] | None = None,
 ) -> HTMLResponse:
     view, store = require_association_view(context, association), context.app.store
     report_links = store.report_links.list_recent(context.now, association=association)
-    rows = list(_build_report_link_rows(context, report_links))
+    rows = _build_report_link_rows(context, report_links)
     return context.with_path(_build_association_path(context, association)).render_page(
         "report_link.html",
         association=view.association,
         email=store.registry.get_contact(association).email,
         rows=rows,
         due_promises=_list_due_promises(context, view),
-        has_active_link=any(row.state is ReportLinkState.ACTIVE for row in rows),
+        has_active_link=any(row["state"] is ReportLinkState.ACTIVE for row in rows),
         subscriber_count=store.subscriptions.count_from_report_links(association),
         new_expiry=compute_report_link_expiry(context.app.config, context.now),
         can_create_links=can_create_report_links(context.app.config),
@@ -278,11 +250,9 @@ def _search_associations(
 ) -> tuple[list[AssociationSummary], bool]:
     """Return the first associations in the user's regions that match, and True if there are more.
 
-    They are sorted by name. Without words, there are none.
+    They are sorted by name.
     """
     summaries: list[AssociationSummary] = []
-    if not search_text.strip():
-        return summaries, False
     has_more = False
     for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text)):
         page = store.search.list_summaries(
@@ -298,29 +268,19 @@ def _search_associations(
     return summaries[:MAX_SEARCH_RESULTS], has_more
 
 
-def _list_region_choices(context: RequestContext) -> FieldChoices:
-    """Return the regions that the user manages."""
-    choices = list_group_choices(context, "region")
-    if context.user is None or not context.user.regions:
-        return choices
-    return [choice for choice in choices if choice[0] in context.user.regions]
-
-
 def _build_report_link_rows(
     context: RequestContext, report_links: list[ReportLink]
-) -> Iterator[ReportLinkRow]:
-    for report_link in report_links:
-        yield ReportLinkRow(
-            report_link,
-            report_link.get_state(context.now),
-            context.app.store.registry.get_association(report_link.association),
-        )
-
-
-def _commit_after_stream(invitations: BulkInvitations, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the file, then store its links. If the download breaks off, nothing changes."""
-    yield from chunks
-    invitations.commit()
+) -> list[dict[str, Any]]:
+    """Return report links, each with its state and its association (None if it was removed)."""
+    registry = context.app.store.registry
+    return [
+        {
+            "report_link": report_link,
+            "state": report_link.get_state(context.now),
+            "association": registry.get_association(report_link.association),
+        }
+        for report_link in report_links
+    ]
 
 
 def require_public_url(context: RequestContext) -> None:
