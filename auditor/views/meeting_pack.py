@@ -72,7 +72,7 @@ def build_meeting_pack(
     totals = {"opened": Counter[tuple[str, str]](), "closed": Counter[tuple[str, str]]()}
     for (_, change_kind), gap_counts in changes.items():
         totals[change_kind].update(gap_counts)
-    coverage = build_coverage(counts, config) if counts else ()
+    coverage = () if counts is None else build_coverage(counts, config)
     return MeetingPack(counts, totals["opened"], totals["closed"], tuple(coverage), tuple(calls))
 
 
