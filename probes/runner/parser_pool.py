@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar, cast
@@ -33,8 +32,8 @@ MAX_WORKER_MEMORY_BYTES = 1 << 30
 """Address space of a worker."""
 MAX_WORKERS = 8
 """Processes that parse pages. There are not more than processors."""
-MAX_TASKS_PER_WORKER = 2
-"""Pages in a worker: one that is parsed and one that waits."""
+STREAM_BUFFER_BYTES = 1 << 20
+"""Bytes of a response that are received before it is read."""
 MAX_FAILED_STARTS = 3
 """Workers in a row that cannot be started. Then the pool gives up."""
 TIMEOUT_DETAIL = "parsing took too long"
@@ -75,45 +74,92 @@ class ParserPool:
             memory_bytes, can_fork=self._worker_count != 1
         )
         self._keeps_fork_server = fork_server is not None
-        self._workers: list[_ParserWorker] = []
-        self._queue: deque[_ParseTask] = deque()
-        self._starting: set[asyncio.Task[None]] = set()  # replacements of lost workers
-        self._failed_starts = 0  # in a row
+        self._queue: asyncio.Queue[_ParseTask] = asyncio.Queue()
+        self._workers: list[asyncio.Task[None]] = []
+        self._has_started = False
         self._start_error: BaseException | None = None  # why workers cannot be started
 
     async def __aenter__(self) -> Self:
         """Start the workers. They load while the first pages are fetched."""
-        try:
-            for _ in range(self._worker_count):
-                await self._start_worker()
-        except BaseException:
-            await self._stop_workers()
-            raise
+        self._workers = [asyncio.create_task(self._run_worker()) for _ in range(self._worker_count)]
+        await asyncio.sleep(0)  # now they are forked
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stop_workers()
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        if not self._keeps_fork_server:
+            is_loading = bool(self._workers) and not self._has_started
+            await asyncio.to_thread(self._fork_server.close, is_loading=is_loading)
 
-    async def _stop_workers(self) -> None:
-        while self._starting:
-            await asyncio.wait(self._starting)
-        workers, self._workers = self._workers, []
-        for worker in workers:
-            worker.stop()
-        if self._keeps_fork_server:
-            return
-        is_loading = bool(workers) and not any(worker.has_started for worker in workers)
-        await asyncio.to_thread(self._fork_server.close, is_loading=is_loading)
+    async def _run_worker(self) -> None:
+        """Give waiting pages to a worker process, and replace it if it ends or leaves."""
+        failed_starts = 0
+        try:
+            while failed_starts < MAX_FAILED_STARTS:
+                has_started = await self._use_process()
+                failed_starts = 0 if has_started else failed_starts + 1
+        except Exception as error:  # noqa: BLE001  # raised for each page
+            self._start_error = error
+        else:
+            reason = "parser workers cannot be started; try: read their messages on standard error"
+            self._start_error = RuntimeError(reason)
+        while True:  # pages that wait, and those that come
+            (await self._queue.get()).fail(self._start_error)
 
-    async def _start_worker(self) -> None:
+    async def _use_process(self) -> bool:
+        """Start a worker process and use it until it ends. Return whether it has started."""
         pool_socket, worker_socket = socket.socketpair()
         with worker_socket:
             self._fork_server.fork_worker(worker_socket)
-        worker = _ParserWorker(
-            self._timeout, self._wall_timeout, self._dispatch_tasks, self._replace_worker
+        reader, writer = await asyncio.open_unix_connection(
+            sock=pool_socket, limit=STREAM_BUFFER_BYTES
         )
-        self._workers.append(worker)
-        await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=pool_socket)
+        process_id = 0
+        try:
+            process_id = await _receive_message(reader)
+            self._has_started = True
+            while await self._parse_next_page(process_id, reader, writer):
+                pass
+        except (EOFError, ConnectionError):  # it has ended
+            return bool(process_id)
+        finally:
+            writer.close()
+        return True
+
+    async def _parse_next_page(
+        self, process_id: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Give the next waiting page to a process. Return False if the process must be replaced."""
+        task = await self._queue.get()
+        if task.result.done():  # cancelled
+            return True
+        if reader.at_eof():  # the process was killed while it waited
+            self._queue.put_nowait(task)
+            return False
+        loop = asyncio.get_running_loop()
+        started_at = loop.time()
+        try:
+            async with asyncio.timeout(self._wall_timeout):
+                try:
+                    writer.writelines((LENGTH_PREFIX.pack(len(task.message)), task.message))
+                    is_success, value, is_leaving = await _receive_message(reader)
+                except asyncio.CancelledError:  # while it parses, it notices no closed socket
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process_id, signal.SIGKILL)
+                    raise
+        except (TimeoutError, EOFError, ConnectionError):
+            # The kernel ends a worker at its limit of CPU time.
+            is_late = loop.time() - started_at >= min(self._timeout, self._wall_timeout)
+            detail = TIMEOUT_DETAIL if is_late else "the parser process ended"
+            task.fail(_ParserStopped(detail))
+            return False
+        if not is_success:
+            task.fail(value)
+        elif not task.result.done():
+            task.result.set_result(value)
+        return not is_leaving
 
     async def parse(self, parser: Callable[[Page], ParsedT], page: Page) -> ParsedT:
         """Parse a page in a worker and return the result.
@@ -129,8 +175,7 @@ class ParserPool:
                 raise self._start_error
             message = pickle.dumps((parser, page, self._timeout), pickle.HIGHEST_PROTOCOL)
             task = _ParseTask(message, asyncio.get_running_loop().create_future())
-            self._queue.append(task)
-            self._dispatch_tasks()
+            self._queue.put_nowait(task)
             return cast("ParsedT", await task.result)
         except (_ParserStopped, MemoryError, RecursionError) as error:
             is_stopped = isinstance(error, _ParserStopped)
@@ -158,49 +203,6 @@ class ParserPool:
             return f"{link_count} of {SAMPLE_LINKS} links of a sample were found"
         return ""
 
-    def _dispatch_tasks(self) -> None:
-        """Give waiting tasks to the workers with the fewest tasks. Cancelled tasks are dropped."""
-        while self._queue:
-            if self._queue[0].result.cancelled():
-                self._queue.popleft()
-                continue
-            free_workers = [worker for worker in self._workers if worker.is_free]
-            if not free_workers:
-                return
-            min(free_workers, key=_ParserWorker.count_tasks).submit(self._queue.popleft())
-
-    def _replace_worker(self, worker: _ParserWorker, unstarted_tasks: list[_ParseTask]) -> None:
-        """Replace a worker that ended, and put its unstarted tasks back into the queue."""
-        if worker not in self._workers:
-            return
-        self._workers.remove(worker)
-        self._queue.extendleft(reversed(unstarted_tasks))
-        self._failed_starts = 0 if worker.has_started else self._failed_starts + 1
-        if self._failed_starts >= MAX_FAILED_STARTS:
-            self._fail_waiting_tasks(
-                RuntimeError(
-                    "parser workers cannot be started; try: read their messages on standard error"
-                )
-            )
-            return
-        self._dispatch_tasks()
-        start_task = asyncio.ensure_future(self._start_worker())
-        self._starting.add(start_task)
-        start_task.add_done_callback(self._finish_start)
-
-    def _finish_start(self, start_task: asyncio.Task[None]) -> None:
-        self._starting.discard(start_task)
-        if not start_task.cancelled() and (error := start_task.exception()):
-            self._fail_waiting_tasks(error)
-
-    def _fail_waiting_tasks(self, error: BaseException) -> None:
-        """Fail all waiting and future tasks, because no worker can be started."""
-        self._start_error = error
-        while self._queue:
-            result = self._queue.popleft().result
-            if not result.done():
-                result.set_exception(error)
-
 
 @dataclass(slots=True)
 class _ParseTask:
@@ -209,144 +211,20 @@ class _ParseTask:
     message: bytes
     result: asyncio.Future[Any]
 
+    def fail(self, error: BaseException) -> None:
+        """Set the error as the result, unless the page is no longer wanted."""
+        if not self.result.done():
+            self.result.set_exception(error)
+
 
 class _ParserStopped(Exception):  # noqa: N818  # always converted to FetchError
     """The process of a parser was killed or ended."""
 
 
-class _ParserWorker(asyncio.Protocol):
-    """The pool's side of a worker: its tasks and the time of the current one."""
-
-    def __init__(
-        self,
-        timeout: float,
-        wall_timeout: float,
-        on_response: Callable[[], None],
-        on_lost: Callable[[_ParserWorker, list[_ParseTask]], None],
-    ) -> None:
-        self._timeout = timeout
-        self._wall_timeout = wall_timeout
-        self._on_response = on_response
-        self._on_lost = on_lost
-        self._loop = asyncio.get_running_loop()
-        self._tasks: deque[_ParseTask] = deque()
-        self._buffer = bytearray()
-        self._pid = 0
-        self._started_at = 0.0  # start time of the current task
-        self._timeout_handle: asyncio.TimerHandle | None = None
-        self._has_timed_out = False
-        self._is_leaving = False
-        self._transport: asyncio.Transport | None = None
-
-    @property
-    def has_started(self) -> bool:
-        """Return True if the worker has sent its process id."""
-        return bool(self._pid)
-
-    @property
-    def is_free(self) -> bool:
-        """Return True if the worker has started and takes another task."""
-        is_ending = self._has_timed_out or self._is_leaving
-        return self.has_started and not is_ending and len(self._tasks) < MAX_TASKS_PER_WORKER
-
-    def count_tasks(self) -> int:
-        """Return the number of its tasks."""
-        return len(self._tasks)
-
-    def submit(self, task: _ParseTask) -> None:
-        """Send a task to the worker."""
-        if not self._tasks:
-            self._started_at = self._loop.time()
-        self._tasks.append(task)
-        assert self._transport is not None
-        self._transport.writelines((LENGTH_PREFIX.pack(len(task.message)), task.message))
-        if self._timeout_handle is None:
-            self._timeout_handle = self._loop.call_at(
-                self._started_at + self._wall_timeout, self._check_timeout
-            )
-
-    def _check_timeout(self) -> None:
-        """Kill the worker if it does not finish its task and does not use its CPU time.
-
-        Scheduled once per timeout, not once per page.
-        """
-        self._timeout_handle = None
-        due = self._started_at + self._wall_timeout
-        if self._tasks and self._loop.time() >= due:
-            self._has_timed_out = True
-            self._kill()
-        elif self._tasks:
-            self._timeout_handle = self._loop.call_at(due, self._check_timeout)
-
-    def stop(self) -> None:
-        """End the worker.
-
-        It is killed if it is parsing, because it does not notice a closed socket then.
-        """
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-        if self._tasks:
-            self._kill()
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _kill(self) -> None:
-        """Kill the process, unless it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Store the transport."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Collect received data and handle complete messages."""
-        self._buffer += data
-        while len(self._buffer) >= LENGTH_PREFIX.size:
-            (length,) = LENGTH_PREFIX.unpack_from(self._buffer)
-            end = LENGTH_PREFIX.size + length
-            if len(self._buffer) < end:
-                return
-            # our own worker
-            message = pickle.loads(memoryview(self._buffer)[LENGTH_PREFIX.size : end])  # noqa: S301
-            del self._buffer[:end]
-            self._handle_message(message)
-
-    def _handle_message(self, message: Any) -> None:
-        """Handle the process id, which comes first, or the result of a task."""
-        if not self._pid:
-            self._pid = message
-        else:
-            self._finish_task(*message)
-        self._on_response()
-
-    def _finish_task(self, is_success: bool, value: Any, is_leaving: bool) -> None:
-        """Set the result of the current task. A leaving worker parses no other one."""
-        result = self._tasks.popleft().result
-        self._started_at = self._loop.time()
-        if not result.done():
-            result.set_result(value) if is_success else result.set_exception(value)
-        self._is_leaving = is_leaving
-        if is_leaving and self._transport is not None:
-            self._transport.abort()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """Fail the current task, unless the worker left, and return the others to the pool."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
-        if self._tasks and not self._is_leaving:
-            self._fail_current_task()
-        self._on_lost(self, list(self._tasks))
-
-    def _fail_current_task(self) -> None:
-        # The kernel ends a worker at its limit of CPU time. A task that waited in the worker counts
-        # from the response before it: if the pool handles that late, the detail is the general one.
-        has_used_time = self._loop.time() - self._started_at >= self._timeout
-        is_late = self._has_timed_out or has_used_time
-        detail = TIMEOUT_DETAIL if is_late else "the parser process ended"
-        current = self._tasks.popleft().result
-        if not current.done():
-            current.set_exception(_ParserStopped(detail))
+async def _receive_message(reader: asyncio.StreamReader) -> Any:
+    """Return the next message of a worker. Raises EOFError if it has ended."""
+    (length,) = LENGTH_PREFIX.unpack(await reader.readexactly(LENGTH_PREFIX.size))
+    return pickle.loads(await reader.readexactly(length))  # noqa: S301  # our own worker
 
 
 class ParserForkServer:

@@ -21,6 +21,7 @@ import struct
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from io import BufferedRWPair
 from typing import Any, NoReturn
 
 from probes.classify import classifier
@@ -57,9 +58,6 @@ def parse_sample(page: Page) -> int:
 
 MIN_FREE_BYTES = 64 << 20
 """Address space that must be free for a page. The worst ones take 46 MiB (measured 2026-11)."""
-
-DISCARDED_BYTES = 4096
-"""Bytes that a leaving worker receives at once."""
 
 LENGTH_PREFIX = struct.Struct("!I")
 """The length in bytes before each message."""
@@ -113,28 +111,26 @@ def _run_worker(socket_fd: int, memory_bytes: int) -> NoReturn:
         _limit_resources(memory_bytes)
         with (
             socket.socket(fileno=socket_fd) as pool_socket,
-            contextlib.suppress(ConnectionError, EOFError),
+            pool_socket.makefile("rwb") as stream,
+            contextlib.suppress(ConnectionError),
         ):
-            _send_message(pool_socket, pickle.dumps(os.getpid()))
-            _answer_messages(pool_socket)
+            _send_message(stream, pickle.dumps(os.getpid()))
+            _answer_messages(stream)
         status = 0
     finally:
         os._exit(status)
 
 
-def _answer_messages(pool_socket: socket.socket) -> None:
+def _answer_messages(stream: BufferedRWPair) -> None:
     """Parse the page of each message, until the socket is closed or little memory is free.
 
-    The last response says that the worker is leaving. The pool then closes the socket, and gives
-    the pages that are still in it to other workers.
+    The last response says that the worker is leaving.
     """
     is_leaving = False
-    while not is_leaving:
-        is_success, value = _parse_message(_receive_message(pool_socket))
+    while not is_leaving and (prefix := stream.read(LENGTH_PREFIX.size)):
+        is_success, value = _parse_message(stream.read(*LENGTH_PREFIX.unpack(prefix)))
         is_leaving = not _has_free_memory()
-        _send_message(pool_socket, _pickle_response(is_success, value, is_leaving=is_leaving))
-    while pool_socket.recv(DISCARDED_BYTES):
-        pass  # if it ended now, a page on its way would break the pool's side before the response
+        _send_message(stream, _pickle_response(is_success, value, is_leaving=is_leaving))
 
 
 def _limit_resources(memory_bytes: int) -> None:
@@ -153,7 +149,7 @@ def _has_free_memory() -> bool:
     return True
 
 
-def _parse_message(message: bytearray) -> tuple[bool, Any]:
+def _parse_message(message: bytes) -> tuple[bool, Any]:
     """Parse the page of a message. Returns True and the result, or False and the exception."""
     try:
         parser, page, timeout = pickle.loads(message)  # noqa: S301  # from the parent process
@@ -209,21 +205,6 @@ def _pickle_response(is_success: bool, value: Any, *, is_leaving: bool) -> bytes
         return pickle.dumps((False, fault, is_leaving))
 
 
-def _send_message(connection: socket.socket, message: bytes) -> None:
-    connection.sendall(LENGTH_PREFIX.pack(len(message)) + message)
-
-
-def _receive_message(connection: socket.socket) -> bytearray:
-    """Receive a message. Raises EOFError if the socket is closed."""
-    (length,) = LENGTH_PREFIX.unpack(_receive_exactly(connection, LENGTH_PREFIX.size))
-    return _receive_exactly(connection, length)
-
-
-def _receive_exactly(connection: socket.socket, length: int) -> bytearray:
-    message, received = bytearray(length), 0
-    while received < length:
-        count = connection.recv_into(memoryview(message)[received:])
-        if not count:
-            raise EOFError
-        received += count
-    return message
+def _send_message(stream: BufferedRWPair, message: bytes) -> None:
+    stream.write(LENGTH_PREFIX.pack(len(message)) + message)
+    stream.flush()

@@ -7,12 +7,7 @@ import pickle
 import pytest
 
 from probes.models.http import Page
-from probes.runner.parser_pool import (
-    MAX_FAILED_STARTS,
-    MAX_TASKS_PER_WORKER,
-    MAX_WORKERS,
-    ParserPool,
-)
+from probes.runner.parser_pool import MAX_FAILED_STARTS, MAX_WORKERS, ParserPool
 from probes.runner.parser_worker import LENGTH_PREFIX
 
 STEPS = (-1, 0, 1)
@@ -57,29 +52,12 @@ async def test_each_processor_has_a_worker_up_to_the_limit(monkeypatch, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_worker_has_pages_up_to_the_limit(monkeypatch, step):
-    monkeypatch.setattr(os, "kill", lambda *_: None)
-    fork_server = SimulatedForkServer()
-    async with ParserPool(1, fork_server=fork_server) as pool:
-        count = MAX_TASKS_PER_WORKER + step
-        tasks = [asyncio.create_task(pool.parse(repr, PAGE)) for _ in range(count)]
-        [worker] = pool._workers
-        expected = min(MAX_TASKS_PER_WORKER, count)
-        await wait_until(lambda: worker.count_tasks() == expected)
-        assert len(pool._queue) == count - expected
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        fork_server.stop()
-
-
-@pytest.mark.parametrize("step", STEPS)
 async def test_pool_gives_up_after_failed_starts_in_a_row(step):
     """One more failure is not reached, because no further worker is started."""
     fork_server = SimulatedForkServer(MAX_FAILED_STARTS + step)
     async with ParserPool(1, fork_server=fork_server) as pool:
         if step < 0:
-            await wait_until(lambda: pool._workers and pool._workers[0].has_started)
+            await wait_until(lambda: pool._has_started)
         else:
             with pytest.raises(RuntimeError, match="parser workers cannot be started"):
                 await pool.parse(repr, PAGE)
