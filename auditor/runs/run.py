@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -40,11 +39,9 @@ from auditor.runs.state import (
     StoppedError,
     Timer,
     log_limits,
-    log_skipped_run,
     refuse_crashed_canaries,
     refuse_crashed_checks,
 )
-from probes.http.host_state import HostLock
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.probe import ProbeResult
@@ -185,13 +182,19 @@ class RunSession:
             if not self._is_evaluated():
                 refuse_crashed_canaries(self.state.canary_readings)
             if is_offline(self.state.canary_readings) and not self._is_evaluated():
-                log_skipped_run()
+                reason = "both test websites are unreachable"
+                message = "run skipped: no connectivity: {reason}"
+                logger.warning("run_skipped_offline", message, reason=reason)
                 return self._report_finished(AuditRunState.SKIPPED)
-            await runtime.run_together(self._check_accounts(checker), self._check_domains(checker))
+            run, checks = self.state.audit_run, [self._check_accounts(checker)]
+            if not self._is_evaluated():
+                checks.append(
+                    check_domains(self.app, run, checker, self.deadline, self.get_current_time)
+                )
+            await runtime.run_together(*checks)
             if self.deadline.is_stopped:
                 raise StoppedError
             if not self._is_evaluated():
-                run = self.state.audit_run
                 await asyncio.to_thread(refuse_crashed_checks, self.app.store, run)
         await self._evaluate_in_thread()
         log_limits(self.state)
@@ -213,54 +216,40 @@ class RunSession:
 
     @contextlib.asynccontextmanager
     async def _open_checker(self) -> AsyncIterator[AccountChecker]:
-        """Open the fetcher and the parsers of this session."""
-        async with (
-            self._open_host_lock() as host_lock,
-            self.app.create_parser_pool() as parsers,
-            self.app.create_fetcher(self.started_at, host_lock, parsers) as fetcher,
-        ):
+        """Open the fetcher and the parsers of this session, with the host locks of a cluster."""
+        async with contextlib.AsyncExitStack() as stack:
+            host_lock = None
+            if self.cluster is not None:
+                host_lock = await stack.enter_async_context(self.cluster.open_host_lock())
+            parsers = await stack.enter_async_context(self.app.create_parser_pool())
+            fetcher = await stack.enter_async_context(
+                self.app.create_fetcher(self.started_at, host_lock, parsers)
+            )
             await refuse_broken_parsers(parsers)
             self.checker = AccountChecker(fetcher, parsers, self.state.api_budgets)
             yield self.checker
 
-    @contextlib.asynccontextmanager
-    async def _open_host_lock(self) -> AsyncIterator[HostLock | None]:
-        """Open the host locks that the machines of a cluster share; None on one machine."""
-        if self.cluster is None:
-            yield None
-            return
-        async with self.cluster.open_host_lock() as host_lock:
-            yield host_lock
-
     # --- Canaries --------------------------------------------------------------------------------
 
     async def _check_canaries(self, checker: AccountChecker) -> list[tuple[Canary, ProbeResult]]:
-        """Check the canaries: those of an API in batches. Raises ClockError."""
+        """Check the canaries of the channels in use: those of an API in batches. Raises ClockError.
+
+        A platform on which no association has an account is not requested at all. The canaries of
+        websites always show whether we are online.
+        """
         if self.deadline.should_stop:
             return []
-        canaries = await asyncio.to_thread(self._list_canaries)
+        channels_in_use = await asyncio.to_thread(self.app.store.registry.find_channels_in_use)
+        day = self.state.audit_run.day
+        canaries: list[Canary] = []
+        for name, channel in self.app.config.channels.items():
+            if name in {channel_registry.WEBSITE_CHANNEL, *channels_in_use}:
+                canaries += build_canaries(name, channel.canaries, channel.impossible_account, day)
         canaries.sort(key=lambda canary: canary.channel not in checker.api_budgets)  # APIs first
         links = [(canary.account.typed_text, canary.account.identity) for canary in canaries]
         results = [check.result for check in await check_links(links, checker)]
         refuse_wrong_clock(results)
         return list(zip(canaries, results, strict=True))
-
-    def _list_canaries(self) -> list[Canary]:
-        """Return the canaries of the channels in use.
-
-        A platform on which no association has an account is not requested at all. The canaries of
-        websites always show whether we are online.
-        """
-        channels_in_use = {
-            channel_registry.WEBSITE_CHANNEL,
-            *self.app.store.registry.find_channels_in_use(),
-        }
-        day = self.state.audit_run.day
-        canaries: list[Canary] = []
-        for name, channel in self.app.config.channels.items():
-            if name in channels_in_use:
-                canaries += build_canaries(name, channel.canaries, channel.impossible_account, day)
-        return canaries
 
     def _begin(self, canary_results: Sequence[tuple[Canary, ProbeResult]]) -> None:
         """Store that the run has begun, and close the previous run if it was killed."""
@@ -281,7 +270,13 @@ class RunSession:
         async with contextlib.AsyncExitStack() as stack:
             if self.cluster is not None and not is_evaluated:
                 self.coordinator = await stack.enter_async_context(
-                    self._open_coordinator(self.cluster, frontier)
+                    self.cluster.open_coordinator(
+                        self.app,
+                        frontier,
+                        self.deadline,
+                        api_budgets=self.state.api_budgets,
+                        on_progress=self._report_progress,
+                    )
                 )
             planned_count = await asyncio.to_thread(frontier.fill)
             self._save_started_report(planned_count)
@@ -295,17 +290,6 @@ class RunSession:
                 with contextlib.suppress(StoreError):
                     await asyncio.to_thread(frontier.clear)
 
-    def _open_coordinator(
-        self, cluster: WorkerCluster, frontier: Frontier
-    ) -> AbstractAsyncContextManager[Coordinator]:
-        return cluster.open_coordinator(
-            self.app,
-            frontier,
-            self.deadline,
-            api_budgets=self.state.api_budgets,
-            on_progress=self._report_progress,
-        )
-
     def _save_started_report(self, planned_count: int) -> None:
         """Store the report of the started run, because a killed run cannot store it later."""
         store, run = self.app.store, self.state.audit_run
@@ -317,7 +301,10 @@ class RunSession:
         self.state.audit_run = store.runs.save_open_report(run, started_report)
 
     async def _run_passes(self, frontier: Frontier, checker: AccountChecker) -> None:
-        """Check all accounts, then repeat the checks that failed for a transient reason."""
+        """Check all accounts, then repeat the checks that failed for a transient reason.
+
+        Where there is no time for the second pass, the first results count.
+        """
         async with ObservationRecorder.open(self.app) as recorder:
             worker = AccountWorker(
                 self.app,
@@ -328,32 +315,21 @@ class RunSession:
                 self.get_current_time,
                 self._report_progress,
             )
-            await self._run_first_pass(worker)
-            await self._run_second_pass(worker)
-
-    async def _run_first_pass(self, worker: AccountWorker) -> None:
-        """Check every account of the frontier."""
-        await (self.coordinator or worker).check_pass()
-        await worker.recorder.flush()
-
-    async def _run_second_pass(self, worker: AccountWorker) -> None:
-        """Repeat the deferred checks. Where there is no time for it, the first results count."""
-        if not await asyncio.to_thread(worker.frontier.count_remaining, second_pass=True):
-            return
-        await self._wait_for_second_pass(worker)
-        if not self.deadline.should_stop:
-            worker.checker.fetcher.start_new_pass()
-            await (self.coordinator or worker).check_pass(second_pass=True)
-            await worker.recorder.flush()
-        if not self.deadline.is_stopped:
-            await worker.save_deferred_observations()
-
-    async def _wait_for_second_pass(self, worker: AccountWorker) -> None:
-        """Wait until the last failure is old enough to try again, or until the deadline."""
-        seconds_since_failure = 0.0
-        if worker.last_deferred_at:
-            seconds_since_failure = self.deadline.timer() - worker.last_deferred_at
-        await self.deadline.sleep(self.app.config.fetch.second_pass_delay - seconds_since_failure)
+            await (self.coordinator or worker).check_pass()
+            await recorder.flush()
+            if not await asyncio.to_thread(frontier.count_remaining, second_pass=True):
+                return
+            seconds_since_failure = 0.0
+            if worker.last_deferred_at:
+                seconds_since_failure = self.deadline.timer() - worker.last_deferred_at
+            delay = self.app.config.fetch.second_pass_delay
+            await self.deadline.sleep(delay - seconds_since_failure)
+            if not self.deadline.should_stop:
+                checker.fetcher.start_new_pass()
+                await (self.coordinator or worker).check_pass(second_pass=True)
+                await recorder.flush()
+            if not self.deadline.is_stopped:
+                await worker.save_deferred_observations()
 
     def _report_progress(self, count: int = 1) -> None:
         state = self.state
@@ -362,12 +338,6 @@ class RunSession:
         if state.checked_count // runtime.ACCOUNTS_PER_MEMORY_RELEASE != releases_before:
             runtime.release_free_memory()
         self.on_progress(state.checked_count, state.account_count)
-
-    async def _check_domains(self, checker: AccountChecker) -> None:
-        """Ask registries for the domains that are due, unless the run is evaluated."""
-        if not self._is_evaluated():
-            run = self.state.audit_run
-            await check_domains(self.app, run, checker, self.deadline, self.get_current_time)
 
     # --- Evaluate --------------------------------------------------------------------------------
 

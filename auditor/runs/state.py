@@ -216,8 +216,19 @@ class RunState:
         earlier = self.audit_run.report
         requests_by_host = Counter(session.requests_by_host) + Counter(earlier.requests_by_host)
         other_hosts = session.other_hosts + earlier.requests_other_hosts.hosts
+        apis = dict(earlier.apis)
+        for channel, budget in self.api_budgets.items():
+            # A budget has the cost of all sessions, not its requests.
+            earlier_usage = earlier.apis.get(channel, ApiUsage())
+            apis[channel] = ApiUsage(
+                requests=budget.request_count + earlier_usage.requests,
+                skipped=budget.skipped_count + earlier_usage.skipped,
+                cost=budget.spent,
+                unit=budget.api.cost_unit,
+                budget=budget.limit,
+                closed_because=budget.refusal[1] if budget.refusal else None,
+            )
         values: dict[str, Any] = {}
-        apis = {**earlier.apis, **self._compute_api_usage()}
         if apis:
             values["apis"] = apis
         opened_circuits = describe_opened_circuits(self.circuit_breakers)
@@ -231,27 +242,6 @@ class RunState:
             requests_other_hosts=OtherHosts(hosts=other_hosts),
             seconds=round(session_seconds + float(earlier.seconds), 2),
         )
-
-    def _compute_api_usage(self) -> dict[str, ApiUsage]:
-        """Return the usage of each API. A budget has the cost of all sessions, not its requests."""
-        usage = {}
-        for channel, budget in self.api_budgets.items():
-            earlier = self.audit_run.report.apis.get(channel, ApiUsage())
-            usage[channel] = ApiUsage(
-                requests=budget.request_count + earlier.requests,
-                skipped=budget.skipped_count + earlier.skipped,
-                cost=budget.spent,
-                unit=budget.api.cost_unit,
-                budget=budget.limit,
-                closed_because=budget.refusal[1] if budget.refusal else None,
-            )
-        return usage
-
-
-def log_skipped_run() -> None:
-    """Log that the run was skipped."""
-    reason = "both test websites are unreachable"
-    logger.warning("run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason)
 
 
 def log_limits(state: RunState) -> None:
