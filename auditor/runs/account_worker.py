@@ -196,8 +196,10 @@ class AccountWorker:
     async def _to_observation(
         self, entry: PlanEntry, result: ProbeResult, *, will_retry: bool = False
     ) -> Observation:
-        """Return the observation to store.
+        """Return the observation to store. If the result equals an earlier one, it repeats that.
 
+        Many pages are generated again for each request, so the bodies of two runs differ although
+        they say the same.
         If the check will be repeated, no body is stored: the second result nearly always replaces
         the first one.
         """
@@ -213,35 +215,13 @@ class AccountWorker:
         )
         if will_retry:
             filtered_result = replace(filtered_result, keep_bodies=False)
-        return await self._build_observation(entry, filtered_result, self.clock())
-
-    async def _needs_second_pass(self, result: ProbeResult) -> bool:
-        """Return True if the second pass may succeed and is allowed to request the links again."""
-        finding = result.finding
-        if finding.presence is not Presence.UNKNOWN or finding.reason not in SECOND_PASS_REASONS:
-            return False
-        can_request_again = self.checker.fetcher.can_request_again
-        allowed = [
-            await can_request_again(exchange.request, exchange.outcome)
-            for exchange in result.exchanges
-        ]
-        return bool(allowed) and all(allowed)
-
-    async def _build_observation(
-        self, entry: PlanEntry, filtered_result: StorableResult, now: datetime
-    ) -> Observation:
-        """Return an observation with its evidence.
-
-        Many pages are generated again for each request, so the bodies of two runs differ although
-        they say the same. If the result equals an earlier one, the observation refers to that one.
-        """
         row, result = entry.account, filtered_result.result
         assert row.id is not None
         assert self.audit_run.id is not None
         observation = Observation(
             row.id,
             self.audit_run.id,
-            _get_observed_at(result, now),
+            _get_observed_at(result, self.clock()),
             result.finding,
             (),
             get_probe_version(row),
@@ -259,10 +239,21 @@ class AccountWorker:
             )
             if equal_result_id is not None:
                 return replace(observation, result_id=equal_result_id)
-        evidence = await self._build_evidence(
-            filtered_result, self.recorder.bodies, is_volatile=is_volatile
-        )
+        bodies = self.recorder.bodies
+        evidence = await self._build_evidence(filtered_result, bodies, is_volatile=is_volatile)
         return replace(observation, evidence=evidence)
+
+    async def _needs_second_pass(self, result: ProbeResult) -> bool:
+        """Return True if the second pass may succeed and is allowed to request the links again."""
+        finding = result.finding
+        if finding.presence is not Presence.UNKNOWN or finding.reason not in SECOND_PASS_REASONS:
+            return False
+        can_request_again = self.checker.fetcher.can_request_again
+        allowed = [
+            await can_request_again(exchange.request, exchange.outcome)
+            for exchange in result.exchanges
+        ]
+        return bool(allowed) and all(allowed)
 
     async def _build_evidence(
         self, filtered_result: StorableResult, bodies: BodyStorage | None, *, is_volatile: bool

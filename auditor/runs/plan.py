@@ -126,20 +126,21 @@ class CheckPriority:
         account_id = row.id or 0
         overdue_seconds = compute_overdue_seconds(account_status, self.previous_run)
         if row.channel in self.api_channels:
-            return PlanPosition(
-                API_ROUND,
-                compute_host_bucket(API_BUCKET_NAME),
-                _build_rank(overdue_seconds, _get_decided_minute(account_status)),
-                account_id,
-            )
+            # The account that has been unknown for longest comes first. If the API budget ends the
+            # run early, other accounts come first in the next run.
+            decided_at = account_status.decided_at if account_status else None
+            decided_minute = int(decided_at.timestamp() / SECONDS_PER_MINUTE) if decided_at else 0
+            host_bucket = compute_host_bucket(API_BUCKET_NAME)
+            rank = _build_rank(overdue_seconds, max(0, decided_minute))
+            return PlanPosition(API_ROUND, host_bucket, rank, account_id)
         if row.channel != channel_registry.WEBSITE_CHANNEL:
+            # The ids form a rotation that begins with the account at which the last run stopped.
             overdue_seconds *= compute_change_weight(account_status, self.active_since)
-            return PlanPosition(
-                PLATFORM_ROUND,
-                compute_host_bucket(row.channel),
-                _build_rank(overdue_seconds, self._compute_platform_rank(row.channel, account_id)),
-                account_id,
-            )
+            tie_breaker, circuit_breaker = account_id, self.circuit_breakers.get(row.channel)
+            if circuit_breaker is not None:
+                tie_breaker += circuit_breaker.sort_key(account_id)[0] << ACCOUNT_ID_BITS
+            rank = _build_rank(overdue_seconds, tie_breaker)
+            return PlanPosition(PLATFORM_ROUND, compute_host_bucket(row.channel), rank, account_id)
         overdue_days = ceil(min(overdue_seconds / SECONDS_PER_DAY, MAX_OVERDUE_DAYS))
         return PlanPosition(
             WEBSITE_ROUND + MAX_OVERDUE_DAYS - overdue_days,
@@ -147,17 +148,6 @@ class CheckPriority:
             _build_rank(overdue_seconds, account_id),
             account_id,
         )
-
-    def _compute_platform_rank(self, channel: str, account_id: int) -> int:
-        """Return the rank among equally overdue accounts of a platform.
-
-        The ids form a rotation that begins with the account at which the last run stopped.
-        """
-        circuit_breaker = self.circuit_breakers.get(channel)
-        if circuit_breaker is None:
-            return account_id
-        is_before_first, account_id = circuit_breaker.sort_key(account_id)
-        return (is_before_first << ACCOUNT_ID_BITS) + account_id
 
 
 def get_host_concurrency(config: Config) -> int:
@@ -214,17 +204,6 @@ def _build_rank(overdue_seconds: float, tie_breaker: int) -> int:
     return ((MAX_OVERDUE_MINUTES - overdue_minutes) << (ACCOUNT_ID_BITS + 1)) + tie_breaker
 
 
-def _get_decided_minute(account_status: AccountStatus | None) -> int:
-    """Return the minute of the last present or absent finding, or 0 if there is none.
-
-    The account that has been unknown for longest comes first. If the API budget ends the run early,
-    other accounts come first in the next run.
-    """
-    if account_status is None or account_status.decided_at is None:
-        return 0
-    return max(0, int(account_status.decided_at.timestamp() / SECONDS_PER_MINUTE))
-
-
 def get_account_host(row: AccountRow) -> str:
     """Return the host of an account's link, or an empty string if it has none."""
     try:
@@ -246,29 +225,18 @@ def build_batches(
 ) -> list[PlanBatch]:
     """Return the batches of a plan, ordered by round, the largest of each round first.
 
+    Neighbouring website hosts of a round are put together. APIs and platforms have own batches.
     `host_buckets` are (round, host bucket, number of accounts), ordered by round and bucket.
     """
-    return sorted(
-        _pack_batches(host_buckets, max_accounts), key=lambda batch: (batch.round, -batch.size)
-    )
-
-
-def _pack_batches(
-    host_buckets: Iterable[tuple[int, int, int]], max_accounts: int
-) -> Iterator[PlanBatch]:
-    """Put neighbouring website hosts of a round together. APIs and platforms have own batches."""
-    open_batch: PlanBatch | None = None
+    batches: list[PlanBatch] = []
     for round_number, host_bucket, account_count in host_buckets:
         if (
-            open_batch is not None
-            and round_number == open_batch.round >= WEBSITE_ROUND
-            and open_batch.size + account_count <= max_accounts
+            batches
+            and round_number == batches[-1].round >= WEBSITE_ROUND
+            and batches[-1].size + account_count <= max_accounts
         ):
-            size = open_batch.size + account_count
-            open_batch = PlanBatch(round_number, open_batch.first_bucket, host_bucket, size)
-            continue
-        if open_batch is not None:
-            yield open_batch
-        open_batch = PlanBatch(round_number, host_bucket, host_bucket, account_count)
-    if open_batch is not None:
-        yield open_batch
+            size = batches[-1].size + account_count
+            batches[-1] = PlanBatch(round_number, batches[-1].first_bucket, host_bucket, size)
+        else:
+            batches.append(PlanBatch(round_number, host_bucket, host_bucket, account_count))
+    return sorted(batches, key=lambda batch: (batch.round, -batch.size))

@@ -20,9 +20,8 @@ from auditor.protocols import LockableRunContext, RunContext
 from auditor.runs.plan import select_accounts_to_check
 from auditor.runs.state import RunState
 from probes.log import EventLogger
-from probes.models.finding import Account, Finding, Presence, Reason
+from probes.models.finding import Finding, Presence, Reason
 from probes.models.probe import ProbeResult
-from probes.runner.parser_pool import ParserPool
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, AuditRunState
 
 logger = EventLogger(__name__)
@@ -83,7 +82,8 @@ class RecheckService:
     def find_recent(self, association: str, now: datetime) -> AssociationRecheck | None:
         """Return the last recheck of an association while it is recent, otherwise None."""
         recheck = self._recent_rechecks.get(association)
-        return recheck if recheck is not None and _is_recent(recheck, now) else None
+        is_recent = recheck is not None and now - recheck.checked_at < RECHECK_INTERVAL
+        return recheck if is_recent else None
 
     def recheck_association(
         self, app: LockableRunContext, association: str, now: datetime
@@ -96,7 +96,9 @@ class RecheckService:
         if not self._lock.acquire(blocking=False):
             raise RecheckRefusedError(RecheckRefusal.BUSY)
         try:
-            self._forget_old_rechecks(now)
+            for name in list(self._recent_rechecks):
+                if self.find_recent(name, now) is None:
+                    del self._recent_rechecks[name]
             if association in self._recent_rechecks:
                 raise RecheckRefusedError(RecheckRefusal.RECENTLY_CHECKED)
             if is_run_in_progress(app):
@@ -107,15 +109,6 @@ class RecheckService:
             return recheck
         finally:
             self._lock.release()
-
-    def _forget_old_rechecks(self, now: datetime) -> None:
-        for association in list(self._recent_rechecks):
-            if self.find_recent(association, now) is None:
-                del self._recent_rechecks[association]
-
-
-def _is_recent(recheck: AssociationRecheck, now: datetime) -> bool:
-    return now - recheck.checked_at < RECHECK_INTERVAL
 
 
 def is_run_in_progress(app: LockableRunContext) -> bool:
@@ -147,7 +140,11 @@ async def _recheck_accounts(
         app.create_parser_pool() as parsers,
         app.create_fetcher(now, parsers=parsers) as fetcher,
     ):
-        await _require_parsers(parsers)
+        try:
+            await refuse_broken_parsers(parsers)
+        except ConfigError as error:
+            logger.error("recheck_refused", "no check on request: {reason}", reason=str(error))
+            raise RecheckRefusedError(RecheckRefusal.PARSERS_BROKEN) from error
         checker = AccountChecker(fetcher, parsers, state.api_budgets)
         rechecks = [
             _recheck_account(row, statuses.get(row.id or 0), checker, state.circuit_breakers)
@@ -156,43 +153,24 @@ async def _recheck_accounts(
         return await asyncio.gather(*rechecks)
 
 
-async def _require_parsers(parsers: ParserPool) -> None:
-    """Raise RecheckRefusedError if the parser processes cannot work, and log the reason."""
-    try:
-        await refuse_broken_parsers(parsers)
-    except ConfigError as error:
-        logger.error("recheck_refused", "no check on request: {reason}", reason=str(error))
-        raise RecheckRefusedError(RecheckRefusal.PARSERS_BROKEN) from error
-
-
 async def _recheck_account(
     row: AccountRow,
     status: AccountStatus | None,
     checker: AccountChecker,
     circuit_breakers: Mapping[str, CircuitBreaker],
 ) -> AccountRecheck:
+    """Check an account. No request is sent if the circuit breaker of its platform is open."""
     account = to_probe_account(row, status)
-    result = await _run_probe_with_timeout(row, account, checker, circuit_breakers)
+    circuit_breaker = circuit_breakers.get(row.channel)
+    result = circuit_breaker.skip_if_open(row) if circuit_breaker else None
+    if result is None:
+        try:
+            async with asyncio.timeout(RECHECK_TIMEOUT_SECONDS):
+                if row.channel in checker.api_budgets:
+                    [result] = await checker.check_together([account])
+                else:
+                    result = await checker.check(account)
+        except TimeoutError:
+            result = ProbeResult(Finding(Presence.UNKNOWN, Reason.TIMEOUT))
     evidence_views = await build_fresh_evidence_views(result.exchanges, checker.parser_pool)
     return AccountRecheck(row, result.finding, tuple(evidence_views))
-
-
-async def _run_probe_with_timeout(
-    row: AccountRow,
-    account: Account,
-    checker: AccountChecker,
-    circuit_breakers: Mapping[str, CircuitBreaker],
-) -> ProbeResult:
-    """Return the result of one check; no request is sent if the circuit breaker is open."""
-    circuit_breaker = circuit_breakers.get(row.channel)
-    if circuit_breaker:
-        skipped_result = circuit_breaker.skip_if_open(row)
-        if skipped_result:
-            return skipped_result
-    try:
-        async with asyncio.timeout(RECHECK_TIMEOUT_SECONDS):
-            if row.channel in checker.api_budgets:
-                return (await checker.check_together([account]))[0]
-            return await checker.check(account)
-    except TimeoutError:
-        return ProbeResult(Finding(Presence.UNKNOWN, Reason.TIMEOUT))

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from auditor.core.errors import RunLockedError
 from auditor.protocols import LockableRunContext
-from storage.models.audit import AuditRun, AuditRunState
+from storage.models.audit import AuditRunState
 from storage.store import Store
 
 
@@ -84,7 +84,10 @@ def load_run_progress(store: Store) -> RunProgress | None:
     run = store.runs.get_latest()
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
-    return RunProgress(_count_checks(store, run), run.report.accounts_due or 0)
+    checked_count = 0
+    if run.id is not None:
+        checked_count = sum(store.observations.count_by_presence(run.id).values())
+    return RunProgress(checked_count, run.report.accounts_due or 0)
 
 
 def has_results(store: Store) -> bool:
@@ -98,7 +101,3 @@ def has_results(store: Store) -> bool:
         return False
     has_gaps = store.counts.get_facet_counts().get("has_gaps", 0) > 0
     return has_gaps or store.observations.has_observations(0, run.id)
-
-
-def _count_checks(store: Store, run: AuditRun) -> int:
-    return sum(store.observations.count_by_presence(run.id).values()) if run.id is not None else 0
