@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -51,17 +51,8 @@ CATCH_UP_INTERVAL = timedelta(minutes=30)
 Clock = Callable[[], datetime]
 
 
-class AuditRunner(Protocol):
-    """Executes a run, as `auditor.runs.pipeline.run_audit_pipeline` does.
-
-    When it is cancelled, it keeps its results.
-    """
-
-    def __call__(
-        self, app: App, now: datetime, *, day: date, stop: asyncio.Event
-    ) -> Coroutine[Any, Any, AuditRun]:
-        """Execute or resume the run of a UTC day; after `stop` is set, begin nothing more."""
-        ...
+AuditRunner = Callable[..., Coroutine[Any, Any, AuditRun]]
+"""Executes a run, as `run_audit` does. When it is cancelled, it keeps its results."""
 
 
 async def run_audit(app: App, now: datetime, *, day: date, stop: asyncio.Event) -> AuditRun:
@@ -164,7 +155,9 @@ class SchedulerJob:
     async def run_if_due(self) -> None:
         """Execute the due run, unless it is finished or another one is running."""
         self.heartbeat.record()
-        day = self._find_due_day()
+        schedule, now = self._app.config.schedule, self._clock()
+        newest = self._app.store.runs.get_latest()
+        day = find_due_day(schedule, now) or find_interrupted_day(newest, schedule, now)
         if day is None or self._stop.is_set():
             return
         if self._run_lock.locked():
@@ -172,36 +165,28 @@ class SchedulerJob:
             return
         async with self._run_lock:
             newest = self._app.store.runs.get_latest()
-            if (
-                newest is not None
-                and newest.day > day
-                and is_dated_in_future(newest, self._clock())
-            ):
-                self._report_future_run(day, newest)
-            elif newest is not None and newest.day > day:
-                self._warn_once(day, newest.day, "the run for {other} is later")
-            elif newest is None or newest.day != day or _should_run_again(newest):
+            if newest is None or newest.day < day:
                 await self._run_day(day)
-
-    def _find_due_day(self) -> date | None:
-        schedule, now = self._app.config.schedule, self._clock()
-        return find_due_day(schedule, now) or find_interrupted_day(
-            self._app.store.runs.get_latest(), schedule, now
-        )
+            elif newest.day == day:
+                # Crashed probes would crash again. A person can still start the run.
+                if newest.state is not AuditRunState.DONE and not newest.has_crashed:
+                    await self._run_day(day)
+            elif not is_dated_in_future(newest, self._clock()):
+                self._warn_once(day, newest.day, "the run for {other} is later")
+            elif day != self._warned_day:
+                self._warned_day = day
+                message = (
+                    "no run can begin: the run for {run} is dated in the future; try: {remedy}"
+                )
+                logger.error(
+                    "run_dated_in_future", message, run=newest.day, remedy=RESTORE_AFTER_CLOCK
+                )
 
     async def drain(self) -> None:
         """Begin nothing more and wait until the current run has ended and stored its results."""
         self._stop.set()
         async with self._run_lock:
             pass
-
-    def _report_future_run(self, day: date, run: AuditRun) -> None:
-        """Log once a day that no run can begin, because a person must resolve it."""
-        if day == self._warned_day:
-            return
-        self._warned_day = day
-        message = "no run can begin: the run for {run} is dated in the future; try: {remedy}"
-        logger.error("run_dated_in_future", message, run=run.day, remedy=RESTORE_AFTER_CLOCK)
 
     def _warn_once(self, day: date, other_day: date | None, reason: str) -> None:
         if other_day is not None and day not in (other_day, self._warned_day):
@@ -218,55 +203,44 @@ class SchedulerJob:
         logger.info("run_started", "the run for {run} started", run=day)
         self._current_day = day
         grace = self._app.config.schedule.shutdown_grace_seconds
-        running = asyncio.create_task(
-            run_with_grace_period(self._run_with_lock(day), self._stop, grace)
-        )
+
+        async def run_with_lock() -> AuditRun:
+            with self._app.hold_run_lock():
+                return await self._audit_runner(self._app, self._clock(), day=day, stop=self._stop)
+
+        running = asyncio.create_task(run_with_grace_period(run_with_lock(), self._stop, grace))
         with self.heartbeat.stay_alive():
             await asyncio.wait([running])
-        self.has_failed = _has_failed(running)
-        _log_run_end(day, running)
-
-    async def _run_with_lock(self, day: date) -> AuditRun:
-        with self._app.hold_run_lock():
-            return await self._audit_runner(self._app, self._clock(), day=day, stop=self._stop)
+        self.has_failed = _log_run_end(day, running)
 
 
-def _should_run_again(run: AuditRun) -> bool:
-    """Return False for a finished run, and for one whose probes crashed: they would again.
+def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> bool:
+    """Log how a run ended. Return True if it raised an error or its probes crashed.
 
-    A person can still start it, and the next day has its own run.
+    A bug is logged with its traceback, and the service continues.
     """
-    return run.state is not AuditRunState.DONE and not run.has_crashed
-
-
-def _has_failed(task: asyncio.Task[AuditRun]) -> bool:
-    """Return True if a run raised an error or its probes crashed."""
-    if task.cancelled():
-        return True
-    if task.exception() is not None:
-        return not isinstance(task.exception(), RunLockedError)
-    return task.result().has_crashed
-
-
-def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> None:
-    """Log how a run ended. A bug is logged with its traceback, and the service continues."""
     if task.cancelled():
         message = "the run for {run} was interrupted; it is resumed at the next start"
         logger.warning("run_interrupted", message, run=day)
-        return
+        return True
     match task.exception():
         case None:
-            state = task.result().state.value
-            logger.info("run_finished", "the run for {run} is {state}", run=day, state=state)
+            run = task.result()
+            logger.info(
+                "run_finished", "the run for {run} is {state}", run=day, state=run.state.value
+            )
+            return run.has_crashed
         case RunLockedError():
             message = "the run for {run} did not start: another run holds the lock"
             logger.warning("run_skipped_locked", message, run=day)
+            return False
         case AuditorError() | StoreError() as error:
             message = "the run for {run} failed: {reason}"
             logger.error("run_failed", message, run=day, reason=str(error))
         case error:
             message = "the run for {run} crashed"
             logger.exception(error, "run_crashed", message, run=day)  # noqa: LOG004  # an EventLogger
+    return True
 
 
 REFRESH_INTERVAL_SECONDS = 60

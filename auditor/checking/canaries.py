@@ -62,14 +62,13 @@ def build_canaries(
     if impossible_account is None and channel == "website" and known_accounts:
         random_name = hashlib.sha256(day.isoformat().encode()).hexdigest()[:24]
         impossible_account = f"https://{random_name}.com/"
-    canaries = [_create_canary(channel, link, exists=True) for link in known_accounts]
+    links = [(link, True) for link in known_accounts]
     if impossible_account:
-        canaries.append(_create_canary(channel, impossible_account, exists=False))
-    return canaries
-
-
-def _create_canary(channel: str, link: str, *, exists: bool) -> Canary:
-    return Canary(Account("", link, identify.identify_link(link, channel)), exists)
+        links.append((impossible_account, False))
+    return [
+        Canary(Account("", link, identify.identify_link(link, channel)), exists)
+        for link, exists in links
+    ]
 
 
 def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:

@@ -154,7 +154,6 @@ class ClusterCoordinator:
 
         Raises StoreError if a job has failed in all its attempts.
         """
-        await self._requeue_stalled_jobs()
         queue = await self._load_queue_status()
         await self._retry_store_call(self._load_worker_results)
         if queue.failed_jobs:
@@ -166,26 +165,19 @@ class ClusterCoordinator:
         return queue
 
     async def _load_queue_status(self) -> QueueStatus:
-        stalled_after_seconds = self._cluster_config.stalled_after_seconds
-        get_status = self._app.store.cluster_runs.get_queue_status
-        queue = await self._retry_store_call(lambda: get_status(stalled_after_seconds))
-        return queue or QueueStatus()
-
-    async def _requeue_stalled_jobs(self) -> None:
+        """Return the state of the queue, after returning stalled jobs to it."""
+        stalled_after = self._cluster_config.stalled_after_seconds
         try:
-            count = await self._job_queue.requeue_stalled(
-                self._cluster_config.stalled_after_seconds
-            )
-        except StoreError as error:  # the next read of the queue raises it
-            logger.warning(
-                "stalled_jobs_not_requeued",
-                "stalled jobs were not returned to the queue: {reason}",
-                reason=str(error),
-            )
-            return
-        if count:
-            message = "{count} jobs of stalled workers were returned to the queue"
-            logger.warning("stalled_jobs_requeued", message, count=count)
+            count = await self._job_queue.requeue_stalled(stalled_after)
+        except StoreError as error:  # the read of the queue raises it
+            message = "stalled jobs were not returned to the queue: {reason}"
+            logger.warning("stalled_jobs_not_requeued", message, reason=str(error))
+        else:
+            if count:
+                message = "{count} jobs of stalled workers were returned to the queue"
+                logger.warning("stalled_jobs_requeued", message, count=count)
+        get_status = self._app.store.cluster_runs.get_queue_status
+        return await self._retry_store_call(lambda: get_status(stalled_after)) or QueueStatus()
 
     async def _drain_queue(self) -> None:
         """Remove all waiting jobs and wait until no job runs."""
@@ -194,7 +186,6 @@ class ClusterCoordinator:
             queue = await self._load_queue_status()
             if not queue.running_jobs:
                 return
-            await self._requeue_stalled_jobs()
             await asyncio.sleep(QUEUE_POLL_SECONDS)
 
     def _load_worker_results(self) -> None:

@@ -12,18 +12,14 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.notifications.healthcheck_ping import (
-    HealthcheckPing,
-    RecentWarningsHandler,
-    capture_recent_warnings,
-)
+from auditor.notifications.healthcheck_ping import HealthcheckPing, capture_recent_warnings
 from auditor.protocols import EvaluationContext, RunContext
 from auditor.retention.backups import (
     create_backup,
@@ -85,8 +81,10 @@ async def run_audit_pipeline(
                 app, now, day=day, on_progress=on_progress, stop=stop, timer=timer, cluster=cluster
             )
         except BaseException as error:
-            log_lines = [*recent_log.get_lines(), _describe_interruption(error)]
-            await asyncio.to_thread(ping.report_failure, log_lines)
+            cause = f"{type(error).__name__}: {error}"
+            if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
+                cause = "interrupted; the next `auditor run` resumes it"
+            await asyncio.to_thread(ping.report_failure, [*recent_log.get_lines(), cause])
             if isinstance(error, Exception):
                 # The first error is raised, not a second one of the same broken storage.
                 with suppress(StoreError):
@@ -94,7 +92,14 @@ async def run_audit_pipeline(
                     await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
             raise
         try:
-            await asyncio.to_thread(_ping_result, ping, run, recent_log)
+            if run.state is AuditRunState.DONE:
+                not_reached = run.not_reached_count
+                suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
+                success = f"the run of {run.day} has finished{suffix}"
+                await asyncio.to_thread(ping.report_success, success)
+            else:
+                log_lines = [*recent_log.get_lines(), f"the run of {run.day} is {run.state}"]
+                await asyncio.to_thread(ping.report_failure, log_lines)
             if run.state is AuditRunState.INCOMPLETE and not run.has_crashed:
                 return run
             finished_at = run.finished_at or now
@@ -102,51 +107,15 @@ async def run_audit_pipeline(
         except asyncio.CancelledError:
             # The run itself has finished, so the caller gets its result.
             is_cancelled.set()
-        await _run_maintenance_in_thread(is_cancelled, should_stop, app, run, now)
-    return run
-
-
-async def _run_maintenance_in_thread(
-    stop_event: threading.Event,
-    should_stop: StopCheck,
-    app: RunContext,
-    finished_run: AuditRun,
-    now: datetime,
-) -> None:
-    """Run the maintenance in a thread.
-
-    A cancellation sets `stop_event` and then waits, because the maintenance needs the run lock,
-    which the caller holds.
-    """
-    maintenance = asyncio.create_task(
-        asyncio.to_thread(
-            run_maintenance, app, finished_run, finished_run.finished_at or now, should_stop
+        maintenance = asyncio.create_task(
+            asyncio.to_thread(run_maintenance, app, run, run.finished_at or now, should_stop)
         )
-    )
-    while not maintenance.done():
-        try:
-            await asyncio.shield(maintenance)
-        except asyncio.CancelledError:
-            stop_event.set()
-
-
-def _ping_result(
-    ping: HealthcheckPing, finished_run: AuditRun, recent_log: RecentWarningsHandler
-) -> None:
-    """Report the state of the run to the monitor. An incomplete or skipped run is a failure."""
-    if finished_run.state is AuditRunState.DONE:
-        not_reached = finished_run.not_reached_count
-        suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
-        ping.report_success(f"the run of {finished_run.day} has finished{suffix}")
-    else:
-        last_line = f"the run of {finished_run.day} is {finished_run.state}"
-        ping.report_failure([*recent_log.get_lines(), last_line])
-
-
-def _describe_interruption(error: BaseException) -> str:
-    if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
-        return "interrupted; the next `auditor run` resumes it"
-    return f"{type(error).__name__}: {error}"
+        while not maintenance.done():  # it needs the run lock, which the caller holds
+            try:
+                await asyncio.shield(maintenance)
+            except asyncio.CancelledError:
+                is_cancelled.set()
+    return run
 
 
 def _send_notifications(
@@ -229,13 +198,12 @@ def run_maintenance(
     """
     if finished_run.state is not AuditRunState.DONE:
         return
-    maintenance = _Maintenance(app, finished_run, now, should_stop)
     for run_step in (
-        maintenance.erase_removed_profiles,
-        maintenance.expire_personal_data,
+        partial(_erase_removed_profiles, app),
+        partial(_expire_personal_data, app, now),
         app.store.update_statistics,
-        maintenance.create_backup,
-        maintenance.prune_evidence,
+        partial(_create_backup, app, finished_run, now),
+        partial(_prune_evidence, app, finished_run, now, should_stop),
     ):
         try:
             if not should_stop():
@@ -244,67 +212,60 @@ def run_maintenance(
             logger.warning("maintenance_failed", "after the run: {reason}", reason=error)
 
 
-@dataclass(frozen=True, slots=True)
-class _Maintenance:
-    """The steps of the maintenance after a run."""
+def _erase_removed_profiles(app: EvaluationContext) -> None:
+    """Erase the profiles of accounts that a platform removed, if its terms demand it."""
+    count = 0
+    for name in channel_registry.list_channels():
+        api = channel_registry.get_channel_api(name)
+        if api is not None and api.erases_removed_profiles:
+            count += app.store.erasure.erase_removed_profiles(name, api.host)
+    if count:
+        refresh_summaries(app.store, app.config)
+        app.store.vacuum_database(log_only=app.store.is_large)
+        logger.info("profiles_erased", "profiles of {accounts} accounts erased", accounts=count)
 
-    app: EvaluationContext
-    finished_run: AuditRun
-    now: datetime
-    should_stop: StopCheck
 
-    def erase_removed_profiles(self) -> None:
-        """Erase the profiles of accounts that a platform removed, if its terms demand it."""
-        store = self.app.store
-        count = 0
-        for name in channel_registry.list_channels():
-            api = channel_registry.get_channel_api(name)
-            if api is not None and api.erases_removed_profiles:
-                count += store.erasure.erase_removed_profiles(name, api.host)
-        if count:
-            refresh_summaries(store, self.app.config)
-            store.vacuum_database(log_only=store.is_large)
-            logger.info("profiles_erased", "profiles of {accounts} accounts erased", accounts=count)
+def _expire_personal_data(app: EvaluationContext, now: datetime) -> None:
+    """Delete personal data after its retention period, before a backup would keep it longer."""
+    cutoffs = compute_retention_cutoffs(app.config.retention, now)
+    deleted_counts = app.store.retention.delete_expired_data(cutoffs)
+    if deleted_counts:
+        message = "{rows} expired rows of personal data deleted"
+        logger.info("personal_data_expired", message, rows=sum(deleted_counts.values()))
 
-    def expire_personal_data(self) -> None:
-        """Delete personal data after its retention period, before a backup would keep it longer."""
-        cutoffs = compute_retention_cutoffs(self.app.config.retention, self.now)
-        deleted_counts = self.app.store.retention.delete_expired_data(cutoffs)
-        if deleted_counts:
-            message = "{rows} expired rows of personal data deleted"
-            logger.info("personal_data_expired", message, rows=sum(deleted_counts.values()))
 
-    def create_backup(self) -> None:
-        """Create a backup, unless there is one since the end of the run.
+def _create_backup(app: EvaluationContext, finished_run: AuditRun, now: datetime) -> None:
+    """Create a backup, unless there is one since the end of the run.
 
-        Only for SQLite: PostgreSQL has its own backup tools.
-        """
-        config, store = self.app.config, self.app.store
-        if self.finished_run.finished_at:
-            # The file name of a backup has its time in whole seconds.
-            finished_at = self.finished_run.finished_at.replace(microsecond=0)
-            backups = list_backups(config.backup.folder)
-            if any(finished_at <= backup.created_at <= self.now for backup in backups):
-                return
-        if config.backup.after_run and store.database_file:
-            result = create_backup(store, self.app.body_store, config, self.now)
-            logger.info("backup_created", "backup created: {file}", file=result.backup.file)
-
-    def prune_evidence(self) -> None:
-        """Prune old evidence if it is the day for it."""
-        config, store = self.app.config, self.app.store
-        if not is_pruning_due(store, config, self.finished_run):
+    Only for SQLite: PostgreSQL has its own backup tools.
+    """
+    if finished_run.finished_at:
+        # The file name of a backup has its time in whole seconds.
+        finished_at = finished_run.finished_at.replace(microsecond=0)
+        backups = list_backups(app.config.backup.folder)
+        if any(finished_at <= backup.created_at <= now for backup in backups):
             return
-        pruned = prune_evidence(
-            store,
-            self.app.body_store,
-            config,
-            self.now,
-            backup_bodies=open_backup_bodies(config),
-            should_stop=self.should_stop,
-        )
-        message = "evidence pruned: {bodies} bodies, {bytes} bytes"
-        logger.info("evidence_pruned", message, bodies=pruned.bodies, bytes=pruned.bytes)
+    if app.config.backup.after_run and app.store.database_file:
+        result = create_backup(app.store, app.body_store, app.config, now)
+        logger.info("backup_created", "backup created: {file}", file=result.backup.file)
+
+
+def _prune_evidence(
+    app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: StopCheck
+) -> None:
+    """Prune old evidence if it is the day for it."""
+    if not is_pruning_due(app.store, app.config, finished_run):
+        return
+    pruned = prune_evidence(
+        app.store,
+        app.body_store,
+        app.config,
+        now,
+        backup_bodies=open_backup_bodies(app.config),
+        should_stop=should_stop,
+    )
+    message = "evidence pruned: {bodies} bodies, {bytes} bytes"
+    logger.info("evidence_pruned", message, bodies=pruned.bodies, bytes=pruned.bytes)
 
 
 def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> dict[str, datetime]:
