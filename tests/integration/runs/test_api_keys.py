@@ -180,7 +180,7 @@ async def test_reevaluation_of_api_responses_changes_nothing(app, api):
         await run.execute_run(app, night_of(day))
     rebuilt = reevaluate.reevaluate(app)
     assert rebuilt.changes == []
-    assert (rebuilt.replayed_count, rebuilt.recorded_count) == (8, 0)
+    assert (rebuilt.replayed_count, rebuilt.recorded_count) == (0, 8)
 
 
 async def test_accounts_beyond_the_budget_are_unknown_and_first_in_the_next_run(app):
