@@ -174,8 +174,6 @@ class ReplayError(LookupError):
 def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> Responder:
     """Return a responder with the recorded responses. Raises ReplayError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
-    if any(exchange.is_pruned for exchange in evidence):
-        raise ReplayError("the response was pruned")
     if any(exchange.is_cut for exchange in evidence):
         raise ReplayError("a part of the response was not stored")
     for exchange in evidence:

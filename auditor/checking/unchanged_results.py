@@ -55,7 +55,7 @@ class UnchangedResults:
             or finding.presence is Presence.UNKNOWN
             or not finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
             or not evidence
-            or any(exchange.is_pruned or exchange.is_cut for exchange in evidence)
+            or any(exchange.is_cut for exchange in evidence)
             or not _matches_registered_link(row, observation)
         ):
             return None

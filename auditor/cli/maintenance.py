@@ -207,7 +207,6 @@ def prune(
     facts = [
         count_noun(result.bodies, "page"),
         f"{result.bytes / (1 << 20):,.1f} MiB",
-        f"the headers of {count_noun(result.stripped_observations, 'check')}",
         f"{count_noun(sum(expired.values()), 'row')} about people",
     ]
     title = "would be removed" if dry_run else "removed"

@@ -69,7 +69,6 @@ class RetentionSettings(SettingsTable):
     """
 
     bodies: int = Field(default=180, ge=0, le=MAX_DAYS)
-    exchanges: int = Field(default=400, ge=0, le=MAX_DAYS)
     backups: int = Field(default=90, ge=0, le=MAX_DAYS)
     contacts: int = Field(default=365, ge=0, le=MAX_DAYS)
     report_links: int = Field(default=180, ge=0, le=MAX_DAYS)
@@ -78,12 +77,6 @@ class RetentionSettings(SettingsTable):
     subscriptions: int = Field(default=365, ge=0, le=MAX_DAYS)
     messages: int = Field(default=400, ge=MIN_MESSAGE_RETENTION_DAYS, le=MAX_DAYS)
     audit_log: int = Field(default=1095, ge=0, le=MAX_DAYS)
-
-    @model_validator(mode="after")
-    def _validate_order(self) -> RetentionSettings:
-        if self.exchanges and (not self.bodies or self.exchanges < self.bodies):
-            raise ValueError("exchanges are deleted before their bodies; try: bodies <= exchanges")
-        return self
 
 
 class ClusterSettings(SettingsTable):

@@ -197,13 +197,13 @@ class AuditRun:
 class Evidence:
     """One HTTP exchange of a check: the request, the response, and the SHA-256 of the stored body.
 
-    `is_withheld`: a body was received but not stored, because it shows private people. `is_pruned`:
-    only the request, the status and the digest are left. `is_registered_link`: the request was for
-    the registered link itself. `received_digest` is the digest of the body as it was received, if
-    another body is stored. `final_url` of a page is None if it is the requested URL. `hops` of a
-    page are empty without a redirect. `is_volatile`: the server generates every response again, as
-    platforms do, so the bytes cannot be compared. `is_cut`: a part of the response was not stored,
-    because the check had reached a limit, so it cannot be replayed.
+    `is_withheld`: a body was received but not stored, because it shows private people.
+    `is_registered_link`: the request was for the registered link itself. `received_digest` is the
+    digest of the body as it was received, if another body is stored. `final_url` of a page is None
+    if it is the requested URL. `hops` of a page are empty without a redirect. `is_volatile`: the
+    server generates every response again, as platforms do, so the bytes cannot be compared.
+    `is_cut`: a part of the response was not stored, because the check had reached a limit, so it
+    cannot be replayed.
     """
 
     url: str
@@ -221,25 +221,10 @@ class Evidence:
     certificate_names: tuple[str, ...] = ()
     fetched_at: datetime | None = None
     is_withheld: bool = False
-    is_pruned: bool = False
     is_registered_link: bool = False
     received_digest: str | None = None
     is_volatile: bool = False
     is_cut: bool = False
-
-    def without_response(self) -> Evidence:
-        """Return the exchange without what only probes need; request, status and digest stay."""
-        return Evidence(
-            url=self.url,
-            status=self.status,
-            final_url=self.final_url,
-            reason=self.reason,
-            digest=self.digest,
-            insecure=self.insecure,
-            fetched_at=self.fetched_at,
-            is_withheld=self.is_withheld,
-            is_pruned=True,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, select
 
 from probes.models.finding import Finding, Presence
 from storage.database.connection import Repository
@@ -216,22 +216,6 @@ class ObservationRepository(Repository):
         """Return the stored result of the account that equals this observation, or None."""
         with self._database.begin_read() as connection:
             return observations_rows.find_equal_result(connection, observation)
-
-    def replace_evidence(self, observations: Iterable[Observation]) -> None:
-        """Replace the evidence of the results of these observations, in one transaction.
-
-        Findings do not change. Later observations do not repeat these results.
-        """
-        rows = [
-            {"result_key": observation.result_id, "new_evidence": sanitize(observation.evidence)}
-            for observation in observations
-        ]
-        change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == bindparam("result_key"))
-        if rows:
-            with self._database.begin_write() as connection:
-                connection.execute(
-                    change.values(evidence=bindparam("new_evidence"), fingerprint=None), rows
-                )
 
     def has_observations(self, first_run_id: int, last_run_id: int) -> bool:
         """Return True if a run with an id in this range has observed an account."""

@@ -87,7 +87,7 @@ CONFIG = CONFIG.model_copy(
     }
 )
 
-SHORT_RETENTION = CONFIG.model_copy(update={"retention": RetentionSettings(bodies=2, exchanges=4)})
+SHORT_RETENTION = CONFIG.model_copy(update={"retention": RetentionSettings(bodies=2)})
 """The configuration by which evidence is pruned."""
 
 # --- associations, links, findings and decisions

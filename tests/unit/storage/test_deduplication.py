@@ -297,13 +297,6 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
         assert observation.evidence == first.evidence
 
 
-def test_pruned_platform_result_is_not_repeated(store):
-    first_run, second_run = create_runs(store, 2)
-    store.observations.record([make_platform_observation(first_run)])
-    store.observations.replace_evidence([store.observations.get(first_run, 1)])
-    assert store.observations.find_equal_result(make_platform_observation(second_run)) is None
-
-
 def record_pages(store, count, finding=PRESENT):
     """Record runs in which a platform shows the same, each with its own page. Return their ids."""
     run_ids = create_runs(store, count)
@@ -441,19 +434,6 @@ def test_last_observation_is_the_newest_conclusive_one(store):
     assert store.observations.find_last_observations([1], before_day=DAY) == {}
 
 
-def test_pruned_result_is_not_repeated(store):
-    first_run, second_run = create_runs(store, 2)
-    store.observations.record([make_observation(first_run)])
-    (stored,) = store.observations.list_observations()
-    store.observations.replace_evidence(
-        [replace(stored, evidence=(Evidence(PAGE.url, 200, PAGE.url, is_pruned=True),))]
-    )
-    store.observations.record([make_observation(second_run, timedelta(days=1))])
-    assert len(list_result_ids(store)) == 2
-    assert store.observations.get(second_run, 1) == make_observation(second_run, timedelta(days=1))
-    assert all(piece.is_pruned for piece in store.observations.get(first_run, 1).evidence)
-
-
 def test_unchanged_account_takes_less_than_80_bytes_per_run(store):
     links = [
         replace(
@@ -519,19 +499,6 @@ def test_every_header_that_a_probe_reads_is_compared():
             if is_read and isinstance(node.args[0], ast.Constant):
                 read.add(node.args[0].value)
     assert read - {"set-cookie", "etag", "last-modified"} == COMPARED_HEADERS
-
-
-def test_replaced_evidence_keeps_its_date(store):
-    first_run, second_run, third_run = create_runs(store, 3)
-    store.observations.record([make_observation(first_run)])
-    for run_id, days in ((second_run, 1), (third_run, 2)):
-        last = store.observations.get(first_run, 1)
-        store.observations.record(
-            [replace(last, run_id=run_id, observed_at=last.observed_at + timedelta(days=days))]
-        )
-    store.observations.replace_evidence([store.observations.get(third_run, 1)])
-    for run_id in (first_run, second_run, third_run):
-        assert store.observations.get(run_id, 1).evidence[0].fetched_at == PAGE.fetched_at
 
 
 def test_observation_of_an_account_pruned_during_the_run_is_dropped(store):

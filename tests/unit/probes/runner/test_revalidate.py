@@ -269,7 +269,6 @@ def list_unrepeatable_observations() -> dict[str, Callable[[Observation], Observ
         "one that depends on the day": with_finding(facts={"depends_on_day": True}),
         "a test that is made once a month": with_finding(facts={"decoy_tested_on": "2026-11-25"}),
         "another probe's": lambda last: replace(last, probe_version=website.VERSION - 1),
-        "pruned": with_evidence(is_pruned=True),
         "of a time that did not say which link was registered": with_evidence(
             is_registered_link=False
         ),
@@ -667,18 +666,9 @@ def test_names_of_certificates_of_platforms_are_not_stored(
     assert evidence.certificate_names == names
 
 
-@pytest.mark.parametrize(
-    ("is_volatile", "names"),
-    [
-        (False, {"content-type", "cf-mitigated", "report-to"}),
-        (True, {"content-type", "cf-mitigated"}),
-    ],
-)
-def test_headers_of_platforms_that_no_probe_reads_are_not_stored(
-    is_volatile: bool, names: set[str]
-) -> None:
+def test_headers_that_no_probe_reads_are_not_stored() -> None:
     """Platforms send long policies with each response."""
     headers = {"content-type": "text/html", "cf-mitigated": "challenge", "report-to": "{}"}
     page = Page(URL, 200, headers={**headers, "set-cookie": "session=1"})
-    evidence = build_evidence(HttpExchange(PageRequest(URL), page), None, is_volatile=is_volatile)
-    assert evidence.headers.keys() == names
+    evidence = build_evidence(HttpExchange(PageRequest(URL), page), None)
+    assert evidence.headers.keys() == {"content-type", "cf-mitigated"}
