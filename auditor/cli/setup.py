@@ -1,6 +1,7 @@
 """`init` and `doctor`: create the first files, and check an installation."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -131,7 +132,7 @@ def doctor(
             environment.check_parsers,
         )
     )
-    items = [result.to_dict() for result in results]
+    items = list(map(asdict, results))
     if table_format == "json":
         print_json(items, get_current_time())
     else:

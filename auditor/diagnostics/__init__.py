@@ -1,11 +1,14 @@
 """Diagnose the installation, the configuration, the data and the network for `auditor doctor`.
 
-Nothing is written but the data folder, if it is missing, and temporary files. A network problem is
-never a failure, because it may be over by the next run, which reports it itself.
+A check is a generator of results, each a state and a text: `ok`, `warn` (works, but needs
+attention) or `fail`. What it raises is a failure. Nothing is written but the data folder, if it is
+missing, and temporary files. A network problem is never a failure, because it may be over by the
+next run, which reports it itself.
 """
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -14,45 +17,61 @@ from auditor.config import schema
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics import data, environment, network
-from auditor.diagnostics.network import NetworkAnswers
-from auditor.diagnostics.result import DiagnosticResult, failure, ok
-from auditor.i18n.catalogs import gettext_noop
+from storage.errors import StoreError, build_file_error
 
-__all__ = ["DiagnosticResult", "run_diagnostics"]
-
-NetworkCheck = Callable[[Config, datetime], NetworkAnswers]
+NetworkCheck = Callable[[Config, datetime], network.NetworkAnswers]
 """Sends a few requests. `auditor.diagnostics.network.check_network` is the real one."""
 
-ParserCheck = environment.ParserCheck
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticResult:
+    """A result of a check: what was checked, `ok`, `warn` or `fail`, and a text."""
+
+    check: str
+    state: str
+    detail: str
 
 
 def run_diagnostics(
     path: Path | None,
     now: datetime,
     network_check: NetworkCheck | None = None,
-    parser_check: ParserCheck | None = None,
+    parser_check: Callable[[], None] | None = None,
 ) -> Iterator[DiagnosticResult]:
     """Yield the result of every check, in the order in which one depends on another.
 
     `path` is the configuration file. If it cannot be loaded, no further check is made. Without
-    `network_check`, no request is sent, and without `parser_check` no process is started.
+    `network_check`, no request is sent. Without `parser_check`, which starts parser processes and
+    raises ConfigError if they cannot work, no process is started.
     """
-    version, python = __version__, sys.version.split()[0]
-    yield ok(
-        gettext_noop("auditor"),
-        gettext_noop("{version} on Python {python}"),
-        version=version,
-        python=python,
-    )
+    yield DiagnosticResult("auditor", "ok", f"{__version__} on Python {sys.version.split()[0]}")
     try:
         config = schema.load_config(path)
     except ConfigError as error:
-        yield failure(gettext_noop("configuration"), gettext_noop("{trouble}"), trouble=str(error))
+        yield DiagnosticResult("configuration", "fail", str(error))
         return
-    yield from environment.diagnose_settings(path, config)
-    network_answers = network_check(config, now) if network_check else None
-    yield from network.diagnose_network(config, network_answers)
-    yield from environment.diagnose_environment(config)
+    for name, check in _list_checks(path, config, now, network_check, parser_check):
+        try:
+            for state, detail in check:
+                yield DiagnosticResult(name, state, detail)
+        except (ConfigError, StoreError) as error:
+            yield DiagnosticResult(name, "fail", str(error))
+        except OSError as error:
+            yield DiagnosticResult(name, "fail", str(build_file_error(error)))
+
+
+def _list_checks(
+    path: Path | None,
+    config: Config,
+    now: datetime,
+    network_check: NetworkCheck | None,
+    parser_check: Callable[[], None] | None,
+) -> Iterator[tuple[str, Iterator[tuple[str, str]]]]:
+    """Yield the name and the check of everything that is checked."""
+    yield from environment.list_setting_checks(path, config)
+    answers = network_check(config, now) if network_check else None
+    yield from network.list_network_checks(config, answers)
+    yield from environment.list_machine_checks(config)
     if parser_check:
-        yield environment.diagnose_parsers(parser_check)
-    yield from data.diagnose_data(config, now)
+        yield "reading of pages", environment.check_parsing(parser_check)
+    yield from data.list_data_checks(config, now)

@@ -25,208 +25,18 @@ from auditor.app import (
 from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
 from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings, WebSettings
-from auditor.core.errors import ConfigError
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
-from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
-from auditor.i18n.catalogs import (
-    LOCALE_BY_LANGUAGE,
-    gettext_noop,
-    list_catalog_languages,
-    load_message_catalog,
-)
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, list_catalog_languages, load_message_catalog
 from auditor.retention.backups import EVIDENCE_FOLDER_NAME
+from probes.runner.api_batcher import ApiBudget
 from storage.database.engine import parse_database_url
-from storage.errors import StoreError, build_file_error
+from storage.errors import build_file_error
 from storage.files.spool import require_writable_folder
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names of a public address that only this machine can open, as for a trial."""
 OTHER_USERS_MODE = 0o007
 """The permission bits of all other users of the machine."""
-
-
-def diagnose_settings(path: Path | None, config: Config) -> Iterator[DiagnosticResult]:
-    """Yield the results for the configuration file, the environment, secrets and notifications."""
-    yield _diagnose_config_file(schema.find_config_file(path, os.environ), len(config.rules))
-    for name in schema.find_unused_variables(os.environ):
-        unused = gettext_noop("{name} is not a setting; settings look like {form}")
-        yield warning(gettext_noop("environment"), unused, name=name, form="AUDITOR_TABLE__NAME")
-    for table, file in list_certificate_files(config):
-        yield from _diagnose_ca_file(file, table)
-    yield from _diagnose_api_keys(config)
-    yield _diagnose_secret_files(config)
-    yield from _diagnose_contact(config)
-    yield from _diagnose_web_addresses(config.web)
-    yield from _diagnose_notifications(config)
-
-
-def _diagnose_config_file(file: Path | None, rule_count: int) -> DiagnosticResult:
-    check = gettext_noop("configuration")
-    state = "ok" if rule_count else "warn"
-    if file:
-        return build_diagnostic(
-            check, state, gettext_noop("{file}, rules: {n}"), file=str(file), n=rule_count
-        )
-    packaged = gettext_noop("built-in example; {command} writes your own")
-    return build_diagnostic(check, state, packaged, command="`auditor init`")
-
-
-def _diagnose_ca_file(file: Path, table: str) -> Iterator[DiagnosticResult]:
-    """Yield a failure if the certificate file is invalid, because then no page can be fetched."""
-    try:
-        validate_certificate_file(file, table)
-    except ConfigError as error:
-        yield failure(
-            gettext_noop("certificate authority"), gettext_noop("{trouble}"), trouble=str(error)
-        )
-
-
-def _diagnose_api_keys(config: Config) -> Iterator[DiagnosticResult]:
-    for channel, api_budget in create_api_budgets(config).items():
-        yield ok(
-            gettext_noop("key of {channel}"),
-            gettext_noop("API only, at most {most} {unit} per night"),
-            channel=channel,
-            most=f"{api_budget.limit:g}",
-            unit=api_budget.api.cost_unit,
-        )
-
-
-def _diagnose_secret_files(config: Config) -> DiagnosticResult:
-    """Warn if any user of the machine can read a secret. No content is shown."""
-    check = gettext_noop("secrets")
-    secret_files = [*iter_secret_files(config), *_iter_generated_secret_files(config)]
-    private_count = 0
-    for file in dict.fromkeys(secret_files):
-        if file.suffix == ".key" and (trouble := _find_reading_problem(file)):
-            return failure(check, gettext_noop("{trouble}"), trouble=trouble)
-        mode = _read_file_mode(file)
-        if mode is None:
-            continue
-        if mode & OTHER_USERS_MODE:
-            readable = gettext_noop("any user can read {file}; try {command}")
-            return warning(check, readable, file=str(file), command=f"`chmod o= {file}`")
-        private_count += 1
-    return ok(check, gettext_noop("private files: {n}"), n=private_count)
-
-
-def _read_file_mode(file: Path) -> int | None:
-    """Return the mode of a file, or None if it is missing or cannot be examined.
-
-    Other checks report what cannot be examined.
-    """
-    try:
-        return file.stat().st_mode if file.is_file() else None
-    except OSError:
-        return None
-
-
-def _find_reading_problem(file: Path) -> str | None:
-    """Return why a file cannot be read, as one line, or None."""
-    try:
-        with file.open("rb"):
-            return None
-    except OSError as error:
-        return str(build_file_error(error, f"cannot read {file}"))
-
-
-def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
-    """Yield the secret files that settings name, at any depth."""
-    for name, value in settings:
-        if name.endswith("_file") and name != "ca_file" and value:
-            yield Path(value)
-        for inner in _list_values(value):
-            if isinstance(inner, BaseModel):
-                yield from iter_secret_files(inner)
-
-
-def _list_values(value: object) -> Iterable[object]:
-    """Return the values of a mapping or a tuple, or the value itself."""
-    if isinstance(value, dict):
-        return value.values()
-    if isinstance(value, tuple):
-        return value
-    return (value,)
-
-
-def _iter_generated_secret_files(config: Config) -> Iterator[Path]:
-    """Yield the keys that the auditor created, and the database, which has people's addresses."""
-    yield from sorted(config.storage.folder.glob("*.key"))
-    url = parse_database_url(config.storage.url)
-    if url.get_backend_name() == "sqlite" and url.database:
-        yield Path(url.database)
-
-
-def _diagnose_contact(config: Config) -> Iterator[DiagnosticResult]:
-    """Yield a warning if owners of audited sites cannot reach the operator."""
-    if not config.fetch.contact and not config.fetch.user_agent:
-        empty = gettext_noop("{setting} is empty: owners of audited sites cannot reach you")
-        yield warning(gettext_noop("contact"), empty, setting="[fetch] contact")
-
-
-def _diagnose_web_addresses(web: WebSettings) -> Iterator[DiagnosticResult]:
-    """Yield a warning if no one can log in through a proxy, or if report links are not private."""
-    check = gettext_noop("web addresses")
-    if web.allowed_hosts and not web.trusted_proxies:
-        no_proxy = gettext_noop(
-            "no one can log in under {hosts}: {setting} is empty; try {example}"
-        )
-        yield warning(
-            check,
-            no_proxy,
-            hosts=", ".join(web.allowed_hosts),
-            setting="[web] trusted_proxies",
-            example='`trusted_proxies = ["127.0.0.1"]`',
-        )
-    public_url = urlsplit(web.public_url)
-    if public_url.scheme == "http" and public_url.hostname not in LOOPBACK_HOSTS:
-        readable = gettext_noop(
-            "{url} has no HTTPS: others on the way can read report links; try {remedy}"
-        )
-        remedy = f"https://{public_url.netloc}"
-        yield warning(check, readable, url=web.public_url, remedy=remedy)
-
-
-def _diagnose_web_port(config: Config) -> Iterator[DiagnosticResult]:
-    """Yield a warning if `auditor serve` could not listen, unless it listens already."""
-    host, port = config.web.host, config.web.port
-    if port == 0 or is_port_served(config.storage.folder, port):
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        yield warning(
-            gettext_noop("web port"),
-            gettext_noop("{host} port {port}: {trouble}; {command} needs another {setting}"),
-            host=host,
-            port=str(port),
-            trouble=explain_listening_error(error),
-            command="`auditor serve`",
-            setting="[web] host / port",
-        )
-
-
-def _diagnose_notifications(config: Config) -> Iterator[DiagnosticResult]:
-    """Yield the results for the digest recipients and the monitor."""
-    recipients, monitor = config.notify.recipients, config.monitor
-    if any(recipient.address for recipient in recipients) and not config.web.public_url:
-        no_unsubscribe = gettext_noop(
-            "emails have no unsubscribe link because {setting} is not set"
-        )
-        yield warning(gettext_noop("messages"), no_unsubscribe, setting="[web] public_url")
-    elif recipients:
-        yield ok(
-            gettext_noop("messages"), gettext_noop("digest recipients: {n}"), n=len(recipients)
-        )
-    if monitor.ping_url is None:
-        not_set = gettext_noop("not set: no alert if runs fail; see {setting}")
-        yield ok(gettext_noop("monitor"), not_set, setting="[monitor]")
-    else:
-        yield ok(gettext_noop("monitor"), gettext_noop("notified by {kind}"), kind=monitor.kind)
-
-
-BYTES_PER_GIB = 1 << 30
 LOW_DISK_BYTES = 1 << 30
 """Free bytes below which the doctor warns.
 
@@ -237,20 +47,141 @@ LOW_TEMP_DISK_BYTES = 100 << 20
 LOW_INODE_SHARE = 0.05
 """Free share of inodes below which the doctor warns: each stored page body is a file."""
 
+Results = Iterator[tuple[str, str]]
 
-def diagnose_environment(config: Config) -> Iterator[DiagnosticResult]:
-    """Yield the results for disks, limits and languages."""
-    yield _diagnose_data_folder(config.storage)
-    yield from _diagnose_folder(gettext_noop("evidence folder"), config.storage.evidence_folder)
+
+def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str, Results]]:
+    """Yield the checks of the configuration file, the environment, secrets and notifications."""
+    yield "configuration", _describe_config_file(path, len(config.rules))
+    yield "environment", _check_variables()
+    for table, file in list_certificate_files(config):
+        yield "certificate authority", _check_certificates(file, table)
+    for channel, budget in create_api_budgets(config).items():
+        yield f"key of {channel}", _describe_api_budget(budget)
+    yield "secrets", _check_secret_files(config)
+    yield "contact", _check_contact(config)
+    yield "web addresses", _check_web_addresses(config.web)
+    yield "messages", _check_recipients(config)
+    yield "monitor", _describe_monitor(config)
+
+
+def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
+    """Yield the checks of disks, limits and languages."""
+    yield "data folder", _check_data_folder(config.storage)
+    yield "evidence folder", _check_folders(config.storage.evidence_folder)
     if config.backup.after_run or config.backup.folder.exists():
-        check = gettext_noop("backup folder")
-        pages_folder = config.backup.folder / EVIDENCE_FOLDER_NAME
-        problems = list(_diagnose_folder(check, config.backup.folder))
-        yield from problems or _diagnose_folder(check, pages_folder)
-    yield from _diagnose_web_port(config)
-    yield from _diagnose_temporary_files()
-    yield from _diagnose_open_file_limit(config.fetch.concurrency)
-    yield _diagnose_languages()
+        folder = config.backup.folder
+        yield "backup folder", _check_folders(folder, folder / EVIDENCE_FOLDER_NAME)
+    yield "web port", _check_web_port(config)
+    yield "temporary files", _check_temporary_files()
+    yield "open files", _check_open_file_limit(config.fetch.concurrency)
+    yield "languages", _check_languages()
+
+
+def _describe_config_file(path: Path | None, rule_count: int) -> Results:
+    file = schema.find_config_file(path, os.environ)
+    state = "ok" if rule_count else "warn"
+    if file:
+        yield state, f"{file}, rules: {rule_count}"
+    else:
+        yield state, "built-in example; `auditor init` writes your own"
+
+
+def _check_variables() -> Results:
+    for name in schema.find_unused_variables(os.environ):
+        yield "warn", f"{name} is not a setting; settings look like AUDITOR_TABLE__NAME"
+
+
+def _check_certificates(file: Path, table: str) -> Results:
+    """Fail if the certificate file is invalid, because then no page can be fetched."""
+    validate_certificate_file(file, table)
+    yield from ()
+
+
+def _describe_api_budget(budget: ApiBudget) -> Results:
+    yield "ok", f"API only, at most {budget.limit:g} {budget.api.cost_unit} per night"
+
+
+def _check_secret_files(config: Config) -> Results:
+    """Warn if any user of the machine can read a secret. No content is shown."""
+    files = [*iter_secret_files(config), *sorted(config.storage.folder.glob("*.key"))]
+    url = parse_database_url(config.storage.url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        files.append(Path(url.database))  # it has people's addresses
+    private_count = 0
+    for file in dict.fromkeys(files):
+        try:
+            if file.suffix == ".key":
+                file.open("rb").close()
+        except OSError as error:
+            yield "fail", str(build_file_error(error, f"cannot read {file}"))
+            return
+        try:
+            mode = file.stat().st_mode if file.is_file() else None
+        except OSError:  # other checks report what cannot be examined
+            mode = None
+        if mode is not None and mode & OTHER_USERS_MODE:
+            yield "warn", f"any user can read {file}; try `chmod o= {file}`"
+            return
+        private_count += mode is not None
+    yield "ok", f"private files: {private_count}"
+
+
+def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
+    """Yield the secret files that settings name, at any depth."""
+    for name, value in settings:
+        if name.endswith("_file") and name != "ca_file" and value:
+            yield Path(value)
+        values = value.values() if isinstance(value, dict) else value
+        for inner in values if isinstance(value, (dict, tuple)) else (value,):
+            if isinstance(inner, BaseModel):
+                yield from iter_secret_files(inner)
+
+
+def _check_contact(config: Config) -> Results:
+    """Warn if owners of audited sites cannot reach the operator."""
+    if not config.fetch.contact and not config.fetch.user_agent:
+        yield "warn", "[fetch] contact is empty: owners of audited sites cannot reach you"
+
+
+def _check_web_addresses(web: WebSettings) -> Results:
+    """Warn if no one can log in through a proxy, or if report links are not private."""
+    if web.allowed_hosts and not web.trusted_proxies:
+        remedy = 'try `trusted_proxies = ["127.0.0.1"]`'
+        reason = f"[web] trusted_proxies is empty; {remedy}"
+        yield "warn", f"no one can log in under {', '.join(web.allowed_hosts)}: {reason}"
+    public_url = urlsplit(web.public_url)
+    if public_url.scheme == "http" and public_url.hostname not in LOOPBACK_HOSTS:
+        reason = "others on the way can read report links"
+        yield "warn", f"{web.public_url} has no HTTPS: {reason}; try https://{public_url.netloc}"
+
+
+def _check_web_port(config: Config) -> Results:
+    """Warn if `auditor serve` could not listen, unless it listens already."""
+    host, port = config.web.host, config.web.port
+    if port == 0 or is_port_served(config.storage.folder, port):
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        remedy = "`auditor serve` needs another [web] host / port"
+        yield "warn", f"{host} port {port}: {explain_listening_error(error)}; {remedy}"
+
+
+def _check_recipients(config: Config) -> Results:
+    recipients = config.notify.recipients
+    if any(recipient.address for recipient in recipients) and not config.web.public_url:
+        yield "warn", "emails have no unsubscribe link because [web] public_url is not set"
+    elif recipients:
+        yield "ok", f"digest recipients: {len(recipients)}"
+
+
+def _describe_monitor(config: Config) -> Results:
+    if config.monitor.ping_url is None:
+        yield "ok", "not set: no alert if runs fail; see [monitor]"
+    else:
+        yield "ok", f"notified by {config.monitor.kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,46 +202,36 @@ def get_disk_space(folder: Path) -> DiskSpace:
     return DiskSpace(stats.f_bavail * stats.f_frsize, free_inode_share)
 
 
-def _diagnose_data_folder(storage: StorageSettings) -> DiagnosticResult:
-    check = gettext_noop("data folder")
+def _check_data_folder(storage: StorageSettings) -> Results:
     folder = storage.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder):
             disk_space = get_disk_space(folder)
     except OSError as error:
-        problem = build_file_error(error, f"cannot use {folder}")
-        return failure(check, gettext_noop("{trouble}"), trouble=str(problem))
-    try:
-        _require_access(folder.glob("*.lock"))
-    except PermissionError as error:
-        return failure(check, gettext_noop("{trouble}"), trouble=str(build_file_error(error)))
-    facts = {"folder": str(folder), "free": f"{disk_space.free_bytes / BYTES_PER_GIB:.1f}"}
+        yield "fail", str(build_file_error(error, f"cannot use {folder}"))
+        return
+    _require_access(folder.glob("*.lock"))
+    text = f"{folder}, {disk_space.free_bytes / (1 << 30):.1f} GiB free"
+    inode_share = disk_space.free_inode_share
     if disk_space.free_bytes < storage.min_free_bytes:
-        return failure(
-            check, gettext_noop("{folder}, {free} GiB free: too little to start a run"), **facts
-        )
-    free_inode_share = disk_space.free_inode_share
-    if free_inode_share is not None and free_inode_share < LOW_INODE_SHARE:
-        few_inodes = gettext_noop("{folder}, {free} GiB free, but only {share} of inodes left")
-        return warning(check, few_inodes, **facts, share=f"{free_inode_share:.0%}")
-    state = "warn" if disk_space.free_bytes <= LOW_DISK_BYTES else "ok"
-    return build_diagnostic(check, state, gettext_noop("{folder}, {free} GiB free"), **facts)
+        yield "fail", f"{text}: too little to start a run"
+    elif inode_share is not None and inode_share < LOW_INODE_SHARE:
+        yield "warn", f"{text}, but only {inode_share:.0%} of inodes left"
+    else:
+        yield "warn" if disk_space.free_bytes <= LOW_DISK_BYTES else "ok", text
 
 
-def _diagnose_folder(check: str, folder: Path) -> Iterator[DiagnosticResult]:
-    """Yield a failure if a folder cannot be read and written, or not be created if it is missing.
+def _check_folders(*folders: Path) -> Results:
+    """Fail if a folder cannot be read and written, or not be created if it is missing.
 
     A missing folder is created when it is needed. A command that root executed leaves folders that
     the auditor's own user cannot write.
     """
-    try:
+    for folder in folders:
         require_writable_folder(folder)
         _require_access(_iter_folders(folder))
-    except StoreError as error:
-        yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
-    except OSError as error:
-        yield failure(check, gettext_noop("{trouble}"), trouble=str(build_file_error(error)))
+    yield from ()
 
 
 def _iter_folders(folder: Path) -> Iterator[str]:
@@ -333,71 +254,53 @@ def _require_access(paths: Iterable[str | Path]) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
-def _diagnose_temporary_files() -> Iterator[DiagnosticResult]:
-    """Yield a failure or a warning if temporary files cannot be written or have little space."""
-    check = gettext_noop("temporary files")
+def _check_temporary_files() -> Results:
     try:
         with tempfile.NamedTemporaryFile() as file:
-            disk_space = get_disk_space(Path(file.name).parent)
+            free_bytes = get_disk_space(Path(file.name).parent).free_bytes
     except OSError as error:
-        yield failure(check, gettext_noop("{trouble}"), trouble=str(error))
+        yield "fail", str(error)
         return
-    if disk_space.free_bytes < LOW_TEMP_DISK_BYTES:
-        yield warning(
-            check,
-            gettext_noop("{folder}, {free} MiB free"),
-            folder=tempfile.gettempdir(),
-            free=str(disk_space.free_bytes >> 20),
-        )
+    if free_bytes < LOW_TEMP_DISK_BYTES:
+        yield "warn", f"{tempfile.gettempdir()}, {free_bytes >> 20} MiB free"
 
 
-def _diagnose_open_file_limit(concurrency: int) -> Iterator[DiagnosticResult]:
-    """Yield a warning if the process may open too few files."""
+def _check_open_file_limit(concurrency: int) -> Results:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = concurrency + SPARE_FILE_DESCRIPTORS
     if limit != resource.RLIM_INFINITY and limit < needed:
-        too_low = gettext_noop("limit {most}; up to {needed} may be needed")
-        yield warning(gettext_noop("open files"), too_low, most=str(limit), needed=str(needed))
-
-
-ParserCheck = Callable[[], None]
-"""Starts parser processes and raises ConfigError if they cannot work: `check_parsers`."""
+        yield "warn", f"limit {limit}; up to {needed} may be needed"
 
 
 def check_parsers() -> None:
     """Parse a large page in a parser process with its real limits. Raises ConfigError."""
-    asyncio.run(_check_parsers())
+
+    async def check() -> None:
+        async with create_parser_pool() as parser_pool:
+            await refuse_broken_parsers(parser_pool)
+
+    asyncio.run(check())
 
 
-async def _check_parsers() -> None:
-    async with create_parser_pool() as parser_pool:
-        await refuse_broken_parsers(parser_pool)
-
-
-def diagnose_parsers(parser_check: ParserCheck) -> DiagnosticResult:
-    """Return a failure if parser processes cannot work, because a run would refuse to start."""
-    check = gettext_noop("reading of pages")
+def check_parsing(parser_check: Callable[[], None]) -> Results:
+    """Fail if parser processes cannot work, because a run would refuse to start."""
     try:
         parser_check()
-    except (ConfigError, OSError) as error:  # also if no process can be started
-        return failure(check, gettext_noop("{trouble}"), trouble=str(error))
-    return ok(check, gettext_noop("a large page can be read"))
+    except OSError as error:  # also if no process can be started
+        yield "fail", str(error)
+    else:
+        yield "ok", "a large page can be read"
 
 
-def _diagnose_languages() -> DiagnosticResult:
+def _check_languages() -> Results:
     """Check that each language has translations and that the terminal reports UTF-8."""
-    check = gettext_noop("languages")
     untranslated = [
         language for language in list_catalog_languages() if not len(load_message_catalog(language))
     ]
-    if untranslated:
-        return failure(
-            check,
-            gettext_noop("no translations for {languages}"),
-            languages=", ".join(untranslated),
-        )
     languages = ", ".join(LOCALE_BY_LANGUAGE)
-    if sys.stdout.isatty() and locale.getencoding().lower().replace("-", "") != "utf8":
-        not_utf8 = gettext_noop("{languages}; the terminal doesn’t report UTF-8: try {command}")
-        return warning(check, not_utf8, languages=languages, command="`LANG=C.UTF-8`")
-    return ok(check, gettext_noop("{languages}, in UTF-8"), languages=languages)
+    if untranslated:
+        yield "fail", f"no translations for {', '.join(untranslated)}"
+    elif sys.stdout.isatty() and locale.getencoding().lower().replace("-", "") != "utf8":
+        yield "warn", f"{languages}; the terminal doesn’t report UTF-8: try `LANG=C.UTF-8`"
+    else:
+        yield "ok", f"{languages}, in UTF-8"

@@ -18,8 +18,6 @@ from auditor.app import create_fetcher
 from auditor.checking.clock import is_clock_wrong, measure_skew
 from auditor.config.schema import ChannelSettings, Config
 from auditor.core.errors import ConfigError
-from auditor.diagnostics.result import DiagnosticResult, build_diagnostic, failure, ok, warning
-from auditor.i18n.catalogs import gettext_noop
 from probes.http.dns import DnsResolver
 from probes.http.fetcher import Fetcher
 from probes.links import channel_registry, identify
@@ -34,106 +32,82 @@ expired.
 """
 
 
-def diagnose_network(
+Results = Iterator[tuple[str, str]]
+
+
+def list_network_checks(
     config: Config, network_answers: NetworkAnswers | None
-) -> Iterator[DiagnosticResult]:
-    """Yield the results for the guard and the channels, and for the network if it was checked."""
+) -> Iterator[tuple[str, Results]]:
+    """Yield the checks of the guard and the channels, and of the network if it was asked."""
     answers = network_answers or NetworkAnswers()
-    yield _diagnose_ssrf_guard(config)
+    yield "address guard", _describe_ssrf_guard(config)
     if config.fetch.proxy:
-        yield _diagnose_proxy(answers.is_proxy_reachable)
+        yield "proxy", _check_proxy(answers)
     if answers.resolved_host_count:
-        yield _diagnose_dns(answers)
+        yield "domain names", _check_dns(answers)
     if network_answers is not None:
-        yield _diagnose_clock(answers.clock_skew)
+        yield "clock", _check_clock(answers.clock_skew)
     for name, channel in config.channels.items():
-        result = _diagnose_channel(name, channel, answers.answers_by_channel.get(name))
-        if result.state != "ok" or not channel_registry.is_optional_channel(name):
-            yield result
+        check = _check_channel(name, channel, answers.answers_by_channel.get(name))
+        if channel_registry.is_optional_channel(name):
+            check = (result for result in check if result[0] != "ok")
+        yield f"channel {name}", check
 
 
-def _diagnose_ssrf_guard(config: Config) -> DiagnosticResult:
-    check = gettext_noop("address guard")
-    networks = ", ".join(map(str, config.fetch.allow_networks))
-    if networks:
-        return warning(check, gettext_noop("exempt networks: {networks}"), networks=networks)
-    return ok(check, gettext_noop("private addresses are blocked"))
+def _describe_ssrf_guard(config: Config) -> Results:
+    if config.fetch.allow_networks:
+        yield "warn", f"exempt networks: {', '.join(map(str, config.fetch.allow_networks))}"
+    else:
+        yield "ok", "private addresses are blocked"
 
 
-def _diagnose_proxy(is_reachable: bool | None) -> DiagnosticResult:
-    if is_reachable is False:
-        return warning(
-            gettext_noop("proxy"), gettext_noop("set, but unreachable: nothing can be checked")
-        )
-    return warning(
-        gettext_noop("proxy"), gettext_noop("set: the address guard can check only names behind it")
-    )
+def _check_proxy(answers: NetworkAnswers) -> Results:
+    if answers.is_proxy_reachable is False:
+        yield "warn", "set, but unreachable: nothing can be checked"
+    else:
+        yield "warn", "set: the address guard can check only names behind it"
 
 
-def _diagnose_dns(network_answers: NetworkAnswers) -> DiagnosticResult:
-    check = gettext_noop("domain names")
-    if network_answers.has_wildcard_dns:
-        wildcard = gettext_noop("an invented name is found: lost websites would go unnoticed")
-        return warning(check, wildcard)
-    unresolved_hosts = network_answers.unresolved_hosts
-    if unresolved_hosts:
-        not_found = gettext_noop("not found within 2 seconds: {n}, first {host}")
-        return warning(check, not_found, n=len(unresolved_hosts), host=unresolved_hosts[0])
-    return ok(
-        check,
-        gettext_noop("{n} found; an invented name is not found"),
-        n=network_answers.resolved_host_count,
-    )
+def _check_dns(answers: NetworkAnswers) -> Results:
+    unresolved_hosts = answers.unresolved_hosts
+    if answers.has_wildcard_dns:
+        yield "warn", "an invented name is found: lost websites would go unnoticed"
+    elif unresolved_hosts:
+        count, first = len(unresolved_hosts), unresolved_hosts[0]
+        yield "warn", f"not found within 2 seconds: {count}, first {first}"
+    else:
+        yield "ok", f"{answers.resolved_host_count} found; an invented name is not found"
 
 
-def _diagnose_clock(skew: timedelta | None) -> DiagnosticResult:
-    check = gettext_noop("clock")
+def _check_clock(skew: timedelta | None) -> Results:
     if skew is None:
-        return warning(check, gettext_noop("the time could not be checked"))
+        yield "warn", "the time could not be checked"
+        return
+    seconds = skew.total_seconds()
     if is_clock_wrong(skew):
-        far_off = gettext_noop("clock is {hours} hours off: no run begins until it is set")
-        return failure(check, far_off, hours=f"{skew.total_seconds() / 3600:+.0f}")
-    if abs(skew) > CLOCK_SKEW_TOLERANCE:
-        off = gettext_noop("clock is {minutes} minutes off: is NTP running?")
-        return warning(check, off, minutes=f"{skew.total_seconds() / 60:+.0f}")
-    return ok(
-        check,
-        gettext_noop("clock is {seconds} seconds off"),
-        seconds=f"{skew.total_seconds():+.0f}",
-    )
+        yield "fail", f"clock is {seconds / 3600:+.0f} hours off: no run begins until it is set"
+    elif abs(skew) > CLOCK_SKEW_TOLERANCE:
+        yield "warn", f"clock is {seconds / 60:+.0f} minutes off: is NTP running?"
+    else:
+        yield "ok", f"clock is {seconds:+.0f} seconds off"
 
 
-def _diagnose_channel(
-    name: str, channel_config: ChannelSettings, outcome: Page | FetchError | None
-) -> DiagnosticResult:
-    check = gettext_noop("channel {channel}")
+def _check_channel(
+    name: str, channel_config: ChannelSettings, answer: Page | FetchError | None
+) -> Results:
     if not channel_config.canaries:
-        no_canaries = gettext_noop("no test accounts: changes in its pages would go unnoticed")
-        return warning(check, no_canaries, channel=name)
-    if outcome is None:
-        return ok(
-            check, gettext_noop("test accounts: {n}"), channel=name, n=len(channel_config.canaries)
-        )
-    if isinstance(outcome, FetchError):
-        return warning(
-            check,
-            gettext_noop("unreachable now: {cause}"),
-            channel=name,
-            cause=outcome.reason.value,
-        )
-    # Platforms often refuse anonymous visitors; an ordinary website does not.
-    is_unusual = name == channel_registry.WEBSITE_CHANNEL and outcome.status >= 400
-    return build_diagnostic(
-        check,
-        "warn" if is_unusual else "ok",
-        gettext_noop("response {status} in {seconds} s"),
-        channel=name,
-        status=outcome.status,
-        seconds=f"{outcome.elapsed_seconds:.1f}",
-    )
+        yield "warn", "no test accounts: changes in its pages would go unnoticed"
+    elif answer is None:
+        yield "ok", f"test accounts: {len(channel_config.canaries)}"
+    elif isinstance(answer, FetchError):
+        yield "warn", f"unreachable now: {answer.reason}"
+    else:
+        # Platforms often refuse anonymous visitors; an ordinary website does not.
+        is_unusual = name == channel_registry.WEBSITE_CHANNEL and answer.status >= 400
+        text = f"response {answer.status} in {answer.elapsed_seconds:.1f} s"
+        yield "warn" if is_unusual else "ok", text
 
 
-STATUS_OK = 200
 CANARY_TIMEOUT_SECONDS = 10.0
 """Seconds until the doctor stops waiting for a canary."""
 PAGE_TIMEOUT_SECONDS = 8.0
@@ -173,27 +147,18 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
-    quick_fetch_options = config.fetch.model_copy(
-        update={
-            "max_retries": 0,
-            "timeout": PAGE_TIMEOUT_SECONDS,
-            "dns_timeout": DNS_TIMEOUT_SECONDS,
-        }
-    )
-    async with create_fetcher(
-        config.model_copy(update={"fetch": quick_fetch_options}), now
-    ) as fetcher:
+    limits = {"timeout": PAGE_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
+    options = config.fetch.model_copy(update={"max_retries": 0, **limits})
+    async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
         outcomes, dns_results, is_proxy_reachable = await asyncio.gather(
             asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values())),
             _query_name_servers(config, urls.values()),
             _query_proxy(config.fetch.proxy),
         )
-    outcomes_by_channel = dict(zip(urls, outcomes, strict=True))
-    clock_skew = measure_skew(outcome for outcome in outcomes if isinstance(outcome, Page))
     return NetworkAnswers(
-        outcomes_by_channel,
+        dict(zip(urls, outcomes, strict=True)),
         *dns_results,
-        clock_skew=clock_skew,
+        clock_skew=measure_skew(page for page in outcomes if isinstance(page, Page)),
         is_proxy_reachable=is_proxy_reachable,
     )
 
