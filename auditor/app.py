@@ -207,6 +207,7 @@ def create_fetcher(
     """Return a fetcher without a store, as `auditor check` uses it."""
     from auditor.checking.checker import find_api_only_hosts
     from probes.http.fetcher import Fetcher
+    from probes.links.channel_registry import find_host_kind
 
     if config.fetch.ca_file:
         validate_certificate_file(Path(config.fetch.ca_file))
@@ -214,6 +215,7 @@ def create_fetcher(
         config.fetch,
         now,
         api_only_hosts=find_api_only_hosts(config),
+        find_host_kind=find_host_kind,
         host_lock=host_lock,
         parsers=parsers,
     )

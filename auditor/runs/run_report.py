@@ -12,6 +12,7 @@ from auditor.config.schema import Config
 from auditor.rules import engine, score
 from probes.links import channel_registry
 from probes.models.finding import Finding, Presence
+from probes.models.http import HostKind
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import (
     CanaryResult,
@@ -185,7 +186,7 @@ def _summarize_hosts(costs: RunCosts, max_hosts: int | None = None) -> dict[str,
         return values
     platforms = Counter(costs.requests_by_host)
     for host in costs.requests_by_host:
-        if not channel_registry.is_platform_host(host):
+        if channel_registry.find_host_kind(host) is HostKind.SITE:
             del platforms[host]
     busiest = dict(platforms.most_common(max_hosts))
     values["requests_by_host"] = busiest

@@ -172,7 +172,9 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
         found for found in find_statements(document) if _can_count(found, document, prediction)
     ]
     walls = [found for found in statements if found.reason not in ABSENCE_REASONS]
-    is_absence = _predicts_absence(prediction, has_wall=bool(walls))
+    min_share = MIN_ABSENCE_SHARE if walls else MIN_ABSENCE_SHARE_WITHOUT_WALL
+    absence_probability = sum(map(prediction.get_probability, ABSENCE_REASONS))
+    is_absence = absence_probability >= min_share * prediction.replacement_probability
     if not is_absence:
         statements = walls
     if not statements:
@@ -194,13 +196,6 @@ def _can_count(statement: Statement, document: Document, prediction: PagePredict
     if prediction.replacement_probability < min_probability:
         return False
     return statement.place != "text" or _can_count_in_text(statement, document, prediction)
-
-
-def _predicts_absence(prediction: PagePrediction, *, has_wall: bool) -> bool:
-    """Return whether enough of the probability of another page is that of an absence."""
-    min_share = MIN_ABSENCE_SHARE if has_wall else MIN_ABSENCE_SHARE_WITHOUT_WALL
-    absence_probability = sum(map(prediction.get_probability, ABSENCE_REASONS))
-    return absence_probability >= min_share * prediction.replacement_probability
 
 
 def _is_independent(
@@ -292,17 +287,13 @@ def _find_page_without_text(document: Document) -> PageVerdict | None:
     text_length = len(document.text)
     if document.frames and text_length < soft_404.TINY_PAGE_MAX_CHARS:
         return PageVerdict(Reason.UNREADABLE, "frames only")
-    if _has_some_content(document):
+    if len(document.text) >= 60 or document.image_count > 2 or len(document.anchors) > 3:
         return None
     if document.script_count or document.form_actions:
         return PageVerdict(Reason.SCRIPT_ONLY, "no text without scripts")
     if text_length >= 20 or document.image_count:
         return None
     return PageVerdict(Reason.EMPTY, "no text", is_proof=False)
-
-
-def _has_some_content(document: Document) -> bool:
-    return len(document.text) >= 60 or document.image_count > 2 or len(document.anchors) > 3
 
 
 def may_be_soft_404(document: Document, prediction: PagePrediction) -> bool:

@@ -127,7 +127,12 @@ def find_fingerprint(
     `with_general` includes general sentences with the name of the domain.
     """
     view = _PageView(document, page)
-    for fingerprint, alternatives in _find_candidates(view):
+    texts = [view.title, *view.headings, view.text, *view.scripts, *view.forms, *view.headers]
+    texts += [*view.addresses, view.generator]
+    if not view.has_own_content:
+        texts.append(view.markup)
+    candidates = load_fingerprint_index().find_candidates("\n".join(texts))
+    for fingerprint, alternatives in candidates:
         if fingerprint.is_general and not with_general:
             continue
         matched_text = _match_fingerprint(fingerprint, alternatives, view)
@@ -173,14 +178,6 @@ class _FingerprintIndex:
 def load_fingerprint_index() -> _FingerprintIndex:
     """Return the index of all fingerprints."""
     return _FingerprintIndex(load_fingerprints())
-
-
-def _find_candidates(view: _PageView) -> list[tuple[Fingerprint, Alternatives]]:
-    texts = [view.title, *view.headings, view.text, *view.scripts, *view.forms, *view.headers]
-    texts += [*view.addresses, view.generator]
-    if not view.has_own_content:
-        texts.append(view.markup)
-    return load_fingerprint_index().find_candidates("\n".join(texts))
 
 
 def _match_fingerprint(

@@ -76,9 +76,17 @@ class PagePrediction:
         """Return the words that weigh most for the likeliest kind and against an honest page."""
         model = load_weights()
         likeliest = max(self.probabilities, key=self.get_probability)
-        return _list_top_words(
-            model, model.weights.keys() & self.features, model.kinds.index(likeliest)
-        )
+        features = model.weights.keys() & self.features
+        kind = model.kinds.index(likeliest)
+        present = model.kinds.index(PRESENT)
+        ranked = []
+        for feature in features:
+            place, _, word = feature.partition(":")
+            weight = model.weights[feature][kind] - model.weights[feature][present]
+            if place in _WORD_PLACES and weight > 0:
+                ranked.append((weight, feature, word))
+        ranked.sort(reverse=True)
+        return tuple(dict.fromkeys(map(itemgetter(2), ranked)))[:MAX_REASON_WORDS]
 
     @property
     def replacement_probability(self) -> float:
@@ -138,19 +146,6 @@ def _compute_probabilities(totals: list[float]) -> list[float]:
     return [value / exponential_sum for value in exponentials]
 
 
-def _list_top_words(model: ModelWeights, features: Collection[str], kind: int) -> tuple[str, ...]:
-    """Return the words that weigh most for a kind and against an honest page, each once."""
-    present = model.kinds.index(PRESENT)
-    ranked = []
-    for feature in features:
-        place, _, word = feature.partition(":")
-        weight = model.weights[feature][kind] - model.weights[feature][present]
-        if place in _WORD_PLACES and weight > 0:
-            ranked.append((weight, feature, word))
-    ranked.sort(reverse=True)
-    return tuple(dict.fromkeys(map(itemgetter(2), ranked)))[:MAX_REASON_WORDS]
-
-
 def extract_features(document: Document, *, has_password_field: bool) -> frozenset[str]:
     """Return the features of a page.
 
@@ -203,14 +198,9 @@ def _normalize_word(match: re.Match[str], own_host: str) -> list[str]:
     if kind == "word":
         return [word]
     if kind == "asian":
-        return _split_asian_text(word)
+        return list(map("".join, pairwise(word))) or [word]
     is_own_host = kind == "host" and word.removeprefix("www.") == own_host
     return ["<own>" if is_own_host else f"<{kind}>"]
-
-
-def _split_asian_text(text: str) -> list[str]:
-    """Return pairs of characters: these scripts have no spaces, and two are about one word."""
-    return list(map("".join, pairwise(text))) or [text]
 
 
 def _iter_structure_features(document: Document) -> Iterator[str]:

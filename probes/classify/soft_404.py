@@ -109,14 +109,11 @@ def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
         parts += split_title(title)
     has_story = len(document.main_text) > SHORT_PAGE_MAX_CHARS
     for label in filter(_is_error_label, parts):
-        if not has_story or not _may_name_work(label, title):
+        if not has_story or not (
+            _is_error_code_label(label) or (label != title and _is_vague_label(label))
+        ):
             return label
     return _find_error_sentence(title) if len(document.main_text) < TINY_PAGE_MAX_CHARS else None
-
-
-def _may_name_work(label: str, title: str) -> bool:
-    """Return whether a work can have this title or, less strictly, this part of a title."""
-    return _is_error_code_label(label) or (label != title and _is_vague_label(label))
 
 
 def _find_missing_content(document: Document) -> str | None:
@@ -169,34 +166,6 @@ def _find_in_headings(document: Document, *, is_home_page: bool) -> str | None:
     if len(document.main_text) >= SHORT_PAGE_MAX_CHARS:
         return None
     first_main_texts = list(islice(_iter_main_texts(document), 1))
-    return _find_over_short_main(document, first_main_texts, is_home_page=is_home_page)
-
-
-def _find_error_heading(document: Document) -> str | None:
-    for heading in document.headings[:2]:
-        if _is_error_label(heading) and not _is_possible_name(heading):
-            return heading
-    return None
-
-
-def _iter_main_texts(document: Document) -> Iterator[str]:
-    for node in document.text_nodes:
-        if node.section in _MAIN_SECTIONS:
-            yield node.text
-
-
-_MAIN_SECTIONS = ("main", "article")
-
-
-def _is_possible_name(label: str) -> bool:
-    """Return whether a label can be the name of a song or the text of an empty search."""
-    return _is_vague_label(label) or _NO_RESULTS_PATTERN.search(label) is not None
-
-
-def _find_over_short_main(
-    document: Document, first_main_texts: list[str], *, is_home_page: bool
-) -> str | None:
-    """Return a label, or a heading with an error sentence, on a page with a short main part."""
     headings = document.headings[:3]
     has_tiny_main = len(document.main_text) < TINY_PAGE_MAX_CHARS
     for index, text in enumerate((*headings, *first_main_texts)):
@@ -208,6 +177,24 @@ def _find_over_short_main(
         if is_heading and has_tiny_main and _find_error_sentence(text):
             return text
     return None
+
+
+def _find_error_heading(document: Document) -> str | None:
+    for heading in document.headings[:2]:
+        if _is_error_label(heading) and not (
+            _is_vague_label(heading) or _NO_RESULTS_PATTERN.search(heading) is not None
+        ):
+            return heading
+    return None
+
+
+def _iter_main_texts(document: Document) -> Iterator[str]:
+    for node in document.text_nodes:
+        if node.section in _MAIN_SECTIONS:
+            yield node.text
+
+
+_MAIN_SECTIONS = ("main", "article")
 
 
 def _is_number(label: str, document: Document, *, is_home_page: bool) -> bool:
@@ -229,7 +216,14 @@ def _find_in_short_text(document: Document, *, is_home_page: bool) -> str | None
         return text
     if document.internal_link_count >= 3 or len(text) >= TINY_PAGE_MAX_CHARS:
         return None
-    return _find_mention(document, is_home_page=is_home_page) or _find_error_sentence(text)
+    is_vague = _VAGUE_LABEL_PATTERN.fullmatch
+    if _is_informative_home_page(document, is_home_page=is_home_page):
+        is_vague = _ERROR_CODE_LABEL_PATTERN.fullmatch
+    mentions = find_folded(load_sentences().mention, document.text)
+    if is_home_page:
+        mentions = filter(_VISITOR_ADDRESSED_PATTERN.search, mentions)
+    mention = next(filterfalse(is_vague, mentions), None)
+    return mention or _find_error_sentence(text)
 
 
 def _find_in_tiny_main(document: Document) -> str | None:
@@ -237,17 +231,6 @@ def _find_in_tiny_main(document: Document) -> str | None:
     if len(document.main_text) >= TINY_PAGE_MAX_CHARS:
         return None
     return next(filter(None, map(_find_error_sentence, _iter_main_texts(document))), None)
-
-
-def _find_mention(document: Document, *, is_home_page: bool) -> str | None:
-    """Return the first mention of a missing page that is no vague label, or None."""
-    is_vague = _VAGUE_LABEL_PATTERN.fullmatch
-    if _is_informative_home_page(document, is_home_page=is_home_page):
-        is_vague = _ERROR_CODE_LABEL_PATTERN.fullmatch
-    mentions = find_folded(load_sentences().mention, document.text)
-    if is_home_page:
-        mentions = filter(_VISITOR_ADDRESSED_PATTERN.search, mentions)
-    return next(filterfalse(is_vague, mentions), None)
 
 
 def _find_error_sentence(text: str) -> str | None:

@@ -50,17 +50,13 @@ def find_prominent_spam_words(document: Document) -> frozenset[str]:
 
     Returns none if these warn against or report on the subject.
     """
-    text = _join_prominent_text(document)
+    text = " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
     words = find_spam_words(text)
     if not words or _PREVENTION_PATTERN.search(text) or _NEWS_REPORT_PATTERN.search(text):
         return frozenset()
     if _has_foreign_title(document):
         return frozenset(words)
     return frozenset(map(_ORDINARY_SHOP_WORDS.get, words, words))
-
-
-def _join_prominent_text(document: Document) -> str:
-    return " ".join((document.title, document.meta.get("description", ""), *document.headings[:3]))
 
 
 def detect_hijacked_page(document: Document, *, has_navigation: bool) -> tuple[Reason, str] | None:
@@ -93,7 +89,9 @@ def _is_spam_dominated(
     A page with a menu must also be a shop or have a title in a foreign language.
     """
     is_dense = len(find_spam_words(document.text[:MAX_DENSE_TEXT_CHARS])) >= MIN_DENSE_SPAM_WORDS
-    is_suspicious = is_dense or _is_in_spam_language(document)
+    is_suspicious = is_dense or (
+        document.language[:2] in _SPAM_LANGUAGES or _has_foreign_title(document)
+    )
     if not has_navigation:
         return is_suspicious or len(spam_words) >= 3
     if not is_suspicious:
@@ -142,11 +140,6 @@ _TRADE_WORDS_PATTERN = re.compile(
 _PRICE_PATTERN = re.compile(
     r"[$€£¥₩₫]\s?\d|\d\s?(?:[円元€₩₫]|usd\b|eur\b|mad\b|dhs?\b)", re.IGNORECASE
 )
-
-
-def _is_in_spam_language(document: Document) -> bool:
-    """Return whether the declared language or that of the title is a language of spam."""
-    return document.language[:2] in _SPAM_LANGUAGES or _has_foreign_title(document)
 
 
 def _has_foreign_title(document: Document) -> bool:

@@ -7,11 +7,11 @@ associations write the same words about bridges, schools and blogs.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tomli
 
@@ -57,15 +57,14 @@ def load_statement_rows() -> tuple[StatementRow, ...]:
     """Load the table."""
     path = resources.files(__package__).joinpath("fingerprints", "statements.toml")
     entries = tomli.loads(path.read_text("utf-8"))["statements"]
-    return tuple(map(_parse_row, entries))
-
-
-def _parse_row(entry: Mapping[str, Any]) -> StatementRow:
-    return StatementRow(
-        Reason(entry["verdict"]),
-        tuple(entry["languages"]),
-        tuple(entry["patterns"]),
-        tuple(entry["keywords"]),
+    return tuple(
+        StatementRow(
+            Reason(entry["verdict"]),
+            tuple(entry["languages"]),
+            tuple(entry["patterns"]),
+            tuple(entry["keywords"]),
+        )
+        for entry in entries
     )
 
 

@@ -12,6 +12,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import cast
 
 import httpx
@@ -58,8 +59,6 @@ class HttpConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self._is_closed = False
-        self._cached_certificate_expiry: tuple[date | None] | None = None
-        self._cached_certificate_names: tuple[str, ...] | None = None
         self._reset_response()
 
     def _reset_response(self) -> None:
@@ -293,19 +292,31 @@ class HttpConnection(asyncio.Protocol):
         tls_object: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
         return tls_object
 
-    @property
+    @cached_property
     def certificate_expires(self) -> date | None:
         """Return the expiry date of the server's certificate, or None if it was not verified."""
-        if self._cached_certificate_expiry is None:
-            self._cached_certificate_expiry = (_read_certificate_expiry(self.tls_object),)
-        return self._cached_certificate_expiry[0]
+        certificate = self.tls_object.getpeercert() if self.tls_object else None
+        if not certificate or "notAfter" not in certificate:
+            return None
+        expires_at = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+        return datetime.fromtimestamp(expires_at, UTC).date()
 
-    @property
+    @cached_property
     def certificate_names(self) -> tuple[str, ...]:
-        """Return the DNS names of the server's certificate, verified or not."""
-        if self._cached_certificate_names is None:
-            self._cached_certificate_names = _read_certificate_names(self.tls_object)
-        return self._cached_certificate_names
+        """Return the DNS names of the server's certificate, verified or not, in order.
+
+        Python only decodes certificates that it verified.
+        """
+        if self.tls_object is None:
+            return ()
+        certificate = self.tls_object.getpeercert()
+        if certificate:
+            pairs = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
+            names = [value for kind, value in pairs if kind == "DNS"]
+        else:
+            names = _decode_certificate_names(self.tls_object.getpeercert(binary_form=True) or b"")
+        readable = set(filter(_CERTIFICATE_NAME.fullmatch, map(str.lower, names)))
+        return tuple(sorted(readable)[:MAX_CERTIFICATE_NAMES])
 
     def make_idle(self) -> bool:
         """Prepare for another request. Returns False if the connection cannot be reused.
@@ -355,35 +366,9 @@ def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> byt
     return b"\r\n".join([*lines, b"", b""])
 
 
-def _read_certificate_expiry(tls_object: ssl.SSLObject | None) -> date | None:
-    certificate = tls_object.getpeercert() if tls_object else None
-    if not certificate or "notAfter" not in certificate:
-        return None
-    return datetime.fromtimestamp(
-        ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC
-    ).date()
-
-
 MAX_CERTIFICATE_NAMES = 100
 """DNS names that are read of a certificate."""
 _CERTIFICATE_NAME = re.compile(r"(?:\*\.)?[a-z0-9_.-]{1,251}")
-
-
-def _read_certificate_names(tls_object: ssl.SSLObject | None) -> tuple[str, ...]:
-    """Return the DNS names of a certificate in alphabetical order, or none if it has none.
-
-    Python only decodes certificates that it verified.
-    """
-    if tls_object is None:
-        return ()
-    certificate = tls_object.getpeercert()
-    if certificate:
-        pairs = cast("tuple[tuple[str, str], ...]", certificate.get("subjectAltName", ()))
-        names = [value for kind, value in pairs if kind == "DNS"]
-    else:
-        names = _decode_certificate_names(tls_object.getpeercert(binary_form=True) or b"")
-    readable = set(filter(_CERTIFICATE_NAME.fullmatch, map(str.lower, names)))
-    return tuple(sorted(readable)[:MAX_CERTIFICATE_NAMES])
 
 
 def _decode_certificate_names(der: bytes) -> list[str]:

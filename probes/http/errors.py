@@ -58,16 +58,12 @@ def map_network_error(
     for cause in causes:
         if isinstance(cause, FetchError):
             return cause
-    reason, detail = _classify_causes(causes)
-    return FetchError(reason, detail, url=url, status=status)
-
-
-def _classify_causes(causes: list[BaseException]) -> tuple[Reason, str]:
     for (error_types, reason, detail), cause in product(_REASONS, causes):
         if isinstance(cause, error_types):
             verify_code = getattr(cause, "verify_code", 0)  # of SSLCertVerificationError
-            return reason, CERTIFICATE_ERROR_DETAILS.get(verify_code, detail)
-    return Reason.NETWORK, "protocol"
+            detail_of_code = CERTIFICATE_ERROR_DETAILS.get(verify_code, detail)
+            return FetchError(reason, detail_of_code, url=url, status=status)
+    return FetchError(Reason.NETWORK, "protocol", url=url, status=status)
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:

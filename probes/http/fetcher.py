@@ -7,36 +7,30 @@ to the DNS are answered by `probes.http.dns`.
 """
 
 import asyncio
+import random
 import time
-from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Protocol, Self, TypeVar
+from itertools import count
+from typing import Protocol, Self, TypeVar
 
 import httpx
-from tenacity import RetryCallState, wait_exponential_jitter
 
 from probes.http.dns import DnsPages, DnsResolver
 from probes.http.errors import NETWORK_ERRORS, map_network_error
 from probes.http.host_state import HostLock, HostState, NoHostLock, parse_retry_after
 from probes.http.pool import ConnectionPool
-from probes.http.request_chain import (
-    RedirectChain,
-    RequestSender,
-    fetch_with_retries,
-    get_attempt_outcome,
-)
+from probes.http.request_chain import RedirectChain, RequestSender
 from probes.http.robots import RobotsRules, parse_robots_page
 from probes.http.settings import MAX_RETRY_WAIT_SECONDS, PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
-from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import Reason
-from probes.models.http import FetchError, Page, PageRequest
+from probes.models.http import FetchError, HostKind, Page, PageRequest
 from probes.urls.domains import DNS_SCHEME, load_suffix_list
 
 __all__ = ["FetchOptions", "Fetcher"]
@@ -73,6 +67,7 @@ class Fetcher:
     `request_count` counts all requests, those for robots.txt included. `requests_by_host` names the
     hosts of platforms and APIs only, because there are too many others. `api_only_hosts` (with
     their subdomains) belong to platforms with an API key, so only API calls are sent to them.
+    `find_host_kind` tells platforms and APIs from sites.
     `host_lock` coordinates several processes. `parsers` parses robots.txt; without it, this process
     does. Tests replace `sleep` and `clock`.
     """
@@ -83,6 +78,7 @@ class Fetcher:
         now: datetime,
         *,
         api_only_hosts: frozenset[str] = frozenset(),
+        find_host_kind: Callable[[str], HostKind] = lambda _: HostKind.SITE,
         host_lock: HostLock | None = None,
         parsers: PageParserPool | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -91,11 +87,12 @@ class Fetcher:
         self.options = options
         self.request_count = 0
         self.requests_by_host: Counter[str] = Counter()
-        self._other_host_hashes = array("q")  # compact; may contain duplicates
+        self._other_host_hashes: set[int] = set()  # more compact than names
         self.fetch_count = 0
         self.retry_count = 0
         self._now = now
         self._api_only_hosts = api_only_hosts
+        self._find_host_kind = find_host_kind
         self._host_lock = host_lock or NoHostLock()
         self._parsers = parsers
         self._sleep = sleep
@@ -110,7 +107,6 @@ class Fetcher:
         self._request_slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, HostState] = {}
         self._max_hosts = MAX_REMEMBERED_HOSTS
-        self._down_origins: set[int] = set()
         self._pool = ConnectionPool(
             self._guard,
             self._resolver,
@@ -138,16 +134,10 @@ class Fetcher:
             return await self._dns_pages.get(request.url)
         self.fetch_count += 1
 
-        async def should_retry(state: RetryCallState) -> bool:
-            is_transient = self._should_retry(state)
-            await self._share_retry_after(state)
-            return (
-                is_transient
-                and await self.can_request_again(request, get_attempt_outcome(state))
-                and self._take_retry()
-            )
+        async def can_retry(outcome: Page | FetchError) -> bool:
+            return await self.can_request_again(request, outcome)
 
-        return await self._fetch_with_retries(partial(self._attempt_fetch, request), should_retry)
+        return await self._fetch_with_retries(partial(self._attempt_fetch, request), can_retry)
 
     async def can_request_again(self, request: PageRequest, outcome: Page | FetchError) -> bool:
         """Return False for a registered link that robots.txt forbids: it is requested once per run.
@@ -160,15 +150,15 @@ class Fetcher:
         try:
             urls = {self._guard.check_url(url) for url in (request.url, outcome.url or request.url)}
             hosts = list(map(get_ascii_host, urls))
-            if isinstance(outcome, Page) or all(map(_is_platform_page_host, hosts)):
-                await self._load_robots(urls, insecure=request.insecure)
+            if isinstance(outcome, Page) or all(
+                self._find_host_kind(host) is HostKind.PLATFORM for host in hosts
+            ):
+                for url in urls:
+                    chain = RedirectChain(url, {}, request.insecure, MAX_ROBOTS_BYTES)
+                    await self._get_robots(chain)
             return not any(map(self._is_forbidden, urls))
         except FetchError:  # robots.txt is unknown
             return True
-
-    async def _load_robots(self, urls: Iterable[httpx.URL], *, insecure: bool) -> None:
-        for url in urls:
-            await self._get_robots(RedirectChain(url, {}, insecure, MAX_ROBOTS_BYTES))
 
     def _is_forbidden(self, url: httpx.URL) -> bool:
         """Return True if a robots.txt that was fetched in this run forbids the URL."""
@@ -176,20 +166,40 @@ class Fetcher:
         return rules is not None and rules.is_disallowed(str(url))
 
     async def _fetch_with_retries(
-        self, attempt: Callable[[], Awaitable[Page]], should_retry: Callable[[RetryCallState], Any]
+        self,
+        attempt: Callable[[], Awaitable[Page]],
+        can_retry: Callable[[Page | FetchError], Awaitable[bool]] | None = None,
     ) -> Page:
-        return await fetch_with_retries(
-            attempt,
-            _is_final,
-            should_retry,
-            max_attempts=1 + self.options.max_retries,
-            wait=self._compute_retry_wait,
-            sleep=self._sleep,
-        )
+        """Return the page of the last attempt. Raises FetchError."""
+        outcome: Page | FetchError
+        for attempt_number in count(1):
+            try:
+                outcome = await attempt()
+            except FetchError as error:
+                outcome = error
+            if _is_final(outcome):
+                break
+            is_transient = self._is_transient(outcome)
+            # The host lock is released already.
+            if isinstance(outcome, Page) and outcome.headers.get("retry-after"):
+                host = self._get_host(httpx.URL(outcome.url))
+                delay = max(0.0, host.compute_wait(self._clock()))
+                await self._host_lock.extend_delay(host.name, delay)
+            has_attempts = attempt_number <= self.options.max_retries
+            if not (is_transient and has_attempts and self._has_retry_budget()):
+                break
+            if can_retry and not await can_retry(outcome):
+                break
+            if not self._has_retry_budget():  # others may have used it in the meantime
+                break
+            self.retry_count += 1
+            await self._sleep(self._compute_retry_wait(outcome, attempt_number))
+        if isinstance(outcome, FetchError):
+            raise outcome
+        return outcome
 
     def start_new_pass(self) -> None:
         """Retry hosts that were down. Called for the second pass of a run."""
-        self._down_origins.clear()
         for host in self._hosts.values():
             host.reset_failures()
 
@@ -262,16 +272,13 @@ class Fetcher:
             try:
                 async with asyncio.timeout(max(0.0, self.options.timeout - chain.elapsed_seconds)):
                     page = await self._sender.send(chain)
-            except NETWORK_ERRORS as network_error:
-                error = map_network_error(network_error)
+            except (FetchError, *NETWORK_ERRORS) as cause:
+                error = map_network_error(cause)
                 host.failures[origin] += error.reason in TRANSIENT_REASONS
-                raise error from network_error
-            except FetchError as error:
-                host.failures[origin] += error.reason in TRANSIENT_REASONS
-                raise
+                raise error from (None if error is cause else cause)
             finally:
                 chain.elapsed_seconds += self._clock() - started
-            host.record_response(origin)
+            host.failures[origin] = 0  # any response, even an error page, shows that it is up
         return replace(page, elapsed_seconds=round(chain.elapsed_seconds, 3)) if page else None
 
     # Hosts
@@ -280,33 +287,25 @@ class Fetcher:
         name = get_ascii_host(url)
         if name not in self._hosts:
             if len(self._hosts) >= self._max_hosts:
-                self._evict_hosts()
+                # the robots.txt of a forgotten host is fetched again if needed
+                now, hosts = self._clock(), self._hosts
+                self._hosts = {
+                    name: host for name, host in hosts.items() if not host.can_be_forgotten(now)
+                }
+                self._max_hosts = max(MAX_REMEMBERED_HOSTS, 2 * len(self._hosts))
             self._hosts[name] = self._create_host(name)
         return self._hosts[name]
 
-    def _evict_hosts(self) -> None:
-        """Forget idle hosts, because a national register has a quarter of a million.
-
-        The robots.txt of a forgotten host is fetched again if needed. Origins that are down are
-        remembered.
-        """
-        now = self._clock()
-        for host in list(self._hosts.values()):
-            if host.can_be_evicted(now):
-                del self._hosts[host.name]
-                self._down_origins.update(map(partial(_hash_origin, host), host.down_origins))
-        self._max_hosts = max(MAX_REMEMBERED_HOSTS, 2 * len(self._hosts))
-
     def count_other_hosts(self) -> int:
         """Return the number of contacted hosts that `requests_by_host` does not name."""
-        return len(set(self._other_host_hashes))
+        return len(self._other_host_hashes)
 
-    def _count_request(self, host: HostState) -> None:
+    def _count_request(self, host: str) -> None:
         self.request_count += 1
-        if channel_registry.is_platform_host(host.name):
-            self.requests_by_host[host.name] += 1
-        elif host.is_new:
-            self._other_host_hashes.append(hash(host.name))
+        if self._find_host_kind(host) is HostKind.SITE:
+            self._other_host_hashes.add(hash(host))
+        else:
+            self.requests_by_host[host] += 1
 
     def _create_host(self, name: str) -> HostState:
         """Create the state of a host.
@@ -314,7 +313,7 @@ class Fetcher:
         Platforms detect regular intervals, so their delay is random.
         """
         max_failures = self.options.host_breaker_failures
-        if not _is_platform_page_host(name):
+        if self._find_host_kind(name) is not HostKind.PLATFORM:
             return HostState(name, self.options.host_delay, max_failures)
         delay = self.options.effective_platform_delay
         return HostState(name, delay, max_failures, jitter=PLATFORM_DELAY_JITTER)
@@ -323,7 +322,7 @@ class Fetcher:
     async def _hold_host_lock(self, host: HostState, origin: str) -> AsyncIterator[None]:
         """Wait for the host, then for a free request slot. The other order would block slots."""
         async with host.lock:
-            if host.is_down(origin) or _hash_origin(host, origin) in self._down_origins:
+            if host.is_down(origin):
                 raise FetchError(Reason.NETWORK, HOST_DOWN_DETAIL)
             wait = host.compute_wait(self._clock())
             if wait > 0:
@@ -333,21 +332,13 @@ class Fetcher:
                 if remaining_delay > 0:
                     await self._sleep(remaining_delay)
                 async with self._request_slots:
-                    self._count_request(host)
+                    self._count_request(host.name)
                     try:
                         yield
                     finally:
                         host.record_request(self._clock())
             finally:
                 await self._host_lock.release(host.name, max(0.0, host.compute_wait(self._clock())))
-
-    async def _share_retry_after(self, state: RetryCallState) -> None:
-        """Share a Retry-After with the other processes. The host lock is released already."""
-        outcome = get_attempt_outcome(state)
-        if isinstance(outcome, FetchError) or not outcome.headers.get("retry-after"):
-            return
-        host = self._get_host(httpx.URL(outcome.url))
-        await self._host_lock.extend_delay(host.name, max(0.0, host.compute_wait(self._clock())))
 
     async def _obey_robots(self, chain: RedirectChain) -> None:
         rules = await self._get_robots(chain)
@@ -376,9 +367,7 @@ class Fetcher:
             )
 
         try:
-            page = await self._fetch_with_retries(
-                attempt, lambda state: self._should_retry(state) and self._take_retry()
-            )
+            page = await self._fetch_with_retries(attempt)
         except FetchError as error:
             is_missing_or_insecure = error.reason in {Reason.NO_SUCH_HOST, Reason.TLS}
             if is_missing_or_insecure or error.detail == HOST_DOWN_DETAIL:
@@ -402,54 +391,37 @@ class Fetcher:
 
     # Retries
 
-    def _should_retry(self, state: RetryCallState) -> bool:
-        outcome = get_attempt_outcome(state)
-        if isinstance(outcome, Page):
-            is_transient = self._is_transient_page(outcome)
-        else:
-            is_host_down = outcome.detail == HOST_DOWN_DETAIL
-            is_transient = outcome.reason in TRANSIENT_REASONS and not is_host_down
-        has_attempts = state.attempt_number <= self.options.max_retries
-        return is_transient and has_attempts and self._has_retry_budget()
-
     def _has_retry_budget(self) -> bool:
         return self.retry_count < max(
             MIN_RETRY_ALLOWANCE, self.options.retry_budget * self.fetch_count
         )
 
-    def _take_retry(self) -> bool:
-        """Take a retry from the budget. Others may have used it while robots.txt was fetched."""
-        has_budget = self._has_retry_budget()
-        self.retry_count += has_budget
-        return has_budget
-
-    def _is_transient_page(self, page: Page) -> bool:
+    def _is_transient(self, outcome: Page | FetchError) -> bool:
         """Return True if an error may be temporary. 429 counts only with a Retry-After.
 
         Also applies the Retry-After to the host.
         """
-        if page.status not in TRANSIENT_STATUSES:
+        if isinstance(outcome, FetchError):
+            return outcome.reason in TRANSIENT_REASONS and outcome.detail != HOST_DOWN_DETAIL
+        if outcome.status not in TRANSIENT_STATUSES:
             return False
-        wait = parse_retry_after(page.headers.get("retry-after"), self._get_current_time())
+        wait = self._parse_retry_after(outcome)
         if wait is None:
-            return page.status != 429
+            return outcome.status != 429
         limit = self.options.max_retry_after
-        self._get_host(httpx.URL(page.url)).apply_retry_after(self._clock(), min(wait, limit))
+        self._get_host(httpx.URL(outcome.url)).apply_retry_after(self._clock(), min(wait, limit))
         return wait <= limit
 
-    def _compute_retry_wait(self, state: RetryCallState) -> float:
+    def _compute_retry_wait(self, outcome: Page | FetchError, attempt_number: int) -> float:
         """Return the seconds before the next attempt: growing, random, at least the Retry-After."""
         base = self.options.retry_wait
-        wait: float = wait_exponential_jitter(
-            multiplier=base, max=MAX_RETRY_WAIT_SECONDS, jitter=base
-        )(state)
-        outcome = get_attempt_outcome(state)
-        if isinstance(outcome, FetchError):
-            return wait
-        retry_after = parse_retry_after(
-            outcome.headers.get("retry-after"), self._get_current_time()
-        )
+        jitter = random.uniform(0, base)  # noqa: S311  # not security-relevant
+        wait: float = min(base * 2 ** (attempt_number - 1) + jitter, MAX_RETRY_WAIT_SECONDS)
+        retry_after = self._parse_retry_after(outcome) if isinstance(outcome, Page) else None
         return wait if retry_after is None else retry_after + min(wait, base)
+
+    def _parse_retry_after(self, page: Page) -> float | None:
+        return parse_retry_after(page.headers.get("retry-after"), self._get_current_time())
 
     def _get_current_time(self) -> datetime:
         """Return the current time, from the start of the run and the monotonic clock."""
@@ -461,21 +433,9 @@ def _get_origin(url: httpx.URL) -> str:
     return f"{url.scheme}:{get_port(url)}"
 
 
-def _hash_origin(host: HostState, origin: str) -> int:
-    """Return the hash by which a down origin of a forgotten host is remembered."""
-    return hash((host.name, origin))
-
-
 def _is_final(outcome: Page | FetchError) -> bool:
     """Return True if an outcome needs neither a retry nor a delay."""
     if isinstance(outcome, FetchError):
         return outcome.reason not in TRANSIENT_REASONS
     is_transient = outcome.status in TRANSIENT_STATUSES
     return not is_transient and not outcome.headers.get("retry-after")
-
-
-def _is_platform_page_host(host: str) -> bool:
-    return (
-        channel_registry.find_channel_by_host(host) != channel_registry.WEBSITE_CHANNEL
-        and host not in channel_registry.list_api_hosts()
-    )

@@ -51,15 +51,11 @@ class HostState:
         """Return True if an origin is skipped in this pass after too many failures."""
         return self.failures[origin] >= self.host_breaker_failures
 
-    @property
-    def down_origins(self) -> list[str]:
-        """Return the origins that are skipped in this pass."""
-        return list(filter(self.is_down, self.failures))
-
-    def can_be_evicted(self, now: float) -> bool:
-        """Return True if the host is idle, its delay is over and it is no platform."""
+    def can_be_forgotten(self, now: float) -> bool:
+        """Return True if the host is idle and works, its delay is over and it is no platform."""
         is_in_use = self.lock.locked() or self.robots_lock.locked()
-        return not (is_in_use or self.jitter or self.compute_wait(now) > 0)
+        has_failed = any(self.failures.values())
+        return not (is_in_use or has_failed or self.jitter or self.compute_wait(now) > 0)
 
     def compute_wait(self, now: float) -> float:
         """Return the seconds until the next request is allowed."""
@@ -69,13 +65,6 @@ class HostState:
         """Start the delay after a request."""
         # not security-relevant
         self.next_request_at = now + self.crawl_delay * (1 + self.jitter * random.random())  # noqa: S311
-
-    def record_response(self, origin: str) -> None:
-        """Reset the failures of an origin.
-
-        Any response, even an error page, shows that it is up.
-        """
-        self.failures[origin] = 0
 
     def reset_failures(self) -> None:
         """Start a new pass: retry origins that were down and robots.txt files that failed."""

@@ -1,18 +1,13 @@
-"""Sends single requests of a redirect chain, and retries attempts with tenacity.
-
-The first attempt runs without tenacity, because it is nearly always the only one and tenacity adds
-a tenth to the time of a request (measured 2026-11).
-"""
+"""Sends single requests of a redirect chain."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, cast
+from typing import cast
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from probes.http.connection import BodyDecoder
 from probes.http.dialer import map_proxy_error
@@ -102,7 +97,7 @@ class RequestSender:
             raise map_proxy_error(response.headers)
         chain.hops.append(Hop(str(chain.url), response.status_code))
         if response.status_code in REDIRECT_STATUSES and (
-            location := _get_redirect_location(response)
+            location := (response.headers.get_list("location") or [""])[0].strip()
         ):
             self.move_to_redirect(chain, location)
             return None
@@ -175,11 +170,6 @@ def _encode_headers(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
-def _get_redirect_location(response: httpx.Response) -> str:
-    """Return the first Location header of a response, or an empty string."""
-    return (response.headers.get_list("location") or [""])[0].strip()
-
-
 def _build_conditional_headers(chain: RedirectChain) -> dict[str, str]:
     """Return the headers of a conditional request, if the validators belong to the current URL."""
     validators = chain.validators
@@ -202,65 +192,3 @@ def _collect_headers(response: httpx.Response) -> dict[str, str]:
     """Return the headers with lower-case names, limited in number and length."""
     items = list(response.headers.items())[:MAX_HEADERS]
     return {name: value[:MAX_HEADER_CHARS] for name, value in items}
-
-
-FetchAttempt = Callable[[], Awaitable[Page]]
-
-
-async def fetch_with_retries(
-    attempt: FetchAttempt,
-    is_final: Callable[[Page | FetchError], bool],
-    should_retry: Callable[[RetryCallState], Any],
-    *,
-    max_attempts: int,
-    wait: Callable[[RetryCallState], float],
-    sleep: Callable[[float], Awaitable[None]],
-) -> Page:
-    """Return the page of the last of up to `max_attempts` attempts. Raises FetchError.
-
-    `should_retry` is called after each attempt unless `is_final` accepts the outcome of the first
-    one.
-    """
-    try:
-        page = await attempt()
-    except FetchError as error:
-        if is_final(error):
-            raise
-        replayed_attempt = _replay_first_outcome(error, attempt)
-    else:
-        if is_final(page):
-            return page
-        replayed_attempt = _replay_first_outcome(page, attempt)
-    retrying = AsyncRetrying(
-        sleep=sleep,
-        stop=stop_after_attempt(max_attempts),
-        wait=wait,
-        retry=should_retry,
-        retry_error_callback=_get_last_outcome,
-    )
-    return cast("Page", await retrying(replayed_attempt))
-
-
-def get_attempt_outcome(state: RetryCallState) -> Page | FetchError:
-    """Return the outcome of an attempt. Raises any exception that is not a FetchError."""
-    assert state.outcome is not None
-    error = state.outcome.exception()
-    return error if isinstance(error, FetchError) else cast("Page", state.outcome.result())
-
-
-def _replay_first_outcome(first_outcome: Page | FetchError, attempt: FetchAttempt) -> FetchAttempt:
-    """Return an attempt function whose first call gives the outcome of the attempt already made."""
-    pending_outcomes = [first_outcome]
-
-    async def attempt_again() -> Page:
-        outcome = pending_outcomes.pop() if pending_outcomes else await attempt()
-        if isinstance(outcome, FetchError):
-            raise outcome
-        return outcome
-
-    return attempt_again
-
-
-def _get_last_outcome(state: RetryCallState) -> Any:
-    assert state.outcome is not None
-    return state.outcome.result()

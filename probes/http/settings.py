@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork
 
@@ -18,16 +18,13 @@ def _validate_proxy(text: str | None) -> str | None:
     if not text:
         return None
     url = urlsplit(text)
-    if url.scheme != "http" or not url.hostname or not _has_valid_port(url):
+    try:
+        is_valid = url.scheme == "http" and bool(url.hostname) and (url.port or 0) >= 0
+    except ValueError:  # of the port
+        is_valid = False
+    if not is_valid:
         raise ValueError("not a proxy address; try: http://host:port")
     return text
-
-
-def _has_valid_port(url: SplitResult) -> bool:
-    try:
-        return url.port is None or url.port >= 0
-    except ValueError:
-        return False
 
 
 def _validate_header_text(text: str) -> str:

@@ -152,23 +152,17 @@ class SsrfGuard:
     def _check_host(self, host: str, port: int, text: str) -> None:
         labels = host.removesuffix(".").split(".")
         if ":" in host or _NUMERIC_LABEL.fullmatch(labels[-1]):
-            self._check_literal(host, port, text)
+            # Browsers treat it as an address, so it must be a plain one.
+            try:
+                self.check_address(host, port)
+            except ValueError as error:
+                raise FetchError(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
             return
         has_valid_labels = set(map(len, labels)).issubset(LABEL_LENGTHS)
         if not has_valid_labels or len(host) > MAX_HOST_CHARS or "%" in host:
             refuse_address("not a host name", text)
         if self._checks_names:
             self._check_name(labels, port, text)
-
-    def _check_literal(self, host: str, port: int, text: str) -> None:
-        """Check a host that ends in a number.
-
-        Browsers treat it as an address, so it must be a plain one.
-        """
-        try:
-            self.check_address(host, port)
-        except ValueError as error:
-            raise FetchError(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
 
     @staticmethod
     def _check_name(labels: list[str], port: int, text: str) -> None:

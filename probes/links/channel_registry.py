@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import cast
 
-from probes.models.http import PlatformApi
+from probes.models.http import HostKind, PlatformApi
 from probes.models.probe import ChannelModule
 from probes.urls import normalize
 
@@ -97,9 +97,12 @@ def list_api_hosts() -> frozenset[str]:
     return frozenset(api.host for api in apis)
 
 
-def is_platform_host(host: str) -> bool:
-    """Return True if a host belongs to a platform or to its official API."""
-    return find_channel_by_host(host) != WEBSITE_CHANNEL or host in list_api_hosts()
+def find_host_kind(host: str) -> HostKind:
+    """Return whether a host is a site, a platform or the official API of one."""
+    if host in list_api_hosts():
+        return HostKind.API
+    is_site = find_channel_by_host(host) == WEBSITE_CHANNEL
+    return HostKind.SITE if is_site else HostKind.PLATFORM
 
 
 def is_name_of_platform_host(name: str) -> bool:

@@ -156,7 +156,14 @@ def shorten_text(text: str, max_chars: int) -> str:
 
 def limit_finding(finding: Finding) -> Finding:
     """Return a finding whose texts and links are limited, or the same object if all are short."""
-    links = _select_links(finding.links)
+    counts: Counter[str] = Counter()
+    selected = []
+    for link in finding.links:
+        counts[link.channel] += 1
+        is_account = len(link.key) + len(link.canonical) <= MAX_LINK_CHARS
+        if is_account and counts[link.channel] <= MAX_LINKS_PER_CHANNEL:
+            selected.append(link)
+    links = selected
     facts = dict(map(_limit_fact, finding.facts.items()))
     if len(links) < len(finding.links):
         facts[LINKS_CUT_FACT] = True
@@ -167,7 +174,14 @@ def limit_finding(finding: Finding) -> Finding:
         detail=shorten_text(finding.detail, MAX_DETAIL_CHARS),
         final_url=finding.final_url and shorten_text(finding.final_url, MAX_FACT_CHARS),
         facts=facts,
-        links=tuple(map(_limit_link, links)),
+        links=tuple(
+            replace(
+                link,
+                page_url=shorten_text(link.page_url, MAX_LINK_PAGE_CHARS),
+                snippet=shorten_text(link.snippet, MAX_DETAIL_CHARS),
+            )
+            for link in links
+        ),
     )
     return finding if limited == finding else limited
 
@@ -175,26 +189,6 @@ def limit_finding(finding: Finding) -> Finding:
 def _limit_fact(fact: tuple[str, FactValue]) -> tuple[str, FactValue]:
     name, value = fact
     return name, shorten_text(value, MAX_FACT_CHARS) if isinstance(value, str) else value
-
-
-def _select_links(links: tuple[FoundLink, ...]) -> list[FoundLink]:
-    """Return the first links of each channel."""
-    counts: Counter[str] = Counter()
-    selected = []
-    for link in links:
-        counts[link.channel] += 1
-        is_account = len(link.key) + len(link.canonical) <= MAX_LINK_CHARS
-        if is_account and counts[link.channel] <= MAX_LINKS_PER_CHANNEL:
-            selected.append(link)
-    return selected
-
-
-def _limit_link(link: FoundLink) -> FoundLink:
-    return replace(
-        link,
-        page_url=shorten_text(link.page_url, MAX_LINK_PAGE_CHARS),
-        snippet=shorten_text(link.snippet, MAX_DETAIL_CHARS),
-    )
 
 
 class LinkKind(StrEnum):

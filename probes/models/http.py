@@ -9,6 +9,7 @@ docs/decisions/0010.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from probes.models.finding import EARLIEST_DATETIME, Reason
@@ -20,6 +21,16 @@ COMPARED_HEADERS = frozenset(
 PRESENCE_ONLY_HEADERS = frozenset({"cf-mitigated", "x-wix-request-id"})
 """Headers whose presence alone matters to a probe."""
 READ_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
+
+
+class HostKind(StrEnum):
+    """What a host serves: a site, the pages of a platform, or an official API."""
+
+    SITE = "site"
+    PLATFORM = "platform"
+    API = "api"
+
+
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of each member of gzip."""
 

@@ -96,7 +96,12 @@ def parse_feed_text(text: str) -> Feed | None:
     try:
         return _build_feed_from_xml(_parse_xml(text))
     except (ParseError, DefusedXmlException, ValueError):
-        return _build_feed_from_broken_xml(text)
+        first, *items = re.split(
+            r"<(?:item|entry)\b", text, maxsplit=MAX_ENTRIES, flags=re.IGNORECASE
+        )
+        title = _match_fields(first).get("title", "")
+        entries = tuple(map(build_entry, map(_match_fields, items)))
+        return Feed(clean_text(title), _is_comment_feed(title, ""), entries)
 
 
 def _parse_xml(text: str) -> Element:
@@ -159,14 +164,6 @@ _ENTRY_FIELD = re.compile(
     r"|created)\b[^<>]*>\s*(?:<!\[CDATA\[)?([^<\]]{0,500})",
     re.IGNORECASE,
 )
-
-
-def _build_feed_from_broken_xml(text: str) -> Feed:
-    """Build a feed from broken XML with patterns."""
-    first, *items = re.split(r"<(?:item|entry)\b", text, maxsplit=MAX_ENTRIES, flags=re.IGNORECASE)
-    title = _match_fields(first).get("title", "")
-    entries = tuple(map(build_entry, map(_match_fields, items)))
-    return Feed(clean_text(title), _is_comment_feed(title, ""), entries)
 
 
 def _match_fields(markup: str) -> dict[str, str]:

@@ -178,13 +178,25 @@ class HtmlWalker:
             return
         element = self._contexts.pop()[4]
         if element is not None:
-            self._end_kept_element(element)
+            if self._kept_pieces:
+                self._flush_kept_text()
+            self._open_kept.pop()
+            element.close()
+            if element.name == "a":
+                self._open_link = None
         if tag == self._open_heading:
             self._active_headings[tag].items_at_close = self._count_items()
             self._open_heading = ""
         depth = len(self._contexts)
         if depth < self._deepest_heading_depth:
-            self._close_headings(depth)
+            item_count = self._count_items()
+            for level, heading in list(self._active_headings.items()):
+                is_container_closed = heading.container_depth > depth
+                if is_container_closed and heading.items_at_close < item_count:
+                    del self._active_headings[level]
+                heading.container_depth = min(heading.container_depth, depth)
+            depths = map(attrgetter("container_depth"), self._active_headings.values())
+            self._deepest_heading_depth = max(depths, default=0)
 
     def data(self, text: str) -> None:
         """Handle a piece of text."""
@@ -202,7 +214,12 @@ class HtmlWalker:
         parent_tag, hint, parent_section, is_hidden, _ = parent
         section = parent_section
         if attrs:
-            hint = _join_class_and_id(attrs)
+            class_name, element_id = attrs.get("class", ""), attrs.get("id", "")
+            hint = (
+                f"{class_name} {element_id}"
+                if class_name and element_id
+                else class_name or element_id
+            )
             if tag not in _ROOT_TAGS:
                 section = _find_section(tag, hint, attrs.get("role", ""), parent_section)
         elif tag in _SECTION_BY_TAG:
@@ -225,16 +242,13 @@ class HtmlWalker:
         if tag in KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
             return self._keep_element(tag, attrs, section)
         if tag == "img":
-            self._count_image(attrs)
+            # The alternative text of a link's first image belongs to the link.
+            self.image_count += 1
+            if self._open_link is not None and not self._open_link.image_alt:
+                self._open_link.image_alt = attrs.get("alt", "")
         elif tag == "html":
             self.language = attrs.get("lang", "") or attrs.get("xml:lang", "")
         return None
-
-    def _count_image(self, attrs: Mapping[str, str]) -> None:
-        """Count an image. The alternative text of a link's first image belongs to the link."""
-        self.image_count += 1
-        if self._open_link is not None and not self._open_link.image_alt:
-            self._open_link.image_alt = attrs.get("alt", "")
 
     # --- Kept elements
 
@@ -254,14 +268,6 @@ class HtmlWalker:
             self._link_count += 1
             self._open_link = element
         return element
-
-    def _end_kept_element(self, element: KeptElement) -> None:
-        if self._kept_pieces:
-            self._flush_kept_text()
-        self._open_kept.pop()
-        element.close()
-        if element.name == "a":
-            self._open_link = None
 
     def _flush_kept_text(self) -> None:
         """Add the text since the last kept tag to the innermost kept element."""
@@ -315,24 +321,8 @@ class HtmlWalker:
             self._active_headings, self._open_heading = {}, ""
             self._deepest_heading_depth = 0
 
-    def _close_headings(self, depth: int) -> None:
-        """End headings whose container ends, unless it contained nothing but the heading."""
-        item_count = self._count_items()
-        for level, heading in list(self._active_headings.items()):
-            is_container_closed = heading.container_depth > depth
-            if is_container_closed and heading.items_at_close < item_count:
-                del self._active_headings[level]
-            heading.container_depth = min(heading.container_depth, depth)
-        depths = map(attrgetter("container_depth"), self._active_headings.values())
-        self._deepest_heading_depth = max(depths, default=0)
-
     def _count_items(self) -> int:
         return len(self.text_nodes) + self._link_count
-
-
-def _join_class_and_id(attrs: Mapping[str, str]) -> str:
-    class_name, element_id = attrs.get("class", ""), attrs.get("id", "")
-    return f"{class_name} {element_id}" if class_name and element_id else class_name or element_id
 
 
 _STICKY_SECTIONS = frozenset({"share", "comments", "embed", "others"})

@@ -22,7 +22,12 @@ def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
         bare_text = text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
         data = _decode_json(bare_text)
     except (ValueError, RecursionError):
-        yield from _salvage_broken_json_ld(text)
+        # Only if the block has exactly one publication date. Several dates belong to a list of
+        # pages.
+        types = _TYPE_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS])
+        dates = set(_DATE_PUBLISHED_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS]))
+        if types and len(dates) == 1:
+            yield {"@type": types[0], "datePublished": dates.pop()}
         return
     queue = [data]
     for _ in range(MAX_JSON_LD_OBJECTS):
@@ -38,17 +43,6 @@ def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
 
 _TYPE_PROPERTY = re.compile(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
 _DATE_PUBLISHED_PROPERTY = re.compile(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
-
-
-def _salvage_broken_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the type and publication date of a block with a syntax error.
-
-    Only if the block has exactly one publication date. Several dates belong to a list of pages.
-    """
-    types = _TYPE_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS])
-    dates = set(_DATE_PUBLISHED_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS]))
-    if types and len(dates) == 1:
-        yield {"@type": types[0], "datePublished": dates.pop()}
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -173,7 +173,8 @@ def _iter_tags(text: str) -> Iterator[re.Match[str]]:
             continue
         name, is_end = tag[2].lower(), bool(tag[1])
         if name in RAW_TEXT_TAGS and not is_end:
-            raw_text_end = _find_raw_text_end(text, name, tag.end())
+            end = re.compile(f"</{name}", re.IGNORECASE).search(text, tag.end())
+            raw_text_end = end.start() if end else len(text)
         else:
             yield tag
 
@@ -193,11 +194,6 @@ def _find_element_end(tags: Iterator[re.Match[str]], name: str, text_end: int) -
         if depth == 0:
             return tag.end()
     return text_end
-
-
-def _find_raw_text_end(text: str, tag: str, start: int) -> int:
-    end = re.compile(f"</{tag}", re.IGNORECASE).search(text, start)
-    return end.start() if end else len(text)
 
 
 def _is_visitor_content(attributes: str) -> bool:

@@ -59,7 +59,9 @@ def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
     """
     path = unquote(normalize.parse_url(url).path)
     host, final_host = html.get_host(url), html.get_host(page.url)
-    if not _is_inner_path(path) or not domains.is_same_domain(host, final_host):
+    if not (
+        not is_home_page_url(path) and bool(_extract_path_words(path))
+    ) or not domains.is_same_domain(host, final_host):
         return False
     names = str(site.facts.get("site_names", ""))
     site_topic = f"{site.title} {names} {final_host.replace('.', ' ')}"
@@ -68,11 +70,6 @@ def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
 
 def _extract_path_words(path: str) -> frozenset[str]:
     return site_names.extract_name_tokens(path) - _GENERIC_PATH_WORDS
-
-
-def _is_inner_path(path: str) -> bool:
-    """Return whether a path is an inner page, not a home page (`/fr/`, `/index.php/accueil`)."""
-    return not is_home_page_url(path) and bool(_extract_path_words(path))
 
 
 # Names of home pages and words that every association uses.
@@ -146,7 +143,7 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
     home_url = _normalize_landing_url(page.url)
     try:
         decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
-        if _is_refused(decoy):
+        if decoy.status in (401, 403, 429) or decoy.status >= 500:
             return None
         if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
             return False
@@ -154,10 +151,6 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
     except FetchError:
         return None
     return inner_page.status == 200 and _normalize_landing_url(inner_page.url) != home_url
-
-
-def _is_refused(page: Page) -> bool:
-    return page.status in (401, 403, 429) or page.status >= 500
 
 
 def _normalize_landing_url(url: str) -> str:

@@ -87,7 +87,19 @@ def fetch_site_publication(
     if site.is_feed:
         return _to_site_publication(site.homepage_publication, True, site.depends_on_day)
     if is_home_page_url(page.url):
-        return (yield from _fetch_home_page_publication(page, site))
+        search = yield from _search_sources(_iter_publication_sources(page, site))
+        publication = _choose_newer_publication(search.publication, site.homepage_publication)
+        depends_on_day = site.depends_on_day or search.depends_on_day
+        if publication is None:
+            newest, is_sitemap_of_day = yield from _fetch_latest_in_sitemap(
+                page, MAX_REQUESTS - search.request_count
+            )
+            if newest:
+                publication = PublicationResult(newest)
+            depends_on_day |= is_sitemap_of_day
+        return _to_site_publication(
+            publication, bool(site.feeds) or search.has_feed, depends_on_day
+        )
     return (yield from _fetch_inner_page_publication(page, site))
 
 
@@ -106,22 +118,6 @@ def _fetch_inner_page_publication(
         publication = PublicationResult(site.page_activity)
     depends_on_day = site.depends_on_day or search.depends_on_day
     return _to_site_publication(publication, bool(site.feeds) or None, depends_on_day)
-
-
-def _fetch_home_page_publication(
-    page: Page, site: SiteAnalysis
-) -> Generator[PageRequest, Page, SitePublication]:
-    search = yield from _search_sources(_iter_publication_sources(page, site))
-    publication = _choose_newer_publication(search.publication, site.homepage_publication)
-    depends_on_day = site.depends_on_day or search.depends_on_day
-    if publication is None:
-        newest, is_sitemap_of_day = yield from _fetch_latest_in_sitemap(
-            page, MAX_REQUESTS - search.request_count
-        )
-        if newest:
-            publication = PublicationResult(newest)
-        depends_on_day |= is_sitemap_of_day
-    return _to_site_publication(publication, bool(site.feeds) or search.has_feed, depends_on_day)
 
 
 def _to_site_publication(
@@ -156,14 +152,15 @@ def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[Public
     if site.platform or not has_source:
         urls += build_usual_feed_urls(page.url, site.platform)
     urls.reverse()  # of two spellings of an address, the first one is requested
-    unique_feeds = dict(zip(map(_normalize_feed_url, urls), urls, strict=True))
+    unique_feeds = dict(
+        zip(
+            (url.partition("://")[2].removeprefix("www.").rstrip("/") for url in urls),
+            urls,
+            strict=True,
+        )
+    )
     yield from _iter_feed_sources(reversed(unique_feeds.values()))
     yield from _iter_post_listings(page, site.platform)
-
-
-def _normalize_feed_url(url: str) -> str:
-    """Return an address without its scheme, `www.` and final slash."""
-    return url.partition("://")[2].removeprefix("www.").rstrip("/")
 
 
 # Feeds without news: their dates belong to events, offers or visitors' comments.

@@ -152,7 +152,12 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     if site.absence is None:
         site = replace(site, suspicion=classifier.find_suspicion(document, prediction))
     if classifier.may_be_soft_404(document, prediction):
-        fingerprint = _compute_content_fingerprint(document)
+        # Error pages for different addresses then have the same fingerprint.
+        name = normalize.parse_url(document.url).path.rstrip("/").rpartition("/")[2]
+        text = f"{document.title} {document.text}"
+        if len(name) > 3:
+            text = text.replace(name, "").replace(unquote(name), "")
+        fingerprint = sha256(re.sub(r"\d+", "", text).encode("utf-8", "replace")).hexdigest()[:16]
         site = replace(site, may_be_soft_404=True, content_fingerprint=fingerprint)
     return site
 
@@ -179,9 +184,11 @@ def _add_site_details(
     linked_posts = list(post_numbers.read_post_links(_iter_post_links(document)))
     text_language = language.detect_language(document.text)
     is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
+    urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
+    feed_urls = tuple(urls)[:MAX_FEEDS]
     site = replace(
         site,
-        feeds=_find_feed_urls(document),
+        feeds=feed_urls,
         platform=_detect_platform(document, markup, page.headers),
         language=text_language or language.normalize_language_code(document.language),
         is_foreign_language=is_foreign,
@@ -195,7 +202,7 @@ def _add_site_details(
         facts={
             **_build_page_facts(document, page),
             **_build_linked_posts_fact(linked_posts, page.fetched_at),
-            **_build_cut_fact(document, page),
+            **({LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}),
         },
     )
     return _add_publication(site, page, markup, document)
@@ -215,10 +222,6 @@ def _add_publication(
     else:
         site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
     return replace(site, depends_on_day=date_finder.depends_on_day or site.depends_on_day)
-
-
-def _build_cut_fact(document: html.Document, page: Page) -> dict[str, FactValue]:
-    return {LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}
 
 
 def has_unread_links(document: html.Document, page: Page) -> bool:
@@ -264,18 +267,6 @@ _HOME_PATH_PATTERN = re.compile(
 )
 
 
-def _compute_content_fingerprint(document: html.Document) -> str:
-    """Return a fingerprint of the text without the page's own name and numbers.
-
-    Error pages for different addresses then have the same fingerprint.
-    """
-    name = normalize.parse_url(document.url).path.rstrip("/").rpartition("/")[2]
-    text = f"{document.title} {document.text}"
-    if len(name) > 3:
-        text = text.replace(name, "").replace(unquote(name), "")
-    return sha256(re.sub(r"\d+", "", text).encode("utf-8", "replace")).hexdigest()[:16]
-
-
 def _find_tracking_id(markup: str) -> str:
     """Return the owner's analytics or advertising id, which survives a redesign; else ""."""
     head = markup[:_TRACKING_ID_SEARCH_CHARS]
@@ -315,12 +306,6 @@ _NON_PAGE_URL_PATTERN = re.compile(
 
 MAX_FEEDS = 4
 """Feeds of a page that are read."""
-
-
-def _find_feed_urls(document: html.Document) -> tuple[str, ...]:
-    """Return up to MAX_FEEDS: the announced ones, then the linked ones, without comment feeds."""
-    urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
-    return tuple(urls)[:MAX_FEEDS]
 
 
 def _iter_announced_feeds(document: html.Document) -> Iterator[str]:
@@ -422,18 +407,6 @@ _TELEPHONE_PATTERN = re.compile(
 )
 
 
-def _has_contact_details(text: str) -> bool:
-    """Return whether a text contains a phone number or an email address."""
-    has_at_sign = "@" in text or "[at]" in text or "(at)" in text
-    if has_at_sign and _EMAIL_PATTERN.search(text):
-        return True
-    return _TELEPHONE_PATTERN.search(text) is not None
-
-
-def _mentions_contact(link_texts: str) -> bool:
-    return any(map(link_texts.__contains__, _CONTACT_WORDS))
-
-
 def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValue]:
     """Return the facts about a page's health.
 
@@ -445,7 +418,7 @@ def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValu
     robots = f"{document.meta.get('robots', '')} {page.headers.get('x-robots-tag', '')}".lower()
     facts: dict[str, FactValue] = {"viewport": "width" in document.meta.get("viewport", "")}
     has_contact = _has_contact(document)
-    if has_contact or not _has_unread_text(document, page):
+    if has_contact or not (document.is_text_cut or has_unread_links(document, page)):
         facts["contact"] = has_contact
     return {
         **facts,
@@ -457,13 +430,16 @@ def _build_page_facts(document: html.Document, page: Page) -> dict[str, FactValu
 
 def _has_contact(document: html.Document) -> bool:
     link_texts = "\n".join([f"{anchor.url} {anchor.text}" for anchor in document.anchors])
-    if "mailto:" in link_texts or "tel:" in link_texts or _mentions_contact(link_texts.lower()):
+    if (
+        "mailto:" in link_texts
+        or "tel:" in link_texts
+        or any(map(link_texts.lower().__contains__, _CONTACT_WORDS))
+    ):
         return True
-    return _has_contact_details(document.text)
-
-
-def _has_unread_text(document: html.Document, page: Page) -> bool:
-    return document.is_text_cut or has_unread_links(document, page)
+    has_at_sign = "@" in document.text or "[at]" in document.text or "(at)" in document.text
+    if has_at_sign and _EMAIL_PATTERN.search(document.text):
+        return True
+    return _TELEPHONE_PATTERN.search(document.text) is not None
 
 
 def build_usual_feed_urls(url: str, platform: str) -> list[str]:

@@ -5,12 +5,12 @@ domain, its address and its certificate can confirm it. `name_servers.toml` list
 services to which they belong. The DNS is only asked about a suspicion.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tomli
 
@@ -43,15 +43,14 @@ class ParkingService:
 def load_parking_services() -> tuple[ParkingService, ...]:
     """Load the table of the package."""
     path = resources.files("probes.classify").joinpath("fingerprints", "name_servers.toml")
-    return tuple(map(_parse_service, tomli.loads(path.read_text("utf-8"))["parking_services"]))
-
-
-def _parse_service(entry: Mapping[str, Any]) -> ParkingService:
-    return ParkingService(
-        entry["name"],
-        tuple(entry["name_servers"]),
-        tuple(entry.get("certificate_names", ())),
-        tuple(map(IPv4Network, entry.get("addresses", ()))),
+    return tuple(
+        ParkingService(
+            entry["name"],
+            tuple(entry["name_servers"]),
+            tuple(entry.get("certificate_names", ())),
+            tuple(map(IPv4Network, entry.get("addresses", ()))),
+        )
+        for entry in tomli.loads(path.read_text("utf-8"))["parking_services"]
     )
 
 

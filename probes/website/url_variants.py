@@ -40,35 +40,33 @@ def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
     FetchError if no variant works.
     """
     is_silent_host = error.reason is not Reason.NO_SUCH_HOST
-    for variant in _list_url_variants(url, error.reason):
+    variants: tuple[str | None, ...] = ()
+    if error.reason is Reason.NO_SUCH_HOST:
+        variants = (_toggle_www(url),)
+    elif error.reason in (Reason.NETWORK, Reason.TIMEOUT):
+        variants = (_toggle_scheme(url), build_www_twin_url(url))
+    url_variants = list(filter(None, variants))
+    for variant in url_variants:
         try:
             page, site = yield from request_page(
                 variant, analyze_site_page, is_registered_link=True
             )
         except FetchError as variant_error:
-            if _is_more_informative(variant_error, error):
+            if (
+                error.reason is Reason.NO_SUCH_HOST
+                and variant_error.reason is not Reason.NO_SUCH_HOST
+            ):
                 error = variant_error
             continue
         is_twin_of_silent_host = is_silent_host and variant == build_www_twin_url(url)
         if is_twin_of_silent_host and not _is_working_site(page, site):
             continue
-        if _is_plain_http_variant(url, variant) and page.url.startswith("http:"):
+        if (url.startswith("https:") and variant == _toggle_scheme(url)) and page.url.startswith(
+            "http:"
+        ):
             return page, site, {"https": False}
         return page, site, {}
     raise error
-
-
-def _list_url_variants(url: str, reason: Reason) -> list[str]:
-    variants: tuple[str | None, ...] = ()
-    if reason is Reason.NO_SUCH_HOST:
-        variants = (_toggle_www(url),)
-    elif reason in (Reason.NETWORK, Reason.TIMEOUT):
-        variants = (_toggle_scheme(url), build_www_twin_url(url))
-    return list(filter(None, variants))
-
-
-def _is_plain_http_variant(url: str, variant: str) -> bool:
-    return url.startswith("https:") and variant == _toggle_scheme(url)
 
 
 def _is_working_site(page: Page, site: SiteAnalysis) -> bool:
@@ -77,13 +75,6 @@ def _is_working_site(page: Page, site: SiteAnalysis) -> bool:
     Its absence at one host name says nothing about another host name that did not respond.
     """
     return page.status < 400 and site.absence is None
-
-
-def _is_more_informative(new_error: FetchError, previous_error: FetchError) -> bool:
-    """Return whether the host exists with `www.` but does not respond, which is no missing host."""
-    return (
-        previous_error.reason is Reason.NO_SUCH_HOST and new_error.reason is not Reason.NO_SUCH_HOST
-    )
 
 
 def _open_despite_certificate(url: str, error: FetchError) -> OpenSiteGenerator:

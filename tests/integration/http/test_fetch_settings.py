@@ -74,7 +74,7 @@ async def test_longer_retry_after_is_not_waited_for(max_retry_after, step):
 @pytest.mark.parametrize("step", STEPS)
 async def test_retries_wait_longer_up_to_the_limit(monkeypatch, step):
     """The second wait is twice the first one."""
-    monkeypatch.setattr("tenacity.wait.random.uniform", lambda *_: 0)
+    monkeypatch.setattr("probes.http.fetcher.random.uniform", lambda *_: 0)
     retry_wait = (MAX_RETRY_WAIT_SECONDS + step) / 2
     clock = Clock()
     async with (

@@ -8,6 +8,7 @@ from typing import Any
 
 from probes.http.fetcher import Fetcher, FetchOptions, PageParserPool
 from probes.http.host_state import HostLock
+from probes.links.channel_registry import find_host_kind
 from probes.models.http import FetchError, Page, PageRequest
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -55,6 +56,7 @@ def create_fetcher(
         options(**changes),
         NOW,
         api_only_hosts=api_only_hosts,
+        find_host_kind=find_host_kind,
         host_lock=host_lock,
         parsers=parsers,
         sleep=clock.sleep,

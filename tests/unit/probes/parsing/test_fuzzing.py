@@ -127,7 +127,6 @@ EXCUSED = {
     "takes an exception": (
         "probes.runner.run.build_crashed_result probes.http.errors.map_network_error"
     ),
-    "takes a state of tenacity's": "probes.http.request_chain.get_attempt_outcome",
     "takes an address that was read": (
         "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port "
         "probes.http.ssrf_guard.get_ascii_host"
