@@ -236,7 +236,7 @@ def is_firewall_page(page: Page) -> bool:
     A status is no proof, because hosting companies send the same ones.
     """
     page_head = _decode_page_head(page)
-    walls = (*_iter_walls_by_header(page), *_iter_walls_by_title_element(page_head))
+    walls = (*_iter_walls_by_header(page), _find_wall_of_title_element(page_head))
     return Reason.BLOCKED in walls or _has_firewall_marks(page, page_head)
 
 
@@ -247,9 +247,7 @@ def has_password_field(page: Page) -> bool:
 
 def has_password_form(page: Page) -> bool:
     """Return whether the page has exactly one form, with a password field."""
-    body = page.body[:MAX_TEXT_BYTES]
-    has_one_form = len(_FORM_PATTERN.findall(body)) == 1
-    return has_one_form and _PASSWORD_INPUT_PATTERN.search(body) is not None
+    return len(_FORM_PATTERN.findall(page.body[:MAX_TEXT_BYTES])) == 1 and has_password_field(page)
 
 
 _FORM_PATTERN = re.compile(rb"<form\b", re.IGNORECASE)
@@ -265,20 +263,17 @@ def detect_client_block(page: Page) -> Reason | None:
     A redirect to a sign-in page is meant for the visitor (see docs/explanations/platforms.md).
     """
     reason = detect_refusal(page)
-    if reason in _CLIENT_BLOCK_REASONS:
-        return reason
+    is_sign_in = reason in (Reason.LOGIN_WALL, Reason.CONSENT)
     was_redirected = page.status == 401 or any(_iter_walls_by_url(page))
-    if reason in (Reason.LOGIN_WALL, Reason.CONSENT) and was_redirected:
+    if reason in (Reason.BLOCKED, Reason.RATE_LIMITED) or (is_sign_in and was_redirected):
         return reason
     return None
 
 
-_CLIENT_BLOCK_REASONS = frozenset({Reason.BLOCKED, Reason.RATE_LIMITED})
-
-
 def match_wall_title(title: str) -> Reason | None:
     """Return the wall that has this title, or None."""
-    return next(_iter_walls_by_title(" ".join(title.replace("’", "'").lower().split())), None)
+    folded = " ".join(title.replace("’", "'").lower().split())
+    return next((reason for reason, pattern in _TITLE_PATTERNS if pattern.match(folded)), None)
 
 
 def _decode_page_head(page: Page) -> str:
@@ -288,7 +283,8 @@ def _decode_page_head(page: Page) -> str:
 def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
     yield from _iter_walls_by_header(page)
     yield from _iter_walls_by_url(page)
-    yield from _iter_walls_by_title_element(page_head)
+    if wall := _find_wall_of_title_element(page_head):
+        yield wall
     if _has_firewall_marks(page, page_head):
         yield Reason.BLOCKED
     if page.status in _REASONS_BY_STATUS:
@@ -334,42 +330,24 @@ def _iter_walls_by_url(page: Page) -> Iterator[Reason]:
             yield reason
 
 
-def _iter_walls_by_title_element(page_head: str) -> Iterator[Reason]:
+def _find_wall_of_title_element(page_head: str) -> Reason | None:
     match = _TITLE_ELEMENT_PATTERN.search(page_head)
-    yield from _iter_walls_by_title(" ".join(match[1].split()) if match else "")
-
-
-def _iter_walls_by_title(title: str) -> Iterator[Reason]:
-    for reason, pattern in _TITLE_PATTERNS:
-        if title and pattern.match(title):
-            yield reason
+    return match_wall_title(match[1]) if match else None
 
 
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
     """Yield the walls whose text is outside scripts on a page with little text."""
-    walls = list(_iter_wall_texts(page_head))
+    signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
+    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head) if signs else ""
+    walls = [sign.reason for sign in signs if sign.pattern.search(text)]
     if walls and _has_little_text(page):
         yield from walls
+    has_scripts = "<script" in page_head and "<frame" not in page_head
+    is_whole = len(page.body) < MAX_HEAD_BYTES
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
-    elif _is_script_only(page, page_head):
+    elif has_scripts and is_whole and not _extract_visible_text(page_head):
         yield Reason.SCRIPT_ONLY
-
-
-def _iter_wall_texts(page_head: str) -> Iterator[Reason]:
-    signs = list(filter(_WALL_TEXTS.__contains__, _find_signs(page_head)))
-    if not signs:
-        return
-    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
-    for sign in signs:
-        if sign.pattern.search(text):
-            yield sign.reason
-
-
-def _is_script_only(page: Page, page_head: str) -> bool:
-    has_scripts = "<script" in page_head and "<frame" not in page_head
-    is_complete = len(page.body) < MAX_HEAD_BYTES
-    return has_scripts and is_complete and not _extract_visible_text(page_head)
 
 
 def _has_little_text(page: Page) -> bool:
@@ -415,11 +393,8 @@ def match_interstitial_title(title: str) -> Reason | None:
     """Return the reason of a title that only a wall or an error page has, or None."""
     if not INTERSTITIAL_TITLES.fullmatch(title):
         return None
-    is_server_error = _SERVER_ERROR_TITLE_PATTERN.search(title)
+    is_server_error = re.search(r"(?i)maint|50\d|gateway|serv|database", title)
     return Reason.SERVER_ERROR if is_server_error else Reason.BLOCKED
-
-
-_SERVER_ERROR_TITLE_PATTERN = re.compile(r"maint|50\d|gateway|serv|database", re.IGNORECASE)
 
 
 def mentions_region_restriction(text: str) -> bool:
@@ -474,8 +449,7 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
     if len(document.text) > CONSENT_PAGE_MAX_CHARS:
         return None
     headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
-    is_consent = all(map(_CONSENT_PATTERN.search, map(fold_case, headings)))
-    if is_consent and _asks_consent(document):
+    if all(map(_CONSENT_PATTERN.search, map(fold_case, headings))) and _asks_consent(document):
         return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
     paywall = _PAYWALL_PATTERN.search(headings[0])
     return (Reason.LOGIN_WALL, paywall[0]) if paywall else None
@@ -483,13 +457,11 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
 
 def _asks_consent(document: Document) -> bool:
     """Return whether most of the text is about consent and the page asks for an answer."""
-    sentences = list(filter(_is_about_consent, iter_sentences(document)))
-    consent_chars = sum(map(len, sentences)) + len(sentences)
+    consent_chars = 0
+    for sentence in iter_sentences(document):
+        folded = fold_case(sentence)
+        if _CONSENT_PATTERN.search(folded) or _CONSENT_ANSWER_PATTERN.search(folded):
+            consent_chars += len(sentence) + 1
     if consent_chars < MIN_CONSENT_TEXT_SHARE * len(document.text):
         return False
     return _CONSENT_ANSWER_PATTERN.search(fold_case(document.text)) is not None
-
-
-def _is_about_consent(text: str) -> bool:
-    text = fold_case(text)
-    return bool(_CONSENT_PATTERN.search(text) or _CONSENT_ANSWER_PATTERN.search(text))

@@ -203,13 +203,6 @@ class Fetcher:
         for host in self._hosts.values():
             host.reset_failures()
 
-    def slow_down_host(self, url: str, seconds: float) -> None:
-        """Make the delay between two requests to the host of a URL at least this long.
-
-        At most 30 seconds; a delay of 0 (benchmarks) stays. Raises FetchError for an unsafe URL.
-        """
-        self._get_host(self._guard.check_url(url)).apply_crawl_delay(seconds)
-
     # A single attempt
 
     async def _attempt_fetch(self, request: PageRequest) -> Page:

@@ -42,11 +42,6 @@ class HostState:
     failures: Counter[str] = field(default_factory=Counter)
     robots: dict[str, RobotsRules] = field(default_factory=dict)
 
-    @property
-    def is_new(self) -> bool:
-        """Return True if no request to the host has ended yet."""
-        return self.next_request_at == float("-inf")
-
     def is_down(self, origin: str) -> bool:
         """Return True if an origin is skipped in this pass after too many failures."""
         return self.failures[origin] >= self.host_breaker_failures

@@ -199,7 +199,7 @@ async def test_first_records_of_each_type_are_read(step):
 def test_idle_hosts_are_forgotten_if_there_are_too_many(step):
     fetch = create_fetcher(host_delay=1)
     for number in range(MAX_REMEMBERED_HOSTS + step):
-        fetch.slow_down_host(f"http://a{number}.ma/", 0)
+        fetch._get_host(httpx.URL(f"http://a{number}.ma/"))
     assert len(fetch._hosts) == (MAX_REMEMBERED_HOSTS + step if step <= 0 else 1)
 
 
