@@ -2,14 +2,12 @@
 
 Records pass through the standard library's logging. `auditor.core.log_setup` formats them. Never
 put a secret, a token or a personal address in a field: logs are read by many people and stored for
-long.
+long. A field has none of the names that every line of JSON has: time, level, event, logger,
+message, error, trace.
 """
 
 import logging
 from typing import Any
-
-RESERVED_FIELDS = frozenset({"time", "level", "event", "logger", "message", "error", "trace"})
-"""Keys that every line of JSON has. A field must not use these names."""
 
 
 class EventLogger:

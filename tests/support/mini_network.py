@@ -129,9 +129,6 @@ class Web:
     def start_new_pass(self):
         self.passes += 1
 
-    def slow_down_host(self, url, seconds):
-        """Do nothing: this web has no delays."""
-
     async def can_request_again(self, request, outcome):
         return request.url not in self.once
 

@@ -451,21 +451,6 @@ async def test_zero_host_delay_disables_platform_delay(monkeypatch: pytest.Monke
     assert await measure_delays(monkeypatch, host_delay=0) == []
 
 
-@pytest.mark.parametrize(
-    ("host_delay", "seconds", "expected"),
-    [(1, 5, [5, 5]), (8, 5, [8, 8]), (1, 99, [30, 30]), (0, 5, [])],
-)
-async def test_slowed_host_has_a_longer_delay(
-    host_delay: float, seconds: float, expected: list[float]
-) -> None:
-    clock = Clock()
-    async with Hostile() as server, create_fetcher(clock, host_delay=host_delay) as fetch:
-        fetch.slow_down_host(server.url("ok"), seconds)
-        for _ in range(3):
-            await fetch.get(link_request(server.url("ok")))
-    assert clock.sleeps == expected
-
-
 def test_api_host_has_no_platform_delay() -> None:
     fetch = create_fetcher(host_delay=1)
     delays = {
