@@ -1,12 +1,6 @@
 """Users, their one-time links and their sessions. Only hashes of secrets are stored."""
 
-import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
-from pathlib import Path
 
 from sqlmodel import Session, col, delete, func, or_, select, update
 
@@ -42,20 +36,17 @@ class UserRepository(Repository):
     def get(self, name: str) -> User | None:
         """Return the user of this name, also a removed one, or None."""
         query = select(User).where(User.normalized_name == normalize_user_name(name))
-        with self._database.begin_read_session() as session:
-            return session.exec(query).first()
+        return self._fetch_first(query)
 
     def list_all(self) -> list[User]:
         """Return all users who are not removed, sorted by name."""
         query = select(User).where(col(User.removed_at).is_(None)).order_by(User.normalized_name)
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query))
+        return self._fetch_all(query)
 
     def count(self) -> int:
         """Return the number of users who are not removed."""
         query = select(func.count(col(User.id))).where(col(User.removed_at).is_(None))
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        return self._fetch_first(query) or 0
 
     def change_password(self, user: User, password_hash: str, now: datetime) -> bool:
         """Store the hash of a new password and end all sessions and links of the user.
@@ -155,8 +146,7 @@ class SessionRepository(Repository):
     def touch(self, token_hash: str, now: datetime) -> None:
         """Store that a session was used now."""
         change = update(LoginSession).where(col(LoginSession.token_hash) == token_hash)
-        with self._database.begin_write_session() as session:
-            session.exec(change.values(last_seen_at=to_utc(now)))
+        self._execute(change.values(last_seen_at=to_utc(now)))
 
     def end(self, token_hash: str) -> None:
         """Delete a session."""
@@ -169,64 +159,8 @@ class SessionRepository(Repository):
             col(LoginSession.started_at) < to_utc(started_before),
             col(LoginSession.last_seen_at) < to_utc(last_seen_before),
         )
-        with self._database.begin_write_session() as session:
-            return session.exec(delete(LoginSession).where(is_expired)).rowcount
+        return self._execute(delete(LoginSession).where(is_expired))
 
 
 def _delete_session(session: Session, token_hash: str) -> None:
     session.exec(delete(LoginSession).where(col(LoginSession.token_hash) == token_hash))
-
-
-@dataclass(frozen=True, slots=True)
-class RestoredAccess:
-    """Access that was ended before a backup was restored, and is back.
-
-    It is the names of removed users, and the numbers of revoked report links and of addresses that
-    had unsubscribed.
-    """
-
-    removed_users: tuple[str, ...] = ()
-    revoked_links: int = 0
-    ended_subscriptions: int = 0
-
-
-REMOVED_USERS_QUERY = """
-    SELECT restored.name FROM main.user AS restored
-    JOIN newer.user AS newer ON newer.normalized_name = restored.normalized_name
-    WHERE restored.removed_at IS NULL AND newer.removed_at > restored.added_at
-    ORDER BY restored.normalized_name"""
-REVOKED_LINKS_QUERY = """
-    SELECT count(*) FROM main.report_link AS restored
-    JOIN newer.report_link AS newer ON newer.token_hash = restored.token_hash
-    WHERE restored.revoked_at IS NULL AND newer.revoked_at IS NOT NULL"""
-ENDED_SUBSCRIPTIONS_QUERY = """
-    SELECT count(*) FROM main.subscription AS restored
-    JOIN newer.subscription AS newer USING (address, kind, association)
-    WHERE restored.is_wanted AND NOT newer.is_wanted
-    AND newer.changed_at > restored.changed_at"""
-
-
-def find_restored_access(restored: Path, other_files: Iterable[Path]) -> RestoredAccess | None:
-    """Compare a restored SQLite database with the first of others that can be read.
-
-    Return None if none can be read.
-    """
-    for newer in other_files:
-        try:
-            return _compare_access(restored, newer)
-        except sqlite3.Error:
-            continue
-    return None
-
-
-def _compare_access(restored: Path, newer: Path) -> RestoredAccess:
-    """Compare two databases. Raises sqlite3.Error."""
-    address = f"{restored.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True)) as raw:
-        raw.execute("ATTACH DATABASE ? AS newer", (f"{newer.absolute().as_uri()}?mode=ro",))
-        names = tuple(map(itemgetter(0), raw.execute(REMOVED_USERS_QUERY)))
-        counts = [
-            raw.execute(query).fetchone()[0]
-            for query in (REVOKED_LINKS_QUERY, ENDED_SUBSCRIPTIONS_QUERY)
-        ]
-    return RestoredAccess(names, *counts)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ from auditor.retention import backups, evidence_pruning
 from auditor.runs.pipeline import compute_retention_cutoffs
 from storage.errors import OutdatedDatabaseError
 from storage.retention import read_erased_ids
-from storage.users import RestoredAccess, find_restored_access
 
 BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 
@@ -87,8 +85,8 @@ def restore(
     """Replace the database with a backup.
 
     The current database is kept next to it under another name. Stop `auditor serve` first.
-    All users have to log in again. Access that ended after the backup is back and is listed:
-    removed users, revoked report links and ended subscriptions.
+    All users have to log in again. Access that ended after the backup is back: users that were
+    removed, report links that were revoked, and subscriptions that ended.
     """
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
@@ -103,12 +101,7 @@ def restore(
         result = backups.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
-    # What has ended since, the replaced database knows, then the newest backup.
-    others = [other for other in files if other not in (result.file, file)]
-    others.sort(key=attrgetter("name"), reverse=True)  # the name contains the time
     previous, counts = result.replaced_database, result.contents.row_counts
-    access = find_restored_access(result.file, [previous, *others] if previous else others)
-    access = access or RestoredAccess()
     if as_json:
         item = {
             "file": str(result.file),
@@ -116,9 +109,6 @@ def restore(
             "bodies": result.copied_bodies,
             **_count_rows(counts),
             "schema": result.contents.schema_revision,
-            "removed_but_restored": list(access.removed_users),
-            "revoked_links_restored": access.revoked_links,
-            "ended_subscriptions_restored": access.ended_subscriptions,
             "erased_but_restored": erased_but_restored,
         }
         print_json([item], now)
@@ -129,24 +119,6 @@ def restore(
     for association in erased_but_restored:
         cli_context.print_note(
             f"{association} was erased and is back: “auditor registry erase” erases it again"
-        )
-    for name in access.removed_users:
-        cli_context.print_note(
-            f"The user {name} was removed and is back: `auditor user remove` removes the user again"
-        )
-    if count := access.revoked_links:
-        verbs, them = ("was", "works"), "it"
-        if count > 1:
-            verbs, them = ("were", "work"), "them"
-        cli_context.print_note(
-            f"{count_noun(count, 'report link')} {verbs[0]} revoked and {verbs[1]} again: "
-            f"`auditor report-links revoke` revokes {them} again"
-        )
-    if count := access.ended_subscriptions:
-        verb, them = ("is", "it") if count == 1 else ("are", "them")
-        cli_context.print_note(
-            f"{count_noun(count, 'ended subscription')} to emails {verb} back: "
-            f"`auditor digest unsubscribe` ends {them} again"
         )
 
 

@@ -39,42 +39,54 @@ JOURNALD_PRIORITIES = (
 """Priorities of journald for log levels (sd-daemon(3))."""
 
 
-class TextFormatter(logging.Formatter):
-    """Formats an event as one line without a traceback and without control characters."""
+class EventFormatter(logging.Formatter):
+    """Formats an event as one readable line, or one line of JSON, without control characters.
 
-    def __init__(self, *, show_tracebacks: bool = False) -> None:
+    A readable line is followed by the traceback if `show_tracebacks`. For journald, each line
+    begins with its priority.
+    """
+
+    def __init__(
+        self, *, is_json: bool = False, show_tracebacks: bool = False, is_journald: bool = False
+    ) -> None:
         super().__init__()
+        self.is_json = is_json
         self._show_tracebacks = show_tracebacks
+        self._is_journald = is_journald
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; with `with_traceback`, followed by the traceback."""
-        line = _shorten(to_single_line(f"{record.levelname}: {record.getMessage()}"))
-        exception = _build_exception_fields(record)
-        if not exception:
-            return line
-        return (
-            f"{line}\n{exception['trace'].rstrip()}"
-            if self._show_tracebacks
-            else f"{line} {exception['error']}"
+        """Return the line or lines."""
+        message, exception = to_single_line(record.getMessage()), _build_exception_fields(record)
+        if self.is_json:
+            text = self._format_json(record, message, exception)
+        else:
+            text = _shorten(f"{record.levelname}: {message}")
+            if exception and self._show_tracebacks:
+                text += f"\n{exception['trace'].rstrip()}"
+            elif exception:
+                text += f" {exception['error']}"
+        if not self._is_journald:
+            return text
+        priority = next(
+            (number for level, number in JOURNALD_PRIORITIES if record.levelno >= level), 7
         )
+        return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
 
-
-class JsonFormatter(logging.Formatter):
-    """Formats an event as one line of JSON: time, level, event, message and fields."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line of JSON."""
-        fields = {
-            "time": f"{datetime.fromtimestamp(record.created, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
-            + "Z",
+    def _format_json(
+        self, record: logging.LogRecord, message: str, exception: Mapping[str, str]
+    ) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields: Mapping[str, Any] = getattr(record, "fields", {})
+        document = {
+            "time": time.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "event": getattr(record, "event", DEFAULT_EVENT),
             "logger": record.name,
-            "message": _shorten(to_single_line(record.getMessage())),
-            **_shorten_fields(getattr(record, "fields", {})),
-            **_build_exception_fields(record),
+            "message": _shorten(message),
+            **{k: _shorten(v) if isinstance(v, str) else v for k, v in fields.items()},
+            **exception,
         }
-        return json.dumps(fields, ensure_ascii=False, default=str)
+        return json.dumps(document, ensure_ascii=False, default=str)
 
 
 def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:
@@ -95,27 +107,6 @@ def _shorten(text: str) -> str:
     return text if len(text) <= MAX_LOGGED_CHARS else f"{text[: MAX_LOGGED_CHARS - 1]}…"
 
 
-def _shorten_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _shorten(value) if isinstance(value, str) else value for name, value in fields.items()
-    }
-
-
-class JournaldFormatter(logging.Formatter):
-    """Adds the priority for journald to each line of another formatter."""
-
-    def __init__(self, wrapped: logging.Formatter) -> None:
-        super().__init__()
-        self.wrapped = wrapped
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the lines with their priorities."""
-        priority = next(
-            (number for level, number in JOURNALD_PRIORITIES if record.levelno >= level), 7
-        )
-        return "\n".join(f"<{priority}>{line}" for line in self.wrapped.format(record).split("\n"))
-
-
 def is_journald_stream(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Return True if a stream is connected to journald (systemd.exec(5))."""
     try:
@@ -123,18 +114,6 @@ def is_journald_stream(stream: TextIO, environ: Mapping[str, str]) -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return environ.get("JOURNAL_STREAM") == f"{file_status.st_dev}:{file_status.st_ino}"
-
-
-def create_formatter(
-    log_format: str, *, show_tracebacks: bool, is_journald: bool
-) -> logging.Formatter:
-    """Return the formatter for a log format and a stream."""
-    formatter: logging.Formatter = TextFormatter(show_tracebacks=show_tracebacks)
-    if log_format == "json":
-        formatter = JsonFormatter()
-    if is_journald:
-        return JournaldFormatter(formatter)
-    return formatter
 
 
 def configure_logging(
@@ -151,8 +130,8 @@ def configure_logging(
         handler = StderrHandler()
         root.addHandler(handler)
     handler.setFormatter(
-        create_formatter(
-            log_format,
+        EventFormatter(
+            is_json=log_format == "json",
             show_tracebacks=debug,
             is_journald=is_journald_stream(sys.stderr, os.environ),
         )
@@ -172,7 +151,8 @@ def configure_logging(
 def is_json_logging() -> bool:
     """Return True if events are logged as JSON."""
     handler = _find_stderr_handler()
-    return handler is not None and handler.is_json
+    formatter = handler.formatter if handler else None
+    return isinstance(formatter, EventFormatter) and formatter.is_json
 
 
 def _find_stderr_handler() -> StderrHandler | None:
@@ -187,14 +167,6 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-
-    @property
-    def is_json(self) -> bool:
-        """Return True if the handler writes JSON."""
-        formatter = self.formatter
-        if isinstance(formatter, JournaldFormatter):
-            formatter = formatter.wrapped
-        return isinstance(formatter, JsonFormatter)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""

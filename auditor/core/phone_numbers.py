@@ -8,8 +8,6 @@ HOME_COUNTRY_CODE = "212"
 """Country code of Morocco, assumed for numbers without a country code."""
 PHONE_SEPARATOR_PATTERN = re.compile(r"[/;,|\n]|\s(?:ou|et|or|and|أو|و)\s", re.IGNORECASE)
 """Separator between two numbers in one cell. Only the first number is used."""
-TRUNK_PREFIX_PATTERN = re.compile(r"\(0\)")
-"""The trunk prefix in +212 (0)6 …, which is dialled within the country only."""
 MOROCCAN_NUMBER_PATTERN = re.compile(r"[5-8]\d{8}")
 E164_NUMBER_PATTERN = re.compile(r"[1-9]\d{7,14}")
 """A number with its country code has 8 to 15 digits (E.164)."""
@@ -23,37 +21,30 @@ def normalize_phone(phone: str | None) -> str | None:
     with + or 00.
     """
     number = _get_first_number(phone or "")
-    digits = "".join(re.findall(r"\d", number))
-    if number.startswith("+"):
-        return _normalize_country_number(digits)
-    if digits.startswith("00"):
-        return _normalize_country_number(digits[2:])
-    if digits.startswith(HOME_COUNTRY_CODE) and len(digits) > 9:
-        return _normalize_country_number(digits)
-    return _normalize_national_number(digits)
-
-
-def _normalize_country_number(digits: str) -> str | None:
-    if digits.startswith(HOME_COUNTRY_CODE):
-        return _normalize_national_number(digits.removeprefix(HOME_COUNTRY_CODE))
-    return digits if E164_NUMBER_PATTERN.fullmatch(digits) else None
-
-
-def _normalize_national_number(digits: str) -> str | None:
-    number = digits.removeprefix("0")
-    return f"{HOME_COUNTRY_CODE}{number}" if MOROCCAN_NUMBER_PATTERN.fullmatch(number) else None
+    digits = re.sub(r"\D", "", number)
+    has_country_code = number.startswith("+")
+    if not has_country_code and digits.startswith("00"):
+        has_country_code, digits = True, digits[2:]
+    is_home = digits.startswith(HOME_COUNTRY_CODE) and (has_country_code or len(digits) > 9)
+    if has_country_code and not is_home:
+        return digits if E164_NUMBER_PATTERN.fullmatch(digits) else None
+    national = (digits.removeprefix(HOME_COUNTRY_CODE) if is_home else digits).removeprefix("0")
+    is_valid = MOROCCAN_NUMBER_PATTERN.fullmatch(national)
+    return f"{HOME_COUNTRY_CODE}{national}" if is_valid else None
 
 
 def _get_first_number(phone: str) -> str:
-    first_number = PHONE_SEPARATOR_PATTERN.split(_clean_phone_text(phone), maxsplit=1)[0]
-    return TRUNK_PREFIX_PATTERN.sub("", first_number).strip()
+    """Return the first number of a cell, with Western digits and without direction marks.
 
-
-def _clean_phone_text(phone: str) -> str:
-    """Return the text with Western digits and without invisible direction marks."""
-    normalized = unicodedata.normalize("NFKC", phone)
-    western = (str(unicodedata.digit(char, char)) for char in normalized)
-    return "".join(char for char in western if unicodedata.category(char) != "Cf").strip()
+    The trunk prefix in +212 (0)6 … is left out: it is dialled within the country only.
+    """
+    letters = [
+        str(unicodedata.digit(char, char))
+        for char in unicodedata.normalize("NFKC", phone)
+        if unicodedata.category(char) != "Cf"
+    ]
+    first_number = PHONE_SEPARATOR_PATTERN.split("".join(letters).strip(), maxsplit=1)[0]
+    return first_number.replace("(0)", "").strip()
 
 
 def build_whatsapp_url(phone: str | None, text: str = "") -> str | None:

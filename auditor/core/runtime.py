@@ -5,11 +5,10 @@ glibc gives each thread its own heap and keeps freed memory for it. After 500,00
 threads held 62 of 215 MB (measured 2026-11).
 """
 
-import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,8 +22,8 @@ DEFAULT_GC_THRESHOLDS = (700, 10, 10)
 REDUCED_GC_THRESHOLDS = (20_000, 20, 50)
 """Thresholds for work with few reference cycles.
 
-With the default thresholds, garbage collection takes a tenth of a command's start and an eighth of
-the evaluation of a run (measured 2026-11).
+With the default thresholds, garbage collection takes a tenth of a command's start (measured
+2026-11).
 """
 
 SPARE_FILE_DESCRIPTORS = 200
@@ -66,17 +65,6 @@ def limit_malloc_arenas() -> None:
     resume_garbage_collection()
     if limit := _find_glibc_function("mallopt"):
         limit(M_ARENA_MAX, 1)
-
-
-@contextlib.contextmanager
-def reduce_garbage_collection() -> Iterator[None]:
-    """Reduce garbage collection in a context with many live objects."""
-    before = gc.get_threshold()
-    gc.set_threshold(*REDUCED_GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def release_free_memory() -> None:

@@ -356,14 +356,13 @@ class RunSession:
         """Find the unreliable channels, and store all conclusions and summaries."""
         store, config = self.app.store, self.app.config
         runtime.release_free_memory()
-        with runtime.reduce_garbage_collection():
-            run = run_results.save_unreliable_channels(
-                store, config, self.state.audit_run, self.state.canary_readings
-            )
-            self.state.audit_run = run
-            run_results.evaluate_run(store, config, run, run.report.unreliable_channels or {})
-            runtime.release_free_memory()
-            refresh_summaries(store, config)
+        run = run_results.save_unreliable_channels(
+            store, config, self.state.audit_run, self.state.canary_readings
+        )
+        self.state.audit_run = run
+        run_results.evaluate_run(store, config, run, run.report.unreliable_channels or {})
+        runtime.release_free_memory()
+        refresh_summaries(store, config)
 
     # --- Report ----------------------------------------------------------------------------------
 

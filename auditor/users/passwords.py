@@ -14,9 +14,8 @@ import secrets
 import unicodedata
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain, product
 
 from anyio import CapacityLimiter, to_thread
@@ -63,14 +62,17 @@ def normalize_password(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-@dataclass(frozen=True, slots=True)
 class PasswordService:
     """Computes and verifies hashes with a limit on parallel work. Use one per process."""
 
-    hasher: PasswordHash = field(default_factory=lambda: PasswordHash((ARGON2_HASHER,)))
-    limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_CONCURRENT_HASHES))
-    dummy_hashes: list[str] = field(default_factory=list)
-    """Return the hash to verify against if the user does not exist."""
+    def __init__(self, hasher: PasswordHash | None = None) -> None:
+        self.hasher = hasher or PasswordHash((ARGON2_HASHER,))
+        self.limiter = CapacityLimiter(MAX_CONCURRENT_HASHES)
+
+    @cached_property
+    def dummy_hash(self) -> str:
+        """The hash to verify against if the user does not exist."""
+        return self.hasher.hash(secrets.token_urlsafe())
 
     async def hash(self, password: str) -> str:
         """Return the hash of a password."""
@@ -88,15 +90,8 @@ class PasswordService:
         )
 
     def _verify_blocking(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
-        agreed, newer = self.hasher.verify_and_update(
-            password, stored_hash or self._get_dummy_hash()
-        )
-        return (agreed and stored_hash is not None, newer)
-
-    def _get_dummy_hash(self) -> str:
-        if not self.dummy_hashes:
-            self.dummy_hashes.append(self.hasher.hash(secrets.token_urlsafe()))
-        return self.dummy_hashes[0]
+        is_same, newer = self.hasher.verify_and_update(password, stored_hash or self.dummy_hash)
+        return is_same and stored_hash is not None, newer
 
 
 MIN_DISTINCT_CHARACTERS = 5
@@ -172,24 +167,19 @@ def _is_word_chain(text: str, known_words: AbstractSet[str]) -> bool:
 
 @cache
 def _load_known_words() -> frozenset[str]:
-    return frozenset(_split_words([COMMON_WORDS]) | _build_sequence_pieces())
+    """Return the common words, and all pieces of a sequence, forwards and backwards."""
+    known = _split_words([COMMON_WORDS])
+    for forwards in map(_normalize_letters, CHARACTER_SEQUENCES):
+        for sequence in (forwards, forwards[::-1]):
+            for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4):
+                starts = range(len(sequence) - size + 1)
+                known.update(sequence[start : start + size] for start in starts)
+    return frozenset(known)
 
 
 def _split_words(texts: Iterable[str]) -> set[str]:
     words = chain.from_iterable(map(str.split, texts))
     return {letters for letters in map(_normalize_letters, words) if len(letters) > 1}
-
-
-def _build_sequence_pieces() -> set[str]:
-    """Return all pieces of a sequence, forwards and backwards."""
-    forwards = list(map(_normalize_letters, CHARACTER_SEQUENCES))
-    backwards = [sequence[::-1] for sequence in forwards]
-    pieces: set[str] = set()
-    for sequence in (*forwards, *backwards):
-        for size in range(MIN_SEQUENCE_CHARACTERS, MIN_SEQUENCE_CHARACTERS + 4):
-            starts = range(len(sequence) - size + 1)
-            pieces.update(sequence[start : start + size] for start in starts)
-    return pieces
 
 
 def _normalize_letters(text: str, kept_signs: str = "") -> str:

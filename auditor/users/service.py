@@ -116,9 +116,11 @@ def get_user(store: Store, name: str) -> User:
     """Return the user with a name. Raises UserError."""
     user = store.users.get(name)
     if user is None or user.removed_at:
-        message = gettext_noop("There is no user with this name.")
         raise UserError(
-            name, "there is no user with this name", "`auditor user list`", message=message
+            name,
+            "there is no user with this name",
+            "`auditor user list`",
+            message=gettext_noop("There is no user with this name."),
         )
     return user
 
@@ -138,30 +140,25 @@ def get_web_base_url(config: Config) -> str:
     """Return the address of the pages: as configured, or on this machine."""
     if config.notify.pages_url:
         return config.notify.pages_url
-    host = config.web.host
-    local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # listens on all interfaces  # noqa: S104
-    return (
-        f"http://[{local_host}]:{config.web.port}"
-        if ":" in local_host
-        else f"http://{local_host}:{config.web.port}"
-    )
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.web.host, config.web.host)  # noqa: S104  # all interfaces
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.web.port}"
 
 
 def _refuse_invalid_name(store: Store, name: str) -> None:
     if not 0 < len(name) <= MAX_USER_NAME_CHARS:
-        message = gettext_noop("Names can have at most {most} characters.")
         raise UserError(
             "NAME",
             f"a name must have 1 to {MAX_USER_NAME_CHARS} characters",
-            message=message,
+            message=gettext_noop("Names can have at most {most} characters."),
             most=MAX_USER_NAME_CHARS,
         )
     existing = store.users.get(name)
     if existing is not None and existing.removed_at is None:
-        message = gettext_noop("There is already a user with this name.")
-        remedy = "another name, or `auditor user remove` first"
         raise UserError(
-            existing.name, "there is already a user with this name", remedy, message=message
+            existing.name,
+            "there is already a user with this name",
+            "another name, or `auditor user remove` first",
+            message=gettext_noop("There is already a user with this name."),
         )
 
 
@@ -169,19 +166,23 @@ def _normalize_regions(store: Store, role: Role, regions: Iterable[str]) -> tupl
     """Return the keys of a coordinator's regions. Raises UserError for an unknown region."""
     typed = list(filter(None, map(str.strip, regions)))
     if typed and role is not Role.COORDINATOR:
-        message = gettext_noop(
-            "Regions are for coordinators only. All other users see or manage every region."
-        )
         raise UserError(
-            "--region", "only coordinators have regions", "--role coordinator", message=message
+            "--region",
+            "only coordinators have regions",
+            "--role coordinator",
+            message=gettext_noop(
+                "Regions are for coordinators only. All other users see or manage every region."
+            ),
         )
     registered_keys = set(map(get_region_key, store.registry.list_regions()))
     for region in typed:
         if find_region_code(region) is None and region not in registered_keys:
-            message = gettext_noop("There is no region called {region}.")
-            remedy = f"one of {', '.join(REGIONS)}, or as in the registry"
             raise UserError(
-                region, "no association is in this region", remedy, message=message, region=region
+                region,
+                "no association is in this region",
+                f"one of {', '.join(REGIONS)}, or as in the registry",
+                message=gettext_noop("There is no region called {region}."),
+                region=region,
             )
     return tuple(dict.fromkeys(map(get_region_key, typed)))
 
@@ -251,13 +252,12 @@ def start_session(
     store.sessions.end_expired(
         started_before=now - MAX_SESSION_AGE, last_seen_before=now - MAX_SESSION_IDLE_TIME
     )
-    older = hash_token(replaced_token) if replaced_token else None
     started = store.sessions.start(
         LoginSession(
             token_hash=hash_token(token), user_id=user.id, started_at=now, last_seen_at=now
         ),
         user,
-        replaced_token_hash=older,
+        replaced_token_hash=hash_token(replaced_token) if replaced_token else None,
     )
     return token if started else None
 
@@ -268,12 +268,10 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     if session_row is None:
         return None
     session, user = session_row
-    if (
-        now - session.started_at >= MAX_SESSION_AGE
-        or now - session.last_seen_at >= MAX_SESSION_IDLE_TIME
-    ):
+    idle_time = now - session.last_seen_at
+    if now - session.started_at >= MAX_SESSION_AGE or idle_time >= MAX_SESSION_IDLE_TIME:
         return None
-    if now - session.last_seen_at >= SESSION_TOUCH_INTERVAL:
+    if idle_time >= SESSION_TOUCH_INTERVAL:
         with suppress(StoreError):  # pages are shown even if the database cannot be written
             store.sessions.touch(session.token_hash, now)
     return user

@@ -50,10 +50,7 @@ class MessageRepository(Repository):
     def release(self, recipient: str, kind: str, occasion: str) -> None:
         """Release the claim of a message that was not sent, so that it can be sent later."""
         is_same = _build_message_conditions(recipient, kind)
-        with self._database.begin_write() as connection:
-            connection.execute(
-                delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.occasion == occasion)
-            )
+        self._execute(delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.occasion == occasion))
 
     def get_last_occasion(self, recipient: str, kind: str, before: str) -> str | None:
         """Return the newest occasion before one for which a message of this kind was sent."""
@@ -97,17 +94,13 @@ class MessageRepository(Repository):
     def clear_failure(self, recipient: str, kind: str) -> None:
         """Delete a failure, because a later message of this kind was sent and covers it."""
         is_same = _build_message_conditions(recipient, kind)
-        with self._database.begin_write() as connection:
-            connection.execute(
-                delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.failure.is_not(None))
-            )
+        self._execute(delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.failure.is_not(None)))
 
     def count_failures(self, since: datetime) -> int:
         """Return the number of messages that failed since a time."""
         is_recent = SENT_MESSAGE.c.failure.is_not(None) & (SENT_MESSAGE.c.sent_at >= to_utc(since))
         query = select(func.count()).select_from(SENT_MESSAGE).where(is_recent)
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        return self._fetch_first(query) or 0
 
 
 def _build_message_conditions(recipient: str, kind: str) -> tuple[ColumnElement[bool], ...]:
@@ -139,8 +132,7 @@ class SubscriptionRepository(Repository):
         """End the subscription with this token hash. Return False if there is none."""
         change = update(Subscription).where(col(Subscription.token_hash) == token_hash)
         change = change.values(is_wanted=False, changed_at=to_utc(now))
-        with self._database.begin_write_session() as session:
-            return session.exec(change).rowcount == 1
+        return self._execute(change) == 1
 
     def get(self, address: str, kind: str, association: str = "") -> Subscription | None:
         """Return a subscription, also an ended one, or None."""
@@ -167,8 +159,7 @@ class SubscriptionRepository(Repository):
             col(Subscription.is_from_report_link),
             col(Subscription.is_wanted),
         )
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        return self._fetch_first(query) or 0
 
 
 class SubscriptionRequestRepository(Repository):
@@ -211,20 +202,17 @@ class SubscriptionRequestRepository(Repository):
     def get(self, token_hash: str, now: datetime) -> SubscriptionRequest | None:
         """Return the request with this token, or None if there is none or it has expired."""
         query = select(SubscriptionRequest).where(SubscriptionRequest.token_hash == token_hash)
-        with self._database.begin_read_session() as session:
-            return session.exec(query.where(_build_validity_condition(now))).first()
+        return self._fetch_first(query.where(_build_validity_condition(now)))
 
     def remove(self, token_hash: str) -> None:
         """Delete a request whose mail was not sent."""
         is_own = col(SubscriptionRequest.token_hash) == token_hash
-        with self._database.begin_write_session() as session:
-            session.exec(delete(SubscriptionRequest).where(is_own))
+        self._execute(delete(SubscriptionRequest).where(is_own))
 
     def list_requests(self, association: str, now: datetime) -> list[SubscriptionRequest]:
         """Return the requests of an association that have not expired."""
         query = select(SubscriptionRequest).where(SubscriptionRequest.association == association)
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query.where(_build_validity_condition(now))))
+        return self._fetch_all(query.where(_build_validity_condition(now)))
 
     def confirm(self, token_hash: str, now: datetime, *, max_subscribers: int) -> bool:
         """Subscribe the address of a request, and delete its requests.

@@ -61,8 +61,7 @@ class ReplyRepository(Repository):
         """Return a page of the replies without a review, the oldest first: those after this id."""
         query = select(Reply).where(col(Reply.outcome).is_(None), col(Reply.id) > after_id)
         query = query.where(*build_region_filter(Reply.association, regions))
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query.order_by(col(Reply.id)).limit(limit)))
+        return self._fetch_all(query.order_by(col(Reply.id)).limit(limit))
 
     def count_pending(self, association: str | None = None, *, regions: RegionFilter = None) -> int:
         """Return the number of replies without a review: of an association, of regions, or all."""
@@ -70,8 +69,7 @@ class ReplyRepository(Repository):
         query = query.where(*build_region_filter(Reply.association, regions))
         if association is not None:
             query = query.where(Reply.association == association)
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        return self._fetch_first(query) or 0
 
     def review(
         self, reply_id: int, outcome: ReplyOutcome, author: str, reason: str, now: datetime
@@ -117,8 +115,7 @@ class CompletedStepRepository(Repository):
         query = select(CompletedStep).where(CompletedStep.association == association)
         gap_order = (CompletedStep.channel, CompletedStep.code, CompletedStep.subject)
         query = query.order_by(*gap_order, col(CompletedStep.step))
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query))
+        return self._fetch_all(query)
 
     def save(self, gap: Gap, steps: Collection[int], now: datetime) -> None:
         """Store which steps of a gap are ticked. Those that were ticked keep their time.
@@ -154,14 +151,12 @@ class FollowUpRepository(Repository):
 
     def remove(self, follow_up_id: int) -> None:
         """Remove an entry from the log, because what it records was taken back."""
-        with self._database.begin_write_session() as session:
-            session.exec(delete(FollowUp).where(col(FollowUp.id) == follow_up_id))
+        self._execute(delete(FollowUp).where(col(FollowUp.id) == follow_up_id))
 
     def list_follow_ups(self, association: str, *, limit: int = 100) -> list[FollowUp]:
         """Return the log of an association, the newest entry first."""
         query = select(FollowUp).where(FollowUp.association == association)
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query.order_by(*NEWEST_FIRST).limit(limit)))
+        return self._fetch_all(query.order_by(*NEWEST_FIRST).limit(limit))
 
     def group_follow_ups_by_association(
         self, associations: Collection[str]
@@ -186,16 +181,14 @@ class FollowUpRepository(Repository):
         """Return the entries that are due from `due_from` until `due_by`, the earliest first."""
         query = select(FollowUp).where(*_are_due(due_by, due_from, regions))
         query = query.order_by(col(FollowUp.due_date), col(FollowUp.id)).limit(limit)
-        with self._database.begin_read_session() as session:
-            return list(session.exec(query))
+        return self._fetch_all(query)
 
     def count_promises(
         self, due_by: date, *, due_from: date | None = None, regions: RegionFilter = None
     ) -> int:
         """Return the number of entries that are due from `due_from` until `due_by`."""
         query = select(func.count(col(FollowUp.id))).where(*_are_due(due_by, due_from, regions))
-        with self._database.begin_read_session() as session:
-            return session.exec(query).one()
+        return self._fetch_first(query) or 0
 
 
 def _are_due(

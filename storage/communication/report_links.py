@@ -35,16 +35,8 @@ class ReportLinkRepository(Repository):
     """Stores and reads report links."""
 
     def add(self, link: ReportLink, *, keep_older: bool = False) -> ReportLink:
-        """Store a report link and return it with its id.
-
-        Older links of the association are revoked, unless `keep_older` is set, and the
-        subscriptions that were made through them end.
-        """
-        with self._database.begin_write_session() as session:
-            if not keep_older:
-                self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
-                _revoke_older_links(session, [link])
-            session.add(link)
+        """Store a report link as `add_all` does, and return it with its id."""
+        self.add_all([link], keep_older=keep_older)
         return link
 
     def add_all(self, links: Iterable[ReportLink], *, keep_older: bool = False) -> int:
@@ -67,8 +59,7 @@ class ReportLinkRepository(Repository):
     def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""
         query = select(ReportLink).where(ReportLink.token_hash == token_hash)
-        with self._database.begin_read_session() as session:
-            return session.exec(query).first()
+        return self._fetch_first(query)
 
     def list_report_links(self, association: str | None = None) -> Iterator[ReportLink]:
         """Return all report links, or an association's, in the order of their ids."""
@@ -137,14 +128,12 @@ class ReportLinkRepository(Repository):
         change = change.where(col(ReportLink.expires_at) < to_utc(expires_at))
         if expiring_by is not None:
             change = change.where(col(ReportLink.expires_at) <= to_utc(expiring_by))
-        with self._database.begin_write_session() as session:
-            return session.exec(change.values(expires_at=to_utc(expires_at))).rowcount
+        return self._execute(change.values(expires_at=to_utc(expires_at)))
 
     def mark_opened(self, link_id: int, now: datetime) -> None:
         """Store that a report was opened with this link."""
         change = update(ReportLink).where(col(ReportLink.id) == link_id)
-        with self._database.begin_write_session() as session:
-            session.exec(change.values(last_opened_at=to_utc(now)))
+        self._execute(change.values(last_opened_at=to_utc(now)))
 
 
 def _build_state_conditions(

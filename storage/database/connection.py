@@ -28,6 +28,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.engine import URL
+from sqlalchemy.sql.dml import UpdateBase
 from sqlmodel import Session, SQLModel
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -364,6 +365,21 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def _fetch_all(self, query: SelectOfScalar[T]) -> list[T]:
+        """Return the results of a query."""
+        with self._database.begin_read_session() as session:
+            return list(session.exec(query))
+
+    def _fetch_first(self, query: SelectOfScalar[T]) -> T | None:
+        """Return the first result of a query, or None."""
+        with self._database.begin_read_session() as session:
+            return session.exec(query).first()
+
+    def _execute(self, change: UpdateBase) -> int:
+        """Execute a change in an own transaction. Return the number of rows."""
+        with self._database.begin_write_session() as session:
+            return session.exec(change).rowcount
 
 
 def build_keyset_condition(key: Sequence[Any], last_key: Sequence[Any]) -> Any:

@@ -193,10 +193,10 @@ def test_only_journald_gets_priorities(tmp_path, monkeypatch):
 def test_every_line_of_a_traceback_has_its_priority():
     bug = KeyError("x")
     record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", None, (KeyError, bug, None))
-    made = log_setup.create_formatter("line", show_tracebacks=True, is_journald=True).format(record)
+    made = log_setup.EventFormatter(show_tracebacks=True, is_journald=True).format(record)
     assert made.splitlines() == ["<3>ERROR: failed", "<3>KeyError: 'x'"]
     record.exc_info = (ExceptionGroup, ExceptionGroup("two", [bug, bug]), None)
-    made = log_setup.create_formatter("line", show_tracebacks=True, is_journald=True).format(record)
+    made = log_setup.EventFormatter(show_tracebacks=True, is_journald=True).format(record)
     assert len(made.splitlines()) > 3
     assert all(line.startswith("<3>") for line in made.splitlines())
 
