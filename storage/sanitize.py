@@ -5,12 +5,13 @@ same.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
-from functools import partial
+from functools import cache
 from operator import attrgetter, is_
+from types import NoneType
 from typing import Any, TypeVar, cast
 
 from probes.text.charset import UNSTORABLE_CHARACTERS
@@ -46,65 +47,36 @@ def to_utc(value: datetime) -> datetime:
 
 
 def _sanitize_value(value: Any) -> Any:
-    kind = type(value)
-    sanitizer = _SANITIZERS.get(kind)
-    if sanitizer is None:
-        sanitizer = _SANITIZERS.setdefault(kind, _choose_sanitizer(kind))
-    return sanitizer(value)
-
-
-def _choose_sanitizer(kind: type) -> Callable[[Any], Any]:
-    """Return the function that cleans values of a type.
-
-    It is chosen once per type, because a run cleans tens of millions of values.
-    """
-    if issubclass(kind, Enum):
-        return _keep_unchanged
-    if is_dataclass(kind) and (kind_fields := fields(kind)):
-        names = tuple(map(attrgetter("name"), kind_fields))
-        return partial(_sanitize_fields, names=names, get_values=_build_field_getter(names))
-    sanitizers: dict[type, Callable[[Any], Any]] = {
-        str: sanitize_text,
-        datetime: to_utc,
-        tuple: _sanitize_sequence,
-        list: _sanitize_sequence,
-        Mapping: _sanitize_mapping,
-    }
-    for base, sanitizer in sanitizers.items():
-        if issubclass(kind, base):
-            return sanitizer
-    return _keep_unchanged
-
-
-_SANITIZERS: dict[type, Callable[[Any], Any]] = {}
-
-
-def _keep_unchanged(value: Any) -> Any:
-    return value
-
-
-_PLAIN_TYPES = frozenset({str, int, bool, type(None)})
-
-
-def _is_plain(values: Collection[Any]) -> bool:
-    """Return whether all values are printable texts and whole numbers, as most are."""
-    if not set(map(type, values)) <= _PLAIN_TYPES:
-        return False
-    return "".join([value for value in values if type(value) is str]).isprintable()
-
-
-def _sanitize_sequence(value: tuple[Any, ...] | list[Any]) -> Any:
-    if _is_plain(value):
+    if isinstance(value, _PLAIN_TYPES):
         return value
-    cleaned = list(map(_sanitize_value, value))
-    if all(map(is_, cleaned, value)):
-        return value
-    return type(value)(cleaned)
+    if isinstance(value, str):
+        return sanitize_text(value)
+    if isinstance(value, datetime):
+        return to_utc(value)
+    if isinstance(value, tuple | list):
+        cleaned = list(map(_sanitize_value, value))
+        return value if all(map(is_, cleaned, value)) else type(value)(cleaned)
+    if isinstance(value, Mapping):
+        return _sanitize_mapping(value)
+    changes = {}
+    for name in _list_field_names(type(value)):  # type: ignore[arg-type]
+        old = getattr(value, name)
+        new = _sanitize_value(old)
+        if new is not old:
+            changes[name] = new
+    return replace(value, **changes) if changes else value
+
+
+_PLAIN_TYPES = (NoneType, int, float, Enum)
+
+
+@cache
+def _list_field_names(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a model, none of another type. They are read once."""
+    return tuple(map(attrgetter("name"), fields(kind))) if is_dataclass(kind) else ()
 
 
 def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    if _is_plain((*value, *value.values())):
-        return value
     cleaned = {}
     is_changed = False
     for key, inner in value.items():
@@ -115,19 +87,3 @@ def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
         cleaned[clean_key] = clean_inner
         is_changed |= clean_key is not key or clean_inner is not inner
     return cleaned if is_changed else value
-
-
-def _build_field_getter(names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
-    """Return a function that returns the values of these fields as a tuple."""
-    getter = attrgetter(*names)
-    return getter if len(names) > 1 else lambda model: (getter(model),)
-
-
-def _sanitize_fields(
-    model: Any, names: Sequence[str], get_values: Callable[[Any], Sequence[Any]]
-) -> Any:
-    values = get_values(model)
-    cleaned = list(map(_sanitize_value, values))
-    if all(map(is_, cleaned, values)):
-        return model
-    return replace(model, **dict(zip(names, cleaned, strict=True)))

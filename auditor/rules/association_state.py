@@ -60,13 +60,6 @@ class AssociationState:
         """Return every known key of an account."""
         return collect_account_aliases(row, self.get_status(row))
 
-    def list_names(self, row: AccountRow, *, with_aliases: bool) -> set[AccountKey]:
-        """Return the registered name of an account, and all its other names if asked for."""
-        names = {row.identity.key or row.typed_text}
-        if with_aliases:
-            names |= self.collect_aliases(row)
-        return {(row.channel, name) for name in names}
-
 
 @dataclass(frozen=True, slots=True)
 class EvaluationTime:
@@ -156,15 +149,10 @@ def find_other_owners(
     association = association_state.association.id
     other_owners = {}
     for account_key in collect_account_keys(association_state):
-        others = exclude_association(owners.get(account_key, ()), association)
+        others = [owner for owner in owners.get(account_key, ()) if owner != association]
         if others:
-            other_owners[account_key] = others
+            other_owners[account_key] = tuple(others)
     return other_owners
-
-
-def exclude_association(owners: Iterable[str], association: str) -> tuple[str, ...]:
-    """Return the owners without one association."""
-    return tuple(owner for owner in owners if owner != association)
 
 
 def find_disowned_accounts(
@@ -180,7 +168,10 @@ def find_disowned_accounts(
         is_disowned = decision.kind is DecisionKind.DISOWN
         row = rows_by_id.get(decision.account_id or 0)
         if row is not None and decision.kind in DISOWNING_DECISION_KINDS:
-            disowned |= association_state.list_names(row, with_aliases=is_disowned)
+            names = {row.identity.key or row.typed_text}
+            if is_disowned:
+                names |= association_state.collect_aliases(row)
+            disowned.update((row.channel, name) for name in names)
         if is_disowned and decision.value and decision.account_id is None:
             disowned.add((decision.channel, decision.value))
     return frozenset(disowned)

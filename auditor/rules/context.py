@@ -201,10 +201,6 @@ class RuleContext:
         """Return the registered websites."""
         return self.accounts_on(WEBSITE_CHANNEL)
 
-    def list_present_sites(self) -> list[EvaluatedAccount]:
-        """Return the websites that were present in their last conclusive check."""
-        return list(filter(attrgetter("present_finding"), self.sites))
-
     def list_readable_sites(self) -> list[EvaluatedAccount]:
         """Return the websites whose pages were parsed in their last conclusive check."""
         return list(filter(attrgetter("was_page_read"), self.sites))

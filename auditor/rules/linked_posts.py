@@ -49,27 +49,19 @@ def credit_linked_posts(
 def _find_authors(post: LinkedPost, accounts: Sequence[EvaluatedAccount]) -> list[int]:
     """Return the positions of the account that a post's address names.
 
-    There is none if several accounts have this name, such as a person and a page on LinkedIn.
+    There is none if several accounts have this name, such as a person and a page on LinkedIn, which
+    writes only the slug.
     """
     indexes, names = [], set()
     for index, account in enumerate(accounts):
-        if _is_author(account, post):
+        keys, key = account.all_keys, post.key
+        if post.channel == "linkedin":
+            keys = frozenset(own_key.rpartition("/")[2] for own_key in keys)
+            key = key.rpartition("/")[2]
+        if account.channel == post.channel and account.is_account and key in keys:
             indexes.append(index)
             names.add(account.subject)
     return indexes if len(names) == 1 else []
-
-
-def _is_author(account: EvaluatedAccount, post: LinkedPost) -> bool:
-    """Return True if the address of a post names this account.
-
-    LinkedIn writes only the slug, which a page, a school and a person have alike.
-    """
-    if account.channel != post.channel or not account.is_account:
-        return False
-    if post.channel == "linkedin":
-        slugs = {key.rpartition("/")[2] for key in account.all_keys}
-        return post.key.rpartition("/")[2] in slugs
-    return post.key in account.all_keys
 
 
 def _raise_activity(

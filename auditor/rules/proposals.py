@@ -10,7 +10,6 @@ from auditor.rules.association_state import (
     AccountOwners,
     AssociationState,
     EvaluationTime,
-    exclude_association,
     find_disowned_accounts,
 )
 from auditor.rules.decisions_in_force import select_decisions_in_force
@@ -46,7 +45,7 @@ def update_proposals(
         is_proposable = link.channel in channels and link.channel != WEBSITE_CHANNEL
         if not is_proposable or account_key in registered_names:
             return False
-        return not exclude_association(owners.get(account_key, ()), association)
+        return set(owners.get(account_key, ())) <= {association}
 
     links = map(attrgetter("link"), association_state.proposals)
     undecided = {(link.channel, link.key) for link in filter(can_be_proposed, links)}

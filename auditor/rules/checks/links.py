@@ -104,7 +104,7 @@ class NoBacklinkRule(AccountRule):
         """Yield a match if the site exists and the account could link to it."""
         if account.channel == WEBSITE_CHANNEL:
             return
-        sites = context.list_present_sites()
+        sites = list(filter(attrgetter("present_finding"), context.sites))
         facts = account.present_facts
         if not sites or not facts.get("all_links_resolved") or LINKS_CUT_FACT in facts:
             yield build_unknown_match(account)

@@ -104,9 +104,8 @@ class UnreachableRule(AccountRule):
 
 def _has_answered_in_run(account: EvaluatedAccount, context: RuleContext) -> bool:
     checked_at = account.status.checked_at
-    if checked_at is None or checked_at < context.run_started_at:
-        return False
-    return has_answered(account.status)
+    was_checked = checked_at is not None and checked_at >= context.run_started_at
+    return was_checked and has_answered(account.status)
 
 
 class PresentAsRule(AccountRule):

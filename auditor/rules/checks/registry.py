@@ -8,7 +8,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from auditor.reference.gap_catalogue import GapCatalogue
 from auditor.rules.checks.base import AccountRule, Rule, build_common_params, format_iso_day
 from auditor.rules.context import EvaluatedAccount, RuleContext, RuleMatch, may_be_same_account
 from probes.models.finding import LinkKind
@@ -24,6 +23,7 @@ class UndeclaredRule(Rule):
     """
 
     check: Literal["undeclared"]
+    channels: tuple[str, ...] = Field(min_length=1)
 
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield a match for each channel without an account."""
@@ -36,14 +36,6 @@ class UndeclaredRule(Rule):
             )
             if not has_account and channel not in decided_channels:
                 yield RuleMatch(channel, params={"checked_at": format_iso_day(context.now)})
-
-    def try_on_sample(self, catalogue: GapCatalogue) -> None:
-        """Also refuse a rule without channels."""
-        super().try_on_sample(catalogue)
-        if not self.channels:
-            raise ValueError(
-                f"rule {self.code!r}: no channels; try: those that an association should have"
-            )
 
 
 class KindIsRule(AccountRule):

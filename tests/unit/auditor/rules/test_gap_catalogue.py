@@ -109,7 +109,7 @@ def test_channel_may_have_its_own_steps_and_severity():
 
 def test_packaged_rules_are_valid():
     for rule in load_config(None, {}).rules:
-        rule.try_on_sample(CATALOGUE)
+        assert CATALOGUE[rule.code].is_gap
 
 
 def test_unknown_label_is_its_name():
