@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
-    Column,
     Connection,
     Engine,
     Select,
@@ -160,10 +159,11 @@ class Database:
                 UPGRADE_REMEDY,
             )
         if self.file:
-            self.create_backup(
-                self.file.with_name(f"{self.file.name}.before-{migrate.get_head_revision()}")
-            )
-            self._prune_upgrade_backups()
+            prefix = f"{self.file.name}.before-"
+            self.create_backup(self.file.with_name(f"{prefix}{migrate.get_head_revision()}"))
+            copies = sorted(self.file.parent.glob(f"{prefix}[0-9]*"))
+            for old_copy in copies[:-MAX_UPGRADE_BACKUPS]:
+                old_copy.unlink(missing_ok=True)
         with convert_driver_errors(self.file), self._write_engine.connect() as connection:
             migrate.upgrade_schema(connection)
 
@@ -252,7 +252,7 @@ class Database:
             return 0
         # The driver of PostgreSQL does not return how many of several rows it inserted.
         if connection.dialect.name == "postgresql":
-            return copy_missing_rows(connection, table, rows)
+            return _copy_missing_rows(connection, table, rows)
         return connection.execute(self.build_insert(table).on_conflict_do_nothing(), rows).rowcount
 
     def upsert(
@@ -348,13 +348,6 @@ class Database:
             )
         return sqlite_file.copy_database(self.file, target)
 
-    def _prune_upgrade_backups(self) -> None:
-        """Delete the copies made before upgrades, except the newest."""
-        assert self.file is not None
-        copies = sorted(self.file.parent.glob(f"{self.file.name}.before-[0-9]*"))
-        for old_copy in copies[:-MAX_UPGRADE_BACKUPS]:
-            old_copy.unlink(missing_ok=True)
-
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -391,7 +384,7 @@ def build_keyset_condition(key: Sequence[Any], last_key: Sequence[Any]) -> Any:
     return tuple_(*key) > tuple_(*last_values)
 
 
-def copy_missing_rows(
+def _copy_missing_rows(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
 ) -> int:
     """Insert the rows whose keys do not exist yet, with COPY. Return how many were inserted.
@@ -405,36 +398,18 @@ def copy_missing_rows(
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS {empty}"
     )
-    _copy_rows(
-        connection, f"COPY {incoming} ({names}) FROM STDIN", _bind_values(connection, columns, rows)
-    )
+    dialect = connection.dialect
+    processors: dict[str, Callable[[Any], Any]] = {}
+    for bound in columns:
+        processor = bound.type.dialect_impl(dialect).bind_processor(dialect)
+        processors[bound.name] = processor or (lambda value: value)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {incoming} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([process(row[name]) for name, process in processors.items()])
     inserted = connection.exec_driver_sql(
         f"INSERT INTO {table.name} ({names})"  # noqa: S608  # our tables
         f" SELECT {names} FROM {incoming} ON CONFLICT DO NOTHING"
     )
     connection.exec_driver_sql(f"DELETE FROM {incoming}")  # noqa: S608  # our tables
     return inserted.rowcount
-
-
-def _copy_rows(connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _bind_values(
-    connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[Mapping[str, Any]]
-) -> Iterator[list[Any]]:
-    """Return the rows with values as the driver needs them."""
-    dialect = connection.dialect
-    processors = {}
-    for bound_column in columns:
-        bind_processor = bound_column.type.dialect_impl(dialect).bind_processor(dialect)
-        processors[bound_column.name] = bind_processor or _keep_unchanged
-    for row in rows:
-        yield [process(row[name]) for name, process in processors.items()]
-
-
-def _keep_unchanged(value: Any) -> Any:
-    return value

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS_FOLDER = Path(__file__).parents[1] / "migrations"
+FOREIGN_KEY_CHECK = "PRAGMA foreign_key_check"
 ALEMBIC_LOCK = Lock()  # Alembic keeps its state in a global variable
 
 
@@ -73,8 +74,12 @@ def upgrade_schema(connection: Connection) -> None:
     try:
         with ALEMBIC_LOCK, connection.begin():
             command.upgrade(build_alembic_config(connection), "head")
-            if is_sqlite:
-                _check_foreign_keys(connection)
+            if is_sqlite and (broken := connection.exec_driver_sql(FOREIGN_KEY_CHECK).all()):
+                raise DamagedDatabaseError(
+                    "cannot upgrade the database",
+                    f"{len(broken)} rows refer to missing rows",
+                    RESTORE_REMEDY,
+                )
     finally:
         if is_sqlite:
             _set_foreign_keys(connection, "ON")
@@ -88,16 +93,6 @@ def build_alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
-
-
-def _check_foreign_keys(connection: Connection) -> None:
-    broken_rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    if broken_rows:
-        raise DamagedDatabaseError(
-            "cannot upgrade the database",
-            f"{len(broken_rows)} rows refer to missing rows",
-            RESTORE_REMEDY,
-        )
 
 
 def _set_foreign_keys(connection: Connection, value: str) -> None:

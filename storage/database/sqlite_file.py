@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -73,13 +74,25 @@ def _create_beside(temporary_file: Path, file: Path) -> None:
         temporary_file.unlink(missing_ok=True)
 
 
+@contextmanager
+def _open(file: Path, *, mode: str = "rw", **options: Any) -> Iterator[sqlite3.Connection]:
+    """Open an existing database. Errors of the driver become StoreError."""
+    with convert_driver_errors(file), closing(_connect(file, mode, **options)) as raw:
+        yield raw
+
+
+def _connect(file: Path, mode: str = "rw", **options: Any) -> sqlite3.Connection:
+    path = str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return sqlite3.connect(f"file:{path}?mode={mode}", uri=True, **options)
+
+
 def enable_write_ahead_log(file: Path) -> None:
     """Turn on write-ahead logging if it is off, as in a restored copy.
 
     With it readers never block a writer. It is done once, before anything else: two processes that
     do it at once fail, whatever their timeout.
     """
-    with convert_driver_errors(file), closing(sqlite3.connect(file, isolation_level=None)) as raw:
+    with _open(file, isolation_level=None) as raw:
         if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             raw.execute("PRAGMA journal_mode=WAL")
 
@@ -105,10 +118,7 @@ def verify_database_file(file: Path, *, full_check: bool = False) -> None:
     remedy = f"another file in [storage] url, or {RESTORE_REMEDY}"
     if size == 0:
         raise ForeignDatabaseError(f"cannot open the database {file}", "the file is empty", remedy)
-    with (
-        convert_driver_errors(file),
-        closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True)) as raw,
-    ):
+    with _open(file) as raw:
         if raw.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             raise ForeignDatabaseError(
                 f"cannot open the database {file}", "it is not a database of the auditor", remedy
@@ -119,10 +129,7 @@ def verify_database_file(file: Path, *, full_check: bool = False) -> None:
 
 def quick_check(file: Path) -> None:
     """Check the whole file for damage. A large one takes seconds. Raises DamagedDatabaseError."""
-    with (
-        convert_driver_errors(file),
-        closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True)) as raw,
-    ):
+    with _open(file) as raw:
         result = raw.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
         raise DamagedDatabaseError(
@@ -136,23 +143,16 @@ def vacuum_file(file: Path, *, log_only: bool = False) -> bool:
     With `log_only` the file is not rewritten. Return False if a reader still uses an older state,
     which keeps the log. Raises StoreError, for example if there is no disk space for a second copy.
     """
-    with (
-        convert_driver_errors(file),
-        closing(sqlite3.connect(file, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as raw,
-    ):
+    with _open(file, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None) as raw:
         if not log_only:
             raw.execute("VACUUM")
         is_busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not is_busy
 
 
-def quote_sqlite_path(file: Path) -> str:
-    """Return a path as it is written in SQLite's `file:` addresses."""
-    return str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
 ACCESS_TABLES = ("login_session", "user_invite")
-"""The tables that give access for a while. They are emptied in a restored database."""
+"""The tables that give access for a while. They are emptied in a restored database, because some
+rows ended after the backup and would be valid again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,9 @@ def restore_database(backup: Path, file: Path, previous_copy: Path) -> DatabaseC
     with _replace_atomically(file) as new:
         _copy_snapshot(backup, new, file)
         _upgrade_file(new, name=str(backup))
-        _end_all_sessions(new)
+        with _open(new) as raw, raw:
+            for table in ACCESS_TABLES:
+                raw.execute(f'DELETE FROM "{table}"')  # noqa: S608  # our tables
         contents = read_contents(new)
         _set_aside(file, previous_copy)
     return contents
@@ -202,10 +204,7 @@ def restore_database(backup: Path, file: Path, previous_copy: Path) -> DatabaseC
 def read_contents(file: Path) -> DatabaseContents:
     """Check a database and return its contents. Raises StoreError if it cannot be used."""
     verify_database_file(file, full_check=True)
-    with (
-        convert_driver_errors(file),
-        closing(sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=ro", uri=True)) as raw,
-    ):
+    with _open(file, mode="ro") as raw:
         return _count_contents(raw)
 
 
@@ -225,11 +224,7 @@ def _copy_snapshot(source: Path, temporary_file: Path, target: Path) -> Database
     """Copy the state that one transaction sees. The backup uses it, so its rows can be counted."""
     with (
         convert_driver_errors(target),
-        closing(
-            sqlite3.connect(
-                f"file:{quote_sqlite_path(source)}?mode=rw", uri=True, isolation_level=None
-            )
-        ) as raw,
+        _open(source, isolation_level=None) as raw,
         closing(sqlite3.connect(temporary_file, isolation_level=None)) as copied,
     ):
         raw.execute("BEGIN")
@@ -251,13 +246,6 @@ def _upgrade_file(file: Path, *, name: str) -> None:
                 migrate.upgrade_schema(connection)
     finally:
         engine.dispose()
-
-
-def _end_all_sessions(file: Path) -> None:
-    """End every session and invitation: some ended after the backup and would be valid again."""
-    with convert_driver_errors(file), closing(sqlite3.connect(file)) as raw, raw:
-        for table in ACCESS_TABLES:
-            raw.execute(f'DELETE FROM "{table}"')  # noqa: S608  # our tables
 
 
 def _set_aside(file: Path, previous_copy: Path) -> None:
@@ -292,9 +280,7 @@ def _merge_log(file: Path) -> None:
         "stop `auditor serve`, then repeat the command",
     )
     try:
-        with closing(
-            sqlite3.connect(f"file:{quote_sqlite_path(file)}?mode=rw", uri=True, timeout=0)
-        ) as raw:
+        with closing(_connect(file, timeout=0)) as raw:
             if raw.execute("PRAGMA journal_mode=DELETE").fetchone()[0] == "wal":
                 raise in_use
     except sqlite3.Error as problem:

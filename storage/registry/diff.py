@@ -10,10 +10,9 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from operator import attrgetter
 from typing import Generic, TypeVar
 
-from storage.models.audit import AccountRow, Association, AssociationEntry, RegistryValue
+from storage.models.audit import AccountRow, Association, AssociationEntry
 from storage.models.users import (
     PRUNE_SOURCE,
     REGISTRY_FIELDS,
@@ -48,9 +47,18 @@ class Difference(Generic[K, V]):
 
     @classmethod
     def compare(
-        cls, stored: Mapping[K, V], withdrawn: Collection[K], listed: Mapping[K, V], *, prune: bool
+        cls,
+        stored: Mapping[K, V],
+        withdrawn: Collection[K],
+        listed: Mapping[K, V],
+        *,
+        kept: Collection[K] = (),
+        prune: bool,
     ) -> Difference[K, V]:
-        """Compare by key, then by value. Withdrawn items are `unlisted` only with `prune`."""
+        """Compare by key, then by value. Withdrawn items are `unlisted` only with `prune`.
+
+        Items that are `kept` are never unlisted.
+        """
         difference: Difference[K, V] = cls({}, {}, {}, {})
         for key, value in listed.items():
             if key not in stored:
@@ -60,14 +68,9 @@ class Difference(Generic[K, V]):
             elif value != stored[key]:
                 difference.changed[key] = value
         for key, value in stored.items():
-            if key not in listed and (prune or key not in withdrawn):
+            if key not in listed and key not in kept and (prune or key not in withdrawn):
                 difference.unlisted[key] = value
         return difference
-
-    def retain_unlisted(self, keys: Collection[K]) -> Difference[K, V]:
-        """Return the difference without these keys in `unlisted`."""
-        unlisted = {key: value for key, value in self.unlisted.items() if key not in keys}
-        return replace(self, unlisted=unlisted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +100,7 @@ class ImportChanges:
     withdrawal_count: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self._changed_accounts or self._changed_associations or self.log_entries)
-
-    @property
-    def _changed_accounts(self) -> tuple[AccountRow, ...]:
-        return (
-            *self.accounts_added,
-            *self.accounts_changed,
-            *self.accounts_withdrawn,
-            *self.accounts_pruned,
-        )
-
-    @property
-    def _changed_associations(self) -> tuple[str, ...]:
-        return (
-            *self.associations_added,
-            *self.associations_changed,
-            *self.associations_withdrawn,
-            *self.associations_pruned,
-        )
+        return bool(self.affected_associations or self.log_entries)
 
     @property
     def has_many_withdrawals(self) -> bool:
@@ -125,8 +110,16 @@ class ImportChanges:
     @property
     def affected_associations(self) -> set[str]:
         """The ids of the associations of which anything changed."""
-        associations = set(map(attrgetter("association"), self._changed_accounts))
-        return associations.union(self._changed_associations)
+        accounts = (
+            *(*self.accounts_added, *self.accounts_changed),
+            *(*self.accounts_withdrawn, *self.accounts_pruned),
+        )
+        return {row.association for row in accounts}.union(
+            self.associations_added,
+            self.associations_changed,
+            self.associations_withdrawn,
+            self.associations_pruned,
+        )
 
     @property
     def digest(self) -> str:
@@ -178,24 +171,17 @@ class RegistryComparison:
             listed_count=len(self.stored_entries) - len(self.withdrawn_ids),
             withdrawal_count=len(set(unlisted_ids).difference(self.withdrawn_ids)),
         )
-        current_entries = {
-            **self.stored_entries,
-            **entries.new,
-            **entries.relisted,
-            **entries.changed,
-        }
-        associations = {}
-        for id_ in changes.affected_associations & current_entries.keys():
-            associations[id_] = current_entries[id_].association
-        return replace(changes, associations=associations)
+        current = {**self.stored_entries, **entries.new, **entries.relisted, **entries.changed}
+        affected_ids = changes.affected_associations & current.keys()
+        return replace(
+            changes, associations={id_: current[id_].association for id_ in affected_ids}
+        )
 
     def _add_stored_ids(self, rows: Mapping[ImportKey, AccountRow]) -> tuple[AccountRow, ...]:
         accounts = []
         for key, row in rows.items():
-            if stored := self.stored_accounts.get(key):
-                accounts.append(replace(row, id=stored.id, added_at=stored.added_at))
-            else:
-                accounts.append(row)
+            stored = self.stored_accounts.get(key, row)
+            accounts.append(replace(row, id=stored.id, added_at=stored.added_at))
         return tuple(accounts)
 
     def _build_log_entries(self, origin: ChangeOrigin, now: datetime) -> Iterator[AuditLogEntry]:
@@ -225,96 +211,10 @@ def list_changed_fields(
 ) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield the fields that differ between two registry entries, each with both values as text."""
     for name in REGISTRY_FIELDS:
-        if (old := before.get_value(name)) != (new := after.get_value(name)):
-            yield name, _format_value(old), _format_value(new)
-
-
-def _format_value(value: RegistryValue) -> str | None:
-    if isinstance(value, tuple):
-        return ", ".join(value) or None
-    return value
-
-
-NAME_SOURCE_FIELDS = ("name_ar", "name_fr")
-"""The fields that a name is taken from if the spreadsheet has no column `name`."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartialSheet:
-    """A spreadsheet that may lack columns. `present_columns` None means that it has all.
-
-    An empty cell means that there is no value. A missing column means nothing.
-    """
-
-    present_columns: Collection[str] | None = None
-
-    def complete_entries(
-        self, stored_entries: Mapping[str, AssociationEntry], listed: Mapping[str, AssociationEntry]
-    ) -> dict[str, AssociationEntry]:
-        """Return the listed entries, with the stored values in the columns that are missing."""
-        completed = dict(listed)
-        for id_, entry in listed.items():
-            if stored := stored_entries.get(id_):
-                completed[id_] = self._complete_entry(stored, entry)
-        return completed
-
-    def _complete_entry(
-        self, stored: AssociationEntry, listed: AssociationEntry
-    ) -> AssociationEntry:
-        values = {}
-        for name in REGISTRY_FIELDS:
-            if not self._has_column(name):
-                values[name] = stored.get_value(name)
-        if "name" in values:
-            values["name"] = self._choose_name(stored, listed)
-        return listed.replace_values(values)
-
-    def _choose_name(self, stored: AssociationEntry, listed: AssociationEntry) -> RegistryValue:
-        """Return the stored name, or the listed value of the field that it was taken from."""
-        for source in (*NAME_SOURCE_FIELDS, "name"):
-            if stored.get_value(source) == stored.name:
-                break
-        if not self._has_column(source):
-            return stored.name
-        return listed.get_value(source) or listed.name
-
-    def find_unaddressed_accounts(
-        self, stored_accounts: Mapping[ImportKey, AccountRow], association_ids: Collection[str]
-    ) -> dict[ImportKey, AccountRow]:
-        """Return the accounts of these associations in columns that are missing. They stay."""
-        return {
-            key: row
-            for key, row in stored_accounts.items()
-            if row.association in association_ids and not self._has_column(row.column)
-        }
-
-    def list_missing_columns(
-        self,
-        stored_entries: Mapping[str, AssociationEntry],
-        association_ids: Collection[str],
-        retained_accounts: Mapping[ImportKey, AccountRow],
-    ) -> Iterator[str]:
-        """Yield the missing columns for which something is stored of these associations."""
-        entries = [entry for id_, entry in stored_entries.items() if id_ in association_ids]
-        for name in REGISTRY_FIELDS:
-            if name == "name" or self._has_column(name):
-                continue
-            if any(entry.get_value(name) for entry in entries):
-                yield name
-        yield from sorted(set(map(attrgetter("column"), retained_accounts.values())))
-
-    def _has_column(self, column: str) -> bool:
-        return self.present_columns is None or column in self.present_columns
-
-
-def drop_duplicate_accounts(
-    listed: Mapping[ImportKey, AccountRow], retained_accounts: Mapping[ImportKey, AccountRow]
-) -> dict[ImportKey, AccountRow]:
-    """Return the listed accounts without those that are retained under another column."""
-    retained = set(map(_drop_column, retained_accounts))
-    return {key: row for key, row in listed.items() if _drop_column(key) not in retained}
-
-
-def _drop_column(key: ImportKey) -> tuple[str, str, str]:
-    association, _, channel, import_key = key
-    return association, channel, import_key
+        values = [before.get_value(name), after.get_value(name)]
+        if values[0] != values[1]:
+            old, new = (
+                (", ".join(value) or None) if isinstance(value, tuple) else value
+                for value in values
+            )
+            yield name, old, new
