@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -33,14 +32,12 @@ class CliContext:
     """The common options of a command, and what follows from them: language, output and App.
 
     Only what associations read follows the language. Messages to operators are in English.
-    `arguments` are those of the process, without the name of the program.
     """
 
     config_path: Path | None = None
     quiet: bool = False
     debug: bool = False
     requested_language: str | None = None
-    arguments: tuple[str, ...] = ()
 
     @property
     def language(self) -> str:
@@ -62,12 +59,6 @@ class CliContext:
         """Print a message on standard error, unless the command is quiet."""
         if not self.quiet:
             print_message(message)
-
-    def build_command(self, *options: str) -> str:
-        """Return this command with further options, as a line for a shell."""
-        words = list(self.arguments)
-        end = words.index("--") if "--" in words else len(words)
-        return shlex.join(["auditor", *words[:end], *options, *words[end:]])
 
     def load_config(self) -> Config:
         """Load the configuration and set up the log as it says. Raises ConfigError."""

@@ -157,8 +157,7 @@ def store_common_options(
     """Store the options that every command accepts."""
     if no_color:
         os.environ["NO_COLOR"] = "1"  # Rich reads it, for tables and for progress bars
-    arguments = tuple(context.obj or ())
-    context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang, arguments)
+    context.obj = CliContext(config, quiet, debug or _is_debug_enabled(), lang)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -181,7 +180,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not COMMANDS.keys() >= set(names):
             names = COMMANDS  # the error suggests similar names
         cli = build_command_line(names)
-        typer.main.get_command(cli)(args=[*common, *others], prog_name="auditor", obj=arguments)
+        typer.main.get_command(cli)(args=[*common, *others], prog_name="auditor")
     except KeyboardInterrupt:  # before the command began; later, Typer exits with this code
         print_message(INTERRUPTED_MESSAGE)
         return INTERRUPTED_EXIT_CODE

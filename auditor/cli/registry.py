@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -63,11 +62,7 @@ from auditor.registry.changes import (
     describe_missing_columns,
     find_shared_accounts,
 )
-from auditor.registry.column_mapping import (
-    open_column_memory,
-    parse_corrections,
-    suggest_corrections,
-)
+from auditor.registry.column_mapping import open_column_memory, parse_corrections
 from auditor.registry.columns import LINKS_COLUMN, normalize_label
 from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
@@ -133,7 +128,6 @@ def validate_spreadsheet(
         words = {"problem": partial(ENGLISH.term, "problem")}
         items = (problem.to_dict() for problem in problems)
         print_table(ISSUE_COLUMNS, items, table_format, words=words)
-    _print_suggestions(import_result, cli_context)
     cli_context.print_note(_describe_import_counts(import_result))
     _exit_if_errors(import_result)
 
@@ -193,15 +187,6 @@ def _read_spreadsheet(
     return import_result
 
 
-def _print_suggestions(import_result: ImportResult, cli_context: CliContext) -> None:
-    """Print how to read the columns whose headings resemble known ones."""
-    suggestions = suggest_corrections(import_result.sheet_columns, import_result.ignored_headings)
-    if suggestions:
-        options = chain.from_iterable(("--column", suggestion) for suggestion in suggestions)
-        cli_context.print_note("Some headings resemble known columns. To read them, use:")
-        cli_context.print_note(cli_context.build_command(*options))
-
-
 @registry_app.command("import")
 @examples("auditor registry import registry.csv", "auditor registry import --dry-run registry.csv")
 def import_registry(
@@ -239,7 +224,6 @@ def import_registry(
                 "fill in the spreadsheet first",
             )
         import_result.problems += find_erased_in_import(app, import_result)
-        _print_suggestions(import_result, cli_context)
         build_preview = partial(
             build_import_preview, app.store, import_result, get_current_time(), prune=prune
         )

@@ -7,7 +7,7 @@ are remembered for the next spreadsheet with the same headings.
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
@@ -23,7 +23,6 @@ from auditor.registry.columns import (
     TRAILING_COLUMNS,
     identify_column,
     normalize_label,
-    suggest_column,
 )
 from auditor.registry.sheet_limits import MAX_COLUMNS
 from probes.links import channel_registry
@@ -118,28 +117,6 @@ def _drop_repeated_facts(columns: Sequence[SheetColumn]) -> Iterator[SheetColumn
         else:
             heading_by_fact[column.column] = column.heading
             yield column
-
-
-MAX_SUGGESTIONS = 5
-"""Typing errors in headings that a command names."""
-MAX_SUGGESTED_CHARS = 60
-"""Characters of a heading that may be a typing error."""
-
-
-def suggest_corrections(
-    columns: Iterable[SheetColumn], ignored_headings: Collection[str] = ()
-) -> list[str]:
-    """Return options of --column for unread columns whose headings resemble known ones."""
-    suggestions = []
-    for column in columns:
-        is_read = column.column is not None or column.read_instead is not None
-        if is_read or column.heading in ignored_headings:
-            continue
-        if 0 < len(column.heading) <= MAX_SUGGESTED_CHARS:
-            suggested = suggest_column(column.heading)
-            if suggested in list_choices():
-                suggestions.append(f"{column.heading}={suggested}")
-    return suggestions[:MAX_SUGGESTIONS]
 
 
 def list_choices() -> list[str]:

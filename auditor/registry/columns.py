@@ -4,14 +4,12 @@
 channels of an association.
 """
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from itertools import filterfalse
-from operator import methodcaller
 
 import tomli
 
@@ -79,22 +77,6 @@ HEADING_FILLER_WORDS = frozenset(
 
 CAMEL_CASE_PATTERN = re.compile(r"(?<=[a-z])(?=[A-Z])")
 """The border of two words in a heading such as `websiteUrls`."""
-MIN_SIMILARITY = 0.8
-"""A heading that is less similar to a synonym is not suggested as a typing error."""
-MIN_PREFIX_LETTERS = 3
-
-
-def suggest_column(heading: str) -> str | None:
-    """Return the column of the synonym that a heading is nearly equal to or begins, or None."""
-    label = normalize_label(heading)
-    similar = difflib.get_close_matches(label, COLUMN_BY_LABEL, n=1, cutoff=MIN_SIMILARITY)
-    if similar:
-        return COLUMN_BY_LABEL[similar[0]]
-    if len(label) < MIN_PREFIX_LETTERS:
-        return None
-    longer = filter(methodcaller("startswith", label), COLUMN_BY_LABEL)
-    synonym = next(longer, None)
-    return None if synonym is None else COLUMN_BY_LABEL[synonym]
 
 
 def identify_column(heading: str, channels: Collection[str]) -> str | None:

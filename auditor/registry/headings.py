@@ -1,15 +1,9 @@
 """Find the row of headings of a registry spreadsheet."""
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from auditor.registry.column_mapping import (
-    ColumnMemory,
-    SheetColumn,
-    map_columns,
-    suggest_corrections,
-)
+from auditor.registry.column_mapping import ColumnMemory, SheetColumn, map_columns
 from auditor.registry.columns import NAME_COLUMNS, identify_column
 from auditor.registry.corrupted_cells import is_mojibake
 from auditor.registry.sheet_limits import SpreadsheetError
@@ -37,10 +31,6 @@ class NoNameColumnError(SpreadsheetError):
         self.sheet_columns = tuple(sheet_columns)
         if any(column.heading for column in sheet_columns):
             self.remedy = "--column HEADING=name says which column has the names"
-        for suggestion in suggest_corrections(sheet_columns):
-            if suggestion.rpartition("=")[2] in NAME_COLUMNS:
-                self.remedy = f"--column {shlex.quote(suggestion)}"
-                break
 
 
 def choose_headings(

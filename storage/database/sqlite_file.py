@@ -83,7 +83,8 @@ def _open(file: Path, *, mode: str = "rw", **options: Any) -> Iterator[sqlite3.C
 
 def _connect(file: Path, mode: str = "rw", **options: Any) -> sqlite3.Connection:
     path = str(file).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file:{path}?mode={mode}", uri=True, **options)
+    raw: sqlite3.Connection = sqlite3.connect(f"file:{path}?mode={mode}", uri=True, **options)
+    return raw
 
 
 def enable_write_ahead_log(file: Path) -> None:

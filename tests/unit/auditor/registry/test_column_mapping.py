@@ -10,11 +10,8 @@ from auditor.registry.column_mapping import (
     MAX_EXAMPLE_CHARS,
     MAX_EXAMPLES,
     MAX_SAMPLE_ROWS,
-    MAX_SUGGESTED_CHARS,
-    MAX_SUGGESTIONS,
     ColumnMemory,
     map_columns,
-    suggest_corrections,
 )
 from auditor.registry.exporter import build_template_workbook
 from auditor.registry.headings import NoNameColumnError
@@ -207,22 +204,6 @@ def test_heading_in_one_word_is_read_as_words(heading):
 
 
 @pytest.mark.parametrize(
-    ("heading", "suggestions"),
-    [
-        ("Facebok", ["Facebok=facebook"]),
-        ("Org", ["Org=name"]),
-        ("Téléphonne", ["Téléphonne=phone"]),
-        ("nombre", ["nombre=name"]),
-        ("Facebook", []),
-        ("", []),
-        ("x" * 10_000, []),
-    ],
-)
-def test_nearly_known_heading_is_suggested(heading, suggestions):
-    assert suggest_corrections(map_columns([heading], [["x"]])) == suggestions
-
-
-@pytest.mark.parametrize(
     ("heading", "column"),
     [
         ("Organization Name", "name"),
@@ -253,7 +234,7 @@ def test_heading_of_another_spreadsheet_is_known(heading, column):
 
 def test_error_names_the_heading_that_may_have_the_names(tmp_path):
     path = write(tmp_path, [["siren", "Org"], ["12", "Amal"]])
-    with pytest.raises(NoNameColumnError, match="try: --column Org=name"):
+    with pytest.raises(NoNameColumnError, match="try: --column HEADING=name"):
         parse_registry_spreadsheet(path)
 
 
@@ -305,20 +286,6 @@ def test_examples_come_from_the_first_rows(step):
     rows = [[""]] * (MAX_SAMPLE_ROWS + step - 1)
     [column] = map_columns(["Nom"], [*rows, ["Amal"]])
     assert column.examples == (("Amal",) if step <= 0 else ())
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_first_typing_errors_are_suggested(step):
-    count = MAX_SUGGESTIONS + step
-    columns = map_columns(["Facebok"] * count, [["x"] * count])
-    assert len(suggest_corrections(columns)) == min(count, MAX_SUGGESTIONS)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_longer_heading_is_no_typing_error(step):
-    heading = "Facebok".ljust(MAX_SUGGESTED_CHARS + step)
-    columns = map_columns([heading], [["x"]])
-    assert suggest_corrections(columns) == ([f"{heading}=facebook"] if step <= 0 else [])
 
 
 @pytest.mark.parametrize("step", STEPS)
