@@ -288,7 +288,7 @@ def import_foreign_sheet(*options):
 def test_columns_are_corrected_on_the_command_line(folder, capsys):
     write_foreign_sheet(folder)
     assert import_foreign_sheet("--dry-run") == 3
-    assert "no column is called name; try: --column Nombre=name" in capsys.readouterr().err
+    assert "no column is called name; try: --column HEADING=name" in capsys.readouterr().err
     assert import_foreign_sheet("--column", "nombre=name", "--column", "Ciudad=ignore") == 3
     err = capsys.readouterr().err
     assert "1 row was not imported: the name is missing (lines: 3)." in err
