@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Protocol
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -75,52 +74,12 @@ def _get_template_environment() -> Environment:
 SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,80}")
 
 
-class PageLinks(Protocol):
-    """The links of one page in one language.
-
-    Pages of the web application are interactive, pages of the static site are not. Without
-    `has_network_pages`, the page does not link to other pages.
-    """
-
-    is_interactive: bool
-
-    @property
-    def has_network_pages(self) -> bool:
-        """Return True if the reader may open the pages of the network."""
-        ...
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Return the languages in which the page exists."""
-        ...
-
-    @property
-    def section(self) -> str:
-        """Return the section of the navigation that the page belongs to."""
-        ...
-
-    def page_url(self, name: str = "") -> str:
-        """Return the URL of a page of the navigation, by default the front page."""
-        ...
-
-    def association_url(self, identifier: str) -> str:
-        """Return the URL of an association's page."""
-        ...
-
-    def translated_url(self, language: str) -> str:
-        """Return the URL of this page in another language."""
-        ...
-
-    def asset_url(self, name: str) -> str:
-        """Return the URL of a style sheet or another shared file."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class WebAppLinks:
-    """Links of the web application.
+    """Links of a page of the web application in one language.
 
-    `path` is the path of this page without the language, with its query.
+    `path` is the path of this page without the language, with its query. Without
+    `has_network_pages`, the page does not link to pages of the network.
     """
 
     language: str
@@ -184,6 +143,10 @@ class StaticSiteLinks:
     def asset_url(self, name: str) -> str:
         """Return the path of a file in the top folder."""
         return f"../{name}"
+
+
+PageLinks = WebAppLinks | StaticSiteLinks
+"""The links of one page in one language. Pages of the static site are not interactive."""
 
 
 def build_report_file_name(identifier: str) -> str:
@@ -268,17 +231,13 @@ def render_plain_text(document: MessageDocument) -> str:
         items = "\n".join(map(_format_list_item, section.items))
         blocks.append(f"{section.title}\n\n{items}")
     blocks += map(collapse_line_breaks, document.closing)
-    blocks += map(_format_link, document.links)
+    blocks += [f"{link.label}\n{link.url}" for link in document.links]
     footer = [collapse_line_breaks(line) for line in document.footer]
-    if document.unsubscribe_link:
-        footer.append(_format_link(document.unsubscribe_link))
+    if link := document.unsubscribe_link:
+        footer += [link.label, link.url]
     if footer:
         blocks.append(SIGNATURE_MARK.lstrip() + "\n".join(footer))
     return "\n\n".join(blocks) + "\n"
-
-
-def _format_link(link: MessageLink) -> str:
-    return f"{link.label}\n{link.url}"
 
 
 def _format_list_item(item: MessageListItem) -> str:

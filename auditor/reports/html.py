@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal, select_completed_steps
-from auditor.evaluation.association_view import AccountView, AssociationView
+from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.channel_figures import compute_channel_figures
 from auditor.evaluation.network_view import NetworkOverview, build_network_overview
 from auditor.i18n.translator import GapText, Translator
@@ -107,52 +107,17 @@ COLOR_CLASSES = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
 class ReportPoint:
     """A gap that the report describes in full. `anchor` is its fragment in the address.
 
-    `tag` says what kind of problem it is, and that it is urgent.
+    `tag` says what kind of problem it is, and that it is urgent. `color_class` is the severity
+    whose color and mark a folded gap has, by its kind.
     """
 
     gap: Gap
     text: GapText
     tag: str
     anchor: str
+    color_class: str
     is_open: bool
     completed_steps: frozenset[int] = frozenset()
-
-    @property
-    def color_class(self) -> str:
-        """Return the severity whose color and mark a folded gap has, by its kind."""
-        if self.gap.severity == SEVERITIES[0]:
-            return self.gap.severity
-        return COLOR_CLASSES.get(get_gap_kind(self.gap), "low")
-
-
-@dataclass(frozen=True, slots=True)
-class ReportReplies:
-    """The replies of an association to its report, oldest first, without those taken back."""
-
-    replies: Sequence[Reply] = ()
-
-    @classmethod
-    def select_shown(cls, replies: Iterable[Reply]) -> ReportReplies:
-        """Return the replies that the report shows."""
-        shown = [reply for reply in replies if reply.outcome is not ReplyOutcome.WITHDRAWN]
-        return cls(sorted(shown, key=lambda reply: reply.submitted_at))
-
-    def list_for_account(self, account_id: int) -> list[Reply]:
-        """Return the replies about a registered account, without replies about its gaps."""
-        sign = (account_id, None)
-        return [reply for reply in self.replies if (reply.account_id, reply.code) == sign]
-
-    def list_for_gap(self, gap: Gap, account: AccountView | None = None) -> list[Reply]:
-        """Return the replies about a gap. `account` is the one of several that it is about."""
-        sign = (gap.code, gap.channel)
-        replies = [reply for reply in self.replies if (reply.code, reply.channel) == sign]
-        if account is None:
-            return replies
-        return [reply for reply in replies if reply.account_id == account.account_id]
-
-    def list_for_proposal(self, key: str) -> list[Reply]:
-        """Return the replies about a proposed account that is not registered."""
-        return [reply for reply in self.replies if reply.value == key and reply.account_id is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +167,11 @@ def render_report(
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
     further_gaps = view.gaps[text.MAX_DETAILED_GAPS :]
-    share_text = _build_share_text(report_url, forms.expires_at, language)
+    share_text = ""
+    if report_url and forms.expires_at:
+        share_text = Translator(language).message(
+            "whatsapp.share", day=forms.expires_at, url=report_url
+        )
     return render_template(
         "report.html",
         language,
@@ -212,10 +181,18 @@ def render_report(
         links=links,
         is_interactive=is_interactive,
         is_folded=is_folded,
-        replies=ReportReplies.select_shown(forms.replies),
+        replies=[
+            reply
+            for reply in sorted(forms.replies, key=attrgetter("submitted_at"))
+            if reply.outcome is not ReplyOutcome.WITHDRAWN
+        ],
         notice=forms.notice,
         build_proposal_anchor=build_proposal_anchor,
-        places=_list_places(view, points),
+        places={
+            *map(attrgetter("anchor"), points),
+            *(f"account-{account.account_id}" for account in view.accounts),
+            *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
+        },
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
         further_titles=text.list_gap_titles(further_gaps, translator),
@@ -248,42 +225,22 @@ def _build_points(
         open_anchor = anchors[0]
     points = []
     for gap, anchor in zip(gaps, anchors, strict=True):
+        kind = translator.label("gap_kind", get_gap_kind(gap))
+        color_class = COLOR_CLASSES.get(get_gap_kind(gap), "low")
+        if gap.severity == SEVERITIES[0]:
+            color_class = gap.severity
+            kind = f"{translator.label('severity', gap.severity)} · {kind}"
         point = ReportPoint(
             gap,
             text.describe_gap(gap, translator),
-            _describe_kind(gap, translator),
+            kind,
             anchor,
+            color_class,
             is_open=anchor == open_anchor,
             completed_steps=select_completed_steps(gap, forms.completed_steps),
         )
         points.append(point)
     return points
-
-
-def _describe_kind(gap: Gap, translator: Translator) -> str:
-    """Return the kind of a gap, and that it is urgent if it is."""
-    kind = translator.label("gap_kind", get_gap_kind(gap))
-    if gap.severity != SEVERITIES[0]:
-        return kind
-    return f"{translator.label('severity', gap.severity)} · {kind}"
-
-
-def _list_places(view: AssociationView, points: Sequence[ReportPoint]) -> set[str]:
-    """Return the fragments of the page at which a notice can be shown."""
-    places = set(map(attrgetter("anchor"), points))
-    for account in view.accounts:
-        places.add(f"account-{account.account_id}")
-    for proposal in view.proposals:
-        places.add(build_proposal_anchor(proposal.link))
-    return places
-
-
-def _build_share_text(report_url: str, expires_at: datetime | None, language: str) -> str:
-    """Return the text that shares the report with the board, or "" without a link."""
-    if not report_url or expires_at is None:
-        return ""
-    translator = Translator(language)
-    return translator.message("whatsapp.share", day=expires_at, url=report_url)
 
 
 def build_share_url(share_text: str) -> str:

@@ -4,7 +4,7 @@ A text says what is wrong, why it matters and the first step. There is no score 
 The texts are in `auditor/reference/message_texts.toml`; here one of them is chosen and filled in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -32,7 +32,6 @@ from auditor.reports.text import (
 )
 from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
 from probes.models.finding import Reason
-from storage.models.audit import Gap
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
 
@@ -147,31 +146,18 @@ def list_due_promises(
     That is the newest promise about each open gap, and each other promise, if it fell due in the
     last days. `follow_ups` are newest first.
     """
-    open_gaps = {(gap.channel, gap.code) for gap in view.gaps}
-    due_promises = []
-    for promise in _iter_newest_promises(follow_ups):
-        is_unkept = (promise.channel, promise.code) in open_gaps
-        if not promise.code:
-            # It is about what its text says.
-            is_unkept = bool(promise.text)
-        if is_unkept and _fell_due(promise.due_date, today):
+    open_gaps, seen, due_promises = {(gap.channel, gap.code) for gap in view.gaps}, set(), []
+    for promise in follow_ups:
+        subject, due_date = (promise.channel, promise.code), promise.due_date
+        if promise.kind is not FollowUpKind.PROMISED or subject in seen:
+            continue
+        if promise.code:
+            seen.add(subject)
+        # without a gap, it is about what its text says
+        is_unkept = subject in open_gaps if promise.code else bool(promise.text)
+        if is_unkept and due_date and today - REMINDER_PERIOD <= due_date <= today:
             due_promises.append(promise)
     return due_promises
-
-
-def _iter_newest_promises(follow_ups: Iterable[FollowUp]) -> Iterator[FollowUp]:
-    """Yield the newest promise about each gap, and every promise that is about none."""
-    seen = set()
-    for follow_up in follow_ups:
-        subject = (follow_up.channel, follow_up.code)
-        if follow_up.kind is FollowUpKind.PROMISED and subject not in seen:
-            if follow_up.code:
-                seen.add(subject)
-            yield follow_up
-
-
-def _fell_due(due_date: date | None, today: date) -> bool:
-    return due_date is not None and today - REMINDER_PERIOD <= due_date <= today
 
 
 def build_chat_text(view: AssociationView, config: Config, language: str) -> str:
@@ -198,28 +184,25 @@ def choose_invitation_kind(
         return InvitationKind.PROBLEM
     if not any(map(attrgetter("checked_at"), view.accounts)):
         return InvitationKind.NOT_CHECKED
-    return _choose_kind_without_gaps(_list_unknown_items(view))
-
-
-def _choose_kind_without_gaps(unknown_items: list[UncheckedItem]) -> InvitationKind:
+    unknown_items = _list_unknown_items(view)
     if not unknown_items:
         return InvitationKind.NO_PROBLEM
-    if all(map(_is_refused_by_platform, unknown_items)):
-        return InvitationKind.UNKNOWN_ONLY
-    return InvitationKind.UNKNOWN_OTHER
+    refused = [
+        item
+        for item in unknown_items
+        if item.channel != "website" and item.params.get("cause") in REFUSALS
+    ]
+    is_all_refused = len(refused) == len(unknown_items)
+    return InvitationKind.UNKNOWN_ONLY if is_all_refused else InvitationKind.UNKNOWN_OTHER
 
 
 def _list_unknown_items(view: AssociationView) -> list[UncheckedItem]:
     """Return what no run could check so far. A choice of the association is not unknown."""
-    return list(filter(_is_unknown, view.unchecked))
-
-
-def _is_unknown(item: UncheckedItem) -> bool:
-    return item.code != "channel_waived" and not item.params.get("last_date")
-
-
-def _is_refused_by_platform(item: UncheckedItem) -> bool:
-    return item.channel != "website" and item.params.get("cause") in REFUSALS
+    return [
+        item
+        for item in view.unchecked
+        if item.code != "channel_waived" and not item.params.get("last_date")
+    ]
 
 
 def describe_result_without_gaps(
@@ -240,11 +223,10 @@ class InvitationWriter:
 
     def build_whatsapp_text(self, translator: Translator) -> str:
         """Return the text for WhatsApp or SMS, which ends with the link."""
-        kind = self._choose_kind()
         text = ""
         for omitted_count in range(len(OMITTED_IN_CHATS) + 1):
             facts = self._build_facts(translator, OMITTED_IN_CHATS[:omitted_count])
-            text = translator.message(f"whatsapp.{kind}", **facts)
+            text = translator.message(f"whatsapp.{self.kind}", **facts)
             if len(text) <= MAX_TEXT_CHARACTERS:
                 break
         return text
@@ -260,27 +242,21 @@ class InvitationWriter:
 
     def build_subject(self, translator: Translator) -> str:
         """Return the subject of the mail."""
-        kind = self._choose_kind()
         name = "report"
-        if kind in (InvitationKind.URGENT, InvitationKind.NO_PROBLEM):
-            name = kind.value
+        if self.kind in (InvitationKind.URGENT, InvitationKind.NO_PROBLEM):
+            name = self.kind.value
         elif self.view.gaps:
             name = "problem"
         facts = self._build_facts(translator)
         subject = translator.message(f"mail.subject.{name}", **facts)
         excess = len(subject) - MAX_SUBJECT_CHARS
         if excess > 0:
-            facts["association"] = self._shorten_name(translator, excess)
+            association = self._get_name(translator)
+            kept = len(association) - excess
+            is_named = kept >= MIN_SUBJECT_NAME_CHARACTERS
+            facts["association"] = _truncate_at_word(association, kept) if is_named else ""
             subject = translator.message(f"mail.subject.{name}", **facts)
         return shorten_subject(subject)
-
-    def _shorten_name(self, translator: Translator, excess: int) -> str:
-        """Return the name without `excess` characters, or "" if too little of it is left."""
-        name = self._get_name(translator)
-        kept_characters = len(name) - excess
-        if kept_characters < MIN_SUBJECT_NAME_CHARACTERS:
-            return ""
-        return _truncate_at_word(name, kept_characters)
 
     def _get_name(self, translator: Translator) -> str:
         name = self.view.association.display_name(translator.language)
@@ -326,12 +302,13 @@ class InvitationWriter:
         """Return the lines of the mail without greeting and signature."""
         if self.view.gaps:
             return translator.message("mail.problem", **facts).split("\n")
-        kind = self._choose_kind()
-        if kind in (InvitationKind.NO_PROBLEM, InvitationKind.NOT_CHECKED):
-            return translator.message(f"mail.{kind}", **facts).split("\n")
-        return translator.message(f"whatsapp.{kind}", **facts).split("\n")[1:]
+        if self.kind in (InvitationKind.NO_PROBLEM, InvitationKind.NOT_CHECKED):
+            return translator.message(f"mail.{self.kind}", **facts).split("\n")
+        return translator.message(f"whatsapp.{self.kind}", **facts).split("\n")[1:]
 
-    def _choose_kind(self) -> InvitationKind:
+    @property
+    def kind(self) -> InvitationKind:
+        """The kind of the texts."""
         return choose_invitation_kind(self.view, self.link.previous_link_at)
 
     def _build_facts(
@@ -340,12 +317,15 @@ class InvitationWriter:
         """Return the facts of all texts. A fact that is missing or omitted is empty."""
         unknown_items = _list_unknown_items(self.view)
         unknown_channels = dict.fromkeys(map(attrgetter("channel"), unknown_items))
+        strengths = list_current_strengths(self.view)
+        # having no gap is said by the text itself
+        named = [strength for strength in strengths if strength.label != "no_gap"]
         facts: dict[str, MessageValue] = {
             "association": self._get_name(translator),
             "network": _truncate_at_word(self.network, MAX_NAME_CHARACTERS),
             "channels": translator.join_list(map(translator.channel_name, unknown_channels)),
             "n": len(unknown_channels),
-            "strength": self._describe_strength(translator),
+            "strength": next(describe_strengths(named, translator), ""),
             **self._describe_progress(translator),
             "day": self.link.expires_at if self.link.url else "",
             "url": self.link.url,
@@ -373,26 +353,19 @@ class InvitationWriter:
             "more": translator.message("more", n=len(others)) if others and self.link.url else "",
         }
 
-    def _describe_strength(self, translator: Translator) -> str:
-        """Return the first strength as a sentence. Having no gap is said by the text itself."""
-        strengths = list_current_strengths(self.view)
-        named = [strength for strength in strengths if strength.label != "no_gap"]
-        return next(describe_strengths(named, translator), "")
-
     def _describe_progress(self, translator: Translator) -> dict[str, MessageValue]:
         """Return the good news about the first of the fixed gaps, or no facts."""
         previous_link_at = self.link.previous_link_at
-        if previous_link_at is None or self._choose_kind() is InvitationKind.URGENT:
+        if previous_link_at is None or self.kind is InvitationKind.URGENT:
             return {}
-        fixed_gaps = sorted(list_fixed_gaps(self.view, previous_link_at), key=_get_list_position)
+        fixed_gaps = sorted(
+            list_fixed_gaps(self.view, previous_link_at),
+            key=lambda gap: (get_gap_rank(gap), gap.channel, gap.code),
+        )
         if not fixed_gaps:
             return {}
         good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, Voice.FIXED)
         return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
-
-
-def _get_list_position(gap: Gap) -> tuple[int, str, str]:
-    return get_gap_rank(gap), gap.channel, gap.code
 
 
 def lower_first_letter(text: str, translator: Translator) -> str:

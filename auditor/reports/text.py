@@ -6,7 +6,7 @@ The module also selects the strengths and the general advice that every form of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -38,7 +38,7 @@ def format_terminal_report(
     The default language is that of the association, and English for the summary.
     """
     if association_id is None:
-        return format_network_summary(overview, Translator(language or "en"), config)
+        return _format_network_summary(overview, Translator(language or "en"), config)
     view = overview.find_association(association_id)
     assert view is not None, association_id
     return format_association_report(view, overview.as_of, language)
@@ -47,60 +47,71 @@ def format_terminal_report(
 def format_association_report(view: AssociationView, as_of: datetime, language: str | None) -> str:
     """Return the report of an association, by default in its language."""
     translator = Translator(language or view.association.language)
-    return "\n".join(_generate_report_lines(view, as_of, translator))
+    strengths = describe_strengths(list_strengths(view, as_of), translator)
+    parts = [
+        [
+            view.association.display_name(translator.language),
+            translator.translate("On {date}", date=as_of),
+            translator.label("ui", "not_judgement"),
+        ],
+        [translator.label("ui", "strengths"), *(f"  + {sentence}" for sentence in strengths)],
+        *_generate_gap_parts(view, translator),
+        [translator.translate("Accounts"), *_generate_account_lines(view, translator)],
+        [
+            translator.label("ui", "unknowns"),
+            *(
+                f"  ? {item.title}. {item.evidence}"
+                for item in describe_unchecked(view, translator)
+            ),
+        ],
+    ]
+    # a title without lines is left out
+    return "\n\n".join("\n".join(lines) for lines in parts if len(lines) > 1)
 
 
-def format_network_summary(
+def _format_network_summary(
     overview: NetworkOverview, translator: Translator, config: Config
 ) -> str:
     """Return coverage compared with the survey, new and fixed problems, and unknown accounts."""
-    parts = [
-        _format_headline(overview, config, translator),
-        _format_table(_build_coverage_rows(overview.coverage, translator)),
-        translator.translate(
-            "The survey asked about 160 people; we check associations. Compare with caution."
-        ),
-        _format_gap_changes(
-            translator.translate("New problems"),
-            overview.opened_gaps,
-            Voice.COORDINATOR,
-            translator,
-        ),
-        _format_gap_changes(
-            translator.translate("Fixed problems"), overview.closed_gaps, Voice.FIXED, translator
-        ),
-        _format_unknown_counts(overview, translator),
+    name, translate = config.network.display_name(translator.language), translator.translate
+    rows: list[tuple[str, ...]] = [
+        (translate("Channel"), translate("Status"), translate("Number"), translate("Survey"))
     ]
-    return "\n\n".join(filter(None, parts))
-
-
-def _format_headline(overview: NetworkOverview, config: Config, translator: Translator) -> str:
-    name = config.network.display_name(translator.language)
-    as_of = translator.translate("On {date}", date=overview.as_of)
-    return f"{name} · {as_of}"
-
-
-def _build_coverage_rows(
-    coverages: Iterable[Coverage], translator: Translator
-) -> Iterator[tuple[str, ...]]:
-    yield (
-        translator.translate("Channel"),
-        translator.translate("Status"),
-        translator.translate("Number"),
-        translator.translate("Survey"),
-    )
-    for coverage in coverages:
-        if not coverage.is_shown:
-            continue
+    for coverage in filter(attrgetter("is_shown"), overview.coverage):
         survey = EMPTY_VALUE
         if coverage.survey is not None:
             survey = translator.format_percent(coverage.survey / 100)
-        yield (
-            translator.channel_name(coverage.channel),
-            format_coverage_interval(coverage, translator),
-            f"{coverage.confirmed}/{coverage.associations}",
-            survey,
+        rows.append(
+            (
+                translator.channel_name(coverage.channel),
+                format_coverage_interval(coverage, translator),
+                f"{coverage.confirmed}/{coverage.associations}",
+                survey,
+            )
         )
+    unknown = Counter[str]()
+    ranked = sorted(overview.unknown_counts.items(), key=lambda item: (item[0][0], str(item[0][1])))
+    for (channel, reason), count in ranked:
+        cause = translator.term("cause", str(reason))
+        unknown[translator.format_pair(translator.channel_name(channel), cause)] += count
+    changes = [
+        Counter(translator.gap_title(gap.code, gap.channel, voice) for gap in gaps)
+        for gaps, voice in (
+            (overview.opened_gaps, Voice.COORDINATOR),
+            (overview.closed_gaps, Voice.FIXED),
+        )
+    ]
+    parts = [
+        f"{name} · {translate('On {date}', date=overview.as_of)}",
+        _format_table(rows),
+        translate(
+            "The survey asked about 160 people; we check associations. Compare with caution."
+        ),
+        _format_counts(translate("New problems"), changes[0], translator),
+        _format_counts(translate("Fixed problems"), changes[1], translator),
+        _format_counts(translate("Couldn’t be checked"), unknown, translator),
+    ]
+    return "\n\n".join(parts)
 
 
 def format_coverage_interval(channel_coverage: Coverage, translator: Translator) -> str:
@@ -113,37 +124,15 @@ def format_coverage_interval(channel_coverage: Coverage, translator: Translator)
     return low if low == high else f"{low} – {high}"
 
 
-def _format_gap_changes(
-    title: str, gaps: Iterable[Gap], voice: Voice, translator: Translator
-) -> str:
-    counts_by_title = Counter(translator.gap_title(gap.code, gap.channel, voice) for gap in gaps)
-    if not counts_by_title:
+def _format_counts(title: str, counts: Counter[str], translator: Translator) -> str:
+    """Return a title with a line for each count, the largest first."""
+    if not counts:
         return translator.format_pair(title, translator.translate("None"))
-    return f"{title}\n{_format_counts(counts_by_title.most_common())}"
+    rows = [(str(count), label) for label, count in counts.most_common()]
+    return f"{title}\n{_format_table(rows, align_first_right=True)}"
 
 
-def _format_counts(labelled_counts: Iterable[tuple[str, int]]) -> str:
-    rows = [(str(count), label) for label, count in labelled_counts]
-    return _format_table(rows, align_first_right=True)
-
-
-def _format_unknown_counts(overview: NetworkOverview, translator: Translator) -> str:
-    title = translator.translate("Couldn’t be checked")
-    if not overview.unknown_counts:
-        return translator.format_pair(title, translator.translate("None"))
-    ranked = sorted(
-        overview.unknown_counts.items(), key=lambda pair: (-pair[1], pair[0][0], str(pair[0][1]))
-    )
-    counts = []
-    for (channel, reason), count in ranked:
-        cause = translator.term("cause", str(reason))
-        label = translator.format_pair(translator.channel_name(channel), cause)
-        counts.append((label, count))
-    return f"{title}\n{_format_counts(counts)}"
-
-
-def _format_table(rows: Iterable[tuple[str, ...]], *, align_first_right: bool = False) -> str:
-    table = list(rows)
+def _format_table(table: Sequence[tuple[str, ...]], *, align_first_right: bool = False) -> str:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = []
     for row in table:
@@ -152,27 +141,6 @@ def _format_table(rows: Iterable[tuple[str, ...]], *, align_first_right: bool = 
             cells[0] = row[0].rjust(widths[0])
         lines.append("  " + "  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def _generate_report_lines(
-    view: AssociationView, as_of: datetime, translator: Translator
-) -> Iterator[str]:
-    yield view.association.display_name(translator.language)
-    yield translator.translate("On {date}", date=as_of)
-    yield translator.label("ui", "not_judgement")
-    strengths = describe_strengths(list_strengths(view, as_of), translator)
-    yield from _generate_strength_lines(list(strengths), translator)
-    yield from _generate_gap_lines(view, translator)
-    yield from _generate_account_lines(view, translator)
-    yield from _generate_unchecked_lines(view, translator)
-
-
-def _generate_strength_lines(sentences: list[str], translator: Translator) -> Iterator[str]:
-    if sentences:
-        yield ""
-        yield translator.label("ui", "strengths")
-        for sentence in sentences:
-            yield f"  + {sentence}"
 
 
 def describe_strengths(strengths: Iterable[Strength], translator: Translator) -> Iterator[str]:
@@ -184,33 +152,23 @@ def describe_strengths(strengths: Iterable[Strength], translator: Translator) ->
         yield translator.label("strength", strength.label, **facts)
 
 
-def _generate_gap_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
-    if not view.gaps:
-        return
-    yield ""
-    yield translator.label("ui", "todo")
+def _generate_gap_parts(view: AssociationView, translator: Translator) -> Iterator[list[str]]:
+    """Yield the lines of each detailed gap, the first with a heading, and those of all others."""
     for number, gap in enumerate(view.gaps[:MAX_DETAILED_GAPS], 1):
-        gap_text = describe_gap(gap, translator)
-        yield ""
-        yield f"{number}. {gap_text.title} [{gap_text.severity}]"
-        if account_url := view.distinguishing_url(gap):
-            yield f"   {account_url}"
-        yield f"   {gap_text.why}"
-        yield f"   {gap_text.evidence}"
-        yield f"   {translator.format_pair(translator.label('ui', 'who'), gap_text.actor)}"
-        yield f"   {translator.format_pair(translator.label('ui', 'time'), gap_text.effort)}"
-        for step in gap_text.steps:
-            yield f"   ☐ {step}"
-    yield from _generate_further_gap_lines(view.gaps[MAX_DETAILED_GAPS:], translator)
-
-
-def _generate_further_gap_lines(gaps: Iterable[Gap], translator: Translator) -> Iterator[str]:
-    titles = list_gap_titles(gaps, translator)
-    if titles:
-        yield ""
-        yield translator.translate("More to improve")
-        for title in titles:
-            yield f"  - {title}"
+        text = describe_gap(gap, translator)
+        details = [
+            view.distinguishing_url(gap),
+            text.why,
+            text.evidence,
+            translator.format_pair(translator.label("ui", "who"), text.actor),
+            translator.format_pair(translator.label("ui", "time"), text.effort),
+            *(f"☐ {step}" for step in text.steps),
+        ]
+        heading = [translator.label("ui", "todo"), ""] if number == 1 else []
+        title = f"{number}. {text.title} [{text.severity}]"
+        yield [*heading, title, *(f"   {detail}" for detail in filter(None, details))]
+    titles = list_gap_titles(view.gaps[MAX_DETAILED_GAPS:], translator)
+    yield [translator.translate("More to improve"), *(f"  - {title}" for title in titles)]
 
 
 def list_gap_titles(gaps: Iterable[Gap], translator: Translator) -> list[str]:
@@ -227,18 +185,13 @@ def describe_gap(gap: Gap, translator: Translator) -> GapText:
 
 def describe_unchecked(view: AssociationView, translator: Translator) -> list[GapText]:
     """Return the texts of what could not be checked, for the association."""
-    texts = []
-    for item in view.unchecked:
-        voice = Voice.ASSOCIATION
-        texts.append(translator.describe_gap(item.code, item.channel, "info", item.params, voice))
-    return texts
+    return [
+        translator.describe_gap(item.code, item.channel, "info", item.params, Voice.ASSOCIATION)
+        for item in view.unchecked
+    ]
 
 
 def _generate_account_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
-    if not view.accounts:
-        return
-    yield ""
-    yield translator.translate("Accounts")
     for account in view.accounts:
         state = describe_account_state(account, translator)
         line = translator.format_pair(translator.channel_name(account.channel), state)
@@ -289,16 +242,11 @@ def describe_account_state(account: AccountView, translator: Translator) -> str:
     """Return the status of an account with its reason, if it has one."""
     if account.reason is Reason.WRONG_TARGET:
         return translator.term("cause", account.reason)
-    if _awaits_first_check(account):
+    is_unchecked = account.state is AccountState.UNKNOWN and account.checked_at is None
+    if is_unchecked and account.kind is not LinkKind.INVALID and account.reason is None:
         return translator.term("channel_status", ChannelStatus.NOT_CHECKED)
     status = translator.term("account_status", account.state)
     return f"{status} ({translator.term('cause', account.reason)})" if account.reason else status
-
-
-def _awaits_first_check(account: AccountView) -> bool:
-    if account.kind is LinkKind.INVALID or account.reason is not None:
-        return False
-    return account.state is AccountState.UNKNOWN and account.checked_at is None
 
 
 def describe_latest_publication(account: AccountView, translator: Translator) -> str:
@@ -330,15 +278,6 @@ def describe_link_status(account: AccountView, translator: Translator) -> str:
     return translator.term("link_reciprocity", account.link_reciprocity)
 
 
-def _generate_unchecked_lines(view: AssociationView, translator: Translator) -> Iterator[str]:
-    if not view.unchecked:
-        return
-    yield ""
-    yield translator.label("ui", "unknowns")
-    for item_text in describe_unchecked(view, translator):
-        yield f"  ? {item_text.title}. {item_text.evidence}"
-
-
 RECENT_PERIOD = timedelta(days=30)
 ADVICE_BY_GAP = (
     ("own_website", ("no_website", "website")),
@@ -367,7 +306,10 @@ class Strength:
 
 def list_strengths(view: AssociationView, as_of: datetime) -> list[Strength]:
     """Return what works well and which gaps were fixed in the last 30 days."""
-    fixed = map(_build_fixed_gap_strength, list_recently_closed_gaps(view, as_of))
+    fixed = [
+        Strength("gap_fixed", dict(gap.params), gap.code, gap.channel)
+        for gap in list_recently_closed_gaps(view, as_of)
+    ]
     return [*list_current_strengths(view), *fixed]
 
 
@@ -384,33 +326,26 @@ def list_current_strengths(view: AssociationView) -> list[Strength]:
 
 
 def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
+    """Yield strengths of present accounts.
+
+    A website is one if the latest check found it and it has no serious gap, a profile if it is
+    active, and if it and the website link each other.
+    """
+    severities = {gap.severity for gap in view.gaps if gap.channel == "website"}
     for account in view.accounts:
+        channel = account.channel
         if account.state is not AccountState.PRESENT:
             continue
-        if account.channel == "website":
-            yield from _find_website_strength(account, view)
-        else:
-            yield from _find_profile_strengths(account)
-
-
-def _find_profile_strengths(account: AccountView) -> Iterator[Strength]:
-    """Yield a strength if an account is active, and one if it and the website link each other."""
-    if account.activity_band == "active" and account.last_activity:
-        facts: dict[str, MessageValue] = {
-            "channel": account.channel,
-            "last_date": account.last_activity,
-        }
-        yield Strength("channel_active", facts)
-    if account.link_reciprocity == "reciprocal":
-        yield Strength("channel_linked", {"channel": account.channel})
-
-
-def _find_website_strength(account: AccountView, view: AssociationView) -> Iterator[Strength]:
-    """Yield a strength if the latest check found the website and it has no serious gap."""
-    severities = {gap.severity for gap in view.gaps if gap.channel == "website"}
-    has_serious_gap = not severities.isdisjoint(SERIOUS_SEVERITIES)
-    if account.latest is Presence.PRESENT and not has_serious_gap:
-        yield Strength("website_ok")
+        if channel == "website":
+            if account.latest is Presence.PRESENT and severities.isdisjoint(SERIOUS_SEVERITIES):
+                yield Strength("website_ok")
+            continue
+        if account.activity_band == "active" and account.last_activity:
+            yield Strength(
+                "channel_active", {"channel": channel, "last_date": account.last_activity}
+            )
+        if account.link_reciprocity == "reciprocal":
+            yield Strength("channel_linked", {"channel": channel})
 
 
 def list_recently_closed_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
@@ -423,17 +358,12 @@ def list_fixed_gaps(view: AssociationView, since: datetime) -> list[Gap]:
 
     A gap that an open one hides is not fixed: a website that is down is not faster.
     """
-    unfixed = set(_iter_unfixed_keys(view.gaps))
+    catalogue = load_gap_catalogue()
+    unfixed = {
+        (code, gap.channel) for gap in view.gaps for code in (gap.code, *catalogue[gap.code].hides)
+    }
     closed = [gap for gap in view.reportable_gaps if was_closed_since(gap, since)]
     return [gap for gap in closed if (gap.code, gap.channel) not in unfixed]
-
-
-def _iter_unfixed_keys(open_gaps: Iterable[Gap]) -> Iterator[tuple[str, str]]:
-    """Yield the code and channel of each open gap and of the gaps that it hides."""
-    catalogue = load_gap_catalogue()
-    for gap in open_gaps:
-        for code in (gap.code, *catalogue[gap.code].hides):
-            yield code, gap.channel
 
 
 def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Gap]:
@@ -444,10 +374,6 @@ def list_recently_opened_gaps(view: AssociationView, as_of: datetime) -> list[Ga
     since = as_of - RECENT_PERIOD
     recent_gaps = [gap for gap in view.gaps if was_opened_since(gap, since)]
     return recent_gaps if len(recent_gaps) < len(view.gaps) else []
-
-
-def _build_fixed_gap_strength(gap: Gap) -> Strength:
-    return Strength("gap_fixed", dict(gap.params), gap.code, gap.channel)
 
 
 def choose_advice(view: AssociationView) -> list[str]:
