@@ -4,44 +4,37 @@ Knows which label means which channel, but not which channel owns a URL. `identi
 """
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
 from itertools import chain
+from typing import Any
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.text.keywords import split_words
 from probes.urls import repair
 
-# Ways to say that there is none. The whole cell is compared, without case and punctuation.
-_NONE_ANSWERS = split_words("""
-    none no non nope nil null na nan nd ns nc sans aucun aucune rien neant néant vide nothing
-    no_website no_page pas_encore not_yet tba tbd en_cours unknown inconnu inconnue n_existe_pas
-    inexistant inexistante absent absente not_available not_applicable non_disponible non_applicable
-    non_renseigné non_renseigne no_one pas_de_site pas_de_page pas_de_compte pas_de_site_web
-    pas_de_chaine pas_de_chaîne pas_de_facebook sans_site sans_objet aucun_site aucune_page
-    aucun_compte does_not_exist does_not_have ninguno no_tiene لا لايوجد لا_يوجد لا_توجد لاتوجد
-    غير_موجود غير_موجودة غير_متوفر غير_متوفرة غير_متاح ليس_لدينا لا_شيء بدون ليس_بعد ليس_هناك
-    لم_يتم_بعد معدوم منعدم غير_محدد لا_نتوفر لا_نتوفر_عليه ما_عندناش ماكاينش والو ulac ur_illi
-    none_yet no_facebook no_twitter no_youtube no_linkedin we_dont_have_one n/a n/d s/o
-""")
+WORDS: Mapping[str, Any] = tomllib.loads(
+    resources.files("probes.links").joinpath("words.toml").read_text("utf-8")
+)
+"""The words in `words.toml`."""
+_NONE_ANSWERS = split_words(WORDS["none_answers"])
+COMMON_TLDS = split_words(WORDS["common_tlds"])
+
+
+def _map_labels_to_channels() -> dict[str, str]:
+    channel_by_label: dict[str, str] = {}
+    for channel, labels in WORDS["labels"].items():
+        names = [label.replace("_", " ") for label in labels.split()]
+        names += [f"ال{name}" for name in names if "\u0621" <= name[0] <= "\u064a"]
+        channel_by_label |= dict.fromkeys(names, channel.replace("none", ""))
+    return channel_by_label
+
+
+CHANNEL_BY_LABEL: Mapping[str, str] = _map_labels_to_channels()
+"""The channel of each label, or "" for a network without a channel."""
 _PUNCTUATION = re.compile(r"[\W_]+|[\u064b-\u0652\u0640]")
 _DASHES_ONLY = re.compile(r"[\s_./…·\u00ad\u2010-\u2015\u2212\\-]+")
-_LABELS_BY_CHANNEL = {
-    "facebook": "facebook|fb|face book|facebook page|page facebook|فيسبوك|فايسبوك|فيس بوك",
-    "twitter": "twitter|x|twitter x|x twitter|twitter/x|x/twitter|twitter (x)|تويتر|إكس|اكس",
-    "linkedin": "linkedin|linked in|لينكدإن|لينكد إن|لينكد ان|لينكدان",
-    "youtube": "youtube|you tube|yt|يوتيوب",
-    "instagram": "instagram|insta|ig|انستغرام|إنستغرام|أنستغرام|انستجرام|إنستجرام|انستقرام",
-    "tiktok": "tiktok|tik tok|تيك توك|تيكتوك",
-    "telegram": "telegram|تيليغرام|تلغرام|تيليجرام|تليجرام|تيلغرام|تليغرام",
-    "whatsapp": "whatsapp|whats app|واتساب|واتس اب|واتس آب",
-    WEBSITE_CHANNEL: "website|site|site web|web|url|site internet|blog|الموقع|الموقع الإلكتروني"
-    "|الموقع الالكتروني",
-    "": "pinterest|snapchat|threads|messenger",
-}
-COMMON_TLDS = split_words("""
-    com net org info ma fr be ca ch de es it uk us eu dz tn eg ly mr sn ml asso ngo ong edu gov biz
-    africa me io co tv pt nl
-""")
 _PLATFORM_WITH_HOST = "facebook|fb|twitter|linkedin|youtube|instagram|tiktok"
 _LABEL_PREFIX = r"(?:(?:page|compte|profil|cha[iî]ne|lien|notre|our|صفحة|حساب|قناة|رابط)\s+)*"
 _LABEL_SUFFIX = r"(?:\s+(?:page|account|channel|official|officielle?|officiel|الرسمية?))*"
@@ -60,11 +53,8 @@ _TORN_PLATFORM_HOST = re.compile(
     rf"(?i)\b({_PLATFORM_WITH_HOST}|x)(?:\s+\.\s*|\.\s+|,)com(?=/|\s|$)"
 )
 # `facebook.com/ amal`, `x.com: amal`, `twitter.com @amal`. With a scheme, `host@name` is a login.
-_HOSTS_APART_FROM_NAME = (
-    re.compile(
-        rf"(?i)^((?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))(@?[^\s@,;:]+)$"
-    ),
-    re.compile(rf"(?i)^({_PLATFORM_HOST})(@[\w-]{{3,30}})$"),
+_HOST_APART_FROM_NAME = re.compile(
+    rf"(?i)^((?:https?://)?{_PLATFORM_HOST})\s*(?:/\s+|:\s*(?![\d/])|\s(?=@))(@?[^\s@,;:]+)$"
 )
 _MULTIPLE_SPACES = re.compile(r"[^\S\r\n\v\f\u2028\u2029]{2,}")
 _CONJUNCTION = r"(?<!\s)\s++(?:(?:and|et|ou|or|puis|&|\+|و|-|–|\d{1,2}[.)])\s++)?"
@@ -73,15 +63,6 @@ _BEFORE_NEXT_LINK = re.compile(
     rf"(?=https?:/{{1,2}}|www\.|@\w)"
 )
 _PRECEDING_LINK = re.compile(r"(?i)https?:|www\.|\w\.\w|@\w")
-# `annour.ma/https://amal.ma`: a slash between two links, unless the first link wraps the second.
-_SLASH_BETWEEN_LINKS = re.compile(r"(?i)(?<=[^\s/:])/(?=https?:/{1,2})")
-_WRAPPING_URL = re.compile(r"(?i)[?=]|archive|cache|/web/\d")
-# `facebook.com/https://www.facebook.com/amal` is one link.
-_DOUBLED_HOST = re.compile(
-    r"(?i)^(?:https?://)?(?:www\.)?(?P<host>[\w.-]+)/"
-    r"(?:(?:in|company|school|showcase|channel|c|user|groups|pages|people|profile)/)?@?"
-    r"https?:/{1,2}(?:www\.)?(?P=host)/"
-)
 
 
 def is_none_answer(text: str) -> bool:
@@ -96,20 +77,6 @@ def is_none_answer(text: str) -> bool:
     if not words:
         return _DASHES_ONLY.fullmatch(text) is not None
     return "_".join(words) in _NONE_ANSWERS or "".join(words) == "na"
-
-
-def _map_labels_to_channels() -> dict[str, str]:
-    """Return the channel of each label. Arabic labels are listed with and without an article."""
-    channel_by_label = {}
-    for channel, labels in _LABELS_BY_CHANNEL.items():
-        for label in labels.split("|"):
-            channel_by_label[label] = channel
-            if "\u0621" <= label[0] <= "\u064a":
-                channel_by_label[f"ال{label}"] = channel
-    return channel_by_label
-
-
-CHANNEL_BY_LABEL: Mapping[str, str] = _map_labels_to_channels()
 
 
 def _build_alternation(words: Iterable[str]) -> str:
@@ -132,15 +99,9 @@ _LABEL_AFTER_HANDLE = re.compile(
 )
 
 
-def join_host_and_name(text: str) -> str:
-    """Return `facebook.com/amal` for a platform's host that is typed apart from the account."""
-    if " " in text or ",com" in text.lower():
-        text = _TORN_PLATFORM_HOST.sub(r"\1.com", text)
-    for pattern in _HOSTS_APART_FROM_NAME:
-        match = pattern.match(text)
-        if match:
-            return f"{match[1]}/{match[2]}"
-    return text
+def join_torn_host(text: str) -> str:
+    """Return `facebook.com/amal` for `facebook. com/amal`, `facebook,com/ amal` and the like."""
+    return _HOST_APART_FROM_NAME.sub(r"\1/\2", _TORN_PLATFORM_HOST.sub(r"\1.com", text))
 
 
 def split_label(text: str) -> tuple[str | None, str]:
@@ -148,28 +109,22 @@ def split_label(text: str) -> tuple[str | None, str]:
 
     The channel is None without a label, and empty for a network that is no channel.
     """
-    match = _HOST_WITHOUT_TLD.match(text) or _match_label(text)
-    if match is None:
+    match = _HOST_WITHOUT_TLD.match(text)
+    if match is None and text[:4].lower() != "http":  # a URL has no label
+        patterns = (_LABEL_BEFORE_LINK, _LABEL_AFTER_HANDLE, _LABEL_AFTER_SLASH)
+        match = next(filter(None, (pattern.match(text) for pattern in patterns)), None)
+    # `Facebook/Twitter` names two networks and no account.
+    if (
+        match is None
+        or match["value"].startswith("//")
+        or match["value"].lower() in CHANNEL_BY_LABEL
+    ):
         return None, text
     value = match["value"]
-    # `Facebook/Twitter` names two networks and no account.
-    if value.startswith("//") or value.lower() in CHANNEL_BY_LABEL:
-        return None, text
     # A name that looks like a host (`facebook/amal.org`) is no website.
     if match.re is _HOST_WITHOUT_TLD and _ACCOUNT_NAME.fullmatch(value):
         value = f"@{value.removeprefix('@')}"
     return CHANNEL_BY_LABEL[match["name"].lower()], value
-
-
-def _match_label(text: str) -> re.Match[str] | None:
-    """Return the match of a label before or after a link, or None. A URL has no label."""
-    if text[:4].lower() == "http":
-        return None
-    return (
-        _LABEL_BEFORE_LINK.match(text)
-        or _LABEL_AFTER_HANDLE.match(text)
-        or _LABEL_AFTER_SLASH.match(text)
-    )
 
 
 # A comma without a space belongs to the address unless a host follows.
@@ -200,38 +155,23 @@ def split_links(text: str) -> list[str]:
     """
     if len(text) <= repair.MAX_CELL_CHARS and _SINGLE_LINK.fullmatch(text):
         return [text]
-    return _split_cell(text)
-
-
-def _split_cell(text: str) -> list[str]:
-    text = join_host_and_name(text[: repair.MAX_CELL_CHARS].strip())
+    text = join_torn_host(text[: repair.MAX_CELL_CHARS].strip())
     if repair.is_link_markup(text):
         return [text]
     pieces = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", repair.unescape_entities(text)))
-    for split in (_BEFORE_NEXT_LINK.split, _split_further_links, _split_at_slashes):
+    for split in (_BEFORE_NEXT_LINK.split, _split_further_links):
         pieces = list(chain.from_iterable(map(split, pieces)))
     parts = list(_join_labels(pieces))
     return list(filter(_LOOKS_LIKE_LINK.search, parts)) or parts
-
-
-def _split_at_slashes(part: str) -> list[str]:
-    """Split a part at the slashes between its links."""
-    slash = _SLASH_BETWEEN_LINKS.search(part)
-    if not slash or _WRAPPING_URL.search(part, 0, slash.start()) or _DOUBLED_HOST.match(part):
-        return [part]
-    return _SLASH_BETWEEN_LINKS.split(part)
 
 
 def _split_further_links(part: str) -> Iterator[str]:
     """Split a part before each further link in it."""
     start = 0
     for match in _BEFORE_FURTHER_LINK.finditer(part):
-        if match["label"]:
-            preceding = _PRECEDING_LINK_OR_LABEL
-        elif match["host"]:
+        preceding = _PRECEDING_LINK_OR_LABEL if match["label"] else _PRECEDING_LINK
+        if match["host"]:
             preceding = _PRECEDING_HOST
-        else:
-            preceding = _PRECEDING_LINK
         if preceding.search(part, start, match.start()):
             yield part[start : match.start()]
             start = match.end()

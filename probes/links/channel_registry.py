@@ -7,7 +7,7 @@ helpers.
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import cast
 
@@ -26,9 +26,14 @@ CHANNELS_PACKAGE = "probes.channels"
 """Imported by name on first use, because the channels themselves import this module."""
 
 
+@cache
 def list_channels() -> Mapping[str, ChannelModule]:
     """Return every channel module by its `NAME`."""
-    return _load_channels()
+    modules = [
+        importlib.import_module(f"{CHANNELS_PACKAGE}.{name}") for name in list_channel_names()
+    ]
+    channels = cast("list[ChannelModule]", modules)
+    return MappingProxyType({channel.NAME: channel for channel in channels})
 
 
 def list_channel_names() -> list[str]:
@@ -36,15 +41,6 @@ def list_channel_names() -> list[str]:
     package = importlib.import_module(CHANNELS_PACKAGE)
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     return [name for name in names if not name.startswith("_")]
-
-
-@lru_cache(maxsize=1)
-def _load_channels() -> Mapping[str, ChannelModule]:
-    modules = [
-        importlib.import_module(f"{CHANNELS_PACKAGE}.{name}") for name in list_channel_names()
-    ]
-    channels = cast("list[ChannelModule]", modules)
-    return MappingProxyType({channel.NAME: channel for channel in channels})
 
 
 def get_channel(name: str) -> ChannelModule:
@@ -66,17 +62,15 @@ def is_optional_channel(name: str) -> bool:
 def find_channel_by_host(host: str) -> str:
     """Return the name of the channel that owns a host, `website` by default.
 
-    The longest entry of HOSTS that the host equals or is a subdomain of decides. An entry that ends
-    with `*` (`nitter.*`) matches every host that begins with its first label.
+    The longest entry of HOSTS that the host equals or is a subdomain of decides.
     """
-    suffix = host = host.partition(":")[0]
+    suffix = host.partition(":")[0]
     channel_by_host = _map_hosts_to_channels()
     while "." in suffix:
         if suffix in channel_by_host:
             return channel_by_host[suffix]
         suffix = suffix.partition(".")[2]
-    first_label = host.partition(".")[0]
-    return channel_by_host.get(f"{first_label}.*", WEBSITE_CHANNEL)
+    return WEBSITE_CHANNEL
 
 
 def find_channel_by_url(url: str) -> str:

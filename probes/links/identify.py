@@ -24,16 +24,7 @@ from probes.models.probe import request_page
 from probes.text.keywords import split_words
 from probes.urls import normalize, repair, unwrap
 
-# Link shorteners. Only their redirect shows which account a link points to.
-SHORTENER_HOSTS = split_words("""
-    bit.ly bitly.com bitly.ws j.mp tinyurl.com tiny.cc tiny.one goo.gl ow.ly buff.ly is.gd v.gd
-    cutt.ly rb.gy shorturl.at shorturl.gg dlvr.it rebrand.ly rebrandly.com s.id urlz.fr urlr.me t.ly
-    t2m.io x.co wp.me trib.al amzn.to adf.ly soo.gd bit.do lc.chat shorte.st short.gy urly.fr tny.im
-    qr.ae aka.ms g.co forms.gle maps.app.goo.gl page.link l.ead.me po.st lstu.fr frama.link link.tl
-    ouo.io u.to clck.ru vu.fr miniurl.be qrco.de me-qr.com qr1.be ift.tt hubs.ly hubs.la n9.cl
-    acortar.link da.gd kutt.it t1p.de surl.li goo.su vk.cc snip.ly shrtco.de linktw.in pin.it
-    flic.kr dai.ly redd.it
-""")
+SHORTENER_HOSTS = split_words(cells.WORDS["shortener_hosts"])
 
 EMPTY_CELL_NOTE = "empty"
 """The note for a cell with blanks and invisible characters only."""
@@ -43,7 +34,6 @@ _PLATFORM_BRANDS = ("facebook", "twitter", "linkedin", "youtube", "instagram")
 _HANDLE_WITH_REMARK = re.compile(r"^(@[\w.·-]{1,100})(?:\s*[(\[,]|\s+[-–—]\s|\s+\w+\s*:\s).*$")
 # The end of an address: `amal?fref=ts`, `/company/amal?trk=x`. `profile.php?id=1` keeps its query.
 _NAME_WITH_QUERY = re.compile(r"^(?!.*\.php\?)([@/\w.·-]{1,150})\?\w+=\S*$")
-_SPACE_AFTER_AT_SIGN = re.compile(r"^@\s+(?=\S+$)")
 # Words of a cell that says that there is an account, or only which network it is on.
 _WORDS_WITHOUT_NAME = frozenset(
     ("yes", "oui", "y", "ok", "نعم", "true", "vrai", "same", "idem", "link", "lien", "page")
@@ -52,8 +42,6 @@ _SEVERAL_WORDS = re.compile(r"(?=\S+\s)[^\W\d_][\w\s.,'’&()-]*")
 _EMAIL_ADDRESS = re.compile(r"(?i)(?:mailto:)?[^\s@/]+@[^\s@/]+\.[a-z]{2,}")
 MAX_INTERSTITIAL_BYTES = 64 * 1024
 """Bytes of a page of t.co or lnkd.in in which the target is searched."""
-MAX_PASTED_URLS = 5
-"""Addresses inside of one another that are unpacked, each pasted into the one around it."""
 _INTERSTITIAL_TARGET = re.compile(
     rb"""(?i)http-equiv=["']?refresh["']?[^<>]{0,300}url=["']?(https?://[^"'>\s]+)"""
     rb"""|data-tracking-control-name=["']external_url_click["'][^<>]{0,1000}"""
@@ -68,10 +56,12 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     identified only in a column.
     """
     text = repair.repair_link_text(typed)
-    empty_identity = _identify_empty_cell(text or repair.strip_invisible(typed), column)
-    if empty_identity is not None:
-        return empty_identity
-    label, text = cells.split_label(cells.join_host_and_name(text))
+    visible_text = text or repair.strip_invisible(typed)
+    if not visible_text:
+        return _build_invalid_identity(column, note=EMPTY_CELL_NOTE)
+    if cells.is_none_answer(visible_text):
+        return Identity(column or WEBSITE_CHANNEL, LinkKind.NONE)
+    label, text = cells.split_label(cells.join_torn_host(text))
     if label is None:
         return _identify_text(text, column)
     if label not in list_channels() or _is_other_network(label, column):
@@ -81,15 +71,6 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
 
 def _build_invalid_identity(column: str | None, note: str, url: str | None = None) -> Identity:
     return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note=note)
-
-
-def _identify_empty_cell(visible_text: str, column: str | None) -> Identity | None:
-    """Return the identity of a blank cell or of one that says that there is none, or None."""
-    if not visible_text:
-        return _build_invalid_identity(column, note=EMPTY_CELL_NOTE)
-    if cells.is_none_answer(visible_text):
-        return Identity(column or WEBSITE_CHANNEL, LinkKind.NONE)
-    return None
 
 
 def _identify_text(text: str, column: str | None) -> Identity:
@@ -132,7 +113,6 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
     if column is None or column not in list_channels():
         return _build_invalid_identity(None, note=_explain_invalid_text(text))
     text = _NAME_WITH_QUERY.sub(r"\1", _HANDLE_WITH_REMARK.sub(r"\1", text))
-    text = _SPACE_AFTER_AT_SIGN.sub("@", text)
     if text.lower() in _WORDS_WITHOUT_NAME:
         return _build_invalid_identity(column, note="no_address")
     identity = list_channels()[column].identify_bare(text)
@@ -151,11 +131,17 @@ def _explain_invalid_text(text: str) -> str:
 
 def _identify_url(url: str, column: str | None) -> Identity:
     """Identify a cleaned URL: a short link, a platform account or a website."""
-    url = _unwrap_pasted_url(url)
     channel = find_channel_by_url(url)
+    if channel != WEBSITE_CHANNEL:
+        pasted_url, has_scheme = unwrap.find_pasted_url(url)
+        # Names may contain full stops, so without a scheme only the same platform counts.
+        if pasted_url and (has_scheme or find_channel_by_url(pasted_url) == channel):
+            url, channel = pasted_url, find_channel_by_url(pasted_url)
     if channel == WEBSITE_CHANNEL:
         return _identify_website(url, column)
-    if _is_other_network(channel, column) or _has_host_as_name(url):
+    segments = normalize.split_path(normalize.split_url(url)[1])
+    has_host_as_name = bool(segments) and is_name_of_platform_host(segments[0])
+    if _is_other_network(channel, column) or has_host_as_name:
         return _build_invalid_identity(column or channel, note="other_network", url=url)
     return list_channels()[channel].identify(url)
 
@@ -176,30 +162,6 @@ def _identify_website(url: str, column: str | None) -> Identity:
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url))
 
 
-def _has_host_as_name(url: str) -> bool:
-    """Return True if a platform's host is where a name belongs (`facebook.com/twitter.com`)."""
-    segments = normalize.split_path(normalize.split_url(url)[1])
-    return bool(segments) and is_name_of_platform_host(segments[0])
-
-
-def _unwrap_pasted_url(url: str) -> str:
-    """Return the URL that was pasted into a platform's URL, or the URL with its marks restored.
-
-    Without a scheme only a host of the same platform counts (`x.com/twitter.com/amal`), because
-    names may contain full stops.
-    """
-    for _ in range(MAX_PASTED_URLS):
-        channel = find_channel_by_url(url)
-        if channel == WEBSITE_CHANNEL:
-            break
-        url = unwrap.restore_url_marks(url)
-        pasted_url, has_scheme = unwrap.find_pasted_url(url)
-        if pasted_url is None or not (has_scheme or find_channel_by_url(pasted_url) == channel):
-            break
-        url = pasted_url
-    return url
-
-
 @lru_cache(maxsize=16_384)
 def find_imitated_brand(host: str) -> str | None:
     """Return the platform that a mistyped host means (`twiter.com`, `wwwfacebook.com`), or None."""
@@ -215,13 +177,13 @@ def find_imitated_brand(host: str) -> str | None:
 
 @cache
 def _map_misspellings_to_brands() -> dict[str, str]:
-    """Return the brand for names with a letter missing, two letters swapped, or `www` before them.
+    """Return the brand for names with a letter missing, or with `www` before them.
 
     A replaced letter does not count.
     """
     brand_by_misspelling: dict[str, str] = {}
     for brand in _PLATFORM_BRANDS:
-        misspellings = (f"www{brand}", *_list_shortened(brand), *_list_swapped(brand))
+        misspellings = (f"www{brand}", *_list_shortened(brand))
         brand_by_misspelling |= dict.fromkeys(misspellings, brand)
     return brand_by_misspelling
 
@@ -229,12 +191,6 @@ def _map_misspellings_to_brands() -> dict[str, str]:
 def _list_shortened(name: str) -> list[str]:
     """Return a name without each of its letters."""
     return [name[:i] + name[i + 1 :] for i in range(len(name))]
-
-
-def _list_swapped(name: str) -> list[str]:
-    """Return a name with each two neighbouring letters swapped."""
-    positions = range(len(name) - 1)
-    return [name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in positions]
 
 
 def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account]:
@@ -261,7 +217,5 @@ def resolve_short_link(account: Account) -> Generator[PageRequest, Page, Account
 def parse_interstitial_target(page: Page) -> str | None:
     """Return the target of an interstitial page of t.co or lnkd.in, or None."""
     match = _INTERSTITIAL_TARGET.search(page.body[:MAX_INTERSTITIAL_BYTES])
-    if match is None:
-        return None
-    target: bytes = match[1] or match[2]
-    return target.decode("utf-8", "replace").replace("&amp;", "&")
+    target: bytes = (match[1] or match[2]) if match else b""
+    return target.decode("utf-8", "replace").replace("&amp;", "&") or None

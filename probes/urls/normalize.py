@@ -40,17 +40,6 @@ _TRACKING_PARAMETER = re.compile(
     r"|ref_src|ref_url|srsltid|wbraid|gbraid|li_fat_id|_hsenc|_hsmi|mkt_tok|spm|trk)"
 )
 _SCHEME_WITHOUT_MARKS = re.compile(r"(?i)^htt?p?s?(?=www\.)")  # httpwww.annour.ma
-_APP_SCHEME = re.compile(r"(?i)(?:tg|whatsapp|fb|twitter|instagram):")
-_APP_LINKS = (
-    (re.compile(r"(?i)^tg:/{0,2}resolve/?\?(?:[^#\s]*&)?domain=(?=\w)"), "https://t.me/"),
-    (re.compile(r"(?i)^tg:/{0,2}join/?\?invite=(?=\w)"), "https://t.me/+"),
-    (re.compile(r"(?i)^whatsapp:/{0,2}channel/"), "https://whatsapp.com/channel/"),
-    # To a telephone number, or to share a text.
-    (re.compile(r"(?i)^whatsapp:/{0,2}send/?\?"), "https://api.whatsapp.com/send?"),
-    (re.compile(r"(?i)^fb://(?:page|profile)/(?=\d)"), "https://www.facebook.com/"),
-    (re.compile(r"(?i)^twitter://user\?screen_name=(?=\w)"), "https://x.com/"),
-    (re.compile(r"(?i)^instagram://user\?username=(?=\w)"), "https://www.instagram.com/"),
-)
 _WWW_IN_TEXT = re.compile(r"(?i)(?:^|[\s:(>])(www\.\S.*)")
 # Without `www.` a host counts only with a path or after a colon. Other names contain dots too.
 _HOST_IN_TEXT = re.compile(
@@ -71,7 +60,7 @@ _TEXT_AFTER_HOST = re.compile(
 )
 # Browsers accept numbers in any notation and localhost. They are kept, and the SSRF guard refuses
 # them.
-_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(:\d*)?$")
+_BRACKETED_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])(:?)(\d*)$")
 _NUMERIC_HOST = re.compile(r"(?i)localhost\.?|(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
 _URL_PARTS = re.compile(
     r"(https?)://([A-Za-z0-9.:@_-]+)(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#([!-~]*))?"
@@ -103,72 +92,36 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     """
     if CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
         return text
-    text = _SCHEME_WITHOUT_MARKS.sub("", _replace_app_link(_skip_to_url(text)))
-    scheme, rest = _split_scheme(text)
-    if not scheme:
-        is_host = allow_missing_scheme and not _OTHER_SCHEME.match(text) and _looks_like_host(text)
-        if not is_host:
-            return None
-        scheme = "https"
-    return _build_url(scheme, _WWW_PREFIX.sub("www.", rest))
-
-
-def _split_scheme(text: str) -> tuple[str, str]:
-    """Return `http`, `https` or "", and the text after all schemes, as in `http://https://…`."""
+    text = _SCHEME_WITHOUT_MARKS.sub("", _skip_to_url(text))
     if text.startswith("//"):
-        return "https", text.lstrip("/")
+        return _build_url("https", _WWW_PREFIX.sub("www.", text.lstrip("/")))
     scheme = ""
-    while match := _HTTP_SCHEME.match(text):
-        scheme = "http"
-        if _HTTPS_SCHEME.match(match[0]):
-            scheme = "https"
+    while match := _HTTP_SCHEME.match(text):  # again and again, as in `http://https://…`
+        scheme = "https" if _HTTPS_SCHEME.match(match[0]) else "http"
         text = text[match.end() :]
-    return scheme, text
-
-
-def _replace_app_link(text: str) -> str:
-    """Return the web address of a link that opens an app, or the text if it is none."""
-    if not _APP_SCHEME.match(text):
-        return text
-    for pattern, address in _APP_LINKS:
-        text = pattern.sub(address, text)
-    return text
+    is_host = allow_missing_scheme and not _OTHER_SCHEME.match(text) and _looks_like_host(text)
+    if not scheme and not is_host:
+        return None
+    return _build_url(scheme or "https", _WWW_PREFIX.sub("www.", text))
 
 
 def _skip_to_url(text: str) -> str:
-    """Return the text from its URL on, for `Site web : https://…` or `our page www.…`."""
+    """Return the text from its URL on, for `Site web : https://…` or `voir annour.ma/agenda`."""
     scheme = _SCHEME_IN_TEXT.search(text)
     if scheme:
-        if _precedes_url(text[: scheme.start()]):
+        before = text[: scheme.start()]
+        # In the path of another URL, the scheme is no beginning.
+        last = _HTTP_SCHEME.sub("", before.rpartition(" ")[2])
+        is_inside_url = ("/" in last or "?" in last) and _looks_like_host(last)
+        if (" " in before or before[-1:] in tuple(">=|-(\"':،")) and not is_inside_url:
             text = text[scheme.start() :]
     elif " " in text:
-        text = _skip_to_host(text)
-    if not _HTTP_SCHEME.match(text):
-        return text
-    return trim_punctuation(text)
-
-
-def _precedes_url(before: str) -> bool:
-    """Return True for words before a URL, unless they are the beginning of another one."""
-    if not before or not (before[-1] in " :>=|-(\"'،" or " " in before):
-        return False
-    return not _ends_inside_url(before)
-
-
-def _skip_to_host(text: str) -> str:
-    """Return the text from its host on, for `our page www.…` or `voir annour.ma/agenda`."""
-    match = _WWW_IN_TEXT.search(text)
-    if match is None and not _looks_like_host(text):
-        match = _HOST_IN_TEXT.search(text)
-    if match is None:
-        return text
-    return trim_punctuation(match[1])
-
-
-def _ends_inside_url(before: str) -> bool:
-    """Return True if the next link is in the path or query of a URL without a scheme."""
-    last = _HTTP_SCHEME.sub("", before.rpartition(" ")[2])
-    return ("/" in last or "?" in last) and _looks_like_host(last)
+        match = _WWW_IN_TEXT.search(text)
+        if match is None and not _looks_like_host(text):
+            match = _HOST_IN_TEXT.search(text)
+        if match:
+            text = trim_punctuation(match[1])
+    return trim_punctuation(text) if _HTTP_SCHEME.match(text) else text
 
 
 def _looks_like_host(text: str) -> bool:
@@ -183,36 +136,15 @@ def _looks_like_host(text: str) -> bool:
 def _build_url(scheme: str, rest: str) -> str | None:
     """Return the URL of a scheme and the rest, or None if its host is invalid or ambiguous."""
     authority, cut, path = _split_authority(rest)
-    origin = _build_origin(scheme, authority)
-    if origin is None or "\\" in rest:
-        return None
-    path = _clean_path(path)
-    if path or cut == "/":
-        return f"{origin}{cut}{path}"
-    return origin
-
-
-def _build_origin(scheme: str, authority: str) -> str | None:
-    """Return the scheme, host and port of a URL, or None if the authority is invalid."""
     bracketed = _BRACKETED_HOST.match(authority)
-    if bracketed:
-        name, port = bracketed.groups("")
-    else:
-        name, colon, digits = authority.partition(":")
-        port = f"{colon}{digits}"
+    name, colon, digits = bracketed.groups("") if bracketed else authority.partition(":")
     host = parse_host(name) or _parse_numeric_host(name)
-    if host is None or not _is_valid_port(port):
+    has_valid_port = not colon or (digits.isdecimal() and 0 < int(digits[:6]) < 65_536)
+    if host is None or "\\" in rest or not has_valid_port:
         return None
-    if port == _DEFAULT_PORTS[scheme]:
-        return f"{scheme}://{host}"
-    return f"{scheme}://{host}{port}"
-
-
-def _is_valid_port(port: str) -> bool:
-    """Return True for `:80`, and for "" if none is given."""
-    if not port:
-        return True
-    return re.fullmatch(r":[0-9]{1,5}", port) is not None and 0 < int(port[1:]) < 65_536
+    port = f":{digits}" if colon and f":{digits}" != _DEFAULT_PORTS[scheme] else ""
+    path = _clean_path(path)
+    return f"{scheme}://{host}{port}{cut if path or cut == '/' else ''}{path}"
 
 
 def _clean_path(path: str) -> str:
@@ -243,15 +175,11 @@ def _split_authority(rest: str) -> tuple[str, str, str]:
 
 def _parse_numeric_host(name: str) -> str | None:
     """Return a numeric host, localhost or an IPv6 address in brackets, or None."""
-    if _NUMERIC_HOST.fullmatch(name):
-        return name.lower()
-    if not name.startswith("["):
-        return None
     try:
-        IPv6Address(name[1:-1])
+        is_ipv6 = name.startswith("[") and bool(IPv6Address(name[1:-1]))
     except ValueError:
         return None
-    return name.lower()
+    return name.lower() if is_ipv6 or _NUMERIC_HOST.fullmatch(name) else None
 
 
 @lru_cache(maxsize=16_384)

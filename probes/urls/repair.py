@@ -24,36 +24,20 @@ INVISIBLE_MARKS = re.compile(
     "-\x84\x86-\x9f]"
 )
 _WHITESPACE = re.compile(r"[\s\u00a0\u3000]+")
-_FULLWIDTH_MAP = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
-    0x3002: ord("."),
-    0xFF61: ord("."),
-}
 _CONTINUATION_BYTES = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"  # UTF-8 continuation bytes
 _MOJIBAKE = re.compile(f"[ÃÂØÙ]{_CONTINUATION_BYTES}")
 _MOJIBAKE_SEQUENCE = re.compile(f"[Â-ß]{_CONTINUATION_BYTES}|[à-ï]{_CONTINUATION_BYTES}{{2}}")
 
-# =HYPERLINK("address";"text"), LIEN_HYPERTEXTE in French spreadsheets. Access writes text#address#.
+# =HYPERLINK("address";"text"), LIEN_HYPERTEXTE in French spreadsheets.
 # An address may contain an apostrophe, so only the quotation mark that opened it closes it.
 _HYPERLINK_FORMULA = re.compile(
     r"""(?i)^[=+@]*\s*(?:hyperlink|lien_hypertexte)\s*\(\s*(?:"([^"]*)"|'([^']*)')"""
 )
-_ACCESS_HYPERLINK = re.compile(r"^[^#/]*#((?:https?://|www\.)[^#]+)#[^#]*$")
-# Not possessive: Python before 3.11.5 matches such groups of alternatives wrongly (gh-106052).
-_MARKDOWN_WORD = r"""(?:[^\s()>"']|'(?=\S)|\([^()]*+\))+"""
-_MARKDOWN_LINK = re.compile(
-    rf"""\[[^\[\]]*+\]\(\s*+<?\s*+({_MARKDOWN_WORD}(?:\s++(?!["']){_MARKDOWN_WORD})*)"""
-    r"""(?:\s*+>)?(?:\s++["'][^)]{0,300}+)?\s*+\)"""
-)
 _HTML_ANCHOR = re.compile(
     r"""(?i)<a\s[^<>]*href\s*=\s*(?:"([^"<>]+)|'([^'<>]+)|([^"'\s>][^"\s>]*))"""
 )
-_LINK_SYNTAXES = (
-    ("(", _HYPERLINK_FORMULA),
-    ("#", _ACCESS_HYPERLINK),
-    ("](", _MARKDOWN_LINK),
-    ("<", _HTML_ANCHOR),
-)
-"""Link markup of spreadsheets, Access, Markdown and HTML, each with a mark it always contains."""
+_LINK_SYNTAXES = (("(", _HYPERLINK_FORMULA), ("<", _HTML_ANCHOR))
+"""Link markup of spreadsheets and HTML, each with a mark it always contains."""
 
 _HTML_ENTITY = re.compile(r"(?i)&(?:amp|nbsp|quot|lt|gt|#\d+|#x[0-9a-f]+);")
 # Quotes, brackets and the marks of a list: `• annour.ma`, `2) annour.ma`.
@@ -62,8 +46,6 @@ _OPENING_MARKS = re.compile(
 )
 # A backslash at the end is no part of an address. Elsewhere it makes the host ambiguous.
 _CLOSING_MARKS = ">)]}\"'»”’`*|.,;:?#،؛؟…·•\\"
-_JSON_ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
-"""`\\/` and `\\u0026` in text that was copied from a page's source."""
 # `annour.ma\agenda`. With an `@` after it, a browser and a reader see different hosts.
 _HOST_AND_BACKSLASHES = re.compile(
     r"(?i)(?:https?:[/\\]{2})?(?:[\w-]+\.)+[a-z]{2,}\\[^@\s:]*[^@\s:\\]"
@@ -77,22 +59,14 @@ def repair_link_text(typed: str) -> str:
         return text
     if not _PRINTABLE_ASCII.fullmatch(text) or _HTML_ENTITY.search(text):
         text = _repair_characters(text)
-    if "\\" in text:
-        text = _repair_backslashes(text)
+    if _HOST_AND_BACKSLASHES.fullmatch(text):
+        text = text.replace("\\", "/")
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
 
 
-def _repair_backslashes(text: str) -> str:
-    """Decode JSON escapes, and replace backslashes in place of slashes after a host."""
-    text = _JSON_ESCAPE.sub(lambda match: chr(int(match[1], 16)), text).replace("\\/", "/")
-    if _HOST_AND_BACKSLASHES.fullmatch(text):
-        text = text.replace("\\", "/")
-    return text
-
-
 def _repair_characters(text: str) -> str:
-    text = _repair_mojibake(text).translate(_FULLWIDTH_MAP)
-    return _WHITESPACE.sub(" ", INVISIBLE_MARKS.sub("", unescape_entities(text))).strip()
+    text = INVISIBLE_MARKS.sub("", unescape_entities(_repair_mojibake(text)))
+    return _WHITESPACE.sub(" ", text).strip()
 
 
 def _extract_from_markup(text: str) -> str:

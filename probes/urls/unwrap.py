@@ -48,7 +48,6 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("urldefense.com", r"/v[12]", ("u",)),
     ("urldefense.proofpoint.com", r"/v[12]", ("u",)),
     ("translate.google.com", r"/", ("u",)),
-    ("googleweblight.com", r"/", ("lite_url", "u")),
     ("l.threads.com", r"/", ("u",)),
     ("l.threads.net", r"/", ("u",)),
     ("l.wl.co", r"/l", ("u",)),  # WhatsApp
@@ -56,22 +55,14 @@ _REDIRECTORS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("slack-redir.net", r"/link", ("url",)),
     ("tiktok.com", r"/login|/link/|/oembed", ("redirect_url", "target", "url")),
     ("vk.com", r"/away", ("to",)),
-    ("webcache.googleusercontent.com", r"/search", ("q",)),
     ("href.li", r"/", ("",)),
 )
 _GOOGLE_HOST = re.compile(r"(?:www\.)?google(?:\.[a-z]{2,3}){1,2}")
 _ARCHIVE_PATH = re.compile(r"(?i)^/web/[0-9a-z_*]+/(.+)$")
-# Google's cache: an optional code, the URL, the search terms.
-_GOOGLE_CACHE_QUERY = re.compile(r"(?i)^cache:(?:[\w-]{12}:)?(\S+).*$")
-# Google's translations: `annour--rabat-ma.translate.goog` shows `annour-rabat.ma`.
-_TRANSLATED_SITES = ".translate.goog"
-_WRAPPER_MARK = re.compile(r"[?]|archive\.org|\.translate\.goog")
+_WRAPPER_MARK = re.compile(r"[?]|archive\.org")
 """A part of every URL that contains another one."""
 MAX_WRAPPERS = 5
 """Addresses around an address that are removed."""
-# An encoded `?`, or an `&` instead of it, counts only before `name=`: both may be part of a name.
-_LOST_QUERY_MARK = re.compile(r"(?i)(?:%3F|&)(?=\w{1,30}(?:=|%3D))")
-_ENCODED_SLASH = re.compile("(?i)%2F")
 # `facebook.com/https://…`, `linkedin.com/company/www.linkedin.com/company/…`. Platforms have these
 # segments before an account's name.
 _PASTED_URL = re.compile(
@@ -99,26 +90,10 @@ def _iter_inner_texts(url: str) -> Iterator[str]:
     host, path, query, _ = split_url(url)
     if host in ("web.archive.org", "archive.org"):
         yield from _ARCHIVE_PATH.findall(url.partition(host)[2])
-    if host.endswith(_TRANSLATED_SITES):
-        yield _find_translated_url(host, path, query)
-    if query:
-        yield from _iter_redirect_targets(host, path, query)
-
-
-def _iter_redirect_targets(host: str, path: str, query: str) -> Iterator[str]:
     for path_pattern, names in _find_redirectors(host):
-        if path_pattern.match(path):
+        if query and path_pattern.match(path):
             values = {"": unquote(query), **dict(parse_qsl(query))}
-            for name in names:
-                yield values.get(name, "")
-
-
-def _find_translated_url(host: str, path: str, query: str) -> str:
-    """Return the URL of the page that Google translated. It writes a dot as `-` and `-` as `--`."""
-    labels = host.removesuffix(_TRANSLATED_SITES).split("--")
-    original_host = "-".join(label.replace("-", ".") for label in labels)
-    pairs = [pair for pair in query.split("&") if pair and not pair.startswith("_x_tr_")]
-    return f"https://{original_host}{path}?{'&'.join(pairs)}".removesuffix("?")
+            yield from (values.get(name, "") for name in names)
 
 
 @lru_cache(maxsize=4_096)
@@ -134,41 +109,13 @@ def _find_redirectors(host: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]
 
 def _extract_inner_url(url: str, text: str) -> str | None:
     """Return the URL in a part of another one, or None if it is none or the same URL."""
-    target = _GOOGLE_CACHE_QUERY.sub(r"\1", trim_punctuation(strip_invisible(text)))
+    target = trim_punctuation(strip_invisible(text))
     if re.match("/(?!/)", target):
         target = join_url(url, target)
     if "%3A%2F%2F" in target[:16]:
         target = unquote(target)
     inner_url = extract_url(target)
-    if inner_url == url:
-        return None
-    return inner_url
-
-
-def restore_url_marks(url: str) -> str:
-    """Return the URL with `/` and `?` in place of the marks that were encoded or lost in its path.
-
-    `facebook.com/amal%3Ffref=ts` and `…/amal&fref=ts` mean `facebook.com/amal?fref=ts`.
-    """
-    if "%" not in url and "&" not in url:
-        return url
-    address, mark, rest = _split_before_query(url)
-    address = _ENCODED_SLASH.sub("/", address)
-    lost_mark = _LOST_QUERY_MARK.search(address)
-    if lost_mark is None:
-        return address + mark + rest
-    query = unquote(address[lost_mark.end() :])
-    if mark == "?":
-        mark = "&"
-    return f"{address[: lost_mark.start()]}?{query}{mark}{rest}"
-
-
-def _split_before_query(url: str) -> tuple[str, str, str]:
-    """Split a URL at its first `?` or `#`. Returns the part before it, the mark and the rest."""
-    match = re.search("[?#]", url)
-    if match is None:
-        return url, "", ""
-    return url[: match.start()], match[0], url[match.end() :]
+    return None if inner_url == url else inner_url
 
 
 def find_pasted_url(url: str) -> tuple[str | None, bool]:

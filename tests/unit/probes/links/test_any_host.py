@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from auditor.registry.importer import parse_registry_spreadsheet
-from probes.links import channel_registry
+from probes.links import channel_registry, identify
 from probes.links.identify import identify_link
 from probes.models.finding import Identity, LinkKind
 
@@ -49,7 +49,8 @@ KEY = "annour@social.annour.example"
 def mastodon(monkeypatch):
     """Let the registry of channels know the example."""
     channels = {**channel_registry.list_channels(), NAME: MASTODON}
-    monkeypatch.setattr(channel_registry, "_load_channels", lambda: channels)
+    for module in (channel_registry, identify):
+        monkeypatch.setattr(module, "list_channels", lambda: channels)
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,6 @@ TYPED = {
     "https://https://www.annour.ma/": SITE,
     "http://https://www.annour.ma/": SITE,
     "https:\\\\www.annour.ma/": SITE,
-    "https:\\/\\/www.annour.ma\\/": SITE,
-    "https://annour.ma/?a=1\\u0026b=2": "https://annour.ma/?a=1&b=2",
     "https:// www.annour.ma/": SITE,
     "HTTPS://WWW.ANNOUR.MA/": SITE,
     "www.annour.ma/": SITE,
@@ -58,8 +56,6 @@ TYPED = {
     "notre site https://www.annour.ma/ merci": SITE,
     "\u200fhttps://www.annour.ma/\u202c": SITE,
     "https://www.an\u200bnour.ma/": SITE,
-    "ｈｔｔｐｓ://ｗｗｗ.ａｎｎｏｕｒ.ｍａ/": SITE,
-    "https://www。annour。ma/": SITE,
     '=HYPERLINK("https://www.annour.ma/";"notre site")': SITE,
     "=LIEN_HYPERTEXTE('https://www.annour.ma/','x')": SITE,
     "notre site#https://www.annour.ma/#": SITE,
@@ -88,7 +84,6 @@ WRAPPED = (
     "https://www.youtube.com/redirect?q=https%3A%2F%2Fwww.annour.ma%2F",
     "https://l.instagram.com/?u=https%3A%2F%2Fwww.annour.ma%2F&e=AT",
     "https://www.tiktok.com/link/v2?aid=1&target=https%3A%2F%2Fwww.annour.ma%2F",
-    "https://www-annour-ma.translate.goog/?_x_tr_sl=fr&_x_tr_tl=ar",
     (
         "https://l.facebook.com/l.php?u=https%3A%2F%2Fwww.google.com%2Furl%3Fq%3Dhttps%253A%252F%252Fww"
         "w.annour.ma%252F"
@@ -112,8 +107,6 @@ def test_typed_link_is_repaired(typed: str) -> None:
         ("www.facebook.com/checkpoint/?next=https%3A%2F%2Fwww.facebook.com%2Fannour", "u:annour"),
         ("www.facebook.com/cookie/consent/?next=%2Fannour%2F", "u:annour"),
         ("publish.twitter.com/?query=https%3A%2F%2Ftwitter.com%2Fannour_ma", "annour_ma"),
-        ("annour--rabat-ma.translate.goog/?id=5&_x_tr_sl=fr&_x_tr_tl=ar", "annour-rabat.ma"),
-        ("www-facebook-com.translate.goog/annour?_x_tr_sl=fr", "u:annour"),
     ],
 )
 def test_url_that_leads_to_an_account_after_a_step_is_unwrapped(url: str, key: str) -> None:
@@ -204,7 +197,6 @@ def test_words_without_url_are_invalid(typed: str) -> None:
     ("host", "channel"),
     [
         ("twiter.com", "twitter"),
-        ("twtiter.com", "twitter"),
         ("faceboook.com", "facebook"),
         ("facebook.co", "facebook"),
         ("wwwfacebook.com", "facebook"),
@@ -255,9 +247,7 @@ def test_lookalike_host_is_invalid(host: str, channel: str) -> None:
         ("linkedin.com/ company/annour", "linkedin", "linkedin", "company/annour"),
         ("x.com: annour_ma", None, "twitter", "annour_ma"),
         ("twitter.com @annour_ma", "twitter", "twitter", "annour_ma"),
-        ("youtube.com@annour", "youtube", "youtube", "@annour"),
         ("youtube.com/ @annour", "youtube", "youtube", "@annour"),
-        ("@ annour_ma", "twitter", "twitter", "annour_ma"),
         ("annour/facebook", "facebook", "facebook", "u:annour"),
         ("annour/facebook.com", "website", "facebook", "u:annour"),
         ("annour.ma/facebook", "website", "website", "annour.ma/facebook"),
@@ -274,9 +264,6 @@ def test_lookalike_host_is_invalid(host: str, channel: str) -> None:
         ("موقعنا: annour.ma", "website", "website", "annour.ma"),
         ("site: annour.ma, tel: 0537000000", "website", "website", "annour.ma"),
         ("Association Annour. Rabat.ma - section", "website", "website", None),
-        ("fb://page/123456789012", "facebook", "facebook", "id:123456789012"),
-        ("fb://profile/100064812345678", None, "facebook", "id:100064812345678"),
-        ("twitter://user?screen_name=annour_ma", "twitter", "twitter", "annour_ma"),
     ],
 )
 def test_handle_is_identified_in_its_column(
@@ -482,14 +469,8 @@ def test_tracking_parameters_and_fragment_are_removed() -> None:
             "1) facebook.com/annour 2) facebook.com/amal",
             ["1) facebook.com/annour", "facebook.com/amal"],
         ),
-        (
-            "facebook.com/annour/https://facebook.com/amal",
-            ["facebook.com/annour", "https://facebook.com/amal"],
-        ),
         ("https://annour.ma et facebook.com/amal", ["https://annour.ma", "facebook.com/amal"]),
         ("annour.ma amal.ma", ["annour.ma", "amal.ma"]),
-        ("annour.ma/https://amal.ma", ["annour.ma", "https://amal.ma"]),
-        ("https://annour.ma/x/https://amal.ma/", ["https://annour.ma/x", "https://amal.ma/"]),
         (
             "https://web.archive.org/web/2020/https://amal.ma",
             ["https://web.archive.org/web/2020/https://amal.ma"],
@@ -522,7 +503,6 @@ def test_cell_is_split_into_links(text: str, parts: list[str]) -> None:
         ("facebook.com/www.facebook.com/annour/", "facebook", "u:annour"),
         ("facebook.com/fb.com/annour", "facebook", "u:annour"),
         ("facebook.com/http:/m.facebook.com/annour", "facebook", "u:annour"),
-        ("facebook.com/https%3A%2F%2Fwww.facebook.com%2Fannour", "facebook", "u:annour"),
         ("facebook.com/annour.ma/posts", "facebook", "u:annourma"),
         ("facebook.com/https://annour.ma", "website", "annour.ma"),
         ("x.com/twitter.com/annour_ma", "twitter", "annour_ma"),
@@ -629,7 +609,6 @@ def test_name_with_spaces_is_not_shortened(prefix: str, path: str) -> None:
             "[page](https://www.facebook.com/people/Salma Annour/61550000000001/)",
             "id:61550000000001",
         ),
-        ("Page#https://www.facebook.com/people/Salma Annour/61550000000001/#", "id:61550000000001"),
         ("https://www.facebook.com/annour (page officielle)", "u:annour"),
         ("www.facebook.com/annour - page officielle", "u:annour"),
         ("facebook.com/annour : page officielle", "u:annour"),
@@ -637,7 +616,6 @@ def test_name_with_spaces_is_not_shortened(prefix: str, path: str) -> None:
         ("https://www.facebook.com/annour et amal.ma", "u:annour"),
         ("https://www.facebook.com/annour Tel: 0612345678", "u:annour"),
         ("https://www.annour.ma et notre radio/podcast", "annour.ma"),
-        ("[page](https://www.linkedin.com/company/annour 'Annour')", "company/annour"),
         ("[page](https://www.linkedin.com/company/annour de rabat)", None),
     ],
 )
@@ -818,19 +796,6 @@ def test_facebook_country_hosts_are_facebook(host: str, key: str | None) -> None
         ("https://x.com/annour_ma%E2%80%8F", LinkKind.PROFILE, "annour_ma"),
         (
             "https://web.archive.org/web/2012/http://twitter.com/#!/annour_ma",
-            LinkKind.PROFILE,
-            "annour_ma",
-        ),
-        (
-            "http://webcache.googleusercontent.com/search?q=cache:https://x.com/annour_ma",
-            LinkKind.PROFILE,
-            "annour_ma",
-        ),
-        (
-            (
-                "https://webcache.googleusercontent.com/search?q=cache:aB3dE6gH9jKl:x.com/annour_ma+ann"
-                "our&hl=fr"
-            ),
             LinkKind.PROFILE,
             "annour_ma",
         ),

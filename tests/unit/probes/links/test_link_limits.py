@@ -9,12 +9,7 @@ from probes.channels import linkedin
 from probes.channels.linkedin import MAX_SLUG_CHARS
 from probes.discovery.site_names import MAX_NAME_CHARS, MAX_NAMES_CHARS, join_site_names
 from probes.links.cells import split_links
-from probes.links.identify import (
-    MAX_INTERSTITIAL_BYTES,
-    MAX_PASTED_URLS,
-    identify_link,
-    parse_interstitial_target,
-)
+from probes.links.identify import MAX_INTERSTITIAL_BYTES, parse_interstitial_target
 from probes.links.post_numbers import MAX_LINKED_POSTS, LinkedPost, select_newest_posts
 from probes.models.http import Page
 from probes.parsing.html import Document
@@ -39,12 +34,6 @@ def test_longer_name_of_a_linkedin_page_is_invalid(step):
     slug = "a" * (MAX_SLUG_CHARS + step)
     identity = linkedin.identify(f"https://www.linkedin.com/company/{slug}")
     assert identity.key == (f"company/{slug}" if step <= 0 else None)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_address_inside_of_too_many_others_is_no_account(step):
-    url = "https://x.com/" * (MAX_PASTED_URLS + step) + "https://www.facebook.com/annour"
-    assert (identify_link(url).key == "u:annour") is (step <= 0)
 
 
 @pytest.mark.parametrize("step", STEPS)
