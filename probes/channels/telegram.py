@@ -99,7 +99,12 @@ LINKS = LinkTable(
     subdomains=re.compile("(?:|www|web)"),
     other_hosts=dict.fromkeys(_WEB_APP_HOSTS, _read_web_app),
 )
-identify = LINKS.identify
+_NAME_IN_HOST_PATTERN = re.compile(r"^https?://(?!www\.)(\w{4,32})\.t\.me\b")
+
+
+def identify(url: str) -> Identity:
+    """Identify the account in a cleaned address, such as `t.me/name` or `name.t.me`."""
+    return LINKS.identify(_NAME_IN_HOST_PATTERN.sub(r"https://t.me/\1", url)).with_url(url)
 
 
 def identify_bare(text: str) -> Identity:

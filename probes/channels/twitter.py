@@ -49,7 +49,10 @@ from probes.text.keywords import split_words
 
 NAME = "twitter"
 VERSION = 1
-HOSTS = frozenset({"twitter.com", "x.com", "t.co", "twimg.com"})
+# The last three are mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08).
+HOSTS = frozenset(
+    {"twitter.com", "x.com", "t.co", "twimg.com", "fxtwitter.com", "vxtwitter.com", "nitter.net"}
+)
 
 _INVALID = Identity(NAME, LinkKind.INVALID)
 
