@@ -12,7 +12,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, case, delete, func, select
+from sqlalchemy import Connection, Select, case, delete, func, select
 
 from storage import consistency
 from storage.consistency import FacetCountsByGroup
@@ -85,32 +85,11 @@ class Conclusions:
 class ConclusionRepository(Repository):
     """Stores conclusions and reads gaps and proposals."""
 
-    def list_gaps(
-        self,
-        association: str | None = None,
-        *,
-        channel: str | None = None,
-        code: str | None = None,
-        open_only: bool = False,
-        unclosed_only: bool = False,
-    ) -> Iterator[Gap]:
-        """Return the gaps in the order of their ids.
-
-        `open_only` leaves out unconfirmed and closed gaps, `unclosed_only` only closed ones.
-        """
+    def list_gaps(self, association: str | None = None) -> Iterator[Gap]:
+        """Return all gaps, or those of an association, in the order of their ids."""
         query = select(*GAP_COLUMNS)
-        is_not_closed: ColumnElement[bool] = GAP.c.closed_at.is_(None)
         if association is not None:
             query = query.where(GAP.c.association == association)
-            is_not_closed = IS_NOT_CLOSED
-        if channel is not None:
-            query = query.where(GAP.c.channel == channel)
-        if code is not None:
-            query = query.where(GAP.c.code == code)
-        if open_only or unclosed_only:
-            query = query.where(is_not_closed)
-        if open_only:
-            query = query.where(GAP.c.opened_at.is_not(None))
         return map(to_gap, self._database.stream_rows(query, GAP.c.id))
 
     def count_gap_changes_at(

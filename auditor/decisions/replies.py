@@ -395,11 +395,9 @@ def load_waiting_replies(
         account = store.registry.get_account(reply.account_id) if reply.account_id else None
         gaps: Sequence[Gap] = ()
         if reply.code in load_gap_catalogue().definitions:
-            gaps = list(
-                store.conclusions.list_gaps(
-                    reply.association, channel=reply.channel, code=reply.code
-                )
-            )
+            place = (reply.channel, reply.code)
+            own_gaps = store.conclusions.list_gaps(reply.association)
+            gaps = [gap for gap in own_gaps if (gap.channel, gap.code) == place]
         waiting.append(
             WaitingReply(
                 reply,

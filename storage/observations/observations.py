@@ -265,7 +265,6 @@ class ObservationRepository(Repository):
         *,
         batch_size: int = 200,
         max_wait_seconds: float = 5.0,
-        on_commit: Callable[[int], None] | None = None,
         before_commit: Callable[[], object] = lambda: None,
     ) -> ObservationWriter:
         """Return a writer that commits observations in batches, to be used in an `async with`.
@@ -277,9 +276,7 @@ class ObservationRepository(Repository):
             before_commit()
             return self.record(batch)
 
-        return ObservationWriter(
-            record, batch_size=batch_size, max_wait_seconds=max_wait_seconds, on_commit=on_commit
-        )
+        return ObservationWriter(record, batch_size=batch_size, max_wait_seconds=max_wait_seconds)
 
 
 def _load_findings(connection: Connection, rows: Sequence[Any]) -> Iterator[tuple[int, Finding]]:
@@ -312,18 +309,11 @@ class ObservationWriter:
     """Commits observations in batches. Use it in an `async with`, whose end commits the rest."""
 
     def __init__(
-        self,
-        record_batch: RecordBatch,
-        *,
-        batch_size: int = 200,
-        max_wait_seconds: float = 5.0,
-        on_commit: Callable[[int], None] | None = None,
+        self, record_batch: RecordBatch, *, batch_size: int = 200, max_wait_seconds: float = 5.0
     ) -> None:
-        """`on_commit` is called with the number of observations after each commit."""
         self._record_batch = record_batch
         self._batch_size = batch_size
         self._max_wait_seconds = max_wait_seconds
-        self._on_commit = on_commit
         self._batch: list[Observation] = []
         self._failure: BaseException | None = None
         self._executor = ThreadPoolExecutor(1, "observation_writer")
@@ -378,15 +368,13 @@ class ObservationWriter:
             commit_future = asyncio.get_running_loop().run_in_executor(
                 self._executor, self._record_batch, batch
             )
-            commit_future.add_done_callback(lambda done: self._finish_commit(done, len(batch)))
+            commit_future.add_done_callback(self._keep_failure)
             self._commit_future = commit_future
             # Unlike `await`, `wait` does not cancel the commit when this task is cancelled.
             await asyncio.wait([commit_future])
 
-    def _finish_commit(self, commit_future: asyncio.Future[int], count: int) -> None:
+    def _keep_failure(self, commit_future: asyncio.Future[int]) -> None:
         self._failure = self._failure or commit_future.exception()
-        if self._failure is None and self._on_commit:
-            self._on_commit(count)
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -18,13 +18,16 @@ NOW = datetime(2026, 11, 25, 0, 30, tzinfo=UTC)
 def print_count(count):
     sys.stdout.write(f"{count}\n")
     sys.stdout.flush()
+    return count
 
 
 async def write_observations(url):
     """Resume the run. Print the number of stored observations after each commit."""
     with Store.open(url, create=False) as store:
         audit_run = store.runs.begin_or_resume(NOW.date(), NOW)
-        async with store.observations.open_writer(batch_size=20, on_commit=print_count) as writer:
+        record = store.observations.record
+        store.observations.record = lambda batch: print_count(record(batch))
+        async with store.observations.open_writer(batch_size=20) as writer:
             for account in store.observations.list_pending_accounts(audit_run):
                 finding = Finding(Presence.PRESENT, name=account.typed_text, detail="x" * 200)
                 evidence = (Evidence(account.typed_text, 200, account.typed_text),)

@@ -11,7 +11,7 @@ from auditor.checking import checker
 from auditor.config.schema import DomainExpirySettings
 from auditor.evaluation import reevaluate, replay
 from auditor.rules.domain_expiry import find_domain_expiry
-from auditor.rules.engine import AnyRule
+from auditor.rules.engine import AnyRule, is_gap_open
 from auditor.runs import domain_checks
 from auditor.runs.domain_checks import list_due_domains
 from auditor.runs.run import execute_run
@@ -62,7 +62,8 @@ def list_asked(app):
 
 def get_gap(app):
     """Return severity and params of the open gap, or None."""
-    gaps = list(app.store.conclusions.list_gaps(code="website_domain_expiring", open_only=True))
+    stored_gaps = filter(is_gap_open, app.store.conclusions.list_gaps())
+    gaps = [gap for gap in stored_gaps if gap.code == "website_domain_expiring"]
     return (gaps[0].severity, dict(gaps[0].params)) if gaps else None
 
 
