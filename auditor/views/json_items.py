@@ -35,36 +35,24 @@ def build_status_item(
     is the day whose run waits because this one has not finished. `age_hours` is null for a run
     that is dated in the future.
     """
-    item: JsonItem = {
-        "run": None,
-        "started_at": None,
-        "finished_at": None,
-        "state": None,
+    is_future = run is not None and is_dated_in_future(run, now)
+    age_hours = None
+    if run is not None and not is_future:
+        age = now - (run.finished_at or run.started_at)
+        age_hours = round(max(0.0, age.total_seconds()) / 3600, 1)
+    return {
+        "run": run.day.isoformat() if run else None,
+        "started_at": format_optional_timestamp(run.started_at if run else None),
+        "finished_at": format_optional_timestamp(run.finished_at if run else None),
+        "state": run.state.value if run else None,
         "accounts": sum(counts.values()),
         **{presence.value: counts.get(presence, 0) for presence in Presence},
-        "unreliable_channels": [],
-        "not_reached": 0,
+        "unreliable_channels": list(run.unreliable_channels) if run else [],
+        "not_reached": run.not_reached_count if run else 0,
         "delayed_run": delayed_run_day.isoformat() if delayed_run_day else None,
-        "dated_in_future": False,
-        "age_hours": None,
-        "next_run_at": format_optional_timestamp(next_run_at),
-    }
-    return item if run is None else item | _build_run_fields(run, now)
-
-
-def _build_run_fields(run: AuditRun, now: datetime) -> JsonItem:
-    is_future = is_dated_in_future(run, now)
-    age = now - (run.finished_at or run.started_at)
-    age_hours = round(max(0.0, age.total_seconds()) / 3600, 1)
-    return {
-        "run": run.day.isoformat(),
-        "started_at": format_optional_timestamp(run.started_at),
-        "finished_at": format_optional_timestamp(run.finished_at),
-        "state": run.state.value,
-        "unreliable_channels": list(run.unreliable_channels),
-        "not_reached": run.not_reached_count,
         "dated_in_future": is_future,
-        "age_hours": None if is_future else age_hours,
+        "age_hours": age_hours,
+        "next_run_at": format_optional_timestamp(next_run_at),
     }
 
 

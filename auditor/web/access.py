@@ -80,26 +80,21 @@ class RequireAccess:
         match self.access:
             case Access.ADMIN:
                 return user.role is Role.ADMIN
-            case Access.ALL_REGIONS:
-                return service.can_edit_all_regions(user)
-            case Access.OWN_REGION:
-                return service.can_edit_all_regions(user) or self._is_in_own_region(user, request)
             case Access.COORDINATOR:
                 return service.is_coordinator(user)
+            case Access.ALL_REGIONS:
+                return service.can_edit_all_regions(user)
+            case Access.OWN_REGION if not service.can_edit_all_regions(user):
+                if not service.is_coordinator(user):
+                    return False
+                store: Store = request.app.state.app.store
+                association_id = self.find_association(store, request.path_params)
+                association = association_id and store.registry.get_association(association_id)
+                if not association:
+                    raise HTTPException(404)
+                return service.can_edit_association(user, association)
             case _:
                 return True
-
-    def _is_in_own_region(self, user: User, request: Request) -> bool:
-        if not service.is_coordinator(user):
-            return False
-        store: Store = request.app.state.app.store
-        association_id = self.find_association(store, request.path_params)
-        association = (
-            store.registry.get_association(association_id) if association_id is not None else None
-        )
-        if association is None:
-            raise HTTPException(404)
-        return service.can_edit_association(user, association)
 
 
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -19,14 +19,11 @@ from auditor.web.access import NotLoggedInError
 from auditor.web.errors import Clock, handle_http_error
 from auditor.web.middleware import SecurityMiddleware, collect_address_words
 from auditor.web.routes import (
-    association_list,
     associations,
-    check_now,
     dashboard,
     decisions,
     exports,
     gaps,
-    glossary,
     health,
     login,
     registry,
@@ -45,9 +42,7 @@ ROUTERS = (
     health.router,
     dashboard.router,
     gaps.router,
-    glossary.router,
     runs.router,
-    check_now.router,
     decisions.router,
     exports.router,
     registry.router,
@@ -57,7 +52,6 @@ ROUTERS = (
     report.router,
     report_links.router,
     replies.router,
-    association_list.router,
     associations.router,  # last: its pages match any path below /associations/
 )
 
@@ -103,7 +97,7 @@ def create_app(
     for error_class in (HTTPException, RequestValidationError):
         web.add_exception_handler(error_class, handle_http_error)
     web.add_exception_handler(NotLoggedInError, login.handle_not_logged_in)
-    web.add_exception_handler(check_now.NothingCheckedError, check_now.handle_nothing_checked)
+    web.add_exception_handler(runs.NothingCheckedError, runs.handle_nothing_checked)
     web.add_middleware(
         SecurityMiddleware,
         config=app.config,

@@ -64,45 +64,46 @@ def render_error_page(scope: Scope, config: Config, status: int, now: datetime) 
 
 def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
     """Return the title and the text of the page for an HTTP error status."""
-    match status:
-        case 401:
-            title = translator.translate("Open your report with your own link")
-            message = translator.translate(
+    translate = translator.translate
+    other = (translate("Something went wrong"), translate("Check what you entered and try again."))
+    texts = {
+        401: (
+            translate("Open your report with your own link"),
+            translate(
                 "This page opens only with your association’s private link. "
                 "If someone sent you this page, ask them to use “Share with the board” in the "
                 "report. If you have the link, open it again and allow cookies in your browser."
-            )
-        case 403:
-            title = translator.translate("You don’t have access")
-            message = translator.translate("You don’t have permission to do this.")
-        case 404:
-            title = translator.translate("Page not found")
-            message = translator.translate(
-                "The address may be wrong, or the page no longer exists."
-            )
-        case 410:
-            title = translator.translate("This report link no longer works")
-            message = translator.translate(
+            ),
+        ),
+        403: (
+            translate("You don’t have access"),
+            translate("You don’t have permission to do this."),
+        ),
+        404: (
+            translate("Page not found"),
+            translate("The address may be wrong, or the page no longer exists."),
+        ),
+        410: (
+            translate("This report link no longer works"),
+            translate(
                 "It may have expired or been copied incompletely. "
                 "Ask the coordination team for a new one."
-            )
-        case 413:
-            title = translator.translate("Too large")
-            message = translator.translate("What you sent is too large for this page. Send less.")
-        case 500:
-            title = translator.translate("Something went wrong on our side")
-            message = translator.translate(
-                "This isn’t your fault and nothing was lost. Try again later."
-            )
-        case 503:
-            title = translator.translate("Other imports are in progress")
-            message = translator.translate(
-                "They need the computer’s memory. Try again in a minute."
-            )
-        case _:
-            title = translator.translate("Something went wrong")
-            message = translator.translate("Check what you entered and try again.")
-    return title, message
+            ),
+        ),
+        413: (
+            translate("Too large"),
+            translate("What you sent is too large for this page. Send less."),
+        ),
+        500: (
+            translate("Something went wrong on our side"),
+            translate("This isn’t your fault and nothing was lost. Try again later."),
+        ),
+        503: (
+            translate("Other imports are in progress"),
+            translate("They need the computer’s memory. Try again in a minute."),
+        ),
+    }
+    return texts.get(status, other)
 
 
 def handle_http_error(request: Request, error: Exception) -> HTMLResponse:

@@ -133,32 +133,21 @@ class SecurityMiddleware:
             return PlainTextResponse(AMBIGUOUS_LENGTH_MESSAGE, 400, {"connection": "close"})
         host = _normalize_host(headers.get("host", ""))
         scope["is_local"] = is_loopback_host(host) and not is_proxied_request(scope, headers)
-        scope["is_network_host"] = scope["is_local"] or host in self._list_allowed_hosts()
+        scope["is_network_host"] = scope["is_local"] or host in self.config.web.allowed_hosts
         if not scope["is_network_host"]:
             if scope["path"] == HEALTH_PATH:
                 return None
-            if refusal := self._find_public_refusal(scope, host):
-                return refusal
+            public_host = _normalize_host(urlsplit(self.config.web.public_url).netloc)
+            if not host or host != public_host:
+                return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
+            if not PUBLIC_PATHS.fullmatch(scope["path"]):
+                return self._render_error_page(scope, 404)
         if _is_forged_request(scope, headers):
             return self._render_error_page(scope, 403)
         return self._render_error_page(scope, 413) if has_too_large_body(scope) else None
 
-    def _find_public_refusal(self, scope: Scope, host: str) -> Response | None:
-        """Return the refusal of a request for another host than the network's own, or None."""
-        if not host or host != self._get_public_host():
-            return PlainTextResponse(UNKNOWN_HOST_MESSAGE, 403)
-        if not PUBLIC_PATHS.fullmatch(scope["path"]):
-            return self._render_error_page(scope, 404)
-        return None
-
     def _render_error_page(self, scope: Scope, status: int) -> Response:
         return errors.render_error_page(scope, self.config, status, self.clock())
-
-    def _list_allowed_hosts(self) -> set[str]:
-        return set(self.config.web.allowed_hosts)
-
-    def _get_public_host(self) -> str:
-        return _normalize_host(urlsplit(self.config.web.public_url).netloc)
 
 
 def collect_address_words(routes: Iterable[BaseRoute]) -> frozenset[str]:
@@ -215,30 +204,24 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-def _is_cross_site_request(headers: Headers) -> bool:
-    """Return True if another site's page sends this form.
-
-    Browsers say so in Sec-Fetch-Site, or over plain HTTP only in Origin. `null` is the origin of a
-    page that hides its address. A request without either header does not come from a browser.
-    """
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site is not None:
-        return site not in {"same-origin", "none"}
-    return origin is not None and _normalize_origin(origin) != _normalize_origin(headers["host"])
-
-
 def _normalize_origin(origin: str) -> str:
     """Return host and port of an Origin or Host header, without the default ports."""
     return re.sub(r"^https?://|:(80|443)$", "", origin.lower())
 
 
 def _is_forged_request(scope: Scope, headers: Headers) -> bool:
-    """Return True for a change that a page of another site requests. Mail programs may do so."""
-    if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+    """Return True for a change that a page of another site requests. Mail programs may do so.
+
+    Browsers say so in Sec-Fetch-Site, or over plain HTTP only in Origin. `null` is the origin of a
+    page that hides its address. A request without either header does not come from a browser.
+    """
+    is_unsubscribing = ONE_CLICK_UNSUBSCRIBE_PATHS.fullmatch(scope["path"])
+    if is_unsubscribing or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return False
-    if ONE_CLICK_UNSUBSCRIBE_PATHS.fullmatch(scope["path"]):
-        return False
-    return _is_cross_site_request(headers)
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    return origin is not None and _normalize_origin(origin) != _normalize_origin(headers["host"])
 
 
 def _add_security_headers(message: Message, scope: Scope) -> None:

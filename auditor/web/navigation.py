@@ -1,6 +1,6 @@
 """The entries of the navigation and their pages, by the role of the user."""
 
-from dataclasses import dataclass
+from typing import Any
 
 from auditor.i18n.translator import Translator
 from auditor.users import service
@@ -21,26 +21,15 @@ PEOPLE_ICON = (
 SLIDERS_ICON = "M3 6h8M15 6h2M13 4v4M3 14h2M9 14h8M7 12v4"
 
 
-@dataclass(frozen=True, slots=True)
-class NavigationEntry:
-    """An entry of the navigation. It leads to the first of its pages.
+NavigationEntry = dict[str, Any]
+"""An entry of the navigation: its label, its pages, and how many things wait there (`count`).
 
-    `icon` is the path of an SVG in a square of 20 units. `count` is how many things wait there.
-    """
+It leads to the first of its pages. `icon` is the path of an SVG in a square of 20 units.
+"""
 
-    label: str
-    icon: str
-    pages: tuple[NavigationPage, ...]
-    count: int = 0
 
-    @property
-    def path(self) -> str:
-        """Return the path of the first page."""
-        return self.pages[0][0]
-
-    def contains(self, section: str) -> bool:
-        """Return True if the entry has a page with this path."""
-        return section in dict(self.pages)
+def _build_entry(label: str, icon: str, *pages: NavigationPage, count: int = 0) -> NavigationEntry:
+    return {"label": label, "icon": icon, "pages": pages, "count": count}
 
 
 def list_navigation_entries(
@@ -51,11 +40,12 @@ def list_navigation_entries(
         return []
     translate = translator.translate
     is_coordinator = service.is_coordinator(user)
-    messages = NavigationEntry(
+    messages = _build_entry(
         translate("Messages"),
         SPEECH_ICON,
-        (("replies", translate("Replies")), ("report-links", translate("Report links"))),
-        pending_reply_count,
+        ("replies", translate("Replies")),
+        ("report-links", translate("Report links")),
+        count=pending_reply_count,
     )
     settings = [("account", translate("Your account")), ("glossary", translate("Glossary"))]
     if user.role == Role.ADMIN:
@@ -63,22 +53,21 @@ def list_navigation_entries(
     if is_coordinator:
         settings.insert(0, ("registry", translate("Registry")))
     return [
-        NavigationEntry(translate("Today"), TODAY_ICON, (("", translate("Today")),)),
-        NavigationEntry(
+        _build_entry(translate("Today"), TODAY_ICON, ("", translate("Today"))),
+        _build_entry(
             translate("Associations"),
             GRID_ICON,
-            (
-                ("associations", translate("Grid")),
-                ("gaps", translate("By problem")),
-                ("groups", translate("By region")),
-            ),
+            ("associations", translate("Grid")),
+            ("gaps", translate("By problem")),
+            ("groups", translate("By region")),
         ),
-        NavigationEntry(
+        _build_entry(
             translate("What’s new"),
             STAR_ICON,
-            (("changes", translate("What’s new")), ("runs", translate("Check log"))),
+            ("changes", translate("What’s new")),
+            ("runs", translate("Check log")),
         ),
         *([messages] if is_coordinator else []),
-        NavigationEntry(translate("Meeting"), PEOPLE_ICON, (("meeting", translate("Meeting")),)),
-        NavigationEntry(translate("Settings"), SLIDERS_ICON, tuple(settings)),
+        _build_entry(translate("Meeting"), PEOPLE_ICON, ("meeting", translate("Meeting"))),
+        _build_entry(translate("Settings"), SLIDERS_ICON, *settings),
     ]

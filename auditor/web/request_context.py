@@ -8,24 +8,19 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from fastapi import Depends, HTTPException, Request, Response
+from fastapi import Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field
 
 from auditor.app import App
 from auditor.core.errors import TranslatableError
 from auditor.evaluation.association_view import AssociationView
+from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator
-from auditor.rendering.templates import (
-    WebAppLinks,
-    build_report_file_name,
-    get_html_translator,
-    render_template,
-)
-from auditor.reports import html, pdf
+from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.users import service
 from auditor.web.access import get_current_user
 from auditor.web.errors import LANGUAGE_COOKIE
@@ -149,60 +144,6 @@ class RequestContext:
         )
         return response
 
-    def render_report(
-        self, view: AssociationView, forms: html.ReportForms, *, report_url: str = ""
-    ) -> HTMLResponse:
-        """Render an association's own report with its forms.
-
-        The parameters are those of `auditor.reports.html.render_report`.
-        """
-        links = self._build_report_links()
-        content = html.render_report(
-            view,
-            self.app.config,
-            self.now,
-            links,
-            self.language,
-            forms=forms,
-            report_url=report_url,
-            pdf_url=links.page_url("report.pdf"),
-        )
-        headers = {"content-security-policy": html.build_report_csp(content)}
-        return HTMLResponse(content, headers=headers)
-
-    def render_report_pdf(self, view: AssociationView, *, report_url: str = "") -> Response:
-        """Render the report as a PDF; if unavailable, a page that suggests printing (503)."""
-        links = self._build_report_links()
-        content = html.render_report(
-            view,
-            self.app.config,
-            self.now,
-            links,
-            self.language,
-            report_url=report_url,
-            is_folded=False,
-        )
-        try:
-            pdf_bytes = pdf.render_pdf(content)
-        except pdf.PdfUnavailableError:
-            translator = get_html_translator(self.language)
-            return self.render_page(
-                "error.html",
-                status=503,
-                title=translator.translate("PDF is not available here"),
-                message=translator.translate(
-                    "Open your report and choose “Print” in the browser menu. "
-                    "The page is made for paper too."
-                ),
-                links=links,
-            )
-        stem = build_report_file_name(view.association.id).removesuffix(".html")
-        headers = {"content-disposition": f'attachment; filename="{stem}.pdf"'}
-        return Response(pdf_bytes, media_type="application/pdf", headers=headers)
-
-    def _build_report_links(self) -> WebAppLinks:
-        return WebAppLinks(self.language, "/report", has_network_pages=False)
-
 
 def get_request_context(request: Request, language: str) -> RequestContext:
     """Return the context of a request. Raises HTTPException (404) for an unknown language."""
@@ -219,6 +160,14 @@ def build_request_context(request: Request, language: str) -> RequestContext:
     return RequestContext(
         state.app, state.clock(), language, path + query, get_current_user(request)
     )
+
+
+def require_association_view(context: RequestContext, association: str) -> AssociationView:
+    """Return the association of this id. Raises HTTPException (404) if there is none."""
+    view = load_association_view(context.app.store, context.app.config, association)
+    if view is None:
+        raise HTTPException(404)
+    return view
 
 
 PageContext = Annotated[RequestContext, Depends(get_request_context)]

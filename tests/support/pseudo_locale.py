@@ -19,7 +19,7 @@ from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
 from auditor.reference.gap_catalogue import get_gap_titles
 from auditor.reference.glossary import get_glossary_term, load_glossary
 from auditor.reference.message_texts import get_message_texts
-from auditor.web.routes import glossary
+from auditor.web.routes import dashboard
 
 OPEN, CLOSE = "⟦⟧"
 ATTRIBUTES = ("aria-label", "title", "alt", "placeholder", "data-name")
@@ -137,7 +137,7 @@ def pseudo_locale() -> Iterator[None]:
         mock.patch.object(translator, "get_gap_titles", pseudo_gap_titles),
         mock.patch.object(translator, "get_message_texts", pseudo_message_texts),
         mock.patch.object(translator, "get_glossary_term", pseudo_glossary_term),
-        mock.patch.object(glossary, "load_glossary", pseudo_glossary),
+        mock.patch.object(dashboard, "load_glossary", pseudo_glossary),
     ):
         yield
 

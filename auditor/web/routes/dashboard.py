@@ -1,13 +1,12 @@
-"""The dashboard, the comparison of groups by region or tag, and the redirects to a language."""
+"""The dashboard, the comparison of groups, the glossary, and the redirects to a language."""
 
-from collections.abc import Sequence
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.reference.glossary import load_glossary
 from auditor.rendering.svg import TrendPoint
 from auditor.users import service
 from auditor.views.dashboard import CoverageTrend, build_dashboard
@@ -15,8 +14,7 @@ from auditor.views.groups import MIN_GROUP_SIZE, load_group_needs, load_groups
 from auditor.web import access
 from auditor.web.errors import detect_language
 from auditor.web.request_context import PageContext, parse_day
-from auditor.web.routes.check_now import RESULTS_REQUIRED, load_next_check
-from storage.models.audit import AuditRun
+from auditor.web.routes.runs import RESULTS_REQUIRED, load_next_check
 
 router = APIRouter(route_class=access.AccessRoute)
 
@@ -42,11 +40,8 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
     def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
         points = []
         for day, coverage in trend:
-            label = translator.format_short_date(day)
-            if coverage is None:
-                points.append(TrendPoint(label, None))
-            else:
-                points.append(TrendPoint(label, coverage.low, coverage.high))
+            shares = (coverage.low, coverage.high) if coverage else (None,)
+            points.append(TrendPoint(translator.format_short_date(day), *shares))
         return points
 
     own_regions = None
@@ -87,7 +82,9 @@ def show_groups(
     store = context.load_fresh_store()
     sizes = store.counts.get_group_sizes(kind, min_size=MIN_GROUP_SIZE)
     runs = store.runs.list_evaluated(MAX_COMPARED_RUNS)
-    compared_run = _find_comparison_run(runs, parse_day(since))
+    day = parse_day(since)  # the newest run of this day or before, or the last but one
+    earlier_runs = [run for run in runs[:-1] if day is None or run.day <= day]
+    compared_run = earlier_runs[-1] if earlier_runs else None
     groups = load_groups(store, context.app.config, sizes, compared_run)[:MAX_SHOWN_GROUPS]
     needs = load_group_needs(store, store.counts.get_group_sizes(kind, min_size=1))
     return context.render_page(
@@ -101,8 +98,7 @@ def show_groups(
     )
 
 
-def _find_comparison_run(runs: Sequence[AuditRun], day: date | None) -> AuditRun | None:
-    """Return the newest run of this day or before, or the last but one if no day is given."""
-    if day is None:
-        return runs[-2] if len(runs) > 1 else None
-    return next((run for run in reversed(runs[:-1]) if run.day <= day), None)
+@router.get("/{language}/glossary", dependencies=[access.LOGGED_IN_ACCESS])
+def show_glossary(context: PageContext) -> HTMLResponse:
+    """Show all terms with their definitions. Each has an anchor, to which other pages link."""
+    return context.render_page("glossary.html", groups=load_glossary(context.language))

@@ -26,8 +26,12 @@ from auditor.decisions.recording import (
 )
 from auditor.evaluation.association_view import AssociationView
 from auditor.web import access, list_filters
-from auditor.web.request_context import PageContext, RequestContext, build_url
-from auditor.web.routes.associations import require_association_view
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    build_url,
+    require_association_view,
+)
 from storage.models.audit import DecisionKind
 
 router = APIRouter(route_class=access.AccessRoute)

@@ -3,28 +3,27 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
-from operator import attrgetter
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Depends, Form, HTTPException, Query
+from fastapi import APIRouter, Cookie, Depends, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from markupsafe import Markup
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from auditor import report_links
 from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.rendering import svg
-from auditor.views import export, meeting_pack
-from auditor.views.calls import MAX_CALLS
+from auditor.views import export
+from auditor.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
 from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
 from auditor.views.groups import find_change_period
 from auditor.web import access, list_filters
 from auditor.web.request_context import PageContext, RequestContext, build_url, parse_day
-from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.gaps import LAST_MEETING_COOKIE
+from auditor.web.routes.runs import RESULTS_REQUIRED
 from storage.models.audit import GAP_KINDS, Gap
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -62,7 +61,7 @@ def download_export(
         format=file_format,
         association_filter=association_filter,
         translator=context.translator,
-        since=start_of_day_utc(since),
+        since=datetime.combine(since, time(), UTC) if since else None,  # as days of runs
         delimiter=delimiter,
         right_to_left=context.translator.direction == "rtl",
         can_see_contact=context.can_manage_association,
@@ -70,26 +69,16 @@ def download_export(
     return stream_download(export_request, context)
 
 
-def start_of_day_utc(day: date | None) -> datetime | None:
-    """Return midnight UTC of a day; runs are counted by UTC days, too."""
-    return datetime.combine(day, time(), UTC) if day else None
-
-
 def stream_download(export_request: ExportRequest, context: RequestContext) -> StreamingResponse:
-    """Return the response that builds an export while it is sent."""
-    chunks = export.stream_export(export_request, context.app, context.now)
-    return build_download_response(export_request, chunks, context)
+    """Return the response that builds an export while it is sent.
 
-
-def build_download_response(
-    export_request: ExportRequest, chunks: Iterator[bytes], context: RequestContext
-) -> StreamingResponse:
-    """Return the response for a file with a dated name, in ASCII and in the page's language."""
+    The file has a dated name, in ASCII and in the page's language.
+    """
     ascii_name = export_request.get_file_name(context.now)
     translated_name = quote(export_request.get_translated_file_name(context.now))
     disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
     return StreamingResponse(
-        chunks,
+        export.stream_export(export_request, context.app, context.now),
         media_type=MEDIA_TYPES[export_request.format],
         headers={"content-disposition": disposition, "cache-control": "no-store"},
     )
@@ -132,23 +121,6 @@ CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)
 CallLimit = Annotated[int, Field(ge=1, le=MAX_CALLS)]
 
 
-class MeetingPackForm(BaseModel):
-    """The form that creates a pack with QR codes: filter, start day and number of calls."""
-
-    model_config = ConfigDict(str_strip_whitespace=True)
-
-    region: str = ""
-    tag: str = ""
-    level: str = ""
-    gap_kind: str = ""
-    gap: str = ""
-    channel: str = ""
-    state: str = ""
-    q: str = Field(default="", max_length=MAX_SEARCH_CHARS)
-    since: OptionalDate = None
-    call_limit: CallLimit = CALL_LIMIT_CHOICES[0]
-
-
 @router.get("/{language}/meeting", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
 def show_meeting_pack(
     context: PageContext,
@@ -164,7 +136,10 @@ def show_meeting_pack(
 
 @router.post("/{language}/meeting", dependencies=[access.COORDINATOR_ACCESS])
 def show_meeting_pack_with_qr_codes(
-    context: PageContext, form: Annotated[MeetingPackForm, Form()]
+    context: PageContext,
+    association_filter: FilterParams,
+    since: SinceParam = None,
+    call_limit: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
 ) -> HTMLResponse:
     """Create a report link for each listed association, and show the pack with QR codes.
 
@@ -174,7 +149,6 @@ def show_meeting_pack_with_qr_codes(
     app = context.app
     if not report_links.can_create_report_links(app.config):
         raise HTTPException(409)
-    association_filter = AssociationFilter(**form.model_dump(exclude={"since", "call_limit"}))
 
     def render_report_qr_code(association: str) -> Markup:
         _, url = report_links.create_report_link(
@@ -182,10 +156,8 @@ def show_meeting_pack_with_qr_codes(
         )
         return svg.render_qr_code(url)
 
-    day = _choose_first_day(context, form.since)
-    return _render_meeting_pack(
-        context, association_filter, day, form.call_limit, render_report_qr_code
-    )
+    day = _choose_first_day(context, since)
+    return _render_meeting_pack(context, association_filter, day, call_limit, render_report_qr_code)
 
 
 def _render_meeting_pack(
@@ -196,7 +168,7 @@ def _render_meeting_pack(
     render_report_qr_code: Callable[[str], Markup] | None = None,
 ) -> HTMLResponse:
     _, since, _ = find_change_period(context.app.store, day)
-    pack = meeting_pack.build_meeting_pack(
+    pack = build_meeting_pack(
         context.app.store,
         context.app.config,
         association_filter,
@@ -204,18 +176,14 @@ def _render_meeting_pack(
         context.now,
         limit=call_limit,
     )
-    associations = map(attrgetter("summary"), pack.calls)
-    manageable = filter(context.can_manage_association, associations)
-    manageable_ids = set(map(attrgetter("id"), manageable))
+    called = [call.summary for call in pack.calls]
+    manageable_ids = {item.id for item in called if context.can_manage_association(item)}
     qr_codes: dict[str, Markup] = {}
     if render_report_qr_code:
-        qr_codes = {
-            association_id: render_report_qr_code(association_id)
-            for association_id in manageable_ids
-        }
+        qr_codes = {id_: render_report_qr_code(id_) for id_ in manageable_ids}
     filter_params = asdict(association_filter)
     query_params = {**filter_params, "since": day.isoformat()}
-    list_url = context.links.page_url("associations")
+    list_url, pack_url = context.links.page_url("associations"), context.links.page_url("meeting")
     return context.render_page(
         "meeting.html",
         pack=pack,
@@ -229,8 +197,9 @@ def _render_meeting_pack(
         since=since,
         region_choices=list_filters.list_group_choices(context, "region"),
         tag_choices=list_filters.list_group_choices(context, "tag"),
-        workbook_url=build_url(context.links.page_url("meeting.xlsx"), query_params),
-        count_gap_titles=meeting_pack.count_gap_titles,
+        qr_codes_url=build_url(pack_url, {**query_params, "call_limit": str(call_limit)}),
+        workbook_url=build_url(f"{pack_url}.xlsx", query_params),
+        count_gap_titles=count_gap_titles,
         call_limit=call_limit,
         call_limit_choices=CALL_LIMIT_CHOICES,
         shown_kinds_count=SHOWN_GAP_KINDS,

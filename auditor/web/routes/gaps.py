@@ -20,8 +20,8 @@ from auditor.web.request_context import (
     build_url,
     parse_day,
 )
-from auditor.web.routes.check_now import RESULTS_REQUIRED
 from auditor.web.routes.login import YEAR_SECONDS
+from auditor.web.routes.runs import RESULTS_REQUIRED
 from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import NETWORK_GROUP, GapSort
 from storage.read_model.gap_search import GapChangeKind

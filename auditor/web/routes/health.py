@@ -56,8 +56,14 @@ def get_health(request: Request) -> PlainTextResponse:
 @router.get(METRICS_PATH, dependencies=[access.MONITORING_ACCESS])
 def get_metrics(request: Request) -> Response:
     """Return the metrics in the Prometheus text format."""
-    state = request.app.state
-    if not _can_read_metrics(request):
+    state, client = request.app.state, request.client
+    # A request from this machine does not come through a proxy.
+    is_local = request.scope["is_local"] and client is not None and is_loopback_host(client.host)
+    token = state.app.config.web.metrics_token
+    expected = f"Bearer {token.get_secret_value()}" if token else ""
+    authorization = request.headers.get("authorization", "")
+    has_token = hmac.compare_digest(authorization.encode(), expected.encode())
+    if not is_local and not (token and has_token):
         return PlainTextResponse(
             "Metrics need the token of [web] metrics_token_file, or a request from this machine.\n",
             401,
@@ -66,23 +72,3 @@ def get_metrics(request: Request) -> Response:
     is_scheduler_alive = state.heartbeat.is_alive if state.heartbeat is not None else None
     collector = MetricsCollector(state.app, state.clock(), is_scheduler_alive)
     return Response(render_metrics(collector), media_type=CONTENT_TYPE_PLAIN_0_0_4)
-
-
-def _can_read_metrics(request: Request) -> bool:
-    if _is_local_request(request):
-        return True
-    token = request.app.state.app.config.web.metrics_token
-    if not token:
-        return False
-    authorization = request.headers.get("authorization", "").encode()
-    expected = f"Bearer {token.get_secret_value()}".encode()
-    return hmac.compare_digest(authorization, expected)
-
-
-def _is_local_request(request: Request) -> bool:
-    """Return True if the request comes from this machine and not through a proxy."""
-    return (
-        request.scope["is_local"]
-        and request.client is not None
-        and is_loopback_host(request.client.host)
-    )

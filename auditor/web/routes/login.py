@@ -71,7 +71,9 @@ async def log_in(
         return await _render_login_error(request, context, form, 422, error_message)
     user = await run_in_threadpool(context.app.store.users.get, form.name)
     login_service = get_login_service(request)
-    attempt_keys = build_login_attempt_keys(request, user, form.name)
+    address = request.client.host if request.client else ""
+    browser_proof = access.read_cookie(request, access.KNOWN_BROWSER_COOKIE)
+    attempt_keys = build_attempt_keys(address, form.name, user, browser_proof)
     async with login_service.attempts.acquire(attempt_keys) as wait_seconds:
         if wait_seconds:
             error_message = format_retry_delay(context, wait_seconds)
@@ -103,8 +105,17 @@ def log_in_with_link(request: Request, context: PageContext, token: str) -> Resp
         return RedirectResponse(context.links.page_url(), 303)
     link = get_login_service(request).link if access.is_login_allowed(request) else None
     user = link.take_user(token, context.now) if link else None
-    if user is None:
-        return _render_used_login_link(context)
+    if user is None:  # the same page for a link that is wrong, used or expired
+        translator = context.translator
+        return context.render_page(
+            "error.html",
+            status=410,
+            title=translator.translate("This link has expired"),
+            message=translator.translate(
+                "This link works once, for a few minutes. Start {command} again for a new one.",
+                command="auditor demo --serve",
+            ),
+        )
     response = RedirectResponse(context.links.page_url(), 303)
     access.start_session(request, response, user)
     return response
@@ -159,14 +170,6 @@ def get_login_service(request: Request) -> LoginService:
     """Return the login service of the process."""
     login_service: LoginService = request.app.state.login_service
     return login_service
-
-
-def build_login_attempt_keys(request: Request, user: User | None, name: str) -> tuple[str, ...]:
-    """Return the keys that this attempt counts for."""
-    address = request.client.host if request.client else ""
-    return build_attempt_keys(
-        address, name, user, access.read_cookie(request, access.KNOWN_BROWSER_COOKIE)
-    )
 
 
 def format_password_too_long(translator: Translator) -> str:
@@ -236,18 +239,4 @@ def _render_login_form(
         is_insecure=is_insecure,
         has_no_users=not context.app.store.users.count(),
         max_password_chars=MAX_PASSWORD_CHARACTERS,
-    )
-
-
-def _render_used_login_link(context: RequestContext) -> HTMLResponse:
-    """Render the same page (410) for a login link that is wrong, used or expired."""
-    translator = context.translator
-    return context.render_page(
-        "error.html",
-        status=410,
-        title=translator.translate("This link has expired"),
-        message=translator.translate(
-            "This link works once, for a few minutes. Start {command} again for a new one.",
-            command="auditor demo --serve",
-        ),
     )

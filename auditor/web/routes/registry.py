@@ -29,7 +29,7 @@ from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, build_url
-from auditor.web.routes.check_now import NextCheck, load_next_check
+from auditor.web.routes.runs import NextCheck, load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
 

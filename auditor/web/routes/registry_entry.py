@@ -4,8 +4,7 @@ An entry is parsed like a row of an imported spreadsheet.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from operator import itemgetter
@@ -20,7 +19,6 @@ from starlette.datastructures import FormData
 from auditor import erasure
 from auditor.core.errors import InputError, RunLockedError
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.i18n.translator import Translator
 from auditor.registry import exporter
 from auditor.registry.columns import (
     FACT_COLUMNS,
@@ -36,7 +34,7 @@ from auditor.registry.sheet_limits import MAX_CELL_CHARS
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext
 from probes.links import channel_registry
-from storage.models.audit import AccountRow, AssociationEntry, RegistryValue
+from storage.models.audit import AssociationEntry
 from storage.models.users import ChangeOrigin
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -49,69 +47,8 @@ BLOCKING_ISSUES = frozenset(
 EDITABLE_COLUMNS = tuple(name for name in (*FACT_COLUMNS, *TRAILING_COLUMNS) if name != "id")
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryEntryForm:
-    """The cells of an entry by column. A cell of links has one link per line."""
-
-    association_id: str
-    cells: Mapping[str, str]
-
-    def list_visible_columns(self, audited_channels: Iterable[str]) -> list[str]:
-        """Return the link columns to display, without duplicates.
-
-        These are the default and audited channels, columns with links, channels that the
-        association does not use by choice, and the column for other links.
-        """
-        filled_columns = [name for name in self.cells if name not in {"id", *EDITABLE_COLUMNS}]
-        columns = (
-            *DEFAULT_CHANNELS,
-            *audited_channels,
-            *filled_columns,
-            *self.list_none_by_choice(),
-            LINKS_COLUMN,
-        )
-        return list(dict.fromkeys(columns))
-
-    def list_none_by_choice(self) -> list[str]:
-        """Return the channels that the association does not use by choice."""
-        return list(filter(None, self.cells.get("none_by_choice", "").split(", ")))
-
-    @property
-    def version(self) -> str:
-        """Return a hash of the filled cells, to detect concurrent edits."""
-        filled_cells = sorted(filter(itemgetter(1), self.cells.items()))
-        return hashlib.sha256(repr(filled_cells).encode()).hexdigest()[:32]
-
-    def find_long_cells(self) -> Iterator[SpreadsheetProblem]:
-        """Yield an issue for each cell that is longer than that of a spreadsheet."""
-        for column, text in self.cells.items():
-            if len(text) > MAX_CELL_CHARS:
-                yield SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
-
-    def parse(self, language: str) -> ImportResult:
-        """Parse the entry like a row of a spreadsheet."""
-        return parse_registry_entry({"id": self.association_id, **self.cells}, language)
-
-
-def _format_value(value: RegistryValue) -> str:
-    """Return the value of a fact as the text of its field."""
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    return value or ""
-
-
-def build_entry_form(
-    entry: AssociationEntry, accounts: Iterable[AccountRow], translator: Translator
-) -> RegistryEntryForm:
-    """Return the form filled with the stored entry and its accounts."""
-    cells: dict[str, str] = {}
-    for name in EDITABLE_COLUMNS:
-        cells[name] = _format_value(entry.get_value(name))
-    cells["media_officer"] = format_media_officer(entry.contact.media_officer, translator) or ""
-    for row in accounts:
-        column = row.column or LINKS_COLUMN
-        cells[column] = "\n".join(filter(None, (cells.get(column), row.typed_text)))
-    return RegistryEntryForm(entry.id, cells)
+Cells = dict[str, str]
+"""The cells of an entry by column. A cell of links has one link per line."""
 
 
 async def _read_form(request: Request) -> FormData:
@@ -126,9 +63,9 @@ EntryFormData = Annotated[FormData, Depends(_read_form)]
 )
 def show_entry_form(context: PageContext, association: str) -> HTMLResponse:
     """Show the form with the stored entry."""
-    saved_entry = _require_entry(context, association)
-    form = _build_saved_form(context, saved_entry)
-    return _render_entry_form(context, saved_entry, form, version=form.version)
+    saved_entry, cells = _load_entry(context, association)
+    version = _compute_version(cells)
+    return _render_entry_form(context, saved_entry, cells, version=version)
 
 
 @router.post(
@@ -140,25 +77,29 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
     The user can save an entry whose issues are only warnings. If the stored entry changed since
     the form was opened, nothing is saved (409).
     """
-    saved_entry = _require_entry(context, association)
-    entry = _parse_entry(saved_entry.id, form)
-    version = _build_saved_form(context, saved_entry).version
-    if _get_form_text(form, "version") != version:
-        return _render_entry_form(context, saved_entry, entry, version=version, status=409)
-    import_result = entry.parse(context.app.config.network.language)
-    issues = [
-        *entry.find_long_cells(),
-        *import_result.problems,
-        *_find_shared_accounts(context, saved_entry.id, import_result),
-    ]
+    saved_entry, saved_cells = _load_entry(context, association)
+    columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
+    typed = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in (*columns, "version")}
+    cells = {column: typed[column] for column in columns if column in form}
+    cells["none_by_choice"] = ", ".join(map(str, form.getlist("none_by_choice")))
+    version = _compute_version(saved_cells)
+    if typed["version"] != version:
+        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
+    row, language = {"id": saved_entry.id, **cells}, context.app.config.network.language
+    import_result = parse_registry_entry(row, language)
+    issues = [*import_result.problems, *_find_shared_accounts(context, association, import_result)]
+    for column, text in reversed(cells.items()):
+        if len(text) > MAX_CELL_CHARS:
+            long_text = SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
+            issues.insert(0, long_text)
     if _has_blocking_issue(issues) or (issues and "save_anyway" not in form):
         return _render_entry_form(
-            context, saved_entry, entry, version=version, status=422, issues=issues
+            context, saved_entry, cells, version=version, status=422, issues=issues
         )
     if not _save_if_unchanged(context, saved_entry.id, import_result, version):
-        saved_entry = _require_entry(context, association)
-        version = _build_saved_form(context, saved_entry).version
-        return _render_entry_form(context, saved_entry, entry, version=version, status=409)
+        saved_entry, saved_cells = _load_entry(context, association)
+        version = _compute_version(saved_cells)
+        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
     return RedirectResponse(context.links.association_url(saved_entry.id), 303)
 
 
@@ -180,36 +121,38 @@ def _save_if_unchanged(
         present_columns=import_result.columns,
     )
     expected_digest = save(dry_run=True).digest
-    if _build_saved_form(context, _require_entry(context, association)).version != version:
+    _, cells = _load_entry(context, association)
+    if _compute_version(cells) != version:
         return False
     return save(expected_digest=expected_digest).digest == expected_digest
 
 
-def _has_blocking_issue(issues: list[SpreadsheetProblem]) -> bool:
+def _has_blocking_issue(issues: Iterable[SpreadsheetProblem]) -> bool:
     return any(problem.issue in BLOCKING_ISSUES for problem in issues)
 
 
-def _build_saved_form(context: RequestContext, saved_entry: AssociationEntry) -> RegistryEntryForm:
-    accounts = context.app.store.registry.list_accounts(saved_entry.id)
-    return build_entry_form(saved_entry, accounts, context.translator)
-
-
-def _require_entry(context: RequestContext, association: str) -> AssociationEntry:
-    entry = context.app.store.registry.get_association_entry(association)
+def _load_entry(context: RequestContext, association: str) -> tuple[AssociationEntry, Cells]:
+    """Return the stored entry and its cells. Raises HTTPException (404)."""
+    registry = context.app.store.registry
+    entry = registry.get_association_entry(association)
     if entry is None:
         raise HTTPException(404)
-    return entry
+    cells: Cells = {}
+    for name in EDITABLE_COLUMNS:
+        value = entry.get_value(name)
+        cells[name] = ", ".join(value) if isinstance(value, tuple) else value or ""
+    officer = format_media_officer(entry.contact.media_officer, context.translator)
+    cells["media_officer"] = officer or ""
+    for row in registry.list_accounts(entry.id):
+        column = row.column or LINKS_COLUMN
+        cells[column] = "\n".join(filter(None, (cells.get(column), row.typed_text)))
+    return entry, cells
 
 
-def _parse_entry(association: str, form: FormData) -> RegistryEntryForm:
-    columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
-    cells = {column: _get_form_text(form, column) for column in columns if column in form}
-    cells["none_by_choice"] = ", ".join(map(str, form.getlist("none_by_choice")))
-    return RegistryEntryForm(association, cells)
-
-
-def _get_form_text(form: FormData, name: str) -> str:
-    return str(form.get(name, "")).replace("\r\n", "\n")
+def _compute_version(cells: Cells) -> str:
+    """Return a hash of the filled cells, to detect concurrent edits."""
+    filled_cells = sorted(filter(itemgetter(1), cells.items()))
+    return hashlib.sha256(repr(filled_cells).encode()).hexdigest()[:32]
 
 
 def _find_shared_accounts(
@@ -220,7 +163,11 @@ def _find_shared_accounts(
     for account in import_result.accounts:
         if account.identity.key:
             own_accounts[account.channel, account.identity.key] = account
-    shared_keys = set(_iter_keys_of_others(context, association, own_accounts))
+    shared_keys = {
+        (other.channel, other.identity.key)
+        for other in context.app.store.registry.find_accounts_by_key(own_accounts)
+        if other.association != association and other.withdrawn_at is None
+    }
     return [
         SpreadsheetProblem(2, account.column, account.typed_text, Issue.SHARED_ACCOUNT)
         for key, account in own_accounts.items()
@@ -228,37 +175,37 @@ def _find_shared_accounts(
     ]
 
 
-def _iter_keys_of_others(
-    context: RequestContext, association: str, keys: Collection[tuple[str, str]]
-) -> Iterator[tuple[str, str | None]]:
-    """Yield those of these keys that another association lists."""
-    for account in context.app.store.registry.find_accounts_by_key(keys):
-        if account.association != association and account.withdrawn_at is None:
-            yield account.channel, account.identity.key
-
-
 def _render_entry_form(
     context: RequestContext,
     saved_entry: AssociationEntry,
-    entry: RegistryEntryForm,
+    cells: Cells,
     *,
     version: str,
     status: int = 200,
-    issues: list[SpreadsheetProblem] | None = None,
+    issues: Sequence[SpreadsheetProblem] = (),
 ) -> HTMLResponse:
-    translator, shown_issues = context.translator, issues or []
+    """Render the form.
+
+    It has the default and audited channels, columns with links, channels that the association does
+    not use by choice, and the column for other links.
+    """
+    translator = context.translator
+    unused_channels = list(filter(None, cells.get("none_by_choice", "").split(", ")))
+    filled_columns = [name for name in cells if name not in {"id", *EDITABLE_COLUMNS}]
+    columns = (*DEFAULT_CHANNELS, *context.app.config.channels, *filled_columns, *unused_channels)
     return context.render_page(
         "registry_entry.html",
         status=status,
         association=saved_entry.association,
-        entry=entry,
-        issues=shown_issues,
-        can_save_anyway=not _has_blocking_issue(shown_issues),
+        cells=cells,
+        unused_channels=unused_channels,
+        issues=issues,
+        can_save_anyway=not _has_blocking_issue(issues),
         version=version,
         max_cell_chars=MAX_CELL_CHARS,
         is_refused=status == 422,
         is_stale=status == 409,
-        account_columns=entry.list_visible_columns(context.app.config.channels),
+        account_columns=list(dict.fromkeys((*columns, LINKS_COLUMN))),
         get_column_heading=lambda column: exporter.format_column_heading(column, translator),
         languages=tuple(LOCALE_BY_LANGUAGE),
         media_officer_choices=[translator.term("officer", code) for code in MEDIA_OFFICER_CODES],

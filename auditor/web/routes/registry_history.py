@@ -1,7 +1,6 @@
 """The change log of the registry: a line for each action, and pages of single changes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain, groupby, islice
 from operator import attrgetter
 from typing import Any
@@ -22,21 +21,6 @@ MAX_READ_ENTRIES = 1000
 """Entries that are read to find the actions of a page. A larger action is counted separately."""
 SHOWN_LINES = 2
 """An action with more changes only shows how many there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryAction:
-    """All changes that were written together: by an import, or by a form.
-
-    `newest_id` is the id of the newest entry. `entry` says when, who and how. `lines` are empty if
-    there are more than `SHOWN_LINES`.
-    """
-
-    newest_id: int | None
-    entry: AuditLogEntry
-    lines: list[RegistryChangeLine]
-    change_count: int
-    association_count: int
 
 
 @router.get("/{language}/registry/history", dependencies=[access.COORDINATOR_ACCESS])
@@ -75,7 +59,7 @@ def _render_actions(context: RequestContext, before: int | None) -> HTMLResponse
     entries = context.app.store.audit_log.list_audit_log(
         before_id=before, limit=MAX_READ_ENTRIES + 1, regions=context.regions
     )
-    groups = [list(group) for _, group in groupby(entries, key=_get_action_key)]
+    groups = [list(group) for _, group in groupby(entries, key=attrgetter("changed_at", "author"))]
     has_more = len(entries) > MAX_READ_ENTRIES
     next_before = None
     if has_more and len(groups) == 1:
@@ -95,46 +79,50 @@ def _render_actions(context: RequestContext, before: int | None) -> HTMLResponse
     return context.render_page("audit_log.html", actions=actions, **page_urls)
 
 
-def _get_action_key(entry: AuditLogEntry) -> tuple[Any, ...]:
-    """Return what all entries of one action have in common."""
-    return entry.changed_at, entry.author
-
-
 def _build_actions(
     context: RequestContext, groups: Sequence[Sequence[AuditLogEntry]]
-) -> list[RegistryAction]:
+) -> list[dict[str, Any]]:
+    """Return actions: all changes that were written together by an import, or by a form.
+
+    `newest_id` is the id of the newest entry. `entry` says when, who and how. `lines` are empty if
+    there are more than `SHOWN_LINES`.
+    """
     small_groups = [group for group in groups if len(group) <= SHOWN_LINES]
     lines = iter(_build_change_lines(context, list(chain.from_iterable(small_groups))))
     actions = []
     for group in groups:
         shown_count = len(group) if len(group) <= SHOWN_LINES else 0
-        action = RegistryAction(
-            newest_id=group[0].id,
-            entry=_choose_typical_entry(group),
-            lines=list(islice(lines, shown_count)),
-            change_count=len(group),
-            association_count=len(set(map(attrgetter("association"), group))),
-        )
+        # An import may also remove some. Another entry says how the action was made.
+        typical_entry = next((entry for entry in group if entry.source != "prune"), group[0])
+        action = {
+            "newest_id": group[0].id,
+            "entry": typical_entry,
+            "lines": list(islice(lines, shown_count)),
+            "change_count": len(group),
+            "association_count": len({entry.association for entry in group}),
+        }
         actions.append(action)
     return actions
 
 
-def _choose_typical_entry(entries: Sequence[AuditLogEntry]) -> AuditLogEntry:
-    """Return an entry of an action that says how it was made: an import may also remove some."""
-    return next((entry for entry in entries if entry.source != "prune"), entries[0])
-
-
 def _count_large_action(
     context: RequestContext, newest_entry: AuditLogEntry
-) -> tuple[RegistryAction, int]:
+) -> tuple[dict[str, Any], int]:
     """Return an action with more entries than are read, and the id of the entry before it."""
     store = context.app.store
     assert newest_entry.id is not None
     preceding_id = store.audit_log.find_preceding_log_id(newest_entry)
-    counts = store.audit_log.count(
+    change_count, association_count = store.audit_log.count(
         after_id=preceding_id, up_to_id=newest_entry.id, regions=context.regions
     )
-    return RegistryAction(newest_entry.id, newest_entry, [], *counts), preceding_id
+    action = {
+        "newest_id": newest_entry.id,
+        "entry": newest_entry,
+        "lines": [],
+        "change_count": change_count,
+        "association_count": association_count,
+    }
+    return action, preceding_id
 
 
 def _render_changes(

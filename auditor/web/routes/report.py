@@ -29,11 +29,24 @@ from auditor.decisions.replies import (
 from auditor.evaluation.association_view import AssociationView
 from auditor.notifications import subscriptions
 from auditor.notifications.subscriptions import CONFIRMATION_DAYS, SubscriptionOutcome
+from auditor.rendering.templates import WebAppLinks, build_report_file_name, get_html_translator
 from auditor.report_links import find_active_report_link
-from auditor.reports.html import ReportAction, ReportForms, ReportNotice
+from auditor.reports import pdf
+from auditor.reports.html import (
+    ReportAction,
+    ReportForms,
+    ReportNotice,
+    build_report_csp,
+    render_report,
+)
 from auditor.web import access, errors
-from auditor.web.request_context import PageContext, RequestContext, RowId, build_url
-from auditor.web.routes.associations import require_association_view
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    RowId,
+    build_url,
+    require_association_view,
+)
 from storage.models.users import ReplyKind
 from storage.tables.communication import ReportLink
 
@@ -152,15 +165,54 @@ def show_report(
         notice=query.build_notice(),
         expires_at=report_link.expires_at,
     )
-    response = context.render_report(view, forms, report_url=report_request.report_url)
+    content = _render_report(report_request, view, forms=forms)
+    response = HTMLResponse(content, headers={"content-security-policy": build_report_csp(content)})
     return set_report_link_cookie(response, request, report_request.token, report_link.expires_at)
 
 
 @router.get("/{language}/report.pdf", dependencies=[access.REPORT_LINK_ACCESS])
 def download_report_pdf(report_request: CurrentReportRequest) -> Response:
-    """Send the report as a PDF."""
-    return report_request.context.render_report_pdf(
-        _load_view(report_request), report_url=report_request.report_url
+    """Send the report as a PDF; if unavailable, a page that suggests printing (503)."""
+    context, view = report_request.context, _load_view(report_request)
+    try:
+        pdf_bytes = pdf.render_pdf(_render_report(report_request, view, is_folded=False))
+    except pdf.PdfUnavailableError:
+        translator = get_html_translator(context.language)
+        return context.render_page(
+            "error.html",
+            status=503,
+            title=translator.translate("PDF is not available here"),
+            message=translator.translate(
+                "Open your report and choose “Print” in the browser menu. "
+                "The page is made for paper too."
+            ),
+            links=WebAppLinks(context.language, "/report", has_network_pages=False),
+        )
+    stem = build_report_file_name(view.association.id).removesuffix(".html")
+    headers = {"content-disposition": f'attachment; filename="{stem}.pdf"'}
+    return Response(pdf_bytes, media_type="application/pdf", headers=headers)
+
+
+def _render_report(
+    report_request: ReportRequest,
+    view: AssociationView,
+    *,
+    forms: ReportForms | None = None,
+    is_folded: bool = True,
+) -> str:
+    """Render the report with its forms, or to print it (see `render_report`)."""
+    context = report_request.context
+    links = WebAppLinks(context.language, "/report", has_network_pages=False)
+    return render_report(
+        view,
+        context.app.config,
+        context.now,
+        links,
+        context.language,
+        forms=forms,
+        report_url=report_request.report_url,
+        pdf_url=links.page_url("report.pdf") if forms else "",
+        is_folded=is_folded,
     )
 
 

@@ -26,8 +26,13 @@ from auditor.reports.invitation import ReportLinkAddress, list_due_promises
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.list_filters import list_group_choices
-from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
-from auditor.web.routes.associations import require_association_view
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    RowId,
+    build_page_urls,
+    require_association_view,
+)
 from storage.models.summaries import AssociationSummary
 from storage.models.users import ReportLinkState
 from storage.store import Store

@@ -1,7 +1,5 @@
 """The users page for administrators, a user's own account page, and the page of a one-time link."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from operator import itemgetter
 from typing import Annotated
 
@@ -14,7 +12,6 @@ from auditor.core.errors import TranslatableError
 from auditor.core.form_limits import MAX_SELECTED_REGIONS, MAX_TYPED_NAME_CHARS
 from auditor.core.tokens import hash_token
 from auditor.evaluation.summary import get_region_key
-from auditor.i18n.translator import Translator
 from auditor.reference.regions import REGIONS
 from auditor.users import service
 from auditor.users.passwords import (
@@ -27,7 +24,6 @@ from auditor.users.passwords import (
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId
 from auditor.web.routes.login import (
-    LoginService,
     format_password_too_long,
     format_retry_delay,
     get_login_service,
@@ -47,15 +43,6 @@ class NewUserForm(BaseModel):
     name: str = Field(default="", max_length=MAX_TYPED_NAME_CHARS)
     role: Role = Role.COORDINATOR
     regions: list[str] = Field(default_factory=list, max_length=MAX_SELECTED_REGIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class NewInviteLink:
-    """A one-time link that was just created; it is shown only once."""
-
-    user_name: str
-    url: str
-    expires_at: datetime
 
 
 @router.get("/{language}/users", dependencies=[access.ADMIN_ACCESS])
@@ -110,11 +97,13 @@ def _load_other_user(context: RequestContext, user_id: int) -> User:
 
 def _build_invite_link(
     request: Request, context: RequestContext, user: User, token: str
-) -> NewInviteLink:
+) -> dict[str, object]:
+    """Return the one-time link that was just created; it is shown only once."""
     server_url = f"{request.scope['scheme']}://{request.headers['host']}"
     base_url = context.app.config.notify.pages_url or server_url
     url = service.build_welcome_url(base_url, context.language, token)
-    return NewInviteLink(user.name, url, context.now + service.MAX_INVITE_AGE)
+    expires_at = context.now + service.MAX_INVITE_AGE
+    return {"user_name": user.name, "url": url, "expires_at": expires_at}
 
 
 def _render_users(
@@ -122,7 +111,7 @@ def _render_users(
     *,
     status: int = 200,
     form: NewUserForm | None = None,
-    new_link: NewInviteLink | None = None,
+    new_link: dict[str, object] | None = None,
     error: TranslatableError | None = None,
     completed_action: str = "",
 ) -> HTMLResponse:
@@ -180,7 +169,12 @@ async def change_password(
             response = _render_own_account(context, status=429, error_message=error_message)
             response.headers["retry-after"] = str(wait_seconds)
             return response
-        if not await _is_current_password(login_service, form.current_password, user):
+        is_correct = False
+        if len(normalize_password(form.current_password)) <= MAX_PASSWORD_CHARACTERS:
+            is_correct, _ = await login_service.passwords.verify(
+                form.current_password, user.password_hash
+            )
+        if not is_correct:
             login_service.attempts.record_failures(attempt_keys)
             error_message = context.translator.translate("That’s not your current password.")
             return _render_own_account(context, status=422, error_message=error_message)
@@ -200,10 +194,8 @@ def open_invite_link(request: Request, context: PageContext, token: str) -> Resp
 
     The link stays valid, because mail scanners open every link.
     """
-    store = context.app.store
-    if not access.is_login_allowed(request):
-        return _render_expired_invite(context)
-    if service.find_invited_user(store, token, context.now) is None:
+    store, is_allowed = context.app.store, access.is_login_allowed(request)
+    if not is_allowed or service.find_invited_user(store, token, context.now) is None:
         return _render_expired_invite(context)
     response = RedirectResponse(context.links.page_url("set-password"), 303)
     access.set_cookie(request, response, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
@@ -244,29 +236,14 @@ async def set_password(
     return response
 
 
-async def _is_current_password(login_service: LoginService, password: str, user: User) -> bool:
-    if len(normalize_password(password)) > MAX_PASSWORD_CHARACTERS:
-        return False
-    is_correct, _ = await login_service.passwords.verify(password, user.password_hash)
-    return is_correct
-
-
 def _find_password_error(context: RequestContext, user: User, form: NewPasswordForm) -> str:
     """Return what is wrong with a new password, in the page's language, or ""."""
     network = context.app.config.network
     fault = find_password_fault(
         form.password, user.name, network.name, network.name_ar or "", network.name_fr or ""
     )
-    if fault:
-        return describe_password_fault(fault, context.translator)
-    if form.password != form.password_confirmation:
-        return context.translator.translate("The passwords don’t match.")
-    return ""
-
-
-def describe_password_fault(fault_kind: PasswordFault, translator: Translator) -> str:
-    """Return the message for a password that is not accepted."""
-    match fault_kind:
+    translator = context.translator
+    match fault:
         case PasswordFault.SHORT:
             return translator.translate_plural(
                 "Passwords need at least {n} character.",
@@ -275,8 +252,11 @@ def describe_password_fault(fault_kind: PasswordFault, translator: Translator) -
             )
         case PasswordFault.LONG:
             return format_password_too_long(translator)
-        case _:
+        case PasswordFault():
             return translator.translate("This password is too common. Choose another.")
+    if form.password != form.password_confirmation:
+        return context.translator.translate("The passwords don’t match.")
+    return ""
 
 
 def _render_own_account(

@@ -61,7 +61,7 @@ def list_associations(text):
 
 
 async def test_association_list_is_sorted_by_urgency_and_paged(app, monkeypatch):
-    monkeypatch.setattr("auditor.web.routes.association_list.GRID_PAGE_SIZE", 50)
+    monkeypatch.setattr("auditor.web.routes.associations.GRID_PAGE_SIZE", 50)
     with logged_in_client(app, NOW) as client:
         first_page = get_text(client, "/en/associations")
         assert "60 associations" in first_page

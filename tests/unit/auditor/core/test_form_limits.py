@@ -8,8 +8,7 @@ from pydantic import ValidationError
 
 from auditor.core import form_limits
 from auditor.decisions.replies import ReplyForm, StepsForm
-from auditor.web.routes.association_list import MAX_SELECTED, SelectionForm
-from auditor.web.routes.associations import FollowUpForm
+from auditor.web.routes.associations import MAX_SELECTED, FollowUpForm, SelectionForm
 from auditor.web.routes.decisions import DecisionForm
 from auditor.web.routes.login import LoginForm
 from auditor.web.routes.replies import ReplyAnswerForm

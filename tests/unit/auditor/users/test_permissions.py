@@ -232,7 +232,7 @@ def test_bulk_report_links_are_restricted_to_own_regions(app):
 def test_qr_codes_are_restricted_to_own_regions(app):
     before = {letter.id for letter in app.store.report_links.list_report_links()}
     with logged_in_client(app, LATER, **HERE) as client:
-        page = client.post("/en/meeting", data={})
+        page = client.post("/en/meeting")
     assert page.text.count('class="qr"') == 1
     assert {
         letter.association

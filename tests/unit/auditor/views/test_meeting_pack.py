@@ -20,7 +20,6 @@ from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rendering import svg
 from auditor.runs.run import execute_run
 from auditor.views import calls as call_lists
-from auditor.views import meeting_pack
 from auditor.views.groups import find_change_period
 from storage.models.audit import (
     GAP_KINDS,
@@ -90,7 +89,7 @@ def test_pack_agrees_with_the_network_overview(app, criteria):
     association_filter = AssociationFilter(**criteria)
     overview = build_network_overview(app.store, app.config, LATER)
     views = list(association_filter.select_views(overview.associations, app.config.channels))
-    pack = meeting_pack.build_meeting_pack(app.store, app.config, association_filter, since, LATER)
+    pack = call_lists.build_meeting_pack(app.store, app.config, association_filter, since, LATER)
     assert pack.coverage == tuple(compute_coverage(views, app.config))
     changes = [
         (kind, gap)
@@ -117,7 +116,7 @@ def test_titles_are_by_kind_and_without_accounts_that_do_not_exist_yet():
         ("channel_stale", "facebook"): 5,
         ("website_down", "website"): 1,
     }
-    titles = meeting_pack.count_gap_titles(gap_counts, Translator("en"))
+    titles = call_lists.count_gap_titles(gap_counts, Translator("en"))
     assert titles == [("Website down", 1), ("Facebook page silent", 5), ("Slow website", 8)]
 
 
@@ -191,7 +190,7 @@ def test_most_urgent_calls_come_first_up_to_the_limit(app):
         reasons = [gap for gap in view.gaps if get_gap_kind(gap) != "no_account"] or view.gaps
         expected_codes = [gap.code for gap in reasons[: call_lists.SHOWN_REASONS]]
         assert [gap.code for gap in call.reasons] == expected_codes
-    pack = meeting_pack.build_meeting_pack(
+    pack = call_lists.build_meeting_pack(
         app.store, app.config, AssociationFilter(), START, LATER, limit=1
     )
     assert (len(pack.calls), pack.count("all") - pack.count("no_gaps")) == (1, 2)
@@ -219,7 +218,7 @@ def test_qr_codes_are_created_on_request_and_revoke_older_links(app):
     _, older_url = report_links.create_report_link(app.store, app.config, "nour", "Amina", START)
     with logged_in_client(app, LATER) as client:
         assert count_qr_codes(client.get("/fr/meeting").text) == 0
-        response = client.post("/fr/meeting", data={"since": "", "region": "Souss-Massa"})
+        response = client.post("/fr/meeting?since=&region=Souss-Massa")
     assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
     assert count_qr_codes(response.text) == 1
     older_token = older_url.rpartition("/")[2]
@@ -232,8 +231,8 @@ def test_qr_codes_are_created_on_request_and_revoke_older_links(app):
 
 def test_links_need_a_public_url(app):
     with logged_in_client(app, LATER) as client:
-        assert client.post("/fr/meeting", data={}).status_code == 409
-        assert 'method="post" action="/fr/meeting">' not in client.get("/fr/meeting").text
+        assert client.post("/fr/meeting").status_code == 409
+        assert 'method="post" action="/fr/meeting' not in client.get("/fr/meeting").text
     assert not list(app.store.report_links.list_report_links())
 
 
