@@ -1,12 +1,13 @@
 """Groups of associations by region or tag, with their coverage and what changed since a run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
+from typing import Any
 
 from auditor.config.schema import Config
-from auditor.evaluation.summary import COVERAGE_STATES, Coverage, build_coverage
+from auditor.evaluation.summary import COVERAGE_STATES, build_coverage
 from auditor.views.calls import BROKEN_FACET
 from storage.models.audit import AuditRun
 from storage.models.summaries import ALL_FACET, AssociationSummary
@@ -63,50 +64,9 @@ def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]
     return sorted(groups, key=lambda group: (*(-count for count in group.counts), group.name))
 
 
-@dataclass(frozen=True, slots=True)
-class CoverageChange:
-    """The coverage of one channel in two runs."""
-
-    before: Coverage
-    current: Coverage
-    since: date
-
-    @property
-    def channel(self) -> str:
-        """Return the channel of both figures."""
-        return self.current.channel
-
-    @property
-    def percentage_points(self) -> float:
-        """Return the change of the confirmed share in percentage points."""
-        return self.current.low - self.before.low
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group of associations, its coverage, and the changed channels, largest change first."""
-
-    name: str
-    size: int
-    coverage: tuple[Coverage, ...]
-    coverage_changes: tuple[CoverageChange, ...] = ()
-
-    @property
-    def total_change(self) -> float:
-        """Return the sum of the changes in percentage points without sign.
-
-        Optional channels do not count.
-        """
-        return sum(
-            abs(change.percentage_points)
-            for change in self.coverage_changes
-            if not change.current.is_optional
-        )
-
-
 def load_groups(
     store: Store, config: Config, sizes: Mapping[str, int], compared_run: AuditRun | None
-) -> list[Group]:
+) -> list[dict[str, Any]]:
     """Return the groups with their current coverage, those first that changed most since a run.
 
     `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
@@ -126,36 +86,45 @@ def build_groups(
     before: Mapping[str, CountByFacet],
     since: date | None,
     config: Config,
-) -> list[Group]:
+) -> list[dict[str, Any]]:
     """Return the groups sorted by change, largest first, then by name. Pure.
 
-    `current` and `before` map the facet of a group (`region:…`) to its counts by facet.
+    `current` and `before` map the facet of a group (`region:…`) to its counts by facet. A group has
+    its coverage and the changed channels, largest change first and optional channels last.
+    `total_change` is the sum of the changes in percentage points without sign. Optional channels do
+    not count.
     """
     groups = []
     for facet, counts in current.items():
-        coverage = tuple(build_coverage(counts, config))
-        changes: list[CoverageChange] = []
-        if since and facet in before:
-            changes = find_coverage_changes(build_coverage(before[facet], config), coverage, since)
-        name, size = facet.partition(":")[2], counts.get(ALL_FACET, 0)
-        groups.append(Group(name, size, coverage, tuple(changes)))
-    return sorted(groups, key=lambda group: (-group.total_change, group.name))
-
-
-def find_coverage_changes(
-    before: Iterable[Coverage], current: Iterable[Coverage], since: date
-) -> list[CoverageChange]:
-    """Return the channels whose confirmed share changed, largest change first.
-
-    Optional channels come last.
-    """
-    changes = []
-    for old, new in zip(before, current, strict=True):
-        if old.low != new.low:
-            changes.append(CoverageChange(old, new, since))
-    return sorted(
-        changes, key=lambda change: (change.current.is_optional, -abs(change.percentage_points))
-    )
+        coverage = list(build_coverage(counts, config))
+        old_coverage = build_coverage(before[facet], config) if since and facet in before else ()
+        changes: list[dict[str, Any]] = [
+            {
+                "channel": new.channel,
+                "before": old,
+                "current": new,
+                "since": since,
+                "percentage_points": new.low - old.low,
+            }
+            for old, new in zip(old_coverage, coverage, strict=False)
+            if old.low != new.low
+        ]
+        changes.sort(
+            key=lambda item: (item["current"].is_optional, -abs(item["percentage_points"]))
+        )
+        group = {
+            "name": facet.partition(":")[2],
+            "size": counts.get(ALL_FACET, 0),
+            "coverage": coverage,
+            "coverage_changes": changes,
+            "total_change": sum(
+                abs(change["percentage_points"])
+                for change in changes
+                if not change["current"].is_optional
+            ),
+        }
+        groups.append(group)
+    return sorted(groups, key=lambda group: (-group["total_change"], group["name"]))
 
 
 def find_change_period(store: Store, since: date) -> tuple[date, datetime, date | None]:

@@ -33,7 +33,7 @@ from auditor.web.request_context import (
     parse_day,
     require_association_view,
 )
-from auditor.web.routes.exports import FilterParams, stream_download
+from auditor.web.routes.gaps import FilterParams, stream_download
 from auditor.web.routes.report_links import (
     create_invitation_link,
     require_public_url,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.web.routes import registry_history
+from auditor.web.routes import registry_entry
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import ChangeOrigin, Role
 from tests.support.mini_network import opened
@@ -105,8 +105,8 @@ def test_actions_of_one_moment_by_two_authors_are_two_lines(app):
 def test_change_log_pages_show_every_action_once(app, monkeypatch):
     for day in range(1, 8):
         save_many(app, day, day)
-    monkeypatch.setattr(registry_history, "PAGE_SIZE", 3)
-    monkeypatch.setattr(registry_history, "SHOWN_LINES", 0)
+    monkeypatch.setattr(registry_entry, "PAGE_SIZE", 3)
+    monkeypatch.setattr(registry_entry, "SHOWN_LINES", 0)
     with logged_in_client(app) as client:
         counts = follow_pages(client, "/en/registry/history", r"<bdi>(\d+)</bdi> changes?</a>")
         assert client.get("/en/registry/history?before=-1").status_code == 422
@@ -117,8 +117,8 @@ def test_change_log_pages_show_every_action_once(app, monkeypatch):
 def test_import_larger_than_a_page_reads_is_counted_as_one_line(app, monkeypatch):
     for day in (1, 2, 3):
         save_many(app, 10 * day, day)
-    monkeypatch.setattr(registry_history, "MAX_READ_ENTRIES", 15)
-    monkeypatch.setattr(registry_history, "SHOWN_LINES", 0)
+    monkeypatch.setattr(registry_entry, "MAX_READ_ENTRIES", 15)
+    monkeypatch.setattr(registry_entry, "SHOWN_LINES", 0)
     with logged_in_client(app) as client:
         counts = follow_pages(client, "/en/registry/history", r"<bdi>(\d+)</bdi> changes?</a>")
     assert [int(count) for count in counts[:3]] == [30, 20, 10]
@@ -150,7 +150,7 @@ def test_page_of_an_unknown_action_does_not_exist(app):
 def test_page_reads_a_limited_number_of_entries(app, monkeypatch, step):
     """With the entries of the fixture: to write 1,000 takes a second. The rest is a next page."""
     count = len(app.store.audit_log.list_audit_log(limit=1000))
-    monkeypatch.setattr(registry_history, "MAX_READ_ENTRIES", count - step)
+    monkeypatch.setattr(registry_entry, "MAX_READ_ENTRIES", count - step)
     with logged_in_client(app) as client:
         text = client.get("/en/registry/history").text
     assert ('rel="next"' in text) is (step > 0)
