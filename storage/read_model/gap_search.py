@@ -10,13 +10,19 @@ from sqlalchemy import Connection, Select, select, true
 from storage.database.connection import Repository
 from storage.models.audit import GAP_KINDS, SEVERITIES, Gap, GapKind, compute_gap_rank
 from storage.models.summaries import AssociationSummary, GapSort, ListedGap, Page
-from storage.read_model.association_search import count_rows, load_page, select_associations_with
+from storage.read_model.association_search import (
+    MAX_COUNT,
+    count_rows,
+    load_page,
+    select_associations_with,
+)
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import GAP
 from storage.tables.mappers import GAP_COLUMNS, to_gap
 from storage.tables.summaries import ASSOCIATION_SUMMARY
 
 GapChangeKind = Literal["opened", "closed"]
+RANK_COUNT = compute_gap_rank(GAP_KINDS[-1], SEVERITIES[-1]) + 1
 
 
 class GapSearchRepository(Repository):
@@ -74,11 +80,16 @@ class GapSearchRepository(Repository):
         query = _select_gaps_with_summary().where(
             GAP.c.is_reportable == true(), time >= to_utc(since)
         )
-        order = (GAP.c.sort_rank, time.desc(), GAP.c.id.desc())
+        rows: list[Any] = []
+        total = 0
         with self._database.begin_read() as connection:
-            counted = count_rows(connection, query)
-            rows = connection.execute(query.order_by(*order).limit(limit)).all()
-        return Page(tuple(map(_to_listed_gap, rows)), None, *counted)
+            for rank in range(RANK_COUNT):  # an index has the times of each rank
+                of_rank = query.where(GAP.c.sort_rank == rank)
+                total += count_rows(connection, of_rank)[0]
+                newest = of_rank.order_by(time.desc(), GAP.c.id.desc()).limit(limit - len(rows))
+                rows += connection.execute(newest)
+        listed = tuple(map(_to_listed_gap, rows))
+        return Page(listed, None, min(total, MAX_COUNT), is_exact=total < MAX_COUNT)
 
     def list_gap_histories(
         self, since: datetime | None
