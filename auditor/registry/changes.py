@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -21,7 +21,6 @@ from auditor.registry.issues import (
     SpreadsheetProblem,
     group_problems,
 )
-from storage.models.audit import AccountRow
 from storage.models.users import AuditLogEntry
 from storage.registry.diff import ImportChanges
 from storage.store import Store
@@ -79,21 +78,16 @@ def build_change_lines(changes: ImportChanges) -> list[RegistryChangeLine]:
 
 
 def _format_value(field: str, value: str | None, translator: Translator) -> str:
-    if not value or field not in _FORMATS:
-        return value or ""
-    return _FORMATS[field](value, translator) or ""
-
-
-def _format_channels(channels: str, translator: Translator) -> str:
-    return translator.join_list(map(translator.channel_name, channels.split(", ")))
-
-
-_FORMATS: Mapping[str, Callable[[str, Translator], str | None]] = {
-    "language": exporter.format_language,
-    "media_officer": format_media_officer,
-    "none_by_choice": _format_channels,
-}
-"""The functions that format the codes of a field for display."""
+    """Return a stored value for display: its code is formatted as in an exported spreadsheet."""
+    if not value:
+        return ""
+    if field == "language":
+        return exporter.format_language(value, translator)
+    if field == "media_officer":
+        return format_media_officer(value, translator) or ""
+    if field == "none_by_choice":
+        return translator.join_list(map(translator.channel_name, value.split(", ")))
+    return value
 
 
 def find_shared_accounts(
@@ -107,11 +101,12 @@ def find_shared_accounts(
     unlisted_associations = {*changes.associations_withdrawn, *changes.associations_pruned}
     removed = (*changes.accounts_withdrawn, *changes.accounts_pruned)
     unlisted = [row for row in removed if row.association in unlisted_associations]
-    owners_by_account: dict[tuple[str, str], set[str]] = {}
+    owners_by_account: dict[tuple[str, str | None], set[str]] = {}
     for row in (*unlisted, *changes.accounts_retained):
-        owners_by_account.setdefault(_get_account_key(row), set()).add(row.association)
+        account = (row.channel, row.identity.key)
+        owners_by_account.setdefault(account, set()).add(row.association)
     for row in import_result.accounts:
-        owners = owners_by_account.get(_get_account_key(row), set())
+        owners = owners_by_account.get((row.channel, row.identity.key), set())
         if row.identity.key and owners - {row.association}:
             line = import_result.line_numbers.get(row.association, 0)
             yield SpreadsheetProblem(line, row.column, row.typed_text, Issue.SHARED_ACCOUNT)
@@ -151,10 +146,6 @@ def describe_unlisted_associations(changes: ImportChanges, translator: Translato
         "{n} associations are not in this file: they are kept but no longer checked.",
         withdrawn_count,
     )
-
-
-def _get_account_key(row: AccountRow) -> tuple[str, str]:
-    return row.channel, row.identity.key or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ language.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
@@ -24,12 +23,15 @@ from storage.models.audit import AccountRow, AssociationEntry
 from storage.store import Store
 
 ExportRow = list[object]
-LinksByColumn = Mapping[str, list[str]]
-"""Links of an association as they were typed, by column."""
-EXPORT_BATCH_SIZE = 500
-"""Number of associations whose links are loaded in one query."""
 DEFAULT_CHANNELS = (*STANDARD_CHANNELS, "instagram", "tiktok", "whatsapp", "telegram")
 """Channels that always have a column. Others get one if an association has an account there."""
+
+
+def iter_export_rows(store: Store, translator: Translator | None = None) -> Iterator[ExportRow]:
+    """Yield the headings and one row per registered association."""
+    registry = store.registry
+    entries, accounts = registry.list_association_entries(), registry.list_accounts()
+    return build_export_rows(entries, accounts, translator)
 
 
 def build_export_rows(
@@ -37,62 +39,28 @@ def build_export_rows(
     accounts: Iterable[AccountRow],
     translator: Translator | None = None,
 ) -> Iterator[ExportRow]:
-    """Return the headings and one row per association.
+    """Yield the headings and one row per association.
 
     Without a translator, headings and values are English keys and codes.
     """
-    links_by_association = _group_links(accounts)
-    entries = ((entry, links_by_association.get(entry.id, {})) for entry in registry_entries)
-    cells = chain.from_iterable(map(dict.items, links_by_association.values()))
-    return _render_rows(entries, cells, translator)
-
-
-def iter_export_rows(store: Store, translator: Translator | None = None) -> Iterator[ExportRow]:
-    """Yield the headings and one row per registered association.
-
-    Associations are loaded in batches, so memory does not grow with the registry.
-    """
-    cells = (
-        (column or LINKS_COLUMN, links) for column, links in store.registry.list_account_cells()
-    )
-
-    def load_entries() -> Iterator[tuple[AssociationEntry, LinksByColumn]]:
-        entries = store.registry.list_association_entries()
-        while batch := list(islice(entries, EXPORT_BATCH_SIZE)):
-            links = _group_links(store.registry.list_accounts_of([entry.id for entry in batch]))
-            yield from ((entry, links.get(entry.id, {})) for entry in batch)
-
-    return _render_rows(load_entries(), cells, translator)
-
-
-def _group_links(accounts: Iterable[AccountRow]) -> dict[str, dict[str, list[str]]]:
-    """Return the links as they were typed by association and column."""
     links: dict[str, dict[str, list[str]]] = {}
     for account in accounts:
-        cells = links.setdefault(account.association, {})
-        cells.setdefault(account.column or LINKS_COLUMN, []).append(account.typed_text)
-    return links
-
-
-def _render_rows(
-    entries: Iterable[tuple[AssociationEntry, LinksByColumn]],
-    links_by_column: Iterable[tuple[str, list[str]]],
-    translator: Translator | None,
-) -> Iterator[ExportRow]:
+        cells_by_column = links.setdefault(account.association, {})
+        cells_by_column.setdefault(account.column or LINKS_COLUMN, []).append(account.typed_text)
     # each column as often as the association with most of its links needs it
     widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
-    for column, links in links_by_column:
-        widths[column] = max(widths.get(column, 1), len(_split_into_cells(links)))
+    for cells_by_column in links.values():
+        for column, texts in cells_by_column.items():
+            cells_by_column[column] = _split_into_cells(texts)
+            widths[column] = max(widths.get(column, 1), len(cells_by_column[column]))
     link_columns = []
     for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
         link_columns += [column] * widths[column]
     columns = order_columns(link_columns)
     yield [*format_column_headings(columns, translator)]
-    for entry, entry_links in entries:
-        remaining_links = {
-            column: iter(_split_into_cells(links)) for column, links in entry_links.items()
-        }
-        yield [_format_cell(entry, column, remaining_links, translator) for column in columns]
+    for entry in registry_entries:
+        remaining = {column: iter(texts) for column, texts in links.get(entry.id, {}).items()}
+        yield [_format_cell(entry, column, remaining, translator) for column in columns]
 
 
 def _split_into_cells(links: list[str]) -> list[str]:

@@ -149,7 +149,7 @@ class SubscriptionRepository(Repository):
         if kind is not None:
             query = query.where(Subscription.kind == kind)
         key = (Subscription.address, Subscription.kind, Subscription.association)
-        return self._database.stream_models(query, *key)
+        return self._database.list_models(query, *key)
 
     def count_from_report_links(self, association: str) -> int:
         """Return how many addresses are subscribed through report links of an association."""

@@ -53,7 +53,7 @@ class ReplyRepository(Repository):
     def list_replies(self, association: str) -> Iterator[Reply]:
         """Return the replies of an association in the order of their ids."""
         query = select(Reply).where(Reply.association == association)
-        return self._database.stream_models(query, Reply.id)
+        return self._database.list_models(query, Reply.id)
 
     def list_pending(
         self, *, after_id: int = 0, limit: int = 50, regions: RegionFilter = None

@@ -66,7 +66,7 @@ class ReportLinkRepository(Repository):
         query = select(ReportLink)
         if association is not None:
             query = query.where(ReportLink.association == association)
-        return self._database.stream_models(query, ReportLink.id)
+        return self._database.list_models(query, ReportLink.id)
 
     def list_recent(
         self,

@@ -195,18 +195,10 @@ class Database:
         with convert_driver_errors(self.file), self._write_engine.begin() as connection:
             yield connection
 
-    def stream_models(self, query: SelectOfScalar[ModelT], *key: Any) -> Iterator[ModelT]:
-        """Return the models of a query in the order of a unique key, read in pages."""
-        page = query.order_by(*key).limit(BATCH_SIZE)
-        last_key: Sequence[Any] | None = None
-        while True:
-            next_page = page.where(build_keyset_condition(key, last_key)) if last_key else page
-            with self.begin_read_session() as session:
-                models = session.exec(next_page).all()
-            yield from models
-            if len(models) < BATCH_SIZE:
-                return
-            last_key = [getattr(models[-1], column.key) for column in key]
+    def list_models(self, query: SelectOfScalar[ModelT], *order: Any) -> Iterator[ModelT]:
+        """Return the models of a query in this order."""
+        with self.begin_read_session() as session:
+            return iter(session.exec(query.order_by(*order)).all())
 
     def stream_rows(self, query: Select[Any], *key: Any) -> Iterator[Any]:
         """Return the rows of a query in the order of a unique key.
@@ -250,10 +242,10 @@ class Database:
         """Insert the rows whose keys do not exist yet. Return how many were inserted."""
         if not rows:
             return 0
-        # The driver of PostgreSQL does not return how many of several rows it inserted.
-        if connection.dialect.name == "postgresql":
-            return _copy_missing_rows(connection, table, rows)
-        return connection.execute(self.build_insert(table).on_conflict_do_nothing(), rows).rowcount
+        statement = self.build_insert(table).on_conflict_do_nothing()
+        if connection.dialect.name == "postgresql":  # its driver does not count several rows
+            return len(connection.execute(statement.returning(literal(1)), rows).all())
+        return connection.execute(statement, rows).rowcount
 
     def upsert(
         self,
@@ -382,34 +374,3 @@ def build_keyset_condition(key: Sequence[Any], last_key: Sequence[Any]) -> Any:
     """
     last_values = [literal(value, part.type) for part, value in zip(key, last_key, strict=True)]
     return tuple_(*key) > tuple_(*last_values)
-
-
-def _copy_missing_rows(
-    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
-) -> int:
-    """Insert the rows whose keys do not exist yet, with COPY. Return how many were inserted.
-
-    All rows must have the same columns.
-    """
-    columns = list(table.c[tuple(rows[0])])
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    incoming = f"incoming_{table.name}"
-    empty = f"SELECT {names} FROM {table.name} WITH NO DATA"  # noqa: S608  # our tables
-    connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {incoming} ON COMMIT DELETE ROWS AS {empty}"
-    )
-    dialect = connection.dialect
-    processors: dict[str, Callable[[Any], Any]] = {}
-    for bound in columns:
-        processor = bound.type.dialect_impl(dialect).bind_processor(dialect)
-        processors[bound.name] = processor or (lambda value: value)
-    driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {incoming} ({names}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row([process(row[name]) for name, process in processors.items()])
-    inserted = connection.exec_driver_sql(
-        f"INSERT INTO {table.name} ({names})"  # noqa: S608  # our tables
-        f" SELECT {names} FROM {incoming} ON CONFLICT DO NOTHING"
-    )
-    connection.exec_driver_sql(f"DELETE FROM {incoming}")  # noqa: S608  # our tables
-    return inserted.rowcount

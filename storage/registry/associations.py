@@ -7,7 +7,6 @@ registry use connections: models take 2.8 times as long to read (`registry_impor
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +14,7 @@ from sqlalchemy import func, select, update
 
 from probes.models.finding import LinkKind
 from storage import consistency
-from storage.database.connection import BATCH_SIZE, Repository
+from storage.database.connection import Repository
 from storage.files.spool import split_into_batches
 from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
@@ -166,12 +165,6 @@ class RegistryRepository(Repository):
             query = query.where(ACCOUNT.c.withdrawn_at.is_(None))
         return map(to_account_row, self._database.stream_rows(query, ACCOUNT.c.id))
 
-    def list_accounts_of(self, associations: Collection[str]) -> list[AccountRow]:
-        """Return the listed accounts of these associations, in the order of their ids."""
-        query = select(ACCOUNT).where(ACCOUNT.c.association.in_(associations), IS_LISTED_ACCOUNT)
-        with self._database.begin_read() as connection:
-            return list(map(to_account_row, connection.execute(query.order_by(ACCOUNT.c.id))))
-
     def find_channels_in_use(self) -> frozenset[str]:
         """Return the channels of the listed links that may lead to an account."""
         is_short_link = ACCOUNT.c.kind == LinkKind.SHORT_LINK
@@ -179,16 +172,6 @@ class RegistryRepository(Repository):
         query = select(ACCOUNT.c.channel).where(IS_LISTED_ACCOUNT, may_be_account)
         with self._database.begin_read() as connection:
             return frozenset(connection.scalars(query.distinct()))
-
-    def list_account_cells(self) -> Iterator[tuple[str, list[str]]]:
-        """Yield the column and the typed texts of each cell of the registry."""
-        cell_key = (ACCOUNT.c.association, ACCOUNT.c.column)
-        query = ACCOUNT.select().where(ACCOUNT.c.withdrawn_at.is_(None))
-        with self._database.begin_read() as connection:
-            streaming = connection.execution_options(yield_per=BATCH_SIZE)
-            rows = streaming.execute(query.order_by(*cell_key, ACCOUNT.c.id))
-            for (_, column), cell in groupby(rows, lambda row: (row.association, row.column)):
-                yield column, list(map(attrgetter("typed_text"), cell))
 
     def get_account(self, account_id: int) -> AccountRow | None:
         """Return the account of this id, also a withdrawn one, or None."""

@@ -62,9 +62,8 @@ def test_objects_can_be_read_after_their_session(store):
     assert (user.name, user.regions, user.role) == ("Salma", [], Role.ADMIN)
 
 
-def test_models_are_streamed_in_pages_in_the_order_of_their_key(store, monkeypatch):
-    monkeypatch.setattr("storage.database.connection.BATCH_SIZE", 2)
+def test_models_are_listed_in_the_order_of_their_key(store):
     for name in "edcba":
         store.users.add(build_user(name))
-    users = store._database.stream_models(select(User), User.name)
+    users = store._database.list_models(select(User), User.name)
     assert [user.name for user in users] == list("abcde")

@@ -439,19 +439,3 @@ def test_boolean_cell_is_read_as_displayed(tmp_path):
     assert (
         parse_registry_spreadsheet(tmp_path / "sheet.xlsx").associations[0].contact.note == "TRUE"
     )
-
-
-def test_export_loads_associations_in_batches(store, tmp_path, monkeypatch):
-    import_data(store, spreadsheet.to_csv(SHEET), tmp_path / "sheet.csv")
-    batches, list_accounts_of = [], store.registry.list_accounts_of
-    monkeypatch.setattr(exporter, "EXPORT_BATCH_SIZE", 2)
-    monkeypatch.setattr(
-        store.registry, "list_accounts_of", lambda ids: batches.append(ids) or list_accounts_of(ids)
-    )
-    assert list(exporter.iter_export_rows(store)) == list(
-        exporter.build_export_rows(
-            store.registry.list_association_entries(), store.registry.list_accounts()
-        )
-    )
-    assert len(batches) > 2
-    assert max(map(len, batches)) == 2
