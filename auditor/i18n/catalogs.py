@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tomli
 from babel import Locale, negotiate_locale
@@ -23,10 +23,6 @@ from auditor.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
 # ruff: noqa: PLC0415  # keeps `--help` fast
-
-
-# keeps `--help` fast
-
 
 SOURCE_LANGUAGE = "en"
 """The language of the message ids."""
@@ -98,10 +94,7 @@ def load_language_pack(language: str) -> LanguagePack:
 @cache
 def load_terms() -> TermTable:
     """Return the packaged terms."""
-    data: dict[str, Any] = tomli.loads(
-        files("auditor.i18n").joinpath("terms.toml").read_text("utf-8")
-    )
-    return data
+    return tomli.loads(files("auditor.i18n").joinpath("terms.toml").read_text("utf-8"))
 
 
 LOCALE_BY_LANGUAGE = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
@@ -124,15 +117,13 @@ def get_text_direction(language: str) -> str:
 
 def negotiate_language(accept_language: str | None, default: str) -> str:
     """Return the supported language that `Accept-Language` prefers, else the default."""
-    wanted = sorted(_parse_accept_language(accept_language or ""), key=lambda pair: -pair[1])
-    return negotiate_locale([name for name, _ in wanted], LOCALE_BY_LANGUAGE, sep="-") or default
-
-
-def _parse_accept_language(accept_language: str) -> Iterator[tuple[str, float]]:
-    for part in accept_language.split(","):
+    weighted = []
+    for part in (accept_language or "").split(","):
         match = WEIGHTED_LANGUAGE_PATTERN.fullmatch(part)
         if match and (weight := float(match[2] or 1)):
-            yield match[1].lower().replace("_", "-"), weight
+            weighted.append((match[1].lower().replace("_", "-"), weight))
+    names = [name for name, _ in sorted(weighted, key=lambda pair: -pair[1])]
+    return negotiate_locale(names, LOCALE_BY_LANGUAGE, sep="-") or default
 
 
 def detect_terminal_language(environ: Mapping[str, str]) -> str:

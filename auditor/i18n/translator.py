@@ -11,7 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -233,9 +234,8 @@ class Translator:
 
     def format_time(self, timestamp: datetime, time_zone: str) -> str:
         """Return the time of day in a time zone: "02:35"."""
-        local_time = timestamp.astimezone(
-            ZoneInfo(time_zone)
-        )  # Babel's own zones are pytz's where that is installed
+        # Babel's own zones are pytz's where that is installed.
+        local_time = timestamp.astimezone(ZoneInfo(time_zone))
         return str(format_time(local_time.time(), "short", locale=self.locale))
 
     def format_datetime(self, timestamp: datetime, time_zone: str) -> str:
@@ -252,13 +252,13 @@ class Translator:
 
     def format_days(self, count: float) -> str:
         """Return a number of days as a duration: "11 months"."""
-        return _format_day_span(float(count), self.locale)
+        return _format_span(float(count), self.locale, 1.5, "second")
 
     def format_age(self, day: date, today: date) -> str:
         """Return how long ago a day was: "3 days", or "today"."""
         if day >= today:
             return self.translate("today")
-        return _format_age((today - day).days, self.locale)
+        return _format_span((today - day).days, self.locale, 1.5, "day")
 
     def format_activity_date(self, activity: Activity) -> str:
         """Return the date of a publication at its precision: "about August 2026"."""
@@ -277,10 +277,8 @@ class Translator:
         """Return how often something is published: "posts about every 9 days"."""
         if days <= 1:
             return self.translate("posts about every day")
-        span = format_timedelta(
-            timedelta(days=days), granularity="day", threshold=2, locale=self.locale
-        )
-        return self.translate("posts about every {span}", span=str(span))
+        span = _format_span(days, self.locale, 2, "day")
+        return self.translate("posts about every {span}", span=span)
 
     def format_percent(self, share: float) -> str:
         """Return a share (0 to 1) in percent with at most one decimal."""
@@ -363,18 +361,19 @@ class Translator:
         if name in URL_LIST_FACTS:
             return self.join_list(self._isolate(address, True) for address in str(value).split())
         text = self._format_quantity(name, value) or self._translate_code(name, str(value))
-        return self._isolate(text, _is_left_to_right(text))
+        is_left_to_right = "://" in text or text.startswith(("@", "www."))
+        return self._isolate(text, is_left_to_right)
 
     def _format_quantity(self, name: str, value: FactValue) -> str:
-        """Return a date, duration or amount; "" for other facts."""
+        """Return a date, duration or amount (with at most one decimal); "" for other facts."""
         if name in DATE_FACTS:
             return self.format_date(str(value))
-        if isinstance(value, str):
-            return ""
-        if name in DURATION_FACTS:
+        if name in DURATION_FACTS and not isinstance(value, str):
             return self.format_days(value)
-        if name in UNIT_FACTS:
-            return self._format_amount(value, *UNIT_FACTS[name])
+        if name in UNIT_FACTS and not isinstance(value, str):
+            unit, divisor = UNIT_FACTS[name]
+            amount = round(value / divisor, 1)
+            return str(format_unit(amount, unit, length="long", locale=self.locale))
         return ""
 
     def _translate_code(self, name: str, value: str) -> str:
@@ -382,15 +381,10 @@ class Translator:
         if name == "channel":
             return self.channel_name(value)
         if name in CODE_LIST_FACTS:
-            translate_code = partial(self.term, CODE_LIST_FACTS[name])
-            return self.join_list(map(translate_code, value.split()))
+            return self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in value.split())
         if name in TERM_GROUP_BY_FACT:
             return self.term(TERM_GROUP_BY_FACT[name], value)
         return value
-
-    def _format_amount(self, value: float, unit: str, divisor: int) -> str:
-        """Return an amount in a unit with at most one decimal: "2.9 seconds"."""
-        return str(format_unit(round(value / divisor, 1), unit, length="long", locale=self.locale))
 
 
 @lru_cache(maxsize=1)
@@ -437,24 +431,18 @@ def _format_long_date(day: date, locale: str) -> str:
 
 
 @lru_cache(maxsize=4_096)
-def _format_day_span(days: float, locale: str) -> str:
-    return str(format_timedelta(timedelta(days=days), threshold=1.5, locale=locale))
-
-
-@lru_cache(maxsize=4_096)
-def _format_age(days: int, locale: str) -> str:
-    age = timedelta(days=days)
-    return str(format_timedelta(age, granularity="day", threshold=1.5, locale=locale))
+def _format_span(
+    days: float, locale: str, threshold: float, granularity: Literal["day", "second"]
+) -> str:
+    span = timedelta(days=days)
+    text = format_timedelta(span, granularity=granularity, threshold=threshold, locale=locale)
+    return str(text)
 
 
 @lru_cache(maxsize=4_096)
 def _format_share(share: float, locale: str) -> str:
     whole = Locale.parse(locale).percent_formats[None].pattern
     return str(format_percent(share, whole.replace("0", "0.#"), locale=locale))
-
-
-def _is_left_to_right(text: str) -> bool:
-    return "://" in text or text.startswith(("@", "www."))
 
 
 URL_SEPARATORS = re.compile(r"([/.?&=_-]+|:(?!//))")
@@ -466,8 +454,7 @@ SHORT_HOST_PATTERN = re.compile(r"(?:http://)?[^/?]{1,24}(?=/|$)")
 def to_breakable_url(address: str) -> Markup:
     """Return a URL without https://, breakable between its parts and never inside a word."""
     shown = address.removeprefix("https://").rstrip("/")
-    host_match = SHORT_HOST_PATTERN.match(shown)
-    host = host_match[0] if host_match else ""
+    host = match[0] if (match := SHORT_HOST_PATTERN.match(shown)) else ""
     breakable = escape(host)
     for index, part in enumerate(URL_SEPARATORS.split(shown.removeprefix(host))):
         breakable += escape(part)

@@ -1,10 +1,8 @@
 """Definitions of the words on the pages, in three languages. The data is in `glossary.toml`."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import chain
 
 import tomli
 
@@ -36,21 +34,19 @@ def get_glossary_term(code: str, language: str) -> GlossaryTerm:
 def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
     """Return all terms in one language, in the order of the page."""
     data = tomli.loads(files("auditor.reference").joinpath("glossary.toml").read_text("utf-8"))
-    groups = []
-    for code, headings in data["groups"].items():
-        terms = _iter_terms(data["terms"][code], language)
-        groups.append(GlossaryGroup(code, headings[language], tuple(terms)))
-    return tuple(groups)
-
-
-def _iter_terms(
-    entries: Mapping[str, Mapping[str, Mapping[str, str]]], language: str
-) -> Iterator[GlossaryTerm]:
-    for code, entry in entries.items():
-        yield GlossaryTerm(code, entry[language]["term"], entry[language]["text"])
+    return tuple(
+        GlossaryGroup(
+            group,
+            headings[language],
+            tuple(
+                GlossaryTerm(code, entry[language]["term"], entry[language]["text"])
+                for code, entry in data["terms"][group].items()
+            ),
+        )
+        for group, headings in data["groups"].items()
+    )
 
 
 @cache
 def _load_terms(language: str) -> dict[str, GlossaryTerm]:
-    terms = chain.from_iterable(group.terms for group in load_glossary(language))
-    return {term.code: term for term in terms}
+    return {term.code: term for group in load_glossary(language) for term in group.terms}

@@ -58,18 +58,14 @@ def find_town(typed: str | None) -> Town | None:
 def load_towns() -> Mapping[str, Town]:
     """Return the towns of `towns.toml` by their code, the largest first."""
     file = files("auditor.reference").joinpath("towns.toml")
-    entries = tomli.loads(file.read_text("utf-8"))
-    return {code: _build_town(entry) for code, entry in entries.items()}
-
-
-def _build_town(entry: Mapping[str, str | list[str]]) -> Town:
-    french, arabic = str(entry["fr"]), str(entry["ar"])
-    english = str(entry.get("en") or _remove_accents(french))
-    return Town({"ar": arabic, "fr": french, "en": english}, tuple(entry.get("also", ())))
-
-
-def _remove_accents(name: str) -> str:
-    return "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFD", name)))
+    towns = {}
+    for code, entry in tomli.loads(file.read_text("utf-8")).items():
+        french = entry["fr"]
+        letters = unicodedata.normalize("NFD", french)
+        english = entry.get("en") or "".join(filterfalse(unicodedata.combining, letters))
+        names = {"ar": entry["ar"], "fr": french, "en": english}
+        towns[code] = Town(names, tuple(entry.get("also", ())))
+    return towns
 
 
 @cache
