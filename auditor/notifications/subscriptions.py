@@ -126,10 +126,8 @@ def ensure_unsubscribe_token(store: Store, key: bytes, subscription: Subscriptio
     identity = subscription.address, subscription.kind, subscription.association
     digest = hmac.digest(key, "\n".join(identity).encode(), "sha256")
     token = urlsafe_b64encode(digest[:24]).decode()
-    existing = store.subscriptions.get(*identity)
     subscription.token_hash = hash_token(token)
-    if existing is None or existing.token_hash != subscription.token_hash:
-        store.subscriptions.save_token_hash(subscription)
+    store.subscriptions.save_token_hash(subscription)
     return token
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, literal, text
+from sqlalchemy import Connection, delete, func, literal, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import col, delete, func, select, update
 
 from storage.database.connection import Repository
-from storage.tables.runs import CLUSTER_RUN, ClusterRunTable, HostLockTable
+from storage.tables.runs import CLUSTER_RUN, HOST_LOCK
 
 LEADER_LOCK_KEY = 0x617564_69746F72
 """The key of the advisory lock of the coordinator of a run."""
@@ -93,43 +92,41 @@ class ClusterRunRepository(Repository):
         fresh = self._database.build_insert(CLUSTER_RUN).values(
             run_id=run_id, worker_results={}, **values
         )
-        with self._database.begin_write_session() as session:
-            session.exec(fresh.on_conflict_do_update(index_elements=["run_id"], set_=values))
+        self._execute(fresh.on_conflict_do_update(index_elements=["run_id"], set_=values))
 
     def get(self, run_id: int) -> ClusterRun | None:
         """Return the shared run, or None."""
-        time_left = col(ClusterRunTable.ends_at) - func.clock_timestamp()
-        query = select(ClusterRunTable, func.extract("epoch", time_left))
-        with self._database.begin_read_session() as session:
-            found = session.exec(query.where(ClusterRunTable.run_id == run_id)).first()
-        if found is None:
+        time_left = func.extract("epoch", CLUSTER_RUN.c.ends_at - func.clock_timestamp())
+        query = select(CLUSTER_RUN, time_left.label("seconds_left"))
+        with self._database.begin_read() as connection:
+            row = connection.execute(query.where(CLUSTER_RUN.c.run_id == run_id)).first()
+        if row is None:
             return None
-        shared, seconds = found
-        seconds_left = None if shared.ends_at is None else float(seconds)
-        return ClusterRun(
-            run_id, seconds_left, shared.is_closed, shared.folder_token, shared.worker_results
-        )
+        seconds_left = None if row.ends_at is None else float(row.seconds_left)
+        return ClusterRun(run_id, seconds_left, row.is_closed, row.folder_token, row.worker_results)
 
     def close(self, run_id: int) -> None:
         """Close the run, so that the workers start no other account."""
-        change = update(ClusterRunTable).where(col(ClusterRunTable.run_id) == run_id)
-        with self._database.begin_write_session() as session:
-            session.exec(change.values(is_closed=True))
+        change = update(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id)
+        self._execute(change.values(is_closed=True))
 
     def merge_worker_results(
         self, run_id: int, merge: Callable[[JsonDocument], JsonDocument]
     ) -> None:
         """Replace the results by `merge(results)`, under a lock of the row."""
-        with self._database.begin_write_session() as session:
-            shared = session.get(ClusterRunTable, run_id, with_for_update=True)
-            if shared is not None:
-                shared.worker_results = merge(shared.worker_results)
+        is_shared_run = CLUSTER_RUN.c.run_id == run_id
+        query = select(CLUSTER_RUN.c.worker_results).where(is_shared_run).with_for_update()
+        with self._database.begin_write() as connection:
+            results = connection.scalar(query)
+            if results is not None:
+                change = update(CLUSTER_RUN).where(is_shared_run)
+                connection.execute(change.values(worker_results=merge(results)))
 
     def delete(self, run_id: int) -> None:
         """Delete the shared state of a run and all host locks."""
-        with self._database.begin_write_session() as session:
-            session.exec(delete(ClusterRunTable).where(col(ClusterRunTable.run_id) == run_id))
-            session.exec(delete(HostLockTable))
+        with self._database.begin_write() as connection:
+            connection.execute(delete(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id))
+            connection.execute(delete(HOST_LOCK))
 
     def get_queue_status(self, stalled_after_seconds: float) -> QueueStatus | None:
         """Return the state of the queue, or None if there is no queue.

@@ -144,11 +144,6 @@ def datetime_column() -> Any:
     return Field(sa_type=cast("Any", UTCDateTime), nullable=False)
 
 
-def json_model_column(model_type: Any) -> Any:
-    """Return a column that stores a whole model as JSON text."""
-    return Field(sa_column=Column(JsonModelType(model_type), nullable=False))
-
-
 def json_column(**field_options: Any) -> Any:
     """Return a column for plain JSON."""
     return Field(sa_column=Column(PLAIN_JSON, nullable=False), **field_options)
@@ -162,11 +157,6 @@ def enum_column(enum_type: type[StrEnum]) -> Any:
 def optional_enum_column(enum_type: type[StrEnum]) -> Any:
     """Return a column for a member of a text enumeration that may be NULL."""
     return Field(default=None, sa_type=cast("Any", TextEnumType(enum_type)), nullable=True)
-
-
-def boolean_column() -> Any:
-    """Return a boolean column that is false by default."""
-    return Field(sa_column=Column(Boolean, server_default=false(), nullable=False))
 
 
 def get_table(model: type[SQLModel]) -> Table:

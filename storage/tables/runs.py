@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Date,
     Dialect,
@@ -22,8 +23,8 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
-from sqlmodel import Field
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from probes.models.finding import Finding, Reason
@@ -31,50 +32,40 @@ from storage.models.audit import Evidence, Observation
 from storage.tables.core import (
     ACCOUNT,
     METADATA,
+    PLAIN_JSON,
     JsonModelType,
-    StoredModel,
     TextEnumType,
-    boolean_column,
     cascading_foreign_key,
-    datetime_column,
-    get_table,
-    json_column,
-    optional_datetime_column,
 )
 
+CLUSTER_RUN = Table(
+    "cluster_run",
+    METADATA,
+    Column(
+        "run_id",
+        Integer,
+        cascading_foreign_key("audit_run.id"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("ends_at", UTCDateTime),
+    Column("is_closed", Boolean, server_default=false(), nullable=False),
+    Column("folder_token", String, nullable=False),
+    Column("worker_results", PLAIN_JSON, nullable=False),
+)
+"""A run that several workers share: its end, their results, and the token of the folder."""
 
-class ClusterRunTable(StoredModel, table=True):
-    """A run that several workers share: its end, their results, and the token of the folder."""
+HOST_LOCK = Table(
+    "host_lock",
+    METADATA,
+    Column("host", BigInteger, primary_key=True, autoincrement=False),
+    Column("available_at", UTCDateTime, nullable=False),
+    Column("is_busy", Boolean, server_default=false(), nullable=False),
+)
+"""The time of the next request to a host, and whether a worker is sending one now.
 
-    __tablename__: ClassVar[Any] = "cluster_run"
-
-    run_id: int = Field(
-        sa_column=Column(
-            Integer, cascading_foreign_key("audit_run.id"), primary_key=True, autoincrement=False
-        )
-    )
-    ends_at: datetime | None = optional_datetime_column()
-    is_closed: bool = boolean_column()
-    folder_token: str
-    worker_results: dict[str, Any] = json_column()
-
-
-class HostLockTable(StoredModel, table=True):
-    """The time of the next request to a host, and whether a worker is sending one now.
-
-    `host` is the number of its name. On PostgreSQL the table is unlogged.
-    """
-
-    __tablename__: ClassVar[Any] = "host_lock"
-
-    host: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    available_at: datetime = datetime_column()
-    is_busy: bool = boolean_column()
-
-
-CLUSTER_RUN = get_table(ClusterRunTable)
-HOST_LOCK = get_table(HostLockTable)
-
+`host` is the number of its name. On PostgreSQL the table is unlogged.
+"""
 
 RUN_PLAN = Table(
     "run_plan",
