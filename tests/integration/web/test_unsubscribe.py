@@ -6,7 +6,6 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.core.tokens import hash_token
 from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
 from storage.tables.communication import Subscription
 from tests.support.web_server import anonymous_client
@@ -111,19 +110,3 @@ def test_recreated_unsubscribe_token_keeps_the_choice(app, token):
     )
     ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), AMAL)
     assert not is_wanted(app)
-
-
-def test_subscription_that_ends_while_its_token_is_made_stays_ended(app, monkeypatch):
-    ended = Subscription(address=AMAL.address, kind=AMAL.kind, is_wanted=False, changed_at=NOW)
-    get_subscription, key = app.store.subscriptions.get, load_unsubscribe_key(app.data_folder)
-    app.store.subscriptions.save(AMAL.model_copy(update={"token_hash": None}))
-
-    def end_after_reading(*arguments):
-        found = get_subscription(*arguments)
-        app.store.subscriptions.save(ended)
-        return found
-
-    monkeypatch.setattr(app.store.subscriptions, "get", end_after_reading)
-    token = ensure_unsubscribe_token(app.store, key, AMAL)
-    stored = get_subscription(AMAL.address, AMAL.kind)
-    assert (stored.is_wanted, stored.token_hash) == (False, hash_token(token))
