@@ -12,8 +12,14 @@ import typer
 
 from auditor import scheduling
 from auditor.app import App, mark_port_as_served, refuse_unusable_certificates
-from auditor.cli.context import examples, get_cli_context, get_current_time
-from auditor.cli.options import DryRunOption, FormatOption, JsonOption
+from auditor.cli.context import (
+    DryRunOption,
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
 from auditor.cli.output import (
     ProgressCallback,
     choose_table_format,

@@ -20,8 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
 
 import typer
 
-from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time
-from auditor.cli.options import FormatOption, JsonOption
+from auditor.cli.context import (
+    CliContext,
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
 from auditor.cli.output import (
     choose_table_format,
     format_tsv_row,
@@ -282,7 +288,8 @@ def map_in_processes(
     because it is forked. It works on the first batch itself, so the other processes inherit the
     modules and compiled patterns that `work` has loaded.
     """
-    batches = _split_batches(iter(items), batch_size)
+    iterator = iter(items)
+    batches = iter(lambda: list(islice(iterator, batch_size)), [])
     yield from work(next(batches, []))
     second_batch = next(batches, None)
     if second_batch is None:
@@ -297,8 +304,3 @@ def map_in_processes(
         core_count, signal.signal, (signal.SIGINT, signal.SIG_IGN)
     ) as pool:
         yield from chain.from_iterable(pool.imap(work, remaining_batches))
-
-
-def _split_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
-        yield batch

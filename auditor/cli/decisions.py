@@ -11,13 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from auditor.cli.context import examples, get_cli_context, get_current_time, make_group, show_list
-from auditor.cli.options import (
+from auditor.cli.context import (
     AssociationOption,
     AuthorOption,
     FormatOption,
     JsonOption,
     LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    make_group,
+    show_list,
 )
 from auditor.cli.output import choose_table_format, print_message
 from auditor.decisions import recording

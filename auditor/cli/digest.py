@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 
 from auditor.app import App
-from auditor.cli.context import examples, get_cli_context, get_current_time, make_group, show_list
-from auditor.cli.options import FormatOption, JsonOption, LimitOption
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    make_group,
+    show_list,
+)
 from auditor.cli.output import choose_table_format, print_json, print_table, print_text
 from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
 from auditor.core.errors import IncompleteRunError, InputError

@@ -8,6 +8,9 @@ import typer
 
 from auditor import erasure
 from auditor.cli.context import (
+    AuthorOption,
+    FormatOption,
+    JsonOption,
     can_prompt,
     examples,
     get_cli_context,
@@ -15,7 +18,6 @@ from auditor.cli.context import (
     read_confirmation,
 )
 from auditor.cli.decisions import get_login_name
-from auditor.cli.options import AuthorOption, FormatOption, JsonOption
 from auditor.cli.output import (
     TableFormat,
     choose_table_format,

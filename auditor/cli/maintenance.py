@@ -9,8 +9,14 @@ import typer
 
 from auditor import erasure
 from auditor.app import App, lock_data_folder
-from auditor.cli.context import examples, get_cli_context, get_current_time, show_list
-from auditor.cli.options import FormatOption, JsonOption
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    show_list,
+)
 from auditor.cli.output import choose_table_format, count_noun, print_json, show_progress
 from auditor.core.errors import InputError
 from auditor.retention import backups, evidence_pruning

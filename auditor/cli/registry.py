@@ -10,7 +10,18 @@ import typer
 
 from auditor.app import App
 from auditor.cli.context import (
+    OUTPUT_FORMAT_OPTION,
+    AssociationOption,
+    AuthorOption,
+    BomOption,
     CliContext,
+    ColumnOption,
+    DelimiterOption,
+    DryRunOption,
+    FormatOption,
+    JsonOption,
+    LimitOption,
+    SpreadsheetArgument,
     can_prompt,
     examples,
     get_cli_context,
@@ -22,19 +33,6 @@ from auditor.cli.context import (
 )
 from auditor.cli.decisions import get_login_name
 from auditor.cli.erasure import erase_association, show_stored_data
-from auditor.cli.options import (
-    OUTPUT_FORMAT_OPTION,
-    AssociationOption,
-    AuthorOption,
-    BomOption,
-    ColumnOption,
-    DelimiterOption,
-    DryRunOption,
-    FormatOption,
-    JsonOption,
-    LimitOption,
-    SpreadsheetArgument,
-)
 from auditor.cli.output import (
     TableFormat,
     choose_output_format,
@@ -68,13 +66,15 @@ from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntri
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import SpreadsheetProblem, describe_dropped_lines, list_dropped_lines
 from storage.errors import MissingDatabaseError
-from storage.models.users import OPERATOR_ORIGIN, AuditLogEntry, ChangeOrigin
+from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry.diff import ImportChanges
 
 ENGLISH = Translator("en")
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
 HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
+FIELDS = {"at": "changed_at", "change": "kind"}
+"""The fields of a log entry whose columns have another name."""
 CHANGE_KINDS = ("added", "changed", "withdrawn", "pruned")
 MAX_SHOWN_CHANGES = 200
 """Changes that are listed before the command asks for confirmation."""
@@ -228,7 +228,14 @@ def import_registry(
             build_import_preview, app.store, import_result, get_current_time(), prune=prune
         )
         if dry_run:
-            _print_preview(build_preview(), cli_context, table_format)
+            preview = build_preview()
+            if table_format == "json":
+                print_json((line.to_dict() for line in preview.lines), get_current_time())
+            else:
+                _print_problems(preview.problems)
+                _print_changes(preview, table_format)
+                _print_notes(cli_context, _describe_import(import_result, preview.changes))
+                cli_context.print_note("preview only; nothing was written")
             _exit_if_errors(import_result)
             return
         confirmed_digest = _ask_for_confirmation(
@@ -309,19 +316,6 @@ def _ask_for_confirmation(
         print_message("no changes")
         raise typer.Exit
     return preview.digest
-
-
-def _print_preview(
-    preview: ImportPreview, cli_context: CliContext, table_format: TableFormat
-) -> None:
-    """Print what an import would change."""
-    if table_format == "json":
-        print_json((line.to_dict() for line in preview.lines), get_current_time())
-        return
-    _print_problems(preview.problems)
-    _print_changes(preview, table_format)
-    _print_notes(cli_context, _describe_import(preview.import_result, preview.changes))
-    cli_context.print_note("preview only; nothing was written")
 
 
 def _print_problems(problems: Iterable[SpreadsheetProblem]) -> None:
@@ -467,24 +461,13 @@ def show_registry_history(
         entries = app.store.audit_log.list_audit_log(association, limit=limit + 1)
     show_list(
         context,
-        list(map(_build_history_item, entries)),
+        [
+            {name: getattr(entry, FIELDS.get(name, name)) for name in HISTORY_COLUMNS}
+            for entry in entries
+        ],
         HISTORY_COLUMNS,
         table_format,
         config=app.config,
         limit=limit,
         optional_column="source",
     )
-
-
-def _build_history_item(change: AuditLogEntry) -> dict[str, Any]:
-    """Return an item of `registry history --json`."""
-    return {
-        "at": change.changed_at,
-        "author": change.author,
-        "source": change.source,
-        "association": change.association,
-        "field": change.field,
-        "change": change.kind,
-        "before": change.before,
-        "after": change.after,
-    }

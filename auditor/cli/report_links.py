@@ -10,7 +10,14 @@ import typer
 
 from auditor.app import App
 from auditor.cli.context import (
+    AssociationOption,
+    AuthorOption,
+    BomOption,
     CliContext,
+    DelimiterOption,
+    FormatOption,
+    JsonOption,
+    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
@@ -18,15 +25,6 @@ from auditor.cli.context import (
     make_group,
 )
 from auditor.cli.decisions import resolve_author
-from auditor.cli.options import (
-    AssociationOption,
-    AuthorOption,
-    BomOption,
-    DelimiterOption,
-    FormatOption,
-    JsonOption,
-    LimitOption,
-)
 from auditor.cli.output import (
     choose_output_format,
     choose_table_format,
@@ -367,17 +365,13 @@ def _build_report_link_item(
     The association has its name in this language, if it has one.
     """
     association = app.store.registry.get_association(report_link.association)
+    names = ("created_at", "created_by", "expires_at", "revoked_at", "revoked_by", "last_opened_at")
     return {
         "id": report_link.id,
         "association": report_link.association,
         "name": association.display_name(name_language) if association else None,
         "state": report_link.get_state(now).value,
-        "created_at": report_link.created_at,
-        "created_by": report_link.created_by,
-        "expires_at": report_link.expires_at,
-        "revoked_at": report_link.revoked_at,
-        "revoked_by": report_link.revoked_by,
-        "last_opened_at": report_link.last_opened_at,
+        **{name: getattr(report_link, name) for name in names},
     }
 
 

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from auditor.cli.context import CliContext, examples, get_cli_context, get_current_time, show_list
-from auditor.cli.options import (
+from auditor.cli.context import (
     OUTPUT_FORMAT_OPTION,
     AssociationOption,
     BomOption,
+    CliContext,
     DelimiterOption,
     FormatOption,
     JsonOption,
     LimitOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+    show_list,
 )
 from auditor.cli.output import (
     OutputFormat,
@@ -148,7 +152,14 @@ def report(
                 overview, app.config, None, cli_context.language
             )
         else:
-            view = _load_listed_association(app, association)
+            _validate_association(app, association)
+            view = load_association_view(app.store, app.config, association)
+            if view is None:
+                raise InputError(
+                    association,
+                    "it is no longer in the spreadsheet",
+                    "`auditor registry import` with a spreadsheet that has it",
+                )
             language = cli_context.requested_language
             if pdf and not as_json:
                 write_file_atomically([_render_pdf_report(view, app, language, address)], pdf)
@@ -238,18 +249,6 @@ def _load_gap_items(app: App, association: str | None, name_language: str) -> li
         views = iter([view] if view else [])
     items = build_gap_items(views, name_language)
     return sorted(items, key=lambda item: compute_gap_rank(GapKind(item["kind"]), item["severity"]))
-
-
-def _load_listed_association(app: App, association: str) -> AssociationView:
-    _validate_association(app, association)
-    view = load_association_view(app.store, app.config, association)
-    if view is None:
-        raise InputError(
-            association,
-            "it is no longer in the spreadsheet",
-            "`auditor registry import` with a spreadsheet that has it",
-        )
-    return view
 
 
 def _validate_association(app: App, association: str | None) -> None:

@@ -7,8 +7,13 @@ from typing import Annotated
 
 import typer
 
-from auditor.cli.context import examples, get_cli_context, get_current_time
-from auditor.cli.options import FormatOption, JsonOption
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
 from auditor.cli.output import (
     NEW_FILE_FLAGS,
     PRIVATE_FILE_MODE,
@@ -84,7 +89,16 @@ def init(
         (config_file, config, CONFIG_FILE_MODE),
         (spreadsheet, empty_registry, PRIVATE_FILE_MODE),
     ):
-        print_message(_write_unless_exists(file, content, mode))
+        outcome = "already exists, not changed"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                with os.fdopen(os.open(file, NEW_FILE_FLAGS, mode), "wb") as new_file:
+                    new_file.write(content)
+                outcome = "written"
+        except OSError as error:
+            raise build_file_error(error, f"cannot write {file}") from None
+        print_message(f"{file}: {outcome}")
     # Commands in another folder, or with this variable, would read another configuration.
     default_file = Path(os.environ.get("AUDITOR_CONFIG") or "config.toml")
     program = "auditor" if config_file == default_file else f"auditor --config {config_file}"
@@ -94,19 +108,6 @@ def init(
     cli_context.print_note(f"next: fill {spreadsheet}, then {command}")
     user = f"`{program} user add NAME --role admin`"
     cli_context.print_note(f"dashboard in the browser: {user}, then `{program} serve`")
-
-
-def _write_unless_exists(file: Path, content: bytes, mode: int) -> str:
-    """Write a file unless it exists. Return a message that says which. Raises StoreError."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.exists():
-            return f"{file}: already exists, not changed"
-        with os.fdopen(os.open(file, NEW_FILE_FLAGS, mode), "wb") as new_file:
-            new_file.write(content)
-    except OSError as error:
-        raise build_file_error(error, f"cannot write {file}") from None
-    return f"{file}: written"
 
 
 @examples("auditor doctor", "auditor doctor --offline")

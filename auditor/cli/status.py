@@ -9,8 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from auditor.checking import clock
-from auditor.cli.context import examples, get_cli_context, get_current_time
-from auditor.cli.options import FormatOption, JsonOption
+from auditor.cli.context import (
+    FormatOption,
+    JsonOption,
+    examples,
+    get_cli_context,
+    get_current_time,
+)
 from auditor.cli.output import choose_table_format, count_noun, print_json, print_table, print_text
 from auditor.cluster.health import build_queue_item, load_queue_status
 from auditor.core.errors import IncompleteRunError, UsageError
@@ -83,7 +88,13 @@ def status(
         print_json([item | ({"cluster": build_queue_item(queue)} if queue else {})], now)
     else:
         if table_format == "tsv":
-            _print_codes(item)
+            rows = [
+                {"what": name, "value": ", ".join(value) if isinstance(value, list) else value}
+                for name, value in item.items()
+                if item["run"] and name != "dated_in_future"  # an error message says so
+            ]
+            if rows:
+                print_table(("what", "value"), rows, "tsv")
         else:
             print_text("\n".join(_describe_status(item, config.network.time_zone, now)))
         for note in _describe_notes(item, queue):
@@ -123,17 +134,6 @@ def _raise_if_stale(
             f"the run for {last_finished_run.day} finished {hours:.1f} hours ago",
             "`auditor run`, and check the schedule",
         )
-
-
-def _print_codes(item: dict[str, Any]) -> None:
-    """Print all fields for programs, or nothing before the first run."""
-    rows = []
-    for name, value in item.items():
-        if name != "dated_in_future":  # an error message says so
-            text = ", ".join(value) if isinstance(value, list) else value
-            rows.append({"what": name, "value": text})
-    if item["run"] is not None:
-        print_table(("what", "value"), rows, "tsv")
 
 
 def _describe_status(item: dict[str, Any], zone: str, now: datetime) -> Iterator[str]:

@@ -6,7 +6,11 @@ import typer
 
 from auditor.app import App
 from auditor.cli.context import (
+    AuthorOption,
     CliContext,
+    FormatOption,
+    JsonOption,
+    LimitOption,
     examples,
     get_cli_context,
     get_current_time,
@@ -14,7 +18,6 @@ from auditor.cli.context import (
     show_list,
 )
 from auditor.cli.decisions import resolve_author
-from auditor.cli.options import AuthorOption, FormatOption, JsonOption, LimitOption
 from auditor.cli.output import choose_table_format, print_data
 from auditor.i18n.translator import Translator
 from auditor.users import service

@@ -7,7 +7,7 @@ next run, which reports it itself.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,7 +66,7 @@ def _list_checks(
     now: datetime,
     network_check: NetworkCheck | None,
     parser_check: Callable[[], None] | None,
-) -> Iterator[tuple[str, Iterator[tuple[str, str]]]]:
+) -> Iterator[tuple[str, Iterable[tuple[str, str]]]]:
     """Yield the name and the check of everything that is checked."""
     yield from environment.list_setting_checks(path, config)
     answers = network_check(config, now) if network_check else None

@@ -1,6 +1,6 @@
 """Diagnose the data: database, last run, backups and, if enabled, the cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from importlib.util import find_spec
 
@@ -31,7 +31,7 @@ A day, and two hours for the run itself.
 CLUSTER_MODULES = ("procrastinate", "psycopg_pool")
 """The modules of the extra that a cluster needs."""
 
-Results = Iterator[tuple[str, str]]
+Results = Iterable[tuple[str, str]]
 
 
 def list_data_checks(config: Config, now: datetime) -> Iterator[tuple[str, Results]]:
@@ -40,7 +40,10 @@ def list_data_checks(config: Config, now: datetime) -> Iterator[tuple[str, Resul
         refuse_lost_database(config)
         with Store.open(config.storage.url, create=False, upgrade=False) as store:
             store.check_integrity()
-            yield "database", _describe_database(store)
+            associations, links = store.registry.count_registered()
+            counts = f"associations: {associations}, links: {links}"
+            schema = store.get_schema_revision()
+            yield "database", [("ok", f"{counts}; intact, schema {schema}")]
             yield "last check", _check_last_run(store, now)
             yield "evidence folder", _check_lost_evidence(config, store)
             yield "messages", _check_unsent_messages(store)
@@ -52,25 +55,15 @@ def list_data_checks(config: Config, now: datetime) -> Iterator[tuple[str, Resul
                 yield "shared data folder", _check_shared_folder(config)
                 yield "many machines", _check_queue(config, store)
     except StoreError as error:
-        yield "database", _explain_unusable_database(error, config)
+        is_missing = isinstance(error, MissingDatabaseError)
+        if is_missing and not isinstance(error, LostDatabaseError):
+            yield "database", [("warn", "none yet; `auditor registry import` creates it")]
+        else:
+            suggest_newest_backup(error, config)
+            state = "warn" if isinstance(error, OutdatedDatabaseError) else "fail"
+            yield "database", [(state, str(error))]
     if parse_database_url(config.storage.url).get_backend_name() == "sqlite":
         yield "backups", _check_backups(config, now)
-
-
-def _explain_unusable_database(error: StoreError, config: Config) -> Results:
-    if isinstance(error, OutdatedDatabaseError):
-        yield "warn", str(error)
-    elif isinstance(error, MissingDatabaseError) and not isinstance(error, LostDatabaseError):
-        yield "warn", "none yet; `auditor registry import` creates it"
-    else:
-        suggest_newest_backup(error, config)
-        yield "fail", str(error)
-
-
-def _describe_database(store: Store) -> Results:
-    associations, links = store.registry.count_registered()
-    schema = store.get_schema_revision()
-    yield "ok", f"associations: {associations}, links: {links}; intact, schema {schema}"
 
 
 def _check_domain_answers(store: Store) -> Results:

@@ -28,7 +28,6 @@ from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, list_catalog_languages, load_message_catalog
 from auditor.retention.backups import EVIDENCE_FOLDER_NAME
-from probes.runner.api_batcher import ApiBudget
 from storage.database.engine import parse_database_url
 from storage.errors import build_file_error
 from storage.files.spool import require_writable_folder
@@ -47,22 +46,35 @@ LOW_TEMP_DISK_BYTES = 100 << 20
 LOW_INODE_SHARE = 0.05
 """Free share of inodes below which the doctor warns: each stored page body is a file."""
 
-Results = Iterator[tuple[str, str]]
+Results = Iterable[tuple[str, str]]
 
 
 def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str, Results]]:
     """Yield the checks of the configuration file, the environment, secrets and notifications."""
-    yield "configuration", _describe_config_file(path, len(config.rules))
-    yield "environment", _check_variables()
+    file, state = schema.find_config_file(path, os.environ), "ok" if config.rules else "warn"
+    text = f"{file}, rules: {len(config.rules)}"
+    yield (
+        "configuration",
+        [(state, text if file else "built-in example; `auditor init` writes your own")],
+    )
+    for name in schema.find_unused_variables(os.environ):
+        reason = "is not a setting; settings look like AUDITOR_TABLE__NAME"
+        yield "environment", [("warn", f"{name} {reason}")]
     for table, file in list_certificate_files(config):
         yield "certificate authority", _check_certificates(file, table)
     for channel, budget in create_api_budgets(config).items():
-        yield f"key of {channel}", _describe_api_budget(budget)
+        text = f"API only, at most {budget.limit:g} {budget.api.cost_unit} per night"
+        yield f"key of {channel}", [("ok", text)]
     yield "secrets", _check_secret_files(config)
-    yield "contact", _check_contact(config)
+    if not config.fetch.contact and not config.fetch.user_agent:
+        text = "[fetch] contact is empty: owners of audited sites cannot reach you"
+        yield "contact", [("warn", text)]
     yield "web addresses", _check_web_addresses(config.web)
     yield "messages", _check_recipients(config)
-    yield "monitor", _describe_monitor(config)
+    text = f"notified by {config.monitor.kind}"
+    if config.monitor.ping_url is None:
+        text = "not set: no alert if runs fail; see [monitor]"
+    yield "monitor", [("ok", text)]
 
 
 def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
@@ -78,28 +90,10 @@ def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
     yield "languages", _check_languages()
 
 
-def _describe_config_file(path: Path | None, rule_count: int) -> Results:
-    file = schema.find_config_file(path, os.environ)
-    state = "ok" if rule_count else "warn"
-    if file:
-        yield state, f"{file}, rules: {rule_count}"
-    else:
-        yield state, "built-in example; `auditor init` writes your own"
-
-
-def _check_variables() -> Results:
-    for name in schema.find_unused_variables(os.environ):
-        yield "warn", f"{name} is not a setting; settings look like AUDITOR_TABLE__NAME"
-
-
 def _check_certificates(file: Path, table: str) -> Results:
     """Fail if the certificate file is invalid, because then no page can be fetched."""
     validate_certificate_file(file, table)
     yield from ()
-
-
-def _describe_api_budget(budget: ApiBudget) -> Results:
-    yield "ok", f"API only, at most {budget.limit:g} {budget.api.cost_unit} per night"
 
 
 def _check_secret_files(config: Config) -> Results:
@@ -138,12 +132,6 @@ def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
                 yield from iter_secret_files(inner)
 
 
-def _check_contact(config: Config) -> Results:
-    """Warn if owners of audited sites cannot reach the operator."""
-    if not config.fetch.contact and not config.fetch.user_agent:
-        yield "warn", "[fetch] contact is empty: owners of audited sites cannot reach you"
-
-
 def _check_web_addresses(web: WebSettings) -> Results:
     """Warn if no one can log in through a proxy, or if report links are not private."""
     if web.allowed_hosts and not web.trusted_proxies:
@@ -175,13 +163,6 @@ def _check_recipients(config: Config) -> Results:
         yield "warn", "emails have no unsubscribe link because [web] public_url is not set"
     elif recipients:
         yield "ok", f"digest recipients: {len(recipients)}"
-
-
-def _describe_monitor(config: Config) -> Results:
-    if config.monitor.ping_url is None:
-        yield "ok", "not set: no alert if runs fail; see [monitor]"
-    else:
-        yield "ok", f"notified by {config.monitor.kind}"
 
 
 @dataclass(frozen=True, slots=True)

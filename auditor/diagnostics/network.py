@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ expired.
 """
 
 
-Results = Iterator[tuple[str, str]]
+Results = Iterable[tuple[str, str]]
 
 
 def list_network_checks(
@@ -40,9 +40,15 @@ def list_network_checks(
 ) -> Iterator[tuple[str, Results]]:
     """Yield the checks of the guard and the channels, and of the network if it was asked."""
     answers = network_answers or NetworkAnswers()
-    yield "address guard", _describe_ssrf_guard(config)
+    networks = ", ".join(map(str, config.fetch.allow_networks))
+    exempt = [("warn", f"exempt networks: {networks}")]
+    yield "address guard", exempt if networks else [("ok", "private addresses are blocked")]
     if config.fetch.proxy:
-        yield "proxy", _check_proxy(answers)
+        text = "the address guard can check only names behind it"
+        if answers.is_proxy_reachable is False:
+            text = "nothing can be checked"
+        is_lost = ", but unreachable" if answers.is_proxy_reachable is False else ""
+        yield "proxy", [("warn", f"set{is_lost}: {text}")]
     if answers.resolved_host_count:
         yield "domain names", _check_dns(answers)
     if network_answers is not None:
@@ -52,20 +58,6 @@ def list_network_checks(
         if channel_registry.is_optional_channel(name):
             check = (result for result in check if result[0] != "ok")
         yield f"channel {name}", check
-
-
-def _describe_ssrf_guard(config: Config) -> Results:
-    if config.fetch.allow_networks:
-        yield "warn", f"exempt networks: {', '.join(map(str, config.fetch.allow_networks))}"
-    else:
-        yield "ok", "private addresses are blocked"
-
-
-def _check_proxy(answers: NetworkAnswers) -> Results:
-    if answers.is_proxy_reachable is False:
-        yield "warn", "set, but unreachable: nothing can be checked"
-    else:
-        yield "warn", "set: the address guard can check only names behind it"
 
 
 def _check_dns(answers: NetworkAnswers) -> Results:
