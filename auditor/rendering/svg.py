@@ -4,7 +4,7 @@ A trend has a line for confirmed values and a band up to possible values. A run 
 break in the line: it is not drawn as zero and not bridged.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -14,8 +14,6 @@ from markupsafe import Markup
 
 SCALE_SPANS_PERCENT = (10, 20, 40, 60, 80, 100)
 """Allowed heights of the scale, in percent. The minimum keeps noise from looking like a change."""
-
-Coordinates = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +61,29 @@ def draw_trend(
     points: Sequence[TrendPoint], *, survey: float | None = None, is_mirrored: bool = False
 ) -> TrendDrawing:
     """Return the drawing of runs in order. `is_mirrored` puts the first run on the right."""
-    values: list[float | None] = [survey]
-    for point in points:
-        values += (point.low, point.high)
-    bottom, top = _choose_scale([value for value in values if value is not None])
+    values = [value for point in points for value in (point.low, point.high)]
+    bottom, top = _choose_scale([value for value in (survey, *values) if value is not None])
+    last_index = max(1, len(points) - 1)
     lines, dots, bands, edges = [], [], [], []
-    for lows, highs in _split_segments(points, bottom, top, is_mirrored=is_mirrored):
-        line = _format_line_path(lows)
-        lines.append(line)
+
+    def scale(value: float) -> float:
+        return round((top - value) * 100 / (top - bottom), 2)
+
+    for has_value, segment in groupby(enumerate(points), lambda pair: pair[1].low is not None):
+        if not has_value:
+            continue
+        lows, highs = [], []
+        for index, point in segment:
+            assert point.low is not None
+            high = point.low if point.high is None else point.high
+            x = (last_index - index if is_mirrored else index) * 100 / last_index
+            lows.append(f"{x:.2f} {scale(point.low):.2f}")
+            highs.append(f"{x:.2f} {scale(high):.2f}")
+        lines.append(_format_line_path(lows))
         if len(lows) == 1:
-            dots.append(line)
+            dots.append(lines[-1])
         if lows != highs:
-            bands.append(_format_band_path(lows, highs))
+            bands.append(f"M{'L'.join([*lows, *reversed(highs)])}Z")
             edges.append(_format_line_path(highs))
     return TrendDrawing(
         line_path=" ".join(lines),
@@ -83,7 +92,7 @@ def draw_trend(
         edge_path=" ".join(edges),
         bottom=bottom,
         top=top,
-        survey_y=None if survey is None else _scale_to_y(survey, bottom, top),
+        survey_y=None if survey is None else scale(survey),
     )
 
 
@@ -97,41 +106,9 @@ def _choose_scale(values: Sequence[float]) -> tuple[float, float]:
     return 0.0, 100.0
 
 
-def _split_segments(
-    points: Sequence[TrendPoint], bottom: float, top: float, *, is_mirrored: bool
-) -> Iterator[tuple[list[Coordinates], list[Coordinates]]]:
-    """Yield the coordinates of confirmed and possible values for each unbroken segment."""
-    last_index = max(1, len(points) - 1)
-    for has_value, segment in groupby(enumerate(points), lambda pair: pair[1].low is not None):
-        if not has_value:
-            continue
-        lows, highs = [], []
-        for index, point in segment:
-            assert point.low is not None
-            high = point.low if point.high is None else point.high
-            x = (last_index - index if is_mirrored else index) * 100 / last_index
-            lows.append((x, _scale_to_y(point.low, bottom, top)))
-            highs.append((x, _scale_to_y(high, bottom, top)))
-        yield lows, highs
-
-
-def _scale_to_y(value: float, bottom: float, top: float) -> float:
-    return round((top - value) * 100 / (top - bottom), 2)
-
-
-def _format_line_path(points: Sequence[Coordinates]) -> str:
+def _format_line_path(points: Sequence[str]) -> str:
     """Return the path of a line. It begins with a dot to make a single point visible."""
-    first, *others = map(_format_coordinates, points)
-    return "L".join([f"M{first}h0", *others])
-
-
-def _format_band_path(lows: Sequence[Coordinates], highs: Sequence[Coordinates]) -> str:
-    outline = (*lows, *reversed(highs))
-    return "M" + "L".join(map(_format_coordinates, outline)) + "Z"
-
-
-def _format_coordinates(point: Coordinates) -> str:
-    return f"{point[0]:.2f} {point[1]:.2f}"
+    return "L".join([f"M{points[0]}h0", *points[1:]])
 
 
 STRIP_CELL_WIDTH = 4
@@ -159,7 +136,7 @@ STRIP_SVG = Markup(
     '<svg class="strip" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
 )
 
-REGION_TILES: Mapping[str, Coordinates] = {
+REGION_TILES: Mapping[str, tuple[float, float]] = {
     "tanger-tetouan-al-hoceima": (210, 0),
     "oriental": (280, 0),
     "rabat-sale-kenitra": (140, 50),

@@ -135,7 +135,11 @@ class _PageParser(HTMLParser):
             self._ends_with_space = True
 
     def handle_data(self, data: str) -> None:
-        text = _remove_unprintable(WHITESPACE.sub(" ", data))
+        text = "".join(
+            character
+            for character in WHITESPACE.sub(" ", data)
+            if unicodedata.category(character) not in UNPRINTABLE_CATEGORIES
+        )
         if self._ends_with_space:
             text = text.removeprefix(" ")
         if text:
@@ -146,11 +150,3 @@ class _PageParser(HTMLParser):
 def _build_element(tag: str, attributes: Mapping[str, str | None]) -> dict[str, Any]:
     texts = {name: attributes.get(name) or "" for name in ("dir", "href", "lang")}
     return {"tag": tag, "classes": (attributes.get("class") or "").split(), **texts, "children": []}
-
-
-def _remove_unprintable(text: str) -> str:
-    return "".join(filter(_is_printable, text))
-
-
-def _is_printable(character: str) -> bool:
-    return unicodedata.category(character) not in UNPRINTABLE_CATEGORIES

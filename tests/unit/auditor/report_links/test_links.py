@@ -1,6 +1,7 @@
 """Report links: they open an association's own report, where it can reply."""
 
 import logging
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -73,6 +74,15 @@ def test_report_is_printable_and_available_as_pdf(app):
         response = client.get("/fr/report.pdf")
         assert response.content.startswith(b"%PDF")
         assert response.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
+
+
+def test_page_suggests_printing_if_no_pdf_can_be_made(app, monkeypatch):
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with anonymous_client(app) as client:
+        client.get(create_path(app))
+        response = client.get("/fr/report.pdf")
+    assert response.status_code == 503
+    assert "Imprimer" in response.text
 
 
 def test_only_the_hash_of_a_token_is_stored(app):

@@ -8,18 +8,12 @@ from collections import Counter
 import pypdf
 import pytest
 import typst
-from fastapi import APIRouter
 
-from auditor.app import App
 from auditor.cli.main import main
-from auditor.config.schema import Config
 from auditor.reports import pdf
 from auditor.reports.pdf import PdfUnavailableError, parse_report_page, render_pdf
-from auditor.web import app as module
-from auditor.web.request_context import PageContext
 from tests.support.mini_network import link, opened, register
-from tests.support.web_server import logged_in_client
-from tests.unit.auditor.reports.test_report import CODES, NOW, PROPOSAL, account, gap, report, view
+from tests.unit.auditor.reports.test_report import CODES, PROPOSAL, account, gap, report, view
 
 FULL = view(gaps=map(gap, CODES), accounts=[account()], proposals=[PROPOSAL])
 REPORT_URL = "https://reports.example/r/abc"
@@ -207,41 +201,6 @@ def test_missing_typst_names_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(PdfUnavailableError, match="print the page from a browser"):
         render_pdf(report(FULL))
-
-
-def serve_pdf(monkeypatch):
-    router = APIRouter()
-
-    @router.get("/{language}/report.pdf")
-    def download_report(context: PageContext):
-        return context.render_report_pdf(FULL)
-
-    monkeypatch.setattr(module, "ROUTERS", (router,))
-
-
-@pytest.fixture
-def app(tmp_path):
-    settings = {"storage": {"folder": tmp_path, "url": f"sqlite:///{tmp_path}/auditor.db"}}
-    with App.open(Config.model_validate(settings)) as opened_app:
-        yield opened_app
-
-
-def test_web_serves_pdf_as_download(app, monkeypatch):
-    serve_pdf(monkeypatch)
-    with logged_in_client(app, NOW) as client:
-        response = client.get("/fr/report.pdf")
-    assert response.headers["content-type"] == "application/pdf"
-    assert response.headers["content-disposition"] == 'attachment; filename="nour.pdf"'
-    assert response.content.startswith(b"%PDF")
-
-
-def test_web_suggests_printing_if_no_pdf_can_be_made(app, monkeypatch):
-    serve_pdf(monkeypatch)
-    monkeypatch.setitem(sys.modules, "typst", None)
-    with logged_in_client(app, NOW) as client:
-        response = client.get("/fr/report.pdf")
-    assert response.status_code == 503
-    assert "Imprimer" in response.text
 
 
 def test_command_writes_pdf_of_one_association_in_its_language(tmp_path, capsys):
