@@ -24,8 +24,11 @@ from urllib.parse import quote
 from auditor.config.schema import Config
 from auditor.decisions.replies import ReplyRefusal, select_completed_steps
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.channel_figures import compute_channel_figures
-from auditor.evaluation.network_view import NetworkOverview, build_network_overview
+from auditor.evaluation.network_view import (
+    NetworkOverview,
+    build_network_overview,
+    compute_channel_figures,
+)
 from auditor.i18n.translator import GapText, Translator
 from auditor.reference.gap_catalogue import SEVERITIES, get_gap_kind
 from auditor.rendering import svg

@@ -79,12 +79,14 @@ def _update_association_gaps(
     owners: AccountOwners,
 ) -> tuple[Gap, ...]:
     """Return the closed gaps, which are history, and those that the rules find now."""
+    # The accounts whose observation is part of the status, and not of another account.
+    decided_account_ids = set()
+    for account_id, observation in observations.items():
+        status = association_state.statuses.get(account_id)
+        if status is not None and status.decided_at == observation.observed_at:
+            decided_account_ids.add(account_id)
     context = build_rule_context(
-        association_state,
-        evaluation_time,
-        owners,
-        _find_decided_accounts(association_state, observations),
-        bands=policy.activity_bands,
+        association_state, evaluation_time, owners, decided_account_ids, bands=policy.activity_bands
     )
     evaluated_channels = policy.channels | {""}  # "": gaps of the association itself
     candidates = [
@@ -101,18 +103,6 @@ def _update_association_gaps(
     )
     closed_gaps = [gap for gap in association_state.gaps if gap.closed_at is not None]
     return (*closed_gaps, *open_gaps)
-
-
-def _find_decided_accounts(
-    association_state: AssociationState, observations: Mapping[int, Observation]
-) -> set[int]:
-    """Return the accounts whose observation is part of the status, and not of another account."""
-    decided_account_ids = set()
-    for account_id, observation in observations.items():
-        status = association_state.statuses.get(account_id)
-        if status is not None and status.decided_at == observation.observed_at:
-            decided_account_ids.add(account_id)
-    return decided_account_ids
 
 
 def build_rule_context(

@@ -15,7 +15,7 @@ from typing import Any
 from auditor.checking.clock import find_delayed_day, find_next_start_time
 from auditor.config.schema import Config
 from auditor.decisions.replies import load_unsettled_proposals, load_waiting_replies
-from auditor.evaluation.channel_figures import build_channel_figures
+from auditor.evaluation.network_view import build_channel_figures
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import Coverage, build_coverage, get_region_key
 from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue

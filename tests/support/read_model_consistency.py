@@ -3,8 +3,11 @@
 from collections import Counter
 from dataclasses import replace
 
-from auditor.evaluation.channel_figures import compute_channel_figures
-from auditor.evaluation.network_view import build_network_overview, iter_association_views
+from auditor.evaluation.network_view import (
+    build_network_overview,
+    compute_channel_figures,
+    iter_association_views,
+)
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import build_facets, build_summary, get_region_key
 from auditor.reference.gap_catalogue import get_gap_kind
