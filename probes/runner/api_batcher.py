@@ -8,7 +8,8 @@ run.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import httpx
@@ -78,62 +79,95 @@ class ApiRequestBatcher:
 
     async def run_probes(self, generators: Sequence[ProbeGenerator]) -> list[ProbeResult]:
         """Run many probes step by step. A crash of one probe does not affect the others."""
-        probes = list(map(_RunningProbe, generators))
-        while pending := list(_iter_pending_requests(probes)):
-            outcomes = await self._fetch_all([request for _, request in pending])
-            for (probe, _), outcome in zip(pending, outcomes, strict=True):
-                probe.resume(outcome)
-        return [probe.result for probe in probes]
+        probe_runs: dict[int, ProbeRun] = {}
+        crashed_results: dict[int, ProbeResult] = {}
+        for index, generator in enumerate(generators):
+            with _catch_crash(index, crashed_results):
+                probe_runs[index] = ProbeRun(generator)
+        while requests := {
+            index: probe_run.pending_request
+            for index, probe_run in probe_runs.items()
+            if index not in crashed_results and probe_run.pending_request is not None
+        }:
+            outcomes = await self._fetch_all(requests)
+            for index in requests:
+                with _catch_crash(index, crashed_results):
+                    probe_runs[index].resume(outcomes[index])
+        indexes = range(len(generators))
+        return [crashed_results.get(index) or probe_runs[index].result for index in indexes]
 
-    async def _fetch_all(self, requests: Sequence[PageRequest]) -> list[Page | FetchError]:
+    async def _fetch_all(
+        self, requests: Mapping[int, PageRequest]
+    ) -> Mapping[int, Page | FetchError]:
+        """Fetch all requests, those that differ in the joined parameter only together."""
         outcomes: dict[int, Page | FetchError] = {}
+        groups: dict[tuple[object, ...], dict[int, str]] = defaultdict(dict)
+        for index, request in requests.items():
+            call = request.api_call
+            if call is None or not call.joined_parameter:
+                groups[(index,)][index] = ""
+            else:
+                value = httpx.URL(request.url).params.get(call.joined_parameter, "")
+                groups[_join_values(request.url, call, ()), request.parser][index] = value
 
-        async def fetch_group(indexes: Sequence[int]) -> None:
-            first = requests[indexes[0]]
+        async def fetch_group(values: Mapping[int, str]) -> None:
+            first = requests[next(iter(values))]
             if first.api_call is None:
-                outcomes[indexes[0]] = await self._fetch(first)
+                outcomes[next(iter(values))] = await self._fetch(first)
                 return
-            values = [_get_joined_value(requests[index]) for index in indexes]
-            unique_values = list(dict.fromkeys(values))
+            unique_values = list(dict.fromkeys(values.values()))
             outcome_by_value = await self._fetch_values(first, first.api_call, unique_values)
-            for index, value in zip(indexes, values, strict=True):
+            for index, value in values.items():
                 outcomes[index] = outcome_by_value[value]
 
         async with asyncio.TaskGroup() as tasks:
-            for indexes in _group_requests(requests):
-                tasks.create_task(fetch_group(indexes))
-        return [outcomes[index] for index in range(len(requests))]
+            for values in groups.values():
+                tasks.create_task(fetch_group(values))
+        return outcomes
 
     async def _fetch_values(
         self, request: PageRequest, call: ApiCall, values: Sequence[str]
     ) -> dict[str, Page | FetchError]:
-        """Fetch each value, as far as the budget allows."""
+        """Fetch each value, as far as the budget allows.
+
+        If one of the values of a call causes an error, the others are requested again.
+        """
         outcomes: dict[str, Page | FetchError] = {}
-        for chunk in _split_into_chunks(values, call.max_values):
-            budget = self._get_budget(call)
-            affordable = 0 if budget.refusal else budget.count_affordable(call, len(chunk))
-            if affordable:
-                outcomes |= await self._send_call(request, call, chunk[:affordable])
-            outcomes |= dict.fromkeys(chunk[affordable:], budget.build_refusal())
+        budget = self._api_budgets[call.api.host]
+        for start in range(0, len(values), call.max_values):
+            chunk = values[start : start + call.max_values]
+            count = 0 if budget.refusal else budget.count_affordable(call, len(chunk))
+            if count:
+                shared_outcome = await self._send_call(request, call, chunk[:count])
+                for value in chunk[:count]:
+                    # The URL as stored for one account: other values become a placeholder.
+                    url_values = [value, OTHER_VALUES_PLACEHOLDER] if count > 1 else [value]
+                    url = _join_values(request.url, call, url_values)
+                    outcomes[value] = _extract_own_outcome(shared_outcome, url)
+                for retried_values in _select_values_to_retry(chunk[:count], shared_outcome):
+                    outcomes |= await self._fetch_values(request, call, retried_values)
+            outcomes |= dict.fromkeys(chunk[count:], budget.build_refusal())
         return outcomes
 
     async def _send_call(
         self, request: PageRequest, call: ApiCall, values: Sequence[str]
-    ) -> dict[str, Page | FetchError]:
-        """Fetch all values in one request. If one of them causes an error, retry the others."""
-        budget = self._get_budget(call)
+    ) -> Page | FetchError:
+        """Fetch values in one request. An API that refuses it gets no more requests."""
+        budget = self._api_budgets[call.api.host]
         budget.record_request(call, len(values))
         headers = {call.api.key_header: call.api.key_prefix + budget.key}
         joined_url = _join_values(request.url, call, values)
-        shared_outcome = await self._fetch(replace(request, url=joined_url, headers=headers))
-        _close_budget(budget, shared_outcome)
-        outcomes: dict[str, Page | FetchError] = {}
-        for value in values:
-            url = _build_single_value_url(request.url, call, value, len(values))
-            outcomes[value] = _extract_own_outcome(shared_outcome, url)
-        for retried_values in _select_values_to_retry(values, shared_outcome):
-            outcomes |= await self._fetch_values(request, call, retried_values)
-        return outcomes
+        outcome = await self._fetch(replace(request, url=joined_url, headers=headers))
+        response = _get_api_response(outcome)
+        if response is not None and response.refusal is not None and budget.refusal is None:
+            budget.refusal = response.refusal
+            logger.warning(
+                "api_refused",
+                "{host} refused further API requests in this run: {reason}",
+                host=budget.api.host,
+                reason=response.refusal[1],
+            )
+        return outcome
 
     async def _fetch(self, request: PageRequest) -> Page | FetchError:
         try:
@@ -143,15 +177,6 @@ class ApiRequestBatcher:
         except Exception as bug:  # a bug in one parser must not affect other probes
             logger.exception(bug, "probe_crashed", "parsing an API response raised an exception")
             return FetchError(Reason.CRASHED, f"{type(bug).__name__}: {bug}", url=request.url)
-
-    def _get_budget(self, call: ApiCall) -> ApiBudget:
-        return self._api_budgets[call.api.host]
-
-
-def _build_single_value_url(url: str, call: ApiCall, value: str, value_count: int) -> str:
-    """Return the URL of a call as stored for one account. Other values become a placeholder."""
-    values = [value, OTHER_VALUES_PLACEHOLDER] if value_count > 1 else [value]
-    return _join_values(url, call, values)
 
 
 def _extract_own_outcome(outcome: Page | FetchError, url: str) -> Page | FetchError:
@@ -167,36 +192,11 @@ def _extract_own_outcome(outcome: Page | FetchError, url: str) -> Page | FetchEr
     return replace(outcome, url=url, hops=(Hop(url, outcome.status),) if outcome.hops else ())
 
 
-def _group_requests(requests: Sequence[PageRequest]) -> Iterable[list[int]]:
-    """Return groups of indexes of requests that differ in the joined parameter only."""
-    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for index, request in enumerate(requests):
-        if request.api_call is None or not request.api_call.joined_parameter:
-            groups[(index,)].append(index)
-        else:
-            common_url = _join_values(request.url, request.api_call, ())
-            groups[(common_url, request.parser)].append(index)
-    return groups.values()
-
-
-def _get_joined_value(request: PageRequest) -> str:
-    """Return the value of a request's joined parameter, or an empty string."""
-    if request.api_call is None:
-        return ""
-    value: str = httpx.URL(request.url).params.get(request.api_call.joined_parameter, "")
-    return value
-
-
-def _join_values(url: str, call: ApiCall | None, values: Sequence[str]) -> str:
+def _join_values(url: str, call: ApiCall, values: Sequence[str]) -> str:
     """Return the URL with these values in the joined parameter, if the call has one."""
-    if call is None or not call.joined_parameter:
+    if not call.joined_parameter:
         return url
     return str(httpx.URL(url).copy_set_param(call.joined_parameter, ",".join(values)))
-
-
-def _split_into_chunks(values: Sequence[str], max_values: int) -> Iterable[Sequence[str]]:
-    starts = range(0, len(values), max_values)
-    return (values[start : start + max_values] for start in starts)
 
 
 def _select_values_to_retry(
@@ -222,67 +222,11 @@ def _get_api_response(outcome: Page | FetchError) -> ApiResponse | None:
     return None
 
 
-def _close_budget(api_budget: ApiBudget, outcome: Page | FetchError) -> None:
-    """Stop requests to an API that refused a call."""
-    response = _get_api_response(outcome)
-    if response is None or response.refusal is None:
-        return
-    if api_budget.refusal is None:
-        api_budget.refusal = response.refusal
-        logger.warning(
-            "api_refused",
-            "{host} refused further API requests in this run: {reason}",
-            host=api_budget.api.host,
-            reason=response.refusal[1],
-        )
-
-
-class _RunningProbe:
-    """A probe that the batcher runs. If it raises an exception, its finding is `crashed`."""
-
-    def __init__(self, generator: ProbeGenerator) -> None:
-        self._generator = generator
-        self._probe_run: ProbeRun | None = None
-        self._crashed_result: ProbeResult | None = None
-        self._run_step(self._start)
-
-    def _start(self) -> None:
-        self._probe_run = ProbeRun(self._generator)
-
-    @property
-    def pending_request(self) -> PageRequest | None:
-        """Return the next request of the probe, or None at its end."""
-        if self._probe_run is None or self._crashed_result is not None:
-            return None
-        return self._probe_run.pending_request
-
-    def resume(self, outcome: Page | FetchError) -> None:
-        """Pass the outcome of the pending request to the probe."""
-        probe_run = self._probe_run
-        assert probe_run is not None
-        self._run_step(lambda: probe_run.resume(outcome))
-
-    def _run_step(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except Exception as bug:  # a bug in one probe must not affect the others
-            logger.exception(bug, "probe_crashed", "a probe raised an exception")
-            self._crashed_result = build_crashed_result(bug)
-
-    @property
-    def result(self) -> ProbeResult:
-        """Return the result of the finished probe."""
-        if self._crashed_result:
-            return self._crashed_result
-        assert self._probe_run is not None
-        return self._probe_run.result
-
-
-def _iter_pending_requests(
-    probes: Iterable[_RunningProbe],
-) -> Iterator[tuple[_RunningProbe, PageRequest]]:
-    """Yield the probes that are not finished, with their next request."""
-    for probe in probes:
-        request = probe.pending_request
-        if request is not None:
-            yield probe, request
+@contextmanager
+def _catch_crash(index: int, crashed_results: dict[int, ProbeResult]) -> Iterator[None]:
+    """Turn an exception of a probe into its result."""
+    try:
+        yield
+    except Exception as bug:  # a bug in one probe must not affect the others
+        logger.exception(bug, "probe_crashed", "a probe raised an exception")
+        crashed_results[index] = build_crashed_result(bug)
