@@ -1,11 +1,10 @@
 """The coordinator: has workers check the batches of the frontier, and waits for them.
 
-Jobs are added in waves, so the queue stays small. A job of a worker that died returns to the queue.
+A job of a worker that died returns to the queue.
 A pass is over when no job waits and no job runs.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Self, TypeVar
@@ -22,7 +21,7 @@ from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget
 from storage.errors import StoreError
 from storage.runs.cluster import QueueStatus
-from storage.runs.plan import PlanBatch, compute_host_bucket
+from storage.runs.plan import compute_host_bucket
 
 logger = EventLogger(__name__)
 
@@ -116,53 +115,36 @@ class ClusterCoordinator:
             second_pass=second_pass,
             max_accounts=compute_batch_size(self._frontier.planned_count),
         )
-        waiting = deque(batches)
-        max_queued_jobs = self._cluster_config.max_queued_jobs
+        jobs = []
+        for batch in batches:
+            circuit_breakers = {}
+            if batch.round == PLATFORM_ROUND:
+                circuit_breakers = {
+                    channel: circuit_breaker
+                    for channel, circuit_breaker in self._frontier.circuit_breakers.items()
+                    if compute_host_bucket(channel) == batch.first_bucket
+                }
+            api_budgets = self._api_budgets if batch.round == API_ROUND else {}
+            channel_states = ChannelStates.of(circuit_breakers, api_budgets)
+            jobs.append(Job(self._run_id, batch, second_pass, channel_states=channel_states))
+        await self._job_queue.enqueue(jobs)
         while not self._deadline.should_stop:
-            queue = await self._read_queue()
-            queued_count = queue.waiting_jobs
-            if waiting and queued_count <= max_queued_jobs // 2:
-                wave_size = min(max_queued_jobs - queued_count, len(waiting))
-                wave = [waiting.popleft() for _ in range(wave_size)]
-                await self._job_queue.enqueue(
-                    self._build_job(batch, second_pass=second_pass) for batch in wave
+            queue = await self._load_queue_status()
+            await self._retry_store_call(self._load_worker_results)
+            if queue.failed_jobs:
+                failure = self._worker_results.failure if self._worker_results else None
+                raise StoreError(
+                    "a worker's job",
+                    failure or "it ended its worker each time",
+                    "read the worker's log, then continue with `auditor run`",
                 )
-            elif not waiting and not queued_count and not queue.running_jobs:
+            if not queue.waiting_jobs and not queue.running_jobs:
                 break
-            else:
-                await self._deadline.sleep(QUEUE_POLL_SECONDS)
+            await self._deadline.sleep(QUEUE_POLL_SECONDS)
         if self._deadline.should_stop:
             await self._retry_store_call(lambda: self._app.store.cluster_runs.close(self._run_id))
             await self._drain_queue()
         await self._retry_store_call(self._load_worker_results)
-
-    def _build_job(self, batch: PlanBatch, *, second_pass: bool) -> Job:
-        """Return the job of a batch, with the API budgets or the circuit breaker that it needs."""
-        circuit_breakers = {}
-        if batch.round == PLATFORM_ROUND:
-            circuit_breakers = {
-                channel: circuit_breaker
-                for channel, circuit_breaker in self._frontier.circuit_breakers.items()
-                if compute_host_bucket(channel) == batch.first_bucket
-            }
-        api_budgets = self._api_budgets if batch.round == API_ROUND else {}
-        channel_states = ChannelStates.of(circuit_breakers, api_budgets)
-        return Job(self._run_id, batch, second_pass, channel_states=channel_states)
-
-    async def _read_queue(self) -> QueueStatus:
-        """Return the state of the queue, after returning stalled jobs to it.
-
-        Raises StoreError if a job has failed in all its attempts.
-        """
-        queue = await self._load_queue_status()
-        await self._retry_store_call(self._load_worker_results)
-        if queue.failed_jobs:
-            failure = self._worker_results.failure if self._worker_results else None
-            reason = failure or "it ended its worker each time"
-            raise StoreError(
-                "a worker's job", reason, "read the worker's log, then continue with `auditor run`"
-            )
-        return queue
 
     async def _load_queue_status(self) -> QueueStatus:
         """Return the state of the queue, after returning stalled jobs to it."""

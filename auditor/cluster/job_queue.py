@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import procrastinate
@@ -29,6 +30,8 @@ from storage.errors import StoreError
 from storage.runs.plan import PlanBatch, PlanPosition
 
 JsonDict = dict[str, Any]
+BUDGET_FIELDS = ("spent", "request_count", "skipped_count", "refusal")
+"""What one job passes to the next of an API budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +46,12 @@ class ApiBudgetState:
     @classmethod
     def of(cls, budget: ApiBudget) -> ApiBudgetState:
         """Return the state of an API budget."""
-        return cls(budget.spent, budget.request_count, budget.skipped_count, budget.refusal)
+        return cls(*attrgetter(*BUDGET_FIELDS)(budget))
 
     def restore(self, budget: ApiBudget) -> None:
         """Set the state of an API budget."""
-        budget.spent = self.spent
-        budget.request_count = self.request_count
-        budget.skipped_count = self.skipped_count
-        budget.refusal = self.refusal
+        for name in BUDGET_FIELDS:
+            setattr(budget, name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,17 @@ class JobQueue:
 
     async def enqueue(self, jobs_to_add: Iterable[Job]) -> None:
         """Add jobs to the queue, all of them or none."""
-        procrastinate_jobs = [self._to_procrastinate_job(job) for job in jobs_to_add]
+        procrastinate_jobs = [
+            jobs.Job(
+                queue=QUEUE_NAME,
+                task_name=TASK_NAME,
+                lock=job.lock_key,
+                queueing_lock=job.queueing_key,
+                priority=-job.batch.round,
+                task_kwargs=job.to_json(),
+            )
+            for job in jobs_to_add
+        ]
         if procrastinate_jobs:
             with translate_database_errors():
                 await self._app.job_manager.batch_defer_jobs_async(jobs=procrastinate_jobs)
@@ -202,17 +213,6 @@ class JobQueue:
         """
         with suppress(exceptions.AlreadyEnqueued):
             await self.enqueue([job])
-
-    @staticmethod
-    def _to_procrastinate_job(job: Job) -> jobs.Job:
-        return jobs.Job(
-            queue=QUEUE_NAME,
-            task_name=TASK_NAME,
-            lock=job.lock_key,
-            queueing_lock=job.queueing_key,
-            priority=-job.batch.round,
-            task_kwargs=job.to_json(),
-        )
 
     async def requeue_stalled(self, stalled_after_seconds: float) -> int:
         """Return the jobs of silent workers to the queue, and return their number.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from auditor.checking.checker import AccountChecker, create_api_budgets, refuse_broken_parsers
 from auditor.cluster.health import require_folder_token
@@ -99,28 +100,22 @@ class ClusterWorker:
                 await _sleep_until_stopped(self._stop_event, RECONNECT_DELAY_SECONDS)
                 if self._stop_event.is_set():
                     return
-            await self._work_until_stopped(queue, host_lock)
+            handle_job = partial(self._handle_job, queue, host_lock)
+            config = self._app.config
+            work = asyncio.create_task(
+                queue.run_worker(handle_job, config.cluster, config.schedule.shutdown_grace_seconds)
+            )
+            stop_request = asyncio.create_task(self._stop_event.wait())
+            await asyncio.wait({work, stop_request}, return_when=asyncio.FIRST_COMPLETED)
+            stop_request.cancel()
+            if self._session:
+                self._session.stop_event.set()
+            work.cancel()
+            (outcome,) = await asyncio.gather(work, return_exceptions=True)
+            if isinstance(outcome, Exception):
+                raise outcome
 
-    async def _work_until_stopped(self, queue: JobQueue, host_lock: HostLock) -> None:
-        config = self._app.config
-
-        async def handle_job(job: Job) -> None:
-            await self._handle_job(job, queue, host_lock)
-
-        work = asyncio.create_task(
-            queue.run_worker(handle_job, config.cluster, config.schedule.shutdown_grace_seconds)
-        )
-        stop_request = asyncio.create_task(self._stop_event.wait())
-        await asyncio.wait({work, stop_request}, return_when=asyncio.FIRST_COMPLETED)
-        stop_request.cancel()
-        if self._session:
-            self._session.stop_event.set()
-        work.cancel()
-        (outcome,) = await asyncio.gather(work, return_exceptions=True)
-        if isinstance(outcome, Exception):
-            raise outcome
-
-    async def _handle_job(self, job: Job, queue: JobQueue, host_lock: HostLock) -> None:
+    async def _handle_job(self, queue: JobQueue, host_lock: HostLock, job: Job) -> None:
         """Do a job and enqueue its rest.
 
         The reason of a failure is also reported to the coordinator.

@@ -83,15 +83,13 @@ class ClusterSettings(SettingsTable):
     """Runs on several machines, over PostgreSQL.
 
     A worker processes `concurrent_jobs` jobs at a time and reports every `heartbeat_seconds`.
-    If it does not report for `stalled_after_seconds`, its jobs go to another worker. At most
-    `max_queued_jobs` jobs wait in the queue.
+    If it does not report for `stalled_after_seconds`, its jobs go to another worker.
     """
 
     enabled: bool = False
     concurrent_jobs: int = Field(default=10, ge=1, le=200)
     heartbeat_seconds: float = Field(default=10, ge=0.1, le=600)
     stalled_after_seconds: float = Field(default=60, ge=0.1, le=3600)
-    max_queued_jobs: int = Field(default=2000, ge=1, le=10_000)
 
     @model_validator(mode="after")
     def _validate_stalled_after(self) -> ClusterSettings:
