@@ -48,19 +48,18 @@ class AccountChecker:
         self, account: Account, previous_result: PreviousResult | None = None
     ) -> ProbeResult:
         """Check one account, or revalidate its previous result. A crash of a probe is a finding."""
-        generator, subject = create_probe(account), account.identity.canonical or account.channel
-        if previous_result is None:
-            return await self._run_generator(generator, subject)
-        revalidation = revalidate(previous_result, generator, self.fetcher, self.parser_pool)
-        return await _catch_failure(revalidation, subject)
+        generator = create_probe(account)
+        check = (
+            run_probe(generator, self.fetcher, self.parser_pool)
+            if previous_result is None
+            else revalidate(previous_result, generator, self.fetcher, self.parser_pool)
+        )
+        return await _catch_failure(check, account.identity.canonical or account.channel)
 
     async def check_domain(self, domain: str) -> ProbeResult:
         """Ask the registry of a domain. A crash of the probe is a finding."""
-        return await self._run_generator(probe_domain(domain), domain)
-
-    async def _run_generator(self, generator: ProbeGenerator, subject: str) -> ProbeResult:
-        run = run_probe(generator, self.fetcher, self.parser_pool)
-        return await _catch_failure(run, subject)
+        check = run_probe(probe_domain(domain), self.fetcher, self.parser_pool)
+        return await _catch_failure(check, domain)
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
         """Check accounts of channels with an API in as few calls as possible."""
@@ -122,31 +121,19 @@ def create_probe(account: Account, api_channels: Iterable[str] = ()) -> ProbeGen
     account = yield from identify.resolve_short_link(account)
     identity = account.identity
     if identity.key is None or identity.kind not in ACCOUNT_KINDS:
-        return _build_wrong_target_finding(identity)
+        detail = f"{identity.kind}: names no account"
+        return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, final_url=identity.url, detail=detail)
     module = channel_registry.get_channel(identity.channel)
     probe = module.probe_api if identity.channel in api_channels else module.probe  # type: ignore[attr-defined]
     return (yield from probe(account))
 
 
-def _build_wrong_target_finding(identity: Identity) -> Finding:
-    return Finding(
-        Presence.UNKNOWN,
-        Reason.WRONG_TARGET,
-        final_url=identity.url,
-        detail=f"{identity.kind}: names no account",
-    )
-
-
 def to_probe_account(row: AccountRow, status: AccountStatus | None) -> Account:
     """Return a registered account with the known facts of its status."""
-    return Account(row.association, row.typed_text, row.identity, _get_previous_finding(status))
-
-
-def _get_previous_finding(status: AccountStatus | None) -> Finding | None:
-    if status is None or status.last_known_finding is None:
-        return None
-    own_id = status.platform_id or status.last_known_finding.platform_id
-    return replace(status.last_known_finding, links=(), platform_id=own_id)
+    finding = status.last_known_finding if status else None
+    if status is not None and finding is not None:
+        finding = replace(finding, links=(), platform_id=status.platform_id or finding.platform_id)
+    return Account(row.association, row.typed_text, row.identity, finding)
 
 
 UNREQUESTED_REASONS = frozenset(

@@ -52,11 +52,11 @@ async def remove_private_data(
     if all(map(operator.is_, exchanges, result.exchanges)):
         return StorableResult(result)
     shortened = replace(result, exchanges=tuple(exchanges))
-    replayed = await _replay_probe(
-        ProbeRun(checker.create_probe(account, api_channels)),
-        _RecordedOutcomes(shortened.exchanges, parser_pool),
-    )
-    if replayed.finding == result.finding:
+    probe_run = ProbeRun(checker.create_probe(account, api_channels))
+    recorded_outcomes = _RecordedOutcomes(shortened.exchanges, parser_pool)
+    while (request := probe_run.pending_request) is not None:
+        probe_run.resume(await recorded_outcomes.get_next(request))
+    if probe_run.result.finding == result.finding:
         return StorableResult(shortened)
     return StorableResult(result, keep_bodies=False)
 
@@ -85,13 +85,6 @@ async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPoo
     page = replace(outcome, parsed=None, walls=None)
     body = await parser_pool.parse(strip_page, page)
     return exchange if body is None else replace(exchange, outcome=replace(page, body=body))
-
-
-async def _replay_probe(probe_run: ProbeRun, recorded_outcomes: _RecordedOutcomes) -> ProbeResult:
-    """Return the result of the probe on the shortened exchanges."""
-    while (request := probe_run.pending_request) is not None:
-        probe_run.resume(await recorded_outcomes.get_next(request))
-    return probe_run.result
 
 
 class _RecordedOutcomes:

@@ -20,7 +20,7 @@ from auditor.core.runtime import run_together
 from auditor.evidence import BodyStorage, build_check_evidence, count_body_bytes
 from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
-from auditor.runs.frontier import Frontier, HostQueue, HostQueues
+from auditor.runs.frontier import Frontier, HostQueue
 from auditor.runs.plan import API_ROUND, get_host_concurrency
 from auditor.runs.state import RunDeadline
 from probes.links import channel_registry
@@ -128,15 +128,15 @@ class AccountWorker:
         api_count = len(batches) - len(host_batch_sizes)
         task_count = api_count + min(sum(host_batch_sizes), get_host_concurrency(self.app.config))
         async with self.frontier.open_queues(batches, second_pass=second_pass) as queues:
-            await run_together(*(self._check_next_queues(queues) for _ in range(task_count)))
 
-    async def _check_next_queues(self, queues: HostQueues) -> None:
-        """Check one host queue after the other until none is left."""
-        while not self.deadline.should_stop:
-            host_queue = await queues.next_queue()
-            if host_queue is None:
-                break
-            await self._check_queue(host_queue)
+            async def check_next_queues() -> None:
+                while not self.deadline.should_stop:
+                    host_queue = await queues.next_queue()
+                    if host_queue is None:
+                        break
+                    await self._check_queue(host_queue)
+
+            await run_together(*(check_next_queues() for _ in range(task_count)))
 
     async def check_queue(self, host_queue: HostQueue) -> None:
         """Check the accounts of a queue, by as many tasks as its host allows."""

@@ -86,21 +86,18 @@ class Frontier:
             circuit_breakers=self.circuit_breakers,
             api_channels=self.api_channels,
         )
-        rows = self._iter_unchecked_accounts()
+        rows = select_accounts_to_check(
+            self.store.observations.list_pending_accounts(run),
+            self.store.decisions.list_decisions(run.started_at),
+            config,
+            run.started_at,
+        )
         if run.id is not None and self.store.runs.is_evaluated(run.id):
-            rows = filter(self._was_added_before_run, rows)
+            rows = (row for row in rows if row.added_at and row.added_at <= run.started_at)
         positions = iter_plan_positions(priority, rows, self.store.statuses.list_account_statuses())
         self.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
         self.planned_count = self.count_remaining()
         return self.planned_count
-
-    def _iter_unchecked_accounts(self) -> Iterator[AccountRow]:
-        decisions = self.store.decisions.list_decisions(self.audit_run.started_at)
-        rows = self.store.observations.list_pending_accounts(self.audit_run)
-        return select_accounts_to_check(rows, decisions, self.app.config, self.audit_run.started_at)
-
-    def _was_added_before_run(self, row: AccountRow) -> bool:
-        return row.added_at is not None and row.added_at <= self.audit_run.started_at
 
     def count_remaining(self, *, second_pass: bool = False) -> int:
         """Return the number of accounts that wait for a pass."""
@@ -129,31 +126,29 @@ class Frontier:
     async def _iter_queues(
         self, batches: Sequence[PlanBatch], *, second_pass: bool
     ) -> AsyncGenerator[HostQueue, None]:
-        """Yield each host queue once for each task that may check accounts of its host."""
+        """Yield each host queue once for each task that may check accounts of its host.
+
+        A batch of several hosts is small, so its entries are read at once. The longest queue of
+        them comes first.
+        """
         for batch in batches:
-            for host_queue in await self._open_queues_of(batch, second_pass=second_pass):
+            host_queues = [self.open_queue(batch, second_pass=second_pass)]
+            if batch.first_bucket != batch.last_bucket:
+                entries = await asyncio.to_thread(self.load_entries, batch, second_pass=second_pass)
+                hosts = groupby(entries, lambda entry: entry.position.host_bucket)
+                host_queues = []
+                for bucket, host_entries in sorted(
+                    ((bucket, list(group)) for bucket, group in hosts),
+                    key=lambda host: len(host[1]),
+                    reverse=True,
+                ):
+                    host_batch = PlanBatch(batch.round, bucket, bucket, len(host_entries))
+                    host_queues.append(
+                        HostQueue(self, host_batch, second_pass=second_pass, entries=host_entries)
+                    )
+            for host_queue in host_queues:
                 for _ in range(host_queue.max_tasks):
                     yield host_queue
-
-    async def _open_queues_of(self, batch: PlanBatch, *, second_pass: bool) -> list[HostQueue]:
-        """Return the host queues of a batch, the longest first.
-
-        A batch of several hosts is small, so its entries are read at once.
-        """
-        if batch.first_bucket == batch.last_bucket:
-            return [self.open_queue(batch, second_pass=second_pass)]
-        entries = await asyncio.to_thread(self.load_entries, batch, second_pass=second_pass)
-        entries_by_host = [
-            list(host_entries)
-            for _, host_entries in groupby(entries, lambda entry: entry.position.host_bucket)
-        ]
-        host_queues = []
-        for host_entries in sorted(entries_by_host, key=len, reverse=True):
-            host_bucket = host_entries[0].position.host_bucket
-            host_batch = PlanBatch(batch.round, host_bucket, host_bucket, len(host_entries))
-            host_queue = HostQueue(self, host_batch, second_pass=second_pass, entries=host_entries)
-            host_queues.append(host_queue)
-        return host_queues
 
     def open_queue(
         self,
