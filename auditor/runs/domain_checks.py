@@ -7,12 +7,10 @@ that refused. All registries are asked at the same time, and each for one domain
 """
 
 import asyncio
-import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from operator import itemgetter
 
 from auditor.checking.checker import AccountChecker
 from auditor.core.runtime import run_together
@@ -81,47 +79,36 @@ def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
 
     A domain with an account that has no check comes before all others. A run never asks for a
     domain whose registry has no RDAP service or has refused in this run, or for that of a hosting
-    platform. The accounts are read twice, because those of a large network fill the memory.
+    platform.
     """
-    due_days = heapq.nsmallest(MAX_DOMAINS_PER_RUN, _iter_due_days(app, run), key=itemgetter(0))
-    if not due_days:
-        return []
-    checks_by_domain: dict[str, dict[int, DomainCheck | None]] = {
-        domain: {} for _, domain in due_days
-    }
-    refusing_services = set()
-    for domain, account_id, check in _iter_accounts(app, run):
-        if domain in checks_by_domain:
-            checks_by_domain[domain][account_id] = check
-        if check is not None and check.run_id == run.id and check.reason in STOP_REASONS:
-            refusing_services.add(find_rdap_service(domain))
-    return [
-        DueDomain(domain, checks)
-        for domain, checks in checks_by_domain.items()
-        if find_rdap_service(domain) not in refusing_services
-    ]
-
-
-def _iter_accounts(app: RunContext, run: AuditRun) -> Iterator[tuple[str, int, DomainCheck | None]]:
-    """Yield each website whose registry can be asked: its domain, its account id, its check."""
     should_check = build_account_filter(
         app.store.decisions.list_decisions(), app.config, run.started_at
     )
-    for row, check in app.store.domain_checks.list_accounts_with_domain_check(WEBSITE_CHANNEL):
+    checks_by_domain: dict[str, dict[int, DomainCheck | None]] = defaultdict(dict)
+    due_days: dict[str, date] = {}
+    refusing_services = set()
+    for row, stored_check in app.store.domain_checks.list_accounts_with_domain_check(
+        WEBSITE_CHANNEL
+    ):
         domain = find_website_domain(row)
-        if row.id is None or find_rdap_service(domain) is None or not should_check(row):
+        service = find_rdap_service(domain)
+        if row.id is None or service is None or not should_check(row):
             continue
-        yield domain, row.id, drop_check_of_other_domain(check, domain)
-
-
-def _iter_due_days(app: RunContext, run: AuditRun) -> Iterator[tuple[date, str]]:
-    """Yield the domain of each account to ask for, with the day of its last check."""
-    every_days = app.config.domain_expiry.check_every_days
-    for domain, _, check in _iter_accounts(app, run):
+        check = drop_check_of_other_domain(stored_check, domain)
+        checks_by_domain[domain][row.id] = check
         if check is None:
-            yield date.min, domain
-        elif _is_outdated(check, run, every_days):
-            yield check.checked_at.date(), domain
+            due_days[domain] = date.min
+        elif _is_outdated(check, run, app.config.domain_expiry.check_every_days):
+            day = check.checked_at.date()
+            due_days[domain] = min(day, due_days.get(domain, day))
+        if check is not None and check.run_id == run.id and check.reason in STOP_REASONS:
+            refusing_services.add(service)
+    domains = sorted(due_days, key=due_days.__getitem__)[:MAX_DOMAINS_PER_RUN]
+    return [
+        DueDomain(domain, checks_by_domain[domain])
+        for domain in domains
+        if find_rdap_service(domain) not in refusing_services
+    ]
 
 
 def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
