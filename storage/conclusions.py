@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, case, delete, func, select
 
@@ -47,21 +47,10 @@ from storage.tables.mappers import (
 from storage.tables.runs import CHECK_TIMES
 
 T = TypeVar("T")
-Conclusion = TypeVar("Conclusion")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that a query by association does not use the index of all unclosed gaps."""
 PROPOSAL_KEY = ("association", "channel", "key")
-
-
-class ConclusionSink(Protocol[Conclusion]):
-    """A sink for conclusions: a list, or a file if there may be many."""
-
-    def extend(self, batch: Iterable[Conclusion], /) -> None:
-        """Add these conclusions."""
-        ...
-
-    def __iter__(self) -> Iterator[Conclusion]: ...
 
 
 @dataclass(slots=True)
@@ -74,11 +63,11 @@ class Conclusions:
     summaries show a change, None if all may.
     """
 
-    statuses: ConclusionSink[AccountStatus] = field(default_factory=list)
-    gaps: ConclusionSink[Gap] = field(default_factory=list)
-    proposals: ConclusionSink[Proposal] = field(default_factory=list)
+    statuses: list[AccountStatus] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    proposals: list[Proposal] = field(default_factory=list)
     facet_counts: Mapping[int, FacetCountsByGroup] = field(default_factory=dict)
-    check_times: ConclusionSink[CheckTimes] = field(default_factory=list)
+    check_times: list[CheckTimes] = field(default_factory=list)
     stale_associations: set[str] | None = None
 
 

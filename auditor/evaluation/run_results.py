@@ -8,11 +8,10 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, fields, replace
 from functools import cache
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import auditor
 from auditor.checking.canaries import Canary, RunChange, find_unreliable_channels
@@ -39,7 +38,7 @@ from auditor.rules.association_state import (
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
 from storage.conclusions import AssociationData, Conclusions
-from storage.files.spool import Spool, split_into_batches
+from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountRow,
     AccountStatus,
@@ -68,27 +67,22 @@ def evaluate_run(
 ) -> None:
     """Evaluate a run whose accounts have been checked, in one transaction; do nothing if evaluated.
 
-    One association is evaluated after another. Changes wait in files until all are done, so memory
-    does not grow with the register, and the database is not locked meanwhile.
+    One association is evaluated after another. Changes wait until all are done, so the database is
+    not locked meanwhile.
     """
     if run.id is not None and store.runs.is_evaluated(run.id):
         return
     coverage_counter = CoverageCounter(config.channels)
     evaluation_time = build_evaluation_time(run, unreliable_channels)
     policy = build_evaluation_policy(config)
-    with ExitStack() as files:
-        spools: list[Spool[Any]] = [files.enter_context(Spool()) for _ in range(4)]
-        statuses, gaps, proposals, check_times = spools
-        changes = Conclusions(
-            statuses, gaps, proposals, check_times=check_times, stale_associations=set()
-        )
-        for before, observations, owners in _iter_association_states(store, run):
-            after = evaluate_association(before, observations, evaluation_time, policy, owners)
-            add_changes(changes, before, after)
-            coverage_counter.add_association(after, evaluation_time)
-        if run.id is not None:
-            changes.facet_counts = {run.id: coverage_counter.counts_by_group}
-        store.conclusions.save(changes)
+    changes = Conclusions(stale_associations=set())
+    for before, observations, owners in _iter_association_states(store, run):
+        after = evaluate_association(before, observations, evaluation_time, policy, owners)
+        add_changes(changes, before, after)
+        coverage_counter.add_association(after, evaluation_time)
+    if run.id is not None:
+        changes.facet_counts = {run.id: coverage_counter.counts_by_group}
+    store.conclusions.save(changes)
 
 
 def add_changes(changes: Conclusions, before: AssociationState, after: AssociationState) -> None:

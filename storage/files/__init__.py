@@ -1,4 +1,4 @@
-"""Files outside the database: page bodies, atomic file replacement, and lists spooled to disk.
+"""Files outside the database: page bodies and atomic file replacement.
 
 It knows no database. Start with `storage.files.body_store.BodyStore`.
 """

@@ -1,23 +1,16 @@
-"""Long lists, in batches or spooled to a temporary file; atomic replacement; writable folders."""
+"""Long lists in batches; atomic replacement of files; writable folders."""
 
 import os
-import pickle
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import TypeVar
 
 from storage.errors import build_file_error
 
 T = TypeVar("T")
-
-MAX_MEMORY_BYTES = 8_000_000
-"""Bytes of a long list that stay in memory. A longer list is in a temporary file."""
-
-SPOOL_BATCH_SIZE = 500
-"""How many items are written at once, which takes less than half the time of single ones."""
 
 QUERY_BATCH_SIZE = 500
 """How many values one query names. SQLite takes 32,766, older releases 999."""
@@ -28,44 +21,6 @@ def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
     remaining = iter(values)
     while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
         yield batch
-
-
-class Spool(Generic[T]):
-    """A list that may be larger than memory: items are only added, and read from the beginning."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(MAX_MEMORY_BYTES)  # noqa: SIM115  # closed by `close`
-        self._buffer: list[T] = []
-
-    def extend(self, batch: Iterable[T]) -> None:
-        """Add these items."""
-        self._buffer.extend(batch)
-        if len(self._buffer) >= SPOOL_BATCH_SIZE:
-            self._write_buffer()
-
-    def _write_buffer(self) -> None:
-        if self._buffer:
-            pickle.dump(self._buffer, self._file, pickle.HIGHEST_PROTOCOL)
-        self._buffer = []
-
-    def __iter__(self) -> Iterator[T]:
-        """Yield all items in their order."""
-        self._write_buffer()
-        end = self._file.tell()
-        self._file.seek(0)
-        while self._file.tell() < end:
-            yield from pickle.load(self._file)  # noqa: S301  # our own unnamed file
-        self._file.seek(end)
-
-    def close(self) -> None:
-        """Delete the items."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @contextmanager

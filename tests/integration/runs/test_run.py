@@ -503,18 +503,14 @@ async def test_crawl_delay_of_a_site_does_not_block_others(tmp_path, monkeypatch
 
 
 async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypatch):
-    """Each association alone, with data in files: equal statuses, gaps and proposals."""
+    """Each association alone: equal statuses, gaps and proposals."""
     fetch = FetchOptions(
         second_pass_delay=0, concurrency=1, host_delay=0
     )  # so both check in the same order
     config = configured().model_copy(update={"fetch": fetch})
     app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
-    for tested_app, batch_size, max_bytes in (
-        (app, 1, 10),
-        (network, spool.QUERY_BATCH_SIZE, spool.MAX_MEMORY_BYTES),
-    ):
+    for tested_app, batch_size in ((app, 1), (network, spool.QUERY_BATCH_SIZE)):
         monkeypatch.setattr(spool, "QUERY_BATCH_SIZE", batch_size)
-        monkeypatch.setattr(spool, "MAX_MEMORY_BYTES", max_bytes)
         register(tested_app, NOUR, AMAL, SITE)
         tested_app.web.answers = {SITE.typed_text: "linked"}
         for day in (0, 1):

@@ -1,6 +1,5 @@
 """The store keeps, counts and lists up to each limit."""
 
-import pickle
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +10,6 @@ from probes.models.finding import Finding, Presence
 from storage.database import sqlite_file
 from storage.errors import DamagedDatabaseError
 from storage.files.body_store import MAX_PENDING_BYTES, BodyStore, BodyWriter
-from storage.files.spool import MAX_MEMORY_BYTES, Spool
 from storage.models.audit import Association
 from storage.observations.comparison import (
     MAX_RESPONSE_SECONDS,
@@ -55,16 +53,6 @@ def test_writer_is_full_if_too_many_bytes_are_pending(tmp_path, step):
     writer = BodyWriter(BodyStore(tmp_path))
     writer.put(b"x" * (MAX_PENDING_BYTES + step))
     assert writer.is_full is (step > 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_longer_list_is_in_a_file(step):
-    size = MAX_MEMORY_BYTES + step
-    overhead = len(pickle.dumps([bytes(size)], pickle.HIGHEST_PROTOCOL)) - size
-    with Spool() as items:
-        items.extend([bytes(size - overhead)])
-        assert list(items) == [bytes(size - overhead)]
-        assert items._file._rolled is (step > 0)
 
 
 @pytest.mark.parametrize("step", STEPS)
