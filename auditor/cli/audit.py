@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from auditor import scheduling
 from auditor.app import App, mark_port_as_served, refuse_unusable_certificates
 from auditor.cli.context import (
     DryRunOption,
@@ -148,6 +147,8 @@ def serve(
     The settings under schedule and web say when and where. Stop it with Ctrl-C or SIGTERM: no data
     is lost, and an interrupted run is resumed later.
     """
+    from auditor import scheduling  # noqa: PLC0415  # web pages: 17 MB that `run` does not need
+
     if not web and not schedule:
         raise UsageError("--no-web --no-schedule", "nothing is left to do", "only one of them")
     cli_context = get_cli_context(context)
