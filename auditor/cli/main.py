@@ -141,7 +141,8 @@ def store_common_options(
     lang: Annotated[
         Literal["ar", "fr", "en"] | None,
         typer.Option(
-            help="Print messages in this language. The default is the language of the terminal."
+            help="Print gaps, reports and exports in this language. The default is that of the "
+            "terminal."
         ),
     ] = None,
     no_color: Annotated[

@@ -74,6 +74,7 @@ def _format_network_summary(
 ) -> str:
     """Return coverage compared with the survey, new and fixed problems, and unknown accounts."""
     name, translate = config.network.display_name(translator.language), translator.translate
+    as_of = translate("On {date}", date=overview.as_of)
     rows: list[tuple[str, ...]] = [
         (translate("Channel"), translate("Status"), translate("Number"), translate("Survey"))
     ]
@@ -102,7 +103,7 @@ def _format_network_summary(
         )
     ]
     parts = [
-        f"{name} · {translate('On {date}', date=overview.as_of)}",
+        f"{name} · {as_of}",
         _format_table(rows),
         translate(
             "The survey asked about 160 people; we check associations. Compare with caution."
