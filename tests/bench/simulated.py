@@ -212,10 +212,9 @@ class SimulatedFetcher(Fetcher):
 
     async def get(self, request: PageRequest) -> Page:
         """Return the page of the simulated web while holding the lock of its host."""
-        self.request_count += 1
         url = self._guard.check_url(request.url)
         host = self._get_host(url)
-        self._count_request(host)
+        self._count_request(host.name)
         async with host.lock:
             host.record_request(0.0)  # long ago: no request has to wait
             return self.web.answer(request, self._get_current_time())
