@@ -170,7 +170,13 @@ class _ClientConnection:
     async def send_response(self, response: FakeResponse, method: str) -> bool:
         """Send a response. Return False if the connection cannot be used again."""
         if response.delay_seconds:
-            await self._delay_response(response.delay_seconds)
+            with contextlib.suppress(TimeoutError):
+                data = await asyncio.wait_for(
+                    self.reader.read(READ_CHUNK_BYTES), response.delay_seconds
+                )
+                self._h11_connection.receive_data(data)
+                if not data:
+                    raise ConnectionResetError("the client has closed the connection")
         head = h11.Response(status_code=response.status, headers=_build_headers(response))
         self.writer.write(self._encode_event(head))
         if method != "HEAD":
@@ -182,14 +188,6 @@ class _ClientConnection:
             return False  # the connection must close, or a tunnel was refused
         self._h11_connection.start_next_cycle()
         return True
-
-    async def _delay_response(self, seconds: float) -> None:
-        """Wait `seconds`, or raise ConnectionResetError when the client disconnects."""
-        with contextlib.suppress(TimeoutError):
-            data = await asyncio.wait_for(self.reader.read(READ_CHUNK_BYTES), seconds)
-            self._h11_connection.receive_data(data)
-            if not data:
-                raise ConnectionResetError("the client has closed the connection")
 
     async def _send_body(self, response: FakeResponse) -> None:
         if not response.body:

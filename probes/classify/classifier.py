@@ -19,7 +19,6 @@ from probes.classify.fingerprints import (
 )
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
-from probes.classify.soft_404_sentences import load_sentences
 from probes.classify.statements import Statement, find_statements, load_keyword_index
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
@@ -71,7 +70,7 @@ def load_tables() -> None:
     """Load fingerprints, statements and weights, which takes a fifth of a second."""
     load_fingerprint_index()
     load_keyword_index()
-    load_sentences()
+    soft_404.load_sentences()
     page_model.load_weights()
 
 

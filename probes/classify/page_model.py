@@ -135,15 +135,11 @@ def predict_kind(features: frozenset[str]) -> PagePrediction:
     rows = [model.weights[feature] for feature in (BIAS_FEATURE, *known)]
     # `fsum` does not depend on the order of the features, which differs between processes.
     totals = list(map(math.fsum, zip(*rows, strict=True)))
-    probabilities = dict(zip(model.kinds, _compute_probabilities(totals), strict=True))
-    return PagePrediction(probabilities, features)
-
-
-def _compute_probabilities(totals: list[float]) -> list[float]:
     highest = max(totals)
     exponentials = [math.exp(total - highest) for total in totals]
     exponential_sum = sum(exponentials)
-    return [value / exponential_sum for value in exponentials]
+    shares = [value / exponential_sum for value in exponentials]
+    return PagePrediction(dict(zip(model.kinds, shares, strict=True)), features)
 
 
 def extract_features(document: Document, *, has_password_field: bool) -> frozenset[str]:

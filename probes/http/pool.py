@@ -1,4 +1,4 @@
-"""Connection pool of a run, as an httpx transport with one connection per host.
+"""Connection pool of a run, with one connection per host.
 
 httpx's own pool gets slower with the number of open connections (3.2 times at 500, measured
 2026-11), and its client has cookies, environment variables and redirects that are not wanted. The
@@ -8,14 +8,14 @@ host lock in `host_state` ensures one connection per host.
 import asyncio
 import base64
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 
 from probes.http import dialer
-from probes.http.connection import HttpConnection, build_request_head
+from probes.http.connection import HttpConnection, RawHeaders, build_request_head
 from probes.http.dialer import DirectDialer, ProxyTunnelDialer, open_connection
 from probes.http.dns import DnsResolver
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
@@ -31,27 +31,11 @@ GUARD_CHECK_TIMEOUT_SECONDS = 5.0
 ConnectionKey = tuple[str, str, int, bool]
 
 
-class HttpBody(httpx.AsyncByteStream):
-    """A response body that is read from its connection. Closing it releases the connection."""
+class ConnectionPool:
+    """The connections of a run, up to MAX_IDLE_CONNECTIONS of them idle.
 
-    def __init__(self, connection: HttpConnection, release: Callable[[], None]) -> None:
-        self._connection = connection
-        self._release = release
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._connection.iter_body()
-
-    async def aclose(self) -> None:
-        """Release the connection. It is closed if the body was not read to its end."""
-        self._release()
-
-
-class ConnectionPool(httpx.AsyncBaseTransport):
-    """An httpx transport with up to MAX_IDLE_CONNECTIONS idle connections.
-
-    The request extension `insecure` turns off certificate verification. With `check_proxied_hosts`,
-    hosts that are reached through a proxy are also resolved locally and refused if an address is
-    forbidden.
+    With `check_proxied_hosts`, hosts that are reached through a proxy are also resolved locally and
+    refused if an address is forbidden.
     """
 
     def __init__(
@@ -96,41 +80,46 @@ class ConnectionPool(httpx.AsyncBaseTransport):
             pass
         raise RuntimeError("connections bypass the SSRF guard")
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request. If an idle connection was closed by the server, a new one is opened once.
+    @asynccontextmanager
+    async def request(
+        self, url: httpx.URL, headers: RawHeaders, timeout_seconds: float | None, *, insecure: bool
+    ) -> AsyncIterator[HttpConnection]:
+        """Send a request, and give the connection, whose `iter_body` reads the body.
 
-        Raises FetchError, httpx errors and OSError, which `probes.http.errors` maps.
+        If an idle connection was closed by the server, a new one is opened once. `insecure` turns
+        off certificate verification. Raises FetchError, httpx errors and OSError, which
+        `probes.http.errors` maps.
         """
-        insecure = bool(request.extensions.get("insecure"))
-        key = (request.url.scheme, get_ascii_host(request.url), get_port(request.url), insecure)
-        head = self._build_head(request)
+        key = (url.scheme, get_ascii_host(url), get_port(url), insecure)
+        target = url.raw_path
+        if self._proxy and url.scheme == "http":
+            target = str(url.copy_with(fragment=None)).encode()
+            headers = [*headers, *self._proxy_headers]
+        head = build_request_head(b"GET", target, headers)
+        connection = await self._start(key, head, timeout_seconds)
+        try:
+            yield connection
+        finally:
+            self._release(key, connection)
+
+    async def _start(
+        self, key: ConnectionKey, head: bytes, timeout_seconds: float | None
+    ) -> HttpConnection:
         idle_connection = self._take_idle(key)
         if idle_connection is not None:
             with suppress(OSError, httpx.NetworkError, httpx.RemoteProtocolError):
                 return await self._send(key, idle_connection, head)
-        timeout = request.extensions.get("timeout", {}).get("connect")
-        return await self._send(key, await self._open(key, timeout), head)
+        return await self._send(key, await self._open(key, timeout_seconds), head)
 
     async def _send(
         self, key: ConnectionKey, connection: HttpConnection, head: bytes
-    ) -> httpx.Response:
+    ) -> HttpConnection:
         try:
             await connection.send_request(head)
-            return httpx.Response(
-                connection.status,
-                headers=connection.headers,
-                stream=HttpBody(connection, lambda: self._release(key, connection)),
-                extensions={"network_stream": connection},
-            )
         except BaseException:
             self._close(key, connection)
             raise
-
-    def _build_head(self, request: httpx.Request) -> bytes:
-        if self._proxy and request.url.scheme == "http":
-            target = str(request.url.copy_with(fragment=None)).encode()
-            return build_request_head(b"GET", target, [*request.headers.raw, *self._proxy_headers])
-        return build_request_head(b"GET", request.url.raw_path, request.headers.raw)
+        return connection
 
     async def _open(self, key: ConnectionKey, timeout_seconds: float | None) -> HttpConnection:
         """Open a connection through the guard, with TLS for https."""

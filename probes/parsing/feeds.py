@@ -271,7 +271,12 @@ def parse_sitemap(page: Page) -> Sitemap | None:
     page = _decompress_page(page)
     text = decode_body(page)
     if not re.search(r"<(?:\w+:)?(?:urlset|sitemapindex)[\s>]", text[:MAX_START_CHARS]):
-        return _parse_robots_sitemaps(text)
+        # HTML is not a robots.txt.
+        if text.lstrip().startswith("<"):
+            return None
+        lines = islice(_ROBOTS_SITEMAP_LINE.finditer(text), MAX_SITEMAP_URLS)
+        urls = [line[1] for line in lines]
+        return Sitemap(child_sitemaps=tuple((url, None) for url in urls)) if urls else None
     pages: list[tuple[str, datetime | None]] = []
     child_sitemaps: list[tuple[str, datetime | None]] = []
     _, *parts = re.split(r"<(?:\w+:)?(url|sitemap)>", text, maxsplit=MAX_SITEMAP_URLS + 1)
@@ -308,15 +313,6 @@ def _decompress_page(page: Page) -> Page:
         return replace(page, body=b"")
     is_cut = not decompressor.eof or decompressor.unused_data.startswith(GZIP_MAGIC)
     return replace(page, body=body, truncated=page.truncated or is_cut)
-
-
-def _parse_robots_sitemaps(text: str) -> Sitemap | None:
-    """Return the sitemaps that a robots.txt names, or None. HTML is not a robots.txt."""
-    if text.lstrip().startswith("<"):
-        return None
-    lines = islice(_ROBOTS_SITEMAP_LINE.finditer(text), MAX_SITEMAP_URLS)
-    urls = [line[1] for line in lines]
-    return Sitemap(child_sitemaps=tuple((url, None) for url in urls)) if urls else None
 
 
 def choose_posts_sitemap(index: Sitemap) -> str:

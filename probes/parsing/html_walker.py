@@ -227,7 +227,12 @@ class HtmlWalker:
         elif tag not in _INLINE_TAGS:
             hint = ""
         if tag in _HEADING_TAGS:
-            self._start_heading(tag)
+            # It ends those of its level and below.
+            depth = len(self._contexts)
+            headings = self._active_headings.items()
+            self._active_headings = {level: heading for level, heading in headings if level < tag}
+            self._active_headings[tag] = _ActiveHeading("", depth, self._count_items())
+            self._open_heading, self._deepest_heading_depth = tag, depth
         elif section != parent_section:
             self._end_headings_at_landmark(section, parent_section)
         element = self._select_element(tag, attrs, section)
@@ -240,7 +245,21 @@ class HtmlWalker:
     ) -> KeptElement | None:
         """Keep an element if it is read, or else only count it or read its language."""
         if tag in KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
-            return self._keep_element(tag, attrs, section)
+            # A link also gets the text before it and the headings above it.
+            if self._kept_pieces:
+                self._flush_kept_text()
+            element = KeptElement(tag, attrs, section, self._kept_texts)
+            self.kept_elements.append(element)
+            self._open_kept.append(element)
+            if tag == "a":
+                if self.text_nodes:
+                    element.preceding_text = self.text_nodes[-1].text[-30:]
+                if self._active_headings:
+                    headings = self._active_headings.values()
+                    element.headings = tuple([heading.text for heading in headings if heading.text])
+                self._link_count += 1
+                self._open_link = element
+            return element
         if tag == "img":
             # The alternative text of a link's first image belongs to the link.
             self.image_count += 1
@@ -251,23 +270,6 @@ class HtmlWalker:
         return None
 
     # --- Kept elements
-
-    def _keep_element(self, tag: str, attrs: Mapping[str, str], section: str) -> KeptElement:
-        """Keep an element. A link also gets the text before it and the headings above it."""
-        if self._kept_pieces:
-            self._flush_kept_text()
-        element = KeptElement(tag, attrs, section, self._kept_texts)
-        self.kept_elements.append(element)
-        self._open_kept.append(element)
-        if tag == "a":
-            if self.text_nodes:
-                element.preceding_text = self.text_nodes[-1].text[-30:]
-            if self._active_headings:
-                headings = self._active_headings.values()
-                element.headings = tuple([heading.text for heading in headings if heading.text])
-            self._link_count += 1
-            self._open_link = element
-        return element
 
     def _flush_kept_text(self) -> None:
         """Add the text since the last kept tag to the innermost kept element."""
@@ -306,14 +308,6 @@ class HtmlWalker:
             self._active_headings[self._open_heading].add_text(visible_text)
 
     # --- Headings
-
-    def _start_heading(self, tag: str) -> None:
-        """Start a heading. It ends those of its level and below."""
-        depth = len(self._contexts)
-        headings = self._active_headings.items()
-        self._active_headings = {level: heading for level, heading in headings if level < tag}
-        self._active_headings[tag] = _ActiveHeading("", depth, self._count_items())
-        self._open_heading, self._deepest_heading_depth = tag, depth
 
     def _end_headings_at_landmark(self, section: str, parent_section: str) -> None:
         """End all headings if a header, footer or menu starts or ends here."""

@@ -59,9 +59,8 @@ def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
     """
     path = unquote(normalize.parse_url(url).path)
     host, final_host = html.get_host(url), html.get_host(page.url)
-    if not (
-        not is_home_page_url(path) and bool(_extract_path_words(path))
-    ) or not domains.is_same_domain(host, final_host):
+    has_topic = not is_home_page_url(path) and bool(_extract_path_words(path))
+    if not has_topic or not domains.is_same_domain(host, final_host):
         return False
     names = str(site.facts.get("site_names", ""))
     site_topic = f"{site.title} {names} {final_host.replace('.', ' ')}"

@@ -118,7 +118,31 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
         site = _classify_without_visitors(site, page)
     if site.verdict or page.status >= 400:
         return site  # the finding is decided; no more details are needed
-    return _add_site_details(site, page, markup, document)
+    linked_posts = list(post_numbers.read_post_links(_iter_post_links(document)))
+    text_language = language.detect_language(document.text)
+    is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
+    urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
+    feed_urls = tuple(urls)[:MAX_FEEDS]
+    site = replace(
+        site,
+        feeds=feed_urls,
+        platform=_detect_platform(document, markup, page.headers),
+        language=text_language or language.normalize_language_code(document.language),
+        is_foreign_language=is_foreign,
+        tracking_id=_find_tracking_id(markup),
+        spam_words=tuple(sorted(spam.find_prominent_spam_words(document))),
+        redirects_to_other_site=spam.redirects_to_other_site(document),
+        hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
+        depends_on_day=any(post.published_at > page.fetched_at for post in linked_posts),
+        links=accounts.find_owner_accounts(document),
+        contact_url=accounts.find_contact_url(document),
+        facts={
+            **_build_page_facts(document, page),
+            **_build_linked_posts_fact(linked_posts, page.fetched_at),
+            **({LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}),
+        },
+    )
+    return _add_publication(site, page, markup, document)
 
 
 def _classify_without_visitors(site: SiteAnalysis, page: Page) -> SiteAnalysis:
@@ -175,37 +199,6 @@ def _judge_cut_page(verdict: classifier.PageVerdict | None) -> classifier.PageVe
 
 
 _VERDICTS_FROM_LITTLE_TEXT = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.NOT_FOUND})
-
-
-def _add_site_details(
-    site: SiteAnalysis, page: Page, markup: str, document: html.Document
-) -> SiteAnalysis:
-    """Add the details that are only needed for a working site."""
-    linked_posts = list(post_numbers.read_post_links(_iter_post_links(document)))
-    text_language = language.detect_language(document.text)
-    is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
-    urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
-    feed_urls = tuple(urls)[:MAX_FEEDS]
-    site = replace(
-        site,
-        feeds=feed_urls,
-        platform=_detect_platform(document, markup, page.headers),
-        language=text_language or language.normalize_language_code(document.language),
-        is_foreign_language=is_foreign,
-        tracking_id=_find_tracking_id(markup),
-        spam_words=tuple(sorted(spam.find_prominent_spam_words(document))),
-        redirects_to_other_site=spam.redirects_to_other_site(document),
-        hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
-        depends_on_day=any(post.published_at > page.fetched_at for post in linked_posts),
-        links=accounts.find_owner_accounts(document),
-        contact_url=accounts.find_contact_url(document),
-        facts={
-            **_build_page_facts(document, page),
-            **_build_linked_posts_fact(linked_posts, page.fetched_at),
-            **({LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}),
-        },
-    )
-    return _add_publication(site, page, markup, document)
 
 
 def _add_publication(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
+from itertools import product
 from typing import NamedTuple
 
 import tomli
@@ -92,25 +93,16 @@ def _ask_dns(page: Page) -> SignalGenerator:
     hosts = map(get_host, (first_url, page.url))
     names = dict.fromkeys(map(domains.get_own_domain, hosts))
     for name in filter(None, map(domains.encode_domain, names)):
-        signal = (yield from _ask_name_servers(name)) or (yield from _ask_address(name))
-        if signal:
-            return signal
-    return None
-
-
-def _ask_name_servers(domain: str) -> SignalGenerator:
-    for record in (yield from _request_records(domain, "NS")):
-        for service in load_parking_services():
-            if _is_in_domains(record, service.name_servers):
-                return ParkingSignal(service.name, f"its name server is {record}")
-    return None
-
-
-def _ask_address(domain: str) -> SignalGenerator:
-    for record in (yield from _request_records(domain, "A")):
-        for service in load_parking_services():
-            if _is_in_networks(record, service.addresses):
-                return ParkingSignal(service.name, f"its address is {record}")
+        for record_type, statement in (("NS", "its name server is"), ("A", "its address is")):
+            records = yield from _request_records(name, record_type)
+            for record, service in product(records, load_parking_services()):
+                is_of_service = (
+                    _is_in_domains(record, service.name_servers)
+                    if record_type == "NS"
+                    else _is_in_networks(record, service.addresses)
+                )
+                if is_of_service:
+                    return ParkingSignal(service.name, f"{statement} {record}")
     return None
 
 

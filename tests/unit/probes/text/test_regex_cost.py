@@ -9,7 +9,7 @@ import pytest
 
 import probes
 from probes.classify import statements
-from probes.classify.soft_404_sentences import load_sentences
+from probes.classify.soft_404 import load_sentences
 from tests.support.regex_attacks import PatternUse, build_attacks, find_pattern_uses, is_superlinear
 
 SHARDS = 8
