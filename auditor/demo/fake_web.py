@@ -36,7 +36,7 @@ HANDLERS = {**PLATFORMS, **APIS}
 
 
 class FakeWeb:
-    """The sites and platform accounts of the associations. Implements `ProxyBackend`."""
+    """The sites and platform accounts of the associations."""
 
     def __init__(self) -> None:
         associations = (*load_demo_associations(), *CANARIES)

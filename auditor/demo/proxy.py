@@ -1,6 +1,6 @@
 """The HTTP proxy in front of the fake web: sockets, CONNECT tunnels and TLS.
 
-A `ProxyBackend` makes the responses.
+`FakeWeb` makes the responses.
 
 Plain HTTP requests have an absolute URL. HTTPS requests use CONNECT, and the proxy terminates TLS
 with a certificate of a temporary authority. A tunnel serves any number of requests.
@@ -15,12 +15,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import h11
 import trustme
 
+from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
 
 CERTIFICATE_NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
@@ -63,31 +63,15 @@ CLIENT_DISCONNECT_ERRORS = (
 READ_CHUNK_BYTES = 65536
 
 
-class ProxyBackend(Protocol):
-    """The source of the responses."""
-
-    def find_tunnel_refusal(self, host: str, demo_run: DemoRun) -> FakeResponse | None:
-        """Return the response that refuses a tunnel to port 443 of the host, or None."""
-        ...
-
-    def get_certificate_expiry(self, host: str, demo_run: DemoRun) -> datetime:
-        """Return the expiry of the host's certificate."""
-        ...
-
-    def respond(self, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
-        """Return the response to a request in a run."""
-        ...
-
-
 @dataclass
 class FakeWebProxy:
-    """The proxy server for one backend. The caller sets `demo_run` before each run.
+    """The proxy server of a fake web. The caller sets `demo_run` before each run.
 
     `request_counts` counts requests by URL without query. A tunnel without a request counts as
     `https://host`.
     """
 
-    backend: ProxyBackend
+    web: FakeWeb
     authority: CertificateAuthority
     demo_run: DemoRun
     request_counts: Counter[str] = field(default_factory=Counter)
@@ -115,18 +99,18 @@ class FakeWebProxy:
                 return
             fake_request = _parse_request(request, tunnel_host)
             self.request_counts[fake_request.url.partition("?")[0]] += 1
-            response = self.backend.respond(fake_request, self.demo_run)
+            response = self.web.respond(fake_request, self.demo_run)
             if not await client.send_response(response, fake_request.method):
                 return
 
     async def _open_tunnel(self, client: _ClientConnection, host: str) -> None:
-        if refusal := self.backend.find_tunnel_refusal(host, self.demo_run):
+        if refusal := self.web.find_tunnel_refusal(host, self.demo_run):
             self.request_counts[f"https://{host}"] += 1
             await client.send_response(refusal, "GET")
             return
         client.writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         context = self.authority.get_tls_context(
-            host, self.backend.get_certificate_expiry(host, self.demo_run)
+            host, self.web.get_certificate_expiry(host, self.demo_run)
         )
         try:
             await client.writer.start_tls(context)

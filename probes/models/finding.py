@@ -157,13 +157,12 @@ def shorten_text(text: str, max_chars: int) -> str:
 def limit_finding(finding: Finding) -> Finding:
     """Return a finding whose texts and links are limited, or the same object if all are short."""
     counts: Counter[str] = Counter()
-    selected = []
+    links = []
     for link in finding.links:
         counts[link.channel] += 1
         is_account = len(link.key) + len(link.canonical) <= MAX_LINK_CHARS
         if is_account and counts[link.channel] <= MAX_LINKS_PER_CHANNEL:
-            selected.append(link)
-    links = selected
+            links.append(link)
     facts = dict(map(_limit_fact, finding.facts.items()))
     if len(links) < len(finding.links):
         facts[LINKS_CUT_FACT] = True
