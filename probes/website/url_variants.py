@@ -39,33 +39,26 @@ def _open_alternative_url(url: str, error: FetchError) -> OpenSiteGenerator:
     The fact `https` is False if HTTPS is closed and HTTP is open. Raises the most informative
     FetchError if no variant works.
     """
-    is_silent_host = error.reason is not Reason.NO_SUCH_HOST
+    is_missing_host = error.reason is Reason.NO_SUCH_HOST
+    twin_url, other_scheme_url = build_www_twin_url(url), _toggle_scheme(url)
     variants: tuple[str | None, ...] = ()
-    if error.reason is Reason.NO_SUCH_HOST:
+    if is_missing_host:
         variants = (_toggle_www(url),)
     elif error.reason in (Reason.NETWORK, Reason.TIMEOUT):
-        variants = (_toggle_scheme(url), build_www_twin_url(url))
-    url_variants = list(filter(None, variants))
-    for variant in url_variants:
+        variants = (other_scheme_url, twin_url)
+    for variant in filter(None, variants):
         try:
             page, site = yield from request_page(
                 variant, analyze_site_page, is_registered_link=True
             )
         except FetchError as variant_error:
-            if (
-                error.reason is Reason.NO_SUCH_HOST
-                and variant_error.reason is not Reason.NO_SUCH_HOST
-            ):
+            if is_missing_host and variant_error.reason is not Reason.NO_SUCH_HOST:
                 error = variant_error
             continue
-        is_twin_of_silent_host = is_silent_host and variant == build_www_twin_url(url)
-        if is_twin_of_silent_host and not _is_working_site(page, site):
+        if not is_missing_host and variant == twin_url and not _is_working_site(page, site):
             continue
-        if (url.startswith("https:") and variant == _toggle_scheme(url)) and page.url.startswith(
-            "http:"
-        ):
-            return page, site, {"https": False}
-        return page, site, {}
+        uses_http = variant == other_scheme_url and page.url.startswith("http:")
+        return page, site, {"https": False} if uses_http and url.startswith("https:") else {}
     raise error
 
 
