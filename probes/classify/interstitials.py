@@ -342,12 +342,16 @@ def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
     walls = [sign.reason for sign in signs if sign.pattern.search(text)]
     if walls and _has_little_text(page):
         yield from walls
-    has_scripts = "<script" in page_head and "<frame" not in page_head
-    is_whole = len(page.body) < MAX_HEAD_BYTES
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
-    elif has_scripts and is_whole and not _extract_visible_text(page_head):
+    elif _is_script_only(page, page_head):
         yield Reason.SCRIPT_ONLY
+
+
+def _is_script_only(page: Page, page_head: str) -> bool:
+    has_scripts = "<script" in page_head and "<frame" not in page_head
+    is_whole = len(page.body) < MAX_HEAD_BYTES
+    return has_scripts and is_whole and not _extract_visible_text(page_head)
 
 
 def _has_little_text(page: Page) -> bool:
