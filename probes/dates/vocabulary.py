@@ -242,14 +242,12 @@ def is_unlabeled_date(text: str) -> bool:
     return "©" not in text and _has_only_words(_NEUTRAL_CALENDAR_WORDS, text)
 
 
-def has_standalone_date(text: str, *, has_event: bool = False) -> bool:
+def has_standalone_date(text: str) -> bool:
     """Return True if one part of a line is only a date: "Par Salma | 3 mai 2026 | Actualités".
 
-    A place may precede it, as in a letter: "Rabat, le 3 mai 2026". Without the article this form
-    also announces events, so it does not count if the text names an event (`has_event`).
+    A place may precede it, as in a letter: "Rabat, le 3 mai 2026".
     """
-    parts = filter(YEAR_PATTERN.search, _PART_SEPARATOR.split(text))
-    return any(_is_dateline(part, has_event=has_event) for part in parts)
+    return any(map(_is_dateline, filter(YEAR_PATTERN.search, _PART_SEPARATOR.split(text))))
 
 
 _PART_SEPARATOR = re.compile(
@@ -258,35 +256,22 @@ _PART_SEPARATOR = re.compile(
 )
 
 
-def _is_dateline(part: str, *, has_event: bool) -> bool:
+def _is_dateline(part: str) -> bool:
     text = _PRESS_RELEASE_PREFIX.sub("", _NEWS_AGENCY.sub("", part), count=1)
     if is_date_only(text):
         return True
-    place = _match_place(text, has_event=has_event)
-    return place is not None and is_date_only(text[place.end() :])
-
-
-def _match_place(text: str, *, has_event: bool) -> re.Match[str] | None:
-    """Return the match of the place at the beginning of a text, or None."""
-    place = _LETTER_DATELINE.match(text)
-    if place is None and not has_event:
-        place = _PLACE_PREFIX.match(text)
+    place = _LETTER_DATELINE.match(text) or _PLACE_PREFIX.match(text)
     if place is None or _NOT_A_PLACE.search(place[0]):
-        return None
-    return place
+        return False
+    return is_date_only(text[place.end() :])
 
 
 def find_dateline(text: str) -> str | None:
     """Return the place and date that open a news story ("Rabat, 3 mai 2026 (MAP) – …"), or None."""
     opening = _DATELINE.match(text)
-    if opening is None or not is_place_dateline(opening[1]):
+    if opening is None or is_date_only(opening[1]) or not _is_dateline(opening[1]):
         return None
     return opening[1]
-
-
-def is_place_dateline(text: str) -> bool:
-    """Return True if a text consists of a place and a date."""
-    return not is_date_only(text) and _is_dateline(text, has_event=False)
 
 
 def names_event(text: str) -> bool:

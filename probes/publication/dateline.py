@@ -1,7 +1,7 @@
 """Dates that a page shows to people: its dateline, labelled dates and dates that stand alone."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, takewhile
 from operator import attrgetter
 from typing import NamedTuple
@@ -20,10 +20,8 @@ from probes.dates.vocabulary import (
     is_date_only,
     is_date_range,
     is_other_date_element,
-    is_place_dateline,
     is_unlabeled_date,
     is_unrelated_date,
-    names_event,
     strip_arabic_vowels,
     strip_modification_date,
 )
@@ -80,29 +78,20 @@ def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
     if title_index is None:
         return
     pairs = _pair_with_previous(nodes)
-    modification_dates = find_modification_dates(document)
-    is_event = _is_event_page(document)
     other_places = SECONDARY_PLACES - {nodes[title_index].section}
     below_title = _iter_nodes_below_title(nodes, title_index)
     for index in chain(below_title, _iter_nodes_above_title(nodes, title_index)):
         previous_node, node = pairs[index]
-        if node.text in modification_dates or node.section in other_places:
+        if node.section in other_places:
             continue
         dated = _parse_dated_text(document, node, previous_node)
-        if dated is None:
-            continue
-        if dated.is_marked or has_standalone_date(dated.text, has_event=is_event):
+        if dated and (dated.is_marked or has_standalone_date(dated.text)):
             yield dated.text, "text"
 
 
 def _pair_with_previous(nodes: list[TextNode]) -> list[tuple[TextNode | None, TextNode]]:
     """Return each node with the one before it, or None before the first."""
     return list(zip([None, *nodes], nodes, strict=False))
-
-
-def _is_event_page(document: Document) -> bool:
-    """Return whether the page seems to be about an event."""
-    return names_event(" ".join([document.title, *document.headings[:3]]))
 
 
 def _merge_date_boxes(document: Document) -> list[TextNode]:
@@ -199,37 +188,30 @@ def _find_dated_texts(nodes: list[TextNode], document: Document) -> list[DatedTe
     """Return the short texts with a date outside sidebars, without those that look like events."""
     dated_texts: list[DatedText] = []
     event_kinds: set[tuple[str, ...]] = set()
-    modification_dates = find_modification_dates(document)
     for previous_node, node in _pair_with_previous(nodes):
         if node.section in SECONDARY_PLACES or not has_year(node.text):
             continue  # most nodes end here
-        if node.text in modification_dates:
-            continue
-        if _is_short_date_range(node.text):
+        if len(node.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(node.text):
             event_kinds.add(node[1:])
         dated = _parse_dated_text(document, node, previous_node)
         if dated is not None:
             dated_texts.append(dated)
-    return [dated for dated in dated_texts if not _is_event_date(dated, event_kinds)]
-
-
-def _is_short_date_range(text: str) -> bool:
-    return len(text) <= _DATE_TEXT_MAX_CHARS and is_date_range(text)
-
-
-def _is_event_date(dated: DatedText, event_kinds: set[tuple[str, ...]]) -> bool:
-    """Return whether a date without a label is in a list of events."""
-    return dated.kind in event_kinds and not dated.is_publication_date
+    # A date without a label in a list of events is one of an event.
+    return [
+        dated for dated in dated_texts if dated.is_publication_date or dated.kind not in event_kinds
+    ]
 
 
 def _parse_dated_text(
     document: Document, node: TextNode, previous_node: TextNode | None
 ) -> DatedText | None:
     """Return the node's date of publication, or None if it has none or one of something else."""
-    text, is_lead = _find_date_text(node.text)
+    leading_date = _LEADING_DATE_PATTERN.match(node.text)
+    text = leading_date[1] if leading_date else find_dateline(node.text) or node.text
+    text, is_lead = strip_arabic_vowels(text), leading_date is not None
     if not has_year(text) or not _is_known_language(document, text):
         return None
-    if is_other_date_element(node.hint):
+    if is_other_date_element(node.hint) or node.text in find_modification_dates(document):
         return None
     label = _get_lead_text(previous_node)
     is_range = is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
@@ -240,20 +222,15 @@ def _parse_dated_text(
     return DatedText(node, text, False, is_lead)
 
 
-def _find_date_text(text: str) -> tuple[str, bool]:
-    """Return the part of a text that may be its date, and True if a title follows it."""
-    leading_date = _LEADING_DATE_PATTERN.match(text)
-    if leading_date:
-        return strip_arabic_vowels(leading_date[1]), True
-    return strip_arabic_vowels(find_dateline(text) or text), False
-
-
 def _parse_labelled_text(
     node: TextNode, text: str, lead: str, *, is_range: bool, is_lead: bool
 ) -> DatedText | None:
     """Return the date of a text with words around it, unless these make it another date."""
     kept_text = strip_modification_date(text)
-    if not kept_text or _is_too_long(text) or _labels_modification(lead, kept_text):
+    # A sentence about publication may be longer than another label.
+    max_chars = _DATE_TEXT_MAX_CHARS * (2 if PUBLICATION_SENTENCE.match(text) else 1)
+    is_modification = MODIFIED_WORD.search(lead) and not PUBLISHED_WORD.search(kept_text)
+    if not kept_text or len(text) > max_chars or is_modification:
         return None
     if not text.startswith(kept_text):
         lead = ""
@@ -265,18 +242,6 @@ def _parse_labelled_text(
         return None
     is_labelled = is_lead or PUBLICATION_LABEL.search(context) is not None
     return DatedText(node, kept_text, is_published, is_labelled)
-
-
-def _labels_modification(lead: str, text: str) -> bool:
-    """Return whether only the text before a date labels it, as a modification."""
-    return MODIFIED_WORD.search(lead) is not None and PUBLISHED_WORD.search(text) is None
-
-
-def _is_too_long(text: str) -> bool:
-    """Return whether a text is too long for a date. A sentence about publication may be longer."""
-    if PUBLICATION_SENTENCE.match(text):
-        return len(text) > 2 * _DATE_TEXT_MAX_CHARS
-    return len(text) > _DATE_TEXT_MAX_CHARS
 
 
 def _get_lead_text(previous_node: TextNode | None) -> str:
@@ -347,38 +312,21 @@ def iter_own_dated_texts(document: Document) -> Iterator[str]:
     """
     nodes = _get_own_nodes(document)
     modification_dates = find_modification_dates(document)
-    list_elements = find_list_kinds(_iter_sidebar_dates(nodes))
-    is_event = _is_event_page(document)
+    list_elements = find_list_kinds(
+        ((node.section, node.tag), node.text)
+        for node in nodes
+        if node.section in SECONDARY_PLACES and has_year(node.text)
+    )
     for previous_node, node in _pair_with_previous(nodes):
-        if not has_year(node.text) or node.section == "comments":
-            continue
-        if node.text in modification_dates or (node.section, node.tag) in list_elements:
+        is_comment = node.section == "comments"
+        if not has_year(node.text) or is_comment or (node.section, node.tag) in list_elements:
             continue
         text = strip_modification_date(node.text[:_STORY_MIN_CHARS])
-        if not text or _is_other_date(node, text, _get_lead_text(previous_node)):
-            continue
-        if is_event and _announces_event(text):
-            continue
-        yield text
-
-
-def _is_other_date(node: TextNode, text: str, lead: str) -> bool:
-    """Return whether the date of a text is a range or that of something else."""
-    if is_other_date_element(node.hint) or is_date_range(text):
-        return True
-    return is_unrelated_date(f"{lead} {text}")
-
-
-def _announces_event(text: str) -> bool:
-    """Return whether a text on an event's page is the place and date of the event."""
-    return is_place_dateline(text) and not has_standalone_date(text, has_event=True)
-
-
-def _iter_sidebar_dates(nodes: Iterable[TextNode]) -> Iterator[tuple[tuple[str, str], str]]:
-    """Yield the section and tag of each dated text in secondary sections, with the text."""
-    for node in nodes:
-        if node.section in SECONDARY_PLACES and has_year(node.text):
-            yield (node.section, node.tag), node.text
+        is_other = is_other_date_element(node.hint) or is_date_range(text)
+        is_other = is_other or node.text in modification_dates
+        lead = _get_lead_text(previous_node)
+        if text and not is_other and not is_unrelated_date(f"{lead} {text}"):
+            yield text
 
 
 def _is_own_content(node: TextNode) -> bool:

@@ -24,11 +24,16 @@ def guess_dates(
     pictures and visitors' comments. 1 January is rejected too, because htmldate returns it for a
     year without a day.
     """
+    markup = markup[:MAX_MARKUP_CHARS]
     is_shown = any(map(_ANY_DATE_PATTERN.search, own_texts))
-    if not is_shown and not _has_marked_date(markup[:MAX_MARKUP_CHARS]):
+    if not is_shown and not _has_marked_date(markup):
         return [None] * len(latest_dates)  # nothing could confirm a day
-    cleaned = _remove_json_ld(_remove_footer(markup[:MAX_MARKUP_CHARS]))
-    cleaned = _remove_foundation_dates(_MISLEADING_MARKUP_PATTERN.sub(" ", cleaned))
+    footer_start = markup.lower().rfind("<footer")
+    if footer_start >= 0:
+        footer_end = markup.lower().find("</footer", footer_start)
+        markup = markup[:footer_start] + (markup[footer_end:] if footer_end >= 0 else "")
+    cleaned = _MISLEADING_MARKUP_PATTERN.sub(" ", _remove_json_ld(markup))
+    cleaned = _remove_foundation_dates(cleaned)
     return [_guess_date(url, own_texts, latest_date, cleaned) for latest_date in latest_dates]
 
 
@@ -46,21 +51,7 @@ def _guess_date(
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     is_new_year = (day.month, day.day) == (1, 1)
-    if is_new_year or not _is_corroborated(own_texts, markup, day):
-        return None
-    return day.isoformat()
-
-
-def _remove_footer(markup: str) -> str:
-    """Return the page without its last footer."""
-    lower = markup.lower()
-    start = lower.rfind("<footer")
-    if start < 0:
-        return markup
-    end = lower.find("</footer", start)
-    if end < 0:
-        return markup[:start]
-    return markup[:start] + markup[end:]
+    return None if is_new_year or not _is_corroborated(own_texts, markup, day) else day.isoformat()
 
 
 def _remove_json_ld(markup: str) -> str:
@@ -112,7 +103,7 @@ def _iter_spans_before_years(markup: str) -> Iterator[tuple[int, int]]:
 
 def _is_corroborated(own_texts: Sequence[str], markup: str, day: date) -> bool:
     """Return whether the page shows the day as its own, or marks it as published in its markup."""
-    date_pattern = _build_date_pattern(day)
+    date_pattern = _compile_date_pattern(f"0?{day.day}", f"0?{day.month}", f"{day:%Y}", f"{day:%y}")
     if any(_presents_date(text, date_pattern) for text in own_texts):
         return True
     iso_day_regex = rf"{day:%Y}-?{day:%m}-?{day:%d}"
@@ -130,9 +121,8 @@ def _has_marked_date(markup: str) -> bool:
 
     The first search only for a day costs a tenth of the second one.
     """
-    if _ISO_DAY_PATTERN.search(markup) is None:
-        return False
-    return _MARKED_DATE_PATTERN.search(markup) is not None
+    has_day = _ISO_DAY_PATTERN.search(markup) is not None
+    return has_day and _MARKED_DATE_PATTERN.search(markup) is not None
 
 
 def _presents_date(text: str, date_pattern: re.Pattern[str]) -> bool:
@@ -157,12 +147,6 @@ _EVENT_LEAD_CHARS = 20  # about two words
 _DATE_LEAD_PATTERN = re.compile(
     r"(?>.*[|·•–—:,/(\-]|)\s*+(?:(?:[^\W\d_]{1,12}[.,]?\s++){0,2}|\W*+)", re.DOTALL
 )
-
-
-def _build_date_pattern(day: date) -> re.Pattern[str]:
-    """Return a pattern of the date as people write it: day, month and year in any usual order."""
-    day_regex, month_regex, year_regex = f"0?{day.day}", f"0?{day.month}", f"{day:%Y}"
-    return _compile_date_pattern(day_regex, month_regex, year_regex, f"{day:%y}")
 
 
 def _compile_date_pattern(

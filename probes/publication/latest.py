@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from heapq import nlargest
 from itertools import chain, pairwise
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from statistics import median
 from urllib.parse import unquote, urlsplit
 
@@ -32,7 +32,7 @@ EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW = timedelta(days=2)
 """How far in the future a date may be: a time zone, and a clock that is one day fast."""
 VALIDITY_HORIZON = timedelta(days=35)
-"""How far ahead results are compared. No result is repeated so long."""
+"""How far ahead a guess is compared. No result is repeated so long."""
 SERVER_CLOCK_TOLERANCE = timedelta(hours=1)
 RHYTHM_SAMPLE_SIZE = 10
 """The last publications that determine the rhythm."""
@@ -78,7 +78,10 @@ def find_latest_in_feed(
         return None
     activities = list(_iter_feed_activities(feed, now, source))
     dates = list(map(_get_published_at, activities))
-    if _are_request_times(dates, now) or (feed.is_cut and dates and dates[0] < dates[-1]):
+    is_oldest_first = feed.is_cut and dates and dates[0] < dates[-1]
+    are_alike = len(dates) > 1 and max(dates) - min(dates) < timedelta(minutes=2)
+    are_request_times = are_alike and now - max(dates) < SERVER_CLOCK_TOLERANCE
+    if are_request_times or is_oldest_first:
         return None
     return _summarize_publications(activities)
 
@@ -93,13 +96,6 @@ def _iter_feed_activities(feed: Feed, now: datetime, source: str) -> Iterator[Ac
             continue
         if not is_default_post(entry.title, entry.text):
             yield Activity(entry.published_at, source, entry.precision)
-
-
-def _are_request_times(dates: list[datetime], now: datetime) -> bool:
-    if len(dates) < 2:
-        return False
-    are_alike = max(dates) - min(dates) < timedelta(minutes=2)
-    return are_alike and now - max(dates) < SERVER_CLOCK_TOLERANCE
 
 
 def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult | None:
@@ -118,19 +114,13 @@ def find_latest_in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity |
     """
     if sitemap is None:
         return None
-    dates = sorted(_iter_earlier_changes(sitemap, now))
+    changes = [modified_at for _, modified_at in sitemap.pages if modified_at is not None]
+    dates = sorted(
+        date for date in changes if date.date() < now.date() and is_credible_date(date, now)
+    )
     if len(dates) < 2 or dates[-1] - dates[0] <= timedelta(days=2):
         return None
     return Activity(dates[-1], "sitemap", DatePrecision.DAY)
-
-
-def _iter_earlier_changes(sitemap: Sitemap, now: datetime) -> Iterator[datetime]:
-    """Yield each credible `lastmod` before today."""
-    for _, modified_at in sitemap.pages:
-        if modified_at is None or modified_at.date() >= now.date():
-            continue
-        if is_credible_date(modified_at, now):
-            yield modified_at
 
 
 _NEWS_PATH_PATTERN = re.compile(
@@ -181,11 +171,7 @@ class PageDateFinder:
     def __init__(self, document: Document, now: datetime) -> None:
         self._document = document
         self._now = now
-        slashed_dates = list(_iter_slashed_dates(document.text))
-        later = now + VALIDITY_HORIZON
-        self._uses_month_first = _writes_month_first(document.text, slashed_dates, now)
-        later_uses_month_first = _writes_month_first(document.text, slashed_dates, later)
-        self._has_unclear_dates = self._uses_month_first is not later_uses_month_first
+        self._has_unclear_dates = False
         self._read_dates: list[datetime] = []
 
     @property
@@ -234,11 +220,8 @@ class PageDateFinder:
         return next(iter(marked), None)
 
     def _find_first_date(self, extractors: Iterable[DateExtractor]) -> Activity | None:
-        """Return the first credible date of the extractors that fits the page's address."""
-        for activity in self._iter_dates(extractors):
-            if self._matches_url_month(activity):
-                return activity
-        return None
+        """Return the first credible date of the extractors, or None."""
+        return next(self._iter_dates(extractors), None)
 
     def _find_newest_listed_date(self) -> Activity | None:
         """Return the newest date of a page whose address says that it lists news, or None."""
@@ -261,17 +244,15 @@ class PageDateFinder:
         guess, later_guess = htmldate_fallback.guess_dates(
             self._document.url, own_texts, [latest_now, latest_now + VALIDITY_HORIZON], get_markup()
         )
-        self._has_unclear_dates |= guess != later_guess
-        activity = self._to_activity(guess, "htmldate") if guess else None
-        if activity is None or activity.published_at.date() == self._now.date():
-            return None
-        return activity if self._matches_url_month(activity) else None
+        self._has_unclear_dates = guess != later_guess
+        activity = self._to_activity(guess or "", "htmldate")
+        is_today = activity is not None and activity.published_at.date() == self._now.date()
+        return None if is_today else activity
 
     def _iter_dates(self, extractors: Iterable[DateExtractor]) -> Iterator[Activity]:
         for extract in extractors:
             for text, source in dict.fromkeys(extract(self._document)):
-                date_text = _swap_month_and_day(text) if self._uses_month_first else text
-                activity = self._to_activity(date_text, source)
+                activity = self._to_activity(text, source)
                 if activity and not self._is_clock_date(text, activity):
                     yield activity
 
@@ -287,16 +268,6 @@ class PageDateFinder:
             return None
         return Activity(date_time, source, precision)
 
-    def _matches_url_month(self, activity: Activity) -> bool:
-        """Return whether the date is within a month of that in the address (/2024/03/), if any."""
-        path = urlsplit(self._document.url).path
-        match = re.search(r"/((?:19|20)\d\d)/(0?[1-9]|1[0-2])(?=/)", path)
-        if not match:
-            return True
-        url_month = int(match[1]) * 12 + int(match[2])
-        published_month = activity.published_at.year * 12 + activity.published_at.month
-        return abs(url_month - published_month) <= 1
-
     def _is_clock_date(self, text: str, activity: Activity) -> bool:
         """Return whether the date is the day of the fetch outside any article, thus a clock's.
 
@@ -310,16 +281,10 @@ class PageDateFinder:
         if activity.source in metadata.SERVED_DATE_META_NAMES:
             return True
         if activity.source == "time":
-            return not self._has_stamp_below_header(text)
-        return activity.source == "text" and not self._has_article_text(text)
-
-    def _has_stamp_below_header(self, value: str) -> bool:
-        stamps = self._document.date_stamps
-        return any(stamp.value == value and stamp.section != "header" for stamp in stamps)
-
-    def _has_article_text(self, text: str) -> bool:
-        nodes = self._document.text_nodes
-        return any(node.section == "article" and text in node.text for node in nodes)
+            stamps = self._document.date_stamps
+            return all(stamp.value != text or stamp.section == "header" for stamp in stamps)
+        articles = (node for node in self._document.text_nodes if node.section == "article")
+        return activity.source == "text" and not any(text in node.text for node in articles)
 
     def _get_url_path(self) -> str:
         return unquote(urlsplit(self._document.url).path)
@@ -335,56 +300,6 @@ def _shows_default_posts(document: Document, day_count: int) -> bool:
     if day_count == 1 and any(map(is_default_post, titles)):
         return True
     return day_count <= document.text.lower().count("lorem ipsum")
-
-
-_SLASHED_DATE_PATTERN = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/((?:19|20)\d\d)(?![\d/])")
-_SLASHED_DATE_END_PATTERN = re.compile(r"/\d{1,2}/\d{4}")
-"""The end of such a date. It begins with a rare character, so the search costs a hundredth."""
-
-
-def _writes_month_first(text: str, slashed_dates: list[re.Match[str]], now: datetime) -> bool:
-    """Return whether a page writes the month first, as in 02/17/2026.
-
-    Other signs are a time in an American time zone, and a post whose date would otherwise be in the
-    future.
-    """
-    highest_first = max(map(int, map(itemgetter(1), slashed_dates)), default=0)
-    highest_second = max(map(int, map(itemgetter(2), slashed_dates)), default=0)
-    if highest_first > 12:
-        return False  # no month
-    if highest_second > 12:
-        return True
-    return any(_is_american_date(text, match, now) for match in slashed_dates)
-
-
-def _iter_slashed_dates(text: str) -> Iterator[re.Match[str]]:
-    for date_end in _SLASHED_DATE_END_PATTERN.finditer(text):
-        end = date_end.start()
-        for start in range(max(0, end - 2), end):  # the first number has one or two digits
-            match = _SLASHED_DATE_PATTERN.match(text, start)
-            if match:
-                yield match
-
-
-def _is_american_date(text: str, date_match: re.Match[str], now: datetime) -> bool:
-    if _AMERICAN_TIME_PATTERN.match(text, date_match.end()):
-        return True
-    latest = now + MAX_CLOCK_SKEW
-    first, second, year = map(int, date_match.groups())
-    if year != latest.year or (second, first) <= (latest.month, latest.day):
-        return False  # not in the rest of this year
-    lead = text[max(0, date_match.start() - 20) : date_match.start()]
-    return _POSTED_LABEL_PATTERN.search(lead) is not None
-
-
-_AMERICAN_TIME_PATTERN = re.compile(
-    r"\W{1,4}(?:at )?\d{1,2}:\d\d(?::\d\d)? ?[ap]\.?m\.? ?\(?[ecmp][sd]?t\b", re.IGNORECASE
-)
-_POSTED_LABEL_PATTERN = re.compile(r"(?:posted|published)(?: on)?\W*$", re.IGNORECASE)
-
-
-def _swap_month_and_day(text: str) -> str:
-    return _SLASHED_DATE_PATTERN.sub(r"\2/\1/\3", text)
 
 
 _DEFAULT_POST_REGEX = (  # the first post of every new WordPress site
@@ -407,41 +322,13 @@ _DEFAULT_TEXT_PATTERN = re.compile(
     r"welcome to wordpress\.? this is your first post|bienvenue (?:sur|dans) wordpress\.? ceci est "
     r"votre|مرحب[اًا]+ً? بكم? في ووردبريس|lorem ipsum dolor"
 )
-# The filler text of theme demonstrations.
-_LOREM_IPSUM_WORDS = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        lorem ipsum dolor sit amet consectetur adipiscing adipisicing elit sed eiusmod tempor
-        incididunt labore dolore magna aliqua enim minim veniam quis nostrud exercitation ullamco
-        laboris nisi aliquip commodo consequat duis aute irure reprehenderit voluptate velit esse
-        cillum fugiat nulla pariatur excepteur sint occaecat cupidatat proident sunt culpa officia
-        deserunt mollit anim laborum vestibulum aliquam erat volutpat pellentesque morbi tristique
-        senectus netus malesuada fames turpis egestas curabitur praesent vivamus mauris ultricies
-        vel eget facilisis nunc quisque suspendisse phasellus donec integer etiam maecenas fusce
-        nullam sagittis
-        """,
-    )
-)
 
 
 def is_default_post(title: str, text: str = "") -> bool:
     """Return whether a post came with the publishing system, by its title or first characters."""
-    if _DEFAULT_TITLE_PATTERN.match(title.strip()) or _has_default_text(text[:400]):
+    if _DEFAULT_TITLE_PATTERN.match(title.strip()):
         return True
-    return _is_lorem_ipsum(title)
-
-
-def _has_default_text(text: str) -> bool:
-    folded = fold_case(text)
-    has_keyword = "wordpress" in folded or "lorem ipsum" in folded or "ووردبريس" in folded
-    return has_keyword and _DEFAULT_TEXT_PATTERN.search(folded) is not None
-
-
-def _is_lorem_ipsum(title: str) -> bool:
-    """Return whether a title is filler text: at least three words, almost all of it Lorem ipsum."""
-    words = re.findall(r"[^\W\d_]+", title.lower())
-    return len(words) >= 3 and sum(map(_LOREM_IPSUM_WORDS.__contains__, words)) >= 0.7 * len(words)
+    return _DEFAULT_TEXT_PATTERN.search(fold_case(text[:400])) is not None
 
 
 _MIN_PUBLICATION_DAYS = 3  # two days make one gap, which is no rhythm

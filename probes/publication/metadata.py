@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import filterfalse, repeat
 from operator import attrgetter, itemgetter
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from probes.dates.vocabulary import is_other_date_element
 from probes.parsing.html import DateStamp, Document
-from probes.parsing.json_data import as_list, as_object
+from probes.parsing.json_data import as_list, as_object, get_text
 from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]
@@ -80,22 +80,11 @@ def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
     return {str(schema_type).lower() for schema_type in as_list(types) or [types]}
 
 
-def _rank_article_dates(document: Document) -> list[tuple[int, tuple[str, str]]]:
-    """Return the JSON-LD dates of articles, each with its rank, the page's own first."""
-    ranked_dates: list[tuple[int, tuple[str, str]]] = []
-    for schema in filter(_is_article, document.json_ld):
-        rank = _rank_schema_ownership(document, schema)
-        ranked_dates += zip(repeat(rank), _iter_published_dates(schema))
-    return sorted(ranked_dates, key=itemgetter(0))
-
-
-def _is_article(schema: Mapping[str, Any]) -> bool:
-    return _get_schema_types(schema).isdisjoint(_OTHER_TYPES)
-
-
 def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the JSON-LD dates of articles. A list of news has a block for each article."""
-    yield from map(itemgetter(1), _rank_article_dates(document))
+    for schema in document.json_ld:
+        if _get_schema_types(schema).isdisjoint(_OTHER_TYPES):
+            yield from _iter_published_dates(schema)
 
 
 def _iter_published_dates(
@@ -106,57 +95,50 @@ def _iter_published_dates(
             yield schema[name], "json-ld"
 
 
-def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int:
-    """Return 0 if a JSON-LD block names this page, 1 if it names none, 2 if it names another."""
-    entity = schema.get("mainEntityOfPage")
-    entity_urls = (entity, as_object(entity).get("@id"))
-    urls = filter(_is_web_address, (*entity_urls, schema.get("url"), schema.get("@id")))
-    segments = list(map(_get_last_path_segment, urls))
-    if _get_last_path_segment(document.url) in segments or _has_own_headline(document, schema):
-        return 0
-    if not segments:
-        return 1
-    return 2
-
-
-def _has_own_headline(document: Document, schema: Mapping[str, Any]) -> bool:
-    """Return whether the page's title or its first headings repeat the headline of a block."""
-    headline = schema.get("headline") or schema.get("name")
-    titles = f"{document.title} {' '.join(document.headings[:2])}"
-    return bool(headline) and isinstance(headline, str) and headline[:60] in titles
-
-
-def _is_web_address(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and value.startswith("http")
-
-
-def _get_last_path_segment(url: str) -> str:
-    """Return the last path segment, which stays the same for https and other languages."""
-    return parse_url(url).path.rstrip("/").rpartition("/")[2].lower()
-
-
 def iter_schema_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the JSON-LD dates of the page's own article, then of the page itself.
 
     Blocks that all name other pages, with different dates, are a list of news on the page.
     """
-    ranked_dates = _rank_article_dates(document)
+    ranked_dates: list[tuple[int, tuple[str, str]]] = []
+    for schema in document.json_ld:
+        if _get_schema_types(schema).isdisjoint(_OTHER_TYPES):
+            rank = _rank_schema_ownership(document, schema)
+            ranked_dates += zip(repeat(rank), _iter_published_dates(schema))
+    ranked_dates.sort(key=itemgetter(0))
     other_dates = {text for rank, (text, _) in ranked_dates if rank == 2}
     is_list_of_news = len(other_dates) == len(ranked_dates) and len(other_dates) != 1
     if not is_list_of_news:
         yield from map(itemgetter(1), ranked_dates)
-    for schema in _find_schemas(document, _WEB_PAGE_TYPES):
-        yield from _iter_published_dates(schema, ("datePublished",))
+    for schema in document.json_ld:
+        if _get_schema_types(schema) & _WEB_PAGE_TYPES:
+            yield from _iter_published_dates(schema, ("datePublished",))
+
+
+def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int:
+    """Return 0 if a JSON-LD block names this page, 1 if it names none, 2 if it names another.
+
+    The last segment of a path stays the same for https and other languages. The page's title and
+    its first headings may repeat the headline of its block.
+    """
+    entity = schema.get("mainEntityOfPage")
+    names = (entity, as_object(entity).get("@id"), schema.get("url"), schema.get("@id"))
+    urls = [name for name in names if isinstance(name, str) and name.startswith("http")]
+    own_segment, *segments = [
+        parse_url(url).path.rstrip("/").rpartition("/")[2].lower() for url in (document.url, *urls)
+    ]
+    headline = get_text(schema, "headline") or get_text(schema, "name")
+    titles = f"{document.title} {' '.join(document.headings[:2])}"
+    if own_segment in segments or (headline and headline[:60] in titles):
+        return 0
+    return 2 if segments else 1
 
 
 def iter_media_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the JSON-LD dates of a page's video or recording."""
-    for schema in _find_schemas(document, _MEDIA_TYPES):
-        yield from _iter_published_dates(schema)
-
-
-def _find_schemas(document: Document, types: frozenset[str]) -> list[Mapping[str, Any]]:
-    return [schema for schema in document.json_ld if _get_schema_types(schema) & types]
+    for schema in document.json_ld:
+        if _get_schema_types(schema) & _MEDIA_TYPES:
+            yield from _iter_published_dates(schema)
 
 
 def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
@@ -194,12 +176,8 @@ def _sort_own_stamps(document: Document) -> list[DateStamp]:
 
     What precedes a title is often a news ticker.
     """
-    own = filterfalse(_is_in_secondary_place, document.date_stamps)
+    own = [stamp for stamp in document.date_stamps if stamp.section not in SECONDARY_PLACES]
     return sorted(own, key=attrgetter("is_after_title"), reverse=True)
-
-
-def _is_in_secondary_place(stamp: DateStamp) -> bool:
-    return stamp.section in SECONDARY_PLACES
 
 
 def iter_url_dates(document: Document) -> Iterator[tuple[str, str]]:

@@ -141,12 +141,6 @@ DATELINES = {
     ),
     "at the foot of a communiqué": (f"{H}{P}<p>Fait à Rabat, le 3 mai 2026.</p>", "2026-05-03"),
     "a label with its vowels": (f"{AR}<p>{HISTORY}</p><p>نُشِرَ فِي ٣ ماي ٢٠٢٦</p>", "2026-05-03"),
-    "an hour of America": (f"{H}<p>Posted 03/04/2026 5:30 PM EST</p>{P}", "2026-03-04"),
-    "an hour of America, with dots": (
-        f"{H}<p>Published: 01/09/2026 at 9:15 a.m. CDT</p>{P}",
-        "2026-01-09",
-    ),
-    "posted on a day that else lay ahead": (f"{H}<p>Posted: 05/12/2026</p>{P}", "2026-05-12"),
     "an hour of Europe": (f"{H}<p>Posted 03/04/2026 5:30 PM CET</p>{P}", "2026-04-03"),
     "Chinese": (f"{H}<p class=date>2026年5月3日</p>{P}", "2026-05-03"),
     "a moment that the page counts from": (
@@ -256,7 +250,6 @@ PUBLISHED_NEVER = {
     "what was signed on a day": f"{H}<p>Signée le 5 mars 2026</p>{P}",
     "a place in the future": f"{H}<p>Rabat, le 5 décembre 2026</p>{P}",
     "a place and the day of an event": f"{H}<p class=event>Rabat, le 5 mars 2026</p>{P}",
-    "a place and the day of what is told of": f"{H}<h2>Colloque</h2><p>Rabat, 5 mars 2026</p>{P}",
     "an article of a day, in a sentence": f"{H}<p>Lire l'article du 5 mars 2026 du journal d'en "
     f"face</p>{P}",
     "what somebody did in a place": f"{H}<p>On a fait à Salé un grand bal le 5 mars 2026</p>{P}",
@@ -462,7 +455,6 @@ HOMES = {
         "<p class=date>3 mai 2026</p><p class=date>03/05/2026</p>",
         "2026-05-03",
     ),
-    "the month first": ("<p class=date>02/17/2026</p><p class=date>02/10/2026</p>", "2026-02-17"),
     "the day first": ("<p class=date>17/02/2026</p><p class=date>10/02/2026</p>", "2026-02-17"),
     "a default post": ("<h2>Bonjour tout le monde !</h2><p class=date>3 mai 2026</p>", None),
     "a default post in Arabic": ("<h2>أهلاً بالعالم !</h2><p class=date>3 ماي 2026</p>", None),
@@ -552,17 +544,3 @@ def test_page_depends_on_the_day_if_htmldate_may_change_within_weeks():
     dating = latest.PageDateFinder(html.parse_document(page), now)
     dating.find_page_date(lambda: markup)
     assert dating.depends_on_day
-
-
-@pytest.mark.parametrize(
-    ("now", "posted"),
-    [
-        (datetime(2026, 9, 15, tzinfo=UTC), "posted 09/10/2026"),
-        (datetime(2026, 12, 10, tzinfo=UTC), "posted 05/02/2027"),
-    ],
-    ids=["until the day", "until the year"],
-)
-def test_page_depends_on_the_day_if_date_format_may_change_within_weeks(now, posted):
-    markup = f"<html lang=en><title>Camp</title><p>{STORY}</p><aside>{posted}</aside></html>"
-    page = Page("https://annour.example/", 200, {}, markup.encode(), now)
-    assert latest.PageDateFinder(html.parse_document(page), now).depends_on_day

@@ -112,12 +112,6 @@ PAGES: dict[str, tuple[str, str, str, str | None]] = {
         "<h1>Bilan</h1><p>" + F + "</p>",
         "2020-03-31",
     ),
-    "url month": (
-        "https://a.example/2020/03/bilan",
-        "",
-        "<h1>Bilan</h1><p>" + F + "</p><p>le 4 mai 2026</p>",
-        None,
-    ),
     "time updated": (
         "https://a.example/n/x",
         "",

@@ -217,7 +217,6 @@ TELLING_NOTHING = {
     "only the installer's post": rss(DAY, title="Hello world!"),
     "only the installer's post, in French": rss(DAY, title="Bonjour tout le monde&#160;!"),
     "only the installer's post, in Arabic": rss(DAY, title="أهلاً بالعالم !"),
-    "a theme's demonstration": rss(DAY, title="Vestibulum aliquam erat volutpat"),
     "the future": rss("Fri, 25 Dec 2026 09:30:00 +0000"),
     "an empty date": rss("Mon, 30 Nov -0001 00:00:00 +0000"),
     "the first second": rss("Thu, 01 Jan 1970 00:00:00 GMT"),
