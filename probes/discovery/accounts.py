@@ -133,9 +133,9 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
     for url in document.embeds:
         yield from _iter_clue(resolve_widget_url(url), 3, "embed", url)
     for anchor in document.anchors:
-        is_own = get_host(anchor.url) == own_host
-        pattern = _MISSING_SCHEME_PATTERN if is_own else _DOUBLE_SCHEME_PATTERN
-        repaired = pattern.match(anchor.url)
+        repaired = _DOUBLE_SCHEME_PATTERN.match(anchor.url)
+        if get_host(anchor.url) == own_host:
+            repaired = _MISSING_SCHEME_PATTERN.match(anchor.url)
         url = f"https://{repaired[1]}" if repaired else anchor.url
         if url[:4].lower() == "http" and find_channel_by_url(url) != WEBSITE_CHANNEL:
             strength = _rate_link(anchor, is_contact_page=is_contact_page)
