@@ -69,14 +69,6 @@ class RegistryChangeLine:
         return before, after
 
 
-def build_change_lines(changes: ImportChanges) -> list[RegistryChangeLine]:
-    """Return a line for each change, grouped by association in the order of their ids."""
-    return [
-        RegistryChangeLine.from_change(entry, changes.associations[entry.association].name)
-        for entry in changes.log_entries
-    ]
-
-
 def _format_value(field: str, value: str | None, translator: Translator) -> str:
     """Return a stored value for display: its code is formatted as in an exported spreadsheet."""
     if not value:
@@ -123,28 +115,6 @@ def describe_missing_columns(changes: ImportChanges, translator: Translator) -> 
     return translator.translate(
         "Your file has no column for these, so they don’t change: {columns}.",
         columns=translator.join_list(headings),
-    )
-
-
-def describe_unlisted_associations(changes: ImportChanges, translator: Translator) -> str:
-    """Return a sentence with the number of unlisted associations and what happens to them.
-
-    Return an empty string if the spreadsheet lists all associations.
-    """
-    pruned_count = len(changes.associations_pruned)
-    if pruned_count:
-        return translator.translate_plural(
-            "{n} association is not in this file: it is removed with all its results.",
-            "{n} associations are not in this file: they are removed with all their results.",
-            pruned_count,
-        )
-    withdrawn_count = len(changes.associations_withdrawn)
-    if not withdrawn_count:
-        return ""
-    return translator.translate_plural(
-        "{n} association is not in this file: it is kept but no longer checked.",
-        "{n} associations are not in this file: they are kept but no longer checked.",
-        withdrawn_count,
     )
 
 
@@ -215,8 +185,25 @@ class ImportPreview:
         return describe_missing_columns(self.changes, translator)
 
     def describe_unlisted_associations(self, translator: Translator) -> str:
-        """Return the sentence about unlisted associations, or an empty string."""
-        return describe_unlisted_associations(self.changes, translator)
+        """Return a sentence with the number of unlisted associations and what happens to them.
+
+        Return an empty string if the spreadsheet lists all associations.
+        """
+        pruned_count = len(self.changes.associations_pruned)
+        if pruned_count:
+            return translator.translate_plural(
+                "{n} association is not in this file: it is removed with all its results.",
+                "{n} associations are not in this file: they are removed with all their results.",
+                pruned_count,
+            )
+        withdrawn_count = len(self.changes.associations_withdrawn)
+        if not withdrawn_count:
+            return ""
+        return translator.translate_plural(
+            "{n} association is not in this file: it is kept but no longer checked.",
+            "{n} associations are not in this file: they are kept but no longer checked.",
+            withdrawn_count,
+        )
 
     @property
     def counts(self) -> ImportCounts:
@@ -259,9 +246,14 @@ def build_import_preview(
         prune=prune,
         dry_run=True,
     )
+    names = changes.associations
+    lines = [
+        RegistryChangeLine.from_change(entry, names[entry.association].name)
+        for entry in changes.log_entries
+    ]
     return ImportPreview(
         import_result,
         changes,
-        build_change_lines(changes),
+        lines,
         [*import_result.problems, *find_shared_accounts(import_result, changes)],
     )

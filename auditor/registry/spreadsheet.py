@@ -96,7 +96,7 @@ def _parse_file(data: bytes, limits: ReadLimits) -> list[Sheet]:
         return [_parse_csv(data, limits)]
     sheets = []
     for title, raw_rows in workbook_reader.read_raw_sheets(data, limits):
-        rows = [SheetRow(line, clean_cells(cells), links) for line, cells, links in raw_rows]
+        rows = [SheetRow(line, clean_cells(cells), dict(links)) for line, cells, links in raw_rows]
         sheets.append(Sheet(tuple(row for row in rows if any(row.cells)), title))
     return sheets
 

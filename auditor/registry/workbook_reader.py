@@ -43,8 +43,8 @@ ESCAPED_UNDERSCORE_PATTERN = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 """The escape of a text such as `_x0041_` that a person typed."""
 WEB_SCHEMES = ("http://", "https://")
 
-RawRow = tuple[int, Sequence[str], dict[int, str]]
-"""The line of a row from 1, its cells, and the web addresses of cells by column from 0."""
+RawRow = tuple[int, Sequence[str], list[tuple[int, str]]]
+"""The line of a row from 1, its cells, and the columns from 0 and the web addresses of cells."""
 RawSheet = tuple[str, list[RawRow]]
 
 _reader_slots = BoundedSemaphore(MAX_READERS)
@@ -85,14 +85,8 @@ def read_raw_sheets(data: bytes, limits: ReadLimits) -> list[RawSheet]:
     if "error" in answer:
         code, line, limit = answer["error"]
         raise SpreadsheetError(code, line=line, limit=limit)
-    return [
-        (title, [(line, cells, _index(hyperlinks)) for line, cells, hyperlinks in rows])
-        for title, rows in answer["sheets"]
-    ]
-
-
-def _index(hyperlinks: dict[str, str]) -> dict[int, str]:
-    return {int(column): address for column, address in hyperlinks.items()}
+    sheets: list[RawSheet] = answer["sheets"]
+    return sheets
 
 
 def _build_memory_error() -> SpreadsheetError:
@@ -138,13 +132,13 @@ def _read_xlsx(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
         yield title, [(line, cells, _find_links(linked, line, cells)) for line, cells in found_rows]
 
 
-def _find_links(sheet: Any, line: int, cells: Sequence[str]) -> dict[int, str]:
-    """Return the web addresses of the filled cells of a row by column from 0."""
-    addresses = {}
+def _find_links(sheet: Any, line: int, cells: Sequence[str]) -> list[tuple[int, str]]:
+    """Return the columns from 0 and the web addresses of the filled cells of a row."""
+    addresses = []
     for column, text in enumerate(cells):
         link = sheet.cell(line, column + 1).hyperlink if sheet and text else None
         if link is not None and (link.target or "").startswith(WEB_SCHEMES):
-            addresses[column] = link.target
+            addresses.append((column, link.target))
     return addresses
 
 
@@ -158,7 +152,7 @@ def _read_other(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
         raise SpreadsheetError("password") from None
     for title in workbook.sheet_names:
         rows = workbook.get_sheet_by_name(title).iter_rows()
-        yield title, [(line, cells, {}) for line, cells in _iter_filled_rows(rows, budget)]
+        yield title, [(line, cells, []) for line, cells in _iter_filled_rows(rows, budget)]
 
 
 def _iter_filled_rows(
