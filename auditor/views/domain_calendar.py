@@ -54,13 +54,17 @@ def _iter_event_lines(
     text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
     description = "\n".join((text.evidence, *text.steps))
     domain = str(gap.params.get("domain", gap.subject))
-    day = _find_day(gap, now)
+    # A domain without a date was found as lost.
+    expiry = gap.params.get("expires_on") or gap.params.get("expired_on")
+    day = date.fromisoformat(str(expiry)) if expiry else (gap.opened_at or now).date()
+    # The id stays the same as long as the association has the domain.
+    digest = sha256(f"{gap.association}\n{domain}".encode()).hexdigest()
     summary = translator.translate(
         "Renew {domain} ({association})", domain=domain, association=association_name
     )
     yield from (
         "BEGIN:VEVENT",
-        f"UID:{_build_uid(gap, domain)}",
+        f"UID:{digest[:32]}@presence-auditor",
         f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}",
         f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
         f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
@@ -77,18 +81,6 @@ def _iter_event_lines(
             "END:VALARM",
         )
     yield "END:VEVENT"
-
-
-def _find_day(gap: Gap, now: datetime) -> date:
-    """Return the day of expiry, or the day on which a domain without a date was found as lost."""
-    day = gap.params.get("expires_on") or gap.params.get("expired_on")
-    return date.fromisoformat(str(day)) if day else (gap.opened_at or now).date()
-
-
-def _build_uid(gap: Gap, domain: str) -> str:
-    """Return an id that stays the same as long as the association has the domain."""
-    digest = sha256(f"{gap.association}\n{domain}".encode()).hexdigest()
-    return f"{digest[:32]}@presence-auditor"
 
 
 def _escape(text: str) -> str:

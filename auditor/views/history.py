@@ -63,12 +63,11 @@ def build_strips(
         results[result.association, result.channel][result.run_id].add(strip_state)
     strips = {}
     for key, states_by_run in results.items():
-        strips[key] = tuple(_choose_state(states_by_run[run_id]) for run_id in run_by_id)
+        strips[key] = tuple(
+            min(states_by_run[run_id], key=STATES_BY_WEIGHT.index, default="")
+            for run_id in run_by_id
+        )
     return strips
-
-
-def _choose_state(states: Collection[str]) -> str:
-    return min(states, key=STATES_BY_WEIGHT.index, default="")
 
 
 def get_check_state(run: AuditRun, channel: str, presence: Presence | None) -> str:

@@ -117,34 +117,13 @@ class AccessRoute(APIRoute):
             for dependency in self.dependencies:
                 if isinstance(dependency.dependency, RequireAccess):
                     await run_in_threadpool(dependency.dependency, request)
-            return await self.answer_admitted(request, handle_request)
+            return await handle_request(request)
 
         return handle_admitted_request
 
-    async def answer_admitted(self, request: Request, handle_request: RouteHandler) -> Response:
-        """Read the body of a request and answer it."""
-        return await handle_request(request)
 
-
-MAX_UPLOADS = 4
-"""Uploads at the same time. Each is in memory and in the temporary folder."""
 BUSY_SECONDS = 60
 """Seconds after which a client that was refused with the status 503 may try again."""
-
-
-class UploadRoute(AccessRoute):
-    """A route that accepts few uploads at the same time."""
-
-    async def answer_admitted(self, request: Request, handle_request: RouteHandler) -> Response:
-        """Raise HTTPException (503) if there are too many uploads, before the body is read."""
-        state = request.app.state
-        if state.upload_count >= MAX_UPLOADS:
-            raise build_busy_error()
-        state.upload_count += 1
-        try:
-            return await super().answer_admitted(request, handle_request)
-        finally:
-            state.upload_count -= 1
 
 
 def build_busy_error() -> HTTPException:

@@ -43,7 +43,6 @@ ROUTERS = (
     runs.router,
     decisions.router,
     registry.router,
-    registry.upload_router,
     registry_entry.router,
     report.router,
     report_links.router,
@@ -82,7 +81,6 @@ def create_app(
     web.state.run_starter = run_starter
     web.state.association_checks = RecheckService()
     web.state.login_service = login.LoginService(link=login_link)
-    web.state.upload_count = 0
     web.state.last_decision_submission = None
     web.state.decision_lock = Lock()
     web.mount(

@@ -24,7 +24,7 @@ from auditor.rendering.templates import WebAppLinks, get_html_translator, render
 from auditor.users import service
 from auditor.web.access import get_current_user
 from auditor.web.errors import LANGUAGE_COOKIE
-from auditor.web.navigation import NavigationEntry, list_navigation_entries
+from auditor.web.navigation import list_navigation_entries
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
 from storage.store import Store
@@ -114,20 +114,16 @@ class RequestContext:
             return ""
         return get_html_translator(self.language).translate(error.message, **error.facts)
 
-    def list_navigation_entries(self) -> list[NavigationEntry]:
-        """Return the navigation of the user, with the number of replies in the user's regions."""
-        count = 0
-        if service.is_coordinator(self.user):
-            count = self.app.store.replies.count_pending(regions=self.regions)
-        return list_navigation_entries(self.user, get_html_translator(self.language), count)
-
     def render_page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render a page template with the variables of every page, and remember the language."""
+        translator, pending_reply_count = get_html_translator(self.language), 0
+        if service.is_coordinator(self.user):
+            pending_reply_count = self.app.store.replies.count_pending(regions=self.regions)
         page_values: dict[str, object] = {
             "config": self.app.config,
             "context": self,
             "links": self.links,
-            "navigation": self.list_navigation_entries(),
+            "navigation": list_navigation_entries(self.user, translator, pending_reply_count),
             "updated_at": self.now,
             "user": self.user,
             "permissions": service,

@@ -371,7 +371,17 @@ def download_meeting_workbook(
 ) -> StreamingResponse:
     """Stream the pack as a workbook of three sheets, with all calls."""
     day = _choose_first_day(context, since, last_meeting_day)
-    return stream_download(_build_meeting_export(context, association_filter, day), context)
+    _, start, _ = find_change_period(context.app.store, day)
+    export_request = ExportRequest(
+        kind="meeting",
+        format="xlsx",
+        association_filter=association_filter,
+        translator=context.translator,
+        since=start,
+        right_to_left=context.translator.direction == "rtl",
+        can_see_contact=context.can_manage_association,
+    )
+    return stream_download(export_request, context)
 
 
 def _choose_first_day(
@@ -380,18 +390,3 @@ def _choose_first_day(
     """Return the given day, else the saved or the default one. A day in the future is today."""
     today = context.now.date()
     return min(since or parse_day(last_meeting_day) or today - DEFAULT_CHANGE_PERIOD, today)
-
-
-def _build_meeting_export(
-    context: RequestContext, association_filter: AssociationFilter, day: date
-) -> ExportRequest:
-    _, since, _ = find_change_period(context.app.store, day)
-    return ExportRequest(
-        kind="meeting",
-        format="xlsx",
-        association_filter=association_filter,
-        translator=context.translator,
-        since=since,
-        right_to_left=context.translator.direction == "rtl",
-        can_see_contact=context.can_manage_association,
-    )

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Query, Request, UploadFile
@@ -29,12 +29,11 @@ from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, build_url
-from auditor.web.routes.runs import NextCheck, load_next_check
+from auditor.web.routes.runs import load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
 
 router = APIRouter(route_class=access.AccessRoute)
-upload_router = APIRouter(route_class=access.UploadRoute)
 
 MAX_SPREADSHEET_BYTES = 10 * 1024 * 1024
 """Bytes of an uploaded spreadsheet."""
@@ -125,7 +124,7 @@ def _reserve_import() -> Iterator[None]:
         _import_slot.release()
 
 
-@upload_router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
+@router.post("/{language}/registry", dependencies=[access.ALL_REGIONS_ACCESS])
 def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Response:
     """Save a spreadsheet and redirect to its preview, or say why it cannot be read."""
     content = spreadsheet.file.read(MAX_SPREADSHEET_BYTES + 1)
@@ -136,7 +135,10 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
         uploads = _get_uploads(context)
         upload_name = uploads.save(content, context.now)
         try:
-            _require_associations(context, uploads.folder / upload_name)
+            path = uploads.folder / upload_name
+            import_result = _read_uploaded_spreadsheet(context, path)
+            if not import_result.associations and not list_dropped_lines(import_result.problems):
+                raise SpreadsheetError("no_associations", path)  # noqa: TRY301
         except SpreadsheetError as error:
             if not isinstance(error, NoNameColumnError) or not error.sheet_columns:
                 return _refuse_upload(context, upload_name, error)
@@ -144,13 +146,6 @@ def upload_spreadsheet(context: PageContext, spreadsheet: UploadFile) -> Respons
             uploads.delete(upload_name)
             raise
     return RedirectResponse(_build_preview_url(context, upload_name), 303)
-
-
-def _require_associations(context: RequestContext, path: Path) -> None:
-    """Raise SpreadsheetError if an upload cannot be read or has no row that can be imported."""
-    import_result = _read_uploaded_spreadsheet(context, path)
-    if not import_result.associations and not list_dropped_lines(import_result.problems):
-        raise SpreadsheetError("no_associations", path)
 
 
 def _refuse_upload(
@@ -290,7 +285,7 @@ def _render_registry(
     dropped_message: str = "",
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
-    next_check: NextCheck | None = None,
+    next_check: dict[str, Any] | None = None,
 ) -> HTMLResponse:
     association_count = context.load_fresh_store().counts.get_facet_counts().get(ALL_FACET, 0)
     return context.render_page(

@@ -6,8 +6,7 @@ that nothing has been checked and when the next check starts.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from itertools import chain, groupby
 from typing import Annotated, Any
 
@@ -196,38 +195,26 @@ REFRESH_SECONDS = 3
 """Seconds after which the page of a check loads itself again. It needs no JavaScript."""
 
 
-@dataclass(frozen=True, slots=True)
-class NextCheck:
-    """The start of the next check, and whether the reader can start one now.
+def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]:
+    """Return the start of the next check, and whether the reader can start one now.
 
     `has_results`: a run has checked something. `starts_at` is None if no run can begin. `is_due`:
     the scheduler of this process starts it within half an hour. `can_start` is False after the
     check of the day.
     """
-
-    has_results: bool
-    starts_at: datetime | None
-    is_due: bool
-    is_running: bool
-    can_start: bool
-
-
-def load_next_check(request: Request, context: RequestContext) -> NextCheck:
-    """Return when the next check starts."""
     state, schedule = request.app.state, context.app.config.schedule
     latest_run = context.app.store.runs.get_latest()
     is_done = latest_run is not None and latest_run.state is AuditRunState.DONE
     starter: RunStarter | None = state.run_starter
     may_start = starter is not None and service.can_edit_all_regions(context.user)
-    return NextCheck(
-        has_results=has_results(context.app.store),
-        starts_at=find_next_start_time(latest_run, schedule, context.now),
-        is_due=bool(
-            state.heartbeat and not is_done and find_due_day(schedule, context.now) is not None
-        ),
-        is_running=_is_check_running(starter, context),
-        can_start=may_start and not is_day_finished(context.app.store, context.now),
-    )
+    has_scheduler = state.heartbeat is not None and not is_done
+    return {
+        "has_results": has_results(context.app.store),
+        "starts_at": find_next_start_time(latest_run, schedule, context.now),
+        "is_due": has_scheduler and find_due_day(schedule, context.now) is not None,
+        "is_running": _is_check_running(starter, context),
+        "can_start": may_start and not is_day_finished(context.app.store, context.now),
+    }
 
 
 def _is_check_running(starter: RunStarter | None, context: RequestContext) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.web.access import MAX_UPLOADS, AccessRoute
+from auditor.web.access import AccessRoute
 from auditor.web.middleware import (
     MAX_FORM_BYTES,
     MAX_PASSWORD_FORM_BYTES,
@@ -118,27 +118,6 @@ def test_forty_uploads_without_login_are_answered_before_their_bodies(address, s
         for connection in connections:
             start_upload(connection)
         assert {read_status(connection) for connection in connections} == {401}
-    assert spool.byte_count == 0
-
-
-@pytest.mark.fault("F74")
-@pytest.mark.parametrize(("running", "status"), [(3, 400), (4, 503), (5, 503)])
-def test_users_have_few_uploads_at_the_same_time(app, spool, running, status):
-    """Each connection of a user could fill 11 MB of the temporary folder at once."""
-    session = create_session(app.store)
-    head = {"content_type": f"{UPLOAD_TYPE}\r\nExpect: 100-continue", "session": session}
-    with ExitStack() as stack:
-        parts = urlsplit(stack.enter_context(serve_app(app)))
-        address = parts.hostname, parts.port
-        for number in range(running):
-            connection = open_request(address, "/en/registry", length=BODY_BYTES, **head)
-            stack.enter_context(connection)
-            assert read_status(connection) == (100 if number < MAX_UPLOADS else 503)
-        connection = stack.enter_context(open_request(address, "/en/registry", length=3000, **head))
-        assert read_status(connection) == (100 if status == 400 else status)
-        if status == 400:
-            connection.sendall(b"x" * 3000)
-            assert read_status(connection) == status
     assert spool.byte_count == 0
 
 
