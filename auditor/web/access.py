@@ -122,15 +122,6 @@ class AccessRoute(APIRoute):
         return handle_admitted_request
 
 
-BUSY_SECONDS = 60
-"""Seconds after which a client that was refused with the status 503 may try again."""
-
-
-def build_busy_error() -> HTTPException:
-    """Return the refusal of a request that needs memory or processes that others use."""
-    return HTTPException(503, headers={"retry-after": str(BUSY_SECONDS)})
-
-
 PUBLIC_ACCESS = Depends(RequireAccess(Access.PUBLIC))
 REPORT_LINK_ACCESS = Depends(RequireAccess(Access.REPORT_LINK))
 MONITORING_ACCESS = Depends(RequireAccess(Access.MONITORING))

@@ -8,7 +8,7 @@ from threading import BoundedSemaphore
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -43,6 +43,8 @@ MAX_SHOWN_ISSUES = 100
 """The preview lists at most so many problems of a kind."""
 MAX_REFRESHED_SUMMARIES = 1000
 """Summaries that an import updates at once. If it changes more, the service does so afterwards."""
+BUSY_SECONDS = "60"
+"""Seconds after which a user whose import was refused may try again."""
 _import_slot = BoundedSemaphore()
 """Reading and comparing 20,000 rows takes seconds of Python and much memory."""
 ErasureOutcome = Literal["contact", "all", "traces"]
@@ -117,7 +119,7 @@ def show_registry(
 def _reserve_import() -> Iterator[None]:
     """Raise HTTPException (503) while another import is read, compared or saved."""
     if not _import_slot.acquire(blocking=False):
-        raise access.build_busy_error()
+        raise HTTPException(503, headers={"retry-after": BUSY_SECONDS})
     try:
         yield
     finally:
