@@ -132,6 +132,12 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
             yield from _iter_clue(_complete_url(text), 2, name, text)
     for url in document.embeds:
         yield from _iter_clue(resolve_widget_url(url), 3, "embed", url)
+    yield from _iter_link_clues(document, own_host, is_contact_page=is_contact_page)
+
+
+def _iter_link_clues(
+    document: Document, own_host: str, *, is_contact_page: bool
+) -> Iterator[_Clue]:
     for anchor in document.anchors:
         repaired = _DOUBLE_SCHEME_PATTERN.match(anchor.url)
         if get_host(anchor.url) == own_host:
