@@ -115,7 +115,7 @@ def test_end_of_a_page_does_not_wait_for_an_acknowledgement():
 def test_foreign_host_is_a_one_line_error():
     with (
         pytest.raises(ConfigError, match=r"another \[web] host or port"),
-        open_web_socket(WebSettings(host="192.0.2.1")),
+        open_web_socket(WebSettings(host="192.0.2.1", trusted_proxies=["192.0.2.2"])),
     ):
         pass
 
