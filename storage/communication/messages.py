@@ -183,15 +183,10 @@ class SubscriptionRequestRepository(Repository):
             (col(SubscriptionRequest.association) == request.association, max_per_association),
         )
         count = select(func.count()).select_from(SubscriptionRequest)
-        # A revocation deletes the requests of its association: one that is stored later would
-        # remain.
-        link = select(ReportLink.id).where(
-            ReportLink.id == report_link_id, col(ReportLink.revoked_at).is_(None)
-        )
         with self._database.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             session.exec(delete(SubscriptionRequest).where(has_expired))
-            if session.exec(link.with_for_update()).first() is None:
+            if not _lock_unrevoked_link(session, report_link_id):
                 return False
             for condition, limit in limits:
                 if session.exec(count.where(condition)).one() >= limit:
@@ -233,14 +228,7 @@ class SubscriptionRequestRepository(Repository):
                 "kind": request.kind,
                 "address": request.address,
             }
-            others = select(func.count()).select_from(Subscription)
-            others = others.where(
-                Subscription.association == request.association,
-                Subscription.kind == request.kind,
-                col(Subscription.is_wanted),
-                Subscription.address != request.address,
-            )
-            if session.exec(others).one() >= max_subscribers:
+            if _count_other_subscribers(session, request) >= max_subscribers:
                 return False
             subscription = session.exec(select(Subscription).filter_by(**key)).first()
             if subscription is None:
@@ -252,6 +240,29 @@ class SubscriptionRequestRepository(Repository):
                 subscription.is_from_report_link = True
             session.exec(delete(SubscriptionRequest).filter_by(**key))
         return True
+
+
+def _lock_unrevoked_link(session: Session, report_link_id: int) -> bool:
+    """Return False if a report link was revoked or erased. Else it is not before the session ends.
+
+    A revocation deletes the requests of its association: one that is stored later would remain.
+    """
+    query = select(ReportLink.id).where(
+        ReportLink.id == report_link_id, col(ReportLink.revoked_at).is_(None)
+    )
+    return session.exec(query.with_for_update()).first() is not None
+
+
+def _count_other_subscribers(session: Session, request: SubscriptionRequest) -> int:
+    """Return how many other addresses are subscribed to the same messages."""
+    query = select(func.count()).select_from(Subscription)
+    query = query.where(
+        Subscription.association == request.association,
+        Subscription.kind == request.kind,
+        col(Subscription.is_wanted),
+        Subscription.address != request.address,
+    )
+    return session.exec(query).one()
 
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:
