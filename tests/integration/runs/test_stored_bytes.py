@@ -94,7 +94,7 @@ async def test_most_expensive_site_adds_less_than_the_quota(
     assert count_stored_bytes(tmp_path) - before < MAX_BYTES_PER_RUN
     [observation] = small.store.observations.list_observations()
     assert observation.finding.presence is Presence.PRESENT
-    assert all(piece.is_cut for piece in observation.evidence)
+    assert any(piece.is_cut for piece in observation.evidence)
 
 
 @pytest.mark.slow
