@@ -35,7 +35,7 @@ SLOW_SITE_DELAY_SECONDS = 1.52
 
 @dataclass(frozen=True, slots=True)
 class SiteScenario:
-    """What a site serves in which run.
+    """The pages and faults of a site, run by run.
 
     In `unresolvable_runs` the host name does not resolve. In `expired_certificate_runs` the
     certificate is expired. In `unresponsive_runs` HTTPS connections time out and HTTP connections

@@ -30,7 +30,7 @@ MAX_ERROR_CHARS = 200
 
 
 class DeliveryStatus(StrEnum):
-    """What happened to a message: the result of sending it, or why it was not sent.
+    """The outcome of a message: the result of sending it, or why it was not sent.
 
     `failed` is a message that could not be built: by a bug, or for an invalid address.
     """

@@ -112,7 +112,7 @@ class EvaluatedAccount:
 
 
 class MatchOutcome(StrEnum):
-    """What a match means for its gap."""
+    """The effect of a match on its gap."""
 
     UNKNOWN = "unknown"
     """Nothing is known in this run. The gap stays as it was."""

@@ -95,7 +95,7 @@ def stream_export(request: ExportRequest, app: EvaluationContext, now: datetime)
 
 @dataclass(frozen=True, slots=True)
 class ExportSource:
-    """What the items of an export are built from."""
+    """The data from which the items of an export are built."""
 
     request: ExportRequest
     app: EvaluationContext

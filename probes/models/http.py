@@ -24,7 +24,7 @@ READ_HEADERS = COMPARED_HEADERS | PRESENCE_ONLY_HEADERS
 
 
 class HostKind(StrEnum):
-    """What a host serves: a site, the pages of a platform, or an official API."""
+    """The kind of a host: a site, the pages of a platform, or an official API."""
 
     SITE = "site"
     PLATFORM = "platform"

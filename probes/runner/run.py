@@ -125,7 +125,7 @@ async def revalidate(
 
 
 def _restore_not_modified(request: PageRequest, previous: Page, page: Page) -> Page:
-    """Return the page that a response 304 stands for, without its body; any other page as it is."""
+    """Return the stored page if a response is 304, without its body; any other page unchanged."""
     validators = request.validators
     if page.status != 304 or validators is None or validators.url != page.url:
         return page
