@@ -1,6 +1,6 @@
 """Subscriptions to digests and monthly reports: by the operator, or by a person with a report link.
 
-A person with a report link can type any address. So the address gets one mail first, and nothing else
+A stranger with a report link can type any address. So the address gets one mail first, nothing else
 before its link is confirmed. The answer to a request does not reveal whether the address is
 subscribed. The number of these mails is limited: otherwise a stranger could fill a mailbox.
 
