@@ -103,6 +103,8 @@ class SecurityMiddleware:
         try:
             await handler(app_scope, limit_body(receive, scope), send_with_headers)
         except Exception as error:
+            if status:  # the response has started, so no error page can be sent
+                raise
             logger.exception(
                 error,
                 "request_crashed",
@@ -110,8 +112,6 @@ class SecurityMiddleware:
                 method=redact_method(scope["method"]),
                 path=redact_path(scope["path"], self.address_words),
             )
-            if status:  # the response has started, so no error page can be sent
-                raise
             await self._render_error_page(scope, 500)(scope, receive, send_with_headers)
         finally:
             logger.debug(

@@ -29,7 +29,7 @@ def build_server_config(web: FastAPI, config: Config) -> uvicorn.Config:
     """Return the options of the server."""
     return uvicorn.Config(
         web,
-        http="h11",  # unlike httptools it answers an invalid request with a page
+        http="h11",  # unlike httptools it limits the head of a request
         ws="none",
         log_config=None,
         access_log=False,

@@ -16,7 +16,7 @@ import gzip
 import hashlib
 import os
 import re
-import time
+import tempfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -264,10 +264,13 @@ class BodyWriter:
 
     def __enter__(self) -> Self:
         """Delete staged bodies that processes left when they died."""
-        with self._convert_os_errors():
+        if not self._folder.is_dir():
+            return self
+        with self._convert_os_errors(), tempfile.TemporaryFile(dir=self._folder) as new:
+            now = os.fstat(new.fileno()).st_mtime  # by the clock of the file system
             for file in self._folder.glob("*"):
                 with suppress(FileNotFoundError):  # another process has just committed it
-                    if file.stat().st_mtime < time.time() - ABANDONED_AFTER_SECONDS:
+                    if file.stat().st_mtime < now - ABANDONED_AFTER_SECONDS:
                         file.unlink()
         return self
 

@@ -190,7 +190,9 @@ class ErrorRecorder(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
+        """Keep a line, unless uvicorn names an error of the client."""
+        if record.name == "uvicorn.error":
+            return
         self.lines.append(self.format(record))
 
 

@@ -61,7 +61,7 @@ OTHER_FORMS = {
                 "fr_FR/company/amal-rabat",
             ),
             *("fr-fr/company/amal-rabat", "comm/company/amal-rabat", "m/company/amal-rabat"),
-            *("company/company/amal-rabat", "company/@amal-rabat", "company/amal-rabat&trk=x"),
+            *("company/company/amal-rabat", "company/@amal-rabat"),
             *("in/company/amal-rabat", "wukong-web/company/amal-rabat"),
         ),
         "company/amal-rabat",

@@ -114,14 +114,13 @@ EXCUSED = {
         "probes.parsing.feeds.choose_posts_sitemap"
     ),
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
-    (
-        "takes one, too"
-    ): "probes.channels._public_profile.parse_localized_count probes.text.keywords.find_folded",
+    ("takes one, too"): "probes.text.keywords.find_folded",
     "is tried by driving the probes of platforms": (
         "probes.parsing.html.parse_soup probes.parsing.html.parse_head_soup "
         "probes.parsing.html.parse_soup_elements"
     ),
     "takes one as text": "probes.text.language.build_replacer",
+    "takes words that were folded": "probes.discovery.site_names.share_distinctive_word",
     "sends what was judged": "probes.http.connection.build_request_head",
     "is tried by reading workbooks": "auditor.registry.workbook_reader.read_workbook",
     "takes an exception": (
@@ -136,13 +135,11 @@ EXCUSED = {
         "probes.channels._public_profile.get_meta probes.channels._public_profile.get_title "
         "probes.channels._public_profile.iter_script_objects "
         "probes.channels._public_profile.get_element_text "
-        "probes.channels._public_profile.find_text probes.channels._public_profile.find_message "
+        "probes.channels._public_profile.find_message "
         "probes.channels._api_common.keep_match "
         "probes.channels._public_profile.match_title "
-        "probes.channels._public_profile.get_description probes.channels._links.drop_prefix "
-        "probes.channels._links.follow_hashbang "
-        "probes.channels._api_common.build_taken_name_finding "
-        "probes.channels._api_common.parse_timestamps"
+        "probes.channels._links.drop_prefix "
+        "probes.channels._api_common.build_taken_name_finding"
     ),
     "is tried by reading sites and lists": (
         "probes.parsing.feeds.flatten_fields probes.parsing.json_data.list_schema_types "
