@@ -82,7 +82,6 @@ class ParserPool:
     async def __aenter__(self) -> Self:
         """Start the workers. They load while the first pages are fetched."""
         self._workers = [asyncio.create_task(self._run_worker()) for _ in range(self._worker_count)]
-        await asyncio.sleep(0)  # now they are forked
         return self
 
     async def __aexit__(self, *_: object) -> None:

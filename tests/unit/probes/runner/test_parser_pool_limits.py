@@ -47,6 +47,7 @@ async def test_each_processor_has_a_worker_up_to_the_limit(monkeypatch, step):
     monkeypatch.setattr(os, "cpu_count", lambda: MAX_WORKERS + step)
     fork_server = SimulatedForkServer()
     async with ParserPool(fork_server=fork_server):
+        await asyncio.sleep(0)  # the workers are tasks that start now
         assert fork_server.fork_count == min(MAX_WORKERS, MAX_WORKERS + step)
         fork_server.stop()
 
