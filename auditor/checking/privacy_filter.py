@@ -1,7 +1,7 @@
 """Removes private data from results before they are stored.
 
 For the account of a private person, the finding keeps its presence and the date of the last
-publication, but no name, texts or pages. For a group no page is stored, because its
+publication, but no name, followers, texts or pages. For a group no page is stored, because its
 members wrote it. From all other pages the content of visitors is removed. The shortened page is
 stored only if a probe finds the same on it, because a re-evaluation must give the same result.
 Otherwise no page is stored and the recorded finding stays.
@@ -71,7 +71,7 @@ def resolve_account_kind(account: Account, finding: Finding) -> LinkKind:
 def anonymize_finding(finding: Finding) -> Finding:
     """Return the finding of a person's account: its presence and last publication only."""
     detail = "" if finding.presence is Presence.PRESENT else finding.detail
-    return replace(finding, name=None, links=(), facts={}, detail=detail)
+    return replace(finding, name=None, followers=None, links=(), facts={}, detail=detail)
 
 
 async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPool) -> HttpExchange:

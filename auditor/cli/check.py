@@ -210,6 +210,7 @@ def build_check_item(checked: LinkCheck) -> dict[str, Any]:
         "last_activity": activity.format_iso() if activity else None,
         "activity_source": activity.source if activity else None,
         "rhythm_days": get_rhythm_days(finding),
+        "followers": finding.followers,
         "links": links[False],
         "optional_links": links[True],
         "detail": finding.detail,

@@ -31,6 +31,7 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator, present_finding, request_page, unknown_finding
 from probes.parsing import html
 from probes.parsing.json_data import iter_objects, parse_json
+from probes.text import language
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
@@ -45,6 +46,19 @@ language by the client's address (2026-10, see docs/explanations/platforms.md).
 _OVERLAY_REASONS = frozenset({Reason.CONSENT, Reason.SCRIPT_ONLY, Reason.LOGIN_WALL})
 MAX_MESSAGE_SEARCH_CHARS = 200_000
 """Characters of a page in which a message of the platform is searched."""
+MAX_COUNT_SEARCH_CHARS = 2_000
+"""Characters of a text in which a number of followers is searched."""
+_SCALE_FACTORS = {
+    **dict.fromkeys(("k", "mille", "الف", "الاف"), 10**3),
+    **dict.fromkeys(("m", "million", "millions", "مليون", "ملايين"), 10**6),
+    **dict.fromkeys(("b", "md", "mrd", "milliard", "milliards", "مليار"), 10**9),
+}
+# A number, its scale and its unit in folded text: `1,234 followers`, `1,2 m d'abonnes`.
+_FOLLOWERS_PATTERN = re.compile(
+    rf"(?<!\d)(\d[\d.,٫٬ ]{{0,14}})(?: ?({'|'.join(_SCALE_FACTORS)})(?!\w))? ?(?:d'|de |من )?"
+    r"(?:followers?|subscribers?|abonnes?|people follow|personnes suivent"
+    r"|(?:ال)?(?:متابع|مشترك)(?:ين|ون|ا)?)(?!\w)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,7 @@ class PublicProfile:
 
     name: str = ""
     platform_id: str = ""
+    followers: int | None = None
     last_activity: Activity | None = None
     message: str = ""
 
@@ -105,6 +120,7 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
         reason=Reason.RENAMED if _is_renamed(identity, page) else None,
         name=profile.name,
         platform_id=profile.platform_id,
+        followers=profile.followers,
         last_activity=profile.last_activity,
         detail=profile.message,
     )
@@ -145,6 +161,31 @@ def get_meta(soup: BeautifulSoup, *names: str) -> str:
         if element:
             return html.clean_text(str(element["content"]), 1_000)
     return ""
+
+
+def get_description(soup: BeautifulSoup) -> str:
+    """Return both descriptions of a page, for a search in them."""
+    return f"{get_meta(soup, 'og:description')} {get_meta(soup, 'description')}"
+
+
+def parse_follower_count(text: str) -> int | None:
+    """Return the followers that a text in English, French or Arabic counts, or None.
+
+    With a scale a mark is the decimal point (`4.2K`), else it groups thousands (`1,234`).
+    """
+    folded = language.fold_text(text[:MAX_COUNT_SEARCH_CHARS])
+    # Arabic writes one and two without a numeral: «مشترك واحد», «مشتركان».
+    with_numerals = re.sub(r"\b(متابع|مشترك) واحد\b", r"1 \1", folded)
+    with_numerals = re.sub(r"\b(متابع|مشترك)ان\b", r"2 \1", with_numerals)
+    match = _FOLLOWERS_PATTERN.search(folded) or _FOLLOWERS_PATTERN.search(with_numerals)
+    if match is None:
+        return None
+    digits = re.sub("[ ٬]", "", match[1]).strip(".,٫")
+    try:
+        number = float(re.sub("[.,٫]", "." if match[2] else "", digits))
+    except ValueError:  # 1.234.567K
+        return None
+    return round(number * _SCALE_FACTORS.get(match[2], 1))
 
 
 def get_element_text(soup: BeautifulSoup, selector: str) -> str:

@@ -9,7 +9,13 @@ Without JavaScript, a missing account and a hidden one look the same (WhatsMyNam
 import re
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix, is_language_prefix
-from probes.channels._public_profile import PublicProfile, get_meta, probe_public_profile
+from probes.channels._public_profile import (
+    PublicProfile,
+    get_description,
+    get_meta,
+    parse_follower_count,
+    probe_public_profile,
+)
 from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
@@ -138,7 +144,10 @@ def parse_profile_page(page: Page) -> PublicProfile:
         return PublicProfile()
     if title["user"].lower() != requested.key:
         return PublicProfile()
-    return PublicProfile(name=html.clean_text(title["name"]) or title["user"])
+    return PublicProfile(
+        name=html.clean_text(title["name"]) or title["user"],
+        followers=parse_follower_count(get_description(soup)),
+    )
 
 
 def probe(account: Account) -> ProbeGenerator:

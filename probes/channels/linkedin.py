@@ -20,6 +20,8 @@ from probes.channels._public_profile import (
     PublicProfile,
     build_newest_activity,
     find_message,
+    get_description,
+    parse_follower_count,
     probe_public_profile,
 )
 from probes.dates import parser
@@ -241,12 +243,14 @@ def identify_bare(text: str) -> Identity:
 def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile from the guest page's JSON-LD, else the message of the page."""
     soup = html.parse_soup(page)
+    text = soup.get_text(" ")
     name = _find_account_name(soup)
     if not name:
-        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, soup.get_text(" ")))
+        return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, text))
     return PublicProfile(
         name=html.clean_text(name),
         platform_id=_find_company_id(soup),
+        followers=parse_follower_count(f"{get_description(soup)} {text}"),
         last_activity=_find_last_activity(soup, page),
     )
 

@@ -17,6 +17,7 @@ from probes.channels._public_profile import (
     build_profile_finding,
     build_wrong_target_finding,
     get_element_text,
+    parse_follower_count,
 )
 from probes.models.finding import Account, Activity, Finding, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
@@ -113,9 +114,13 @@ def identify_bare(text: str) -> Identity:
 
 
 def parse_profile_page(page: Page) -> PublicProfile:
-    """Return the name from an account's public page."""
-    title = get_element_text(html.parse_soup(page), "div.tgme_page_title")
-    return PublicProfile(name=html.clean_text(title, 200))
+    """Return the name and the number of subscribers or members from an account's public page."""
+    soup = html.parse_soup(page)
+    audience = get_element_text(soup, "div.tgme_page_extra")
+    return PublicProfile(
+        name=html.clean_text(get_element_text(soup, "div.tgme_page_title"), 200),
+        followers=parse_follower_count(re.sub("members?|membres?|عضو", "followers", audience)),
+    )
 
 
 def parse_channel_preview(page: Page) -> Activity | None:

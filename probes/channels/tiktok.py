@@ -104,6 +104,7 @@ class ProfileState:
 
     key: str = ""
     name: str = ""
+    followers: int | None = None
     status_code: int | None = None
     last_activity: Activity | None = None
     is_private: bool = False
@@ -124,6 +125,7 @@ def parse_profile_embed(page: Page) -> ProfileState:
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
         name=clean_api_text(user.get("nickname")),
+        followers=parse_count(user.get("followerCount")),
         last_activity=find_newest_post(dates, page),
         is_private=user.get("privateAccount") is True,
     )
@@ -152,6 +154,7 @@ def parse_profile_page(page: Page) -> ProfileState:
     return ProfileState(
         key=str(user.get("uniqueId", "")).lower(),
         name=clean_api_text(user.get("nickname")),
+        followers=parse_count(get_nested(detail, "userInfo", "stats", "followerCount")),
         status_code=parse_count(detail.get("statusCode")),
     )
 
@@ -197,6 +200,7 @@ def _check_profile_embed(identity: Identity) -> Generator[PageRequest, Page, Fin
         final_url=identity.canonical,
         reason=Reason.PRIVATE if state.is_private else None,
         name=state.name,
+        followers=state.followers,
         last_activity=state.last_activity,
     )
 
@@ -225,7 +229,7 @@ def _build_finding(
     if state.status_code == _PRIVATE_STATUS_CODE:
         return present_finding(page, reason=Reason.PRIVATE, name=state.name)
     if (state.status_code, state.key) == (0, identity.key):
-        return present_finding(page, name=state.name)
+        return present_finding(page, name=state.name, followers=state.followers)
     detail = f"statusCode {state.status_code}"
     if is_unknown_to_oembed and state.status_code == _NOT_FOUND_STATUS_CODE:
         detail = f"{detail}, and oEmbed knows no such account"

@@ -34,8 +34,10 @@ from probes.channels._public_profile import (
     PublicProfile,
     build_wrong_target_finding,
     find_message,
+    get_description,
     iter_script_objects,
     match_title,
+    parse_follower_count,
     probe_public_profile,
 )
 from probes.links import post_numbers
@@ -180,7 +182,9 @@ def parse_profile_page(page: Page) -> PublicProfile:
     nodes = iter_script_objects(soup)
     user_ids = (str(node.get("identifier") or node.get("rest_id") or "") for node in nodes)
     return PublicProfile(
-        name=title[1].strip(), platform_id=next(filter(str.isdecimal, user_ids), "")
+        name=title[1].strip(),
+        platform_id=next(filter(str.isdecimal, user_ids), ""),
+        followers=parse_follower_count(get_description(soup)),
     )
 
 

@@ -3,7 +3,7 @@
 Only `whatsapp.com/channel/<code>` is a channel. A link to a telephone number or to a group opens a
 conversation, which only its members can read, so neither is an account.
 
-The public page of a channel shows its name. What an unknown code shows is not
+The public page of a channel shows its name and its followers. What an unknown code shows is not
 documented, so this channel never returns *absent*. Updates disappear after 30 days, so the page
 says nothing about activity.
 """
@@ -17,6 +17,7 @@ from probes.channels._public_profile import (
     build_wrong_target_finding,
     get_meta,
     match_title,
+    parse_follower_count,
     probe_public_profile,
 )
 from probes.models.finding import Account, Identity, LinkKind
@@ -114,8 +115,16 @@ def parse_channel_page(page: Page) -> PublicProfile:
     code_in_metadata = identify(get_meta(soup, "og:url")).key
     if title is None or code_in_metadata not in (None, identify(page.url).key):
         return PublicProfile()
-    name = html.clean_text(title["name"])
-    return PublicProfile(name=name, message="updates disappear after 30 days")
+    audience = soup.find(
+        "h5", string=re.compile("^.{0,40}[•·|].{1,60}$")
+    )  # Channel • 12K followers
+    return PublicProfile(
+        name=html.clean_text(title["name"]),
+        followers=parse_follower_count(
+            audience.get_text() if audience else get_meta(soup, "og:description")
+        ),
+        message="updates disappear after 30 days",
+    )
 
 
 def probe(account: Account) -> ProbeGenerator:

@@ -120,6 +120,7 @@ class Finding:
     name: str | None = None
     platform_id: str | None = None
     last_activity: Activity | None = None
+    followers: int | None = None
     links: tuple[FoundLink, ...] = ()
     facts: Mapping[str, FactValue] = field(default_factory=dict)
     detail: str = ""

@@ -17,9 +17,11 @@ from probes.channels._public_profile import (
     ENGLISH_HEADERS,
     PublicProfile,
     find_message,
+    get_description,
     get_meta,
     get_title,
     iter_script_objects,
+    parse_follower_count,
     probe_public_profile,
 )
 from probes.channels.facebook.links import NAME
@@ -64,6 +66,7 @@ def parse_profile_page(page: Page) -> PublicProfile:
     return PublicProfile(
         name=_TITLE_SUFFIX_PATTERN.sub("", get_meta(soup, "og:title") or title),
         platform_id=_find_platform_id(soup, nodes),
+        followers=parse_follower_count(get_description(soup)),
         last_activity=newest,
         message=message,
     )

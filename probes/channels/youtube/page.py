@@ -24,6 +24,7 @@ from probes.channels._public_profile import (
     build_wrong_target_finding,
     get_meta,
     get_title,
+    parse_follower_count,
 )
 from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NAME, identify
 from probes.classify import interstitials
@@ -76,7 +77,7 @@ _TABS_WITHOUT_UPLOADS = frozenset(
 MAX_NODES = 20_000
 """The most objects of a page's data that are searched. Newest uploads come first."""
 MAX_COUNT_CHARS = 200
-"""Characters of a text that may be a number of videos."""
+"""Characters of a text that may be a number of subscribers or videos."""
 _RECENT_UPLOAD_AGE = timedelta(days=30)
 _MAX_VIDEO_AGE = timedelta(days=90)
 """The age of the newest video up to which a tab of undated Shorts does not matter."""
@@ -94,6 +95,7 @@ class ChannelPage:
     name: str = ""
     channel_id: str = ""
     handle: str = ""
+    followers: int | None = None
     has_video_count: bool = False
     alert: str = ""
     tabs: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
         name=html.clean_text(_extract_text(get_nested(meta, "title"))),
         channel_id=channel_id,
         handle=normalize("NFC", handle[0]).lower() if handle else "",
+        followers=next((n for n in map(parse_follower_count, counts) if n is not None), None),
         has_video_count=any(map(_VIDEO_COUNT_PATTERN.search, map(language.fold_text, counts))),
         alert=next(_iter_error_alerts(data), ""),
         tabs=tuple(dict.fromkeys(map(_get_tab_name, tabs))),
@@ -360,6 +363,7 @@ def _build_present_finding(
         name=channel_page.name,
         platform_id=channel_page.channel_id,
         last_activity=newest,
+        followers=channel_page.followers,
         links=extract_website_links(channel_page.website_urls, "channel_links", page.url),
         detail=detail,
     )

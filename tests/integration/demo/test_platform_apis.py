@@ -111,6 +111,7 @@ def test_channel_page_and_api_agree(scenario_name, run_number):
         item["snippet"]["title"],
         item["snippet"]["customUrl"],
     )
+    assert parsed.followers == int(item["statistics"]["subscriberCount"])
     assert parsed.has_video_count is (int(item["statistics"]["videoCount"]) > 0)
     assert parsed.newest_upload is not None
     url = "https://www.googleapis.com/youtube/v3/playlistItems?part=contentDetails&playlistId=UU"

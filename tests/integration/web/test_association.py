@@ -340,7 +340,7 @@ async def test_evidence_page_shows_address_status_title_and_text(app):
 def parked_steps(account, keyed=()):
     page = yield PageRequest(account.identity.canonical, is_registered_link=True)
     facts = {"service": "Blocking: Asia", "model_words": "domain, للبيع", "title": "For sale"}
-    return replace(absent_finding(page, Reason.PARKED), facts=facts)
+    return replace(absent_finding(page, Reason.PARKED), followers=1234, facts=facts)
 
 
 async def test_evidence_page_translates_what_a_fingerprint_found(app, monkeypatch):
@@ -353,5 +353,6 @@ async def test_evidence_page_translates_what_a_fingerprint_found(app, monkeypatc
     assert "Page affichée par</dt><dd><bdi>un filtre qui bloque le site</bdi>" in text
     words = "<bdi>domain</bdi> · <bdi>للبيع</bdi>"
     assert f"Mots de la page qui ont le plus compté</dt><dd>{words}</dd>" in text
+    assert "Abonnés</dt><dd>1234</dd>" in text
     assert "<code>title</code>" in text
     assert "<code>service</code>" not in text

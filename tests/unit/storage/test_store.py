@@ -380,6 +380,7 @@ FINDINGS = st.builds(
     final_url=OPTIONAL_TEXT,
     name=OPTIONAL_TEXT,
     last_activity=st.none() | ACTIVITIES,
+    followers=st.none() | st.integers(0, 10**10),
     links=st.lists(st.builds(FoundLink, GOOD, GOOD, GOOD, GOOD, GOOD, GOOD), max_size=2).map(tuple),
     facts=st.dictionaries(GOOD, SCALARS, max_size=4),
     detail=GOOD,

@@ -197,7 +197,7 @@ async def test_personal_profile_keeps_only_presence_and_date(app):
     finding = observation.finding
     assert finding.presence is Presence.PRESENT
     assert finding.last_activity is not None
-    assert (finding.name, finding.detail) == (None, "")
+    assert (finding.name, finding.followers, finding.detail) == (None, None, "")
     [evidence] = observation.evidence
     assert (evidence.digest, evidence.is_withheld) == (None, True)
     [evidence_view] = build_evidence_views([evidence], app.body_store)
@@ -208,7 +208,11 @@ async def test_page_with_removed_content_gives_the_same_finding(app):
     await execute_run(app, START)
     observations = get_observations(app)
     page, site = observations[PAGE], observations[SITE]
-    assert (page.finding.name, page.finding.platform_id) == ("Nour Agadir", "123456")
+    assert (page.finding.name, page.finding.followers, page.finding.platform_id) == (
+        "Nour Agadir",
+        1234,
+        "123456",
+    )
     assert b"Nour Agadir" in app.body_store.get(page.evidence[0].digest)
     first_page = next(evidence for evidence in site.evidence if evidence.url == SITE)
     body = app.body_store.get(first_page.digest)

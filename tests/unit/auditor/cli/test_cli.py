@@ -47,6 +47,7 @@ FINDING_KEYS = [
     "last_activity",
     "activity_source",
     "rhythm_days",
+    "followers",
     "links",
     "optional_links",
     "detail",

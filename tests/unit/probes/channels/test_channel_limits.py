@@ -7,7 +7,12 @@ import pytest
 
 from probes.channels import tiktok
 from probes.channels._api_common import MAX_TEXT_CHARS, MAX_WEBSITE_URLS, clean_api_text
-from probes.channels._public_profile import MAX_MESSAGE_SEARCH_CHARS, find_message
+from probes.channels._public_profile import (
+    MAX_COUNT_SEARCH_CHARS,
+    MAX_MESSAGE_SEARCH_CHARS,
+    find_message,
+    parse_follower_count,
+)
 from probes.channels.facebook.api import MAX_ERROR_CHARS, parse_pages_response
 from probes.channels.twitter import MAX_WITHHELD_COUNTRIES, parse_users_response
 from probes.channels.youtube.api import MAX_DESCRIPTION_CHARS, parse_channels_response
@@ -74,6 +79,13 @@ def test_beginning_of_a_channel_description_is_read(step):
         page({"kind": "youtube#channelListResponse", "items": [channel]})
     )
     assert response.items[UC.lower()]["website_urls"] == [url[: len(url) - max(0, step)]]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_followers_are_searched_at_the_beginning_of_a_text(step):
+    count = "310 people follow"
+    text = "." * (MAX_COUNT_SEARCH_CHARS - len(count) + step) + count
+    assert parse_follower_count(text) == (310 if step <= 0 else None)
 
 
 @pytest.mark.parametrize("step", STEPS)

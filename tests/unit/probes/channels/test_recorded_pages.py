@@ -23,7 +23,7 @@ finding. `<situation>.html` is the body. All of it is invented. The TOML:
     activity_source = "videos"
     links = ["website annour.example"]                # "channel key", in any order
     facts = { https = true }                          # at least these
-    # and any other field of Finding: name, status, final_url, platform_id
+    # and any other field of Finding: name, status, final_url, platform_id, followers
 """
 
 from __future__ import annotations

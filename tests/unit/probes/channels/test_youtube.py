@@ -168,6 +168,35 @@ def test_impossible_handle_is_invalid(typed: str) -> None:
     assert (identity.kind, identity.key) == (LinkKind.INVALID, None)
 
 
+@pytest.mark.parametrize(
+    ("shown_count", "followers"),
+    [
+        ("1.23K subscribers", 1230),
+        ("1,234 subscribers", 1234),
+        ("1 subscriber", 1),
+        ("2.5M subscribers", 2_500_000),
+        ("1,23 k abonnés", 1230),
+        ("1 234 abonnés", 1234),
+        ("2,5 M d’abonnés", 2_500_000),
+        ("1.23 ألف مشترك", 1230),
+        ("١٫٢ مليون مشترك", 1_200_000),
+        ("345 مشتركًا", 345),
+        ("مشترك واحد", 1),
+        ("مشتركان", 2),
+        ("4,2K followers", 4200),
+        ("3 آلاف متابع", 3000),
+        ("12 personnes suivent", 12),
+        ("1.234.567K followers", None),
+        ("34 videos", None),
+        ("No subscribers", None),
+        ("1,23 тыс. подписчиков", None),
+    ],
+)
+def test_followers_are_parsed_in_three_languages(shown_count: str, followers: int | None) -> None:
+    header = {"pageHeaderRenderer": {"row": {"content": shown_count}}}
+    assert _parse_data({"header": header}).followers == followers
+
+
 def test_only_the_first_request_is_the_registered_link() -> None:
     requests: list[PageRequest] = []
     tab = {"endpoint": {"commandMetadata": {"webCommandMetadata": {"url": "/@a/videos"}}}}

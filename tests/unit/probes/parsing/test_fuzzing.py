@@ -135,6 +135,7 @@ EXCUSED = {
         "probes.channels._public_profile.get_meta probes.channels._public_profile.get_title "
         "probes.channels._public_profile.iter_script_objects "
         "probes.channels._public_profile.get_element_text "
+        "probes.channels._public_profile.get_description "
         "probes.channels._public_profile.find_message "
         "probes.channels._api_common.keep_match "
         "probes.channels._public_profile.match_title "
