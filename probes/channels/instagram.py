@@ -25,7 +25,7 @@ from probes.urls import normalize
 
 NAME = "instagram"
 HOSTS = frozenset({"instagram.com", "instagr.am", "ig.me"})
-VERSION = 1
+VERSION = 2
 
 _INVALID = Identity(NAME, LinkKind.INVALID)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
 
 NAME = "linkedin"
-VERSION = 2
+VERSION = 3
 HOSTS = frozenset({"linkedin.com", "linkedin.cn", "lnkd.in"})
 
 MAX_SLUG_CHARS = 100

@@ -30,7 +30,7 @@ _WEB_APP_HOSTS = frozenset(
     {"web.telegram.org", "weba.telegram.org", "webk.telegram.org", "webz.telegram.org"}
 )
 HOSTS = _WEB_APP_HOSTS | {"t.me", "telegram.me", "telegram.dog", "telesco.pe", "tx.me"}
-VERSION = 1
+VERSION = 2
 
 _INVALID = Identity(NAME, LinkKind.INVALID)
 

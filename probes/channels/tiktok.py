@@ -32,7 +32,7 @@ from probes.parsing.json_data import as_list, as_object, get_nested, parse_json
 
 NAME = "tiktok"
 HOSTS = frozenset({"tiktok.com"})
-VERSION = 2
+VERSION = 3
 
 _INVALID = Identity(NAME, LinkKind.INVALID)
 

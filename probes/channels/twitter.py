@@ -50,7 +50,7 @@ from probes.parsing.json_data import as_list, get_nested
 from probes.text.keywords import split_words
 
 NAME = "twitter"
-VERSION = 1
+VERSION = 2
 # The last three are mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08).
 HOSTS = frozenset(
     {"twitter.com", "x.com", "t.co", "twimg.com", "fxtwitter.com", "vxtwitter.com", "nitter.net"}

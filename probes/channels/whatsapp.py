@@ -27,7 +27,7 @@ from probes.parsing import html
 
 NAME = "whatsapp"
 HOSTS = frozenset({"whatsapp.com", "wa.me", "wa.link"})
-VERSION = 1
+VERSION = 2
 
 # Neither has a key, so neither can become an account. The addresses that are shown leave out the
 # number and the invitation, because reports may be public.

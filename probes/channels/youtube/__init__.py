@@ -8,6 +8,6 @@ from probes.channels.youtube.api import API, probe_api
 from probes.channels.youtube.links import HOSTS, NAME, identify, identify_bare
 from probes.channels.youtube.page import probe
 
-VERSION = 5
+VERSION = 6
 
 __all__ = ["API", "HOSTS", "NAME", "VERSION", "identify", "identify_bare", "probe", "probe_api"]
