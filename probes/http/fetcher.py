@@ -15,10 +15,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
 from typing import Protocol, Self, TypeVar
 
 import httpx
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from probes.http.dns import DnsPages, DnsResolver
 from probes.http.errors import NETWORK_ERRORS, map_network_error
@@ -171,32 +171,34 @@ class Fetcher:
         can_retry: Callable[[Page | FetchError], Awaitable[bool]] | None = None,
     ) -> Page:
         """Return the page of the last attempt. Raises FetchError."""
-        outcome: Page | FetchError
-        for attempt_number in count(1):
-            try:
-                outcome = await attempt()
-            except FetchError as error:
-                outcome = error
-            if _is_final(outcome):
-                break
+
+        async def should_retry(state: RetryCallState) -> bool:
+            outcome = _get_outcome(state)
+            if not isinstance(outcome, Page | FetchError) or _is_final(outcome):
+                return False
             is_transient = self._is_transient(outcome)
             # The host lock is released already.
             if isinstance(outcome, Page) and outcome.headers.get("retry-after"):
                 host = self._get_host(httpx.URL(outcome.url))
                 delay = max(0.0, host.compute_wait(self._clock()))
                 await self._host_lock.extend_delay(host.name, delay)
-            has_attempts = attempt_number <= self.options.max_retries
+            # tenacity applies `stop` after this, but `can_retry` may request a robots.txt.
+            has_attempts = state.attempt_number <= self.options.max_retries
             if not (is_transient and has_attempts and self._has_retry_budget()):
-                break
+                return False
             if can_retry and not await can_retry(outcome):
-                break
-            if not self._has_retry_budget():  # others may have used it in the meantime
-                break
-            self.retry_count += 1
-            await self._sleep(self._compute_retry_wait(outcome, attempt_number))
-        if isinstance(outcome, FetchError):
-            raise outcome
-        return outcome
+                return False
+            has_budget = self._has_retry_budget()  # others may have used it in the meantime
+            self.retry_count += has_budget
+            return has_budget
+
+        page: Page = await AsyncRetrying(
+            retry=should_retry,
+            stop=stop_after_attempt(self.options.max_retries + 1),
+            wait=self._compute_retry_wait,
+            sleep=self._sleep,
+        )(attempt)
+        return page
 
     def start_new_pass(self) -> None:
         """Retry hosts that were down. Called for the second pass of a run."""
@@ -405,11 +407,12 @@ class Fetcher:
         self._get_host(httpx.URL(outcome.url)).apply_retry_after(self._clock(), min(wait, limit))
         return wait <= limit
 
-    def _compute_retry_wait(self, outcome: Page | FetchError, attempt_number: int) -> float:
+    def _compute_retry_wait(self, state: RetryCallState) -> float:
         """Return the seconds before the next attempt: growing, random, at least the Retry-After."""
+        outcome = _get_outcome(state)
         base = self.options.retry_wait
         jitter = random.uniform(0, base)  # noqa: S311  # not security-relevant
-        wait: float = min(base * 2 ** (attempt_number - 1) + jitter, MAX_RETRY_WAIT_SECONDS)
+        wait: float = min(base * 2 ** (state.attempt_number - 1) + jitter, MAX_RETRY_WAIT_SECONDS)
         retry_after = self._parse_retry_after(outcome) if isinstance(outcome, Page) else None
         return wait if retry_after is None else retry_after + min(wait, base)
 
@@ -424,6 +427,12 @@ class Fetcher:
 
 def _get_origin(url: httpx.URL) -> str:
     return f"{url.scheme}:{get_port(url)}"
+
+
+def _get_outcome(state: RetryCallState) -> Page | BaseException:
+    """Return the page of an attempt, or the exception that it raised."""
+    assert state.outcome is not None
+    return state.outcome.exception() or state.outcome.result()
 
 
 def _is_final(outcome: Page | FetchError) -> bool:
