@@ -186,8 +186,9 @@ class RunSession:
                 message = "run skipped: no connectivity: {reason}"
                 logger.warning("run_skipped_offline", message, reason=reason)
                 return self._report_finished(AuditRunState.SKIPPED)
-            run, checks = self.state.audit_run, [self._check_accounts(checker)]
-            if not self._is_evaluated():
+            run, is_evaluated = self.state.audit_run, self._is_evaluated()
+            checks = [self._check_accounts(checker)]
+            if not is_evaluated:
                 checks.append(
                     check_domains(self.app, run, checker, self.deadline, self.get_current_time)
                 )

@@ -102,7 +102,7 @@ EXCUSED = {
     "is given our own words": (
         "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address"
     ),
-    "runs commands": "auditor.cli.main.main",
+    "runs commands": "auditor.cli.main.main auditor.cli.main.build_command_line",
     "is given the operator's file": (
         "probes.http.dialer.create_verifying_context auditor.config.hosts.validate_host"
     ),
