@@ -82,9 +82,9 @@ async def test_finding_that_returns_is_the_same_observation_again(app):
 
 
 async def run_days(app, *days):
-    """Run more audits with an unchanged finding and return their observations."""
+    """Run more audits with an unchanged finding in other bytes. Return their observations."""
     for day in days:
-        app.web.answers = {NOUR.typed_text: "hello once more"}
+        app.web.answers = {NOUR.typed_text: f"hello on day {day}"}
         await execute_run(app, night_of(day))
     return list_observations(app, NOUR)[-len(days) :]
 
@@ -93,7 +93,7 @@ async def test_page_missing_from_the_store_is_stored_again(app):
     app.body_store.remove(list_observations(app, NOUR)[0].evidence[0].digest)
     first, second = await run_days(app, 5, 6)
     assert (first.is_repeat, second.is_repeat) == (False, True)
-    assert app.body_store.get(second.evidence[0].digest) == b"hello once more"
+    assert app.body_store.get(second.evidence[0].digest) == b"hello on day 5"
 
 
 @pytest.mark.slow
@@ -103,8 +103,8 @@ async def test_page_is_stored_again_after_four_weeks(app):
         observation.observed_at.date() for observation in observations if not observation.is_repeat
     )
     assert second_day - first_day == timedelta(days=FULL_CHECK_EVERY_DAYS)
-    assert len({observation.result_id for observation in observations}) == 2
-    assert len({observation.evidence[0].digest for observation in observations}) == 2
+    assert len({observation.result_id for observation in observations}) == 3
+    assert len({observation.evidence[0].digest for observation in observations}) == 3
     assert not reevaluate.reevaluate(app).changes
 
 
