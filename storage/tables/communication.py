@@ -186,7 +186,7 @@ SENT_MESSAGE = Table(
     Column("recipient", String, primary_key=True),
     Column("kind", String, primary_key=True),
     Column("occasion", String, primary_key=True),
-    Column("sent_at", UTCDateTime, nullable=False),
+    Column("sent_at", UTCDateTime, nullable=False, index=True),
     Column("failure", String),
 )
 """A message that was sent, or whose last attempt at `sent_at` failed; `failure` says how.
