@@ -81,6 +81,7 @@ async def read_lines(process, until=None):
             reports.append(report)
         elif until is not None and report["checked"] >= until:
             os.killpg(process.pid, signal.SIGKILL)
+            until = None  # lines that it wrote before are still read
     return reports, await process.wait()
 
 
