@@ -264,10 +264,11 @@ class BodyWriter:
 
     def __enter__(self) -> Self:
         """Delete staged bodies that processes left when they died."""
-        if not self._folder.is_dir():
-            return self
-        with self._convert_os_errors(), tempfile.TemporaryFile(dir=self._folder) as new:
-            now = os.fstat(new.fileno()).st_mtime  # by the clock of the file system
+        with self._convert_os_errors():
+            if not self._folder.is_dir():
+                return self
+            with tempfile.TemporaryFile(dir=self._folder) as new:
+                now = os.fstat(new.fileno()).st_mtime  # by the clock of the file system
             for file in self._folder.glob("*"):
                 with suppress(FileNotFoundError):  # another process has just committed it
                     if file.stat().st_mtime < now - ABANDONED_AFTER_SECONDS:
