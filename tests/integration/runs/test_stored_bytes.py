@@ -85,16 +85,18 @@ def count_stored_bytes(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("body_bytes", [2 << 20, 900_000, 170_000])
+@pytest.mark.parametrize(("body_bytes", "cut_count"), [(2 << 20, 6), (900_000, 5), (170_000, 2)])
 async def test_most_expensive_site_adds_less_than_the_quota(
-    check_greedy_site, tmp_path, body_bytes
+    check_greedy_site, tmp_path, body_bytes, cut_count
 ):
+    """The first pages are stored whole as far as the quota reaches, and the others are cut."""
     before = count_stored_bytes(tmp_path)
     small = await check_greedy_site(body_bytes)
     assert count_stored_bytes(tmp_path) - before < MAX_BYTES_PER_RUN
     [observation] = small.store.observations.list_observations()
     assert observation.finding.presence is Presence.PRESENT
-    assert any(piece.is_cut for piece in observation.evidence)
+    cuts = [piece.is_cut for piece in observation.evidence]
+    assert cuts == [False] * (6 - cut_count) + [True] * cut_count
 
 
 @pytest.mark.slow
