@@ -16,9 +16,8 @@ from sqlalchemy import Connection, Select, case, delete, func, select
 
 from storage import consistency
 from storage.consistency import FacetCountsByGroup
-from storage.database.connection import Database, Repository
+from storage.database.connection import Database, Repository, split_into_batches
 from storage.decisions import load_decisions
-from storage.files.spool import split_into_batches
 from storage.models.audit import (
     AccountRow,
     AccountStatus,

@@ -15,8 +15,7 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, literal, select, true
 
-from storage.database.connection import Database
-from storage.files.spool import split_into_batches
+from storage.database.connection import Database, split_into_batches
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.sanitize import to_utc
 from storage.tables.core import ACCOUNT, ASSOCIATION, AUDIT_RUN

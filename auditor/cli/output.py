@@ -26,7 +26,7 @@ from auditor.core.formatting import (
     to_single_line,
 )
 from storage.errors import build_file_error
-from storage.files.spool import delete_on_error
+from storage.files.durable_files import delete_on_error
 
 if TYPE_CHECKING:
     from rich.text import Text

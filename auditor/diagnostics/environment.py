@@ -30,7 +30,7 @@ from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, list_catalog_languages, lo
 from auditor.retention.backups import EVIDENCE_FOLDER_NAME
 from storage.database.engine import parse_database_url
 from storage.errors import build_file_error
-from storage.files.spool import require_writable_folder
+from storage.files.durable_files import require_writable_folder
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Host names of a public address that only this machine can open, as for a trial."""

@@ -38,7 +38,7 @@ from auditor.rules.association_state import (
 from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
 from storage.conclusions import AssociationData, Conclusions
-from storage.files.spool import split_into_batches
+from storage.database.connection import split_into_batches
 from storage.models.audit import (
     AccountRow,
     AccountStatus,

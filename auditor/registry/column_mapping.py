@@ -26,7 +26,7 @@ from auditor.registry.columns import (
 )
 from auditor.registry.sheet_limits import MAX_COLUMNS
 from probes.links import channel_registry
-from storage.files.spool import replace_atomically
+from storage.files.durable_files import replace_atomically
 
 MAX_EXAMPLES = 3
 """Examples of values that are shown for a column."""

@@ -48,7 +48,7 @@ from auditor.reports.text import (
 )
 from auditor.rules.score import POINT_WEIGHTS
 from probes.models.finding import FoundLink
-from storage.files.spool import delete_on_error
+from storage.files.durable_files import delete_on_error
 from storage.models.audit import Gap, GapKind
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import CompletedStep, Reply

@@ -20,7 +20,7 @@ from storage.database.sqlite_file import DatabaseContents
 from storage.errors import RESTORE_REMEDY, StoreError, build_file_error
 from storage.files import body_store
 from storage.files.body_store import BodyStore
-from storage.files.spool import replace_atomically
+from storage.files.durable_files import replace_atomically
 from storage.store import Store
 
 BACKUP_NAME_PATTERN = re.compile(r"auditor-(\d{8}T\d{6}Z)\.db")

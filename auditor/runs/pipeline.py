@@ -36,7 +36,7 @@ from probes.links import channel_registry
 from probes.log import EventLogger
 from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import StoreError
-from storage.files.spool import require_writable_folder
+from storage.files.durable_files import require_writable_folder
 from storage.models.audit import AuditRun, AuditRunState
 from storage.store import Store
 

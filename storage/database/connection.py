@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -47,6 +48,8 @@ from storage.sanitize import sanitize
 MAX_ANALYSED_ROWS = 1000
 """Rows of each index that SQLite reads for its statistics."""
 BATCH_SIZE = 1000
+QUERY_BATCH_SIZE = 500
+"""How many values one query names. SQLite takes 32,766, older releases 999."""
 
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=SQLModel)
@@ -54,6 +57,13 @@ ModelT = TypeVar("ModelT", bound=SQLModel)
 UPGRADE_REMEDY = "`auditor upgrade`, which makes a copy first; `run` and `serve` do the same"
 MAX_UPGRADE_BACKUPS = 2
 """Copies made before upgrades that are kept."""
+
+
+def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
+    """Yield the values in their order, in batches of `QUERY_BATCH_SIZE`."""
+    remaining = iter(values)
+    while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
+        yield batch
 
 
 class StoreSession(Session):
@@ -74,43 +84,22 @@ def _sanitize_objects(session: StoreSession, *_: object) -> None:
                 setattr(stored, name, cleaned)
 
 
-def _get_file_identity(file: Path | None) -> tuple[int, int] | None:
-    """Return what identifies a file under any name, or None if there is none."""
-    try:
-        status = file.stat() if file else None
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino) if status else None
-
-
 class Database:
-    """An open database of SQLite or PostgreSQL. `file` is None on PostgreSQL."""
+    """An open database of SQLite or PostgreSQL. `database_file` is None on PostgreSQL."""
 
     def __init__(self, engine: Engine, file: Path | None) -> None:
         self._engine = engine
         self._write_engine = engine.execution_options(**WRITE_OPTIONS)
-        self.file = file
-        self._file_identity = _get_file_identity(file)
-
-    def require_same_file(self) -> None:
-        """Raise StoreError if the SQLite file was moved, deleted or replaced while open.
-
-        Reads and writes then still succeed, but no other program sees them.
-        """
-        if _get_file_identity(self.file) != self._file_identity:
-            raise StoreError(
-                f"cannot use the database {self.file}",
-                "it was moved or replaced while it was open",
-                "restart `auditor serve`",
-            )
+        self.database_file = file
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True, upgrade: bool = True) -> Database:
+    def open(cls, url: str, *, create: bool = True, upgrade: bool = True) -> Self:
         """Open the database and upgrade it to the newest schema. Create it if there is none.
 
         Raises MissingDatabaseError if there is none and `create` is False, OutdatedDatabaseError if
         its schema is old and `upgrade` is False, ForeignDatabaseError, DamagedDatabaseError,
-        NewerDatabaseError, and StoreError if the address cannot be used.
+        NewerDatabaseError, and StoreError if the address cannot be used. An unusable database is
+        never replaced by a new one.
         """
         address = parse_database_url(url)
         if address.get_backend_name() != "sqlite":
@@ -134,7 +123,7 @@ class Database:
         return cls._connect(address, file, create=create, upgrade=upgrade)
 
     @classmethod
-    def _connect(cls, address: URL, file: Path | None, *, create: bool, upgrade: bool) -> Database:
+    def _connect(cls, address: URL, file: Path | None, *, create: bool, upgrade: bool) -> Self:
         database = cls(create_database_engine(address), file)
         try:
             database._upgrade_schema(create=create, upgrade=upgrade)
@@ -144,8 +133,8 @@ class Database:
         return database
 
     def _upgrade_schema(self, *, create: bool, upgrade: bool) -> None:
-        with convert_driver_errors(self.file), self._engine.connect() as connection:
-            revision = migrate.get_current_revision(connection, str(self.file or ""))
+        with convert_driver_errors(self.database_file), self._engine.connect() as connection:
+            revision = migrate.get_current_revision(connection, str(self.database_file or ""))
         if revision == migrate.get_head_revision():
             return
         if revision is None and not create:
@@ -154,30 +143,32 @@ class Database:
             )
         if revision is not None and not upgrade:
             raise OutdatedDatabaseError(
-                f"cannot read the database {self.file or ''}".rstrip(),
+                f"cannot read the database {self.database_file or ''}".rstrip(),
                 f"its schema is {revision}, this version needs {migrate.get_head_revision()}",
                 UPGRADE_REMEDY,
             )
-        if self.file:
-            prefix = f"{self.file.name}.before-"
-            self.create_backup(self.file.with_name(f"{prefix}{migrate.get_head_revision()}"))
-            copies = sorted(self.file.parent.glob(f"{prefix}[0-9]*"))
+        if self.database_file:
+            prefix = f"{self.database_file.name}.before-"
+            self.create_backup(
+                self.database_file.with_name(f"{prefix}{migrate.get_head_revision()}")
+            )
+            copies = sorted(self.database_file.parent.glob(f"{prefix}[0-9]*"))
             for old_copy in copies[:-MAX_UPGRADE_BACKUPS]:
                 old_copy.unlink(missing_ok=True)
-        with convert_driver_errors(self.file), self._write_engine.connect() as connection:
+        with convert_driver_errors(self.database_file), self._write_engine.connect() as connection:
             migrate.upgrade_schema(connection)
 
     @contextmanager
     def begin_read_session(self) -> Iterator[Session]:
         """Yield a session for reading. On SQLite its queries see one state of the database."""
-        with convert_driver_errors(self.file), StoreSession(self._engine) as session:
+        with convert_driver_errors(self.database_file), StoreSession(self._engine) as session:
             yield session
 
     @contextmanager
     def begin_write_session(self) -> Iterator[Session]:
         """Yield a session in a transaction, which is committed unless an error is raised."""
         with (
-            convert_driver_errors(self.file),
+            convert_driver_errors(self.database_file),
             StoreSession(self._write_engine) as session,
             session.begin(),
         ):
@@ -186,13 +177,13 @@ class Database:
     @contextmanager
     def begin_read(self) -> Iterator[Connection]:
         """Yield a connection for reading. On SQLite its queries see one state of the database."""
-        with convert_driver_errors(self.file), self._engine.connect() as connection:
+        with convert_driver_errors(self.database_file), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def begin_write(self) -> Iterator[Connection]:
         """Yield a connection in a transaction, which is committed unless an error is raised."""
-        with convert_driver_errors(self.file), self._write_engine.begin() as connection:
+        with convert_driver_errors(self.database_file), self._write_engine.begin() as connection:
             yield connection
 
     def list_models(self, query: SelectOfScalar[ModelT], *order: Any) -> Iterator[ModelT]:
@@ -299,25 +290,31 @@ class Database:
             columns.append(cast(value, table.c[name].type).label(name))
         return select(*columns)
 
+    @property
+    def is_large(self) -> bool:
+        """Return True if the database is too large to be checked each time it is opened."""
+        file = self.database_file
+        return file is not None and file.stat().st_size > sqlite_file.MAX_OPEN_CHECK_BYTES
+
     def check_integrity(self) -> None:
         """Check the whole SQLite file for damage. Raises DamagedDatabaseError."""
-        if self.file:
-            sqlite_file.quick_check(self.file)
+        if self.database_file:
+            sqlite_file.quick_check(self.database_file)
 
     def update_statistics(self) -> None:
         """Update the statistics by which the database plans its queries, from a sample of rows."""
         with self.begin_write() as connection:
-            if self.file:
+            if self.database_file:
                 connection.exec_driver_sql(f"PRAGMA analysis_limit = {MAX_ANALYSED_ROWS}")
             connection.exec_driver_sql("ANALYZE")
 
-    def get_size(self) -> int:
+    def get_database_size(self) -> int:
         """Return the size of the database in bytes, including the log of SQLite."""
-        if self.file is None:
+        if self.database_file is None:
             with self.begin_read() as connection:
                 size = select(func.pg_database_size(func.current_database()))
                 return int(connection.execute(size).scalar_one())
-        parts = (self.file, Path(f"{self.file}-wal"))
+        parts = (self.database_file, Path(f"{self.database_file}-wal"))
         return sum(part.stat().st_size for part in parts if part.exists())
 
     def get_schema_revision(self) -> str | None:
@@ -325,24 +322,35 @@ class Database:
         with self.begin_read() as connection:
             return migrate.get_current_revision(connection)
 
-    def vacuum(self, *, log_only: bool = False) -> bool:
-        """Rewrite a SQLite file without deleted rows; with `log_only`, only empty its log.
+    def vacuum_database(self, *, log_only: bool = False) -> bool:
+        """Rewrite a SQLite file without deleted rows. Return False if a reader uses an older state.
 
-        Return False if a reader uses an older state. Raises StoreError.
+        With `log_only` only its log is emptied. PostgreSQL does so by itself. Raises StoreError,
+        for example if there is no room for a second copy.
         """
-        return self.file is None or sqlite_file.vacuum_file(self.file, log_only=log_only)
+        file = self.database_file
+        return file is None or sqlite_file.vacuum_file(file, log_only=log_only)
 
     def create_backup(self, target: Path) -> DatabaseContents:
-        """Write a snapshot of a SQLite database to a file. Raises StoreError."""
-        if self.file is None:
+        """Write a snapshot of a SQLite database to a file, replacing an older copy.
+
+        The database may be in use. The copy is verified before it gets its name. Raises StoreError.
+        """
+        if self.database_file is None:
             raise StoreError(
                 "cannot create a backup", "the auditor copies only SQLite databases", "`pg_dump`"
             )
-        return sqlite_file.copy_database(self.file, target)
+        return sqlite_file.copy_database(self.database_file, target)
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Repository:

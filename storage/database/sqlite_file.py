@@ -30,7 +30,7 @@ from storage.errors import (
     StoreError,
     build_file_error,
 )
-from storage.files.spool import replace_atomically
+from storage.files.durable_files import replace_atomically
 
 APPLICATION_ID = 0x50524155
 """`PRAU` in the header of the file, which marks a database of the auditor."""

@@ -14,21 +14,21 @@ a body under a digest.
 import ctypes
 import gzip
 import hashlib
+import itertools
 import os
 import re
 import tempfile
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import filterfalse
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock, get_ident
 from typing import Self
 
-from storage.errors import DamagedEvidenceError, MissingEvidenceError, StoreError, build_file_error
-from storage.files.spool import delete_on_error, fsync_path, split_into_batches
+from storage.errors import DamagedEvidenceError, MissingEvidenceError, build_file_error
+from storage.files.durable_files import delete_on_error, fsync_path
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{64}")
 GZIP_LEVEL = 4
@@ -51,29 +51,34 @@ class BodyStore:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the body of a digest. Raises MissingEvidenceError, DamagedEvidenceError."""
-        return _decompress_body(digest, self.read_compressed(digest))
+        """Return the body of a digest.
 
-    def read_compressed(self, digest: str) -> bytes:
-        """Return the compressed body of a digest, without checking it.
-
-        Raises as `get` does, and StoreError without the right to read it.
+        Raises MissingEvidenceError, DamagedEvidenceError, and StoreError without the right to read
+        it.
         """
         subject = f"cannot read the body {digest}"
         try:
-            with open(self._build_path(digest), "rb") as file:  # noqa: PTH123  # see `_build_path`
-                return file.read()
+            with gzip.open(self._build_path(digest)) as file:
+                body = file.read()
         except FileNotFoundError:
             raise MissingEvidenceError(subject, "it is not stored") from None
         except PermissionError as problem:
             raise build_file_error(problem, f"cannot read {self.folder}") from problem
-        except OSError as problem:
+        except (OSError, EOFError, zlib.error) as problem:
             raise DamagedEvidenceError(subject, str(problem)) from problem
+        if self.compute_digest(body) != digest:
+            raise DamagedEvidenceError(subject, "it does not match its digest")
+        return body
 
     def list_digests(self) -> Iterator[str]:
         """Yield the digests of all stored bodies. Raises StoreError if a folder cannot be read."""
+
+        def raise_unless_missing(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise error
+
         try:
-            for _, _, names in os.walk(self.folder, onerror=_raise_unless_missing):
+            for _, _, names in os.walk(self.folder, onerror=raise_unless_missing):
                 for name in names:
                     digest, _, suffix = name.partition(".")
                     if suffix == "gz" and DIGEST_PATTERN.fullmatch(digest):
@@ -131,24 +136,6 @@ def compress_body(body: bytes) -> bytes:
     return gzip.compress(body, GZIP_LEVEL, mtime=0)
 
 
-def _decompress_body(digest: str, data: bytes) -> bytes:
-    """Return the body of compressed data. Raises DamagedEvidenceError if it does not match."""
-    subject = f"cannot read the body {digest}"
-    try:
-        body = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as problem:
-        raise DamagedEvidenceError(subject, str(problem)) from problem
-    if BodyStore.compute_digest(body) != digest:
-        raise DamagedEvidenceError(subject, "it does not match its digest")
-    return body
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    """Raise an error of `os.walk`, unless a folder is missing or was removed meanwhile."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
-
-
 ABANDONED_AFTER_SECONDS = 86_400
 """Seconds after which a staged body counts as left by a process that died."""
 
@@ -164,7 +151,7 @@ SINGLE_SYNC_COUNT = 4
 class BodyWriter:
     """Writes bodies to a store in batches. Use it as a context manager.
 
-    Bodies that are not committed at its end are deleted. Several threads may use it.
+    Bodies that are not committed at its end are dropped. Several threads may use it.
     """
 
     def __init__(self, body_store: BodyStore) -> None:
@@ -174,8 +161,6 @@ class BodyWriter:
         self._writer_id = token_hex(8)
         self._pending: dict[str, bytes] = {}
         self._pending_bytes = 0
-        self._staged: dict[str, Path] = {}
-        self._is_closed = False
         self._lock = Lock()
 
     @property
@@ -187,64 +172,36 @@ class BodyWriter:
         """Add a body and return its digest. `commit` stores it."""
         digest = self._body_store.compute_digest(body)
         with self._lock:
-            if not self._is_closed and digest not in self._pending:
+            if digest not in self._pending:
                 self._pending[digest] = body
                 self._pending_bytes += len(body)
         return digest
-
-    def stage(self, digest: str, data: bytes) -> None:
-        """Write a compressed body to the staging folder, unless it is there. Raises StoreError."""
-        if digest in self._staged:
-            return
-        with self._convert_os_errors():
-            file = self._write_staged(digest, data)
-        with self._lock:
-            is_first = not self._is_closed and self._staged.setdefault(digest, file) is file
-        if not is_first:
-            file.unlink()
 
     def get(self, digest: str) -> bytes:
         """Return a body of the store. Raises MissingEvidenceError, DamagedEvidenceError."""
         return self._body_store.get(digest)
 
     def commit(self) -> int:
-        """Store all added and staged bodies. Return how many. They are durable then.
+        """Store all added bodies. Return how many. They are durable then.
 
-        Raises StoreError.
+        If it fails, they stay pending for the next attempt. Raises StoreError.
         """
-        self._stage_pending()
-        with self._lock:
-            staged = dict(self._staged)
-        with self._convert_os_errors():
-            _publish_files(
-                {file: self._body_store.get_path(digest) for digest, file in staged.items()}
-            )
-        with self._lock:
-            for digest in staged:
-                del self._staged[digest]
-        return len(staged)
-
-    def _stage_pending(self) -> None:
-        """Stage the pending bodies. Those that fail stay pending for the next attempt."""
         with self._lock:
             pending, self._pending, self._pending_bytes = self._pending, {}, 0
+        staged: dict[Path, Path] = {}
         try:
-            for digest in list(pending):
-                if digest not in self._body_store:
-                    self.stage(digest, compress_body(pending[digest]))
-                del pending[digest]
-        except StoreError:
+            with self._convert_os_errors():
+                for digest in itertools.filterfalse(self._body_store.__contains__, pending):
+                    file = self._write_staged(digest, compress_body(pending[digest]))
+                    staged[file] = self._body_store.get_path(digest)
+                _publish_files(staged)
+        except BaseException:
             for body in pending.values():
                 self.put(body)
-            raise
-
-    def discard(self, digests: Iterable[str]) -> None:
-        """Delete staged bodies."""
-        for digest in digests:
-            with self._lock:
-                file = self._staged.pop(digest, None)
-            if file is not None:
+            for file in staged:
                 file.unlink(missing_ok=True)
+            raise
+        return len(staged)
 
     def _write_staged(self, digest: str, data: bytes) -> Path:
         """Write a new file that only its owner may read, or none. Raises OSError."""
@@ -276,12 +233,8 @@ class BodyWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Delete what is not committed, also what other threads stage from now on."""
-        with self._lock:
-            uncommitted, self._staged, self._is_closed = self._staged, {}, True
-            self._pending, self._pending_bytes = {}, 0
-        for file in uncommitted.values():
-            file.unlink(missing_ok=True)
+        """Drop what is not committed."""
+        self._pending.clear()
 
 
 def copy_bodies(source: BodyStore, target: BodyStore) -> int:
@@ -289,18 +242,17 @@ def copy_bodies(source: BodyStore, target: BodyStore) -> int:
 
     Each body is checked first; damaged ones are not copied. Raises StoreError.
     """
-    copied_count = 0
-    missing_digests = filterfalse(target.__contains__, source.list_digests())
+    missing_digests = list(itertools.filterfalse(target.__contains__, source.list_digests()))
     with BodyWriter(target) as writer:
-        for batch in split_into_batches(missing_digests):
-            for digest in batch:
-                with suppress(MissingEvidenceError, DamagedEvidenceError):
-                    data = source.read_compressed(digest)
-                    _decompress_body(digest, data)
-                    writer.stage(digest, data)
-            writer.discard(filterfalse(source.__contains__, batch))  # erased meanwhile
-            copied_count += writer.commit()
-    return copied_count
+        for digest in missing_digests:
+            with suppress(MissingEvidenceError, DamagedEvidenceError):
+                writer.put(source.get(digest))
+            if writer.is_full:
+                writer.commit()
+        writer.commit()
+    for digest in itertools.filterfalse(source.__contains__, missing_digests):
+        target.remove(digest)  # erased meanwhile
+    return sum(map(target.__contains__, missing_digests))
 
 
 def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None = None) -> None:
@@ -321,8 +273,6 @@ def remove_staged_bodies(body_store: BodyStore, digests: Collection[str] | None 
 
 def _publish_files(paths_by_staged_file: Mapping[Path, Path]) -> None:
     """Rename files to their final paths when they are durable, then wait until the names are."""
-    if not paths_by_staged_file:
-        return
     _fsync_paths(paths_by_staged_file)
     changed_folders: set[Path] = set()
     for file, path in paths_by_staged_file.items():
@@ -332,19 +282,16 @@ def _publish_files(paths_by_staged_file: Mapping[Path, Path]) -> None:
     _fsync_paths(changed_folders)
 
 
-def _fsync_paths(paths: Iterable[Path]) -> None:
+def _fsync_paths(paths: Collection[Path]) -> None:
     """Wait until files and folders of one file system are durable. Raises OSError."""
-    listed = list(paths)
-    syncfs = None
-    if len(listed) > SINGLE_SYNC_COUNT:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if syncfs is None:
-        for path in listed:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if len(paths) <= SINGLE_SYNC_COUNT or not hasattr(libc, "syncfs"):
+        for path in paths:
             fsync_path(path)
         return
-    descriptor = os.open(listed[0], os.O_RDONLY)
+    descriptor = os.open(next(iter(paths)), os.O_RDONLY)
     try:
-        if syncfs(descriptor):
+        if libc.syncfs(descriptor):
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     finally:
         os.close(descriptor)

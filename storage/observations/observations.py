@@ -21,8 +21,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Select, and_, delete, func, select
 
 from probes.models.finding import Finding, Presence
-from storage.database.connection import Repository
-from storage.files.spool import split_into_batches
+from storage.database.connection import Repository, split_into_batches
 from storage.models.audit import (
     AccountPresence,
     AccountRow,

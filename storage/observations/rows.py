@@ -26,8 +26,7 @@ from sqlalchemy import (
 )
 
 from probes.models.finding import Presence
-from storage.database.connection import Database
-from storage.files.spool import split_into_batches
+from storage.database.connection import Database, split_into_batches
 from storage.models.audit import Evidence, Observation, PreviousObservation
 from storage.observations.comparison import (
     get_response_seconds,

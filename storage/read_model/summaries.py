@@ -31,8 +31,7 @@ from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, up
 
 from probes.models.finding import EARLIEST_DATETIME
 from storage import consistency
-from storage.database.connection import Database, Repository
-from storage.files.spool import split_into_batches
+from storage.database.connection import Database, Repository, split_into_batches
 from storage.models.summaries import (
     ALL_FACET,
     CHANGE_GROUP_PREFIX,

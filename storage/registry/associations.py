@@ -14,8 +14,7 @@ from sqlalchemy import func, select, update
 
 from probes.models.finding import LinkKind
 from storage import consistency
-from storage.database.connection import Repository
-from storage.files.spool import split_into_batches
+from storage.database.connection import Repository, split_into_batches
 from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry import audit_log

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, insert, select, update
 
-from storage.files.spool import split_into_batches
+from storage.database.connection import split_into_batches
 from storage.models.audit import (
     AccountRow,
     Association,

@@ -133,7 +133,7 @@ class ClusterRunRepository(Repository):
 
         A worker is active if it had a heartbeat in the last `stalled_after_seconds`.
         """
-        if self._database.file is not None:
+        if self._database.database_file is not None:
             return None
         with self._database.begin_read() as connection:
             if not connection.execute(QUEUE_EXISTS_QUERY).scalar_one():
@@ -164,7 +164,7 @@ class ClusterRunRepository(Repository):
     @contextmanager
     def try_leader_lock(self) -> Iterator[bool]:
         """Yield whether this process is the only coordinator of the database, and hold the lock."""
-        if self._database.file is not None:
+        if self._database.database_file is not None:
             yield True
             return
         with self._database.begin_read() as connection:

@@ -41,7 +41,7 @@ def fill_year(folder: Path, associations: int, runs: int, changing_share: float 
 def _copy_runs(app: App, count: int, changing_share: float) -> None:
     """Add runs until there are `count`, one a day."""
     changes_every = round(1 / changing_share) if changing_share else count
-    with app.store._database.begin_write() as connection:
+    with app.store.begin_write() as connection:
         last_run = _load_rows(connection, AUDIT_RUN, AUDIT_RUN.c.id == REAL_RUNS)[0]
         coverage = _load_rows(connection, RUN_FACET_COUNT, RUN_FACET_COUNT.c.run_id == REAL_RUNS)
         variants = [

@@ -185,7 +185,7 @@ class ServiceRecorder:
         self.full = False
 
     def watch(self, app):
-        record, engine = app.store.observations.record, app.store._database._engine
+        record, engine = app.store.observations.record, app.store._engine
 
         def recorded(observations_to_store):
             observations = list(observations_to_store)
@@ -232,7 +232,7 @@ async def browse_one_page(client, turn, recorder):
 
 def lock_database(app, seconds):
     """Hold a write transaction of another process. Other writes have to wait."""
-    with closing(sqlite3.connect(app.store._database.file, isolation_level=None)) as other:
+    with closing(sqlite3.connect(app.store.database_file, isolation_level=None)) as other:
         other.execute("PRAGMA busy_timeout=5000")
         other.execute("BEGIN IMMEDIATE")
         time.sleep(seconds)

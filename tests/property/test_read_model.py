@@ -68,7 +68,7 @@ class ReadModelHistories(Histories):
 
 def read_read_model(store):
     """Return the rows of the tables that a refresh writes. A count of zero is none."""
-    with store._database.begin_read() as connection:
+    with store.begin_read() as connection:
         rows = {
             table.name: sorted(map(repr, connection.execute(select(table))))
             for table in REFRESHED_TABLES
@@ -82,7 +82,7 @@ def read_read_model(store):
 
 def forget_read_model(store):
     """Empty the read model. The counts of runs are derived by a re-evaluation and stay."""
-    with store._database.begin_write() as connection:
+    with store.begin_write() as connection:
         for table in (*REFRESHED_TABLES, STALE_SUMMARY, SUMMARY_VERSION):
             connection.execute(delete(table))
         connection.execute(update(GAP).values(is_visible=False, is_reportable=False))

@@ -516,7 +516,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def observations_are_unique_and_none_is_lost(self):
         store = self.app.store
-        with store._database.begin_read() as connection:
+        with store.begin_read() as connection:
             query = select(OBSERVATION.c.account_id, OBSERVATION.c.run_id)
             observation_counts = Counter(tuple(row) for row in connection.execute(query))
         assert set(observation_counts.values()) <= {1}
@@ -552,7 +552,7 @@ class Histories(RuleBasedStateMachine):
 
 def read_conclusions(store):
     """Return every conclusion without its row id, and the facet counts of every run."""
-    with store._database.begin_read() as connection:
+    with store.begin_read() as connection:
         counts = {tuple(row) for row in connection.execute(select(RUN_FACET_COUNT)) if row.count}
     return (
         list(store.statuses.list_account_statuses()),

@@ -27,7 +27,7 @@ FLAG_SEARCH = re.compile(
 def plans(store):
     """Yield a list of the steps that SQLite plans for each executed query, each with its query."""
     steps = []
-    engine = store._database._engine
+    engine = store._engine
 
     def explain(connection, _cursor, statement, parameters, *_):
         if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE")):

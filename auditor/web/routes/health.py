@@ -37,7 +37,6 @@ def get_health(request: Request) -> PlainTextResponse:
     heartbeat: SchedulerHeartbeat | None = request.app.state.heartbeat
     store: Store = request.app.state.app.store
     try:
-        store.require_same_file()
         run = store.runs.get_latest()
     except StoreError as error:
         logger.error(

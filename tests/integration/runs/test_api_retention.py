@@ -265,7 +265,7 @@ async def test_profile_of_a_removed_x_account_is_erased_on_postgresql_too(databa
     await run_night(app, apis, 0)
     apis.is_x_account_removed = True
     await run_night(app, apis, 1)
-    with app.store._database.begin_read() as connection:
+    with app.store.begin_read() as connection:
         tables = ("probe_result", "account_status", "gap")
         rows = [
             str(row)

@@ -169,7 +169,7 @@ async def test_storage_failure_in_a_job_fails_the_run(database, tmp_path, monkey
     def fail(*_):
         raise StoreError("the archive", "no space left on device")
 
-    monkeypatch.setattr("storage.files.body_store.BodyWriter.stage", fail)
+    monkeypatch.setattr("storage.files.body_store.BodyWriter._write_staged", fail)
     async with cluster.at_work(cluster_app, clock=lambda: START):
         with pytest.raises(StoreError, match="no space left on device"):
             await run(cluster_app, START)

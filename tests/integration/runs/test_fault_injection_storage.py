@@ -96,10 +96,7 @@ def failing_step(app, what, number, *, lasting):
         if is_failing():
             raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
 
-    engine, name = (
-        app.store._database._engine,
-        {"write": "before_cursor_execute", "commit": "commit"}[what],
-    )
+    engine, name = (app.store._engine, {"write": "before_cursor_execute", "commit": "commit"}[what])
     event.listen(engine, name, raise_if_failing)
     try:
         yield

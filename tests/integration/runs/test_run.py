@@ -23,8 +23,8 @@ from probes.models.finding import Account, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError
 from probes.runner.parser_pool import ParserPool
 from storage.conclusions import Conclusions
+from storage.database import connection
 from storage.errors import StoreError
-from storage.files import spool
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AccountState, AuditRunState, Decision, DecisionKind
 from tests.support.mini_network import (
@@ -509,8 +509,8 @@ async def test_evaluation_in_parts_equals_evaluation_at_once(tmp_path, monkeypat
     )  # so both check in the same order
     config = configured().model_copy(update={"fetch": fetch})
     app, network = (opened(tmp_path / name, config) for name in ("register", "network"))
-    for tested_app, batch_size in ((app, 1), (network, spool.QUERY_BATCH_SIZE)):
-        monkeypatch.setattr(spool, "QUERY_BATCH_SIZE", batch_size)
+    for tested_app, batch_size in ((app, 1), (network, connection.QUERY_BATCH_SIZE)):
+        monkeypatch.setattr(connection, "QUERY_BATCH_SIZE", batch_size)
         register(tested_app, NOUR, AMAL, SITE)
         tested_app.web.answers = {SITE.typed_text: "linked"}
         for day in (0, 1):

@@ -77,7 +77,7 @@ def set_web_time(app, moment):
 
 def dump_tables(store):
     """Return every row of every table, without the marks of stale summaries."""
-    with store._database.begin_read() as connection:
+    with store.begin_read() as connection:
         return {
             table.name: sorted(map(repr, connection.execute(table.select())))
             for table in METADATA.sorted_tables

@@ -112,7 +112,7 @@ def wait_until_blocked(store):
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        with store._database.begin_read() as connection:
+        with store.begin_read() as connection:
             if connection.execute(waiting).scalar_one():
                 return
     pytest.fail("no transaction waits")
@@ -136,7 +136,7 @@ SUBSCRIPTION = {"address": "a@example.org", "kind": "monthly", "association": "a
 )
 def test_second_of_two_simultaneous_changes_counts(database, first, save_second, read):
     with Store.open(database) as store, ThreadPoolExecutor(1) as other_process:
-        with store._database.begin_write_session() as session:
+        with store.begin_write_session() as session:
             session.add(first)
             session.flush()
             saved = other_process.submit(save_second, store)
@@ -199,7 +199,7 @@ def test_simultaneous_confirmations_do_not_exceed_the_subscribers(database, meet
     meet_after_count("_count_other_subscribers")
     with Store.open(database) as store, ThreadPoolExecutor(2) as processes:
         store.registry.save_registry([Association("a0", "A0")], [], START)
-        with store._database.begin_write_session() as session:
+        with store.begin_write_session() as session:
             for name in ("a", "b"):
                 session.add(build_request(name, f"{name}@example.org"))
 
@@ -260,7 +260,7 @@ def test_requests_are_removed_during_a_change_of_them_without_deadlock(
         }.items():
             request = build_request(name, "a@example.org")
             request.requested_at = START - age
-            with store._database.begin_write_session() as session:
+            with store.begin_write_session() as session:
                 session.add(request)
         assert change(store)
         removed[0].result(timeout=20)

@@ -209,7 +209,7 @@ def test_run_without_enough_disk_space_exits_3_with_one_line(tmp_path, monkeypat
 @pytest.mark.fault("F45")
 async def test_large_database_is_checked_before_each_run(app, monkeypatch):
     """Small ones are checked when they are opened."""
-    monkeypatch.setattr("storage.store.MAX_OPEN_CHECK_BYTES", 0)
+    monkeypatch.setattr("storage.database.sqlite_file.MAX_OPEN_CHECK_BYTES", 0)
     monkeypatch.setattr(
         type(app.store),
         "check_integrity",

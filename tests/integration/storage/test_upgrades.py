@@ -130,7 +130,7 @@ def test_without_room_for_the_copy_there_is_no_upgrade(tmp_path, monkeypatch):
     def fail_without_room(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.files.spool.fsync_path", fail_without_room)
+    monkeypatch.setattr("storage.files.durable_files.fsync_path", fail_without_room)
     with pytest.raises(StoreError, match="free disk space"):
         open_and_close(file)
     assert old_databases.read_contents(file) == old_contents

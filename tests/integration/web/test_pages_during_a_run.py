@@ -37,7 +37,7 @@ def test_pages_do_not_wait_for_a_writer(app):
     """A write transaction is open during all requests."""
     with logged_in_client(app, sample_network.NOW) as client:
         client.timeout = TIMEOUT_SECONDS
-        with app.store._database.begin_write() as connection:
+        with app.store.begin_write() as connection:
             connection.exec_driver_sql("UPDATE audit_run SET state = state")
             statuses = {
                 path: client.get(path).status_code for path in list_urls(association=("nour",))
@@ -69,7 +69,7 @@ def test_run_finishes_while_pages_are_read(tmp_path, monkeypatch):
                 statuses.append(client.get("/en/").status_code)
 
     reader_thread = threading.Thread(target=read_pages)
-    with network.store._database.begin_read() as connection:
+    with network.store.begin_read() as connection:
         count_before = connection.exec_driver_sql("SELECT count(*) FROM observation").scalar()
         reader_thread.start()
         run = asyncio.run(execute_run(network, night_of(0)))

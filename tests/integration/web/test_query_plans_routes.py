@@ -71,11 +71,9 @@ def test_no_page_scans_a_table(app, client, size, route):
 @pytest.fixture
 def stale_summaries(app):
     """More stale summaries than a page refreshes, of associations that do not exist."""
-    with app.store._database.begin_write() as connection:
+    with app.store.begin_write() as connection:
         consistency.mark_stale(
-            app.store._database,
-            connection,
-            [f"gone-{n}" for n in range(MAX_STALE_WHILE_READING + 1)],
+            app.store, connection, [f"gone-{n}" for n in range(MAX_STALE_WHILE_READING + 1)]
         )
     yield
     refresh_summaries(app.store, app.config)

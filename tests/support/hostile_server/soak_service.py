@@ -71,14 +71,14 @@ class SoakService:
         self.failures: Counter[str] = Counter()
         self.max_pages = UNLIMITED_PAGES
         self.kill_parser_after = -1
-        event.listen(app.store._database._engine, "checkout", self._limit_pages)
+        event.listen(app.store._engine, "checkout", self._limit_pages)
 
     def _limit_pages(self, connection: Any, *_: object) -> None:
         connection.execute(f"PRAGMA max_page_count={self.max_pages}")
 
     def _drop_free_pages(self) -> int:
         """Return the number of pages of the database, which has no free ones then."""
-        with closing(sqlite3.connect(str(self.app.store._database.file))) as connection:
+        with closing(sqlite3.connect(str(self.app.store.database_file))) as connection:
             connection.execute("VACUUM")
             count: int = connection.execute("PRAGMA page_count").fetchone()[0]
         return count
@@ -146,7 +146,7 @@ class SoakService:
 
         A reader keeps it from being reused, and no file may grow much beyond the size of the log.
         """
-        database_file = str(self.app.store._database.file)
+        database_file = str(self.app.store.database_file)
         with closing(sqlite3.connect(database_file, isolation_level=None)) as reader:
             reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             reader.execute("BEGIN")
@@ -157,7 +157,7 @@ class SoakService:
 
     def measure_wal(self) -> int:
         """Return the size of the write-ahead log in bytes."""
-        file = Path(f"{self.app.store._database.file}-wal")
+        file = Path(f"{self.app.store.database_file}-wal")
         return file.stat().st_size if file.exists() else 0
 
     async def kill_parser(self, now: datetime) -> None:

@@ -132,14 +132,12 @@ def test_committed_bodies_are_in_the_store(body_store, tmp_path, count):
 def test_uncommitted_bodies_are_deleted(body_store, tmp_path):
     with BodyWriter(body_store) as writer:
         writer.put(b"of an uncommitted observation")
-        stage(writer, b"of another one")
-        assert len(files(tmp_path)) == 1
     assert files(tmp_path) == []
     assert writer.commit() == 0
 
 
 def stage(writer, body):
-    writer.stage(BodyStore.compute_digest(body), gzip.compress(body))
+    writer._write_staged(BodyStore.compute_digest(body), gzip.compress(body))
 
 
 def test_writer_is_full_until_its_bodies_are_committed(body_store):
@@ -151,25 +149,6 @@ def test_writer_is_full_until_its_bodies_are_committed(body_store):
         assert writer.is_full
         writer.commit()
         assert not writer.is_full
-
-
-def test_bodies_staged_while_the_writer_closes_are_deleted(body_store, monkeypatch):
-    with BodyWriter(body_store) as writer:
-        stage(writer, b"one")
-        stage(writer, b"two")
-        unlink = Path.unlink
-
-        def unlink_and_stage(file, **options):
-            monkeypatch.setattr(Path, "unlink", unlink)
-            stage(writer, b"three")
-            unlink(file, **options)
-
-        monkeypatch.setattr(Path, "unlink", unlink_and_stage)
-    stage(writer, b"four")
-    writer.put(b"five")
-    assert writer.commit() == 0
-    assert not list((body_store.folder / ".staging").iterdir())
-    assert not list(body_store.list_digests())
 
 
 def test_staged_bodies_of_a_dead_process_are_deleted_after_a_day(body_store, tmp_path):
@@ -198,13 +177,13 @@ def test_missing_intact_bodies_are_copied(body_store, tmp_path):
 def test_body_erased_during_a_copy_is_not_copied(body_store, tmp_path, monkeypatch):
     digest, target = body_store.put(b"a person's page"), BodyStore(tmp_path / "other")
     body_store.put(b"another page")
-    original_stage = BodyWriter.stage
+    original_commit = BodyWriter.commit
 
-    def stage_and_erase(writer, *staged):
-        original_stage(writer, *staged)
+    def commit_and_erase(writer):
         body_store.remove(digest)
+        return original_commit(writer)
 
-    monkeypatch.setattr(BodyWriter, "stage", stage_and_erase)
+    monkeypatch.setattr(BodyWriter, "commit", commit_and_erase)
     assert copy_bodies(body_store, target) == 1
     assert digest not in target
     assert len(files(tmp_path / "other")) == 1
@@ -218,13 +197,6 @@ def test_remove_staged_bodies_deletes_only_the_given_digests(body_store, tmp_pat
         remove_staged_bodies(body_store, {digest})
         (staged_file,) = files(tmp_path)
         assert digest not in staged_file.name
-
-
-def test_body_staged_twice_is_stored_once(body_store, tmp_path):
-    with BodyWriter(body_store) as writer:
-        for _ in range(2):
-            stage(writer, b"page")
-        assert writer.commit() == len(files(tmp_path)) == 1
 
 
 def test_failed_copy_leaves_no_file(body_store, tmp_path, monkeypatch):

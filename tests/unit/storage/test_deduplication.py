@@ -345,7 +345,7 @@ def test_pruned_account_takes_its_pages_with_it(store):
 
 
 def count_rows(store, table):
-    with store._database.begin_read() as connection:
+    with store.begin_read() as connection:
         return connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
 
 

@@ -114,7 +114,7 @@ def test_revisions_are_one_line_numbered_in_order():
 def test_upgrade_keeps_the_children_of_a_table_it_rebuilds(filled_url, tmp_path):
     with old_databases.next_revision(tmp_path), Store.open(filled_url) as store:
         assert len(list(store.observations.list_observations())) == 1
-        with store._database.begin_read() as connection:
+        with store.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
             assert connection.exec_driver_sql("SELECT extra FROM account").scalar() == "amal"
 

@@ -50,13 +50,13 @@ def test_time_without_a_time_zone_is_refused(store):
 
 def test_error_in_a_write_session_stores_nothing(store):
     with pytest.raises(RuntimeError):
-        store_user_and_fail(store._database)
+        store_user_and_fail(store)
     assert store.users.list_all() == []
 
 
 def test_objects_can_be_read_after_their_session(store):
     store.users.add(build_user())
-    with store._database.begin_write_session() as session:
+    with store.begin_write_session() as session:
         user = session.exec(select(User)).one()
         user.name = "Salma"
     assert (user.name, user.regions, user.role) == ("Salma", [], Role.ADMIN)
@@ -65,5 +65,5 @@ def test_objects_can_be_read_after_their_session(store):
 def test_models_are_listed_in_the_order_of_their_key(store):
     for name in "edcba":
         store.users.add(build_user(name))
-    users = store._database.list_models(select(User), User.name)
+    users = store.list_models(select(User), User.name)
     assert [user.name for user in users] == list("abcde")

@@ -75,7 +75,7 @@ def test_larger_database_is_not_checked_when_it_is_opened(tmp_path, monkeypatch,
 @pytest.mark.parametrize("step", STEPS)
 def test_larger_database_is_checked_before_a_run(store, monkeypatch, step):
     size = store.database_file.stat().st_size
-    monkeypatch.setattr("storage.store.MAX_OPEN_CHECK_BYTES", size - step)
+    monkeypatch.setattr("storage.database.sqlite_file.MAX_OPEN_CHECK_BYTES", size - step)
     assert store.is_large is (step > 0)
 
 

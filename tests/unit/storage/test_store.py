@@ -706,7 +706,7 @@ def test_new_database_is_readable_only_by_its_owner(url, tmp_path):
 
 
 def test_sqlite_settings_protect_commits_from_a_power_cut(store):
-    with store._database.begin_read() as connection:
+    with store.begin_read() as connection:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas]
     assert values == ["wal", 2, 1, 10_000]
@@ -824,14 +824,14 @@ def test_backup_of_a_database_in_use_is_whole(filled_store, tmp_path):
     filled_store.check_integrity()
     with Store.open(f"sqlite:///{tmp_path}/copy.db", create=False) as copied:
         assert list(copied.registry.list_accounts()) == list(filled_store.registry.list_accounts())
-        with copied._database.begin_read() as connection:
+        with copied.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
 @pytest.mark.fault("F43")
 def test_full_disk_raises_store_error_and_keeps_commits(filled_store):
     run = filled_store.runs.begin_or_resume(DAY, NOW)
-    with filled_store._database.begin_read() as connection:
+    with filled_store.begin_read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         heavy = replace(observe(1, run), finding=Finding(Presence.PRESENT, detail="x" * 100_000))
@@ -878,7 +878,7 @@ def failing_at(store, number):
             failures.append(number)
             raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
 
-    engine = store._database._engine
+    engine = store._engine
     for name in ("before_cursor_execute", "commit"):
         event.listen(engine, name, fail_at_number)
     try:

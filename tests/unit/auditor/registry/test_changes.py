@@ -49,7 +49,7 @@ def summarize(changes):
 
 def test_preview_does_not_block_writers(store, folder, monkeypatch):
     monkeypatch.setattr("storage.database.engine.BUSY_TIMEOUT_SECONDS", 0)
-    with Store.open(f"sqlite:///{folder}/auditor.db") as other, store._database.begin_write():
+    with Store.open(f"sqlite:///{folder}/auditor.db") as other, store.begin_write():
         assert build_import_preview(
             other, parse_registry_spreadsheet(folder / "second.csv"), NOW
         ).lines

@@ -363,7 +363,7 @@ def test_backup_without_disk_space_leaves_no_file(app, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("storage.files.spool.fsync_path", full)
+    monkeypatch.setattr("storage.files.durable_files.fsync_path", full)
     with pytest.raises(StoreError, match="free disk space"):
         take_backup(app)
     assert list((tmp_path / "backups").iterdir()) == []

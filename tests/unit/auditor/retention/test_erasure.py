@@ -26,7 +26,7 @@ from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding
 from probes.runner.parser_pool import ParserPool
 from storage.conclusions import Conclusions
-from storage.files.body_store import BodyStore, BodyWriter
+from storage.files.body_store import BodyStore, BodyWriter, compress_body
 from storage.models.audit import (
     Association,
     AssociationEntry,
@@ -266,7 +266,7 @@ def test_erasure_removes_bodies_staged_by_a_backup(folder):
     archive, copies = BodyStore(folder / "archive"), BodyStore(folder / "backups" / "evidence")
     with BodyWriter(copies) as laying:
         for digest in archive.list_digests():
-            laying.stage(digest, archive.read_compressed(digest))
+            laying._write_staged(digest, compress_body(archive.get(digest)))
         before = set(archive.list_digests())
         assert run("registry", "erase", ID, "--yes") == 0
         left = {file.name.rpartition("-")[2] for file in (copies.folder / ".staging").iterdir()}
@@ -308,7 +308,7 @@ def test_erasure_keeps_the_data_of_others(folder):
         assert not [
             gap for gap in app.store.conclusions.list_gaps("nour") if gap.params.get("other")
         ]
-        with app.store._database.begin_read() as connection:
+        with app.store.begin_read() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 

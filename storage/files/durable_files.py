@@ -1,26 +1,12 @@
-"""Long lists in batches; atomic replacement of files; writable folders."""
+"""Replaces files so that they are whole and durable, and checks that folders can be written."""
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from storage.errors import build_file_error
-
-T = TypeVar("T")
-
-QUERY_BATCH_SIZE = 500
-"""How many values one query names. SQLite takes 32,766, older releases 999."""
-
-
-def split_into_batches(values: Iterable[T]) -> Iterator[Sequence[T]]:
-    """Yield the values in their order, in batches of `QUERY_BATCH_SIZE`."""
-    remaining = iter(values)
-    while batch := list(islice(remaining, QUERY_BATCH_SIZE)):
-        yield batch
 
 
 @contextmanager
@@ -67,19 +53,10 @@ def require_writable_folder(folder: Path) -> None:
     """
     existing = folder
     try:
-        while not _exists(existing):
+        while not existing.exists():
             existing = existing.parent
         with os.scandir(existing), tempfile.NamedTemporaryFile(dir=existing):
             pass
     except OSError as error:
         failure = "write to" if existing == folder else "create the folder"
         raise build_file_error(error, f"cannot {failure} {folder}") from error
-
-
-def _exists(folder: Path) -> bool:
-    """Return whether a folder exists. Raises OSError if that cannot be seen."""
-    try:
-        folder.stat()
-    except FileNotFoundError:
-        return False
-    return True
