@@ -19,7 +19,8 @@ from auditor.cli.context import (
     show_list,
 )
 from auditor.cli.output import choose_table_format, print_json, print_table, print_text
-from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
+from auditor.config.notifications import Recipient, normalize_mail_address
+from auditor.config.validators import is_mail_address
 from auditor.core.errors import IncompleteRunError, InputError
 from auditor.i18n.translator import Translator
 from auditor.notifications import delivery

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -47,30 +48,17 @@ class SettingsTable(BaseModel):
         return values
 
 
-def build_setting_error(message: str, suggestion: str, **context: str | int) -> PydanticCustomError:
-    """Return the error of a setting. Names in braces in the message are those of the context."""
-    return PydanticCustomError("setting_error", message, {**context, "suggestion": suggestion})
-
-
 def read_toml_tables(path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file. Raises ConfigError."""
     try:
         return tomli.loads(path.read_text(encoding="utf-8-sig"))
-    except tomli.TOMLDecodeError as error:
-        reason = f"not TOML, {lowercase_first(str(error))}"
-        raise ConfigError(str(path), reason, "correct that line") from None
     except UnicodeDecodeError:
         raise ConfigError(str(path), "not UTF-8 text", "save it as UTF-8") from None
-    except (RecursionError, ValueError) as error:  # limits of the parser: nesting and digits
+    except (RecursionError, ValueError) as error:  # also limits of the parser
         reason = f"not TOML, {lowercase_first(str(error).partition(';')[0])}"
         raise ConfigError(str(path), reason, "correct that line") from None
     except OSError as error:
-        raise build_unreadable_error(path, error) from None
-
-
-def build_unreadable_error(path: Path, error: OSError) -> ConfigError:
-    """Return the error for a configuration file that cannot be read."""
-    return ConfigError(f"cannot read {path}", *explain_file_error(error))
+        raise ConfigError(f"cannot read {path}", *explain_file_error(error)) from None
 
 
 def read_secret_file(path: str | Path, setting: str) -> str:
@@ -174,7 +162,7 @@ def build_config_error(
     context = first.get("ctx", {})
     # an error of a whole table says which of its settings is wrong
     path = (*first["loc"], context["setting"]) if "setting" in context else first["loc"]
-    place = f"{origin}: {_format_setting_path(path, context.get('number'))}".rstrip(": ")
+    place = f"{origin}: {_format_setting_path(path)}".rstrip(": ")
     for variable_path, variable in variables.items():  # it set the setting, a part or its table
         if path and path[: len(variable_path)] == variable_path[: len(path)]:
             place = variable
@@ -189,8 +177,9 @@ def build_config_error(
     if error_type == "missing":
         return ConfigError(place, "this setting is missing", "add it")
     if error_type in {"union_tag_invalid", "union_tag_not_found"}:
-        checks = sorted(_iter_check_names(config_model))
-        return ConfigError(place, "there is no such check", f"one of {', '.join(checks)}")
+        rule_models = _iter_models(config_model.model_fields["rules"].annotation)
+        checks = ", ".join(sorted(chain.from_iterable(map(_list_checks, rule_models))))
+        return ConfigError(place, "there is no such check", f"one of {checks}")
     if error_type in {"model_type", "dict_type", "mapping_type", "model_attributes_type"}:
         table = ".".join(map(str, path))
         return ConfigError(place, "this should be a table", f"[{table}] on a line of its own")
@@ -199,18 +188,12 @@ def build_config_error(
     return ConfigError(place, reason, remedy or EXAMPLE_HINT)
 
 
-def _format_setting_path(path: tuple[int | str, ...], number: int | None) -> str:
+def _format_setting_path(path: tuple[int | str, ...]) -> str:
     """Format a path as `rules[4].days`; items of a list are numbered from one."""
     if path[:1] == ("rules",):
         path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check after its number
-    parts = path if number is None else (*path, number - 1)
-    texts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in parts)
+    texts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
     return "".join(texts).lstrip(".")
-
-
-def _iter_check_names(config_model: type[BaseModel]) -> Iterator[str]:
-    for rule_model in _iter_models(config_model.model_fields["rules"].annotation):
-        yield from _list_checks(rule_model)
 
 
 def _list_checks(model: type[BaseModel]) -> tuple[Any, ...]:
@@ -222,20 +205,15 @@ def _list_checks(model: type[BaseModel]) -> tuple[Any, ...]:
 def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """Return the names of the settings in the table of a path."""
     models = [config_model]
-    for part in path[:-1]:
-        models = _list_inner_models(models, str(part)) or models
+    for part in map(str, path[:-1]):
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        inner_models = [found for field in fields for found in _iter_models(field.annotation)]
+        # a path has the name of a rule's check after its number
+        inner_models = inner_models or [model for model in models if part in _list_checks(model)]
+        models = inner_models or models
     return sorted(
         {field.alias or name for model in models for name, field in model.model_fields.items()}
     )
-
-
-def _list_inner_models(models: list[type[BaseModel]], name: str) -> list[type[BaseModel]]:
-    """Return the models of the setting with this name, or else the rule model of this check."""
-    inner_models: list[type[BaseModel]] = []
-    for model in models:
-        if name in model.model_fields:
-            inner_models += _iter_models(model.model_fields[name].annotation)
-    return inner_models or [model for model in models if name in _list_checks(model)]
 
 
 def _iter_models(annotation: Any) -> Iterator[type[BaseModel]]:

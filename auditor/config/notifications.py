@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from auditor.config.hosts import validate_host
 from auditor.config.loader import SettingsTable
-
-WEB_SCHEMES = frozenset({"http", "https"})
-MAIL_ADDRESS_PATTERN = re.compile(r'[^\x00-\x20<>,;"()@\x80-\U0010ffff]+@[^\x00-\x20<>,;"()@]+')
+from auditor.config.validators import (
+    WebAddress,
+    is_mail_address,
+    is_web_address,
+    require,
+    validate_host,
+)
 
 
 class Recipient(SettingsTable):
@@ -34,14 +36,16 @@ class Recipient(SettingsTable):
     @field_validator("to")
     @classmethod
     def _validate_address(cls, to: SecretStr) -> SecretStr:
-        if not _is_service_url(to) and not is_mail_address(_strip_mailto(to)):
+        text = to.get_secret_value()
+        if "://" not in text and not is_mail_address(text.removeprefix("mailto:")):
             raise ValueError("neither a mail address nor the URL of a service")
         return to
 
     @property
     def address(self) -> str | None:
         """Return the mail address, or None for another service."""
-        return None if _is_service_url(self.to) else _strip_mailto(self.to)
+        text = self.to.get_secret_value()
+        return None if "://" in text else text.removeprefix("mailto:")
 
     @property
     def key(self) -> str:
@@ -59,7 +63,7 @@ class SmtpSettings(SettingsTable):
     """The mail server. `tls` encrypts from the first byte; `starttls` before the login."""
 
     secrets = ("password",)
-    host: str = ""
+    host: Annotated[str, AfterValidator(lambda host: host and validate_host(host))] = ""
     port: int = Field(default=587, ge=1, le=65535)
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: str | None = None
@@ -67,11 +71,6 @@ class SmtpSettings(SettingsTable):
     password_file: Path | None = None
     ca_file: Path | None = None
     timeout_seconds: float = Field(default=20.0, ge=0.1, le=300)
-
-    @field_validator("host")
-    @classmethod
-    def _validate_host(cls, host: str) -> str:
-        return validate_host(host) if host else host
 
     @model_validator(mode="after")
     def _validate_credentials(self) -> SmtpSettings:
@@ -88,7 +87,7 @@ class NotifySettings(SettingsTable):
     """Recipients and sender of the digest; `pages_url` is where recipients open our pages."""
 
     sender: str = Field(default="", alias="from")
-    pages_url: str = ""
+    pages_url: WebAddress = ""
     smtp: SmtpSettings = SmtpSettings()
     recipients: tuple[Recipient, ...] = ()
 
@@ -97,20 +96,10 @@ class NotifySettings(SettingsTable):
         has_mail = any(map(attrgetter("address"), self.recipients))
         if has_mail and not self.can_mail:
             raise ValueError("mail has no sender or server; try: set from and [notify.smtp] host")
-        return self
-
-    @model_validator(mode="after")
-    def _refuse_duplicates(self) -> NotifySettings:
         for key, count in Counter(map(attrgetter("key"), self.recipients)).items():
             if count > 1:
                 raise ValueError(f"{key} is listed twice; try: one table with all its regions")
         return self
-
-    @field_validator("pages_url")
-    @classmethod
-    def _validate_pages_url(cls, url: str) -> str:
-        _require_web_address(url)
-        return url.rstrip("/")
 
     @property
     def can_mail(self) -> bool:
@@ -127,47 +116,24 @@ class MonitorSettings(SettingsTable):
     secrets = ("ping_url",)
     ping_url: SecretStr | None = None
     ping_url_file: Path | None = None
-    proxy: str = ""
+    proxy: Annotated[
+        str,
+        require(
+            lambda url: is_web_address(url) and urlsplit(url).hostname,
+            "not the address of a proxy",
+            "http://proxy.example:3128",
+        ),
+    ] = ""
     kind: Literal["healthchecks", "push"] = "healthchecks"
 
     @field_validator("ping_url")
     @classmethod
     def _validate_ping_url(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None:
-            _require_web_address(url.get_secret_value())
+        if url is not None and not is_web_address(url.get_secret_value()):
+            raise ValueError("not a web address; try: https://…")
         return url
-
-    @field_validator("proxy")
-    @classmethod
-    def _validate_proxy(cls, url: str) -> str:
-        parts = urlsplit(url)
-        has_host = parts.scheme in WEB_SCHEMES and parts.hostname
-        if url and not has_host:
-            raise ValueError("not the address of a proxy; try: http://proxy.example:3128")
-        return url
-
-
-def _require_web_address(url: str) -> None:
-    if url and urlsplit(url).scheme not in WEB_SCHEMES:
-        raise ValueError("not a web address; try: https://…")
-
-
-def is_mail_address(address: str) -> bool:
-    """Return True if a text can be a mail address.
-
-    It has one @ between two parts, an ASCII local part, and no spaces or separators.
-    """
-    return MAIL_ADDRESS_PATTERN.fullmatch(address) is not None
 
 
 def normalize_mail_address(address: str) -> str:
     """Return a mail address for comparison: in practice no mail system distinguishes case."""
     return address.casefold()
-
-
-def _is_service_url(address: SecretStr) -> bool:
-    return "://" in address.get_secret_value()
-
-
-def _strip_mailto(address: SecretStr) -> str:
-    return address.get_secret_value().removeprefix("mailto:")

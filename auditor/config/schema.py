@@ -10,32 +10,37 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from datetime import time
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from auditor.config.hosts import validate_host
 from auditor.config.loader import (
     ENV_PREFIX,
     SettingsTable,
     apply_overrides,
     build_config_error,
-    build_setting_error,
-    build_unreadable_error,
     read_env_overrides,
     read_toml_tables,
     refuse_secrets,
     resolve_paths,
     suggest_nearest,
 )
-from auditor.config.network import Language, NetworkSettings
 from auditor.config.notifications import MonitorSettings, NotifySettings
+from auditor.config.validators import Host, IpNetwork, is_mail_address, require
 from auditor.core.errors import ConfigError
+from auditor.core.phone_numbers import build_whatsapp_url, normalize_phone
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import MAX_DAYS, ActivityBands, ConfirmationThresholds
 from auditor.rules.engine import AnyRule
@@ -51,6 +56,93 @@ SITE_URL_PATTERN = re.compile(r"https?://[^/\s?#@]+/?", re.IGNORECASE)
 MIN_TOKEN_CHARACTERS = 16
 """Minimum length of a token that cannot be guessed over the network."""
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
+
+
+Language = Literal["ar", "fr", "en"]
+CONTROL_CHARACTER_PATTERN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+INTERNATIONAL_NUMBER_PATTERN = re.compile(r"\+[1-9][0-9 ().-]*")
+
+
+def is_international_number(number: str) -> bool:
+    """Return True for a telephone number with its country code."""
+    has_country_code = INTERNATIONAL_NUMBER_PATTERN.fullmatch(number) is not None
+    return has_country_code and normalize_phone(number) is not None
+
+
+def is_time_zone(name: str) -> bool:
+    """Return True for the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+NetworkName = Annotated[
+    str,  # no mail could have another text as its sender
+    require(
+        lambda name: not CONTROL_CHARACTER_PATTERN.search(name),
+        "a name has no line breaks and control characters",
+        "one line of text",
+    ),
+]
+PhoneNumber = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    require(
+        is_international_number,
+        "{value} is not a telephone number with its country code",
+        '"+212 537 00 00 00"',
+    ),
+]
+TimeZone = Annotated[
+    str,
+    Field(min_length=1),
+    require(is_time_zone, "no time zone is called {value}", "a name such as Africa/Casablanca"),
+]
+SiteUrl = Annotated[
+    str,
+    require(
+        SITE_URL_PATTERN.fullmatch,
+        "{value} is not the address of a site",
+        "https://reports.example.org",
+    ),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
+
+
+class NetworkSettings(SettingsTable):
+    """Names, default language and time zone of the network, and the contact of its coordinators.
+
+    The three contacts are shown to associations. An empty one is left out.
+    """
+
+    name: NetworkName = "Our network"
+    name_ar: NetworkName | None = None
+    name_fr: NetworkName | None = None
+    language: Language = "ar"
+    time_zone: TimeZone = "Africa/Casablanca"
+    contact_phone: PhoneNumber = ""
+    contact_whatsapp: PhoneNumber = ""
+    contact_email: Annotated[
+        str, require(is_mail_address, "{value} is not a mail address", '"coordination@example.org"')
+    ] = ""
+
+    def display_name(self, language: str) -> str:
+        """Return the name in a language, or the default name."""
+        return {"ar": self.name_ar, "fr": self.name_fr}.get(language) or self.name
+
+    @property
+    def has_contact(self) -> bool:
+        """Return True if associations can reach the coordination team in at least one way."""
+        return bool(self.contact_phone or self.contact_whatsapp or self.contact_email)
+
+    def build_contact_whatsapp_url(self, text: str = "") -> str:
+        """Return the WhatsApp link to the coordination team, or "" without a number.
+
+        `text` is what the message begins with.
+        """
+        return build_whatsapp_url(self.contact_whatsapp, text) or ""
 
 
 class BackupSettings(SettingsTable):
@@ -94,9 +186,9 @@ class ClusterSettings(SettingsTable):
     @model_validator(mode="after")
     def _validate_stalled_after(self) -> ClusterSettings:
         if self.stalled_after_seconds < 2 * self.heartbeat_seconds:
-            raise build_setting_error(
-                "stalled_after_seconds is less than twice heartbeat_seconds",
-                "three times heartbeat_seconds",
+            raise ValueError(
+                "stalled_after_seconds is less than twice heartbeat_seconds; try: three times"
+                " heartbeat_seconds"
             )
         return self
 
@@ -192,54 +284,24 @@ class WebSettings(SettingsTable):
     """Address and host names of the pages, and the public address of the reports."""
 
     secrets = ("metrics_token",)
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
-    allowed_hosts: tuple[str, ...] = ()
-    public_url: str = ""
-    trusted_proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[Host, ...] = ()
+    public_url: SiteUrl = ""
+    trusted_proxies: tuple[IpNetwork, ...] = ()
     max_connections: int = Field(default=400, ge=16, le=10_000)
     metrics_token: SecretStr | None = None
     metrics_token_file: Path | None = None
-
-    @field_validator("host")
-    @classmethod
-    def _validate_host(cls, host: str) -> str:
-        return validate_host(host)
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _validate_allowed_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(validate_host, hosts))
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _validate_trusted_proxies(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for network in networks:
-            try:
-                ip_network(network)
-            except ValueError:
-                raise build_setting_error(
-                    "{value} is not an IP address or network",
-                    "127.0.0.1 or 10.0.0.0/8",
-                    value=f'"{network}"',
-                ) from None
-        return networks
 
     @field_validator("metrics_token")
     @classmethod
     def _validate_token_length(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and len(token.get_secret_value()) < MIN_TOKEN_CHARACTERS:
-            message = "the token has fewer than {minimum} characters"
-            raise build_setting_error(message, "openssl rand -hex 32", minimum=MIN_TOKEN_CHARACTERS)
+            raise ValueError(
+                f"the token has fewer than {MIN_TOKEN_CHARACTERS} characters; try: openssl rand"
+                " -hex 32"
+            )
         return token
-
-    @field_validator("public_url")
-    @classmethod
-    def _validate_public_url(cls, url: str) -> str:
-        if url and not SITE_URL_PATTERN.fullmatch(url):
-            message = "{value} is not the address of a site"
-            raise build_setting_error(message, "https://reports.example.org", value=f'"{url}"')
-        return url.rstrip("/")
 
 
 class ReportLinkSettings(SettingsTable):
@@ -274,32 +336,21 @@ class Config(SettingsTable):
     @model_validator(mode="after")
     def _validate_cluster_database(self) -> Config:
         if self.cluster.enabled and not self.storage.url.startswith("postgresql"):
-            remedy = "[storage] url of a PostgreSQL server"
-            raise build_setting_error("a cluster needs a PostgreSQL database", remedy)
+            raise ValueError(
+                "a cluster needs a PostgreSQL database; try: [storage] url of a PostgreSQL server"
+            )
         return self
 
     @property
     def unmixed_channels(self) -> tuple[str, ...]:
         """The channels whose activity is not in the score, because their API's terms forbid it."""
-        return tuple(filter(self._is_unmixed_channel, self.channels))
-
-    def _is_unmixed_channel(self, name: str) -> bool:
-        channel = self.channels[name]
-        if channel.api_key is None or channel.derived_metrics:
-            return False
-        return _do_terms_forbid_mixed_scores(name)
-
-    @field_validator("rules")
-    @classmethod
-    def _validate_rule_codes(cls, rules: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
-        known_codes = load_gap_catalogue().definitions
-        for number, rule in enumerate(rules, 1):
-            if rule.code not in known_codes:
-                remedy = suggest_nearest(rule.code, known_codes)
-                raise build_setting_error(
-                    "no gap is called {code}", remedy, code=f'"{rule.code}"', number=number
-                )
-        return rules
+        return tuple(
+            name
+            for name, channel in self.channels.items()
+            if channel.api_key is not None
+            and not channel.derived_metrics
+            and _do_terms_forbid_mixed_scores(name)
+        )
 
 
 def _do_terms_forbid_mixed_scores(channel_name: str) -> bool:
@@ -323,26 +374,7 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
     except ValidationError as error:
         variables = {setting: ENV_PREFIX + "__".join(setting).upper() for setting in overrides}
         raise build_config_error(error, Config, origin, variables) from None
-    _refuse_unknown_channels(config, origin)
-    _refuse_unsupported_api_settings(config, origin)
-    return config
-
-
-def _refuse_unknown_channels(config: Config, origin: str) -> None:
-    """Raise ConfigError if a table or rule names a channel that does not exist."""
-    known_channels = channel_registry.list_channel_names()
-    places = [(f"channels.{name}", name) for name in config.channels]
-    places += [(f"survey.figures.{name}", name) for name in config.survey.figures]
-    for number, rule in enumerate(config.rules, 1):
-        places += [(f"rules[{number}].channels", name) for name in rule.channels]
-    for place, name in places:
-        if name not in known_channels:
-            remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
-            raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
-
-
-def _refuse_unsupported_api_settings(config: Config, origin: str) -> None:
-    """Raise ConfigError for a channel with a key but no API, or with an amendment it lacks."""
+    _refuse_unknown_names(config, origin)
     for name, channel in config.channels.items():
         place = f"{origin}: channels.{name}"
         if channel.api_key and channel_registry.get_channel_api(name) is None:
@@ -351,25 +383,33 @@ def _refuse_unsupported_api_settings(config: Config, origin: str) -> None:
         if channel.derived_metrics and not _do_terms_forbid_mixed_scores(name):
             reason = "the terms of this channel know no such amendment"
             raise ConfigError(f"{place}.derived_metrics", reason, "remove the setting")
+    return config
+
+
+def _refuse_unknown_names(config: Config, origin: str) -> None:
+    """Raise ConfigError if a table or rule names a channel or a gap that does not exist."""
+    known_channels = channel_registry.list_channel_names()
+    places = [(f"channels.{name}", name) for name in config.channels]
+    places += [(f"survey.figures.{name}", name) for name in config.survey.figures]
+    known_codes = load_gap_catalogue().definitions
+    for number, rule in enumerate(config.rules, 1):
+        if rule.code not in known_codes:
+            remedy = suggest_nearest(rule.code, known_codes)
+            reason = f'no gap is called "{rule.code}"'
+            raise ConfigError(f"{origin}: rules[{number}]", reason, remedy)
+        places += [(f"rules[{number}].channels", name) for name in rule.channels]
+    for place, name in places:
+        if name not in known_channels:
+            remedy = suggest_nearest(name, known_channels, f"one of {', '.join(known_channels)}")
+            raise ConfigError(f"{origin}: {place}", f'no channel is called "{name}"', remedy)
 
 
 def find_config_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the file to read, or None for the packaged example. Raises ConfigError."""
-    named_path = path or environ.get("AUDITOR_CONFIG")
-    file = Path(named_path or "config.toml")
-    try:
-        is_folder = stat.S_ISDIR(file.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        if not named_path:
-            return None
-        reason = "there is no such file"
-        raise ConfigError(str(file), reason, "`auditor init` writes one") from None
-    except OSError as error:
-        raise build_unreadable_error(file, error) from None
-    if is_folder:
-        reason = "it is a folder, not a file"
-        raise ConfigError(f"cannot read {file}", reason, "`auditor init` writes a file")
-    return file
+    """Return the file to read, or None for the packaged example."""
+    if named_path := path or environ.get("AUDITOR_CONFIG"):
+        return Path(named_path)
+    file = Path("config.toml")
+    return file if file.exists() else None
 
 
 def find_packaged_config() -> Path:

@@ -19,8 +19,9 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from auditor.config.notifications import Recipient, is_mail_address, normalize_mail_address
+from auditor.config.notifications import Recipient, normalize_mail_address
 from auditor.config.schema import Config
+from auditor.config.validators import is_mail_address
 from auditor.core.errors import ConfigError, InputError
 from auditor.core.tokens import TOKEN_BYTES, hash_token
 from auditor.i18n.translator import Translator

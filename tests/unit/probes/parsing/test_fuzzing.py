@@ -104,7 +104,7 @@ EXCUSED = {
     ),
     "runs commands": "auditor.cli.main.main auditor.cli.main.build_command_line",
     "is given the operator's file": (
-        "probes.http.dialer.create_verifying_context auditor.config.hosts.validate_host"
+        "probes.http.dialer.create_verifying_context auditor.config.validators.validate_host"
     ),
     "is asked for what is known": (
         "auditor.reference.gap_catalogue.get_gap_titles "
