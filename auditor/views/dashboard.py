@@ -1,13 +1,13 @@
-"""The Today page: who needs a coordinator, channels, the week's changes, and regions.
+"""The Today page, and groups of associations by region or tag with their coverage and changes.
 
 Everything is read from the stored counts and summaries. No association is evaluated for a page.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime, timedelta
-from itertools import pairwise, zip_longest
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise, product, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
 from typing import Any
@@ -17,17 +17,136 @@ from auditor.config.schema import Config
 from auditor.decisions.replies import load_unsettled_proposals, load_waiting_replies
 from auditor.evaluation.network_view import build_channel_figures
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from auditor.evaluation.summary import Coverage, build_coverage, get_region_key
+from auditor.evaluation.summary import COVERAGE_STATES, Coverage, build_coverage, get_region_key
 from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
 from auditor.reference.regions import REGIONS
 from auditor.views.calls import BROKEN_FACET, build_call_list
-from auditor.views.groups import GroupNeeds, find_change_period, load_group_needs
 from probes.models.finding import Presence
 from storage.models.audit import EMPTY_CONTACT, AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, ListedGap
 from storage.read_model.gap_search import GapChangeKind
 from storage.registry.regions import RegionFilter
 from storage.store import Store
+
+MIN_GROUP_SIZE = 5
+"""The figures of a smaller group say more about one member than about the group."""
+NEED_FACETS = (BROKEN_FACET, "kind:silent", "any:unknown", "kind:improve", "kind:no_account")
+"""What a table of groups counts: problems by kind, and what could not be checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNeeds:
+    """A region or tag: how many associations it has, and how many need help by `NEED_FACETS`.
+
+    `most_urgent` are some of those of which something is broken.
+    """
+
+    name: str
+    association_count: int
+    counts: tuple[int, ...]
+    most_urgent: tuple[AssociationSummary, ...] = ()
+
+    @property
+    def broken_count(self) -> int:
+        """Return of how many associations something is broken."""
+        return self.counts[0]
+
+    @property
+    def shade(self) -> int:
+        """Return the shade of a tile: 0 if nothing is broken, up to 3 for a third and more."""
+        if not self.broken_count:
+            return 0
+        return min(3, 1 + 6 * self.broken_count // self.association_count)
+
+
+def load_group_needs(store: Store, sizes: Mapping[str, int]) -> list[GroupNeeds]:
+    """Return the groups of which most associations have something broken first, then the next.
+
+    `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
+    """
+    counts = store.counts.get_facet_counts_by_group(sizes, NEED_FACETS)
+    groups = []
+    for facet, size in sizes.items():
+        numbers = tuple(counts[facet].get(name, 0) for name in NEED_FACETS)
+        groups.append(GroupNeeds(facet.partition(":")[2], size, numbers))
+    return sorted(groups, key=lambda group: (*(-count for count in group.counts), group.name))
+
+
+def load_groups(
+    store: Store, config: Config, sizes: Mapping[str, int], compared_run: AuditRun | None
+) -> list[dict[str, Any]]:
+    """Return the groups with their current coverage, those first that changed most since a run.
+
+    `sizes` maps the facet of a group (`region:…`, `tag:…`) to its number of associations.
+    """
+    facets = [ALL_FACET, *map(":".join, product(config.channels, COVERAGE_STATES))]
+    current = store.counts.get_facet_counts_by_group(sizes, facets)
+    if compared_run is None or compared_run.id is None:
+        return build_groups(current, {}, None, config)
+    counts = store.counts.get_run_facet_counts([compared_run.id], sizes, facets)
+    before = {group: group_counts for (_, group), group_counts in counts.items()}
+    return build_groups(current, before, compared_run.day, config)
+
+
+def build_groups(
+    current: Mapping[str, Mapping[str, int]],
+    before: Mapping[str, Mapping[str, int]],
+    since: date | None,
+    config: Config,
+) -> list[dict[str, Any]]:
+    """Return the groups sorted by change, largest first, then by name. Pure.
+
+    `current` and `before` map the facet of a group (`region:…`) to its counts by facet. A group has
+    its coverage and the changed channels, largest change first and optional channels last.
+    `total_change` is the sum of the changes in percentage points without sign. Optional channels do
+    not count.
+    """
+    groups = []
+    for facet, counts in current.items():
+        coverage = list(build_coverage(counts, config))
+        old_coverage = build_coverage(before[facet], config) if since and facet in before else ()
+        changes: list[dict[str, Any]] = [
+            {
+                "channel": new.channel,
+                "before": old,
+                "current": new,
+                "since": since,
+                "percentage_points": new.low - old.low,
+            }
+            for old, new in zip(old_coverage, coverage, strict=False)
+            if old.low != new.low
+        ]
+        changes.sort(
+            key=lambda item: (item["current"].is_optional, -abs(item["percentage_points"]))
+        )
+        group = {
+            "name": facet.partition(":")[2],
+            "size": counts.get(ALL_FACET, 0),
+            "coverage": coverage,
+            "coverage_changes": changes,
+            "total_change": sum(
+                abs(change["percentage_points"])
+                for change in changes
+                if not change["current"].is_optional
+            ),
+        }
+        groups.append(group)
+    return sorted(groups, key=lambda group: (-group["total_change"], group["name"]))
+
+
+def find_change_period(store: Store, since: date) -> tuple[date, datetime, date | None]:
+    """Return the first day of listed changes since a day, its start, and the day of the first run.
+
+    The first run changes nothing: there is nothing to compare with. Its day is None unless the
+    period begins later because of it.
+    """
+    first_run_day = None
+    first_run = store.runs.get_first_evaluated()
+    if first_run is not None and since <= first_run.started_at.date():
+        first_run_day = first_run.started_at.date()
+        since = first_run_day + timedelta(days=1)
+    return since, datetime.combine(since, time(), UTC), first_run_day
+
 
 SHOWN_CALLS = 5
 """How many associations to call the page lists."""
@@ -50,6 +169,7 @@ SHOWN_GROUPS = 12
 """How many regions outside the map, or how many tags, the page lists."""
 NAMES_PER_REGION = 2
 """Associations that are named of a region."""
+PROPOSALS_FACET = "has_proposals"
 READ_ASSOCIATIONS = 100
 """How many of the most urgent associations are read to name some of each region."""
 
@@ -78,27 +198,17 @@ def build_dashboard(
     channel.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
-    newest_runs = store.runs.list_newest(TREND_RUNS)
-    run = newest_runs[-1] if newest_runs else None
-    shown_runs = _fill_missing_days(newest_runs[-STRIP_LENGTH:])[-STRIP_LENGTH:]
-    account_counts = run.report.count_by_presence() if run else {}
-    counts, today = store.counts.get_facet_counts(), now.date()
+    counts, newest_runs = store.counts.get_facet_counts(), store.runs.list_newest(TREND_RUNS)
     proposals, _ = load_unsettled_proposals(store, config, limit=SHOWN_REPLIES, regions=regions)
-    last_due_day, first_due_day = today + PROMISE_LOOKAHEAD, today - PROMISE_OVERDUE_PERIOD
+    proposal_count = counts.get(PROPOSALS_FACET, 0) if regions is None else 0
+    if own_regions is not None:
+        groups = [f"region:{region}" for region in own_regions]
+        by_group = store.counts.get_facet_counts_by_group(groups, [PROPOSALS_FACET])
+        proposal_count = sum(found.get(PROPOSALS_FACET, 0) for found in by_group.values())
     return {
         "association_count": counts.get(ALL_FACET, 0),
-        "latest_run": run,
         "has_results": store.runs.get_latest_evaluated() is not None,
-        "checked_account_count": sum(account_counts.values()),
-        "unknown_account_count": account_counts.get(Presence.UNKNOWN, 0),
-        "not_reached_count": run.not_reached_count if run else 0,
-        "runs": shown_runs,
-        "complete_run_count": [shown and shown.state for _, shown in shown_runs].count(
-            AuditRunState.DONE
-        ),
-        "age_days": (now - run.started_at).days if run else 0,
-        "delayed_run_day": find_delayed_day(run, config.schedule, now),
-        "next_start_at": find_next_start_time(run, config.schedule, now),
+        **_build_check_status(newest_runs, config, now),
         "not_checked_count": counts.get("not_checked", 0),
         "unfinished_channel_count": counts.get("any:not_checked", 0),
         "no_account_count": counts.get(f"kind:{GapKind.NO_ACCOUNT}", 0),
@@ -106,45 +216,50 @@ def build_dashboard(
         "trends": build_coverage_trends(store, config, newest_runs),
         "calls": build_call_list(
             store,
-            today,
+            now.date(),
             SHOWN_CALLS,
             own_regions=own_regions,
             regions=None if own_regions is None else regions,
         ),
         "pending_reply_count": store.replies.count_pending(regions=regions),
         "pending_replies": load_waiting_replies(store, limit=SHOWN_REPLIES, regions=regions),
-        "proposal_count": _count_proposals(store, counts, own_regions, regions),
+        "proposal_count": proposal_count,
         "proposals": proposals,
-        "due_promise_count": store.follow_ups.count_promises(
-            last_due_day, due_from=first_due_day, regions=regions
-        ),
-        "due_promises": _load_due_promises(store, last_due_day, first_due_day, regions),
+        **_load_due_promises(store, now.date(), regions),
         "week": build_week(store, now),
         "region_map": build_region_map(store, counts),
     }
 
 
-def _count_proposals(
-    store: Store,
-    counts: Mapping[str, int],
-    own_regions: Collection[str] | None,
-    regions: RegionFilter,
-) -> int:
-    """Return the number of found accounts to confirm, in the network or in the own regions."""
-    facet = "has_proposals"
-    if own_regions is None:
-        return counts.get(facet, 0) if regions is None else 0
-    groups = [f"region:{region}" for region in own_regions]
-    by_group = store.counts.get_facet_counts_by_group(groups, [facet])
-    return sum(group_counts.get(facet, 0) for group_counts in by_group.values())
+def _build_check_status(
+    newest_runs: Sequence[AuditRun], config: Config, now: datetime
+) -> dict[str, Any]:
+    """Return when the newest check was, what it could not see, and when the next one starts."""
+    run = newest_runs[-1] if newest_runs else None
+    shown_runs = _fill_missing_days(newest_runs[-STRIP_LENGTH:])[-STRIP_LENGTH:]
+    states = [shown.state for _, shown in shown_runs if shown]
+    account_counts = run.report.count_by_presence() if run else {}
+    return {
+        "latest_run": run,
+        "checked_account_count": sum(account_counts.values()),
+        "unknown_account_count": account_counts.get(Presence.UNKNOWN, 0),
+        "not_reached_count": run.not_reached_count if run else 0,
+        "runs": shown_runs,
+        "complete_run_count": states.count(AuditRunState.DONE),
+        "age_days": (now - run.started_at).days if run else 0,
+        "delayed_run_day": find_delayed_day(run, config.schedule, now),
+        "next_start_at": find_next_start_time(run, config.schedule, now),
+    }
 
 
-def _load_due_promises(
-    store: Store, last_due_day: date, first_due_day: date, regions: RegionFilter
-) -> list[dict[str, Any]]:
-    """Return promises that are due, each with its association and the contact of that."""
+def _load_due_promises(store: Store, today: date, regions: RegionFilter) -> dict[str, Any]:
+    """Return the number of promises that are due, and the first of them.
+
+    Each has its association and the contact of that.
+    """
+    last_day, first_day = today + PROMISE_LOOKAHEAD, today - PROMISE_OVERDUE_PERIOD
     promises = store.follow_ups.list_promises(
-        last_due_day, due_from=first_due_day, limit=SHOWN_PROMISES, regions=regions
+        last_day, due_from=first_day, limit=SHOWN_PROMISES, regions=regions
     )
     contacts = store.registry.get_contacts([promise.association for promise in promises])
     due_promises = []
@@ -155,7 +270,8 @@ def _load_due_promises(
             due_promises.append(
                 {"follow_up": promise, "association": association, "contact": contact}
             )
-    return due_promises
+    count = store.follow_ups.count_promises(last_day, due_from=first_day, regions=regions)
+    return {"due_promise_count": count, "due_promises": due_promises}
 
 
 def build_week(store: Store, now: datetime) -> dict[str, Any]:
@@ -264,13 +380,15 @@ def build_coverage_trends(
     counts = store.counts.get_run_facet_counts(run_ids, [group])
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
     for day, run in _fill_missing_days(runs):
-        coverage_by_channel = {}
-        if run is not None and (run.id or 0, group) in counts:
-            for coverage in build_coverage(counts[run.id or 0, group], config):
-                if coverage.channel not in run.unreliable_channels:
-                    coverage_by_channel[coverage.channel] = coverage
+        by_channel: dict[str, Coverage] = {}
+        run_counts = counts.get((run.id, group)) if run and run.id else None
+        if run and run_counts is not None:
+            found = build_coverage(run_counts, config)
+            by_channel = {coverage.channel: coverage for coverage in found}
+            for channel in run.unreliable_channels:
+                by_channel.pop(channel, None)
         for channel in config.channels:
-            trends[channel] += ((day, coverage_by_channel.get(channel)),)
+            trends[channel] += ((day, by_channel.get(channel)),)
     return trends
 
 

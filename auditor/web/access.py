@@ -20,8 +20,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from auditor.users import service
+from storage.models.audit import Proposal
 from storage.models.users import Role
 from storage.store import Store
+from storage.tables.communication import Reply
 from storage.tables.users import User
 
 
@@ -50,13 +52,26 @@ class NotLoggedInError(Exception):
     """The request has no valid session; the handler shows the login page."""
 
 
-AssociationFinder = Callable[[Store, Mapping[str, Any]], str | None]
-"""Returns the association id that the path parameters refer to, or None."""
+MAX_ROW_ID = 2**63 - 1
+"""Databases store 63-bit ids."""
 
 
-def _find_association_in_path(_store: Store, path_params: Mapping[str, Any]) -> str | None:
-    association = path_params["association"]
-    return association if isinstance(association, str) else None
+def find_proposal(store: Store, proposal_id: int) -> Proposal | None:
+    """Return the proposal of this id, or None."""
+    proposal = next(store.conclusions.list_proposals(after_id=proposal_id - 1), None)
+    return proposal if proposal and proposal.id == proposal_id else None
+
+
+def find_association_id(store: Store, path_params: Mapping[str, Any]) -> str | None:
+    """Return the association of a path, or that of its reply or proposal; None without one."""
+    if "association" in path_params:
+        return str(path_params["association"])
+    row: Reply | Proposal | None
+    if "reply_id" in path_params:
+        row = store.replies.get(min(path_params["reply_id"], MAX_ROW_ID))
+    else:
+        row = find_proposal(store, min(path_params["proposal_id"], MAX_ROW_ID))
+    return row.association if row else None
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,6 @@ class RequireAccess:
     """A dependency that admits a request, or raises NotLoggedInError or HTTPException (403)."""
 
     access: Access
-    find_association: AssociationFinder = _find_association_in_path
 
     def __call__(self, request: Request) -> None:
         """Check the current user against the declared access."""
@@ -88,7 +102,7 @@ class RequireAccess:
                 if not service.is_coordinator(user):
                     return False
                 store: Store = request.app.state.app.store
-                association_id = self.find_association(store, request.path_params)
+                association_id = find_association_id(store, request.path_params)
                 association = association_id and store.registry.get_association(association_id)
                 if not association:
                     raise HTTPException(404)
@@ -132,14 +146,9 @@ ALL_REGIONS_ACCESS = Depends(RequireAccess(Access.ALL_REGIONS))
 ADMIN_ACCESS = Depends(RequireAccess(Access.ADMIN))
 
 
-def require_own_region(find_association: AssociationFinder) -> Any:
-    """Return OWN_REGION_ACCESS for a path without an association id, such as a reply's."""
-    return Depends(RequireAccess(Access.OWN_REGION, find_association))
-
-
 SESSION_COOKIE = "session"
 KNOWN_BROWSER_COOKIE = "known_browser"
-"""Proves that a user has logged in with this browser before; see `login_limits`."""
+"""Proves that a user has logged in with this browser before; see `routes.login`."""
 INVITE_COOKIE = "invite"
 """Holds the token of a one-time link after its address was opened."""
 

@@ -27,8 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.config.schema import Config
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.web import errors
-from auditor.web.errors import Clock
+from auditor.web.request_context import Clock, render_error_page
 from probes.log import EventLogger
 
 logger = EventLogger(__name__)
@@ -147,7 +146,7 @@ class SecurityMiddleware:
         return self._render_error_page(scope, 413) if has_too_large_body(scope) else None
 
     def _render_error_page(self, scope: Scope, status: int) -> Response:
-        return errors.render_error_page(scope, self.config, status, self.clock())
+        return render_error_page(scope, self.config, status, self.clock())
 
 
 def collect_address_words(routes: Iterable[BaseRoute]) -> frozenset[str]:

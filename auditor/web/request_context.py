@@ -1,32 +1,36 @@
-"""The context of a page's request: the application, the time, the language and the user."""
+"""What every page needs: its request with time, language and user, the navigation, error pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from pydantic import Field
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
+from starlette.types import Scope
 
 from auditor.app import App
+from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import load_association_view
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
 from auditor.i18n.translator import Translator
 from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
 from auditor.users import service
-from auditor.web.access import get_current_user
-from auditor.web.errors import LANGUAGE_COOKIE
-from auditor.web.navigation import list_navigation_entries
+from auditor.web.access import MAX_ROW_ID, get_current_user
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
+from storage.models.users import Role
 from storage.store import Store
 from storage.tables.users import User
 
@@ -168,8 +172,8 @@ def require_association_view(context: RequestContext, association: str) -> Assoc
 
 PageContext = Annotated[RequestContext, Depends(get_request_context)]
 """A parameter of a route under `/{language}/…`."""
-RowId = Annotated[int, Field(ge=0, lt=2**63)]
-"""A parameter that is the id of a database row; databases store 63-bit ids."""
+RowId = Annotated[int, Field(ge=0, le=MAX_ROW_ID)]
+"""A parameter that is the id of a database row."""
 
 
 def build_page_urls(
@@ -204,3 +208,170 @@ def parse_day(text: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+Clock = Callable[[], datetime]
+
+DEAD_LINK_STATUSES = (401, 410)
+"""The statuses of a report without its link: associations can ask the coordination team."""
+LANGUAGE_COOKIE = "language"
+"""Remembers the language that a reader chose."""
+
+
+def detect_language(scope: Scope, config: Config) -> str:
+    """Return the reader's language.
+
+    In this order: the language in the path, the one in the cookie, the browser's, the network's.
+    """
+    headers = Headers(scope=scope)
+    path_language = scope["path"].partition("/")[2].partition("/")[0]
+    cookie_language = cookie_parser(headers.get("cookie", "")).get(LANGUAGE_COOKIE)
+    for language in (path_language, cookie_language):
+        if language in LOCALE_BY_LANGUAGE:
+            return str(language)
+    return negotiate_language(headers.get("accept-language"), config.network.language)
+
+
+def render_error_page(scope: Scope, config: Config, status: int, now: datetime) -> HTMLResponse:
+    """Return the page for an HTTP error status."""
+    language = detect_language(scope, config)
+    title, message = _describe_status(status, get_html_translator(language))
+    user = scope.get("user")
+    content = render_template(
+        "error.html",
+        language,
+        title=title,
+        message=message,
+        shows_contact=status in DEAD_LINK_STATUSES and config.network.has_contact,
+        config=config,
+        links=WebAppLinks(language, has_network_pages=user is not None),
+        navigation=list_navigation_entries(user, get_html_translator(language)),
+        updated_at=now,
+        is_interactive=True,
+        user=user,
+        permissions=service,
+    )
+    return HTMLResponse(content, status)
+
+
+def _describe_status(status: int, translator: Translator) -> tuple[str, str]:
+    """Return the title and the text of the page for an HTTP error status."""
+    translate = translator.translate
+    other = (translate("Something went wrong"), translate("Check what you entered and try again."))
+    texts = {
+        401: (
+            translate("Open your report with your own link"),
+            translate(
+                "This page opens only with your association’s private link. "
+                "If someone sent you this page, ask them to use “Share with the board” in the "
+                "report. If you have the link, open it again and allow cookies in your browser."
+            ),
+        ),
+        403: (
+            translate("You don’t have access"),
+            translate("You don’t have permission to do this."),
+        ),
+        404: (
+            translate("Page not found"),
+            translate("The address may be wrong, or the page no longer exists."),
+        ),
+        410: (
+            translate("This report link no longer works"),
+            translate(
+                "It may have expired or been copied incompletely. "
+                "Ask the coordination team for a new one."
+            ),
+        ),
+        413: (
+            translate("Too large"),
+            translate("What you sent is too large for this page. Send less."),
+        ),
+        500: (
+            translate("Something went wrong on our side"),
+            translate("This isn’t your fault and nothing was lost. Try again later."),
+        ),
+        503: (
+            translate("Other imports are in progress"),
+            translate("They need the computer’s memory. Try again in a minute."),
+        ),
+    }
+    return texts.get(status, other)
+
+
+def handle_http_error(request: Request, error: Exception) -> HTMLResponse:
+    """Return the error page for an HTTPException, or for an invalid form or query (422)."""
+    if isinstance(error, HTTPException):
+        status, headers = error.status_code, error.headers
+    else:
+        status, headers = 422, None
+    state = request.app.state
+    get_current_user(request)  # the page shows the navigation if a user is logged in
+    response = render_error_page(request.scope, state.app.config, status, state.clock())
+    response.headers.update(headers or {})
+    return response
+
+
+NavigationPage = tuple[str, str]
+"""The path of a page without the language, and its label."""
+
+TODAY_ICON = "M3 4.5h14v13H3zM3 8.5h14M7 2.5v4M13 2.5v4"
+GRID_ICON = "M3 3.5h5.5V9H3zM11.5 3.5H17V9h-5.5zM3 11.5h5.5V17H3zM11.5 11.5H17V17h-5.5z"
+STAR_ICON = "M10 2.5l2 5.2 5.2 2-5.2 2-2 5.3-2-5.3-5.2-2 5.2-2z"
+SPEECH_ICON = "M3 4h14v10H9l-4 3v-3H3z"
+PEOPLE_ICON = (
+    "M3.5 17v-2c0-4 7-4 7 0v2M7 9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5"
+    "M13 11.5c2.5 0 4 1 4 3.5v2M13 9.5a2.5 2.5 0 0 0 0-5"
+)
+SLIDERS_ICON = "M3 6h8M15 6h2M13 4v4M3 14h2M9 14h8M7 12v4"
+
+
+NavigationEntry = dict[str, Any]
+"""An entry of the navigation: its label, its pages, and how many things wait there (`count`).
+
+It leads to the first of its pages. `icon` is the path of an SVG in a square of 20 units.
+"""
+
+
+def _build_entry(label: str, icon: str, *pages: NavigationPage, count: int = 0) -> NavigationEntry:
+    return {"label": label, "icon": icon, "pages": pages, "count": count}
+
+
+def list_navigation_entries(
+    user: User | None, translator: Translator, pending_reply_count: int = 0
+) -> list[NavigationEntry]:
+    """Return the entries that a user may open. Without a user there are none."""
+    if user is None:
+        return []
+    translate = translator.translate
+    is_coordinator = service.is_coordinator(user)
+    messages = _build_entry(
+        translate("Messages"),
+        SPEECH_ICON,
+        ("replies", translate("Replies")),
+        ("report-links", translate("Report links")),
+        count=pending_reply_count,
+    )
+    settings = [("account", translate("Your account")), ("glossary", translate("Glossary"))]
+    if user.role == Role.ADMIN:
+        settings.insert(0, ("users", translate("Users")))
+    if is_coordinator:
+        settings.insert(0, ("registry", translate("Registry")))
+    return [
+        _build_entry(translate("Today"), TODAY_ICON, ("", translate("Today"))),
+        _build_entry(
+            translate("Associations"),
+            GRID_ICON,
+            ("associations", translate("Grid")),
+            ("gaps", translate("By problem")),
+            ("groups", translate("By region")),
+        ),
+        _build_entry(
+            translate("What’s new"),
+            STAR_ICON,
+            ("changes", translate("What’s new")),
+            ("runs", translate("Check log")),
+        ),
+        *([messages] if is_coordinator else []),
+        _build_entry(translate("Meeting"), PEOPLE_ICON, ("meeting", translate("Meeting"))),
+        _build_entry(translate("Settings"), SLIDERS_ICON, *settings),
+    ]

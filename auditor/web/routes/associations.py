@@ -20,9 +20,12 @@ from auditor.reports.html import sum_channel_points
 from auditor.reports.invitation import build_chat_text
 from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.users import service
-from auditor.views.association_detail import build_association_detail
+from auditor.views.associations import (
+    build_association_detail,
+    load_grid_rows,
+    select_grid_channels,
+)
 from auditor.views.export import ExportRequest
-from auditor.views.grid import load_grid_rows, select_grid_channels
 from auditor.web import access, list_filters
 from auditor.web.list_filters import Chip, build_back_url
 from auditor.web.request_context import (

@@ -9,11 +9,15 @@ from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.reference.glossary import load_glossary
 from auditor.rendering.svg import TrendPoint
 from auditor.users import service
-from auditor.views.dashboard import CoverageTrend, build_dashboard
-from auditor.views.groups import MIN_GROUP_SIZE, load_group_needs, load_groups
+from auditor.views.dashboard import (
+    MIN_GROUP_SIZE,
+    CoverageTrend,
+    build_dashboard,
+    load_group_needs,
+    load_groups,
+)
 from auditor.web import access
-from auditor.web.errors import detect_language
-from auditor.web.request_context import PageContext, parse_day
+from auditor.web.request_context import PageContext, detect_language, parse_day
 from auditor.web.routes.runs import RESULTS_REQUIRED, load_next_check
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -65,8 +69,6 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
 
 MAX_SHOWN_GROUPS = 30
 """The page shows the groups with the largest changes."""
-MAX_LISTED_NEEDS = 100
-"""The page lists at most so many groups by who needs help."""
 MAX_COMPARED_RUNS = 400
 """How many runs a comparison may reach back: about a year of daily runs."""
 
@@ -86,12 +88,10 @@ def show_groups(
     earlier_runs = [run for run in runs[:-1] if day is None or run.day <= day]
     compared_run = earlier_runs[-1] if earlier_runs else None
     groups = load_groups(store, context.app.config, sizes, compared_run)[:MAX_SHOWN_GROUPS]
-    needs = load_group_needs(store, store.counts.get_group_sizes(kind, min_size=1))
     return context.render_page(
         "groups.html",
         group_by=kind,
-        needs=needs[:MAX_LISTED_NEEDS],
-        has_more_needs=len(needs) > MAX_LISTED_NEEDS,
+        needs=load_group_needs(store, store.counts.get_group_sizes(kind, min_size=1)),
         groups=groups,
         hidden_group_count=len(sizes) - len(groups),
         compared_run=compared_run,

@@ -1,12 +1,11 @@
-"""The form that records a decision about an association, like `auditor decide`."""
+"""Decisions: the form for one, and the queue of replies and of accounts found on websites."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from auditor.core.form_limits import (
     MAX_ADDRESS_CHARS,
@@ -17,6 +16,7 @@ from auditor.core.form_limits import (
     MAX_ROW_ID_CHARS,
     FormText,
 )
+from auditor.decisions import replies
 from auditor.decisions.recording import (
     DecisionError,
     DecisionInput,
@@ -29,16 +29,19 @@ from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,
     RequestContext,
+    RowId,
     build_url,
     require_association_view,
 )
+from storage.errors import StoreError
 from storage.models.audit import DecisionKind
+from storage.models.users import ReplyOutcome
+from storage.tables.communication import Reply
 
 router = APIRouter(route_class=access.AccessRoute)
 
 PREFILLED_FIELDS = ("kind", "channel", "account", "gap_code", "decision_id")
 """The fields that the form's address sets; the user fills in the others."""
-DUPLICATE_SUBMIT_PERIOD = timedelta(minutes=1)
 
 
 class DecisionForm(BaseModel):
@@ -72,10 +75,6 @@ class DecisionForm(BaseModel):
     decision_id: str = Field(default="", max_length=MAX_ROW_ID_CHARS)
 
 
-Submission = tuple[str, DecisionForm, str]
-"""Association id, form and author."""
-
-
 @router.get(
     "/{language}/associations/{association:path}/decisions", dependencies=[access.OWN_REGION_ACCESS]
 )
@@ -90,44 +89,35 @@ def show_decision_form(
     "/{language}/associations/{association:path}/decisions", dependencies=[access.OWN_REGION_ACCESS]
 )
 def submit_decision(
-    request: Request, context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
+    context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
 ) -> Response:
     """Save the decision, or show the form again with the error."""
     view = require_association_view(context, association)
-    submission = (association, form, context.author)
     try:
-        with request.app.state.decision_lock:  # both requests of a double click arrive together
-            if not _is_duplicate_submission(request, submission, context.now):
-                _save_decision(context, association, form)
-                request.app.state.last_decision_submission = submission, context.now
+        _save_decision(context, association, form)
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
+    # The part of the association's page that shows the decision.
+    anchor = f"channel-{form.channel}" if form.channel else "more"
+    if form.kind == "waive":
+        anchor = "problems"
     association_url = context.build_association_url(
         association, {"saved_decision": form.kind, "saved_channel": form.channel}
     )
-    return RedirectResponse(f"{association_url}#{_choose_anchor(form)}", 303)
-
-
-def _choose_anchor(form: DecisionForm) -> str:
-    """Return the part of the association's page that shows the decision."""
-    if form.kind == "waive":
-        return "problems"
-    return f"channel-{form.channel}" if form.channel else "more"
-
-
-def _is_duplicate_submission(request: Request, submission: Submission, now: datetime) -> bool:
-    """Return True if the same user sent the same form a moment ago, such as by a double click."""
-    previous: tuple[Submission, datetime] | None = request.app.state.last_decision_submission
-    if previous is None:
-        return False
-    previous_submission, submitted_at = previous
-    return previous_submission == submission and now - submitted_at < DUPLICATE_SUBMIT_PERIOD
+    return RedirectResponse(f"{association_url}#{anchor}", 303)
 
 
 def _save_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
-    """Save the decision. Raises DecisionError."""
+    """Save or withdraw a decision. Raises DecisionError and HTTPException (404)."""
     if form.kind == "withdraw":
-        _withdraw_decision(context, association, form)
+        _load_decision_item(context, association, form.decision_id)
+        withdraw_decision(
+            context.app.store,
+            form.decision_id,
+            author=context.author,
+            reason=form.reason,
+            now=context.now,
+        )
         return
     typed = DecisionInput(
         association=association,
@@ -143,18 +133,6 @@ def _save_decision(context: RequestContext, association: str, form: DecisionForm
         expires_on=form.expires_on,
     )
     record_decision(context.app.store, context.app.config.channels, typed, context.now)
-
-
-def _withdraw_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
-    """Withdraw a decision of this association. Raises DecisionError and HTTPException (404)."""
-    _load_decision_item(context, association, form.decision_id)
-    withdraw_decision(
-        context.app.store,
-        form.decision_id,
-        author=context.author,
-        reason=form.reason,
-        now=context.now,
-    )
 
 
 def _load_decision_item(
@@ -197,4 +175,235 @@ def _render_decision_form(
         today=context.now.date(),
         gap_choices=list_filters.list_gap_choices(context.translator),
         decision=decision,
+    )
+
+
+class ReplyAnswerForm(BaseModel):
+    """The coordinator's answer to a reply or a proposal, with its reason."""
+
+    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+
+    answer: ReplyOutcome
+    reason: FormText = Field(default="", max_length=MAX_REASON_CHARS)
+
+    @field_validator("answer")
+    @classmethod
+    def _refuse_withdrawal(cls, answer: ReplyOutcome) -> ReplyOutcome:
+        if answer is ReplyOutcome.WITHDRAWN:
+            raise ValueError("only the association takes back its reply")
+        return answer
+
+
+def _require_reply(context: RequestContext, reply_id: int) -> Reply:
+    reply = context.app.store.replies.get(reply_id)
+    if reply is None:
+        raise HTTPException(404)
+    return reply
+
+
+@router.get("/{language}/replies", dependencies=[access.COORDINATOR_ACCESS])
+def show_replies(
+    context: PageContext,
+    *,
+    after_reply: RowId = 0,
+    after_proposal: RowId = 0,
+    done: ReplyOutcome | None = None,
+    reply: RowId = 0,
+    association: str = "",
+    decision: RowId = 0,
+    reopened: RowId = 0,
+    already_answered: bool = False,
+) -> HTMLResponse:
+    """Show a page of pending replies and of proposals, each after a given row id.
+
+    `done` is the answer that was just saved. It can be taken back in `reply`, or as the `decision`
+    about an association. `reopened` is the reply whose answer was just taken back.
+    `already_answered`: another user was faster.
+    """
+    return _render_replies(
+        context,
+        after_reply_id=after_reply,
+        after_proposal_id=after_proposal,
+        saved_answer={
+            "answer": done,
+            "reply_id": reply,
+            "association": association,
+            "decision_id": decision,
+        },
+        reopened_reply_id=reopened,
+        is_already_answered=already_answered,
+    )
+
+
+@router.get("/{language}/replies/{reply_id:int}", dependencies=[access.OWN_REGION_ACCESS])
+def find_reply(context: PageContext, reply_id: RowId) -> RedirectResponse:
+    """Redirect to a reply in the queue, or to its association if it was answered."""
+    reply = _require_reply(context, reply_id)
+    if reply.outcome is None:
+        return RedirectResponse(_build_reply_url(context, reply_id), 303)
+    return RedirectResponse(f"{context.links.association_url(reply.association)}#history", 303)
+
+
+@router.post("/{language}/replies/{reply_id:int}", dependencies=[access.OWN_REGION_ACCESS])
+def answer_reply(
+    context: PageContext,
+    reply_id: RowId,
+    form: Annotated[ReplyAnswerForm, Form()],
+    after_reply: RowId = 0,
+) -> Response:
+    """Accept or decline a reply, on the page of the list that begins after `after_reply`."""
+    store, reply = context.app.store, _require_reply(context, reply_id)
+    try:
+        if form.answer is ReplyOutcome.ACCEPTED:
+            default_reason = context.translator.translate(
+                "The association says so in its reply to the report."
+            )
+            replies.accept_reply(
+                store,
+                context.app.config,
+                reply,
+                author=context.author,
+                reason=form.reason,
+                now=context.now,
+                default_reason=default_reason,
+            )
+        else:
+            replies.decline_reply(
+                store, reply, author=context.author, reason=form.reason, now=context.now
+            )
+    except DecisionError as error:
+        return _render_replies(
+            context,
+            status=422,
+            after_reply_id=after_reply,
+            error_field=f"reply-{reply_id}",
+            form=form,
+            error=error,
+        )
+    except StoreError:
+        replies_url = context.links.page_url("replies")
+        return RedirectResponse(f"{replies_url}?already_answered=true#message", 303)
+    return _redirect_to_replies(context, form, {"reply": str(reply_id)})
+
+
+@router.post("/{language}/replies/{reply_id:int}/undo", dependencies=[access.OWN_REGION_ACCESS])
+def undo_answer(context: PageContext, reply_id: RowId) -> Response:
+    """Take back the answer to a reply, which waits again."""
+    store, reply = context.app.store, _require_reply(context, reply_id)
+    reason = context.translator.translate("The answer to the reply was taken back.")
+    replies.undo_review(store, reply, author=context.author, reason=reason, now=context.now)
+    return RedirectResponse(_build_reply_url(context, reply_id, {"reopened": str(reply_id)}), 303)
+
+
+@router.get("/{language}/proposals/{proposal_id:int}", dependencies=[access.OWN_REGION_ACCESS])
+def find_proposal(context: PageContext, proposal_id: RowId) -> RedirectResponse:
+    """Redirect to a proposal in the queue."""
+    queue_url = context.links.page_url("replies")
+    query_params = {"after_proposal": str(max(proposal_id - 1, 0))}
+    url = build_url(queue_url, query_params)
+    return RedirectResponse(f"{url}#proposal-{proposal_id}", 303)
+
+
+@router.post("/{language}/proposals/{proposal_id:int}", dependencies=[access.OWN_REGION_ACCESS])
+def answer_proposal(
+    context: PageContext,
+    proposal_id: RowId,
+    form: Annotated[ReplyAnswerForm, Form()],
+    after_proposal: RowId = 0,
+) -> Response:
+    """Record that a found account is the association's, or that it is not."""
+    proposal = access.find_proposal(context.app.store, proposal_id)
+    if proposal is None:
+        raise HTTPException(404)
+    try:
+        # Without a reason, the page where the account was found is the reason.
+        default_reason = context.translator.translate("Found on {url}", url=proposal.link.page_url)
+        is_accepted = form.answer is ReplyOutcome.ACCEPTED
+        typed = DecisionInput(
+            association=proposal.association,
+            kind=DecisionKind.CLAIM if is_accepted else DecisionKind.DISOWN,
+            author=context.author,
+            reason=form.reason or default_reason,
+            channel=proposal.link.channel,
+            account=proposal.link.key,
+        )
+        [decision] = record_decision(
+            context.app.store, context.app.config.channels, typed, context.now
+        )
+    except DecisionError as error:
+        return _render_replies(
+            context,
+            status=422,
+            after_proposal_id=after_proposal,
+            error_field=f"proposal-{proposal_id}",
+            form=form,
+            error=error,
+        )
+    return _redirect_to_replies(
+        context, form, {"association": decision.association, "decision": str(decision.id)}
+    )
+
+
+def _redirect_to_replies(
+    context: RequestContext, form: ReplyAnswerForm, answered: Mapping[str, str]
+) -> RedirectResponse:
+    query_params = {"done": form.answer.value, **answered}
+    url = build_url(context.links.page_url("replies"), query_params)
+    return RedirectResponse(f"{url}#message", 303)
+
+
+def _build_reply_url(
+    context: RequestContext, reply_id: int, query_params: Mapping[str, str] | None = None
+) -> str:
+    """Return the address of a page of the queue that begins with a reply."""
+    query_params = {"after_reply": str(max(reply_id - 1, 0)), **(query_params or {})}
+    return f"{build_url(context.links.page_url('replies'), query_params)}#reply-{reply_id}"
+
+
+def _render_replies(
+    context: RequestContext,
+    *,
+    status: int = 200,
+    after_reply_id: int = 0,
+    after_proposal_id: int = 0,
+    saved_answer: Mapping[str, object] | None = None,
+    reopened_reply_id: int = 0,
+    is_already_answered: bool = False,
+    error: DecisionError | None = None,
+    error_field: str = "",
+    form: ReplyAnswerForm | None = None,
+) -> HTMLResponse:
+    store, regions = context.app.store, context.regions
+    replies_url = context.links.page_url("replies")
+    pending_replies = replies.load_waiting_replies(store, after=after_reply_id, regions=regions)
+    proposals, next_proposal_id = replies.load_unsettled_proposals(
+        store, context.app.config, after=after_proposal_id, regions=regions
+    )
+    next_url = next_proposals_url = ""
+    last_reply_id = pending_replies[-1].reply.id if pending_replies else None
+    if last_reply_id and store.replies.list_pending(
+        after_id=last_reply_id, limit=1, regions=regions
+    ):
+        next_url = build_url(replies_url, {"after_reply": str(last_reply_id)})
+    if next_proposal_id:
+        query_params = {"after_proposal": str(next_proposal_id)}
+        next_proposals_url = f"{build_url(replies_url, query_params)}#proposals"
+    page_context = context.with_path(replies_url) if error else context
+    return page_context.render_page(
+        "replies.html",
+        status=status,
+        pending_replies=pending_replies,
+        pending_reply_count=store.replies.count_pending(regions=regions),
+        after_reply_id=after_reply_id,
+        after_proposal_id=after_proposal_id,
+        next_url=next_url,
+        first_url=replies_url if after_reply_id or after_proposal_id else "",
+        proposals=proposals,
+        next_proposals_url=next_proposals_url,
+        saved_answer=saved_answer,
+        reopened_reply_id=reopened_reply_id,
+        is_already_answered=is_already_answered,
+        error_message=context.translate_error(error),
+        error_field=error_field,
+        form=form,
     )

@@ -1,15 +1,30 @@
 """Logging in and out.
 
-A wrong name and a wrong password give the same answer and take the same time.
+A wrong name and a wrong password give the same answer and take the same time. Failed logins are
+limited to five in 15 minutes, for each client address and for each account. With that limit alone,
+a stranger who fails on purpose could lock a user out for ever. So a browser in which the user has
+logged in before has its own count: it sends a proof that only the stored password hash can produce.
+One-time links (`auditor user reset`) are never counted. A restart forgets the counts.
 """
 
+import asyncio
+import hashlib
+import hmac
 import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_address
+from math import ceil
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
@@ -18,9 +33,14 @@ from auditor.core.form_limits import MAX_TYPED_NAME_CHARS
 from auditor.i18n.translator import Translator
 from auditor.users import service
 from auditor.users.passwords import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
-from auditor.web import access, errors
-from auditor.web.login_limits import LoginAttemptLimiter, build_attempt_keys, compute_browser_proof
-from auditor.web.request_context import PageContext, RequestContext, build_request_context
+from auditor.web import access
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    build_request_context,
+    detect_language,
+)
+from storage.models.users import normalize_user_name
 from storage.tables.users import User
 
 router = APIRouter(route_class=access.AccessRoute)
@@ -30,6 +50,90 @@ LOCAL_URL_PATTERN = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f]*")
 """A path on this site; no browser reads it as an address elsewhere."""
 LOGIN_PATH_PATTERN = re.compile(r"/[a-z]{2}/log(in|out)\b.*")
 """Pages that make no sense directly after logging in."""
+
+
+LOGIN_FAILURE_LIMIT = RateLimitItemPerMinute(5, 15)
+"""Five failures in 15 minutes."""
+
+IPV6_NETWORK_BITS = 64
+"""One household usually has all IPv6 addresses that share these bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAttemptLimiter:
+    """Counts failed attempts by key, in the memory of the process. Attempts run one by one."""
+
+    limiter: MovingWindowRateLimiter = field(
+        default_factory=lambda: MovingWindowRateLimiter(MemoryStorage())
+    )
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @asynccontextmanager
+    async def acquire(self, keys: Sequence[str]) -> AsyncIterator[int]:
+        """Wait until no other attempt runs; yield the seconds to wait, or 0.
+
+        If the limit is already reached, this yields at once, even while another attempt runs.
+        """
+        if wait_seconds := self.get_wait_seconds(keys):
+            yield wait_seconds
+            return
+        async with self.lock:
+            yield self.get_wait_seconds(keys)
+
+    def get_wait_seconds(self, keys: Sequence[str]) -> int:
+        """Return the seconds until all of these keys may try again; 0 means now."""
+        wait_seconds = 0
+        for key in keys:
+            if not self.limiter.test(LOGIN_FAILURE_LIMIT, key):
+                reset_time = self.limiter.get_window_stats(LOGIN_FAILURE_LIMIT, key).reset_time
+                wait_seconds = max(wait_seconds, 1, ceil(reset_time - time.time()))
+        return wait_seconds
+
+    def record_failures(self, keys: Sequence[str]) -> None:
+        """Count one failure for each key."""
+        for key in keys:
+            self.limiter.hit(LOGIN_FAILURE_LIMIT, key)
+
+
+def build_attempt_keys(
+    address: str, name: str, user: User | None, browser_proof: str
+) -> tuple[str, ...]:
+    """Return the keys that an attempt counts for.
+
+    They are the client's address and the account, or one key for a browser that the user has used
+    before.
+    """
+    if (
+        user is not None
+        and user.password_hash
+        and hmac.compare_digest(browser_proof.encode(), compute_browser_proof(user).encode())
+    ):
+        return (f"known browser of {user.normalized_name}",)
+    return (f"address {normalize_client_address(address)}", f"account {normalize_user_name(name)}")
+
+
+def compute_browser_proof(user: User) -> str:
+    """Return the proof that a user has logged in with a browser since the password was set.
+
+    It does not log anyone in; it only selects the counter.
+    """
+    assert user.password_hash
+    return hmac.new(
+        user.password_hash.encode(), user.normalized_name.encode(), hashlib.sha256
+    ).hexdigest()
+
+
+def normalize_client_address(address: str) -> str:
+    """Return the IPv4 address, or the network of an IPv6 address."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if ip.version == 4:
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return f"{int(ip) >> (128 - IPV6_NETWORK_BITS):x}::/{IPV6_NETWORK_BITS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +239,7 @@ def log_out(request: Request, context: PageContext) -> Response:
 def handle_not_logged_in(request: Request, _: Exception) -> Response:
     """Show the login form (401); it leads to the requested page."""
     state = request.app.state
-    language = errors.detect_language(request.scope, state.app.config)
+    language = detect_language(request.scope, state.app.config)
     response = _render_login_form(
         request, build_request_context(request, language), _find_requested_url(request), status=401
     )

@@ -39,12 +39,13 @@ from auditor.reports.html import (
     build_report_csp,
     render_report,
 )
-from auditor.web import access, errors
+from auditor.web import access
 from auditor.web.request_context import (
     PageContext,
     RequestContext,
     RowId,
     build_url,
+    render_error_page,
     require_association_view,
 )
 from storage.models.users import ReplyKind
@@ -123,7 +124,7 @@ def open_report_link(request: Request, token: str) -> Response:
     report_link = find_active_report_link(store, token, now)
     association = store.registry.get_association(report_link.association) if report_link else None
     if report_link is None or association is None:
-        return errors.render_error_page(request.scope, state.app.config, 410, now)
+        return render_error_page(request.scope, state.app.config, 410, now)
     response = RedirectResponse(f"/{association.language}/report", 303)
     return set_report_link_cookie(response, request, token, report_link.expires_at)
 

@@ -25,7 +25,7 @@ from auditor.runs.requested_run import (
     load_run_progress,
 )
 from auditor.users import service
-from auditor.views.association_detail import build_channel_details
+from auditor.views.associations import build_channel_details
 from auditor.web import access
 from auditor.web.request_context import (
     PageContext,

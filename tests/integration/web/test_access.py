@@ -12,8 +12,7 @@ from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.web.access import Access, RequireAccess
-from auditor.web.app import create_app
-from auditor.web.routes.health import METRICS_PATH
+from auditor.web.app import METRICS_PATH, create_app
 from auditor.web.routes.report import get_report_request
 from storage.conclusions import Conclusions
 from storage.models.audit import Proposal
@@ -167,7 +166,7 @@ def test_every_route_declares_its_access_once(route):
     if list_access_requirements(route)[0].access is Access.MONITORING:
         assert route.path == METRICS_PATH  # the route checks access itself: test_health.py
     if list_access_requirements(route)[0] == RequireAccess(Access.OWN_REGION):
-        assert "association" in route.param_convertors
+        assert {"association", "reply_id", "proposal_id"} & {*route.param_convertors}
 
 
 def test_application_has_no_route_outside_the_routers(app):

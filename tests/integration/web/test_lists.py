@@ -10,8 +10,7 @@ from lxml import html
 from auditor.checking import checker
 from auditor.core import form_limits
 from auditor.runs.run import execute_run
-from auditor.views import groups
-from auditor.views.association_detail import MAX_EVENTS
+from auditor.views.associations import MAX_EVENTS
 from auditor.views.calls import MAX_CALLS
 from auditor.web import list_filters
 from auditor.web.routes import dashboard, gaps, report_links
@@ -183,26 +182,13 @@ def count_groups(text):
     return len(html.fromstring(text).findall('.//div[@class="pair"]/section'))
 
 
-@pytest.mark.parametrize(
-    ("module", "name"), [(dashboard, "MAX_SHOWN_GROUPS"), (groups, "MAX_COMPARED_GROUPS")]
-)
 @pytest.mark.parametrize("step", STEPS)
-async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, module, name, step):
-    monkeypatch.setattr(module, name, 2 - step)
+async def test_groups_beyond_the_shown_ones_are_counted(app, monkeypatch, step):
+    monkeypatch.setattr(dashboard, "MAX_SHOWN_GROUPS", 2 - step)
     with logged_in_client(app, NOW) as client:
         text = get_text(client, "/en/groups")
     assert count_groups(text) == (2 if step <= 0 else 1)
     assert ("1 more group" in text) is (step > 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_table_of_needs_says_if_groups_are_left_out(app, monkeypatch, step):
-    monkeypatch.setattr(dashboard, "MAX_LISTED_NEEDS", 2 - step)
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, "/en/groups")
-    rows = html.fromstring(text).findall('.//table[@class="needs"]/tbody/tr')
-    assert len(rows) == (2 if step <= 0 else 1)
-    assert ("Only the first rows are shown, those with most broken." in text) is (step > 0)
 
 
 @pytest.mark.parametrize("step", STEPS)

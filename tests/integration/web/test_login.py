@@ -21,8 +21,8 @@ from auditor.cli.main import main
 from auditor.config.schema import Config, WebSettings
 from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
-from auditor.web.login_limits import LOGIN_FAILURE_LIMIT
 from auditor.web.routes import login
+from auditor.web.routes.login import LOGIN_FAILURE_LIMIT
 from storage.models.users import Role
 from storage.tables.users import User
 from tests.support.web_server import NOW, serve_app

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from auditor.core import form_limits
 from auditor.decisions.replies import ReplyForm, StepsForm
 from auditor.web.routes.associations import MAX_SELECTED, FollowUpForm, SelectionForm
-from auditor.web.routes.decisions import DecisionForm
+from auditor.web.routes.decisions import DecisionForm, ReplyAnswerForm
 from auditor.web.routes.login import LoginForm
-from auditor.web.routes.replies import ReplyAnswerForm
 from auditor.web.routes.report import MAX_TYPED_CHARACTERS, ReportQuery
 from auditor.web.routes.users import NewUserForm
 from probes.links.identify import identify_link

@@ -9,8 +9,7 @@ from auditor.checking import checker
 from auditor.config.schema import ChannelSettings, Config, SurveySettings
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs.run import execute_run
-from auditor.views.dashboard import build_dashboard
-from auditor.views.groups import MIN_GROUP_SIZE, build_groups, load_groups
+from auditor.views.dashboard import MIN_GROUP_SIZE, build_dashboard, build_groups, load_groups
 from storage.models.audit import Association
 from storage.models.summaries import ALL_FACET
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
@@ -118,16 +117,6 @@ async def test_new_group_has_no_change(app):
     app.store.registry.save_registry(associations, ACCOUNTS, night_of(1) + timedelta(hours=9))
     [new] = load_groups_of_kind(app, "tag")
     assert (new["name"], new["coverage_changes"]) == ("new", [])
-
-
-async def test_only_the_largest_groups_are_compared(app, monkeypatch):
-    monkeypatch.setattr("auditor.views.groups.MAX_COMPARED_GROUPS", 1)
-    associations = [
-        Association(name, name.title(), tags=("all",) if name == "rif" else ("all", "most"))
-        for name in NAMES
-    ]
-    app.store.registry.save_registry(associations, ACCOUNTS, BEFORE)
-    assert [group["name"] for group in load_groups_of_kind(app, "tag")] == ["all"]
 
 
 CONFIG = Config(channels={"facebook": ChannelSettings()})

@@ -20,7 +20,7 @@ from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rendering import svg
 from auditor.runs.run import execute_run
 from auditor.views import calls as call_lists
-from auditor.views.groups import find_change_period
+from auditor.views.dashboard import find_change_period
 from storage.models.audit import (
     GAP_KINDS,
     Association,

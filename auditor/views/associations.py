@@ -1,30 +1,176 @@
-"""Data of a coordinator's page about one association: channels, gaps, decisions, events.
+"""The grid of associations, the page of one, and the strips of the newest checks that both show.
 
-Only rows of that association are read.
+The grid is built from stored summaries: no association is evaluated for it. The page of an
+association reads only rows of that association.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from auditor.config.schema import Config
+from auditor.core.phone_numbers import build_whatsapp_url
 from auditor.decisions.recording import build_decision_items
 from auditor.decisions.replies import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
 from auditor.evaluation.run_results import index_by_account
-from auditor.evaluation.summary import apply_open_gaps, summarize_channel
+from auditor.evaluation.summary import AssociationFilter, apply_open_gaps, summarize_channel
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import iter_status_outlooks
 from auditor.rules.engine import is_gap_open, was_closed_since
-from auditor.views.history import load_check_history
 from probes.links.channel_registry import is_optional_channel
-from storage.models.audit import GAP_KINDS, AccountState, Decision, Gap, GapKind
-from storage.models.summaries import ChannelStatus
+from probes.models.finding import Presence
+from storage.models.audit import (
+    EMPTY_CONTACT,
+    GAP_KINDS,
+    AccountPresence,
+    AccountState,
+    AuditRun,
+    Decision,
+    Gap,
+    GapKind,
+)
+from storage.models.summaries import AssociationSummary, ChannelStatus
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply
+
+STATUSES_WITHOUT_ACCOUNT = frozenset({ChannelStatus.NONE, ChannelStatus.BY_CHOICE})
+
+
+def load_grid_rows(
+    store: Store,
+    summaries: Sequence[AssociationSummary],
+    channels: Sequence[str],
+    association_filter: AssociationFilter,
+    can_manage: Callable[[AssociationSummary], bool],
+) -> list[dict[str, Any]]:
+    """Return the rows of a page of associations, with a cell for each of these channels.
+
+    `other_cells` are channels without a column on which the association has an account. `problem`
+    is the first one that the filter is about: of its channel, type and code. `contact` is None if
+    the user may not see it.
+    """
+    strips, account_ids = load_check_history(store, [summary.id for summary in summaries])
+    managed_ids = [summary.id for summary in summaries if can_manage(summary)]
+    contacts = dict.fromkeys(managed_ids, EMPTY_CONTACT) | store.registry.get_contacts(managed_ids)
+    kind = association_filter.gap_kind
+    rows = []
+    for summary in summaries:
+        problem = None
+        for gap in reversed(summary.gaps):
+            if (
+                association_filter.channel in ("", gap.channel)
+                and association_filter.gap in ("", gap.code)
+                and kind in ("", get_gap_kind(gap))
+            ):
+                problem = gap
+        others = [channel for channel in summary.channels if channel not in channels]
+        cells = [_build_cell(summary, channel) for channel in channels]
+        other_cells = [_build_cell(summary, channel) for channel in others]
+        other_cells = [cell for cell in other_cells if cell["has_account"]]
+        for cell in (*cells, *other_cells):
+            key = (summary.id, cell["channel"])
+            cell |= {"account_id": account_ids.get(key), "strip": strips.get(key, ())}
+        statuses = {cell["status"] for cell in (*cells, *other_cells)}
+        contact = contacts.get(summary.id)
+        row = {
+            "summary": summary,
+            "cells": cells,
+            "other_cells": other_cells,
+            "problem": problem,
+            "other_problem_count": len(summary.gaps) - (problem is not None),
+            "is_checked": summary.is_checked and ChannelStatus.NOT_CHECKED not in statuses,
+            "contact": contact,
+            "whatsapp_url": build_whatsapp_url(contact.phone) if contact else None,
+        }
+        rows.append(row)
+    return rows
+
+
+def _build_cell(summary: AssociationSummary, channel: str) -> dict[str, Any]:
+    """Return an association on a channel.
+
+    `broken_since` is the day of the oldest open problem because of which the channel is broken.
+    `reason` is why it could not be checked.
+    """
+    channel_summary = summary.channels.get(channel)
+    # A channel without a summary was configured after the summary was made.
+    status = channel_summary.status if channel_summary else ChannelStatus.NOT_CHECKED
+    broken_days = [
+        gap.opened_at.date()
+        for gap in summary.gaps
+        if gap.channel == channel and gap.opened_at and get_gap_kind(gap) is GapKind.BROKEN
+    ]
+    reasons = [reason for name, reason in summary.unchecked if name == channel and reason]
+    return {
+        "channel": channel,
+        "status": status,
+        "has_account": status not in STATUSES_WITHOUT_ACCOUNT,
+        "last_activity": channel_summary.last_activity if channel_summary else None,
+        "broken_since": min(broken_days, default=None),
+        "reason": reasons[0] if reasons and status is ChannelStatus.UNKNOWN else None,
+    }
+
+
+def select_grid_channels(channels: Iterable[str], filtered_channel: str) -> list[str]:
+    """Return the channels with a column: those that every association is expected to have.
+
+    The filtered channel always has a column. Other optional channels share one.
+    """
+    return [
+        channel
+        for channel in channels
+        if not is_optional_channel(channel) or channel == filtered_channel
+    ]
+
+
+STRIP_RUNS = 14
+"""How many runs a strip shows."""
+STATES_BY_WEIGHT = ("present", "unknown", "absent", "")
+"""If an association has several accounts on a channel, the first of these states is shown."""
+
+Strips = dict[tuple[str, str], tuple[str, ...]]
+"""The state in each run, the oldest first, by association and channel.
+
+It is "present", "absent", "unknown", or "" if nothing was checked.
+"""
+
+
+def load_check_history(
+    store: Store, associations: Collection[str], run_count: int = STRIP_RUNS
+) -> tuple[Strips, dict[tuple[str, str], int]]:
+    """Return the strips of several associations in the newest evaluated runs, with two queries.
+
+    The second value is the account that was checked last, by association and channel.
+    """
+    runs = store.runs.list_evaluated(run_count)
+    run_ids = list(filter(None, map(attrgetter("id"), runs)))
+    presences = store.observations.list_presences(associations, run_ids)
+    account_ids = {}
+    for result in sorted(presences, key=lambda result: run_ids.index(result.run_id)):
+        account_ids[result.association, result.channel] = result.account_id
+    return build_strips(runs, presences), account_ids
+
+
+def build_strips(runs: Sequence[AuditRun], presences: Iterable[AccountPresence]) -> Strips:
+    """Return the strip of each association and channel that has a result in these runs."""
+    results = defaultdict[tuple[str, str], dict[int | None, set[str]]](lambda: defaultdict(set))
+    run_by_id = {run.id: run for run in runs}
+    for result in presences:
+        is_unreliable = result.channel in run_by_id[result.run_id].unreliable_channels
+        state = Presence.UNKNOWN if is_unreliable else result.presence
+        results[result.association, result.channel][result.run_id].add(state.value)
+    strips = {}
+    for key, states_by_run in results.items():
+        strips[key] = tuple(
+            min(states_by_run[run_id], key=STATES_BY_WEIGHT.index, default="")
+            for run_id in run_by_id
+        )
+    return strips
+
 
 RECENT_PERIOD = timedelta(days=30)
 """How long a closed gap is listed."""
@@ -106,11 +252,11 @@ def build_channel_details(
     """Return the channels of an association, and the items of the decisions that count.
 
     They are the channels that every association should have, and those with an account. `strip` is
-    that of `CheckHistory`, and `decisions` are about the channel as a whole. The `outlooks` of an
+    that of `Strips`, and `decisions` are about the channel as a whole. The `outlooks` of an
     account are the status changes that further runs may confirm, or would need to.
     """
     association_id = view.association.id
-    history = load_check_history(store, [association_id])
+    strips, _ = load_check_history(store, [association_id])
     statuses = index_by_account(store.statuses.list_account_statuses(association_id))
     accounts = store.registry.list_accounts(association_id, include_withdrawn=True)
     account_by_id = {account.id: account for account in accounts if account.id}
@@ -140,7 +286,7 @@ def build_channel_details(
         channel_detail = {
             "channel": channel,
             "summary": summarize_channel(view, channel),
-            "strip": history.get_strip(association_id, channel),
+            "strip": strips.get((association_id, channel), ()),
             "accounts": account_details,
             "decisions": [item for item in items_by_account[None] if item["channel"] == channel],
         }
@@ -178,10 +324,12 @@ def list_events(
     follow_ups: Sequence[FollowUp],
 ) -> list[AssociationEvent]:
     """Return what happened to an association, newest first. Waived gaps are left out."""
-    changes = list(view.iter_gap_changes())
-    events: list[AssociationEvent] = []
-    for kind in ("opened", "closed"):  # the order of events at the same time
-        events += [(changed_at, kind, gap) for change, changed_at, gap in changes if change == kind]
+    changes = sorted(
+        view.iter_gap_changes(), key=itemgetter(0), reverse=True
+    )  # opened, then closed
+    events: list[AssociationEvent] = [
+        (changed_at, change, gap) for change, changed_at, gap in changes
+    ]
     events += [(decision.decided_at, "decided", decision) for decision in decisions]
     for decision in decisions:
         if decision.withdrawal:
