@@ -87,7 +87,7 @@ class App:
 
         The lock file is never removed: that would let a second holder in (tried 2026-10).
         """
-        with lock_data_folder(self.data_folder), self.store.cluster_runs.try_leader_lock() as leads:
+        with lock_data_folder(self.data_folder), self.store.runs.try_leader_lock() as leads:
             if not leads:
                 raise RunLockedError(
                     "another run is in progress",

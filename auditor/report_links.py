@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, InputError
 from auditor.core.phone_numbers import build_whatsapp_url
@@ -18,7 +19,6 @@ from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views, load_association_view
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
-from auditor.protocols import EvaluationContext
 from auditor.registry import spreadsheet, workbook_writer
 from auditor.reports.invitation import (
     InvitationText,
@@ -54,7 +54,7 @@ class BulkInvitations:
     `keep_older_links`; `revoked_count` is their number.
     """
 
-    context: EvaluationContext
+    context: App
     author: str
     now: datetime
     valid_days: int | None = None
@@ -132,7 +132,7 @@ class BulkInvitations:
 
 
 def select_associations(
-    context: EvaluationContext,
+    context: App,
     now: datetime,
     ids: Iterable[str] = (),
     association_filter: AssociationFilter | None = None,
@@ -158,7 +158,7 @@ def select_associations(
     )
 
 
-def _load_view(context: EvaluationContext, association: str) -> AssociationView:
+def _load_view(context: App, association: str) -> AssociationView:
     view = load_association_view(context.store, context.config, association)
     if view is None:
         raise InputError(
@@ -198,7 +198,7 @@ def create_report_link(
 
 
 def create_invitation(
-    context: EvaluationContext,
+    context: App,
     view: AssociationView,
     author: str,
     now: datetime,
@@ -231,7 +231,7 @@ def create_invitation(
 
 
 def create_reminder(
-    context: EvaluationContext, view: AssociationView, promise: FollowUp, author: str, now: datetime
+    context: App, view: AssociationView, promise: FollowUp, author: str, now: datetime
 ) -> tuple[ReportLinkAddress, str]:
     """Create one more report link and the text that asks about a promise. Older links stay.
 

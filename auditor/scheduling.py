@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -27,12 +28,12 @@ from auditor.checking.clock import (
     find_interrupted_day,
     is_dated_in_future,
 )
-from auditor.cluster import get_worker_cluster
 from auditor.config.schema import Config, ScheduleSettings, WebSettings
 from auditor.core.errors import AuditorError, ConfigError, RunLockedError
 from auditor.core.runtime import run_together
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs import pipeline
+from auditor.runs.frontier import WorkerCluster
 from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
 from auditor.runs.requested_run import RunRefusal, prepare_requested_run
 from auditor.users.service import LoginLink
@@ -52,14 +53,7 @@ Clock = Callable[[], datetime]
 
 
 AuditRunner = Callable[..., Coroutine[Any, Any, AuditRun]]
-"""Executes a run, as `run_audit` does. When it is cancelled, it keeps its results."""
-
-
-async def run_audit(app: App, now: datetime, *, day: date, stop: asyncio.Event) -> AuditRun:
-    """Execute a run with everything around it, on a cluster if configured."""
-    return await pipeline.run_audit_pipeline(
-        app, now, day=day, stop=stop, cluster=get_worker_cluster(app.config)
-    )
+"""Executes a run, as `run_audit_pipeline` does. When it is cancelled, it keeps its results."""
 
 
 async def run_scheduler(job: SchedulerJob, schedule: ScheduleSettings, stop: asyncio.Event) -> None:
@@ -255,6 +249,7 @@ async def run_server(
     with_schedule: bool = True,
     login_link: LoginLink | None = None,
     stop: asyncio.Event | None = None,
+    cluster: WorkerCluster | None = None,
 ) -> None:
     """Run the scheduler and the pages until SIGTERM or `stop`, then end both.
 
@@ -262,17 +257,15 @@ async def run_server(
     """
     stop = stop or asyncio.Event()
     jobs: list[Coroutine[Any, Any, None]] = []
-    job = SchedulerJob(app, run_audit, clock)
+    job = SchedulerJob(app, partial(pipeline.run_audit_pipeline, cluster=cluster), clock)
     if with_schedule:
         jobs.append(run_scheduler(job, app.config.schedule, stop))
     else:
         jobs.append(_drain_at_stop(job, stop))
     if sock:
         heartbeat = job.heartbeat if with_schedule else None
-        jobs += [
-            _serve_web(create_app(app, clock, heartbeat, login_link, job), app.config, sock, stop),
-            refresh_summaries_periodically(app, stop),
-        ]
+        web = create_app(app, clock, heartbeat, login_link, job, cluster=cluster)
+        jobs += [_serve_web(web, app.config, sock, stop), refresh_summaries_periodically(app, stop)]
     with stop_on_sigterm(stop):
         await run_together(*jobs)
 

@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from storage.registry.associations import RegistryRepository
     from storage.registry.audit_log import AuditLogRepository
     from storage.retention import ErasureRepository, RetentionRepository
-    from storage.runs.cluster import ClusterRunRepository
     from storage.runs.plan import RunPlanRepository
-    from storage.runs.runs import AuditRunRepository
+    from storage.runs.runs import AuditRunRepository, ClusterRunRepository
     from storage.users import SessionRepository, UserRepository
 
 REPOSITORIES = {
@@ -44,7 +43,7 @@ REPOSITORIES = {
     "audit_log": ("storage.registry.audit_log", "AuditLogRepository"),
     "runs": ("storage.runs.runs", "AuditRunRepository"),
     "run_plan": ("storage.runs.plan", "RunPlanRepository"),
-    "cluster_runs": ("storage.runs.cluster", "ClusterRunRepository"),
+    "cluster_runs": ("storage.runs.runs", "ClusterRunRepository"),
     "observations": ("storage.observations.observations", "ObservationRepository"),
     "domain_checks": ("storage.observations.observations", "DomainCheckRepository"),
     "statuses": ("storage.conclusions", "AccountStatusRepository"),

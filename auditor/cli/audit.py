@@ -169,7 +169,13 @@ def serve(
         # Loaded code is never garbage. Searching it again delayed some pages by 200 ms.
         gc.freeze()
         runtime.run_async(
-            scheduling.run_server(app, get_current_time, sock=web_socket, with_schedule=schedule)
+            scheduling.run_server(
+                app,
+                get_current_time,
+                sock=web_socket,
+                with_schedule=schedule,
+                cluster=get_worker_cluster(config),
+            )
         )
 
 

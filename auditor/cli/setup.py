@@ -22,6 +22,7 @@ from auditor.cli.output import (
     print_message,
     print_table,
 )
+from auditor.cluster import list_cluster_checks
 from auditor.config.schema import find_packaged_config
 from auditor.core.errors import ConfigError
 from auditor.diagnostics import environment, network, run_diagnostics
@@ -131,6 +132,7 @@ def doctor(
             get_current_time(),
             None if offline else network.check_network,
             environment.check_parsers,
+            list_cluster_checks,
         )
     )
     items = list(map(asdict, results))

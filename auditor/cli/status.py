@@ -17,14 +17,14 @@ from auditor.cli.context import (
     get_current_time,
 )
 from auditor.cli.output import choose_table_format, count_noun, print_json, print_table, print_text
-from auditor.cluster.health import build_queue_item, load_queue_status
+from auditor.cluster import get_worker_cluster
 from auditor.core.errors import IncompleteRunError, UsageError
 from auditor.i18n.translator import Translator
+from auditor.runs.frontier import QueueStatus
 from auditor.views.json_items import build_status_item
 from probes.models.finding import Presence
 from storage.errors import LostDatabaseError, MissingDatabaseError
 from storage.models.audit import AuditRun, AuditRunState
-from storage.runs.cluster import QueueStatus
 from storage.store import Store
 
 LABELS = {
@@ -73,7 +73,8 @@ def status(
             last_run = app.store.runs.get_latest()
             last_finished_run = app.store.runs.get_latest(AuditRunState.DONE)
             counts = count_presences(app.store, last_run)
-            queue = load_queue_status(app.store, app.config)
+            cluster = get_worker_cluster(config)
+            queue = cluster.load_queue_status() if cluster else None
     except MissingDatabaseError as error:  # a new installation has none yet
         if isinstance(error, LostDatabaseError):
             raise
@@ -85,7 +86,7 @@ def status(
         clock.find_next_start_time(last_run, config.schedule, now),
     )
     if table_format == "json":
-        print_json([item | ({"cluster": build_queue_item(queue)} if queue else {})], now)
+        print_json([item | _build_queue_item(queue)], now)
     else:
         if table_format == "tsv":
             rows = [
@@ -179,6 +180,21 @@ def _describe_last_check(item: dict[str, Any], now: datetime) -> str:
     if item["accounts"]:
         return f"{title}: {state}, {count_noun(item['accounts'], 'account')} checked"
     return f"{title}: {state}"
+
+
+def _build_queue_item(queue: QueueStatus | None) -> dict[str, Any]:
+    if queue is None:
+        return {}
+    jobs = {"todo": queue.waiting_jobs, "doing": queue.running_jobs, "failed": queue.failed_jobs}
+    oldest = queue.oldest_wait_seconds
+    return {
+        "cluster": {
+            "jobs": jobs,
+            "oldest_job_seconds": None if oldest is None else round(oldest, 1),
+            "stalled_jobs": queue.stalled_jobs,
+            "active_workers": queue.active_workers,
+        }
+    }
 
 
 def _describe_notes(item: dict[str, Any], queue: QueueStatus | None) -> Iterator[str]:

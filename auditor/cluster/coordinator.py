@@ -5,22 +5,21 @@ A pass is over when no job waits and no job runs.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from auditor.cluster.health import ensure_folder_token
+from auditor.app import App
+from auditor.cluster import ensure_folder_token
 from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults, open_job_queue
-from auditor.protocols import RunContext
-from auditor.runs.frontier import Frontier
+from auditor.runs.frontier import Frontier, QueueStatus
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND, compute_batch_size
 from auditor.runs.state import RequestCounts, RunDeadline
 from probes.log import EventLogger
 from probes.runner.api_batcher import ApiBudget
 from storage.errors import StoreError
-from storage.runs.cluster import QueueStatus
 from storage.runs.plan import compute_host_bucket
 
 logger = EventLogger(__name__)
@@ -43,7 +42,7 @@ class ClusterCoordinator:
 
     def __init__(
         self,
-        app: RunContext,
+        app: App,
         frontier: Frontier,
         deadline: RunDeadline,
         *,
@@ -58,7 +57,7 @@ class ClusterCoordinator:
         self._api_budgets = api_budgets
         self._on_progress = on_progress
         self._exit_stack = AsyncExitStack()
-        self._cluster_config = app.config.cluster
+        self._runs = app.store.cluster_runs
         self._job_queue: JobQueue
         self._worker_results: WorkerResults | None = None
 
@@ -80,7 +79,7 @@ class ClusterCoordinator:
         return self
 
     async def _start(self) -> None:
-        await self._retry_store_call(lambda: self._app.store.cluster_runs.close(self._run_id))
+        await self._retry_in_thread(self._runs.close, self._run_id)
         self._job_queue = await self._exit_stack.enter_async_context(
             open_job_queue(self._app.config.storage.url)
         )
@@ -90,18 +89,16 @@ class ClusterCoordinator:
         if self._deadline.ends_at is not None:
             seconds_left = max(0.0, self._deadline.ends_at - self._deadline.timer())
         folder_token = await asyncio.to_thread(ensure_folder_token, self._app.config.storage.folder)
-        await self._retry_store_call(
-            lambda: self._app.store.cluster_runs.open(self._run_id, folder_token, seconds_left)
-        )
-        await self._retry_store_call(self._load_worker_results)
+        await self._retry_in_thread(self._runs.open, self._run_id, folder_token, seconds_left)
+        await self._retry_in_thread(self._load_worker_results)
 
     async def __aexit__(self, *_: object) -> None:
         try:
             with suppress(StoreError):
-                await asyncio.to_thread(self._app.store.cluster_runs.close, self._run_id)
-                await asyncio.to_thread(self._app.store.cluster_runs.clear_queue)
+                await asyncio.to_thread(self._runs.close, self._run_id)
+                await self._job_queue.clear()
                 await asyncio.to_thread(self._load_worker_results)
-                await asyncio.to_thread(self._app.store.cluster_runs.delete, self._run_id)
+                await asyncio.to_thread(self._runs.delete, self._run_id)
         finally:
             await self._exit_stack.aclose()
 
@@ -129,8 +126,8 @@ class ClusterCoordinator:
             jobs.append(Job(self._run_id, batch, second_pass, channel_states=channel_states))
         await self._job_queue.enqueue(jobs)
         while not self._deadline.should_stop:
-            queue = await self._load_queue_status()
-            await self._retry_store_call(self._load_worker_results)
+            queue = await self._requeue_stalled_jobs()
+            await self._retry_in_thread(self._load_worker_results)
             if queue.failed_jobs:
                 failure = self._worker_results.failure if self._worker_results else None
                 raise StoreError(
@@ -142,13 +139,13 @@ class ClusterCoordinator:
                 break
             await self._deadline.sleep(QUEUE_POLL_SECONDS)
         if self._deadline.should_stop:
-            await self._retry_store_call(lambda: self._app.store.cluster_runs.close(self._run_id))
+            await self._retry_in_thread(self._runs.close, self._run_id)
             await self._drain_queue()
-        await self._retry_store_call(self._load_worker_results)
+        await self._retry_in_thread(self._load_worker_results)
 
-    async def _load_queue_status(self) -> QueueStatus:
-        """Return the state of the queue, after returning stalled jobs to it."""
-        stalled_after = self._cluster_config.stalled_after_seconds
+    async def _requeue_stalled_jobs(self) -> QueueStatus:
+        """Return stalled jobs to the queue, and return the state of the queue."""
+        stalled_after = self._app.config.cluster.stalled_after_seconds
         try:
             count = await self._job_queue.requeue_stalled(stalled_after)
         except StoreError as error:  # the read of the queue raises it
@@ -158,34 +155,34 @@ class ClusterCoordinator:
             if count:
                 message = "{count} jobs of stalled workers were returned to the queue"
                 logger.warning("stalled_jobs_requeued", message, count=count)
-        get_status = self._app.store.cluster_runs.get_queue_status
-        return await self._retry_store_call(lambda: get_status(stalled_after)) or QueueStatus()
+        return await self._retry(self._job_queue.load_status, stalled_after)
 
     async def _drain_queue(self) -> None:
         """Remove all waiting jobs and wait until no job runs."""
         while True:
-            await self._retry_store_call(self._app.store.cluster_runs.clear_queue)
-            queue = await self._load_queue_status()
+            await self._retry(self._job_queue.clear)
+            queue = await self._requeue_stalled_jobs()
             if not queue.running_jobs:
                 return
             await asyncio.sleep(QUEUE_POLL_SECONDS)
 
     def _load_worker_results(self) -> None:
         """Take over the results, circuit breakers and API budgets that the workers have stored."""
-        cluster_run = self._app.store.cluster_runs.get(self._run_id)
+        cluster_run = self._runs.get(self._run_id)
         if cluster_run is None:
             return
-        previous, results = (
-            self._worker_results,
-            WorkerResults.from_json(cluster_run.worker_results),
-        )
+        previous = self._worker_results
+        results = WorkerResults.from_json(cluster_run.worker_results)
         self._worker_results = results
         self._frontier.circuit_breakers.update(results.channel_states.circuit_breakers)
         results.channel_states.restore_api_budgets(self._api_budgets)
         if previous is not None and results.checked_accounts > previous.checked_accounts:
             self._on_progress(results.checked_accounts - previous.checked_accounts)
 
-    async def _retry_store_call(self, call: Callable[[], T]) -> T:
+    async def _retry_in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
+        return await self._retry(asyncio.to_thread, call, *arguments)
+
+    async def _retry(self, call: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Return the result of a call, retried while the database is unavailable.
 
         Raises StoreError after `DATABASE_RETRY_SECONDS`.
@@ -196,4 +193,4 @@ class ClusterCoordinator:
             retry=retry_if_exception_type(StoreError),
             reraise=True,
         )
-        return await retrying(asyncio.to_thread, call)
+        return await retrying(call, *arguments)

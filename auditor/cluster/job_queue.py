@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.config.schema import ClusterSettings
+from auditor.runs.frontier import QueueStatus
 from auditor.runs.state import RequestCounts
 from probes.http.host_state import HostLockError
 from probes.models.finding import Reason
@@ -157,6 +158,16 @@ RESULTS_ADAPTER = TypeAdapter(WorkerResults)
 
 
 QUEUE_NAME = "audit_run"
+WORKERS_QUERY = """
+SELECT (SELECT count(*) FROM procrastinate_workers
+        WHERE last_heartbeat >= now() - make_interval(secs => %(stalled_after_seconds)s))
+       AS active_workers,
+       (SELECT extract(epoch FROM now() - min(event.at))::float FROM procrastinate_jobs job
+        JOIN procrastinate_events event ON event.job_id = job.id WHERE job.status = 'todo')
+       AS oldest_wait_seconds
+"""
+"""Reads tables of Procrastinate, whose API has neither the workers nor the time of an event."""
+
 TASK_NAME = "check_batch"
 MAX_ATTEMPTS = 5
 """How often a job is started. One that crashes its worker each time would crash all workers."""
@@ -234,6 +245,38 @@ class JobQueue:
                 except exceptions.UniqueViolation:  # its rest waits already and continues it
                     await manager.finish_job(job, jobs.Status.SUCCEEDED, delete_job=True)
         return len(stalled_jobs)
+
+    async def load_status(self, stalled_after_seconds: float) -> QueueStatus:
+        """Return the state of the queue.
+
+        A worker is active if it had a heartbeat in the last `stalled_after_seconds`.
+        """
+        manager = self._app.job_manager
+        with translate_database_errors():
+            queues = await manager.list_queues_async(queue=QUEUE_NAME)
+            stalled_jobs = await manager.get_stalled_jobs(
+                seconds_since_heartbeat=stalled_after_seconds
+            )
+            workers = await self._app.connector.execute_query_one_async(
+                WORKERS_QUERY, stalled_after_seconds=stalled_after_seconds
+            )
+        counts = next(iter(queues), {})
+        return QueueStatus(
+            waiting_jobs=counts.get("todo", 0),
+            running_jobs=counts.get("doing", 0),
+            failed_jobs=counts.get("failed", 0),
+            stalled_jobs=len(list(stalled_jobs)),
+            **workers,
+        )
+
+    async def clear(self) -> None:
+        """Delete every job that no worker is doing."""
+        manager = self._app.job_manager
+        with translate_database_errors():
+            for job in await manager.list_jobs_async(queue=QUEUE_NAME, status="todo"):
+                assert job.id is not None
+                await manager.cancel_job_by_id_async(job.id, delete_job=True)
+            await manager.delete_old_jobs(0, include_failed=True, include_cancelled=True)
 
     async def has_tables(self) -> bool:
         """Return True if the database has the tables of the queue."""

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from auditor.app import App
 from auditor.checking.checker import AccountChecker, create_api_budgets, refuse_broken_parsers
-from auditor.cluster.health import require_folder_token
+from auditor.cluster import read_folder_token
+from auditor.cluster.host_lock import DatabaseHostLock
 from auditor.cluster.job_queue import (
     ChannelStates,
     Job,
@@ -25,18 +27,15 @@ from auditor.cluster.job_queue import (
     open_job_queue,
 )
 from auditor.core.errors import ConfigError
-from auditor.protocols import RunContext
 from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, ObservationRecorder
 from auditor.runs.frontier import Frontier
 from auditor.runs.plan import API_ROUND, MAX_BATCH_ACCOUNTS
 from auditor.runs.state import RequestCounts, RunDeadline, Timer
 from probes.http.host_state import HostLock, HostLockError
 from probes.log import EventLogger
-from storage.database.engine import parse_database_url
 from storage.errors import StoreError
 from storage.models.audit import AuditRun
-from storage.runs.cluster import ClusterRun
-from storage.runs.host_lock import DatabaseHostLock
+from storage.runs.runs import ClusterRun
 
 logger = EventLogger(__name__)
 
@@ -53,11 +52,7 @@ class ClusterWorker:
     """
 
     def __init__(
-        self,
-        app: RunContext,
-        stop_event: asyncio.Event,
-        clock: Clock,
-        timer: Timer = time.monotonic,
+        self, app: App, stop_event: asyncio.Event, clock: Clock, timer: Timer = time.monotonic
     ) -> None:
         self._app = app
         self._stop_event = stop_event
@@ -92,7 +87,7 @@ class ClusterWorker:
         url = self._app.config.storage.url
         async with (
             open_job_queue(url) as queue,
-            DatabaseHostLock(parse_database_url(url)) as host_lock,
+            DatabaseHostLock(url) as host_lock,
             AsyncExitStack() as stack,
         ):
             stack.push_async_callback(self._close_session)
@@ -185,12 +180,15 @@ class ClusterWorker:
             ):
                 return session
             await self._close_session()
-            try:
-                require_folder_token(self._app.config.storage.folder, cluster_run.folder_token)
-            except ConfigError as error:
-                self._fatal_error = error
+            folder = self._app.config.storage.folder
+            if read_folder_token(folder) != cluster_run.folder_token:
+                self._fatal_error = ConfigError(
+                    f"[storage] folder: {folder}",
+                    "it is not the data folder of the coordinator",
+                    "mount the coordinator's data folder here, at the same path",
+                )
                 self._stop_event.set()
-                raise JobRejectedError from error
+                raise JobRejectedError from self._fatal_error
             run = await asyncio.to_thread(self._app.store.runs.get_by_id, cluster_run.run_id)
             self._session = await WorkerSession.open(
                 self._app, run, self._clock(), host_lock, self._timer
@@ -253,7 +251,7 @@ class WorkerSession:
     have already been reported to the coordinator.
     """
 
-    app: RunContext
+    app: App
     audit_run: AuditRun
     checker: AccountChecker
     started_at: datetime
@@ -269,7 +267,7 @@ class WorkerSession:
     @classmethod
     async def open(
         cls,
-        app: RunContext,
+        app: App,
         run: AuditRun,
         now: datetime,
         host_lock: HostLock,

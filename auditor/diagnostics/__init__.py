@@ -7,9 +7,10 @@ next run, which reports it itself.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from auditor import __version__
@@ -37,12 +38,14 @@ def run_diagnostics(
     now: datetime,
     network_check: NetworkCheck | None = None,
     parser_check: Callable[[], None] | None = None,
+    list_cluster_checks: Callable[[Config], data.Checks] = lambda _: (),
 ) -> Iterator[DiagnosticResult]:
     """Yield the result of every check, in the order in which one depends on another.
 
     `path` is the configuration file. If it cannot be loaded, no further check is made. Without
     `network_check`, no request is sent. Without `parser_check`, which starts parser processes and
-    raises ConfigError if they cannot work, no process is started.
+    raises ConfigError if they cannot work, no process is started. `list_cluster_checks` is that of
+    `auditor.cluster`.
     """
     yield DiagnosticResult("auditor", "ok", f"{__version__} on Python {sys.version.split()[0]}")
     try:
@@ -50,7 +53,13 @@ def run_diagnostics(
     except ConfigError as error:
         yield DiagnosticResult("configuration", "fail", str(error))
         return
-    for name, check in _list_checks(path, config, now, network_check, parser_check):
+    for name, check in chain(
+        environment.list_setting_checks(path, config),
+        network.list_network_checks(config, network_check and network_check(config, now)),
+        environment.list_machine_checks(config),
+        [("reading of pages", environment.check_parsing(parser_check))] if parser_check else (),
+        data.list_data_checks(config, now, list_cluster_checks(config)),
+    ):
         try:
             for state, detail in check:
                 yield DiagnosticResult(name, state, detail)
@@ -58,20 +67,3 @@ def run_diagnostics(
             yield DiagnosticResult(name, "fail", str(error))
         except OSError as error:
             yield DiagnosticResult(name, "fail", str(build_file_error(error)))
-
-
-def _list_checks(
-    path: Path | None,
-    config: Config,
-    now: datetime,
-    network_check: NetworkCheck | None,
-    parser_check: Callable[[], None] | None,
-) -> Iterator[tuple[str, Iterable[tuple[str, str]]]]:
-    """Yield the name and the check of everything that is checked."""
-    yield from environment.list_setting_checks(path, config)
-    answers = network_check(config, now) if network_check else None
-    yield from network.list_network_checks(config, answers)
-    yield from environment.list_machine_checks(config)
-    if parser_check:
-        yield "reading of pages", environment.check_parsing(parser_check)
-    yield from data.list_data_checks(config, now)

@@ -1,13 +1,10 @@
-"""Diagnose the data: database, last run, backups and, if enabled, the cluster."""
+"""Diagnose the data: database, last run and backups."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from importlib.util import find_spec
 
 from auditor.app import refuse_lost_database
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
-from auditor.cluster import CLUSTER_INSTALL_COMMAND
-from auditor.cluster.health import load_queue_status, read_folder_token
 from auditor.config.schema import Config
 from auditor.retention.backups import find_newest_backup, list_backups, suggest_newest_backup
 from probes.links.channel_registry import WEBSITE_CHANNEL
@@ -28,14 +25,19 @@ OVERDUE_HOURS = 26
 
 A day, and two hours for the run itself.
 """
-CLUSTER_MODULES = ("procrastinate", "psycopg_pool")
-"""The modules of the extra that a cluster needs."""
 
 Results = Iterable[tuple[str, str]]
+Checks = Iterable[tuple[str, Results]]
+"""Names of checks with their results."""
 
 
-def list_data_checks(config: Config, now: datetime) -> Iterator[tuple[str, Results]]:
-    """Yield the checks of the database, its content and the backups."""
+def list_data_checks(
+    config: Config, now: datetime, cluster_checks: Checks = ()
+) -> Iterator[tuple[str, Results]]:
+    """Yield the checks of the database, its content and the backups.
+
+    `cluster_checks` are made if the database can be read.
+    """
     try:
         refuse_lost_database(config)
         with Store.open(config.storage.url, create=False, upgrade=False) as store:
@@ -50,10 +52,7 @@ def list_data_checks(config: Config, now: datetime) -> Iterator[tuple[str, Resul
             if config.domain_expiry.enabled:
                 yield "domain expiry", _check_domain_answers(store)
             yield "users", _check_users(store)
-            if config.cluster.enabled:
-                yield "many machines", _check_cluster_extra()
-                yield "shared data folder", _check_shared_folder(config)
-                yield "many machines", _check_queue(config, store)
+            yield from cluster_checks
     except StoreError as error:
         is_missing = isinstance(error, MissingDatabaseError)
         if is_missing and not isinstance(error, LostDatabaseError):
@@ -137,31 +136,3 @@ def _check_unsent_messages(store: Store) -> Results:
     failed_count = store.messages.count_failures(run.started_at) if run else 0
     if failed_count:
         yield "warn", f"not sent since the last run: {failed_count}"
-
-
-def _check_cluster_extra() -> Results:
-    for module in CLUSTER_MODULES:
-        if find_spec(module) is None:
-            yield "fail", f"{module} is not installed: `{CLUSTER_INSTALL_COMMAND}`"
-
-
-def _check_shared_folder(config: Config) -> Results:
-    """Show the token of the data folder; people can compare it, and workers do."""
-    token = read_folder_token(config.storage.folder)
-    if token:
-        yield "ok", f"its mark is {token[:8]}; it must be the same on every machine"
-    else:
-        yield "warn", "no mark yet; `auditor run` creates it"
-
-
-def _check_queue(config: Config, store: Store) -> Results:
-    queue = load_queue_status(store, config)
-    if queue is None:
-        yield "warn", "no queue yet; `auditor run` creates it"
-    elif not queue.active_workers:
-        yield "warn", "no worker is running; `auditor worker` starts one"
-    else:
-        has_problem = queue.stalled_jobs or queue.failed_jobs
-        jobs = f"queued: {queue.waiting_jobs}, running: {queue.running_jobs}"
-        counts = f"active workers: {queue.active_workers}; jobs {jobs}"
-        yield "warn" if has_problem else "ok", f"{counts}, stalled: {queue.stalled_jobs}"

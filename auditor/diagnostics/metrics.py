@@ -14,12 +14,11 @@ from prometheus_client.registry import Collector
 from auditor import __version__
 from auditor.app import App
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
-from auditor.cluster.health import load_queue_status
 from auditor.retention.backups import find_newest_backup
+from auditor.runs.frontier import QueueStatus, WorkerCluster
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
-from storage.runs.cluster import QueueStatus
 from storage.store import Store
 
 MAX_COUNTED_STALE_SUMMARIES = 1000
@@ -48,6 +47,7 @@ class MetricsCollector(Collector):
     app: App
     now: datetime
     is_scheduler_alive: bool | None = None
+    cluster: WorkerCluster | None = None
 
     def collect(self) -> Iterator[Gauge]:
         """Yield each metric with its description."""
@@ -75,7 +75,7 @@ class MetricsCollector(Collector):
         if finished_run:
             yield from _list_report_metrics(finished_run, config.channels)
         yield from _list_network_metrics(store, finished_run)
-        if queue := load_queue_status(store, config):
+        if self.cluster is not None and (queue := self.cluster.load_queue_status()):
             yield from _list_cluster_metrics(queue)
         yield from _list_storage_metrics(self.app, self.now)
 

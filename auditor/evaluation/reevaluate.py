@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from auditor.app import App
 from auditor.evaluation.conclusion_changes import ConclusionChange, find_changes
 from auditor.evaluation.replay import RunReplay
 from auditor.evaluation.run_results import CoverageCounter
-from auditor.protocols import EvaluationContext
 from auditor.rules.association_state import AssociationState
 from storage.conclusions import Conclusions
 from storage.models.audit import AuditRun, Gap
@@ -33,7 +33,7 @@ class ReevaluationResult:
 
 
 def reevaluate(
-    context: EvaluationContext,
+    context: App,
     *,
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
@@ -71,7 +71,7 @@ def reevaluate(
 
 
 def _restore_profile_gaps(
-    context: EvaluationContext, state: AssociationState, channels: set[str]
+    context: App, state: AssociationState, channels: set[str]
 ) -> Iterable[Gap]:
     """Return the gaps of a state, with the stored ones that only an erased profile could prove.
 

@@ -17,6 +17,7 @@ from functools import partial
 from itertools import takewhile
 
 from auditor import report_links
+from auditor.app import App
 from auditor.config.schema import Config
 from auditor.notifications import transports
 from auditor.notifications.digest import MessageFrame
@@ -29,7 +30,6 @@ from auditor.notifications.drafts import (
 )
 from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
 from auditor.notifications.transports import UNDELIVERED_STATUSES, DeliveryStatus, mask_address
-from auditor.protocols import EvaluationContext
 from probes.log import EventLogger
 from storage.errors import OneLineError
 from storage.models.audit import AuditRun
@@ -62,7 +62,7 @@ class Delivery:
 
 
 def send_run_notifications(
-    app: EvaluationContext, run: AuditRun, now: datetime, is_time_over: Callable[[], bool]
+    app: App, run: AuditRun, now: datetime, is_time_over: Callable[[], bool]
 ) -> None:
     """Send a run's messages until `is_time_over`. Log a warning for each that did not arrive."""
     drafts = takewhile(lambda _draft: not is_time_over(), collect_drafts(app, run))
@@ -91,15 +91,13 @@ def build_log_fields(delivery: Delivery) -> dict[str, str]:
     }
 
 
-def collect_drafts(app: EvaluationContext, run: AuditRun) -> Iterator[MessageDraft]:
+def collect_drafts(app: App, run: AuditRun) -> Iterator[MessageDraft]:
     """Yield all messages that are due after a run."""
     yield from draft_digests(app.store, app.config, run)
     yield from draft_monthly_reports(app.store, app.config, run)
 
 
-def deliver_drafts(
-    app: EvaluationContext, drafts: Iterable[MessageDraft], now: datetime
-) -> Iterator[Delivery]:
+def deliver_drafts(app: App, drafts: Iterable[MessageDraft], now: datetime) -> Iterator[Delivery]:
     """Send these messages one after the other and yield the result of each.
 
     A bug in one message does not stop the others. Raises AuditorError, StoreError: a mistake of the
@@ -112,7 +110,7 @@ def deliver_drafts(
         yield Delivery(*draft.key, skip_reason) if skip_reason else _deliver(app, draft, now)
 
 
-def _deliver(app: EvaluationContext, draft: MessageDraft, now: datetime) -> Delivery:
+def _deliver(app: App, draft: MessageDraft, now: datetime) -> Delivery:
     messages, notify = app.store.messages, app.config.notify
     try:
         message = draft.build(draft, partial(_create_frame, app, draft, now))
@@ -178,7 +176,7 @@ def _preview_draft(store: Store, config: Config, draft: MessageDraft) -> Deliver
     return Delivery(*draft.key, status, subject=message.subject, text=message.text)
 
 
-def _create_frame(app: EvaluationContext, draft: MessageDraft, now: datetime) -> MessageFrame:
+def _create_frame(app: App, draft: MessageDraft, now: datetime) -> MessageFrame:
     """Create the links of a message. Without a public URL or mail address there are no secret ones.
 
     Older report links of the association stay valid.

@@ -19,6 +19,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
+from auditor.app import App
 from auditor.config.notifications import Recipient, normalize_mail_address
 from auditor.config.schema import Config
 from auditor.config.validators import is_mail_address
@@ -32,7 +33,6 @@ from auditor.notifications.transports import (
     mask_address,
     send_message,
 )
-from auditor.protocols import EvaluationContext
 from auditor.rendering.templates import (
     MessageDocument,
     MessageLink,
@@ -202,9 +202,7 @@ def confirm_subscription(store: Store, token: str, now: datetime) -> bool:
     )
 
 
-def send_confirmation_mail(
-    context: EvaluationContext, token: str, language: str, now: datetime
-) -> None:
+def send_confirmation_mail(context: App, token: str, language: str, now: datetime) -> None:
     """Send the mail with the link. If it was not sent, the request is deleted and can be repeated.
 
     The reader has the answer already, because the time that sending takes would reveal that the
@@ -233,7 +231,7 @@ def send_confirmation_mail(
 
 
 def build_confirmation_mail(
-    context: EvaluationContext, association: Association, token: str, language: str, now: datetime
+    context: App, association: Association, token: str, language: str, now: datetime
 ) -> OutgoingMessage:
     """Return the mail that asks an address to confirm. Pure."""
     config = context.config

@@ -54,7 +54,7 @@ from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import CompletedStep, Reply
 
 if TYPE_CHECKING:
-    from auditor.protocols import EvaluationContext
+    from auditor.app import App
 
 
 CONTENT_SECURITY_POLICY = (
@@ -291,11 +291,7 @@ ProgressCallback = Callable[[int, int], None]
 
 
 def publish_site(
-    app: EvaluationContext,
-    folder: Path,
-    now: datetime,
-    *,
-    on_progress: ProgressCallback | None = None,
+    app: App, folder: Path, now: datetime, *, on_progress: ProgressCallback | None = None
 ) -> int:
     """Write the static site to a folder and return the number of pages.
 

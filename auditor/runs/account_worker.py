@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
+from auditor.app import App
 from auditor.checking.checker import AccountChecker, to_probe_account
 from auditor.checking.privacy_filter import StorableResult, remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
 from auditor.evidence import BodyStorage, build_check_evidence, count_body_bytes
-from auditor.protocols import RunContext
 from auditor.rules.account_status import was_skipped
 from auditor.runs.frontier import Frontier, HostQueue
 from auditor.runs.plan import API_ROUND, get_host_concurrency
@@ -61,7 +61,7 @@ class ObservationRecorder:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, app: RunContext) -> AsyncIterator[ObservationRecorder]:
+    async def open(cls, app: App) -> AsyncIterator[ObservationRecorder]:
         """Open a recorder. On exit, all its observations are stored."""
         save_deferred = app.store.run_plan.save_first_observations
         with BodyWriter(app.body_store) as bodies:
@@ -91,7 +91,7 @@ class AccountWorker:
     value at which the last check was deferred, or 0.
     """
 
-    app: RunContext
+    app: App
     frontier: Frontier
     checker: AccountChecker
     recorder: ObservationRecorder

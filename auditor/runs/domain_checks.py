@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
+from auditor.app import App
 from auditor.checking.checker import AccountChecker
 from auditor.core.runtime import run_together
-from auditor.protocols import RunContext
 from auditor.rules.domain_expiry import (
     drop_check_of_other_domain,
     find_website_domain,
@@ -47,7 +47,7 @@ class DueDomain:
 
 
 async def check_domains(
-    app: RunContext,
+    app: App,
     run: AuditRun,
     checker: AccountChecker,
     deadline: RunDeadline,
@@ -74,7 +74,7 @@ async def check_domains(
     await run_together(*map(ask_service, domains_by_service.values()))
 
 
-def list_due_domains(app: RunContext, run: AuditRun) -> list[DueDomain]:
+def list_due_domains(app: App, run: AuditRun) -> list[DueDomain]:
     """Return the domains that a run asks for, those with the oldest check first, then by account.
 
     A domain with an account that has no check comes before all others. A run never asks for a

@@ -25,8 +25,8 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
 
+from auditor.app import App
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.protocols import EvaluationContext, RunContext
 from auditor.runs.plan import (
     API_ROUND,
     MAX_BATCH_ACCOUNTS,
@@ -62,7 +62,7 @@ class Frontier:
     `circuit_breakers` are by channel. `api_channels` are the channels that are checked by API.
     """
 
-    app: EvaluationContext
+    app: App
     audit_run: AuditRun
     circuit_breakers: dict[str, CircuitBreaker] = field(default_factory=dict)
     api_channels: Collection[str] = ()
@@ -297,6 +297,22 @@ class HostQueues:
             return await anext(self._host_queues, None)
 
 
+@dataclass(frozen=True, slots=True)
+class QueueStatus:
+    """The number of jobs of a cluster by state, and of workers with a recent heartbeat.
+
+    `failed_jobs` have failed in all attempts. `stalled_jobs` are running jobs of workers without a
+    recent heartbeat. `oldest_wait_seconds` is how long the oldest waiting job has waited.
+    """
+
+    waiting_jobs: int
+    running_jobs: int
+    failed_jobs: int
+    stalled_jobs: int
+    oldest_wait_seconds: float | None
+    active_workers: int
+
+
 class Coordinator(Protocol):
     """Has workers on other machines check the accounts of a frontier."""
 
@@ -322,7 +338,7 @@ class WorkerCluster(Protocol):
 
     def open_coordinator(
         self,
-        app: RunContext,
+        app: App,
         frontier: Frontier,
         deadline: RunDeadline,
         *,
@@ -330,4 +346,8 @@ class WorkerCluster(Protocol):
         on_progress: Callable[[int], None],
     ) -> AbstractAsyncContextManager[Coordinator]:
         """Open the job queue of a run. Leaves no job in it. Raises ConfigError."""
+        ...
+
+    def load_queue_status(self) -> QueueStatus | None:
+        """Return the state of the queue, or None before there is one. Raises StoreError."""
         ...

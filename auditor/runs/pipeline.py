@@ -16,11 +16,11 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from auditor.app import App
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.notifications.healthcheck_ping import HealthcheckPing, capture_recent_warnings
-from auditor.protocols import EvaluationContext, RunContext
 from auditor.retention.backups import (
     create_backup,
     list_backups,
@@ -47,7 +47,7 @@ StopCheck = Callable[[], bool]
 
 
 async def run_audit_pipeline(
-    app: RunContext,
+    app: App,
     now: datetime,
     *,
     day: date | None = None,
@@ -119,7 +119,7 @@ async def run_audit_pipeline(
 
 
 def _send_notifications(
-    app: RunContext, run: AuditRun | None, now: datetime, should_stop: StopCheck
+    app: App, run: AuditRun | None, now: datetime, should_stop: StopCheck
 ) -> None:
     """Send the notifications of a run; a failure is logged. A skipped run has none."""
     if run is None or run.state is AuditRunState.SKIPPED:
@@ -189,7 +189,7 @@ def require_free_space(folder: Path, min_free_bytes: int) -> None:
 
 
 def run_maintenance(
-    app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: StopCheck
+    app: App, finished_run: AuditRun, now: datetime, should_stop: StopCheck
 ) -> None:
     """Delete expired data, create a backup and, on Sundays, prune evidence.
 
@@ -212,7 +212,7 @@ def run_maintenance(
             logger.warning("maintenance_failed", "after the run: {reason}", reason=error)
 
 
-def _erase_removed_profiles(app: EvaluationContext) -> None:
+def _erase_removed_profiles(app: App) -> None:
     """Erase the profiles of accounts that a platform removed, if its terms demand it."""
     count = 0
     for name in channel_registry.list_channels():
@@ -225,7 +225,7 @@ def _erase_removed_profiles(app: EvaluationContext) -> None:
         logger.info("profiles_erased", "profiles of {accounts} accounts erased", accounts=count)
 
 
-def _expire_personal_data(app: EvaluationContext, now: datetime) -> None:
+def _expire_personal_data(app: App, now: datetime) -> None:
     """Delete personal data after its retention period, before a backup would keep it longer."""
     cutoffs = compute_retention_cutoffs(app.config.retention, now)
     deleted_counts = app.store.retention.delete_expired_data(cutoffs)
@@ -234,7 +234,7 @@ def _expire_personal_data(app: EvaluationContext, now: datetime) -> None:
         logger.info("personal_data_expired", message, rows=sum(deleted_counts.values()))
 
 
-def _create_backup(app: EvaluationContext, finished_run: AuditRun, now: datetime) -> None:
+def _create_backup(app: App, finished_run: AuditRun, now: datetime) -> None:
     """Create a backup, unless there is one since the end of the run.
 
     Only for SQLite: PostgreSQL has its own backup tools.
@@ -251,7 +251,7 @@ def _create_backup(app: EvaluationContext, finished_run: AuditRun, now: datetime
 
 
 def _prune_evidence(
-    app: EvaluationContext, finished_run: AuditRun, now: datetime, should_stop: StopCheck
+    app: App, finished_run: AuditRun, now: datetime, should_stop: StopCheck
 ) -> None:
     """Prune old evidence if it is the day for it."""
     if not is_pruning_due(app.store, app.config, finished_run):

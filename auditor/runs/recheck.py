@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 
+from auditor.app import App
 from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_probe_account
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.core.errors import ConfigError, RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
-from auditor.protocols import LockableRunContext, RunContext
 from auditor.runs.plan import select_accounts_to_check
 from auditor.runs.state import RunState
 from probes.log import EventLogger
@@ -85,9 +85,7 @@ class RecheckService:
         is_recent = recheck is not None and now - recheck.checked_at < RECHECK_INTERVAL
         return recheck if is_recent else None
 
-    def recheck_association(
-        self, app: LockableRunContext, association: str, now: datetime
-    ) -> AssociationRecheck:
+    def recheck_association(self, app: App, association: str, now: datetime) -> AssociationRecheck:
         """Check the accounts of an association now.
 
         Raises RecheckRefusedError during a run or another recheck, if the association was rechecked
@@ -111,7 +109,7 @@ class RecheckService:
             self._lock.release()
 
 
-def is_run_in_progress(app: LockableRunContext) -> bool:
+def is_run_in_progress(app: App) -> bool:
     """Return True if a process executes a run: only one of us at a time requests a platform."""
     latest_run = app.store.runs.get_latest()
     if latest_run is None or latest_run.state is not AuditRunState.RUNNING:
@@ -123,9 +121,7 @@ def is_run_in_progress(app: LockableRunContext) -> bool:
         return True
 
 
-async def _recheck_accounts(
-    app: RunContext, association: str, now: datetime
-) -> list[AccountRecheck]:
+async def _recheck_accounts(app: App, association: str, now: datetime) -> list[AccountRecheck]:
     """Check the accounts with the API budgets and circuit breakers that today's run has left."""
     store, config = app.store, app.config
     decisions = store.decisions.list_decisions(association=association)

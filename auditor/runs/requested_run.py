@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from auditor.app import App
 from auditor.core.errors import RunLockedError
-from auditor.protocols import LockableRunContext
 from storage.models.audit import AuditRunState
 from storage.store import Store
 
@@ -52,7 +52,7 @@ class RunProgress:
     total_count: int
 
 
-def prepare_requested_run(app: LockableRunContext, now: datetime) -> RunRefusal | None:
+def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
     """Return why no run of the current day can start, or None.
 
     Removes a finished run of the day that checked no account.

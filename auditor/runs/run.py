@@ -20,13 +20,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from auditor.app import App
 from auditor.checking.canaries import Canary, build_canaries, is_offline
 from auditor.checking.checker import AccountChecker, check_links, refuse_broken_parsers
 from auditor.checking.clock import RESTORE_AFTER_CLOCK, is_dated_in_future, refuse_wrong_clock
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.protocols import RunContext
 from auditor.runs import run_report
 from auditor.runs.account_worker import AccountWorker, ObservationRecorder
 from auditor.runs.domain_checks import check_domains
@@ -57,7 +57,7 @@ ProgressCallback = Callable[[int, int], None]
 
 
 async def execute_run(
-    app: RunContext,
+    app: App,
     now: datetime,
     *,
     day: date | None = None,
@@ -112,7 +112,7 @@ async def execute_run(
         raise
 
 
-def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
+def _refuse_earlier_day(app: App, day: date, now: datetime) -> None:
     """Raise LaterRunDoneError if a run of a later day exists: runs are evaluated in order."""
     latest_run = app.store.runs.get_latest()
     if latest_run is None or latest_run.day <= day:
@@ -126,9 +126,7 @@ def _refuse_earlier_day(app: RunContext, day: date, now: datetime) -> None:
     raise LaterRunDoneError(failure, reason, "check the system clock")
 
 
-def _not_before_earlier_runs(
-    app: RunContext, run: AuditRun | None, day: date, now: datetime
-) -> datetime:
+def _not_before_earlier_runs(app: App, run: AuditRun | None, day: date, now: datetime) -> datetime:
     """Return `now`, or the end of an earlier run if that is later: the clock may be set back."""
     times = [now]
     previous_run = app.store.runs.get_latest(before_day=day)
@@ -140,7 +138,7 @@ def _not_before_earlier_runs(
     return max(times)
 
 
-def _compute_end_time(app: RunContext, run: AuditRun, now: datetime, timer: Timer) -> float | None:
+def _compute_end_time(app: App, run: AuditRun, now: datetime, timer: Timer) -> float | None:
     """Return the timer value at which the time limit of the run ends, or None without a limit.
 
     The limit counts from the first check of the run, which an earlier session may have made.
@@ -163,7 +161,7 @@ class RunSession:
     stored as running.
     """
 
-    app: RunContext
+    app: App
     state: RunState
     started_at: datetime
     deadline: RunDeadline

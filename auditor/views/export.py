@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal, get_args
 
+from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.formatting import format_optional_timestamp, iter_json_document
 from auditor.evaluation.association_view import AssociationView
@@ -22,7 +23,6 @@ from auditor.evaluation.summary import (
     summarize_channel,
 )
 from auditor.i18n.translator import Translator
-from auditor.protocols import EvaluationContext
 from auditor.reference.gap_catalogue import Voice, get_gap_kind
 from auditor.registry import spreadsheet, workbook_writer
 from auditor.registry.columns import format_media_officer
@@ -76,7 +76,7 @@ class ExportRequest:
         return f"{kind}-{now.date().isoformat()}.{self.format}"
 
 
-def stream_export(request: ExportRequest, app: EvaluationContext, now: datetime) -> Iterator[bytes]:
+def stream_export(request: ExportRequest, app: App, now: datetime) -> Iterator[bytes]:
     """Yield the bytes of an export in chunks. JSON is never translated."""
     kind, translator = EXPORT_KINDS[request.kind], request.translator
     if request.format == "json":
@@ -98,7 +98,7 @@ class ExportSource:
     """The data from which the items of an export are built."""
 
     request: ExportRequest
-    app: EvaluationContext
+    app: App
     now: datetime
 
     def iter_views(self) -> Iterator[AssociationView]:

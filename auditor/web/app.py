@@ -23,6 +23,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from auditor.app import App
 from auditor.checking.clock import is_dated_in_future
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
+from auditor.runs.frontier import WorkerCluster
 from auditor.runs.process import SchedulerHeartbeat
 from auditor.runs.recheck import RecheckService
 from auditor.runs.requested_run import RunStarter
@@ -101,7 +102,7 @@ def get_metrics(request: Request) -> Response:
             METRICS_AUTH_HEADERS,
         )
     is_scheduler_alive = state.heartbeat.is_alive if state.heartbeat is not None else None
-    collector = MetricsCollector(state.app, state.clock(), is_scheduler_alive)
+    collector = MetricsCollector(state.app, state.clock(), is_scheduler_alive, state.cluster)
     return Response(render_metrics(collector), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
@@ -127,13 +128,15 @@ def create_app(
     heartbeat: SchedulerHeartbeat | None = None,
     login_link: LoginLink | None = None,
     run_starter: RunStarter | None = None,
+    *,
+    cluster: WorkerCluster | None = None,
 ) -> FastAPI:
     """Return the web application for an open store.
 
     `clock` gives the current time of each request. `heartbeat` is that of the scheduler if it runs
     in the same process. `login_link` logs a user in once without a password; only the demo has one.
-    `run_starter` starts runs that coordinators request; without it, the pages offer none. Proxy
-    headers are believed only from `[web] trusted_proxies`.
+    `run_starter` starts runs that coordinators request; without it, the pages offer none. `cluster`
+    is None on a single machine. Proxy headers are believed only from `[web] trusted_proxies`.
     """
     web = FastAPI(
         title="Presence auditor",
@@ -149,6 +152,7 @@ def create_app(
     web.state.clock = clock
     web.state.heartbeat = heartbeat
     web.state.run_starter = run_starter
+    web.state.cluster = cluster
     web.state.association_checks = RecheckService()
     web.state.login_service = login.LoginService(link=login_link)
     web.mount(

@@ -1,10 +1,16 @@
-"""Audit runs: day, state and report."""
+"""Audit runs: day, state, report, and what the workers of a run share on PostgreSQL.
 
-from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+Times that workers share are those of the database's clock, the only one that all of them have.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, literal, select, update
+from sqlalchemy.exc import DBAPIError
 
 from storage import consistency
 from storage.consistency import compute_effective_time
@@ -15,6 +21,10 @@ from storage.models.run_report import RunReport
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import AUDIT_RUN
 from storage.tables.mappers import to_audit_run
+from storage.tables.runs import CLUSTER_RUN, HOST_LOCK
+
+LEADER_LOCK_KEY = 0x617564_69746F72
+"""The key of the advisory lock of the process that executes a run."""
 
 NEWEST_FIRST = AUDIT_RUN.c.day.desc()
 
@@ -174,6 +184,89 @@ class AuditRunRepository(Repository):
     def get_latest_evaluated(self) -> AuditRun | None:
         """Return the newest run with conclusions, or None. Reports are as of its start."""
         return next(iter(self.list_evaluated(1)), None)
+
+    @contextmanager
+    def try_leader_lock(self) -> Iterator[bool]:
+        """Yield whether this process may execute runs on the database, and hold the lock.
+
+        Only PostgreSQL has the lock, because several machines can use it.
+        """
+        if self._database.database_file is not None:
+            yield True
+            return
+        key = literal(LEADER_LOCK_KEY)
+        with self._database.begin_read() as connection:
+            is_leader = bool(connection.scalar(select(func.pg_try_advisory_lock(key))))
+            connection.commit()
+            try:
+                yield is_leader
+            finally:
+                try:
+                    if is_leader:
+                        connection.execute(select(func.pg_advisory_unlock(key)))
+                        connection.commit()
+                except DBAPIError:  # the connection is lost, and the lock with it
+                    connection.invalidate()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRun:
+    """A run that workers share. `seconds_left` is the time until its limit, None without one."""
+
+    run_id: int
+    seconds_left: float | None
+    is_closed: bool
+    folder_token: str
+    worker_results: Mapping[str, Any]
+
+
+class ClusterRunRepository(Repository):
+    """Stores and reads the state that the workers of a run share."""
+
+    def open(self, run_id: int, folder_token: str, time_limit_seconds: float | None) -> None:
+        """Open a run to workers, with or without a time limit. Existing results are kept."""
+        ends_at = None
+        if time_limit_seconds is not None:
+            ends_at = func.now() + timedelta(seconds=time_limit_seconds)
+        values = {"ends_at": ends_at, "is_closed": False, "folder_token": folder_token}
+        fresh = self._database.build_insert(CLUSTER_RUN).values(
+            run_id=run_id, worker_results={}, **values
+        )
+        self._execute(fresh.on_conflict_do_update(index_elements=["run_id"], set_=values))
+
+    def get(self, run_id: int) -> ClusterRun | None:
+        """Return the shared run, or None."""
+        time_left = func.extract("epoch", CLUSTER_RUN.c.ends_at - func.clock_timestamp())
+        query = select(CLUSTER_RUN, time_left.label("seconds_left"))
+        with self._database.begin_read() as connection:
+            row = connection.execute(query.where(CLUSTER_RUN.c.run_id == run_id)).first()
+        if row is None:
+            return None
+        seconds_left = None if row.ends_at is None else float(row.seconds_left)
+        return ClusterRun(run_id, seconds_left, row.is_closed, row.folder_token, row.worker_results)
+
+    def close(self, run_id: int) -> None:
+        """Close the run, so that the workers start no other account."""
+        change = update(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id)
+        self._execute(change.values(is_closed=True))
+
+    def merge_worker_results(
+        self, run_id: int, merge: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        """Replace the results by `merge(results)`, under a lock of the row."""
+        is_shared_run = CLUSTER_RUN.c.run_id == run_id
+        query = select(CLUSTER_RUN.c.worker_results).where(is_shared_run).with_for_update()
+        with self._database.begin_write() as connection:
+            results = connection.scalar(query)
+            if results is not None:
+                change = update(CLUSTER_RUN).where(is_shared_run)
+                connection.execute(change.values(worker_results=merge(results)))
+
+    def delete(self, run_id: int) -> None:
+        """Delete the shared state of a run and all host locks."""
+        with self._database.begin_write() as connection:
+            connection.execute(delete(CLUSTER_RUN).where(CLUSTER_RUN.c.run_id == run_id))
+            connection.execute(delete(HOST_LOCK))
 
 
 def _select_evaluated_runs() -> Select[Any]:

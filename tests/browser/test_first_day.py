@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from auditor.scheduling import SchedulerJob, run_audit
+from auditor.runs.pipeline import run_audit_pipeline
+from auditor.scheduling import SchedulerJob
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import AuditRunState
 from storage.models.users import Role
@@ -28,7 +29,7 @@ MAX_REFRESHES = 100
 def demo_session(tmp_path):
     with DemoSession(tmp_path / "network") as session:
         session.open_web(1)
-        starter = SchedulerJob(session.app, run_audit, lambda: session.now)
+        starter = SchedulerJob(session.app, run_audit_pipeline, lambda: session.now)
         with serve_app(session.app, lambda: session.now, session.port, run_starter=starter):
             yield session
 

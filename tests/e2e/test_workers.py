@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from auditor.app import App
+from auditor.cluster import get_worker_cluster
 from auditor.config.schema import load_config
 from storage.models.audit import AuditRunState
 from tests.support import cluster
@@ -91,7 +92,7 @@ def test_killed_worker_loses_no_account_and_hosts_get_one_request_at_a_time(
                 row.id for row in app.store.registry.list_accounts()
             )
             assert audit_run.report.present == len(NAMES)
-            queue = app.store.cluster_runs.get_queue_status(60)
+            queue = get_worker_cluster(app.config).load_queue_status()
             assert (queue.waiting_jobs, queue.running_jobs, queue.failed_jobs) == (0, 0, 0)
     assert len(web.hosts()["shared.ma"]) >= 20
     for host in web.hosts():

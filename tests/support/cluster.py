@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from auditor.app import App
+from auditor.cluster import get_worker_cluster
 from auditor.cluster.worker import ClusterWorker
 from auditor.config.schema import ClusterSettings, load_config
 from probes.links import identify
@@ -114,6 +115,10 @@ async def close(*apps):
     await asyncio.get_running_loop().shutdown_default_executor()
     for app in apps:
         app.store.close()
+
+
+async def load_queue_status(app):
+    return await asyncio.to_thread(get_worker_cluster(app.config).load_queue_status)
 
 
 @contextlib.asynccontextmanager

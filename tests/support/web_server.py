@@ -54,13 +54,13 @@ class StoppableServer(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None):
+def serve_app(app, now=NOW, port=0, login_link=None, run_starter=None, *, cluster=None):
     """Serve the application and yield its address. `now` is a time or a clock function."""
     clock = now if callable(now) else lambda: now
     with open_web_socket(WebSettings(port=port)) as sock:
         server = StoppableServer(
             build_server_config(
-                create_app(app, clock, login_link=login_link, run_starter=run_starter), app.config
+                create_app(app, clock, None, login_link, run_starter, cluster=cluster), app.config
             )
         )
         thread = threading.Thread(target=server.run, args=([sock],))
@@ -96,21 +96,21 @@ def create_session(store, name="Amina", role=Role.ADMIN, regions=()):
 
 
 @contextlib.contextmanager
-def logged_in_client(app, now=NOW, **user):
+def logged_in_client(app, now=NOW, cluster=None, **user):
     """Yield a client of the served application with a session, and without redirects.
 
     The user is the administrator Amina, or another `name`, `role` and `regions`.
     """
-    with anonymous_client(app, now) as client:
+    with anonymous_client(app, now, cluster) as client:
         client.cookies.set(SESSION_COOKIE, create_session(app.store, **user))
         yield client
 
 
 @contextlib.contextmanager
-def anonymous_client(app, now=NOW):
+def anonymous_client(app, now=NOW, cluster=None):
     """Yield a client of the served application without a session."""
     with (
-        serve_app(app, now) as url,
+        serve_app(app, now, cluster=cluster) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=30, verify=SSL_CONTEXT) as client,
     ):
         yield client

@@ -14,7 +14,6 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from auditor.checking.clock import find_due_day, find_next_start_time
-from auditor.cluster.health import load_queue_status
 from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.runs.recheck import is_run_in_progress
 from auditor.runs.requested_run import (
@@ -48,7 +47,9 @@ EVIDENCE_RUNS = 30
 
 
 @router.get("/{language}/runs", dependencies=[access.LOGGED_IN_ACCESS])
-def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTMLResponse:
+def list_runs(
+    request: Request, context: PageContext, before: Annotated[str, Query()] = ""
+) -> HTMLResponse:
     """Show a page of runs, newest first, optionally those before a day."""
     before_day = parse_day(before)
     listed_runs = context.app.store.runs.list_newest(RUNS_PAGE_SIZE + 1, before_day=before_day)
@@ -57,9 +58,9 @@ def list_runs(context: PageContext, before: Annotated[str, Query()] = "") -> HTM
         older_run, runs = listed_runs[0], listed_runs[1:]
     previous_runs = [older_run, *runs]
     items = list(map(_build_run_item, [context] * len(runs), runs, previous_runs))
-    cluster_figures = None
-    if before_day is None:
-        cluster_figures = load_queue_status(context.app.store, context.app.config)
+    cluster_figures, cluster = None, request.app.state.cluster
+    if cluster is not None and before_day is None:
+        cluster_figures = cluster.load_queue_status()
     next_day = runs[0].day if older_run else None
     page_urls = build_page_urls(context.links.page_url("runs"), {}, "before", before_day, next_day)
     return context.render_page(

@@ -11,7 +11,6 @@ import pytest
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.cluster import get_worker_cluster, job_queue
-from auditor.cluster.health import load_queue_status
 from auditor.cluster.job_queue import Job
 from auditor.cluster.worker import ClusterWorker
 from auditor.config.schema import ClusterSettings, ScheduleSettings
@@ -139,7 +138,7 @@ async def test_deadline_stops_all_workers(database, tmp_path):
     not_reached = run_result.report.not_reached
     assert run_result.state is AuditRunState.DONE
     assert 0 < not_reached == 60 - len(list_observations(cluster_app))
-    queue = cluster_app.store.cluster_runs.get_queue_status(60)
+    queue = await cluster.load_queue_status(cluster_app)
     assert (queue.waiting_jobs, queue.running_jobs, queue.failed_jobs) == (0, 0, 0)
     assert cluster_app.store.cluster_runs.get(run_result.id) is None
     await cluster.close(cluster_app)
@@ -256,22 +255,23 @@ def get_runs_page(client, language):
 async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypatch):
     """The page of runs, the metrics and the command line show waiting jobs and missing workers."""
     cluster_app = cluster.far(tmp_path, database)
-    assert load_queue_status(cluster_app.store, cluster_app.config) is None
+    assert await cluster.load_queue_status(cluster_app) is None
     async with job_queue.open_job_queue(database) as jobs:
         await jobs.create_tables()
         await jobs.enqueue(Job(1, PlanBatch(2, number, number, 1)) for number in range(3))
-    queue_health = load_queue_status(cluster_app.store, cluster_app.config)
+    queue_health = await cluster.load_queue_status(cluster_app)
     assert (
         queue_health.waiting_jobs,
         queue_health.running_jobs,
         queue_health.stalled_jobs,
         queue_health.active_workers,
-        queue_health.has_no_workers,
-    ) == (3, 0, 0, 0, True)
-    metrics_text = metrics.render_metrics(metrics.MetricsCollector(cluster_app, START)).decode()
+    ) == (3, 0, 0, 0)
+    worker_cluster = get_worker_cluster(cluster_app.config)
+    collector = metrics.MetricsCollector(cluster_app, START, None, worker_cluster)
+    metrics_text = (await asyncio.to_thread(metrics.render_metrics, collector)).decode()
     assert 'auditor_cluster_jobs{state="todo"} 3.0' in metrics_text
     assert "auditor_cluster_active_workers 0.0" in metrics_text
-    with logged_in_client(cluster_app, START) as client:
+    with logged_in_client(cluster_app, START, cluster=worker_cluster) as client:
         page = get_runs_page(client, "en")
     assert "Jobs are queued and no worker is running." in page
     assert "Queued jobs 3" in page
@@ -285,20 +285,22 @@ async def test_queue_and_workers_are_shown(database, tmp_path, capsys, monkeypat
             jobs.run_worker(handle_job, ClusterSettings(concurrent_jobs=2), 0)
         )
         # Polls, as another process would.
-        while load_queue_status(cluster_app.store, cluster_app.config).running_jobs < 2:  # noqa: ASYNC110
+        while (await cluster.load_queue_status(cluster_app)).running_jobs < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-        with logged_in_client(cluster_app, START, name="Other", role=Role.ADMIN) as client:
+        with logged_in_client(
+            cluster_app, START, name="Other", role=Role.ADMIN, cluster=worker_cluster
+        ) as client:
             page = [get_runs_page(client, language) for language in ("en", "fr", "ar")]
         may_end.set()
         worker.cancel()
         await asyncio.wait([worker])
     assert "Active workers 1" in page[0]
-    assert "jobs: 2" in page[0]
+    assert "Running jobs 2" in page[0]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.toml").write_text(
         f'[storage]\nurl = "{database}"\n[cluster]\nenabled = true\n'
     )
-    assert main.main(["status", "--json"]) == 0
+    assert await asyncio.to_thread(main.main, ["status", "--json"]) == 0
     (item,) = json.loads(capsys.readouterr().out)["items"]
     assert item["cluster"]["jobs"]["failed"] == 0
     # the command runs an event loop of its own

@@ -5,9 +5,8 @@ import asyncio
 import psycopg
 import pytest
 
-from storage.database.engine import parse_database_url
-from storage.runs import host_lock
-from storage.runs.host_lock import ORPHANED_LOCK_DELAY_SECONDS, DatabaseHostLock
+from auditor.cluster import host_lock
+from auditor.cluster.host_lock import ORPHANED_LOCK_DELAY_SECONDS, DatabaseHostLock
 from storage.store import Store
 from tests.support import cluster
 
@@ -31,20 +30,14 @@ async def close_connections(database):
 
 
 async def test_released_lock_passes_the_crawl_delay_on(database):
-    async with (
-        DatabaseHostLock(parse_database_url(database)) as first,
-        DatabaseHostLock(parse_database_url(database)) as second,
-    ):
+    async with DatabaseHostLock(database) as first, DatabaseHostLock(database) as second:
         assert await first.acquire(HOST) == 0
         await first.release(HOST, 60)
         assert 50 < await second.acquire(HOST) <= 60
 
 
 async def test_after_database_restart_a_locked_host_stays_locked(postgresql, database):
-    async with (
-        DatabaseHostLock(parse_database_url(database)) as first,
-        DatabaseHostLock(parse_database_url(database)) as second,
-    ):
+    async with DatabaseHostLock(database) as first, DatabaseHostLock(database) as second:
         await first.acquire(HOST)
         waiting = asyncio.create_task(second.acquire(HOST))
         await asyncio.sleep(0)
@@ -55,10 +48,7 @@ async def test_after_database_restart_a_locked_host_stays_locked(postgresql, dat
 
 async def test_lock_that_is_lost_while_it_is_taken_is_requested_again(database, monkeypatch):
     """The connection breaks between the lock and the mark, and another worker is quicker."""
-    async with (
-        DatabaseHostLock(parse_database_url(database)) as slow,
-        DatabaseHostLock(parse_database_url(database)) as quick,
-    ):
+    async with DatabaseHostLock(database) as slow, DatabaseHostLock(database) as quick:
         execute_scalar, cuts = slow._execute_scalar, []
 
         async def cut_before_the_mark(query, *values):
@@ -76,13 +66,13 @@ async def test_lock_that_is_lost_while_it_is_taken_is_requested_again(database, 
 
 
 async def test_lost_lock_does_not_release_that_of_its_new_holder(database):
-    async with DatabaseHostLock(parse_database_url(database)) as lost:
+    async with DatabaseHostLock(database) as lost:
         await lost.acquire(HOST)
         await close_connections(database)
-        async with DatabaseHostLock(parse_database_url(database)) as new:
+        async with DatabaseHostLock(database) as new:
             await new.acquire(HOST)
             await lost.release(HOST, 0)
         async with DatabaseHostLock(
-            parse_database_url(database)
+            database
         ) as third:  # `new` lost its connection, and its mark remains
             assert 0 < await third.acquire(HOST) <= ORPHANED_LOCK_DELAY_SECONDS

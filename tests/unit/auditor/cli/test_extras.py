@@ -10,9 +10,9 @@ EXTRA_PACKAGES = ("apprise", "procrastinate", "psycopg", "psycopg_pool", "typst"
 
 MODULES_FOR_EXTRAS = {
     "auditor.cluster.coordinator",
+    "auditor.cluster.host_lock",
     "auditor.cluster.job_queue",
     "auditor.cluster.worker",
-    "storage.runs.host_lock",
 }
 
 IMPORT_ALL_MODULES = """

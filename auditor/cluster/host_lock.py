@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any, Self
 
 import psycopg
-from sqlalchemy.engine import URL
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -24,6 +23,7 @@ from tenacity import (
 
 from probes.http.host_state import HostLockError
 from probes.log import EventLogger
+from storage.database.engine import parse_database_url
 from storage.runs.plan import compute_host_bucket
 
 logger = EventLogger(__name__)
@@ -59,8 +59,9 @@ ORPHANED_LOCK_DELAY_SECONDS = 5.0
 class DatabaseHostLock:
     """The host locks of one worker. Use it as an async context manager."""
 
-    def __init__(self, address: URL) -> None:
-        self._address = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, url: str) -> None:
+        address = parse_database_url(url).set(drivername="postgresql")
+        self._address = address.render_as_string(hide_password=False)
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._connection_lock = asyncio.Lock()
         self._held_keys: set[int] = set()
