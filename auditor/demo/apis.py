@@ -14,13 +14,14 @@ See docs/explanations/platforms.md.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import (
+    API_FAILURES,
     DEMO_API_KEYS,
+    SCENARIOS,
     DemoRun,
     FakeRequest,
     FakeResponse,
@@ -37,10 +38,6 @@ from auditor.demo.platforms import (
     is_terminated,
     make_post_id,
 )
-from auditor.demo.scenarios import API_FAILURES, SCENARIOS
-
-MAX_IDS_PER_REQUEST = 50
-MAX_USERS_PER_REQUEST = 100
 
 
 def _has_bearer_key(request: FakeRequest, channel: str) -> bool:
@@ -54,32 +51,44 @@ def respond_youtube_api(
     accounts: Accounts, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
     """Return channels, or the newest uploads of a channel."""
-    query = request.query
-    if DEMO_API_KEYS["youtube"] not in (request.headers.get("x-goog-api-key"), query.get("key")):
+    if request.headers.get("x-goog-api-key") != DEMO_API_KEYS["youtube"]:
         return _build_youtube_error(400, "keyInvalid", "API key not valid.")
     if demo_run.number == API_FAILURES["youtube"][0]:
         return _build_youtube_error(403, "quotaExceeded", "You have exceeded your quota.")
+    query, items = request.query, list[dict[str, object]]()
     if request.path == "/youtube/v3/channels":
-        return _respond_channels(accounts, query, demo_run)
+        # no channel of the demo has an old-style username
+        ids = query.get("id", "").split(",")
+        names = [query["forHandle"].removeprefix("@")] if "forHandle" in query else ids
+        for channel in _find_channels(accounts, names, demo_run):
+            playlists = {"likes": "", "uploads": f"UU{channel['id'][2:]}"}
+            item = {
+                "kind": "youtube#channel",
+                "id": channel["id"],
+                "snippet": {
+                    "title": channel["title"],
+                    "description": "",
+                    "customUrl": f"@{channel['handle'].lower()}",
+                },
+                "contentDetails": {"relatedPlaylists": playlists},
+                "statistics": {
+                    "viewCount": "1284",
+                    "subscriberCount": "214",
+                    "hiddenSubscriberCount": False,
+                    "videoCount": str(len(channel["uploads"])),
+                },
+                "status": {"privacyStatus": "public", "isLinked": True},
+            }
+            items.append(item)
+        return _build_youtube_list("channel", items)
     key = f"UC{query.get('playlistId', '').removeprefix('UU')}"
     found = _find_channels(accounts, [key], demo_run)
     if request.path != "/youtube/v3/playlistItems" or not found or not found[0]["uploads"]:
         return _build_youtube_error(404, "playlistNotFound", "The playlist cannot be found.")
-    return _build_youtube_list("playlistItem", map(_build_upload, found[0]["uploads"][:5]))
-
-
-def _respond_channels(
-    accounts: Accounts, query: Mapping[str, str], demo_run: DemoRun
-) -> FakeResponse:
-    ids = query.get("id", "").split(",")
-    if len(ids) > MAX_IDS_PER_REQUEST:
-        return _build_youtube_error(400, "invalidParameter", "There are too many channel ids.")
-    if not {"id", "forHandle", "forUsername"} & query.keys():
-        return _build_youtube_error(400, "missingRequiredParameter", "No filter selected.")
-    # no channel of the demo has an old-style username
-    names = [query["forHandle"].removeprefix("@")] if "forHandle" in query else ids
-    channels = _find_channels(accounts, names, demo_run)
-    return _build_youtube_list("channel", map(_build_channel_item, channels))
+    for uploaded_at in found[0]["uploads"][:5]:
+        details = {"videoPublishedAt": f"{uploaded_at:%Y-%m-%dT%H:%M:%SZ}"}
+        items.append({"kind": "youtube#playlistItem", "contentDetails": details})
+    return _build_youtube_list("playlistItem", items)
 
 
 def _build_youtube_error(status: int, reason: str, message: str) -> FakeResponse:
@@ -99,42 +108,11 @@ def _find_channels(accounts: Accounts, keys: list[str], demo_run: DemoRun) -> li
     ]
 
 
-def _build_youtube_list(kind: str, items: Iterable[dict[str, object]]) -> FakeResponse:
-    response: dict[str, object] = {
-        "kind": f"youtube#{kind}ListResponse",
-        "pageInfo": {"totalResults": 0, "resultsPerPage": 5},
-    }
-    if item_list := list(items):
-        response |= {
-            "pageInfo": {"totalResults": len(item_list), "resultsPerPage": 5},
-            "items": item_list,
-        }
-    return json_response(response)
-
-
-def _build_upload(uploaded_at: datetime) -> dict[str, object]:
-    published_at = f"{uploaded_at:%Y-%m-%dT%H:%M:%SZ}"
-    return {"kind": "youtube#playlistItem", "contentDetails": {"videoPublishedAt": published_at}}
-
-
-def _build_channel_item(channel: dict[str, Any]) -> dict[str, object]:
-    return {
-        "kind": "youtube#channel",
-        "id": channel["id"],
-        "snippet": {
-            "title": channel["title"],
-            "description": "",
-            "customUrl": f"@{channel['handle'].lower()}",
-        },
-        "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": f"UU{channel['id'][2:]}"}},
-        "statistics": {
-            "viewCount": "1284",
-            "subscriberCount": "214",
-            "hiddenSubscriberCount": False,
-            "videoCount": str(len(channel["uploads"])),
-        },
-        "status": {"privacyStatus": "public", "isLinked": True},
-    }
+def _build_youtube_list(kind: str, items: list[dict[str, object]]) -> FakeResponse:
+    """Return a list response. One without items has no such field."""
+    page_info = {"totalResults": len(items), "resultsPerPage": 5}
+    response = {"kind": f"youtube#{kind}ListResponse", "pageInfo": page_info}
+    return json_response({**response, "items": items} if items else response)
 
 
 # --- X ---
@@ -150,10 +128,6 @@ def respond_twitter_api(
         return _build_twitter_error(503, "Service Unavailable")
     parameter = {"/2/users/by": "usernames", "/2/users": "ids"}.get(request.path, "")
     names = request.query.get(parameter, "").split(",")
-    pattern = r"[A-Za-z0-9_]{1,15}" if parameter == "usernames" else r"[0-9]{1,19}"
-    are_valid = all(re.fullmatch(pattern, name) for name in names)
-    if not parameter or len(names) > MAX_USERS_PER_REQUEST or not are_valid:
-        return _build_twitter_error(400, "Invalid Request")
     response: dict[str, list[object]] = {}
     for name in dict.fromkeys(names):
         association = accounts.get(name.lower())
@@ -164,11 +138,9 @@ def respond_twitter_api(
             or not is_known
             or "is_deleted" in association.get_scenario("twitter")
         ):
-            error = _build_lookup_error(name, parameter, "Not Found Error")
-            response.setdefault("errors", []).append(error)
+            response.setdefault("errors", []).append({"value": name, "title": "Not Found Error"})
         elif user["is_suspended"]:
-            error = _build_lookup_error(name, parameter, "Forbidden")
-            response.setdefault("errors", []).append(error)
+            response.setdefault("errors", []).append({"value": name, "title": "Forbidden"})
         else:
             response.setdefault("data", []).append(_build_user_item(user))
     return json_response(response)
@@ -178,19 +150,6 @@ def _build_twitter_error(status: int, title: str) -> FakeResponse:
     """Return an error for the whole request."""
     error = {"title": title, "detail": title, "type": "about:blank", "status": status}
     return json_response(error, status)
-
-
-def _build_lookup_error(value: str, parameter: str, title: str) -> dict[str, str]:
-    detail = f"Could not find user with {parameter}: [{value}]."
-    return {
-        "value": value,
-        "resource_id": value,
-        "resource_type": "user",
-        "parameter": parameter,
-        "title": title,
-        "detail": f"User has been suspended: [{value}]." if title == "Forbidden" else detail,
-        "type": "https://api.twitter.com/2/problems/resource-not-found",
-    }
 
 
 def _build_user_item(user: dict[str, Any]) -> dict[str, object]:
@@ -215,6 +174,9 @@ def _build_user_item(user: dict[str, Any]) -> dict[str, object]:
 
 # --- Graph ---
 
+GRAPH_POST_COUNT = 5
+"""As many posts as the auditor asks for. Its other fields are always sent."""
+
 
 def respond_graph_api(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
     """Return pages by name or id, or an error for all of them."""
@@ -223,9 +185,6 @@ def respond_graph_api(accounts: Accounts, request: FakeRequest, demo_run: DemoRu
     if demo_run.number == API_FAILURES["facebook"][0]:
         return _build_graph_error(2, "An unexpected error has occurred.", status=500)
     ids = list(filter(None, request.query.get("ids", "").split(",")))
-    if not 1 <= len(ids) <= MAX_IDS_PER_REQUEST:
-        message = f"(#100) Between 1 and {MAX_IDS_PER_REQUEST} ids are expected: {len(ids)}."
-        return _build_graph_error(100, message)
     found = {page_id: _find_page(accounts, page_id, demo_run) for page_id in ids}
     if unknown_names := [key for key, page in found.items() if not page and not key.isdigit()]:
         message = "(#803) Some of the aliases you requested do not exist: "
@@ -234,8 +193,19 @@ def respond_graph_api(accounts: Accounts, request: FakeRequest, demo_run: DemoRu
         if not page or page["is_hidden"]:
             message = f"Unsupported get request. Object with ID '{page_id}' does not exist."
             return _build_graph_error(100, message, 33)
-    fields = request.query.get("fields", "")
-    return json_response({key: _build_graph_node(page, fields) for key, page in found.items()})
+    nodes: dict[str, dict[str, object]] = {}
+    for page_id, page in found.items():
+        posts = [
+            {"created_time": f"{posted_at:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{page['id']}_{index}"}
+            for index, posted_at in enumerate(page["posts"][:GRAPH_POST_COUNT])
+        ]
+        nodes[page_id] = {
+            "id": page["id"],
+            "name": page["name"],
+            "username": page["username"],
+            "published_posts": {"data": posts},
+        }
+    return json_response(nodes)
 
 
 def _find_page(accounts: Accounts, requested_id: str, demo_run: DemoRun) -> dict[str, Any]:
@@ -259,29 +229,6 @@ def _build_graph_error(
     if error_subcode:
         error["error_subcode"] = error_subcode
     return json_response({"error": {**error, "fbtrace_id": "demo-trace"}}, status)
-
-
-def _build_graph_node(page: dict[str, Any], fields: str) -> dict[str, object]:
-    """Return the id and the requested fields of a page."""
-    limit_match = re.search(r"published_posts\.limit\((\d+)\)", fields)
-    posts = [
-        {"created_time": f"{posted_at:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{page['id']}_{index}"}
-        for index, posted_at in enumerate(
-            page["posts"][: int(limit_match[1]) if limit_match else 25]
-        )
-    ]
-    node: dict[str, object] = {
-        "name": page["name"],
-        "username": page["username"],
-        "link": f"https://www.facebook.com/{page['username']}",
-        "fan_count": 1284,
-        "followers_count": 1310,
-        "is_published": True,
-        "published_posts": {"data": posts},
-    }
-    requested_fields = set(re.findall(r"[a-z_]+", re.sub(r"\.limit\(\d+\)|\{[^}]*\}", "", fields)))
-    selected = {name: value for name, value in node.items() if name in requested_fields}
-    return {"id": page["id"], **selected}
 
 
 # --- The registry of .org domains ---

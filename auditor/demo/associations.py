@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from auditor.demo.scenarios import SCENARIOS
+from auditor.demo.model import SCENARIOS
 from auditor.registry.workbook_writer import write_workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")

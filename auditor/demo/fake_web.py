@@ -1,26 +1,43 @@
 """The fake web behind the proxy: the response of each host in each run.
 
+The sites are those of publishing systems and faulty servers.
+
 A host that no association and no platform has does not exist.
 """
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from auditor.demo.apis import APIS
-from auditor.demo.associations import ALL_DEMO_CHANNELS, CANARIES, load_demo_associations
+from auditor.demo.associations import (
+    ALL_DEMO_CHANNELS,
+    ASSOCIATIONS,
+    CANARIES,
+    DemoAssociation,
+    load_demo_associations,
+)
 from auditor.demo.model import (
     CONNECTION_REFUSED_RESPONSE,
     CONNECTION_TIMEOUT_RESPONSE,
     NO_SUCH_HOST_RESPONSE,
+    SCENARIOS,
+    SITE_SCENARIOS,
+    SLOW_SITE_DELAY_SECONDS,
     DemoRun,
     FakeRequest,
     FakeResponse,
+    PublishingHabit,
+    SiteScenario,
     html_response,
+    is_during,
+    json_response,
     redirect_response,
+    render_page,
     text_response,
+    xml_response,
 )
-from auditor.demo.platforms import PLATFORMS, ROBOTS_BY_HOST
-from auditor.demo.scenarios import SITE_SCENARIOS, SiteScenario, is_during
-from auditor.demo.sites import respond_site
+from auditor.demo.platforms import PLATFORMS, ROBOTS_BY_HOST, build_twitter_user, make_post_id
 
 HOST_ALIASES = {
     "facebook.com": "www.facebook.com",
@@ -96,3 +113,188 @@ class FakeWeb:
     def _find_site(self, host: str) -> SiteScenario | None:
         association = self._accounts["website"].get(host.removeprefix("www."))
         return SITE_SCENARIOS[association.website] if association else None
+
+
+# --- The sites of the associations ---
+
+SITE_TEXTS = {
+    "ar": {
+        "news": "آخر الأخبار",
+        "contact": "اتصلوا بنا",
+        "about": "من نحن",
+        "missing": "الصفحة غير موجودة",
+        "sample": "أهلاً بالعالم !",
+        "post": "لقاء مفتوح مع الساكنة رقم {}",
+        "text": (
+            "نظمت الجمعية لقاءً مفتوحًا بدار الشباب حضره متطوعون وأسر من الحي، وقدمت خلاله حصيلة "
+            "الموسم."
+        ),
+        "intro": (
+            "جمعية محلية يعمل أعضاؤها متطوعين منذ سنوات إلى جانب المدرسة ودار الشباب والجماعة."
+        ),
+    },
+    "fr": {
+        "news": "Actualités",
+        "contact": "Nous contacter",
+        "about": "Qui sommes-nous",
+        "missing": "Page introuvable",
+        "sample": "Bonjour tout le monde !",
+        "post": "Rencontre ouverte avec les habitants n° {}",
+        "text": "L’association a tenu une rencontre ouverte à la maison des jeunes, avec des "
+        "bénévoles et des familles du quartier, et y a présenté le bilan de la saison.",
+        "intro": "Association locale dont les membres travaillent bénévolement depuis des "
+        "années avec l’école, la maison des jeunes et la commune.",
+    },
+}
+DEFAULT_ROBOTS = "User-agent: *\nDisallow:\n"
+CACHE_MARKER = b"<!-- from the cache of its new hosting -->"
+TWITTER_PARTNER_ID = "a055"
+LINKEDIN_PARTNER_ID = "a006"
+"""Partners whose posts other sites embed, too.
+
+They have no site, and their accounts cannot be read without an API key, so none of these posts is a
+clue to their activity.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SitePost:
+    """A post of a site."""
+
+    number: int
+    title: str
+    text: str
+    published_at: datetime
+    path: str
+
+
+def respond_site(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
+) -> FakeResponse:
+    """Return the response of an association's site in this run."""
+    site = SITE_SCENARIOS[association.website]
+    if site.fault and is_during(site.fault_runs, demo_run):
+        return _respond_fault(association, request, SCENARIOS["faults"][site.fault])
+    if site.is_moved and request.host == association.host:
+        return redirect_response(f"https://{association.moved_host}{request.target}")
+    if site.page and request.path == "/":  # the only page, without viewport, feed and preview
+        text = render_page(site.page, association=association, run=demo_run)
+        return FakeResponse(200, text.encode("windows-1256"), "text/html")
+    if site.robots and request.path == "/robots.txt":
+        return text_response(site.robots)
+    if site.page or (site.robots and request.path != "/"):
+        return FakeResponse(404, render_page("not_found.html").encode(), "text/html")
+    response = _respond_system(association, request, demo_run, site)
+    return _change_home_page(response, site, demo_run) if request.path == "/" else response
+
+
+def _change_home_page(
+    response: FakeResponse, site: SiteScenario, demo_run: DemoRun
+) -> FakeResponse:
+    """Return the home page of a site that is slow or huge, or the same page."""
+    if is_during(site.slow_runs, demo_run):
+        response = replace(response, delay_seconds=SLOW_SITE_DELAY_SECONDS)
+    elif site.slow_runs:
+        response = replace(response, body=response.body + CACHE_MARKER)
+    elif site.home_bytes:
+        # small chunks, because the proxy notices a closed connection only between two chunks
+        chunk = response.body + b"<p>" + b"archive " * 5_000 + b"</p>\n"
+        response = replace(response, body=chunk, body_repeats=1 + site.home_bytes // len(chunk))
+    return response
+
+
+def _respond_fault(
+    association: DemoAssociation, request: FakeRequest, fault: dict[str, Any]
+) -> FakeResponse:
+    """Return the page that a server shows in place of a site, or a redirect to it."""
+    if request.path == "/robots.txt":
+        return text_response("", 404)
+    if request.path != "/" and "is_home_only" in fault:
+        return html_response(render_page("not_found.html"), 404)
+    location = fault.get("location", request.path)
+    if request.path != location:
+        return redirect_response(location, 302)
+    if "page" not in fault:
+        return redirect_response("/", 302)
+    page = render_page(fault["page"], association=association)
+    return html_response(page, fault.get("status", 200), fault.get("headers"))
+
+
+def _respond_system(
+    association: DemoAssociation, request: FakeRequest, demo_run: DemoRun, site: SiteScenario
+) -> FakeResponse:
+    """Return a page, the feed, the sitemap or a REST response of a publishing system."""
+    system, posts = SCENARIOS["systems"][site.system], list_site_posts(association, site, demo_run)
+    values = {"association": association, "site": site, "system": system, "posts": posts}
+    texts = SITE_TEXTS[association.language]
+    values |= _build_embeds(association, site, demo_run)
+    if request.path == "/":
+        home = render_page("site_home.html", texts=texts, **values)
+        return html_response(home, headers=system.get("headers"))
+    if request.target == system["feed_url"]:
+        return xml_response(render_page("feed.xml", **values))
+    if request.path == "/robots.txt":
+        return text_response(system.get("robots", DEFAULT_ROBOTS).format(host=association.host))
+    if (site.system, request.path) == ("wordpress", "/wp-json/wp/v2/posts"):
+        newest = posts[0]
+        published_at = f"{newest.published_at:%Y-%m-%dT%H:%M:%S}"
+        rest_post = {
+            "id": newest.number + 100,
+            "date_gmt": published_at,
+            "modified_gmt": published_at,
+            "slug": newest.path.strip("/").rsplit("/", 1)[-1],
+            "link": f"https://{association.host}{newest.path}",
+            "title": {"rendered": newest.title},
+        }
+        return json_response([rest_post])
+    if (site.system, request.path) == ("wordpress", "/wp-sitemap.xml"):
+        return xml_response(render_page("sitemap.xml", **values), "application/xml")
+    values["title"], template, status = texts["missing"], "site.html", 404
+    for post in posts:
+        if request.path == post.path:
+            values |= {"post": post, "title": post.title}
+            template, status = "site_article.html", 200
+    return html_response(render_page(template, texts=texts, **values), status)
+
+
+def list_site_posts(
+    association: DemoAssociation, site: SiteScenario, demo_run: DemoRun
+) -> list[SitePost]:
+    """Return the posts that a site shows in this run, newest first."""
+    texts = SITE_TEXTS[association.language]
+    if site.has_sample_post:
+        text = "Bienvenue sur WordPress. Ceci est votre premier article."
+        published_at = demo_run.days_before_last_run(700)
+        return [SitePost(1, texts["sample"], text, published_at, "/hello-world/")]
+    posts = []
+    for published_at in PublishingHabit(**site.posts).list_post_dates(demo_run):
+        number = 1 + (demo_run.last_run_at - published_at + timedelta(hours=1)).days
+        path = f"/{published_at:%Y/%m}/r-{number}/"
+        title = texts["post"].format(number)
+        posts.append(SitePost(number, title, texts["text"], published_at, path))
+    return posts
+
+
+def _build_embeds(
+    association: DemoAssociation, site: SiteScenario, demo_run: DemoRun
+) -> dict[str, list[Any]]:
+    """Return the newest posts of the association's accounts and of a partner."""
+    tweets: list[tuple[DemoAssociation, datetime, str]] = []
+    linkedin_links: list[str] = []
+    if site.linkedin_posts is None:
+        return {}
+    if association.twitter:
+        for author in (association, ASSOCIATIONS[TWITTER_PARTNER_ID]):
+            if posted_at := build_twitter_user(author, demo_run)["newest_post_at"]:
+                url = f"https://twitter.com/{author.twitter_handle}/status/"
+                url += f"{make_post_id(posted_at)}?ref_src=twsrc%5Etfw"
+                tweets.append((author, posted_at, url))
+    if association.linkedin in ("denied", "authwall"):
+        partner = ASSOCIATIONS[LINKEDIN_PARTNER_ID]
+        for author, habit in ((association, site.linkedin_posts), (partner, {"interval_days": 5})):
+            posted_at = PublishingHabit(**habit).list_post_dates(demo_run)[0]
+            number = int(posted_at.timestamp() * 1000) << 22
+            linkedin_links.append(
+                f"https://www.linkedin.com/posts/{author.slug}_rencontre-activity-{number}-dEm0"
+            )
+    return {"tweets": tweets, "linkedin_links": linkedin_links}

@@ -18,15 +18,18 @@ from urllib.parse import quote
 
 from auditor.demo.associations import DemoAssociation
 from auditor.demo.model import (
+    SCENARIOS,
+    UNRELIABLE_YOUTUBE_RUN,
     DemoRun,
     FakeRequest,
     FakeResponse,
     html_response,
+    is_during,
     json_response,
+    list_post_dates,
     redirect_response,
     render_page,
 )
-from auditor.demo.scenarios import SCENARIOS, UNRELIABLE_YOUTUBE_RUN, is_during, list_post_dates
 
 Accounts = Mapping[str, DemoAssociation]
 """The associations by the lower-case names and ids of their accounts on one platform."""

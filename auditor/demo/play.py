@@ -23,8 +23,7 @@ from auditor.app import App
 from auditor.config.schema import Config, find_packaged_config, load_config
 from auditor.core.errors import InputError
 from auditor.demo import associations
-from auditor.demo.model import DemoRun
-from auditor.demo.scenarios import DEFAULT_RUN_COUNT, SECOND_IMPORT_RUN
+from auditor.demo.model import DEFAULT_RUN_COUNT, SECOND_IMPORT_RUN, DemoRun
 from auditor.registry import importer
 from auditor.runs import run
 from probes.runner.parser_pool import ParserForkServer

@@ -9,10 +9,9 @@ import pytest
 
 from auditor.config.schema import load_config
 from auditor.demo.associations import DemoAssociation, load_demo_associations
-from auditor.demo.fake_web import FakeWeb
+from auditor.demo.fake_web import LINKEDIN_PARTNER_ID, TWITTER_PARTNER_ID, FakeWeb
 from auditor.demo.model import FakeRequest
 from auditor.demo.play import schedule_demo_runs
-from auditor.demo.sites import LINKEDIN_PARTNER_ID, TWITTER_PARTNER_ID
 from auditor.evaluation.association_view import AccountView, build_association_view
 from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.association import evaluate_association

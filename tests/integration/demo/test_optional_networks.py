@@ -11,9 +11,8 @@ import pytest
 from auditor.checking.checker import create_probe
 from auditor.demo.associations import build_link_cell, load_demo_associations
 from auditor.demo.fake_web import FakeWeb
-from auditor.demo.model import DemoRun, FakeRequest
+from auditor.demo.model import SCENARIOS, DemoRun, FakeRequest
 from auditor.demo.play import write_demo_config
-from auditor.demo.scenarios import SCENARIOS
 from probes.discovery.accounts import find_owner_accounts
 from probes.links import identify
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason

@@ -19,9 +19,14 @@ from auditor.core.phone_numbers import normalize_phone
 from auditor.demo import associations, play
 from auditor.demo.associations import DEMO_CHANNELS, DemoAssociation, load_demo_associations
 from auditor.demo.fake_web import FakeWeb
-from auditor.demo.model import DemoRun, FakeResponse
-from auditor.demo.proxy import CertificateAuthority, FakeWebProxy, _ClientConnection
-from auditor.demo.scenarios import SCENARIOS, SLOW_SITE_DELAY_SECONDS, UNRELIABLE_YOUTUBE_RUN
+from auditor.demo.model import (
+    SCENARIOS,
+    SLOW_SITE_DELAY_SECONDS,
+    UNRELIABLE_YOUTUBE_RUN,
+    DemoRun,
+    FakeResponse,
+)
+from auditor.demo.proxy import CertificateAuthority, FakeWebProxy, send_response
 from auditor.registry import importer
 
 NOW = datetime.now(UTC)  # OpenSSL compares certificates with the system clock
@@ -91,11 +96,9 @@ class ClosingWriter:
 
 async def test_proxy_stops_writing_when_the_connection_closes():
     reader, writer = asyncio.StreamReader(), ClosingWriter()
-    reader.feed_data(b"GET / HTTP/1.1\r\nHost: nour.example\r\n\r\n")
-    connection = _ClientConnection(reader, writer)
-    await connection.read_request()
+    response = FakeResponse(body=b"x" * 1000, body_repeats=1000)
     with pytest.raises(ConnectionResetError):
-        await connection.send_response(FakeResponse(body=b"x" * 1000, body_repeats=1000), "GET")
+        await send_response(reader, writer, response)
     assert writer.write_count == 3
 
 

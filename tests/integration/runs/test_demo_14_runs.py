@@ -11,8 +11,7 @@ import pytest_asyncio
 from auditor.app import App
 from auditor.config.schema import Config, RetentionSettings
 from auditor.demo import play as demo_play
-from auditor.demo.model import DemoRun
-from auditor.demo.scenarios import DEFAULT_RUN_COUNT, UNRELIABLE_YOUTUBE_RUN
+from auditor.demo.model import DEFAULT_RUN_COUNT, UNRELIABLE_YOUTUBE_RUN, DemoRun
 from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.reference.gap_catalogue import LANGUAGES

@@ -18,8 +18,7 @@ import pytest_asyncio
 
 from auditor.app import App
 from auditor.demo import play as demo_play
-from auditor.demo.model import DemoRun
-from auditor.demo.scenarios import API_FAILURES, UNRELIABLE_YOUTUBE_RUN
+from auditor.demo.model import API_FAILURES, UNRELIABLE_YOUTUBE_RUN, DemoRun
 from auditor.evaluation.run_results import assemble_association_states
 from auditor.rules.account_status import PRECISION_SLACK_DAYS
 from auditor.rules.association import build_rule_context
