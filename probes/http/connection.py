@@ -32,15 +32,6 @@ MAX_CODING_CHARS = 40
 MAX_UNREAD_BYTES = 64 * 1024
 """Body bytes buffered before reading from the socket pauses."""
 
-HEAD_END = re.compile(rb"\n\r?\n")
-CONTENT_LENGTH_LINE = re.compile(
-    rb"^content-length:([^\n]*(?:\n[ \t][^\n]*)*)\n", re.IGNORECASE | re.MULTILINE
-)
-REPEATED_LENGTH_ERRORS = frozenset(
-    {"Duplicate Content-Length", "Invalid character in Content-Length"}
-)
-"""Messages of llhttp for two Content-Length lines, and for a list such as `5, 5`."""
-
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -67,8 +58,6 @@ class HttpConnection(asyncio.Protocol):
         self._body_chunks: list[bytes] = []
         self._unread_bytes = self._overhead_bytes = 0
         self._has_head = self._is_complete = self._is_unusable = self._has_known_length = False
-        self._received_head = bytearray()
-        self._can_merge_lengths, self._is_merging_lengths = True, False
 
     # Callbacks of asyncio
 
@@ -84,7 +73,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._overhead_bytes += len(data)
         try:
-            self._parse(data)
+            self._parser.feed_data(data)
         except HttpParserUpgrade:
             self._is_unusable = True
         except HttpParserError as error:
@@ -93,47 +82,6 @@ class HttpConnection(asyncio.Protocol):
             self._mark_unusable(httpx.RemoteProtocolError("too much data outside the body"))
             self.close()
         self._wake_waiter()
-
-    def _parse(self, data: bytes) -> None:
-        """Parse received data. Raises HttpParserError.
-
-        llhttp refuses a repeated Content-Length. Browsers accept identical values, as RFC 9110
-        allows in section 8.6. Therefore such a head is parsed again with the values merged, once it
-        is complete.
-        """
-        assert self._parser is not None
-        if self._has_head:
-            self._parser.feed_data(data)
-            return
-        self._received_head += data
-        if not self._is_merging_lengths:
-            try:
-                self._parser.feed_data(data)
-            except HttpParserError as error:
-                if not self._can_merge_lengths or str(error) not in REPEATED_LENGTH_ERRORS:
-                    raise
-                self._is_merging_lengths = True
-        if self._has_head:
-            self._received_head.clear()
-        elif self._is_merging_lengths:
-            self._parse_merged_head(len(data))
-
-    def _parse_merged_head(self, new_byte_count: int) -> None:
-        """Parse a head with a repeated length, if all of it has arrived.
-
-        The connection is not used for another request, because server and proxies may disagree
-        about the end of the response.
-        """
-        search_start = max(0, len(self._received_head) - new_byte_count - 2)
-        end = HEAD_END.search(self._received_head, search_start)
-        if end is None:
-            return
-        head, rest = self._received_head[: end.end()], self._received_head[end.end() :]
-        self._can_merge_lengths = self._is_merging_lengths = False
-        self._is_unusable = True
-        self.headers.clear()
-        self._parser = self._create_parser()
-        self._parser.feed_data(merge_content_lengths(bytes(head)) + bytes(rest))
 
     def eof_received(self) -> None:
         """Handle the end of data. It ends a body without a declared length."""
@@ -214,7 +162,6 @@ class HttpConnection(asyncio.Protocol):
             self._is_unusable = self._is_unusable or not self._parser.should_keep_alive()
         else:
             self.headers.clear()
-            self._can_merge_lengths = False
 
     # Methods for the caller
 
@@ -340,21 +287,6 @@ class HttpConnection(asyncio.Protocol):
         """Close at once. A TLS shutdown would wait for the server."""
         if self._transport is not None:
             self._transport.abort()
-
-
-def merge_content_lengths(head: bytes) -> bytes:
-    """Return a head with one Content-Length, or unchanged if the values are not identical numbers.
-
-    A value that continues on the next line is no number.
-    """
-    values: set[bytes] = set()
-    for text in CONTENT_LENGTH_LINE.findall(head):
-        values.update(map(bytes.strip, text.split(b",")))
-    if len(values) != 1 or not min(values).isdigit():
-        return head
-    status_line, line_break, other_lines = head.partition(b"\n")
-    length_line = b"Content-Length: %b\r\n" % values.pop()
-    return status_line + line_break + length_line + CONTENT_LENGTH_LINE.sub(b"", other_lines)
 
 
 def build_request_head(method: bytes, target: bytes, headers: RawHeaders) -> bytes:

@@ -15,17 +15,20 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import count
 from typing import Protocol, Self, TypeVar
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from probes.http.dns import DnsPages, DnsResolver
-from probes.http.errors import NETWORK_ERRORS, map_network_error
-from probes.http.host_state import HostLock, HostState, NoHostLock, parse_retry_after
+from probes.http.host_state import HostLock, HostState, RobotsRules, parse_retry_after, parse_robots
 from probes.http.pool import ConnectionPool
-from probes.http.request_chain import RedirectChain, RequestSender
-from probes.http.robots import RobotsRules, parse_robots_page
+from probes.http.request_chain import (
+    NETWORK_ERRORS,
+    RedirectChain,
+    RequestSender,
+    map_network_error,
+)
 from probes.http.settings import MAX_RETRY_WAIT_SECONDS, PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
 from probes.log import EventLogger
@@ -93,7 +96,7 @@ class Fetcher:
         self._now = now
         self._api_only_hosts = api_only_hosts
         self._find_host_kind = find_host_kind
-        self._host_lock = host_lock or NoHostLock()
+        self._host_lock = host_lock
         self._parsers = parsers
         self._sleep = sleep
         self._clock = clock
@@ -118,7 +121,6 @@ class Fetcher:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(load_suffix_list)  # reads a file
-        await self._pool.verify_guard()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -134,10 +136,20 @@ class Fetcher:
             return await self._dns_pages.get(request.url)
         self.fetch_count += 1
 
-        async def can_retry(outcome: Page | FetchError) -> bool:
-            return await self.can_request_again(request, outcome)
+        async def attempt() -> Page:
+            chain = RedirectChain(
+                self._guard.check_url(request.url),
+                dict(request.headers),
+                request.insecure,
+                self.options.max_bytes,
+                is_api_call=request.api_call is not None,
+                validators=request.validators,
+            )
+            is_bound = not request.is_registered_link or self.options.robots == "strict"
+            obey_robots = is_bound and request.api_call is None
+            return await self._follow_redirects(chain, obey_robots=obey_robots)
 
-        return await self._fetch_with_retries(partial(self._attempt_fetch, request), can_retry)
+        return await self._fetch_with_retries(attempt, partial(self.can_request_again, request))
 
     async def can_request_again(self, request: PageRequest, outcome: Page | FetchError) -> bool:
         """Return False for a registered link that robots.txt forbids: it is requested once per run.
@@ -156,14 +168,13 @@ class Fetcher:
                 for url in urls:
                     chain = RedirectChain(url, {}, request.insecure, MAX_ROBOTS_BYTES)
                     await self._get_robots(chain)
-            return not any(map(self._is_forbidden, urls))
         except FetchError:  # robots.txt is unknown
             return True
-
-    def _is_forbidden(self, url: httpx.URL) -> bool:
-        """Return True if a robots.txt that was fetched in this run forbids the URL."""
-        rules = self._get_host(url).robots.get(_get_origin(url))
-        return rules is not None and rules.is_disallowed(str(url))
+        for url in urls:
+            rules = self._get_host(url).robots.get(_get_origin(url))
+            if rules is not None and rules.is_disallowed(str(url)):
+                return False
+        return True
 
     async def _fetch_with_retries(
         self,
@@ -171,34 +182,25 @@ class Fetcher:
         can_retry: Callable[[Page | FetchError], Awaitable[bool]] | None = None,
     ) -> Page:
         """Return the page of the last attempt. Raises FetchError."""
-
-        async def should_retry(state: RetryCallState) -> bool:
-            outcome = _get_outcome(state)
-            if not isinstance(outcome, Page | FetchError) or _is_final(outcome):
-                return False
-            is_transient = self._is_transient(outcome)
-            # The host lock is released already.
-            if isinstance(outcome, Page) and outcome.headers.get("retry-after"):
-                host = self._get_host(httpx.URL(outcome.url))
-                delay = max(0.0, host.compute_wait(self._clock()))
-                await self._host_lock.extend_delay(host.name, delay)
-            # tenacity applies `stop` after this, but `can_retry` may request a robots.txt.
-            has_attempts = state.attempt_number <= self.options.max_retries
+        for attempt_number in count(1):
+            outcome: Page | FetchError
+            try:
+                outcome = await attempt()
+            except FetchError as error:
+                outcome = error
+            is_transient = await self._is_transient(outcome)
+            has_attempts = attempt_number <= self.options.max_retries
             if not (is_transient and has_attempts and self._has_retry_budget()):
-                return False
+                break
             if can_retry and not await can_retry(outcome):
-                return False
-            has_budget = self._has_retry_budget()  # others may have used it in the meantime
-            self.retry_count += has_budget
-            return has_budget
-
-        page: Page = await AsyncRetrying(
-            retry=should_retry,
-            stop=stop_after_attempt(self.options.max_retries + 1),
-            wait=self._compute_retry_wait,
-            sleep=self._sleep,
-        )(attempt)
-        return page
+                break
+            if not self._has_retry_budget():  # others may have used it in the meantime
+                break
+            self.retry_count += 1
+            await self._sleep(self._compute_retry_wait(outcome, attempt_number))
+        if isinstance(outcome, FetchError):
+            raise outcome
+        return outcome
 
     def start_new_pass(self) -> None:
         """Retry hosts that were down. Called for the second pass of a run."""
@@ -207,57 +209,36 @@ class Fetcher:
 
     # A single attempt
 
-    async def _attempt_fetch(self, request: PageRequest) -> Page:
-        chain = RedirectChain(
-            self._guard.check_url(request.url),
-            dict(request.headers),
-            request.insecure,
-            self.options.max_bytes,
-            is_api_call=request.api_call is not None,
-            validators=request.validators,
-        )
-        is_bound = not request.is_registered_link or self.options.robots == "strict"
-        obey_robots = is_bound and request.api_call is None
-        return await self._follow_redirects(chain, obey_robots=obey_robots)
-
     async def _follow_redirects(self, chain: RedirectChain, *, obey_robots: bool) -> Page:
         """Send requests until a response is no redirect."""
         while True:
             chain.visited_urls.add(str(chain.url))
             try:
-                self._refuse_api_only_host(chain)
-                if obey_robots:
-                    await self._obey_robots(chain)
+                await self._check_permission(chain, obey_robots=obey_robots)
                 page = await self._send_request(chain)
                 if page is not None:
                     return page
             except FetchError as error:
-                raise self._add_location(error, chain) from error
+                raise FetchError(
+                    error.reason,
+                    error.detail,
+                    status=error.status or (chain.hops[-1].status if chain.hops else None),
+                    url=error.url or str(chain.url),
+                    hops=tuple(chain.hops),
+                    retry_after=error.retry_after,
+                ) from error
 
-    def _refuse_api_only_host(self, chain: RedirectChain) -> None:
-        """Refuse a platform's page if an API key is set. The terms forbid using both.
+    async def _check_permission(self, chain: RedirectChain, *, obey_robots: bool) -> None:
+        """Raise FetchError if robots.txt or the terms of a platform forbid the request.
 
-        See docs/explanations/platforms.md.
+        The terms forbid using a platform's API and its pages. See docs/explanations/platforms.md.
         """
-        if chain.is_api_call:
-            return
         host = get_ascii_host(chain.url)
-        for api_only_host in self._api_only_hosts:
-            if f".{host}".endswith(f".{api_only_host}"):
-                raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
-
-    @staticmethod
-    def _add_location(error: FetchError, chain: RedirectChain) -> FetchError:
-        """Return the error with the URL and the hops where it occurred."""
-        status = error.status or (chain.hops[-1].status if chain.hops else None)
-        return FetchError(
-            error.reason,
-            error.detail,
-            status=status,
-            url=error.url or str(chain.url),
-            hops=tuple(chain.hops),
-            retry_after=error.retry_after,
-        )
+        is_api_only = any(f".{host}".endswith(f".{name}") for name in self._api_only_hosts)
+        if is_api_only and not chain.is_api_call:
+            raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
+        if obey_robots and not (await self._get_robots(chain)).is_allowed(str(chain.url)):
+            raise FetchError(Reason.ROBOTS, "robots.txt")
 
     async def _send_request(self, chain: RedirectChain) -> Page | None:
         """Send one request while holding the host lock. Returns None for a redirect."""
@@ -288,30 +269,19 @@ class Fetcher:
                     name: host for name, host in hosts.items() if not host.can_be_forgotten(now)
                 }
                 self._max_hosts = max(MAX_REMEMBERED_HOSTS, 2 * len(self._hosts))
-            self._hosts[name] = self._create_host(name)
+            options, is_platform = self.options, self._find_host_kind(name) is HostKind.PLATFORM
+            self._hosts[name] = HostState(
+                name,
+                options.effective_platform_delay if is_platform else options.host_delay,
+                options.host_breaker_failures,
+                # platforms detect regular intervals
+                jitter=PLATFORM_DELAY_JITTER if is_platform else 0.0,
+            )
         return self._hosts[name]
 
     def count_other_hosts(self) -> int:
         """Return the number of contacted hosts that `requests_by_host` does not name."""
         return len(self._other_host_hashes)
-
-    def _count_request(self, host: str) -> None:
-        self.request_count += 1
-        if self._find_host_kind(host) is HostKind.SITE:
-            self._other_host_hashes.add(hash(host))
-        else:
-            self.requests_by_host[host] += 1
-
-    def _create_host(self, name: str) -> HostState:
-        """Create the state of a host.
-
-        Platforms detect regular intervals, so their delay is random.
-        """
-        max_failures = self.options.host_breaker_failures
-        if self._find_host_kind(name) is not HostKind.PLATFORM:
-            return HostState(name, self.options.host_delay, max_failures)
-        delay = self.options.effective_platform_delay
-        return HostState(name, delay, max_failures, jitter=PLATFORM_DELAY_JITTER)
 
     @asynccontextmanager
     async def _hold_host_lock(self, host: HostState, origin: str) -> AsyncIterator[None]:
@@ -322,23 +292,24 @@ class Fetcher:
             wait = host.compute_wait(self._clock())
             if wait > 0:
                 await self._sleep(wait)
-            remaining_delay = await self._host_lock.acquire(host.name)
+            lock = self._host_lock
+            remaining_delay = await lock.acquire(host.name) if lock else 0.0
             try:
                 if remaining_delay > 0:
                     await self._sleep(remaining_delay)
                 async with self._request_slots:
-                    self._count_request(host.name)
+                    self.request_count += 1
+                    if self._find_host_kind(host.name) is HostKind.SITE:
+                        self._other_host_hashes.add(hash(host.name))
+                    else:
+                        self.requests_by_host[host.name] += 1
                     try:
                         yield
                     finally:
                         host.record_request(self._clock())
             finally:
-                await self._host_lock.release(host.name, max(0.0, host.compute_wait(self._clock())))
-
-    async def _obey_robots(self, chain: RedirectChain) -> None:
-        rules = await self._get_robots(chain)
-        if not rules.is_allowed(str(chain.url)):
-            raise FetchError(Reason.ROBOTS, "robots.txt")
+                if lock:
+                    await lock.release(host.name, max(0.0, host.compute_wait(self._clock())))
 
     async def _get_robots(self, chain: RedirectChain) -> RobotsRules:
         host, origin = self._get_host(chain.url), _get_origin(chain.url)
@@ -369,17 +340,11 @@ class Fetcher:
                 raise
             has_failed = error.reason in {*TRANSIENT_REASONS, Reason.SERVER_ERROR}
             return RobotsRules(PRODUCT_NAME, disallows_all=has_failed)
-        return await self._parse_robots(page)
-
-    async def _parse_robots(self, page: Page) -> RobotsRules:
-        """Parse a robots.txt. A stopped parser counts as a server error (RFC 9309)."""
         if self._parsers is None:
-            return parse_robots_page(page, PRODUCT_NAME)
+            return parse_robots(page, PRODUCT_NAME)
         try:
-            return await self._parsers.parse(
-                partial(parse_robots_page, user_agent=PRODUCT_NAME), page
-            )
-        except FetchError as error:
+            return await self._parsers.parse(partial(parse_robots, user_agent=PRODUCT_NAME), page)
+        except FetchError as error:  # a stopped parser counts as a server error (RFC 9309)
             message = "{url} cannot be parsed and counts as a server error: {reason}"
             logger.info("robots_unreadable", message, url=page.url, reason=error.detail)
             return RobotsRules(PRODUCT_NAME, disallows_all=True)
@@ -391,7 +356,7 @@ class Fetcher:
             MIN_RETRY_ALLOWANCE, self.options.retry_budget * self.fetch_count
         )
 
-    def _is_transient(self, outcome: Page | FetchError) -> bool:
+    async def _is_transient(self, outcome: Page | FetchError) -> bool:
         """Return True if an error may be temporary. 429 counts only with a Retry-After.
 
         Also applies the Retry-After to the host.
@@ -403,16 +368,18 @@ class Fetcher:
         wait = self._parse_retry_after(outcome)
         if wait is None:
             return outcome.status != 429
-        limit = self.options.max_retry_after
-        self._get_host(httpx.URL(outcome.url)).apply_retry_after(self._clock(), min(wait, limit))
+        limit, now = self.options.max_retry_after, self._clock()
+        host = self._get_host(httpx.URL(outcome.url))
+        host.apply_retry_after(now, min(wait, limit))
+        if self._host_lock:  # it is released already
+            await self._host_lock.extend_delay(host.name, max(0.0, host.compute_wait(now)))
         return wait <= limit
 
-    def _compute_retry_wait(self, state: RetryCallState) -> float:
+    def _compute_retry_wait(self, outcome: Page | FetchError, attempt_number: int) -> float:
         """Return the seconds before the next attempt: growing, random, at least the Retry-After."""
-        outcome = _get_outcome(state)
         base = self.options.retry_wait
         jitter = random.uniform(0, base)  # noqa: S311  # not security-relevant
-        wait: float = min(base * 2 ** (state.attempt_number - 1) + jitter, MAX_RETRY_WAIT_SECONDS)
+        wait: float = min(base * 2 ** (attempt_number - 1) + jitter, MAX_RETRY_WAIT_SECONDS)
         retry_after = self._parse_retry_after(outcome) if isinstance(outcome, Page) else None
         return wait if retry_after is None else retry_after + min(wait, base)
 
@@ -427,17 +394,3 @@ class Fetcher:
 
 def _get_origin(url: httpx.URL) -> str:
     return f"{url.scheme}:{get_port(url)}"
-
-
-def _get_outcome(state: RetryCallState) -> Page | BaseException:
-    """Return the page of an attempt, or the exception that it raised."""
-    assert state.outcome is not None
-    return state.outcome.exception() or state.outcome.result()
-
-
-def _is_final(outcome: Page | FetchError) -> bool:
-    """Return True if an outcome needs neither a retry nor a delay."""
-    if isinstance(outcome, FetchError):
-        return outcome.reason not in TRANSIENT_REASONS
-    is_transient = outcome.status in TRANSIENT_STATUSES
-    return not is_transient and not outcome.headers.get("retry-after")

@@ -1,17 +1,20 @@
-"""Sends single requests of a redirect chain."""
+"""Sends single requests of a redirect chain, and maps network errors to `FetchError`.
+
+No other module inspects exceptions of httpx, ssl and the system.
+"""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from itertools import product
+from ssl import SSLCertVerificationError, SSLError, SSLWantReadError
 
 import httpx
 
 from probes.http.connection import BodyDecoder, HttpConnection, RawHeaders
-from probes.http.dialer import map_proxy_error
-from probes.http.errors import NETWORK_ERRORS, map_network_error
-from probes.http.pool import ConnectionPool
+from probes.http.pool import ConnectionPool, map_proxy_error
 from probes.http.settings import FetchOptions
 from probes.http.ssrf_guard import SsrfGuard
 from probes.models.finding import Reason
@@ -28,6 +31,47 @@ MAX_HEADERS = 200
 """Headers of a response that are kept."""
 # A redirect loop at a login page waits for a cookie, and none is sent.
 _LOGIN_PATH = re.compile(r"(?i)/(log_?in|sign_?in|checkpoint|authwall)\b")
+
+
+# OpenSSL's X509_V_ERR numbers and the values of the `tls` fact.
+CERTIFICATE_ERROR_DETAILS = {
+    9: "not_yet_valid",
+    10: "expired",
+    18: "self_signed",
+    19: "untrusted",
+    20: "incomplete_chain",
+    21: "incomplete_chain",
+    62: "wrong_host",
+    64: "wrong_host",
+    66: "weak_key",
+    67: "weak_key",
+    68: "weak_key",
+}
+NETWORK_ERRORS = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    OSError,  # TimeoutError and ssl.SSLError among them
+)
+
+# The first row with the type of any cause wins. Timeouts precede TLS errors, because the causes of
+# a stalled handshake contain a TLS error, too.
+_ErrorTypes = tuple[type[BaseException], ...]
+_REASONS: tuple[tuple[_ErrorTypes, Reason, str], ...] = (
+    ((SSLCertVerificationError,), Reason.TLS, "untrusted"),
+    ((httpx.ConnectTimeout, httpx.PoolTimeout), Reason.TIMEOUT, "connect"),
+    ((httpx.TimeoutException, TimeoutError), Reason.TIMEOUT, "no answer in time"),
+    ((SSLError,), Reason.TLS, "handshake"),
+    ((httpx.InvalidURL, httpx.UnsupportedProtocol), Reason.UNSAFE_ADDRESS, "not a web address"),
+    ((httpx.TooManyRedirects,), Reason.SERVER_ERROR, "redirects"),
+    ((ConnectionRefusedError,), Reason.NETWORK, "refused"),
+    ((ConnectionError,), Reason.NETWORK, "reset"),
+    ((httpx.ProxyError,), Reason.NETWORK, "proxy"),
+    ((httpx.ProtocolError, httpx.DecodingError), Reason.NETWORK, "protocol"),
+    ((httpx.ReadError, httpx.WriteError, httpx.CloseError), Reason.NETWORK, "reset"),
+    ((httpx.ConnectError, OSError), Reason.NETWORK, "unreachable"),
+)
 
 
 @dataclass(slots=True)
@@ -149,9 +193,34 @@ def _build_conditional_headers(chain: RedirectChain) -> RawHeaders:
     if validators is None or validators.url != str(chain.url):
         return []
     values = {b"If-None-Match": validators.etag, b"If-Modified-Since": validators.last_modified}
-    return [(name, value.encode()) for name, value in values.items() if _is_sendable(value)]
+    return [
+        (name, value.encode())
+        for name, value in values.items()
+        # a received header that was cut or is no printable ASCII cannot be sent back
+        if value.isascii() and value.isprintable() and 0 < len(value) < MAX_HEADER_CHARS
+    ]
 
 
-def _is_sendable(value: str) -> bool:
-    """Return True if a received header can be sent back: printable ASCII, whole and not empty."""
-    return value.isascii() and value.isprintable() and 0 < len(value) < MAX_HEADER_CHARS
+def map_network_error(
+    error: BaseException, url: str | None = None, status: int | None = None
+) -> FetchError:
+    """Return the `FetchError` for an exception of httpx, ssl or the system.
+
+    Up to ten of its causes are read. A SSLWantReadError only says that a handshake waited for data.
+    """
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    for _ in range(10):
+        if isinstance(cause, FetchError):
+            return cause
+        if cause is None:
+            break
+        if not isinstance(cause, SSLWantReadError):
+            causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    for (error_types, reason, detail), cause in product(_REASONS, causes):
+        if isinstance(cause, error_types):
+            verify_code = getattr(cause, "verify_code", 0)  # of SSLCertVerificationError
+            detail_of_code = CERTIFICATE_ERROR_DETAILS.get(verify_code, detail)
+            return FetchError(reason, detail_of_code, url=url, status=status)
+    return FetchError(Reason.NETWORK, "protocol", url=url, status=status)

@@ -1,8 +1,7 @@
 """The `[fetch]` table of the configuration."""
 
 import re
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -52,14 +51,6 @@ def _validate_nameserver(text: str) -> str:
 
 Nameserver = Annotated[str, AfterValidator(_validate_nameserver)]
 HeaderText = Annotated[str, AfterValidator(_validate_header_text)]
-
-
-@cache
-def _get_product_version() -> str:
-    try:
-        return version(PRODUCT_NAME)
-    except PackageNotFoundError:  # not installed
-        return "0"
 
 
 MAX_RETRY_WAIT_SECONDS = 30.0
@@ -121,4 +112,4 @@ class FetchOptions(BaseModel):
         if self.user_agent:
             return self.user_agent
         contact = f"+{self.contact}" if self.contact else "link audit of a network of associations"
-        return f"{PRODUCT_NAME}/{_get_product_version()} ({contact})"
+        return f"{PRODUCT_NAME}/{version(PRODUCT_NAME)} ({contact})"

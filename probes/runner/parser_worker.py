@@ -33,7 +33,7 @@ PRELOADED_MODULES = (
     "bs4",
     "htmldate",
     "lxml.etree",
-    "probes.http.robots",
+    "probes.http.host_state",
     "probes.parsing.feeds",
     "probes.parsing.html",
     "probes.parsing.visitor_content",

@@ -16,7 +16,7 @@ from auditor.checking.checker import create_probe
 from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
 from probes.dates import parser
-from probes.http.robots import parse_robots
+from probes.http.host_state import parse_robots
 from probes.links import cells, channel_registry, identify
 from probes.models.finding import Account
 from probes.models.http import FetchError, Page, PageRequest
@@ -166,7 +166,7 @@ def fuzz_date(data: bytes) -> None:
 
 def fuzz_robots(data: bytes) -> None:
     """Read a robots.txt."""
-    robots = parse_robots(200, data, "auditor")
+    robots = parse_robots(Page("", 200, body=data), "auditor")
     robots.is_allowed("https://nour.example/a?b")
     assert robots.crawl_delay is None or robots.crawl_delay >= 0
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from probes.http import dialer
+from probes.http import pool
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.models.http import PageRequest
 from tests.support.hostile_server.server import Hostile, answer
@@ -41,13 +41,13 @@ def cancel_at_wait(wait_number, work):
 @pytest.mark.parametrize("earlier_requests", [0, 1], ids=["a new connection", "a kept connection"])
 @pytest.mark.parametrize("path", ["page", "empty"])
 async def test_cancelled_fetch_closes_its_connection(monkeypatch, earlier_requests, path):
-    connections, dial = [], dialer.open_connection
+    connections, dial = [], pool.open_connection
 
     async def record_connection(*address):
         connections.append(await dial(*address))
         return connections[-1]
 
-    monkeypatch.setattr(dialer, "open_connection", record_connection)
+    monkeypatch.setattr(pool, "open_connection", record_connection)
     page = answer(b"<title>Amal</title>" * 5000)
     async with Hostile(lambda path, _: page if path == "page" else None) as web:
         for wait_number in itertools.count():

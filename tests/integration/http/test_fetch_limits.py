@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.http import robots
+from probes.http import host_state
 from probes.http.connection import MAX_HEADER_LINES
 from probes.http.fetcher import MAX_ROBOTS_BYTES
 from probes.http.request_chain import MAX_HEADER_CHARS, MAX_HEADERS
@@ -106,9 +106,9 @@ async def test_robots_txt_is_read_up_to_the_limit(step):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_more_rules_forbid_everything(step):
-    lines = [f"Disallow: /{number}" for number in range(robots.MAX_RULES + step)]
+    lines = [f"Disallow: /{number}" for number in range(host_state.MAX_RULES + step)]
     body = "\n".join(["User-agent: *", *lines]).encode()
-    rules = robots.parse_robots(200, body, "presence-auditor/1")
+    rules = host_state.parse_robots(Page("", 200, body=body), "presence-auditor/1")
     assert rules.is_allowed("http://a.ma/other") is (step <= 0)
 
 
@@ -116,7 +116,7 @@ def test_more_rules_forbid_everything(step):
 def test_longer_rules_forbid_everything(step):
     rule = "Disallow: /".ljust(1024, "a")
     last_rule = rule + "a" * step if step >= 0 else rule[:step]
-    lines = [rule] * (robots.MAX_RULE_CHARS // len(rule) - 1) + [last_rule]
+    lines = [rule] * (host_state.MAX_RULE_CHARS // len(rule) - 1) + [last_rule]
     body = "\n".join(["User-agent: *", *lines]).encode()
-    rules = robots.parse_robots(200, body, "presence-auditor/1")
+    rules = host_state.parse_robots(Page("", 200, body=body), "presence-auditor/1")
     assert rules.is_allowed("http://a.ma/other") is (step <= 0)

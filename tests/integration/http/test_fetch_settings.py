@@ -5,6 +5,7 @@ Time is that of a fake clock, except that of connections and DNS questions.
 
 import asyncio
 
+import httpx
 import pytest
 
 from probes.http.dns import DnsResolver
@@ -123,7 +124,7 @@ async def test_next_request_waits_until_the_delay_is_over(step):
 def test_delay_of_a_platform_is_no_shorter_than_that_of_other_hosts(step):
     host_delay = 4
     fetch = create_fetcher(host_delay=host_delay, platform_delay=host_delay + step)
-    host = fetch._create_host("www.facebook.com")
+    host = fetch._get_host(httpx.URL("https://www.facebook.com/"))
     assert host.crawl_delay == max(host_delay, host_delay + step)
     host.record_request(now=0)
     assert host.crawl_delay <= host.next_request_at <= 1.5 * host.crawl_delay

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from probes.http import dialer
+from probes.http import pool
 from probes.http.connection import HttpConnection
-from probes.http.errors import NETWORK_ERRORS, map_network_error
 from probes.http.fetcher import Fetcher, FetchOptions
+from probes.http.request_chain import NETWORK_ERRORS, map_network_error
 from probes.links import channel_registry
 from probes.models.finding import Presence, Reason
 from probes.models.http import ApiCall, CacheValidators, FetchError, Page, PageRequest, PlatformApi
@@ -182,10 +182,7 @@ async def test_header_flood_is_a_protocol_error(server: Hostile, path: str) -> N
 @pytest.mark.fault("F12")
 @pytest.mark.parametrize(
     "path",
-    [
-        *("bigheader", "manyheaders", "longreason"),
-        *("lengthandchunks", "lengthtwice", "extra", "nocontent"),
-    ],
+    [*("bigheader", "manyheaders", "longreason"), *("lengthandchunks", "extra", "nocontent")],
 )
 async def test_lenient_responses_are_accepted(server: Hostile, path: str) -> None:
     async with create_fetcher() as fetch:
@@ -378,13 +375,13 @@ async def test_cancelled_request_leaves_no_connection_open(
 ) -> None:
     """Cancel after one turn of the event loop, then after two, until the request completes."""
     connections: list[HttpConnection] = []
-    open_connection = dialer.open_connection
+    open_connection = pool.open_connection
 
     async def dial(*address: Any) -> HttpConnection:
         connections.append(await open_connection(*address))
         return connections[-1]
 
-    monkeypatch.setattr(dialer, "open_connection", dial)
+    monkeypatch.setattr(pool, "open_connection", dial)
     for turns in count(1):
         async with create_fetcher() as fetch:
             await fetch_outcome(
@@ -454,7 +451,7 @@ async def test_zero_host_delay_disables_platform_delay(monkeypatch: pytest.Monke
 def test_api_host_has_no_platform_delay() -> None:
     fetch = create_fetcher(host_delay=1)
     delays = {
-        name: fetch._create_host(name).crawl_delay
+        name: fetch._get_host(httpx.URL(f"https://{name}/")).crawl_delay
         for name in ("graph.facebook.com", "www.facebook.com")
     }
     assert delays == {"graph.facebook.com": 1, "www.facebook.com": 5}

@@ -20,7 +20,7 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import ChannelSettings
 from auditor.runs import run
-from probes.http import dialer
+from probes.http import pool
 from probes.http.connection import HttpConnection
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify
@@ -127,14 +127,14 @@ async def execute_with_fault(
             tasks[0].cancel()
         return answer(PAGES[path]) if path in PAGES else None
 
-    open_connection = dialer.open_connection
+    open_connection = pool.open_connection
 
     async def dial(address: str, port: int, seconds: float | None) -> HttpConnection:
         return await open_connection(address, 1 if fault.happens_now("refused") else port, seconds)
 
     zone: dict[str, object] = {f"{name}.example": ["127.0.0.1"] for name in (*HOSTS, *CANARIES)}
     with monkeypatch.context() as patched:
-        patched.setattr(dialer, "open_connection", dial)
+        patched.setattr(pool, "open_connection", dial)
         patched.setattr(checker, "create_probe", build_crashing_probe(fault))
         async with Hostile(script) as server, NameServer(zone) as names:
             app = create_app(folder, server.port, names.address, fault)

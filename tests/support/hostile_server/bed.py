@@ -26,7 +26,7 @@ from typing import Any, Self
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS.parent))
 
-from probes.http import dialer  # noqa: E402
+from probes.http import pool  # noqa: E402
 from probes.http.fetcher import Fetcher, FetchOptions  # noqa: E402
 from probes.models.http import FetchError, PageRequest  # noqa: E402
 from tests.support.hostile_server.names import NameServer  # after the path  # noqa: E402
@@ -164,6 +164,6 @@ if __name__ == "__main__":
     everywhere()
     # Each case has a new fetcher, and reading the CA certificates is slow.
     for name in ("create_verifying_context", "create_unverified_context"):
-        setattr(dialer, name, cache(getattr(dialer, name)))
+        setattr(pool, name, cache(getattr(pool, name)))
     played = asyncio.run(play(sys.argv[1], json.loads(Path(sys.argv[2]).read_text("utf-8"))))
     sys.stdout.write(json.dumps(played))

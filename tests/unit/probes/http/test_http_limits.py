@@ -4,24 +4,17 @@ import asyncio
 import gzip
 import zlib
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from probes.http import dialer
+from probes.http import pool
 from probes.http.connection import (
     MAX_CODING_CHARS,
     MAX_OVERHEAD_BYTES,
     MAX_UNREAD_BYTES,
     BodyDecoder,
     HttpConnection,
-)
-from probes.http.dialer import (
-    MAX_DIALED_ADDRESSES,
-    MAX_TLS_SESSIONS,
-    DirectDialer,
-    create_verifying_context,
 )
 from probes.http.dns import MAX_RECORDS, DnsResolver
 from probes.http.fetcher import MAX_REMEMBERED_HOSTS
@@ -32,7 +25,12 @@ from probes.http.host_state import (
     HostState,
     parse_retry_after,
 )
-from probes.http.pool import MAX_IDLE_CONNECTIONS, MAX_IDLE_SECONDS
+from probes.http.pool import (
+    MAX_DIALED_ADDRESSES,
+    MAX_IDLE_CONNECTIONS,
+    MAX_IDLE_SECONDS,
+    ConnectionPool,
+)
 from probes.http.ssrf_guard import SsrfGuard
 from probes.models.http import FetchError
 from tests.support.hostile_server.fetching import create_fetcher, link_request
@@ -128,28 +126,13 @@ async def test_longest_idle_connection_is_closed(step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_connection_that_was_idle_for_long_is_not_used_again(monkeypatch, step):
+async def test_connection_that_was_idle_for_long_is_not_used_again(step):
     async with Hostile() as server, create_fetcher() as fetch:
         await fetch.get(link_request(server.url("ok")))
         [connection] = fetch._pool._idle_connections.values()
-        now = connection.idle_since + MAX_IDLE_SECONDS + step
-        loop = SimpleNamespace(time=lambda: now)
-        monkeypatch.setattr("probes.http.pool.asyncio.get_running_loop", lambda: loop)
-        [key] = fetch._pool._idle_connections
-        is_used = fetch._pool._take_idle(key) is connection
-        monkeypatch.undo()
-        connection.close()
-    assert is_used is (step <= 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_last_tls_sessions_are_stored(step):
-    context = create_verifying_context(None)
-    tls_object = SimpleNamespace(session=SimpleNamespace(has_ticket=True))
-    for number in range(MAX_TLS_SESSIONS + step):
-        context.save_session(f"a{number}.ma", tls_object)
-    assert len(context._sessions) == min(MAX_TLS_SESSIONS, MAX_TLS_SESSIONS + step)
-    assert ("a0.ma" in context._sessions) is (step <= 0)
+        connection.idle_since -= MAX_IDLE_SECONDS + step - 0.5
+        await fetch.get(link_request(server.url("ok")))
+        assert server.connections == (1 if step <= 0 else 2)
 
 
 # --- Names ----------------------------------------------------------------------------------------
@@ -172,9 +155,9 @@ async def test_first_addresses_of_a_name_are_dialled(monkeypatch, step):
         dialled.append(address)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(dialer, "open_connection", refuse)
+    monkeypatch.setattr(pool, "open_connection", refuse)
     with pytest.raises(ConnectionRefusedError):
-        await DirectDialer(SsrfGuard(), Resolver(addresses)).dial("annour.ma", 80, 1)
+        await ConnectionPool(SsrfGuard(), Resolver(addresses), None, None)._dial("annour.ma", 80, 1)
     assert dialled == addresses[:MAX_DIALED_ADDRESSES]
 
 

@@ -7,9 +7,9 @@ import tracemalloc
 import pytest
 from protego import Protego
 
-from probes.http.robots import MAX_RULES, parse_robots, select_rules
+from probes.http.host_state import MAX_RULES, parse_robots, select_rules
 from probes.models.finding import Reason
-from probes.models.http import FetchError, PageRequest
+from probes.models.http import FetchError, Page, PageRequest
 from probes.runner.parser_pool import ParserPool
 from tests.support.hostile_server.fetching import create_fetcher, link_request
 from tests.support.hostile_server.server import Hostile, answer
@@ -33,7 +33,10 @@ def test_our_group_is_read_as_protego_reads_the_whole_file():
     chance = random.Random(7)
     for _ in range(3_000):
         text = "\n".join(chance.choice(LINES) for _ in range(chance.randrange(1, 12)))
-        protego, our_rules = Protego.parse(text), parse_robots(200, text.encode(), AGENT)
+        protego, our_rules = (
+            Protego.parse(text),
+            parse_robots(Page("", 200, body=text.encode()), AGENT),
+        )
         assert [our_rules.is_allowed(url) for url in URLS] == [
             protego.can_fetch(url, AGENT) for url in URLS
         ], text
@@ -53,9 +56,9 @@ def test_the_longest_name_of_ours_counts_and_its_groups_are_one():
 
 
 def test_a_byte_order_mark_hides_no_group():
-    assert not parse_robots(200, b"\xef\xbb\xbfUser-agent: *\nDisallow: /", AGENT).is_allowed(
-        URLS[1]
-    )
+    assert not parse_robots(
+        Page("", 200, body=b"\xef\xbb\xbfUser-agent: *\nDisallow: /"), AGENT
+    ).is_allowed(URLS[1])
 
 
 def file_of(agents: int, rules: int, *, ours: str = "") -> bytes:
@@ -88,19 +91,19 @@ HOSTILE = {
 def test_no_file_costs_more_than_a_moment(body):
     """75 KB of agents and rules took 6.7 s and 331 MB when each rule was kept for each agent."""
     began = time.process_time()
-    robots = parse_robots(200, body, AGENT)
+    robots = parse_robots(Page("", 200, body=body), AGENT)
     robots.is_allowed("https://site.example/" + "a" * 2_000)
     assert time.process_time() - began < 2
     tracemalloc.start()
-    parse_robots(200, body, AGENT)
+    parse_robots(Page("", 200, body=body), AGENT)
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
 
 
 def test_too_many_rules_for_us_forbid_all_and_for_others_nothing():
     rules_for_us, rules_for_others = (
-        parse_robots(200, file_of(0, MAX_RULES + 1, ours="*"), AGENT),
-        parse_robots(200, file_of(9, 9_999), AGENT),
+        parse_robots(Page("", 200, body=file_of(0, MAX_RULES + 1, ours="*")), AGENT),
+        parse_robots(Page("", 200, body=file_of(9, 9_999)), AGENT),
     )
     assert not rules_for_us.is_allowed(URLS[0])
     assert not rules_for_us.is_disallowed(URLS[0])  # it has said nothing that we read

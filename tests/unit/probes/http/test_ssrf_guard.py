@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.http import dialer
+from probes.http import pool
 from probes.http.connection import HttpConnection
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.http.request_chain import RedirectChain
@@ -153,21 +153,6 @@ def test_redirect_handles_any_location(location: str) -> None:
         fetch._sender.move_to_redirect(chain, location)
 
 
-async def test_fetcher_starts_only_if_guard_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If another module opened the connections, the fetcher would refuse to start."""
-    async with Fetcher(FetchOptions(), NOW):
-        pass
-
-    async def unguarded(
-        _: object, address: str, port: int, seconds: float | None
-    ) -> HttpConnection:
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(dialer.DirectDialer, "dial", unguarded)
-    with pytest.raises(RuntimeError, match="guard"):
-        await Fetcher(FetchOptions(), NOW).__aenter__()
-
-
 def test_spaces_in_path_are_encoded_and_in_host_refused() -> None:
     url = SsrfGuard().check_url(" http://association.example/a b ")
     assert str(url) == "http://association.example/a%20b"
@@ -182,13 +167,13 @@ async def test_no_recorded_trick_reaches_forbidden_address(
     dialled: list[str] = []
     cases = recorded(shared)
     site = Site(cases)
-    real = dialer.open_connection
+    real = pool.open_connection
 
     async def dial(address: str, port: int, seconds: float | None) -> HttpConnection:
         dialled.append(address)
         return await real("127.0.0.1", server.port, seconds)
 
-    monkeypatch.setattr(dialer, "open_connection", dial)
+    monkeypatch.setattr(pool, "open_connection", dial)
     wrong: list[tuple[str, object]] = []
     async with (
         Hostile(lambda *_: site(server.heads[-1])) as server,

@@ -1,4 +1,4 @@
-"""TLS: certificate errors, failed handshakes and session resumption."""
+"""TLS: certificate errors, failed handshakes."""
 
 from __future__ import annotations
 
@@ -276,44 +276,6 @@ async def test_connection_closed_in_handshake_is_a_reset(authority: Authority) -
         assert describe_outcome(await fetch_outcome(fetch, url)) == "network/reset"
 
 
-@pytest.mark.parametrize(
-    "headers", [b"", b"Connection: close\r\n"], ids=["without_header", "with_header"]
-)
-async def test_tls_session_is_resumed_after_close(authority: Authority, headers: bytes) -> None:
-    resumed: list[bool] = []
-
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        resumed.append(writer.get_extra_info("ssl_object").session_reused)
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer(headers=headers))
-        await writer.drain()
-
-    async with serve_site(authority, authority.context("good"), once) as (fetch, url):
-        first = await fetch.get(link_request(url))
-        # The pool has no event for a connection that the server closed.
-        while not all(  # noqa: ASYNC110
-            idle.is_closed for idle in fetch._pool._idle_connections.values()
-        ):
-            await asyncio.sleep(0)
-        second = await fetch.get(link_request(url))
-    assert resumed == [False, True]
-    assert first.certificate_expires == second.certificate_expires is not None
-
-
-async def test_tls_session_is_resumed_after_reset(authority: Authority) -> None:
-    resumed: list[bool] = []
-
-    async def dying(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        resumed.append(writer.get_extra_info("ssl_object").session_reused)
-        await serve_ok(reader, writer)
-        await reader.readuntil(b"\r\n\r\n")
-
-    async with serve_site(authority, authority.context("good"), dying) as (fetch, url):
-        for _ in range(2):
-            assert describe_outcome(await fetch_outcome(fetch, url)) == "200"
-    assert resumed == [False, True]
-
-
 @asynccontextmanager
 async def serve_ports(
     authority: Authority, count: int, resumed: list[bool]
@@ -337,22 +299,6 @@ async def serve_ports(
     for server in servers:
         server.close()
     await asyncio.sleep(0)
-
-
-@pytest.mark.parametrize("insecure", [False, True])
-async def test_tls_session_is_resumed_after_eviction_if_verified(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch, insecure: bool
-) -> None:
-    """More hosts rest at once than connections are kept."""
-    monkeypatch.setattr("probes.http.pool.MAX_IDLE_CONNECTIONS", 1)
-    resumed: list[bool] = []
-    async with (
-        open_fetcher(authority) as fetch,
-        serve_ports(authority, 2, resumed) as (first_port, second_port),
-    ):
-        for url, blindly in ((first_port, insecure), (second_port, insecure), (first_port, False)):
-            assert describe_outcome(await fetch_outcome(fetch, url, insecure=blindly)) == "200"
-    assert resumed == [False, False, not insecure]
 
 
 async def test_insecure_session_is_never_reused_for_verified_request(authority: Authority) -> None:

@@ -31,12 +31,12 @@ from auditor.registry import columns, importer, spreadsheet
 from probes.dates import vocabulary
 from probes.http import host_state
 from probes.http.fetcher import FetchOptions
+from probes.http.host_state import parse_robots
 from probes.http.request_chain import RedirectChain, RequestSender
-from probes.http.robots import parse_robots
 from probes.http.ssrf_guard import SsrfGuard
 from probes.links import channel_registry, identify
 from probes.models.finding import Account, Finding
-from probes.models.http import FetchError
+from probes.models.http import FetchError, Page
 from probes.models.probe import run_offline
 from probes.text import charset, language
 from probes.urls import normalize, repair
@@ -104,7 +104,7 @@ EXCUSED = {
     ),
     "runs commands": "auditor.cli.main.main auditor.cli.main.build_command_line",
     "is given the operator's file": (
-        "probes.http.dialer.create_verifying_context auditor.config.validators.validate_host"
+        "probes.http.pool.create_verifying_context auditor.config.validators.validate_host"
     ),
     "is asked for what is known": (
         "auditor.reference.gap_catalogue.get_gap_titles "
@@ -124,7 +124,7 @@ EXCUSED = {
     "sends what was judged": "probes.http.connection.build_request_head",
     "is tried by reading workbooks": "auditor.registry.workbook_reader.read_workbook",
     "takes an exception": (
-        "probes.runner.run.build_crashed_result probes.http.errors.map_network_error"
+        "probes.runner.run.build_crashed_result probes.http.request_chain.map_network_error"
     ),
     "takes an address that was read": (
         "probes.http.ssrf_guard.is_public_address probes.http.ssrf_guard.get_port "
@@ -354,7 +354,7 @@ def test_redirect_target_is_web_url_or_error(location, url):
 def test_retry_after_is_limited_and_any_robots_txt_parses(value, status, body):
     wait = host_state.parse_retry_after(value, NOW)
     assert wait is None or 0 <= wait <= host_state.MAX_PARSED_RETRY_AFTER_SECONDS
-    robots = parse_robots(status, b"User-agent: *\nDisallow: " + body, "auditor")
+    robots = parse_robots(Page("", status, body=b"User-agent: *\nDisallow: " + body), "auditor")
     assert robots.is_allowed("https://nour.example/") in {True, False}
     assert robots.crawl_delay is None or robots.crawl_delay >= 0
 

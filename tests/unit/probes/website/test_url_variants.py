@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import website
-from probes.http.errors import CERTIFICATE_ERROR_DETAILS
+from probes.http.request_chain import CERTIFICATE_ERROR_DETAILS
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
