@@ -146,7 +146,15 @@ def advance(
     if is_unreliable:
         return checked_status
     if finding.presence is Presence.UNKNOWN:
-        return _apply_unknown_finding(checked_status, finding, observed_at)
+        # The cause of a failure is its reason, with the kind of a TLS error after a slash.
+        streak = checked_status.failure_streak
+        if finding.reason in UNREACHABLE_REASONS:
+            tls_error = finding.facts.get("tls_error") if finding.reason is Reason.TLS else None
+            cause = f"{finding.reason}/{tls_error}" if tls_error else str(finding.reason)
+            streak = _extend_streak(streak, cause, observed_at)
+        elif _has_trouble_ended(streak, finding):
+            streak = None
+        return replace(checked_status, failure_streak=streak)
     if is_different_account(status, finding):
         return _apply_different_account(
             replace(checked_status, failure_streak=None), finding, observed_at, thresholds
@@ -169,23 +177,6 @@ def was_skipped(finding: Finding) -> bool:
     Both may skip other accounts in each run, so this says nothing about the account.
     """
     return finding.reason in SKIPPED_REASONS and finding.status is None
-
-
-def _apply_unknown_finding(
-    status: AccountStatus, finding: Finding, observed_at: datetime
-) -> AccountStatus:
-    """Return the status with a longer failure streak, or without one if the server responded.
-
-    The cause of a failure is its reason, with the kind of a TLS error after a slash.
-    """
-    streak = status.failure_streak
-    if finding.reason in UNREACHABLE_REASONS:
-        tls_error = finding.facts.get("tls_error") if finding.reason is Reason.TLS else None
-        cause = f"{finding.reason}/{tls_error}" if tls_error else str(finding.reason)
-        streak = _extend_streak(streak, cause, observed_at)
-    elif _has_trouble_ended(streak, finding):
-        streak = None
-    return replace(status, failure_streak=streak)
 
 
 def _has_trouble_ended(trouble: Streak | None, finding: Finding) -> bool:

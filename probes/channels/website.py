@@ -126,7 +126,10 @@ def probe(account: Account) -> ProbeGenerator:
     except FetchError as error:
         return _build_unreachable_finding(account, error)
     if page.insecure:
-        return _build_invalid_certificate_finding(page, facts)
+        detail = f"answers {page.status} without a valid certificate"
+        if facts.get("tls_error") == "wrong_host" and (names := describe_certificate(page)):
+            detail = f"{detail}; {names}"
+        return unknown_finding(page, Reason.TLS, facts=facts, detail=detail)
     page, site, problem = yield from _retry_before_absence(account, url, page, site, facts)
     if problem is None:
         problem, decoy_facts = yield from decoy_check.check_with_decoy(account, url, page, site)
@@ -232,13 +235,6 @@ def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
     history = ownership_change.get_site_history(account.previous_finding)
     history_facts = ownership_change.build_history_facts(history)
     return replace(finding, presence=Presence.ABSENT, facts=history_facts)
-
-
-def _build_invalid_certificate_finding(page: Page, facts: Mapping[str, FactValue]) -> Finding:
-    detail = f"answers {page.status} without a valid certificate"
-    if facts.get("tls_error") == "wrong_host" and (names := describe_certificate(page)):
-        detail = f"{detail}; {names}"
-    return unknown_finding(page, Reason.TLS, facts=facts, detail=detail)
 
 
 def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:

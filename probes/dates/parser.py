@@ -215,11 +215,6 @@ def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None
     for days, pattern in _DAYS_AGO_PATTERNS:
         if pattern.fullmatch(folded_text):
             return _subtract_units(now, days, "day")
-    return _parse_short_ago_date(folded_text, now)
-
-
-def _parse_short_ago_date(folded_text: str, now: datetime) -> ParsedDate | None:
-    """Read a date of LinkedIn ("3w"): digits and a unit in Latin letters."""
     match = _SHORT_AGO_PATTERN.fullmatch(folded_text)
     if match is None or not match["count"].isdigit() or not match["unit"].isascii():
         return None

@@ -47,7 +47,12 @@ def join_site_names(document: Document) -> str:
 
 def _iter_site_names(document: Document) -> Iterator[str]:
     yield document.meta.get("og:site_name", "")
-    yield from _iter_organization_names(document)
+    for schema in document.json_ld:
+        if not any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema))):
+            continue
+        for key in ("name", "legalName", "alternateName"):
+            if isinstance(schema.get(key), str):
+                yield schema[key]
     yield document.title
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
@@ -55,16 +60,6 @@ def _iter_site_names(document: Document) -> Iterator[str]:
     if any(map(text.__contains__, _COPYRIGHT_LITERALS)):
         beginnings = (node.text[:MAX_NAME_CHARS] for node in document.text_nodes)
         yield from filter(_COPYRIGHT_PATTERN.search, beginnings)
-
-
-def _iter_organization_names(document: Document) -> Iterator[str]:
-    """Yield the names in JSON-LD of the site and of the organisation that publishes it."""
-    for schema in document.json_ld:
-        if not any(map(_ORGANIZATION_TYPE_PATTERN.search, list_schema_types(schema))):
-            continue
-        for key in ("name", "legalName", "alternateName"):
-            if isinstance(schema.get(key), str):
-                yield schema[key]
 
 
 # Words of many sites' titles and addresses, which do not distinguish any.

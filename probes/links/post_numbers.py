@@ -148,18 +148,13 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
     for url, link_text in links:
         # Most links of a page are no posts, and identifying a link takes a hundred times as long.
         if _PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url):
-            yield from _read_post_link(url, link_text)
-
-
-def _read_post_link(url: str, link_text: str) -> Iterator[LinkedPost]:
-    """Yield the post that a link leads to if its date and its account are known."""
-    identity = identify.identify_link(url)
-    if identity.kind is LinkKind.POST:
-        path = normalize.parse_url(identity.url or url).path
-        published_at = _date_post_path(identity.channel, path)
-        key = identity.key or _find_author(identity.channel, link_text)
-        if published_at is not None and key:
-            yield LinkedPost(identity.channel, key, published_at)
+            identity = identify.identify_link(url)
+            if identity.kind is LinkKind.POST:
+                path = normalize.parse_url(identity.url or url).path
+                published_at = _date_post_path(identity.channel, path)
+                key = identity.key or _find_author(identity.channel, link_text)
+                if published_at is not None and key:
+                    yield LinkedPost(identity.channel, key, published_at)
 
 
 def _date_post_path(channel: str, path: str) -> datetime | None:

@@ -33,7 +33,13 @@ def guess_dates(
         footer_end = markup.lower().find("</footer", footer_start)
         markup = markup[:footer_start] + (markup[footer_end:] if footer_end >= 0 else "")
     cleaned = _MISLEADING_MARKUP_PATTERN.sub(" ", _remove_json_ld(markup))
-    cleaned = _remove_foundation_dates(cleaned)
+    # Only the text before each year is searched. Searching all of 60 KB takes 16 ms, while
+    # reading the page takes 9 ms (2026-11).
+    parts, done = [], 0
+    for start, end in _iter_spans_before_years(cleaned):
+        parts += [cleaned[done:start], _FOUNDATION_DATE_PATTERN.sub(" ", cleaned[start:end])]
+        done = end
+    cleaned = "".join([*parts, cleaned[done:]])
     return [_guess_date(url, own_texts, latest_date, cleaned) for latest_date in latest_dates]
 
 
@@ -75,19 +81,6 @@ _FOUNDATION_DATE_PATTERN = re.compile(
 )
 _FOUNDATION_LEAD_CHARS = 60
 """The characters before a year that are searched. The pattern matches at most 34 of them."""
-
-
-def _remove_foundation_dates(markup: str) -> str:
-    """Return the page without the years in which someone was born or something was founded.
-
-    Only the text before each year is searched. Searching all of 60 KB takes 16 ms, while reading
-    the page takes 9 ms (2026-11).
-    """
-    parts, done = [], 0
-    for start, end in _iter_spans_before_years(markup):
-        parts += [markup[done:start], _FOUNDATION_DATE_PATTERN.sub(" ", markup[start:end])]
-        done = end
-    return "".join([*parts, markup[done:]])
 
 
 def _iter_spans_before_years(markup: str) -> Iterator[tuple[int, int]]:

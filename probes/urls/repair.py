@@ -58,15 +58,11 @@ def repair_link_text(typed: str) -> str:
     if CLEAN_URL.fullmatch(text):
         return text
     if not _PRINTABLE_ASCII.fullmatch(text) or _HTML_ENTITY.search(text):
-        text = _repair_characters(text)
+        text = INVISIBLE_MARKS.sub("", unescape_entities(_repair_mojibake(text)))
+        text = _WHITESPACE.sub(" ", text).strip()
     if _HOST_AND_BACKSLASHES.fullmatch(text):
         text = text.replace("\\", "/")
     return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
-
-
-def _repair_characters(text: str) -> str:
-    text = INVISIBLE_MARKS.sub("", unescape_entities(_repair_mojibake(text)))
-    return _WHITESPACE.sub(" ", text).strip()
 
 
 def _extract_from_markup(text: str) -> str:

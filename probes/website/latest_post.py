@@ -160,7 +160,12 @@ def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[Public
         )
     )
     yield from _iter_feed_sources(reversed(unique_feeds.values()))
-    yield from _iter_post_listings(page, site.platform)
+    host = get_host(page.url)
+    if host.endswith(".wordpress.com"):  # its /wp-json is on another host
+        yield _WORDPRESS_COM_API_URL.format(host), feeds.parse_wordpress_posts, "wp-json"
+        return
+    for path, parser, source in _POST_LISTINGS.get(site.platform, ()):
+        yield urljoin(page.url, path), parser, source
 
 
 # Feeds without news: their dates belong to events, offers or visitors' comments.
@@ -194,16 +199,6 @@ _POST_LISTINGS = {
 _WORDPRESS_COM_API_URL = (
     "https://public-api.wordpress.com/rest/v1.1/sites/{}/posts/?number=10&fields=date,title,excerpt"
 )
-
-
-def _iter_post_listings(page: Page, platform: str) -> Iterator[PublicationSource]:
-    """Yield the lists of posts that a publishing system has besides feeds."""
-    host = get_host(page.url)
-    if host.endswith(".wordpress.com"):  # its /wp-json is on another host
-        yield _WORDPRESS_COM_API_URL.format(host), feeds.parse_wordpress_posts, "wp-json"
-        return
-    for path, parser, source in _POST_LISTINGS.get(platform, ()):
-        yield urljoin(page.url, path), parser, source
 
 
 _UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LIMITED})

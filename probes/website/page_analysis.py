@@ -142,7 +142,16 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
             **({LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}),
         },
     )
-    return _add_publication(site, page, markup, document)
+    date_finder = latest.PageDateFinder(document, page.fetched_at)
+    if is_home_page_url(page.url):
+        site = replace(
+            site,
+            inner_page_url=_find_inner_page_url(document),
+            homepage_publication=date_finder.find_newest_publication(),
+        )
+    else:
+        site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
+    return replace(site, depends_on_day=date_finder.depends_on_day or site.depends_on_day)
 
 
 def _classify_without_visitors(site: SiteAnalysis, page: Page) -> SiteAnalysis:
@@ -199,22 +208,6 @@ def _judge_cut_page(verdict: classifier.PageVerdict | None) -> classifier.PageVe
 
 
 _VERDICTS_FROM_LITTLE_TEXT = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.NOT_FOUND})
-
-
-def _add_publication(
-    site: SiteAnalysis, page: Page, markup: str, document: html.Document
-) -> SiteAnalysis:
-    """Add the newest publication that a home page shows, or the date of any other page."""
-    date_finder = latest.PageDateFinder(document, page.fetched_at)
-    if is_home_page_url(page.url):
-        site = replace(
-            site,
-            inner_page_url=_find_inner_page_url(document),
-            homepage_publication=date_finder.find_newest_publication(),
-        )
-    else:
-        site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
-    return replace(site, depends_on_day=date_finder.depends_on_day or site.depends_on_day)
 
 
 def has_unread_links(document: html.Document, page: Page) -> bool:

@@ -84,7 +84,21 @@ def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiRes
     data = parse_json_object(page)
     error = as_object(data.get("error"))
     if page.status >= 400 or "code" in error or "message" in error:  # a page may be named `error`
-        return _build_error_response(page, error)
+        code = parse_count(error.get("code"))
+        message = clean_api_text(error.get("message"))
+        if code in _REFUSALS_BY_ERROR_CODE:
+            return ApiResponse(refusal=(_REFUSALS_BY_ERROR_CODE[code], message))
+        if code in _SERVER_ERROR_CODES:
+            return ApiResponse(no_items_error=(Reason.SERVER_ERROR, message))
+        faulty = _find_faulty_values(error, code)
+        if faulty is None:
+            return build_status_response(page, message)
+        reason, values = faulty
+        return ApiResponse(
+            item_errors={value.lower(): message for value in values},
+            is_single_item_error=True,
+            no_items_error=(reason, message),
+        )
     items = {name.lower(): to_data(node) for name, node in data.items() if _extract_page_id(node)}
     return ApiResponse(items, is_well_formed=True) if items else build_status_response(page)
 
@@ -107,25 +121,6 @@ def _to_page_data(node: Any) -> dict[str, Any]:
 def _to_post_times(node: Any) -> dict[str, Any]:
     posts = as_list(get_nested(node, "published_posts", "data"))
     return {"published_times": [get_nested(post, "created_time") for post in posts]}
-
-
-def _build_error_response(page: Page, error: Mapping[str, Any]) -> ApiResponse:
-    """Return the error by its code and by the names or ids in its message."""
-    code = parse_count(error.get("code"))
-    message = clean_api_text(error.get("message"))
-    if code in _REFUSALS_BY_ERROR_CODE:
-        return ApiResponse(refusal=(_REFUSALS_BY_ERROR_CODE[code], message))
-    if code in _SERVER_ERROR_CODES:
-        return ApiResponse(no_items_error=(Reason.SERVER_ERROR, message))
-    faulty = _find_faulty_values(error, code)
-    if faulty is None:
-        return build_status_response(page, message)
-    reason, values = faulty
-    return ApiResponse(
-        item_errors={value.lower(): message for value in values},
-        is_single_item_error=True,
-        no_items_error=(reason, message),
-    )
 
 
 def _find_faulty_values(

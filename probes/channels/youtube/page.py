@@ -111,7 +111,37 @@ class ChannelPage:
 def parse_channel_page(page: Page) -> ChannelPage:
     """Read a channel's page: its `ytInitialData`, or the meta elements used since 2013."""
     soup = html.parse_head_soup(page)
-    channel_page = _parse_initial_data(_read_initial_data(page), page)
+    data = _read_initial_data(page)
+    meta = get_nested(data, "metadata", "channelMetadataRenderer")
+    columns = get_nested(data, "contents", "twoColumnBrowseResultsRenderer")
+    tab_items = as_list(get_nested(columns, "tabs"))
+    tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
+    open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
+    header_texts = islice(filter(None, map(_extract_text, _iter_nodes(data.get("header")))), 1_000)
+    counts = [text for text in header_texts if len(text) <= MAX_COUNT_CHARS]
+    gate_places = [data.get("header"), columns]
+    channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
+    handle = _HANDLE_IN_URL_PATTERN.search(unquote(get_text(meta, "vanityChannelUrl")))
+    alert_items = [get_nested(item, "alertRenderer") for item in as_list(data.get("alerts"))]
+    errors = [alert for alert in alert_items if get_nested(alert, "type") == "ERROR"]
+    alerts = [html.clean_text(_extract_text(get_nested(error, "text"))) for error in errors]
+    urls = [*_iter_header_links(data), *URL_PATTERN.findall(get_text(meta, "description"))]
+    channel_page = ChannelPage(
+        name=html.clean_text(_extract_text(get_nested(meta, "title"))),
+        channel_id=channel_id,
+        handle=normalize("NFC", handle[0]).lower() if handle else "",
+        followers=next((n for n in map(parse_follower_count, counts) if n is not None), None),
+        has_video_count=any(map(_VIDEO_COUNT_PATTERN.search, map(language.fold_text, counts))),
+        alert=next(iter(alerts), ""),
+        tabs=tuple(dict.fromkeys(map(_get_tab_name, tabs))),
+        open_tab=_get_tab_name(open_tab),
+        newest_upload=_find_newest_upload(open_tab, page),
+        website_urls=tuple(dict.fromkeys(urls)),
+        has_channel_data=bool(channel_id),
+        has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
+        has_age_gate=any("channelAgeGateRenderer" in node for node in _iter_nodes(gate_places)),
+        is_youtube_home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
+    )
     links = " ".join([str(link["href"]) for link in soup.select("link[rel=canonical][href]")])
     app_links = f"{get_meta(soup, 'al:ios:url')} {get_meta(soup, 'al:android:url')}"
     linked_id = CHANNEL_ID_PATTERN.search(f"{links} {app_links}")
@@ -140,36 +170,6 @@ def _read_initial_data(page: Page) -> dict[str, Any]:
         return {}
 
 
-def _parse_initial_data(data: dict[str, Any], page: Page) -> ChannelPage:
-    meta = get_nested(data, "metadata", "channelMetadataRenderer")
-    columns = get_nested(data, "contents", "twoColumnBrowseResultsRenderer")
-    tab_items = as_list(get_nested(columns, "tabs"))
-    tabs = list(chain.from_iterable(map(list_child_objects, tab_items)))
-    open_tab = next((tab for tab in tabs if tab.get("selected") is True), {})
-    header_texts = islice(filter(None, map(_extract_text, _iter_nodes(data.get("header")))), 1_000)
-    counts = [text for text in header_texts if len(text) <= MAX_COUNT_CHARS]
-    gate_places = [data.get("header"), columns]
-    channel_id = keep_match(CHANNEL_ID_PATTERN, get_nested(meta, "externalId"))
-    handle = _HANDLE_IN_URL_PATTERN.search(unquote(get_text(meta, "vanityChannelUrl")))
-    urls = [*_iter_header_links(data), *URL_PATTERN.findall(get_text(meta, "description"))]
-    return ChannelPage(
-        name=html.clean_text(_extract_text(get_nested(meta, "title"))),
-        channel_id=channel_id,
-        handle=normalize("NFC", handle[0]).lower() if handle else "",
-        followers=next((n for n in map(parse_follower_count, counts) if n is not None), None),
-        has_video_count=any(map(_VIDEO_COUNT_PATTERN.search, map(language.fold_text, counts))),
-        alert=next(_iter_error_alerts(data), ""),
-        tabs=tuple(dict.fromkeys(map(_get_tab_name, tabs))),
-        open_tab=_get_tab_name(open_tab),
-        newest_upload=_find_newest_upload(open_tab, page),
-        website_urls=tuple(dict.fromkeys(urls)),
-        has_channel_data=bool(channel_id),
-        has_current_layout="pageHeaderRenderer" in as_object(data.get("header")),
-        has_age_gate=any("channelAgeGateRenderer" in node for node in _iter_nodes(gate_places)),
-        is_youtube_home=any(tab.get("tabIdentifier") == "FEwhat_to_watch" for tab in tabs),
-    )
-
-
 def _iter_nodes(root: Any) -> Iterator[dict[str, Any]]:
     """Yield the first objects of the data, so that a hostile page takes no longer than others."""
     return islice(iter_objects(root), MAX_NODES)
@@ -181,13 +181,6 @@ def _extract_text(node: Any) -> str:
     if whole:
         return whole
     return "".join([get_text(run, "text") for run in as_list(get_nested(node, "runs"))])
-
-
-def _iter_error_alerts(data: dict[str, Any]) -> Iterator[str]:
-    for item in as_list(data.get("alerts")):
-        alert = get_nested(item, "alertRenderer")
-        if get_nested(alert, "type") == "ERROR":
-            yield html.clean_text(_extract_text(get_nested(alert, "text")))
 
 
 def _get_tab_name(tab: dict[str, Any]) -> str:
@@ -203,33 +196,18 @@ def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
     source = _get_tab_name(tab)
     if source not in ("videos", "streams"):
         return None
-    ages = map(_extract_text, _iter_upload_ages(tab))
-    return build_newest_activity([_parse_upload_age(age, page) for age in ages], source)
-
-
-def _iter_upload_ages(tab: dict[str, Any]) -> Iterator[Any]:
-    """Yield the ages of items from `videoRenderer` and, since 2026-05-14, `lockupViewModel`."""
+    texts: list[Any] = []
     for node in _iter_nodes(tab):
-        if "publishedTimeText" in node:
-            yield node["publishedTimeText"]
-        if "lockupViewModel" in node:
-            yield from _iter_lockup_texts(node["lockupViewModel"])
-
-
-def _iter_lockup_texts(lockup: Any) -> Iterator[Any]:
-    """Yield the texts below the title of a video. One of them is its age."""
-    if get_nested(lockup, "contentType") in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
-        metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
-        for part in _iter_nodes(metadata):
-            yield part.get("text")
-
-
-def _parse_upload_age(age: str, page: Page) -> parser.ParsedDate | None:
-    """Return the date of an upload, or None for another text, such as the time of a premiere."""
-    date = parser.parse_date(age, page.fetched_at)
-    if date is None or not date.is_relative or date.moment > page.fetched_at:
-        return None
-    return date
+        texts.append(node.get("publishedTimeText"))  # of a `videoRenderer`
+        lockup = node.get("lockupViewModel")  # since 2026-05-14
+        content_type = get_nested(lockup, "contentType")
+        if lockup is not None and content_type in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
+            metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
+            texts += [part.get("text") for part in _iter_nodes(metadata)]
+    dates = [parser.parse_date(_extract_text(text), page.fetched_at) for text in texts if text]
+    # Another text, such as the time of a premiere, is no age.
+    ages = [date for date in dates if date and date.is_relative and date.moment <= page.fetched_at]
+    return build_newest_activity(ages, source)
 
 
 def _iter_header_links(data: dict[str, Any]) -> Iterator[str]:
@@ -269,13 +247,6 @@ def probe(account: Account) -> ProbeGenerator:
     return _build_present_finding(account, page, channel_page, newest)
 
 
-def _shows_channel(page: Page, channel_page: ChannelPage) -> bool:
-    has_channel = bool(channel_page.channel_id) or channel_page.has_age_gate
-    if page.status != 200 or not _is_youtube_url(page.url) or not has_channel:
-        return False
-    return not channel_page.alert and not channel_page.is_youtube_home
-
-
 def _is_youtube_url(url: str) -> bool:
     is_consent_page = html.get_host(url).startswith("consent.")
     return channel_registry.find_channel_by_url(url) == NAME and not is_consent_page
@@ -286,7 +257,10 @@ def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> 
 
     Returns None if the page shows a channel.
     """
-    if _shows_channel(page, channel_page):
+    is_channel_page = page.status == 200 and _is_youtube_url(page.url)
+    has_channel = bool(channel_page.channel_id) or channel_page.has_age_gate
+    is_other_page = bool(channel_page.alert) or channel_page.is_youtube_home
+    if is_channel_page and has_channel and not is_other_page:
         return None
     wall = interstitials.detect_refusal(page)
     # A page with an alert has little visible text, because the alert is in a script.
@@ -354,8 +328,21 @@ def _build_present_finding(
     if is_old and "shorts" in channel_page.tabs:
         newest = None
         detail = "the Shorts tab carries no dates and may be newer than the newest video"
-    reason = _find_rename(account, channel_page) or _find_emptiness(channel_page)
-    if reason is Reason.RENAMED:
+    key = account.identity.key or ""
+    known_id = keep_match(CHANNEL_ID_PATTERN, account.known_id)
+    has_other_id = known_id not in ("", channel_page.channel_id)
+    if key.startswith("UC"):
+        has_other_id = channel_page.channel_id not in ("", key)
+    # `c/` and `user/` names always lead to a handle, which is no rename.
+    has_other_handle = key.startswith("@") and channel_page.handle not in ("", key)
+    # The current layout hides tabs without content, and the video count must agree.
+    has_all_tabs = channel_page.has_current_layout and not channel_page.has_age_gate
+    has_no_videos = has_all_tabs and channel_page.tabs and not channel_page.has_video_count
+    reason = None
+    if has_no_videos and _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs):
+        reason = Reason.EMPTY
+    if has_other_handle or has_other_id:
+        reason = Reason.RENAMED
         detail = f"answers as {channel_page.channel_id} {channel_page.handle}".strip()
     return present_finding(
         page,
@@ -367,30 +354,3 @@ def _build_present_finding(
         links=extract_website_links(channel_page.website_urls, "channel_links", page.url),
         detail=detail,
     )
-
-
-def _find_rename(account: Account, channel_page: ChannelPage) -> Reason | None:
-    """Return RENAMED if another id or handle answers.
-
-    `c/` and `user/` names always lead to a handle, which is no rename.
-    """
-    key = account.identity.key or ""
-    known_id = keep_match(CHANNEL_ID_PATTERN, account.known_id)
-    if key.startswith("UC"):
-        is_same = channel_page.channel_id in ("", key)
-    elif key.startswith("@") and channel_page.handle not in ("", key):
-        is_same = False
-    else:
-        is_same = known_id in ("", channel_page.channel_id)
-    return None if is_same else Reason.RENAMED
-
-
-def _find_emptiness(channel_page: ChannelPage) -> Reason | None:
-    """Return EMPTY if the channel provably has no uploads.
-
-    The current layout hides tabs without content, and the video count must agree.
-    """
-    has_hidden_tabs = channel_page.has_current_layout and not channel_page.has_age_gate
-    if not has_hidden_tabs or not channel_page.tabs or channel_page.has_video_count:
-        return None
-    return Reason.EMPTY if _TABS_WITHOUT_UPLOADS.issuperset(channel_page.tabs) else None
