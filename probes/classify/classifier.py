@@ -11,12 +11,7 @@ import re
 from dataclasses import dataclass
 
 from probes.classify import interstitials, page_model, soft_404, spam
-from probes.classify.fingerprints import (
-    ABSENCE_REASONS,
-    Fingerprint,
-    find_fingerprint,
-    load_fingerprint_index,
-)
+from probes.classify.fingerprints import ABSENCE_REASONS, find_fingerprint, load_fingerprint_index
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
 from probes.classify.page_model import PagePrediction
 from probes.classify.statements import Statement, find_statements, load_keyword_index
@@ -92,14 +87,17 @@ def classify_page(
         return PageVerdict(Reason.BLOCKED, "not shown in this region")
     if is_suspended:
         return stated
-    return (
+    verdict = (
         _find_wall_title(document)
         or stated
         or _find_missing_page(document, prediction, is_home_page=is_home_page)
-        or _find_spam(document)
-        or _find_consent_or_paywall(document)
-        or _find_page_without_text(document)
     )
+    if verdict:
+        return verdict
+    has_structure = has_site_navigation(document) or soft_404.is_dated_article(document)
+    proof = spam.detect_hijacked_page(document, has_navigation=has_structure)
+    proof = proof or interstitials.detect_consent_or_paywall(document)
+    return PageVerdict(*proof) if proof else _find_page_without_text(document)
 
 
 def _find_known_page(
@@ -107,15 +105,15 @@ def _find_known_page(
 ) -> PageVerdict | None:
     is_doubtful = prediction.replacement_probability >= MIN_GENERAL_PROBABILITY
     match = find_fingerprint(document, page, with_general=is_doubtful)
-    if match is None or not _is_credible(match.fingerprint, prediction):
+    if match is None:
         return None
-    return PageVerdict(match.fingerprint.reason, match.matched_text, match.fingerprint.service)
-
-
-def _is_credible(fingerprint: Fingerprint, prediction: PagePrediction) -> bool:
-    """Return whether a fingerprint counts. The title "Welcome to nginx!" can be a workshop's."""
+    fingerprint = match.fingerprint
+    # The title "Welcome to nginx!" can be a workshop's.
     is_possible = prediction.replacement_probability >= MIN_ABSENCE_PROBABILITY
-    return is_possible or fingerprint.has_service_host or fingerprint.reason not in ABSENCE_REASONS
+    is_credible = is_possible or fingerprint.has_service_host
+    if fingerprint.reason in ABSENCE_REASONS and not is_credible:
+        return None
+    return PageVerdict(fingerprint.reason, match.matched_text, fingerprint.service)
 
 
 def predict_page_kind(document: Document, page: Page) -> PagePrediction:
@@ -190,13 +188,6 @@ def _find_confirmed_statement(document: Document, prediction: PagePrediction) ->
     return PageVerdict(best.reason, best.text, model_words=prediction.top_words)
 
 
-def _can_count(statement: Statement, document: Document, prediction: PagePrediction) -> bool:
-    min_probability = MIN_REPLACEMENT_PROBABILITIES[statement.place]
-    if prediction.replacement_probability < min_probability:
-        return False
-    return statement.place != "text" or _can_count_in_text(statement, document, prediction)
-
-
 def _is_independent(
     prediction: PagePrediction, statements: list[Statement], best: Statement
 ) -> bool:
@@ -222,13 +213,13 @@ MIN_INDEPENDENT_PROBABILITY = 0.2
 """The least probability without the statement's words for an absence."""
 
 
-def _can_count_in_text(
-    statement: Statement, document: Document, prediction: PagePrediction
-) -> bool:
-    """Return whether a statement of the text counts.
-
-    A link "Log in" or a new address says something else.
-    """
+def _can_count(statement: Statement, document: Document, prediction: PagePrediction) -> bool:
+    """Return whether a statement counts. In a text, a link "Log in" or a new address says else."""
+    min_probability = MIN_REPLACEMENT_PROBABILITIES[statement.place]
+    if prediction.replacement_probability < min_probability:
+        return False
+    if statement.place != "text":
+        return True
     if statement.reason is Reason.LOGIN_WALL:
         return prediction.get_probability(Reason.LOGIN_WALL) >= MIN_LIKELY_PROBABILITY
     if statement.reason is Reason.NOT_FOUND:
@@ -268,17 +259,6 @@ def _find_missing_page(
     if not is_likely and document.title.startswith(f"{proof}: "):
         return None
     return PageVerdict(reason, proof)
-
-
-def _find_spam(document: Document) -> PageVerdict | None:
-    has_structure = has_site_navigation(document) or soft_404.is_dated_article(document)
-    spam_proof = spam.detect_hijacked_page(document, has_navigation=has_structure)
-    return PageVerdict(*spam_proof) if spam_proof else None
-
-
-def _find_consent_or_paywall(document: Document) -> PageVerdict | None:
-    wall = interstitials.detect_consent_or_paywall(document)
-    return PageVerdict(*wall) if wall else None
 
 
 def _find_page_without_text(document: Document) -> PageVerdict | None:

@@ -103,20 +103,19 @@ def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
         if unknown_fields or not fields:
             raise ValueError(f"fingerprint of {table['name']}: unknown fields {unknown_fields}")
         merged = {**table, **entry}
+        patterns = {}
+        for name, value in fields.items():
+            texts = [value] if isinstance(value, str) else value
+            patterns[name] = tuple(tuple(_fold_text(text).split("*")) for text in texts)
         yield Fingerprint(
             table["name"],
             Reason(merged["verdict"]),
-            {name: _parse_patterns(value) for name, value in fields.items()},
+            patterns,
             tuple(entry.get("languages", ())),
             merged["source"],
             str(merged["date"]),
             table.get("is_general", False),
         )
-
-
-def _parse_patterns(value: str | list[str]) -> tuple[tuple[str, ...], ...]:
-    texts = [value] if isinstance(value, str) else value
-    return tuple(tuple(_fold_text(text).split("*")) for text in texts)
 
 
 def find_fingerprint(

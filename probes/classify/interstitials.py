@@ -344,14 +344,10 @@ def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
         yield from walls
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
-    elif _is_script_only(page, page_head):
-        yield Reason.SCRIPT_ONLY
-
-
-def _is_script_only(page: Page, page_head: str) -> bool:
-    has_scripts = "<script" in page_head and "<frame" not in page_head
-    is_whole = len(page.body) < MAX_HEAD_BYTES
-    return has_scripts and is_whole and not _extract_visible_text(page_head)
+    elif "<script" in page_head and "<frame" not in page_head:
+        is_whole = len(page.body) < MAX_HEAD_BYTES
+        if is_whole and not _extract_visible_text(page_head):
+            yield Reason.SCRIPT_ONLY
 
 
 def _has_little_text(page: Page) -> bool:
@@ -453,19 +449,14 @@ def detect_consent_or_paywall(document: Document) -> tuple[Reason, str] | None:
     if len(document.text) > CONSENT_PAGE_MAX_CHARS:
         return None
     headings = document.headings[:MAX_CONSENT_HEADINGS] or (document.title,)
-    if all(map(_CONSENT_PATTERN.search, map(fold_case, headings))) and _asks_consent(document):
-        return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
+    asks_for_answer = _CONSENT_ANSWER_PATTERN.search(fold_case(document.text))
+    if asks_for_answer and all(map(_CONSENT_PATTERN.search, map(fold_case, headings))):
+        consent_chars = 0
+        for sentence in iter_sentences(document):
+            folded = fold_case(sentence)
+            if _CONSENT_PATTERN.search(folded) or _CONSENT_ANSWER_PATTERN.search(folded):
+                consent_chars += len(sentence) + 1
+        if consent_chars >= MIN_CONSENT_TEXT_SHARE * len(document.text):
+            return Reason.CONSENT, headings[0][:MAX_PROOF_CHARS]
     paywall = _PAYWALL_PATTERN.search(headings[0])
     return (Reason.LOGIN_WALL, paywall[0]) if paywall else None
-
-
-def _asks_consent(document: Document) -> bool:
-    """Return whether most of the text is about consent and the page asks for an answer."""
-    consent_chars = 0
-    for sentence in iter_sentences(document):
-        folded = fold_case(sentence)
-        if _CONSENT_PATTERN.search(folded) or _CONSENT_ANSWER_PATTERN.search(folded):
-            consent_chars += len(sentence) + 1
-    if consent_chars < MIN_CONSENT_TEXT_SHARE * len(document.text):
-        return False
-    return _CONSENT_ANSWER_PATTERN.search(fold_case(document.text)) is not None

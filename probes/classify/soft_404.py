@@ -8,7 +8,7 @@ in `soft_404.toml`.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
+from functools import cache
 from importlib import resources
 from itertools import filterfalse, islice
 from typing import Any, NamedTuple
@@ -91,16 +91,13 @@ def _fill_placeholders(
 
     `requested_quantifier` is "?", or empty for sentences that must mention the visitor's request.
     """
-    fill = partial(_fill_placeholder, table, requested_quantifier)
+
+    def fill(match: re.Match[str]) -> str:
+        name, language = match.groups()
+        quantifier = requested_quantifier if name == "requested" else ""
+        return _join_alternatives(table[name][language]) + quantifier
+
     return _PLACEHOLDER_PATTERN.sub(fill, "|".join(sentences))
-
-
-def _fill_placeholder(
-    table: Mapping[str, Any], requested_quantifier: str, match: re.Match[str]
-) -> str:
-    name, language = match.groups()
-    quantifier = requested_quantifier if name == "requested" else ""
-    return _join_alternatives(table[name][language]) + quantifier
 
 
 SHORT_PAGE_MAX_CHARS = 1_200

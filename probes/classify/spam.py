@@ -7,8 +7,7 @@ cannot be detected with an honest User-Agent.
 """
 
 import re
-from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files
 from itertools import islice
 
@@ -86,7 +85,8 @@ def _is_spam_dominated(
 ) -> bool:
     """Return whether a page is full of spam words or in a language of spam.
 
-    A page with a menu must also be a shop or have a title in a foreign language.
+    A page with a menu must also have prices beside spam words, like the shop of a counterfeiter,
+    or a title in a foreign language.
     """
     is_dense = len(find_spam_words(document.text[:MAX_DENSE_TEXT_CHARS])) >= MIN_DENSE_SPAM_WORDS
     is_suspicious = is_dense or (
@@ -96,30 +96,25 @@ def _is_spam_dominated(
         return is_suspicious or len(spam_words) >= 3
     if not is_suspicious:
         return False
-    return _has_foreign_title(document) or _has_spam_price_list(document)
+    priced_texts = [
+        anchor.text for anchor in document.anchors if _PRICE_PATTERN.search(anchor.text)
+    ]
+    has_price_list = len(priced_texts) >= MIN_PRICED_LINKS and any(
+        map(find_spam_words, priced_texts)
+    )
+    return has_price_list or _has_foreign_title(document)
 
 
 def _has_outbound_spam_calls(document: Document) -> bool:
     """Return whether at least two links to other sites ask the visitor to play or to buy."""
     outbound_calls = 0
     for anchor in document.anchors:
-        if _is_call_to_action(anchor.text) and _is_other_site(document, anchor.url):
+        is_call = _CALL_TO_ACTION_PATTERN.search(anchor.text) is not None
+        if not is_call and _TRADE_WORDS_PATTERN.search(anchor.text):
+            is_call = bool(find_spam_words(anchor.text))
+        if is_call and _is_other_site(document, anchor.url):
             outbound_calls += 1
     return outbound_calls >= MIN_OUTBOUND_CALLS
-
-
-def _is_call_to_action(text: str) -> bool:
-    if _CALL_TO_ACTION_PATTERN.search(text):
-        return True
-    has_trade_words = _TRADE_WORDS_PATTERN.search(text) is not None
-    return has_trade_words and bool(find_spam_words(text))
-
-
-def _has_spam_price_list(document: Document) -> bool:
-    """Return whether links have prices and spam words, like the products of a counterfeit shop."""
-    texts = [anchor.text for anchor in document.anchors]
-    priced_texts = list(filter(_PRICE_PATTERN.search, texts))
-    return len(priced_texts) >= MIN_PRICED_LINKS and any(map(find_spam_words, priced_texts))
 
 
 MIN_OUTBOUND_CALLS = 2
@@ -155,26 +150,14 @@ def _has_foreign_title(document: Document) -> bool:
 
 def redirects_to_other_site(document: Document) -> bool:
     """Return whether the page names another site as its original or redirects to one."""
-    targets = [
-        document.find_link_rel("canonical") or "",
-        document.find_link_rel("amphtml") or "",
-        *_iter_redirect_targets(document),
-    ]
-    return any(map(partial(_is_other_site, document), targets))
+    refresh = _REFRESH_PATTERN.search(document.meta.get("refresh", ""))
+    scripts = map(_SCRIPT_REDIRECT_PATTERN.search, document.script_sources)
+    redirects = [match[1] for match in (refresh, *scripts) if match]
+    originals = [document.find_link_rel(rel) or "" for rel in ("canonical", "amphtml")]
+    return any(_is_other_site(document, url) for url in (*originals, *redirects))
 
 
-def _iter_redirect_targets(document: Document) -> Iterator[str]:
-    refresh = re.search(
-        r"url\s*=\s*+(?:['\"]\s*+)?(https?://\S+)", document.meta.get("refresh", ""), re.IGNORECASE
-    )
-    if refresh:
-        yield refresh[1]
-    for source in document.script_sources:
-        redirect = _SCRIPT_REDIRECT_PATTERN.search(source)
-        if redirect:
-            yield redirect[1]
-
-
+_REFRESH_PATTERN = re.compile(r"url\s*=\s*+(?:['\"]\s*+)?(https?://\S+)", re.IGNORECASE)
 _SCRIPT_REDIRECT_PATTERN = re.compile(
     r"location(?:\.href|\.replace\()?\s*+(?:[=(]\s*+)?[\"'](https?://[^\"']+)"
 )

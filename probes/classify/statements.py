@@ -7,7 +7,6 @@ associations write the same words about bridges, schools and blogs.
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -97,7 +96,9 @@ def find_statements(document: Document) -> list[Statement]:
     """Return the first statement of each reason in each place, titles first."""
     own_host = domains.normalize_host(get_host(document.url))
     statements = []
-    for place, text in _iter_places(document):
+    headings = [("heading", heading) for heading in document.headings[:MAX_HEADINGS]]
+    text_start = document.text[:MAX_TEXT_CHARS]
+    for place, text in (("title", document.title), *headings, ("text", text_start)):
         original = replace_hosts(text, own_host)
         folded = fold_letters(original).lower()
         for reason, match in _match_rows(folded).items():
@@ -122,13 +123,6 @@ _replace_letters = build_replacer(
         **dict.fromkeys(_DROPPED_SIGNS, ""),
     }
 )
-
-
-def _iter_places(document: Document) -> Iterator[tuple[str, str]]:
-    yield "title", document.title
-    for heading in document.headings[:MAX_HEADINGS]:
-        yield "heading", heading
-    yield "text", document.text[:MAX_TEXT_CHARS]
 
 
 def replace_hosts(text: str, own_host: str) -> str:
