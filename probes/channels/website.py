@@ -147,14 +147,14 @@ def probe(account: Account) -> ProbeGenerator:
         **ownership_change.build_site_facts(site),
         **(yield from check_transport(url, page, facts)),
     }
-    publication = yield from latest_post.fetch_site_publication(page, site)
+    newest, publication_facts = yield from latest_post.fetch_site_publication(page, site)
     accounts, discovery_facts = yield from discover_site_accounts(page, site)
     return present_finding(
         page,
         name=site.name or None,
-        last_activity=publication.newest,
+        last_activity=newest,
         links=accounts,
-        facts={**facts, **publication.to_facts(), **discovery_facts, "title": site.title},
+        facts={**facts, **publication_facts, **discovery_facts, "title": site.title},
     )
 
 

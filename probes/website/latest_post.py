@@ -5,10 +5,9 @@ A site with a useful feed or list costs at most three requests, any other site f
 
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import filterfalse, islice
 from operator import itemgetter
+from typing import NamedTuple
 from urllib.parse import urljoin
 
 from probes.models.finding import Activity, FactValue, Reason
@@ -33,99 +32,55 @@ PublicationSource = tuple[str, Callable[[Page], Feed | None], str]
 """The URL of a possible list of publications, its parser, and the name of the source."""
 
 
-@dataclass(frozen=True, slots=True)
-class SitePublication:
-    """A site's newest publication, whether it has a feed (None: unknown), and its rhythm in days.
-
-    `depends_on_day` is True if the same pages may lead to another result on a later day.
-    """
-
-    newest: Activity | None
-    has_feed: bool | None
-    rhythm_days: int | None = None
-    depends_on_day: bool = False
-
-    def to_facts(self) -> dict[str, FactValue]:
-        """Return the facts `feed`, `rhythm_days` and `depends_on_day`.
-
-        `rhythm_days` is the median gap in days between the last publications.
-        """
-        facts: dict[str, FactValue] = {}
-        if self.has_feed is not None:
-            facts["feed"] = self.has_feed
-        if self.rhythm_days is not None:
-            facts["rhythm_days"] = self.rhythm_days
-        if self.depends_on_day:
-            facts["depends_on_day"] = True
-        return facts
-
-
-@dataclass(slots=True)
-class _FeedSearch:
-    """The newest publication, whether there is a feed (None: refused), and the number of requests.
+class _SourceSearch(NamedTuple):
+    """The newest publication of the sources and whether there is a feed (None: refused).
 
     `depends_on_day` is True if the same sources may lead to another result on a later day.
     """
 
-    publication: PublicationResult | None = None
-    has_feed: bool | None = False
-    request_count: int = 0
-    depends_on_day: bool = False
-
-    def add_feed(self, feed: Feed, source: str, now: datetime) -> None:
-        """Add a feed or a list of posts, and its newest publication if it has one."""
-        self.has_feed = self.has_feed or (source == "feed" and not feed.is_comment_feed)
-        dates = [entry.published_at for entry in feed.entries]
-        self.depends_on_day |= latest.may_date_another_day(dates, now)
-        self.publication = latest.find_latest_in_feed(feed, now, source)
+    publication: PublicationResult | None
+    has_feed: bool | None
+    request_count: int
+    depends_on_day: bool
 
 
 def fetch_site_publication(
     page: Page, site: SiteAnalysis
-) -> Generator[PageRequest, Page, SitePublication]:
-    """Return the newest publication of the site, page or feed at an address."""
+) -> Generator[PageRequest, Page, tuple[Activity | None, dict[str, FactValue]]]:
+    """Return the newest publication of the site, page or feed at an address, and facts.
+
+    `feed`: whether the site has a feed; not set if unknown. `rhythm_days`: the median gap in days
+    between the last publications. `depends_on_day`: True if the same pages may lead to another
+    result on a later day.
+    """
+    publication, has_feed = site.publication, bool(site.feeds) or None
+    depends_on_day = site.depends_on_day
     if site.is_feed:
-        return _to_site_publication(site.homepage_publication, True, site.depends_on_day)
-    if is_home_page_url(page.url):
+        has_feed = True
+    elif is_home_page_url(page.url):
         search = yield from _search_sources(_iter_publication_sources(page, site))
-        publication = _choose_newer_publication(search.publication, site.homepage_publication)
-        depends_on_day = site.depends_on_day or search.depends_on_day
+        publication = _choose_newer_publication(search.publication, publication)
+        has_feed = has_feed or search.has_feed
+        depends_on_day |= search.depends_on_day
         if publication is None:
-            newest, is_sitemap_of_day = yield from _fetch_latest_in_sitemap(
+            publication, is_sitemap_of_day = yield from _fetch_latest_in_sitemap(
                 page, MAX_REQUESTS - search.request_count
             )
-            if newest:
-                publication = PublicationResult(newest)
             depends_on_day |= is_sitemap_of_day
-        return _to_site_publication(
-            publication, bool(site.feeds) or search.has_feed, depends_on_day
-        )
-    return (yield from _fetch_inner_page_publication(page, site))
-
-
-def _fetch_inner_page_publication(
-    page: Page, site: SiteAnalysis
-) -> Generator[PageRequest, Page, SitePublication]:
-    """Return the date of one page, or the newest of a feed below it.
-
-    Sections like `/news/` often have such a feed.
-    """
-    section = page.url.partition("?")[0].rstrip("/") + "/"
-    section_feeds = [url for url in site.feeds if url.startswith(section)]
-    search = yield from _search_sources(_iter_feed_sources(section_feeds[:1]))
-    publication = search.publication
-    if publication is None and site.page_activity:
-        publication = PublicationResult(site.page_activity)
-    depends_on_day = site.depends_on_day or search.depends_on_day
-    return _to_site_publication(publication, bool(site.feeds) or None, depends_on_day)
-
-
-def _to_site_publication(
-    publication: PublicationResult | None, has_feed: bool | None, depends_on_day: bool
-) -> SitePublication:
-    if publication is None:
-        return SitePublication(None, has_feed, depends_on_day=depends_on_day)
-    return SitePublication(publication.newest, has_feed, publication.rhythm_days, depends_on_day)
+    else:  # sections like `/news/` often have a feed
+        section = page.url.partition("?")[0].rstrip("/") + "/"
+        section_feeds = [url for url in site.feeds if url.startswith(section)]
+        search = yield from _search_sources(_iter_feed_sources(section_feeds[:1]))
+        publication = search.publication or publication
+        depends_on_day |= search.depends_on_day
+    facts: dict[str, FactValue] = {}
+    if has_feed is not None:
+        facts["feed"] = has_feed
+    if publication and publication.rhythm_days is not None:
+        facts["rhythm_days"] = publication.rhythm_days
+    if depends_on_day:
+        facts["depends_on_day"] = True
+    return publication.newest if publication else None, facts
 
 
 def _choose_newer_publication(
@@ -148,7 +103,7 @@ def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[Public
     urls = list(
         islice(filterfalse(_UNRELATED_FEED_PATTERN.search, site.feeds), MAX_ANNOUNCED_FEEDS)
     )
-    has_source = bool(urls) or site.homepage_publication is not None
+    has_source = bool(urls) or site.publication is not None
     if site.platform or not has_source:
         urls += build_usual_feed_urls(page.url, site.platform)
     urls.reverse()  # of two spellings of an address, the first one is requested
@@ -206,33 +161,36 @@ _UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LI
 
 def _search_sources(
     sources: Iterable[PublicationSource],
-) -> Generator[PageRequest, Page, _FeedSearch]:
+) -> Generator[PageRequest, Page, _SourceSearch]:
     """Request the sources in turn until one has a publication.
 
     If there is a feed without a publication, no lists of posts are requested.
     """
-    search = _FeedSearch()
+    publication: PublicationResult | None = None
+    has_feed: bool | None = False
+    request_count, depends_on_day = 0, False
     for url, parser, source in islice(sources, MAX_FEED_REQUESTS):
-        if search.has_feed and source != "feed":
+        if publication or (has_feed and source != "feed"):
             break
-        search.request_count += 1
+        request_count += 1
         try:
             page, feed = yield from request_page(url, parser)
         except FetchError as error:
-            search.has_feed = search.has_feed or None
+            has_feed = has_feed or None
             if error.reason in _UNREACHABLE_REASONS:
                 break
             continue
         if page.status == 200 and feed is not None:
-            search.add_feed(feed, source, page.fetched_at)
-        if search.publication:
-            break
-    return search
+            has_feed = has_feed or (source == "feed" and not feed.is_comment_feed)
+            dates = [entry.published_at for entry in feed.entries]
+            depends_on_day |= latest.may_date_another_day(dates, page.fetched_at)
+            publication = latest.find_latest_in_feed(feed, page.fetched_at, source)
+    return _SourceSearch(publication, has_feed, request_count, depends_on_day)
 
 
 def _fetch_latest_in_sitemap(
     page: Page, max_requests: int
-) -> Generator[PageRequest, Page, tuple[Activity | None, bool]]:
+) -> Generator[PageRequest, Page, tuple[PublicationResult | None, bool]]:
     """Return the newest change in a sitemap, and True if that may differ on a later day.
 
     The sitemap is at /sitemap.xml or where robots.txt says. An index leads to the sitemap of posts.
@@ -256,6 +214,7 @@ def _fetch_latest_in_sitemap(
             depends_on_day = latest.may_date_another_day(modification_times, page.fetched_at)
             if sitemap.is_cut:
                 return None, depends_on_day  # the newest change may be in the part that is not read
-            return latest.find_latest_in_sitemap(sitemap, page.fetched_at), depends_on_day
+            newest = latest.find_latest_in_sitemap(sitemap, page.fetched_at)
+            return (PublicationResult(newest) if newest else None), depends_on_day
         queue = [feeds.choose_posts_sitemap(sitemap)]
     return None, False

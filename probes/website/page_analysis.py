@@ -4,16 +4,15 @@ All work on the body happens here, in a worker process that can be stopped. The 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from hashlib import sha256
 from urllib.parse import unquote, urljoin
 
 from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
 from probes.links import post_numbers
-from probes.models.finding import LINKS_CUT_FACT, Activity, FactValue, FoundLink, Reason
+from probes.models.finding import LINKS_CUT_FACT, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.parsing.visitor_content import strip_page
@@ -27,7 +26,8 @@ from probes.urls import domains, normalize
 class SiteAnalysis:
     """The findings about one page of a site that the website probe needs.
 
-    `is_feed`: a feed is registered as the site; its newest entry is `homepage_publication`.
+    `is_feed`: a feed is registered as the site. `publication`: the newest one of a feed, the newest
+    that a home page shows, or that of any other page.
     `has_navigation`: it links to other pages of the site. `suspicion`: an absence that only the
     page model predicts; it needs another signal. `language`: of its text, or else the declared one.
     `is_foreign_language`: the text is in a language that is not used in the network. `hides_links`:
@@ -56,8 +56,7 @@ class SiteAnalysis:
     redirects_to_other_site: bool = False
     hides_links: bool = False
     inner_page_url: str = ""
-    page_activity: Activity | None = None
-    homepage_publication: latest.PublicationResult | None = None
+    publication: latest.PublicationResult | None = None
     depends_on_day: bool = False
     links: tuple[FoundLink, ...] = ()
     contact_url: str = ""
@@ -82,27 +81,19 @@ def analyze_site_page(page: Page) -> SiteAnalysis:
     markup = html.decode_body(page)
     feed = feeds.parse_feed_text(markup) if page.status < 400 else None
     if feed is not None:
-        return _analyze_feed(feeds.mark_cut_feed(feed, page), page)
-    if not html.looks_like_html(page):
-        return _add_markup_signs(SiteAnalysis(is_html=False), page)
-    return _add_markup_signs(_analyze_markup(page, markup), page)
-
-
-def _analyze_feed(feed: feeds.Feed, page: Page) -> SiteAnalysis:
-    dates = (entry.published_at for entry in feed.entries)
-    return SiteAnalysis(
-        title=feed.title,
-        name=feed.title,
-        is_html=False,
-        is_feed=True,
-        homepage_publication=latest.find_latest_in_feed(feed, page.fetched_at),
-        depends_on_day=latest.may_date_another_day(dates, page.fetched_at),
-    )
-
-
-def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:
-    """Add the signs in the markup of a small page. On larger pages they prove nothing."""
-    if not site.is_small_page:
+        feed = feeds.mark_cut_feed(feed, page)
+        dates = (entry.published_at for entry in feed.entries)
+        return SiteAnalysis(
+            title=feed.title,
+            name=feed.title,
+            is_html=False,
+            is_feed=True,
+            publication=latest.find_latest_in_feed(feed, page.fetched_at),
+            depends_on_day=latest.may_date_another_day(dates, page.fetched_at),
+        )
+    is_html = html.looks_like_html(page)
+    site = _analyze_markup(page, markup) if is_html else SiteAnalysis(is_html=False)
+    if not site.is_small_page:  # on larger pages, the signs in the markup prove nothing
         return site
     return replace(
         site,
@@ -114,18 +105,28 @@ def _add_markup_signs(site: SiteAnalysis, page: Page) -> SiteAnalysis:
 def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
     document = html.parse_html(markup, page.url)
     site = _classify_document(document, page)
-    if site.verdict:
-        site = _classify_without_visitors(site, page)
+    own_body = strip_page(page) if site.verdict else None
+    if own_body is not None:  # what visitors wrote proves nothing about the page's owner
+        own_page = replace(page, body=own_body)
+        site = _classify_document(html.parse_document(own_page), own_page)
     if site.verdict or page.status >= 400:
         return site  # the finding is decided; no more details are needed
-    linked_posts = list(post_numbers.read_post_links(_iter_post_links(document)))
+    # Visitors' comments do not count: X opens a post under any name that a visitor types.
+    anchors = [anchor for anchor in document.anchors if anchor.section != "comments"]
+    post_links = [(anchor.url, anchor.text) for anchor in anchors]
+    post_links += [(url, "") for url in document.quoted_urls]
+    linked_posts = list(post_numbers.read_post_links(post_links))
+    newest_posts = post_numbers.select_newest_posts(linked_posts, page.fetched_at)
+    facts = _build_page_facts(document, page)
+    if newest_posts:
+        facts[post_numbers.LINKED_POSTS_FACT] = post_numbers.format_linked_posts(newest_posts)
+    if has_unread_links(document, page):
+        facts[LINKS_CUT_FACT] = True
     text_language = language.detect_language(document.text)
     is_foreign = bool(text_language) and text_language not in language.NETWORK_LANGUAGES
-    urls = dict.fromkeys((*_iter_announced_feeds(document), *_iter_linked_feeds(document)))
-    feed_urls = tuple(urls)[:MAX_FEEDS]
     site = replace(
         site,
-        feeds=feed_urls,
+        feeds=_list_feeds(document),
         platform=_detect_platform(document, markup, page.headers),
         language=text_language or language.normalize_language_code(document.language),
         is_foreign_language=is_foreign,
@@ -136,34 +137,19 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
         depends_on_day=any(post.published_at > page.fetched_at for post in linked_posts),
         links=accounts.find_owner_accounts(document),
         contact_url=accounts.find_contact_url(document),
-        facts={
-            **_build_page_facts(document, page),
-            **_build_linked_posts_fact(linked_posts, page.fetched_at),
-            **({LINKS_CUT_FACT: True} if has_unread_links(document, page) else {}),
-        },
+        facts=facts,
     )
     date_finder = latest.PageDateFinder(document, page.fetched_at)
     if is_home_page_url(page.url):
         site = replace(
             site,
             inner_page_url=_find_inner_page_url(document),
-            homepage_publication=date_finder.find_newest_publication(),
+            publication=date_finder.find_newest_publication(),
         )
     else:
-        site = replace(site, page_activity=date_finder.find_page_date(lambda: markup))
+        newest = date_finder.find_page_date(lambda: markup)
+        site = replace(site, publication=latest.PublicationResult(newest) if newest else None)
     return replace(site, depends_on_day=date_finder.depends_on_day or site.depends_on_day)
-
-
-def _classify_without_visitors(site: SiteAnalysis, page: Page) -> SiteAnalysis:
-    """Classify the page again without what visitors wrote, which proves nothing about its owner.
-
-    Returns `site` if visitors wrote nothing.
-    """
-    own_body = strip_page(page)
-    if own_body is None:
-        return site
-    own_page = replace(page, body=own_body)
-    return _classify_document(html.parse_document(own_page), own_page)
 
 
 def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
@@ -181,7 +167,12 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
         verdict=verdict,
     )
     if site.is_small_page and is_cut_at_the_parsed_size(page):
-        return replace(site, verdict=_judge_cut_page(verdict))
+        # A lack of text proves nothing about the rest. "Not found" needs it as well: in a longer
+        # text, these words are about something else.
+        if verdict and verdict.reason in _VERDICTS_FROM_LITTLE_TEXT:
+            detail = "its text begins after the part that is read"
+            verdict = classifier.PageVerdict(Reason.TOO_LARGE, detail, is_proof=False)
+        return replace(site, verdict=verdict)
     if site.absence is None:
         site = replace(site, suspicion=classifier.find_suspicion(document, prediction))
     if classifier.may_be_soft_404(document, prediction):
@@ -195,46 +186,12 @@ def _classify_document(document: html.Document, page: Page) -> SiteAnalysis:
     return site
 
 
-def _judge_cut_page(verdict: classifier.PageVerdict | None) -> classifier.PageVerdict | None:
-    """Return the verdict on a small part of a page.
-
-    A lack of text proves nothing about the rest. "Not found" needs it as well: in a longer text,
-    these words are about something else.
-    """
-    if verdict is None or verdict.reason not in _VERDICTS_FROM_LITTLE_TEXT:
-        return verdict
-    detail = "its text begins after the part that is read"
-    return classifier.PageVerdict(Reason.TOO_LARGE, detail, is_proof=False)
-
-
 _VERDICTS_FROM_LITTLE_TEXT = frozenset({Reason.EMPTY, Reason.SCRIPT_ONLY, Reason.NOT_FOUND})
 
 
 def has_unread_links(document: html.Document, page: Page) -> bool:
     """Return whether the page may have more links than were read."""
     return document.is_cut or is_cut_at_the_parsed_size(page)
-
-
-def _iter_post_links(document: html.Document) -> Iterator[tuple[str, str]]:
-    """Yield the address and text of each link that may lead to a post of a social network.
-
-    Visitors' comments do not count: X opens a post under any name that a visitor types.
-    """
-    for anchor in document.anchors:
-        if anchor.section != "comments":
-            yield anchor.url, anchor.text
-    for url in document.quoted_urls:
-        yield url, ""
-
-
-def _build_linked_posts_fact(
-    linked_posts: Iterable[post_numbers.LinkedPost], now: datetime
-) -> dict[str, FactValue]:
-    """Return the fact `linked_posts`: the newest dated post of each account, if there is any."""
-    newest_posts = post_numbers.select_newest_posts(linked_posts, now)
-    if not newest_posts:
-        return {}
-    return {post_numbers.LINKED_POSTS_FACT: post_numbers.format_linked_posts(newest_posts)}
 
 
 def is_home_page_url(url: str) -> bool:
@@ -294,19 +251,19 @@ MAX_FEEDS = 4
 """Feeds of a page that are read."""
 
 
-def _iter_announced_feeds(document: html.Document) -> Iterator[str]:
+def _list_feeds(document: html.Document) -> tuple[str, ...]:
+    """Return the feeds that a page announces, then those that it links to."""
+    urls: dict[str, None] = {}
     for rel, media_type, href, title in document.link_tags:
         is_feed = "alternate" in rel.split() and _FEED_TYPE_PATTERN.search(media_type)
         is_usable = is_feed and href.startswith("http")
         if is_usable and not _COMMENT_FEED_PATTERN.search(f"{title} {href}"):
-            yield href
-
-
-def _iter_linked_feeds(document: html.Document) -> Iterator[str]:
+            urls[href] = None
     for anchor in document.anchors:
         is_feed = _FEED_KEYWORD_PATTERN.search(anchor.url) and _FEED_URL_PATTERN.search(anchor.url)
         if is_feed and html.get_host(anchor.url) == html.get_host(document.url):
-            yield anchor.url
+            urls[anchor.url] = None
+    return tuple(urls)[:MAX_FEEDS]
 
 
 _FEED_TYPE_PATTERN = re.compile(r"rss|atom|feed\+json|^(?:application|text)/(?:rdf\+)?xml")
