@@ -1,7 +1,7 @@
 """The website channel: identifies a site, checks that it works and collects facts about it.
 
-Facts are documented where they are made: `page_analysis` and `url_variants` the health of a page,
-`ownership_change` its identity (`title`, `language`, `platform`, `tracking_id`, `past_…`),
+Facts are documented where they are made: `page_analysis` and `extra_pages` the health of a page,
+`takeover` its identity (`title`, `language`, `platform`, `tracking_id`, `past_…`),
 `decoy_check` the facts `redirected_home` and `decoy_…`.
 """
 
@@ -39,15 +39,15 @@ from probes.parsing import html
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.keywords import split_words
 from probes.urls import normalize
-from probes.website import decoy_check, latest_post, ownership_change
+from probes.website import extra_pages, latest_post, takeover
+from probes.website.extra_pages import build_www_twin_url, check_transport, open_site
 from probes.website.page_analysis import (
     SiteAnalysis,
     analyze_site_page,
     has_unread_links,
     is_home_page_url,
 )
-from probes.website.parking_signals import confirm_suspicion, describe_certificate
-from probes.website.url_variants import build_www_twin_url, check_transport, open_site
+from probes.website.takeover import confirm_suspicion, describe_certificate
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
@@ -132,19 +132,19 @@ def probe(account: Account) -> ProbeGenerator:
         return unknown_finding(page, Reason.TLS, facts=facts, detail=detail)
     page, site, problem = yield from _retry_before_absence(account, url, page, site, facts)
     if problem is None:
-        problem, decoy_facts = yield from decoy_check.check_with_decoy(account, url, page, site)
+        problem, decoy_facts = yield from extra_pages.check_with_decoy(account, url, page, site)
         facts |= decoy_facts
-    history = ownership_change.get_site_history(account.previous_finding)
-    is_foreign = problem is None and ownership_change.is_foreign_to_history(history, site, account)
+    history = takeover.get_site_history(account.previous_finding)
+    is_foreign = problem is None and takeover.is_foreign_to_history(history, site, account)
     if history is not None and is_foreign:
-        problem = ownership_change.detect_ownership_change(history, page, site, account)
+        problem = takeover.detect_ownership_change(history, page, site, account)
     if problem is not None or is_foreign:
-        facts |= ownership_change.build_history_facts(history)
+        facts |= takeover.build_history_facts(history)
     if problem is not None:
         return replace(problem, facts={**problem.facts, **facts, "title": site.title})
     facts |= {
         **site.facts,
-        **ownership_change.build_site_facts(site),
+        **takeover.build_site_facts(site),
         **(yield from check_transport(url, page, facts)),
     }
     newest, publication_facts = yield from latest_post.fetch_site_publication(page, site)
@@ -232,8 +232,8 @@ def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
     finding = unknown_from_error(error)
     if error.reason is not Reason.NO_SUCH_HOST or error.hops:
         return finding
-    history = ownership_change.get_site_history(account.previous_finding)
-    history_facts = ownership_change.build_history_facts(history)
+    history = takeover.get_site_history(account.previous_finding)
+    history_facts = takeover.build_history_facts(history)
     return replace(finding, presence=Presence.ABSENT, facts=history_facts)
 
 

@@ -24,7 +24,7 @@ from probes.dates.vocabulary import PUBLICATION_LABEL
 from probes.models.finding import Activity, DatePrecision
 from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
-from probes.publication import dateline, htmldate_fallback, metadata
+from probes.publication import dateline, metadata
 from probes.publication.metadata import DateCandidates
 from probes.text.keywords import fold_case
 
@@ -241,7 +241,7 @@ class PageDateFinder:
             return None
         own_texts = list(dateline.iter_own_dated_texts(self._document))
         latest_now = self._now + MAX_CLOCK_SKEW
-        guess, later_guess = htmldate_fallback.guess_dates(
+        guess, later_guess = metadata.guess_dates(
             self._document.url, own_texts, [latest_now, latest_now + VALIDITY_HORIZON], get_markup()
         )
         self._has_unclear_dates = guess != later_guess

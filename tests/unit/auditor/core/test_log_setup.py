@@ -298,7 +298,7 @@ def test_only_event_loggers_are_used():
         "auditor/notifications/healthcheck_ping.py",
     }
     # these silence a library's logger
-    others = {"auditor/notifications/transports.py", "probes/publication/htmldate_fallback.py"}
+    others = {"auditor/notifications/transports.py", "probes/publication/metadata.py"}
     found = {
         str(file.relative_to(ROOT))
         for file in MODULES

@@ -9,7 +9,7 @@ import pytest
 from probes.models.http import Page
 from probes.parsing import html
 from probes.publication import latest
-from probes.publication.htmldate_fallback import guess_dates
+from probes.publication.metadata import guess_dates
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 STORY = (

@@ -7,8 +7,8 @@ import pytest
 from probes.parsing.html import Document
 from probes.parsing.html_walker import TextNode
 from probes.publication.dateline import MAX_TEXT_NODES, iter_dateline_dates
-from probes.publication.htmldate_fallback import MAX_MARKUP_CHARS, guess_dates
 from probes.publication.latest import MAX_CLOCK_SKEW, is_credible_date
+from probes.publication.metadata import MAX_MARKUP_CHARS, guess_dates
 
 STEPS = (-1, 0, 1)
 URL = "https://annour.example/n/x"

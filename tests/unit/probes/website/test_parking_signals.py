@@ -16,7 +16,7 @@ from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
 from probes.urls.domains import DnsQuestion, get_registrable_domain, parse_dns_url
 from probes.website.page_analysis import analyze_site_page
-from probes.website.parking_signals import load_parking_services
+from probes.website.takeover import load_parking_services
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.org/"

@@ -1,20 +1,27 @@
-"""Variants of a website's URL, requested if the registered one fails.
+"""Further requests of the website probe: variants of its URL, and a decoy.
 
 A host without `www.` may exist only with it, a closed HTTPS port may be open for HTTP, and a page
 behind an invalid certificate may show whether the site exists. Each variant costs one more request.
+
+A decoy is an address on the same site that cannot exist. If the site answers the decoy like the
+registered page, that page is missing. The check is made only for a page that may be missing, once a
+month. Its result is stored in the facts. It can confirm a doubt but never remove one.
 """
 
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
+from datetime import date, timedelta
+from hashlib import sha256
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from probes.models.finding import FactValue, Reason
+from probes.discovery import site_names
+from probes.models.finding import Account, FactValue, Finding, Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.models.probe import request_page
+from probes.models.probe import absent_finding, request_page
 from probes.parsing import html
-from probes.urls import domains
-from probes.website.page_analysis import SiteAnalysis, analyze_site_page
+from probes.urls import domains, normalize
+from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 
 OpenSiteGenerator = Generator[PageRequest, Page, tuple[Page, SiteAnalysis, dict[str, FactValue]]]
 
@@ -178,3 +185,142 @@ def _supports_https(url: str) -> Generator[PageRequest, Page, bool | None]:
 def get_page_status(page: Page) -> int:
     """Return the status of a page whose body is not needed."""
     return page.status
+
+
+RESULT_LIFETIME = timedelta(days=30)
+
+DecoyTestGenerator = Generator[PageRequest, Page, bool | None]
+Soft404Generator = Generator[PageRequest, Page, tuple[Finding | None, dict[str, FactValue]]]
+
+
+def check_with_decoy(
+    account: Account, url: str, page: Page, site: SiteAnalysis
+) -> Soft404Generator:
+    """Return the absence that a decoy proves, or None, and the facts for later runs."""
+    if not is_home_page_url(page.url):
+        if not site.may_be_soft_404:
+            return None, {}
+        is_missing, facts = yield from _run_or_reuse_test(
+            account, page, site.content_fingerprint, _check_same_content(page, site)
+        )
+        detail = "same content as an address that cannot exist"
+    elif not redirects_to_home_page(url, page, site):
+        return None, {}
+    elif unquote(normalize.parse_url(url).path).strip("/") not in unquote(account.typed_text):
+        return None, {"redirected_home": True}  # cleaning may have broken the link
+    else:
+        test = _check_redirect_to_home(url, page, site)
+        test_key = _normalize_landing_url(page.url)
+        is_missing, test_facts = yield from _run_or_reuse_test(account, page, test_key, test)
+        detail = "leads to the home page, as an address that cannot exist does"
+        facts = {"redirected_home": True, **test_facts}
+    if not is_missing:
+        return None, facts
+    return absent_finding(page, Reason.NOT_FOUND, detail=detail), facts
+
+
+def redirects_to_home_page(url: str, page: Page, site: SiteAnalysis) -> bool:
+    """Return whether a link to an inner page leads to a home page that has another topic.
+
+    The home page of another domain is a move, not a missing page. A link to `/annour` that leads to
+    Annour's own site has reached its target.
+    """
+    path = unquote(normalize.parse_url(url).path)
+    host, final_host = html.get_host(url), html.get_host(page.url)
+    has_topic = not is_home_page_url(path) and bool(_extract_path_words(path))
+    if not has_topic or not domains.is_same_domain(host, final_host):
+        return False
+    names = str(site.facts.get("site_names", ""))
+    site_topic = f"{site.title} {names} {final_host.replace('.', ' ')}"
+    return not site_names.is_similar_name(" ".join(_extract_path_words(path)), site_topic)
+
+
+def _extract_path_words(path: str) -> frozenset[str]:
+    return site_names.extract_name_tokens(path) - _GENERIC_PATH_WORDS
+
+
+# Names of home pages and words that every association uses.
+_GENERIC_PATH_WORDS = frozenset(
+    """
+    wordpress joomla drupal spip cms blog new nouveau nouvelle public htdocs front app french
+    francais arabe arabic english عربي عربية فرنسية content view sommaire association associations
+    asso maroc morocco جمعية جمعيات المغرب مغرب
+    """.split()  # noqa: SIM905
+)
+
+
+def _run_or_reuse_test(
+    account: Account, page: Page, test_key: str, test: DecoyTestGenerator
+) -> Generator[PageRequest, Page, tuple[bool, dict[str, FactValue]]]:
+    """Return whether the page is missing, by a test of the last month or by a new one."""
+    known_facts = account.previous_finding.facts if account.previous_finding else {}
+    today = page.fetched_at.date()
+    is_same_test = known_facts.get("decoy_fingerprint") == test_key
+    if is_same_test and _is_fresh(known_facts.get("decoy_tested_on"), today):
+        facts = {name: known_facts[name] for name in _REMEMBERED_FACTS if name in known_facts}
+        return known_facts.get("decoy_matches") is True, facts
+    is_missing = yield from test
+    if is_missing is None:
+        return False, {}
+    return is_missing, {
+        "decoy_fingerprint": test_key,
+        "decoy_tested_on": today.isoformat(),
+        "decoy_matches": is_missing,
+    }
+
+
+_REMEMBERED_FACTS = ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
+
+
+def _is_fresh(tested_on: FactValue | None, today: date) -> bool:
+    try:
+        return timedelta(0) <= today - date.fromisoformat(str(tested_on)) < RESULT_LIFETIME
+    except ValueError:
+        return False
+
+
+def _build_decoy_url(url: str) -> str:
+    """Return a nonexistent address in the same folder.
+
+    It is always the same for one URL, so that stored pages can be replayed.
+    """
+    folder, _, last = url.partition("#")[0].partition("?")[0].rstrip("/").rpartition("/")
+    return f"{folder}/{sha256(last.encode()).hexdigest()[:24]}"
+
+
+def _check_same_content(page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
+    """Return whether the decoy has the same content, or None if that is unknown."""
+    try:
+        decoy, decoy_site = yield from request_page(_build_decoy_url(page.url), analyze_site_page)
+    except FetchError:
+        return None
+    if decoy.status >= 400 and decoy.status not in (404, 410):
+        return None
+    is_same_content = decoy_site.content_fingerprint == site.content_fingerprint
+    return decoy.status == page.status and is_same_content
+
+
+def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
+    """Return whether the decoy leads to the same home page but an existing inner page does not.
+
+    A site that redirects every first visitor to its home page proves nothing. None means unknown.
+    """
+    if not site.inner_page_url:
+        return None
+    home_url = _normalize_landing_url(page.url)
+    try:
+        decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
+        if decoy.status in (401, 403, 429) or decoy.status >= 500:
+            return None
+        if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
+            return False
+        inner_page, _ = yield from request_page(site.inner_page_url, get_page_status)
+    except FetchError:
+        return None
+    return inner_page.status == 200 and _normalize_landing_url(inner_page.url) != home_url
+
+
+def _normalize_landing_url(url: str) -> str:
+    """Return an address without its scheme, `www.` and query."""
+    host = domains.normalize_host(html.get_host(url))
+    return f"{host}{normalize.parse_url(url).path.rstrip('/')}"
