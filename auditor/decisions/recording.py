@@ -11,10 +11,11 @@ from auditor.core.formatting import format_optional_timestamp
 from auditor.i18n.catalogs import gettext_noop
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import is_confirmed_lost
-from auditor.rules.association_state import DISOWNING_DECISION_KINDS, collect_account_aliases
-from auditor.rules.decisions_in_force import (
+from auditor.rules.association_state import (
     ATTESTATION_VALIDITY,
+    DISOWNING_DECISION_KINDS,
     DISPUTE_VALIDITY,
+    collect_account_aliases,
     get_decision_end,
     is_overridden_by_evidence,
     is_withdrawn,

@@ -38,7 +38,7 @@ from auditor.evaluation.run_results import (
     refresh_summaries,
 )
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
-from auditor.rules.decisions_in_force import DISPUTE_VALIDITY
+from auditor.rules.association_state import DISPUTE_VALIDITY
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS
 from storage.models.audit import (

@@ -10,13 +10,17 @@ from auditor.config.schema import Config
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules import engine
 from auditor.rules.account_status import ActivityBands
-from auditor.rules.association import build_rule_context
-from auditor.rules.association_state import AccountOwners, AssociationState, EvaluationTime
+from auditor.rules.association import MAX_PROPOSALS, build_rule_context
+from auditor.rules.association_state import (
+    AccountOwners,
+    AssociationState,
+    EvaluationTime,
+    iter_decision_ends,
+    select_decisions_in_force,
+)
 from auditor.rules.context import EvaluatedAccount, RuleContext
-from auditor.rules.decisions_in_force import iter_decision_ends, select_decisions_in_force
 from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
-from auditor.rules.proposals import MAX_PROPOSALS
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import (

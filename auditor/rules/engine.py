@@ -12,17 +12,24 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from auditor.reference.gap_catalogue import EFFORT_LEVELS, GapCatalogue, GapDefinition
-from auditor.rules.checks.base import Rule
-from auditor.rules.checks.links import (
+from auditor.rules.checks import (
+    ColumnHoldsChannelRule,
+    DuplicateRule,
     HandlesDifferRule,
+    IncompleteRule,
+    KindIsRule,
     LinksToGoneRule,
     NameDiffersRule,
     NoBacklinkRule,
     NotLinkedRule,
     NotNamedRule,
     ProposedRule,
+    Rule,
+    SharedRule,
+    UndeclaredRule,
 )
-from auditor.rules.checks.reachability import (
+from auditor.rules.context import MatchOutcome, RuleContext, RuleMatch
+from auditor.rules.observation_checks import (
     AbsentRule,
     DomainExpiresRule,
     FactRule,
@@ -30,15 +37,6 @@ from auditor.rules.checks.reachability import (
     PresentAsRule,
     UnreachableRule,
 )
-from auditor.rules.checks.registry import (
-    ColumnHoldsChannelRule,
-    DuplicateRule,
-    IncompleteRule,
-    KindIsRule,
-    SharedRule,
-    UndeclaredRule,
-)
-from auditor.rules.context import MatchOutcome, RuleContext, RuleMatch
 from probes.links.channel_registry import is_optional_channel
 from storage.models.audit import Gap, compute_gap_rank
 

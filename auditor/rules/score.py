@@ -18,11 +18,11 @@ from operator import attrgetter
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ActivityBands, days_between
-from auditor.rules.checks.reachability import MIN_TROUBLE_DAYS
+from auditor.rules.association_state import ATTESTED_SOURCE
 from auditor.rules.context import NON_ACCOUNT_KINDS, EvaluatedAccount, RuleContext
-from auditor.rules.decisions_in_force import ATTESTED_SOURCE
 from auditor.rules.link_reciprocity import is_linked_from_site
 from auditor.rules.name_matching import is_account_named, is_site_named
+from auditor.rules.observation_checks import MIN_TROUBLE_DAYS
 from probes.links import identify
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import LinkKind, Reason

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.config.schema import Config
-from auditor.rules.association_state import DISOWNING_DECISION_KINDS
-from auditor.rules.decisions_in_force import select_decisions_in_force
+from auditor.rules.association_state import DISOWNING_DECISION_KINDS, select_decisions_in_force
 from probes.links import channel_registry
 from probes.models.finding import LinkKind
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from probes.classify import interstitials, page_model, soft_404, spam
 from probes.classify.fingerprints import ABSENCE_REASONS, find_fingerprint, load_fingerprint_index
 from probes.classify.interstitials import MIN_NAVIGATION_LINKS
-from probes.classify.page_model import PagePrediction
-from probes.classify.statements import Statement, find_statements, load_keyword_index
+from probes.classify.page_model import (
+    PagePrediction,
+    Statement,
+    find_statements,
+    load_keyword_index,
+)
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.parsing.html import Document

@@ -12,7 +12,7 @@ from typing import Any
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.text.keywords import split_words
-from probes.urls import repair
+from probes.urls import normalize
 
 WORDS: Mapping[str, Any] = tomllib.loads(
     resources.files("probes.links").joinpath("words.toml").read_text("utf-8")
@@ -153,12 +153,12 @@ def split_links(text: str) -> list[str]:
 
     Words between links are left out. A cell without any link is returned as its parts.
     """
-    if len(text) <= repair.MAX_CELL_CHARS and _SINGLE_LINK.fullmatch(text):
+    if len(text) <= normalize.MAX_CELL_CHARS and _SINGLE_LINK.fullmatch(text):
         return [text]
-    text = join_torn_host(text[: repair.MAX_CELL_CHARS].strip())
-    if repair.is_link_markup(text):
+    text = join_torn_host(text[: normalize.MAX_CELL_CHARS].strip())
+    if normalize.is_link_markup(text):
         return [text]
-    pieces = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", repair.unescape_entities(text)))
+    pieces = _LINK_SEPARATOR.split(_MULTIPLE_SPACES.sub(" ", normalize.unescape_entities(text)))
     for split in (_BEFORE_NEXT_LINK.split, _split_further_links):
         pieces = list(chain.from_iterable(map(split, pieces)))
     parts = list(_join_labels(pieces))

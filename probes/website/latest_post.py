@@ -53,7 +53,8 @@ def fetch_site_publication(
     between the last publications. `depends_on_day`: True if the same pages may lead to another
     result on a later day.
     """
-    publication, has_feed = site.publication, bool(site.feeds) or None
+    publication = site.publication
+    has_feed: bool | None = bool(site.feeds) or None
     depends_on_day = site.depends_on_day
     if site.is_feed:
         has_feed = True

@@ -24,7 +24,7 @@ from probes.models.probe import run_offline
 from probes.parsing import feeds, html, json_data
 from probes.publication import metadata
 from probes.text import charset
-from probes.urls import normalize, repair, unwrap
+from probes.urls import normalize
 from probes.website import rdap
 from storage import sanitize
 from storage.errors import OneLineError
@@ -134,16 +134,16 @@ def fuzz_registry_record(data: bytes) -> None:
 def fuzz_url(data: bytes) -> None:
     """Repair a typed text, and resolve a link of a page. The second line is the link."""
     typed, _, href = data.decode("utf-8", "replace").partition("\n")
-    repaired = repair.repair_link_text(typed)
+    repaired = normalize.repair_link_text(typed)
     for part in cells.split_links(typed):
         cells.split_label(part)
     url = normalize.extract_url(repaired)
-    unwrap.find_pasted_url(typed)
+    identify.find_pasted_url(typed)
     if url is not None:
         assert url.startswith(("http://", "https://"))
         assert normalize.get_host(url)
         normalize.make_absolute(url, href)
-        normalize.strip_tracking(unwrap.unwrap_url(url))
+        normalize.strip_tracking(identify.unwrap_url(url))
 
 
 def fuzz_link(data: bytes) -> None:

@@ -14,7 +14,7 @@ from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.account_status import ANSWERED_REASONS, UNREACHABLE_REASONS
 from auditor.rules.association import evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
-from auditor.rules.checks.reachability import AbsentRule
+from auditor.rules.observation_checks import AbsentRule
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from storage.models.audit import AccountRow, Association, Observation

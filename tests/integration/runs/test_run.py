@@ -13,7 +13,7 @@ from auditor.checking.canaries import Canary
 from auditor.evaluation import reevaluate, replay, run_results
 from auditor.evaluation.network_view import build_network_overview
 from auditor.rules.association_state import find_account_owners
-from auditor.rules.checks.registry import SharedRule
+from auditor.rules.checks import SharedRule
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run as run_module
 from auditor.runs.run import execute_run

@@ -16,7 +16,7 @@ from auditor.rules.account_status import (
     advance,
     days_since_activity,
 )
-from auditor.rules.decisions_in_force import apply_decisions
+from auditor.rules.association_state import apply_decisions
 from probes.dates.parser import parse_date
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
 from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Observation

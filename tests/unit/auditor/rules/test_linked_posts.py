@@ -15,7 +15,7 @@ from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.association import build_rule_context, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
-from auditor.rules.linked_posts import POST_NUMBER_SOURCE
+from auditor.rules.link_reciprocity import POST_NUMBER_SOURCE
 from probes.links.post_numbers import LINKED_POSTS_FACT, LinkedPost, format_linked_posts
 from probes.models.finding import (
     Activity,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.rules.checks.links import HandlesDifferRule
+from auditor.rules.checks import HandlesDifferRule
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.name_matching import (
     MAX_NAME_CHARACTERS,

@@ -8,10 +8,9 @@ import pytest
 from auditor.config.schema import load_config
 from auditor.evaluation.association_view import build_association_view
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.association import EvaluationPolicy, evaluate_association
+from auditor.rules.association import MAX_PROPOSALS, EvaluationPolicy, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open
-from auditor.rules.proposals import MAX_PROPOSALS
 from probes.models.finding import Finding, FoundLink, Identity, LinkKind, Presence, Reason
 from storage.models.audit import AccountRow, Association, Decision, DecisionKind, Observation
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.classify import classifier, fingerprints, interstitials, page_model, spam, statements
+from probes.classify import classifier, fingerprints, interstitials, page_model, spam
 from probes.classify.fingerprints import find_fingerprint, parse_service
 from probes.models.finding import Reason
 from probes.models.http import Page
@@ -90,15 +90,15 @@ STATEMENT = "This account has been suspended"
 
 @pytest.mark.parametrize("step", STEPS)
 def test_first_headings_are_compared_with_statements(step):
-    headings = ("Annour",) * (statements.MAX_HEADINGS + step - 1) + (STATEMENT,)
-    found = statements.find_statements(Document(URL, headings=headings))
+    headings = ("Annour",) * (page_model.MAX_STATEMENT_HEADINGS + step - 1) + (STATEMENT,)
+    found = page_model.find_statements(Document(URL, headings=headings))
     assert bool(found) is (step <= 0)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_beginning_of_a_text_is_compared_with_statements(step):
-    text = STATEMENT.rjust(statements.MAX_TEXT_CHARS + step)
-    assert bool(statements.find_statements(Document(URL, text=text))) is (step <= 0)
+    text = STATEMENT.rjust(page_model.MAX_STATEMENT_TEXT_CHARS + step)
+    assert bool(page_model.find_statements(Document(URL, text=text))) is (step <= 0)
 
 
 # --- Page model -----------------------------------------------------------------------------------

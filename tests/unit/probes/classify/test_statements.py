@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import pytest
 
-from probes.classify.statements import find_statements, load_statement_rows, replace_hosts
+from probes.classify.page_model import find_statements, load_statement_rows, replace_hosts
 from probes.models.finding import Reason
 from probes.parsing.html import parse_html
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from probes.links import channel_registry
+from probes.links import channel_registry, identify
 from probes.links import identify as links_identify
 from probes.links.cells import split_links
 from probes.links.identify import identify_link
 from probes.models.finding import Account, LinkKind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import present_finding, run_offline
-from probes.urls import normalize, repair, unwrap
+from probes.urls import normalize
 from storage.sanitize import sanitize as stored
 
 SITE = "https://www.annour.ma/"
@@ -92,8 +92,8 @@ WRAPPED = (
 
 
 def clean_url(typed: str) -> str | None:
-    url = normalize.extract_url(repair.repair_link_text(typed))
-    return url and unwrap.unwrap_url(url)
+    url = normalize.extract_url(normalize.repair_link_text(typed))
+    return url and identify.unwrap_url(url)
 
 
 @pytest.mark.parametrize("typed", TYPED)
@@ -1110,7 +1110,7 @@ def test_million_characters_are_identified_quickly(piece: str, column: str | Non
     started = process_time()
     assert (
         identify_link(text, column).key is None
-        or len(identify_link(text, column).key or "") < repair.MAX_CELL_CHARS
+        or len(identify_link(text, column).key or "") < normalize.MAX_CELL_CHARS
     )
     clean_url(text)
     split_links(text)

@@ -39,7 +39,7 @@ from probes.models.finding import Account, Finding
 from probes.models.http import FetchError, Page
 from probes.models.probe import run_offline
 from probes.text import charset, language
-from probes.urls import normalize, repair
+from probes.urls import normalize
 from storage import sanitize
 from storage.errors import OneLineError
 from storage.read_model import association_search
@@ -299,7 +299,7 @@ def test_probe_returns_finding_for_any_response(channel, keyed):
 
 AGAIN = [
     charset.clean_text,
-    repair.trim_punctuation,
+    normalize.trim_punctuation,
     normalize.strip_tracking,
     columns.normalize_label,
     vocabulary.strip_arabic_vowels,

@@ -6,7 +6,7 @@ from re import _parser
 
 import pytest
 
-from probes.classify import interstitials, soft_404, spam, statements
+from probes.classify import interstitials, page_model, soft_404, spam
 from probes.text import keywords
 from probes.text.keywords import KeywordIndex, fold_case
 
@@ -64,7 +64,7 @@ def build_matching_piece(kind, value, chance):
 
 
 ROWS = [
-    *((row.keywords, row.compile()) for row in statements.load_statement_rows()),
+    *((row.keywords, row.compile()) for row in page_model.load_statement_rows()),
     *((sign.keywords, sign.pattern) for sign in interstitials.WALL_SIGNS),
     (soft_404._load_table()["mention_keywords"], soft_404.load_sentences().mention),
     (spam.SPAM_KEYWORDS, spam.SPAM_WORDS_PATTERN),

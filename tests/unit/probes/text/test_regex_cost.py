@@ -8,7 +8,7 @@ import re
 import pytest
 
 import probes
-from probes.classify import statements
+from probes.classify import page_model
 from probes.classify.soft_404 import load_sentences
 from tests.support.regex_attacks import PatternUse, build_attacks, find_pattern_uses, is_superlinear
 
@@ -41,7 +41,7 @@ def test_no_statement_pattern_is_superlinear():
     """Statements are in a table and in no variable, so they are collected here."""
     uses = [
         PatternUse(f"statement {row.reason}", re.compile(source), frozenset({"search"}))
-        for row in statements.load_statement_rows()
+        for row in page_model.load_statement_rows()
         for source in row.patterns
     ]
     assert len(uses) > 100

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from auditor.rules.account_status import MAX_DAYS, days_between, days_since_activity, has_answered
-from auditor.rules.checks.base import (
+from auditor.rules.checks import (
     AccountRule,
     build_account_match,
     build_evidence_params,
