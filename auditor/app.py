@@ -57,7 +57,7 @@ class App:
             refuse_lost_database(config)
             store = Store.open(config.storage.url, create=create, upgrade=upgrade)
         except StoreError as error:
-            from auditor.retention.backups import suggest_newest_backup
+            from auditor.retention import suggest_newest_backup
 
             suggest_newest_backup(error, config)
             raise
@@ -191,7 +191,7 @@ def refuse_lost_database(config: Config) -> None:
         raise build_file_error(trouble, f"cannot open the database {file}") from trouble
     if has_file:
         return
-    from auditor.retention.backups import list_backups
+    from auditor.retention import list_backups
 
     if list_backups(config.backup.folder):
         reason = "there are backups but no database"

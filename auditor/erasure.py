@@ -20,7 +20,7 @@ from auditor.notifications.subscriptions import load_unsubscribe_key
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
 from auditor.registry.uploads import UploadStore
-from auditor.retention.backups import list_backups, open_backup_bodies
+from auditor.retention import list_backups, open_backup_bodies
 from storage.files import body_store
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin
 

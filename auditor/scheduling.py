@@ -33,9 +33,9 @@ from auditor.core.errors import AuditorError, ConfigError, RunLockedError
 from auditor.core.runtime import run_together
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs import pipeline
+from auditor.runs.check_now import RunRefusal, prepare_requested_run
 from auditor.runs.frontier import WorkerCluster
-from auditor.runs.process import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
-from auditor.runs.requested_run import RunRefusal, prepare_requested_run
+from auditor.runs.pipeline import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
 from auditor.users.service import LoginLink
 from auditor.web.app import create_app
 from auditor.web.middleware import is_loopback_host

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
         ReplyRepository,
     )
     from storage.communication.report_links import ReportLinkRepository
-    from storage.conclusions import AccountStatusRepository, ConclusionRepository
-    from storage.decisions import DecisionRepository
+    from storage.conclusions import (
+        AccountStatusRepository,
+        ConclusionRepository,
+        DecisionRepository,
+    )
     from storage.observations.observations import DomainCheckRepository, ObservationRepository
     from storage.read_model.association_search import AssociationSearchRepository
     from storage.read_model.counts import FacetCountRepository
@@ -48,7 +51,7 @@ REPOSITORIES = {
     "domain_checks": ("storage.observations.observations", "DomainCheckRepository"),
     "statuses": ("storage.conclusions", "AccountStatusRepository"),
     "conclusions": ("storage.conclusions", "ConclusionRepository"),
-    "decisions": ("storage.decisions", "DecisionRepository"),
+    "decisions": ("storage.conclusions", "DecisionRepository"),
     "messages": ("storage.communication.messages", "MessageRepository"),
     "subscriptions": ("storage.communication.messages", "SubscriptionRepository"),
     "subscription_requests": ("storage.communication.messages", "SubscriptionRequestRepository"),

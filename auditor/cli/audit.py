@@ -33,11 +33,10 @@ from auditor.cluster import get_worker_cluster, require_cluster_extra
 from auditor.config.schema import find_config_file
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
-from auditor.evaluation import conclusion_changes
 from auditor.evaluation import reevaluate as reevaluation
 from auditor.i18n.translator import Translator
 from auditor.runs import pipeline
-from auditor.runs.process import run_with_grace_period, stop_on_sigterm
+from auditor.runs.pipeline import run_with_grace_period, stop_on_sigterm
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun
 
@@ -200,7 +199,7 @@ def reevaluate(
         show_progress("re-evaluating", quiet=cli_context.quiet) as on_progress,
     ):
         result = reevaluation.reevaluate(app, dry_run=dry_run, progress=on_progress)
-    changes = conclusion_changes.simplify_changes(result.changes)
+    changes = reevaluation.simplify_changes(result.changes)
     items = map(asdict, changes)
     if table_format == "json":
         print_json(items, get_current_time())
@@ -215,9 +214,9 @@ def reevaluate(
     cli_context.print_note(f"checked with {config_path}: {', '.join(counts)}")
     outcome = "would change; nothing was written" if dry_run else "changed"
     cli_context.print_note(f"{count_noun(len(changes), 'conclusion')} {outcome}")
-    for line in conclusion_changes.summarize_changes(changes):
+    for line in reevaluation.summarize_changes(changes):
         cli_context.print_note(line)
-    for line in conclusion_changes.warn_about_mass_losses(changes):
+    for line in reevaluation.warn_about_mass_losses(changes):
         print_message(line)
 
 

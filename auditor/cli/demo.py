@@ -22,7 +22,7 @@ from auditor.demo.model import DemoRun
 from auditor.demo.play import DemoResult
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reports import text
-from auditor.runs.process import stop_on_signal
+from auditor.runs.pipeline import stop_on_signal
 from auditor.users.service import MAX_LOGIN_LINK_AGE, LoginLink
 from storage.models.users import Role
 from storage.tables.users import User

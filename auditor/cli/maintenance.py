@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from auditor import erasure
+from auditor import erasure, retention
 from auditor.app import App, lock_data_folder
 from auditor.cli.context import (
     FormatOption,
@@ -19,7 +19,6 @@ from auditor.cli.context import (
 )
 from auditor.cli.output import choose_table_format, count_noun, print_json, show_progress
 from auditor.core.errors import InputError
-from auditor.retention import backups, evidence_pruning
 from auditor.runs.pipeline import compute_retention_cutoffs
 from storage.errors import OutdatedDatabaseError
 from storage.retention import read_erased_ids
@@ -52,14 +51,14 @@ def backup(
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
-    backups.find_sqlite_file(config, "`pg_dump`")
+    retention.find_sqlite_file(config, "`pg_dump`")
     folder = target or config.backup.folder
     if listed:
-        items = [existing.to_dict() for existing in backups.list_backups(folder)]
+        items = [existing.to_dict() for existing in retention.list_backups(folder)]
         show_list(context, items, BACKUP_COLUMNS, table_format, config=config)
         return
     with App.open(config, create=False) as app:
-        result = backups.create_backup(app.store, app.body_store, config, now, target)
+        result = retention.create_backup(app.store, app.body_store, config, now, target)
     counts = result.contents.row_counts
     if table_format == "json":
         item = {
@@ -96,15 +95,15 @@ def restore(
     """
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
-    backups.find_sqlite_file(config, "`pg_restore`")
+    retention.find_sqlite_file(config, "`pg_restore`")
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with lock_data_folder(config.storage.folder):
-        files = [backups.find_sqlite_file(config, "`pg_restore`")]
+        files = [retention.find_sqlite_file(config, "`pg_restore`")]
         for folder in {config.backup.folder.resolve(), file.parent.resolve()}:
-            files.extend(existing.file for existing in backups.list_backups(folder))
+            files.extend(existing.file for existing in retention.list_backups(folder))
         erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))
-        result = backups.restore_backup(config, file, now)
+        result = retention.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
     previous, counts = result.replaced_database, result.contents.row_counts
@@ -167,12 +166,12 @@ def prune(
         app.hold_run_lock(),
         show_progress("looking for data to delete", quiet=cli_context.quiet) as step,
     ):
-        result = evidence_pruning.prune_evidence(
+        result = retention.prune_evidence(
             app.store,
             app.body_store,
             app.config,
             get_current_time(),
-            backup_bodies=backups.open_backup_bodies(app.config),
+            backup_bodies=retention.open_backup_bodies(app.config),
             dry_run=dry_run,
             progress=step,
         )

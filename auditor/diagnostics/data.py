@@ -6,7 +6,7 @@ from datetime import datetime
 from auditor.app import refuse_lost_database
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
 from auditor.config.schema import Config
-from auditor.retention.backups import find_newest_backup, list_backups, suggest_newest_backup
+from auditor.retention import find_newest_backup, list_backups, suggest_newest_backup
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Presence
 from storage.database.engine import parse_database_url

@@ -27,7 +27,7 @@ from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, list_catalog_languages, load_message_catalog
-from auditor.retention.backups import EVIDENCE_FOLDER_NAME
+from auditor.retention import EVIDENCE_FOLDER_NAME
 from storage.database.engine import parse_database_url
 from storage.errors import build_file_error
 from storage.files.durable_files import require_writable_folder

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from auditor import __version__
 from auditor.app import App
 from auditor.checking.clock import CLOCK_TOLERANCE, is_dated_in_future
-from auditor.retention.backups import find_newest_backup
+from auditor.retention import find_newest_backup
 from auditor.runs.frontier import QueueStatus, WorkerCluster
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState, GapKind

@@ -1,22 +1,25 @@
 """Rebuilds every status, gap and proposal from observations, stored evidence and decisions.
 
-`replay.py` replays the runs of each association, `conclusion_changes.py` compares the result with
-what is stored. A rebuild of an unchanged history with unchanged probes and rules changes nothing.
+`replay.py` replays the runs of each association. The result is compared with what is stored.
+A rebuild of an unchanged history with unchanged probes and rules changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from auditor.app import App
-from auditor.evaluation.conclusion_changes import ConclusionChange, find_changes
+from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
 from auditor.evaluation.replay import RunReplay
 from auditor.evaluation.run_results import CoverageCounter
+from auditor.rules import engine
 from auditor.rules.association_state import AssociationState
 from storage.conclusions import Conclusions
-from storage.models.audit import AuditRun, Gap
+from storage.models.audit import AccountRow, AccountStatus, AuditRun, Gap, Proposal
+from storage.sanitize import sanitize
 from storage.store import Store
 
 ProgressCallback = Callable[[int, int], None]
@@ -98,3 +101,159 @@ def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[in
     for run in runs:
         if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
             yield run.id
+
+
+Conclusion = AccountStatus | Gap | Proposal
+ConclusionKey = tuple[str, int | str, str, str, str, datetime | None]
+
+INITIAL_STATUS_TEXT = "unknown/-, no date"
+"""The status of a registered account without any conclusive run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConclusionChange:
+    """A changed conclusion; `kind` is account_status, gap or proposal. None means not there."""
+
+    kind: str
+    association: str
+    channel: str
+    subject: str
+    before: str | None
+    after: str | None
+
+
+def find_changes(store: Store, rebuilt: Conclusions) -> list[ConclusionChange]:
+    """Return the differences between the stored and the rebuilt conclusions."""
+    rows = store.registry.list_accounts(include_withdrawn=True)
+    accounts = {account.id: account for account in rows}
+    pairs: list[tuple[Iterable[Conclusion], ...]] = [
+        (store.statuses.list_account_statuses(), rebuilt.statuses),
+        (store.conclusions.list_gaps(), rebuilt.gaps),
+        (store.conclusions.list_proposals(), rebuilt.proposals),
+    ]
+    changes = []
+    for stored, derived in pairs:
+        before, after = _index_conclusions(stored), _index_conclusions(map(sanitize, derived))
+        for key in dict.fromkeys([*before, *after]):
+            old, new = before.get(key), after.get(key)
+            if old != new:
+                changes.append(_build_change(old, new, accounts))
+    return changes
+
+
+def _index_conclusions(conclusions: Iterable[Conclusion]) -> dict[ConclusionKey, Conclusion]:
+    """Return the conclusions, without the ids of their rows, by what identifies them."""
+    indexed: dict[ConclusionKey, Conclusion] = {}
+    for item in conclusions:
+        if isinstance(item, AccountStatus):
+            indexed["account_status", item.account_id, "", "", "", None] = item
+        elif isinstance(item, Gap):
+            indexed["gap", *engine.get_gap_key(item), item.first_seen] = replace(item, id=None)
+        else:
+            key = (item.association, item.link.channel, item.link.key)
+            indexed["proposal", *key, "", None] = replace(item, id=None)
+    return indexed
+
+
+def _build_change(
+    old: Conclusion | None, new: Conclusion | None, accounts: Mapping[int | None, AccountRow]
+) -> ConclusionChange:
+    before = None if old is None else _describe_conclusion(old)
+    after = None if new is None else _describe_conclusion(new)
+    item = old or new
+    if isinstance(item, AccountStatus):
+        row = accounts[item.account_id]
+        subject = row.identity.key or row.typed_text
+        identity = ("account_status", row.association, row.channel, subject)
+    elif isinstance(item, Gap):
+        subject = f"{item.code} {item.subject}".strip()
+        identity = ("gap", item.association, item.channel, subject)
+    else:
+        assert item is not None
+        identity = ("proposal", item.association, item.link.channel, item.link.key)
+    return ConclusionChange(*identity, before, after)
+
+
+def _describe_conclusion(item: Conclusion) -> str:
+    if isinstance(item, AccountStatus):
+        last_activity = item.last_activity.format_iso() if item.last_activity else "no date"
+        return f"{item.state}/{item.reason or '-'}, {last_activity}"
+    if isinstance(item, Proposal):
+        return f"{item.run_count} runs"
+    state = "closed" if item.closed_at else "open" if item.opened_at else "candidate"
+    return f"{state}, {item.run_count} runs"
+
+
+def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChange]:
+    """Return one change per conclusion, without changes of details only.
+
+    With another rule, the same gap may begin in another run. Its removal and its addition become
+    one change: an open gap with an open gap.
+    """
+    changes_by_subject: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
+    for change in changes:
+        key = (change.kind, change.association, change.channel, change.subject)
+        changes_by_subject[key].append(change)
+    paired: list[ConclusionChange] = []
+    for group in changes_by_subject.values():
+        group.sort(key=_is_still_open)
+        removed = [change for change in group if change.after is None]
+        added = [change for change in group if change.before is None]
+        paired += [change for change in group if None not in (change.before, change.after)]
+        while removed and added:
+            paired.append(replace(removed.pop(), after=added.pop().after))
+        paired += [*removed, *added]
+    return list(filter(_has_changed_text, paired))
+
+
+def _is_still_open(change: ConclusionChange) -> bool:
+    return not (change.before or change.after or "").startswith("closed")
+
+
+def _has_changed_text(change: ConclusionChange) -> bool:
+    """Return True if the texts of a conclusion differ. An initial status is the same as none."""
+    initial_texts = (None, INITIAL_STATUS_TEXT)
+    if change.kind == "account_status" and change.before in initial_texts:
+        return change.after not in initial_texts
+    return change.before != change.after
+
+
+def summarize_changes(changes: Iterable[ConclusionChange]) -> list[str]:
+    """Return how many gaps of each code open or close, and how many other conclusions change."""
+    opened: Counter[str] = Counter()
+    closed: Counter[str] = Counter()
+    other_counts: Counter[str] = Counter()
+    for change in changes:
+        code = change.subject.partition(" ")[0]
+        was_open, is_open = _is_open(change.before), _is_open(change.after)
+        if change.kind != "gap":
+            other_counts[change.kind] += 1
+        elif was_open != is_open:
+            (opened if is_open else closed)[code] += 1
+    lines = [
+        f"{code}: {opened[code]} more, {closed[code]} fewer" for code in sorted(opened | closed)
+    ]
+    return [*lines, *(f"{kind}: {count}" for kind, count in sorted(other_counts.items()))]
+
+
+def _is_open(gap_text: str | None) -> bool:
+    return (gap_text or "").startswith("open")
+
+
+def warn_about_mass_losses(changes: Iterable[ConclusionChange]) -> list[str]:
+    """Return warnings if so many accounts become gone for one reason that a probe may be wrong.
+
+    A run has canaries for that. A rebuild replays current probes on old pages and has none.
+    """
+    lost: Counter[tuple[str, str]] = Counter()
+    for change in changes:
+        after, before = change.after or "", change.before or ""
+        was_lost = after.startswith("gone") and not before.startswith("gone")
+        if change.kind == "account_status" and was_lost:
+            lost[change.channel, after.partition(",")[0]] += 1
+    return [
+        f"warning: {count} accounts on {channel} change to {status_text}; check some of them, "
+        "the error may be ours"
+        for (channel, status_text), count in sorted(lost.items())
+        if count >= MIN_CHANGED_ACCOUNTS
+    ]

@@ -27,9 +27,7 @@ from auditor.checking.clock import RESTORE_AFTER_CLOCK, is_dated_in_future, refu
 from auditor.core import runtime
 from auditor.evaluation import run_results
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.runs import run_report
-from auditor.runs.account_worker import AccountWorker, ObservationRecorder
-from auditor.runs.domain_checks import check_domains
+from auditor.runs.account_worker import AccountWorker, ObservationRecorder, check_domains
 from auditor.runs.frontier import Coordinator, Frontier, WorkerCluster
 from auditor.runs.state import (
     ProbesCrashedError,
@@ -38,6 +36,9 @@ from auditor.runs.state import (
     RunState,
     StoppedError,
     Timer,
+    build_finished_report,
+    build_interrupted_report,
+    build_started_report,
     log_limits,
     refuse_crashed_canaries,
     refuse_crashed_checks,
@@ -294,7 +295,7 @@ class RunSession:
         store, run = self.app.store, self.state.audit_run
         assert run.id is not None
         observed_count = sum(store.observations.count_by_presence(run.id).values())
-        started_report = run_report.build_started_report(
+        started_report = build_started_report(
             run, self.state.canary_readings, self.app.config, planned_count + observed_count
         )
         self.state.audit_run = store.runs.save_open_report(run, started_report)
@@ -368,7 +369,7 @@ class RunSession:
     def _report_finished(self, state: AuditRunState) -> AuditRun:
         """Store the final state of a run that is done or skipped, with its report."""
         finished_at = self.get_current_time()
-        finished_report = run_report.build_finished_report(
+        finished_report = build_finished_report(
             self.app.store,
             self.state.audit_run,
             self.state.canary_readings,
@@ -383,7 +384,7 @@ class RunSession:
     def report_interrupted(self, reason: str) -> AuditRun:
         """Store the run as incomplete, with a report of what is known so far."""
         finished_at = self.get_current_time()
-        interrupted_report = run_report.build_interrupted_report(
+        interrupted_report = build_interrupted_report(
             self.app.store,
             self.state.audit_run,
             reason=reason,
@@ -427,7 +428,7 @@ def close_previous_run(store: Store, day: date) -> None:
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
     is_evaluated = store.runs.is_evaluated(run.id)
     state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE
-    final_report = run_report.build_interrupted_report(
+    final_report = build_interrupted_report(
         store, run, reason="killed", costs=run.report, finished_at=finished_at
     ).with_values(state=state.value)
     store.runs.finish(

@@ -23,10 +23,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from auditor.app import App
 from auditor.checking.clock import is_dated_in_future
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
+from auditor.runs.check_now import RecheckService, RunStarter
 from auditor.runs.frontier import WorkerCluster
-from auditor.runs.process import SchedulerHeartbeat
-from auditor.runs.recheck import RecheckService
-from auditor.runs.requested_run import RunStarter
+from auditor.runs.pipeline import SchedulerHeartbeat
 from auditor.users.service import LoginLink
 from auditor.web import access
 from auditor.web.access import NotLoggedInError

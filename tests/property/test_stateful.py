@@ -43,7 +43,7 @@ from auditor.decisions.recording import (
 )
 from auditor.decisions.replies import accept_reply
 from auditor.evaluation import reevaluate, replay
-from auditor.retention.evidence_pruning import prune_evidence
+from auditor.retention import prune_evidence
 from auditor.rules.engine import get_gap_key
 from auditor.runs.run import execute_run
 from probes.links import identify

@@ -18,7 +18,7 @@ from auditor.evaluation.summary import get_region_key
 from auditor.report_links import can_create_report_links, select_associations
 from auditor.reports.html import sum_channel_points
 from auditor.reports.invitation import build_chat_text
-from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
+from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.users import service
 from auditor.views.associations import (
     build_association_detail,

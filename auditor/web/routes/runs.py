@@ -15,12 +15,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from auditor.checking.clock import find_due_day, find_next_start_time
 from auditor.evidence import build_evidence_views, is_detail_quoted
-from auditor.runs.recheck import is_run_in_progress
-from auditor.runs.requested_run import (
+from auditor.runs.check_now import (
     RunRefusal,
     RunStarter,
     has_results,
     is_day_finished,
+    is_run_in_progress,
     load_run_progress,
 )
 from auditor.users import service

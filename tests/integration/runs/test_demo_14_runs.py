@@ -16,7 +16,7 @@ from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.reference.gap_catalogue import LANGUAGES
 from auditor.reports.html import render_site_pages
-from auditor.retention.evidence_pruning import prune_evidence
+from auditor.retention import prune_evidence
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run
 from storage.models.audit import AuditRunState

@@ -12,8 +12,8 @@ from auditor.config.schema import DomainExpirySettings
 from auditor.evaluation import reevaluate, replay
 from auditor.rules.domain_expiry import find_domain_expiry
 from auditor.rules.engine import AnyRule, is_gap_open
-from auditor.runs import domain_checks
-from auditor.runs.domain_checks import list_due_domains
+from auditor.runs import account_worker as domain_checks
+from auditor.runs.account_worker import list_due_domains
 from auditor.runs.run import execute_run
 from probes.models.finding import Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page

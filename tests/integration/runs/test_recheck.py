@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.runs.recheck import (
+from auditor.runs.check_now import (
     RECHECK_INTERVAL,
     RecheckRefusal,
     RecheckRefusedError,

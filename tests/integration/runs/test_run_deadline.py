@@ -12,7 +12,7 @@ import pytest
 from auditor.checking import checker
 from auditor.config.schema import ScheduleSettings
 from auditor.evaluation import reevaluate, replay
-from auditor.runs import run_report
+from auditor.runs import run as run_module
 from auditor.runs.plan import CheckPriority, compute_overdue_seconds
 from auditor.runs.run import execute_run
 from auditor.runs.state import RunDeadline
@@ -217,7 +217,7 @@ async def test_unreached_accounts_are_counted_after_a_kill(app, monkeypatch):
     """The run was killed between evaluation and report. Accounts added later are not counted."""
     register(app, *pages(10))
     with monkeypatch.context() as patched:
-        patched.setattr(run_report, "build_finished_report", Mock(side_effect=KeyboardInterrupt))
+        patched.setattr(run_module, "build_finished_report", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             await execute_run(app, START, timer=SlowTimer(app.web))
     register(app, *pages(12), now=START + timedelta(hours=2))

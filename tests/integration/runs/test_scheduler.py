@@ -19,8 +19,8 @@ from auditor.cli.context import get_current_time
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
-from auditor.runs.process import run_with_grace_period, stop_on_sigterm
-from auditor.runs.requested_run import RunRefusal
+from auditor.runs.check_now import RunRefusal
+from auditor.runs.pipeline import run_with_grace_period, stop_on_sigterm
 from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError

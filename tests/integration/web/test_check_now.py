@@ -15,7 +15,7 @@ from auditor.evaluation.network_view import load_association_view
 from auditor.i18n.translator import Translator
 from auditor.rendering.templates import StaticSiteLinks
 from auditor.reports.html import ReportForms, render_report
-from auditor.runs.requested_run import has_results
+from auditor.runs.check_now import has_results
 from auditor.runs.run import execute_run
 from auditor.scheduling import SchedulerJob
 from auditor.web.access import SESSION_COOKIE

@@ -497,7 +497,7 @@ def test_limit_of_processes_is_named(auditor, monkeypatch):
 SLOW_MODULES = {
     "alembic",
     "auditor.registry.importer",
-    "auditor.retention.backups",
+    "auditor.retention",
     "bs4",
     "cryptography",
     "filelock",

@@ -22,7 +22,7 @@ from auditor.diagnostics import data, environment, network
 from auditor.diagnostics.network import NetworkAnswers
 from auditor.notifications.subscriptions import load_unsubscribe_key
 from auditor.reference.gap_catalogue import LANGUAGES
-from auditor.retention.backups import create_backup
+from auditor.retention import create_backup
 from auditor.runs import pipeline
 from probes.http.dns import DnsResolver
 from probes.links.channel_registry import STANDARD_CHANNELS

@@ -9,13 +9,13 @@ from auditor.app import App
 from auditor.cli import main
 from auditor.cli.audit import CHANGE_COLUMNS
 from auditor.config.schema import load_config
-from auditor.evaluation.conclusion_changes import (
+from auditor.evaluation.network_view import build_network_overview
+from auditor.evaluation.reevaluate import (
     ConclusionChange,
     simplify_changes,
     summarize_changes,
     warn_about_mass_losses,
 )
-from auditor.evaluation.network_view import build_network_overview
 from auditor.evaluation.run_results import evaluate_run
 from probes.models.finding import Activity, Finding, Presence, Reason
 from storage.models.audit import AuditRunState, Observation

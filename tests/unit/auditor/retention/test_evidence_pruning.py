@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from auditor import retention as backups
 from auditor.checking import checker
 from auditor.cli.main import main
 from auditor.config.schema import RetentionSettings
 from auditor.evaluation import reevaluate, replay
-from auditor.retention import backups
-from auditor.retention.evidence_pruning import get_body_limit, is_pruning_due, prune_evidence
+from auditor.retention import get_body_limit, is_pruning_due, prune_evidence
 from auditor.runs import pipeline
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason

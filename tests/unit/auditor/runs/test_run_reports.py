@@ -10,7 +10,7 @@ import pytest
 from auditor.checking import checker
 from auditor.evaluation import reevaluate, replay
 from auditor.runs.run import execute_run
-from auditor.runs.run_report import MAX_NAMED_HOSTS, build_finished_report
+from auditor.runs.state import MAX_NAMED_HOSTS, build_finished_report
 from storage.models.audit import AuditRunState
 from storage.models.run_report import RunCosts, RunReport
 from tests.support.mini_network import link, night_of, opened, register, steps

@@ -10,7 +10,7 @@ from auditor.checking import checker
 from auditor.cli import main
 from auditor.cluster.worker import ClusterWorker
 from auditor.core.errors import ConfigError
-from auditor.runs.recheck import RecheckRefusal, RecheckRefusedError, RecheckService
+from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.runs.run import execute_run
 from probes.runner import parser_pool
 from probes.runner.parser_pool import ParserPool
