@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError, InputError
-from auditor.core.phone_numbers import build_whatsapp_url
-from auditor.core.tokens import TOKEN_BYTES, hash_token
+from auditor.core.formatting import TOKEN_BYTES, build_whatsapp_url, hash_token
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.network_view import iter_association_views, load_association_view
 from auditor.evaluation.summary import AssociationFilter

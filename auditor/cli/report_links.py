@@ -37,8 +37,7 @@ from auditor.cli.output import (
     write_file_atomically,
 )
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import iter_json_document
-from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.core.formatting import build_whatsapp_url, iter_json_document
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.report_links import (

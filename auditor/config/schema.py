@@ -40,7 +40,7 @@ from auditor.config.loader import (
 from auditor.config.notifications import MonitorSettings, NotifySettings
 from auditor.config.validators import Host, IpNetwork, is_mail_address, require
 from auditor.core.errors import ConfigError
-from auditor.core.phone_numbers import build_whatsapp_url, normalize_phone
+from auditor.core.formatting import build_whatsapp_url, normalize_phone
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import MAX_DAYS, ActivityBands, ConfirmationThresholds
 from auditor.rules.engine import AnyRule

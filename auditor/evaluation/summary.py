@@ -14,8 +14,7 @@ from operator import attrgetter
 from auditor.config.schema import Config
 from auditor.evaluation.association_view import AssociationView
 from auditor.reference.gap_catalogue import get_gap_kind, get_gap_rank
-from auditor.reference.regions import find_region_code, list_region_names
-from auditor.reference.towns import list_town_names
+from auditor.reference.places import find_region_code, list_region_names, list_town_names
 from auditor.registry.columns import normalize_label
 from auditor.rules.context import RuleContext
 from probes.links.channel_registry import is_optional_channel

@@ -28,10 +28,8 @@ from auditor.i18n.catalogs import (
     load_terms,
 )
 from auditor.reference.gap_catalogue import Voice, get_gap_titles
-from auditor.reference.glossary import GlossaryTerm, get_glossary_term
-from auditor.reference.message_texts import get_message_texts
-from auditor.reference.regions import get_region_name
-from auditor.reference.towns import get_town_name
+from auditor.reference.places import get_region_name, get_town_name
+from auditor.reference.texts import GlossaryTerm, get_glossary_term, get_message_texts
 from probes.models.finding import Activity, DatePrecision, FactValue
 
 EMPTY_VALUE = "—"

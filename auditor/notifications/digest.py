@@ -26,7 +26,7 @@ from auditor.reference.gap_catalogue import (
     get_gap_rank,
     load_gap_catalogue,
 )
-from auditor.reference.regions import find_region_code
+from auditor.reference.places import find_region_code
 from auditor.rendering.templates import (
     MAX_SUBJECT_CHARS,
     MessageDocument,

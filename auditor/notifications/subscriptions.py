@@ -24,7 +24,7 @@ from auditor.config.notifications import Recipient, normalize_mail_address
 from auditor.config.schema import Config
 from auditor.config.validators import is_mail_address
 from auditor.core.errors import ConfigError, InputError
-from auditor.core.tokens import TOKEN_BYTES, hash_token
+from auditor.core.formatting import TOKEN_BYTES, hash_token
 from auditor.i18n.translator import Translator
 from auditor.notifications.drafts import DIGEST_KIND, MONTHLY_KIND
 from auditor.notifications.transports import (

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
-from auditor.reference.regions import REGIONS
+from auditor.reference.places import REGIONS
 from auditor.registry.columns import (
     FIELD_COLUMNS,
     LINKS_COLUMN,

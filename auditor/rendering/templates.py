@@ -16,11 +16,11 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from auditor.core import form_limits
-from auditor.core.phone_numbers import get_dialable_number
+from auditor.core.formatting import get_dialable_number
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
 from auditor.reference.gap_catalogue import get_gap_kind
-from auditor.reference.regions import SHORT_REGION_NAMES
+from auditor.reference.places import SHORT_REGION_NAMES
 from auditor.rendering.svg import REGION_TILES, draw_strip, draw_trend, is_flat_trend
 
 

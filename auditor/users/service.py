@@ -19,10 +19,10 @@ from datetime import datetime, timedelta
 from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
 from auditor.core.form_limits import MAX_USER_NAME_CHARS
-from auditor.core.tokens import TOKEN_BYTES, hash_token
+from auditor.core.formatting import TOKEN_BYTES, hash_token
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.i18n.catalogs import gettext_noop
-from auditor.reference.regions import REGIONS, find_region_code
+from auditor.reference.places import REGIONS, find_region_code
 from storage.errors import StoreError
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary

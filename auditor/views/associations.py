@@ -12,7 +12,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from auditor.config.schema import Config
-from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.core.formatting import build_whatsapp_url
 from auditor.decisions.recording import build_decision_items
 from auditor.decisions.replies import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of

@@ -19,7 +19,7 @@ from auditor.evaluation.network_view import build_channel_figures
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import COVERAGE_STATES, Coverage, build_coverage, get_region_key
 from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
-from auditor.reference.regions import REGIONS
+from auditor.reference.places import REGIONS
 from auditor.views.calls import BROKEN_FACET, build_call_list
 from probes.models.finding import Presence
 from storage.models.audit import EMPTY_CONTACT, AuditRun, AuditRunState, GapKind

@@ -19,7 +19,7 @@ from auditor.config.schema import StorageSettings, find_packaged_config, load_co
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import COVERAGE_STATES
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.reference.regions import REGIONS
+from auditor.reference.places import REGIONS
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from storage.conclusions import Conclusions

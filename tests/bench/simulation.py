@@ -39,7 +39,7 @@ from auditor.config.schema import (
 )
 from auditor.core import runtime
 from auditor.evaluation import run_results
-from auditor.reference.regions import REGIONS
+from auditor.reference.places import REGIONS
 from auditor.runs.frontier import Frontier
 from probes.http.fetcher import Fetcher
 from probes.links import identify

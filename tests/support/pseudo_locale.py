@@ -17,8 +17,7 @@ from lxml import html
 from auditor.i18n import catalogs, translator
 from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
 from auditor.reference.gap_catalogue import get_gap_titles
-from auditor.reference.glossary import get_glossary_term, load_glossary
-from auditor.reference.message_texts import get_message_texts
+from auditor.reference.texts import get_glossary_term, get_message_texts, load_glossary
 from auditor.web.routes import dashboard
 
 OPEN, CLOSE = "⟦⟧"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.checking.clock import find_next_start_time
 from auditor.core.form_limits import MAX_DAY_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
-from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.core.formatting import build_whatsapp_url
 from auditor.decisions.replies import MAX_PROMISE_PERIOD
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import get_region_key

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor.core.phone_numbers import build_whatsapp_url
-from auditor.reference.glossary import load_glossary
+from auditor.core.formatting import build_whatsapp_url
+from auditor.reference.texts import load_glossary
 from auditor.rendering.svg import TrendPoint
 from auditor.users import service
 from auditor.views.dashboard import (

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
-from auditor.core.tokens import hash_token
+from auditor.core.formatting import hash_token
 from auditor.decisions import replies
 from auditor.decisions.replies import (
     ReplyRefusal,

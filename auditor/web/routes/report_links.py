@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response, Streamin
 from pydantic import BaseModel, ConfigDict
 
 from auditor.core.form_limits import MAX_SEARCH_CHARS
-from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.core.formatting import build_whatsapp_url
 from auditor.evaluation.association_view import AssociationView
 from auditor.evaluation.summary import AssociationFilter, normalize_words
 from auditor.report_links import (

@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 
 from auditor.core.errors import TranslatableError
 from auditor.core.form_limits import MAX_SELECTED_REGIONS, MAX_TYPED_NAME_CHARS
-from auditor.core.tokens import hash_token
+from auditor.core.formatting import hash_token
 from auditor.evaluation.summary import get_region_key
-from auditor.reference.regions import REGIONS
+from auditor.reference.places import REGIONS
 from auditor.users import service
 from auditor.users.passwords import (
     MAX_PASSWORD_CHARACTERS,

@@ -15,7 +15,7 @@ import pytest
 
 from auditor.config.schema import load_config
 from auditor.core.errors import InputError
-from auditor.core.phone_numbers import normalize_phone
+from auditor.core.formatting import normalize_phone
 from auditor.demo import associations, play
 from auditor.demo.associations import DEMO_CHANNELS, DemoAssociation, load_demo_associations
 from auditor.demo.fake_web import FakeWeb

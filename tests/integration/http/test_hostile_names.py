@@ -17,8 +17,7 @@ from auditor import report_links
 from auditor.cli import main
 from auditor.cli.context import CliContext
 from auditor.config.notifications import NotifySettings
-from auditor.core.formatting import CONTROL_CHARACTERS
-from auditor.core.phone_numbers import build_whatsapp_url
+from auditor.core.formatting import CONTROL_CHARACTERS, build_whatsapp_url
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator

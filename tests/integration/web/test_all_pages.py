@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from auditor import report_links
 from auditor.config.notifications import NotifySettings
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.reference.regions import REGIONS, SHORT_REGION_NAMES
+from auditor.reference.places import REGIONS, SHORT_REGION_NAMES
 from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params

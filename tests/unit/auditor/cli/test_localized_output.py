@@ -22,7 +22,7 @@ from auditor.diagnostics import network
 from auditor.i18n.catalogs import LANGUAGE_NAMES, list_catalog_languages
 from auditor.notifications import transports
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.reference.regions import REGIONS
+from auditor.reference.places import REGIONS
 from auditor.registry.spreadsheet import to_csv
 from auditor.runs import pipeline
 from probes.links import identify

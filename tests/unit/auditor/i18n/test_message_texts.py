@@ -8,7 +8,7 @@ from babel import Locale
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import OPTIONAL_PART_PATTERN, PLACEHOLDER_PATTERN, Translator
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
-from auditor.reference.message_texts import load_message_texts
+from auditor.reference.texts import load_message_texts
 from auditor.rendering.templates import get_html_translator
 
 TEXTS = load_message_texts()

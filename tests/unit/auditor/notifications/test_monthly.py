@@ -8,7 +8,7 @@ from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_EMAIL_CHARS
-from auditor.core.tokens import hash_token
+from auditor.core.formatting import hash_token
 from auditor.notifications import drafts
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import CONFIRMATION_DAYS, save_subscription

@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 
 from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.reference.glossary import get_glossary_term, load_glossary
+from auditor.reference.texts import get_glossary_term, load_glossary
 from auditor.rules.score import LEVEL_THRESHOLDS, POINT_WEIGHTS
 
 LANGUAGES = ("ar", "fr", "en")

@@ -8,8 +8,13 @@ from importlib.resources import files
 import pytest
 
 from auditor.i18n.translator import EMPTY_VALUE, Translator
-from auditor.reference.regions import normalize_place_name
-from auditor.reference.towns import find_town, get_town_name, list_town_names, load_towns
+from auditor.reference.places import (
+    find_town,
+    get_town_name,
+    list_town_names,
+    load_towns,
+    normalize_place_name,
+)
 
 
 @pytest.mark.parametrize("typed", ["Tiznit", "TIZNIT", "tiznit ", "تيزنيت", "تِيزنيت"])

@@ -14,9 +14,9 @@ import pytest
 from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.core import tokens
 from auditor.core.errors import ConfigError
 from auditor.core.form_limits import MAX_NOTES_CHARS, MAX_PLACE_CHARS
+from auditor.core.formatting import hash_token
 from auditor.decisions import replies
 from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
@@ -89,7 +89,7 @@ def test_only_the_hash_of_a_token_is_stored(app):
     token = create_path(app).removeprefix("/r/")
     [report_link] = app.store.report_links.list_report_links("nour")
     assert token not in repr(report_link)
-    assert report_link.token_hash == tokens.hash_token(token)
+    assert report_link.token_hash == hash_token(token)
 
 
 @pytest.mark.fault("F60")
@@ -136,7 +136,7 @@ def test_report_link_opens_only_its_report_and_its_token_is_stored_nowhere(app, 
         assert not [
             record for record in caplog.records if token in record.getMessage() and is_ours(record)
         ]
-    assert tokens.hash_token(other_path.removeprefix("/r/")).encode() in backup
+    assert hash_token(other_path.removeprefix("/r/")).encode() in backup
 
 
 def test_report_without_cookie_explains_how_to_open_it(app):

@@ -108,8 +108,8 @@ EXCUSED = {
     ),
     "is asked for what is known": (
         "auditor.reference.gap_catalogue.get_gap_titles "
-        "auditor.reference.glossary.get_glossary_term storage.models.audit.compute_gap_rank "
-        "auditor.reference.message_texts.get_message_texts "
+        "auditor.reference.texts.get_glossary_term storage.models.audit.compute_gap_rank "
+        "auditor.reference.texts.get_message_texts "
         "probes.links.channel_registry.get_channel probes.links.post_numbers.get_date_precision "
         "probes.parsing.feeds.choose_posts_sitemap"
     ),

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor.core.phone_numbers import build_whatsapp_url, get_dialable_number, normalize_phone
+from auditor.core.formatting import build_whatsapp_url, get_dialable_number, normalize_phone
 
 
 @pytest.mark.parametrize(
