@@ -35,7 +35,7 @@ from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs import pipeline
 from auditor.runs.check_now import RunRefusal, prepare_requested_run
 from auditor.runs.frontier import WorkerCluster
-from auditor.runs.pipeline import SchedulerHeartbeat, run_with_grace_period, stop_on_sigterm
+from auditor.runs.pipeline import SchedulerHeartbeat, run_with_grace_period, stop_on_signal
 from auditor.users.service import LoginLink
 from auditor.web.app import create_app
 from auditor.web.middleware import is_loopback_host
@@ -266,7 +266,7 @@ async def run_server(
         heartbeat = job.heartbeat if with_schedule else None
         web = create_app(app, clock, heartbeat, login_link, job, cluster=cluster)
         jobs += [_serve_web(web, app.config, sock, stop), refresh_summaries_periodically(app, stop)]
-    with stop_on_sigterm(stop):
+    with stop_on_signal(stop):
         await run_together(*jobs)
 
 

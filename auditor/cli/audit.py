@@ -36,7 +36,7 @@ from auditor.core.errors import ConfigError, IncompleteRunError, UsageError
 from auditor.evaluation import reevaluate as reevaluation
 from auditor.i18n.translator import Translator
 from auditor.runs import pipeline
-from auditor.runs.pipeline import run_with_grace_period, stop_on_sigterm
+from auditor.runs.pipeline import run_with_grace_period, stop_on_signal
 from probes.models.finding import Presence
 from storage.models.audit import AuditRun
 
@@ -96,7 +96,7 @@ async def _execute_run(app: App, on_progress: ProgressCallback) -> AuditRun:
     """
     stop, grace_seconds = asyncio.Event(), app.config.schedule.shutdown_grace_seconds
     gc.freeze()  # loaded code is never garbage, and each collection would search it again
-    with stop_on_sigterm(stop):
+    with stop_on_signal(stop):
         try:
             run_coroutine = pipeline.run_audit_pipeline(
                 app,
@@ -248,5 +248,5 @@ async def _run_worker(app: App) -> None:
     stop = asyncio.Event()
     runtime.limit_malloc_arenas()  # a worker parses as many pages as `auditor run`
     gc.freeze()
-    with stop_on_sigterm(stop):
+    with stop_on_signal(stop):
         await ClusterWorker(app, stop, get_current_time).run()

@@ -26,6 +26,7 @@ from auditor.cli.context import (
 from auditor.cli.output import choose_table_format, print_message
 from auditor.decisions import recording
 from auditor.i18n.translator import Translator
+from auditor.views.json_items import build_decision_items
 from storage.models.audit import Decision, DecisionKind
 
 LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -315,7 +316,7 @@ def list_decisions(
             recording.require_association(app.store, association)
         rows = app.store.registry.list_accounts(association, include_withdrawn=True)
         statuses = app.store.statuses.list_account_statuses(association)
-        items = recording.build_decision_items(
+        items = build_decision_items(
             app.store.decisions.list_decisions(association=association),
             {row.id: row for row in rows if row.id},
             {status.account_id: status for status in statuses},

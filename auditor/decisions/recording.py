@@ -1,13 +1,12 @@
 """Record, withdraw and list decisions of people, for the command line, the pages and replies."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
 
 from auditor.core.errors import TranslatableError
-from auditor.core.formatting import format_optional_timestamp
 from auditor.i18n.catalogs import gettext_noop
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import is_confirmed_lost
@@ -16,9 +15,6 @@ from auditor.rules.association_state import (
     DISOWNING_DECISION_KINDS,
     DISPUTE_VALIDITY,
     collect_account_aliases,
-    get_decision_end,
-    is_overridden_by_evidence,
-    is_withdrawn,
     select_decisions_in_force,
 )
 from auditor.rules.domain_expiry import find_website_domain
@@ -40,8 +36,6 @@ EARLIEST_PUBLICATION_DAY = date(2000, 1, 1)
 """Earlier dates of a publication are typing mistakes."""
 MAX_DOMAIN_PERIOD = timedelta(days=10 * 366)
 """No registry sells a domain for more than ten years."""
-ENDING_SOON_PERIOD = timedelta(days=30)
-"""Decisions that end within this time are listed as ending soon, so that they can be renewed."""
 IMMEDIATE_DECISION_KINDS = frozenset({DecisionKind.CONFIRM, DecisionKind.WAIVE})
 """Kinds that take effect at once; the other kinds change what the next run checks."""
 DECISION_SOURCE = "decision"
@@ -98,27 +92,20 @@ def record_decision(
             message=gettext_noop("Choose the problem to ignore."),
         )
     typed = replace(typed, author=author, reason=reason)
-    if typed.channel:
-        typed = _split_channel_and_account(typed, channels)
+    if typed.channel and typed.channel not in channels:
+        # A link instead of a channel gives the account.
+        named = identify.identify_link(typed.channel) if {".", "/"} & set(typed.channel) else None
+        if typed.account or not named or not named.key or named.channel not in channels:
+            raise DecisionError(
+                typed.channel,
+                "this channel is not audited",
+                f"one of {' '.join(channels)}, or a link",
+                message=gettext_noop("This channel is not checked."),
+            )
+        typed = replace(typed, channel=named.channel, account=typed.channel)
     recorder = _Recorder(store, typed, now)
     recorder.record()
     return recorder.saved
-
-
-def _split_channel_and_account(typed: DecisionInput, channels: Collection[str]) -> DecisionInput:
-    """Return the input with an audited channel; a link instead of a channel gives the account."""
-    if typed.channel in channels:
-        return typed
-    if not typed.account and {".", "/"} & set(typed.channel):
-        named = identify.identify_link(typed.channel)
-        if named.key and named.channel in channels:
-            return replace(typed, channel=named.channel, account=typed.channel)
-    raise DecisionError(
-        typed.channel,
-        "this channel is not audited",
-        f"one of {' '.join(channels)}, or a link",
-        message=gettext_noop("This channel is not checked."),
-    )
 
 
 class _Recorder:
@@ -158,10 +145,7 @@ class _Recorder:
             case DecisionKind.MOVED:
                 self._move(self._find_accounts())
             case DecisionKind.WAIVE:
-                rows = self._find_accounts()[:1] if typed.account else []
-                name = account_subject(rows[0]) if rows else None
-                self._require_gap_code()
-                self._save(self._parse_end(), rows, code=typed.code or None, value=name)
+                self._waive()
             case DecisionKind.DOMAIN_EXPIRES:
                 self._state_domain_expiry(self._find_accounts())
 
@@ -211,6 +195,21 @@ class _Recorder:
         if not self._is_registered(identity.key):
             self._register(identity)
 
+    def _waive(self) -> None:
+        """A gap, or whatever concerns an account, a channel or the association, is ignored."""
+        code = self.typed.code
+        rows = self._find_accounts()[:1] if self.typed.account else []
+        definition = load_gap_catalogue().definitions.get(code)
+        if code and (definition is None or not definition.is_gap):
+            raise DecisionError(
+                code,
+                "this is a status, not a gap" if definition else "no gap has this code",
+                "`auditor gaps` lists the open ones",
+                message=gettext_noop("This problem doesn’t exist."),
+            )
+        subject = account_subject(rows[0]) if rows else None
+        self._save(self._parse_end(), rows, code=code or None, value=subject)
+
     def _state_domain_expiry(self, rows: Sequence[AccountRow]) -> None:
         """The day counts if the registry gives none, until it has passed."""
         if not find_website_domain(rows[0]):
@@ -241,17 +240,6 @@ class _Recorder:
             )
         return _end_of_day(day)
 
-    def _require_gap_code(self) -> None:
-        code = self.typed.code
-        definition = load_gap_catalogue().definitions.get(code)
-        if code and (definition is None or not definition.is_gap):
-            raise DecisionError(
-                code,
-                "this is a status, not a gap" if definition else "no gap has this code",
-                "`auditor gaps` lists the open ones",
-                message=gettext_noop("This problem doesn’t exist."),
-            )
-
     def _find_accounts(self) -> list[AccountRow]:
         """Return the rows of the named account, or of the only account on the channel.
 
@@ -259,7 +247,13 @@ class _Recorder:
         """
         typed, rows = self.typed.account, self.rows
         if typed:
-            rows = [row for row in rows if self._is_named(row, typed)]
+            named = identify.identify_link(typed, self.typed.channel)
+            named_key = named.key if named.channel == self.typed.channel else None
+            rows = []
+            for row in self.rows:
+                keys = collect_account_aliases(row, self._get_status(row))
+                if typed in {row.typed_text, *keys} or named_key in keys:
+                    rows.append(row)
         if len(set(map(account_subject, rows))) == 1:
             return rows
         names = dict.fromkeys(map(account_subject, self.rows))
@@ -277,13 +271,6 @@ class _Recorder:
         message = gettext_noop("It has several accounts on this channel. Choose one.")
         why = "it has several accounts on this channel"
         raise DecisionError(self.place, why, remedy, message=message)
-
-    def _is_named(self, row: AccountRow, typed: str) -> bool:
-        keys = collect_account_aliases(row, self._get_status(row))
-        if typed in {row.typed_text, *keys}:
-            return True
-        named = identify.identify_link(typed, self.typed.channel)
-        return named.channel == self.typed.channel and named.key in keys
 
     def _get_status(self, row: AccountRow) -> AccountStatus:
         assert row.id is not None
@@ -393,20 +380,18 @@ def require_association(store: Store, association: str) -> None:
 
 def require_author(author: str) -> str:
     """Return the trimmed author. Raises DecisionError if nothing of it can be stored."""
-    author = sanitize_text(author).strip()
-    if not author:
-        message = gettext_noop("Enter who said so.")
-        raise DecisionError("--author", "no author given", "--author NAME", message=message)
-    return author
+    if trimmed := sanitize_text(author).strip():
+        return trimmed
+    message = gettext_noop("Enter who said so.")
+    raise DecisionError("--author", "no author given", "--author NAME", message=message)
 
 
 def require_reason(reason: str) -> str:
     """Return the trimmed reason. Raises DecisionError if nothing of it can be stored."""
-    reason = sanitize_text(reason).strip()
-    if not reason:
-        message = gettext_noop("Enter a reason.")
-        raise DecisionError("--reason", "no reason given", "--reason TEXT", message=message)
-    return reason
+    if trimmed := sanitize_text(reason).strip():
+        return trimmed
+    message = gettext_noop("Enter a reason.")
+    raise DecisionError("--reason", "no reason given", "--reason TEXT", message=message)
 
 
 def parse_domain_expiry(typed: str, now: datetime) -> date:
@@ -513,51 +498,3 @@ def find_decisions_taken_at(
         for item in select_decisions_in_force(decisions, now)
         if (item.author, item.decided_at) == (author, decided_at)
     ]
-
-
-def build_decision_items(
-    decisions: Iterable[Decision],
-    accounts: Mapping[int, AccountRow],
-    statuses: Mapping[int, AccountStatus],
-    now: datetime,
-) -> list[dict[str, Any]]:
-    """Return the items of `decide list` in the order they were taken.
-
-    docs/guides/decisions.md describes their fields.
-    """
-    items = []
-    for decision in decisions:
-        account_id = decision.account_id or 0
-        row = accounts.get(account_id)
-        status = statuses.get(account_id) or AccountStatus(account_id)
-        until, state = get_decision_end(decision, status), "in_force"
-        if is_withdrawn(decision, now):
-            state = "withdrawn"
-        elif until is not None and until <= now:
-            state = "expired"
-        elif decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
-            state = "overridden"
-        elif until is not None and until <= now + ENDING_SOON_PERIOD:
-            state = "ending_soon"
-        withdrawal = decision.withdrawal
-        items.append(
-            {
-                "id": decision.id,
-                "association": decision.association,
-                "channel": decision.channel,
-                "kind": decision.kind.value,
-                "account": account_subject(row) if row else decision.value,
-                "code": decision.code,
-                "value": decision.value,
-                "author": decision.author,
-                "reason": decision.reason,
-                "decided_at": format_optional_timestamp(decision.decided_at),
-                "until": format_optional_timestamp(until),
-                "in_force": state in {"in_force", "ending_soon"},
-                "state": state,
-                "withdrawn_at": withdrawal and format_optional_timestamp(withdrawal.withdrawn_at),
-                "withdrawn_by": withdrawal and withdrawal.author,
-                "withdrawn_reason": withdrawal and withdrawal.reason,
-            }
-        )
-    return items

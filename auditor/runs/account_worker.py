@@ -313,17 +313,6 @@ STOP_REASONS = frozenset({Reason.RATE_LIMITED, Reason.BLOCKED, Reason.ROBOTS, Re
 """After a response with one of these, a run asks the registry for no more domains."""
 
 
-@dataclass(frozen=True, slots=True)
-class DueDomain:
-    """A domain to ask for, with the newest check of each account on it.
-
-    `previous_checks` are by account id. A check is None if there is none of this domain.
-    """
-
-    domain: str
-    previous_checks: Mapping[int, DomainCheck | None]
-
-
 async def check_domains(
     app: App,
     run: AuditRun,
@@ -335,16 +324,16 @@ async def check_domains(
     if not app.config.domain_expiry.enabled:
         return
     due_domains = await asyncio.to_thread(list_due_domains, app, run)
-    domains_by_service: dict[str, list[DueDomain]] = defaultdict(list)
-    for due in due_domains:
-        domains_by_service[find_rdap_service(due.domain) or ""].append(due)
+    domains_by_service: dict[str, list[str]] = defaultdict(list)
+    for domain in due_domains:
+        domains_by_service[find_rdap_service(domain) or ""].append(domain)
 
-    async def ask_service(service_domains: Sequence[DueDomain]) -> None:
-        for due in service_domains:
+    async def ask_service(service_domains: Sequence[str]) -> None:
+        for domain in service_domains:
             if deadline.should_stop:
                 break
-            finding = (await checker.check_domain(due.domain)).finding
-            checks = list(_build_domain_checks(due, finding, run, clock()))
+            finding = (await checker.check_domain(domain)).finding
+            checks = list(_build_domain_checks(domain, due_domains[domain], finding, run, clock()))
             await asyncio.to_thread(app.store.domain_checks.save_domain_checks, checks)
             if finding.reason in STOP_REASONS:
                 break
@@ -352,12 +341,13 @@ async def check_domains(
     await run_together(*map(ask_service, domains_by_service.values()))
 
 
-def list_due_domains(app: App, run: AuditRun) -> list[DueDomain]:
-    """Return the domains that a run asks for, those with the oldest check first, then by account.
+def list_due_domains(app: App, run: AuditRun) -> dict[str, dict[int, DomainCheck | None]]:
+    """Return the domains that a run asks for, each with the newest check of each account on it.
 
-    A domain with an account that has no check comes before all others. A run never asks for a
-    domain whose registry has no RDAP service or has refused in this run, or for that of a hosting
-    platform.
+    A check is None if there is none of this domain. The domains with the oldest check come first,
+    then they are ordered by account. A domain with an account that has no check comes before all
+    others. A run never asks for a domain whose registry has no RDAP service or has refused in this
+    run, or for that of a hosting platform.
     """
     should_check = build_account_filter(
         app.store.decisions.list_decisions(), app.config, run.started_at
@@ -382,11 +372,11 @@ def list_due_domains(app: App, run: AuditRun) -> list[DueDomain]:
         if check is not None and check.run_id == run.id and check.reason in STOP_REASONS:
             refusing_services.add(service)
     domains = sorted(due_days, key=due_days.__getitem__)[:MAX_DOMAINS_PER_RUN]
-    return [
-        DueDomain(domain, checks_by_domain[domain])
+    return {
+        domain: checks_by_domain[domain]
         for domain in domains
         if find_rdap_service(domain) not in refusing_services
-    ]
+    }
 
 
 def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
@@ -401,19 +391,23 @@ def _is_outdated(check: DomainCheck, run: AuditRun, every_days: int) -> bool:
 
 
 def _build_domain_checks(
-    due: DueDomain, finding: Finding, run: AuditRun, now: datetime
+    domain: str,
+    previous_checks: Mapping[int, DomainCheck | None],
+    finding: Finding,
+    run: AuditRun,
+    now: datetime,
 ) -> Iterator[DomainCheck]:
     """Yield the check of each account. After a failure, it repeats the last response."""
     assert run.id is not None
-    for account_id, previous_check in due.previous_checks.items():
-        previous = previous_check or DomainCheck(account_id, run.id, due.domain, now)
+    for account_id, previous_check in previous_checks.items():
+        previous = previous_check or DomainCheck(account_id, run.id, domain, now)
         if finding.presence is Presence.UNKNOWN:
             yield replace(previous, run_id=run.id, checked_at=now, reason=finding.reason)
             continue
         yield DomainCheck(
             account_id,
             run.id,
-            due.domain,
+            domain,
             now,
             finding.reason,
             answered_at=now,

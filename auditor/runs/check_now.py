@@ -21,7 +21,7 @@ from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_p
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.core.errors import ConfigError, RunLockedError
 from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
-from auditor.runs.plan import select_accounts_to_check
+from auditor.runs.plan import build_account_filter
 from auditor.runs.state import RunState
 from probes.log import EventLogger
 from probes.models.finding import Finding, Presence, Reason
@@ -149,7 +149,7 @@ async def _recheck_accounts(app: App, association: str, now: datetime) -> list[A
         checker = AccountChecker(fetcher, parsers, state.api_budgets)
         rechecks = [
             _recheck_account(row, statuses.get(row.id or 0), checker, state.circuit_breakers)
-            for row in select_accounts_to_check(accounts, decisions, config, now)
+            for row in filter(build_account_filter(decisions, config, now), accounts)
         ]
         return await asyncio.gather(*rechecks)
 
@@ -206,14 +206,6 @@ class RunStarter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RunProgress:
-    """Numbers of accounts that a run has checked and has to check, 0 until that is known."""
-
-    checked_count: int
-    total_count: int
-
-
 def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
     """Return why no run of the current day can start, or None.
 
@@ -241,15 +233,18 @@ def is_day_finished(store: Store, now: datetime) -> bool:
     return run.day > now.date() or store.observations.has_observations(run.id, run.id)
 
 
-def load_run_progress(store: Store) -> RunProgress | None:
-    """Return the progress of the newest run if it is running (or was killed), otherwise None."""
+def load_run_progress(store: Store) -> tuple[int, int] | None:
+    """Return how many accounts the newest run has checked, and how many it has to check.
+
+    The second number is 0 until it is known. None if no run is running (or was killed).
+    """
     run = store.runs.get_latest()
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
     checked_count = 0
     if run.id is not None:
         checked_count = sum(store.observations.count_by_presence(run.id).values())
-    return RunProgress(checked_count, run.report.accounts_due or 0)
+    return checked_count, run.report.accounts_due or 0
 
 
 def has_results(store: Store) -> bool:

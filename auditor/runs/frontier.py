@@ -21,7 +21,6 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from itertools import groupby
 from typing import Protocol
 
@@ -32,9 +31,9 @@ from auditor.runs.plan import (
     MAX_BATCH_ACCOUNTS,
     WEBSITE_ROUND,
     CheckPriority,
+    build_account_filter,
     build_batches,
     iter_plan_positions,
-    select_accounts_to_check,
 )
 from auditor.runs.state import RequestCounts, RunDeadline
 from probes.http.host_state import HostLock
@@ -79,21 +78,20 @@ class Frontier:
         The plan of an evaluated run has only the accounts that were registered before it started.
         These were not reached. An account that was added later belongs to the next run.
         """
-        config, run = self.app.config, self.audit_run
+        run = self.audit_run
         priority = CheckPriority(
             self.store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
-            active_since=run.started_at - timedelta(days=config.activity.active),
             circuit_breakers=self.circuit_breakers,
             api_channels=self.api_channels,
         )
-        rows = select_accounts_to_check(
-            self.store.observations.list_pending_accounts(run),
-            self.store.decisions.list_decisions(run.started_at),
-            config,
-            run.started_at,
+        should_check = build_account_filter(
+            self.store.decisions.list_decisions(run.started_at), self.app.config, run.started_at
         )
+        rows = filter(should_check, self.store.observations.list_pending_accounts(run))
         if run.id is not None and self.store.runs.is_evaluated(run.id):
-            rows = (row for row in rows if row.added_at and row.added_at <= run.started_at)
+            rows = filter(
+                lambda row: row.added_at is not None and row.added_at <= run.started_at, rows
+            )
         positions = iter_plan_positions(priority, rows, self.store.statuses.list_account_statuses())
         self.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
         self.planned_count = self.count_remaining()

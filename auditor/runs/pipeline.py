@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -97,14 +97,7 @@ async def run_audit_pipeline(
                     await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
             raise
         try:
-            if run.state is AuditRunState.DONE:
-                not_reached = run.not_reached_count
-                suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
-                success = f"the run of {run.day} has finished{suffix}"
-                await asyncio.to_thread(ping.report_success, success)
-            else:
-                log_lines = [*recent_log.get_lines(), f"the run of {run.day} is {run.state}"]
-                await asyncio.to_thread(ping.report_failure, log_lines)
+            await asyncio.to_thread(_report_end, ping, run, recent_log.get_lines())
             if run.state is AuditRunState.INCOMPLETE and not run.has_crashed:
                 return run
             finished_at = run.finished_at or now
@@ -121,6 +114,16 @@ async def run_audit_pipeline(
             except asyncio.CancelledError:
                 is_cancelled.set()
     return run
+
+
+def _report_end(ping: HealthcheckPing, run: AuditRun, log_lines: Iterable[str]) -> None:
+    """Tell the monitor how a run has ended."""
+    if run.state is AuditRunState.DONE:
+        not_reached = run.not_reached_count
+        suffix = f"; {not_reached} accounts were not reached" if not_reached else ""
+        ping.report_success(f"the run of {run.day} has finished{suffix}")
+    else:
+        ping.report_failure([*log_lines, f"the run of {run.day} is {run.state}"])
 
 
 def _send_notifications(
@@ -287,18 +290,13 @@ T = TypeVar("T")
 
 
 @contextmanager
-def stop_on_sigterm(stop_event: asyncio.Event) -> Iterator[None]:
-    """Set `stop_event` on the first SIGTERM. A second SIGTERM ends the process at once.
+def stop_on_signal(
+    stop_event: asyncio.Event, number: signal.Signals = signal.SIGTERM
+) -> Iterator[None]:
+    """Set `stop_event` on the first such signal. A second SIGTERM ends the process at once.
 
     SIGINT keeps Python's meaning: it cancels the work, and the command exits with 130.
     """
-    with stop_on_signal(stop_event, signal.SIGTERM):
-        yield
-
-
-@contextmanager
-def stop_on_signal(stop_event: asyncio.Event, number: signal.Signals) -> Iterator[None]:
-    """Set `stop_event` on the first signal of this number. The second one has its usual effect."""
     loop = asyncio.get_running_loop()
 
     def handle_signal() -> None:
@@ -329,26 +327,18 @@ async def run_with_grace_period(
     finally:
         stop_request.cancel()
         work.cancel()
-        await _wait_until_done(work)
+        cancellation: asyncio.CancelledError | None = None
+        while not work.done():  # even if this wait is cancelled: the work may be storing data
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError as error:
+                cancellation = error
+        if cancellation:
+            raise cancellation
+        if not work.cancelled():
+            # Marks the exception as retrieved, or asyncio logs it again. `result` raises it.
+            work.exception()
     return work.result()
-
-
-async def _wait_until_done(task: asyncio.Future[Any]) -> None:
-    """Wait until the task has ended, even if this wait is cancelled.
-
-    The task may be storing data.
-    """
-    cancellation: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancellation = error
-    if cancellation:
-        raise cancellation
-    if not task.cancelled():
-        # Marks the exception as retrieved, or asyncio logs it a second time. `result` raises it.
-        task.exception()
 
 
 HEARTBEAT_TIMEOUT_SECONDS = 75 * 60.0

@@ -75,18 +75,15 @@ def iter_plan_positions(
         yield priority.compute_position(row, status if has_status else None)
 
 
-def select_accounts_to_check(
-    rows: Iterable[AccountRow], decisions: Iterable[Decision], config: Config, now: datetime
-) -> Iterator[AccountRow]:
-    """Yield the accounts to check: on an audited channel, with a usable link, and not disowned."""
-    return filter(build_account_filter(decisions, config, now), rows)
-
-
 def build_account_filter(
     decisions: Iterable[Decision], config: Config, now: datetime
 ) -> Callable[[AccountRow], bool]:
-    """Return the function that is True for the accounts of `select_accounts_to_check`."""
-    disowned_ids = find_disowned_account_ids(decisions, now)
+    """Return a function that is True for each account to check.
+
+    Such an account is on an audited channel, has a usable link, and is not disowned.
+    """
+    disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
+    disowned_ids = set(map(attrgetter("account_id"), select_decisions_in_force(disowning, now)))
 
     def should_check(row: AccountRow) -> bool:
         return (
@@ -98,23 +95,15 @@ def build_account_filter(
     return should_check
 
 
-def find_disowned_account_ids(decisions: Iterable[Decision], now: datetime) -> set[int | None]:
-    """Return the accounts that people have declared not to be the association's."""
-    disowning = [decision for decision in decisions if decision.kind in DISOWNING_DECISION_KINDS]
-    return set(map(attrgetter("account_id"), select_decisions_in_force(disowning, now)))
-
-
 @dataclass(frozen=True, slots=True)
 class CheckPriority:
     """Computes the position of each account in the plan of a run.
 
-    `previous_run` is the last finished run. An account with a publication since `active_since` is
-    likely to have changed. `circuit_breakers` know with which account each platform begins.
-    `api_channels` are the channels that are checked by API.
+    `previous_run` is the last finished run. `circuit_breakers` know with which account each
+    platform begins. `api_channels` are the channels that are checked by API.
     """
 
     previous_run: AuditRun | None
-    active_since: datetime
     circuit_breakers: Mapping[str, CircuitBreaker] = field(default_factory=dict)
     api_channels: Collection[str] = ()
 
@@ -134,7 +123,6 @@ class CheckPriority:
             return PlanPosition(API_ROUND, host_bucket, rank, account_id)
         if row.channel != channel_registry.WEBSITE_CHANNEL:
             # The ids form a rotation that begins with the account at which the last run stopped.
-            overdue_seconds *= compute_change_weight(account_status, self.active_since)
             tie_breaker, circuit_breaker = account_id, self.circuit_breakers.get(row.channel)
             if circuit_breaker is not None:
                 tie_breaker += circuit_breaker.sort_key(account_id)[0] << ACCOUNT_ID_BITS
@@ -172,26 +160,6 @@ def compute_overdue_seconds(
     if account_status is None or account_status.checked_at is None:
         return inf
     return max(0.0, (previous_run.started_at - account_status.checked_at).total_seconds())
-
-
-def compute_change_weight(account_status: AccountStatus | None, active_since: datetime) -> int:
-    """Return how likely a check is to change the status, as a factor of the waiting time.
-
-    3 if a change waits for confirmation, 2 if there is a publication since `active_since`, else 1.
-    Every account is checked; those with a higher weight are checked more often.
-    """
-    if account_status is None:
-        return 1
-    if (
-        account_status.unconfirmed_streak
-        or account_status.failure_streak
-        or account_status.other_account_streak
-    ):
-        return 3
-    activity = account_status.last_activity
-    if activity is not None and activity.published_at >= active_since:
-        return 2
-    return 1
 
 
 def _build_rank(overdue_seconds: float, tie_breaker: int) -> int:

@@ -16,7 +16,7 @@ docs/explanations/verdicts.md.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -89,13 +89,16 @@ async def execute_run(
         return run
     now = _not_before_earlier_runs(app, run, day, now)
     run = run or AuditRun(day, AuditRunState.RUNNING, now)
+    ends_at = None
+    if time_limit := timedelta(hours=app.config.schedule.time_limit_hours):
+        # It counts from the first check of the run, which an earlier session may have made.
+        first_check = run.id and app.store.observations.get_first_check_time(run.id)
+        ends_at = timer() + ((first_check or now) + time_limit - now).total_seconds()
     session = RunSession(
         app=app,
         state=RunState.resume(run, app.config),
         started_at=now,
-        deadline=RunDeadline(
-            timer, _compute_end_time(app, run, now, timer), stop or asyncio.Event()
-        ),
+        deadline=RunDeadline(timer, ends_at, stop or asyncio.Event()),
         timer_started_at=timer(),
         on_progress=on_progress or (lambda _checked, _total: None),
         cluster=cluster,
@@ -139,21 +142,6 @@ def _not_before_earlier_runs(app: App, run: AuditRun | None, day: date, now: dat
     return max(times)
 
 
-def _compute_end_time(app: App, run: AuditRun, now: datetime, timer: Timer) -> float | None:
-    """Return the timer value at which the time limit of the run ends, or None without a limit.
-
-    The limit counts from the first check of the run, which an earlier session may have made.
-    """
-    time_limit = timedelta(hours=app.config.schedule.time_limit_hours)
-    if not time_limit:
-        return None
-    first_check = (
-        app.store.observations.get_first_check_time(run.id) if run.id is not None else None
-    )
-    time_left = (first_check or now) + time_limit - now
-    return timer() + time_left.total_seconds()
-
-
 @dataclass(slots=True)
 class RunSession:
     """One process's work on a run. A run that was interrupted has several sessions.
@@ -177,7 +165,11 @@ class RunSession:
         """Execute the phases. Raises StoppedError if the run is to stop before its evaluation."""
         async with self._open_checker() as checker:
             canary_results = await self._check_canaries(checker)
-            self._begin(canary_results)
+            store, day = self.app.store, self.state.audit_run.day
+            close_previous_run(store, day)
+            self.state.audit_run = store.runs.begin_or_resume(day, self.started_at)
+            self.is_begun = True
+            self.state.restore_circuit_breakers(store, self.app.config, canary_results)
             if not self._is_evaluated():
                 refuse_crashed_canaries(self.state.canary_readings)
             if is_offline(self.state.canary_readings) and not self._is_evaluated():
@@ -251,14 +243,6 @@ class RunSession:
         refuse_wrong_clock(results)
         return list(zip(canaries, results, strict=True))
 
-    def _begin(self, canary_results: Sequence[tuple[Canary, ProbeResult]]) -> None:
-        """Store that the run has begun, and close the previous run if it was killed."""
-        store, day = self.app.store, self.state.audit_run.day
-        close_previous_run(store, day)
-        self.state.audit_run = store.runs.begin_or_resume(day, self.started_at)
-        self.is_begun = True
-        self.state.restore_circuit_breakers(store, self.app.config, canary_results)
-
     # --- First and second pass -------------------------------------------------------------------
 
     async def _check_accounts(self, checker: AccountChecker) -> None:
@@ -279,7 +263,14 @@ class RunSession:
                     )
                 )
             planned_count = await asyncio.to_thread(frontier.fill)
-            self._save_started_report(planned_count)
+            # A killed run cannot store its report later.
+            store, run = self.app.store, self.state.audit_run
+            assert run.id is not None
+            observed_count = sum(store.observations.count_by_presence(run.id).values())
+            started_report = build_started_report(
+                run, self.state.canary_readings, self.app.config, planned_count + observed_count
+            )
+            self.state.audit_run = store.runs.save_open_report(run, started_report)
             self.state.account_count = 0 if is_evaluated else planned_count
             self.on_progress(0, self.state.account_count)
             try:
@@ -289,16 +280,6 @@ class RunSession:
             finally:
                 with contextlib.suppress(StoreError):
                     await asyncio.to_thread(frontier.clear)
-
-    def _save_started_report(self, planned_count: int) -> None:
-        """Store the report of the started run, because a killed run cannot store it later."""
-        store, run = self.app.store, self.state.audit_run
-        assert run.id is not None
-        observed_count = sum(store.observations.count_by_presence(run.id).values())
-        started_report = build_started_report(
-            run, self.state.canary_readings, self.app.config, planned_count + observed_count
-        )
-        self.state.audit_run = store.runs.save_open_report(run, started_report)
 
     async def _run_passes(self, frontier: Frontier, checker: AccountChecker) -> None:
         """Check all accounts, then repeat the checks that failed for a transient reason.

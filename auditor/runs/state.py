@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import starmap
 from typing import Any, Self
 
 from auditor import __version__
@@ -64,9 +63,9 @@ MAX_CRASHED_SHARE = 0.5
 
 def refuse_crashed_canaries(canary_readings: CanaryReadings) -> None:
     """Raise ProbesCrashedError if the probes of most canaries crashed."""
-    crashes = [finding for _, finding in canary_readings if _has_crashed(finding)]
-    if _are_too_many(len(crashes), len(canary_readings)):
-        _log_crashes("canaries", crashes[0], len(crashes), len(canary_readings))
+    findings = [finding for _, finding in canary_readings]
+    crashes = [finding for finding in findings if finding.reason is Reason.CRASHED]
+    if _are_too_many(crashes, len(findings), "canaries"):
         raise ProbesCrashedError
 
 
@@ -77,29 +76,21 @@ def refuse_crashed_checks(store: Store, run: AuditRun) -> None:
     check these accounts again.
     """
     assert run.id is not None
-    counts = store.observations.count_by_presence(run.id)
-    total = sum(counts.values())
-    unknown = sum(count for (_, presence), count in counts.items() if presence is Presence.UNKNOWN)
-    if not _are_too_many(unknown, total):
-        return
-    findings = store.observations.list_findings_of_run(run.id)
-    crashes = {account: finding for account, finding in findings if _has_crashed(finding)}
-    if not _are_too_many(len(crashes), total):
-        return
-    _log_crashes("accounts", next(iter(crashes.values())), len(crashes), total)
-    store.observations.discard(run.id, crashes.keys())
-    raise ProbesCrashedError
+    total = sum(store.observations.count_by_presence(run.id).values())
+    crashes = {
+        account_id: finding
+        for account_id, finding in store.observations.list_findings_of_run(run.id)
+        if finding.reason is Reason.CRASHED
+    }
+    if _are_too_many(list(crashes.values()), total, "accounts"):
+        store.observations.discard(run.id, crashes.keys())
+        raise ProbesCrashedError
 
 
-def _has_crashed(finding: Finding) -> bool:
-    return finding.reason is Reason.CRASHED
-
-
-def _are_too_many(count: int, total: int) -> bool:
-    return count > MAX_CRASHED_SHARE * total
-
-
-def _log_crashes(subject: str, finding: Finding, count: int, total: int) -> None:
+def _are_too_many(crashes: Sequence[Finding], total: int, subject: str) -> bool:
+    """Return True, after an entry in the log, if more than half of the probes crashed."""
+    if len(crashes) <= MAX_CRASHED_SHARE * total:
+        return False
     message = (
         "the probes of {crashed} of {total} {subject} crashed ({detail}), so no status is updated; "
         "try: auditor doctor, and report the traceback in the log"
@@ -107,11 +98,12 @@ def _log_crashes(subject: str, finding: Finding, count: int, total: int) -> None
     logger.error(
         "probes_crashed",
         message,
-        crashed=count,
+        crashed=len(crashes),
         total=total,
         subject=subject,
-        detail=finding.detail,
+        detail=crashes[0].detail,
     )
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +284,7 @@ def build_started_report(
     `due_count` is the number of accounts to check, including those of earlier sessions. A wrong
     canary applies to every check of the run, even if the canaries of a later session are correct.
     """
-    values = {**_select_stated(run.report, RunCosts.model_fields), **_carry_judgement(run)}
+    values = _select_stated(run.report, [*RunCosts.model_fields, *JUDGEMENT_FIELDS])
     warnings = {**find_failed_canaries(canary_readings), **run.report.canary_warnings}
     if warnings:
         values["canary_warnings"] = warnings
@@ -318,7 +310,7 @@ def build_finished_report(
     the accounts that the run did not reach.
     """
     report = _describe_run(run, canary_readings, config).with_values(
-        **_carry_judgement(run),
+        **_select_stated(run.report, JUDGEMENT_FIELDS),
         state=state.value,
         finished_at=_to_whole_seconds(finished_at),
         **_summarize_hosts(costs, MAX_NAMED_HOSTS),
@@ -365,7 +357,16 @@ def build_interrupted_report(
 
 def _describe_run(run: AuditRun, canary_readings: CanaryReadings, config: Config) -> RunReport:
     """Return the part that all reports have: the versions and the canaries."""
-    canaries = tuple(starmap(_build_canary_result, canary_readings))
+    canaries = tuple(
+        CanaryResult(
+            channel=canary.channel,
+            link=canary.account.typed_text,
+            exists=canary.exists,
+            presence=finding.presence,
+            reason=finding.reason,
+        )
+        for canary, finding in canary_readings
+    )
     rules = [rule.model_dump(mode="json") for rule in config.rules]
     probes = {name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)}
     return RunReport(
@@ -379,21 +380,6 @@ def _describe_run(run: AuditRun, canary_readings: CanaryReadings, config: Config
         proxy=config.fetch.proxy is not None,
         allow_networks=tuple(map(str, config.fetch.allow_networks)),
     )
-
-
-def _build_canary_result(canary: Canary, finding: Finding) -> CanaryResult:
-    return CanaryResult(
-        channel=canary.channel,
-        link=canary.account.typed_text,
-        exists=canary.exists,
-        presence=finding.presence,
-        reason=finding.reason,
-    )
-
-
-def _carry_judgement(run: AuditRun) -> dict[str, Any]:
-    """Return the unreliable channels and the canary warnings that the report of a run states."""
-    return _select_stated(run.report, JUDGEMENT_FIELDS)
 
 
 def _select_stated(costs: RunCosts, names: Iterable[str]) -> dict[str, Any]:

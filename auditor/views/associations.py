@@ -13,7 +13,6 @@ from typing import Any
 
 from auditor.config.schema import Config
 from auditor.core.formatting import build_whatsapp_url
-from auditor.decisions.recording import build_decision_items
 from auditor.decisions.replies import select_completed_steps
 from auditor.evaluation.association_view import AccountView, AssociationView, is_waiver_of
 from auditor.evaluation.run_results import index_by_account
@@ -21,6 +20,7 @@ from auditor.evaluation.summary import AssociationFilter, apply_open_gaps, summa
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.rules.account_status import iter_status_outlooks
 from auditor.rules.engine import is_gap_open, was_closed_since
+from auditor.views.json_items import build_decision_items
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Presence
 from storage.models.audit import (

@@ -1,4 +1,4 @@
-"""JSON items of the reading commands (`status`, `gaps`, `report`). Pure functions.
+"""JSON items of the reading commands (`status`, `gaps`, `report`, `decide list`). Pure functions.
 
 The keys are a contract with other programs.
 """
@@ -6,20 +6,28 @@ The keys are a contract with other programs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from auditor.checking.clock import is_dated_in_future
 from auditor.core.formatting import format_optional_timestamp
 from auditor.reference.gap_catalogue import get_gap_kind
+from auditor.rules.association_state import (
+    get_decision_end,
+    is_overridden_by_evidence,
+    is_withdrawn,
+)
 from probes.models.finding import Presence
-from storage.models.audit import AuditRun, Gap
+from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision, DecisionKind, Gap
 
 if TYPE_CHECKING:  # the status needs no views
     from auditor.evaluation.association_view import AccountView, AssociationView
     from auditor.evaluation.network_view import NetworkOverview
 
 JsonItem = dict[str, Any]
+
+ENDING_SOON_PERIOD = timedelta(days=30)
+"""Decisions that end within this time are listed as ending soon, so that they can be renewed."""
 
 
 def build_status_item(
@@ -140,3 +148,51 @@ def build_account_item(account: AccountView) -> JsonItem:
         "linked": account.link_reciprocity,
         "checked_at": format_optional_timestamp(account.checked_at),
     }
+
+
+def build_decision_items(
+    decisions: Iterable[Decision],
+    accounts: Mapping[int, AccountRow],
+    statuses: Mapping[int, AccountStatus],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Return the items of `decide list` in the order they were taken.
+
+    docs/guides/decisions.md describes their fields.
+    """
+    items = []
+    for decision in decisions:
+        account_id = decision.account_id or 0
+        row = accounts.get(account_id)
+        status = statuses.get(account_id) or AccountStatus(account_id)
+        until, state = get_decision_end(decision, status), "in_force"
+        if is_withdrawn(decision, now):
+            state = "withdrawn"
+        elif until is not None and until <= now:
+            state = "expired"
+        elif decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
+            state = "overridden"
+        elif until is not None and until <= now + ENDING_SOON_PERIOD:
+            state = "ending_soon"
+        withdrawal = decision.withdrawal
+        items.append(
+            {
+                "id": decision.id,
+                "association": decision.association,
+                "channel": decision.channel,
+                "kind": decision.kind.value,
+                "account": (row.identity.key or row.typed_text) if row else decision.value,
+                "code": decision.code,
+                "value": decision.value,
+                "author": decision.author,
+                "reason": decision.reason,
+                "decided_at": format_optional_timestamp(decision.decided_at),
+                "until": format_optional_timestamp(until),
+                "in_force": state in {"in_force", "ending_soon"},
+                "state": state,
+                "withdrawn_at": withdrawal and format_optional_timestamp(withdrawal.withdrawn_at),
+                "withdrawn_by": withdrawal and withdrawal.author,
+                "withdrawn_reason": withdrawal and withdrawal.reason,
+            }
+        )
+    return items

@@ -20,11 +20,11 @@ from auditor.decisions import replies
 from auditor.decisions.recording import (
     DecisionError,
     DecisionInput,
-    build_decision_items,
     record_decision,
     withdraw_decision,
 )
 from auditor.evaluation.association_view import AssociationView
+from auditor.views.json_items import build_decision_items
 from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,

@@ -178,7 +178,7 @@ def test_batch_has_a_limited_number_of_accounts(step):
 
 
 def compute_position(waited, channel="website"):
-    priority = CheckPriority(AuditRun(START.date(), AuditRunState.DONE, START), START)
+    priority = CheckPriority(AuditRun(START.date(), AuditRunState.DONE, START))
     row = replace(link("nour", channel, "nour"), id=1)
     return priority.compute_position(row, AccountStatus(1, checked_at=START - waited))
 

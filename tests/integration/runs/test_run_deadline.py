@@ -17,10 +17,10 @@ from auditor.runs.plan import CheckPriority, compute_overdue_seconds
 from auditor.runs.run import execute_run
 from auditor.runs.state import RunDeadline
 from probes.http.fetcher import FetchOptions
-from probes.models.finding import Activity, Presence, Reason
+from probes.models.finding import Presence, Reason
 from probes.models.http import FetchError
 from storage.errors import LaterRunDoneError
-from storage.models.audit import AccountState, AccountStatus, AuditRunState, Streak
+from storage.models.audit import AccountState, AccountStatus, AuditRunState
 from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
 
 HOUR = 3600.0
@@ -335,7 +335,7 @@ async def test_run_before_a_stored_run_is_refused(app):
 
 
 def build_priority(**kwargs):
-    return CheckPriority(Mock(started_at=night_of(9)), active_since=night_of(-21), **kwargs)
+    return CheckPriority(Mock(started_at=night_of(9)), **kwargs)
 
 
 def test_platforms_come_first_then_longest_waiting_sites():
@@ -354,43 +354,18 @@ def test_platforms_come_first_then_longest_waiting_sites():
     )
 
 
-def test_platform_accounts_are_ordered_by_waiting_and_likely_change():
-    """Two days of waiting with an unconfirmed change come before five days without one."""
-    page = link("b", "facebook", "b")
-    unconfirmed = AccountStatus(
-        1, checked_at=night_of(7), unconfirmed_streak=Streak("not_found", night_of(6), night_of(7))
-    )
-    active = AccountStatus(2, checked_at=night_of(7), last_activity=Activity(night_of(5), "feed"))
-    inactive = AccountStatus(
-        3, checked_at=night_of(7), last_activity=Activity(night_of(-90), "feed")
-    )
-    overdue, on_time = (
-        AccountStatus(4, checked_at=night_of(4)),
-        AccountStatus(5, checked_at=night_of(9)),
-    )
-    ranks = [
-        build_priority().compute_position(page, status).rank
-        for status in (None, unconfirmed, overdue, active, inactive, on_time)
-    ]
-    assert ranks == sorted(ranks)
-    assert len(set(ranks)) == len(ranks)
-
-
 def test_every_account_of_a_large_platform_is_reached_in_turn():
     """One run reaches a tenth of the platform.
 
-    No account waits for ever, whichever others change.
+    No account waits for ever.
     """
     rows = [
         replace(link(f"a{number}", "facebook", f"a{number}"), id=number) for number in range(1, 101)
     ]
-    busy = Activity(night_of(1000), "feed")
-    statuses = {
-        row.id: AccountStatus(row.id, last_activity=busy if row.id <= 20 else None) for row in rows
-    }
+    statuses = {row.id: AccountStatus(row.id) for row in rows}
     check_days = {row.id: [] for row in rows}
     for day in range(1, 120):
-        priority = CheckPriority(Mock(started_at=night_of(day - 1)), active_since=night_of(0))
+        priority = CheckPriority(Mock(started_at=night_of(day - 1)))
         for row in sorted(
             rows, key=lambda row: priority.compute_position(row, statuses[row.id]).rank
         )[:10]:
@@ -398,9 +373,6 @@ def test_every_account_of_a_large_platform_is_reached_in_turn():
             check_days[row.id].append(day)
     waits = [later - earlier for days in check_days.values() for earlier, later in pairwise(days)]
     assert max(waits) <= 16
-    assert min(map(len, list(check_days.values())[:20])) > max(
-        map(len, list(check_days.values())[20:])
-    )
 
 
 def test_waiting_time_counts_until_the_previous_run():

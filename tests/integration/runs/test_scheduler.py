@@ -20,7 +20,7 @@ from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.i18n.translator import Translator
 from auditor.runs.check_now import RunRefusal
-from auditor.runs.pipeline import run_with_grace_period, stop_on_sigterm
+from auditor.runs.pipeline import run_with_grace_period, stop_on_signal
 from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
@@ -250,7 +250,7 @@ async def test_failed_run_is_logged_and_the_scheduler_continues(
 async def serve_schedule(app, *, audit_runner, clock=None, stop=None):
     """Execute every run at its time until SIGTERM or `stop`."""
     stop = stop or asyncio.Event()
-    with stop_on_sigterm(stop):
+    with stop_on_signal(stop):
         job = SchedulerJob(app, audit_runner, clock or get_current_time)
         await run_scheduler(job, app.config.schedule, stop)
 
