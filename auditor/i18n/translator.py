@@ -351,19 +351,16 @@ class Translator:
             return self._isolate(self.format_date(value), False)
         if isinstance(value, Activity):
             return self.format_activity_date(value)
-        return self._format_scalar(name, value)
-
-    def _format_scalar(self, name: str, value: FactValue | None) -> str:
         if value is None or value == "":
             return self.translate("not yet") if name in DATE_FACTS else EMPTY_VALUE
         if name in URL_LIST_FACTS:
             return self.join_list(self._isolate(address, True) for address in str(value).split())
-        text = self._format_quantity(name, value) or self._translate_code(name, str(value))
+        text = self._format_value(name, value)
         is_left_to_right = "://" in text or text.startswith(("@", "www."))
         return self._isolate(text, is_left_to_right)
 
-    def _format_quantity(self, name: str, value: FactValue) -> str:
-        """Return a date, duration or amount (with at most one decimal); "" for other facts."""
+    def _format_value(self, name: str, value: FactValue) -> str:
+        """Return a date, a duration, an amount (with at most one decimal), codes or a text."""
         if name in DATE_FACTS:
             return self.format_date(str(value))
         if name in DURATION_FACTS and not isinstance(value, str):
@@ -372,17 +369,14 @@ class Translator:
             unit, divisor = UNIT_FACTS[name]
             amount = round(value / divisor, 1)
             return str(format_unit(amount, unit, length="long", locale=self.locale))
-        return ""
-
-    def _translate_code(self, name: str, value: str) -> str:
-        """Translate the code or the codes that a fact holds; return any other text as it is."""
+        text = str(value)
         if name == "channel":
-            return self.channel_name(value)
-        if name in CODE_LIST_FACTS:
-            return self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in value.split())
-        if name in TERM_GROUP_BY_FACT:
-            return self.term(TERM_GROUP_BY_FACT[name], value)
-        return value
+            text = self.channel_name(text)
+        elif name in CODE_LIST_FACTS:
+            text = self.join_list(self.term(CODE_LIST_FACTS[name], code) for code in text.split())
+        elif name in TERM_GROUP_BY_FACT:
+            text = self.term(TERM_GROUP_BY_FACT[name], text)
+        return text
 
 
 @lru_cache(maxsize=1)

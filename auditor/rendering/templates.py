@@ -228,8 +228,12 @@ def render_plain_text(document: MessageDocument) -> str:
     """
     blocks = [collapse_line_breaks(paragraph) for paragraph in (document.title, *document.intro)]
     for section in document.sections:
-        items = "\n".join(map(_format_list_item, section.items))
-        blocks.append(f"{section.title}\n\n{items}")
+        lines = []
+        for item in section.items:
+            lines.append(f"- {collapse_line_breaks(item.text)}")
+            lines += [f"  {collapse_line_breaks(detail)}" for detail in item.details]
+            lines += [f"  {item.url}"] if item.url else []
+        blocks.append("\n".join([section.title, "", *lines]))
     blocks += map(collapse_line_breaks, document.closing)
     blocks += [f"{link.label}\n{link.url}" for link in document.links]
     footer = [collapse_line_breaks(line) for line in document.footer]
@@ -238,14 +242,6 @@ def render_plain_text(document: MessageDocument) -> str:
     if footer:
         blocks.append(SIGNATURE_MARK.lstrip() + "\n".join(footer))
     return "\n\n".join(blocks) + "\n"
-
-
-def _format_list_item(item: MessageListItem) -> str:
-    lines = [f"- {collapse_line_breaks(item.text)}"]
-    lines += [f"  {collapse_line_breaks(detail)}" for detail in item.details]
-    if item.url:
-        lines.append(f"  {item.url}")
-    return "\n".join(lines)
 
 
 def collapse_line_breaks(text: str) -> str:

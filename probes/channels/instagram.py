@@ -20,7 +20,7 @@ from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 from probes.urls import normalize
 
 NAME = "instagram"

@@ -31,7 +31,7 @@ from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_text, list_schema_types, parse_json_ld
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 from probes.urls import normalize as urls_normalize
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from probes.models.finding import Account, Activity, Finding, Identity, LinkKind
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeGenerator, request_page
 from probes.parsing import html
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 
 NAME = "telegram"
 _WEB_APP_HOSTS = frozenset(

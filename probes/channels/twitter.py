@@ -47,7 +47,7 @@ from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing import html
 from probes.parsing.json_data import as_list, get_nested
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 
 NAME = "twitter"
 VERSION = 2

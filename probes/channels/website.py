@@ -37,7 +37,7 @@ from probes.models.probe import (
 )
 from probes.parsing import html
 from probes.text.charset import UNSTORABLE_CHARACTERS
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 from probes.urls import normalize
 from probes.website import extra_pages, latest_post, takeover
 from probes.website.extra_pages import build_www_twin_url, check_transport, open_site

@@ -21,7 +21,7 @@ from probes.classify.interstitials import MAX_HEAD_BYTES, MIN_NAVIGATION_LINKS
 from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.parsing.html import Document, get_host
-from probes.text.keywords import KeywordIndex
+from probes.text.language import KeywordIndex
 from probes.urls import domains
 
 SENTENCE_PAGE_MAX_CHARS = 3_500

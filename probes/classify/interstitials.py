@@ -21,7 +21,7 @@ from probes.classify.soft_404 import iter_sentences
 from probes.models.finding import Reason
 from probes.models.http import Page, PageWalls
 from probes.parsing.html import Document
-from probes.text.keywords import KeywordIndex, fold_case
+from probes.text.language import KeywordIndex, fold_case
 
 MAX_HEAD_BYTES = 20 * 1024
 """Bytes of a body in which signs of walls and services are searched."""

@@ -32,8 +32,7 @@ import tomli
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
-from probes.text.keywords import KeywordIndex
-from probes.text.language import build_replacer
+from probes.text.language import KeywordIndex, build_replacer
 from probes.urls import domains
 
 WEIGHTS_FILE = "page_model.tsv"

@@ -17,7 +17,7 @@ import tomli
 
 from probes.models.finding import Reason
 from probes.parsing.html import Document
-from probes.text.keywords import KeywordIndex, find_folded, fold_case
+from probes.text.language import KeywordIndex, find_folded, fold_case
 
 ERROR_CODE_REGEX = (
     r"(?:404|410)(?: ?[\W_]{0,2} ?(?:(?:http )?(?:error|erreur|fehler|errore|erro)(?: page)?|page|"

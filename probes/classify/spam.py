@@ -16,7 +16,7 @@ import tomli
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
 from probes.text import language
-from probes.text.keywords import KeywordIndex, fold_case
+from probes.text.language import KeywordIndex, fold_case
 from probes.urls import domains
 
 _WORDS = tomli.loads(files("probes.classify").joinpath("spam.toml").read_text("utf-8"))

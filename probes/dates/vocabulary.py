@@ -8,8 +8,7 @@ import re
 from functools import lru_cache
 
 from probes.dates.parser import MONTH_NUMBERS
-from probes.text.keywords import fold_case
-from probes.text.language import fold_text
+from probes.text.language import fold_case, fold_text
 
 _DIGIT = re.compile("[0-9٠-٩۰-۹]")
 """Checked before the year pattern, because most texts have no digit and it costs a fifth."""

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from probes.parsing.json_data import list_schema_types
 from probes.text.charset import clean_text
-from probes.text.keywords import split_words
-from probes.text.language import fold_text
+from probes.text.language import fold_text, split_words
 from probes.urls.normalize import get_host
 
 if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only the texts

@@ -12,12 +12,11 @@ are the operator's own.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
 
 import aiodns
 from aiodns.error import ARES_EBADRESP, ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
@@ -51,21 +50,17 @@ class DnsResolver:
             return [str(ip_address(host))]
         except ValueError:
             pass
-        ipv4_answer, ipv6_answer = await asyncio.gather(
-            self._query(host, "A"), self._query(host, "AAAA")
-        )
-        addresses: list[str] = []
-        error_codes: list[int] = []
-        for answer in (ipv4_answer, ipv6_answer):
-            if isinstance(answer, int):
-                error_codes.append(answer)
-            else:
-                addresses.extend(answer)
-        if addresses:
-            return addresses
-        error = _map_dns_errors(error_codes)
-        if error.reason is Reason.NO_SUCH_HOST and not await self._check_server_honesty():
-            raise FetchError(Reason.NETWORK, "the name server denies every name")
+        answers = await asyncio.gather(self._query(host, "A"), self._query(host, "AAAA"))
+        lists = [answer for answer in answers if isinstance(answer, list)]
+        if any(lists):
+            return list(chain.from_iterable(lists))
+        error = _map_dns_errors([answer for answer in answers if isinstance(answer, int)])
+        if error.reason is Reason.NO_SUCH_HOST:
+            if self._is_server_honest is None:  # some closed networks deny existing names
+                answer = await self._query(EXISTING_NAME, "A")
+                self._is_server_honest = isinstance(answer, list) or answer == ARES_ENODATA
+            if not self._is_server_honest:
+                raise FetchError(Reason.NETWORK, "the name server denies every name")
         raise error
 
     async def look_up(self, name: str, record_type: str) -> list[str]:
@@ -80,13 +75,6 @@ class DnsResolver:
         if answer == ARES_ENODATA:
             return []
         raise _map_dns_errors([answer])
-
-    async def _check_server_honesty(self) -> bool:
-        """Return False if the name server denies an existing name, as some closed networks do."""
-        if self._is_server_honest is None:
-            answer = await self._query(EXISTING_NAME, "A")
-            self._is_server_honest = isinstance(answer, list) or answer == ARES_ENODATA
-        return self._is_server_honest
 
     async def _query(self, host: str, record_type: str) -> list[str] | int:
         """Return the addresses or name servers of a name, or the error code of c-ares.
@@ -117,21 +105,15 @@ class DnsResolver:
             return int(error.args[0])
         except TimeoutError:
             return int(ARES_ETIMEOUT)
-        return list(islice(_iter_record_texts(result.answer, record_type), MAX_RECORDS))
+        field = "nsdname" if record_type == "NS" else "addr"
+        texts = (getattr(record.data, field, None) for record in result.answer)
+        return list(islice((text for text in texts if isinstance(text, str)), MAX_RECORDS))
 
     async def close(self) -> None:
         """Stop the resolver's thread."""
         if self._resolver is not None:
             await self._resolver.close()
             self._resolver = None
-
-
-def _iter_record_texts(records: Iterable[Any], record_type: str) -> Iterator[str]:
-    field = "nsdname" if record_type == "NS" else "addr"
-    for record in records:
-        text = getattr(record.data, field, None)
-        if isinstance(text, str):
-            yield text
 
 
 def _map_dns_errors(codes: list[int]) -> FetchError:

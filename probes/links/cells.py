@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from probes.links.channel_registry import WEBSITE_CHANNEL
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 from probes.urls import normalize
 
 WORDS: Mapping[str, Any] = tomllib.loads(

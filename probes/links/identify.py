@@ -22,7 +22,7 @@ from probes.links.channel_registry import (
 from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 from probes.urls import normalize
 from probes.urls.normalize import (
     extract_url,

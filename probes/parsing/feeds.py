@@ -94,7 +94,10 @@ def parse_feed_text(text: str) -> Feed | None:
     if not has_feed_tag or _HTML_PAGE_START.match(start):
         return None
     try:
-        return _build_feed_from_xml(_parse_xml(text))
+        # A plain DOCTYPE is removed first; one with declarations raises an error.
+        bare_text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
+        bare_text = re.sub(r"<!DOCTYPE[^<>\[]*>", "", bare_text, count=1)
+        return _build_feed_from_xml(fromstring(bare_text.strip(), forbid_dtd=True))
     except (ParseError, DefusedXmlException, ValueError):
         first, *items = re.split(
             r"<(?:item|entry)\b", text, maxsplit=MAX_ENTRIES, flags=re.IGNORECASE
@@ -102,14 +105,6 @@ def parse_feed_text(text: str) -> Feed | None:
         title = _match_fields(first).get("title", "")
         entries = tuple(map(build_entry, map(_match_fields, items)))
         return Feed(clean_text(title), _is_comment_feed(title, ""), entries)
-
-
-def _parse_xml(text: str) -> Element:
-    """Parse XML. A plain DOCTYPE is removed first; one with declarations raises an error."""
-    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text, count=1)
-    text = re.sub(r"<!DOCTYPE[^<>\[]*>", "", text, count=1)
-    tree: Element = fromstring(text.strip(), forbid_dtd=True)
-    return tree
 
 
 @lru_cache(maxsize=256)  # a feed has few tags, each many times
@@ -123,26 +118,15 @@ def _build_feed_from_xml(root: Element) -> Feed:
         elements[_get_local_name(element.tag)].append(element)
     titles = (clean_text(element.text or "") for element in elements["title"])
     title = next(filter(None, titles), "")
-    self_url = _find_self_url(elements["link"])
-    entry_elements = [*elements["item"], *elements["entry"]][:MAX_ENTRIES]
-    entries = tuple(map(build_entry, map(_read_child_texts, entry_elements)))
-    return Feed(title, _is_comment_feed(title, self_url), entries)
-
-
-def _find_self_url(links: Iterable[Element]) -> str:
-    """Return the address that a feed gives as its own, or ""."""
-    for link in links:
-        url = link.get("href", "")
-        if url and link.get("rel") == "self":
-            return url
-    return ""
-
-
-def _read_child_texts(element: Element) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for child in element:
-        fields.setdefault(_get_local_name(child.tag), child.text or child.get("href") or "")
-    return fields
+    self_urls = (link.get("href", "") for link in elements["link"] if link.get("rel") == "self")
+    self_url = next(filter(None, self_urls), "")
+    entries: list[FeedEntry] = []
+    for element in [*elements["item"], *elements["entry"]][:MAX_ENTRIES]:
+        fields: dict[str, str] = {}
+        for child in element:
+            fields.setdefault(_get_local_name(child.tag), child.text or child.get("href") or "")
+        entries.append(build_entry(fields))
+    return Feed(title, _is_comment_feed(title, self_url), tuple(entries))
 
 
 def build_entry(fields: Mapping[str, str]) -> FeedEntry:
@@ -231,16 +215,15 @@ def parse_drupal_articles(page: Page) -> Feed | None:
 
 
 def _build_feed_from_rows(rows: Iterable[Any]) -> Feed:
-    entries = [_build_entry_from_row(row) for row in rows if isinstance(row, dict)]
+    """Build a feed of rows. If `date_gmt` is empty (0000-00-00, a draft), `date` is used."""
+    entries: list[FeedEntry] = []
+    for row in rows:
+        if isinstance(row, dict):
+            fields = flatten_fields(row)
+            fields["published"] = fields.get("date_gmt", "")
+            fields["description"] = fields.get("excerpt", "")
+            entries.append(build_entry({**fields, "updated": "", "modified": ""}))
     return Feed("", is_comment_feed=False, entries=tuple(entries[:MAX_ENTRIES]))
-
-
-def _build_entry_from_row(row: Mapping[str, Any]) -> FeedEntry:
-    """Build an entry from a row. If `date_gmt` is empty (0000-00-00, a draft), `date` is used."""
-    fields = flatten_fields(row)
-    fields["published"] = fields.get("date_gmt", "")
-    fields["description"] = fields.get("excerpt", "")
-    return build_entry({**fields, "updated": "", "modified": ""})
 
 
 MAX_SITEMAP_ROW_CHARS = 4_000
@@ -283,7 +266,11 @@ def parse_sitemap(page: Page) -> Sitemap | None:
     rows = list(zip(parts[::2], parts[1::2], strict=True))
     for kind, block in rows[:MAX_SITEMAP_URLS]:
         target = pages if kind == "url" else child_sitemaps
-        target.append(_parse_sitemap_row(block[:MAX_SITEMAP_ROW_CHARS]))
+        row = block[:MAX_SITEMAP_ROW_CHARS]
+        loc, lastmod = _LOC_TAG.search(row), _LASTMOD_TAG.search(row)
+        date = parse_machine_date(lastmod[1]) if lastmod else None
+        url = html.unescape(loc[1]).strip() if loc else ""
+        target.append((url, date[0] if date else None))
     is_cut = len(rows) > MAX_SITEMAP_URLS or is_cut_at_the_parsed_size(page)
     return Sitemap(tuple(pages), tuple(child_sitemaps), is_cut)
 
@@ -293,13 +280,6 @@ _LASTMOD_TAG = re.compile(r"<(?:\w+:)?lastmod>\s*(?:<!\[CDATA\[)?([^<\]]+)")
 _ROBOTS_SITEMAP_LINE = re.compile(
     r"^[ \t]*sitemap[ \t]*:[ \t]*(https?://\S{1,500})", re.IGNORECASE | re.MULTILINE
 )
-
-
-def _parse_sitemap_row(block: str) -> tuple[str, datetime | None]:
-    loc, lastmod = _LOC_TAG.search(block), _LASTMOD_TAG.search(block)
-    url = html.unescape(loc[1]).strip() if loc else ""
-    date = parse_machine_date(lastmod[1]) if lastmod else None
-    return url, date[0] if date else None
 
 
 def _decompress_page(page: Page) -> Page:
@@ -317,12 +297,12 @@ def _decompress_page(page: Page) -> Page:
 
 def choose_posts_sitemap(index: Sitemap) -> str:
     """Return the URL of the newest sitemap of posts in an index, or else of the newest sitemap."""
-    posts = [row for row in index.child_sitemaps if _is_posts_sitemap(row[0])]
+    posts = [
+        (url, lastmod)
+        for url, lastmod in index.child_sitemaps
+        if _POSTS_SITEMAP_NAME.search(url) and not _OTHER_SITEMAP_NAME.search(url)
+    ]
     return max(posts or index.child_sitemaps, key=lambda row: row[1] or EARLIEST_DATETIME)[0]
-
-
-def _is_posts_sitemap(url: str) -> bool:
-    return _POSTS_SITEMAP_NAME.search(url) is not None and not _OTHER_SITEMAP_NAME.search(url)
 
 
 _POSTS_SITEMAP_NAME = re.compile(r"post|article|news|actu|blog", re.IGNORECASE)

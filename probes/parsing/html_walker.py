@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from probes.text.charset import clean_text
-from probes.text.keywords import fold_case
+from probes.text.language import fold_case
 
 MAX_TEXT_CHARS = 200_000
 """Maximum length of the visible text of a page."""

@@ -59,7 +59,10 @@ JSON_TOKEN = re.compile(r'[\[\]{}]|"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 def strip_visitor_content(body: bytes) -> bytes:
     """Return the body without visitors' content, or the same object if there is none."""
-    if not _may_have_visitor_content(body.lower()):
+    lower_case_body = body.lower()
+    matches = _build_stem_matcher().find_matches_as_indexes(lower_case_body, overlapping=True)
+    stems = {VISITOR_STEMS[number] for number, _, _ in matches}
+    if not any(_is_stem_in_name(lower_case_body, stem) for stem in stems):
         return body
     text = body.decode("latin-1")  # lossless for any encoding; the markup is ASCII
     stripped = _remove_spans(text, _find_visitor_lists(text), keep_brackets=True)
@@ -74,13 +77,6 @@ def strip_page(page: Page) -> bytes | None:
     """
     body = strip_visitor_content(page.body)
     return None if body is page.body else body
-
-
-def _may_have_visitor_content(body: bytes) -> bool:
-    """Return True if a lower-case body may contain visitors' content."""
-    matches = _build_stem_matcher().find_matches_as_indexes(body, overlapping=True)
-    stem_numbers = {number for number, _, _ in matches}
-    return any(_is_stem_in_name(body, VISITOR_STEMS[number]) for number in stem_numbers)
 
 
 @cache
@@ -110,18 +106,12 @@ def _is_stem_in_name(body: bytes, stem: bytes) -> bool:
                 return JSON_KEY_END.search(body, position) is not None
         is_in_tag = 0 <= tag_start < position < tag_end
         has_plain_tag = is_in_tag and body.find(b"<", tag_start + 1, tag_end) < 0
-        if has_plain_tag and _is_visitor_container(body[tag_start:tag_end]):
-            return True
+        name = TAG_NAME.match(body, tag_start) if has_plain_tag else None
+        if name and name[1].decode() in CONTAINER_TAGS:
+            if _is_visitor_content(body[tag_start:tag_end].decode("latin-1")):
+                return True
         position, previous_position = body.find(stem, position + 1), position
     return False
-
-
-def _is_visitor_container(tag: bytes) -> bool:
-    """Return True if a tag opens a container that is named as visitors' content."""
-    name = TAG_NAME.match(tag)
-    if name is None or name[1].decode() not in CONTAINER_TAGS:
-        return False
-    return _is_visitor_content(tag.decode("latin-1"))
 
 
 def _remove_spans(text: str, spans: Iterator[tuple[int, int]], *, keep_brackets: bool) -> str:
@@ -161,8 +151,10 @@ def _find_visitor_elements(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of elements with visitors' content. An unclosed one extends to the end."""
     tags = _iter_tags(text)
     for tag in tags:
-        if _opens_visitor_content(tag):
-            yield tag.start(), _find_element_end(tags, tag[2].lower(), len(text))
+        is_end, name, attributes = tag.groups()
+        is_container = not is_end and name.lower() in CONTAINER_TAGS
+        if is_container and _is_visitor_content(attributes):
+            yield tag.start(), _find_element_end(tags, name.lower(), len(text))
 
 
 def _iter_tags(text: str) -> Iterator[re.Match[str]]:
@@ -177,11 +169,6 @@ def _iter_tags(text: str) -> Iterator[re.Match[str]]:
             raw_text_end = end.start() if end else len(text)
         else:
             yield tag
-
-
-def _opens_visitor_content(tag: re.Match[str]) -> bool:
-    is_end, name, attributes = tag.groups()
-    return not is_end and name.lower() in CONTAINER_TAGS and _is_visitor_content(attributes)
 
 
 def _find_element_end(tags: Iterator[re.Match[str]], name: str, text_end: int) -> int:
@@ -200,11 +187,7 @@ def _is_visitor_content(attributes: str) -> bool:
     """Return True if the id, a class or the itemprop of an element names visitors' content."""
     for attribute in NAMING_ATTRIBUTE.finditer(attributes):
         value = attribute[1] or attribute[2] or attribute[3] or ""
-        if any(map(_is_visitor_content_name, value.split())):
-            return True
+        for name in value.split():
+            if VISITOR_CONTENT_NAME.fullmatch(name) and not COMMENT_CONTROL_NAME.fullmatch(name):
+                return True
     return False
-
-
-def _is_visitor_content_name(name: str) -> bool:
-    is_visitor_content = VISITOR_CONTENT_NAME.fullmatch(name) is not None
-    return is_visitor_content and not COMMENT_CONTROL_NAME.fullmatch(name)

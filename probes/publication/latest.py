@@ -26,7 +26,7 @@ from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
 from probes.publication import dateline, metadata
 from probes.publication.metadata import DateCandidates
-from probes.text.keywords import fold_case
+from probes.text.language import fold_case
 
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW = timedelta(days=2)

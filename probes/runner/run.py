@@ -8,7 +8,6 @@ change the probe itself runs and receives the responses fetched so far.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from hashlib import sha256
 from typing import Protocol
 
@@ -58,8 +57,9 @@ async def fetch_and_parse(
     except FetchError as error:
         return error
     except asyncio.CancelledError:
-        if _is_task_cancelling():
-            raise
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise  # this task; other cancellations must not end it silently
         return FetchError(Reason.CRASHED, "cancelled from outside", url=request.url)
 
 
@@ -77,12 +77,6 @@ class _ParserWithWalls:
 
     def __call__(self, page: Page) -> tuple[object, PageWalls]:
         return self.parser(page), interstitials.detect_walls(page)
-
-
-def _is_task_cancelling() -> bool:
-    """Return True if this task is being cancelled. Other cancellations must not end it silently."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def build_crashed_result(error: BaseException) -> ProbeResult:
@@ -170,8 +164,12 @@ class _ReceivedPages:
 
     async def get(self, request: PageRequest) -> Page:
         """Return the page for a request. Raises FetchError."""
-        exchange = next(filter(partial(_is_same_request, request), self._received), None)
-        if exchange is None:
+        key = (request.url, request.is_registered_link, request.insecure)
+        for exchange in self._received:
+            sent = exchange.request
+            if (sent.url, sent.is_registered_link, sent.insecure) == key:
+                break
+        else:
             return await self._source.get(request)
         self._received.remove(exchange)
         outcome = exchange.outcome
@@ -181,9 +179,3 @@ class _ReceivedPages:
             return outcome
         body = self._load_body(outcome.digest)  # it was not modified
         return await self._source.get(request) if body is None else replace(outcome, body=body)
-
-
-def _is_same_request(request: PageRequest, exchange: HttpExchange) -> bool:
-    sent = exchange.request
-    key = (request.url, request.is_registered_link, request.insecure)
-    return (sent.url, sent.is_registered_link, sent.insecure) == key

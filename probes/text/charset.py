@@ -85,7 +85,15 @@ def decode_body(page: Page) -> str:
     try:
         return codecs.getincrementaldecoder("utf-8")().decode(body, final=False)
     except UnicodeDecodeError:
-        return body.decode(_find_declared_charset(page, body) or _guess_charset(body), "replace")
+        charset = _find_declared_charset(page, body)
+    if charset is None:
+        from charset_normalizer import from_bytes  # noqa: PLC0415  # slow to import
+
+        best = from_bytes(body[:MAX_GUESSED_BYTES]).best()
+        # it mistakes French pages for cp1250
+        is_right = best is not None and best.encoding not in _MISTAKEN_CHARSETS
+        charset = best.encoding if best and is_right else "cp1252"
+    return body.decode(charset, "replace")
 
 
 _BYTE_ORDER_MARKS = (
@@ -105,12 +113,10 @@ def _find_declared_charset(page: Page, body: bytes) -> str | None:
         body[:MAX_DECLARATION_BYTES],
         re.IGNORECASE,
     )
-    labels: list[str] = []
-    if header:
-        labels.append(header[1])
-    if in_page:
-        labels.append(in_page[1].decode("ascii", "ignore"))
-    return next(filter(None, map(_resolve_charset_label, labels)), None)
+    charset = _resolve_charset_label(header[1]) if header else None
+    if charset is None and in_page:
+        charset = _resolve_charset_label(in_page[1].decode("ascii", "ignore"))
+    return charset
 
 
 @lru_cache(maxsize=256)
@@ -129,6 +135,7 @@ def _resolve_charset_label(label: str) -> str | None:
     return _WINDOWS_CODECS.get(codec.name, codec.name)
 
 
+_MISTAKEN_CHARSETS = frozenset({"cp1250", "utf_8", "ascii", "mac_iceland", "cp775"})
 _WINDOWS_CODECS = dict.fromkeys(("iso8859-1", "ascii"), "cp1252")
 
 
@@ -144,17 +151,3 @@ _IGNORED_CODECS = frozenset(
         "raw_unicode_escape",
     }
 )
-
-
-def _guess_charset(body: bytes) -> str:
-    """Return the charset that a detector finds.
-
-    It mistakes French pages for cp1250, so that is corrected.
-    """
-    # slow to import
-    from charset_normalizer import from_bytes  # noqa: PLC0415
-
-    best = from_bytes(body[:MAX_GUESSED_BYTES]).best()
-    if best is None or best.encoding in ("cp1250", "utf_8", "ascii", "mac_iceland", "cp775"):
-        return "cp1252"
-    return best.encoding

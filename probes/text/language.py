@@ -1,18 +1,19 @@
-"""Detects the language of a text and folds text for comparison.
+"""Detects the language of a text, folds text for comparison, and searches it for keywords.
 
 Detection uses the script, then the most frequent stop words. It covers the languages of Moroccan
 associations and of the spam found on hijacked sites. A declared language (`<html lang>`) is often
 the theme's default.
+
+Trying 400 alternations of sentences on each text takes 6 ms a page. Searching all their keywords
+takes 0.1 ms, because the Aho-Corasick algorithm finds them in one pass (measured 2026-11).
 """
 
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from operator import itemgetter
-from string import ascii_letters
 
 MAX_ANALYZED_CHARS = 6_000
 """Characters of a text from which its language is detected."""
@@ -52,17 +53,6 @@ _STOP_WORDS = {
     "vi": "và của là có các cho với không được một những trong người tại này để khi đến cược",
     "tr": "ve bir bu için ile olarak en da de çok gibi daha sitesi olan veya kadar sonra mi",
 }  # fmt: skip
-
-
-def _index_stop_words() -> dict[str, list[str]]:
-    languages_by_word: dict[str, list[str]] = {}
-    for language, stop_words in _STOP_WORDS.items():
-        for word in stop_words.split():
-            languages_by_word.setdefault(word, []).append(language)
-    return languages_by_word
-
-
-_LANGUAGES_BY_STOP_WORD = _index_stop_words()
 # Persian and Urdu share the Arabic script, Malay shares most words with Indonesian, and Balkan
 # languages share the letters of Russian.
 _PERSIAN_STOP_WORDS = frozenset(["است", "برای", "این", "که", "های", "را", "از", "با", "می", "شما"])
@@ -110,28 +100,13 @@ def _count_letters_by_script(text: str) -> Counter[str]:
 
     Kana counts as `ja`, characters shared with Chinese as `han`.
     """
-    encoded = text.encode("utf-8", "replace")
-    ascii_letter_count = len(encoded) - len(encoded.translate(None, _ASCII_LETTERS))
-    # The order of insertion decides between two scripts with the same count.
-    starts_with_ascii = next(filter(str.isalpha, text), "").isascii()
-    counts = Counter(latin=ascii_letter_count if starts_with_ascii else 0)
-    other_characters = encoded.translate(None, _ASCII_BYTES).decode()
-    rest = _ARABIC_LETTERS.sub("", other_characters)
-    counts["ar"] = len(other_characters) - len(rest)
-    for character, count in Counter(rest).items():
+    counts: Counter[str] = Counter()
+    for character, count in Counter(text).items():
         if character.isalpha():
             range_index = bisect_right(_SCRIPT_RANGE_STARTS, ord(character)) - 1
             counts[_SCRIPT_RANGES[range_index][1]] += count
     counts.pop("", None)
-    if not starts_with_ascii:
-        counts += Counter(latin=ascii_letter_count)
-    return +counts
-
-
-_ASCII_LETTERS = ascii_letters.encode()
-_ASCII_BYTES = bytes(range(128))
-_ARABIC_LETTERS = re.compile("[\u0620-\u064a]+")
-"""ASCII and Arabic letters are counted in bulk, because most pages consist of them."""
+    return counts
 
 
 def _detect_arabic_script_language(words: list[str], min_matches: int) -> str:
@@ -145,8 +120,9 @@ def _detect_arabic_script_language(words: list[str], min_matches: int) -> str:
 
 def _detect_by_stop_words(words: list[str], min_matches: int) -> str:
     """Return the language with the most stop words, or an empty string if another one is close."""
-    stop_words = filter(_LANGUAGES_BY_STOP_WORD.__contains__, words)
-    votes = Counter(chain.from_iterable(map(_LANGUAGES_BY_STOP_WORD.__getitem__, stop_words)))
+    counts, votes = Counter(words), Counter[str]()
+    for language, stop_words in _STOP_WORDS.items():
+        votes[language] = sum(counts[word] for word in stop_words.split())
     (best, most), (_, next_most) = (*votes.most_common(2), ("", 0), ("", 0))[:2]
     min_votes = max(min(min_matches, 6), len(words) / 25)
     is_distinct = most * 3 >= next_most * 4
@@ -187,22 +163,61 @@ def build_replacer(replacements: Mapping[str, str]) -> Callable[[str], str]:
     return lambda text: replaced.sub(lambda match: replacements[match[0]], text)
 
 
-def _build_fold_map() -> dict[str, str]:
-    translations: dict[int, int | str | None] = {
-        **_LETTER_MAP,
-        **_DIGIT_MAP,
-        **_SPACE_MAP,
-        **_DROPPED_CHARACTERS,
+_replace_letters = build_replacer(
+    {
+        chr(code): chr(target) if isinstance(target, int) else target or ""
+        for table in (_LETTER_MAP, _DIGIT_MAP, _SPACE_MAP, _DROPPED_CHARACTERS)
+        for code, target in table.items()
     }
-    fold_map = {}
-    for codepoint, target in translations.items():
-        fold_map[chr(codepoint)] = chr(target) if isinstance(target, int) else target or ""
-    return fold_map
-
-
-_replace_letters = build_replacer(_build_fold_map())
+)
 
 
 def fold_text(text: str) -> str:
     """Return the text in lower case with Western digits, without accents or bidi marks."""
     return _replace_letters(text[:MAX_FOLDED_CHARS]).lower()
+
+
+def fold_case(text: str) -> str:
+    """Return a text in lower case, for patterns in lower case.
+
+    They take a third of the time of `re.IGNORECASE`. The dot that Python keeps of `İ` is removed.
+    """
+    return text.lower() if text.isascii() else text.lower().replace("\u0307", "")
+
+
+def split_words(table: str) -> frozenset[str]:
+    """Return the words of a table that is written as text, with white space between them."""
+    return frozenset(table.split())
+
+
+def find_folded(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    """Yield the parts of a text that match a pattern in lower case."""
+    folded = fold_case(text)
+    source = text if len(text) == len(folded) else folded
+    for match in pattern.finditer(folded):
+        yield source[match.start() : match.end()]
+
+
+class KeywordIndex:
+    """The keywords of each row of a table. A row matches only texts with one of them."""
+
+    def __init__(self, keywords_by_row: Sequence[Iterable[str]]) -> None:
+        # only processes that parse pages need it
+        from ahocorasick_rs import AhoCorasick  # noqa: PLC0415
+
+        rows_by_keyword: dict[str, list[int]] = {}
+        for row, keywords in enumerate(keywords_by_row):
+            for keyword in keywords:
+                rows_by_keyword.setdefault(keyword, []).append(row)
+        # Tuples take less memory than lists or sets: the fingerprints have thousands of rows.
+        self._rows = [tuple(rows) for rows in rows_by_keyword.values()]
+        self._automaton = AhoCorasick(list(rows_by_keyword))
+
+    def find_rows(self, text: str) -> list[int]:
+        """Return the numbers of the rows with a keyword in the text, in order.
+
+        Keywords are in lower case. So is the text, unless its case matters.
+        """
+        text = text.encode("utf-8", "replace").decode()  # scripts can contain lone surrogates
+        matches = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        return sorted(set().union(*[self._rows[keyword] for keyword, _, _ in matches]))

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix
 from probes.models.finding import Identity, LinkKind
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 from probes.urls import normalize
 
 NAME = "facebook"

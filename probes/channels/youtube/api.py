@@ -35,7 +35,7 @@ from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import ApiCall, ApiResponse, Page, PlatformApi
 from probes.models.probe import ProbeGenerator, present_finding, request_page
 from probes.parsing.json_data import as_list, as_object, get_nested, get_text
-from probes.text.keywords import split_words
+from probes.text.language import split_words
 
 API = PlatformApi(
     host="www.googleapis.com",

@@ -114,7 +114,7 @@ EXCUSED = {
         "probes.parsing.feeds.choose_posts_sitemap"
     ),
     "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
-    ("takes one, too"): "probes.text.keywords.find_folded",
+    ("takes one, too"): "probes.text.language.find_folded",
     "is tried by driving the probes of platforms": (
         "probes.parsing.html.parse_soup probes.parsing.html.parse_head_soup "
         "probes.parsing.html.parse_soup_elements"

@@ -7,8 +7,8 @@ from re import _parser
 import pytest
 
 from probes.classify import interstitials, page_model, soft_404, spam
-from probes.text import keywords
-from probes.text.keywords import KeywordIndex, fold_case
+from probes.text import language
+from probes.text.language import KeywordIndex, fold_case
 
 
 def test_rows_are_found_by_their_keywords():
@@ -31,7 +31,7 @@ def test_case_is_folded(text, folded):
 
 def test_found_text_keeps_its_case():
     pattern = re.compile("page (?:not found|gone)")
-    found = keywords.find_folded(pattern, "The PAGE gone, Page Not Found")
+    found = language.find_folded(pattern, "The PAGE gone, Page Not Found")
     assert list(found) == ["PAGE gone", "Page Not Found"]
 
 
