@@ -107,9 +107,9 @@ def _is_stem_in_name(body: bytes, stem: bytes) -> bool:
         is_in_tag = 0 <= tag_start < position < tag_end
         has_plain_tag = is_in_tag and body.find(b"<", tag_start + 1, tag_end) < 0
         name = TAG_NAME.match(body, tag_start) if has_plain_tag else None
-        if name and name[1].decode() in CONTAINER_TAGS:
-            if _is_visitor_content(body[tag_start:tag_end].decode("latin-1")):
-                return True
+        is_container = name is not None and name[1].decode() in CONTAINER_TAGS
+        if is_container and _is_visitor_content(body[tag_start:tag_end].decode("latin-1")):
+            return True
         position, previous_position = body.find(stem, position + 1), position
     return False
 
