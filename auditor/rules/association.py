@@ -125,25 +125,9 @@ def build_rule_context(
         association_state.decisions, now, evaluation_time.run_started_at
     )
     disowned = find_disowned_accounts(association_state, in_force)
-    accounts = []
-    for row in association_state.list_listed_accounts(now):
-        if (row.channel, row.identity.key or row.typed_text) not in disowned:
-            is_reliable = row.channel not in evaluation_time.unreliable_channels
-            status = apply_decisions(
-                association_state.get_status(row),
-                row.channel,
-                in_force,
-                now,
-                evaluation_time.run_started_at,
-            )
-            accounts.append(
-                EvaluatedAccount(
-                    row,
-                    status,
-                    was_decided_in_run=row.id in decided_account_ids and is_reliable,
-                    aliases=association_state.collect_aliases(row),
-                )
-            )
+    accounts = _evaluate_accounts(
+        association_state, evaluation_time, in_force, disowned, decided_account_ids
+    )
     if bands is not None:
         accounts = credit_linked_posts(accounts, bands, evaluation_time.run_started_at)
     channels_by_kind: dict[DecisionKind, set[str]] = defaultdict(set)
@@ -170,6 +154,32 @@ def build_rule_context(
             association_state, accounts, in_force, evaluation_time.run_started_at
         ),
     )
+
+
+def _evaluate_accounts(
+    association_state: AssociationState,
+    evaluation_time: EvaluationTime,
+    in_force: Collection[Decision],
+    disowned: Collection[AccountKey],
+    decided_account_ids: Collection[int],
+) -> list[EvaluatedAccount]:
+    """Return the listed accounts that are not disowned, with the decisions in force applied."""
+    accounts = []
+    for row in association_state.list_listed_accounts(evaluation_time.now):
+        if (row.channel, row.identity.key or row.typed_text) in disowned:
+            continue
+        status = apply_decisions(
+            association_state.get_status(row),
+            row.channel,
+            in_force,
+            evaluation_time.now,
+            evaluation_time.run_started_at,
+        )
+        is_reliable = row.channel not in evaluation_time.unreliable_channels
+        was_decided = row.id in decided_account_ids and is_reliable
+        aliases = association_state.collect_aliases(row)
+        accounts.append(EvaluatedAccount(row, status, was_decided, aliases))
+    return accounts
 
 
 def _find_domain_expiries(

@@ -1,6 +1,7 @@
 """The stored state of one association, the owners of its accounts, and decisions in force. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -124,7 +125,10 @@ def _apply_attestation(
         decision_end is not None and run_started_at >= decision_end
     ):
         return status
-    activities = filter(None, (status.last_activity, _get_attested_activity(decision)))
+    activities = [status.last_activity] if status.last_activity else []
+    with suppress(ValueError):  # the decision may name no day
+        day = datetime.fromisoformat(f"{date.fromisoformat(decision.value or '')}T00:00:00Z")
+        activities.append(Activity(day, ATTESTED_SOURCE, DatePrecision.DAY))
     streak = status.other_account_streak
     if streak is not None and streak.since <= decision.decided_at:
         streak = None
@@ -143,16 +147,6 @@ def _apply_attestation(
         since=decision.decided_at,
         unconfirmed_streak=doubt,
     )
-
-
-def _get_attested_activity(decision: Decision) -> Activity | None:
-    """Return the publication that a person reported, or None if the decision names no day."""
-    try:
-        day = date.fromisoformat(decision.value or "")
-    except ValueError:
-        return None
-    published_at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return Activity(published_at, ATTESTED_SOURCE, DatePrecision.DAY)
 
 
 AccountKey = tuple[str, str]

@@ -72,7 +72,9 @@ def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | 
         return None
     own_hosts = set().union(*map(_collect_site_hosts, context.sites))
     hosts = {link.key.partition("/")[0] for link in site_links}
-    return any(_is_related_host(*pair) for pair in product(hosts, own_hosts))
+    # One host may be a subdomain of the other.
+    pairs = [(f".{host}", f".{own_host}") for host, own_host in product(hosts, own_hosts)]
+    return any(host.endswith(own) or own.endswith(host) for host, own in pairs)
 
 
 def _is_site_link(link: FoundLink) -> bool:
@@ -118,11 +120,6 @@ def _list_site_links(context: RuleContext) -> list[FoundLink]:
     for site in context.sites:
         links.extend(site.present_links)
     return links
-
-
-def _is_related_host(host: str, own_host: str) -> bool:
-    """Return True if one host is the other, or a subdomain of the other."""
-    return host == own_host or host.endswith(f".{own_host}") or own_host.endswith(f".{host}")
 
 
 def _collect_site_hosts(account: EvaluatedAccount) -> set[str]:

@@ -182,7 +182,12 @@ class FactRule(AccountRule):
             if account.present_finding is None or not self.present:
                 yield build_unknown_match(account)
         elif self._is_fulfilled(value):
-            fact_params = _build_fact_params(self.fact, value, context.now)
+            fact_params: dict[str, FactValue] = {"cause": self.fact}
+            if self.fact == "certificate_days" and not isinstance(value, str):
+                expires_at = datetime.fromtimestamp(context.now.timestamp() + 86_400 * value, UTC)
+                fact_params = {"expires_on": expires_at.date().isoformat()}
+            else:
+                fact_params["new_url" if self.fact == "moved_to" else self.fact] = value
             yield build_account_match(account, context, **{"pages": account.url, **fact_params})
 
     def _is_fulfilled(self, value: FactValue) -> bool:
@@ -201,14 +206,6 @@ def _get_fact_value(facts: Mapping[str, FactValue], fact: str, now: datetime) ->
     if fact == "certificate_days" and expires_on is not None:
         return (date.fromisoformat(str(expires_on)) - now.date()).days
     return facts.get(fact)
-
-
-def _build_fact_params(fact: str, value: FactValue, now: datetime) -> dict[str, FactValue]:
-    if fact == "certificate_days" and not isinstance(value, str):
-        expires_at = datetime.fromtimestamp(now.timestamp() + 86_400 * value, UTC)
-        return {"expires_on": expires_at.date().isoformat()}
-    names = {"moved_to": "new_url"}
-    return {names.get(fact, fact): value, "cause": fact}
 
 
 EXPIRY_SEVERITIES = ("medium", "high", "urgent")

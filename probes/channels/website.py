@@ -2,13 +2,12 @@
 
 Facts are documented where they are made: `page_analysis` and `extra_pages` the health of a page,
 `takeover` its identity (`title`, `language`, `platform`, `tracking_id`, `past_…`),
-`decoy_check` the facts `redirected_home` and `decoy_…`.
+the facts `redirected_home` and `decoy_…`.
 """
 
 import re
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
-from operator import attrgetter
 from urllib.parse import quote, unquote, urlunsplit
 
 from probes.classify import interstitials
@@ -51,7 +50,7 @@ from probes.website.takeover import confirm_suspicion, describe_certificate
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 12
+VERSION = 13
 MAX_MEDIA_TYPE_CHARS = 80
 """Characters of the type of a file that a finding quotes."""
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200
@@ -99,16 +98,10 @@ def identify(url: str) -> Identity:
         return Identity(NAME, LinkKind.FILE, url=url)
     canonical = urlunsplit(("https", authority, parts.path or "/", parts.query, ""))
     site = Identity(NAME, LinkKind.PAGE, f"{host}{path}", canonical, url)
-    if _is_social_network(host, f"{host}{path}"):
-        return site.with_note("social")
-    return site
-
-
-def _is_social_network(host: str, address: str) -> bool:
-    """Return True for a profile on a network, which is no website of an association."""
+    # A profile on a network is no website of an association.
     network = _NETWORK_SUBDOMAIN_PATTERN.sub("", host)
-    is_google_plus = _GOOGLE_PLUS_PATTERN.match(address) is not None
-    return network in _SOCIAL_NETWORK_HOSTS or is_google_plus
+    is_profile = network in _SOCIAL_NETWORK_HOSTS or _GOOGLE_PLUS_PATTERN.match(f"{host}{path}")
+    return site.with_note("social") if is_profile else site
 
 
 def identify_bare(text: str) -> Identity:  # noqa: ARG001  # required by the protocol
@@ -121,10 +114,16 @@ def probe(account: Account) -> ProbeGenerator:
     if account.identity.key is None and account.identity.kind is not LinkKind.SHORT_LINK:
         return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, detail=str(account.identity.kind))
     url = get_registered_url(account.identity, account.typed_text)
+    history = takeover.get_site_history(account.previous_finding)
     try:
         page, site, facts = yield from open_site(url)
     except FetchError as error:
-        return _build_unreachable_finding(account, error)
+        finding = unknown_from_error(error)
+        if error.reason is not Reason.NO_SUCH_HOST or error.hops:
+            return finding
+        # Neither name, with or without www, exists.
+        history_facts = takeover.build_history_facts(history)
+        return replace(finding, presence=Presence.ABSENT, facts=history_facts)
     if page.insecure:
         detail = f"answers {page.status} without a valid certificate"
         if facts.get("tls_error") == "wrong_host" and (names := describe_certificate(page)):
@@ -134,7 +133,6 @@ def probe(account: Account) -> ProbeGenerator:
     if problem is None:
         problem, decoy_facts = yield from extra_pages.check_with_decoy(account, url, page, site)
         facts |= decoy_facts
-    history = takeover.get_site_history(account.previous_finding)
     is_foreign = problem is None and takeover.is_foreign_to_history(history, site, account)
     if history is not None and is_foreign:
         problem = takeover.detect_ownership_change(history, page, site, account)
@@ -175,7 +173,10 @@ def _retry_before_absence(
     problem = yield from _confirm_suspicion(page, site, problem)
     if not _is_absent(problem) or "tls_error" in facts:
         return page, site, problem
-    twin = yield from _request_alternative(_find_www_twin(url, page))
+    twin_url = build_www_twin_url(url)
+    if twin_url is not None and html.get_host(twin_url) == html.get_host(page.url):
+        twin_url = None  # that host was requested already
+    twin = yield from _request_alternative(twin_url)
     if twin is not None:
         twin_problem = yield from _confirm_suspicion(*twin)
         if not _is_absent(twin_problem):
@@ -189,14 +190,6 @@ def _is_not_found(problem: Finding | None) -> bool:
 
 def _is_absent(problem: Finding | None) -> bool:
     return problem is not None and problem.presence is Presence.ABSENT
-
-
-def _find_www_twin(url: str, page: Page) -> str | None:
-    """Return the link with or without www, or None if that host was requested already."""
-    twin_url = build_www_twin_url(url)
-    if twin_url is not None and html.get_host(twin_url) == html.get_host(page.url):
-        return None
-    return twin_url
 
 
 def _request_alternative(
@@ -227,49 +220,23 @@ def _confirm_suspicion(
     return absent_finding(page, proof.reason, detail=proof.proof, facts=proof.facts)
 
 
-def _build_unreachable_finding(account: Account, error: FetchError) -> Finding:
-    """Return absent if neither name, with or without www, exists. Other errors are unknown."""
-    finding = unknown_from_error(error)
-    if error.reason is not Reason.NO_SUCH_HOST or error.hops:
-        return finding
-    history = takeover.get_site_history(account.previous_finding)
-    history_facts = takeover.build_history_facts(history)
-    return replace(finding, presence=Presence.ABSENT, facts=history_facts)
-
-
 def _find_page_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     """Return why the page is not a working website, or None if it is one."""
-    # A page with a lot of text or with a menu is no wall, whatever its scripts contain.
     if site.is_firewall_page:
         return unknown_finding(page, Reason.BLOCKED)
-    notice = _find_absence_notice(page, site)
-    if notice:
+    # "Not found" is handled by other checks. On a server error only a suspension notice counts.
+    notice = site.absence
+    is_usual_notice = page.status < 500 and notice and notice.reason is not Reason.NOT_FOUND
+    if notice and (is_usual_notice or notice.reason is Reason.SUSPENDED):
         return absent_finding(page, notice.reason, detail=notice.proof, facts=notice.facts)
-    refusal = _detect_refusal(page, site)
+    # A page with a lot of text or with a menu is no wall, whatever its scripts contain.
+    may_be_wall = page.status >= 400 or site.is_small_page
+    refusal = interstitials.detect_refusal(page) if may_be_wall else None
     if refusal is not None:
         return unknown_finding(page, refusal)
     if page.status >= 400:
         return _build_error_page_finding(page, site)
     return _find_content_problem(page, site)
-
-
-def _detect_refusal(page: Page, site: SiteAnalysis) -> Reason | None:
-    if page.status < 400 and not site.is_small_page:
-        return None
-    return interstitials.detect_refusal(page)
-
-
-def _find_absence_notice(page: Page, site: SiteAnalysis) -> PageVerdict | None:
-    """Return the verdict on the page that proves an absence.
-
-    On a server error only a suspension notice counts. "Not found" is handled by other checks.
-    """
-    notice = site.absence
-    if notice is None or notice.reason is Reason.NOT_FOUND:
-        return None
-    if page.status < 500 or notice.reason is Reason.SUSPENDED:
-        return notice
-    return None
 
 
 def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
@@ -290,7 +257,10 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
     if links_identify.identify_link(page.url).channel != NAME:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
-    absence, doubt = site.absence, _detect_members_only_page(site) or site.verdict
+    absence, doubt = site.absence, site.verdict
+    has_little_text = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
+    if has_little_text and site.has_password_form:
+        doubt = PageVerdict(Reason.LOGIN_WALL, "asks for a password")
     if absence:
         return absent_finding(page, absence.reason, detail=absence.proof, facts=absence.facts)
     if doubt:
@@ -299,14 +269,6 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         return None
     content_type = page.headers.get("content-type", "no page")[:MAX_MEDIA_TYPE_CHARS]
     return unknown_finding(page, Reason.UNREADABLE, detail=content_type)
-
-
-def _detect_members_only_page(site: SiteAnalysis) -> PageVerdict | None:
-    """Detect a page that only shows a password form."""
-    has_little_text = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
-    if has_little_text and site.has_password_form:
-        return PageVerdict(Reason.LOGIN_WALL, "asks for a password")
-    return None
 
 
 def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -> str | None:
@@ -330,42 +292,24 @@ def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGe
     """Return the accounts that a site links to, and the fact `unread_contact_page` if it applies.
 
     If the home page links to no account on a required network, the contact page is requested too.
-    The request obeys robots.txt, and its errors say nothing about the site.
+    It gives the accounts on all networks that the home page does not link to. The request obeys
+    robots.txt, and its errors say nothing about the site.
     """
-    if not is_home_page_url(page.url):
+    home_page_channels = {link.channel for link in site.links}
+    has_all_channels = home_page_channels >= REQUIRED_CHANNELS
+    if not is_home_page_url(page.url) or has_all_channels or not site.contact_url:
         return site.links, {}
-    contact_links, facts = yield from _discover_on_contact_page(site)
-    return (*site.links, *contact_links), facts
-
-
-def _list_missing_channels(known_links: tuple[FoundLink, ...]) -> frozenset[str]:
-    return REQUIRED_CHANNELS.difference(map(_get_channel, known_links))
-
-
-_get_channel = attrgetter("channel")
-
-
-def _discover_on_contact_page(site: SiteAnalysis) -> AccountDiscoveryGenerator:
-    """Return the contact page's accounts on the networks that the home page does not link to.
-
-    The page is requested only for a required network. Its accounts on other networks are returned,
-    too.
-    """
-    missing_channels, contact_url = _list_missing_channels(site.links), site.contact_url
-    if not missing_channels or not contact_url:
-        return (), {}
-    unread = {UNREAD_CONTACT_FACT: contact_url}
+    unread = {UNREAD_CONTACT_FACT: site.contact_url}
     try:
-        page, (links, is_cut) = yield from request_page(contact_url, parse_contact_page)
+        contact_page, (links, is_cut) = yield from request_page(
+            site.contact_url, parse_contact_page
+        )
     except FetchError:
-        return (), unread
-    if page.status in (404, 410):
-        return (), {}
-    if page.status != 200:
-        return (), unread
-    home_page_channels = set(map(_get_channel, site.links))
-    other_links = tuple(link for link in links if link.channel not in home_page_channels)
-    return other_links, unread if is_cut else {}
+        return site.links, unread
+    if contact_page.status != 200:
+        return site.links, {} if contact_page.status in (404, 410) else unread
+    other_links = [link for link in links if link.channel not in home_page_channels]
+    return (*site.links, *other_links), unread if is_cut else {}
 
 
 def parse_contact_page(page: Page) -> tuple[tuple[FoundLink, ...], bool]:

@@ -161,16 +161,8 @@ def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def iter_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates that stand alone without a label, a weak source."""
-    for dated in _find_standalone_dates(_merge_date_boxes(document), document):
-        yield dated.text, "text"
-
-
-def iter_own_standalone_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """Yield the same dates for one page, without banners and lists. The weakest source."""
-    standalone = _find_standalone_dates(_get_own_nodes(document), document)
-    list_kinds = find_list_kinds((dated.kind, dated.text) for dated in standalone)
-    for dated in standalone:
-        if dated.node.section != "header" and dated.kind not in list_kinds:
+    for dated in _find_dated_texts(_merge_date_boxes(document), document):
+        if is_date_only(dated.text):
             yield dated.text, "text"
 
 
@@ -178,10 +170,6 @@ def _find_labelled_dates(nodes: list[TextNode], document: Document) -> list[Date
     """Return the dates in date elements, then those with a label in words."""
     labelled = filter(attrgetter("is_marked"), _find_dated_texts(nodes, document))
     return sorted(labelled, key=attrgetter("is_in_date_element"), reverse=True)
-
-
-def _find_standalone_dates(nodes: list[TextNode], document: Document) -> list[DatedText]:
-    return [dated for dated in _find_dated_texts(nodes, document) if is_date_only(dated.text)]
 
 
 def _find_dated_texts(nodes: list[TextNode], document: Document) -> list[DatedText]:

@@ -144,7 +144,6 @@ DateExtractor = Callable[[Document], DateCandidates]
 _MARKED_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
     metadata.iter_schema_dates,
     metadata.iter_meta_dates,
-    metadata.iter_media_dates,
     metadata.iter_microdata_dates,
     metadata.iter_url_dates,
 )
@@ -192,7 +191,6 @@ class PageDateFinder:
             or self._find_first_date(_VISIBLE_DATE_EXTRACTORS)
             or self._find_newest_listed_date()
             or self._guess_page_date(get_markup)
-            or self._find_first_date((dateline.iter_own_standalone_dates,))
         )
 
     def find_newest_publication(self) -> PublicationResult | None:

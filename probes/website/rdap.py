@@ -78,18 +78,13 @@ def probe_domain(domain: str) -> ProbeGenerator:
     if page.status == 404:
         return absent_finding(page, Reason.NOT_FOUND)
     if page.status != 200:
-        return unknown_finding(page, _get_refusal_reason(page.status))
+        reason = Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED
+        return unknown_finding(page, Reason.RATE_LIMITED if page.status == 429 else reason)
     if record is None:
         return unknown_finding(page, Reason.UNREADABLE)
     if record.name and record.name != name:
         return unknown_finding(page, Reason.UNREADABLE, detail="another domain")
     return present_finding(page, facts=_build_facts(record))
-
-
-def _get_refusal_reason(status: int) -> Reason:
-    if status == 429:
-        return Reason.RATE_LIMITED
-    return Reason.SERVER_ERROR if status >= 500 else Reason.BLOCKED
 
 
 def _build_facts(record: DomainRecord) -> dict[str, FactValue]:
@@ -113,7 +108,9 @@ def parse_domain_record(page: Page) -> DomainRecord | None:
     name = str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")
     expiry_days = sorted(filter(None, map(_parse_expiry, as_list(data.get("events")))))
     first_and_last_day = sorted({*expiry_days[:1], *expiry_days[-1:]})
-    statuses = set(map(_normalize_status, as_list(data.get("status"))))
+    # Some registries send EPP's spelling: `clientHold`.
+    joined = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", "\n".join(map(str, as_list(data.get("status")))))
+    statuses = set(joined.lower().split("\n"))
     lapse_statuses = tuple(filter(statuses.__contains__, LAPSE_STATUSES))
     return DomainRecord(encode_domain(name), tuple(first_and_last_day), lapse_statuses)
 
@@ -131,8 +128,3 @@ def _parse_expiry(event: Any) -> date | None:
         return None
     is_plausible = EARLIEST_YEAR <= expires_at.year <= LATEST_YEAR
     return expires_at.date() if is_plausible else None
-
-
-def _normalize_status(status: object) -> str:
-    """Return a status in RDAP's spelling. Some registries send EPP's: `clientHold`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(status)).lower()

@@ -9,12 +9,12 @@ is enough. A redesign, a new publishing system, a new language, a merger or a ne
 of them. A buyer of a lapsed domain changes the language, the name and more at once.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
-from itertools import compress, product
+from itertools import product
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -105,36 +105,25 @@ def detect_ownership_change(
     history: SiteHistory, page: Page, site: SiteAnalysis, account: Account
 ) -> Finding | None:
     """Return an absence if a site that is foreign to its past shows one more strong signal."""
-    signals = list(_iter_ownership_change_signals(history, page, site, account))
+    registered_host = html.get_host(account.identity.url or page.url)
+    is_own_domain = domains.is_same_domain(html.get_host(page.url), registered_host)
+    # A site of several pages that shares neither tracking id nor name with its past.
+    has_same_tracking_id = history.tracking_id and history.tracking_id == site.tracking_id
+    names = str(site.facts.get("site_names", ""))
+    is_other_site = site.has_navigation and not has_same_tracking_id
+    is_other_site = is_other_site and not site_names.is_similar_name(names, history.title)
+    signals = list(site.spam_words[:3])
+    if site.redirects_to_other_site or not is_own_domain:
+        signals.append("leads to another site")
+    if site.hides_links:
+        signals.append("hides links")
+    if is_other_site and history.platform not in ("", site.platform):
+        signals.append(f"no longer made with {history.platform}")
     if not signals:
         return None
     earlier = f"was “{history.title[:60]}” ({history.language})"
     detail = f"{', '.join(signals)}; {earlier}, is {site.language}"
     return absent_finding(page, Reason.HIJACKED, detail=detail)
-
-
-def _iter_ownership_change_signals(
-    history: SiteHistory, page: Page, site: SiteAnalysis, account: Account
-) -> Iterator[str]:
-    yield from site.spam_words[:3]
-    registered_host = html.get_host(account.identity.url or page.url)
-    is_own_domain = domains.is_same_domain(html.get_host(page.url), registered_host)
-    has_new_platform = history.platform not in ("", site.platform)
-    signals = {
-        "leads to another site": site.redirects_to_other_site or not is_own_domain,
-        "hides links": site.hides_links,
-        f"no longer made with {history.platform}": has_new_platform
-        and _has_no_tie_to_history(history, site),
-    }
-    yield from compress(signals, signals.values())
-
-
-def _has_no_tie_to_history(history: SiteHistory, site: SiteAnalysis) -> bool:
-    """Return whether a site of several pages shares neither tracking id nor name with its past."""
-    has_same_tracking_id = history.tracking_id and history.tracking_id == site.tracking_id
-    if not site.has_navigation or has_same_tracking_id:
-        return False
-    return not site_names.is_similar_name(str(site.facts.get("site_names", "")), history.title)
 
 
 SignalGenerator = Generator[PageRequest, Page, "ParkingSignal | None"]
