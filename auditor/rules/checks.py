@@ -37,7 +37,7 @@ from auditor.rules.name_matching import (
 from probes.discovery.site_names import strip_key_prefix
 from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
 from probes.models.finding import LINKS_CUT_FACT, FactValue, Finding, LinkKind
-from storage.models.audit import CONTACT_METHODS, Association
+from storage.models.audit import CONTACT_METHODS
 
 
 class Rule(BaseModel, ABC):
@@ -311,23 +311,14 @@ class HandlesDifferRule(Rule):
             }
         )
         for first, second in combinations(handles, 2):
-            if _have_nothing_in_common(first, second, names):
+            (first_channel, first_handle), (second_channel, second_handle) = first, second
+            is_similar = first_channel == second_channel or is_similar_handle(
+                first_handle, second_handle
+            )
+            have_names = all(has_name_in_handle(handle, names) for _, handle in (first, second))
+            if is_similar is False and not have_names:
                 yield RuleMatch("", params={"handles": " · ".join(map(itemgetter(1), handles))})
                 return
-
-
-def _have_nothing_in_common(
-    first: tuple[str, str], second: tuple[str, str], names: tuple[str, ...]
-) -> bool:
-    """Return True if handles of two channels differ and not both contain a name."""
-    (first_channel, first_handle), (second_channel, second_handle) = first, second
-    if first_channel == second_channel:
-        return False
-    if is_similar_handle(first_handle, second_handle) is not False:
-        return False
-    return not (
-        has_name_in_handle(first_handle, names) and has_name_in_handle(second_handle, names)
-    )
 
 
 def _has_handle(account: EvaluatedAccount) -> bool:
@@ -446,18 +437,20 @@ class IncompleteRule(Rule):
     def find_matches(self, context: RuleContext) -> Iterator[RuleMatch]:
         """Yield one match with all missing fields."""
         association = context.association
-        missing_fields = [field for field in self.fields if not _has_field(association, field)]
+        main_name = "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
+        has_field = {
+            **dict.fromkeys(CONTACT_METHODS, False),
+            **dict.fromkeys(association.contact_methods, True),
+            "email": bool(association.contact_methods),
+            main_name: True,
+        }
+        missing_fields = [
+            field
+            for field in self.fields
+            if not has_field.get(field, bool(getattr(association, field, "")))
+        ]
         if missing_fields:
             yield RuleMatch("", params={"fields": " ".join(missing_fields)})
-
-
-def _has_field(association: Association, field: str) -> bool:
-    if field == "email":
-        return bool(association.contact_methods)
-    if field in CONTACT_METHODS:
-        return field in association.contact_methods
-    main_name = "name_ar" if ARABIC_LETTER_PATTERN.search(association.name) else "name_fr"
-    return bool(getattr(association, field)) or field == main_name
 
 
 class SharedRule(AccountRule):

@@ -70,7 +70,12 @@ def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | 
     site_links = list(filter(_is_site_link, account.present_links))
     if not site_links:
         return None
-    own_hosts = set().union(*map(_collect_site_hosts, context.sites))
+    own_hosts: set[str] = set()
+    for site in context.sites:
+        final_url = (site.present_finding.final_url if site.present_finding else "") or ""
+        own_hosts.add((site.row.identity.key or "").partition("/")[0])
+        own_hosts.add(normalize.get_host(final_url).removeprefix("www."))
+    own_hosts.discard("")
     hosts = {link.key.partition("/")[0] for link in site_links}
     # One host may be a subdomain of the other.
     pairs = [(f".{host}", f".{own_host}") for host, own_host in product(hosts, own_hosts)]
@@ -120,14 +125,6 @@ def _list_site_links(context: RuleContext) -> list[FoundLink]:
     for site in context.sites:
         links.extend(site.present_links)
     return links
-
-
-def _collect_site_hosts(account: EvaluatedAccount) -> set[str]:
-    hosts = {(account.row.identity.key or "").partition("/")[0]}
-    finding = account.present_finding
-    if finding is not None:
-        hosts.add(normalize.get_host(finding.final_url or "").removeprefix("www."))
-    return hosts - {""}
 
 
 POST_NUMBER_SOURCE = "post_number"

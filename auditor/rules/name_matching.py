@@ -145,7 +145,13 @@ def _is_name_match(displayed_name: str, names: tuple[str, ...]) -> bool | None:
     displayed_words = _split_by_script(displayed_name)
     for own_name in own_names:
         for script in displayed_words.keys() & own_name.keys():
-            if _share_distinctive_word(displayed_words[script], own_name[script]):
+            shown, own = displayed_words[script], own_name[script]
+            pairs = product(shown.distinctive_words, own.distinctive_words)
+            if (
+                _contains_part(shown, own)
+                or _contains_part(own, shown)
+                or any(_is_same_word(*pair) for pair in pairs)
+            ):
                 return True
     return False if _is_certainly_different(displayed_words, own_names) else None
 
@@ -230,14 +236,6 @@ def _split_by_script(name: str) -> NameWords:
         if found_words:
             words_by_script[script] = _ScriptWords(script, tuple(found_words))
     return words_by_script
-
-
-def _share_distinctive_word(first: _ScriptWords, second: _ScriptWords) -> bool:
-    """Return True if two names in one script share a distinctive word or initials."""
-    if _contains_part(first, second) or _contains_part(second, first):
-        return True
-    word_pairs = product(first.distinctive_words, second.distinctive_words)
-    return any(_is_same_word(*pair) for pair in word_pairs)
 
 
 def _contains_part(name: _ScriptWords, other_name: _ScriptWords) -> bool:

@@ -112,29 +112,24 @@ def build_profile_finding(identity: Identity, page: Page, profile: PublicProfile
     is_overlay = wall in _OVERLAY_REASONS and bool(profile.name) and not is_full_page
     if wall is not None and not is_overlay:
         return unknown_finding(page, wall, detail=profile.message)
-    if page.status != 200 or not profile.name or not _identify_final_url(identity, page).key:
+    final_key = _identify_final_url(identity, page).key
+    if page.status != 200 or not profile.name or not final_key:
         detail = profile.message or "nothing that proves an account"
         return unknown_finding(page, Reason.UNREADABLE, detail=detail)
+    # An id that leads to a name is no new name, and neither is another country's host.
+    is_renamed = final_key != identity.key and not any(
+        not key or re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key)
+        for key in (final_key, identity.key)
+    )
     return present_finding(
         page,
-        reason=Reason.RENAMED if _is_renamed(identity, page) else None,
+        reason=Reason.RENAMED if is_renamed else None,
         name=profile.name,
         platform_id=profile.platform_id,
         followers=profile.followers,
         last_activity=profile.last_activity,
         detail=profile.message,
     )
-
-
-def _is_renamed(identity: Identity, page: Page) -> bool:
-    """Return whether the account has another name now.
-
-    An id that leads to a name is no new name, and neither is another country's host.
-    """
-    key = _identify_final_url(identity, page).key
-    if not key or not identity.key or _is_numeric_key(key) or _is_numeric_key(identity.key):
-        return False
-    return key != identity.key
 
 
 def _identify_final_url(identity: Identity, page: Page) -> Identity:
@@ -146,10 +141,6 @@ def _identify_final_url(identity: Identity, page: Page) -> Identity:
     if is_same_channel and final.kind in ACCOUNT_KINDS:
         return final
     return Identity(identity.channel, LinkKind.INVALID)
-
-
-def _is_numeric_key(key: str) -> bool:
-    return re.fullmatch(r"(?:id:|group:|[a-z]+/)?\d+", key) is not None
 
 
 def get_meta(soup: BeautifulSoup, *names: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 from urllib.parse import urlsplit
@@ -35,7 +36,7 @@ from probes.text.language import split_words
 from probes.urls import normalize as urls_normalize
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup, Tag
+    from bs4 import BeautifulSoup
 
 NAME = "linkedin"
 VERSION = 3
@@ -133,10 +134,6 @@ def _read_group(link: PlatformLink) -> Identity:
     return _build_identity(LinkKind.GROUP, f"groups/{group_id}")
 
 
-def _read_legacy_school(link: PlatformLink) -> Identity:
-    return _identify_page("school", _find_numeric_id(link.query.get("id", ""), link.second))
-
-
 def _find_numeric_id(*parts: str) -> str:
     """Return the first id, or "".
 
@@ -167,8 +164,13 @@ def _read_post_owner(link: PlatformLink) -> Identity:
 
 
 def _identify_page(page_type: str, slug: str) -> Identity:
-    slug = _normalize_slug(page_type, slug)
-    if not _is_possible_slug(page_type, slug):
+    slug = slug.rstrip(".,'’").lstrip("@")
+    id_pattern = _ID_PATTERNS_BY_PAGE_TYPE.get(page_type)
+    page_id = id_pattern and id_pattern.fullmatch(slug)
+    slug = page_id[1] if page_id else slug.lower()
+    is_too_long = slug.isascii() and len(slug) > MAX_SLUG_CHARS
+    is_too_short = page_type == "in" and len(slug) < 3
+    if is_too_long or is_too_short or not _SLUG_PATTERN.fullmatch(slug):
         return _INVALID
     key = f"{page_type}/{slug}"
     if key in _RESERVED_SLUGS:
@@ -177,23 +179,6 @@ def _identify_page(page_type: str, slug: str) -> Identity:
     if slug in _PLACEHOLDER_SLUGS:
         return page.with_note("placeholder")
     return page
-
-
-def _normalize_slug(page_type: str, slug: str) -> str:
-    slug = slug.rstrip(".,'’").lstrip("@")
-    id_pattern = _ID_PATTERNS_BY_PAGE_TYPE.get(page_type)
-    page_id = id_pattern and id_pattern.fullmatch(slug)
-    if page_id:
-        return page_id[1]
-    return slug.lower()
-
-
-def _is_possible_slug(page_type: str, slug: str) -> bool:
-    is_too_long = slug.isascii() and len(slug) > MAX_SLUG_CHARS
-    is_too_short = page_type == "in" and len(slug) < 3
-    if is_too_long or is_too_short:
-        return False
-    return _SLUG_PATTERN.fullmatch(slug) is not None
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:
@@ -207,7 +192,9 @@ LINKS = LinkTable(
         **dict.fromkeys(_PAGE_TYPES_BY_SEGMENT, _read_page),
         **dict.fromkeys(_GROUP_SEGMENTS, _read_group),
         "posts": _read_post_owner,
-        "edu": _read_legacy_school,
+        "edu": lambda link: _identify_page(
+            "school", _find_numeric_id(link.query.get("id", ""), link.second)
+        ),
         "feed/": _read_feed,
         **dict.fromkeys(
             ("pulse/", "embed/", "events/", "learning/", "newsletters/", "video/", "slink/"),
@@ -244,7 +231,14 @@ def parse_profile_page(page: Page) -> PublicProfile:
     """Return the profile from the guest page's JSON-LD, else the message of the page."""
     soup = html.parse_soup(page)
     text = soup.get_text(" ")
-    name = _find_account_name(soup)
+    scripts = soup.find_all("script", type="application/ld+json")
+    schemas = chain.from_iterable(parse_json_ld(script.get_text()) for script in scripts)
+    accounts = (
+        schema
+        for schema in schemas
+        if not _ACCOUNT_SCHEMA_TYPES.isdisjoint(list_schema_types(schema))
+    )
+    name = get_text(next(accounts, {}), "name").strip()
     if not name:
         return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, text))
     return PublicProfile(
@@ -253,14 +247,6 @@ def parse_profile_page(page: Page) -> PublicProfile:
         followers=parse_follower_count(f"{get_description(soup)} {text}"),
         last_activity=_find_last_activity(soup, page),
     )
-
-
-def _find_account_name(soup: BeautifulSoup) -> str:
-    for script in soup.find_all("script", type="application/ld+json"):
-        for schema in parse_json_ld(script.get_text()):
-            if not _ACCOUNT_SCHEMA_TYPES.isdisjoint(list_schema_types(schema)):
-                return get_text(schema, "name").strip()
-    return ""
 
 
 def _find_company_id(soup: BeautifulSoup) -> str:
@@ -282,17 +268,14 @@ def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     newest = find_newest_post(dates, page)
     if newest is not None:
         return newest
-    times = soup.select("article time")
-    return build_newest_activity([_parse_relative_age(time, page) for time in times], "posts")
-
-
-def _parse_relative_age(time: Tag, page: Page) -> parser.ParsedDate | None:
-    """Parse an age in English, French or Arabic, which the page shows without "ago"."""
-    age_text = str(time.get("datetime") or time.get_text())
-    french = f"il y a {age_text.replace('sem.', 'semaines')}"
-    texts = (age_text, french, f"قبل {age_text}")
-    dates = (parser.parse_date(text, page.fetched_at) for text in texts)
-    return next(filter(None, dates), None)
+    # The age is in English, French or Arabic, and the page shows it without "ago".
+    ages: list[parser.ParsedDate | None] = []
+    for time in soup.select("article time"):
+        age = str(time.get("datetime") or time.get_text())
+        texts = (age, f"il y a {age.replace('sem.', 'semaines')}", f"قبل {age}")
+        parsed = (parser.parse_date(text, page.fetched_at) for text in texts)
+        ages.append(next(filter(None, parsed), None))
+    return build_newest_activity(ages, "posts")
 
 
 def probe(account: Account) -> ProbeGenerator:

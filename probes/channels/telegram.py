@@ -50,15 +50,6 @@ def _read_web_app(link: PlatformLink) -> Identity:
     return _identify_username(username.removeprefix("@"))
 
 
-def _read_invite(link: PlatformLink) -> Identity:
-    return _identify_invite(link.second)
-
-
-def _read_view(link: PlatformLink) -> Identity:
-    """Identify the account of a preview (`/s/name`) or of its boosts."""
-    return _identify_account(*link.rest)
-
-
 def _read_account(link: PlatformLink) -> Identity:
     if link.name.startswith("+"):
         return _identify_invite(link.name[1:])
@@ -92,9 +83,10 @@ LINKS = LinkTable(
     HOSTS,
     sections={
         **dict.fromkeys(("share", "msg"), LinkKind.SHARE),
-        "joinchat/": _read_invite,
+        "joinchat/": lambda link: _identify_invite(link.second),
         "c/": LinkKind.POST,  # a post in a private channel, by number
-        **dict.fromkeys(("s/", "boost/"), _read_view),
+        # A preview, and the boosts of an account.
+        **dict.fromkeys(("s/", "boost/"), lambda link: _identify_account(*link.rest)),
     },
     read_account=_read_account,
     subdomains=re.compile("(?:|www|web)"),

@@ -99,10 +99,6 @@ def _read_intent(link: PlatformLink) -> Identity:
     return _identify_by_id(link.query.get("user_id", ""))
 
 
-def _read_follow_button(link: PlatformLink) -> Identity:
-    return _identify_handle(link.query.get("screen_name", "")).with_note("derived")
-
-
 def _read_account(link: PlatformLink) -> Identity:
     """Identify the account of a profile page or tab, or a post of the account.
 
@@ -144,7 +140,9 @@ LINKS = LinkTable(
     other_hosts={
         "t.co": LinkKind.SHORT_LINK,
         "twimg.com": LinkKind.FILE,
-        "platform.twitter.com": _read_follow_button,
+        "platform.twitter.com": lambda link: _identify_handle(
+            link.query.get("screen_name", "")
+        ).with_note("derived"),
     },
 )
 identify = LINKS.identify
@@ -361,6 +359,12 @@ def _build_present_finding(page: Page, handle: str, user: Mapping[str, Any]) -> 
         reason, detail = Reason.RENAMED, f"answers as @{user['username']}"
     elif user["has_no_posts"]:
         reason = Reason.EMPTY
+    # The target of a short link or of a page of links is unknown.
+    identities = list(map(identify_link, user["website_urls"]))
+    has_unresolved_link = any(
+        identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"
+        for identity in identities
+    )
     profile_url = f"https://x.com/{user['username']}"
     return present_finding(
         page,
@@ -370,12 +374,6 @@ def _build_present_finding(page: Page, handle: str, user: Mapping[str, Any]) -> 
         platform_id=user["id"],
         last_activity=find_newest_post([user["newest_post_at"]], page, source="post_id"),
         links=extract_website_links(user["website_urls"], "profile_link", profile_url),
-        facts={"all_links_resolved": not any(map(_is_unresolved_link, user["website_urls"]))},
+        facts={"all_links_resolved": not has_unresolved_link},
         detail=detail,
     )
-
-
-def _is_unresolved_link(url: str) -> bool:
-    """Return True for a short link or a page of links, whose target is unknown."""
-    identity = identify_link(url)
-    return identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"

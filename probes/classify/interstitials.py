@@ -338,10 +338,11 @@ def _find_wall_of_title_element(page_head: str) -> Reason | None:
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
     """Yield the walls whose text is outside scripts on a page with little text."""
     signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
-    text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head) if signs else ""
-    walls = [sign.reason for sign in signs if sign.pattern.search(text)]
-    if walls and _has_little_text(page):
-        yield from walls
+    if signs:
+        text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
+        walls = [sign.reason for sign in signs if sign.pattern.search(text)]
+        if walls and _has_little_text(page):
+            yield from walls
     if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
         yield Reason.UNREADABLE
     elif "<script" in page_head and "<frame" not in page_head:

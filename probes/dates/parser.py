@@ -251,17 +251,13 @@ def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | 
         return None
     day = match["day"] or match["after"]
     if day is not None:
-        return _build_timestamp(match, month, _read_day(day))
+        return _build_timestamp(match, month, int(day) if day.isdigit() else 1)  # «فاتح», the first
     first_day = datetime(int(match["year"]), month, 1, tzinfo=UTC)
     return ParsedDate(first_day, DatePrecision.MONTH)
 
 
 def _get_month_number(name: str) -> int:
     return MONTH_NUMBERS[" ".join(name.split())]
-
-
-def _read_day(text: str) -> int:
-    return int(text) if text.isdigit() else 1  # «فاتح», the first
 
 
 def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate | None:
@@ -271,21 +267,15 @@ def _build_timestamp(match: re.Match[str], month: int, day: int) -> ParsedDate |
         return date
     times = match.groupdict("0")
     hour, minute, second = int(times["hour"]), int(times["minute"]), int(times["second"])
-    zone = _parse_zone(match["zone"])
+    zone = UTC
+    if match["zone"][0] in "+-":
+        offset = timedelta(hours=int(match["zone"][1:3]), minutes=int(match["zone"][-2:]))
+        zone = timezone(-offset if match["zone"][0] == "-" else offset)
     try:
         local_time = date.moment.replace(hour=hour, minute=minute, second=second, tzinfo=zone)
     except ValueError:
         return date
     return ParsedDate(local_time.astimezone(UTC), DatePrecision.SECOND)
-
-
-def _parse_zone(text: str) -> timezone:
-    if text[0] not in "+-":
-        return UTC
-    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
-    if text[0] == "-":
-        offset = -offset
-    return timezone(offset)
 
 
 def _build_date(year: int, month: int, day: int) -> ParsedDate | None:
@@ -300,18 +290,12 @@ def _read_ago_date(match: re.Match[str], now: datetime) -> ParsedDate | None:
 
     A plural without a number («منذ أيام») gives None, except for seconds and minutes.
     """
-    count = _read_count(match)
+    count: int | None = _COUNT_BY_UNIT_WORD.get(match["unit"])  # by the form of the unit
+    if match["count"]:
+        count = _COUNT_BY_WORD.get(match["count"]) or int(match["count"])
     if count is None:
         return None
     return _subtract_units(now, count, _UNIT_BY_WORD[match["unit"]])
-
-
-def _read_count(match: re.Match[str]) -> int | None:
-    """Return how many units are counted back, by the number or the form of the unit."""
-    count = match["count"]
-    if count is None:
-        return _COUNT_BY_UNIT_WORD.get(match["unit"])
-    return _COUNT_BY_WORD.get(count) or int(count)
 
 
 def _subtract_units(now: datetime, count: int, unit: str) -> ParsedDate | None:
@@ -360,16 +344,8 @@ def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     for parse in (_parse_iso_date, _parse_mail_date, _parse_unix_time, _parse_written_date):
         result = parse(text)
         if result is not None:
-            return _drop_implausible_year(*result)
+            return result if 1990 <= result[0].year <= 2100 else None
     return None
-
-
-def _drop_implausible_year(
-    date: datetime, precision: DatePrecision
-) -> tuple[datetime, DatePrecision] | None:
-    if not 1990 <= date.year <= 2100:
-        return None
-    return date, precision
 
 
 def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:
@@ -393,22 +369,13 @@ def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:
             return datetime(int(year), int(month), int(day), tzinfo=UTC), DatePrecision.DAY
         date = f"{year}-{int(month):02}-{int(day):02}"
         time_of_day = f"{int(hour):02}:{minute}:{second or '00'}"
-        offset = _normalize_offset(zone)
+        offset = "+00:00" if zone in (None, "", "Z") else zone
         moment = datetime.fromisoformat(f"{date}T{time_of_day}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     if _AM_PM.match(text, match.end()):  # "10:50 PM": the hour is ambiguous
         return moment.replace(hour=0, minute=0, second=0), DatePrecision.DAY
     return moment, DatePrecision.SECOND
-
-
-def _normalize_offset(zone: str | None) -> str:
-    """Return the UTC offset of a zone as `datetime.fromisoformat` reads it."""
-    if not zone or zone == "Z":
-        return "+00:00"
-    if len(zone) == 3:
-        return f"{zone}:00"
-    return zone
 
 
 def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:

@@ -9,11 +9,11 @@ each of them.
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from probes.discovery.site_names import (
@@ -119,10 +119,14 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
         # An organisation on another domain is an author's or a partner's.
         home = get_host(str(schema.get("url", "")))
         is_own = not home or domains.is_same_domain(home, own_host)
-        for item in _list_same_as(schema):
+        schema_type = str(schema.get("@type", ""))
+        if "person" in schema_type.lower() and "organization" not in schema_type.lower():
+            continue  # an author's profiles
+        strength = 5 if is_own else 1
+        for item in list_property_values(schema, "sameAs"):
             address = get_text(item) or get_text(item, "@id") or get_text(item, "url")
-            name = str(schema.get("name") or schema.get("@type") or address)
-            yield from _iter_clue(_complete_url(address), 5 if is_own else 1, "sameAs", name)
+            name = str(schema.get("name") or schema_type or address)
+            yield from _iter_clue(_complete_url(address), strength, "sameAs", name)
     for rel, _, href, _ in document.link_tags:
         if "me" in rel.split() or rel == "publisher":
             yield from _iter_clue(href, 5, "rel=me", href)
@@ -149,14 +153,6 @@ def _iter_link_clues(
             source = anchor.section if is_place else "link"
             label = anchor.text or anchor.label or anchor.image_alt or url
             yield from _iter_clue(url, strength, "rel=me" if strength == 5 else source, label)
-
-
-def _list_same_as(schema: Mapping[str, Any]) -> Iterable[Any]:
-    """Return the profiles of an organisation, not those of a person, such as an author."""
-    schema_type = str(schema.get("@type", "")).lower()
-    if "person" in schema_type and "organization" not in schema_type:
-        return ()
-    return list_property_values(schema, "sameAs")
 
 
 def _complete_url(url: str) -> str:
@@ -197,14 +193,17 @@ def _rate_link(anchor: Anchor, *, is_contact_page: bool) -> int:
         is_timeline = not anchor.text or _TIMELINE_PATTERN.search(f"{anchor.text} {anchor.url}")
         return 3 if anchor.section == "embed" and is_timeline else 1
     label = f"{anchor.text} {anchor.label or anchor.image_alt}"
-    is_icon = _NETWORK_NAME_PATTERN.fullmatch(anchor.text) is not None
+    wording = _FOLLOW_US_PATTERN.search(label) or _NETWORK_NAME_PATTERN.fullmatch(anchor.text)
+    has_owner_wording = wording is not None
     if not anchor.text:
-        is_icon = bool(anchor.label) or _ICON_ALT_PATTERN.search(anchor.image_alt) is not None
-    is_address = _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text) is not None
-    follows_network = _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
-    is_contact = is_address and (is_contact_page or follows_network)
-    has_owner_wording = is_icon or is_contact or _FOLLOW_US_PATTERN.search(label) is not None
-    return (1, 3, 4)[has_owner_wording + (anchor.section in _OWNER_PLACES)]
+        is_icon = _ICON_ALT_PATTERN.search(anchor.image_alt) is not None
+        has_owner_wording = has_owner_wording or is_icon or bool(anchor.label)
+    elif _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text):
+        follows_network = _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
+        has_owner_wording = has_owner_wording or is_contact_page or follows_network
+    if anchor.section in _OWNER_PLACES:
+        return 4 if has_owner_wording else 3
+    return 3 if has_owner_wording else 1
 
 
 def _iter_clue(url: str, strength: int, source: str, snippet: str) -> Iterator[_Clue]:

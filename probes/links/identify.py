@@ -142,9 +142,10 @@ def _identify_url(url: str, column: str | None) -> Identity:
     channel = find_channel_by_url(url)
     if channel != WEBSITE_CHANNEL:
         pasted_url, has_scheme = find_pasted_url(url)
+        pasted_channel = find_channel_by_url(pasted_url or "")
         # Names may contain full stops, so without a scheme only the same platform counts.
-        if pasted_url and (has_scheme or find_channel_by_url(pasted_url) == channel):
-            url, channel = pasted_url, find_channel_by_url(pasted_url)
+        if pasted_url and (has_scheme or pasted_channel == channel):
+            url, channel = pasted_url, pasted_channel
     if channel == WEBSITE_CHANNEL:
         return _identify_website(url, column)
     segments = normalize.split_path(normalize.split_url(url)[1])

@@ -152,7 +152,9 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
             if identity.kind is LinkKind.POST:
                 path = normalize.parse_url(identity.url or url).path
                 published_at = _date_post_path(identity.channel, path)
-                key = identity.key or _find_author(identity.channel, link_text)
+                is_instagram = identity.channel == "instagram"
+                author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text) if is_instagram else None
+                key = identity.key or (author[1].lower() if author else "")
                 if published_at is not None and key:
                     yield LinkedPost(identity.channel, key, published_at)
 
@@ -165,14 +167,6 @@ def _date_post_path(channel: str, path: str) -> datetime | None:
     if match is None:
         return None
     return decode_post_number(channel, match[1])
-
-
-def _find_author(channel: str, link_text: str) -> str:
-    """Return the account that the text of an embedded post of Instagram names, or ""."""
-    author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text)
-    if author is None or channel != "instagram":
-        return ""
-    return author[1].lower()
 
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:

@@ -77,8 +77,7 @@ class Anchor(NamedTuple):
     """A link of the page with its absolute URL, text, page section, `rel` and label.
 
     `preceding_text` is the end of the text before it, `image_alt` the alternative text of its
-    image, and `headings` are the headings above it, highest level first. A tuple, because a page
-    has hundreds.
+    image. A tuple, because a page has hundreds.
     """
 
     url: str
@@ -88,7 +87,6 @@ class Anchor(NamedTuple):
     label: str = ""
     preceding_text: str = ""
     image_alt: str = ""
-    headings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +322,6 @@ class _DocumentBuilder:
                     clean_text(label, MAX_LABEL_CHARS) if label else "",
                     element.preceding_text,
                     clean_text(element.image_alt, MAX_LABEL_CHARS) if element.image_alt else "",
-                    element.headings,
                 )
             )
 

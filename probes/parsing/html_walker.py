@@ -10,9 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from probes.text.charset import clean_text
@@ -27,9 +25,6 @@ MAX_NODE_CHARS = 2_000
 MAX_HINT_CHARS = 400
 """A longer class and id name no section."""
 
-MAX_HEADING_CHARS = 80
-"""Maximum length of a heading that is stored with the links below it."""
-
 KEPT_TAGS = frozenset(
     "title meta link base a area time h1 h2 iframe frame abbr form script".split()  # noqa: SIM905
 )
@@ -38,8 +33,6 @@ _HIDDEN_TEXT_TAGS = frozenset(
     {"script", "style", "noscript", "template", "textarea", "option", "svg"}
 )
 _ROOT_TAGS = frozenset({"html", "body"})
-_HEADING_TAGS = frozenset("h1 h2 h3 h4 h5 h6".split())  # noqa: SIM905
-_LANDMARK_SECTIONS = frozenset({"header", "footer", "nav"})
 _INLINE_TAGS = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
 _FORMATTING_TAGS = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
 _LAYOUT_TAGS = _FORMATTING_TAGS.union("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
@@ -58,33 +51,16 @@ class TextNode(NamedTuple):
     section: str
 
 
-@dataclass(slots=True)
-class _ActiveHeading:
-    """A heading that applies to the current position.
-
-    `items_at_close` is the number of texts and links before its end tag.
-    """
-
-    text: str
-    container_depth: int
-    items_at_close: int
-
-    def add_text(self, text: str) -> None:
-        """Add a text of the heading."""
-        self.text = f"{self.text} {text}".strip()[:MAX_HEADING_CHARS]
-
-
 class KeptElement:
-    """A kept element: name, attributes, page section and surroundings.
+    """A kept element: name, attributes and page section.
 
-    `script` is the text of a script. The last three attributes are set for links only: the end of
-    the text before the link, the headings above it (highest level first), and the alternative text
-    of its image.
+    `script` is the text of a script. The last two attributes are set for links only: the end of the
+    text before the link, and the alternative text of its image.
     """
 
     __slots__ = (
         *("attrs", "name", "script", "section", "_end", "_start", "_texts"),
-        *("headings", "image_alt", "preceding_text"),
+        *("image_alt", "preceding_text"),
     )
 
     def __init__(self, name: str, attrs: Mapping[str, str], section: str, texts: list[str]) -> None:
@@ -93,7 +69,6 @@ class KeptElement:
         self.section = section
         self.script = ""
         self.preceding_text = ""
-        self.headings: tuple[str, ...] = ()
         self.image_alt = ""
         self._texts = texts  # of the page
         self._start = self._end = len(texts)
@@ -149,10 +124,6 @@ class HtmlWalker:
         self._kept_texts: list[str] = []
         self._kept_pieces: list[str] = []
         self._open_link: KeptElement | None = None
-        self._link_count = 0
-        self._active_headings: dict[str, _ActiveHeading] = {}  # by tag
-        self._open_heading = ""  # its tag
-        self._deepest_heading_depth = 0  # depth of the deepest container of an active heading
 
     def start(self, tag: str, attrs: Mapping[str, str]) -> None:
         """Handle a start tag."""
@@ -170,7 +141,7 @@ class HtmlWalker:
         else:
             self._contexts.append((tag, "", section, is_hidden, None))
 
-    def end(self, tag: str) -> None:
+    def end(self, _tag: str) -> None:
         """Handle an end tag."""
         if self._text_pieces:
             self._flush_text()
@@ -184,19 +155,6 @@ class HtmlWalker:
             element.close()
             if element.name == "a":
                 self._open_link = None
-        if tag == self._open_heading:
-            self._active_headings[tag].items_at_close = self._count_items()
-            self._open_heading = ""
-        depth = len(self._contexts)
-        if depth < self._deepest_heading_depth:
-            item_count = self._count_items()
-            for level, heading in list(self._active_headings.items()):
-                is_container_closed = heading.container_depth > depth
-                if is_container_closed and heading.items_at_close < item_count:
-                    del self._active_headings[level]
-                heading.container_depth = min(heading.container_depth, depth)
-            depths = map(attrgetter("container_depth"), self._active_headings.values())
-            self._deepest_heading_depth = max(depths, default=0)
 
     def data(self, text: str) -> None:
         """Handle a piece of text."""
@@ -226,15 +184,6 @@ class HtmlWalker:
             hint, section = "", _find_section(tag, "", "", parent_section)
         elif tag not in _INLINE_TAGS:
             hint = ""
-        if tag in _HEADING_TAGS:
-            # It ends those of its level and below.
-            depth = len(self._contexts)
-            headings = self._active_headings.items()
-            self._active_headings = {level: heading for level, heading in headings if level < tag}
-            self._active_headings[tag] = _ActiveHeading("", depth, self._count_items())
-            self._open_heading, self._deepest_heading_depth = tag, depth
-        elif section != parent_section:
-            self._end_headings_at_landmark(section, parent_section)
         element = self._select_element(tag, attrs, section)
         # Formatted text within a link belongs to the link.
         text_tag = "a" if parent_tag == "a" and tag in _FORMATTING_TAGS else tag
@@ -245,7 +194,6 @@ class HtmlWalker:
     ) -> KeptElement | None:
         """Keep an element if it is read, or else only count it or read its language."""
         if tag in KEPT_TAGS or not _KEPT_ATTRIBUTES.isdisjoint(attrs):
-            # A link also gets the text before it and the headings above it.
             if self._kept_pieces:
                 self._flush_kept_text()
             element = KeptElement(tag, attrs, section, self._kept_texts)
@@ -254,10 +202,6 @@ class HtmlWalker:
             if tag == "a":
                 if self.text_nodes:
                     element.preceding_text = self.text_nodes[-1].text[-30:]
-                if self._active_headings:
-                    headings = self._active_headings.values()
-                    element.headings = tuple([heading.text for heading in headings if heading.text])
-                self._link_count += 1
                 self._open_link = element
             return element
         if tag == "img":
@@ -304,19 +248,6 @@ class HtmlWalker:
             return
         self._remaining_chars -= len(visible_text)
         self.text_nodes.append(TextNode(visible_text, *context[:3]))
-        if self._open_heading:
-            self._active_headings[self._open_heading].add_text(visible_text)
-
-    # --- Headings
-
-    def _end_headings_at_landmark(self, section: str, parent_section: str) -> None:
-        """End all headings if a header, footer or menu starts or ends here."""
-        if section in _LANDMARK_SECTIONS or parent_section in _LANDMARK_SECTIONS:
-            self._active_headings, self._open_heading = {}, ""
-            self._deepest_heading_depth = 0
-
-    def _count_items(self) -> int:
-        return len(self.text_nodes) + self._link_count
 
 
 _STICKY_SECTIONS = frozenset({"share", "comments", "embed", "others"})

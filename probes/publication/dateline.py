@@ -143,7 +143,9 @@ def _iter_nodes_above_title(nodes: list[TextNode], title_index: int) -> Iterator
 
 def iter_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates that their element or words near them call a date."""
-    for dated in _find_labelled_dates(_get_nodes_from_title(document), document):
+    nodes = _merge_date_boxes(document)
+    start = _find_title_index(document, nodes) or 0
+    for dated in _find_labelled_dates([*nodes[start:], *nodes[:start]], document):
         yield dated.text, "text"
 
 
@@ -278,15 +280,11 @@ def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
     return next(iter(headings), None)
 
 
-def _get_nodes_from_title(document: Document) -> list[TextNode]:
-    """Return the nodes from the page's title on, then those before it."""
-    nodes = _merge_date_boxes(document)
-    start = _find_title_index(document, nodes) or 0
-    return [*nodes[start:], *nodes[:start]]
-
-
 def _get_own_nodes(document: Document) -> list[TextNode]:
-    """Return the same nodes without those below a heading for other pages or comments."""
+    """Return the nodes from the page's title on, then those before it.
+
+    Those below a heading for other pages or comments are left out.
+    """
     nodes = _merge_date_boxes(document)
     start = _find_title_index(document, nodes) or 0
     below_title = takewhile(_is_own_content, nodes[start + 1 :])

@@ -144,6 +144,7 @@ DateExtractor = Callable[[Document], DateCandidates]
 _MARKED_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
     metadata.iter_schema_dates,
     metadata.iter_meta_dates,
+    metadata.iter_media_dates,
     metadata.iter_microdata_dates,
     metadata.iter_url_dates,
 )
@@ -184,14 +185,15 @@ class PageDateFinder:
         `get_markup` returns the page's HTML for htmldate, the last resort, which is left out
         without it.
         """
-        if _STATIC_PAGE_PATH_PATTERN.search(self._get_url_path()):
-            return self._find_marked_date()  # its text is about the past or about appointments
-        return (
-            self._find_marked_date()
-            or self._find_first_date(_VISIBLE_DATE_EXTRACTORS)
-            or self._find_newest_listed_date()
-            or self._guess_page_date(get_markup)
-        )
+        path = unquote(urlsplit(self._document.url).path)
+        marked = self._find_marked_date()
+        if marked or _STATIC_PAGE_PATH_PATTERN.search(path):
+            return marked  # the text of a static page is about the past or about appointments
+        newest = next(self._iter_dates(_VISIBLE_DATE_EXTRACTORS), None)
+        if newest is None and _NEWS_PATH_PATTERN.search(path):  # a list of news
+            publication = self.find_newest_publication()
+            newest = publication.newest if publication else None
+        return newest or self._guess_page_date(get_markup)
 
     def find_newest_publication(self) -> PublicationResult | None:
         """Return a home page's newest publication: articles, `<time>`, dates next to titles."""
@@ -200,7 +202,10 @@ class PageDateFinder:
         days: dict[date, Activity] = {}
         for activity in activities:
             days.setdefault(activity.published_at.date(), activity)
-        if _shows_default_posts(self._document, len(days)):
+        # The dates of default posts: a single date, or filler text at each.
+        titles = chain(self._document.headings, (anchor.text for anchor in self._document.anchors))
+        is_default = len(days) == 1 and any(map(is_default_post, titles))
+        if is_default or len(days) <= self._document.text.lower().count("lorem ipsum"):
             return None
         return _summarize_publications(days.values())
 
@@ -216,17 +221,6 @@ class PageDateFinder:
             shown_days = set(map(_get_day, datelines))
             marked.sort(key=lambda activity: _get_day(activity) not in shown_days)
         return next(iter(marked), None)
-
-    def _find_first_date(self, extractors: Iterable[DateExtractor]) -> Activity | None:
-        """Return the first credible date of the extractors, or None."""
-        return next(self._iter_dates(extractors), None)
-
-    def _find_newest_listed_date(self) -> Activity | None:
-        """Return the newest date of a page whose address says that it lists news, or None."""
-        if not _NEWS_PATH_PATTERN.search(self._get_url_path()):
-            return None
-        publication = self.find_newest_publication()
-        return publication.newest if publication else None
 
     def _guess_page_date(self, get_markup: Callable[[], str] | None) -> Activity | None:
         """Return htmldate's guess, or None.
@@ -284,20 +278,9 @@ class PageDateFinder:
         articles = (node for node in self._document.text_nodes if node.section == "article")
         return activity.source == "text" and not any(text in node.text for node in articles)
 
-    def _get_url_path(self) -> str:
-        return unquote(urlsplit(self._document.url).path)
-
 
 def _get_day(activity: Activity) -> date:
     return activity.published_at.date()
-
-
-def _shows_default_posts(document: Document, day_count: int) -> bool:
-    """Return whether the dates belong to default posts: a single date, or filler text at each."""
-    titles = chain(document.headings, map(attrgetter("text"), document.anchors))
-    if day_count == 1 and any(map(is_default_post, titles)):
-        return True
-    return day_count <= document.text.lower().count("lorem ipsum")
 
 
 _DEFAULT_POST_REGEX = (  # the first post of every new WordPress site

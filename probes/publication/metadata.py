@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from itertools import filterfalse, repeat
+from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -142,6 +142,13 @@ def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int
     return 2 if segments else 1
 
 
+def iter_media_dates(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield the JSON-LD dates of a page's video or recording."""
+    for schema in document.json_ld:
+        if _get_schema_types(schema) & _MEDIA_TYPES:
+            yield from _iter_published_dates(schema)
+
+
 def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates in meta elements for the first publication."""
     for name in PUBLICATION_META_NAMES:
@@ -151,7 +158,11 @@ def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates of microdata and microformats for publication, unless they are a list."""
-    stamps = list(filterfalse(_is_update_only, _sort_own_stamps(document)))
+    stamps = [
+        stamp
+        for stamp in _sort_own_stamps(document)
+        if "published" in stamp.hint or "updated" not in stamp.hint
+    ]
     for pattern, source in ((_MICRODATA_PATTERN, "microdata"), (_MICROFORMAT_PATTERN, "time")):
         values = [stamp.value for stamp in stamps if pattern.search(stamp.hint)]
         if len(set(map(_cut_day, values))) <= MIN_LIST_DATES:
@@ -160,10 +171,6 @@ def iter_microdata_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 _cut_day = itemgetter(slice(10))
 """Returns the day of an ISO date."""
-
-
-def _is_update_only(stamp: DateStamp) -> bool:
-    return "updated" in stamp.hint and "published" not in stamp.hint
 
 
 _MICRODATA_PATTERN = re.compile(r"datepublished|\bpubdate\b|datecreated", re.IGNORECASE)
@@ -211,13 +218,13 @@ def iter_own_time_element_dates(document: Document) -> Iterator[tuple[str, str]]
 
 
 def _find_time_stamps(document: Document) -> list[DateStamp]:
-    return [stamp for stamp in _sort_own_stamps(document) if _is_publication_time(stamp.hint)]
-
-
-def _is_publication_time(hint: str) -> bool:
-    is_time = hint.startswith("time") or "timeago" in hint
-    is_other = _MODIFIED_HINT_PATTERN.search(hint) or is_other_date_element(hint)
-    return is_time and not is_other
+    stamps = []
+    for stamp in _sort_own_stamps(document):
+        hint = stamp.hint
+        is_time = hint.startswith("time") or "timeago" in hint
+        if is_time and not (_MODIFIED_HINT_PATTERN.search(hint) or is_other_date_element(hint)):
+            stamps.append(stamp)
+    return stamps
 
 
 _MODIFIED_HINT_PATTERN = re.compile(r"updat|modif|current|today", re.IGNORECASE)
@@ -247,13 +254,17 @@ def guess_dates(
     """
     markup = markup[:MAX_MARKUP_CHARS]
     is_shown = any(map(_ANY_DATE_PATTERN.search, own_texts))
-    if not is_shown and not _has_marked_date(markup):
+    has_day = is_shown or _ISO_DAY_PATTERN.search(markup)  # costs a tenth of the second search
+    if not is_shown and not (has_day and _MARKED_DATE_PATTERN.search(markup)):
         return [None] * len(latest_dates)  # nothing could confirm a day
     footer_start = markup.lower().rfind("<footer")
     if footer_start >= 0:
         footer_end = markup.lower().find("</footer", footer_start)
         markup = markup[:footer_start] + (markup[footer_end:] if footer_end >= 0 else "")
-    cleaned = _MISLEADING_MARKUP_PATTERN.sub(" ", _remove_json_ld(markup))
+    # The dates of JSON-LD are read by `iter_schema_dates`.
+    first, *blocks = re.split(r"<script[^>]{0,80}ld\+json", markup, flags=re.IGNORECASE)
+    rest = [block[block.lower().find("</script") :] for block in blocks]
+    cleaned = _MISLEADING_MARKUP_PATTERN.sub(" ", first + "".join(rest))
     # Only the text before each year is searched. Searching all of 60 KB takes 16 ms, while
     # reading the page takes 9 ms (2026-11).
     parts, done = [], 0
@@ -279,12 +290,6 @@ def _guess_date(
         return None
     is_new_year = (day.month, day.day) == (1, 1)
     return None if is_new_year or not _is_corroborated(own_texts, markup, day) else day.isoformat()
-
-
-def _remove_json_ld(markup: str) -> str:
-    """Return the page without its JSON-LD, whose dates are read by `metadata`."""
-    first, *blocks = re.split(r"<script[^>]{0,80}ld\+json", markup, flags=re.IGNORECASE)
-    return first + "".join(block[block.lower().find("</script") :] for block in blocks)
 
 
 _MISLEADING_MARKUP_PATTERN = re.compile(
@@ -318,8 +323,16 @@ def _iter_spans_before_years(markup: str) -> Iterator[tuple[int, int]]:
 def _is_corroborated(own_texts: Sequence[str], markup: str, day: date) -> bool:
     """Return whether the page shows the day as its own, or marks it as published in its markup."""
     date_pattern = _compile_date_pattern(f"0?{day.day}", f"0?{day.month}", f"{day:%Y}", f"{day:%y}")
-    if any(_presents_date(text, date_pattern) for text in own_texts):
-        return True
+    for text in own_texts:
+        match = date_pattern.search(text)
+        # A text may begin with the date or have it after a separator. In the middle of a sentence a
+        # date belongs to the story. After "atelier le" it is the workshop's.
+        lead = text[: match.start()] if match else ""
+        is_separated = match and _DATE_LEAD_PATTERN.fullmatch(lead)
+        if is_separated and not names_event(lead[-_EVENT_LEAD_CHARS:]):
+            return True
+        if match and PUBLICATION_SENTENCE.match(text):
+            return True
     iso_day_regex = rf"{day:%Y}-?{day:%m}-?{day:%d}"
     return re.search(_DATE_ATTRIBUTE_REGEX + iso_day_regex, markup, re.IGNORECASE) is not None
 
@@ -328,31 +341,6 @@ _DATE_ATTRIBUTE_REGEX = r"(?:publi|creat|issued|date(?!time))[\w-]{0,20}[\"'\s]{
 _ISO_DAY_REGEX = r"(?:19|20)\d\d-?\d\d-?\d\d"
 _MARKED_DATE_PATTERN = re.compile(_DATE_ATTRIBUTE_REGEX + _ISO_DAY_REGEX, re.IGNORECASE)
 _ISO_DAY_PATTERN = re.compile(_ISO_DAY_REGEX)
-
-
-def _has_marked_date(markup: str) -> bool:
-    """Return whether the markup marks a day as published.
-
-    The first search only for a day costs a tenth of the second one.
-    """
-    has_day = _ISO_DAY_PATTERN.search(markup) is not None
-    return has_day and _MARKED_DATE_PATTERN.search(markup) is not None
-
-
-def _presents_date(text: str, date_pattern: re.Pattern[str]) -> bool:
-    """Return whether a text begins with the date or has it after a separator.
-
-    In the middle of a sentence a date belongs to the story. After "atelier le" it is the
-    workshop's.
-    """
-    match = date_pattern.search(text)
-    if not match:
-        return False
-    lead = text[: match.start()]
-    is_separated = _DATE_LEAD_PATTERN.fullmatch(lead) is not None
-    if is_separated and not names_event(lead[-_EVENT_LEAD_CHARS:]):
-        return True
-    return PUBLICATION_SENTENCE.match(text) is not None
 
 
 _EVENT_LEAD_CHARS = 20  # about two words

@@ -108,11 +108,8 @@ def is_top_level_domain(label: str) -> bool:
     if label in _RESERVED_TLDS:
         return True
     # Some TLDs are listed by their second-level registries only: in 2026-11, South Africa's `za`.
-    return any(map(_is_public_suffix, (label, f"co.{label}", f"com.{label}")))
-
-
-def _is_public_suffix(name: str) -> bool:
-    return load_suffix_list().publicsuffix(name) == name
+    names = (label, f"co.{label}", f"com.{label}")
+    return any(load_suffix_list().publicsuffix(name) == name for name in names)
 
 
 def match_registrable_domain(name: str) -> str:

@@ -71,15 +71,10 @@ def repair_link_text(typed: str) -> str:
         text = _WHITESPACE.sub(" ", text).strip()
     if _HOST_AND_BACKSLASHES.fullmatch(text):
         text = text.replace("\\", "/")
-    return trim_punctuation(normalize("NFC", _extract_from_markup(text)))
-
-
-def _extract_from_markup(text: str) -> str:
-    """Return the address in link markup, or the text if it has none."""
     for mark, pattern in _LINK_SYNTAXES:
         if mark in text and (match := pattern.search(text)):
             text = (match[match.lastindex or 0] or "").strip()
-    return text
+    return trim_punctuation(normalize("NFC", text))
 
 
 def strip_invisible(typed: str) -> str:
@@ -104,41 +99,33 @@ def is_link_markup(text: str) -> bool:
 
 def _repair_mojibake(text: str) -> str:
     """Decode UTF-8 that was read as windows-1252 (`Ã©` for é), even several times."""
-    while _MOJIBAKE.search(text):
-        decoded = _MOJIBAKE_SEQUENCE.sub(lambda match: _decode_mojibake(match[0]), text)
-        if decoded == text:
-            break
-        text = decoded
+    previous = ""
+    while _MOJIBAKE.search(text) and previous != text:
+        previous, text = text, _MOJIBAKE_SEQUENCE.sub(_decode_mojibake, text)
     return text
 
 
-def _decode_mojibake(text: str) -> str:
+def _decode_mojibake(match: re.Match[str]) -> str:
+    """Return the characters whose bytes were read as windows-1252, or Latin-1 where undefined."""
+    encoded = b"".join(
+        letter.encode("cp1252", "ignore") or letter.encode("latin-1", "ignore")
+        for letter in match[0]
+    )
     try:
-        return b"".join(map(_encode_cp1252, text)).decode("utf-8")
+        return encoded.decode("utf-8")
     except UnicodeError:
-        return text
-
-
-def _encode_cp1252(letter: str) -> bytes:
-    """Return the byte of a letter in windows-1252, or in Latin-1 where that is undefined."""
-    try:
-        return letter.encode("cp1252")
-    except UnicodeError:
-        return letter.encode("latin-1")
+        return match[0]
 
 
 def trim_punctuation(text: str) -> str:
     """Remove quotes, brackets and punctuation around a text. Brackets that match inside stay."""
     text = _OPENING_MARKS.sub("", text.strip())
-    while text and text[-1] in _CLOSING_MARKS and not _has_opening_bracket(text):
+    while text and text[-1] in _CLOSING_MARKS:
+        opening = {")": "(", "]": "["}.get(text[-1])
+        if opening and text.count(opening) >= text.count(text[-1]):
+            break
         text = text[:-1].rstrip()
     return text
-
-
-def _has_opening_bracket(text: str) -> bool:
-    """Return True if the bracket at the end of a text was opened inside it."""
-    opening = {")": "(", "]": "["}.get(text[-1])
-    return opening is not None and text.count(opening) >= text.count(text[-1])
 
 
 # https// http:/ htpp:// hppt:// htt:// ttps:// http;// http.// hhttp:// https::// http: //
@@ -211,6 +198,9 @@ MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
 _BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
+_MARKS_BEFORE_SCHEME = tuple(">=|-(\"':،")
+
+
 def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     """Return the URL in a repaired text, or None.
 
@@ -236,10 +226,12 @@ def _skip_to_url(text: str) -> str:
     scheme = _SCHEME_IN_TEXT.search(text)
     if scheme:
         before = text[: scheme.start()]
+        last_word = _HTTP_SCHEME.sub("", before.rpartition(" ")[2])
         # In the path of another URL, the scheme is no beginning.
-        last = _HTTP_SCHEME.sub("", before.rpartition(" ")[2])
-        is_inside_url = ("/" in last or "?" in last) and _looks_like_host(last)
-        if (" " in before or before[-1:] in tuple(">=|-(\"':،")) and not is_inside_url:
+        has_path = "/" in last_word or "?" in last_word
+        is_inside_url = has_path and _looks_like_host(last_word)
+        is_apart = " " in before or before.endswith(_MARKS_BEFORE_SCHEME)
+        if is_apart and not is_inside_url:
             text = text[scheme.start() :]
     elif " " in text:
         match = _WWW_IN_TEXT.search(text)
@@ -263,14 +255,21 @@ def _build_url(scheme: str, rest: str) -> str | None:
     """Return the URL of a scheme and the rest, or None if its host is invalid or ambiguous."""
     authority, cut, path = _split_authority(rest)
     bracketed = _BRACKETED_HOST.match(authority)
-    name, colon, digits = bracketed.groups("") if bracketed else authority.partition(":")
+    name, colon, digits = authority.partition(":")
+    if bracketed:
+        name, colon, digits = bracketed.groups("")
     host = parse_host(name) or _parse_numeric_host(name)
-    has_valid_port = not colon or (digits.isdecimal() and 0 < int(digits[:6]) < 65_536)
-    if host is None or "\\" in rest or not has_valid_port:
+    if host is None or "\\" in rest:
         return None
-    port = f":{digits}" if colon and f":{digits}" != _DEFAULT_PORTS[scheme] else ""
+    port = f"{colon}{digits}"
+    if port and not (digits.isdecimal() and 0 < int(digits[:6]) < 65_536):
+        return None
+    if port == _DEFAULT_PORTS[scheme]:
+        port = ""
     path = _clean_path(path)
-    return f"{scheme}://{host}{port}{cut if path or cut == '/' else ''}{path}"
+    if not path and cut != "/":
+        cut = ""
+    return f"{scheme}://{host}{port}{cut}{path}"
 
 
 def _clean_path(path: str) -> str:
@@ -403,17 +402,15 @@ def strip_tracking(url: str) -> str:
     """Return the URL without its fragment, tracking parameters and parameters of punctuation."""
     address, _, query = url.partition("#")[0].partition("?")
     mark = "?"
-    for pair in filter(_has_letter_or_digit, query.split("&")):
-        if not _TRACKING_PARAMETER.fullmatch(pair.partition("=")[0]):
+    for pair in query.split("&"):
+        # Escapes that are no UTF-8 can be letters of an older encoding such as windows-1256.
+        has_letter_or_digit = any(
+            letter.isalnum() or letter == "\ufffd" for letter in unquote(pair)
+        )
+        if has_letter_or_digit and not _TRACKING_PARAMETER.fullmatch(pair.partition("=")[0]):
             address = f"{address}{mark}{pair}"
             mark = "&"
     return trim_punctuation(address)
-
-
-def _has_letter_or_digit(text: str) -> bool:
-    decoded = unquote(text)
-    # Escapes that are no UTF-8 can be letters of an older encoding such as windows-1256.
-    return "\ufffd" in decoded or any(map(str.isalnum, decoded))
 
 
 def make_absolute(base: str, href: str) -> str:
@@ -458,17 +455,13 @@ def count_internal_links(url: str, links: Iterable[str]) -> int:
         name, _, path = rest.partition("/")
         if scheme not in ("http", "https") or name.lower() not in own_hosts:
             continue
-        if _is_other_page(path, current_path):
+        bare_path, _, query = path.partition("?")
+        is_other_page = len(query) <= MAX_QUERY_CHARS
+        if not query:
+            is_boilerplate = _BOILERPLATE_PATH.search(bare_path.lower()) is not None
+            is_other_page = not is_boilerplate and f"/{bare_path}".rstrip("/") != current_path
+        if is_other_page:
             pages.add(path)
         if len(pages) == MAX_INTERNAL_LINKS:
             break
     return len(pages)
-
-
-def _is_other_page(path: str, current_path: str) -> bool:
-    """Return True for a page of the site itself, neither the current one nor boilerplate."""
-    bare_path, _, query = path.partition("?")
-    if query:
-        return len(query) <= MAX_QUERY_CHARS
-    is_current_page = f"/{bare_path}".rstrip("/") == current_path
-    return not is_current_page and not _BOILERPLATE_PATH.search(bare_path.lower())

@@ -60,7 +60,11 @@ def fetch_site_publication(
         has_feed = True
     elif is_home_page_url(page.url):
         search = yield from _search_sources(_iter_publication_sources(page, site))
-        publication = _choose_newer_publication(search.publication, publication)
+        shown, publication = publication, search.publication or publication
+        if shown and publication and shown.newest.source in ("json-ld", "time"):
+            # A feed may cover only a part of the site, and the page mark a newer publication.
+            days = [result.newest.published_at.date() for result in (shown, publication)]
+            publication = shown if days[0] > days[1] else publication
         has_feed = has_feed or search.has_feed
         depends_on_day |= search.depends_on_day
         if publication is None:
@@ -82,21 +86,6 @@ def fetch_site_publication(
     if depends_on_day:
         facts["depends_on_day"] = True
     return publication.newest if publication else None, facts
-
-
-def _choose_newer_publication(
-    listed: PublicationResult | None, shown: PublicationResult | None
-) -> PublicationResult | None:
-    """Return the listed publication, unless the page marks a newer one.
-
-    A feed may cover only a part of the site.
-    """
-    if listed is None or shown is None:
-        return listed or shown
-    is_newer = shown.newest.published_at.date() > listed.newest.published_at.date()
-    if is_newer and shown.newest.source in ("json-ld", "time"):
-        return shown
-    return listed
 
 
 def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[PublicationSource]:

@@ -198,7 +198,11 @@ def _ask_dns(page: Page) -> SignalGenerator:
     names = dict.fromkeys(map(domains.get_own_domain, hosts))
     for name in filter(None, map(domains.encode_domain, names)):
         for record_type, statement in (("NS", "its name server is"), ("A", "its address is")):
-            records = yield from _request_records(name, record_type)
+            question = domains.DnsQuestion(name, record_type)
+            try:
+                _, records = yield from request_page(question.url, parse_records)
+            except FetchError:
+                continue  # a failure is no signal
             for record, service in product(records, load_parking_services()):
                 is_of_service = (
                     _is_in_domains(record, service.name_servers)
@@ -208,16 +212,6 @@ def _ask_dns(page: Page) -> SignalGenerator:
                 if is_of_service:
                     return ParkingSignal(service.name, f"{statement} {record}")
     return None
-
-
-def _request_records(domain: str, record_type: str) -> Generator[PageRequest, Page, list[str]]:
-    """Return the records of a domain. A failure is no signal."""
-    question = domains.DnsQuestion(domain, record_type)
-    try:
-        _, records = yield from request_page(question.url, parse_records)
-    except FetchError:
-        return []
-    return records
 
 
 def parse_records(page: Page) -> list[str]:

@@ -216,21 +216,17 @@ def _identify_username(segment: str) -> Identity:
     name = segment.lower()
     is_slug = name.strip("._-") != "" and _SLUG_PATTERN.fullmatch(name) is not None
     is_too_long = name.isascii() and len(name) > 50
-    if not is_slug or is_too_long or _is_own_name(name):
+    # Facebook's own hosts, pages, files, and languages with a country.
+    is_own_name = name.removeprefix("www.") in HOSTS or name in _RESERVED_SEGMENTS
+    is_own_name = is_own_name or _NO_NAME_PATTERN.fullmatch(name) is not None
+    is_locale = len(name) == 5 and normalize.is_locale(name)
+    if not is_slug or is_too_long or is_own_name or is_locale:
         return _INVALID
     key = f"u:{name.replace('.', '')}"
     account = Identity(NAME, LinkKind.PROFILE, key, f"https://www.facebook.com/{segment}")
     if name in _PLACEHOLDER_USERNAMES:
         return account.with_note("placeholder")
     return account if _USERNAME_PATTERN.fullmatch(segment) else account.with_note("suspicious")
-
-
-def _is_own_name(name: str) -> bool:
-    """Return True for Facebook's own hosts, pages, files, and languages with a country."""
-    if name.removeprefix("www.") in HOSTS or name in _RESERVED_SEGMENTS:
-        return True
-    is_locale = len(name) == 5 and normalize.is_locale(name)
-    return is_locale or _NO_NAME_PATTERN.fullmatch(name) is not None
 
 
 def _identify_by_id(page_id: str, kind: LinkKind) -> Identity:

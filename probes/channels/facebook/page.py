@@ -77,13 +77,10 @@ def _find_platform_id(soup: BeautifulSoup, nodes: list[dict[str, Any]]) -> str:
     app_url = _APP_URL_PATTERN.match(get_meta(soup, "al:android:url", "al:ios:url"))
     if app_url:
         return app_url[1]
-    return next(filter(None, map(_get_platform_id, nodes)), "")
-
-
-def _get_platform_id(node: dict[str, Any]) -> str:
-    platform_id = get_nested(node, "delegate_page", "id") or node.get("userID")
-    if isinstance(platform_id, str) and platform_id.strip("0").isdecimal():
-        return platform_id
+    for node in nodes:
+        platform_id = get_nested(node, "delegate_page", "id") or node.get("userID")
+        if isinstance(platform_id, str) and platform_id.strip("0").isdecimal():
+            return platform_id
     return ""
 
 

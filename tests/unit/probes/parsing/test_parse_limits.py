@@ -20,12 +20,7 @@ from probes.parsing.html import (
     extract_page_text,
     parse_document,
 )
-from probes.parsing.html_walker import (
-    MAX_HEADING_CHARS,
-    MAX_HINT_CHARS,
-    MAX_NODE_CHARS,
-    MAX_TEXT_CHARS,
-)
+from probes.parsing.html_walker import MAX_HINT_CHARS, MAX_NODE_CHARS, MAX_TEXT_CHARS
 from probes.parsing.json_data import MAX_BROKEN_JSON_LD_CHARS, MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import (
     MAX_DECLARATION_BYTES,
@@ -188,13 +183,6 @@ def test_longer_class_names_no_section(step):
     name = "sidebar ".ljust(MAX_HINT_CHARS + step, "x")
     [node] = parse_document(page(f"<div class='{name}'>Agenda</div>")).text_nodes
     assert (node.section == "aside") is (step <= 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_beginning_of_a_heading_is_stored_with_the_links_below_it(step):
-    heading = "x" * (MAX_HEADING_CHARS + step)
-    [anchor] = parse_document(page(f"<h3>{heading}</h3><a href=/a>a</a>")).anchors
-    assert anchor.headings == (heading[:MAX_HEADING_CHARS],)
 
 
 @pytest.mark.parametrize("step", STEPS)
