@@ -52,12 +52,12 @@ def summarize_stored_data(
 ) -> dict[str, int]:
     """Return the rows of each table about an association, and its bodies; or about its contact.
 
-    With `quick`, bodies, messages and search keys are not counted, because everybody's are read for
-    that. Raises InputError if nothing is stored.
+    With `quick` the bodies are not counted, because all evidence is read for that. Raises
+    InputError if nothing is stored.
     """
     store = app.store.erasure
     counts = store.count_stored_data(
-        association, _list_protected_addresses(app), contact_only=contact_only, quick=quick
+        association, _list_protected_addresses(app), contact_only=contact_only
     )
     if not counts:
         reason = "no contact is stored" if contact_only else "no association has this id"

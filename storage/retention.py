@@ -72,8 +72,6 @@ PROFILE_REMOVED_FACT = "profile_removed"
 DIGEST_JSON_PATTERN = re.compile(r'"digest":"([0-9a-f]{64})"')
 MONTH_PREFIX_LENGTH = len("2026-11 ") + 1
 """The position of the association's id in the occasion of a monthly report."""
-UNINDEXED_TABLES = {"association_facet", "sent_message"}
-"""Tables that are read whole to find the rows of an association."""
 
 
 class ErasureRepository(Repository):
@@ -85,18 +83,14 @@ class ErasureRepository(Repository):
         excluded_addresses: Collection[str] = (),
         *,
         contact_only: bool = False,
-        quick: bool = False,
     ) -> dict[str, int]:
         """Return the rows of an association by table, also of a pruned one, or of its contact.
 
-        Messages to `excluded_addresses` are not counted, because they belong to others too. With
-        `quick`, rows that no index finds are not counted.
+        Messages to `excluded_addresses` are not counted, because they belong to others too.
         """
         stored_data = _select_stored_data(
             association, excluded_addresses, contact_only=contact_only
         )
-        if quick:
-            stored_data = [item for item in stored_data if item[0].name not in UNINDEXED_TABLES]
         with self._database.begin_read() as connection:
             return _count_rows(connection, stored_data)
 

@@ -14,8 +14,9 @@ from tests.support.web_server import logged_in_client
 FULL_SCAN_ROUTES = {
     "/{language}/registry.{file_format}": "the whole registry as a spreadsheet",
     "/{language}/registry/imports/{upload_name}": "compares the spreadsheet with the registry",
+    "/{language}/registry/erase/{association:path}": "counts all messages and search keys",
 }
-"""Routes that need every association."""
+"""Routes that read whole tables."""
 ROUTES = [route for route in list_routes("GET") if route.path not in FULL_SCAN_ROUTES]
 DOWNLOADS = ("/exports/", "/meeting.xlsx")
 """Routes that read every association without a filter."""
