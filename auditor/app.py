@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -128,45 +128,6 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         file_lock.release()
-
-
-@contextmanager
-def mark_port_as_served(folder: Path, port: int) -> Iterator[None]:
-    """Hold a lock in the data folder while this process listens on a port."""
-    from filelock import FileLock, Timeout
-
-    port_lock = FileLock(_build_port_lock_file(folder, port))
-    with suppress(Timeout, OSError):  # only `auditor doctor` needs it
-        port_lock.acquire(timeout=0)
-    try:
-        yield
-    finally:
-        port_lock.release()
-
-
-def is_port_served(folder: Path, port: int) -> bool:
-    """Return True if an `auditor serve` with this data folder listens on the port."""
-    from filelock import FileLock, Timeout
-
-    file = _build_port_lock_file(folder, port)
-    try:
-        if file.exists():
-            with FileLock(file).acquire(timeout=0):
-                return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def explain_listening_error(error: OSError) -> str:
-    """Return why a port cannot be listened on, without the address that Python adds."""
-    return (error.strerror or "cannot listen there").partition(" (while")[0].lower()
-
-
-def _build_port_lock_file(folder: Path, port: int) -> Path:
-    return folder / f"serve-{port}.lock"
 
 
 def _create_folder(folder: Path) -> None:

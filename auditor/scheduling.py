@@ -1,4 +1,4 @@
-"""`auditor serve`: the nightly run on its schedule and the web pages, in one process.
+"""The nightly run on its schedule, and runs that a coordinator starts from the pages.
 
 Times are in UTC, because in Casablanca 02:30 happens twice on the first Sunday of Ramadan. Jobs are
 kept in memory: APScheduler's database store unpickles, which would execute code of anyone who can
@@ -9,37 +9,25 @@ or skipped is caught up at the start and every half hour, within the catch-up pe
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
-from fastapi import FastAPI
 
-from auditor.app import App, explain_listening_error
+from auditor.app import App
 from auditor.checking.clock import (
     RESTORE_AFTER_CLOCK,
     find_due_day,
     find_interrupted_day,
     is_dated_in_future,
 )
-from auditor.config.schema import Config, ScheduleSettings, WebSettings
-from auditor.core.errors import AuditorError, ConfigError, RunLockedError
-from auditor.core.runtime import run_together
-from auditor.evaluation.run_results import refresh_summaries
-from auditor.runs import pipeline
+from auditor.config.schema import ScheduleSettings
+from auditor.core.errors import AuditorError, RunLockedError
 from auditor.runs.check_now import RunRefusal, prepare_requested_run
-from auditor.runs.frontier import WorkerCluster
-from auditor.runs.pipeline import SchedulerHeartbeat, run_with_grace_period, stop_on_signal
-from auditor.users.service import LoginLink
-from auditor.web.app import create_app
-from auditor.web.middleware import is_loopback_host
-from auditor.web.server import WebServer, build_server_config
+from auditor.runs.pipeline import SchedulerHeartbeat, run_with_grace_period
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState
@@ -56,8 +44,19 @@ AuditRunner = Callable[..., Coroutine[Any, Any, AuditRun]]
 """Executes a run, as `run_audit_pipeline` does. When it is cancelled, it keeps its results."""
 
 
-async def run_scheduler(job: SchedulerJob, schedule: ScheduleSettings, stop: asyncio.Event) -> None:
-    """Execute runs until `stop`, without handling signals, so that other tasks can run as well."""
+async def run_scheduler(
+    job: SchedulerJob, schedule: ScheduleSettings | None, stop: asyncio.Event
+) -> None:
+    """Execute runs until `stop`, without handling signals, so that other tasks can run as well.
+
+    Without a schedule, only requested runs are executed.
+    """
+    if schedule is None:
+        try:
+            await stop.wait()
+        finally:
+            await job.drain()
+        return
     job.heartbeat.record()
     scheduler = build_scheduler(job, schedule)
     scheduler.start()
@@ -139,12 +138,13 @@ class SchedulerJob:
         now = self._clock()
         refusal = prepare_requested_run(self._app, now)
         if refusal is None:
-            self._requested_run = asyncio.create_task(self._run_requested_day(now.date()))
-        return refusal
 
-    async def _run_requested_day(self, day: date) -> None:
-        async with self._run_lock:
-            await self._run_day(day)
+            async def run_requested_day() -> None:
+                async with self._run_lock:
+                    await self._run_day(now.date())
+
+            self._requested_run = asyncio.create_task(run_requested_day())
+        return refusal
 
     async def run_if_due(self) -> None:
         """Execute the due run, unless it is finished or another one is running."""
@@ -235,108 +235,3 @@ def _log_run_end(day: date, task: asyncio.Task[AuditRun]) -> bool:
             message = "the run for {run} crashed"
             logger.exception(error, "run_crashed", message, run=day)  # noqa: LOG004  # an EventLogger
     return True
-
-
-REFRESH_INTERVAL_SECONDS = 60
-"""Seconds between two updates of stale summaries."""
-
-
-async def run_server(
-    app: App,
-    clock: Clock,
-    *,
-    sock: socket.socket | None = None,
-    with_schedule: bool = True,
-    login_link: LoginLink | None = None,
-    stop: asyncio.Event | None = None,
-    cluster: WorkerCluster | None = None,
-) -> None:
-    """Run the scheduler and the pages until SIGTERM or `stop`, then end both.
-
-    `login_link` is passed on to `auditor.web.app.create_app`.
-    """
-    stop = stop or asyncio.Event()
-    jobs: list[Coroutine[Any, Any, None]] = []
-    job = SchedulerJob(app, partial(pipeline.run_audit_pipeline, cluster=cluster), clock)
-    if with_schedule:
-        jobs.append(run_scheduler(job, app.config.schedule, stop))
-    else:
-        jobs.append(_drain_at_stop(job, stop))
-    if sock:
-        heartbeat = job.heartbeat if with_schedule else None
-        web = create_app(app, clock, heartbeat, login_link, job, cluster=cluster)
-        jobs += [_serve_web(web, app.config, sock, stop), refresh_summaries_periodically(app, stop)]
-    with stop_on_signal(stop):
-        await run_together(*jobs)
-
-
-async def _drain_at_stop(job: SchedulerJob, stop: asyncio.Event) -> None:
-    """Wait for the end of the service, then for the end of a requested run."""
-    try:
-        await stop.wait()
-    finally:
-        await job.drain()
-
-
-async def _serve_web(
-    web: FastAPI, config: Config, sock: socket.socket, stop: asyncio.Event
-) -> None:
-    """Serve requests until `stop`; if the server ends by itself, stop everything else."""
-    server = WebServer(build_server_config(web, config))
-    showing = asyncio.create_task(server.serve([sock]))
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        server.should_exit = True
-        await showing
-        stop.set()
-
-
-async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
-    """Update stale summaries: after an import, an upgrade or a change of the configuration."""
-    while True:
-        try:
-            await asyncio.to_thread(
-                refresh_summaries, app.store, app.config, should_stop=stop.is_set
-            )
-        except StoreError as error:
-            message = "cannot update the summaries: {reason}"
-            logger.error("summary_refresh_failed", message, reason=str(error))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
-            return
-
-
-@contextmanager
-def open_web_socket(
-    web_settings: WebSettings, *, is_enabled: bool = True
-) -> Iterator[socket.socket | None]:
-    """Open the socket of the pages; None if they are disabled. Raises ConfigError."""
-    if not is_enabled:
-        yield None
-        return
-    if not is_loopback_host(web_settings.host) and not web_settings.trusted_proxies:
-        raise ConfigError(
-            f"[web] host = {web_settings.host}",
-            "other machines must not reach the pages without an HTTPS proxy",
-            'host = "127.0.0.1", or the address of the proxy in [web] trusted_proxies',
-        )
-    family = socket.AF_INET6 if ":" in web_settings.host else socket.AF_INET
-    try:
-        listener = socket.create_server((web_settings.host, web_settings.port), family=family)
-    except OSError as error:
-        reason = explain_listening_error(error)
-        remedy = "another [web] host or port, or `auditor serve --no-web`"
-        raise ConfigError(f"{web_settings.host} port {web_settings.port}", reason, remedy) from None
-    # Without this, the end of a page waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with listener:
-        yield listener
-
-
-def format_server_url(sock: socket.socket) -> str:
-    """Return the URL of the pages for a browser on this machine."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

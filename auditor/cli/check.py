@@ -1,22 +1,12 @@
-"""`identify` and `check`: identify and check links that need not be in the registry.
-
-Also `map_in_processes`, with which `identify` uses all CPU cores for large inputs.
-"""
+"""`identify` and `check`: identify and check links that need not be in the registry."""
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
-import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import replace
-from functools import partial
-from itertools import chain, islice
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,16 +20,14 @@ from auditor.cli.context import (
 )
 from auditor.cli.output import (
     choose_table_format,
-    format_tsv_row,
-    print_data,
+    print_data_parts,
     print_json,
     print_table,
-    print_tsv,
     show_progress,
 )
 from auditor.core import runtime
-from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import encode_json_item, iter_encoded_document
+from auditor.core.errors import UsageError
+from auditor.core.formatting import iter_json_document
 from probes.links import channel_registry
 from probes.links.identify import identify_link
 from probes.models.finding import Identity
@@ -49,8 +37,6 @@ if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
 
 IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
-MAX_LIST_BYTES = 256 * 1024 * 1024
-"""Bytes of a list of links: several million."""
 FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
 
 
@@ -76,36 +62,13 @@ def identify(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     _validate_channel(channel)
-    lines = _read_lines(file)
     runtime.resume_garbage_collection()
+    typed = (_split_line(line, channel) for line in _read_lines(file))
+    items = (build_identity_item(text, identify_link(text, column)) for text, column in typed)
     if table_format == "json":
-        encoded = map_in_processes(partial(_identify_as_json, channel), lines)
-        print_data("".join(iter_encoded_document(encoded, get_current_time())))
-    elif table_format == "tsv":
-        print_tsv(IDENTITY_COLUMNS, map_in_processes(partial(_identify_as_rows, channel), lines))
+        print_data_parts(iter_json_document(items, get_current_time()))
     else:
-        print_table(IDENTITY_COLUMNS, _identify_lines(channel, lines), table_format)
-
-
-def _identify_as_json(channel: str | None, lines: list[str]) -> list[str]:
-    """Return the items as one JSON text: cheaper to pass between processes than objects."""
-    if not lines:
-        return []
-    return [",\n".join(map(encode_json_item, _identify_lines(channel, lines)))]
-
-
-def _identify_as_rows(channel: str | None, lines: list[str]) -> list[str]:
-    """Return the rows as one text of tab-separated values."""
-    if not lines:
-        return []
-    cells = map(itemgetter(*IDENTITY_COLUMNS), _identify_lines(channel, lines))
-    return ["\n".join(map(format_tsv_row, cells))]
-
-
-def _identify_lines(channel: str | None, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        typed_text, column = _split_line(line, channel)
-        yield build_identity_item(typed_text, identify_link(typed_text, column))
+        print_table(IDENTITY_COLUMNS, items, table_format)
 
 
 @examples("auditor check https://example.org", "auditor check --json https://x.com/example")
@@ -130,12 +93,10 @@ def check(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     _validate_channel(channel)
-    lines: list[str] = []
-    for link in links:
-        lines.extend(_read_lines("-") if link == "-" else [link])
+    lines = [line for link in links for line in (_read_lines("-") if link == "-" else [link])]
     cli_context = get_cli_context(context)
-    inputs = [_split_line(line, channel) for line in lines]
-    checked = runtime.run_async(_check_links(cli_context, inputs))
+    typed = [_split_line(line, channel) for line in lines]
+    checked = runtime.run_async(_check_links(cli_context, typed))
     items = list(map(build_check_item, checked))
     if table_format == "json":
         print_json(items, get_current_time())
@@ -239,69 +200,16 @@ def _validate_channel(channel: str | None) -> None:
         raise UsageError(f"--channel {channel}", "there is no such channel", f"one of {names}")
 
 
-def _read_lines(source: str) -> Iterable[str]:
-    """Return the lines of a file or of standard input (`-`), or a link that was given directly."""
-    if source == "-":
-        if hasattr(sys.stdin, "buffer"):
-            return _split_lines(_read_list(sys.stdin.buffer, "standard input"))
-        return _split_lines(sys.stdin.read().encode())
+def _read_lines(source: str) -> list[str]:
+    """Return the lines of a file or of standard input (`-`), or a link that was given directly.
+
+    Only a line feed ends a line, and empty lines are kept.
+    """
     if "://" in source:
         return [source]
     try:
-        with Path(source).open("rb") as file:
-            return _split_lines(_read_list(file, source))
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         raise build_file_error(error, f"cannot read {source}") from None
-
-
-def _read_list(file: BinaryIO, name: str) -> bytes:
-    """Return the content of a file. A device or a pipe has no size before it is read."""
-    data = file.read(MAX_LIST_BYTES + 1)
-    if len(data) > MAX_LIST_BYTES:
-        size = f"it has more than {MAX_LIST_BYTES // 1024 // 1024} MB"
-        raise InputError(f"cannot read {name}", size, "split it into several files")
-    return data
-
-
-def _split_lines(data: bytes) -> Iterator[str]:
-    """Yield the lines. Only a line feed ends a line, and empty lines are kept."""
-    text = data.decode("utf-8-sig", errors="replace")
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    for line in lines:
-        yield line.removesuffix("\r")
-
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-BATCH_SIZE = 4_000
-"""Items in one batch of a process. Smaller inputs need no other process."""
-
-
-def map_in_processes(
-    work: Callable[[list[T]], list[R]], items: Iterable[T], *, batch_size: int = BATCH_SIZE
-) -> Iterator[R]:
-    """Yield the results of `work` in the order of the items, with one process for each CPU core.
-
-    `work` must be a function of a module, because it is pickled. This process must have one thread,
-    because it is forked. It works on the first batch itself, so the other processes inherit the
-    modules and compiled patterns that `work` has loaded.
-    """
-    iterator = iter(items)
-    batches = iter(lambda: list(islice(iterator, batch_size)), [])
-    yield from work(next(batches, []))
-    second_batch = next(batches, None)
-    if second_batch is None:
-        return
-    remaining_batches = chain([second_batch], batches)
-    core_count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if core_count == 1:
-        yield from chain.from_iterable(map(work, remaining_batches))
-        return
-    gc.freeze()  # a collection in a forked process would copy the memory that is shared
-    with multiprocessing.get_context("fork").Pool(
-        core_count, signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    ) as pool:
-        yield from chain.from_iterable(pool.imap(work, remaining_batches))
+    text = data.decode("utf-8-sig", errors="replace").removesuffix("\n")
+    return [line.removesuffix("\r") for line in text.split("\n")] if data else []

@@ -8,7 +8,6 @@ kept).
 import atexit
 import gc
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -22,7 +21,7 @@ from auditor import __version__
 from auditor.cli.context import CliContext, GroupWithExamples, examples, make_group, show_examples
 from auditor.cli.output import print_message
 from auditor.core import log_setup, runtime
-from auditor.core.errors import AuditorError, ConfigError, InputError
+from auditor.core.errors import AuditorError, ConfigError
 from probes.log import EventLogger
 from storage.errors import StoreError, build_file_error, is_file_error
 
@@ -30,11 +29,10 @@ logger = EventLogger(__name__)
 
 INTERRUPTED_EXIT_CODE = 130
 INTERRUPTED_MESSAGE = "interrupted; finished work is kept"
-LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 COMMAND_SECTIONS = {
     "Start": {
-        "demo": ("demo", "Demonstrate the auditor with a fictional network."),
+        "demo": ("serve", "Demonstrate the auditor with a fictional network."),
         "init": ("setup", "Create a configuration file and an empty registry."),
         "doctor": ("setup", "Check the installation, configuration and data."),
     },
@@ -45,9 +43,9 @@ COMMAND_SECTIONS = {
     },
     "Runs": {
         "run": ("audit", "Run the nightly audit."),
-        "serve": ("audit", "Run the audit on schedule and serve the web pages."),
+        "serve": ("serve", "Run the audit on schedule and serve the web pages."),
         "worker": ("audit", "Check accounts for a run that another machine coordinates."),
-        "status": ("status", "Show how the last run went and when the next one starts."),
+        "status": ("audit", "Show how the last run went and when the next one starts."),
         "reevaluate": ("audit", "Re-evaluate all observations with the current rules."),
     },
     "Results": {
@@ -60,7 +58,7 @@ COMMAND_SECTIONS = {
     },
     "Decisions and users": {
         "decide": ("decisions", "Record what people know about accounts and gaps."),
-        "user": ("users", "Manage who may log in to the web pages."),
+        "user": ("setup", "Manage who may log in to the web pages."),
     },
     "Data": {
         "backup": ("maintenance", "Back up the database and its evidence."),
@@ -195,38 +193,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_code = error.exit_code if isinstance(error, AuditorError) else ConfigError.exit_code
         _report_failure(error, exit_code, debug=debug)
         return exit_code
-    except (OSError, UnicodeEncodeError, RuntimeError) as error:
-        failure = _explain_failure(error, arguments)
-        if failure is None:
+    except OSError as error:
+        if not is_file_error(error):
             raise
-        _report_failure(error if debug else failure, ConfigError.exit_code, debug=debug)
+        _report_failure(
+            error if debug else build_file_error(error), ConfigError.exit_code, debug=debug
+        )
         return ConfigError.exit_code
     return 0
-
-
-def _explain_failure(
-    error: OSError | UnicodeEncodeError | RuntimeError, arguments: Sequence[str]
-) -> Exception | None:
-    """Return the error that names what an operator can change, or None if that is unknown."""
-    if isinstance(error, RuntimeError) and str(error).startswith("can't start new thread"):
-        # the text of CPython
-        return ConfigError(
-            "cannot start a thread",
-            "the limit of processes is reached",
-            "a higher one (`ulimit -u`, TasksMax, pids_limit)",
-        )
-    if isinstance(error, UnicodeEncodeError) and LONE_SURROGATES.search("".join(arguments)):
-        # bytes that Python could not decode
-        return InputError("the command line", "this is not valid UTF-8", "the text in UTF-8")
-    if not isinstance(error, OSError):
-        return None
-    if is_file_error(error):
-        return build_file_error(error)
-    try:
-        Path.cwd()
-    except FileNotFoundError:
-        return InputError("the current folder", "it was deleted", "another folder")
-    return None
 
 
 def _report_failure(error: Exception, exit_code: int, *, debug: bool) -> None:

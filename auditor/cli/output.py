@@ -8,9 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -123,10 +121,9 @@ def choose_table_format(requested_format: TableFormat | None, *, as_json: bool) 
     return "table" if is_read_by_person else "tsv"
 
 
-RED_CODES = frozenset({*("error", "fail", "failed", "absent", "refused", "unreachable", "broken")})
-YELLOW_CODES = frozenset(
-    {*("silent", "warning", "warn", "uncertain"), *("incomplete", "skipped", "ending_soon")}
-)
+RED_CODES = ("error", "fail", "failed", "absent", "refused", "unreachable", "broken")
+YELLOW_CODES = ("silent", "warning", "warn", "uncertain", "incomplete", "skipped", "ending_soon")
+STYLE_BY_CODE = {**dict.fromkeys(RED_CODES, "red"), **dict.fromkeys(YELLOW_CODES, "yellow")}
 COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 COLUMN_GAP = 2
@@ -154,15 +151,16 @@ def print_table(
     """
     cells = ([_format_cell(row[column]) for column in columns] for row in rows)
     if table_format != "table":
-        print_tsv(columns, map("\t".join, cells))
+        print_data("\n".join(map("\t".join, [columns, *cells])))
         return
     from rich.text import Text  # noqa: PLC0415  # only a table needs Rich
 
+    def build_cell(column: str, code: str) -> Text:
+        style = STYLE_BY_CODE.get(code, "") if column in COLORED_COLUMNS else ""
+        return Text(words.get(column, str)(code), style)
+
     table_rows = [
-        {
-            column: Text(words.get(column, str)(code), _choose_style(column, code))
-            for column, code in zip(columns, row, strict=True)
-        }
+        {column: build_cell(column, code) for column, code in zip(columns, row, strict=True)}
         for row in cells
     ]
     if not table_rows:
@@ -170,25 +168,6 @@ def print_table(
         return
     filled = [column for column in columns if any(row[column].plain for row in table_rows)]
     _print_rich_table({name: headings(name) for name in filled}, table_rows, optional_column)
-
-
-def _choose_style(column: str, code: str) -> str:
-    """Return the Rich style of a cell, which a terminal without color ignores."""
-    if column not in COLORED_COLUMNS:
-        return ""
-    if code in RED_CODES:
-        return "red"
-    return "yellow" if code in YELLOW_CODES else ""
-
-
-def print_tsv(columns: Sequence[str], rows: Iterable[str]) -> None:
-    """Print tab-separated values. `rows` are complete lines, see `format_tsv_row`."""
-    print_data("\n".join(["\t".join(columns), *rows]))
-
-
-def format_tsv_row(cells: Iterable[object]) -> str:
-    """Return one line of tab-separated values."""
-    return "\t".join(map(_format_cell, cells))
 
 
 def _format_cell(cell: object) -> str:
@@ -200,41 +179,25 @@ def _format_cell(cell: object) -> str:
 def _print_rich_table(
     headings: dict[str, str], rows: Sequence[Mapping[str, Text]], optional_column: str | None
 ) -> None:
-    """Print aligned columns.
-
-    If the terminal is too narrow, leave the optional column out. If that is not enough, print each
-    row as a block of lines, one for each cell.
-    """
+    """Print aligned columns, without the optional one if the terminal is too narrow."""
     from rich.cells import cell_len  # noqa: PLC0415  # only a table needs Rich
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     widths = {
-        name: max(cell_len(heading), *(row[name].cell_len for row in rows))
+        name: max(cell_len(heading), *(row[name].cell_len for row in rows)) + COLUMN_GAP
         for name, heading in headings.items()
     }
     table = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0))
     with _open_utf8(sys.stdout) as out:
         console = Console(file=out)
-        room = console.width + COLUMN_GAP
-        if sum(widths[name] + COLUMN_GAP for name in headings) > room:
+        if sum(widths.values()) > console.width + COLUMN_GAP:
             headings.pop(optional_column or "", None)
-        if sum(min(widths[name], UNBROKEN_WIDTH) + COLUMN_GAP for name in headings) > room:
-            table.show_header = False
-            table.add_column(no_wrap=max(map(cell_len, headings.values())) <= UNBROKEN_WIDTH)
-            table.add_column(overflow="fold")
-            for row in rows:
-                if table.row_count:
-                    table.add_row("")
-                for name, heading in headings.items():
-                    if row[name].plain:
-                        table.add_row(heading, row[name])
-        else:
-            for name, heading in headings.items():
-                is_narrow = widths[name] <= UNBROKEN_WIDTH
-                table.add_column(heading, overflow="fold", no_wrap=is_narrow)
-            for row in rows:
-                table.add_row(*(row[name] for name in headings))
+        for name, heading in headings.items():
+            is_narrow = widths[name] <= UNBROKEN_WIDTH + COLUMN_GAP
+            table.add_column(heading, overflow="fold", no_wrap=is_narrow)
+        for row in rows:
+            table.add_row(*(row[name] for name in headings))
         console.print(table)
 
 
@@ -264,6 +227,8 @@ def show_progress(title: str, *, quiet: bool) -> Iterator[ProgressCallback]:
 OutputFormat = Literal["csv", "xlsx", "json"]
 NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 PRIVATE_FILE_MODE = 0o600
+STREAM_NAMES = ("/dev/std", "/dev/fd/", "/proc/")
+"""Names that the system keeps for devices and pipes."""
 
 
 def choose_output_format(
@@ -316,11 +281,12 @@ def write_file_atomically(
     is called when the content is on the disk, before the file gets its final name. A device or a
     pipe, such as /dev/null or /dev/stdout, is written to and never replaced by a file.
 
-    An error, Ctrl-C and SIGTERM delete the unfinished file. Only a killed process (SIGKILL) leaves
-    it: `.NAME.PID.part`, which its owner alone can read.
+    An error and Ctrl-C delete the unfinished file. Only a killed process leaves it:
+    `.NAME.PID.part`, which its owner alone can read.
     """
     try:
-        if _is_stream(target):
+        is_special = target.exists() and not target.is_file() and not target.is_dir()
+        if is_special or str(target.absolute()).startswith(STREAM_NAMES):
             with target.open("wb") as stream:
                 stream.writelines(chunks)
             if on_written:
@@ -331,7 +297,7 @@ def write_file_atomically(
         # Another command may write the same file now, so each has its own.
         unfinished = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
         unfinished.unlink(missing_ok=True)
-        with interrupt_on_sigterm(), delete_on_error(unfinished):
+        with delete_on_error(unfinished):
             with os.fdopen(os.open(unfinished, NEW_FILE_FLAGS, PRIVATE_FILE_MODE), "wb") as out:
                 out.writelines(chunks)
                 out.flush()
@@ -341,28 +307,3 @@ def write_file_atomically(
             unfinished.replace(target)
     except OSError as error:
         raise build_file_error(error, f"cannot write {target}") from None
-
-
-@contextmanager
-def interrupt_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM interrupt the command as Ctrl-C does, so unfinished files are deleted.
-
-    Only the main thread can. A command that handles the signal itself keeps its handler.
-    """
-    is_main_thread = threading.current_thread() is threading.main_thread()
-    if not is_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _is_stream(target: Path) -> bool:
-    """Return True for a device, a pipe, or a name that the system keeps for one (`/dev/stdout`)."""
-    folder = target.parent.resolve()
-    if target.is_symlink() and (folder == Path("/dev") or folder.parts[1:2] == ("proc",)):
-        return True
-    return target.exists() and not target.is_file() and not target.is_dir()

@@ -1,7 +1,6 @@
 """`registry validate`, `import`, `export` and `history`: the spreadsheet of associations."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,7 +31,7 @@ from auditor.cli.context import (
     show_list,
 )
 from auditor.cli.decisions import get_login_name
-from auditor.cli.erasure import erase_association, show_stored_data
+from auditor.cli.maintenance import erase_association, show_stored_data
 from auditor.cli.output import (
     TableFormat,
     choose_output_format,
@@ -58,7 +57,6 @@ from auditor.registry.changes import (
     build_import_preview,
     count_changed_associations,
     describe_missing_columns,
-    find_shared_accounts,
 )
 from auditor.registry.column_mapping import open_column_memory, parse_corrections
 from auditor.registry.columns import LINKS_COLUMN, normalize_label
@@ -119,7 +117,19 @@ def validate_spreadsheet(
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    import_result = _parse_with_registry(spreadsheet, cli_context, column)
+    config = cli_context.load_config()
+    try:
+        with App.open(config, create=False, upgrade=False) as app:
+            entries = _load_existing_entries(app)
+            import_result = _read_spreadsheet(spreadsheet, cli_context, config, column, entries)
+            import_result.problems = [
+                *build_import_preview(app.store, import_result, get_current_time()).problems,
+                *find_erased_in_import(app, import_result),
+            ]
+    except MissingDatabaseError:
+        import_result = _read_spreadsheet(
+            spreadsheet, cli_context, config, column, NO_EXISTING_ENTRIES
+        )
     problems = list(limit_rows(context, import_result.problems, limit))
     if table_format == "json":
         items = (problem.to_dict() for problem in problems)
@@ -138,25 +148,7 @@ def _exit_if_errors(import_result: ImportResult) -> None:
         raise typer.Exit(InputError.exit_code)
 
 
-def _parse_with_registry(
-    spreadsheet: Path, cli_context: CliContext, column_options: Sequence[str]
-) -> ImportResult:
-    """Return a spreadsheet with its problems, compared with the registry if there is one."""
-    config = cli_context.load_config()
-    with suppress(MissingDatabaseError), App.open(config, create=False, upgrade=False) as app:
-        import_result = _read_spreadsheet(
-            spreadsheet, cli_context, config, column_options, _load_existing_entries(app)
-        )
-        import_result.problems = [
-            *build_import_preview(app.store, import_result, get_current_time()).problems,
-            *find_erased_in_import(app, import_result),
-        ]
-        return import_result
-    return _read_spreadsheet(spreadsheet, cli_context, config, column_options, NO_EXISTING_ENTRIES)
-
-
 def _load_existing_entries(app: App) -> ExistingEntries:
-
     registry = app.store.registry
     return ExistingEntries.from_registry(
         registry.list_association_entries(), registry.list_accounts()
@@ -209,39 +201,31 @@ def import_registry(
     command exits with code 3, as `validate` does.
 
     On a terminal, the command shows the changes and asks before it applies them. If more than a
-    fifth of the associations are missing, it always asks, or refuses without a terminal.
+    fifth of the associations are missing, it refuses with --yes or without a terminal.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
     with App.open(cli_context.load_config()) as app:
-        import_result = _read_spreadsheet(
-            spreadsheet, cli_context, app.config, column, _load_existing_entries(app)
-        )
+        entries = _load_existing_entries(app)
+        import_result = _read_spreadsheet(spreadsheet, cli_context, app.config, column, entries)
         if not import_result.associations:
-            raise InputError(
-                str(spreadsheet),
-                "it contains no association, so nothing was imported",
-                "fill in the spreadsheet first",
-            )
+            reason = "it contains no association, so nothing was imported"
+            raise InputError(str(spreadsheet), reason, "fill in the spreadsheet first")
         import_result.problems += find_erased_in_import(app, import_result)
-        build_preview = partial(
-            build_import_preview, app.store, import_result, get_current_time(), prune=prune
-        )
+        preview = build_import_preview(app.store, import_result, get_current_time(), prune=prune)
         if dry_run:
-            preview = build_preview()
-            if table_format == "json":
-                print_json((line.to_dict() for line in preview.lines), get_current_time())
-            else:
-                _print_problems(preview.problems)
-                _print_changes(preview, table_format)
-                _print_notes(cli_context, _describe_import(import_result, preview.changes))
-                cli_context.print_note("preview only; nothing was written")
+            _print_dry_run(preview, cli_context, table_format)
             _exit_if_errors(import_result)
             return
-        confirmed_digest = _ask_for_confirmation(
-            build_preview, cli_context, table_format, yes, allow_withdrawals
-        )
-        allow_withdrawals = allow_withdrawals or confirmed_digest is not None
+        is_asked = can_prompt() and table_format != "json" and not (yes or cli_context.quiet)
+        is_confirmed = is_asked and bool(preview.lines)
+        if is_confirmed:
+            _ask_for_confirmation(preview, table_format, allow_withdrawals)
+        if preview.changes.has_many_withdrawals and not (allow_withdrawals or is_confirmed):
+            _print_problems(import_result.problems)  # they may explain missing lines
+            reason = f"{_count_withdrawals(preview)} are not in it, so nothing was imported"
+            remedy = "a file with all associations, or --allow-withdrawals"
+            raise InputError(str(spreadsheet), reason, remedy)
         name = (author or "").strip() or get_login_name()
         with show_progress("saving the registry", quiet=cli_context.quiet):
             changes = app.store.registry.save_registry(
@@ -251,52 +235,37 @@ def import_registry(
                 origin=ChangeOrigin(name, OPERATOR_ORIGIN.source),
                 present_columns=import_result.columns,
                 prune=prune,
-                expected_digest=confirmed_digest,
-                allow_many_withdrawals=allow_withdrawals,
+                expected_digest=preview.digest,
             )
-    if confirmed_digest not in {None, changes.digest}:
+    if changes.digest != preview.digest:
         reason = "the registry changed meanwhile, so nothing was imported"
         raise InputError(str(spreadsheet), reason, "the same command again")
-    if changes.has_many_withdrawals and not allow_withdrawals:
-        _print_problems(import_result.problems)  # they may explain missing lines
-        count = f"{changes.withdrawal_count} of {changes.listed_count} associations"
-        raise InputError(
-            str(spreadsheet),
-            f"{count} are not in it, so nothing was imported",
-            "a file with all associations, or --allow-withdrawals",
-        )
-    import_result.problems += find_shared_accounts(import_result, changes)
     if table_format == "json":
-        print_json([_build_import_item(import_result, changes)], get_current_time())
-    elif confirmed_digest and changes:  # problems and changes were shown before
+        print_json([_build_import_item(preview)], get_current_time())
+    elif is_confirmed:  # problems and changes were shown before
         _print_notes(cli_context, _describe_result(changes))
     else:
-        _print_problems(import_result.problems)
+        _print_problems(preview.problems)
         _print_notes(cli_context, _describe_import(import_result, changes))
     _exit_if_errors(import_result)
 
 
-def _ask_for_confirmation(
-    build_preview: Callable[[], ImportPreview],
-    cli_context: CliContext,
-    table_format: TableFormat,
-    yes: bool,
-    allow_withdrawals: bool,
-) -> str | None:
-    """Return the digest of the changes that the user confirmed, or None if no question is needed.
+def _print_dry_run(
+    preview: ImportPreview, cli_context: CliContext, table_format: TableFormat
+) -> None:
+    if table_format == "json":
+        print_json((line.to_dict() for line in preview.lines), get_current_time())
+        return
+    _print_problems(preview.problems)
+    _print_changes(preview, table_format)
+    _print_notes(cli_context, _describe_import(preview.import_result, preview.changes))
+    cli_context.print_note("preview only; nothing was written")
 
-    Raises Exit if the user does not confirm them.
-    """
-    must_ask = not (yes or cli_context.quiet)
-    if not can_prompt() or table_format == "json" or (allow_withdrawals and not must_ask):
-        return None
-    preview = build_preview()
-    changes = preview.changes
-    has_too_many = changes.has_many_withdrawals and not allow_withdrawals
-    if not (must_ask or has_too_many):
-        return None
-    if not preview.lines:
-        return preview.digest
+
+def _ask_for_confirmation(
+    preview: ImportPreview, table_format: TableFormat, allow_withdrawals: bool
+) -> None:
+    """Show the changes and ask whether to apply them. Raises Exit if the answer is not yes."""
     _print_problems(preview.problems)
     if message := preview.describe_missing_columns(ENGLISH):
         print_message(message)
@@ -305,17 +274,18 @@ def _ask_for_confirmation(
         print_message(count_noun(len(preview.lines) - MAX_SHOWN_CHANGES, "more change"))
     if message := preview.describe_unlisted_associations(ENGLISH):
         print_message(message)
-    question = "Apply these changes? Type yes or no."
-    if has_too_many:
-        question = (
-            f"{changes.withdrawal_count:,} of {changes.listed_count:,} associations would leave "
-            "the registry. Import this file? Type yes or no."
-        )
-    print_message(question)
+    question = "Apply these changes?"
+    if preview.changes.has_many_withdrawals and not allow_withdrawals:
+        question = f"{_count_withdrawals(preview)} would leave the registry. Import this file?"
+    print_message(f"{question} Type yes or no.")
     if not read_confirmation():
         print_message("no changes")
         raise typer.Exit
-    return preview.digest
+
+
+def _count_withdrawals(preview: ImportPreview) -> str:
+    changes = preview.changes
+    return f"{changes.withdrawal_count:,} of {changes.listed_count:,} associations"
 
 
 def _print_problems(problems: Iterable[SpreadsheetProblem]) -> None:
@@ -347,8 +317,9 @@ def _describe_import_counts(import_result: ImportResult) -> str:
     return ", ".join(count_noun(count, noun) for noun, count in counts.items())
 
 
-def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> dict[str, Any]:
+def _build_import_item(preview: ImportPreview) -> dict[str, Any]:
     """Return the item of `registry import --json`."""
+    import_result, changes = preview.import_result, preview.changes
     item: dict[str, Any] = {
         "associations": len(import_result.associations),
         "accounts": len(import_result.accounts),
@@ -361,7 +332,7 @@ def _build_import_item(import_result: ImportResult, changes: ImportChanges) -> d
         ]
         item[f"associations_{kind}"] = list(getattr(changes, f"associations_{kind}"))
     item["not_specified"] = list(changes.missing_columns)
-    item["problems"] = [problem.to_dict() for problem in import_result.problems]
+    item["problems"] = [problem.to_dict() for problem in preview.problems]
     return item
 
 

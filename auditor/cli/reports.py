@@ -29,7 +29,6 @@ from auditor.cli.output import (
     choose_output_format,
     choose_table_format,
     count_noun,
-    interrupt_on_sigterm,
     print_bytes,
     print_json,
     print_text,
@@ -148,9 +147,7 @@ def report(
         if association is None:
             overview = build_network_overview(app.store, app.config, now)
             items = build_report_items(overview)
-            report_text = text.format_terminal_report(
-                overview, app.config, None, cli_context.language
-            )
+            report_text = text.format_network_summary(overview, app.config, cli_context.language)
         else:
             _validate_association(app, association)
             view = load_association_view(app.store, app.config, association)
@@ -206,7 +203,7 @@ def publish_pages(app: App, target: Path, cli_context: CliContext) -> int:
 
     quiet = cli_context.quiet
     try:
-        with interrupt_on_sigterm(), show_progress("web pages", quiet=quiet) as on_progress:
+        with show_progress("web pages", quiet=quiet) as on_progress:
             return publish_site(app, target, get_current_time(), on_progress=on_progress)
     except OSError as error:
         raise build_file_error(error, f"cannot write to {target}") from None

@@ -25,22 +25,12 @@ def build_json_document(items: Iterable[Mapping[str, Any]], now: datetime) -> st
 
 def iter_json_document(items: Iterable[Mapping[str, Any]], now: datetime) -> Iterator[str]:
     """Yield the JSON document item by item."""
-    return iter_encoded_document(map(encode_json_item, items), now)
-
-
-def iter_encoded_document(items: Iterable[str], now: datetime) -> Iterator[str]:
-    """Yield the JSON document of items that are already encoded."""
     yield f'{{"schema": {SCHEMA_VERSION}, "generated_at": "{format_timestamp(now)}", "items": ['
     before = "\n"
     for item in items:
-        yield before + item
+        yield before + _JSON_ENCODER.encode(item)
         before = ",\n"
     yield "]}" if before == "\n" else "\n]}"
-
-
-def encode_json_item(item: Mapping[str, Any]) -> str:
-    """Return one item as JSON."""
-    return _JSON_ENCODER.encode(item)
 
 
 def _encode_default(value: Any) -> Any:

@@ -2,26 +2,17 @@
 
 import asyncio
 import errno
-import locale
 import os
 import resource
-import socket
-import sys
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from auditor.app import (
-    create_parser_pool,
-    explain_listening_error,
-    is_port_served,
-    list_certificate_files,
-    validate_certificate_file,
-)
+from auditor.app import create_parser_pool, list_certificate_files, validate_certificate_file
 from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
 from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings, WebSettings
@@ -41,11 +32,6 @@ LOW_DISK_BYTES = 1 << 30
 
 A run of a large registry stores some hundred megabytes.
 """
-LOW_TEMP_DISK_BYTES = 100 << 20
-"""Free bytes for temporary files below which the doctor warns: uploads and spreadsheets."""
-LOW_INODE_SHARE = 0.05
-"""Free share of inodes below which the doctor warns: each stored page body is a file."""
-
 Results = Iterable[tuple[str, str]]
 
 
@@ -84,10 +70,14 @@ def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
     if config.backup.after_run or config.backup.folder.exists():
         folder = config.backup.folder
         yield "backup folder", _check_folders(folder, folder / EVIDENCE_FOLDER_NAME)
-    yield "web port", _check_web_port(config)
-    yield "temporary files", _check_temporary_files()
     yield "open files", _check_open_file_limit(config.fetch.concurrency)
-    yield "languages", _check_languages()
+    untranslated = [
+        language for language in list_catalog_languages() if not len(load_message_catalog(language))
+    ]
+    if untranslated:
+        yield "languages", [("fail", f"no translations for {', '.join(untranslated)}")]
+    else:
+        yield "languages", [("ok", ", ".join(LOCALE_BY_LANGUAGE))]
 
 
 def _check_certificates(file: Path, table: str) -> Results:
@@ -104,20 +94,13 @@ def _check_secret_files(config: Config) -> Results:
         files.append(Path(url.database))  # it has people's addresses
     private_count = 0
     for file in dict.fromkeys(files):
-        try:
-            if file.suffix == ".key":
-                file.open("rb").close()
-        except OSError as error:
-            yield "fail", str(build_file_error(error, f"cannot read {file}"))
-            return
-        try:
-            mode = file.stat().st_mode if file.is_file() else None
-        except OSError:  # other checks report what cannot be examined
-            mode = None
-        if mode is not None and mode & OTHER_USERS_MODE:
-            yield "warn", f"any user can read {file}; try `chmod o= {file}`"
-            return
-        private_count += mode is not None
+        if file.suffix == ".key":
+            file.open("rb").close()
+        with suppress(OSError):  # other checks report what cannot be examined
+            if file.stat().st_mode & OTHER_USERS_MODE:
+                yield "warn", f"any user can read {file}; try `chmod o= {file}`"
+                return
+            private_count += 1
     yield "ok", f"private files: {private_count}"
 
 
@@ -144,19 +127,6 @@ def _check_web_addresses(web: WebSettings) -> Results:
         yield "warn", f"{web.public_url} has no HTTPS: {reason}; try https://{public_url.netloc}"
 
 
-def _check_web_port(config: Config) -> Results:
-    """Warn if `auditor serve` could not listen, unless it listens already."""
-    host, port = config.web.host, config.web.port
-    if port == 0 or is_port_served(config.storage.folder, port):
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        remedy = "`auditor serve` needs another [web] host / port"
-        yield "warn", f"{host} port {port}: {explain_listening_error(error)}; {remedy}"
-
-
 def _check_recipients(config: Config) -> Results:
     recipients = config.notify.recipients
     if any(recipient.address for recipient in recipients) and not config.web.public_url:
@@ -165,42 +135,21 @@ def _check_recipients(config: Config) -> Results:
         yield "ok", f"digest recipients: {len(recipients)}"
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSpace:
-    """The free space on the disk of a folder.
-
-    `free_inode_share` is None if the file system does not count inodes.
-    """
-
-    free_bytes: int
-    free_inode_share: float | None
-
-
-def get_disk_space(folder: Path) -> DiskSpace:
-    """Return the space that a process of this user may still use. Raises OSError."""
-    stats = os.statvfs(folder)
-    free_inode_share = stats.f_favail / stats.f_files if stats.f_files else None
-    return DiskSpace(stats.f_bavail * stats.f_frsize, free_inode_share)
-
-
 def _check_data_folder(storage: StorageSettings) -> Results:
     folder = storage.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            disk_space = get_disk_space(folder)
+        require_writable_folder(folder)
+        free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
         yield "fail", str(build_file_error(error, f"cannot use {folder}"))
         return
     _require_access(folder.glob("*.lock"))
-    text = f"{folder}, {disk_space.free_bytes / (1 << 30):.1f} GiB free"
-    inode_share = disk_space.free_inode_share
-    if disk_space.free_bytes < storage.min_free_bytes:
+    text = f"{folder}, {free_bytes / (1 << 30):.1f} GiB free"
+    if free_bytes < storage.min_free_bytes:
         yield "fail", f"{text}: too little to start a run"
-    elif inode_share is not None and inode_share < LOW_INODE_SHARE:
-        yield "warn", f"{text}, but only {inode_share:.0%} of inodes left"
     else:
-        yield "warn" if disk_space.free_bytes <= LOW_DISK_BYTES else "ok", text
+        yield "warn" if free_bytes <= LOW_DISK_BYTES else "ok", text
 
 
 def _check_folders(*folders: Path) -> Results:
@@ -211,39 +160,17 @@ def _check_folders(*folders: Path) -> Results:
     """
     for folder in folders:
         require_writable_folder(folder)
-        _require_access(_iter_folders(folder))
+        # the folders in it and those in them, such as `archive/3f` and `archive/3f/a2`
+        _require_access([*folder.glob("*/"), *folder.glob("*/*/")])
     yield from ()
 
 
-def _iter_folders(folder: Path) -> Iterator[str]:
-    """Yield the folders in a folder and those in them, such as `archive/3f` and `archive/3f/a2`."""
-    if not folder.exists():
-        return
-    with os.scandir(folder) as entries:
-        folders = [entry.path for entry in entries if entry.is_dir()]
-    yield from folders
-    for parent in folders:
-        with os.scandir(parent) as entries:
-            yield from [entry.path for entry in entries if entry.is_dir()]
-
-
-def _require_access(paths: Iterable[str | Path]) -> None:
+def _require_access(paths: Iterable[Path]) -> None:
     """Raise PermissionError for the first file or folder that cannot be read and written."""
     for path in paths:
-        needed = os.R_OK | os.W_OK | (os.X_OK if Path(path).is_dir() else 0)
+        needed = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
         if not os.access(path, needed):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-def _check_temporary_files() -> Results:
-    try:
-        with tempfile.NamedTemporaryFile() as file:
-            free_bytes = get_disk_space(Path(file.name).parent).free_bytes
-    except OSError as error:
-        yield "fail", str(error)
-        return
-    if free_bytes < LOW_TEMP_DISK_BYTES:
-        yield "warn", f"{tempfile.gettempdir()}, {free_bytes >> 20} MiB free"
 
 
 def _check_open_file_limit(concurrency: int) -> Results:
@@ -271,17 +198,3 @@ def check_parsing(parser_check: Callable[[], None]) -> Results:
         yield "fail", str(error)
     else:
         yield "ok", "a large page can be read"
-
-
-def _check_languages() -> Results:
-    """Check that each language has translations and that the terminal reports UTF-8."""
-    untranslated = [
-        language for language in list_catalog_languages() if not len(load_message_catalog(language))
-    ]
-    languages = ", ".join(LOCALE_BY_LANGUAGE)
-    if untranslated:
-        yield "fail", f"no translations for {', '.join(untranslated)}"
-    elif sys.stdout.isatty() and locale.getencoding().lower().replace("-", "") != "utf8":
-        yield "warn", f"{languages}; the terminal doesn’t report UTF-8: try `LANG=C.UTF-8`"
-    else:
-        yield "ok", f"{languages}, in UTF-8"

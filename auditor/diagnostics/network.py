@@ -1,18 +1,17 @@
 """Diagnose the network: address guard, proxy, DNS, clock and the channels.
 
-One polite request is sent to a canary of each channel, and a few names are resolved, all at the
-same time and in ten seconds at most. The requests use the fetcher of the runs with its SSRF guard.
-Only whether a response arrives is reported; the next run evaluates the pages.
+One polite request is sent to a canary of each channel, all at the same time and in ten seconds at
+most, and an invented name is resolved. The requests use the fetcher of the runs with its SSRF
+guard. Only whether a response arrives is reported; the next run evaluates the pages.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from auditor.app import create_fetcher
 from auditor.checking.clock import is_clock_wrong, measure_skew
@@ -44,13 +43,10 @@ def list_network_checks(
     exempt = [("warn", f"exempt networks: {networks}")]
     yield "address guard", exempt if networks else [("ok", "private addresses are blocked")]
     if config.fetch.proxy:
-        text = "the address guard can check only names behind it"
-        if answers.is_proxy_reachable is False:
-            text = "nothing can be checked"
-        is_lost = ", but unreachable" if answers.is_proxy_reachable is False else ""
-        yield "proxy", [("warn", f"set{is_lost}: {text}")]
-    if answers.resolved_host_count:
-        yield "domain names", _check_dns(answers)
+        yield "proxy", [("warn", "set: the address guard can check only names behind it")]
+    if answers.has_wildcard_dns:
+        text = "an invented name is found: lost websites would go unnoticed"
+        yield "domain names", [("warn", text)]
     if network_answers is not None:
         yield "clock", _check_clock(answers.clock_skew)
     for name, channel in config.channels.items():
@@ -58,17 +54,6 @@ def list_network_checks(
         if channel_registry.is_optional_channel(name):
             check = (result for result in check if result[0] != "ok")
         yield f"channel {name}", check
-
-
-def _check_dns(answers: NetworkAnswers) -> Results:
-    unresolved_hosts = answers.unresolved_hosts
-    if answers.has_wildcard_dns:
-        yield "warn", "an invented name is found: lost websites would go unnoticed"
-    elif unresolved_hosts:
-        count, first = len(unresolved_hosts), unresolved_hosts[0]
-        yield "warn", f"not found within 2 seconds: {count}, first {first}"
-    else:
-        yield "ok", f"{answers.resolved_host_count} found; an invented name is not found"
 
 
 def _check_clock(skew: timedelta | None) -> Results:
@@ -103,7 +88,6 @@ def _check_channel(
 CANARY_TIMEOUT_SECONDS = 10.0
 """Seconds until the doctor stops waiting for a canary."""
 PAGE_TIMEOUT_SECONDS = 8.0
-PROXY_TIMEOUT_SECONDS = 3.0
 DNS_TIMEOUT_SECONDS = 1.0
 """Seconds of one attempt; there are two."""
 
@@ -112,17 +96,13 @@ DNS_TIMEOUT_SECONDS = 1.0
 class NetworkAnswers:
     """The responses of the canaries by channel, and the results of the other network checks.
 
-    `unresolved_hosts` are names that were not found in time. `has_wildcard_dns` is True if a name
-    that does not exist was found. `clock_skew` is how far this clock is ahead of the web servers'.
-    `clock_skew` and `is_proxy_reachable` are None if they were not checked or remain unknown.
+    `has_wildcard_dns` is True if a name that does not exist was found. `clock_skew` is how far this
+    clock is ahead of the web servers', or None if that is unknown.
     """
 
     answers_by_channel: Mapping[str, Page | FetchError] = field(default_factory=dict)
-    resolved_host_count: int = 0
-    unresolved_hosts: tuple[str, ...] = ()
     has_wildcard_dns: bool = False
     clock_skew: timedelta | None = None
-    is_proxy_reachable: bool | None = None
 
 
 def check_network(config: Config, now: datetime) -> NetworkAnswers:
@@ -134,7 +114,7 @@ def check_network(config: Config, now: datetime) -> NetworkAnswers:
 
 
 async def query_network(config: Config, now: datetime) -> NetworkAnswers:
-    """Request the canaries, the name server and the proxy.
+    """Request the canaries, and resolve an invented name unless a proxy resolves all names.
 
     Network errors are part of the result.
     """
@@ -142,16 +122,20 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     limits = {"timeout": PAGE_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
     options = config.fetch.model_copy(update={"max_retries": 0, **limits})
     async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
-        outcomes, dns_results, is_proxy_reachable = await asyncio.gather(
-            asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values())),
-            _query_name_servers(config, urls.values()),
-            _query_proxy(config.fetch.proxy),
-        )
+        outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values()))
+    has_wildcard_dns = False
+    if not config.fetch.proxy:
+        resolver = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
+        try:
+            has_wildcard_dns = bool(await resolver.resolve(f"{secrets.token_hex(12)}.com"))
+        except FetchError:
+            pass
+        finally:
+            await resolver.close()
     return NetworkAnswers(
         dict(zip(urls, outcomes, strict=True)),
-        *dns_results,
-        clock_skew=measure_skew(page for page in outcomes if isinstance(page, Page)),
-        is_proxy_reachable=is_proxy_reachable,
+        has_wildcard_dns,
+        measure_skew(page for page in outcomes if isinstance(page, Page)),
     )
 
 
@@ -181,49 +165,3 @@ async def _fetch_canary(fetcher: Fetcher, url: str) -> Page | FetchError:
         return error
     except TimeoutError:
         return FetchError(Reason.TIMEOUT, "no response in time")
-
-
-async def _query_name_servers(
-    config: Config, urls: Collection[str]
-) -> tuple[int, tuple[str, ...], bool]:
-    """Return the number of resolved names, those not found, and True if an invented one is found.
-
-    Behind a proxy, no name is resolved.
-    """
-    if config.fetch.proxy:
-        return 0, (), False
-    hosts = sorted({urlsplit(url).hostname or "" for url in urls})
-    resolver = DnsResolver(config.fetch.nameservers, DNS_TIMEOUT_SECONDS)
-    try:
-        invented_host = f"{secrets.token_hex(12)}.com"
-        *resolved, has_wildcard_dns = await asyncio.gather(
-            *(_can_resolve(resolver, host) for host in (*hosts, invented_host))
-        )
-    finally:
-        await resolver.close()
-    unresolved_hosts = [
-        host for host, is_resolved in zip(hosts, resolved, strict=True) if not is_resolved
-    ]
-    return len(hosts), tuple(unresolved_hosts), has_wildcard_dns
-
-
-async def _can_resolve(resolver: DnsResolver, host: str) -> bool:
-    try:
-        return bool(await resolver.resolve(host))
-    except FetchError:
-        return False
-
-
-async def _query_proxy(proxy: str | None) -> bool | None:
-    """Return True if the proxy accepts a connection, or None without a proxy."""
-    if not proxy:
-        return None
-    parts = urlsplit(proxy)
-    try:
-        async with asyncio.timeout(PROXY_TIMEOUT_SECONDS):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-            writer.close()
-            await writer.wait_closed()
-    except (OSError, TimeoutError):
-        return False
-    return True

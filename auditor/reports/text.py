@@ -30,20 +30,6 @@ PUBLISHING_BANDS = ("active", "slow")
 """Bands of accounts that still publish. Only for them the publication rhythm is shown."""
 
 
-def format_terminal_report(
-    overview: NetworkOverview, config: Config, association_id: str | None, language: str | None
-) -> str:
-    """Return the report of an association, or the network summary if `association_id` is None.
-
-    The default language is that of the association, and English for the summary.
-    """
-    if association_id is None:
-        return _format_network_summary(overview, Translator(language or "en"), config)
-    view = overview.find_association(association_id)
-    assert view is not None, association_id
-    return format_association_report(view, overview.as_of, language)
-
-
 def format_association_report(view: AssociationView, as_of: datetime, language: str | None) -> str:
     """Return the report of an association, by default in its language."""
     translator = Translator(language or view.association.language)
@@ -69,10 +55,9 @@ def format_association_report(view: AssociationView, as_of: datetime, language: 
     return "\n\n".join("\n".join(lines) for lines in parts if len(lines) > 1)
 
 
-def _format_network_summary(
-    overview: NetworkOverview, translator: Translator, config: Config
-) -> str:
+def format_network_summary(overview: NetworkOverview, config: Config, language: str) -> str:
     """Return coverage compared with the survey, new and fixed problems, and unknown accounts."""
+    translator = Translator(language)
     name, translate = config.network.display_name(translator.language), translator.translate
     as_of = translate("On {date}", date=overview.as_of)
     rows: list[tuple[str, ...]] = [

@@ -24,6 +24,7 @@ from sqlalchemy import event
 
 from auditor import scheduling
 from auditor.app import App
+from auditor.cli import serve
 from auditor.config.schema import (
     BackupSettings,
     ChannelSettings,
@@ -267,14 +268,11 @@ def _parent(pid):
 
 async def run_service(config, clock, recorder, story):
     """Run the service until the coroutine `story` has ended."""
-    with App.open(config) as app, scheduling.open_web_socket(config.web) as web_socket:
+    with App.open(config) as app, serve.open_web_socket(config.web) as web_socket:
         recorder.watch(app)
         stop = asyncio.Event()
-        service = asyncio.create_task(scheduling.run_server(app, clock, sock=web_socket, stop=stop))
-        home, cookie = (
-            scheduling.format_server_url(web_socket).rstrip("/"),
-            create_session(app.store),
-        )
+        service = asyncio.create_task(serve.run_server(app, clock, sock=web_socket, stop=stop))
+        home, cookie = (serve.format_server_url(web_socket).rstrip("/"), create_session(app.store))
         reader = asyncio.create_task(browse_pages(home, cookie, recorder, stop))
         try:
             story_task = asyncio.create_task(story(app, stop))

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 
+from auditor.cli.serve import format_server_url, open_web_socket
 from auditor.config.schema import WebSettings
-from auditor.scheduling import format_server_url, open_web_socket
 from auditor.users import service
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app

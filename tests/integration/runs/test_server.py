@@ -11,6 +11,12 @@ import pytest
 
 from auditor.app import App
 from auditor.cli.main import main
+from auditor.cli.serve import (
+    format_server_url,
+    open_web_socket,
+    refresh_summaries_periodically,
+    run_server,
+)
 from auditor.config.schema import (
     BackupSettings,
     Config,
@@ -20,12 +26,6 @@ from auditor.config.schema import (
 )
 from auditor.core.errors import ConfigError
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from auditor.scheduling import (
-    format_server_url,
-    open_web_socket,
-    refresh_summaries_periodically,
-    run_server,
-)
 from storage.models.audit import Association, AuditRunState
 from storage.models.summaries import ALL_FACET
 

@@ -16,7 +16,7 @@ from auditor.checking import checker
 from auditor.evaluation import reevaluate, replay
 from auditor.evaluation.network_view import build_network_overview
 from auditor.reports.html import render_site_pages
-from auditor.reports.text import format_terminal_report
+from auditor.reports.text import format_association_report, format_network_summary
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.communication import messages
@@ -51,10 +51,10 @@ UNSAFE_TEXT = "\x00Amal\ud800 \u202egnihton\u2066\x1b[2J"
 def render_everything(app):
     """Return every page of the site and every text of the terminal."""
     overview = build_network_overview(app.store, app.config, sample_network.NOW)
-    texts = [
-        format_terminal_report(overview, app.config, association, "fr")
-        for association in (None, *(person.id for person in sample_network.PEOPLE))
-    ]
+    texts = [format_network_summary(overview, app.config, "fr")]
+    for person in sample_network.PEOPLE:
+        view = overview.find_association(person.id)
+        texts.append(format_association_report(view, overview.as_of, "fr"))
     return dict(render_site_pages(overview, app.config)), texts
 
 

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from auditor.app import App
+from auditor.cli.serve import open_web_socket
 from auditor.config.schema import Config, WebSettings
 from auditor.core.errors import ConfigError
-from auditor.scheduling import open_web_socket
 from auditor.web.server import MAX_HEAD_BYTES
 from tests.support.web_server import serve_app
 

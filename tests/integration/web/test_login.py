@@ -18,8 +18,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from auditor.app import App
 from auditor.cli.main import main
+from auditor.cli.serve import format_server_url, open_web_socket, run_server
 from auditor.config.schema import Config, WebSettings
-from auditor.scheduling import format_server_url, open_web_socket, run_server
 from auditor.users import passwords, service
 from auditor.web.routes import login
 from auditor.web.routes.login import LOGIN_FAILURE_LIMIT
@@ -760,7 +760,7 @@ def test_login_page_without_users_shows_the_command_to_add_one(app, browser):
 @pytest.mark.slow
 def test_one_time_link_of_the_command_opens_in_the_browser(app, browser, capsys, monkeypatch):
     monkeypatch.setenv("AUDITOR_STORAGE__FOLDER", str(app.data_folder))
-    monkeypatch.setattr("auditor.cli.users.get_current_time", lambda: NOW)
+    monkeypatch.setattr("auditor.cli.setup.get_current_time", lambda: NOW)
     assert main(["user", "add", "Idris", "--role", "reader", "--author", "Amina"]) == 0
     url = re.fullmatch(
         r"http://127\.0\.0\.1:8321(/en/set-password/[\w-]{43})\n", capsys.readouterr().out

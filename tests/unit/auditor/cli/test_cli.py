@@ -17,7 +17,7 @@ from auditor.app import App
 from auditor.checking.checker import LinkCheck
 from auditor.cli import check, main
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.core import formatting, runtime
+from auditor.core import formatting
 from auditor.views import json_items
 from probes.models.finding import (
     Activity,
@@ -478,20 +478,6 @@ def test_unexpected_error_is_one_line():
     assert result.returncode == 1
     assert result.stderr.startswith(b"error: unexpected TypeError")
     assert result.stderr.count(b"\n") == 1
-
-
-def test_limit_of_processes_is_named(auditor, monkeypatch):
-    def refuse(coroutine):
-        coroutine.close()
-        raise RuntimeError("can't start new thread")  # as CPython says it
-
-    monkeypatch.setattr(runtime, "run_async", refuse)
-    code, _, error = auditor("check", "https://annour.example/")
-    assert code == 3
-    assert error == (
-        "error: cannot start a thread: the limit of processes is reached; "
-        "try: a higher one (`ulimit -u`, TasksMax, pids_limit)\n"
-    )
 
 
 SLOW_MODULES = {

@@ -432,24 +432,6 @@ def test_a_file_error_has_the_subject_that_the_caller_knows():
     )
 
 
-def test_broken_text_on_the_command_line_is_one_line_and_exit_code_3(folder, run):
-    code, printed = run("report", "\udcff")
-    assert (code, printed.err) == (
-        3,
-        "error: the command line: this is not valid UTF-8; try: the text in UTF-8\n",
-    )
-
-
-def test_deleted_current_folder_is_one_line_and_exit_code_3(folder, run, monkeypatch):
-    gone = folder / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
-    code, printed = run("status")
-    assert code == 3
-    assert "error: the current folder: it was deleted; try: another folder\n" in printed.err
-
-
 @pytest.mark.parametrize(
     ("content", "why"),
     [("a = " + "[" * 9999 + "]" * 9999, "nested more than"), ("a = " + "9" * 5000, "4300 digits")],

@@ -57,15 +57,7 @@ def run_command(network_folder, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "4000")
     monkeypatch.setenv("TERM", "xterm-256color")
-    for module in (
-        "audit",
-        "context",
-        "decisions",
-        "registry",
-        "report_links",
-        "reports",
-        "status",
-    ):
+    for module in ("audit", "context", "decisions", "registry", "report_links", "reports"):
         monkeypatch.setattr(
             import_module(f"auditor.cli.{module}"), "get_current_time", lambda: sample_network.NOW
         )
@@ -240,16 +232,4 @@ def test_table_leaves_out_empty_columns(monkeypatch):
         "Code  Reason",
         "nour  seen by a person",
         "amal  none by choice",
-    ]
-
-
-def test_table_too_wide_for_the_terminal_becomes_blocks_of_lines(monkeypatch):
-    assert print_two_rows(monkeypatch, 16) == [
-        "Code    nour",
-        "Reason  seen by",
-        "        a person",
-        "",
-        "Code    amal",
-        "Reason  none by",
-        "        choice",
     ]

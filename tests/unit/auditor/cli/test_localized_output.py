@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from auditor import cli, scheduling
+from auditor import cli
 from auditor.checking import checker
 from auditor.checking.checker import LinkCheck
 from auditor.cli import main
+from auditor.cli import serve as cli_serve
 from auditor.config.schema import load_config
 from auditor.demo import play
 from auditor.diagnostics import network
@@ -170,19 +171,17 @@ def _alone(monkeypatch):
     def heard(read, _):
         page = Page("https://nour.example/", 200)
         answers = {"website": FetchError(Reason.TIMEOUT), "facebook": page}
-        return network.NetworkAnswers(
-            answers, 2, ("nour.example",), clock_skew=timedelta(minutes=9)
-        )
+        return network.NetworkAnswers(answers, clock_skew=timedelta(minutes=9))
 
     monkeypatch.setattr(network, "check_network", heard)
     monkeypatch.setattr(pipeline, "run_audit_pipeline", ran)
     monkeypatch.setattr(checker, "check_links", checked)
     monkeypatch.setattr(play, "run_demo", played)
-    monkeypatch.setattr(scheduling, "run_server", served)
+    monkeypatch.setattr(cli_serve, "run_server", served)
     monkeypatch.setattr(
-        scheduling, "open_web_socket", lambda *_, **__: contextlib.nullcontext(object())
+        cli_serve, "open_web_socket", lambda *_, **__: contextlib.nullcontext(object())
     )
-    monkeypatch.setattr(scheduling, "format_server_url", lambda _: "http://127.0.0.1:8321/")
+    monkeypatch.setattr(cli_serve, "format_server_url", lambda _: "http://127.0.0.1:8321/")
     monkeypatch.setattr(
         transports,
         "send_message",

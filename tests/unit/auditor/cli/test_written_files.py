@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import signal
 import stat
 from pathlib import Path
 
@@ -147,10 +146,6 @@ def test_two_commands_that_write_one_file_do_not_mix(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def stop_this_process():
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def press_ctrl_c():
     raise KeyboardInterrupt
 
@@ -159,22 +154,18 @@ def fill_disk():
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("stop", [stop_this_process, press_ctrl_c])
-def test_unfinished_file_is_deleted(tmp_path, stop):
+def test_unfinished_file_is_deleted(tmp_path):
     def write_half():
         yield b"half"
-        stop()
+        press_ctrl_c()
         yield b"another half"
 
     with pytest.raises(KeyboardInterrupt):
         output.write_file_atomically(write_half(), tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-@pytest.mark.parametrize(
-    ("stop", "exit_code"), [(stop_this_process, 130), (press_ctrl_c, 130), (fill_disk, 3)]
-)
+@pytest.mark.parametrize(("stop", "exit_code"), [(press_ctrl_c, 130), (fill_disk, 3)])
 def test_unfinished_page_is_deleted(run, tmp_path, monkeypatch, stop, exit_code):
     """A web server serves the folder, and each file of it."""
     write_text = Path.write_text

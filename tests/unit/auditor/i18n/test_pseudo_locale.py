@@ -50,7 +50,11 @@ async def test_published_pages_have_no_hard_coded_text(app, tmp_path):
 async def test_terminal_report_has_no_hard_coded_text(app, association):
     overview = build_network_overview(app.store, app.config, LATER)
     with pseudo_locale():
-        report = text.format_terminal_report(overview, app.config, association, "en")
+        if association:
+            view = overview.find_association(association)
+            report = text.format_association_report(view, LATER, "en")
+        else:
+            report = text.format_network_summary(overview, app.config, "en")
     assert outside_text(report, DATA) == []
 
 

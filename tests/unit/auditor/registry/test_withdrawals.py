@@ -86,7 +86,7 @@ def test_pruning_earlier_withdrawals_needs_no_confirmation(folder):
     assert count_associations(folder, include_withdrawn=True) == 4
 
 
-@pytest.mark.parametrize("options", [[], ["--yes"], ["--quiet"], ["--prune", "--yes"]])
+@pytest.mark.parametrize("options", [[], ["--prune"]])
 @pytest.mark.parametrize(("typed", "remaining"), [("yes\n", 4), ("no\n", COUNT), ("", COUNT)])
 def test_many_withdrawals_need_confirmation_on_a_terminal(
     folder, terminal, options, typed, remaining
@@ -97,6 +97,14 @@ def test_many_withdrawals_need_confirmation_on_a_terminal(
     assert screen.getvalue().count(question) == 1
     assert screen.getvalue().count("yes or no") == 1
     assert count_associations(folder) == remaining
+
+
+@pytest.mark.parametrize("option", ["--yes", "--quiet"])
+def test_many_withdrawals_without_a_question_are_refused(folder, terminal, option):
+    screen = terminal("yes\n")
+    assert main(["registry", "import", "few.csv", option]) == 3
+    assert "--allow-withdrawals" in screen.getvalue()
+    assert count_associations(folder) == COUNT
 
 
 @pytest.mark.parametrize(("options", "asks"), [([], True), (["--yes"], False)])

@@ -213,9 +213,7 @@ def test_strength_shows_the_date_with_its_precision():
 def test_link_reciprocity_is_shown_for_each_account(reciprocity, label):
     association_view = view(accounts=[account(link_reciprocity=reciprocity)])
     assert f"Links: {label}" in render_site(association_view)["en/nour.html"]
-    assert f"Links: {label}" in text.format_terminal_report(
-        network_overview(association_view), CONFIG, "nour", "en"
-    )
+    assert f"Links: {label}" in text.format_association_report(association_view, NOW, "en")
 
 
 def test_link_reciprocity_is_hidden_for_websites_and_unlinked_accounts():
@@ -223,9 +221,7 @@ def test_link_reciprocity_is_hidden_for_websites_and_unlinked_accounts():
         accounts=[account("website"), account(link_reciprocity="registry_only")]
     )
     assert "Links:" not in render_site(association_view)["en/nour.html"]
-    assert "Links:" not in text.format_terminal_report(
-        network_overview(association_view), CONFIG, "nour", "en"
-    )
+    assert "Links:" not in text.format_association_report(association_view, NOW, "en")
 
 
 def test_plain_text_report_lists_accounts():
@@ -235,8 +231,8 @@ def test_plain_text_report_lists_accounts():
         last_activity=None,
         activity_band="unknown",
     )
-    output = text.format_terminal_report(
-        network_overview(view(accounts=[account(rhythm_days=1), gone])), CONFIG, "nour", "en"
+    output = text.format_association_report(
+        view(accounts=[account(rhythm_days=1), gone]), NOW, "en"
     )
     assert "  - Facebook: present · https://www.facebook.com/nour\n" in output
     day = "22 November 2026 (active) · from its news feed · posts about every day"
@@ -504,7 +500,7 @@ def test_advice_for_a_gap_comes_first_and_is_limited():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_network_summary_shows_coverage_and_survey(language):
     overview = network_overview(view(gaps=[gap("website_down")]))
-    summary = text.format_terminal_report(overview, CONFIG, None, language)
+    summary = text.format_network_summary(overview, CONFIG, language)
     translator = Translator(language)
     assert text.format_coverage_interval(overview.coverage[0], translator) in summary
     assert translator.format_percent(0.83) in summary
@@ -513,8 +509,8 @@ def test_network_summary_shows_coverage_and_survey(language):
 
 @pytest.mark.parametrize("language", [None, *LANGUAGES])
 def test_plain_text_report_has_steps_and_no_markup(language):
-    output = text.format_terminal_report(
-        network_overview(view(gaps=map(gap, CODES), accounts=[account()])), CONFIG, "nour", language
+    output = text.format_association_report(
+        view(gaps=map(gap, CODES), accounts=[account()]), NOW, language
     )
     assert output.count("☐") > 10
     assert "<bdi" not in output

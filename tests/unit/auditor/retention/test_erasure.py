@@ -331,7 +331,7 @@ def test_erasure_asks_on_a_terminal_and_needs_yes_without_one(folder, capsys, mo
         "9",
         "2",
     )
-    monkeypatch.setattr("auditor.cli.erasure.can_prompt", lambda: True)
+    monkeypatch.setattr("auditor.cli.maintenance.can_prompt", lambda: True)
     for line, is_left in (("no\n", True), ("", True), ("نعم\n", False)):
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
         assert run("registry", "erase", ID) == 0
