@@ -45,7 +45,7 @@ COMMAND_SECTIONS = {
         "run": ("audit", "Run the nightly audit."),
         "serve": ("serve", "Run the audit on schedule and serve the web pages."),
         "worker": ("audit", "Check accounts for a run that another machine coordinates."),
-        "status": ("audit", "Show how the last run went and when the next one starts."),
+        "status": ("status", "Show how the last run went and when the next one starts."),
         "reevaluate": ("audit", "Re-evaluate all observations with the current rules."),
     },
     "Results": {

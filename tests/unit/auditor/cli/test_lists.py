@@ -57,7 +57,15 @@ def run_command(network_folder, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "4000")
     monkeypatch.setenv("TERM", "xterm-256color")
-    for module in ("audit", "context", "decisions", "registry", "report_links", "reports"):
+    for module in (
+        "audit",
+        "context",
+        "decisions",
+        "registry",
+        "report_links",
+        "reports",
+        "status",
+    ):
         monkeypatch.setattr(
             import_module(f"auditor.cli.{module}"), "get_current_time", lambda: sample_network.NOW
         )

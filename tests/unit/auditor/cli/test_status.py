@@ -9,7 +9,7 @@ import pytest
 
 from auditor.app import App
 from auditor.checking.clock import find_next_start_time
-from auditor.cli import audit, main
+from auditor.cli import main, status
 from auditor.config.schema import ScheduleSettings, load_config
 from storage.models.audit import AuditRun, AuditRunState
 
@@ -35,7 +35,7 @@ def run_status(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDITOR_NETWORK__TIME_ZONE", "Etc/GMT-1")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr(audit, "get_current_time", lambda: NOW)
+    monkeypatch.setattr(status, "get_current_time", lambda: NOW)
 
     def run(*arguments, state=AuditRunState.DONE, started_at=START, counts=(), terminal=True):
         if state is not None:
@@ -43,7 +43,7 @@ def run_status(tmp_path, monkeypatch):
                 begun = app.store.runs.begin_or_resume(started_at.date(), started_at)
                 if state is not AuditRunState.RUNNING:
                     app.store.runs.finish(begun, state, started_at + timedelta(hours=1))
-        monkeypatch.setattr(audit, "count_presences", lambda *_: dict(counts))
+        monkeypatch.setattr(status, "count_presences", lambda *_: dict(counts))
         out = Terminal() if terminal else io.StringIO()
         monkeypatch.setattr("sys.stdout", out)
         main.main(["status", *arguments])
