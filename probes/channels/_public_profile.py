@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from probes.classify import interstitials
-from probes.dates.parser import ParsedDate
 from probes.links import channel_registry, identify
 from probes.models.finding import (
     ACCOUNT_KINDS,
@@ -32,6 +31,7 @@ from probes.models.probe import ProbeGenerator, present_finding, request_page, u
 from probes.parsing import html
 from probes.parsing.json_data import iter_objects, parse_json
 from probes.text import language
+from probes.text.date_parser import ParsedDate
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup

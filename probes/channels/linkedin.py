@@ -25,13 +25,13 @@ from probes.channels._public_profile import (
     parse_follower_count,
     probe_public_profile,
 )
-from probes.dates import parser
 from probes.links import post_numbers
 from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.parsing.json_data import get_text, list_schema_types, parse_json_ld
+from probes.text import date_parser
 from probes.text.language import split_words
 from probes.urls import normalize as urls_normalize
 
@@ -269,11 +269,11 @@ def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:
     if newest is not None:
         return newest
     # The age is in English, French or Arabic, and the page shows it without "ago".
-    ages: list[parser.ParsedDate | None] = []
+    ages: list[date_parser.ParsedDate | None] = []
     for time in soup.select("article time"):
         age = str(time.get("datetime") or time.get_text())
         texts = (age, f"il y a {age.replace('sem.', 'semaines')}", f"قبل {age}")
-        parsed = (parser.parse_date(text, page.fetched_at) for text in texts)
+        parsed = (date_parser.parse_date(text, page.fetched_at) for text in texts)
         ages.append(next(filter(None, parsed), None))
     return build_newest_activity(ages, "posts")
 

@@ -20,11 +20,11 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from probes.dates.parser import parse_machine_date
 from probes.models.finding import EARLIEST_DATETIME, DatePrecision
 from probes.models.http import GZIP_MAGIC, Page
 from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import MAX_PARSED_BYTES, clean_text, decode_body, is_cut_at_the_parsed_size
+from probes.text.date_parser import parse_machine_date
 
 MAX_START_CHARS = 3_000
 """Characters of a file in which the tag of a feed or a sitemap is searched."""

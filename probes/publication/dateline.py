@@ -6,7 +6,9 @@ from itertools import chain, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
-from probes.dates.vocabulary import (
+from probes.parsing.html import Document, TextNode
+from probes.publication.metadata import SECONDARY_PLACES, find_list_kinds, find_modification_dates
+from probes.text.date_vocabulary import (
     COMMENT_COUNT_HEADING,
     MODIFIED_WORD,
     PUBLICATION_LABEL,
@@ -25,8 +27,6 @@ from probes.dates.vocabulary import (
     strip_arabic_vowels,
     strip_modification_date,
 )
-from probes.parsing.html import Document, TextNode
-from probes.publication.metadata import SECONDARY_PLACES, find_list_kinds, find_modification_dates
 
 MAX_TEXT_NODES = 4_000
 """Texts of a page in which a dateline is searched."""

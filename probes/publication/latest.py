@@ -19,13 +19,13 @@ from operator import attrgetter
 from statistics import median
 from urllib.parse import unquote, urlsplit
 
-from probes.dates.parser import parse_machine_date
-from probes.dates.vocabulary import PUBLICATION_LABEL
 from probes.models.finding import Activity, DatePrecision
 from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
 from probes.publication import dateline, metadata
 from probes.publication.metadata import DateCandidates
+from probes.text.date_parser import parse_machine_date
+from probes.text.date_vocabulary import PUBLICATION_LABEL
 from probes.text.language import fold_case
 
 EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)

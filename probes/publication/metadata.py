@@ -14,14 +14,14 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from probes.dates.vocabulary import (
+from probes.parsing.html import DateStamp, Document
+from probes.parsing.json_data import as_list, as_object, get_text
+from probes.text.date_vocabulary import (
     FOUNDED_WORDS,
     PUBLICATION_SENTENCE,
     is_other_date_element,
     names_event,
 )
-from probes.parsing.html import DateStamp, Document
-from probes.parsing.json_data import as_list, as_object, get_text
 from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]

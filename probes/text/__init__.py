@@ -1,5 +1,5 @@
-"""Text handling: character sets, languages, folding and lazily compiled regular expressions.
+"""Text handling: character sets, languages, folding, and dates in texts.
 
-Knows nothing of channels, HTML or the network. Start with `charset.decode_body` and
-`language.fold_text`.
+Knows nothing of channels, HTML or the network. Start with `charset.decode_body`,
+`language.fold_text` and `date_parser.parse_date`. `date_vocabulary` decides what a date refers to.
 """

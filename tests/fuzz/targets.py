@@ -15,7 +15,6 @@ from pathlib import Path
 from auditor.checking.checker import create_probe
 from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
-from probes.dates import parser
 from probes.http.host_state import parse_robots
 from probes.links import cells, channel_registry, identify
 from probes.models.finding import Account
@@ -24,6 +23,7 @@ from probes.models.probe import run_offline
 from probes.parsing import feeds, html, json_data
 from probes.publication import metadata
 from probes.text import charset
+from probes.text import date_parser as parser
 from probes.urls import normalize
 from probes.website import rdap
 from storage import sanitize

@@ -28,7 +28,6 @@ from probes.channels._public_profile import (
 )
 from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NAME, identify
 from probes.classify import interstitials
-from probes.dates import parser
 from probes.links import channel_registry
 from probes.models.finding import Account, Activity, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
@@ -48,7 +47,7 @@ from probes.parsing.json_data import (
     iter_objects,
     list_child_objects,
 )
-from probes.text import language
+from probes.text import date_parser, language
 
 _INITIAL_DATA_PATTERN = re.compile(r"""ytInitialData(?:"\]|'\])?\s*=\s*(?=\{)""")
 _HANDLE_IN_URL_PATTERN = re.compile(r"(?<=/)@[^/?#]+")
@@ -204,7 +203,7 @@ def _find_newest_upload(tab: dict[str, Any], page: Page) -> Activity | None:
         if lockup is not None and content_type in (None, "LOCKUP_CONTENT_TYPE_VIDEO"):
             metadata = get_nested(lockup, "metadata", "lockupMetadataViewModel", "metadata")
             texts += [part.get("text") for part in _iter_nodes(metadata)]
-    dates = [parser.parse_date(_extract_text(text), page.fetched_at) for text in texts if text]
+    dates = [date_parser.parse_date(_extract_text(text), page.fetched_at) for text in texts if text]
     # Another text, such as the time of a premiere, is no age.
     ages = [date for date in dates if date and date.is_relative and date.moment <= page.fetched_at]
     return build_newest_activity(ages, source)

@@ -14,8 +14,8 @@ from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import API_FAILURES, DemoRun, FakeRequest, FakeResponse, format_age
 from auditor.demo.platforms import SNOWFLAKE_EPOCH_MS, make_post_id
 from probes.channels.youtube.page import parse_channel_page
-from probes.dates import parser
 from probes.models.http import Page
+from probes.text import date_parser as parser
 from tests.support.demo_session import (
     EXPECTED_VALUES_OF_30_RUNS_PATH,
     EXPECTED_VALUES_WITH_KEYS_PATH,

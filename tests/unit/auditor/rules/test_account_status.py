@@ -17,8 +17,8 @@ from auditor.rules.account_status import (
     days_since_activity,
 )
 from auditor.rules.association_state import apply_decisions
-from probes.dates.parser import parse_date
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
+from probes.text.date_parser import parse_date
 from storage.models.audit import AccountState, AccountStatus, Decision, DecisionKind, Observation
 
 START = datetime(2026, 3, 1, 1, tzinfo=UTC)

@@ -28,7 +28,6 @@ import storage
 from auditor.checking.checker import create_probe
 from auditor.config import schema
 from auditor.registry import columns, importer, spreadsheet
-from probes.dates import vocabulary
 from probes.http import host_state
 from probes.http.fetcher import FetchOptions
 from probes.http.host_state import parse_robots
@@ -39,6 +38,7 @@ from probes.models.finding import Account, Finding
 from probes.models.http import FetchError, Page
 from probes.models.probe import run_offline
 from probes.text import charset, language
+from probes.text import date_vocabulary as vocabulary
 from probes.urls import normalize
 from storage import sanitize
 from storage.errors import OneLineError

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.dates import parser, vocabulary
 from probes.models.finding import DatePrecision
+from probes.text import date_parser, date_vocabulary
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
@@ -179,7 +179,7 @@ NOTHING = [
 ]
 
 
-def said(dated: parser.ParsedDate | None) -> str | None:
+def said(dated: date_parser.ParsedDate | None) -> str | None:
     if dated is None:
         return None
     moment = dated.moment.strftime("%Y-%m-%dT%H:%M:%S")
@@ -188,12 +188,12 @@ def said(dated: parser.ParsedDate | None) -> str | None:
 
 @pytest.mark.parametrize(("text", "date"), ABSOLUTE.items())
 def test_written_date_is_parsed(text: str, date: str) -> None:
-    assert said(parser.parse_date(text, NOW)) == date
+    assert said(date_parser.parse_date(text, NOW)) == date
 
 
 @pytest.mark.parametrize(("text", "date"), RELATIVE.items())
 def test_relative_date_counts_back_from_now(text: str, date: tuple[str, DatePrecision]) -> None:
-    dated = parser.parse_date(text, NOW)
+    dated = date_parser.parse_date(text, NOW)
     assert dated is not None
     assert (dated.moment.date().isoformat(), dated.precision) == date
     assert dated.is_relative
@@ -201,7 +201,7 @@ def test_relative_date_counts_back_from_now(text: str, date: tuple[str, DatePrec
 
 @pytest.mark.parametrize("text", NOTHING)
 def test_text_without_complete_date_gives_none(text: str) -> None:
-    assert parser.parse_date(text, NOW) is None
+    assert date_parser.parse_date(text, NOW) is None
 
 
 def test_recorded_date_cases_are_parsed(shared: Path) -> None:
@@ -213,7 +213,7 @@ def test_recorded_date_cases_are_parsed(shared: Path) -> None:
 
 
 def _right(case: dict[str, str]) -> bool:
-    dated = parser.parse_date(case["text"], datetime.fromisoformat(case["now"]))
+    dated = date_parser.parse_date(case["text"], datetime.fromisoformat(case["now"]))
     return dated is not None and dated.moment.date().isoformat().startswith(case["date"])
 
 
@@ -221,7 +221,7 @@ def test_find_dates_returns_all_dates_in_order() -> None:
     text = (
         "Assemblée du 3 mars 2025, puis 12 أبريل 2025 ; mis en ligne il y a 2 jours (2026-11-23)."
     )
-    dates = parser.find_dates(text, NOW)
+    dates = date_parser.find_dates(text, NOW)
     assert [dated.moment.date().isoformat() for dated in dates] == [
         "2025-03-03",
         "2025-04-12",
@@ -232,14 +232,14 @@ def test_find_dates_returns_all_dates_in_order() -> None:
 
 
 def test_world_day_is_not_today() -> None:
-    assert parser.find_dates("Today we met; hier encore; اليوم العالمي", NOW) == []
+    assert date_parser.find_dates("Today we met; hier encore; اليوم العالمي", NOW) == []
 
 
 @given(st.text(max_size=200), st.datetimes(timezones=st.just(UTC)))
 def test_no_text_raises(text: str, now: datetime) -> None:
-    for dated in parser.find_dates(text, now):
+    for dated in date_parser.find_dates(text, now):
         assert dated.moment.tzinfo is not None
-    parser.parse_date(text, now)
+    date_parser.parse_date(text, now)
 
 
 WORDS = st.sampled_from(
@@ -254,25 +254,25 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS, max_size=8), st.sampled_from(["", " "]))
 def test_relative_date_is_never_in_the_future(unit_words: list[str], between: str) -> None:
     text = between.join(unit_words)
-    alone = parser.parse_date(text, NOW)
-    for dated in [*parser.find_dates(text, NOW), *([alone] if alone else [])]:
+    alone = date_parser.parse_date(text, NOW)
+    for dated in [*date_parser.find_dates(text, NOW), *([alone] if alone else [])]:
         if dated.is_relative:
             assert dated.moment <= NOW + timedelta(days=2)
 
 
-@pytest.mark.parametrize("calendar_word", sorted(vocabulary._CALENDAR_WORDS))
+@pytest.mark.parametrize("calendar_word", sorted(date_vocabulary._CALENDAR_WORDS))
 def test_calendar_words_are_no_date_labels(calendar_word: str) -> None:
-    lists = (vocabulary.PUBLICATION_LABEL, vocabulary.MODIFIED_WORD)
+    lists = (date_vocabulary.PUBLICATION_LABEL, date_vocabulary.MODIFIED_WORD)
     for text in (
         f"{calendar_word} :",
         f"3 {calendar_word} 2026",
         f"3 {calendar_word.upper()} 2026, {calendar_word}: 4",
     ):
-        if vocabulary.is_unlabeled_date(text):
+        if date_vocabulary.is_unlabeled_date(text):
             assert not any(pattern.search(text) for pattern in lists)
-            assert not vocabulary.is_unrelated_date(text)
+            assert not date_vocabulary.is_unrelated_date(text)
 
 
 @pytest.mark.parametrize("text", ["© 3 mai 2026", "بتاريخ 3 مايو 2026", "publié le 3 mai 2026"])
 def test_labelled_date_is_not_unlabelled(text: str) -> None:
-    assert not vocabulary.is_unlabeled_date(text)
+    assert not date_vocabulary.is_unlabeled_date(text)

@@ -7,7 +7,7 @@ Italian and Dutch.
 import re
 from functools import lru_cache
 
-from probes.dates.parser import MONTH_NUMBERS
+from probes.text.date_parser import MONTH_NUMBERS
 from probes.text.language import fold_case, fold_text
 
 _DIGIT = re.compile("[0-9٠-٩۰-۹]")
