@@ -6,14 +6,13 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Protocol
 
-from probes.links import channel_registry
+from probes.links import channel_registry, normalize
 from probes.models.finding import EARLIEST_DATETIME, Finding, shorten_text
 from probes.models.http import READ_HEADERS, FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, Responder
 from probes.parsing.html import extract_page_text
 from probes.runner.parser_pool import ParserPool
 from probes.text.language import fold_text
-from probes.urls import normalize
 from storage.errors import StoreError
 from storage.files.body_store import compress_body
 from storage.models.audit import Evidence

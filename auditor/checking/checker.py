@@ -13,6 +13,7 @@ from auditor.core.errors import ConfigError
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLockError
 from probes.links import channel_registry, identify
+from probes.links.domains import DNS_SCHEME
 from probes.log import EventLogger
 from probes.models.finding import (
     ACCOUNT_KINDS,
@@ -28,7 +29,6 @@ from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import PreviousResult, build_crashed_result, revalidate, run_probe
-from probes.urls.domains import DNS_SCHEME
 from probes.website.rdap import probe_domain
 from storage.models.audit import AccountRow, AccountStatus
 from storage.models.run_report import ApiUsage

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 from auditor.config.schema import Config
 from probes.classify import interstitials
-from probes.links import channel_registry
+from probes.links import channel_registry, normalize
 from probes.log import EventLogger
 from probes.models.finding import ACCOUNT_KINDS, Finding, LinkKind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import HttpExchange, ProbeResult
-from probes.urls import normalize
 from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from storage.models.run_report import OpenedCircuit
 from storage.store import Store

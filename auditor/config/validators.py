@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from probes.urls.domains import MAX_HOST_CHARS, encode_domain
+from probes.links.domains import MAX_HOST_CHARS, encode_domain
 
 HOST_NAME_PATTERN = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

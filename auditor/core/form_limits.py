@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from probes.urls.normalize import MAX_CELL_CHARS
+from probes.links.normalize import MAX_CELL_CHARS
 from storage.sanitize import sanitize_text
 
 MAX_USER_NAME_CHARS = 100

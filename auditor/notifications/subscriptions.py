@@ -39,9 +39,9 @@ from auditor.rendering.templates import (
     render_message,
     shorten_subject,
 )
+from probes.links.domains import is_top_level_domain
+from probes.links.normalize import parse_host
 from probes.log import EventLogger
-from probes.urls.domains import is_top_level_domain
-from probes.urls.normalize import parse_host
 from storage.communication.messages import MAX_REQUEST_AGE
 from storage.errors import explain_file_error
 from storage.models.audit import Association

@@ -39,8 +39,8 @@ from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SpreadsheetEr
 from auditor.registry.spreadsheet import Sheet, SheetRow
 from probes.links import channel_registry, identify
 from probes.links.cells import split_links
+from probes.links.normalize import MAX_CELL_CHARS
 from probes.models.finding import Identity, LinkKind
-from probes.urls.normalize import MAX_CELL_CHARS
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
 
 LIST_SEPARATOR_PATTERN = re.compile(r"[,;/|\n،؛]+")

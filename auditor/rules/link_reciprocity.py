@@ -17,11 +17,10 @@ from operator import attrgetter
 
 from auditor.rules.account_status import PRECISION_SLACK_DAYS, ActivityBands, is_confirmed_lost
 from auditor.rules.context import EvaluatedAccount, RuleContext, get_site_keys
-from probes.links import channel_registry, post_numbers
+from probes.links import channel_registry, normalize, post_numbers
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.links.post_numbers import LinkedPost
 from probes.models.finding import LINKS_CUT_FACT, Activity, FoundLink, Reason
-from probes.urls import normalize
 from storage.models.audit import AccountStatus
 
 LEVEL_BY_LINKS = {

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from probes.links import normalize
 from probes.models.finding import Identity, LinkKind
-from probes.urls import normalize
 
 _USUAL_SUBDOMAINS = re.compile("(?:|www|m)")
 _ROUTE_PATTERN = re.compile(r"!?(/.+)")

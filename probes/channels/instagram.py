@@ -16,12 +16,12 @@ from probes.channels._public_profile import (
     parse_follower_count,
     probe_public_profile,
 )
+from probes.links import normalize
 from probes.models.finding import Account, Identity, LinkKind
 from probes.models.http import Page
 from probes.models.probe import ProbeGenerator
 from probes.parsing import html
 from probes.text.language import split_words
-from probes.urls import normalize
 
 NAME = "instagram"
 HOSTS = frozenset({"instagram.com", "instagr.am", "ig.me"})

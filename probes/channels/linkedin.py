@@ -25,6 +25,7 @@ from probes.channels._public_profile import (
     parse_follower_count,
     probe_public_profile,
 )
+from probes.links import normalize as urls_normalize
 from probes.links import post_numbers
 from probes.models.finding import Account, Activity, Identity, LinkKind
 from probes.models.http import Page
@@ -33,7 +34,6 @@ from probes.parsing import html
 from probes.parsing.json_data import get_text, list_schema_types, parse_json_ld
 from probes.text import date_parser
 from probes.text.language import split_words
-from probes.urls import normalize as urls_normalize
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup

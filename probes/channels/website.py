@@ -14,6 +14,7 @@ from probes.classify import interstitials
 from probes.classify.classifier import PageVerdict
 from probes.discovery.accounts import find_owner_accounts
 from probes.links import identify as links_identify
+from probes.links import normalize
 from probes.links.channel_registry import STANDARD_CHANNELS
 from probes.models.finding import (
     Account,
@@ -37,7 +38,6 @@ from probes.models.probe import (
 from probes.parsing import html
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.language import split_words
-from probes.urls import normalize
 from probes.website import extra_pages, latest_post, takeover
 from probes.website.extra_pages import build_www_twin_url, check_transport, open_site
 from probes.website.page_analysis import (

@@ -18,11 +18,11 @@ from typing import Any
 import tomli
 
 from probes.classify.interstitials import MAX_HEAD_BYTES, MIN_NAVIGATION_LINKS
+from probes.links import domains
 from probes.models.finding import Reason
 from probes.models.http import Page
 from probes.parsing.html import Document, get_host
 from probes.text.language import KeywordIndex
-from probes.urls import domains
 
 SENTENCE_PAGE_MAX_CHARS = 3_500
 """A page with more visible text is not recognized by a sentence in its text."""

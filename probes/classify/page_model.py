@@ -30,10 +30,10 @@ from typing import NamedTuple
 
 import tomli
 
+from probes.links import domains
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
 from probes.text.language import KeywordIndex, build_replacer
-from probes.urls import domains
 
 WEIGHTS_FILE = "page_model.tsv"
 PRESENT = "present"

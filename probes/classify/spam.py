@@ -13,11 +13,11 @@ from itertools import islice
 
 import tomli
 
+from probes.links import domains
 from probes.models.finding import Reason
 from probes.parsing.html import Document, get_host
 from probes.text import language
 from probes.text.language import KeywordIndex, fold_case
-from probes.urls import domains
 
 _WORDS = tomli.loads(files("probes.classify").joinpath("spam.toml").read_text("utf-8"))
 SPAM_WORDS_PATTERN = re.compile("|".join(_WORDS["spam_words"]))  # in lower case

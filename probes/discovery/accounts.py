@@ -21,12 +21,12 @@ from probes.discovery.site_names import (
     share_distinctive_word,
     strip_key_prefix,
 )
+from probes.links import domains
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
 from probes.links.identify import identify_link
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, LinkKind
 from probes.parsing.html import MAX_LINK_TEXT_CHARS, Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import get_text, list_property_values
-from probes.urls import domains
 
 _OWNER_PLACES = frozenset({"header", "footer", "nav", "social"})
 """The sections of a page that belong to its owner."""

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from itertools import product, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
+from probes.links.normalize import get_host
 from probes.parsing.json_data import list_schema_types
 from probes.text.charset import clean_text
 from probes.text.language import fold_text, split_words
-from probes.urls.normalize import get_host
 
 if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only the texts
     from probes.parsing.html import Document

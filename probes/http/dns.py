@@ -21,9 +21,9 @@ from itertools import chain, islice
 import aiodns
 from aiodns.error import ARES_EBADRESP, ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
 
+from probes.links.domains import parse_dns_url
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
-from probes.urls.domains import parse_dns_url
 
 DNS_ATTEMPTS = 2
 EXISTING_NAME = "com"  # always exists, and has no address

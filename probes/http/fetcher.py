@@ -31,10 +31,10 @@ from probes.http.request_chain import (
 )
 from probes.http.settings import MAX_RETRY_WAIT_SECONDS, PRODUCT_NAME, FetchOptions
 from probes.http.ssrf_guard import SsrfGuard, get_ascii_host, get_port
+from probes.links.domains import DNS_SCHEME, load_suffix_list
 from probes.log import EventLogger
 from probes.models.finding import Reason
 from probes.models.http import FetchError, HostKind, Page, PageRequest
-from probes.urls.domains import DNS_SCHEME, load_suffix_list
 
 __all__ = ["FetchOptions", "Fetcher"]
 

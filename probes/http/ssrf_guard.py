@@ -13,9 +13,9 @@ from typing import NoReturn
 
 import httpx
 
+from probes.links.domains import MAX_HOST_CHARS
 from probes.models.finding import Reason
 from probes.models.http import FetchError
-from probes.urls.domains import MAX_HOST_CHARS
 
 IpNetwork = IPv4Network | IPv6Network
 IpAddress = IPv4Address | IPv6Address

@@ -1,4 +1,5 @@
-"""Identifies which account a typed link points to, and lists the channels.
+"""Links: repairs typed addresses, identifies which account each names, and lists the channels.
 
-Makes no network requests. Start with `identify.identify_link`.
+Makes no network requests. Start with `identify.identify_link`. `normalize` and `domains` know no
+channels.
 """

@@ -10,9 +10,9 @@ from importlib import resources
 from itertools import chain
 from typing import Any
 
+from probes.links import normalize
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.text.language import split_words
-from probes.urls import normalize
 
 WORDS: Mapping[str, Any] = tomllib.loads(
     resources.files("probes.links").joinpath("words.toml").read_text("utf-8")

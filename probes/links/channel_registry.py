@@ -11,9 +11,9 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import cast
 
+from probes.links import normalize
 from probes.models.http import HostKind, PlatformApi
 from probes.models.probe import ChannelModule
-from probes.urls import normalize
 
 WEBSITE_CHANNEL = "website"
 STANDARD_CHANNELS = (WEBSITE_CHANNEL, "facebook", "twitter", "linkedin", "youtube")

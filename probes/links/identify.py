@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from urllib.parse import parse_qsl, unquote
 
-from probes.links import cells
+from probes.links import cells, normalize
 from probes.links.channel_registry import (
     WEBSITE_CHANNEL,
     allows_any_host,
@@ -19,18 +19,17 @@ from probes.links.channel_registry import (
     is_optional_channel,
     list_channels,
 )
-from probes.models.finding import Account, Identity, LinkKind, Reason
-from probes.models.http import FetchError, Page, PageRequest
-from probes.models.probe import request_page
-from probes.text.language import split_words
-from probes.urls import normalize
-from probes.urls.normalize import (
+from probes.links.normalize import (
     extract_url,
     join_url,
     split_url,
     strip_invisible,
     trim_punctuation,
 )
+from probes.models.finding import Account, Identity, LinkKind, Reason
+from probes.models.http import FetchError, Page, PageRequest
+from probes.models.probe import request_page
+from probes.text.language import split_words
 
 SHORTENER_HOSTS = split_words(cells.WORDS["shortener_hosts"])
 

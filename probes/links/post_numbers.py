@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 
-from probes.links import identify
+from probes.links import identify, normalize
 from probes.models.finding import DatePrecision, LinkKind
-from probes.urls import normalize
 
 LINKED_POSTS_FACT = "linked_posts"
 """The fact of a website with the newest dated post of each account that its page links to."""

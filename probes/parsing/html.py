@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from probes.links.normalize import count_internal_links, get_host, make_absolute
 from probes.models.http import Page
 from probes.parsing.html_walker import (
     KEPT_TAGS,
@@ -27,7 +28,6 @@ from probes.parsing.html_walker import (
 )
 from probes.parsing.json_data import MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import MAX_PARSED_BYTES, MAX_TITLE_CHARS, clean_text, decode_body
-from probes.urls.normalize import count_internal_links, get_host, make_absolute
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup

@@ -14,6 +14,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from probes.links.normalize import parse_url
 from probes.parsing.html import DateStamp, Document
 from probes.parsing.json_data import as_list, as_object, get_text
 from probes.text.date_vocabulary import (
@@ -22,7 +23,6 @@ from probes.text.date_vocabulary import (
     is_other_date_element,
     names_event,
 )
-from probes.urls.normalize import parse_url
 
 DateCandidates = Iterable[tuple[str, str]]
 """Texts that may be a date, each with the name of its source."""

@@ -26,8 +26,8 @@ from typing import Any, NoReturn
 
 from probes.classify import classifier
 from probes.links import channel_registry
+from probes.links.domains import load_suffix_list
 from probes.models.http import Page
-from probes.urls.domains import load_suffix_list
 
 PRELOADED_MODULES = (
     "bs4",

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urljoin
 
 from probes.classify import classifier, interstitials, soft_404, spam
 from probes.discovery import accounts, site_names
-from probes.links import post_numbers
+from probes.links import domains, normalize, post_numbers
 from probes.models.finding import LINKS_CUT_FACT, FactValue, FoundLink, Reason
 from probes.models.http import Page
 from probes.parsing import feeds, html
@@ -19,7 +19,6 @@ from probes.parsing.visitor_content import strip_page
 from probes.publication import latest
 from probes.text import language
 from probes.text.charset import is_cut_at_the_parsed_size
-from probes.urls import domains, normalize
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from probes.links.domains import encode_domain
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.models.probe import (
@@ -24,7 +25,6 @@ from probes.models.probe import (
     unknown_finding,
 )
 from probes.parsing.json_data import as_list, as_object, parse_json
-from probes.urls.domains import encode_domain
 
 RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
 EXPIRY_EVENTS = ("expiration", "registrar expiration")

@@ -22,13 +22,13 @@ import tomli
 
 from probes.classify.classifier import PageVerdict
 from probes.discovery import site_names
+from probes.links import domains
 from probes.models.finding import Account, FactValue, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import absent_finding, request_page
 from probes.parsing import html
 from probes.parsing.html import get_host
 from probes.text import language
-from probes.urls import domains
 from probes.website.page_analysis import SiteAnalysis
 
 

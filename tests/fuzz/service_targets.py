@@ -34,8 +34,8 @@ from auditor.web.server import build_server_config
 from probes.http.connection import BodyDecoder, HttpConnection
 from probes.http.dns import DnsResolver
 from probes.http.host_state import parse_retry_after
+from probes.links.domains import parse_dns_url
 from probes.models.http import FetchError
-from probes.urls.domains import parse_dns_url
 from storage.errors import OneLineError
 from tests.support.hostile_server.names import NameServer
 from tests.support.spreadsheets import write_ods, write_xlsx

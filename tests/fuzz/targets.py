@@ -16,7 +16,7 @@ from auditor.checking.checker import create_probe
 from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
 from probes.http.host_state import parse_robots
-from probes.links import cells, channel_registry, identify
+from probes.links import cells, channel_registry, identify, normalize
 from probes.models.finding import Account
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
@@ -24,7 +24,6 @@ from probes.parsing import feeds, html, json_data
 from probes.publication import metadata
 from probes.text import charset
 from probes.text import date_parser as parser
-from probes.urls import normalize
 from probes.website import rdap
 from storage import sanitize
 from storage.errors import OneLineError

@@ -5,9 +5,9 @@ from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix
+from probes.links import normalize
 from probes.models.finding import Identity, LinkKind
 from probes.text.language import split_words
-from probes.urls import normalize
 
 NAME = "facebook"
 # Countries whose facebook.<country> belongs to Facebook (ural). Left out are co, cm and om, which

@@ -5,9 +5,9 @@ from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from probes.channels._links import LinkTable, PlatformLink, drop_prefix
+from probes.links import normalize as urls_normalize
 from probes.models.finding import Identity, LinkKind
 from probes.text.language import split_words
-from probes.urls import normalize as urls_normalize
 
 NAME = "youtube"
 

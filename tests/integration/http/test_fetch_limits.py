@@ -7,9 +7,9 @@ from probes.http.connection import MAX_HEADER_LINES
 from probes.http.fetcher import MAX_ROBOTS_BYTES
 from probes.http.request_chain import MAX_HEADER_CHARS, MAX_HEADERS
 from probes.http.ssrf_guard import MAX_URL_CHARS, SsrfGuard
+from probes.links.domains import MAX_HOST_CHARS
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page, PageRequest
-from probes.urls.domains import MAX_HOST_CHARS
 from tests.support.hostile_server.fetching import create_fetcher, fetch_outcome
 from tests.support.hostile_server.server import Hostile, answer, moved
 

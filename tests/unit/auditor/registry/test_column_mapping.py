@@ -25,7 +25,7 @@ from auditor.registry.issues import (
 )
 from auditor.registry.sheet_limits import MAX_COLUMNS
 from auditor.registry.spreadsheet import SpreadsheetError, to_csv
-from probes.urls.normalize import MAX_CELL_CHARS
+from probes.links.normalize import MAX_CELL_CHARS
 
 
 def write(tmp_path, rows):

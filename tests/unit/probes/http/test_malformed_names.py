@@ -6,11 +6,10 @@ import pytest
 
 from auditor.checking.checker import AccountChecker, check_links
 from probes.http.fetcher import Fetcher
-from probes.links import identify
+from probes.links import domains, identify
 from probes.models.finding import Reason
 from probes.models.http import FetchError
 from probes.runner.parser_pool import ParserPool
-from probes.urls import domains
 from tests.support.hostile_server.fetching import create_fetcher, fetch_outcome, link_request
 from tests.support.hostile_server.names import NameServer
 from tests.support.hostile_server.server import Hostile, moved

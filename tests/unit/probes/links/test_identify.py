@@ -11,14 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from probes.links import channel_registry, identify
+from probes.links import channel_registry, identify, normalize
 from probes.links import identify as links_identify
 from probes.links.cells import split_links
 from probes.links.identify import identify_link
 from probes.models.finding import Account, LinkKind, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import present_finding, run_offline
-from probes.urls import normalize
 from storage.sanitize import sanitize as stored
 
 SITE = "https://www.annour.ma/"

@@ -9,18 +9,14 @@ from probes.channels import linkedin
 from probes.channels.linkedin import MAX_SLUG_CHARS
 from probes.discovery.site_names import MAX_NAME_CHARS, MAX_NAMES_CHARS, join_site_names
 from probes.links.cells import split_links
+from probes.links.domains import MAX_HOST_CHARS
 from probes.links.identify import (
     MAX_INTERSTITIAL_BYTES,
     MAX_WRAPPERS,
     parse_interstitial_target,
     unwrap_url,
 )
-from probes.links.post_numbers import MAX_LINKED_POSTS, LinkedPost, select_newest_posts
-from probes.models.http import Page
-from probes.parsing.html import Document
-from probes.parsing.html_walker import TextNode
-from probes.urls.domains import MAX_HOST_CHARS
-from probes.urls.normalize import (
+from probes.links.normalize import (
     MAX_CELL_CHARS,
     MAX_INTERNAL_LINKS,
     MAX_QUERY_CHARS,
@@ -29,6 +25,10 @@ from probes.urls.normalize import (
     repair_link_text,
     strip_invisible,
 )
+from probes.links.post_numbers import MAX_LINKED_POSTS, LinkedPost, select_newest_posts
+from probes.models.http import Page
+from probes.parsing.html import Document
+from probes.parsing.html_walker import TextNode
 
 STEPS = (-1, 0, 1)
 URL = "https://annour.example/"

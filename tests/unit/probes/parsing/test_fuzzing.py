@@ -33,13 +33,12 @@ from probes.http.fetcher import FetchOptions
 from probes.http.host_state import parse_robots
 from probes.http.request_chain import RedirectChain, RequestSender
 from probes.http.ssrf_guard import SsrfGuard
-from probes.links import channel_registry, identify
+from probes.links import channel_registry, identify, normalize
 from probes.models.finding import Account, Finding
 from probes.models.http import FetchError, Page
 from probes.models.probe import run_offline
 from probes.text import charset, language
 from probes.text import date_vocabulary as vocabulary
-from probes.urls import normalize
 from storage import sanitize
 from storage.errors import OneLineError
 from storage.read_model import association_search

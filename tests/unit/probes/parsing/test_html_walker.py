@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from probes.links.normalize import make_absolute
 from probes.models.http import Page
 from probes.parsing import html
-from probes.urls.normalize import make_absolute
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"

@@ -11,10 +11,10 @@ import pytest
 
 from probes.channels import website
 from probes.links import identify
+from probes.links.domains import DnsQuestion, get_registrable_domain, parse_dns_url
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
-from probes.urls.domains import DnsQuestion, get_registrable_domain, parse_dns_url
 from probes.website.page_analysis import analyze_site_page
 from probes.website.takeover import load_parking_services
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.urls import domains
+from probes.links import domains
 
 
 @pytest.mark.parametrize(

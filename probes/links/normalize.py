@@ -13,8 +13,8 @@ from ipaddress import IPv6Address
 from unicodedata import normalize
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
+from probes.links.domains import MAX_HOST_CHARS, is_top_level_domain
 from probes.text.charset import INVISIBLE_CHARACTERS
-from probes.urls.domains import MAX_HOST_CHARS, is_top_level_domain
 
 MAX_CELL_CHARS = 4_096
 """Characters of a cell in which links are searched."""
@@ -312,7 +312,7 @@ def parse_host(host: str) -> str | None:
     """Return a valid host in lower-case Unicode, or None. Repeated dots and commas are repaired.
 
     Letters are normalized as in browsers (`ⓕ` is f), so a letter that looks like a mark (`﹕`) does
-    not end the host. `probes.urls.domains.normalize_host` compares hosts without validation.
+    not end the host. `probes.links.domains.normalize_host` compares hosts without validation.
     """
     lower = normalize("NFKC", normalize("NFKC", INVISIBLE_MARKS.sub("", host).strip()).lower())
     host = re.sub(r"\.{2,}", ".", lower.replace(",", ".")).strip(".")

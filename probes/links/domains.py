@@ -39,7 +39,7 @@ _DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?ty
 def normalize_host(host: str) -> str:
     """Return the host in Unicode and lower case, without a final dot and a leading `www.`.
 
-    Does not validate the host. `probes.urls.normalize.parse_host` does.
+    Does not validate the host. `probes.links.normalize.parse_host` does.
     """
     name = host.lower().rstrip(".").removeprefix("www.")
     return _BLOGSPOT_COUNTRY_SUFFIX.sub(".blogspot.com", _decode_punycode(name))
