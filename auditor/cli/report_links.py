@@ -1,8 +1,7 @@
 """`report-links`: create, renew, revoke and list the links of associations to their reports."""
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
-from itertools import chain, islice
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,8 +20,8 @@ from auditor.cli.context import (
     examples,
     get_cli_context,
     get_current_time,
-    limit_rows,
     make_group,
+    show_list,
 )
 from auditor.cli.decisions import resolve_author
 from auditor.cli.output import (
@@ -30,14 +29,12 @@ from auditor.cli.output import (
     choose_table_format,
     count_noun,
     print_bytes,
-    print_data_parts,
-    print_table,
     print_text,
     validate_delimiter,
     write_file_atomically,
 )
 from auditor.core.errors import InputError, UsageError
-from auditor.core.formatting import build_whatsapp_url, iter_json_document
+from auditor.core.formatting import build_whatsapp_url
 from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.translator import Translator
 from auditor.report_links import (
@@ -185,12 +182,9 @@ def text(
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
         [view] = select_associations(app, now, [association])
-        revoked_count = 0
-        if not keep_older:
-            active_links = app.store.report_links.list_recent(
-                now, state=ReportLinkState.ACTIVE, association=association
-            )
-            revoked_count = len(active_links)
+        active_links = app.store.report_links.list_recent(
+            now, state=ReportLinkState.ACTIVE, association=association
+        )
         _, invitation = create_invitation(
             app,
             view,
@@ -206,7 +200,7 @@ def text(
         print_text(f"{invitation.subject}\n\n{invitation.body}")
     else:
         print_text(invitation.short_text)
-    _print_revoked_count(cli_context, revoked_count)
+    _print_revoked_count(cli_context, 0 if keep_older else len(active_links))
     if chat_url and not mail:
         cli_context.print_note(f"open WhatsApp: {chat_url}")
 
@@ -218,12 +212,6 @@ def renew(
     ids: AssociationIdsArgument = None,
     *,
     all_associations: AllOption = False,
-    within: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Include only links that expire within this many days. Needs --all."
-        ),
-    ] = 14,
     days: DaysOption = None,
 ) -> None:
     """Extend report links that are still valid.
@@ -234,19 +222,11 @@ def renew(
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
         expires_at = compute_report_link_expiry(app.config, now, days)
-        if selected_ids:
-            counts = _apply_to_each(
-                app,
-                selected_ids,
-                lambda association: (app.store.report_links.extend(association, expires_at, now),),
-            )
-            renewed_count = sum(chain.from_iterable(counts))
-        else:
-            renewed_count = app.store.report_links.extend(
-                None, expires_at, now, expiring_by=now + timedelta(days=within)
-            )
+        targets = _list_targets(app, selected_ids)
+        counts = [app.store.report_links.extend(target, expires_at, now) for target in targets]
+        _refuse_unchanged(selected_ids, counts)
     day = Translator("en").format_date(expires_at)
-    cli_context.print_note(f"{count_noun(renewed_count, 'link')} extended to {day}")
+    cli_context.print_note(f"{count_noun(sum(counts), 'link')} extended to {day}")
 
 
 @report_links_app.command()
@@ -267,15 +247,10 @@ def revoke(
     author_name = resolve_author(author)
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app() as app:
-        if selected_ids:
-            counts = _apply_to_each(
-                app,
-                selected_ids,
-                lambda association: app.store.report_links.revoke(association, author_name, now),
-            )
-        else:
-            counts = iter([app.store.report_links.revoke(None, author_name, now)])
-        link_counts, subscription_counts = zip(*counts, strict=True)
+        targets = _list_targets(app, selected_ids)
+        ended = [app.store.report_links.revoke(target, author_name, now) for target in targets]
+        _refuse_unchanged(selected_ids, map(sum, ended))
+    link_counts, subscription_counts = zip(*ended, strict=True)
     cli_context.print_note(f"{count_noun(sum(link_counts), 'link')} revoked")
     if ended_count := sum(subscription_counts):
         cli_context.print_note(
@@ -308,22 +283,24 @@ def list_report_links(
         )
     cli_context, now = get_cli_context(context), get_current_time()
     with cli_context.open_app_for_reading() as app:
-        first_link = islice(app.store.report_links.list_report_links(association), 1)
-        cli_context.explain_empty_result(len(list(first_link)), app.config)
         name_language = cli_context.language if table_format == "table" else ""
-        selected_links = (
-            report_link
+        items = [
+            _build_report_link_item(app, report_link, now, name_language)
             for report_link in app.store.report_links.list_report_links(association)
             if state in (None, report_link.get_state(now))
-        )
-        items = (
-            _build_report_link_item(app, report_link, now, name_language)
-            for report_link in limit_rows(context, selected_links, limit)
-        )
-        if table_format == "json":
-            print_data_parts(iter_json_document(items, now))
-        else:
-            print_table(REPORT_LINK_COLUMNS, map(_shorten_times, items), table_format)
+        ]
+    show_list(
+        context,
+        items,
+        REPORT_LINK_COLUMNS,
+        table_format,
+        config=app.config,
+        limit=limit,
+        build_row=lambda item: {
+            name: value.date() if isinstance(value, datetime) else value
+            for name, value in item.items()
+        },
+    )
 
 
 def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
@@ -336,24 +313,23 @@ def _resolve_ids(ids: list[str] | None, *, all_associations: bool) -> list[str]:
     return ids or []
 
 
-def _apply_to_each(
-    app: App, association_ids: Iterable[str], action: Callable[[str], tuple[int, ...]]
-) -> Iterator[tuple[int, ...]]:
-    """Yield the numbers of links, and of what belongs to them, that `action` changed for each.
-
-    Raises InputError if an association is unknown or nothing changed, because it has no valid link.
-    """
-    for association in association_ids:
+def _list_targets(app: App, ids: list[str]) -> list[str] | list[None]:
+    """Return the ids of associations, or None for all. Raises InputError for an unknown one."""
+    for association in ids:
         if app.store.registry.get_association(association) is None:
             raise InputError(
                 association, "no association has this id", "`auditor registry export -` lists them"
             )
-        changed_counts = action(association)
-        if not any(changed_counts):
+    return ids or [None]
+
+
+def _refuse_unchanged(ids: list[str], counts: Iterable[int]) -> None:
+    """Raise InputError if nothing changed for an association, because it has no valid link."""
+    for association, count in zip(ids, counts, strict=False):
+        if not count:
             raise InputError(
                 association, "it has no valid link", f"`auditor report-links create {association}`"
             )
-        yield changed_counts
 
 
 def _build_report_link_item(
@@ -371,11 +347,4 @@ def _build_report_link_item(
         "name": association.display_name(name_language) if association else None,
         "state": report_link.get_state(now).value,
         **{name: getattr(report_link, name) for name in names},
-    }
-
-
-def _shorten_times(item: dict[str, Any]) -> dict[str, Any]:
-    """Return a row whose times are days."""
-    return {
-        name: value.date() if isinstance(value, datetime) else value for name, value in item.items()
     }

@@ -39,7 +39,6 @@ from auditor.cli.output import (
 from auditor.core.errors import InputError, UsageError
 from auditor.evaluation.network_view import (
     build_network_overview,
-    iter_association_views,
     list_open_gaps,
     load_association_view,
 )
@@ -179,10 +178,6 @@ def publish(
             readable=False, help="Folder to write to. The default is the setting report.folder."
         ),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(readable=False, help="Write to this folder. Same as the argument."),
-    ] = None,
 ) -> None:
     """Write the pages of the network as a static website.
 
@@ -191,7 +186,7 @@ def publish(
     cli_context = get_cli_context(context)
     with cli_context.open_app_for_reading() as app:
         cli_context.explain_empty_result(app.store.registry.count_registered()[0], app.config)
-        target = folder or out or app.config.report.folder
+        target = folder or app.config.report.folder
         page_count = publish_pages(app, target, cli_context)
     cli_context.print_note(f"{target}: {count_noun(page_count, 'page')}")
 
@@ -233,18 +228,13 @@ def _render_pdf_report(
 
 def _load_gap_items(app: App, association: str | None, name_language: str) -> list[dict[str, Any]]:
     _validate_association(app, association)
-    last_run, now = app.store.runs.get_latest_evaluated(), get_current_time()
-    if association is None and (last_run is None or last_run.started_at <= now):
+    if association is None:
         rows = list_open_gaps(app.store, app.config)
         return [
             build_gap_item(row.gap, row.association.display_name(name_language)) for row in rows
         ]
-    if association is None:
-        views = iter_association_views(app.store, app.config, now)
-    else:
-        view = load_association_view(app.store, app.config, association)
-        views = iter([view] if view else [])
-    items = build_gap_items(views, name_language)
+    view = load_association_view(app.store, app.config, association)
+    items = build_gap_items([view] if view else [], name_language)
     return sorted(items, key=lambda item: compute_gap_rank(GapKind(item["kind"]), item["severity"]))
 
 

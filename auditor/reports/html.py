@@ -136,6 +136,12 @@ class ReportForms:
     notice: ReportNotice | None = None
     expires_at: datetime | None = None
 
+    @property
+    def visible_replies(self) -> list[Reply]:
+        """Return the replies that were not withdrawn, the oldest first."""
+        kept = (reply for reply in self.replies if reply.outcome is not ReplyOutcome.WITHDRAWN)
+        return sorted(kept, key=attrgetter("submitted_at"))
+
 
 def build_gap_anchor(gap: Gap) -> str:
     """Return the fragment of a gap, which stays the same while other gaps come and go."""
@@ -169,7 +175,10 @@ def render_report(
     translator, is_interactive = get_html_translator(language), forms is not None
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
-    further_gaps = view.gaps[text.MAX_DETAILED_GAPS :]
+    name = view.association.display_name(language)
+    question = Translator(language).translate(
+        "Hello, this is {association}. We have a question about our report.", association=name
+    )
     share_text = ""
     if report_url and forms.expires_at:
         share_text = Translator(language).message(
@@ -184,11 +193,7 @@ def render_report(
         links=links,
         is_interactive=is_interactive,
         is_folded=is_folded,
-        replies=[
-            reply
-            for reply in sorted(forms.replies, key=attrgetter("submitted_at"))
-            if reply.outcome is not ReplyOutcome.WITHDRAWN
-        ],
+        replies=forms.visible_replies,
         notice=forms.notice,
         build_proposal_anchor=build_proposal_anchor,
         places={
@@ -198,7 +203,7 @@ def render_report(
         },
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
-        further_titles=text.list_gap_titles(further_gaps, translator),
+        further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
         unchecked=text.describe_unchecked(view, translator),
         closed_gaps=list_recently_closed_gaps(view, as_of),
         opened_gaps=list_recently_opened_gaps(view, as_of),
@@ -210,8 +215,8 @@ def render_report(
         qr_code=svg.render_qr_code(report_url) if report_url else "",
         report_url=report_url,
         share_text=share_text,
-        share_whatsapp_url=build_share_url(share_text),
-        contact_whatsapp_url=_build_contact_url(view, config, language),
+        share_whatsapp_url=f"https://wa.me/?text={quote(share_text, safe='')}",
+        contact_whatsapp_url=config.network.build_contact_whatsapp_url(question),
         pdf_url=pdf_url,
         parse_promise_day=parse_promise_day,
     )
@@ -244,20 +249,6 @@ def _build_points(
         )
         points.append(point)
     return points
-
-
-def build_share_url(share_text: str) -> str:
-    """Return the WhatsApp link that asks for a recipient, or "" without a text."""
-    return f"https://wa.me/?text={quote(share_text, safe='')}" if share_text else ""
-
-
-def _build_contact_url(view: AssociationView, config: Config, language: str) -> str:
-    """Return the WhatsApp link to the coordination team. Its text says who writes."""
-    name = view.association.display_name(language)
-    question = Translator(language).translate(
-        "Hello, this is {association}. We have a question about our report.", association=name
-    )
-    return config.network.build_contact_whatsapp_url(question)
 
 
 def parse_promise_day(reply: Reply) -> date | str:

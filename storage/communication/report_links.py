@@ -111,23 +111,11 @@ class ReportLinkRepository(Repository):
             ended_count = end_subscriptions_from_links(session, associations, now)
             return RevokedCounts(revoked_count, ended_count)
 
-    def extend(
-        self,
-        association: str | None,
-        expires_at: datetime,
-        now: datetime,
-        *,
-        expiring_by: datetime | None = None,
-    ) -> int:
-        """Extend the active links of an association, or all, until a later time. Return how many.
-
-        With `expiring_by` only links that would expire until then are extended.
-        """
+    def extend(self, association: str | None, expires_at: datetime, now: datetime) -> int:
+        """Extend the active links of an association, or all, to a later time. Return how many."""
         is_active = _build_conditions(association, ReportLinkState.ACTIVE, now)
         change = update(ReportLink).where(*is_active)
         change = change.where(col(ReportLink.expires_at) < to_utc(expires_at))
-        if expiring_by is not None:
-            change = change.where(col(ReportLink.expires_at) <= to_utc(expiring_by))
         return self._execute(change.values(expires_at=to_utc(expires_at)))
 
     def mark_opened(self, link_id: int, now: datetime) -> None:

@@ -101,7 +101,7 @@ TYPED = {
         ("nour", *BY[:2], "--lang", "en"),
         ("nour", "--mail", *BY[:2], "--lang", "en"),
     ),
-    "report-links renew": (("nour",), ("--all", "--within", "400")),
+    "report-links renew": (("nour",), ("--all",)),
     "report-links revoke": (("nour", *BY[:2]), ("--all", *BY[:2])),
     "report-links list": ((),),
     "user add": (
