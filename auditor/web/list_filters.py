@@ -1,4 +1,4 @@
-"""The filters of lists: form choices, chips, unknown values, and links that keep a filter."""
+"""The filters of lists: form choices, chips, and links that keep a filter."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -13,14 +13,7 @@ from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.views.export import EXPORT_FORMATS
 from auditor.web.request_context import RequestContext, build_url
 from storage.models.audit import GAP_KINDS, GapKind
-from storage.models.summaries import (
-    ALL_FACET,
-    NETWORK_GROUP,
-    AssociationSummary,
-    ChannelStatus,
-    Page,
-)
-from storage.read_model.counts import MAX_SMALL_SELECTION
+from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ChannelStatus
 
 FieldChoices = list[tuple[str, str]]
 """The values of a form field, each with its label."""
@@ -39,7 +32,6 @@ def build_export_links(
     for kind in kinds:
         path = context.links.page_url(f"exports/{kind}")
         links[kind] = {name: build_url(f"{path}.{name}", query_params) for name in EXPORT_FORMATS}
-        links[kind]["semicolons"] = build_url(f"{path}.csv", {**query_params, "delimiter": ";"})
     return links
 
 
@@ -75,7 +67,9 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "state": lambda value, translator: translator.term("channel_status", value),
     "reason": lambda value, translator: translator.term("cause", value),
     "gap_kind": lambda value, translator: (
-        translator.label("gap_kind", value) if value in GAP_KINDS else value
+        translator.label("gap_kind", value)
+        if value in GAP_KINDS
+        else translator.translate("No problems")
     ),
     "q": lambda value, _translator: value,
 }
@@ -103,9 +97,10 @@ def list_gap_choices(translator: Translator) -> FieldChoices:
     return [(code, translator.gap_title(code, voice=Voice.LABEL)) for code in codes]
 
 
-def list_kind_choices(translator: Translator) -> FieldChoices:
-    """Return the kinds of gaps in the order of lists."""
-    return [(kind, translator.label("gap_kind", kind)) for kind in GAP_KINDS]
+def list_kind_choices(translator: Translator, *others: str) -> FieldChoices:
+    """Return the kinds of gaps in the order of lists, and other values of that filter."""
+    describe = FILTER_DESCRIPTIONS["gap_kind"]
+    return [(kind, describe(kind, translator)) for kind in (*GAP_KINDS, *others)]
 
 
 def list_channel_choices(context: RequestContext) -> FieldChoices:
@@ -116,55 +111,41 @@ def list_channel_choices(context: RequestContext) -> FieldChoices:
 def build_filter_choices(context: RequestContext) -> dict[str, FieldChoices]:
     """Return the choices of every field of the grid's filter form."""
     translator = context.translator
-    no_problems = (NO_GAPS, translator.translate("No problems"))
     return {
         "regions": list_group_choices(context, "region"),
         "tags": list_group_choices(context, "tag"),
         "levels": [(level, translator.label("level", level)) for level in list_score_levels()],
         "gap_codes": list_gap_choices(translator),
         "channels": list_channel_choices(context),
-        "kinds": [*list_kind_choices(translator), no_problems],
+        "kinds": list_kind_choices(translator, NO_GAPS),
         "statuses": [(item, translator.term("channel_status", item)) for item in ChannelStatus],
     }
 
 
-def remove_unknown_values(
-    context: RequestContext, association_filter: AssociationFilter
-) -> tuple[AssociationFilter, list[str]]:
-    """Return the filter without values that do not exist, and these values."""
-    known_values = {
-        "level": list_score_levels(),
-        "gap_kind": [*GAP_KINDS, NO_GAPS],
-        "gap": load_gap_catalogue().definitions,
-        "channel": context.app.config.channels,
-        "state": [*ChannelStatus],
-    }
-    unknown_values = []
-    for name, known in known_values.items():
-        value = getattr(association_filter, name)
-        if value and value not in known:
-            unknown_values.append(value)
-            association_filter = replace(association_filter, **{name: ""})
-    return association_filter, unknown_values
-
-
 def count_facets(
-    context: RequestContext,
-    association_filter: AssociationFilter,
-    results: Page[AssociationSummary],
+    context: RequestContext, association_filter: AssociationFilter
 ) -> Mapping[str, int] | None:
     """Return the counts of the associations of the region, tag, level and words of a filter.
 
-    Return None if these are many and their counts are not stored. `results` are the associations
-    that match the whole filter: if already these are many, nothing is counted.
+    Return None if these are many and their counts are not stored.
     """
     counts = context.app.store.counts
     base = replace(association_filter, gap_kind="", gap="", channel="", state="", reason="")
     if not base.search_words and not base.level and len(base.facets) < 2:
         return counts.get_facet_counts(next(iter(base.facets), NETWORK_GROUP))
-    if not results.is_exact or results.count > MAX_SMALL_SELECTION:
-        return None
     return counts.counts_for_small_selection(base.facets, search_terms=base.search_words)
+
+
+GRID_CHOICES = (
+    ("gap_kind", GapKind.BROKEN, ChannelStatus.BROKEN),
+    ("gap_kind", GapKind.SILENT, ChannelStatus.SILENT),
+    ("state", ChannelStatus.UNKNOWN, ChannelStatus.UNKNOWN),
+    ("gap_kind", GapKind.IMPROVE, ""),
+    ("gap_kind", GapKind.NO_ACCOUNT, ""),
+    ("gap_kind", NO_GAPS, ""),
+    ("state", ChannelStatus.NOT_CHECKED, ChannelStatus.NOT_CHECKED),
+)
+"""The chips of the grid: the name of a filter, its value, and a status as the icon."""
 
 
 def build_grid_chips(
@@ -185,42 +166,26 @@ def build_grid_chips(
     def build_chip(base: AssociationFilter, label: str, icon: str = "", **choice: str) -> Chip:
         option = replace(base, **choice)
         is_chosen = option == replace(current, reason="")
-        count = None
-        if counts is not None:
-            facets = AssociationFilter(
-                gap_kind=option.gap_kind, channel=option.channel, state=option.state
-            ).facets
-            count = counts.get(next(iter(facets), ALL_FACET), 0)
+        # The counts are those of the region, tag, level and words.
+        counted = replace(option, region="", tag="", level="", q="")
+        facet = next(iter(counted.facets), ALL_FACET)
         return {
             "label": label[:1].upper() + label[1:],
             "url": build_url(list_url, asdict(base if is_chosen else option)),
-            "count": count,
+            "count": None if counts is None else counts.get(facet, 0),
             "is_chosen": is_chosen,
             "icon": icon,
         }
-
-    def build_kind_chip(kind: GapKind, icon: str = "") -> Chip:
-        return build_chip(base, translator.label("gap_kind", kind), icon, gap_kind=kind)
-
-    def build_state_chip(state: ChannelStatus) -> Chip:
-        return build_chip(base, translator.term("channel_status", state), state, state=state)
 
     base = replace(current, gap_kind="", state="", reason="", gap="")
     without_channel = replace(base, channel="")
     if current.state == ChannelStatus.NONE:
         base = without_channel
-    no_problems = build_chip(
-        base, translator.translate("No problems"), gap_kind=NO_GAPS, channel=""
-    )
-    kind_chips = [
-        build_kind_chip(GapKind.BROKEN, ChannelStatus.BROKEN),
-        build_kind_chip(GapKind.SILENT, ChannelStatus.SILENT),
-        build_state_chip(ChannelStatus.UNKNOWN),
-        build_kind_chip(GapKind.IMPROVE),
-        build_kind_chip(GapKind.NO_ACCOUNT),
-        no_problems,
-        build_state_chip(ChannelStatus.NOT_CHECKED),
-    ]
+    kind_chips = []
+    for name, value, icon in GRID_CHOICES:
+        label = FILTER_DESCRIPTIONS[name](value, translator)
+        start = without_channel if value == NO_GAPS else base
+        kind_chips.append(build_chip(start, label, icon, **{name: value}))
     channel_chips = []
     for channel in channels:
         name = translator.channel_name(channel)

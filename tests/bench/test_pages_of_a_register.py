@@ -63,10 +63,7 @@ HEAVY_QUERIES = {
         "sort=newest&gap=channel_dead&channel=youtube",
         "sort=newest&gap_kind=improve",
     ),
-    "changes": (
-        f"since={FIRST_RUN_AT.date()}",
-        f"since={FIRST_RUN_AT.date()}&save_meeting_day=true",
-    ),
+    "changes": (f"since={FIRST_RUN_AT.date()}",),
     "groups": ("group_by=tag", f"group_by=tag&since={FIRST_RUN_AT.date()}", "group_by=region"),
     "meeting": (
         f"since={FIRST_RUN_AT.date()}",

@@ -34,7 +34,7 @@ PATH_VALUES = {
 }
 """Example values of each path parameter."""
 QUERIES = {
-    "changes": ("since=2026-11-02&save_meeting_day=true",),
+    "changes": ("since=2026-11-02",),
     "associations": (
         "q=nour&region=souss-massa&tag=rabat&level=strong&gap=channel_missing&channel=facebook",
         "state=unknown&channel=facebook",

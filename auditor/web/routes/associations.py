@@ -25,7 +25,6 @@ from auditor.views.associations import (
     load_grid_rows,
     select_grid_channels,
 )
-from auditor.views.export import ExportRequest
 from auditor.web import access, list_filters
 from auditor.web.list_filters import Chip, build_back_url
 from auditor.web.request_context import (
@@ -224,46 +223,28 @@ def list_associations(
 
     `tagged` is how many associations have just got a tag.
     """
-    typed_filter = replace(association_filter, region=get_region_key(association_filter.region))
-    known_filter, unknown_values = list_filters.remove_unknown_values(context, typed_filter)
+    current = replace(association_filter, region=get_region_key(association_filter.region))
     order = cast("SummarySort", sort if sort in get_args(SummarySort) else "urgency")
     store, list_url = context.load_fresh_store(), context.links.page_url("associations")
     results = store.search.list_summaries(
-        known_filter.facets,
-        search_terms=known_filter.search_words,
+        current.facets,
+        search_terms=current.search_words,
         sort=order,
         cursor=after,
         limit=GRID_PAGE_SIZE,
     )
-    channels = select_grid_channels(context.app.config.channels, known_filter.channel)
-    counts = list_filters.count_facets(context, known_filter, results)
-    chips = list_filters.build_grid_chips(context, known_filter, counts, channels)
-    filter_params = asdict(known_filter)
-    query_params = {**filter_params, "sort": "" if order == "urgency" else order}
+    channels = select_grid_channels(context.app.config.channels, current.channel)
+    counts = list_filters.count_facets(context, current)
+    chips = list_filters.build_grid_chips(context, current, counts, channels)
+    query_params = {**asdict(current), "sort": "" if order == "urgency" else order}
     back_query = build_url("", {**query_params, "after": after}).removeprefix("?")
-    channel_urls = {}
-    for channel in channels:  # a head selects its channel, or no longer does
-        chosen = "" if known_filter.channel == channel else channel
-        channel_urls[channel] = build_url(list_url, {**query_params, "channel": chosen})
-    addresses = {
-        "sort": {
-            name: build_url(list_url, {**filter_params, "sort": "" if name == "urgency" else name})
-            for name in get_args(SummarySort)
-        },
-        "channels": channel_urls,
-        "reset": list_url,
-        "back": build_url("", {"back": back_query}),  # the page of an association can lead back
-        "back_query": back_query,
-        **build_page_urls(list_url, query_params, "after", after, results.next_cursor),
-    }
     return context.render_page(
         "associations.html",
-        unknown_values=unknown_values,
         results=results,
         tagged_count=tagged,
         can_select=service.is_coordinator(context.user),
         can_create_links=can_create_report_links(context.app.config),
-        association_filter=known_filter,
+        association_filter=current,
         sort=order,
         choices=list_filters.build_filter_choices(context),
         channels=channels,
@@ -272,12 +253,14 @@ def list_associations(
         kind_chips=chips[0],
         channel_chips=chips[1],
         filter_chips=_list_other_chips(context, query_params, *chips),
-        rows=load_grid_rows(
-            store, results.rows, channels, known_filter, context.can_manage_association
-        ),
-        addresses=addresses,
+        rows=load_grid_rows(store, results.rows, channels, current, context.can_manage_association),
+        build_list_url=lambda **changes: build_url(list_url, {**query_params, **changes}),
+        list_url=list_url,
+        back=build_url("", {"back": back_query}),  # the page of an association can lead back
+        back_query=back_query,
+        **build_page_urls(list_url, query_params, "after", after, results.next_cursor),
         export_links=list_filters.build_export_links(
-            context, ("associations", "accounts", "gaps", "coverage"), filter_params
+            context, ("associations", "accounts", "gaps", "coverage"), asdict(current)
         ),
     )
 
@@ -354,15 +337,7 @@ def _create_links(context: RequestContext, ids: list[str], _form: SelectionForm)
 
 def _export(context: RequestContext, ids: list[str], _form: SelectionForm) -> Response:
     """Stream a workbook of the selected associations."""
-    export_request = ExportRequest(
-        kind="associations",
-        format="xlsx",
-        translator=context.translator,
-        right_to_left=context.translator.direction == "rtl",
-        can_see_contact=context.can_manage_association,
-        association_ids=tuple(ids),
-    )
-    return stream_download(export_request, context)
+    return stream_download(context, "associations", "xlsx", association_ids=tuple(ids))
 
 
 def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Response:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 from urllib.parse import quote
 
-from fastapi import APIRouter, Cookie, Depends, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from markupsafe import Markup
 from pydantic import BeforeValidator, Field
@@ -17,7 +17,6 @@ from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.evaluation.summary import AssociationFilter, get_region_key
 from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
 from auditor.rendering import svg
-from auditor.users import service
 from auditor.views import export
 from auditor.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
 from auditor.views.dashboard import find_change_period
@@ -31,7 +30,6 @@ from auditor.web.request_context import (
     build_url,
     parse_day,
 )
-from auditor.web.routes.login import YEAR_SECONDS
 from auditor.web.routes.runs import RESULTS_REQUIRED
 from storage.models.audit import GAP_KINDS, Gap, GapKind
 from storage.models.summaries import NETWORK_GROUP, GapSort
@@ -55,19 +53,13 @@ def list_gaps(
 ) -> HTMLResponse:
     """Show a page of the filtered gaps, and how many associations have each gap."""
     order: GapSort = "newest" if sort == "newest" else "kind"
-    typed_filter = AssociationFilter(gap=gap, channel=channel, gap_kind=gap_kind, region=region)
-    known_filter, unknown_values = list_filters.remove_unknown_values(context, typed_filter)
-    filters = {
-        "gap": known_filter.gap,
-        "channel": known_filter.channel,
-        "gap_kind": known_filter.gap_kind,
-        "region": get_region_key(region),
-    }
+    filters = {"gap": gap, "channel": channel, "gap_kind": gap_kind}
+    filters["region"] = get_region_key(region)
     store = context.load_fresh_store()
     results = store.gap_search.list_visible_gaps(
-        code=filters["gap"],
-        channel=filters["channel"],
-        kind=filters["gap_kind"],
+        code=gap,
+        channel=channel,
+        kind=gap_kind,
         region=filters["region"],
         sort=order,
         cursor=after or None,
@@ -78,7 +70,6 @@ def list_gaps(
     return context.render_page(
         "gaps.html",
         filters=filters,
-        unknown_values=unknown_values,
         gap_choices=list_filters.list_gap_choices(translator),
         channel_choices=list_filters.list_channel_choices(context),
         kind_choices=list_filters.list_kind_choices(translator),
@@ -129,34 +120,24 @@ QUICK_RANGE_DAYS = (7, 30)
 """The page has a link for each of these numbers of days, today included. The first is shown."""
 MAX_LISTED_CHANGES = 200
 """The page lists at most so many opened and so many closed gaps."""
-LAST_MEETING_COOKIE = "last_meeting_day"
 
 
 @router.get("/{language}/changes", dependencies=[access.LOGGED_IN_ACCESS, RESULTS_REQUIRED])
-def list_changes(
-    context: PageContext,
-    since: Annotated[str, Query()] = "",
-    save_meeting_day: Annotated[bool, Query()] = False,
-    saved_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
-) -> HTMLResponse:
+def list_changes(context: PageContext, since: TextParam = "") -> HTMLResponse:
     """Show the gaps that opened and closed since a day, by default in the last seven days.
 
-    A day in the future counts as today. Only coordinators of all regions can save the day as that
-    of the last meeting (403).
+    A day in the future counts as today.
     """
     today, store = context.now.date(), context.load_fresh_store()
     quick_ranges = [(days, today - timedelta(days=days - 1)) for days in QUICK_RANGE_DAYS]
     day = min(parse_day(since) or quick_ranges[0][1], today)
-    can_save_meeting_day = service.can_edit_all_regions(context.user)
-    if save_meeting_day and not can_save_meeting_day:
-        raise HTTPException(403)
     first_day, start, first_run_day = find_change_period(store, day)
     opened, closed = (
         store.gap_search.list_gap_changes(start, kind, limit=MAX_LISTED_CHANGES)
         for kind in get_args(GapChangeKind)
     )
     latest_run = store.runs.get_latest_evaluated()
-    response = context.render_page(
+    return context.render_page(
         "changes.html",
         since=first_day,
         first_run_day=first_run_day,
@@ -164,25 +145,14 @@ def list_changes(
         today=today,
         quick_ranges=quick_ranges,
         latest_run_day=latest_run.day if latest_run else None,
-        last_meeting_day=day if save_meeting_day else parse_day(saved_meeting_day),
         opened=opened,
         closed=closed,
         is_truncated=any(page.count > len(page.rows) for page in (opened, closed)),
         has_comparison=start <= context.now,
-        can_save_meeting_day=can_save_meeting_day,
         export_links=list_filters.build_export_links(
             context, ("changes",), {"since": first_day.isoformat()}
         ),
     )
-    if save_meeting_day:
-        response.set_cookie(
-            LAST_MEETING_COOKIE,
-            day.isoformat(),
-            max_age=YEAR_SECONDS,
-            httponly=True,
-            samesite="lax",
-        )
-    return response
 
 
 def parse_filter(association_filter: Annotated[AssociationFilter, Depends()]) -> AssociationFilter:
@@ -207,29 +177,31 @@ def download_export(
     association_filter: FilterParams,
     *,
     since: SinceParam = None,
-    delimiter: Annotated[Literal[",", ";"], Query()] = ",",
 ) -> StreamingResponse:
     """Stream the rows of one kind."""
     if kind not in EXPORT_KINDS:
         raise HTTPException(404)
-    export_request = ExportRequest(
-        kind=kind,
-        format=file_format,
-        association_filter=association_filter,
-        translator=context.translator,
-        since=datetime.combine(since, time(), UTC) if since else None,  # as days of runs
-        delimiter=delimiter,
-        right_to_left=context.translator.direction == "rtl",
-        can_see_contact=context.can_manage_association,
+    start = datetime.combine(since, time(), UTC) if since else None  # as days of runs
+    return stream_download(
+        context, kind, file_format, association_filter=association_filter, since=start
     )
-    return stream_download(export_request, context)
 
 
-def stream_download(export_request: ExportRequest, context: RequestContext) -> StreamingResponse:
-    """Return the response that builds an export while it is sent.
+def stream_download(
+    context: RequestContext, kind: str, file_format: ExportFormat, **options: Any
+) -> StreamingResponse:
+    """Return the response that builds an export while it is sent; see `ExportRequest`.
 
     The file has a dated name, in ASCII and in the page's language.
     """
+    export_request = ExportRequest(
+        kind=kind,
+        format=file_format,
+        translator=context.translator,
+        right_to_left=context.translator.direction == "rtl",
+        can_see_contact=context.can_manage_association,
+        **options,
+    )
     ascii_name = export_request.get_file_name(context.now)
     translated_name = quote(export_request.get_translated_file_name(context.now))
     disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
@@ -271,7 +243,7 @@ SHOWN_GAP_KINDS = 4
 """The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
 room."""
 DEFAULT_CHANGE_PERIOD = timedelta(days=30)
-"""The period of a pack if no meeting day is given or saved. Meetings are usually monthly."""
+"""The period of a pack if no day is given. Meetings are usually monthly."""
 CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)
 """How many calls a pack lists; ten fit on one sheet of paper."""
 CallLimit = Annotated[int, Field(ge=1, le=MAX_CALLS)]
@@ -283,11 +255,9 @@ def show_meeting_pack(
     association_filter: FilterParams,
     since: SinceParam = None,
     call_limit: Annotated[CallLimit, Query()] = CALL_LIMIT_CHOICES[0],
-    last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
 ) -> HTMLResponse:
-    """Show the meeting pack, by default since the saved day of the last meeting."""
-    day = _choose_first_day(context, since, last_meeting_day)
-    return _render_meeting_pack(context, association_filter, day, call_limit)
+    """Show the meeting pack, by default of the last thirty days."""
+    return _render_meeting_pack(context, association_filter, since, call_limit)
 
 
 @router.post("/{language}/meeting", dependencies=[access.COORDINATOR_ACCESS])
@@ -312,17 +282,19 @@ def show_meeting_pack_with_qr_codes(
         )
         return svg.render_qr_code(url)
 
-    day = _choose_first_day(context, since)
-    return _render_meeting_pack(context, association_filter, day, call_limit, render_report_qr_code)
+    return _render_meeting_pack(
+        context, association_filter, since, call_limit, render_report_qr_code
+    )
 
 
 def _render_meeting_pack(
     context: RequestContext,
     association_filter: AssociationFilter,
-    day: date,
+    requested_day: date | None,
     call_limit: int,
     render_report_qr_code: Callable[[str], Markup] | None = None,
 ) -> HTMLResponse:
+    day = _choose_first_day(context, requested_day)
     _, since, _ = find_change_period(context.app.store, day)
     pack = build_meeting_pack(
         context.app.store,
@@ -364,29 +336,16 @@ def _render_meeting_pack(
 
 @router.get("/{language}/meeting.xlsx", dependencies=[access.LOGGED_IN_ACCESS])
 def download_meeting_workbook(
-    context: PageContext,
-    association_filter: FilterParams,
-    since: SinceParam = None,
-    last_meeting_day: Annotated[str, Cookie(alias=LAST_MEETING_COOKIE)] = "",
+    context: PageContext, association_filter: FilterParams, since: SinceParam = None
 ) -> StreamingResponse:
     """Stream the pack as a workbook of three sheets, with all calls."""
-    day = _choose_first_day(context, since, last_meeting_day)
-    _, start, _ = find_change_period(context.app.store, day)
-    export_request = ExportRequest(
-        kind="meeting",
-        format="xlsx",
-        association_filter=association_filter,
-        translator=context.translator,
-        since=start,
-        right_to_left=context.translator.direction == "rtl",
-        can_see_contact=context.can_manage_association,
+    _, start, _ = find_change_period(context.app.store, _choose_first_day(context, since))
+    return stream_download(
+        context, "meeting", "xlsx", association_filter=association_filter, since=start
     )
-    return stream_download(export_request, context)
 
 
-def _choose_first_day(
-    context: RequestContext, since: date | None, last_meeting_day: str = ""
-) -> date:
-    """Return the given day, else the saved or the default one. A day in the future is today."""
+def _choose_first_day(context: RequestContext, since: date | None) -> date:
+    """Return the given or the default day. A day in the future is today."""
     today = context.now.date()
-    return min(since or parse_day(last_meeting_day) or today - DEFAULT_CHANGE_PERIOD, today)
+    return min(since or today - DEFAULT_CHANGE_PERIOD, today)

@@ -381,9 +381,7 @@ def _build_disposition(ascii_stem: str, stem: str, file_format: str) -> str:
 
 @router.get("/{language}/registry.{file_format}", dependencies=[access.ALL_REGIONS_ACCESS])
 def download_registry(
-    context: PageContext,
-    file_format: Literal["csv", "xlsx"],
-    delimiter: Annotated[Literal[",", ";"], Query()] = ",",
+    context: PageContext, file_format: Literal["csv", "xlsx"]
 ) -> StreamingResponse:
     """Stream the registry as a spreadsheet in the page's language."""
     translator = context.translator
@@ -393,7 +391,7 @@ def download_registry(
             rows, translator, right_to_left=translator.direction == "rtl"
         )
     else:
-        chunks = iter_csv_lines(rows, delimiter=delimiter)
+        chunks = iter_csv_lines(rows)
     day = context.now.date().isoformat()
     title = translator.translate("Registry")
     disposition = _build_disposition(f"registry-{day}", f"{title}-{day}", file_format)

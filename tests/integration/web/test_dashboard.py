@@ -219,13 +219,6 @@ async def test_changes_since_a_day_in_the_future_are_those_of_today(app):
     assert "nothing to compare with" not in page
 
 
-async def test_saved_meeting_day_is_a_link_on_the_changes_page(app):
-    await execute_runs(app, 1)
-    with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
-        get_text(client, "/en/changes?since=2026-02-27&save_meeting_day=1")
-        assert "Since the meeting of 27 February 2026" in get_text(client, "/en/changes")
-
-
 @pytest.fixture(scope="module")
 def sample_app(tmp_path_factory):
     network = sample_network.played(tmp_path_factory.mktemp("network"))

@@ -41,7 +41,7 @@ def app(tmp_path):
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
-@pytest.mark.parametrize("form", ["csv", "xlsx", "csv?delimiter=%3B"])
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_downloaded_registry_is_translated_and_imports_without_changes(
     app, tmp_path, language, form
 ):
@@ -50,7 +50,7 @@ def test_downloaded_registry_is_translated_and_imports_without_changes(
         assert f'href="/{language}/registry.{form}"' in text
         response = client.get(f"/{language}/registry.{form}")
     assert f"registry-{NOW.date()}" in response.headers["content-disposition"]
-    path = tmp_path / f"sheet.{form[:4].strip('?')}"
+    path = tmp_path / f"sheet.{form}"
     path.write_bytes(response.content)
     import_result = parse_registry_spreadsheet(path)
     assert not app.store.registry.save_registry(

@@ -242,17 +242,6 @@ def test_qr_codes_are_restricted_to_own_regions(app):
 
 
 @pytest.mark.slow
-def test_meeting_day_is_stored_by_coordinators_of_all_regions(app):
-    for user, status in ((HERE, 403), (READER, 403), ({"name": "Amina"}, 200)):
-        with logged_in_client(app, LATER, **user) as client:
-            answer = client.get("/en/changes?since=2026-02-01&save_meeting_day=true")
-            assert (answer.status_code, "last_meeting_day" in answer.cookies) == (
-                status,
-                status == 200,
-            )
-
-
-@pytest.mark.slow
 def test_reader_sees_no_action_that_would_be_refused(app):
     with logged_in_client(app, LATER, **READER) as client:
         for path in ("/en/", *PAGES):
