@@ -4,10 +4,9 @@ An entry is parsed like a row of an imported spreadsheet.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import partial
-from itertools import chain, groupby, islice
 from operator import attrgetter, itemgetter
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -79,40 +78,13 @@ def save_entry(context: PageContext, association: str, form: EntryFormData) -> R
     The user can save an entry whose issues are only warnings. If the stored entry changed since
     the form was opened, nothing is saved (409).
     """
-    saved_entry, saved_cells = _load_entry(context, association)
+    saved_entry, _ = _load_entry(context, association)
     columns = (*EDITABLE_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN)
     typed = {name: str(form.get(name, "")).replace("\r\n", "\n") for name in (*columns, "version")}
     cells = {column: typed[column] for column in columns if column in form}
     cells["none_by_choice"] = ", ".join(map(str, form.getlist("none_by_choice")))
-    version = _compute_version(saved_cells)
-    if typed["version"] != version:
-        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
     row, language = {"id": saved_entry.id, **cells}, context.app.config.network.language
     import_result = parse_registry_entry(row, language)
-    issues = [*import_result.problems, *_find_shared_accounts(context, association, import_result)]
-    for column, text in reversed(cells.items()):
-        if len(text) > MAX_CELL_CHARS:
-            long_text = SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
-            issues.insert(0, long_text)
-    if _has_blocking_issue(issues) or (issues and "save_anyway" not in form):
-        return _render_entry_form(
-            context, saved_entry, cells, version=version, status=422, issues=issues
-        )
-    if not _save_if_unchanged(context, saved_entry.id, import_result, version):
-        saved_entry, saved_cells = _load_entry(context, association)
-        version = _compute_version(saved_cells)
-        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
-    return RedirectResponse(context.links.association_url(saved_entry.id), 303)
-
-
-def _save_if_unchanged(
-    context: RequestContext, association: str, import_result: ImportResult, version: str
-) -> bool:
-    """Save an entry. Return False, and save nothing, if another user has saved it meanwhile.
-
-    The changes are computed before the version is read: if it is the expected one and the same
-    changes are due when they are saved, then no other change came between.
-    """
     save = partial(
         context.app.store.registry.save_registry,
         import_result.associations,
@@ -122,11 +94,27 @@ def _save_if_unchanged(
         is_complete=False,
         present_columns=import_result.columns,
     )
-    expected_digest = save(dry_run=True).digest
-    _, cells = _load_entry(context, association)
-    if _compute_version(cells) != version:
-        return False
-    return save(expected_digest=expected_digest).digest == expected_digest
+    # If the version, which is read afterwards, is the expected one, and the same changes are due
+    # when they are saved, then no other change came between.
+    digest = save(dry_run=True).digest
+    saved_entry, saved_cells = _load_entry(context, association)
+    version = _compute_version(saved_cells)
+    if typed["version"] != version:
+        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
+    issues = [*import_result.problems, *_find_shared_accounts(context, association, import_result)]
+    for column, text in reversed(cells.items()):
+        if len(text) > MAX_CELL_CHARS:
+            long_text = SpreadsheetProblem(2, column, shorten_value(text), Issue.LONG_TEXT)
+            issues.insert(0, long_text)
+    if _has_blocking_issue(issues) or (issues and "save_anyway" not in form):
+        return _render_entry_form(
+            context, saved_entry, cells, version=version, status=422, issues=issues
+        )
+    if save(expected_digest=digest).digest != digest:
+        saved_entry, saved_cells = _load_entry(context, association)
+        version = _compute_version(saved_cells)
+        return _render_entry_form(context, saved_entry, cells, version=version, status=409)
+    return RedirectResponse(context.links.association_url(saved_entry.id), 303)
 
 
 def _has_blocking_issue(issues: Iterable[SpreadsheetProblem]) -> bool:
@@ -281,7 +269,10 @@ def _render_erasure_form(
     error_message: str = "",
     status: int = 200,
 ) -> HTMLResponse:
-    stored_data = _summarize_stored_data(context, association)
+    try:
+        stored_data = erasure.summarize_stored_data(context.app, association, quick=True)
+    except InputError:
+        raise HTTPException(404) from None
     return context.render_page(
         "erasure_form.html",
         status=status,
@@ -293,17 +284,9 @@ def _render_erasure_form(
     )
 
 
-def _summarize_stored_data(context: RequestContext, association: str) -> Mapping[str, int]:
-    try:
-        return erasure.summarize_stored_data(context.app, association, quick=True)
-    except InputError:
-        raise HTTPException(404) from None
-
-
 PAGE_SIZE = 50
-"""Actions or changes on a page."""
-MAX_READ_ENTRIES = 1000
-"""Entries that are read to find the actions of a page. A larger action is counted separately."""
+"""Changes on a page."""
+ACTIONS_PAGE_SIZE = 20
 SHOWN_LINES = 2
 """An action with more changes only shows how many there are."""
 
@@ -313,13 +296,51 @@ def show_registry_history(
     context: PageContext, association: str = "", before: RowId | None = None
 ) -> HTMLResponse:
     """Show the actions, or the changes of one association (also a removed one), newest first."""
-    store = context.app.store
-    if not association:
-        return _render_actions(context, before)
-    entries = store.audit_log.list_audit_log(
-        association, before_id=before, limit=PAGE_SIZE + 1, regions=context.regions
+    log = context.app.store.audit_log
+    if association:
+        entries = log.list_audit_log(
+            association, before_id=before, limit=PAGE_SIZE + 1, regions=context.regions
+        )
+        return _render_changes(context, entries, before, association_id=association)
+    actions: list[dict[str, Any]] = []
+    next_before = before
+    while entries := log.list_audit_log(
+        before_id=next_before, limit=SHOWN_LINES + 1, regions=context.regions
+    ):
+        if len(actions) == ACTIONS_PAGE_SIZE:
+            break
+        action = _build_action(context, entries)
+        actions.append(action)
+        next_before = action["oldest_id"]
+    urls = build_page_urls(
+        context.links.page_url("registry/history"), {}, "before", before, entries and next_before
     )
-    return _render_changes(context, entries, before, association_id=association)
+    return context.render_page("audit_log.html", actions=actions, **urls)
+
+
+def _build_action(context: RequestContext, entries: Sequence[AuditLogEntry]) -> dict[str, Any]:
+    """Return the action that wrote the first of these entries: an import, or a form.
+
+    `entry` says when, who and how. `lines` are empty if it has more changes than `SHOWN_LINES`.
+    """
+    log, newest_entry = context.app.store.audit_log, entries[0]
+    assert newest_entry.id is not None
+    preceding_id = log.find_preceding_log_id(newest_entry)
+    change_count, association_count = log.count(
+        after_id=preceding_id, up_to_id=newest_entry.id, regions=context.regions
+    )
+    own_entries = [entry for entry in entries if entry.id and entry.id > preceding_id]
+    # An import may also remove some. Another entry says how the action was made.
+    typical_entry = next((entry for entry in own_entries if entry.source != "prune"), newest_entry)
+    is_short = change_count <= SHOWN_LINES
+    return {
+        "newest_id": newest_entry.id,
+        "oldest_id": preceding_id + 1,
+        "entry": typical_entry,
+        "lines": _build_change_lines(context, own_entries) if is_short else [],
+        "change_count": change_count,
+        "association_count": association_count,
+    }
 
 
 @router.get("/{language}/registry/history/{entry_id:int}", dependencies=[access.COORDINATOR_ACCESS])
@@ -338,76 +359,6 @@ def show_registry_action(
         regions=context.regions,
     )
     return _render_changes(context, entries, before, action_entry=newest_entry)
-
-
-def _render_actions(context: RequestContext, before: int | None) -> HTMLResponse:
-    entries = context.app.store.audit_log.list_audit_log(
-        before_id=before, limit=MAX_READ_ENTRIES + 1, regions=context.regions
-    )
-    groups = [list(group) for _, group in groupby(entries, key=attrgetter("changed_at", "author"))]
-    has_more = len(entries) > MAX_READ_ENTRIES
-    next_before = None
-    if has_more and len(groups) == 1:
-        action, preceding_id = _count_large_action(context, entries[0])
-        actions = [action]
-        if preceding_id:
-            next_before = preceding_id + 1
-    else:
-        if has_more:
-            groups.pop()  # it may be incomplete, and begins the next page
-        if has_more or len(groups) > PAGE_SIZE:
-            groups = groups[:PAGE_SIZE]
-            next_before = groups[-1][-1].id
-        actions = _build_actions(context, groups)
-    history_url = context.links.page_url("registry/history")
-    page_urls = build_page_urls(history_url, {}, "before", before, next_before)
-    return context.render_page("audit_log.html", actions=actions, **page_urls)
-
-
-def _build_actions(
-    context: RequestContext, groups: Sequence[Sequence[AuditLogEntry]]
-) -> list[dict[str, Any]]:
-    """Return actions: all changes that were written together by an import, or by a form.
-
-    `newest_id` is the id of the newest entry. `entry` says when, who and how. `lines` are empty if
-    there are more than `SHOWN_LINES`.
-    """
-    small_groups = [group for group in groups if len(group) <= SHOWN_LINES]
-    lines = iter(_build_change_lines(context, list(chain.from_iterable(small_groups))))
-    actions = []
-    for group in groups:
-        shown_count = len(group) if len(group) <= SHOWN_LINES else 0
-        # An import may also remove some. Another entry says how the action was made.
-        typical_entry = next((entry for entry in group if entry.source != "prune"), group[0])
-        action = {
-            "newest_id": group[0].id,
-            "entry": typical_entry,
-            "lines": list(islice(lines, shown_count)),
-            "change_count": len(group),
-            "association_count": len({entry.association for entry in group}),
-        }
-        actions.append(action)
-    return actions
-
-
-def _count_large_action(
-    context: RequestContext, newest_entry: AuditLogEntry
-) -> tuple[dict[str, Any], int]:
-    """Return an action with more entries than are read, and the id of the entry before it."""
-    store = context.app.store
-    assert newest_entry.id is not None
-    preceding_id = store.audit_log.find_preceding_log_id(newest_entry)
-    change_count, association_count = store.audit_log.count(
-        after_id=preceding_id, up_to_id=newest_entry.id, regions=context.regions
-    )
-    action = {
-        "newest_id": newest_entry.id,
-        "entry": newest_entry,
-        "lines": [],
-        "change_count": change_count,
-        "association_count": association_count,
-    }
-    return action, preceding_id
 
 
 def _render_changes(
