@@ -60,13 +60,6 @@ class UserRepository(Repository):
             _set_password(session, unchanged_user, password_hash, now)
         return True
 
-    def rehash_password(self, user: User, password_hash: str) -> None:
-        """Store another hash of the same password, unless it was changed. Sessions are kept."""
-        with self._database.begin_write_session() as session:
-            unchanged_user = _lock_unchanged_user(session, user)
-            if unchanged_user is not None:
-                unchanged_user.password_hash = password_hash
-
     def save_invite(self, invite: UserInvite) -> None:
         """Store a one-time link of a user. An older link, the password and all sessions end."""
         with self._database.begin_write_session() as session:

@@ -80,18 +80,17 @@ class PasswordService:
             self.hasher.hash, normalize_password(password), limiter=self.limiter
         )
 
-    async def verify(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
-        """Return whether the password matches the hash, and a new hash if its parameters changed.
+    async def verify(self, password: str, stored_hash: str | None) -> bool:
+        """Return True if the password matches the hash.
 
         Without a hash it takes the same time and returns False.
         """
-        return await to_thread.run_sync(
-            self._verify_blocking, normalize_password(password), stored_hash, limiter=self.limiter
-        )
 
-    def _verify_blocking(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
-        is_same, newer = self.hasher.verify_and_update(password, stored_hash or self.dummy_hash)
-        return is_same and stored_hash is not None, newer
+        def verify_blocking() -> bool:
+            return self.hasher.verify(normalize_password(password), stored_hash or self.dummy_hash)
+
+        is_same = await to_thread.run_sync(verify_blocking, limiter=self.limiter)
+        return is_same and stored_hash is not None
 
 
 MIN_DISTINCT_CHARACTERS = 5

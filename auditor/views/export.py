@@ -140,15 +140,19 @@ class ExportColumn:
 
     def get_cell(self, item: JsonItem) -> CellValue:
         """Return the cell. Several values are joined."""
-        value = (item[self.parent] if self.parent else item)[self.key]
+        if self.parent:
+            item = item[self.parent]
+        value = item[self.key]
         if self.is_date and value:
             return date.fromisoformat(value[:10])
         if isinstance(value, dict):
             return "; ".join(f"{name}={part}" for name, part in value.items())
         if isinstance(value, list):
+            separator = ", "
             if value and isinstance(value[0], dict):
-                return "; ".join(" ".join(filter(None, entry.values())) for entry in value)
-            return ", ".join(value)
+                value = [" ".join(filter(None, entry.values())) for entry in value]
+                separator = "; "
+            return separator.join(value)
         cell: CellValue = value
         return cell
 
@@ -227,10 +231,6 @@ def _build_account_items(source: ExportSource) -> Iterator[JsonItem]:
             yield {**names, **build_account_item(account)}
 
 
-def _build_coverage_items(source: ExportSource) -> Iterator[JsonItem]:
-    return map(build_coverage_item, compute_coverage(source.iter_views(), source.app.config))
-
-
 def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
     """Return the coverage of one channel. Shares are percentages."""
     return {column.key: getattr(channel_coverage, column.key) for column in COVERAGE_COLUMNS}
@@ -304,15 +304,6 @@ def _get_gap_title(entry: JsonItem, translator: Translator) -> str:
     return translator.gap_title(entry["code"], entry["channel"], Voice.LABEL)
 
 
-def _get_gap_evidence(item: JsonItem, translator: Translator) -> str:
-    gap = (item["code"], item["channel"], item["severity"], item["params"])
-    return translator.describe_gap(*gap).evidence
-
-
-def _join_reason_titles(item: JsonItem, translator: Translator) -> str:
-    return " · ".join(_get_gap_title(reason, translator) for reason in item["reasons"])
-
-
 def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
     descriptions = []
     for promise in item["promises"]:
@@ -332,7 +323,14 @@ GAP_COLUMNS = (
     _label("kind", "gap_kind"),
     _label("severity", "severity"),
     ExportColumn("opened_at", is_date=True),
-    ExportColumn("params", _get_gap_evidence),
+    ExportColumn(
+        "params",
+        lambda item, translator: (
+            translator.describe_gap(
+                item["code"], item["channel"], item["severity"], item["params"]
+            ).evidence
+        ),
+    ),
 )
 CHANGE_COLUMNS = (
     _term("change", "change"),
@@ -373,7 +371,12 @@ CALL_COLUMNS = (
     ),
     _label("worst_kind", "gap_kind"),
     _label("worst_severity", "severity"),
-    ExportColumn("reasons", _join_reason_titles),
+    ExportColumn(
+        "reasons",
+        lambda item, translator: " · ".join(
+            _get_gap_title(reason, translator) for reason in item["reasons"]
+        ),
+    ),
     ExportColumn("promises", _join_promise_titles),
     ExportColumn("due_date", is_date=True),
     _term("last_contact_kind", "follow_up"),
@@ -385,7 +388,12 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
     ),
     "gaps": ExportKind(_build_gap_items, GAP_COLUMNS),
     "accounts": ExportKind(_build_account_items, ACCOUNT_COLUMNS),
-    "coverage": ExportKind(_build_coverage_items, COVERAGE_COLUMNS),
+    "coverage": ExportKind(
+        lambda source: map(
+            build_coverage_item, compute_coverage(source.iter_views(), source.app.config)
+        ),
+        COVERAGE_COLUMNS,
+    ),
     "changes": ExportKind(_build_change_items, CHANGE_COLUMNS),
     "meeting": ExportKind(_build_call_items, CALL_COLUMNS),
 }

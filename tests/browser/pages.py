@@ -42,7 +42,6 @@ PAGES = {
     "meeting": "/meeting",
     "replies": "/replies",
     "report links": "/report-links",
-    "report link search": "/report-links?q=nour",
     "report links of one association": "/report-links/nour",
     "meeting without associations": "/meeting?tag=nobody",
     "own report": "/report",
@@ -108,8 +107,8 @@ NON_PAGE_ROUTES = {
     "/healthz",
     "/metrics",
     "/{language}/associations/{association:path}/follow-ups",
-    "/{language}/replies/{reply_id}",
-    "/{language}/proposals/{proposal_id}",
+    "/{language}/replies/{reply_id:int}",
+    "/{language}/proposals/{proposal_id:int}",
 }
 """Redirects, and routes for monitoring."""
 FILTER_FORMS = {"meeting": ("region", "souss-massa"), "associations": ("region", "souss-massa")}

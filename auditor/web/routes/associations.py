@@ -1,6 +1,6 @@
 """The grid of associations, the page of one, its follow-ups and its on-demand check."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Annotated, Literal, cast, get_args
@@ -284,7 +284,6 @@ def _list_other_chips(
 
 MAX_SELECTED = GRID_PAGE_SIZE
 """Associations that one form can change."""
-SelectionAction = Literal["report_links", "export", "tag", "messages"]
 
 
 class SelectionForm(BaseModel):
@@ -293,7 +292,7 @@ class SelectionForm(BaseModel):
     model_config = ConfigDict(str_strip_whitespace=True)
 
     id: Annotated[list[str], Field(max_length=MAX_SELECTED)] = []
-    action: SelectionAction
+    action: Literal["report_links", "export", "tag", "messages"]
     tag: Annotated[str, Field(max_length=MAX_TAG_CHARS)] = ""
     back: str = ""
 
@@ -304,15 +303,26 @@ def act_on_selection(context: PageContext, form: Annotated[SelectionForm, Form()
 
     Without a selection, or without a tag to add, show the list again.
     """
-    ids = _list_managed_ids(context, form.id)
+    ids, list_url = _list_managed_ids(context, form.id), context.links.page_url("associations")
     if not ids or (form.action == "tag" and not form.tag):
-        return RedirectResponse(_build_list_url(context, form), 303)
-    return SELECTION_ACTIONS[form.action](context, ids, form)
-
-
-def _build_list_url(context: RequestContext, form: SelectionForm) -> str:
-    list_url = context.links.page_url("associations")
-    return list_filters.build_back_url(list_url, form.back, "list")
+        return RedirectResponse(build_back_url(list_url, form.back, "list"), 303)
+    if form.action == "tag":
+        _add_tag(context, ids, form.tag)
+        return RedirectResponse(
+            build_url(list_url, {"tag": form.tag, "tagged": str(len(ids))}), 303
+        )
+    if form.action == "export":
+        return stream_download(context, "associations", "xlsx", association_ids=tuple(ids))
+    require_public_url(context)
+    views = select_associations(context.app, context.now, ids)
+    if form.action == "report_links":
+        return stream_report_links(context, views, "xlsx")
+    return context.with_path(list_url).render_page(
+        "selection_messages.html",
+        messages=[(view, create_invitation_link(context, view)) for view in views],
+        contacts=context.app.store.registry.get_contacts(ids),
+        list_url=build_back_url(list_url, form.back, "list"),
+    )
 
 
 def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
@@ -328,24 +338,12 @@ def _list_managed_ids(context: RequestContext, ids: Iterable[str]) -> list[str]:
     return managed_ids
 
 
-def _create_links(context: RequestContext, ids: list[str], _form: SelectionForm) -> Response:
-    """Create report links as a spreadsheet with the texts to send."""
-    require_public_url(context)
-    views = select_associations(context.app, context.now, ids)
-    return stream_report_links(context, views, "xlsx")
-
-
-def _export(context: RequestContext, ids: list[str], _form: SelectionForm) -> Response:
-    """Stream a workbook of the selected associations."""
-    return stream_download(context, "associations", "xlsx", association_ids=tuple(ids))
-
-
-def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Response:
-    """Add a tag to the registry entries, and show the associations that have it."""
+def _add_tag(context: RequestContext, ids: list[str], tag: str) -> None:
+    """Add a tag to the registry entries of listed associations."""
     registry, entries = context.app.store.registry, []
     for entry in map(registry.get_association_entry, ids):
         assert entry is not None, "the association is listed"
-        tags = tuple(dict.fromkeys((*entry.association.tags, form.tag)))
+        tags = tuple(dict.fromkeys((*entry.association.tags, tag)))
         entries.append(replace(entry, association=replace(entry.association, tags=tags)))
     registry.save_registry(
         entries,
@@ -355,24 +353,3 @@ def _add_tag(context: RequestContext, ids: list[str], form: SelectionForm) -> Re
         is_complete=False,
         present_columns=("id", "name", "tags"),
     )
-    query_params = {"tag": form.tag, "tagged": str(len(entries))}
-    return RedirectResponse(build_url(context.links.page_url("associations"), query_params), 303)
-
-
-def _show_messages(context: RequestContext, ids: list[str], form: SelectionForm) -> Response:
-    """Show the texts to send to the selected associations. Each has a new report link."""
-    require_public_url(context)
-    views = list(select_associations(context.app, context.now, ids))
-    messages = [(view, create_invitation_link(context, view)) for view in views]
-    page_context = context.with_path(context.links.page_url("associations"))
-    return page_context.render_page(
-        "selection_messages.html",
-        messages=messages,
-        contacts=context.app.store.registry.get_contacts(ids),
-        list_url=_build_list_url(context, form),
-    )
-
-
-SELECTION_ACTIONS: Mapping[
-    SelectionAction, Callable[[RequestContext, list[str], SelectionForm], Response]
-] = {"report_links": _create_links, "export": _export, "tag": _add_tag, "messages": _show_messages}

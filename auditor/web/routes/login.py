@@ -184,16 +184,13 @@ async def log_in(
             response = await _render_login_error(request, context, form, 429, error_message)
             response.headers["retry-after"] = str(wait_seconds)
             return response
-        is_correct, new_hash = await login_service.passwords.verify(
+        is_correct = await login_service.passwords.verify(
             form.password, user.password_hash if user else None
         )
         if not is_correct or user is None:
             login_service.attempts.record_failures(attempt_keys)
             error_message = context.translator.translate("Wrong name or password.")
             return await _render_login_error(request, context, form, 401, error_message)
-    if new_hash:
-        await run_in_threadpool(context.app.store.users.rehash_password, user, new_hash)
-        user.password_hash = new_hash
     return await run_in_threadpool(
         start_session_and_redirect, request, user, get_safe_redirect_url(form.next)
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import Lock
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -45,7 +45,7 @@ MAX_REFRESHED_SUMMARIES = 1000
 """Summaries that an import updates at once. If it changes more, the service does so afterwards."""
 BUSY_SECONDS = "60"
 """Seconds after which a user whose import was refused may try again."""
-_import_slot = BoundedSemaphore()
+_import_slot = Lock()
 """Reading and comparing 20,000 rows takes seconds of Python and much memory."""
 ErasureOutcome = Literal["contact", "all", "traces"]
 """What was just erased. `traces`: everything, except for remains in the database log."""

@@ -5,14 +5,13 @@ from itertools import chain
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, HTTPException, Query
+from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.core.formatting import build_whatsapp_url
 from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.summary import AssociationFilter, normalize_words
+from auditor.evaluation.summary import AssociationFilter
 from auditor.report_links import (
     SHEET_TITLE,
     BulkInvitations,
@@ -33,16 +32,12 @@ from auditor.web.request_context import (
     build_page_urls,
     require_association_view,
 )
-from storage.models.summaries import AssociationSummary
 from storage.models.users import ReportLinkState
-from storage.store import Store
 from storage.tables.communication import FollowUp, ReportLink
 
 router = APIRouter(route_class=access.AccessRoute)
 
 REPORT_LINKS_PAGE_SIZE = 50
-MAX_SEARCH_RESULTS = 20
-"""Associations that a search for report links lists."""
 
 
 class BulkReportLinksForm(BaseModel):
@@ -58,13 +53,9 @@ class BulkReportLinksForm(BaseModel):
 
 @router.get("/{language}/report-links", dependencies=[access.COORDINATOR_ACCESS])
 def list_report_links(
-    context: PageContext,
-    *,
-    q: Annotated[str, Query(max_length=MAX_SEARCH_CHARS)] = "",
-    state: ReportLinkState | None = None,
-    before: RowId | None = None,
+    context: PageContext, *, state: ReportLinkState | None = None, before: RowId | None = None
 ) -> HTMLResponse:
-    """Show the newest report links, those of a state, and the results of a search by name."""
+    """Show the newest report links, or those of a state."""
     store, list_url = context.load_fresh_store(), context.links.page_url("report-links")
     report_links = store.report_links.list_recent(
         context.now,
@@ -76,19 +67,12 @@ def list_report_links(
     shown_links = report_links[:REPORT_LINKS_PAGE_SIZE]
     next_id = shown_links[-1].id if len(report_links) > REPORT_LINKS_PAGE_SIZE else None
     query_params = {"state": state.value if state else ""}
-    search_results: list[AssociationSummary] = []
-    has_more_results = False
-    if q.strip():
-        search_results, has_more_results = _search_associations(context, store, q)
     region_choices = list_group_choices(context, "region")
     if context.user and context.user.regions:
         own_regions = context.user.regions
         region_choices = [choice for choice in region_choices if choice[0] in own_regions]
     return context.render_page(
         "report_links.html",
-        search_text=q,
-        search_results=search_results,
-        has_more_results=has_more_results,
         rows=_build_report_link_rows(context, shown_links),
         state=state,
         link_states=tuple(ReportLinkState),
@@ -248,29 +232,6 @@ def _render_association_report_links(
         completed_action=completed_action,
         new_link=new_link,
     )
-
-
-def _search_associations(
-    context: RequestContext, store: Store, search_text: str
-) -> tuple[list[AssociationSummary], bool]:
-    """Return the first associations in the user's regions that match, and True if there are more.
-
-    They are sorted by name.
-    """
-    summaries: list[AssociationSummary] = []
-    has_more = False
-    for association_filter in context.limit_to_own_regions(AssociationFilter(q=search_text)):
-        page = store.search.list_summaries(
-            association_filter.facets,
-            search_terms=association_filter.search_words,
-            sort="name",
-            limit=MAX_SEARCH_RESULTS,
-        )
-        summaries.extend(page.rows)
-        has_more = has_more or page.next_cursor is not None
-    summaries.sort(key=lambda summary: normalize_words(summary.name))
-    has_more = has_more or len(summaries) > MAX_SEARCH_RESULTS
-    return summaries[:MAX_SEARCH_RESULTS], has_more
 
 
 def _build_report_link_rows(

@@ -37,7 +37,6 @@ from auditor.web.request_context import (
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AuditRun, AuditRunState, Observation
 from storage.models.summaries import ALL_FACET
-from storage.store import Store
 
 router = APIRouter(route_class=access.AccessRoute)
 
@@ -127,7 +126,13 @@ def show_evidence(
     item = next((item for item in items if item["account"].account_id == account_id), None)
     if item is None:
         raise HTTPException(404)
-    checks = _load_checks(store, account_id, association)
+    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
+    checks = [
+        (runs[observation.run_id], observation)
+        for observation in store.observations.list_findings_of_association(association, runs)
+        if observation.account_id == account_id
+    ]
+    checks.sort(key=lambda check: check[0].day, reverse=True)
     audit_run = checks[0][0] if checks else None
     if run is not None:  # it may be older than the listed ones
         audit_run = store.runs.get(run)
@@ -155,19 +160,6 @@ def show_evidence(
         can_manage=context.can_manage_association(view.association),
         today=context.now.date(),
     )
-
-
-def _load_checks(
-    store: Store, account_id: int, association: str
-) -> list[tuple[AuditRun, Observation]]:
-    """Return the observations of an account in the newest runs, newest first."""
-    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
-    checks = [
-        (runs[observation.run_id], observation)
-        for observation in store.observations.list_findings_of_association(association, runs)
-        if observation.account_id == account_id
-    ]
-    return sorted(checks, key=lambda check: check[0].day, reverse=True)
 
 
 def _group_equal_checks(

@@ -171,7 +171,7 @@ async def change_password(
             return response
         is_correct = False
         if len(normalize_password(form.current_password)) <= MAX_PASSWORD_CHARACTERS:
-            is_correct, _ = await login_service.passwords.verify(
+            is_correct = await login_service.passwords.verify(
                 form.current_password, user.password_hash
             )
         if not is_correct:

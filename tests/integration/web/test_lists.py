@@ -13,7 +13,7 @@ from auditor.runs.run import execute_run
 from auditor.views.associations import MAX_EVENTS
 from auditor.views.calls import MAX_CALLS
 from auditor.web import list_filters
-from auditor.web.routes import dashboard, gaps, report_links
+from auditor.web.routes import dashboard, gaps
 from storage.models.audit import Association
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
@@ -221,19 +221,7 @@ async def test_page_of_changes_says_if_some_are_left_out(app, monkeypatch, step)
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_search_for_report_links_says_if_results_are_left_out(app, monkeypatch, step):
-    """It left them out silently."""
-    monkeypatch.setattr(report_links, "MAX_SEARCH_RESULTS", 60 - step)
-    with logged_in_client(app, NOW) as client:
-        text = get_text(client, "/en/report-links?q=assoc")
-    assert text.count('href="/en/report-links/') == min(60, 60 - step)
-    assert ("Only the first results are shown." in text) is (step > 0)
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize(
-    "path", ["report-links", "associations", "exports/gaps.csv", "meeting", "meeting.xlsx"]
-)
+@pytest.mark.parametrize("path", ["associations", "exports/gaps.csv", "meeting", "meeting.xlsx"])
 async def test_search_has_a_longest_text(app, step, path):
     """2,000 words made SQLite refuse the query (500)."""
     words = " ".join(map(str, range(100)))[: form_limits.MAX_SEARCH_CHARS + step - 1] + "x"

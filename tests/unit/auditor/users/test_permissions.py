@@ -173,15 +173,6 @@ def test_lists_are_restricted_to_the_regions_of_the_coordinator(app, user, their
 
 
 @pytest.mark.slow
-def test_search_finds_only_editable_associations(app):
-    assert "report-links/bare" in told(app, "/en/report-links?q=bare", **ELSEWHERE).text
-    assert (
-        "No association matches your search"
-        in told(app, "/en/report-links?q=nour", **ELSEWHERE).text
-    )
-
-
-@pytest.mark.slow
 def test_waiting_items_are_counted_per_coordinator(app):
     assert "1 reply to decide on" in plain(told(app, "/en/", **HERE))
     assert "1 reply waiting for a decision" in plain(told(app, "/en/replies", **HERE))
