@@ -62,7 +62,6 @@ QUERIES = {
         *("saved_decision=moved", "saved_decision=waive", "saved_decision=withdraw"),
         *("done=renewed", "done=revoked"),
     ),
-    "report-links": ("q=nour", "q=nobody"),
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "history": ("association=nour", "association=nobody"),
     "registry": ("imported=3-0-1&dropped=2&lines=4-7",),
@@ -236,13 +235,13 @@ FORMS = {
     ),
     "reset": ({},),
     "remove": ({},),
-    "{reply_id}": (
+    "{reply_id:int}": (
         {"answer": "accepted"},
         {"answer": "declined"},
         {"answer": "accepted"},
         {"answer": "accepted"},
     ),
-    "{proposal_id}": (
+    "{proposal_id:int}": (
         {"answer": "accepted"},
         {"answer": "declined"},
         {"answer": "accepted"},

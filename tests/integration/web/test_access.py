@@ -138,7 +138,7 @@ def expected_result(name, access):
 
 def get_row_ids(app, route):
     """Return ids of rows of the tested association for the path of a route."""
-    if "{proposal_id}" not in route.path:
+    if "proposal_id" not in route.path:
         return {}
     proposals = app.store.conclusions.list_proposals()
     return {"proposal_id": [row.id for row in proposals if row.association == "nour"]}
