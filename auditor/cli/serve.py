@@ -28,7 +28,7 @@ from auditor.reports import text
 from auditor.runs import pipeline
 from auditor.runs.pipeline import stop_on_signal
 from auditor.scheduling import SchedulerJob, run_scheduler
-from auditor.users.service import MAX_LOGIN_LINK_AGE, LoginLink
+from auditor.users import MAX_LOGIN_LINK_AGE, LoginLink
 from auditor.web.app import create_app
 from auditor.web.middleware import is_loopback_host
 from auditor.web.server import WebServer, build_server_config

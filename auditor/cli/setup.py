@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from auditor import users
 from auditor.app import App
 from auditor.cli.context import (
     AuthorOption,
@@ -37,7 +38,6 @@ from auditor.diagnostics import environment, network, run_diagnostics
 from auditor.i18n.translator import Translator
 from auditor.registry.exporter import build_export_rows
 from auditor.registry.spreadsheet import to_csv
-from auditor.users import service
 from storage.errors import build_file_error
 from storage.models.users import Role
 from storage.tables.users import User
@@ -193,7 +193,7 @@ def add(
     author_name, cli_context = resolve_author(author), get_cli_context(context)
     # the first user may log in before anything is imported
     with App.open(cli_context.load_config()) as app:
-        user, token = service.add_user(
+        user, token = users.add_user(
             app.store, name, Role(role), region or (), author=author_name, now=get_current_time()
         )
         _print_invite_link(cli_context, app, user, token)
@@ -249,8 +249,8 @@ def reset(context: typer.Context, name: UserNameArgument, author: AuthorOption =
     """
     author_name, cli_context = resolve_author(author), get_cli_context(context)
     with cli_context.open_app() as app:
-        user = service.get_user(app.store, name)
-        token = service.create_invite(app.store, user, author_name, get_current_time())
+        user = users.get_user(app.store, name)
+        token = users.create_invite(app.store, user, author_name, get_current_time())
         _print_invite_link(cli_context, app, user, token)
 
 
@@ -263,16 +263,16 @@ def remove(context: typer.Context, name: UserNameArgument) -> None:
     """
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
-        user = service.get_user(app.store, name)
-        service.remove_user(app.store, user, get_current_time())
+        user = users.get_user(app.store, name)
+        users.remove_user(app.store, user, get_current_time())
     cli_context.print_note(f"{user.name} can no longer log in")
 
 
 def _print_invite_link(cli_context: CliContext, app: App, user: User, token: str) -> None:
-    base_url = service.get_web_base_url(app.config)
-    print_data(service.build_welcome_url(base_url, cli_context.language, token))
+    base_url = users.get_web_base_url(app.config)
+    print_data(users.build_welcome_url(base_url, cli_context.language, token))
     expires_at = Translator("en").format_datetime(
-        get_current_time() + service.MAX_INVITE_AGE, app.config.network.time_zone
+        get_current_time() + users.MAX_INVITE_AGE, app.config.network.time_zone
     )
     cli_context.print_note(
         f"the first person to open this link sets the password of {user.name}; "

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from auditor.users import service
+from auditor import users
 from storage.models.audit import Proposal
 from storage.models.users import Role
 from storage.store import Store
@@ -95,18 +95,18 @@ class RequireAccess:
             case Access.ADMIN:
                 return user.role is Role.ADMIN
             case Access.COORDINATOR:
-                return service.is_coordinator(user)
+                return users.is_coordinator(user)
             case Access.ALL_REGIONS:
-                return service.can_edit_all_regions(user)
-            case Access.OWN_REGION if not service.can_edit_all_regions(user):
-                if not service.is_coordinator(user):
+                return users.can_edit_all_regions(user)
+            case Access.OWN_REGION if not users.can_edit_all_regions(user):
+                if not users.is_coordinator(user):
                     return False
                 store: Store = request.app.state.app.store
                 association_id = find_association_id(store, request.path_params)
                 association = association_id and store.registry.get_association(association_id)
                 if not association:
                     raise HTTPException(404)
-                return service.can_edit_association(user, association)
+                return users.can_edit_association(user, association)
             case _:
                 return True
 
@@ -170,7 +170,7 @@ def get_current_user(request: Request) -> User | None:
     if "user" not in scope:
         token, state = read_cookie(request, SESSION_COOKIE), request.app.state
         scope["user"] = (
-            service.find_session_user(state.app.store, token, state.clock()) if token else None
+            users.find_session_user(state.app.store, token, state.clock()) if token else None
         )
     user: User | None = scope["user"]
     return user
@@ -223,9 +223,7 @@ def start_session(request: Request, response: Response, user: User) -> bool:
     """
     state = request.app.state
     previous_token = request.cookies.get(_build_cookie_name(request, SESSION_COOKIE))
-    token = service.start_session(
-        state.app.store, user, state.clock(), replaced_token=previous_token
-    )
+    token = users.start_session(state.app.store, user, state.clock(), replaced_token=previous_token)
     if token is not None:
         set_cookie(request, response, SESSION_COOKIE, token)
     return token is not None

@@ -26,7 +26,7 @@ from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.check_now import RecheckService, RunStarter
 from auditor.runs.frontier import WorkerCluster
 from auditor.runs.pipeline import SchedulerHeartbeat
-from auditor.users.service import LoginLink
+from auditor.users import LoginLink
 from auditor.web import access
 from auditor.web.access import NotLoggedInError
 from auditor.web.middleware import (

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import Scope
 
+from auditor import users
 from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
@@ -26,7 +27,6 @@ from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
 from auditor.i18n.translator import Translator
 from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
-from auditor.users import service
 from auditor.web.access import MAX_ROW_ID, get_current_user
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary
@@ -64,7 +64,7 @@ class RequestContext:
     @property
     def regions(self) -> frozenset[str] | None:
         """The regions that the user manages, as the registry spells them; None means all."""
-        return service.find_editable_regions(self.user, self.app.store.registry.list_regions)
+        return users.find_editable_regions(self.user, self.app.store.registry.list_regions)
 
     @property
     def translator(self) -> Translator:
@@ -91,14 +91,14 @@ class RequestContext:
         Raises HTTPException (403) if the filter selects none of them.
         """
         assert self.user is not None
-        filters = list(service.restrict_filter_to_regions(self.user, association_filter))
+        filters = list(users.restrict_filter_to_regions(self.user, association_filter))
         if not filters:
             raise HTTPException(403)
         return filters
 
     def can_manage_association(self, association: Association | AssociationSummary) -> bool:
         """Return True if the user may edit this association and see its contact details."""
-        return service.can_edit_association(self.user, association)
+        return users.can_edit_association(self.user, association)
 
     def with_path(self, path: str) -> RequestContext:
         """Return the context with another path, for a page that answers a form.
@@ -121,7 +121,7 @@ class RequestContext:
     def render_page(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Render a page template with the variables of every page, and remember the language."""
         translator, pending_reply_count = get_html_translator(self.language), 0
-        if service.is_coordinator(self.user):
+        if users.is_coordinator(self.user):
             pending_reply_count = self.app.store.replies.count_pending(regions=self.regions)
         page_values: dict[str, object] = {
             "config": self.app.config,
@@ -130,7 +130,7 @@ class RequestContext:
             "navigation": list_navigation_entries(self.user, translator, pending_reply_count),
             "updated_at": self.now,
             "user": self.user,
-            "permissions": service,
+            "permissions": users,
             "is_interactive": True,
             **values,
         }
@@ -249,7 +249,7 @@ def render_error_page(scope: Scope, config: Config, status: int, now: datetime) 
         updated_at=now,
         is_interactive=True,
         user=user,
-        permissions=service,
+        permissions=users,
     )
     return HTMLResponse(content, status)
 
@@ -343,7 +343,7 @@ def list_navigation_entries(
     if user is None:
         return []
     translate = translator.translate
-    is_coordinator = service.is_coordinator(user)
+    is_coordinator = users.is_coordinator(user)
     messages = _build_entry(
         translate("Messages"),
         SPEECH_ICON,

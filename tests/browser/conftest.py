@@ -8,10 +8,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import sync_playwright
 
-from auditor import report_links
+from auditor import report_links, users
 from auditor.config.notifications import NotifySettings
 from auditor.reports.html import publish_site
-from auditor.users import service
 from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
 from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.browser import debian
@@ -81,7 +80,7 @@ def cookies(app, server_url):
     values = {
         REPORT_LINK_COOKIE: report_url.rpartition("/")[2],
         SESSION_COOKIE: create_session(app.store),
-        INVITE_COOKIE: service.create_invite(app.store, salma, "Amina", sample_network.NOW),
+        INVITE_COOKIE: users.create_invite(app.store, salma, "Amina", sample_network.NOW),
     }
     return [{"name": name, "value": value, "url": server_url} for name, value in values.items()]
 

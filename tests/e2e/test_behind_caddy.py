@@ -14,11 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from auditor import report_links
+from auditor import report_links, users
 from auditor.app import App
 from auditor.config.schema import load_config
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.users import service
 from tests.support import sample_network
 from tests.support.web_server import SESSION_COOKIE, get_or_create_user
 
@@ -144,7 +143,7 @@ def user(folder):
     url = f"sqlite:///{folder[0]}/auditor.db"
     with App.open(load_config(folder[0] / "config.toml", {"AUDITOR_STORAGE__URL": url})) as app:
         user = get_or_create_user(app.store)
-        token = service.start_session(app.store, user, datetime.now(UTC))
+        token = users.start_session(app.store, user, datetime.now(UTC))
         return f"__Host-{SESSION_COOKIE}={token}"
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 
+from auditor import users
 from auditor.cli.serve import format_server_url, open_web_socket
 from auditor.config.schema import WebSettings
-from auditor.users import service
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
 from auditor.web.server import build_server_config
@@ -92,7 +92,7 @@ def get_or_create_user(store, name="Amina", role=Role.ADMIN, regions=(), passwor
 def create_session(store, name="Amina", role=Role.ADMIN, regions=()):
     """Return a session cookie, as if the user had logged in."""
     user = get_or_create_user(store, name, role, regions)
-    return service.start_session(store, user, SESSION_START)
+    return users.start_session(store, user, SESSION_START)
 
 
 @contextlib.contextmanager

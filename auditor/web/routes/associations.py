@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from auditor import users
 from auditor.checking.clock import find_next_start_time
 from auditor.core.form_limits import MAX_DAY_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
 from auditor.core.formatting import build_whatsapp_url
@@ -19,7 +20,6 @@ from auditor.report_links import can_create_report_links, select_associations
 from auditor.reports.html import sum_channel_points
 from auditor.reports.invitation import build_chat_text
 from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
-from auditor.users import service
 from auditor.views.associations import (
     build_association_detail,
     load_grid_rows,
@@ -242,7 +242,7 @@ def list_associations(
         "associations.html",
         results=results,
         tagged_count=tagged,
-        can_select=service.is_coordinator(context.user),
+        can_select=users.is_coordinator(context.user),
         can_create_links=can_create_report_links(context.app.config),
         association_filter=current,
         sort=order,

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from auditor import users
 from auditor.core.formatting import build_whatsapp_url
 from auditor.reference.texts import load_glossary
 from auditor.rendering.svg import TrendPoint
-from auditor.users import service
 from auditor.views.dashboard import (
     MIN_GROUP_SIZE,
     CoverageTrend,
@@ -49,7 +49,7 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
         return points
 
     own_regions = None
-    if user and service.is_coordinator(user):
+    if user and users.is_coordinator(user):
         own_regions = user.regions or None
     dashboard = build_dashboard(
         context.app.store,

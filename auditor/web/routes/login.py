@@ -29,10 +29,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
+from auditor import users
 from auditor.core.form_limits import MAX_TYPED_NAME_CHARS
 from auditor.i18n.translator import Translator
-from auditor.users import service
-from auditor.users.passwords import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
+from auditor.users import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
 from auditor.web import access
 from auditor.web.request_context import (
     PageContext,
@@ -142,7 +142,7 @@ class LoginService:
 
     passwords: PasswordService = field(default_factory=PasswordService)
     attempts: LoginAttemptLimiter = field(default_factory=LoginAttemptLimiter)
-    link: service.LoginLink | None = None
+    link: users.LoginLink | None = None
 
 
 class LoginForm(BaseModel):
@@ -226,7 +226,7 @@ def log_in_with_link(request: Request, context: PageContext, token: str) -> Resp
 def log_out(request: Request, context: PageContext) -> Response:
     """End the session in the browser and on the server."""
     if token := access.read_cookie(request, access.SESSION_COOKIE):
-        service.end_session(context.app.store, token)
+        users.end_session(context.app.store, token)
     response = RedirectResponse(context.links.page_url("login"), 303)
     access.delete_cookie(request, response, access.SESSION_COOKIE)
     response.headers["clear-site-data"] = '"cache", "storage"'

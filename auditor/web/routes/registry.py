@@ -12,6 +12,7 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from auditor import users
 from auditor.erasure import find_erased_in_import
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
@@ -25,7 +26,6 @@ from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, li
 from auditor.registry.sheet_limits import UPLOAD_LIMITS, SpreadsheetError
 from auditor.registry.spreadsheet import iter_csv_lines
 from auditor.registry.uploads import UploadStore
-from auditor.users import service
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, build_url
@@ -299,7 +299,7 @@ def _render_registry(
         erasure_outcome=erasure_outcome,
         error_message=error_message,
         next_check=next_check,
-        can_import=service.can_edit_all_regions(context.user),
+        can_import=users.can_edit_all_regions(context.user),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from auditor import users
 from auditor.checking.clock import find_due_day, find_next_start_time
 from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.runs.check_now import (
@@ -23,7 +24,6 @@ from auditor.runs.check_now import (
     is_run_in_progress,
     load_run_progress,
 )
-from auditor.users import service
 from auditor.views.associations import build_channel_details
 from auditor.web import access
 from auditor.web.request_context import (
@@ -199,7 +199,7 @@ def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]
     latest_run = context.app.store.runs.get_latest()
     is_done = latest_run is not None and latest_run.state is AuditRunState.DONE
     starter: RunStarter | None = state.run_starter
-    may_start = starter is not None and service.can_edit_all_regions(context.user)
+    may_start = starter is not None and users.can_edit_all_regions(context.user)
     has_scheduler = state.heartbeat is not None and not is_done
     return {
         "has_results": has_results(context.app.store),

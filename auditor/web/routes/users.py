@@ -8,13 +8,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from auditor import users
 from auditor.core.errors import TranslatableError
 from auditor.core.form_limits import MAX_SELECTED_REGIONS, MAX_TYPED_NAME_CHARS
 from auditor.core.formatting import hash_token
 from auditor.evaluation.summary import get_region_key
 from auditor.reference.places import REGIONS
-from auditor.users import service
-from auditor.users.passwords import (
+from auditor.users import (
     MAX_PASSWORD_CHARACTERS,
     MIN_PASSWORD_CHARACTERS,
     PasswordFault,
@@ -58,7 +58,7 @@ def create_user(
     """Add a user and show their one-time link. The link is shown only in this response."""
     regions = form.regions if form.role is Role.COORDINATOR else ()
     try:
-        user, token = service.add_user(
+        user, token = users.add_user(
             context.app.store, form.name, form.role, regions, author=context.author, now=context.now
         )
     except TranslatableError as error:
@@ -70,14 +70,14 @@ def create_user(
 def reset_user(request: Request, context: PageContext, user_id: RowId) -> HTMLResponse:
     """Create a new one-time link for a user. Their password and sessions end."""
     user = _load_other_user(context, user_id)
-    token = service.create_invite(context.app.store, user, context.author, context.now)
+    token = users.create_invite(context.app.store, user, context.author, context.now)
     return _render_users(context, new_link=_build_invite_link(request, context, user, token))
 
 
 @router.post("/{language}/users/{user_id}/remove", dependencies=[access.ADMIN_ACCESS])
 def remove_user(context: PageContext, user_id: RowId) -> Response:
     """Remove a user, who can no longer log in."""
-    service.remove_user(context.app.store, _load_other_user(context, user_id), context.now)
+    users.remove_user(context.app.store, _load_other_user(context, user_id), context.now)
     return RedirectResponse(f"{context.links.page_url('users')}?done=removed#message", 303)
 
 
@@ -101,8 +101,8 @@ def _build_invite_link(
     """Return the one-time link that was just created; it is shown only once."""
     server_url = f"{request.scope['scheme']}://{request.headers['host']}"
     base_url = context.app.config.notify.pages_url or server_url
-    url = service.build_welcome_url(base_url, context.language, token)
-    expires_at = context.now + service.MAX_INVITE_AGE
+    url = users.build_welcome_url(base_url, context.language, token)
+    expires_at = context.now + users.MAX_INVITE_AGE
     return {"user_name": user.name, "url": url, "expires_at": expires_at}
 
 
@@ -195,7 +195,7 @@ def open_invite_link(request: Request, context: PageContext, token: str) -> Resp
     The link stays valid, because mail scanners open every link.
     """
     store, is_allowed = context.app.store, access.is_login_allowed(request)
-    if not is_allowed or service.find_invited_user(store, token, context.now) is None:
+    if not is_allowed or users.find_invited_user(store, token, context.now) is None:
         return _render_expired_invite(context)
     response = RedirectResponse(context.links.page_url("set-password"), 303)
     access.set_cookie(request, response, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
@@ -206,7 +206,7 @@ def open_invite_link(request: Request, context: PageContext, token: str) -> Resp
 def show_set_password_form(request: Request, context: PageContext) -> HTMLResponse:
     """Show the form for the first password."""
     token = access.read_cookie(request, access.INVITE_COOKIE)
-    user = service.find_invited_user(context.app.store, token, context.now)
+    user = users.find_invited_user(context.app.store, token, context.now)
     if user is None:
         return _render_expired_invite(context)
     return _render_set_password_form(context, user)
@@ -218,7 +218,7 @@ async def set_password(
 ) -> Response:
     """Set the password and log the user in. This uses the one-time link up."""
     store, token = context.app.store, access.read_cookie(request, access.INVITE_COOKIE)
-    user = await run_in_threadpool(service.find_invited_user, store, token, context.now)
+    user = await run_in_threadpool(users.find_invited_user, store, token, context.now)
     if user is None:
         return _render_expired_invite(context)
     if error_message := _find_password_error(context, user, form):

@@ -16,11 +16,11 @@ from limits.storage import memory
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from auditor import users
 from auditor.app import App
 from auditor.cli.main import main
 from auditor.cli.serve import format_server_url, open_web_socket, run_server
 from auditor.config.schema import Config, WebSettings
-from auditor.users import passwords, service
 from auditor.web.routes import login
 from auditor.web.routes.login import LOGIN_FAILURE_LIMIT
 from storage.models.users import Role
@@ -55,7 +55,7 @@ def clock():
 def cheap_hashing(monkeypatch, request):
     """Use cheap password hashes, except in tests with `real_hashing`."""
     if "real_hashing" not in request.fixturenames:
-        monkeypatch.setattr(passwords, "ARGON2_HASHER", CHEAP_HASHER)
+        monkeypatch.setattr(users, "ARGON2_HASHER", CHEAP_HASHER)
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def app(tmp_path):
 
 def create_user(store, name, role=Role.READER, password=PASSWORD):
     """Create a user with a password."""
-    user, _ = service.add_user(store, name, role, (), author="a test", now=NOW)
+    user, _ = users.add_user(store, name, role, (), author="a test", now=NOW)
     store.users.change_password(
-        store.users.get(user.name), PasswordHash((passwords.ARGON2_HASHER,)).hash(password), NOW
+        store.users.get(user.name), PasswordHash((users.ARGON2_HASHER,)).hash(password), NOW
     )
     return store.users.get(name)
 
@@ -247,9 +247,9 @@ def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, e
         assert get_status(browser) == 200
         assert response.cookies["session"] not in tokens
     elif event == "reset":
-        service.create_invite(app.store, user, "a test", NOW)
+        users.create_invite(app.store, user, "a test", NOW)
     else:
-        service.remove_user(app.store, user, NOW)
+        users.remove_user(app.store, user, NOW)
     assert [get_status(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
     browser.cookies.clear()
     assert log_in(browser).status_code == 401
@@ -258,15 +258,15 @@ def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, e
 @pytest.fixture
 def reset_meanwhile(app, monkeypatch):
     """An administrator resets Amina while her typed password is verified."""
-    verify = passwords.PasswordService._verify_blocking
+    verify = users.PasswordService._verify_blocking
 
     def verify_during_reset(self, *args):
         result = verify(self, *args)
-        service.create_invite(app.store, app.store.users.get("Amina"), "a test", NOW)
+        users.create_invite(app.store, app.store.users.get("Amina"), "a test", NOW)
         return result
 
     return lambda: monkeypatch.setattr(
-        passwords.PasswordService, "_verify_blocking", verify_during_reset
+        users.PasswordService, "_verify_blocking", verify_during_reset
     )
 
 
@@ -366,7 +366,7 @@ def test_wrong_name_and_wrong_password_give_the_same_answer(browser):
 
 @pytest.mark.fault("F56")
 def test_too_long_password_is_refused_without_hashing(browser, monkeypatch):
-    monkeypatch.setattr(passwords.PasswordService, "_verify_blocking", None)
+    monkeypatch.setattr(users.PasswordService, "_verify_blocking", None)
     long = log_in(browser, password="x" * 129)
     assert long.status_code == 422
     assert "at most 128 characters" in long.text
@@ -555,7 +555,7 @@ def test_pages_have_security_headers(browser):
 
 
 def create_invite_link(app, name="Salma", role=Role.READER):
-    _, token = service.add_user(app.store, name, role, (), author="Amina", now=NOW)
+    _, token = users.add_user(app.store, name, role, (), author="Amina", now=NOW)
     return f"/en/set-password/{token}", token
 
 
@@ -582,7 +582,7 @@ def test_one_time_link_sets_the_password_and_logs_in(app, browser, caplog):
 def login_link(app):
     """The link of a user without a password, as in the demo."""
     user = app.store.users.add(User(name="Demo", role=Role.ADMIN, added_at=NOW, added_by="a test"))
-    return service.LoginLink(user, NOW + service.MAX_LOGIN_LINK_AGE)
+    return users.LoginLink(user, NOW + users.MAX_LOGIN_LINK_AGE)
 
 
 @pytest.fixture
@@ -630,7 +630,7 @@ def test_login_link_works_only_on_this_machine(demo_url):
 
 
 def test_removed_user_cannot_use_a_login_link(app, demo_url):
-    service.remove_user(app.store, app.store.users.get("Demo"), NOW)
+    users.remove_user(app.store, app.store.users.get("Demo"), NOW)
     answer = open_in_new_browser(demo_url)
     assert "session" not in answer.cookies
 
@@ -682,9 +682,9 @@ def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, ending
     elif ending == "late":
         clock.on(hours=24)
     elif ending == "replaced":
-        service.create_invite(app.store, salma, "Amina", NOW)
+        users.create_invite(app.store, salma, "Amina", NOW)
     elif ending == "removed":
-        service.remove_user(app.store, salma, NOW)
+        users.remove_user(app.store, salma, NOW)
     else:
         browser.cookies.clear()
         url = "/en/set-password"
@@ -753,7 +753,7 @@ def test_administrator_adds_resets_and_removes_users(app, browser):
 @pytest.mark.slow
 def test_login_page_without_users_shows_the_command_to_add_one(app, browser):
     assert "auditor user add" not in browser.get("/en/login").text
-    service.remove_user(app.store, app.store.users.get("Amina"), NOW)
+    users.remove_user(app.store, app.store.users.get("Amina"), NOW)
     assert "auditor user add NAME --role admin" in browser.get("/en/login").text
 
 
@@ -790,7 +790,7 @@ def real_hashing():
 @pytest.mark.usefixtures("real_hashing")
 async def test_fifty_logins_do_not_block_the_event_loop(app, clock):
     before = time.perf_counter()
-    passwords.ARGON2_HASHER.hash(PASSWORD)
+    users.ARGON2_HASHER.hash(PASSWORD)
     alone = time.perf_counter() - before
     with open_web_socket(WebSettings(port=0)) as at:
         stop, lags, where = asyncio.Event(), [], format_server_url(at).rstrip("/")

@@ -6,12 +6,7 @@ from threading import Event, Semaphore
 
 import pytest
 
-from auditor.users.passwords import (
-    MAX_CONCURRENT_HASHES,
-    PasswordFault,
-    PasswordService,
-    find_password_fault,
-)
+from auditor.users import MAX_CONCURRENT_HASHES, PasswordFault, PasswordService, find_password_fault
 
 
 @pytest.mark.parametrize(

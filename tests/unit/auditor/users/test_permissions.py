@@ -9,12 +9,11 @@ from datetime import timedelta
 import pytest
 from openpyxl import load_workbook
 
-from auditor import report_links
+from auditor import report_links, users
 from auditor.checking import checker
 from auditor.config.schema import WebSettings
 from auditor.evaluation.summary import AssociationFilter
 from auditor.runs.run import execute_run
-from auditor.users import service
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUpKind, ReplyKind, Role
 from storage.tables.communication import FollowUp, Reply
@@ -256,16 +255,16 @@ def test_reader_sees_no_action_that_would_be_refused(app):
 )
 def test_region_matches_in_any_spelling(role, regions, region, acts):
     user = User(name="x", role=role, added_at=START, added_by="y", regions=regions)
-    assert service.can_edit_association(user, Association("a", "A", region=region)) is acts
+    assert users.can_edit_association(user, Association("a", "A", region=region)) is acts
     there = {"Souss Massa", "سوس - ماسة", "Oriental", "Vallée"}
-    reach = service.find_editable_regions(user, lambda: there)
+    reach = users.find_editable_regions(user, lambda: there)
     assert reach is None or (region in reach) is acts or region is None
-    assert bool(list(service.restrict_filter_to_regions(user, AssociationFilter()))) is (
+    assert bool(list(users.restrict_filter_to_regions(user, AssociationFilter()))) is (
         role is not Role.READER
     )
 
 
 def test_anonymous_user_has_no_permissions():
-    assert not service.can_edit_association(None, NOUR)
-    assert not service.can_edit_all_regions(None)
-    assert service.find_editable_regions(None, lambda: {"x"}) == frozenset()
+    assert not users.can_edit_association(None, NOUR)
+    assert not users.can_edit_all_regions(None)
+    assert users.find_editable_regions(None, lambda: {"x"}) == frozenset()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.core.form_limits import MAX_USER_NAME_CHARS
-from auditor.users.service import (
+from auditor.users import (
     MAX_INVITE_AGE,
     MAX_LOGIN_LINK_AGE,
     MAX_SESSION_AGE,
