@@ -19,7 +19,6 @@ from auditor.config.schema import Config
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import (
     AssociationFilter,
-    Coverage,
     build_coverage,
     compute_urgency_rank,
     find_groups,
@@ -186,25 +185,6 @@ def list_calls(
     return _load_candidates(store, ranked[:limit])
 
 
-@dataclass(frozen=True, slots=True)
-class MeetingPack:
-    """Coverage, counts of opened and closed gaps, and the associations to call.
-
-    `facet_counts` is None if counting would take too long: a filter with more than one region or
-    tag that selects many associations.
-    """
-
-    facet_counts: Mapping[str, int] | None
-    opened: GapCounts
-    closed: GapCounts
-    coverage: tuple[Coverage, ...]
-    calls: tuple[CallCandidate, ...]
-
-    def count(self, facet: str) -> int:
-        """Return how many of the selected associations have a facet; 0 if they were not counted."""
-        return self.facet_counts.get(facet, 0) if self.facet_counts else 0
-
-
 def build_meeting_pack(
     store: Store,
     config: Config,
@@ -213,8 +193,13 @@ def build_meeting_pack(
     now: datetime,
     *,
     limit: int = MAX_CALLS,
-) -> MeetingPack:
-    """Build the pack of the selected associations. `since` is the start of a day in UTC."""
+) -> dict[str, Any]:
+    """Return the pack of the selected associations. `since` is the start of a day in UTC.
+
+    It has the coverage, the counts of opened and closed gaps, and the associations to call.
+    `counts` of facets is None if counting would take too long: a filter with more than one region
+    or tag that selects many associations.
+    """
     calls = list_calls(  # before it counts, because listing refreshes
         store,
         config,
@@ -238,7 +223,7 @@ def build_meeting_pack(
     for (_, change_kind), gap_counts in changes.items():
         totals[change_kind].update(gap_counts)
     coverage = () if counts is None else build_coverage(counts, config)
-    return MeetingPack(counts, totals["opened"], totals["closed"], tuple(coverage), tuple(calls))
+    return {"counts": counts, **totals, "coverage": tuple(coverage), "calls": calls}
 
 
 def count_gap_titles(gap_counts: GapCounts, translator: Translator) -> list[tuple[str, int]]:

@@ -214,16 +214,3 @@ def _build_cookie_name(request: Request, name: str) -> str:
     Neither another host of the domain nor a plain HTTP page can set such a cookie (RFC 6265bis).
     """
     return f"__Host-{name}" if request.scope["scheme"] == "https" else name
-
-
-def start_session(request: Request, response: Response, user: User) -> bool:
-    """Start a session and set its cookie; an earlier session of this browser ends.
-
-    Returns False if the user may no longer log in.
-    """
-    state = request.app.state
-    previous_token = request.cookies.get(_build_cookie_name(request, SESSION_COOKIE))
-    token = users.start_session(state.app.store, user, state.clock(), replaced_token=previous_token)
-    if token is not None:
-        set_cookie(request, response, SESSION_COOKIE, token)
-    return token is not None

@@ -26,7 +26,7 @@ from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.check_now import RecheckService, RunStarter
 from auditor.runs.frontier import WorkerCluster
 from auditor.runs.pipeline import SchedulerHeartbeat
-from auditor.users import LoginLink
+from auditor.users import LoginLink, PasswordService
 from auditor.web import access
 from auditor.web.access import NotLoggedInError
 from auditor.web.middleware import (
@@ -153,7 +153,9 @@ def create_app(
     web.state.run_starter = run_starter
     web.state.cluster = cluster
     web.state.association_checks = RecheckService()
-    web.state.login_service = login.LoginService(link=login_link)
+    web.state.passwords = PasswordService()
+    web.state.login_attempts = login.LoginAttemptLimiter()
+    web.state.login_link = login_link
     web.mount(
         "/static",
         StaticFiles(directory=str(files("auditor.web").joinpath("static"))),

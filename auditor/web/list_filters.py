@@ -19,8 +19,6 @@ FieldChoices = list[tuple[str, str]]
 """The values of a form field, each with its label."""
 Chip = dict[str, Any]
 
-MAX_FIELD_CHOICES = 300
-"""If a field has more choices, only the most frequent ones are offered."""
 BACK_FIELDS = frozenset({*(field.name for field in fields(AssociationFilter)), "sort", "after"})
 
 
@@ -76,16 +74,10 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
 """Returns the label of a filter's value, by the filter's name."""
 
 
-def list_score_levels() -> list[str]:
-    """Return the levels of the score, the highest first."""
-    return [*map(itemgetter(1), LEVEL_THRESHOLDS), "no_data"]
-
-
 def list_group_choices(context: RequestContext, kind: str) -> FieldChoices:
     """Return the regions or tags (`kind`) in use, sorted by label."""
     counts = context.app.store.counts.get_facet_counts(prefix=f"{kind}:")
-    most_frequent = sorted(counts, key=lambda facet: -counts[facet])[:MAX_FIELD_CHOICES]
-    names = [facet.partition(":")[2] for facet in most_frequent]
+    names = [facet.partition(":")[2] for facet in counts]
     get_label = context.translator.region_name if kind == "region" else str
     return sorted(zip(names, map(get_label, names), strict=True), key=itemgetter(1))
 
@@ -111,10 +103,11 @@ def list_channel_choices(context: RequestContext) -> FieldChoices:
 def build_filter_choices(context: RequestContext) -> dict[str, FieldChoices]:
     """Return the choices of every field of the grid's filter form."""
     translator = context.translator
+    levels = [*map(itemgetter(1), LEVEL_THRESHOLDS), "no_data"]
     return {
         "regions": list_group_choices(context, "region"),
         "tags": list_group_choices(context, "tag"),
-        "levels": [(level, translator.label("level", level)) for level in list_score_levels()],
+        "levels": [(level, translator.label("level", level)) for level in levels],
         "gap_codes": list_gap_choices(translator),
         "channels": list_channel_choices(context),
         "kinds": list_kind_choices(translator, NO_GAPS),

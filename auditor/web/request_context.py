@@ -132,6 +132,7 @@ class RequestContext:
             "user": self.user,
             "permissions": users,
             "is_interactive": True,
+            "error_message": "",
             **values,
         }
         response = HTMLResponse(render_template(template, self.language, **page_values), status)

@@ -304,7 +304,7 @@ def _render_meeting_pack(
         context.now,
         limit=call_limit,
     )
-    called = [call.summary for call in pack.calls]
+    called = [call.summary for call in pack["calls"]]
     manageable_ids = {item.id for item in called if context.can_manage_association(item)}
     qr_codes: dict[str, Markup] = {}
     if render_report_qr_code:

@@ -32,7 +32,7 @@ from starlette.datastructures import URL
 from auditor import users
 from auditor.core.form_limits import MAX_TYPED_NAME_CHARS
 from auditor.i18n.translator import Translator
-from auditor.users import MAX_PASSWORD_CHARACTERS, PasswordService, normalize_password
+from auditor.users import MAX_PASSWORD_CHARACTERS, normalize_password
 from auditor.web import access
 from auditor.web.request_context import (
     PageContext,
@@ -136,15 +136,6 @@ def normalize_client_address(address: str) -> str:
     return f"{int(ip) >> (128 - IPV6_NETWORK_BITS):x}::/{IPV6_NETWORK_BITS}"
 
 
-@dataclass(frozen=True, slots=True)
-class LoginService:
-    """The state that all login attempts of the process share."""
-
-    passwords: PasswordService = field(default_factory=PasswordService)
-    attempts: LoginAttemptLimiter = field(default_factory=LoginAttemptLimiter)
-    link: users.LoginLink | None = None
-
-
 class LoginForm(BaseModel):
     """The submitted login form; `next` is the address to redirect to."""
 
@@ -174,21 +165,22 @@ async def log_in(
         error_message = format_password_too_long(context.translator)
         return await _render_login_error(request, context, form, 422, error_message)
     user = await run_in_threadpool(context.app.store.users.get, form.name)
-    login_service = get_login_service(request)
+    state = request.app.state
+    attempts: LoginAttemptLimiter = state.login_attempts
     address = request.client.host if request.client else ""
     browser_proof = access.read_cookie(request, access.KNOWN_BROWSER_COOKIE)
     attempt_keys = build_attempt_keys(address, form.name, user, browser_proof)
-    async with login_service.attempts.acquire(attempt_keys) as wait_seconds:
+    async with attempts.acquire(attempt_keys) as wait_seconds:
         if wait_seconds:
             error_message = format_retry_delay(context, wait_seconds)
             response = await _render_login_error(request, context, form, 429, error_message)
             response.headers["retry-after"] = str(wait_seconds)
             return response
-        is_correct = await login_service.passwords.verify(
+        is_correct = await state.passwords.verify(
             form.password, user.password_hash if user else None
         )
         if not is_correct or user is None:
-            login_service.attempts.record_failures(attempt_keys)
+            attempts.record_failures(attempt_keys)
             error_message = context.translator.translate("Wrong name or password.")
             return await _render_login_error(request, context, form, 401, error_message)
     return await run_in_threadpool(
@@ -204,8 +196,10 @@ def log_in_with_link(request: Request, context: PageContext, token: str) -> Resp
     """
     if access.get_current_user(request):
         return RedirectResponse(context.links.page_url(), 303)
-    link = get_login_service(request).link if access.is_login_allowed(request) else None
-    user = link.take_user(token, context.now) if link else None
+    link: users.LoginLink | None = request.app.state.login_link
+    user = None
+    if link and access.is_login_allowed(request):
+        user = link.take_user(token, context.now)
     if user is None:  # the same page for a link that is wrong, used or expired
         translator = context.translator
         return context.render_page(
@@ -217,9 +211,7 @@ def log_in_with_link(request: Request, context: PageContext, token: str) -> Resp
                 command="auditor demo --serve",
             ),
         )
-    response = RedirectResponse(context.links.page_url(), 303)
-    access.start_session(request, response, user)
-    return response
+    return start_session_and_redirect(request, user, context.links.page_url())
 
 
 @router.post("/{language}/logout", dependencies=[access.PUBLIC_ACCESS])
@@ -247,17 +239,21 @@ def handle_not_logged_in(request: Request, _: Exception) -> Response:
 def start_session_and_redirect(request: Request, user: User, url: str) -> Response:
     """Start the user's session, mark the browser as known, and redirect.
 
-    If the password was changed or reset in the meantime, no session starts.
+    An earlier session of this browser ends. If the password was changed or reset in the meantime,
+    no session starts.
     """
-    response = RedirectResponse(url, 303)
-    if access.start_session(request, response, user):
-        access.set_cookie(
-            request,
-            response,
-            access.KNOWN_BROWSER_COOKIE,
-            compute_browser_proof(user),
-            YEAR_SECONDS,
-        )
+    response, state = RedirectResponse(url, 303), request.app.state
+    token = users.start_session(
+        state.app.store,
+        user,
+        state.clock(),
+        replaced_token=access.read_cookie(request, access.SESSION_COOKIE),
+    )
+    if token is not None:
+        access.set_cookie(request, response, access.SESSION_COOKIE, token)
+        if user.password_hash:
+            proof = compute_browser_proof(user)
+            access.set_cookie(request, response, access.KNOWN_BROWSER_COOKIE, proof, YEAR_SECONDS)
     return response
 
 
@@ -265,12 +261,6 @@ def get_safe_redirect_url(url: str) -> str:
     """Return the URL if it is a path on this site (and not the login), else "/"."""
     is_safe = LOCAL_URL_PATTERN.fullmatch(url) and not LOGIN_PATH_PATTERN.fullmatch(url)
     return url if is_safe else "/"
-
-
-def get_login_service(request: Request) -> LoginService:
-    """Return the login service of the process."""
-    login_service: LoginService = request.app.state.login_service
-    return login_service
 
 
 def format_password_too_long(translator: Translator) -> str:
@@ -339,5 +329,4 @@ def _render_login_form(
         name=name,
         is_insecure=is_insecure,
         has_no_users=not context.app.store.users.count(),
-        max_password_chars=MAX_PASSWORD_CHARACTERS,
     )

@@ -140,12 +140,6 @@ class ReportQuery(BaseModel):
     kind: ReplyKind | None = None
     typed: str = Field(default="", max_length=MAX_TYPED_CHARACTERS)
 
-    def build_notice(self) -> ReportNotice | None:
-        """Return the notice, or None if the report was opened without a form."""
-        if self.done is None and self.error is None:
-            return None
-        return ReportNotice(self.at, self.done, self.error, self.kind, self.typed)
-
 
 @router.get("/{language}/report", dependencies=[access.REPORT_LINK_ACCESS])
 def show_report(
@@ -160,10 +154,13 @@ def show_report(
     store = context.app.store
     assert report_link.id is not None
     store.report_links.mark_opened(report_link.id, context.now)
+    notice = None
+    if query.done or query.error:
+        notice = ReportNotice(query.at, query.done, query.error, query.kind, query.typed)
     forms = ReportForms(
         replies=list(store.replies.list_replies(view.association.id)),
         completed_steps=store.completed_steps.list_completed_steps(view.association.id),
-        notice=query.build_notice(),
+        notice=notice,
         expires_at=report_link.expires_at,
     )
     content = _render_report(report_request, view, forms=forms)

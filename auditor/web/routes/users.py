@@ -24,9 +24,9 @@ from auditor.users import (
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId
 from auditor.web.routes.login import (
+    LoginAttemptLimiter,
     format_password_too_long,
     format_retry_delay,
-    get_login_service,
     start_session_and_redirect,
 )
 from storage.models.users import Role
@@ -149,7 +149,7 @@ class NewPasswordForm(BaseModel):
 @router.get("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
 def show_own_account(context: PageContext, *, done: bool = False) -> HTMLResponse:
     """Show the current user and the form for a new password."""
-    return _render_own_account(context, is_password_changed=done)
+    return context.render_page("account.html", is_password_changed=done)
 
 
 @router.post("/{language}/account", dependencies=[access.LOGGED_IN_ACCESS])
@@ -160,25 +160,24 @@ async def change_password(
     user = context.user
     assert user is not None
     if error_message := _find_password_error(context, user, form):
-        return _render_own_account(context, status=422, error_message=error_message)
-    login_service = get_login_service(request)
+        return context.render_page("account.html", status=422, error_message=error_message)
+    passwords: users.PasswordService = request.app.state.passwords
+    attempts: LoginAttemptLimiter = request.app.state.login_attempts
     attempt_keys = (f"account page {user.normalized_name}",)
-    async with login_service.attempts.acquire(attempt_keys) as wait_seconds:
+    async with attempts.acquire(attempt_keys) as wait_seconds:
         if wait_seconds:
             error_message = format_retry_delay(context, wait_seconds)
-            response = _render_own_account(context, status=429, error_message=error_message)
+            response = context.render_page("account.html", status=429, error_message=error_message)
             response.headers["retry-after"] = str(wait_seconds)
             return response
         is_correct = False
         if len(normalize_password(form.current_password)) <= MAX_PASSWORD_CHARACTERS:
-            is_correct = await login_service.passwords.verify(
-                form.current_password, user.password_hash
-            )
+            is_correct = await passwords.verify(form.current_password, user.password_hash)
         if not is_correct:
-            login_service.attempts.record_failures(attempt_keys)
+            attempts.record_failures(attempt_keys)
             error_message = context.translator.translate("That’s not your current password.")
-            return _render_own_account(context, status=422, error_message=error_message)
-    new_hash = await login_service.passwords.hash(form.password)
+            return context.render_page("account.html", status=422, error_message=error_message)
+    new_hash = await passwords.hash(form.password)
     store = context.app.store
     if not await run_in_threadpool(store.users.change_password, user, new_hash, context.now):
         raise access.NotLoggedInError
@@ -209,7 +208,7 @@ def show_set_password_form(request: Request, context: PageContext) -> HTMLRespon
     user = users.find_invited_user(context.app.store, token, context.now)
     if user is None:
         return _render_expired_invite(context)
-    return _render_set_password_form(context, user)
+    return context.render_page("set_password.html", invited_user=user)
 
 
 @router.post("/{language}/set-password", dependencies=[access.PUBLIC_ACCESS])
@@ -222,8 +221,10 @@ async def set_password(
     if user is None:
         return _render_expired_invite(context)
     if error_message := _find_password_error(context, user, form):
-        return _render_set_password_form(context, user, status=422, error_message=error_message)
-    new_hash = await get_login_service(request).passwords.hash(form.password)
+        return context.render_page(
+            "set_password.html", status=422, invited_user=user, error_message=error_message
+        )
+    new_hash = await request.app.state.passwords.hash(form.password)
     if not await run_in_threadpool(
         store.users.accept_invite, hash_token(token), new_hash, context.now
     ):
@@ -257,36 +258,6 @@ def _find_password_error(context: RequestContext, user: User, form: NewPasswordF
     if form.password != form.password_confirmation:
         return context.translator.translate("The passwords don’t match.")
     return ""
-
-
-def _render_own_account(
-    context: RequestContext,
-    *,
-    status: int = 200,
-    is_password_changed: bool = False,
-    error_message: str = "",
-) -> HTMLResponse:
-    return context.render_page(
-        "account.html",
-        status=status,
-        is_password_changed=is_password_changed,
-        error_message=error_message,
-        min_password_chars=MIN_PASSWORD_CHARACTERS,
-        max_password_chars=MAX_PASSWORD_CHARACTERS,
-    )
-
-
-def _render_set_password_form(
-    context: RequestContext, user: User, *, status: int = 200, error_message: str = ""
-) -> HTMLResponse:
-    return context.render_page(
-        "set_password.html",
-        status=status,
-        invited_user=user,
-        error_message=error_message,
-        min_password_chars=MIN_PASSWORD_CHARACTERS,
-        max_password_chars=MAX_PASSWORD_CHARACTERS,
-    )
 
 
 def _render_expired_invite(context: RequestContext) -> HTMLResponse:

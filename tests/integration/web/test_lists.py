@@ -12,7 +12,6 @@ from auditor.core import form_limits
 from auditor.runs.run import execute_run
 from auditor.views.associations import MAX_EVENTS
 from auditor.views.calls import MAX_CALLS
-from auditor.web import list_filters
 from auditor.web.routes import dashboard, gaps
 from storage.models.audit import Association
 from storage.models.users import FollowUpKind
@@ -174,16 +173,6 @@ async def test_channel_filter_without_a_state_means_a_gap_on_it(app, query, expe
 
 
 STEPS = [-1, 0, 1]
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_most_frequent_regions_are_offered(app, monkeypatch, step):
-    """The network has two regions: to evaluate 300 takes a minute."""
-    monkeypatch.setattr(list_filters, "MAX_FIELD_CHOICES", 2 - step)
-    with logged_in_client(app, NOW) as client:
-        page = html.fromstring(get_text(client, "/en/associations"))
-    offered = [option.get("value") for option in page.iterfind('.//select[@name="region"]/option')]
-    assert len(list(filter(None, offered))) == (2 if step <= 0 else 1)
 
 
 def count_groups(text):
