@@ -66,15 +66,6 @@ class ExportRequest:
     right_to_left: bool = False
     can_see_contact: Callable[[ListedAssociation], bool] = lambda _association: True
 
-    def get_file_name(self, now: datetime) -> str:
-        """Return a file name with the date, in ASCII."""
-        return f"{self.kind}-{now.date().isoformat()}.{self.format}"
-
-    def get_translated_file_name(self, now: datetime) -> str:
-        """Return the file name in the language of the export."""
-        kind = self.translator.term("export", self.kind) if self.translator else self.kind
-        return f"{kind}-{now.date().isoformat()}.{self.format}"
-
 
 def stream_export(request: ExportRequest, app: App, now: datetime) -> Iterator[bytes]:
     """Yield the bytes of an export in chunks. JSON is never translated."""

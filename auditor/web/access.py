@@ -87,31 +87,29 @@ class RequireAccess:
         user = get_current_user(request)
         if user is None:
             raise NotLoggedInError
-        if not self._is_allowed(user, request):
-            raise HTTPException(403)
-
-    def _is_allowed(self, user: User, request: Request) -> bool:
         match self.access:
             case Access.ADMIN:
-                return user.role is Role.ADMIN
+                is_allowed = user.role is Role.ADMIN
             case Access.COORDINATOR:
-                return users.is_coordinator(user)
+                is_allowed = users.is_coordinator(user)
             case Access.ALL_REGIONS:
-                return users.can_edit_all_regions(user)
-            case Access.OWN_REGION if not users.can_edit_all_regions(user):
-                if not users.is_coordinator(user):
-                    return False
-                store: Store = request.app.state.app.store
-                association_id = find_association_id(store, request.path_params)
-                association = association_id and store.registry.get_association(association_id)
-                if not association:
-                    raise HTTPException(404)
-                return users.can_edit_association(user, association)
+                is_allowed = users.can_edit_all_regions(user)
+            case Access.OWN_REGION:
+                is_allowed = users.can_edit_all_regions(user) or (
+                    users.is_coordinator(user) and self._is_own_region(user, request)
+                )
             case _:
-                return True
+                is_allowed = True
+        if not is_allowed:
+            raise HTTPException(403)
 
-
-RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
+    def _is_own_region(self, user: User, request: Request) -> bool:
+        store: Store = request.app.state.app.store
+        association_id = find_association_id(store, request.path_params)
+        association = association_id and store.registry.get_association(association_id)
+        if not association:
+            raise HTTPException(404)
+        return users.can_edit_association(user, association)
 
 
 class AccessRoute(APIRoute):
@@ -121,7 +119,7 @@ class AccessRoute(APIRoute):
     fill the memory and the temporary folder. The dependency checks the access a second time.
     """
 
-    def get_route_handler(self) -> RouteHandler:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the route, after its access checks unless it only answers GET."""
         handle_request = super().get_route_handler()
         if self.methods == {"GET"}:

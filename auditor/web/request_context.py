@@ -51,6 +51,11 @@ class RequestContext:
     user: User | None = None
 
     @property
+    def day(self) -> str:
+        """The current day as ISO text, for the names of files."""
+        return self.now.date().isoformat()
+
+    @property
     def links(self) -> WebAppLinks:
         """The addresses that this page links to."""
         return WebAppLinks(self.language, self.path, has_network_pages=self.user is not None)
@@ -197,6 +202,14 @@ def build_page_urls(
     return urls
 
 
+def build_download_headers(ascii_stem: str, stem: str, file_format: str) -> dict[str, str]:
+    """Return the header that names a download, for browsers of any age."""
+    translated_name = quote(f"{stem}.{file_format}")
+    ascii_name = f"{ascii_stem}.{file_format}"
+    disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
+    return {"content-disposition": disposition}
+
+
 def build_url(path: str, query_params: Mapping[str, str]) -> str:
     """Return an address with these query parameters; empty values are left out."""
     query = urlencode({name: value for name, value in query_params.items() if value})
@@ -312,9 +325,6 @@ def handle_http_error(request: Request, error: Exception) -> HTMLResponse:
     return response
 
 
-NavigationPage = tuple[str, str]
-"""The path of a page without the language, and its label."""
-
 TODAY_ICON = "M3 4.5h14v13H3zM3 8.5h14M7 2.5v4M13 2.5v4"
 GRID_ICON = "M3 3.5h5.5V9H3zM11.5 3.5H17V9h-5.5zM3 11.5h5.5V17H3zM11.5 11.5H17V17h-5.5z"
 STAR_ICON = "M10 2.5l2 5.2 5.2 2-5.2 2-2 5.3-2-5.3-5.2-2 5.2-2z"
@@ -326,20 +336,18 @@ PEOPLE_ICON = (
 SLIDERS_ICON = "M3 6h8M15 6h2M13 4v4M3 14h2M9 14h8M7 12v4"
 
 
-NavigationEntry = dict[str, Any]
-"""An entry of the navigation: its label, its pages, and how many things wait there (`count`).
+def _build_entry(label: str, icon: str, *pages: tuple[str, str], count: int = 0) -> dict[str, Any]:
+    """Return an entry of the navigation, which leads to the first of its pages.
 
-It leads to the first of its pages. `icon` is the path of an SVG in a square of 20 units.
-"""
-
-
-def _build_entry(label: str, icon: str, *pages: NavigationPage, count: int = 0) -> NavigationEntry:
+    A page is a path without the language, and a label. `icon` is the path of an SVG in a square of
+    20 units, and `count` is how many things wait there.
+    """
     return {"label": label, "icon": icon, "pages": pages, "count": count}
 
 
 def list_navigation_entries(
     user: User | None, translator: Translator, pending_reply_count: int = 0
-) -> list[NavigationEntry]:
+) -> list[dict[str, Any]]:
     """Return the entries that a user may open. Without a user there are none."""
     if user is None:
         return []

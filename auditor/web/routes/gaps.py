@@ -1,11 +1,10 @@
 """The lists of open and of changed gaps, the pack to print for a meeting, and all downloads."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, get_args
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
@@ -26,12 +25,13 @@ from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,
     RequestContext,
+    build_download_headers,
     build_page_urls,
     build_url,
     parse_day,
 )
 from auditor.web.routes.runs import RESULTS_REQUIRED
-from storage.models.audit import GAP_KINDS, Gap, GapKind
+from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import NETWORK_GROUP, GapSort
 from storage.read_model.gap_search import GapChangeKind
 
@@ -202,43 +202,35 @@ def stream_download(
         can_see_contact=context.can_manage_association,
         **options,
     )
-    ascii_name = export_request.get_file_name(context.now)
-    translated_name = quote(export_request.get_translated_file_name(context.now))
-    disposition = f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
+    title = context.translator.term("export", kind)
     return StreamingResponse(
         export.stream_export(export_request, context.app, context.now),
         media_type=MEDIA_TYPES[export_request.format],
-        headers={"content-disposition": disposition, "cache-control": "no-store"},
+        headers=build_download_headers(
+            f"{kind}-{context.day}", f"{title}-{context.day}", file_format
+        ),
     )
+
+
+MAX_DOMAINS = 10_000
 
 
 @router.get("/{language}/domains.ics", dependencies=[access.COORDINATOR_ACCESS])
 def download_domain_calendar(context: PageContext) -> Response:
     """Return a calendar of the domains to renew, of the associations that the user manages."""
-    calendar = build_domain_calendar(_iter_domain_gaps(context), context.translator, context.now)
-    headers = {
-        "content-disposition": 'attachment; filename="domains.ics"',
-        "cache-control": "no-store",
-    }
+    found = context.load_fresh_store().gap_search.list_visible_gaps(
+        code=DOMAIN_GAP, limit=MAX_DOMAINS
+    )
+    domain_gaps = [
+        (row.association.display_name(context.language), row.gap)
+        for row in found.rows
+        if context.can_manage_association(row.association)
+    ]
+    calendar = build_domain_calendar(domain_gaps, context.translator, context.now)
+    headers = build_download_headers("domains", "domains", "ics")
     return Response(calendar, media_type="text/calendar; charset=utf-8", headers=headers)
 
 
-def _iter_domain_gaps(context: RequestContext) -> Iterator[tuple[str, Gap]]:
-    """Yield each visible gap of a domain with the name of its association."""
-    store, cursor = context.load_fresh_store(), None
-    while True:
-        page = store.gap_search.list_visible_gaps(
-            code=DOMAIN_GAP, cursor=cursor, limit=GAPS_PER_QUERY
-        )
-        for row in page.rows:
-            if context.can_manage_association(row.association):
-                yield row.association.display_name(context.language), row.gap
-        cursor = page.next_cursor
-        if not cursor:
-            return
-
-
-GAPS_PER_QUERY = 500
 SHOWN_GAP_KINDS = 4
 """The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
 room."""

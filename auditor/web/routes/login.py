@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from ipaddress import ip_address
 from math import ceil
 from typing import Annotated
@@ -285,7 +284,7 @@ async def _render_login_error(
     request: Request, context: RequestContext, form: LoginForm, status: int, error_message: str = ""
 ) -> HTMLResponse:
     """Render the form with an error. A thread does it, so that the event loop is not blocked."""
-    render = partial(
+    return await run_in_threadpool(
         _render_login_form,
         request,
         context,
@@ -294,7 +293,6 @@ async def _render_login_error(
         error_message=error_message,
         name=form.name,
     )
-    return await run_in_threadpool(render)
 
 
 def _find_requested_url(request: Request) -> str:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
@@ -28,7 +27,12 @@ from auditor.registry.spreadsheet import iter_csv_lines
 from auditor.registry.uploads import UploadStore
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
-from auditor.web.request_context import PageContext, RequestContext, build_url
+from auditor.web.request_context import (
+    PageContext,
+    RequestContext,
+    build_download_headers,
+    build_url,
+)
 from auditor.web.routes.runs import load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
@@ -368,15 +372,8 @@ def download_template(context: PageContext) -> Response:
     return Response(
         content,
         media_type=MEDIA_TYPES["xlsx"],
-        headers={"content-disposition": _build_disposition("registry-template", title, "xlsx")},
+        headers=build_download_headers("registry-template", title, "xlsx"),
     )
-
-
-def _build_disposition(ascii_stem: str, stem: str, file_format: str) -> str:
-    """Return the header that names a download, for browsers of any age."""
-    translated_name = quote(f"{stem}.{file_format}")
-    ascii_name = f"{ascii_stem}.{file_format}"
-    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{translated_name}"
 
 
 @router.get("/{language}/registry.{file_format}", dependencies=[access.ALL_REGIONS_ACCESS])
@@ -392,9 +389,11 @@ def download_registry(
         )
     else:
         chunks = iter_csv_lines(rows)
-    day = context.now.date().isoformat()
     title = translator.translate("Registry")
-    disposition = _build_disposition(f"registry-{day}", f"{title}-{day}", file_format)
     return StreamingResponse(
-        chunks, media_type=MEDIA_TYPES[file_format], headers={"content-disposition": disposition}
+        chunks,
+        media_type=MEDIA_TYPES[file_format],
+        headers=build_download_headers(
+            f"registry-{context.day}", f"{title}-{context.day}", file_format
+        ),
     )

@@ -258,16 +258,14 @@ def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, e
 @pytest.fixture
 def reset_meanwhile(app, monkeypatch):
     """An administrator resets Amina while her typed password is verified."""
-    verify = users.PasswordService._verify_blocking
+    verify = users.PasswordService.verify
 
-    def verify_during_reset(self, *args):
-        result = verify(self, *args)
+    async def verify_during_reset(self, *args):
+        result = await verify(self, *args)
         users.create_invite(app.store, app.store.users.get("Amina"), "a test", NOW)
         return result
 
-    return lambda: monkeypatch.setattr(
-        users.PasswordService, "_verify_blocking", verify_during_reset
-    )
+    return lambda: monkeypatch.setattr(users.PasswordService, "verify", verify_during_reset)
 
 
 @pytest.mark.fault("F57")
@@ -366,7 +364,7 @@ def test_wrong_name_and_wrong_password_give_the_same_answer(browser):
 
 @pytest.mark.fault("F56")
 def test_too_long_password_is_refused_without_hashing(browser, monkeypatch):
-    monkeypatch.setattr(users.PasswordService, "_verify_blocking", None)
+    monkeypatch.setattr(users.PasswordService, "verify", None)
     long = log_in(browser, password="x" * 129)
     assert long.status_code == 422
     assert "at most 128 characters" in long.text

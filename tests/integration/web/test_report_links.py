@@ -156,13 +156,10 @@ def test_report_link_list_is_paged(app, client):
     assert get_text(client.get(following)).count('href="/en/report-links/nour"') == 1
 
 
-def test_report_link_search_finds_an_association(client):
-    assert 'href="/en/report-links/nour"' in get_text(
-        client.get("/en/report-links", params={"q": "nour"})
-    )
-    assert "No association matches" in get_text(
-        client.get("/en/report-links", params={"q": "nobody"})
-    )
+def test_report_link_search_finds_an_association_in_the_grid(client):
+    assert 'action="/en/associations"' in get_text(client.get("/en/report-links"))
+    found = get_text(client.get("/en/associations", params={"q": "nour"}))
+    assert 'href="/en/report-links/nour"' in found
 
 
 def test_report_links_need_a_public_address(app):
