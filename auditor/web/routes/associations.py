@@ -49,10 +49,6 @@ from storage.tables.communication import FollowUp
 router = APIRouter(route_class=access.AccessRoute)
 
 
-EMPTY_FOLLOW_UP: Mapping[str, object] = {"kind": "called", "text": "", "due": ""}
-"""The initial values of the follow-up form."""
-
-
 @router.post(
     "/{language}/associations/{association:path}/checks", dependencies=[access.OWN_REGION_ACCESS]
 )
@@ -102,7 +98,6 @@ def show_association(
         view,
         check_refusal=check_refused,
         saved_decision={"kind": saved_decision, "channel": saved_channel},
-        follow_up_form=EMPTY_FOLLOW_UP,
     )
 
 
@@ -111,7 +106,7 @@ def render_association(
     context: RequestContext,
     view: AssociationView,
     *,
-    follow_up_form: object,
+    follow_up_form: object = None,
     status: int = 200,
     check_refusal: RecheckRefusal | None = None,
     saved_decision: Mapping[str, str] | None = None,
@@ -145,7 +140,7 @@ def render_association(
         latest_check=checks.find_recent(association.id, context.now),
         check_refusal=check_refusal,
         saved_decision=saved_decision or {"kind": "", "channel": ""},
-        follow_up_form=follow_up_form,
+        follow_up_form=follow_up_form or FollowUpForm(),
         follow_up_error=error,
         channel_points=sum_channel_points(config.unmixed_channels),
         today=context.now.date(),
@@ -157,8 +152,6 @@ def render_association(
 
 class FollowUpForm(BaseModel):
     """The submitted follow-up; `due` is the promised date as text."""
-
-    model_config = ConfigDict(frozen=True)
 
     kind: FollowUpKind = FollowUpKind.CALLED
     text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from auditor.core.form_limits import (
     MAX_ADDRESS_CHARS,
@@ -40,9 +40,6 @@ from storage.tables.communication import Reply
 
 router = APIRouter(route_class=access.AccessRoute)
 
-PREFILLED_FIELDS = ("kind", "channel", "account", "gap_code", "decision_id")
-"""The fields that the form's address sets; the user fills in the others."""
-
 
 class DecisionForm(BaseModel):
     """The submitted form; an empty text means not given.
@@ -51,8 +48,6 @@ class DecisionForm(BaseModel):
     that of the end of a domain, `new_url` the new address of a moved account, `decision_id` the
     decision to withdraw.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     kind: Literal[
         "confirm",
@@ -158,9 +153,11 @@ def _render_decision_form(
     error: DecisionError | None = None,
 ) -> HTMLResponse:
     association_id = view.association.id
+    # The address sets these fields; the user fills in the others.
+    prefilled = {"kind", "channel", "account", "gap_code", "decision_id"}
     form_url = build_url(
         f"{context.links.association_url(association_id)}/decisions",
-        {**form.model_dump(include=set(PREFILLED_FIELDS)), "back": context.back_query},
+        {**form.model_dump(include=prefilled), "back": context.back_query},
     )
     decision = None
     if form.kind == "withdraw":
@@ -181,17 +178,10 @@ def _render_decision_form(
 class ReplyAnswerForm(BaseModel):
     """The coordinator's answer to a reply or a proposal, with its reason."""
 
-    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True)
 
-    answer: ReplyOutcome
+    answer: Literal[ReplyOutcome.ACCEPTED, ReplyOutcome.DECLINED]
     reason: FormText = Field(default="", max_length=MAX_REASON_CHARS)
-
-    @field_validator("answer")
-    @classmethod
-    def _refuse_withdrawal(cls, answer: ReplyOutcome) -> ReplyOutcome:
-        if answer is ReplyOutcome.WITHDRAWN:
-            raise ValueError("only the association takes back its reply")
-        return answer
 
 
 def _require_reply(context: RequestContext, reply_id: int) -> Reply:

@@ -164,9 +164,8 @@ def parse_filter(association_filter: Annotated[AssociationFilter, Depends()]) ->
 
 FilterParams = Annotated[AssociationFilter, Depends(parse_filter)]
 """The query parameters of a list: the fields of the filter."""
-OptionalDate = Annotated[date | None, BeforeValidator(lambda day: day or None)]
+SinceParam = Annotated[date | None, BeforeValidator(lambda day: day or None), Query()]
 """A date; an empty field is None."""
-SinceParam = Annotated[OptionalDate, Query()]
 
 
 @router.get("/{language}/exports/{kind}.{file_format}", dependencies=[access.LOGGED_IN_ACCESS])

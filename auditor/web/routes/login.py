@@ -24,7 +24,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
@@ -137,8 +137,6 @@ def normalize_client_address(address: str) -> str:
 
 class LoginForm(BaseModel):
     """The submitted login form; `next` is the address to redirect to."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str = Field(default="", max_length=MAX_TYPED_NAME_CHARS)
     password: str = Field(default="", repr=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, StringConstraints
 
 from auditor import users
 from auditor.erasure import find_erased_in_import
@@ -62,8 +62,6 @@ class ImportDecisionForm(BaseModel):
     `allow_many_withdrawals`: even if these are more than a fifth of all.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     action: Literal["import", "discard"]
     digest: str = ""
     is_complete: bool = False
@@ -76,8 +74,6 @@ class ColumnsForm(BaseModel):
     `columns` has the number of each column of the sheet and its registry column, as `3:city`, or
     as `3:` if the column is not read.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     columns: list[Annotated[str, StringConstraints(pattern=r"^\d{1,3}:\w*$")]]
 

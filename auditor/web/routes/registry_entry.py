@@ -5,10 +5,9 @@ An entry is parsed like a row of an imported spreadsheet.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
 from functools import partial
 from operator import attrgetter, itemgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -202,19 +201,12 @@ def _render_entry_form(
     )
 
 
-class ErasureScope(StrEnum):
-    """The form that selects what to erase of an association."""
-
-    CONTACT = "contact"
-    ALL = "all"
-
-
 class ErasureForm(BaseModel):
-    """The submitted erasure form. `confirmation` must be the association's id."""
+    """The form that selects what to erase. `confirmation` must be the association's id."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
 
-    scope: ErasureScope = ErasureScope.CONTACT
+    scope: Literal["contact", "all"] = "contact"
     confirmation: str = ""
 
 
@@ -247,7 +239,7 @@ def erase_association(
             association,
             context.author,
             context.now,
-            contact_only=form.scope is ErasureScope.CONTACT,
+            contact_only=form.scope == "contact",
         )
     except RunLockedError:
         error_message = translator.translate("A check is running. Try again when it has finished.")

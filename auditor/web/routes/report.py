@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
@@ -131,8 +131,6 @@ def open_report_link(request: Request, token: str) -> Response:
 
 class ReportQuery(BaseModel):
     """The result of the last form of the report; see `auditor.reports.html.ReportNotice`."""
-
-    model_config = ConfigDict(frozen=True)
 
     at: str = Field(default="", max_length=MAX_PLACE_CHARS)
     done: ReportAction | None = None

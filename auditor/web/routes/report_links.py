@@ -43,7 +43,7 @@ REPORT_LINKS_PAGE_SIZE = 50
 class BulkReportLinksForm(BaseModel):
     """The form that creates links for many associations: which ones, and the file format."""
 
-    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     region: str = ""
     tag: str = ""

@@ -38,7 +38,7 @@ router = APIRouter(route_class=access.AccessRoute)
 class NewUserForm(BaseModel):
     """The form of a new user. Without a region, a coordinator manages all regions."""
 
-    model_config = ConfigDict(frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     name: str = Field(default="", max_length=MAX_TYPED_NAME_CHARS)
     role: Role = Role.COORDINATOR
@@ -138,8 +138,6 @@ INVITE_COOKIE_SECONDS = 3600
 
 class NewPasswordForm(BaseModel):
     """A new password, typed twice, and the current one if there is one."""
-
-    model_config = ConfigDict(frozen=True)
 
     password: str = Field(default="", repr=False)
     password_confirmation: str = Field(default="", repr=False)
