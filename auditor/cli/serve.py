@@ -29,9 +29,8 @@ from auditor.runs import pipeline
 from auditor.runs.pipeline import stop_on_signal
 from auditor.scheduling import SchedulerJob, run_scheduler
 from auditor.users import MAX_LOGIN_LINK_AGE, LoginLink
-from auditor.web.app import create_app
+from auditor.web.app import WebServer, build_server_config, create_app
 from auditor.web.middleware import is_loopback_host
-from auditor.web.server import WebServer, build_server_config
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.users import Role

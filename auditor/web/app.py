@@ -1,7 +1,10 @@
-"""Builds the web application: routers, static files, error handlers and middleware.
+"""Builds the web application and its HTTP server: routers, error handlers, middleware, options.
 
-It also has the health check and the metrics for monitoring programs, which have neither a language
-nor a page. `/healthz` answers everyone under any host name, because load balancers ask by address.
+The server listens on loopback, behind an HTTPS proxy that has deadlines for slow clients (the
+deployment guide has those of Caddy).
+
+It has the health check and the metrics for monitoring programs, which have neither a language nor a
+page. `/healthz` answers everyone under any host name, because load balancers ask by address.
 `/metrics` answers requests from this machine, and those with the token of `[web]
 metrics_token_file`.
 """
@@ -9,8 +12,10 @@ metrics_token_file`.
 from __future__ import annotations
 
 import hmac
+from contextlib import nullcontext
 from importlib.resources import files
 
+import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
@@ -22,6 +27,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from auditor.app import App
 from auditor.checking.clock import is_dated_in_future
+from auditor.config.schema import Config
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.check_now import RecheckService, RunStarter
 from auditor.runs.frontier import WorkerCluster
@@ -174,3 +180,34 @@ def create_app(
     web.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)
     web.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(app.config.web.trusted_proxies))
     return web
+
+
+SHUTDOWN_TIMEOUT_SECONDS = 5
+"""Seconds that a request may still take when the service stops."""
+MAX_HEAD_BYTES = 16 * 1024
+"""Request line and headers."""
+
+
+class WebServer(uvicorn.Server):
+    """Uvicorn without signal handlers: one signal ends the pages and the run together."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        """Capture no signals."""
+        return nullcontext()
+
+
+def build_server_config(web: FastAPI, config: Config) -> uvicorn.Config:
+    """Return the options of the server."""
+    return uvicorn.Config(
+        web,
+        http="h11",  # unlike httptools it limits the head of a request
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=config.web.max_connections,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
+    )

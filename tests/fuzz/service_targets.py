@@ -29,8 +29,7 @@ from auditor.app import App
 from auditor.config.schema import Config, load_config
 from auditor.registry import workbook_reader
 from auditor.registry.sheet_limits import UPLOAD_LIMITS
-from auditor.web.app import create_app
-from auditor.web.server import build_server_config
+from auditor.web.app import build_server_config, create_app
 from probes.http.connection import BodyDecoder, HttpConnection
 from probes.http.dns import DnsResolver
 from probes.http.host_state import parse_retry_after

@@ -12,8 +12,7 @@ from auditor import users
 from auditor.cli.serve import format_server_url, open_web_socket
 from auditor.config.schema import WebSettings
 from auditor.web.access import SESSION_COOKIE
-from auditor.web.app import create_app
-from auditor.web.server import build_server_config
+from auditor.web.app import build_server_config, create_app
 from storage.models.users import Role
 from storage.tables.users import User
 

@@ -19,8 +19,14 @@ from auditor.rendering import svg
 from auditor.views import export
 from auditor.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
 from auditor.views.dashboard import find_change_period
-from auditor.views.domain_calendar import DOMAIN_GAP, build_domain_calendar
-from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES, ExportFormat, ExportRequest
+from auditor.views.export import (
+    DOMAIN_GAP,
+    EXPORT_KINDS,
+    MEDIA_TYPES,
+    ExportFormat,
+    ExportRequest,
+    build_domain_calendar,
+)
 from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,

@@ -9,7 +9,7 @@ from auditor.app import App
 from auditor.cli.serve import open_web_socket
 from auditor.config.schema import Config, WebSettings
 from auditor.core.errors import ConfigError
-from auditor.web.server import MAX_HEAD_BYTES
+from auditor.web.app import MAX_HEAD_BYTES
 from tests.support.web_server import serve_app
 
 PAGE_REQUEST = b"GET /en/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

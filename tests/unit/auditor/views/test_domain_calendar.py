@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.i18n.translator import Translator
-from auditor.views.domain_calendar import DOMAIN_GAP, MAX_LINE_BYTES, _fold, build_domain_calendar
+from auditor.views.export import DOMAIN_GAP, MAX_LINE_BYTES, _fold, build_domain_calendar
 from storage.models.audit import Gap
 
 NOW = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
