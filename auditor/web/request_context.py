@@ -34,7 +34,7 @@ from storage.models.users import Role
 from storage.store import Store
 from storage.tables.users import User
 
-LANGUAGE_COOKIE_SECONDS = 365 * 86400
+YEAR_SECONDS = 365 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,7 @@ class RequestContext:
         }
         response = HTMLResponse(render_template(template, self.language, **page_values), status)
         response.set_cookie(
-            LANGUAGE_COOKIE,
-            self.language,
-            max_age=LANGUAGE_COOKIE_SECONDS,
-            httponly=True,
-            samesite="lax",
+            LANGUAGE_COOKIE, self.language, max_age=YEAR_SECONDS, httponly=True, samesite="lax"
         )
         return response
 

@@ -86,10 +86,29 @@ def show_decision_form(
 def submit_decision(
     context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
 ) -> Response:
-    """Save the decision, or show the form again with the error."""
-    view = require_association_view(context, association)
+    """Save or withdraw a decision, or show the form again with the error."""
+    view, store = require_association_view(context, association), context.app.store
     try:
-        _save_decision(context, association, form)
+        if form.kind == "withdraw":
+            _load_decision_item(context, association, form.decision_id)
+            withdraw_decision(
+                store, form.decision_id, author=context.author, reason=form.reason, now=context.now
+            )
+        else:
+            typed = DecisionInput(
+                association=association,
+                kind=DecisionKind(form.kind),
+                author=context.author,
+                reason=form.reason,
+                channel=form.channel,
+                account=form.account,
+                until=form.until,
+                last_activity=form.last_activity,
+                new_link=form.new_url.strip(),
+                code=form.gap_code,
+                expires_on=form.expires_on,
+            )
+            record_decision(store, context.app.config.channels, typed, context.now)
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
     # The part of the association's page that shows the decision.
@@ -100,34 +119,6 @@ def submit_decision(
         association, {"saved_decision": form.kind, "saved_channel": form.channel}
     )
     return RedirectResponse(f"{association_url}#{anchor}", 303)
-
-
-def _save_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
-    """Save or withdraw a decision. Raises DecisionError and HTTPException (404)."""
-    if form.kind == "withdraw":
-        _load_decision_item(context, association, form.decision_id)
-        withdraw_decision(
-            context.app.store,
-            form.decision_id,
-            author=context.author,
-            reason=form.reason,
-            now=context.now,
-        )
-        return
-    typed = DecisionInput(
-        association=association,
-        kind=DecisionKind(form.kind),
-        author=context.author,
-        reason=form.reason,
-        channel=form.channel,
-        account=form.account,
-        until=form.until,
-        last_activity=form.last_activity,
-        new_link=form.new_url.strip(),
-        code=form.gap_code,
-        expires_on=form.expires_on,
-    )
-    record_decision(context.app.store, context.app.config.channels, typed, context.now)
 
 
 def _load_decision_item(

@@ -34,6 +34,7 @@ from auditor.i18n.translator import Translator
 from auditor.users import MAX_PASSWORD_CHARACTERS, normalize_password
 from auditor.web import access
 from auditor.web.request_context import (
+    YEAR_SECONDS,
     PageContext,
     RequestContext,
     build_request_context,
@@ -44,7 +45,6 @@ from storage.tables.users import User
 
 router = APIRouter(route_class=access.AccessRoute)
 
-YEAR_SECONDS = 366 * 24 * 3600
 LOCAL_URL_PATTERN = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f-\x9f]*")
 """A path on this site; no browser reads it as an address elsewhere."""
 LOGIN_PATH_PATTERN = re.compile(r"/[a-z]{2}/log(in|out)\b.*")

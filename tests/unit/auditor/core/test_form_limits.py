@@ -117,7 +117,9 @@ def test_template_takes_the_length_of_each_field_from_a_limit():
     assert len(inputs) > 20
     for file, tag in inputs:
         name = re.search(r'name="(.+?)"', tag)[1]
-        length = re.search(r'maxlength="\{\{ (?:form_limits\.MAX_|max_)\w+ \}\}"', tag)
+        length = re.search(
+            r'maxlength="\{\{ (?:form_limits\.MAX_|permissions\.MAX_|max_)\w+ \}\}"', tag
+        )
         assert length or name in UNLIMITED_NAMES, (file, tag)
 
 
