@@ -376,7 +376,11 @@ class BodyDecoder:
             if len(self._first_bytes) < 2:
                 return
             chunk = self._first_bytes
-            self._decompressor = zlib.decompressobj(_get_zlib_window_bits(chunk))
+            is_zlib = chunk[0] & 0x0F == 8 and (chunk[0] << 8 | chunk[1]) % 31 == 0
+            window_bits = 15 if is_zlib else -15  # IIS sends raw deflate
+            if chunk.startswith(GZIP_MAGIC):
+                window_bits = 31
+            self._decompressor = zlib.decompressobj(window_bits)
         if self._decompressor.eof:
             self._next_bytes = (self._next_bytes + chunk)[: len(GZIP_MAGIC)]
             return
@@ -387,11 +391,3 @@ class BodyDecoder:
         except zlib.error as error:
             raise FetchError(Reason.UNREADABLE, f"not {self.coding}") from error
         self._next_bytes = self._decompressor.unused_data[: len(GZIP_MAGIC)]
-
-
-def _get_zlib_window_bits(head: bytes) -> int:
-    """Return the window bits of zlib for gzip, zlib, or the raw deflate that IIS sends."""
-    if head.startswith(GZIP_MAGIC):
-        return 31
-    is_zlib = head[0] & 0x0F == 8 and (head[0] << 8 | head[1]) % 31 == 0
-    return 15 if is_zlib else -15

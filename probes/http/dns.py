@@ -5,14 +5,13 @@ and fifty names with a silent name server block every other lookup of the proces
 (measured 2026-11).
 
 A probe asks questions to the DNS like pages, so the answers are stored, shown and replayed like
-pages: `dns:example.org?type=NS` gives one name server a line (RFC 4501 has the addresses). Each
-question is asked once per run. No host waits for another one, because the name servers that answer
+pages: `dns:example.org?type=NS` gives one name server a line (RFC 4501 has the addresses). No
+host waits for another one, because the name servers that answer
 are the operator's own.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from ipaddress import ip_address
@@ -109,6 +108,28 @@ class DnsResolver:
         texts = (getattr(record.data, field, None) for record in result.answer)
         return list(islice((text for text in texts if isinstance(text, str)), MAX_RECORDS))
 
+    async def answer(self, url: str, now: datetime) -> Page:
+        """Return the answer to a question as a page. It is empty if there are no such records.
+
+        Raises FetchError if there is no answer, or the name does not exist.
+        """
+        question = parse_dns_url(url)
+        if question is None:
+            raise FetchError(Reason.UNSAFE_ADDRESS, "not a DNS question", url=url)
+        try:
+            records = await self.look_up(question.name, question.record_type)
+        except FetchError as error:
+            raise FetchError(error.reason, error.detail, url=url) from error
+        body = "\n".join([*records, ""]).encode()
+        return Page(
+            url,
+            200,  # as in DNS over HTTPS (RFC 8484)
+            {"content-type": "text/plain; charset=utf-8"},
+            body,
+            now,
+            digest=sha256(body).hexdigest(),
+        )
+
     async def close(self) -> None:
         """Stop the resolver's thread."""
         if self._resolver is not None:
@@ -124,52 +145,3 @@ def _map_dns_errors(codes: list[int]) -> FetchError:
     if set(codes) <= {ARES_ENODATA}:
         return FetchError(Reason.NETWORK, "the name has no address")
     return FetchError(Reason.NETWORK, "dns")
-
-
-PROXY_DETAIL = "no DNS question is asked behind a proxy"
-
-
-class DnsPages:
-    """The answers of a run. Behind a proxy none are asked, because it alone resolves names."""
-
-    def __init__(
-        self, resolver: DnsResolver, get_time: Callable[[], datetime], *, is_behind_proxy: bool
-    ) -> None:
-        self._resolver = resolver
-        self._get_time = get_time
-        self._is_behind_proxy = is_behind_proxy
-        self._outcomes: dict[str, Page | FetchError] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    async def get(self, url: str) -> Page:
-        """Return the answer to a question. It is empty if there are no such records.
-
-        Raises FetchError if there is no answer, or the name does not exist.
-        """
-        async with self._locks[url]:
-            if url not in self._outcomes:
-                self._outcomes[url] = await self._ask(url)
-        outcome = self._outcomes[url]
-        if isinstance(outcome, FetchError):
-            raise FetchError(outcome.reason, outcome.detail, url=url)
-        return outcome
-
-    async def _ask(self, url: str) -> Page | FetchError:
-        if self._is_behind_proxy:
-            return FetchError(Reason.NOT_CONFIGURED, PROXY_DETAIL)
-        question = parse_dns_url(url)
-        if question is None:
-            return FetchError(Reason.UNSAFE_ADDRESS, "not a DNS question")
-        try:
-            records = await self._resolver.look_up(question.name, question.record_type)
-        except FetchError as error:
-            return error
-        body = "\n".join([*records, ""]).encode()
-        return Page(
-            url,
-            200,  # as in DNS over HTTPS (RFC 8484)
-            {"content-type": "text/plain; charset=utf-8"},
-            body,
-            self._get_time(),
-            digest=sha256(body).hexdigest(),
-        )

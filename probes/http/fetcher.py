@@ -20,7 +20,7 @@ from typing import Protocol, Self, TypeVar
 
 import httpx
 
-from probes.http.dns import DnsPages, DnsResolver
+from probes.http.dns import DnsResolver
 from probes.http.host_state import HostLock, HostState, RobotsRules, parse_retry_after, parse_robots
 from probes.http.pool import ConnectionPool
 from probes.http.request_chain import (
@@ -49,9 +49,8 @@ MIN_RETRY_ALLOWANCE = 10  # retries of a small run, whatever its budget
 MAX_ROBOTS_BYTES = 500 * 1024
 """Bytes of a robots.txt that are read, as RFC 9309 requires."""
 PLATFORM_DELAY_JITTER = 0.5  # random part that is added to the delay of a platform
-MAX_REMEMBERED_HOSTS = 2_000
-"""Hosts of a run whose state is kept, two kilobytes each. Then idle ones are forgotten."""
 HOST_DOWN_DETAIL = "host is down"
+PROXY_DETAIL = "no DNS question is asked behind a proxy"
 API_ONLY_DETAIL = "only the platform's API is used"
 
 
@@ -90,7 +89,6 @@ class Fetcher:
         self.options = options
         self.request_count = 0
         self.requests_by_host: Counter[str] = Counter()
-        self._other_host_hashes: set[int] = set()  # more compact than names
         self.fetch_count = 0
         self.retry_count = 0
         self._now = now
@@ -101,15 +99,10 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._started_at = clock()
-        is_behind_proxy = options.proxy is not None
-        self._guard = SsrfGuard(options.allow_networks, is_behind_proxy=is_behind_proxy)
+        self._guard = SsrfGuard(options.allow_networks, is_behind_proxy=options.proxy is not None)
         self._resolver = DnsResolver(options.nameservers, options.dns_timeout)
-        self._dns_pages = DnsPages(
-            self._resolver, self._get_current_time, is_behind_proxy=is_behind_proxy
-        )
         self._request_slots = asyncio.Semaphore(options.concurrency)
         self._hosts: dict[str, HostState] = {}
-        self._max_hosts = MAX_REMEMBERED_HOSTS
         self._pool = ConnectionPool(
             self._guard,
             self._resolver,
@@ -133,7 +126,9 @@ class Fetcher:
         Error pages are returned too, because the channel judges their status. Raises FetchError.
         """
         if request.url.startswith(DNS_SCHEME):
-            return await self._dns_pages.get(request.url)
+            if self.options.proxy is not None:  # it alone resolves names
+                raise FetchError(Reason.NOT_CONFIGURED, PROXY_DETAIL, url=request.url)
+            return await self._resolver.answer(request.url, self._get_current_time())
         self.fetch_count += 1
 
         async def attempt() -> Page:
@@ -225,7 +220,6 @@ class Fetcher:
                     status=error.status or (chain.hops[-1].status if chain.hops else None),
                     url=error.url or str(chain.url),
                     hops=tuple(chain.hops),
-                    retry_after=error.retry_after,
                 ) from error
 
     async def _check_permission(self, chain: RedirectChain, *, obey_robots: bool) -> None:
@@ -262,13 +256,6 @@ class Fetcher:
     def _get_host(self, url: httpx.URL) -> HostState:
         name = get_ascii_host(url)
         if name not in self._hosts:
-            if len(self._hosts) >= self._max_hosts:
-                # the robots.txt of a forgotten host is fetched again if needed
-                now, hosts = self._clock(), self._hosts
-                self._hosts = {
-                    name: host for name, host in hosts.items() if not host.can_be_forgotten(now)
-                }
-                self._max_hosts = max(MAX_REMEMBERED_HOSTS, 2 * len(self._hosts))
             options, is_platform = self.options, self._find_host_kind(name) is HostKind.PLATFORM
             self._hosts[name] = HostState(
                 name,
@@ -281,7 +268,10 @@ class Fetcher:
 
     def count_other_hosts(self) -> int:
         """Return the number of contacted hosts that `requests_by_host` does not name."""
-        return len(self._other_host_hashes)
+        return sum(
+            self._find_host_kind(name) is HostKind.SITE and host.has_requests
+            for name, host in self._hosts.items()
+        )
 
     @asynccontextmanager
     async def _hold_host_lock(self, host: HostState, origin: str) -> AsyncIterator[None]:
@@ -299,9 +289,8 @@ class Fetcher:
                     await self._sleep(remaining_delay)
                 async with self._request_slots:
                     self.request_count += 1
-                    if self._find_host_kind(host.name) is HostKind.SITE:
-                        self._other_host_hashes.add(hash(host.name))
-                    else:
+                    host.has_requests = True
+                    if self._find_host_kind(host.name) is not HostKind.SITE:
                         self.requests_by_host[host.name] += 1
                     try:
                         yield

@@ -141,6 +141,7 @@ class HostState:
     jitter: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     robots_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    has_requests: bool = False
     next_request_at: float = float("-inf")
     retry_after_until: float = float("-inf")
     failures: Counter[str] = field(default_factory=Counter)
@@ -149,12 +150,6 @@ class HostState:
     def is_down(self, origin: str) -> bool:
         """Return True if an origin is skipped in this pass after too many failures."""
         return self.failures[origin] >= self.host_breaker_failures
-
-    def can_be_forgotten(self, now: float) -> bool:
-        """Return True if the host is idle and works, its delay is over and it is no platform."""
-        is_in_use = self.lock.locked() or self.robots_lock.locked()
-        has_failed = any(self.failures.values())
-        return not (is_in_use or has_failed or self.jitter or self.compute_wait(now) > 0)
 
     def compute_wait(self, now: float) -> float:
         """Return the seconds until the next request is allowed."""

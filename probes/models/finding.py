@@ -164,7 +164,10 @@ def limit_finding(finding: Finding) -> Finding:
         is_account = len(link.key) + len(link.canonical) <= MAX_LINK_CHARS
         if is_account and counts[link.channel] <= MAX_LINKS_PER_CHANNEL:
             links.append(link)
-    facts = dict(map(_limit_fact, finding.facts.items()))
+    facts = {
+        name: shorten_text(value, MAX_FACT_CHARS) if isinstance(value, str) else value
+        for name, value in finding.facts.items()
+    }
     if len(links) < len(finding.links):
         facts[LINKS_CUT_FACT] = True
     limited = replace(
@@ -184,11 +187,6 @@ def limit_finding(finding: Finding) -> Finding:
         ),
     )
     return finding if limited == finding else limited
-
-
-def _limit_fact(fact: tuple[str, FactValue]) -> tuple[str, FactValue]:
-    name, value = fact
-    return name, shorten_text(value, MAX_FACT_CHARS) if isinstance(value, str) else value
 
 
 class LinkKind(StrEnum):

@@ -152,8 +152,7 @@ class FetchError(Exception):
 
     Thrown into the probe; if it does not catch it, the finding is unknown.
 
-    `status` is the last HTTP status received, if any. `retry_after` is the server's Retry-After in
-    seconds.
+    `status` is the last HTTP status received, if any.
     """
 
     def __init__(
@@ -164,7 +163,6 @@ class FetchError(Exception):
         status: int | None = None,
         url: str | None = None,
         hops: tuple[Hop, ...] = (),
-        retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
         self.reason = reason
@@ -172,7 +170,6 @@ class FetchError(Exception):
         self.status = status
         self.url = url
         self.hops = hops
-        self.retry_after = retry_after
 
 
 PageParser = Callable[[Page], object]

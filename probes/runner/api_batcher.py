@@ -183,11 +183,7 @@ def _extract_own_outcome(outcome: Page | FetchError, url: str) -> Page | FetchEr
     """Return the outcome of a shared call as evidence for one account, without the other values."""
     if isinstance(outcome, FetchError):
         return FetchError(
-            outcome.reason,
-            outcome.detail,
-            status=outcome.status,
-            url=outcome.url and url,
-            retry_after=outcome.retry_after,
+            outcome.reason, outcome.detail, status=outcome.status, url=outcome.url and url
         )
     return replace(outcome, url=url, hops=(Hop(url, outcome.status),) if outcome.hops else ())
 

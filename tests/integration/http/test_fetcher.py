@@ -590,30 +590,6 @@ async def test_run_probe_records_every_exchange(server: Hostile) -> None:
     assert isinstance(failed.exchanges[0].outcome, FetchError)
 
 
-async def test_host_that_is_down_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("probes.http.fetcher.MAX_REMEMBERED_HOSTS", 4)
-    clock = Clock()
-    hosts = tuple(f"127.0.0.{number}" for number in range(1, 31))
-    async with (
-        Hostile(hosts=hosts) as server,
-        create_fetcher(clock, host_delay=2, host_breaker_failures=1) as fetch,
-    ):
-        await fetch_outcome(fetch, server.url("reset", hosts[0]))
-        for host in hosts[1:]:
-            await fetch.get(link_request(server.url("ok", host)))
-            clock.now += 3
-        await fetch.get(link_request(server.url("ok", hosts[-1])))
-        assert len(fetch._hosts) < 12
-        assert hosts[0] in fetch._hosts
-        assert (
-            describe_outcome(await fetch_outcome(fetch, server.url("ok", hosts[0])))
-            == "network/host is down"
-        )
-        fetch.start_new_pass()
-        assert describe_outcome(await fetch_outcome(fetch, server.url("ok", hosts[0]))) == "200"
-    assert clock.sleeps == []
-
-
 @pytest.mark.fault("F09")
 async def test_connection_with_unread_body_is_not_reused() -> None:
     large = (
@@ -648,10 +624,7 @@ async def test_invalid_validators_are_not_sent(server: Hostile, tag: str) -> Non
     assert (page.status, b"if-none-match" in page.body.lower()) == (200, False)
 
 
-async def test_other_hosts_are_only_counted(monkeypatch) -> None:
-    monkeypatch.setattr(
-        "probes.http.fetcher.MAX_REMEMBERED_HOSTS", 1
-    )  # hosts are evicted and remembered again
+async def test_other_hosts_are_only_counted() -> None:
     hosts = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
     async with Hostile(hosts=hosts) as server, create_fetcher() as fetch:
         for name in (*hosts, *hosts[:2]):

@@ -17,7 +17,6 @@ from probes.http.connection import (
     HttpConnection,
 )
 from probes.http.dns import MAX_RECORDS, DnsResolver
-from probes.http.fetcher import MAX_REMEMBERED_HOSTS
 from probes.http.host_state import (
     MAX_CRAWL_DELAY_SECONDS,
     MAX_PARSED_RETRY_AFTER_SECONDS,
@@ -176,14 +175,6 @@ async def test_first_records_of_each_type_are_read(step):
 
 
 # --- Hosts ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_idle_hosts_are_forgotten_if_there_are_too_many(step):
-    fetch = create_fetcher(host_delay=1)
-    for number in range(MAX_REMEMBERED_HOSTS + step):
-        fetch._get_host(httpx.URL(f"http://a{number}.ma/"))
-    assert len(fetch._hosts) == (MAX_REMEMBERED_HOSTS + step if step <= 0 else 1)
 
 
 @pytest.mark.parametrize("step", STEPS)
