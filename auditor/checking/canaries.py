@@ -37,19 +37,8 @@ class Canary:
         return self.account.channel
 
 
-@dataclass(frozen=True, slots=True)
-class RunChange:
-    """The status of an account before a run, and the finding of the run."""
-
-    channel: str
-    previous_status: AccountStatus
-    finding: Finding
-
-    @property
-    def was_present(self) -> bool:
-        """Return True if the account was present before the run."""
-        last_finding = self.previous_status.last_known_finding
-        return last_finding is not None and last_finding.presence is Presence.PRESENT
+RunChange = tuple[str, AccountStatus, Finding]
+"""The channel and the status of an account before a run, and the finding of the run."""
 
 
 def build_canaries(
@@ -129,12 +118,17 @@ def find_mass_changes(
     """
     present_counts: Counter[str] = Counter()
     changed_counts: dict[str, Counter[tuple[Presence, Reason | None]]] = defaultdict(Counter)
-    for change in run_changes:
-        if not change.was_present or was_skipped(change.finding):
+    for channel, status, finding in run_changes:
+        last_finding = status.last_known_finding
+        was_present = last_finding is not None and last_finding.presence is Presence.PRESENT
+        if not was_present or was_skipped(finding):
             continue
-        present_counts[change.channel] += 1
-        if _has_changed(change, trusted_channels):
-            changed_counts[change.channel][change.finding.presence, change.finding.reason] += 1
+        present_counts[channel] += 1
+        result = (finding.presence, finding.reason)
+        is_new = result != (status.latest_presence, status.latest_reason)
+        is_unconfirmed = finding.presence is Presence.ABSENT and channel not in trusted_channels
+        if finding.presence is not Presence.PRESENT and (is_new or is_unconfirmed):
+            changed_counts[channel][result] += 1
     reasons: dict[str, str] = {}
     for channel, causes in changed_counts.items():
         present_count = present_counts[channel]
@@ -142,16 +136,6 @@ def find_mass_changes(
         if count >= MIN_CHANGED_ACCOUNTS and count > MASS_CHANGE_SHARE * present_count:
             reasons[channel] = f"{count} of {present_count} turned to {reason} in one run"
     return reasons
-
-
-def _has_changed(run_change: RunChange, trusted_channels: frozenset[str]) -> bool:
-    finding, previous_status = run_change.finding, run_change.previous_status
-    if finding.presence is Presence.PRESENT:
-        return False
-    previous_result = (previous_status.latest_presence, previous_status.latest_reason)
-    if previous_result != (finding.presence, finding.reason):
-        return True
-    return finding.presence is Presence.ABSENT and run_change.channel not in trusted_channels
 
 
 def find_unreliable_channels(

@@ -166,13 +166,15 @@ class LinkCheck:
 
 
 def resolve_identity(identity: Identity, result: ProbeResult) -> Identity:
-    """Return the identity a check ended with: a short link has that of its first response."""
-    if identity.kind is not LinkKind.SHORT_LINK or not result.exchanges:
+    """Return the identity a check ended with: that of its target for a short link."""
+    if identity.kind is not LinkKind.SHORT_LINK:
         return identity
-    outcome = result.exchanges[0].outcome
-    if not isinstance(outcome, Page):
-        return identity
-    return identify.identify_link(str(outcome.parsed or outcome.url))
+    target = result.finding.final_url
+    if result.exchanges:
+        outcome = result.exchanges[0].outcome
+        parsed = outcome.parsed if isinstance(outcome, Page) else None
+        target = str(parsed or outcome.url or target or "")
+    return identify.identify_link(target) if target else identity
 
 
 def _count_requests(exchange: HttpExchange) -> int:

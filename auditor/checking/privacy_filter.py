@@ -12,10 +12,9 @@ from __future__ import annotations
 import operator
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from auditor.checking import checker
-from probes.links import identify
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import HttpExchange, ProbeResult, ProbeRun
@@ -27,45 +26,30 @@ PRIVATE_KINDS = frozenset({LinkKind.PERSON, LinkKind.GROUP})
 """Kinds of accounts whose pages belong to private people."""
 
 
-@dataclass(frozen=True, slots=True)
-class StorableResult:
-    """A result as it may be stored; `keep_bodies` is True if its pages are stored."""
-
-    result: ProbeResult
-    keep_bodies: bool = True
-
-
 async def remove_private_data(
     account: Account, result: ProbeResult, parser_pool: ParserPool, api_channels: Iterable[str] = ()
-) -> StorableResult:
-    """Return the result without private data."""
-    kind = resolve_account_kind(account, result.finding)
+) -> tuple[ProbeResult, bool]:
+    """Return the result without private data, and whether its pages may be stored."""
+    kind = checker.resolve_identity(account.identity, result).kind
     if kind in PRIVATE_KINDS:
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
-        return StorableResult(replace(result, finding=finding), keep_bodies=False)
+        return replace(result, finding=finding), False
     try:
         exchanges = [
             await _remove_visitor_content(exchange, parser_pool) for exchange in result.exchanges
         ]
     except FetchError:  # the worker was stopped, so the content of visitors is unknown
-        return StorableResult(result, keep_bodies=False)
+        return result, False
     if all(map(operator.is_, exchanges, result.exchanges)):
-        return StorableResult(result)
+        return result, True
     shortened = replace(result, exchanges=tuple(exchanges))
     probe_run = ProbeRun(checker.create_probe(account, api_channels))
     recorded_outcomes = _RecordedOutcomes(shortened.exchanges, parser_pool)
     while (request := probe_run.pending_request) is not None:
         probe_run.resume(await recorded_outcomes.get_next(request))
     if probe_run.result.finding == result.finding:
-        return StorableResult(shortened)
-    return StorableResult(result, keep_bodies=False)
-
-
-def resolve_account_kind(account: Account, finding: Finding) -> LinkKind:
-    """Return the kind of an account: that of its link, or for a short link of its target."""
-    if account.identity.kind is LinkKind.SHORT_LINK and finding.final_url:
-        return identify.identify_link(finding.final_url).kind
-    return account.identity.kind
+        return shortened, True
+    return result, False
 
 
 def anonymize_finding(finding: Finding) -> Finding:

@@ -25,6 +25,7 @@ from auditor.cli.context import (
 )
 from auditor.cli.output import choose_table_format, print_message
 from auditor.decisions import recording
+from auditor.decisions.replies import find_decisions_taken_at
 from auditor.i18n.translator import Translator
 from auditor.views.json_items import build_decision_items
 from storage.models.audit import Decision, DecisionKind
@@ -275,7 +276,7 @@ def withdraw_decision(
             app.store, number, author=author_name, reason=reason, now=now
         )
         first, numbers = withdrawn[0], {decision.id for decision in withdrawn}
-        related = recording.find_decisions_taken_at(
+        related = find_decisions_taken_at(
             app.store, first.association, first.author, first.decided_at, now
         )
     kind = ENGLISH.term("decision", first.kind)

@@ -80,10 +80,16 @@ class ProcrastinateCluster:
         with require_cluster_extra():
             # Imported here, because the extra is not installed on a single machine.
             from auditor.cluster.coordinator import ClusterCoordinator  # noqa: PLC0415
-        async with ClusterCoordinator(
-            app, frontier, deadline, api_budgets=api_budgets, on_progress=on_progress
-        ) as coordinator:
-            yield coordinator
+            from auditor.cluster.job_queue import open_job_queue  # noqa: PLC0415
+        async with open_job_queue(self.config.storage.url) as queue:
+            coordinator = ClusterCoordinator(
+                app, frontier, deadline, queue, api_budgets=api_budgets, on_progress=on_progress
+            )
+            await coordinator.open_run()
+            try:
+                yield coordinator
+            finally:
+                await coordinator.close_run()
 
     def load_queue_status(self) -> QueueStatus | None:
         """Return the state of the queue, or None before there is one. Raises StoreError."""

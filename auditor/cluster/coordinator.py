@@ -6,14 +6,14 @@ A pass is over when no job waits and no job runs.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
-from typing import Any, Self, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from auditor.app import App
 from auditor.cluster import ensure_folder_token
-from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults, open_job_queue
+from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults
 from auditor.runs.frontier import Frontier, QueueStatus
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND, compute_batch_size
 from auditor.runs.state import RequestCounts, RunDeadline
@@ -34,10 +34,9 @@ T = TypeVar("T")
 
 
 class ClusterCoordinator:
-    """Distributes the jobs of one session of a run. Used as an async context manager.
+    """Distributes the jobs of one session of a run.
 
-    On exit, no job is left in the queue. The circuit breakers and API budgets are updated with the
-    state that the workers report.
+    The circuit breakers and API budgets are updated with the state that the workers report.
     """
 
     def __init__(
@@ -45,6 +44,7 @@ class ClusterCoordinator:
         app: App,
         frontier: Frontier,
         deadline: RunDeadline,
+        job_queue: JobQueue,
         *,
         api_budgets: Mapping[str, ApiBudget],
         on_progress: Callable[[int], None],
@@ -56,9 +56,8 @@ class ClusterCoordinator:
         self._deadline = deadline
         self._api_budgets = api_budgets
         self._on_progress = on_progress
-        self._exit_stack = AsyncExitStack()
         self._runs = app.store.cluster_runs
-        self._job_queue: JobQueue
+        self._job_queue = job_queue
         self._worker_results: WorkerResults | None = None
 
     @property
@@ -66,23 +65,12 @@ class ClusterCoordinator:
         """Return the requests that the workers of this run have reported."""
         return self._worker_results.requests if self._worker_results else RequestCounts()
 
-    async def __aenter__(self) -> Self:
+    async def open_run(self) -> None:
         """Open the run to workers, with an empty queue.
 
         A killed session may have left jobs in it.
         """
-        try:
-            await self._start()
-        except BaseException:
-            await self._exit_stack.aclose()
-            raise
-        return self
-
-    async def _start(self) -> None:
         await self._retry_in_thread(self._runs.close, self._run_id)
-        self._job_queue = await self._exit_stack.enter_async_context(
-            open_job_queue(self._app.config.storage.url)
-        )
         await self._job_queue.create_tables()
         await self._drain_queue()
         seconds_left = None
@@ -92,15 +80,13 @@ class ClusterCoordinator:
         await self._retry_in_thread(self._runs.open, self._run_id, folder_token, seconds_left)
         await self._retry_in_thread(self._load_worker_results)
 
-    async def __aexit__(self, *_: object) -> None:
-        try:
-            with suppress(StoreError):
-                await asyncio.to_thread(self._runs.close, self._run_id)
-                await self._job_queue.clear()
-                await asyncio.to_thread(self._load_worker_results)
-                await asyncio.to_thread(self._runs.delete, self._run_id)
-        finally:
-            await self._exit_stack.aclose()
+    async def close_run(self) -> None:
+        """Close the run, with an empty queue, and take over what the workers report."""
+        with suppress(StoreError):
+            await asyncio.to_thread(self._runs.close, self._run_id)
+            await self._job_queue.clear()
+            await asyncio.to_thread(self._load_worker_results)
+            await asyncio.to_thread(self._runs.delete, self._run_id)
 
     async def check_pass(self, *, second_pass: bool = False) -> None:
         """Have workers check all accounts that wait for a pass. Raises StoreError if a job fails.

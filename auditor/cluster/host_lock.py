@@ -78,9 +78,15 @@ class DatabaseHostLock:
     async def acquire(self, host: str) -> float:
         """Lock a host. Return the seconds until the next request to it may start."""
         key, delay = compute_host_bucket(host), None
+        polling = AsyncRetrying(
+            stop=stop_never,
+            wait=wait_exponential(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS),
+            retry=retry_if_result(lambda is_locked: not is_locked),
+        )
         # The connection may be lost in between, and another worker may then get the lock.
         while key not in self._held_keys:
-            await self._wait_for_lock(key)
+            await polling(self._execute_scalar, TRY_LOCK_QUERY, key)
+            self._held_keys.add(key)
             try:
                 delay = await self._execute_scalar(
                     MARK_BUSY_QUERY, key, key, ORPHANED_LOCK_DELAY_SECONDS
@@ -89,15 +95,6 @@ class DatabaseHostLock:
                 await asyncio.shield(self._unlock_host(key))
                 raise
         return max(0.0, float(delay or 0), self._unsure_until - asyncio.get_running_loop().time())
-
-    async def _wait_for_lock(self, key: int) -> None:
-        polling = AsyncRetrying(
-            stop=stop_never,
-            wait=wait_exponential(FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS),
-            retry=retry_if_result(lambda is_locked: not is_locked),
-        )
-        await polling(self._execute_scalar, TRY_LOCK_QUERY, key)
-        self._held_keys.add(key)
 
     async def release(self, host: str, crawl_delay: float) -> None:
         """Release the host. The crawl delay is committed first, so that the next worker sees it.
@@ -147,7 +144,15 @@ class DatabaseHostLock:
             cursor = await connection.execute(statement, values)
             row = await cursor.fetchone() if cursor.description else None
         except psycopg.OperationalError:
-            await self._drop_connection()
+            # A restarted database does not know which worker uses which host.
+            self._unsure_until = asyncio.get_running_loop().time() + ORPHANED_LOCK_DELAY_SECONDS
+            logger.warning(
+                "host_lock_connection_lost", "the connection for host locks is lost, reconnecting"
+            )
+            if self._connection:
+                with suppress(psycopg.Error):
+                    await self._connection.close()
+            self._connection = None
             raise
         return row[0] if row else None
 
@@ -162,14 +167,3 @@ class DatabaseHostLock:
                 )
         self._connection = connection
         return connection
-
-    async def _drop_connection(self) -> None:
-        """Drop the connection. A restarted database does not know which worker uses which host."""
-        self._unsure_until = asyncio.get_running_loop().time() + ORPHANED_LOCK_DELAY_SECONDS
-        logger.warning(
-            "host_lock_connection_lost", "the connection for host locks is lost, reconnecting"
-        )
-        if self._connection:
-            with suppress(psycopg.Error):
-                await self._connection.close()
-        self._connection = None

@@ -44,16 +44,6 @@ class ApiBudgetState:
     skipped_count: int
     refusal: tuple[Reason, str] | None
 
-    @classmethod
-    def of(cls, budget: ApiBudget) -> ApiBudgetState:
-        """Return the state of an API budget."""
-        return cls(*attrgetter(*BUDGET_FIELDS)(budget))
-
-    def restore(self, budget: ApiBudget) -> None:
-        """Set the state of an API budget."""
-        for name in BUDGET_FIELDS:
-            setattr(budget, name, getattr(self, name))
-
 
 @dataclass(frozen=True, slots=True)
 class ChannelStates:
@@ -67,14 +57,18 @@ class ChannelStates:
         cls, circuit_breakers: Mapping[str, CircuitBreaker], api_budgets: Mapping[str, ApiBudget]
     ) -> ChannelStates:
         """Return the state of circuit breakers and API budgets."""
-        budget_states = {name: ApiBudgetState.of(budget) for name, budget in api_budgets.items()}
+        get_state = attrgetter(*BUDGET_FIELDS)
+        budget_states = {
+            name: ApiBudgetState(*get_state(budget)) for name, budget in api_budgets.items()
+        }
         return cls(circuit_breakers, budget_states)
 
     def restore_api_budgets(self, api_budgets: Mapping[str, ApiBudget]) -> None:
         """Set the state of the API budgets that these states have."""
         for channel, state in self.api_budgets.items():
             if channel in api_budgets:
-                state.restore(api_budgets[channel])
+                for name in BUDGET_FIELDS:
+                    setattr(api_budgets[channel], name, getattr(state, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +88,6 @@ class Job:
     def is_single_host(self) -> bool:
         """Return True for one host or platform, whose accounts may need several jobs."""
         return self.batch.first_bucket == self.batch.last_bucket
-
-    @property
-    def lock_key(self) -> str:
-        """The lock of the hosts. Only one job with the same lock runs at a time."""
-        return f"{self.batch.first_bucket}-{self.batch.last_bucket}"
-
-    @property
-    def queueing_key(self) -> str:
-        """The key in the queue. Only one job with the same key waits at a time."""
-        return f"{self.batch.round}/{self.lock_key}"
-
-    def to_json(self) -> JsonDict:
-        """Return the task arguments that the queue stores."""
-        task_arguments: JsonDict = JOB_ADAPTER.dump_python(self, mode="json")
-        return task_arguments
 
     @classmethod
     def from_json(cls, task_arguments: JsonDict) -> Job:
@@ -202,17 +181,18 @@ class JobQueue:
 
     async def enqueue(self, jobs_to_add: Iterable[Job]) -> None:
         """Add jobs to the queue, all of them or none."""
-        procrastinate_jobs = [
-            jobs.Job(
+        procrastinate_jobs = []
+        for job in jobs_to_add:
+            hosts = f"{job.batch.first_bucket}-{job.batch.last_bucket}"
+            procrastinate_job = jobs.Job(
                 queue=QUEUE_NAME,
                 task_name=TASK_NAME,
-                lock=job.lock_key,
-                queueing_lock=job.queueing_key,
+                lock=hosts,  # only one job of these hosts runs at a time
+                queueing_lock=f"{job.batch.round}/{hosts}",  # and only one waits
                 priority=-job.batch.round,
-                task_kwargs=job.to_json(),
+                task_kwargs=JOB_ADAPTER.dump_python(job, mode="json"),
             )
-            for job in jobs_to_add
-        ]
+            procrastinate_jobs.append(procrastinate_job)
         if procrastinate_jobs:
             with translate_database_errors():
                 await self._app.job_manager.batch_defer_jobs_async(jobs=procrastinate_jobs)

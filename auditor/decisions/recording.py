@@ -294,9 +294,8 @@ class _Recorder:
         not the association's or has moved.
         """
         channel, proposal = self.typed.channel, self._find_proposal(typed)
-        identity = identify.identify_link(proposal.link.canonical if proposal else typed, channel)
-        key = identity.key
-        if key is None or identity.channel != channel or identity.kind not in ACCOUNT_KINDS:
+        identity = identify_account(proposal.link.canonical if proposal else typed, channel)
+        if identity is None:
             raise DecisionError(
                 typed,
                 f"not a {channel} account",
@@ -304,6 +303,7 @@ class _Recorder:
                 message=gettext_noop("This address is not a {channel} account."),
                 channel=channel,
             )
+        key = identity.key
         ids = {row.id for row in self.rows if row.identity.key == key}
         decisions = self.store.decisions.list_decisions(association=self.typed.association)
         for decision in select_decisions_in_force(decisions, self.now):
@@ -360,6 +360,13 @@ def list_channel_accounts(store: Store, association: str, channel: str) -> list[
     return [
         row for row in rows if row.channel == channel and row.identity.kind is not LinkKind.NONE
     ]
+
+
+def identify_account(link: str, channel: str) -> Identity | None:
+    """Return the account of a channel that a link names, or None."""
+    identity = identify.identify_link(link, channel)
+    is_account = identity.key is not None and identity.kind in ACCOUNT_KINDS
+    return identity if is_account and identity.channel == channel else None
 
 
 def account_subject(row: AccountRow) -> str:
@@ -483,18 +490,3 @@ def withdraw_decisions(
     ]
     origin = ChangeOrigin(withdrawal.author, DECISION_SOURCE)
     store.registry.withdraw_accounts(claimed_ids, withdrawal.withdrawn_at, origin=origin)
-
-
-def find_decisions_taken_at(
-    store: Store, association: str, author: str, decided_at: datetime, now: datetime
-) -> list[Decision]:
-    """Return the decisions in force that an author took about an association at one time.
-
-    For example, a move to a new address also claims the new account.
-    """
-    decisions = store.decisions.list_decisions(association=association)
-    return [
-        item
-        for item in select_decisions_in_force(decisions, now)
-        if (item.author, item.decided_at) == (author, decided_at)
-    ]

@@ -21,7 +21,7 @@ from auditor.decisions.recording import (
     DecisionError,
     DecisionInput,
     account_subject,
-    find_decisions_taken_at,
+    identify_account,
     list_channel_accounts,
     parse_day,
     parse_domain_expiry,
@@ -38,13 +38,12 @@ from auditor.evaluation.run_results import (
     refresh_summaries,
 )
 from auditor.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
-from auditor.rules.association_state import DISPUTE_VALIDITY
-from probes.links import identify
-from probes.models.finding import ACCOUNT_KINDS
+from auditor.rules.association_state import DISPUTE_VALIDITY, select_decisions_in_force
 from storage.models.audit import (
     AccountRow,
     AccountState,
     Association,
+    Decision,
     DecisionKind,
     DecisionWithdrawal,
     Gap,
@@ -168,10 +167,9 @@ def parse_reply(
         **subject,
     )
     if form.kind is ReplyKind.MOVED:
-        identity = identify.identify_link(form.value.strip(), reply.channel)
-        reply.value = identity.canonical or identity.url
-        is_account = identity.key is not None and identity.kind in ACCOUNT_KINDS
-        if reply.value is None or identity.channel != reply.channel or not is_account:
+        identity = identify_account(form.value.strip(), reply.channel)
+        reply.value = (identity.canonical or identity.url) if identity else None
+        if reply.value is None:
             raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
     if form.kind is ReplyKind.DISPUTED and not reply.text:
         raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
@@ -343,6 +341,21 @@ def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: 
     """
     assert reply.id is not None
     store.replies.review(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
+
+
+def find_decisions_taken_at(
+    store: Store, association: str, author: str, decided_at: datetime, now: datetime
+) -> list[Decision]:
+    """Return the decisions in force that an author took about an association at one time.
+
+    For example, a move to a new address also claims the new account.
+    """
+    decisions = store.decisions.list_decisions(association=association)
+    return [
+        item
+        for item in select_decisions_in_force(decisions, now)
+        if (item.author, item.decided_at) == (author, decided_at)
+    ]
 
 
 def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from itertools import chain, filterfalse
 from operator import attrgetter
 
+from auditor.checking.circuit_breaker import REQUESTED_KINDS
 from auditor.config.schema import Config
 from auditor.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules import engine
@@ -23,15 +24,7 @@ from auditor.rules.domain_expiry import DomainExpiry
 from auditor.rules.link_reciprocity import classify_link_reciprocity
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
-from probes.models.finding import (
-    ACCOUNT_KINDS,
-    Activity,
-    FactValue,
-    Finding,
-    LinkKind,
-    Presence,
-    Reason,
-)
+from probes.models.finding import Activity, FactValue, Finding, LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
@@ -291,7 +284,7 @@ def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[Unch
     """
     for account in context.accounts:
         status, channel = account.status, account.row.channel
-        is_checkable = account.row.identity.kind in ACCOUNT_KINDS | {LinkKind.SHORT_LINK}
+        is_checkable = account.row.identity.kind in REQUESTED_KINDS
         if channel not in config.channels or not is_checkable:
             continue
         last_date = status.decided_at.date().isoformat() if status.decided_at else ""

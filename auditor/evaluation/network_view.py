@@ -222,15 +222,6 @@ BAR_STATUSES = (
 
 
 @dataclass(frozen=True, slots=True)
-class BarSegment:
-    """A part of a bar: where it begins and how long it is, in percent."""
-
-    status: ChannelStatus
-    start: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
 class ChannelFigures:
     """Numbers of associations on one channel by status; the sum is the size of the network.
 
@@ -260,13 +251,13 @@ class ChannelFigures:
         return not self.is_optional or without < self.association_count
 
     @property
-    def segments(self) -> list[BarSegment]:
-        """Return the parts of the bar that are not empty."""
+    def segments(self) -> list[tuple[ChannelStatus, float, float]]:
+        """Return the parts of the bar that are not empty: status, start and width in percent."""
         segments, start = [], 0.0
         for status in BAR_STATUSES:
             width = to_percent(self.counts[status], self.association_count)
             if width:
-                segments.append(BarSegment(status, round(start, 1), width))
+                segments.append((status, round(start, 1), width))
             start += width
         return segments
 
@@ -279,19 +270,16 @@ def build_channel_figures(counts: Mapping[str, int], config: Config) -> list[Cha
     figures = []
     for channel in config.channels:
         statuses = {status: counts.get(f"status:{channel}:{status}", 0) for status in ChannelStatus}
-        reasons = _list_reasons(counts, f"unchecked:{channel}:")
+        prefix = f"unchecked:{channel}:"
+        reasons = [
+            (facet.removeprefix(prefix), count)
+            for facet, count in counts.items()
+            if facet.startswith(prefix)
+        ]
+        reasons.sort(key=lambda reason: (-reason[1], reason[0]))
         survey = config.survey.figures.get(channel)
-        figures.append(ChannelFigures(channel, statuses, reasons, survey))
+        figures.append(ChannelFigures(channel, statuses, tuple(reasons), survey))
     return figures
-
-
-def _list_reasons(counts: Mapping[str, int], prefix: str) -> tuple[tuple[str, int], ...]:
-    reasons = [
-        (facet.removeprefix(prefix), count)
-        for facet, count in counts.items()
-        if facet.startswith(prefix)
-    ]
-    return tuple(sorted(reasons, key=lambda reason: (-reason[1], reason[0])))
 
 
 def compute_channel_figures(

@@ -292,7 +292,7 @@ def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
         for account_id, finding in findings.items():
             if account_id in channels:
                 previous_status = statuses.get(account_id, AccountStatus(account_id))
-                yield RunChange(channels[account_id], previous_status, finding)
+                yield channels[account_id], previous_status, finding
 
 
 class CoverageCounter:

@@ -22,7 +22,7 @@ from functools import partial
 
 from auditor.app import App
 from auditor.checking.checker import AccountChecker, to_probe_account
-from auditor.checking.privacy_filter import StorableResult, remove_private_data
+from auditor.checking.privacy_filter import remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
 from auditor.evidence import BodyStorage, build_check_evidence, count_body_bytes
@@ -39,7 +39,7 @@ from probes.links import channel_registry
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import Page
-from probes.models.probe import ProbeResult
+from probes.models.probe import HttpExchange, ProbeResult
 from probes.website.rdap import find_rdap_service
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AuditRun, DomainCheck, Evidence, Observation
@@ -224,12 +224,19 @@ class AccountWorker:
                 run_id=self.audit_run.id,
                 observed_at=_get_observed_at(result, self.clock()),
             )
-        filtered_result = await remove_private_data(
+        row = entry.account
+        result, keep_bodies = await remove_private_data(
             _to_account(entry), result, self.checker.parser_pool, self.checker.api_budgets
         )
-        if will_retry:
-            filtered_result = replace(filtered_result, keep_bodies=False)
-        row, result = entry.account, filtered_result.result
+        build_evidence = partial(
+            self._build_evidence,
+            result.exchanges,
+            is_withheld=will_retry or not keep_bodies,
+            is_volatile=(
+                row.channel != channel_registry.WEBSITE_CHANNEL
+                and row.channel not in self.checker.api_budgets
+            ),
+        )
         assert row.id is not None
         assert self.audit_run.id is not None
         observation = Observation(
@@ -240,12 +247,8 @@ class AccountWorker:
             (),
             get_probe_version(row),
         )
-        is_volatile = (
-            row.channel != channel_registry.WEBSITE_CHANNEL
-            and row.channel not in self.checker.api_budgets
-        )
         if entry.status is not None:
-            evidence = await self._build_evidence(filtered_result, None, is_volatile=is_volatile)
+            evidence = await build_evidence(None)
             equal_result_id = await asyncio.to_thread(
                 self.unchanged_results.find_equal_result_id,
                 row,
@@ -253,8 +256,7 @@ class AccountWorker:
             )
             if equal_result_id is not None:
                 return replace(observation, result_id=equal_result_id)
-        bodies = self.recorder.bodies
-        evidence = await self._build_evidence(filtered_result, bodies, is_volatile=is_volatile)
+        evidence = await build_evidence(self.recorder.bodies)
         return replace(observation, evidence=evidence)
 
     async def _needs_second_pass(self, result: ProbeResult) -> bool:
@@ -270,17 +272,21 @@ class AccountWorker:
         return bool(allowed) and all(allowed)
 
     async def _build_evidence(
-        self, filtered_result: StorableResult, bodies: BodyStorage | None, *, is_volatile: bool
+        self,
+        exchanges: Sequence[HttpExchange],
+        bodies: BodyStorage | None,
+        *,
+        is_withheld: bool,
+        is_volatile: bool,
     ) -> tuple[Evidence, ...]:
         """Return the evidence of a result. Bodies are stored only if `bodies` is given."""
-        exchanges = filtered_result.result.exchanges
         max_body_bytes = self.app.config.storage.max_check_bytes
         build = partial(
             build_check_evidence,
             exchanges,
             bodies,
             max_body_bytes,
-            is_withheld=not filtered_result.keep_bodies,
+            is_withheld=is_withheld,
             is_volatile=is_volatile,
         )
         if count_body_bytes(exchanges) <= max_body_bytes:

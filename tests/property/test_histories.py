@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from auditor.checking.canaries import RunChange, find_mass_changes
+from auditor.checking.canaries import find_mass_changes
 from auditor.evaluation.reevaluate import reevaluate
 from auditor.evaluation.run_results import evaluate_run
 from auditor.rules.account_status import UNREACHABLE_REASONS, ConfirmationThresholds
@@ -519,8 +519,7 @@ def test_lasting_wall_makes_its_channel_unreliable_in_its_first_run_at_most(wall
         observations, started_at = observe_walls(day, walls), START + timedelta(days=day)
         statuses = [state.statuses.get(id_) or AccountStatus(id_) for id_ in observations]
         changes = [
-            RunChange("twitter", status, observations[status.account_id].finding)
-            for status in statuses
+            ("twitter", status, observations[status.account_id].finding) for status in statuses
         ]
         unreliable.append(frozenset(find_mass_changes(changes)))
         state = evaluate_association(

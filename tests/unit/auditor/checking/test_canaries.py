@@ -6,7 +6,6 @@ import pytest
 
 from auditor.checking.canaries import (
     Canary,
-    RunChange,
     build_canaries,
     find_failed_canaries,
     find_mass_changes,
@@ -46,7 +45,7 @@ def build_status(latest=Presence.PRESENT, reason=None, known=PRESENT):
 
 def build_run_changes(*findings, status=None):
     previous_status = status or build_status()
-    return [RunChange("facebook", previous_status, finding) for finding in findings]
+    return [("facebook", previous_status, finding) for finding in findings]
 
 
 def test_absent_known_canary_makes_its_channel_unreliable():
