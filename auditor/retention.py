@@ -84,7 +84,7 @@ def list_backups(folder: Path) -> list[Backup]:
         backups = []
         for file in folder.iterdir():
             if match := BACKUP_NAME_PATTERN.fullmatch(file.name):
-                created_at = _parse_timestamp(match[1])
+                created_at = datetime.strptime(match[1], TIMESTAMP_FORMAT).replace(tzinfo=UTC)
                 backups.append(Backup(file, created_at, file.stat().st_size))
     except FileNotFoundError:
         return []
@@ -114,7 +114,11 @@ def create_backup(
     folder, or a given file that must not exist. Raises StoreError and changes nothing then.
     """
     configured_folder = config.backup.folder
-    file = _choose_backup_file(target or configured_folder, now)
+    file = target or configured_folder
+    if file.suffix != ".db" or file.is_dir():
+        file /= f"auditor-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}.db"
+    elif file.exists():
+        raise StoreError(str(file), "the file exists", "another name, or a folder")
     contents = store.create_backup(file)
     target_bodies = BodyStore(file.parent / EVIDENCE_FOLDER_NAME)
     bodies = body_store.copy_bodies(evidence_bodies, target_bodies)
@@ -130,9 +134,11 @@ def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
     No other process may write meanwhile. Raises StoreError and changes nothing then.
     """
     place = find_sqlite_file(config, "`pg_restore`")
-    replaced_file = _find_free_path(
-        place.with_name(f"{place.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}")
-    )
+    name = f"{place.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}"
+    replaced_file, number = place.with_name(name), 1
+    while replaced_file.exists():  # two restores within a second keep two databases
+        number += 1
+        replaced_file = place.with_name(f"{name}-{number}")
     was_there = place.exists()
     contents = sqlite_file.restore_database(file, place, replaced_file)
     archive = BodyStore(config.storage.evidence_folder)
@@ -174,23 +180,6 @@ def _copy_keys(source: Path, target: Path) -> None:
         raise build_file_error(error) from error
 
 
-def _choose_backup_file(target: Path, now: datetime) -> Path:
-    if target.suffix != ".db" or target.is_dir():
-        return target / f"auditor-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}.db"
-    if target.exists():
-        raise StoreError(str(target), "the file exists", "another name, or a folder")
-    return target
-
-
-def _find_free_path(path: Path) -> Path:
-    """Return a file name that does not exist: two restores within a second keep two databases."""
-    free_path, number = path, 1
-    while free_path.exists():
-        number += 1
-        free_path = path.with_name(f"{path.name}-{number}")
-    return free_path
-
-
 def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[Path]:
     """Remove the oldest backups over the limit and those that are too old, never the new one.
 
@@ -204,10 +193,6 @@ def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[P
         if backup.file != made and (is_too_many or is_too_old):
             backup.file.unlink(missing_ok=True)
             yield backup.file
-
-
-def _parse_timestamp(name: str) -> datetime:
-    return datetime.strptime(name, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
 
 
 PruningProgressCallback = Callable[[int, int], None]

@@ -7,7 +7,7 @@ A rebuild of an unchanged history with unchanged probes and rules changes nothin
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from auditor.evaluation.run_results import CoverageCounter
 from auditor.rules import engine
 from auditor.rules.association_state import AssociationState
 from storage.conclusions import Conclusions
-from storage.models.audit import AccountRow, AccountStatus, AuditRun, Gap, Proposal
+from storage.models.audit import AccountRow, AccountStatus, Gap, Proposal
 from storage.sanitize import sanitize
 from storage.store import Store
 
@@ -50,8 +50,11 @@ def reevaluate(
     runs = [run for run in store.runs.list_evaluated() if not before or run.started_at < before]
     counters: dict[int, CoverageCounter] = {}
     if not dry_run:
-        for run_id in find_recountable_runs(store, runs):
-            counters[run_id] = CoverageCounter(config.channels)
+        # The coverage of earlier runs includes erased associations and stays as it is.
+        last_erasure = store.erasure.get_last_erasure_time()
+        for run in runs:
+            if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
+                counters[run.id] = CoverageCounter(config.channels)
     replay = RunReplay(
         store, config, runs, body_storage=context.body_store, coverage_counters=counters
     )
@@ -90,17 +93,6 @@ def _restore_profile_gaps(
     stored_gaps = filter(is_unprovable, context.store.conclusions.list_gaps(state.association.id))
     provable_gaps = [gap for gap in state.gaps if not is_unprovable(gap)]
     return [*provable_gaps, *(replace(gap, id=None) for gap in stored_gaps)]
-
-
-def find_recountable_runs(store: Store, runs: Iterable[AuditRun]) -> Iterator[int]:
-    """Yield the ids of the runs whose coverage can be counted again: those after the last erasure.
-
-    The coverage of earlier runs includes erased associations and stays as it is.
-    """
-    last_erasure = store.erasure.get_last_erasure_time()
-    for run in runs:
-        if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
-            yield run.id
 
 
 Conclusion = AccountStatus | Gap | Proposal
@@ -196,7 +188,9 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
         changes_by_subject[key].append(change)
     paired: list[ConclusionChange] = []
     for group in changes_by_subject.values():
-        group.sort(key=_is_still_open)
+        group.sort(
+            key=lambda change: not (change.before or change.after or "").startswith("closed")
+        )
         removed = [change for change in group if change.after is None]
         added = [change for change in group if change.before is None]
         paired += [change for change in group if None not in (change.before, change.after)]
@@ -204,10 +198,6 @@ def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChan
             paired.append(replace(removed.pop(), after=added.pop().after))
         paired += [*removed, *added]
     return list(filter(_has_changed_text, paired))
-
-
-def _is_still_open(change: ConclusionChange) -> bool:
-    return not (change.before or change.after or "").startswith("closed")
 
 
 def _has_changed_text(change: ConclusionChange) -> bool:

@@ -123,21 +123,14 @@ class RunReplay:
             for observation in observations[run.id]:
                 row = account_by_id[observation.account_id]
                 replayed[observation.account_id] = self._replay_observation(row, observation, state)
-            state = self._evaluate_run(run, state, replayed)
+            evaluation_time = build_evaluation_time(run, run.unreliable_channels)
+            linked_keys = collect_linked_keys(state, replayed.values())
+            owners = self._find_owners(linked_keys, run.started_at)
+            state = evaluate_association(state, replayed, evaluation_time, self._policy, owners)
+            counter = self._coverage_counters.get(run.id or 0)
+            if counter is not None:
+                counter.add_association(state, evaluation_time)
         return replace(state, association=association, accounts=accounts)
-
-    def _evaluate_run(
-        self, run: AuditRun, state: AssociationState, observations: Mapping[int, Observation]
-    ) -> AssociationState:
-        """Return the state after a run, and count it for the coverage of the run."""
-        evaluation_time = build_evaluation_time(run, run.unreliable_channels)
-        linked_keys = collect_linked_keys(state, observations.values())
-        owners = self._find_owners(linked_keys, run.started_at)
-        state = evaluate_association(state, observations, evaluation_time, self._policy, owners)
-        counter = self._coverage_counters.get(run.id or 0)
-        if counter is not None:
-            counter.add_association(state, evaluation_time)
-        return state
 
     def _find_owners(self, keys: set[AccountKey], timestamp: datetime) -> AccountOwners:
         """Return which associations had registered these accounts at a point in time."""

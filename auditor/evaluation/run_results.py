@@ -356,7 +356,8 @@ def refresh_summaries(
             return updated_count
         evaluation_time = get_current_evaluation_time(run)
         while marks := store.summaries.list_stale(ASSOCIATION_BATCH_SIZE):
-            records = _build_summary_records(store, config, marks, evaluation_time)
+            data = store.conclusions.load_association_data(marks)
+            records = _build_summary_records(data, config, evaluation_time)
             if not store.summaries.save(records, marks, version):
                 break
             updated_count += len(marks)
@@ -402,13 +403,9 @@ def _compute_short_digest(value: object) -> str:
 
 
 def _build_summary_records(
-    store: Store, config: Config, stale_marks: Mapping[str, str], evaluation_time: EvaluationTime
+    data: AssociationData, config: Config, evaluation_time: EvaluationTime
 ) -> Iterator[SummaryRecord]:
-    data = store.conclusions.load_association_data(stale_marks)
     for association_state in assemble_association_states(data.associations, data):
         view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
-        yield build_summary_record(
-            view,
-            config.channels,
-            find_next_change_date(view, config.activity, evaluation_time.run_started_at),
-        )
+        valid_until = find_next_change_date(view, config.activity, evaluation_time.run_started_at)
+        yield build_summary_record(view, config.channels, valid_until)
