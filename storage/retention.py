@@ -23,7 +23,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     Table,
     Text,
     delete,
@@ -163,9 +162,24 @@ class ErasureRepository(Repository):
 
         Presence, reason, id and date stay. In gaps, the address of the account replaces the texts.
         """
+        status = type_coerce(ACCOUNT_STATUS.c.status, Text)
+        absent_accounts = select(ACCOUNT_STATUS.c.account_id).where(
+            status.like('%"last_known_finding":{"presence":"absent"%')
+        )
+        removed_profiles = (
+            select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.finding)
+            .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
+            .where(
+                ACCOUNT.c.channel == channel,
+                PROBE_RESULT.c.account_id.in_(absent_accounts),
+                PROBE_RESULT.c.presence == Presence.PRESENT.value,
+                type_coerce(PROBE_RESULT.c.evidence, Text).like(f'%"url":"https://{api_host}/%'),
+                type_coerce(PROBE_RESULT.c.finding, Text).not_like(f'%"{PROFILE_REMOVED_FACT}":%'),
+            )
+        )
         with self._database.begin_write() as connection:
             texts_by_account: dict[int, set[str]] = defaultdict(set)
-            for row in connection.execute(_select_removed_profiles(channel, api_host)).all():
+            for row in connection.execute(removed_profiles).all():
                 finding = row.finding
                 texts_by_account[row.account_id] |= {finding.name or "", finding.detail} - {""}
                 bare = replace(
@@ -195,25 +209,6 @@ class ErasureRepository(Repository):
         )
         with self._database.begin_read() as connection:
             return connection.execute(query).scalar()
-
-
-def _select_removed_profiles(channel: str, api_host: str) -> Select[Any]:
-    """Select the results that still have the profile of an account that is absent now."""
-    status = type_coerce(ACCOUNT_STATUS.c.status, Text)
-    absent_accounts = select(ACCOUNT_STATUS.c.account_id).where(
-        status.like('%"last_known_finding":{"presence":"absent"%')
-    )
-    return (
-        select(PROBE_RESULT.c.id, PROBE_RESULT.c.account_id, PROBE_RESULT.c.finding)
-        .join(ACCOUNT, ACCOUNT.c.id == PROBE_RESULT.c.account_id)
-        .where(
-            ACCOUNT.c.channel == channel,
-            PROBE_RESULT.c.account_id.in_(absent_accounts),
-            PROBE_RESULT.c.presence == Presence.PRESENT.value,
-            type_coerce(PROBE_RESULT.c.evidence, Text).like(f'%"url":"https://{api_host}/%'),
-            type_coerce(PROBE_RESULT.c.finding, Text).not_like(f'%"{PROFILE_REMOVED_FACT}":%'),
-        )
-    )
 
 
 def _erase_texts_of_gaps(connection: Connection, account_id: int, texts: Collection[str]) -> None:
@@ -270,7 +265,14 @@ def _select_stored_data(
     if contact_only:
         tables = [CONTACT, AUDIT_LOG, SUBSCRIPTION, SUBSCRIPTION_REQUEST, SENT_MESSAGE]
     else:
-        tables = [*filter(_refers_to_association, METADATA.sorted_tables), SENT_MESSAGE]
+        tables = [
+            table
+            for table in METADATA.sorted_tables
+            if table in {ASSOCIATION, DECISION_WITHDRAWAL}
+            or "association" in table.c
+            or "account_id" in table.c
+        ]
+        tables.append(SENT_MESSAGE)
     selected = []
     for table in tables:
         condition = _build_owner_condition(table, association, excluded_addresses)
@@ -278,12 +280,6 @@ def _select_stored_data(
             condition &= AUDIT_LOG.c.field.in_(CONTACT_FIELDS)
         selected.append((table, condition))
     return selected
-
-
-def _refers_to_association(table: Table) -> bool:
-    if table in {ASSOCIATION, DECISION_WITHDRAWAL}:
-        return True
-    return "association" in table.c or "account_id" in table.c
 
 
 def _build_owner_condition(

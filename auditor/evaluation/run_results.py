@@ -96,7 +96,7 @@ def add_changes(changes: Conclusions, before: AssociationState, after: Associati
             changes.check_times.extend((status.check_times,))
         else:
             changes.statuses.extend((status,))
-            is_stale |= not (old_status and _has_only_activity_changed(old_status, status))
+            is_stale = True
     old_gaps = {gap.id: gap for gap in before.gaps}
     for gap in after.gaps:
         old_gap = old_gaps.get(gap.id)
@@ -117,18 +117,6 @@ _get_status_values = attrgetter(
     *(column.name for column in fields(AccountStatus) if column.name not in CheckTimes._fields)
 )
 """Return the values of a status without its check times."""
-
-
-def _has_only_activity_changed(old: AccountStatus, new: AccountStatus) -> bool:
-    """Return True if only a relative date changed, which no list shows: it moves every day."""
-    old_finding, new_finding = old.last_known_finding, new.last_known_finding
-    if not old_finding or not new_finding:
-        return False
-    if not old_finding.last_activity or not new_finding.last_activity:
-        return False
-    finding = replace(new_finding, last_activity=old_finding.last_activity)
-    new_with_old_activity = replace(new, last_known_finding=finding)
-    return _get_status_values(old) == _get_status_values(new_with_old_activity)
 
 
 def _get_listed_values(gap: Gap) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -141,11 +141,13 @@ class AccountWorker:
         host_batch_sizes = [batch.size for batch in batches if batch.round != API_ROUND]
         api_count = len(batches) - len(host_batch_sizes)
         task_count = api_count + min(sum(host_batch_sizes), get_host_concurrency(self.app.config))
-        async with self.frontier.open_queues(batches, second_pass=second_pass) as queues:
+        next_queue_lock = asyncio.Lock()
+        async with aclosing(self.frontier.iter_queues(batches, second_pass=second_pass)) as queues:
 
             async def check_next_queues() -> None:
                 while not self.deadline.should_stop:
-                    host_queue = await queues.next_queue()
+                    async with next_queue_lock:
+                        host_queue = await anext(queues, None)
                     if host_queue is None:
                         break
                     await self._check_queue(host_queue)
@@ -202,7 +204,7 @@ class AccountWorker:
 
     async def save_deferred_observations(self) -> None:
         """Store the first observation of each account that the second pass did not reach."""
-        deferred = self.frontier.list_deferred()
+        deferred = self.app.store.run_plan.list_first_observations(self.audit_run)
         while (observation := await asyncio.to_thread(next, deferred, None)) is not None:
             await self._record(observation)
         await self.recorder.flush()

@@ -2,7 +2,7 @@
 
 `Frontier` stores the plan at the start of a run and hands out its entries until none is left. It
 knows the circuit breakers, so no account of a platform that refuses is requested. One machine takes
-all host queues (`open_queues`); a worker of a cluster takes those of one batch (`open_queue`). The
+all host queues (`iter_queues`); a worker of a cluster takes those of one batch (`open_queue`). The
 plan is read page by page while its accounts are checked, so few entries are in memory.
 """
 
@@ -10,16 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Callable,
-    Collection,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Protocol
@@ -40,9 +32,8 @@ from probes.http.host_state import HostLock
 from probes.links.channel_registry import WEBSITE_CHANNEL
 from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
-from storage.models.audit import AccountRow, AuditRun, AuditRunState, Observation
+from storage.models.audit import AccountRow, AuditRun, AuditRunState
 from storage.runs.plan import PlanBatch, PlanEntry, PlanPosition
-from storage.store import Store
 
 HOST_PAGE_SIZE = 100
 """Entries of a large host that are read at a time."""
@@ -67,11 +58,6 @@ class Frontier:
     api_channels: Collection[str] = ()
     planned_count: int = 0
 
-    @property
-    def store(self) -> Store:
-        """Return the store that has the plan."""
-        return self.app.store
-
     def fill(self) -> int:
         """Store the plan: the positions of all accounts to check. Return their number.
 
@@ -80,48 +66,39 @@ class Frontier:
         """
         run = self.audit_run
         priority = CheckPriority(
-            self.store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
+            self.app.store.runs.get_latest(AuditRunState.DONE, before_day=run.day),
             circuit_breakers=self.circuit_breakers,
             api_channels=self.api_channels,
         )
         should_check = build_account_filter(
-            self.store.decisions.list_decisions(run.started_at), self.app.config, run.started_at
+            self.app.store.decisions.list_decisions(run.started_at), self.app.config, run.started_at
         )
-        rows = filter(should_check, self.store.observations.list_pending_accounts(run))
-        if run.id is not None and self.store.runs.is_evaluated(run.id):
+        rows = filter(should_check, self.app.store.observations.list_pending_accounts(run))
+        if run.id is not None and self.app.store.runs.is_evaluated(run.id):
             rows = filter(
                 lambda row: row.added_at is not None and row.added_at <= run.started_at, rows
             )
-        positions = iter_plan_positions(priority, rows, self.store.statuses.list_account_statuses())
-        self.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
+        positions = iter_plan_positions(
+            priority, rows, self.app.store.statuses.list_account_statuses()
+        )
+        self.app.store.run_plan.replace(positions, MAX_BATCH_ACCOUNTS)
         self.planned_count = self.count_remaining()
         return self.planned_count
 
     def count_remaining(self, *, second_pass: bool = False) -> int:
         """Return the number of accounts that wait for a pass."""
-        return self.store.run_plan.count_entries(self.audit_run, second_pass=second_pass)
+        return self.app.store.run_plan.count_entries(self.audit_run, second_pass=second_pass)
 
     def list_batches(
         self, *, second_pass: bool = False, max_accounts: int = MAX_BATCH_ACCOUNTS
     ) -> list[PlanBatch]:
         """Return the batches that wait for a pass, in their order."""
-        host_buckets = self.store.run_plan.count_by_host_bucket(
+        host_buckets = self.app.store.run_plan.count_by_host_bucket(
             self.audit_run, second_pass=second_pass
         )
         return build_batches(host_buckets, max_accounts)
 
-    @asynccontextmanager
-    async def open_queues(
-        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
-    ) -> AsyncIterator[HostQueues]:
-        """Open the host queues of batches for several tasks."""
-        queues = self._iter_queues(batches, second_pass=second_pass)
-        try:
-            yield HostQueues(queues)
-        finally:
-            await queues.aclose()
-
-    async def _iter_queues(
+    async def iter_queues(
         self, batches: Sequence[PlanBatch], *, second_pass: bool
     ) -> AsyncGenerator[HostQueue, None]:
         """Yield each host queue once for each task that may check accounts of its host.
@@ -169,7 +146,7 @@ class Frontier:
     ) -> list[PlanEntry]:
         """Return the next entries, each with the observation that this run may revalidate."""
         run = self.audit_run
-        entries = self.store.run_plan.list_entries(
+        entries = self.app.store.run_plan.list_entries(
             run, batch, after_position=after, limit=limit, second_pass=second_pass
         )
         account_ids = [
@@ -179,7 +156,7 @@ class Frontier:
         ]
         if not account_ids:
             return entries
-        last_observations = self.store.observations.find_last_observations(
+        last_observations = self.app.store.observations.find_last_observations(
             account_ids, before_day=run.day
         )
         return [
@@ -197,18 +174,6 @@ class Frontier:
         circuit_breaker = self.circuit_breakers.get(channel)
         if circuit_breaker:
             circuit_breaker.record_exchanges(result.exchanges)
-
-    def list_deferred(self) -> Iterator[Observation]:
-        """Return the first observation of each account that waits for the second pass."""
-        return self.store.run_plan.list_first_observations(self.audit_run)
-
-    def count_not_reached(self) -> Mapping[str, int]:
-        """Return the number of accounts that the run has not checked, by channel."""
-        return self.store.run_plan.count_unreached_accounts(self.audit_run)
-
-    def clear(self) -> None:
-        """Delete the plan, which is not needed after the run."""
-        self.store.run_plan.delete()
 
 
 class HostQueue:
@@ -280,19 +245,6 @@ class HostQueue:
         if page:
             self._last_read_position = page[-1].position
         self._waiting.extend(page)
-
-
-class HostQueues:
-    """The host queues for several tasks: each task takes the next one."""
-
-    def __init__(self, host_queues: AsyncGenerator[HostQueue, None]) -> None:
-        self._host_queues = host_queues
-        self._lock = asyncio.Lock()
-
-    async def next_queue(self) -> HostQueue | None:
-        """Return the next host queue, or None if none is left."""
-        async with self._lock:
-            return await anext(self._host_queues, None)
 
 
 @dataclass(frozen=True, slots=True)

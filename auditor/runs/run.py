@@ -276,10 +276,11 @@ class RunSession:
             try:
                 if self.state.account_count:
                     await self._run_passes(frontier, checker)
-                self.state.not_reached = await asyncio.to_thread(frontier.count_not_reached)
+                count_unreached = store.run_plan.count_unreached_accounts
+                self.state.not_reached = await asyncio.to_thread(count_unreached, run)
             finally:
                 with contextlib.suppress(StoreError):
-                    await asyncio.to_thread(frontier.clear)
+                    await asyncio.to_thread(store.run_plan.delete)
 
     async def _run_passes(self, frontier: Frontier, checker: AccountChecker) -> None:
         """Check all accounts, then repeat the checks that failed for a transient reason.

@@ -121,7 +121,15 @@ class RunPlanRepository(Repository):
         if after_position is not None:
             query = query.where(build_keyset_condition(key, after_position))
         with self._database.begin_read() as connection:
-            return list(map(_to_plan_entry, connection.execute(query)))
+            rows = connection.execute(query).all()
+        return [
+            PlanEntry(
+                to_account_row(row),
+                to_account_status(row) if row.status else None,
+                PlanPosition(row.round, row.host_bucket, row.rank, row.account_id),
+            )
+            for row in rows
+        ]
 
     def save_first_observations(self, observations: Iterable[Observation]) -> int:
         """Store first observations until the second pass, in one transaction. Return how many."""
@@ -186,9 +194,3 @@ def _merge_large_bucket_rounds(connection: Any, max_bucket_size: int) -> None:
     for host_bucket, first_round in connection.execute(large).all():
         change = update(RUN_PLAN).where(RUN_PLAN.c.host_bucket == host_bucket)
         connection.execute(change.values(round=first_round))
-
-
-def _to_plan_entry(row: Any) -> PlanEntry:
-    position = PlanPosition(row.round, row.host_bucket, row.rank, row.account_id)
-    status = to_account_status(row) if row.status else None
-    return PlanEntry(to_account_row(row), status, position)

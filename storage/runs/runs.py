@@ -45,7 +45,13 @@ class AuditRunRepository(Repository):
         """
         query = select(AUDIT_RUN).where(AUDIT_RUN.c.day == day)
         with self._database.begin_write() as connection:
-            _reject_earlier_run(connection, day)
+            is_later = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, IS_EVALUATED)
+            if later_day := connection.scalar(is_later):
+                raise LaterRunDoneError(
+                    f"cannot run the audit for {day}",
+                    f"the run for {later_day} has finished",
+                    "check the system clock",
+                )
             run = connection.execute(query.with_for_update()).first()
             if run is not None and run.state is AuditRunState.DONE:
                 raise RunAlreadyDoneError(
@@ -276,14 +282,3 @@ def _select_evaluated_runs() -> Select[Any]:
 def _update_run(connection: Connection, run_id: int | None, **values: Any) -> AuditRun:
     change = update(AUDIT_RUN).where(AUDIT_RUN.c.id == run_id).values(**sanitize(values))
     return to_audit_run(connection.execute(change.returning(AUDIT_RUN)).one())
-
-
-def _reject_earlier_run(connection: Connection, day: date) -> None:
-    query = select(func.max(AUDIT_RUN.c.day)).where(AUDIT_RUN.c.day > day, IS_EVALUATED)
-    later_day = connection.scalar(query)
-    if later_day is not None:
-        raise LaterRunDoneError(
-            f"cannot run the audit for {day}",
-            f"the run for {later_day} has finished",
-            "check the system clock",
-        )

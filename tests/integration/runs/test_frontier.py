@@ -42,11 +42,8 @@ async def list_queue_sizes(app, *rows):
     run = app.store.runs.begin_or_resume(START.date(), START)
     frontier = Frontier(app, run)
     frontier.fill()
-    sizes = []
-    async with frontier.open_queues(frontier.list_batches()) as queues:
-        while (host_queue := await queues.next_queue()) is not None:
-            sizes.append(host_queue.batch.size)
-    return sizes
+    queues = frontier.iter_queues(frontier.list_batches())
+    return [host_queue.batch.size async for host_queue in queues]
 
 
 async def test_largest_host_begins_and_has_several_workers(app):
@@ -142,9 +139,12 @@ def test_deferred_account_waits_for_the_second_pass(app):
     first_observation = Observation(2, run.id, START, finding)
     app.store.run_plan.save_first_observations([first_observation])
     assert (frontier.count_remaining(), frontier.count_remaining(second_pass=True)) == (2, 1)
-    assert [observation.account_id for observation in frontier.list_deferred()] == [2]
-    assert frontier.count_not_reached() == {"facebook": 3}
-    frontier.clear()
+    assert [
+        observation.account_id
+        for observation in app.store.run_plan.list_first_observations(frontier.audit_run)
+    ] == [2]
+    assert app.store.run_plan.count_unreached_accounts(frontier.audit_run) == {"facebook": 3}
+    app.store.run_plan.delete()
     assert frontier.count_remaining() == 0
 
 

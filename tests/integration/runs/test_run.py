@@ -171,7 +171,7 @@ async def test_run_killed_during_evaluation_has_equal_conclusions(app, monkeypat
     target = (
         (app.store.conclusions, "save")
         if stage == "save_conclusions"
-        else (run_module.run_report, "build_finished_report")
+        else (run_module, "build_finished_report")
     )
     original = getattr(*target)
 
