@@ -99,7 +99,7 @@ class Frontier:
         return build_batches(host_buckets, max_accounts)
 
     async def iter_queues(
-        self, batches: Sequence[PlanBatch], *, second_pass: bool
+        self, batches: Sequence[PlanBatch], *, second_pass: bool = False
     ) -> AsyncGenerator[HostQueue, None]:
         """Yield each host queue once for each task that may check accounts of its host.
 

@@ -311,7 +311,7 @@ async def test_channel_stays_unreliable_in_a_resumed_run(app, monkeypatch, caplo
     await execute_run(app, START)
     app.web.answers = {row.typed_text: "gone" for row in rows}
     monkeypatch.setattr(
-        run_module.run_report,
+        run_module,
         "build_finished_report",
         lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt),
     )
@@ -379,7 +379,7 @@ async def test_run_report_counts_opened_and_closed_gaps(app):
 
 
 async def test_run_report_names_platform_hosts_and_counts_others(app, monkeypatch):
-    monkeypatch.setattr(run_module.run_report, "MAX_NAMED_HOSTS", 2)
+    monkeypatch.setattr("auditor.runs.state.MAX_NAMED_HOSTS", 2)
     monkeypatch.setattr(
         channel_registry,
         "find_channel_by_host",
