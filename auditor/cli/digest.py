@@ -25,8 +25,7 @@ from auditor.core.errors import IncompleteRunError, InputError
 from auditor.i18n.translator import Translator
 from auditor.notifications import delivery
 from auditor.notifications import subscriptions as subscription_service
-from auditor.notifications.delivery import Delivery
-from auditor.notifications.drafts import MessageDraft, draft_digests
+from auditor.notifications.delivery import Delivery, MessageDraft, draft_digests
 from storage.models.audit import AuditRunState
 
 DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")

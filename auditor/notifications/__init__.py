@@ -1,6 +1,6 @@
 """Sends digests, monthly reports and healthcheck pings.
 
-`drafts` and `monthly` decide which messages are due and build them, `delivery` sends each once, and
-`transports` knows SMTP and Apprise. The package must not evaluate accounts. Start reading in
-`delivery`.
+`delivery` decides which messages are due and sends each once, `digest` writes the digest,
+`subscriptions` knows who wants messages, and `transports` knows SMTP, Apprise and the monitor. The
+package must not evaluate accounts. Start reading in `delivery`.
 """

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 
 from auditor.config.schema import Config
-from auditor.evaluation.network_view import iter_association_views
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.i18n.translator import Translator
 from auditor.reference.gap_catalogue import (
@@ -41,6 +40,8 @@ from storage.models.audit import Association, AuditRun, AuditRunState, Gap, GapK
 from storage.models.summaries import AssociationSummary
 from storage.store import Store
 
+DIGEST_KIND = "digest"
+MONTHLY_KIND = "monthly"
 QUIET_PERIOD = timedelta(days=30)
 """How long a change of a gap is not announced again."""
 MAX_LISTED_CHANGES = 40
@@ -98,15 +99,7 @@ def collect_network_changes(
     previous_run = store.runs.get_latest(AuditRunState.DONE, before_day=run.day)
     changes: list[GapChange] = []
     open_gaps_by_region: dict[str | None, int] = {}
-    if run.state is not AuditRunState.DONE:
-        pass
-    elif store.runs.get_latest_evaluated() != run:
-        # Every association is evaluated as of then.
-        for view in iter_association_views(store, config, run.finished_at or run.started_at):
-            changes += list_gap_changes(view.association, view.reportable_gaps)
-            region = view.association.region
-            open_gaps_by_region[region] = open_gaps_by_region.get(region, 0) + len(view.gaps)
-    else:
+    if run.state is AuditRunState.DONE:
         refresh_summaries(store, config)
         history_start = None
         if previous_run is not None:

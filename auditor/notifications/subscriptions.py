@@ -26,7 +26,7 @@ from auditor.config.validators import is_mail_address
 from auditor.core.errors import ConfigError, InputError
 from auditor.core.formatting import TOKEN_BYTES, hash_token
 from auditor.i18n.translator import Translator
-from auditor.notifications.drafts import DIGEST_KIND, MONTHLY_KIND
+from auditor.notifications.digest import DIGEST_KIND, MONTHLY_KIND
 from auditor.notifications.transports import (
     UNDELIVERED_STATUSES,
     OutgoingMessage,

@@ -1,4 +1,4 @@
-"""Sends one message to one recipient by SMTP or Apprise and returns the result.
+"""Sends one message to one recipient by SMTP or Apprise, and pings the monitor of the runs.
 
 Failures are values, because a recipient that cannot be reached must not stop the others. A message
 is sent again only if it was certainly not delivered. If the connection breaks after the text was
@@ -10,6 +10,7 @@ import logging
 import re
 import smtplib
 import ssl
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +21,17 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
 from typing import NamedTuple
+from urllib.parse import quote, urlsplit
 
-from auditor.config.notifications import Recipient, SmtpSettings
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
+from auditor.config.notifications import MonitorSettings, Recipient, SmtpSettings
+from auditor.core.formatting import to_single_line
+from probes.log import EventLogger
 from storage.errors import build_install_command
+
+logger = EventLogger(__name__)
 
 DELIVERY_ERRORS = (smtplib.SMTPException, OSError, ValueError)
 MAX_ERROR_CHARS = 200
@@ -225,3 +234,117 @@ def send_message(
         reason = "no mail server is configured; try: set [notify.smtp] host"
         return DeliveryResult(DeliveryStatus.REFUSED, reason)
     return send_by_mail(message, smtp, sender, recipient.address, sender_name)
+
+
+PING_TIMEOUT_SECONDS = 10.0
+MAX_PING_ATTEMPTS = 2
+"""Attempts to reach the monitor."""
+PING_ERRORS = (httpx.HTTPError, httpx.InvalidURL, ValueError)
+MAX_LOG_BYTES = 10_000
+"""How many bytes of the log are sent with a failure."""
+MAX_PUSH_MESSAGE_CHARS = 200
+"""How long the message of a push monitor may be."""
+MAX_LOG_LINES = 100
+"""Lines of the log that are sent to the monitor."""
+
+
+class HealthcheckPing:
+    """The pings of one run. `run_id` pairs start and end for the monitor.
+
+    `healthchecks` is the protocol of Healthchecks.io: `/start`, the plain URL on success, `/fail`
+    with the last lines of the log, paired by `rid`. `push` is the protocol of Uptime Kuma:
+    `?status=up|down&msg=`, and nothing at the start.
+
+    The operator chooses the URL, and it may be in a private network. So it is requested by a plain
+    HTTP client with an optional proxy, not by the fetcher with its SSRF guard, which is for links
+    that other people typed. The URL is a secret and never shown: with it, one can silence the
+    alarm. A failed ping does not stop the run.
+    """
+
+    def __init__(self, monitor: MonitorSettings, run_id: str) -> None:
+        self._monitor = monitor
+        self._run_id = run_id
+
+    def report_start(self) -> None:
+        """Report that the run has started. A push monitor has no such ping."""
+        if self._monitor.kind != "push":
+            self._send("start", "/start")
+
+    def report_success(self, message: str) -> None:
+        """Report that the run has finished."""
+        self._send("success", "", message)
+
+    def report_failure(self, log_lines: list[str]) -> None:
+        """Report that the run did not finish, with the last lines of the log."""
+        log_tail = "\n".join(log_lines).encode()[-MAX_LOG_BYTES:].decode(errors="ignore")
+        self._send("failure", "/fail", log_tail)
+
+    def _send(self, outcome: str, path_suffix: str, message: str = "") -> None:
+        if self._monitor.ping_url is None:
+            return
+        url, query = self._monitor.ping_url.get_secret_value(), f"rid={self._run_id}"
+        if self._monitor.kind == "push":
+            last_line = message.rpartition("\n")[2][-MAX_PUSH_MESSAGE_CHARS:]
+            status = "up" if outcome == "success" else "down"
+            path_suffix, query = "", f"status={status}&msg={quote(last_line)}"
+        try:
+            # Uptime Kuma shows a URL with `status` and `msg`, so those of the setting are removed.
+            parts = urlsplit(url)
+            params = filter(None, parts.query.split("&"))
+            kept = [param for param in params if param.partition("=")[0] not in {"status", "msg"}]
+            path, query = parts.path.rstrip("/") + path_suffix, "&".join([*kept, query])
+            self._send_request(
+                parts._replace(path=path, query=query, fragment="").geturl(), message
+            )
+        except PING_ERRORS as error:
+            # Without the URL, which messages of httpx contain.
+            reason = "its URL is invalid" if isinstance(error, ValueError) else type(error).__name__
+            if isinstance(error, httpx.HTTPStatusError):
+                reason = f"it responded with status {error.response.status_code}"
+            logger.warning(
+                "healthcheck_ping_failed",
+                "cannot report the {outcome} of the run to the monitor: {reason}",
+                outcome=outcome,
+                reason=reason,
+            )
+
+    @retry(
+        stop=stop_after_attempt(MAX_PING_ATTEMPTS),
+        retry=retry_if_exception_type(PING_ERRORS),
+        reraise=True,
+    )
+    def _send_request(self, url: str, message: str) -> None:
+        proxy = self._monitor.proxy or None
+        with httpx.Client(timeout=PING_TIMEOUT_SECONDS, trust_env=False, proxy=proxy) as client:
+            if self._monitor.kind == "push":
+                response = client.get(url)
+            else:
+                response = client.post(url, content=message.encode())
+            response.raise_for_status()
+
+
+class RecentWarningsHandler(logging.Handler):
+    """Collects the last warnings that are logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Store the record as one line."""
+        self._lines.append(to_single_line(f"{record.levelname}: {record.getMessage()}"))
+
+    def get_lines(self) -> list[str]:
+        """Return the lines, oldest first."""
+        return list(self._lines)
+
+
+@contextlib.contextmanager
+def capture_recent_warnings() -> Iterator[RecentWarningsHandler]:
+    """Collect the last warnings that are logged inside the `with` block."""
+    handler = RecentWarningsHandler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield handler
+    finally:
+        logging.getLogger().removeHandler(handler)

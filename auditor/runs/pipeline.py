@@ -24,7 +24,7 @@ from auditor.app import App
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
 from auditor.evaluation.run_results import refresh_summaries
-from auditor.notifications.healthcheck_ping import HealthcheckPing, capture_recent_warnings
+from auditor.notifications.transports import HealthcheckPing, capture_recent_warnings
 from auditor.retention import (
     create_backup,
     is_pruning_due,

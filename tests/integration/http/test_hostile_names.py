@@ -22,8 +22,8 @@ from auditor.evaluation.summary import AssociationFilter
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.i18n.translator import Translator
 from auditor.notifications import delivery, subscriptions, transports
+from auditor.notifications.delivery import draft_digests
 from auditor.notifications.digest import MessageFrame
-from auditor.notifications.drafts import draft_digests
 from auditor.registry.spreadsheet import to_csv
 from auditor.report_links import select_associations
 from auditor.reports.invitation import ReportLinkAddress, build_invitation_text

@@ -10,7 +10,7 @@ from auditor.cli.audit import _raise_if_incomplete
 from auditor.core.errors import IncompleteRunError
 from auditor.i18n.translator import Translator
 from auditor.notifications import digest
-from auditor.notifications.drafts import collect_network_changes
+from auditor.notifications.digest import collect_network_changes
 from auditor.runs.run import execute_run
 from auditor.scheduling import SchedulerJob
 from probes.models.finding import Presence, Reason

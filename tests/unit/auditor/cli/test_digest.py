@@ -8,7 +8,7 @@ import pytest
 from auditor.app import App
 from auditor.cli import main
 from auditor.config.schema import load_config
-from auditor.notifications import drafts
+from auditor.notifications import delivery
 from storage.conclusions import Conclusions
 from storage.models.audit import Association, AuditRunState, Gap
 from tests.support.smtp_and_http_servers import mail_server
@@ -111,7 +111,7 @@ def test_message_that_cannot_be_built_is_named_and_exits_4(auditor, monkeypatch,
     def build_nothing(*_, **__):
         raise IndexError("tuple index out of range")
 
-    monkeypatch.setattr(drafts, "build_digest", build_nothing)
+    monkeypatch.setattr(delivery, "build_digest", build_nothing)
     code, output, errors = auditor("digest", "--json", *options)
     assert code == 4
     [item] = json.loads(output)["items"]

@@ -15,7 +15,7 @@ from auditor.cli import main
 from auditor.config.notifications import MonitorSettings
 from auditor.core import log_setup
 from auditor.notifications.delivery import Delivery, build_log_fields, mask_address
-from auditor.notifications.healthcheck_ping import HealthcheckPing
+from auditor.notifications.transports import HealthcheckPing
 from probes.log import EventLogger
 from tests.support.smtp_and_http_servers import web_server
 
@@ -292,11 +292,7 @@ def test_every_event_has_a_constant_name_and_a_message_with_its_fields():
 
 
 def test_only_event_loggers_are_used():
-    allowed = {
-        "probes/log.py",
-        "auditor/core/log_setup.py",
-        "auditor/notifications/healthcheck_ping.py",
-    }
+    allowed = {"probes/log.py", "auditor/core/log_setup.py", "auditor/notifications/transports.py"}
     # these silence a library's logger
     others = {"auditor/notifications/transports.py", "probes/publication/metadata.py"}
     found = {

@@ -12,10 +12,10 @@ from auditor.notifications import transports
 from auditor.notifications.delivery import (
     collect_drafts,
     deliver_drafts,
+    draft_digests,
     preview_drafts,
     send_run_notifications,
 )
-from auditor.notifications.drafts import draft_digests
 from auditor.notifications.subscriptions import save_subscription
 from storage.conclusions import Conclusions
 from storage.models.audit import AuditRunState, Gap

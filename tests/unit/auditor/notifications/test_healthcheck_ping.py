@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from auditor.config.notifications import MonitorSettings
-from auditor.notifications.healthcheck_ping import (
+from auditor.notifications.transports import (
     MAX_LOG_BYTES,
     MAX_LOG_LINES,
     MAX_PUSH_MESSAGE_CHARS,

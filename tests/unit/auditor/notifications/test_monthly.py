@@ -9,7 +9,7 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.core.form_limits import MAX_EMAIL_CHARS
 from auditor.core.formatting import hash_token
-from auditor.notifications import drafts
+from auditor.notifications import delivery
 from auditor.notifications.delivery import collect_drafts, deliver_drafts
 from auditor.notifications.subscriptions import CONFIRMATION_DAYS, save_subscription
 from storage.conclusions import Conclusions
@@ -258,8 +258,8 @@ def test_report_that_cannot_be_built_does_not_stop_the_others(app, mailbox, monk
     app.store.registry.save_registry([Association(name, name.title()) for name in names], [], NOW)
     for name in names:
         save_subscription(app.store, app.config, AMAL, name, wanted=True, now=NOW)
-    build_report = drafts.build_monthly_report
-    load_view = drafts.load_association_view
+    build_report = delivery.build_monthly_report
+    load_view = delivery.load_association_view
 
     def build_all_but_amal(view, *arguments):
         if view.association.id == "amal":
@@ -271,8 +271,8 @@ def test_report_that_cannot_be_built_does_not_stop_the_others(app, mailbox, monk
             raise ZeroDivisionError
         return load_view(store, config, association)
 
-    monkeypatch.setattr(drafts, "build_monthly_report", build_all_but_amal)
-    monkeypatch.setattr(drafts, "load_association_view", load_all_but_nour)
+    monkeypatch.setattr(delivery, "build_monthly_report", build_all_but_amal)
+    monkeypatch.setattr(delivery, "load_association_view", load_all_but_nour)
     run_time = NOW + timedelta(days=10)
     assert sorted(run_and_deliver(app, run_time)) == ["failed", "failed", "sent"]
     assert [record.event for record in caplog.records] == ["message_build_failed"] * 2
