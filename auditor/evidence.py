@@ -239,12 +239,6 @@ class EvidenceView:
     excerpt: str = ""
     page_text: str = field(default="", repr=False)
 
-    def has_quoted_detail(self, finding: Finding) -> bool:
-        """Return True if the finding is about this page and its detail is a text of the page."""
-        if finding.final_url != (self.evidence.final_url or self.evidence.url):
-            return False
-        return bool(finding.detail) and fold_text(finding.detail) in fold_text(self.page_text)
-
     @property
     def redirects(self) -> tuple[tuple[str, int], ...]:
         """Return the redirects: each URL and its status, without the final response."""
@@ -324,4 +318,8 @@ def is_detail_quoted(finding: Finding, evidence_views: Iterable[EvidenceView]) -
 
     Other details are notes in English.
     """
-    return any(view.has_quoted_detail(finding) for view in evidence_views)
+    for view in evidence_views if finding.detail else ():
+        is_about_page = finding.final_url == (view.evidence.final_url or view.evidence.url)
+        if is_about_page and fold_text(finding.detail) in fold_text(view.page_text):
+            return True
+    return False

@@ -100,8 +100,8 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
 class SchedulerJob:
     """Executes the due run and requested runs, one at a time.
 
-    It is the `RunStarter` of the pages. `has_failed` is true if the last run raised an error. It is
-    none if another process executes the run.
+    `has_failed` is true if the last run raised an error. It is none if another process executes the
+    run.
     """
 
     def __init__(

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
-from typing import Protocol
 
 from auditor.app import App
 from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_probe_account
@@ -182,28 +181,6 @@ class RunRefusal(StrEnum):
 
     RUNNING = "running"
     FINISHED = "finished"
-
-
-class RunStarter(Protocol):
-    """Starts runs in the background, one at a time.
-
-    `is_running` is true from the request until the end, `has_failed` if the last run raised an
-    error.
-    """
-
-    @property
-    def is_running(self) -> bool:
-        """Return True while a run of this process is prepared or executed."""
-        ...
-
-    @property
-    def has_failed(self) -> bool:
-        """Return True if the last run of this process ended with an error."""
-        ...
-
-    def start_run(self) -> RunRefusal | None:
-        """Start the run of the current day in the running event loop, or return why not."""
-        ...
 
 
 def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:

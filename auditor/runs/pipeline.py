@@ -61,16 +61,14 @@ async def run_audit_pipeline(
     timer: Timer = time.monotonic,
     cluster: WorkerCluster | None = None,
 ) -> AuditRun:
-    """Execute the run of a UTC day, as `auditor.runs.run.execute_run` does, and what belongs to it.
+    """Execute the run of a UTC day, as `execute_run` does, and what belongs to it.
 
-    The monitor is pinged before and after the run. After the run, notifications are sent, expired
-    data is deleted, a backup is created, and on Sundays evidence is pruned. A run that was stopped
-    is only reported to the monitor, because a later session resumes it. If the task is cancelled
-    during the notifications, the current message is still sent; the others are sent after the next
-    run.
+    The monitor is pinged before and after it. Then notifications are sent, expired data is deleted,
+    a backup is created, and on Sundays evidence is pruned. A run that was stopped is only reported
+    to the monitor, because a later session resumes it. If the task is cancelled, the current
+    message is still sent, the others after the next run.
 
-    Raises DiskSpaceError if there is too little free space to begin, and whatever `execute_run`
-    raises.
+    Raises DiskSpaceError if there is too little free space, and whatever `execute_run` raises.
     """
     ping = HealthcheckPing(app.config.monitor, str(uuid.uuid4()))
     is_cancelled = threading.Event()

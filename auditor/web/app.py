@@ -29,9 +29,10 @@ from auditor.app import App
 from auditor.checking.clock import is_dated_in_future
 from auditor.config.schema import Config
 from auditor.diagnostics.metrics import MetricsCollector, render_metrics
-from auditor.runs.check_now import RecheckService, RunStarter
+from auditor.runs.check_now import RecheckService
 from auditor.runs.frontier import WorkerCluster
 from auditor.runs.pipeline import SchedulerHeartbeat
+from auditor.scheduling import SchedulerJob
 from auditor.users import LoginLink, PasswordService
 from auditor.web import access
 from auditor.web.access import NotLoggedInError
@@ -132,7 +133,7 @@ def create_app(
     clock: Clock,
     heartbeat: SchedulerHeartbeat | None = None,
     login_link: LoginLink | None = None,
-    run_starter: RunStarter | None = None,
+    run_starter: SchedulerJob | None = None,
     *,
     cluster: WorkerCluster | None = None,
 ) -> FastAPI:

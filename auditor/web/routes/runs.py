@@ -18,12 +18,12 @@ from auditor.checking.clock import find_due_day, find_next_start_time
 from auditor.evidence import build_evidence_views, is_detail_quoted
 from auditor.runs.check_now import (
     RunRefusal,
-    RunStarter,
     has_results,
     is_day_finished,
     is_run_in_progress,
     load_run_progress,
 )
+from auditor.scheduling import SchedulerJob
 from auditor.views.associations import build_channel_details
 from auditor.web import access
 from auditor.web.request_context import (
@@ -198,7 +198,7 @@ def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]
     state, schedule = request.app.state, context.app.config.schedule
     latest_run = context.app.store.runs.get_latest()
     is_done = latest_run is not None and latest_run.state is AuditRunState.DONE
-    starter: RunStarter | None = state.run_starter
+    starter: SchedulerJob | None = state.run_starter
     may_start = starter is not None and users.can_edit_all_regions(context.user)
     has_scheduler = state.heartbeat is not None and not is_done
     return {
@@ -210,7 +210,7 @@ def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]
     }
 
 
-def _is_check_running(starter: RunStarter | None, context: RequestContext) -> bool:
+def _is_check_running(starter: SchedulerJob | None, context: RequestContext) -> bool:
     """Return True if this process prepares a run, or if any process executes one."""
     return (starter is not None and starter.is_running) or is_run_in_progress(context.app)
 
@@ -248,7 +248,7 @@ def show_check(
 
     `refusal` is why a run could not be started.
     """
-    starter: RunStarter | None = request.app.state.run_starter
+    starter: SchedulerJob | None = request.app.state.run_starter
     progress = load_run_progress(context.app.store)
     is_running = _is_check_running(starter, context)
     has_failed = not is_running and starter is not None and starter.has_failed
@@ -270,7 +270,7 @@ def show_check(
 @router.post("/{language}/check", dependencies=[access.ALL_REGIONS_ACCESS])
 async def start_check(request: Request, context: PageContext) -> Response:
     """Start the run of the day, and show its progress."""
-    starter: RunStarter | None = request.app.state.run_starter
+    starter: SchedulerJob | None = request.app.state.run_starter
     if starter is None:
         return RedirectResponse(context.links.page_url(), 303)
     refusal = starter.start_run()
