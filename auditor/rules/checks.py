@@ -34,8 +34,8 @@ from auditor.rules.name_matching import (
     is_site_named,
     list_association_names,
 )
-from probes.discovery.site_names import strip_key_prefix
 from probes.links.channel_registry import WEBSITE_CHANNEL, is_optional_channel
+from probes.links.identify import strip_key_prefix
 from probes.models.finding import LINKS_CUT_FACT, FactValue, Finding, LinkKind
 from storage.models.audit import CONTACT_METHODS
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from probes.links import channel_registry
-from probes.links.domains import get_own_domain
+from probes.links.domains import find_rdap_service, get_own_domain
 from probes.models.finding import ACCOUNT_KINDS, Reason
-from probes.website.rdap import find_rdap_service
 from storage.models.audit import AccountRow, Decision, DecisionKind, DomainCheck
 
 MAX_ANSWER_AGE = timedelta(days=28)

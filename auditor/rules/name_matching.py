@@ -16,7 +16,7 @@ from operator import itemgetter
 
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
-from probes.discovery.site_names import strip_key_prefix
+from probes.links.identify import strip_key_prefix
 from probes.text.language import build_replacer, fold_text
 from storage.models.audit import Association
 

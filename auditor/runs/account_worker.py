@@ -37,10 +37,10 @@ from auditor.runs.plan import API_ROUND, build_account_filter, get_host_concurre
 from auditor.runs.state import RunDeadline
 from probes.links import channel_registry
 from probes.links.channel_registry import WEBSITE_CHANNEL
+from probes.links.domains import find_rdap_service
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import Page
 from probes.models.probe import HttpExchange, ProbeResult
-from probes.website.rdap import find_rdap_service
 from storage.files.body_store import BodyWriter
 from storage.models.audit import AccountRow, AuditRun, DomainCheck, Evidence, Observation
 from storage.observations.observations import ObservationWriter

@@ -16,14 +16,10 @@ from itertools import product
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from probes.discovery.site_names import (
-    extract_site_name_words,
-    share_distinctive_word,
-    strip_key_prefix,
-)
+from probes.discovery.site_names import extract_site_name_words, share_distinctive_word
 from probes.links import domains
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
-from probes.links.identify import identify_link
+from probes.links.identify import identify_link, strip_key_prefix
 from probes.models.finding import ACCOUNT_KINDS, FoundLink, Identity, LinkKind
 from probes.parsing.html import MAX_LINK_TEXT_CHARS, Anchor, Document, clean_text, get_host
 from probes.parsing.json_data import get_text, list_property_values

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import product, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
+from probes.links.identify import strip_key_prefix
 from probes.links.normalize import get_host
 from probes.parsing.json_data import list_schema_types
 from probes.text.charset import clean_text
@@ -126,8 +127,3 @@ def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
 def _is_shared_word(word: str, name: str) -> bool:
     shorter, longer = sorted((word, name), key=len)
     return word == name or (len(shorter) > 3 and shorter in longer)
-
-
-def strip_key_prefix(key: str) -> str:
-    """Return the name in a key without its kind: `u:name`, `@name`, `company/name`."""
-    return re.sub(r"^(?:u:|id:|@|group:|[a-z]+/)", "", key).lower()

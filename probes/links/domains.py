@@ -1,10 +1,13 @@
 """Registrable domains of hosts, from the public suffix list of the package `publicsuffixlist`.
 
-Also the addresses of DNS questions about them. Makes no network requests.
+Also the addresses of DNS questions about them, and the RDAP services of registries
+(`rdap_services.json`, from IANA's bootstrap list, RFC 9224). Makes no network requests.
 """
 
+import json
 import re
 from functools import lru_cache
+from importlib.resources import files
 from typing import NamedTuple
 
 from publicsuffixlist import PublicSuffixList
@@ -125,6 +128,21 @@ def encode_domain(domain: str) -> str:
         return domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return ""
+
+
+@lru_cache(maxsize=1)
+def _load_services() -> dict[str, str]:
+    """Return the address of the RDAP service of each top-level domain, in ASCII."""
+    text = files("probes.links").joinpath("rdap_services.json").read_text("utf-8")
+    services: dict[str, str] = {}
+    for url, tlds in json.loads(text)["services"].items():
+        services.update(dict.fromkeys(tlds.split(), url))
+    return services
+
+
+def find_rdap_service(domain: str) -> str | None:
+    """Return the address of the RDAP service for a domain, or None if its registry has none."""
+    return _load_services().get(encode_domain(domain).rpartition(".")[2])
 
 
 class DnsQuestion(NamedTuple):

@@ -76,6 +76,11 @@ def identify_link(typed: str, column: str | None = None) -> Identity:
     return _identify_text(text, label)
 
 
+def strip_key_prefix(key: str) -> str:
+    """Return the name in a key without its kind: `u:name`, `@name`, `company/name`."""
+    return re.sub(r"^(?:u:|id:|@|group:|[a-z]+/)", "", key).lower()
+
+
 def _build_invalid_identity(column: str | None, note: str, url: str | None = None) -> Identity:
     return Identity(column or WEBSITE_CHANNEL, LinkKind.INVALID, url=url, note=note)
 

@@ -6,15 +6,12 @@ registry answers for a top-level domain is in `rdap_services.json`, from IANA's 
 Of a response only dates, statuses and the name are read, never contacts.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from probes.links.domains import encode_domain
+from probes.links.domains import encode_domain, find_rdap_service
 from probes.models.finding import FactValue, Reason
 from probes.models.http import Page
 from probes.models.probe import (
@@ -44,21 +41,6 @@ class DomainRecord:
     name: str = ""
     expiry_days: tuple[date, ...] = ()
     statuses: tuple[str, ...] = ()
-
-
-@cache
-def _load_services() -> dict[str, str]:
-    """Return the address of the RDAP service of each top-level domain, in ASCII."""
-    text = files("probes.website").joinpath("rdap_services.json").read_text("utf-8")
-    services: dict[str, str] = {}
-    for url, tlds in json.loads(text)["services"].items():
-        services.update(dict.fromkeys(tlds.split(), url))
-    return services
-
-
-def find_rdap_service(domain: str) -> str | None:
-    """Return the address of the RDAP service for a domain, or None if its registry has none."""
-    return _load_services().get(encode_domain(domain).rpartition(".")[2])
 
 
 def probe_domain(domain: str) -> ProbeGenerator:
