@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from auditor.config.schema import Config
 from auditor.core.errors import ConfigError
+from probes.channels.website.rdap import probe_domain
 from probes.http.fetcher import Fetcher
 from probes.http.host_state import HostLockError
 from probes.links import channel_registry, identify
@@ -29,7 +30,6 @@ from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult
 from probes.runner.api_batcher import ApiBudget, ApiRequestBatcher
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import PreviousResult, build_crashed_result, revalidate, run_probe
-from probes.website.rdap import probe_domain
 from storage.models.audit import AccountRow, AccountStatus
 from storage.models.run_report import ApiUsage
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from auditor.checking.checker import create_probe
 from auditor.config.schema import find_packaged_config
 from auditor.registry import importer
+from probes.channels.website import rdap
 from probes.http.host_state import parse_robots
 from probes.links import cells, channel_registry, identify, normalize
 from probes.models.finding import Account
@@ -24,7 +25,6 @@ from probes.parsing import feeds, html, json_data
 from probes.publication import metadata
 from probes.text import charset
 from probes.text import date_parser as parser
-from probes.website import rdap
 from storage import sanitize
 from storage.errors import OneLineError
 from tests.fuzz import service_targets

@@ -17,12 +17,12 @@ import httpx
 from hypothesis import strategies as st
 
 from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from probes.channels.website.page_analysis import SiteAnalysis, analyze_site_page
 from probes.links import channel_registry, identify
 from probes.models import finding, probe
 from probes.models.finding import Identity, Reason
 from probes.models.http import FetchError, Hop, Page
 from probes.parsing import html
-from probes.website.page_analysis import SiteAnalysis, analyze_site_page
 from tests.support.api_responses import JSON
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)

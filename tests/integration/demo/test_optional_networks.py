@@ -13,7 +13,7 @@ from auditor.demo.associations import build_link_cell, load_demo_associations
 from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import SCENARIOS, DemoRun, FakeRequest
 from auditor.demo.play import write_demo_config
-from probes.discovery.accounts import find_owner_accounts
+from probes.channels.website.owner_accounts import find_owner_accounts
 from probes.links import identify
 from probes.models.finding import Account, Finding, LinkKind, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest

@@ -59,6 +59,8 @@ PURE = {
     ),
     *("types", "typing", "unicodedata", "urllib.parse", "zlib", "bs4"),
     "publicsuffixlist",  # with the suffix list it brings along; it never fetches one
+    # Tables of the package.
+    *("importlib", "ipaddress", "tomli", "tomllib"),
 }
 """What a channel may import from outside: nothing that reaches a network, a disk, a process or a
 clock.

@@ -11,12 +11,12 @@ from urllib.parse import urljoin
 import pytest
 
 from probes.channels import website
+from probes.channels.website.page_analysis import is_home_page_url
 from probes.links import identify
 from probes.models.finding import LINKS_CUT_FACT, Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, run_offline
 from probes.parsing import html
-from probes.website.page_analysis import is_home_page_url
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.example/"

@@ -7,7 +7,7 @@ import pytest
 
 from probes.channels import linkedin
 from probes.channels.linkedin import MAX_SLUG_CHARS
-from probes.discovery.site_names import MAX_NAME_CHARS, MAX_NAMES_CHARS, join_site_names
+from probes.channels.website.site_names import MAX_NAME_CHARS, MAX_NAMES_CHARS, join_site_names
 from probes.links.cells import split_links
 from probes.links.domains import MAX_HOST_CHARS
 from probes.links.identify import (

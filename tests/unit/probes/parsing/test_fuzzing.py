@@ -112,14 +112,14 @@ EXCUSED = {
         "probes.links.channel_registry.get_channel probes.links.post_numbers.get_date_precision "
         "probes.parsing.feeds.choose_posts_sitemap"
     ),
-    "is asked for what is usual": "probes.website.page_analysis.build_usual_feed_urls",
+    "is asked for what is usual": "probes.channels.website.page_analysis.build_usual_feed_urls",
     ("takes one, too"): "probes.text.language.find_folded",
     "is tried by driving the probes of platforms": (
         "probes.parsing.html.parse_soup probes.parsing.html.parse_head_soup "
         "probes.parsing.html.parse_soup_elements"
     ),
     "takes one as text": "probes.text.language.build_replacer",
-    "takes words that were folded": "probes.discovery.site_names.share_distinctive_word",
+    "takes words that were folded": "probes.channels.website.site_names.share_distinctive_word",
     "sends what was judged": "probes.http.connection.build_request_head",
     "is tried by reading workbooks": "auditor.registry.workbook_reader.read_workbook",
     "takes an exception": (

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from probes.channels.website.page_analysis import analyze_site_page
 from probes.models.finding import DatePrecision
 from probes.models.http import Page
 from probes.parsing import feeds, html
 from probes.publication import latest
 from probes.text import date_parser as parser
-from probes.website.page_analysis import analyze_site_page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 

@@ -13,10 +13,10 @@ from statistics import median
 
 import pytest
 
+from probes.channels.website.page_analysis import analyze_site_page
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Hop, Page
 from probes.runner.parser_pool import ParserForkServer, ParserPool
-from probes.website.page_analysis import analyze_site_page
 from tests.support.broken_parsers import (
     die,
     hoard,

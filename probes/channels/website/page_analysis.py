@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from urllib.parse import unquote, urljoin
 
+from probes.channels.website import owner_accounts, site_names
 from probes.classify import classifier, interstitials, soft_404, spam
-from probes.discovery import accounts, site_names
 from probes.links import domains, normalize, post_numbers
 from probes.models.finding import LINKS_CUT_FACT, FactValue, FoundLink, Reason
 from probes.models.http import Page
@@ -134,8 +134,8 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
         redirects_to_other_site=spam.redirects_to_other_site(document),
         hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
         depends_on_day=any(post.published_at > page.fetched_at for post in linked_posts),
-        links=accounts.find_owner_accounts(document),
-        contact_url=accounts.find_contact_url(document),
+        links=owner_accounts.find_owner_accounts(document),
+        contact_url=owner_accounts.find_contact_url(document),
         facts=facts,
     )
     date_finder = latest.PageDateFinder(document, page.fetched_at)

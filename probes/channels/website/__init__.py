@@ -1,8 +1,9 @@
 """The website channel: identifies a site, checks that it works and collects facts about it.
 
 Facts are documented where they are made: `page_analysis` and `extra_pages` the health of a page,
-`takeover` its identity (`title`, `language`, `platform`, `tracking_id`, `past_…`),
-the facts `redirected_home` and `decoy_…`.
+`takeover` its identity (`title`, `language`, `platform`, `tracking_id`, `past_…`), `extra_pages`
+also `redirected_home` and `decoy_…`. `owner_accounts` finds the accounts that a site presents as
+its owner's. They are proposed, never registered.
 """
 
 import re
@@ -10,9 +11,18 @@ from collections.abc import Collection, Generator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, unquote, urlunsplit
 
+from probes.channels.website import extra_pages, latest_post, takeover
+from probes.channels.website.extra_pages import build_www_twin_url, check_transport, open_site
+from probes.channels.website.owner_accounts import find_owner_accounts
+from probes.channels.website.page_analysis import (
+    SiteAnalysis,
+    analyze_site_page,
+    has_unread_links,
+    is_home_page_url,
+)
+from probes.channels.website.takeover import confirm_suspicion, describe_certificate
 from probes.classify import interstitials
 from probes.classify.classifier import PageVerdict
-from probes.discovery.accounts import find_owner_accounts
 from probes.links import identify as links_identify
 from probes.links import normalize
 from probes.links.channel_registry import STANDARD_CHANNELS
@@ -38,15 +48,6 @@ from probes.models.probe import (
 from probes.parsing import html
 from probes.text.charset import UNSTORABLE_CHARACTERS
 from probes.text.language import split_words
-from probes.website import extra_pages, latest_post, takeover
-from probes.website.extra_pages import build_www_twin_url, check_transport, open_site
-from probes.website.page_analysis import (
-    SiteAnalysis,
-    analyze_site_page,
-    has_unread_links,
-    is_home_page_url,
-)
-from probes.website.takeover import confirm_suspicion, describe_certificate
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns

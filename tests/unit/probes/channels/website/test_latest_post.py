@@ -10,12 +10,12 @@ from email.utils import format_datetime
 import pytest
 
 from probes.channels import website
+from probes.channels.website import latest_post
 from probes.links import identify
 from probes.models.finding import Account, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import ProbeResult, run_offline
 from probes.text.charset import MAX_PARSED_BYTES
-from probes.website import latest_post
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 HOME = "https://annour.example/"

@@ -7,14 +7,18 @@ import pytest
 
 from probes.channels import website
 from probes.channels.website import MAX_MEDIA_TYPE_CHARS
+from probes.channels.website.latest_post import MAX_ANNOUNCED_FEEDS, MAX_FEED_REQUESTS, MAX_REQUESTS
+from probes.channels.website.page_analysis import (
+    MAX_FEEDS,
+    MAX_PLATFORM_SEARCH_CHARS,
+    analyze_site_page,
+)
+from probes.channels.website.takeover import MAX_NAMED_HOSTS, describe_certificate
 from probes.links import identify
 from probes.models.finding import Account, Reason
 from probes.models.http import Page
 from probes.models.probe import run_offline
 from probes.parsing.html_walker import MAX_NODE_CHARS
-from probes.website.latest_post import MAX_ANNOUNCED_FEEDS, MAX_FEED_REQUESTS, MAX_REQUESTS
-from probes.website.page_analysis import MAX_FEEDS, MAX_PLATFORM_SEARCH_CHARS, analyze_site_page
-from probes.website.takeover import MAX_NAMED_HOSTS, describe_certificate
 
 STEPS = (-1, 0, 1)
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from probes.channels import website
+from probes.channels.website.extra_pages import redirects_to_home_page
+from probes.channels.website.page_analysis import analyze_site_page
 from probes.links import identify
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import HttpExchange, run_offline
-from probes.website.extra_pages import redirects_to_home_page
-from probes.website.page_analysis import analyze_site_page
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 PORTAL = "https://portail.example/"

@@ -10,6 +10,11 @@ from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from probes.channels.website.page_analysis import (
+    SiteAnalysis,
+    build_usual_feed_urls,
+    is_home_page_url,
+)
 from probes.links.normalize import make_absolute
 from probes.models.finding import Activity, FactValue, Reason
 from probes.models.http import FetchError, Page, PageRequest
@@ -19,7 +24,6 @@ from probes.parsing.feeds import Feed
 from probes.parsing.html import get_host
 from probes.publication import latest
 from probes.publication.latest import PublicationResult
-from probes.website.page_analysis import SiteAnalysis, build_usual_feed_urls, is_home_page_url
 
 MAX_ANNOUNCED_FEEDS = 2
 """Feeds that a page announces of which the newest post is read."""

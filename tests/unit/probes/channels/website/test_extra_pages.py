@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from probes.channels import website
-from probes.discovery import accounts
+from probes.channels.website import owner_accounts
+from probes.channels.website.page_analysis import SiteAnalysis
 from probes.links.identify import identify_link
 from probes.models.finding import Account, Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import present_finding, run_offline
 from probes.parsing import html as parsing_html
-from probes.website.page_analysis import SiteAnalysis
 
 NOW = datetime(2026, 3, 20, 1, tzinfo=UTC)
 HOME = "https://annour.example/"
@@ -34,8 +34,8 @@ def discover(body, responses=None, url=HOME):
     """Return the links and facts found on and beyond a home page, and the requested URLs."""
     document = parsing_html.parse_html(f"<title>Association Annour</title>{body}", url)
     site = SiteAnalysis(
-        links=accounts.find_owner_accounts(document),
-        contact_url=accounts.find_contact_url(document),
+        links=owner_accounts.find_owner_accounts(document),
+        contact_url=owner_accounts.find_contact_url(document),
     )
     page, facts_seen, requested_urls = Page(url, 200), {}, []
 

@@ -16,7 +16,7 @@ from itertools import product
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from probes.discovery.site_names import extract_site_name_words, share_distinctive_word
+from probes.channels.website.site_names import extract_site_name_words, share_distinctive_word
 from probes.links import domains
 from probes.links.channel_registry import WEBSITE_CHANNEL, find_channel_by_url
 from probes.links.identify import identify_link, strip_key_prefix
@@ -232,7 +232,7 @@ def may_be_owner_account(identity: Identity) -> bool:
 @cache
 def load_ignored_names() -> frozenset[str]:
     """Return the names of accounts that are never the owner's, without separators."""
-    text = resources.files("probes.discovery").joinpath("ignored_names.toml").read_text("utf-8")
+    text = resources.files(__package__).joinpath("ignored_names.toml").read_text("utf-8")
     names = " ".join(tomllib.loads(text).values()).split()
     return frozenset(map(_remove_separators, names))
 

@@ -10,13 +10,13 @@ from ipaddress import ip_network
 import pytest
 
 from probes.channels import website
+from probes.channels.website.page_analysis import analyze_site_page
+from probes.channels.website.takeover import load_parking_services
 from probes.links import identify
 from probes.links.domains import DnsQuestion, get_registrable_domain, parse_dns_url
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
-from probes.website.page_analysis import analyze_site_page
-from probes.website.takeover import load_parking_services
 
 NOW = datetime(2026, 11, 20, 3, tzinfo=UTC)
 URL = "https://annour.org/"

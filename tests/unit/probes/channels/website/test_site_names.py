@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.discovery import site_names
+from probes.channels.website import site_names
 from probes.parsing import html
 
 URL = "https://annour.example/"

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from probes.channels.website import rdap
 from probes.links.domains import get_own_domain
 from probes.models.finding import Presence, Reason
 from probes.models.http import FetchError, Page
 from probes.models.probe import run_offline
-from probes.website import rdap
 
 SERVICE = "https://rdap.publicinterestregistry.org/rdap/"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.discovery import accounts
+from probes.channels.website import owner_accounts
 from probes.models.finding import FoundLink
 from probes.parsing import html
 
@@ -19,7 +19,7 @@ def find_accounts(
     markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
     return {
         f"{link.channel} {link.key}": link.source
-        for link in accounts.find_owner_accounts(html.parse_html(markup, url))
+        for link in owner_accounts.find_owner_accounts(html.parse_html(markup, url))
     }
 
 
@@ -96,7 +96,9 @@ def test_timeline_with_the_site_name_is_proposed() -> None:
 
 def test_proposal_has_its_page_and_snippet() -> None:
     markup = f"<footer>{FACEBOOK.format('Facebook')}</footer>"
-    [link] = accounts.find_owner_accounts(html.parse_html(markup, "https://annour.example/contact"))
+    [link] = owner_accounts.find_owner_accounts(
+        html.parse_html(markup, "https://annour.example/contact")
+    )
     assert (link.page_url, link.snippet, link.canonical) == (
         "https://annour.example/contact",
         "Facebook",
@@ -230,7 +232,7 @@ def test_accounts_in_owner_places_are_proposed(name: str) -> None:
 
 def find_link(body: str, head: str = "", *, contact: bool = False) -> FoundLink:
     markup = f"<html><head><title>Association Annour</title>{head}</head><body>{body}</body></html>"
-    [link] = accounts.find_owner_accounts(
+    [link] = owner_accounts.find_owner_accounts(
         html.parse_html(markup, "https://annour.example/"), is_contact_page=contact
     )
     return link
@@ -446,7 +448,7 @@ def test_similarity_ignores_accents() -> None:
     page = '<title>Lumière</title><p>Lire <a href="https://x.com/lumiere_ma">le fil</a></p>'
     assert [
         link.key
-        for link in accounts.find_owner_accounts(html.parse_html(page, "https://l.example/"))
+        for link in owner_accounts.find_owner_accounts(html.parse_html(page, "https://l.example/"))
     ] == ["lumiere_ma"]
 
 
@@ -510,7 +512,7 @@ def test_two_frequent_words_count_as_a_distinctive_word() -> None:
     linked_names = [
         [
             link.key
-            for link in accounts.find_owner_accounts(
+            for link in owner_accounts.find_owner_accounts(
                 html.parse_html(page.format(name), "https://ffb.example/")
             )
         ]
@@ -537,7 +539,7 @@ def test_two_frequent_words_count_as_a_distinctive_word() -> None:
 )
 def test_contact_page_is_an_internal_link(body: str, address: str) -> None:
     assert (
-        accounts.find_contact_url(
+        owner_accounts.find_contact_url(
             html.parse_html(f"<body>{body}</body>", "https://annour.example/")
         )
         == address
@@ -579,7 +581,7 @@ def test_any_metadata_is_accepted(stated: object, address: str, text: str) -> No
         f'<footer><a href="{address}{text}">{text}</a></footer>'
     )
     document = html.parse_html(body, "https://annour.example/")
-    assert all(link.key for link in accounts.find_owner_accounts(document))
+    assert all(link.key for link in owner_accounts.find_owner_accounts(document))
 
 
 # --- Optional networks ---

@@ -20,8 +20,9 @@ from urllib.parse import unquote
 
 import tomli
 
+from probes.channels.website import site_names
+from probes.channels.website.page_analysis import SiteAnalysis
 from probes.classify.classifier import PageVerdict
-from probes.discovery import site_names
 from probes.links import domains
 from probes.models.finding import Account, FactValue, Finding, Presence, Reason
 from probes.models.http import FetchError, Page, PageRequest
@@ -29,7 +30,6 @@ from probes.models.probe import absent_finding, request_page
 from probes.parsing import html
 from probes.parsing.html import get_host
 from probes.text import language
-from probes.website.page_analysis import SiteAnalysis
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from datetime import date, timedelta
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from probes.discovery import site_names
+from probes.channels.website import site_names
+from probes.channels.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 from probes.links import domains, normalize
 from probes.models.finding import Account, FactValue, Finding, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import absent_finding, request_page
 from probes.parsing import html
-from probes.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 
 OpenSiteGenerator = Generator[PageRequest, Page, tuple[Page, SiteAnalysis, dict[str, FactValue]]]
 
