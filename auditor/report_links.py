@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
 from auditor.app import App
 from auditor.config.schema import Config
@@ -74,7 +75,11 @@ class BulkInvitations:
 
         Raises ConfigError if no public address is set.
         """
-        table = self._iter_rows(views, translator)
+        headings: list[object] = [
+            translator.term("heading", column) if translator else column
+            for column in EXPORT_COLUMNS
+        ]
+        table = chain([headings], map(self._build_row, views))
         if file_format == "csv":
             yield from spreadsheet.iter_csv_lines(table, bom=bom, delimiter=delimiter)
         else:
@@ -89,15 +94,6 @@ class BulkInvitations:
         self.revoked_count = self.context.store.report_links.add_all(
             self.report_links, keep_older=self.keep_older_links
         )
-
-    def _iter_rows(
-        self, views: Iterable[AssociationView], translator: Translator | None
-    ) -> Iterator[list[object]]:
-        yield [
-            translator.term("heading", column) if translator else column
-            for column in EXPORT_COLUMNS
-        ]
-        yield from map(self._build_row, views)
 
     def _build_row(self, view: AssociationView) -> list[object]:
         association = view.association

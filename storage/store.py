@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         SubscriptionRepository,
         SubscriptionRequestRepository,
     )
-    from storage.communication.replies import (
+    from storage.communication.report_links import (
         CompletedStepRepository,
         FollowUpRepository,
         ReplyRepository,
+        ReportLinkRepository,
     )
-    from storage.communication.report_links import ReportLinkRepository
     from storage.conclusions import (
         AccountStatusRepository,
         ConclusionRepository,
@@ -56,9 +56,9 @@ REPOSITORIES = {
     "subscriptions": ("storage.communication.messages", "SubscriptionRepository"),
     "subscription_requests": ("storage.communication.messages", "SubscriptionRequestRepository"),
     "report_links": ("storage.communication.report_links", "ReportLinkRepository"),
-    "replies": ("storage.communication.replies", "ReplyRepository"),
-    "completed_steps": ("storage.communication.replies", "CompletedStepRepository"),
-    "follow_ups": ("storage.communication.replies", "FollowUpRepository"),
+    "replies": ("storage.communication.report_links", "ReplyRepository"),
+    "completed_steps": ("storage.communication.report_links", "CompletedStepRepository"),
+    "follow_ups": ("storage.communication.report_links", "FollowUpRepository"),
     "users": ("storage.users", "UserRepository"),
     "sessions": ("storage.users", "SessionRepository"),
     "summaries": ("storage.read_model.summaries", "SummaryRepository"),

@@ -1,8 +1,7 @@
 """`digest`: send or preview the messages of the last run, and manage mail subscriptions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
-from operator import attrgetter
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ from auditor.core.errors import IncompleteRunError, InputError
 from auditor.i18n.translator import Translator
 from auditor.notifications import delivery
 from auditor.notifications import subscriptions as subscription_service
-from auditor.notifications.delivery import Delivery, MessageDraft, draft_digests
+from auditor.notifications.delivery import MessageDraft, draft_digests
 from storage.models.audit import AuditRunState
 
 DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")
@@ -69,18 +68,32 @@ def send_digest(
             deliveries = list(delivery.preview_drafts(app.store, app.config, drafts))
         else:
             deliveries = list(delivery.deliver_drafts(app, drafts, get_current_time()))
-    items = [_build_delivery_item(item) for item in deliveries]
+    # a preview also has the text
+    items = [
+        {name: getattr(item, name) for name in DELIVERY_JSON_KEYS}
+        | ({"text": item.text} if item.status == "would_send" else {})
+        for item in deliveries
+    ]
     if table_format == "json":
         print_json(items, get_current_time())
     elif dry_run:
-        print_text("\n\n".join(map(_format_preview, deliveries)))
+        for item in deliveries:
+            status = Translator("en").term("delivery", item.status)
+            message = f"\n{item.subject}\n\n{item.text}" if item.text else ""
+            print_text(f"{item.recipient}: {status}{message}\n")
     else:
         print_table(DELIVERY_COLUMNS, items, table_format)
     if not deliveries:
         cli_context.print_note(
             "no one receives the digest yet; add addresses in [[notify.recipients]]"
         )
-    _raise_if_undelivered(deliveries)
+    undelivered = [item for item in deliveries if item.is_undelivered]
+    if undelivered:
+        raise IncompleteRunError(
+            f"{len(undelivered)} messages may not have arrived",
+            "; ".join(f"{item.recipient} {item.status}, {item.reason}" for item in undelivered),
+            "`auditor digest` again",
+        )
 
 
 @digest_app.command()
@@ -176,30 +189,3 @@ def _find_recipient(app: App, address: str) -> Recipient:
             "name@example.org",
         )
     return Recipient.model_validate({"to": bare_address})
-
-
-def _build_delivery_item(message: Delivery) -> dict[str, object]:
-    """Return an item of `digest --json`. A preview also has the text."""
-    item = {name: getattr(message, name) for name in DELIVERY_JSON_KEYS}
-    if message.status == "would_send":
-        item["text"] = message.text
-    return item
-
-
-def _format_preview(message: Delivery) -> str:
-    status = Translator("en").term("delivery", message.status)
-    heading = f"{message.recipient}: {status}"
-    return f"{heading}\n{message.subject}\n\n{message.text}" if message.text else heading
-
-
-def _raise_if_undelivered(deliveries: Iterable[Delivery]) -> None:
-    """Raise IncompleteRunError if a message may not have arrived."""
-    undelivered = list(filter(attrgetter("is_undelivered"), deliveries))
-    if not undelivered:
-        return
-    reasons = "; ".join(
-        f"{delivery.recipient} {delivery.status}, {delivery.reason}" for delivery in undelivered
-    )
-    raise IncompleteRunError(
-        f"{len(undelivered)} messages may not have arrived", reasons, "`auditor digest` again"
-    )

@@ -56,7 +56,12 @@ def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str
         text = "[fetch] contact is empty: owners of audited sites cannot reach you"
         yield "contact", [("warn", text)]
     yield "web addresses", _check_web_addresses(config.web)
-    yield "messages", _check_recipients(config)
+    recipients = config.notify.recipients
+    if any(recipient.address for recipient in recipients) and not config.web.public_url:
+        text = "emails have no unsubscribe link because [web] public_url is not set"
+        yield "messages", [("warn", text)]
+    elif recipients:
+        yield "messages", [("ok", f"digest recipients: {len(recipients)}")]
     text = f"notified by {config.monitor.kind}"
     if config.monitor.ping_url is None:
         text = "not set: no alert if runs fail; see [monitor]"
@@ -70,7 +75,10 @@ def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
     if config.backup.after_run or config.backup.folder.exists():
         folder = config.backup.folder
         yield "backup folder", _check_folders(folder, folder / EVIDENCE_FOLDER_NAME)
-    yield "open files", _check_open_file_limit(config.fetch.concurrency)
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = config.fetch.concurrency + SPARE_FILE_DESCRIPTORS
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        yield "open files", [("warn", f"limit {limit}; up to {needed} may be needed")]
     untranslated = [
         language for language in list_catalog_languages() if not len(load_message_catalog(language))
     ]
@@ -127,14 +135,6 @@ def _check_web_addresses(web: WebSettings) -> Results:
         yield "warn", f"{web.public_url} has no HTTPS: {reason}; try https://{public_url.netloc}"
 
 
-def _check_recipients(config: Config) -> Results:
-    recipients = config.notify.recipients
-    if any(recipient.address for recipient in recipients) and not config.web.public_url:
-        yield "warn", "emails have no unsubscribe link because [web] public_url is not set"
-    elif recipients:
-        yield "ok", f"digest recipients: {len(recipients)}"
-
-
 def _check_data_folder(storage: StorageSettings) -> Results:
     folder = storage.folder
     try:
@@ -171,13 +171,6 @@ def _require_access(paths: Iterable[Path]) -> None:
         needed = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
         if not os.access(path, needed):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-def _check_open_file_limit(concurrency: int) -> Results:
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = concurrency + SPARE_FILE_DESCRIPTORS
-    if limit != resource.RLIM_INFINITY and limit < needed:
-        yield "warn", f"limit {limit}; up to {needed} may be needed"
 
 
 def check_parsers() -> None:

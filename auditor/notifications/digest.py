@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
+from operator import attrgetter
 
 from auditor.config.schema import Config
 from auditor.evaluation.run_results import refresh_summaries
@@ -232,7 +233,13 @@ def build_digest(
     newly_unreliable = set(run.unreliable_channels) - set(previously_unreliable)
     if not latest and not newly_unreliable and run.state is AuditRunState.DONE:
         return None
-    changes = sorted(latest.values(), key=_get_list_position)
+    changes = sorted(
+        latest.values(),
+        key=lambda change: (
+            get_gap_rank(change.gap),
+            *attrgetter("gap.association", "gap.channel", "gap.code")(change),
+        ),
+    )
     opened = [change for change in changes if change.is_open]
     hidden = {
         (change.gap.association, change.gap.channel, hidden_code)
@@ -263,11 +270,6 @@ def _is_in_regions(region: str | None, regions: Collection[str]) -> bool:
     """Return True if a region is one of these in any spelling, or if `regions` is empty."""
     region_keys = {find_region_code(spelling) or spelling for spelling in regions}
     return not regions or (find_region_code(region) or region) in region_keys
-
-
-def _get_list_position(change: GapChange) -> tuple[int, str, str, str]:
-    gap = change.gap
-    return get_gap_rank(gap), gap.association, gap.channel, gap.code
 
 
 def digest_subject(digest: Digest, network_name: str, translator: Translator) -> str:

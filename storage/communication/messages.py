@@ -186,7 +186,12 @@ class SubscriptionRequestRepository(Repository):
         with self._database.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             session.exec(delete(SubscriptionRequest).where(has_expired))
-            if not _lock_unrevoked_link(session, report_link_id):
+            # A revocation deletes the requests of its association: one that is stored later would
+            # remain. So the link is not revoked or erased before the session ends.
+            link = select(ReportLink.id).where(
+                ReportLink.id == report_link_id, col(ReportLink.revoked_at).is_(None)
+            )
+            if session.exec(link.with_for_update()).first() is None:
                 return False
             for condition, limit in limits:
                 if session.exec(count.where(condition)).one() >= limit:
@@ -228,7 +233,14 @@ class SubscriptionRequestRepository(Repository):
                 "kind": request.kind,
                 "address": request.address,
             }
-            if _count_other_subscribers(session, request) >= max_subscribers:
+            others = select(func.count()).select_from(Subscription)
+            others = others.where(
+                Subscription.association == request.association,
+                Subscription.kind == request.kind,
+                col(Subscription.is_wanted),
+                Subscription.address != request.address,
+            )
+            if session.exec(others).one() >= max_subscribers:
                 return False
             subscription = session.exec(select(Subscription).filter_by(**key)).first()
             if subscription is None:
@@ -240,29 +252,6 @@ class SubscriptionRequestRepository(Repository):
                 subscription.is_from_report_link = True
             session.exec(delete(SubscriptionRequest).filter_by(**key))
         return True
-
-
-def _lock_unrevoked_link(session: Session, report_link_id: int) -> bool:
-    """Return False if a report link was revoked or erased. Else it is not before the session ends.
-
-    A revocation deletes the requests of its association: one that is stored later would remain.
-    """
-    query = select(ReportLink.id).where(
-        ReportLink.id == report_link_id, col(ReportLink.revoked_at).is_(None)
-    )
-    return session.exec(query.with_for_update()).first() is not None
-
-
-def _count_other_subscribers(session: Session, request: SubscriptionRequest) -> int:
-    """Return how many other addresses are subscribed to the same messages."""
-    query = select(func.count()).select_from(Subscription)
-    query = query.where(
-        Subscription.association == request.association,
-        Subscription.kind == request.kind,
-        col(Subscription.is_wanted),
-        Subscription.address != request.address,
-    )
-    return session.exec(query).one()
 
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:

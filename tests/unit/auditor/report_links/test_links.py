@@ -21,7 +21,7 @@ from auditor.decisions import replies
 from auditor.evaluation.network_view import load_association_view
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.web.routes.report import MAX_TYPED_CHARACTERS
-from storage.communication.replies import ReplyRepository
+from storage.communication.report_links import ReplyRepository
 from storage.conclusions import Conclusions
 from storage.models.audit import DecisionKind, Gap
 from storage.models.users import ReplyKind, ReplyOutcome
