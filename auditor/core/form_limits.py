@@ -26,14 +26,8 @@ MAX_REASON_CHARS = 500
 """Characters of the reason of a decision, or of the answer to a reply."""
 MAX_ADDRESS_CHARS = MAX_CELL_CHARS
 """Characters of the address or key of an account, as many as are read of a link."""
-MAX_DAY_CHARS = 40
-"""Characters of a date that is typed into a form."""
 MAX_CODE_CHARS = 80
-"""Characters of the code of a gap."""
-MAX_CHANNEL_CHARS = 40
-"""Characters of the name of a channel."""
-MAX_ROW_ID_CHARS = 20
-"""Characters of the id of a decision."""
+"""Characters of a date, the code of a gap, the name of a channel, or the id of a decision."""
 MAX_TICKED_STEPS = 20
 """Steps of a gap that a form can tick."""
 MAX_PLACE_CHARS = 200

@@ -58,7 +58,18 @@ class EventFormatter(logging.Formatter):
         """Return the line or lines."""
         message, exception = to_single_line(record.getMessage()), _build_exception_fields(record)
         if self.is_json:
-            text = self._format_json(record, message, exception)
+            time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+            fields: Mapping[str, Any] = getattr(record, "fields", {})
+            document = {
+                "time": time.replace("+00:00", "Z"),
+                "level": record.levelname.lower(),
+                "event": getattr(record, "event", DEFAULT_EVENT),
+                "logger": record.name,
+                "message": _shorten(message),
+                **{k: _shorten(v) if isinstance(v, str) else v for k, v in fields.items()},
+                **exception,
+            }
+            text = json.dumps(document, ensure_ascii=False, default=str)
         else:
             text = _shorten(f"{record.levelname}: {message}")
             if exception and self._show_tracebacks:
@@ -71,22 +82,6 @@ class EventFormatter(logging.Formatter):
             (number for level, number in JOURNALD_PRIORITIES if record.levelno >= level), 7
         )
         return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
-
-    def _format_json(
-        self, record: logging.LogRecord, message: str, exception: Mapping[str, str]
-    ) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        fields: Mapping[str, Any] = getattr(record, "fields", {})
-        document = {
-            "time": time.replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "event": getattr(record, "event", DEFAULT_EVENT),
-            "logger": record.name,
-            "message": _shorten(message),
-            **{k: _shorten(v) if isinstance(v, str) else v for k, v in fields.items()},
-            **exception,
-        }
-        return json.dumps(document, ensure_ascii=False, default=str)
 
 
 def _build_exception_fields(record: logging.LogRecord) -> dict[str, str]:

@@ -96,7 +96,7 @@ class GapForm(BaseModel):
 
     at: str = Field(default="", max_length=form_limits.MAX_PLACE_CHARS)
     gap_code: str = Field(default="", max_length=form_limits.MAX_CODE_CHARS)
-    channel: str = Field(default="", max_length=form_limits.MAX_CHANNEL_CHARS)
+    channel: str = Field(default="", max_length=form_limits.MAX_CODE_CHARS)
     subject: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
 
     def find_gap(self, view: AssociationView) -> Gap | None:

@@ -112,14 +112,6 @@ class SsrfGuard:
             refuse_address(f"port {port}")
         return str(address)
 
-    def is_allowed(self, text: str, port: int) -> bool:
-        """Return True if the address and port may be dialled."""
-        try:
-            self.check_address(text, port)
-        except FetchError:
-            return False
-        return True
-
     def check_url(self, text: str) -> httpx.URL:
         """Return the parsed URL of a request or redirect. Raises FetchError `unsafe_address`.
 

@@ -169,24 +169,16 @@ def looks_like_html(page: Page) -> bool:
     start = page.body[:512].lstrip()
     if start.startswith((b"%PDF", b"\xff\xd8\xff", b"\x89PNG", b"PK\x03\x04", b"GIF8", b"Rar!")):
         return False
-    if _is_binary(page.body):
-        return False
+    # UTF-16 with a byte order mark is text, although Arabic letters in it have a control byte.
+    if not page.body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        sample = page.body[:_BINARY_SAMPLE_BYTES]
+        control_bytes = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
+        if control_bytes > len(sample) * MAX_BINARY_SHARE:
+            return False
     media_type = page.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
     if not media_type or "html" in media_type or b"<" in start:
         return True
     return media_type in ("text/plain", "application/xml", "text/xml")
-
-
-def _is_binary(body: bytes) -> bool:
-    """Return True if the beginning of a body has more control bytes than text has.
-
-    UTF-16 with a byte order mark is text, although Arabic letters in it have a control byte.
-    """
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return False
-    sample = body[:_BINARY_SAMPLE_BYTES]
-    control_bytes = len(sample) - len(sample.translate(None, _CONTROL_BYTES))
-    return control_bytes > len(sample) * MAX_BINARY_SHARE
 
 
 def parse_html(markup: str, url: str) -> Document:

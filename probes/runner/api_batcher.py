@@ -143,7 +143,14 @@ class ApiRequestBatcher:
                     # The URL as stored for one account: other values become a placeholder.
                     url_values = [value, OTHER_VALUES_PLACEHOLDER] if count > 1 else [value]
                     url = _join_values(request.url, call, url_values)
-                    outcomes[value] = _extract_own_outcome(shared_outcome, url)
+                    if isinstance(shared_outcome, FetchError):
+                        error = shared_outcome
+                        outcomes[value] = FetchError(
+                            error.reason, error.detail, status=error.status, url=error.url and url
+                        )
+                    else:
+                        hops = (Hop(url, shared_outcome.status),) if shared_outcome.hops else ()
+                        outcomes[value] = replace(shared_outcome, url=url, hops=hops)
                 for retried_values in _select_values_to_retry(chunk[:count], shared_outcome):
                     outcomes |= await self._fetch_values(request, call, retried_values)
             outcomes |= dict.fromkeys(chunk[count:], budget.build_refusal())
@@ -177,15 +184,6 @@ class ApiRequestBatcher:
         except Exception as bug:  # a bug in one parser must not affect other probes
             logger.exception(bug, "probe_crashed", "parsing an API response raised an exception")
             return FetchError(Reason.CRASHED, f"{type(bug).__name__}: {bug}", url=request.url)
-
-
-def _extract_own_outcome(outcome: Page | FetchError, url: str) -> Page | FetchError:
-    """Return the outcome of a shared call as evidence for one account, without the other values."""
-    if isinstance(outcome, FetchError):
-        return FetchError(
-            outcome.reason, outcome.detail, status=outcome.status, url=outcome.url and url
-        )
-    return replace(outcome, url=url, hops=(Hop(url, outcome.status),) if outcome.hops else ())
 
 
 def _join_values(url: str, call: ApiCall, values: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from auditor import users
 from auditor.checking.clock import find_next_start_time
-from auditor.core.form_limits import MAX_DAY_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
+from auditor.core.form_limits import MAX_CODE_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
 from auditor.core.formatting import build_whatsapp_url
 from auditor.decisions.replies import MAX_PROMISE_PERIOD
 from auditor.evaluation.association_view import AssociationView
@@ -155,7 +155,7 @@ class FollowUpForm(BaseModel):
 
     kind: FollowUpKind = FollowUpKind.CALLED
     text: FormText = Field(default="", max_length=MAX_NOTES_CHARS)
-    due: str = Field(default="", max_length=MAX_DAY_CHARS)
+    due: str = Field(default="", max_length=MAX_CODE_CHARS)
 
     @property
     def due_date(self) -> date | None:

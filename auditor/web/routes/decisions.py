@@ -7,15 +7,7 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.core.form_limits import (
-    MAX_ADDRESS_CHARS,
-    MAX_CHANNEL_CHARS,
-    MAX_CODE_CHARS,
-    MAX_DAY_CHARS,
-    MAX_REASON_CHARS,
-    MAX_ROW_ID_CHARS,
-    FormText,
-)
+from auditor.core.form_limits import MAX_ADDRESS_CHARS, MAX_CODE_CHARS, MAX_REASON_CHARS, FormText
 from auditor.decisions import replies
 from auditor.decisions.recording import (
     DecisionError,
@@ -59,15 +51,15 @@ class DecisionForm(BaseModel):
         "domain_expires",
         "withdraw",
     ]
-    channel: str = Field(default="", max_length=MAX_CHANNEL_CHARS)
+    channel: str = Field(default="", max_length=MAX_CODE_CHARS)
     account: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
-    last_activity: str = Field(default="", max_length=MAX_DAY_CHARS)
-    expires_on: str = Field(default="", max_length=MAX_DAY_CHARS)
+    last_activity: str = Field(default="", max_length=MAX_CODE_CHARS)
+    expires_on: str = Field(default="", max_length=MAX_CODE_CHARS)
     new_url: str = Field(default="", max_length=MAX_ADDRESS_CHARS)
     gap_code: str = Field(default="", max_length=MAX_CODE_CHARS)
-    until: str = Field(default="", max_length=MAX_DAY_CHARS)
+    until: str = Field(default="", max_length=MAX_CODE_CHARS)
     reason: FormText = Field(default="", max_length=MAX_REASON_CHARS)
-    decision_id: str = Field(default="", max_length=MAX_ROW_ID_CHARS)
+    decision_id: str = Field(default="", max_length=MAX_CODE_CHARS)
 
 
 @router.get(
