@@ -103,6 +103,14 @@ class GapCatalogue:
         return self.labels.get(group, {}).get(name, {}).get(language, name)
 
 
+def find_gap_kind(code: str, channel: str) -> GapKind | None:
+    """Return the kind of the gaps of a code on a channel, or None if the code is unknown."""
+    definition = load_gap_catalogue().definitions.get(code)
+    if definition is None:
+        return None
+    return definition.get_kind(channel, definition.get_severity(channel))
+
+
 def get_gap_kind(gap: Gap | OpenGap) -> GapKind:
     """Return the kind of a gap. Raises KeyError if its code is unknown."""
     return load_gap_catalogue()[gap.code].get_kind(gap.channel, gap.severity)

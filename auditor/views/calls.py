@@ -24,7 +24,7 @@ from auditor.evaluation.summary import (
     find_groups,
 )
 from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice, get_gap_kind, load_gap_catalogue
+from auditor.reference.gap_catalogue import Voice, find_gap_kind, get_gap_kind
 from storage.models.audit import EMPTY_CONTACT, GAP_KINDS, Contact, GapKind
 from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
 from storage.models.users import FollowUpKind
@@ -231,14 +231,10 @@ def count_gap_titles(gap_counts: GapCounts, translator: Translator) -> list[tupl
 
     Gaps of accounts that do not exist yet are left out: they are counted with the kinds of gaps.
     """
-    catalogue = load_gap_catalogue().definitions
     count_by_title: Counter[tuple[int, str]] = Counter()
     for (code, channel), count in gap_counts.items():
-        if code not in catalogue:
-            continue
-        definition = catalogue[code]
-        kind = definition.get_kind(channel, definition.get_severity(channel))
-        if kind is not GapKind.NO_ACCOUNT:
+        kind = find_gap_kind(code, channel)
+        if kind and kind is not GapKind.NO_ACCOUNT:
             title = translator.gap_title(code, channel, Voice.LABEL)
             count_by_title[GAP_KINDS.index(kind), title] += count
     ordered = sorted(count_by_title.items(), key=lambda item: (item[0][0], -item[1]))

@@ -18,7 +18,7 @@ from auditor.decisions.replies import load_unsettled_proposals, load_waiting_rep
 from auditor.evaluation.network_view import build_channel_figures
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.evaluation.summary import COVERAGE_STATES, Coverage, build_coverage, get_region_key
-from auditor.reference.gap_catalogue import get_gap_kind, load_gap_catalogue
+from auditor.reference.gap_catalogue import find_gap_kind, get_gap_kind
 from auditor.reference.places import REGIONS
 from auditor.views.calls import BROKEN_FACET, build_call_list
 from probes.models.finding import Presence
@@ -293,9 +293,7 @@ def build_week(store: Store, now: datetime) -> dict[str, Any]:
         day = since + timedelta(days=offset)
         opened_count = 0
         for (code, channel), count in changes.get((day, "opened"), {}).items():
-            definition = load_gap_catalogue().definitions.get(code)
-            kind = definition and definition.get_kind(channel, definition.get_severity(channel))
-            if kind is GapKind.NO_ACCOUNT:
+            if find_gap_kind(code, channel) is GapKind.NO_ACCOUNT:
                 no_account_count += count
             else:
                 opened_count += count

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from auditor import report_links
 from auditor.core.form_limits import MAX_SEARCH_CHARS
 from auditor.evaluation.summary import AssociationFilter, get_region_key
-from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
+from auditor.reference.gap_catalogue import Voice, find_gap_kind
 from auditor.rendering import svg
 from auditor.views import export
 from auditor.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
@@ -108,17 +108,15 @@ def _count_gaps_by_kind(
     by_kind: dict[GapKind, list[dict[str, Any]]] = defaultdict(list)
     for facet, association_count in sorted(counts.items(), key=lambda item: -item[1]):
         code, separator, channel = facet.removeprefix("gap:").partition("@")
-        definition = load_gap_catalogue().definitions.get(code)
-        if separator and definition:
+        kind = find_gap_kind(code, channel)
+        if separator and kind:
             query_params = {"gap": code, "channel": channel, "region": region}
             gap_count = {
                 "title": context.translator.gap_title(code, channel, Voice.LABEL),
                 "association_count": association_count,
                 "url": build_url(context.links.page_url("gaps"), query_params),
             }
-            by_kind[definition.get_kind(channel, definition.get_severity(channel))].append(
-                gap_count
-            )
+            by_kind[kind].append(gap_count)
     return [(kind, by_kind[kind]) for kind in GAP_KINDS if kind in by_kind]
 
 

@@ -87,10 +87,10 @@ def _load_other_user(context: RequestContext, user_id: int) -> User:
     Raises HTTPException: 404 for an unknown id, and 409 for the current user, because
     administrators must not lock themselves out.
     """
+    if context.user and user_id == context.user.id:
+        raise HTTPException(409)
     for user in context.app.store.users.list_all():
         if user.id == user_id:
-            if context.user and user.id == context.user.id:
-                raise HTTPException(409)
             return user
     raise HTTPException(404)
 
