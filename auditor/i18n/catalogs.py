@@ -76,14 +76,6 @@ class LanguagePack:
     terms: TermTable
     gap_catalogue: GapCatalogue
 
-    def term(self, group: str, code: str) -> str:
-        """Return the term of a code, or the code if there is none."""
-        return self.terms.get(group, {}).get(code, {}).get(self.language, code)
-
-    def label(self, group: str, name: str) -> str:
-        """Return a label of the gap catalogue, or its name if there is none."""
-        return self.gap_catalogue.label(group, name, self.language)
-
 
 @cache
 def load_language_pack(language: str) -> LanguagePack:

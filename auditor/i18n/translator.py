@@ -94,20 +94,6 @@ BDI_MARKUP = Markup("<bdi>{}</bdi>")
 LTR_MARKUP = Markup('<bdi dir="ltr">{}</bdi>')
 LINK_MARKUP = Markup('<a href="{0}" rel="noreferrer"><bdi dir="ltr">{0}</bdi></a>')
 
-IsolateFunction = Callable[[str, bool], str]
-
-
-def isolate_plain(text: str, _is_left_to_right: bool) -> str:
-    """Return a fact for plain text."""
-    return text
-
-
-def isolate_html(text: str, is_left_to_right: bool) -> Markup:
-    """Return a fact for HTML: escaped, isolated, and left to right if it is a URL or handle."""
-    if is_left_to_right:
-        return LTR_MARKUP.format(to_breakable_url(text))
-    return BDI_MARKUP.format(text)
-
 
 @dataclass(frozen=True, slots=True)
 class GapText:
@@ -125,13 +111,12 @@ class GapText:
 
 
 class Translator:
-    """Texts of one language for one medium."""
+    """Texts of one language for one medium: plain text, or HTML with escaped facts."""
 
-    def __init__(self, language: str, isolate: IsolateFunction = isolate_plain) -> None:
+    def __init__(self, language: str, *, is_html: bool = False) -> None:
         self.language = language
         self.locale = LOCALE_BY_LANGUAGE[language]
-        self._isolate = isolate
-        self._is_html = isolate is isolate_html
+        self._is_html = is_html
         self._language_pack = load_language_pack(language)
 
     @property
@@ -141,7 +126,8 @@ class Translator:
 
     def term(self, group: str, code: str) -> str:
         """Return the term of a code in `terms.toml`, or the code."""
-        return self._language_pack.term(group, code)
+        codes = self._language_pack.terms.get(group, {})
+        return codes.get(code, {}).get(self.language, code)
 
     def technical_detail(self, detail: str) -> str | None:
         """Return a note of a probe in the language, or None if it has no term."""
@@ -153,7 +139,8 @@ class Translator:
 
     def label(self, group: str, name: str, **facts: MessageValue) -> str:
         """Return a label of the gap catalogue with its facts."""
-        return self._fill_template(self._language_pack.label(group, name), facts)
+        label = self._language_pack.gap_catalogue.label(group, name, self.language)
+        return self._fill_template(label, facts)
 
     def translate(self, message: str, /, **facts: MessageValue) -> str:
         """Return a message, by its English text, with its facts."""
@@ -193,7 +180,7 @@ class Translator:
 
     def channel_name(self, name: str) -> str:
         """Return the name of a channel."""
-        return self._language_pack.label("channel", name)
+        return self._language_pack.gap_catalogue.label("channel", name, self.language)
 
     def region_name(self, name: str | None) -> str:
         """Return the official name of a Moroccan region, another one as typed, or a dash."""
@@ -294,7 +281,8 @@ class Translator:
 
         Title and evidence are written for the reader; the other texts address the association.
         """
-        label, entry = self._language_pack.label, self._language_pack.gap_catalogue[code]
+        catalogue = self._language_pack.gap_catalogue
+        entry = catalogue[code]
         text = entry.texts[self.language]
         evidence = text["evidence"]
         if voice is not Voice.ASSOCIATION:
@@ -317,9 +305,9 @@ class Translator:
             why=self._fill_template(text["why"], facts),
             evidence=self._fill_template(evidence, facts),
             steps=tuple(self._fill_template(step, facts) for step in steps),
-            severity=label("severity", severity),
-            actor=label("actor", entry.actor),
-            effort=label("effort", entry.effort),
+            severity=catalogue.label("severity", severity, self.language),
+            actor=catalogue.label("actor", entry.actor, self.language),
+            effort=catalogue.label("effort", entry.effort, self.language),
         )
 
     def gap_title(self, code: str, channel: str = "", voice: Voice = Voice.COORDINATOR) -> str:
@@ -343,6 +331,16 @@ class Translator:
         if not self._is_html:
             return template.format_map(facts)
         return Markup(str(escape(template)).format_map(facts))  # noqa: S704  # facts are escaped when formatted
+
+    def _isolate(self, text: str, is_left_to_right: bool) -> str:
+        """Return a fact for the medium. In HTML, a URL or handle is left to right."""
+        if not self._is_html:
+            return text
+        return (
+            LTR_MARKUP.format(to_breakable_url(text))
+            if is_left_to_right
+            else BDI_MARKUP.format(text)
+        )
 
     def _format_fact(self, name: str, value: MessageValue) -> str:
         if isinstance(value, Markup):

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from auditor.core import form_limits
 from auditor.core.formatting import get_dialable_number
 from auditor.i18n.catalogs import LANGUAGE_NAMES, LOCALE_BY_LANGUAGE
-from auditor.i18n.translator import Translator, isolate_html, to_breakable_url
+from auditor.i18n.translator import Translator, to_breakable_url
 from auditor.reference.gap_catalogue import get_gap_kind
 from auditor.reference.places import SHORT_REGION_NAMES
 from auditor.rendering.svg import REGION_TILES, draw_strip, draw_trend, is_flat_trend
@@ -26,7 +26,7 @@ from auditor.rendering.svg import REGION_TILES, draw_strip, draw_trend, is_flat_
 
 def get_html_translator(language: str) -> Translator:
     """Return a translator for HTML, which escapes values and isolates their text direction."""
-    return Translator(language, isolate_html)
+    return Translator(language, is_html=True)
 
 
 def render_template(template_name: str, language: str, **values: object) -> str:

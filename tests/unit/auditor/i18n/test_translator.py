@@ -8,7 +8,7 @@ import pytest
 
 import probes
 from auditor.i18n.catalogs import load_terms
-from auditor.i18n.translator import DATE_SOURCE_TERMS, Translator, isolate_html
+from auditor.i18n.translator import DATE_SOURCE_TERMS, Translator
 from auditor.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
 from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
@@ -88,7 +88,7 @@ def test_texts_and_codes_of_the_page_are_not_translated(detail):
 
 
 def test_note_of_a_probe_is_escaped():
-    note = Translator("en", isolate_html).technical_detail("answers as <b>x</b>")
+    note = Translator("en", is_html=True).technical_detail("answers as <b>x</b>")
     assert note is not None
     assert "<b>" not in note
 
@@ -148,7 +148,7 @@ def test_french_puts_a_space_before_the_colon_of_a_pair():
 
 
 def test_markup_in_a_fact_is_escaped_in_html():
-    gap_text = Translator("en", isolate_html).describe_gap(
+    gap_text = Translator("en", is_html=True).describe_gap(
         "website_moved", "website", "low", {"url": "<b>x</b>"}
     )
     assert "<b>" not in gap_text.evidence + gap_text.definition
@@ -156,7 +156,7 @@ def test_markup_in_a_fact_is_escaped_in_html():
 
 
 def test_address_is_isolated_left_to_right_in_arabic():
-    gap_text = Translator("ar", isolate_html).describe_gap(
+    gap_text = Translator("ar", is_html=True).describe_gap(
         "channel_dead", "facebook", "high", FACTS
     )
     assert '<bdi dir="ltr">nour.example</bdi>' in gap_text.evidence
@@ -303,7 +303,7 @@ def test_found_account_without_snippet_has_no_quote(language, missing):
 
 def test_hostile_snippet_is_escaped_and_isolated():
     hostile = {**UNLISTED, "snippet": "<b>{url}</b> ]] [[x"}
-    gap_text = Translator("ar", isolate_html).describe_gap(
+    gap_text = Translator("ar", is_html=True).describe_gap(
         "channel_unlisted", "youtube", "low", hostile
     )
     assert "<bdi>&lt;b&gt;{url}&lt;/b&gt; ]] [[x</bdi>" in gap_text.evidence
@@ -316,7 +316,7 @@ def test_amounts_have_units_and_address_lists_are_isolated():
     assert "12,9\u00a0secondes" in slow.evidence
     several = {"urls": "https://a.example/ https://b.example/<b>"}
     found = (
-        Translator("ar", isolate_html)
+        Translator("ar", is_html=True)
         .describe_gap("channel_duplicate", "facebook", "low", several)
         .evidence
     )
