@@ -17,9 +17,9 @@ from auditor.core.errors import InputError
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.evaluation.summary import find_groups
 from auditor.notifications.subscriptions import load_unsubscribe_key
+from auditor.registry.changes import UploadStore
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import Issue, SpreadsheetProblem
-from auditor.registry.uploads import UploadStore
 from auditor.retention import list_backups, open_backup_bodies
 from storage.files import body_store
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOrigin

@@ -1,7 +1,6 @@
-"""Stores and reads decisions of people and conclusions: account statuses, gaps, proposals.
+"""Stores and reads conclusions (account statuses, gaps, proposals), and decisions of people.
 
-Conclusions are derived.
-An account status is one row, and its check times are a narrow row of their own, because they change
+Conclusions are derived, decisions are not. An account status is one row, and its check times are a narrow row of their own, because they change
 in every run.
 """
 
@@ -42,7 +41,6 @@ from storage.tables.core import (
 )
 from storage.tables.mappers import (
     GAP_COLUMNS,
-    GAP_VALUE_FIELDS,
     SELECT_ACCOUNT_STATUSES,
     SELECT_ASSOCIATIONS,
     SELECT_DECISIONS,
@@ -148,10 +146,14 @@ class ConclusionRepository(Repository):
         for times_batch in split_into_batches(conclusions.check_times):
             _save_check_times(database, connection, times_batch)
         for gap_batch in split_into_batches(conclusions.gaps):
-            database.upsert(connection, GAP, map(_build_gap_values, gap_batch), GAP_KEY)
+            rows = [get_field_values(gap, without={"id"}) for gap in map(sanitize, gap_batch)]
+            database.upsert(connection, GAP, rows, GAP_KEY)
         for proposal_batch in split_into_batches(conclusions.proposals):
-            values = map(_build_proposal_values, proposal_batch)
-            database.upsert(connection, PROPOSAL, values, PROPOSAL_KEY)
+            rows = []
+            for proposal in map(sanitize, proposal_batch):
+                link_key = {"channel": proposal.link.channel, "key": proposal.link.key}
+                rows.append({**get_field_values(proposal, without={"id"}), **link_key})
+            database.upsert(connection, PROPOSAL, rows, PROPOSAL_KEY)
         for run_id, counts in conclusions.facet_counts.items():
             consistency.save_run_facet_counts(database, connection, run_id, counts)
 
@@ -172,6 +174,7 @@ class ConclusionRepository(Repository):
         gaps = select(*GAP_COLUMNS).where(GAP.c.association.in_(ids))
         if not include_closed_gaps:
             gaps = gaps.where(IS_NOT_CLOSED)
+        decisions = SELECT_DECISIONS.where(DECISION.c.association.in_(ids))
         domain_checks = select_newest_domain_checks(select(ACCOUNT.c.id).where(is_own_account))
         with self._database.begin_read() as connection:
 
@@ -187,29 +190,9 @@ class ConclusionRepository(Repository):
                 statuses=load(statuses, to_account_status, "account_id"),
                 proposals=load(proposals, to_proposal, "id"),
                 gaps=load(gaps, to_gap, "id"),
-                decisions=tuple(load_decisions(connection, ids)),
+                decisions=load(decisions, to_decision, "id"),
                 domain_checks=load(domain_checks, to_domain_check, "account_id"),
             )
-
-
-_get_gap_values = attrgetter(*GAP_VALUE_FIELDS)
-
-
-def _build_gap_values(gap: Gap) -> dict[str, Any]:
-    return dict(zip(GAP_VALUE_FIELDS, _get_gap_values(sanitize(gap)), strict=True))
-
-
-def _build_proposal_values(proposal: Proposal) -> dict[str, Any]:
-    proposal = sanitize(proposal)
-    return {
-        "association": proposal.association,
-        "channel": proposal.link.channel,
-        "key": proposal.link.key,
-        "link": proposal.link,
-        "first_seen": proposal.first_seen,
-        "last_seen": proposal.last_seen,
-        "run_count": proposal.run_count,
-    }
 
 
 class AccountStatusRepository(Repository):
@@ -228,21 +211,17 @@ class AccountStatusRepository(Repository):
 
     def get_account_statuses(self, account_ids: Iterable[int]) -> dict[int, AccountStatus]:
         """Return the statuses of those of these accounts that have one, by account id."""
-        with self._database.begin_read() as connection:
-            statuses: dict[int, AccountStatus] = {}
-            for batch in split_into_batches(account_ids):
-                query = SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id.in_(batch))
-                for row in connection.execute(query):
-                    statuses[row.account_id] = to_account_status(row)
+        statuses: dict[int, AccountStatus] = {}
+        for batch in split_into_batches(account_ids):
+            query = SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id.in_(batch))
+            found = self._load_all(query, to_account_status)
+            statuses.update((status.account_id, status) for status in found)
         return statuses
 
     def get(self, account_id: int) -> AccountStatus | None:
         """Return the status of this account, or None."""
-        with self._database.begin_read() as connection:
-            row = connection.execute(
-                SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id == account_id)
-            ).first()
-        return to_account_status(row) if row else None
+        query = SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id == account_id)
+        return self._load_first(query, to_account_status)
 
 
 def _save_check_times(
@@ -285,16 +264,15 @@ class DecisionRepository(Repository):
 
     def get_decisions_of(self, association_ids: Collection[str]) -> list[Decision]:
         """Return the decisions of these associations in the order of their ids."""
-        with self._database.begin_read() as connection:
-            return load_decisions(connection, association_ids)
+        query = SELECT_DECISIONS.where(DECISION.c.association.in_(association_ids))
+        return self._load_all(query.order_by(DECISION.c.id), to_decision)
 
     def add(self, decision: Decision) -> Decision:
         """Store a decision and return it with its id and the time from which it counts."""
         with self._database.begin_write() as connection:
             decided_at = consistency.compute_effective_time(connection, decision.decided_at)
             decision = sanitize(replace(decision, decided_at=decided_at))
-            values = get_field_values(decision)
-            del values["id"], values["withdrawal"]
+            values = get_field_values(decision, without={"id", "withdrawal"})
             insert = DECISION.insert().values(values).returning(DECISION.c.id)
             decision_id = connection.execute(insert).scalar_one()
             consistency.mark_stale(self._database, connection, [decision.association])
@@ -312,9 +290,3 @@ class DecisionRepository(Repository):
             connection.execute(DECISION_WITHDRAWAL.insert(), rows)
             query = select(DECISION.c.association).where(DECISION.c.id.in_(ids))
             consistency.mark_stale(self._database, connection, connection.scalars(query))
-
-
-def load_decisions(connection: Connection, association_ids: Collection[str]) -> list[Decision]:
-    """Return the decisions of these associations in the order of their ids."""
-    query = SELECT_DECISIONS.where(DECISION.c.association.in_(association_ids))
-    return list(map(to_decision, connection.execute(query.order_by(DECISION.c.id))))

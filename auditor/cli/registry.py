@@ -235,9 +235,9 @@ def import_registry(
                 origin=ChangeOrigin(name, OPERATOR_ORIGIN.source),
                 present_columns=import_result.columns,
                 prune=prune,
-                expected_digest=preview.digest,
+                expected_digest=preview.changes.digest,
             )
-    if changes.digest != preview.digest:
+    if changes.digest != preview.changes.digest:
         reason = "the registry changed meanwhile, so nothing was imported"
         raise InputError(str(spreadsheet), reason, "the same command again")
     if table_format == "json":

@@ -50,9 +50,9 @@ from storage.models.audit import (
     Proposal,
 )
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome
-from storage.registry.regions import RegionFilter
 from storage.store import Store
 from storage.tables.communication import CompletedStep, FollowUp, Reply
+from storage.tables.mappers import RegionFilter
 
 MAX_WAITING_REPLIES = 20
 """Replies of one association that may wait, with those taken back in the last day."""

@@ -1,26 +1,24 @@
-"""Compare an imported spreadsheet with the registry.
+"""Compare an imported spreadsheet with the registry, and keep uploads until they are imported.
 
-`build_import_preview` lists what an import would change and changes nothing.
+`build_import_preview` lists what an import would change and changes nothing. `UploadStore` has the
+uploaded spreadsheets that wait for their import, for at most one day.
 """
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from pathlib import Path
 
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter
 from auditor.registry.columns import LINKS_COLUMN, format_media_officer
 from auditor.registry.importer import ImportResult
-from auditor.registry.issues import (
-    COLUMN_ISSUES,
-    Issue,
-    ProblemGroup,
-    SpreadsheetProblem,
-    group_problems,
-)
+from auditor.registry.issues import COLUMN_ISSUES, Issue, SpreadsheetProblem, group_problems
 from storage.models.users import AuditLogEntry
 from storage.registry.diff import ImportChanges
 from storage.store import Store
@@ -45,14 +43,8 @@ class RegistryChangeLine:
     @classmethod
     def from_change(cls, change: AuditLogEntry, name: str) -> RegistryChangeLine:
         """Return the line for an entry of the audit log of the association with this name."""
-        return cls(
-            association=change.association,
-            name=name,
-            field=change.field,
-            before=change.before,
-            after=change.after,
-            kind=change.kind,
-        )
+        values = (change.field, change.before, change.after, change.kind)
+        return cls(change.association, name, *values)
 
     def to_dict(self) -> dict[str, str | None]:
         """Return the line as a JSON object."""
@@ -64,9 +56,10 @@ class RegistryChangeLine:
 
     def describe_values(self, translator: Translator) -> tuple[str, str]:
         """Return the old and the new value for display, each empty if there is none."""
-        before = _format_value(self.field, self.before, translator)
-        after = _format_value(self.field, self.after, translator)
-        return before, after
+        return (
+            _format_value(self.field, self.before, translator),
+            _format_value(self.field, self.after, translator),
+        )
 
 
 def _format_value(field: str, value: str | None, translator: Translator) -> str:
@@ -222,16 +215,11 @@ class ImportPreview:
         return lines
 
     @property
-    def problem_groups(self) -> list[ProblemGroup]:
+    def problem_groups(self) -> list[list[SpreadsheetProblem]]:
         """Return the problems by kind, worst first. `sheet_columns` says which columns are read."""
         return group_problems(
             problem for problem in self.problems if problem.issue not in COLUMN_ISSUES
         )
-
-    @property
-    def digest(self) -> str:
-        """Return a hash of the changes. Two previews with the same changes have the same hash."""
-        return self.changes.digest
 
 
 def build_import_preview(
@@ -257,3 +245,51 @@ def build_import_preview(
         lines,
         [*import_result.problems, *find_shared_accounts(import_result, changes)],
     )
+
+
+UPLOAD_NAME_PATTERN = re.compile(r"\d{14}-[A-Za-z0-9_-]{22}")
+MAX_UPLOAD_AGE = timedelta(days=1)
+"""How long an uploaded spreadsheet waits for its import."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStore:
+    """Uploaded spreadsheets in a folder.
+
+    File names contain the time of the upload and a random part, so they cannot be guessed.
+    """
+
+    folder: Path
+
+    def save(self, data: bytes, now: datetime) -> str:
+        """Save a spreadsheet and return its name. Deletes expired uploads."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.clear(until=now - MAX_UPLOAD_AGE)
+        name = f"{_format_upload_time(now)}-{secrets.token_urlsafe(16)}"
+        file = self.folder / name
+        file.touch(mode=0o600, exist_ok=False)
+        file.write_bytes(data)
+        return name
+
+    def find(self, name: str, now: datetime) -> Path | None:
+        """Return the path of an upload, or None if it is missing, expired or not a valid name."""
+        is_expired = name[:14] <= _format_upload_time(now - MAX_UPLOAD_AGE)
+        if is_expired or not UPLOAD_NAME_PATTERN.fullmatch(name):
+            return None
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def delete(self, name: str) -> None:
+        """Delete an upload if it exists."""
+        if UPLOAD_NAME_PATTERN.fullmatch(name):
+            self.folder.joinpath(name).unlink(missing_ok=True)
+
+    def clear(self, until: datetime | None = None) -> None:
+        """Delete all uploads, or those until a time."""
+        for path in self.folder.glob("*"):
+            if until is None or path.name[:14] <= _format_upload_time(until):
+                self.delete(path.name)
+
+
+def _format_upload_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%d%H%M%S")

@@ -1,4 +1,4 @@
-"""Decide which column of a spreadsheet is which field of the registry.
+"""Find the headings of a spreadsheet, and decide which column is which field of the registry.
 
 Headings are identified by their words. A coordinator can correct that in the browser. Corrections
 are remembered for the next spreadsheet with the same headings.
@@ -7,7 +7,7 @@ are remembered for the next spreadsheet with the same headings.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
@@ -20,11 +20,14 @@ from auditor.registry.columns import (
     FACT_COLUMNS,
     FIELD_COLUMNS,
     LINKS_COLUMN,
+    NAME_COLUMNS,
     TRAILING_COLUMNS,
     identify_column,
     normalize_label,
 )
-from auditor.registry.sheet_limits import MAX_COLUMNS
+from auditor.registry.existing_entries import is_mojibake
+from auditor.registry.sheet_limits import MAX_COLUMNS, SpreadsheetError
+from auditor.registry.spreadsheet import Sheet, SheetRow
 from probes.links import channel_registry
 from storage.files.durable_files import replace_atomically
 
@@ -84,7 +87,15 @@ def map_columns(
     if chosen is None:
         _assign_name_script(columns, sample_rows)
     used = [column for column in columns if column.heading or column.examples]
-    return list(_drop_repeated_facts(used))
+    heading_by_fact: dict[str, str] = {}
+    for position, sheet_column in enumerate(used):
+        fact = sheet_column.column
+        if fact in heading_by_fact:  # of several columns with a fact, the first is read
+            heading = heading_by_fact[fact]
+            used[position] = replace(sheet_column, column=None, read_instead=heading)
+        elif fact in FIELD_COLUMNS:
+            heading_by_fact[fact] = sheet_column.heading
+    return used
 
 
 def _assign_name_script(columns: list[SheetColumn], rows: Sequence[Cells]) -> None:
@@ -104,19 +115,6 @@ def _assign_name_script(columns: list[SheetColumn], rows: Sequence[Cells]) -> No
         (arabic if 2 * arabic_count > len(texts) else other).append(column)
     if arabic and other and all(column.column != "name_ar" for column in columns):
         columns[arabic[0].index] = replace(arabic[0], column="name_ar")
-
-
-def _drop_repeated_facts(columns: Sequence[SheetColumn]) -> Iterator[SheetColumn]:
-    """Yield the columns. Of several columns with the same fact, only the first one is read."""
-    heading_by_fact: dict[str, str] = {}
-    for column in columns:
-        if column.column not in FIELD_COLUMNS:
-            yield column
-        elif column.column in heading_by_fact:
-            yield replace(column, column=None, read_instead=heading_by_fact[column.column])
-        else:
-            heading_by_fact[column.column] = column.heading
-            yield column
 
 
 def list_choices() -> list[str]:
@@ -213,6 +211,81 @@ def parse_corrections(options: Sequence[str]) -> dict[str, str]:
             raise UsageError(option, f"there is no field {column}", f"one of {fields}")
         corrections[heading] = "" if column == IGNORED_COLUMN else column
     return corrections
+
+
+HEADING_SEARCH_ROWS = 15
+"""Number of rows searched for the headings, because spreadsheets often begin with a title.
+
+The row that names the most columns is the heading."""
+
+
+class NoNameColumnError(SpreadsheetError):
+    """No column of a spreadsheet has names of associations.
+
+    `sheet_columns` are the columns below the row that is probably the headings, which are
+    `headings`. A person can say which of them has the names.
+    """
+
+    def __init__(
+        self, path: Path, headings: tuple[str, ...], sheet_columns: Sequence[SheetColumn]
+    ) -> None:
+        super().__init__("no_name_column", path)
+        self.headings = headings
+        self.sheet_columns = tuple(sheet_columns)
+        if any(column.heading for column in sheet_columns):
+            self.remedy = "--column HEADING=name says which column has the names"
+
+
+def choose_headings(
+    path: Path, sheets: Sequence[Sheet], memory: ColumnMemory
+) -> tuple[Sheet, SheetRow, list[SheetRow], list[str]]:
+    """Return a sheet, its row of headings, the rows below, and the titles of sheets left out.
+
+    The sheets that are left out have associations, too. Columns that a person corrected earlier
+    decide, then the number of columns, then the order of the sheets. Raises SpreadsheetError if the
+    letters of the headings are lost, and NoNameColumnError if no column has names.
+    """
+    candidates = []
+    channels = channel_registry.list_channels()
+    for sheet_number, sheet in enumerate(sheets):
+        for row_number, row in enumerate(sheet.rows[:HEADING_SEARCH_ROWS]):
+            chosen = memory.find(row.cells)
+            if chosen is None:
+                columns = {identify_column(cell, channels) for cell in row.cells} - {None}
+            else:
+                columns = {*chosen.values()}
+            if columns & {*NAME_COLUMNS}:
+                rank = (chosen is not None, len(columns), -sheet_number, -row_number)
+                candidates.append((rank, sheet, row_number))
+    if not candidates:
+        raise _build_no_name_error(path, sheets, memory)
+    _, chosen_sheet, heading_index = max(candidates, key=lambda candidate: candidate[0])
+    ignored_titles = dict.fromkeys(
+        sheet.title
+        for _, sheet, row_number in candidates
+        if sheet is not chosen_sheet and len(sheet.rows) > row_number + 1
+    )
+    heading, *rows = chosen_sheet.rows[heading_index:]
+    return chosen_sheet, heading, rows, [*ignored_titles]
+
+
+def _build_no_name_error(
+    path: Path, sheets: Sequence[Sheet], memory: ColumnMemory
+) -> SpreadsheetError:
+    """Return the error with the columns of the largest sheet, or the line with lost letters."""
+    for sheet in sheets:
+        for row in sheet.rows[:HEADING_SEARCH_ROWS]:
+            if any(map(is_mojibake, row.cells)):
+                return SpreadsheetError("mojibake", path, line=row.line)
+    largest = max((sheet.rows for sheet in sheets), key=len, default=())
+    if not largest:
+        return NoNameColumnError(path, (), ())  # an empty file
+    heading = max(
+        largest[:HEADING_SEARCH_ROWS], key=lambda row: len(row.cells) - row.cells.count("")
+    )
+    rows = [row.cells for row in largest if row.line > heading.line]
+    columns = map_columns(heading.cells, rows, memory.find(heading.cells))
+    return NoNameColumnError(path, heading.cells, columns)
 
 
 def _hash_headings(headings: Cells) -> str:

@@ -88,17 +88,10 @@ def format_column_heading(column: str, translator: Translator | None) -> str:
     return translator.channel_name(column) if heading == column else heading
 
 
-def build_registry_workbook(
-    rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
-) -> bytes:
-    """Return the rows as an XLSX workbook with lists of choices for some columns."""
-    return b"".join(iter_registry_workbook_chunks(rows, translator, right_to_left=right_to_left))
-
-
 def iter_registry_workbook_chunks(
     rows: Iterable[ExportRow], translator: Translator | None, *, right_to_left: bool
 ) -> Iterator[bytes]:
-    """Yield the bytes of the workbook of `build_registry_workbook` in chunks."""
+    """Yield the bytes of an XLSX workbook with lists of choices for some columns, in chunks."""
     officers = [format_media_officer(code, translator) or code for code in MEDIA_OFFICER_CODES]
     languages = [format_language(code, translator) for code in LANGUAGE_NAMES]
     choices = {
@@ -118,7 +111,6 @@ EXAMPLE_CELLS = {
     "linkedin": "https://www.linkedin.com/company/example",
     "youtube": "https://www.youtube.com/@example",
 }
-EXAMPLE_NAME_LANGUAGES = {"name_ar": "ar", "name_fr": "fr"}
 EXAMPLE_REGION = "souss-massa"
 
 
@@ -130,25 +122,20 @@ def build_template_workbook(translator: Translator) -> bytes:
     columns = list(order_columns(DEFAULT_CHANNELS))
     columns.remove("id")
     headings: ExportRow = [*format_column_headings(columns, translator)]
-    example: ExportRow = [_get_example_cell(column, translator) for column in columns]
-    return build_registry_workbook(
-        [headings, example], translator, right_to_left=translator.direction == "rtl"
-    )
-
-
-def _get_example_cell(column: str, translator: Translator) -> str:
-    """Return what the example row of the template has in a column."""
-    if column in EXAMPLE_NAME_LANGUAGES:
-        return Translator(EXAMPLE_NAME_LANGUAGES[column]).term("example_row", "name")
     cells = {
         **EXAMPLE_CELLS,
+        "name_ar": Translator("ar").term("example_row", "name"),
+        "name_fr": Translator("fr").term("example_row", "name"),
         "region": REGIONS[EXAMPLE_REGION][translator.language],
         "language": format_language(translator.language, translator),
     }
-    if column in cells:
-        return cells[column]
-    term = translator.term("example_row", column)
-    return "" if term == column else term
+    example: ExportRow = []
+    for column in columns:
+        term = translator.term("example_row", column)
+        example.append(cells.get(column, "" if term == column else term))
+    is_right_to_left = translator.direction == "rtl"
+    rows = [headings, example]
+    return b"".join(iter_registry_workbook_chunks(rows, translator, right_to_left=is_right_to_left))
 
 
 def format_language(code: str, translator: Translator | None) -> str:

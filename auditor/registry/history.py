@@ -60,14 +60,6 @@ def registry_at(
     return RegistrySnapshot(association, is_listed, rows)
 
 
-def undo_link_changes(
-    rows: Sequence[AccountRow], changes: Iterable[AuditLogEntry], moment: datetime
-) -> Sequence[AccountRow]:
-    """Return the links of one association as they were at `moment`."""
-    later_changes = [change for change in changes if change.changed_at > moment]
-    return [reduce(_undo_link_change, later_changes, row) for row in rows]
-
-
 def iter_links_at(
     rows: Iterable[AccountRow],
     changes_by_association: Mapping[str, Sequence[AuditLogEntry]],
@@ -75,7 +67,9 @@ def iter_links_at(
 ) -> Iterator[AccountRow]:
     """Yield the links of several associations as they were at `moment`."""
     for row in rows:
-        yield from undo_link_changes([row], changes_by_association.get(row.association, ()), moment)
+        changes = changes_by_association.get(row.association, ())
+        later_changes = [change for change in changes if change.changed_at > moment]
+        yield reduce(_undo_link_change, later_changes, row)
 
 
 def has_arrival_change(changes: Iterable[AuditLogEntry]) -> bool:
@@ -94,20 +88,11 @@ def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
         return replace(row, withdrawn_at=EARLIEST_DATETIME)
     if change.after is None:
         return replace(row, withdrawn_at=None)
-    return _restore_typed_text(row, change.before)
-
-
-def _restore_typed_text(row: AccountRow, typed_text: str) -> AccountRow:
-    """Return a link as it was before a correction.
-
-    The earlier text had the same key, but perhaps another kind.
-    """
-    column = None if row.column == LINKS_COLUMN else row.column
-    identity = identify_link(typed_text, column)
-    is_same_account = (identity.channel, identity.key) == (row.identity.channel, row.identity.key)
-    return replace(
-        row, typed_text=typed_text, identity=identity if is_same_account else row.identity
-    )
+    # a correction: the earlier text had the same key, but perhaps another kind
+    identity = identify_link(change.before, None if row.column == LINKS_COLUMN else row.column)
+    if (identity.channel, identity.key) != (row.identity.channel, row.identity.key):
+        identity = row.identity
+    return replace(row, typed_text=change.before, identity=identity)
 
 
 def _undo_field_change(association: Association, change: AuditLogEntry) -> Association:
@@ -116,16 +101,13 @@ def _undo_field_change(association: Association, change: AuditLogEntry) -> Assoc
     Contact details are not part of an association. It only has the ways it can be contacted.
     """
     if change.field in ASSOCIATION_FIELDS:
-        return replace(association, **{change.field: _parse_previous_value(change)})
+        value: Any = change.before
+        if change.field in MULTI_VALUE_FIELDS:
+            value = tuple(value.split(", ")) if value else ()
+        return replace(association, **{change.field: value})
     if change.field not in CONTACT_METHODS:
         return association
     methods = association.contact_methods - {change.field}
     if change.before:
         methods |= {change.field}
     return replace(association, contact_methods=methods)
-
-
-def _parse_previous_value(change: AuditLogEntry) -> Any:
-    if change.field in MULTI_VALUE_FIELDS:
-        return tuple(change.before.split(", ")) if change.before else ()
-    return change.before

@@ -15,7 +15,13 @@ from pathlib import Path
 from auditor.i18n.catalogs import LANGUAGE_NAMES
 from auditor.i18n.translator import Translator
 from auditor.registry import spreadsheet
-from auditor.registry.column_mapping import NO_MEMORY, ColumnMemory, SheetColumn, map_columns
+from auditor.registry.column_mapping import (
+    NO_MEMORY,
+    ColumnMemory,
+    SheetColumn,
+    choose_headings,
+    map_columns,
+)
 from auditor.registry.columns import (
     FIELD_COLUMNS,
     LINKS_COLUMN,
@@ -26,14 +32,14 @@ from auditor.registry.columns import (
     normalize_label,
     parse_media_officer,
 )
-from auditor.registry.corrupted_cells import ROUNDED_NUMBER_PATTERN, is_mojibake
 from auditor.registry.existing_entries import (
     NO_EXISTING_ENTRIES,
+    ROUNDED_NUMBER_PATTERN,
     ExistingEntries,
+    is_mojibake,
     is_usable_id,
     make_association_id,
 )
-from auditor.registry.headings import choose_headings
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
 from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SpreadsheetError
 from auditor.registry.spreadsheet import Sheet, SheetRow

@@ -82,6 +82,11 @@ class SpreadsheetProblem:
         """Return `error` or `warning`."""
         return "error" if self.issue in ERROR_ISSUES else "warning"
 
+    @property
+    def is_dropped(self) -> bool:
+        """Return True if the line is not imported and a person should know."""
+        return self.issue is Issue.NO_NAME
+
     def describe(self, translator: Translator) -> str:
         """Return the problem as a sentence.
 
@@ -116,32 +121,17 @@ class SpreadsheetProblem:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemGroup:
-    """The problems of one kind, in the order of their lines."""
+def group_problems(problems: Iterable[SpreadsheetProblem]) -> list[list[SpreadsheetProblem]]:
+    """Return the problems by kind, in the order of their lines.
 
-    issue: Issue
-    problems: tuple[SpreadsheetProblem, ...]
-
-    @property
-    def severity(self) -> str:
-        """Return `error` or `warning`."""
-        return self.problems[0].severity
-
-    @property
-    def is_dropped(self) -> bool:
-        """Return True if the lines of the group are not imported and a person should know."""
-        return self.issue is Issue.NO_NAME
-
-
-def group_problems(problems: Iterable[SpreadsheetProblem]) -> list[ProblemGroup]:
-    """Return the problems by kind: dropped lines, then errors, then warnings, most lines first."""
+    Dropped lines are first, then errors, then warnings, those with most lines first.
+    """
     problems_by_issue: dict[Issue, list[SpreadsheetProblem]] = {}
     for problem in sorted(problems, key=lambda problem: problem.line):
         problems_by_issue.setdefault(problem.issue, []).append(problem)
-    groups = [ProblemGroup(issue, tuple(found)) for issue, found in problems_by_issue.items()]
     return sorted(
-        groups, key=lambda group: (not group.is_dropped, group.severity, -len(group.problems))
+        problems_by_issue.values(),
+        key=lambda group: (not group[0].is_dropped, group[0].severity, -len(group)),
     )
 
 
@@ -153,7 +143,7 @@ def shorten_value(value: str) -> str:
 
 def list_dropped_lines(problems: Iterable[SpreadsheetProblem]) -> list[int]:
     """Return the lines of a spreadsheet that are not imported because they have no name."""
-    return [problem.line for problem in problems if problem.issue is Issue.NO_NAME]
+    return [problem.line for problem in problems if problem.is_dropped]
 
 
 def describe_dropped_lines(

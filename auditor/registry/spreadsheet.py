@@ -38,8 +38,6 @@ FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
-STATED_DELIMITER_PATTERN = re.compile(r"sep=([^\w \"])(?:\r\n?|\n)")
-"""The first line of a CSV file that Excel wrote for its own use."""
 DELIMITER_SAMPLE_LINES = 50
 MIN_VALID_UTF8_LETTERS = 3
 """If so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8."""
@@ -83,19 +81,16 @@ def read_sheets(path: Path, limits: ReadLimits = FILE_LIMITS) -> list[Sheet]:
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise InputError(str(path), reason, "use another path") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise SpreadsheetError("file_too_large", path, limit=MAX_FILE_BYTES // 1024**2)
     try:
-        return _parse_file(data, limits)
+        if not workbook_reader.is_workbook(data):
+            return [_parse_csv(data, limits)]
+        raw_sheets = workbook_reader.read_raw_sheets(data, limits)
     except SpreadsheetError as error:
         raise SpreadsheetError(error.code, path, line=error.line, limit=error.limit) from None
-
-
-def _parse_file(data: bytes, limits: ReadLimits) -> list[Sheet]:
-    if len(data) > MAX_FILE_BYTES:
-        raise SpreadsheetError("file_too_large", limit=MAX_FILE_BYTES // 1024**2)
-    if not workbook_reader.is_workbook(data):
-        return [_parse_csv(data, limits)]
     sheets = []
-    for title, raw_rows in workbook_reader.read_raw_sheets(data, limits):
+    for title, raw_rows in raw_sheets:
         rows = [SheetRow(line, clean_cells(cells), dict(links)) for line, cells, links in raw_rows]
         sheets.append(Sheet(tuple(row for row in rows if any(row.cells)), title))
     return sheets
@@ -106,24 +101,19 @@ def _parse_csv(data: bytes, limits: ReadLimits) -> Sheet:
     text, guessed_encoding = _decode_text(data)
     if text.lstrip().startswith("<"):
         raise SpreadsheetError("not_a_table")  # HTML or XML
-    stated_delimiter = STATED_DELIMITER_PATTERN.match(text)
-    delimiter = stated_delimiter[1] if stated_delimiter else _detect_delimiter(text)
+    delimiter = _detect_delimiter(text)
     lines = io.StringIO(text, newline="")
-    first_line = 1
-    if stated_delimiter:
-        lines.readline()
-        first_line = 2
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     budget = ReadBudget(limits)
     rows = []
-    line = first_line
+    line = 1
     try:
         for raw_cells in reader:
             if any(raw_cells):
                 cells = clean_cells(budget.take_row(line, raw_cells))
                 if any(cells):
                     rows.append(SheetRow(line, cells))
-            line = first_line + reader.line_num
+            line = 1 + reader.line_num
     except csv.Error as error:
         if "field limit" in str(error) and '"' not in text:
             raise SpreadsheetError("cell_too_long", line=line, limit=MAX_CELL_CHARS) from None

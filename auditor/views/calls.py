@@ -30,9 +30,9 @@ from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
 from storage.models.users import FollowUpKind
 from storage.read_model.counts import GapCounts, parse_gap_changes
 from storage.read_model.summaries import GROUP_FACET_PREFIXES
-from storage.registry.regions import RegionFilter
 from storage.store import Store
 from storage.tables.communication import FollowUp
+from storage.tables.mappers import RegionFilter
 
 MAX_CALLS = 50
 """How many associations to call are listed. A meeting cannot discuss more."""

@@ -25,8 +25,8 @@ from probes.models.finding import Presence
 from storage.models.audit import EMPTY_CONTACT, AuditRun, AuditRunState, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, AssociationSummary, ListedGap
 from storage.read_model.gap_search import GapChangeKind
-from storage.registry.regions import RegionFilter
 from storage.store import Store
+from storage.tables.mappers import RegionFilter
 
 MIN_GROUP_SIZE = 5
 """The figures of a smaller group say more about one member than about the group."""

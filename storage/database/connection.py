@@ -17,6 +17,7 @@ from sqlalchemy import (
     JSON,
     Connection,
     Engine,
+    Executable,
     Select,
     Table,
     cast,
@@ -358,6 +359,22 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def _load_all(self, query: Executable, convert: Callable[[Any], T]) -> list[T]:
+        """Return what `convert` makes of the rows of a query."""
+        with self._database.begin_read() as connection:
+            return list(map(convert, connection.execute(query)))
+
+    def _load_first(self, query: Executable, convert: Callable[[Any], T]) -> T | None:
+        """Return what `convert` makes of the first row of a query, or None."""
+        with self._database.begin_read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else convert(row)
+
+    def _load_values(self, query: Executable) -> list[Any]:
+        """Return the values of a query of one column."""
+        with self._database.begin_read() as connection:
+            return list(connection.scalars(query))
 
     def _fetch_all(self, query: SelectOfScalar[T]) -> list[T]:
         """Return the results of a query."""

@@ -154,9 +154,12 @@ class ObservationRepository(Repository):
             .join(OBSERVATION, is_observed)
             .where(ACCOUNT.c.association.in_(list(associations)), ACCOUNT.c.withdrawn_at.is_(None))
         )
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
-        return [AccountPresence(*row[:4], PRESENCE_BY_CODE[row.presence]) for row in rows]
+        return self._load_all(
+            query,
+            lambda row: AccountPresence(
+                row.association, row.channel, row.id, row.run_id, PRESENCE_BY_CODE[row.presence]
+            ),
+        )
 
     def list_findings_of_accounts(
         self, run_id: int, account_ids: Iterable[int]
@@ -220,8 +223,7 @@ class ObservationRepository(Repository):
         """Return True if a run with an id in this range has observed an account."""
         query = select(OBSERVATION.c.run_id).limit(1)
         query = query.where(OBSERVATION.c.run_id.between(first_run_id, last_run_id))
-        with self._database.begin_read() as connection:
-            return connection.execute(query).first() is not None
+        return self._load_first(query, bool) is not None
 
     def count_by_presence(self, run_id: int) -> Mapping[tuple[str, Presence], int]:
         """Return the number of observed accounts of a run by channel and presence."""
@@ -231,8 +233,7 @@ class ObservationRepository(Repository):
             .where(OBSERVATION.c.run_id == run_id)
             .group_by(ACCOUNT.c.channel, OBSERVATION.c.presence)
         )
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query).all()
+        rows = self._load_all(query, tuple)
         counts = {(channel, PRESENCE_BY_CODE[code]): count for channel, code, count in rows}
         return dict(sorted(counts.items()))
 
@@ -245,12 +246,10 @@ class ObservationRepository(Repository):
         return self._get_check_time(func.max(OBSERVATION.c.checked_after), run_id)
 
     def _get_check_time(self, aggregate: Any, run_id: int) -> datetime | None:
-        with self._database.begin_read() as connection:
-            query = select(AUDIT_RUN.c.started_at, aggregate.label("checked_after"))
-            query = query.join_from(OBSERVATION, AUDIT_RUN, IS_OF_RUN)
-            query = query.where(OBSERVATION.c.run_id == run_id).group_by(AUDIT_RUN.c.started_at)
-            row = connection.execute(query).first()
-        return None if row is None else row.started_at + row.checked_after
+        query = select(AUDIT_RUN.c.started_at, aggregate.label("checked_after"))
+        query = query.join_from(OBSERVATION, AUDIT_RUN, IS_OF_RUN)
+        query = query.where(OBSERVATION.c.run_id == run_id).group_by(AUDIT_RUN.c.started_at)
+        return self._load_first(query, lambda row: row.started_at + row.checked_after)
 
     def _stream_observations(
         self, query: Select[Any], *key: Any, include_evidence: bool = True
@@ -318,7 +317,6 @@ class ObservationWriter:
         self._executor = ThreadPoolExecutor(1, "observation_writer")
         self._lock = asyncio.Lock()
         self._flush_task: asyncio.Task[None] | None = None
-        self._commit_future: asyncio.Future[int] | None = None
 
     async def add(self, observation: Observation) -> None:
         """Add an observation. Waits if the batch is full. Raises the error of a failed commit."""
@@ -329,7 +327,8 @@ class ObservationWriter:
 
     async def flush(self) -> None:
         """Commit what was added so far. Raises the error of a failed commit."""
-        await self._commit_batch()
+        # a caller that is cancelled does not cancel the commit
+        await asyncio.shield(self._commit_batch())
         self._raise_failure()
 
     async def __aenter__(self) -> Self:
@@ -344,11 +343,8 @@ class ObservationWriter:
     ) -> None:
         if self._flush_task:
             self._flush_task.cancel()
-            await asyncio.wait([self._flush_task])
         try:
-            await self._commit_batch()
-            if self._commit_future:
-                await asyncio.wait([self._commit_future])
+            await asyncio.shield(self._commit_batch())
         finally:
             self._executor.shutdown(wait=True)
         if problem is not self._failure:
@@ -357,23 +353,18 @@ class ObservationWriter:
     async def _flush_periodically(self) -> None:
         while self._failure is None:
             await asyncio.sleep(self._max_wait_seconds)
-            await self._commit_batch()
+            await asyncio.shield(self._commit_batch())
 
     async def _commit_batch(self) -> None:
         async with self._lock:
             if self._failure is not None or not self._batch:
                 return
             batch, self._batch = self._batch, []
-            commit_future = asyncio.get_running_loop().run_in_executor(
-                self._executor, self._record_batch, batch
-            )
-            commit_future.add_done_callback(self._keep_failure)
-            self._commit_future = commit_future
-            # Unlike `await`, `wait` does not cancel the commit when this task is cancelled.
-            await asyncio.wait([commit_future])
-
-    def _keep_failure(self, commit_future: asyncio.Future[int]) -> None:
-        self._failure = self._failure or commit_future.exception()
+            loop = asyncio.get_running_loop()
+            try:
+                await loop.run_in_executor(self._executor, self._record_batch, batch)
+            except BaseException as error:  # noqa: BLE001  # the next call raises it
+                self._failure = error
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -406,8 +397,7 @@ class DomainCheckRepository(Repository):
             .where(ACCOUNT.c.association == association)
             .order_by(DOMAIN_CHECK.c.run_id, DOMAIN_CHECK.c.account_id)
         )
-        with self._database.begin_read() as connection:
-            return list(map(to_domain_check, connection.execute(query)))
+        return self._load_all(query, to_domain_check)
 
 
 def select_newest_domain_checks(account_ids: Any) -> Select[Any]:

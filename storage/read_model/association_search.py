@@ -28,11 +28,10 @@ from storage.database.connection import Repository
 from storage.models.audit import Proposal
 from storage.models.summaries import WORD_FACET_PREFIX, AssociationSummary, Page, SummarySort
 from storage.models.users import FollowUpKind
-from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import FOLLOW_UP
 from storage.tables.core import PROPOSAL
-from storage.tables.mappers import to_proposal
+from storage.tables.mappers import RegionFilter, build_region_filter, to_proposal
 from storage.tables.summaries import ASSOCIATION_FACET, ASSOCIATION_SUMMARY
 
 MAX_COUNT = 5000
@@ -110,8 +109,7 @@ class AssociationSearchRepository(Repository):
             FOLLOW_UP.c.association.in_(select_associations_with(facet)),
             *build_region_filter(FOLLOW_UP.c.association, regions),
         )
-        with self._database.begin_read() as connection:
-            return set(connection.execute(query).scalars())
+        return set(self._load_values(query))
 
     def list_open_proposals(
         self, *, after_id: int = 0, limit: int = 100, regions: RegionFilter = None
@@ -125,9 +123,7 @@ class AssociationSearchRepository(Repository):
             PROPOSAL.c.association.in_(select_associations_with("has_proposals")),
             *build_region_filter(PROPOSAL.c.association, regions),
         )
-        with self._database.begin_read() as connection:
-            rows = connection.execute(query.order_by(PROPOSAL.c.id).limit(limit)).all()
-        return list(map(to_proposal, rows))
+        return self._load_all(query.order_by(PROPOSAL.c.id).limit(limit), to_proposal)
 
 
 def select_associations_with(facet: str) -> Select[Any]:

@@ -36,8 +36,7 @@ class FacetCountRepository(Repository):
             FACET_COUNT.c.count > 0,
         )
         query = select(FACET_COUNT.c.facet, FACET_COUNT.c.count).where(*conditions)
-        with self._database.begin_read() as connection:
-            return dict(map(tuple, connection.execute(query.order_by(FACET_COUNT.c.facet))))
+        return dict(self._load_all(query.order_by(FACET_COUNT.c.facet), tuple))
 
     def get_facet_counts_by_group(
         self, groups: Collection[str], facets: Collection[str]
@@ -49,9 +48,8 @@ class FacetCountRepository(Repository):
             FACET_COUNT.c.count > 0,
         )
         counts: dict[str, dict[str, int]] = {group: {} for group in groups}
-        with self._database.begin_read() as connection:
-            for group, facet, count in connection.execute(query):
-                counts[group][facet] = count
+        for group, facet, count in self._load_all(query, tuple):
+            counts[group][facet] = count
         return counts
 
     def count_gap_changes(
@@ -93,9 +91,8 @@ class FacetCountRepository(Repository):
         if facets is not None:
             query = query.where(RUN_FACET_COUNT.c.facet.in_(list(facets)))
         counts: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
-        with self._database.begin_read() as connection:
-            for run_id, group, facet, count in connection.execute(query):
-                counts[run_id, group][facet] = count
+        for run_id, group, facet, count in self._load_all(query, tuple):
+            counts[run_id, group][facet] = count
         return dict(counts)
 
     def counts_for_small_selection(

@@ -25,6 +25,7 @@ Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, cast
 
 from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
@@ -80,11 +81,7 @@ class SummaryRepository(Repository):
             stored = _load_summary_version(connection, lock_row=True)
             if _is_current_version(stored, version):
                 return
-            row = {
-                "id": 1,
-                "evaluation_version": version.evaluation_version,
-                "run_started_at": version.run_started_at,
-            }
+            row = {"id": 1, **asdict(version)}
             self._database.upsert(connection, SUMMARY_VERSION, [row], ("id",))
             has_earlier_run = (
                 stored is not None
@@ -100,8 +97,7 @@ class SummaryRepository(Repository):
     def list_stale(self, limit: int) -> dict[str, str]:
         """Return associations with stale summaries, each with its change token."""
         query = select(STALE_SUMMARY).order_by(STALE_SUMMARY.c.association).limit(limit)
-        with self._database.begin_read() as connection:
-            return dict(map(tuple, connection.execute(query)))
+        return dict(self._load_all(query, tuple))
 
     def save(
         self,

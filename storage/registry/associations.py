@@ -147,11 +147,8 @@ class RegistryRepository(Repository):
 
     def get_association(self, association_id: str) -> Association | None:
         """Return the association of this id, also a withdrawn one, or None."""
-        with self._database.begin_read() as connection:
-            row = connection.execute(
-                SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id == association_id)
-            ).first()
-        return to_association(row) if row else None
+        query = SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id == association_id)
+        return self._load_first(query, to_association)
 
     def list_accounts(
         self, association: str | None = None, *, include_withdrawn: bool = False
@@ -169,14 +166,11 @@ class RegistryRepository(Repository):
         is_short_link = ACCOUNT.c.kind == LinkKind.SHORT_LINK
         may_be_account = ACCOUNT.c.key.is_not(None) | is_short_link
         query = select(ACCOUNT.c.channel).where(IS_LISTED_ACCOUNT, may_be_account)
-        with self._database.begin_read() as connection:
-            return frozenset(connection.scalars(query.distinct()))
+        return frozenset(self._load_values(query.distinct()))
 
     def get_account(self, account_id: int) -> AccountRow | None:
         """Return the account of this id, also a withdrawn one, or None."""
-        with self._database.begin_read() as connection:
-            row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.id == account_id)).first()
-        return to_account_row(row) if row else None
+        return self._load_first(select(ACCOUNT).where(ACCOUNT.c.id == account_id), to_account_row)
 
     def list_association_entries(
         self, *, include_withdrawn: bool = False
@@ -189,11 +183,8 @@ class RegistryRepository(Repository):
 
     def get_association_entry(self, association: str) -> AssociationEntry | None:
         """Return the entry of this id, also a withdrawn one, or None."""
-        with self._database.begin_read() as connection:
-            row = connection.execute(
-                SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association)
-            ).first()
-        return to_association_entry(row) if row else None
+        query = SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association)
+        return self._load_first(query, to_association_entry)
 
     def get_contact(self, association: str) -> Contact:
         """Return the contact of an association, which is empty if nothing is known."""
@@ -202,17 +193,14 @@ class RegistryRepository(Repository):
     def get_contacts(self, associations: Collection[str]) -> dict[str, Contact]:
         """Return the contacts of those of these associations that have one."""
         query = select(CONTACT).where(CONTACT.c.association.in_(associations))
-        with self._database.begin_read() as connection:
-            return {row.association: to_contact(row) for row in connection.execute(query)}
+        return dict(self._load_all(query, lambda row: (row.association, to_contact(row))))
 
     def get_account_channels(self, account_ids: Iterable[int]) -> dict[int, str]:
         """Return the channels of those of these accounts that are listed, by account id."""
         query = select(ACCOUNT.c.id, ACCOUNT.c.channel).where(IS_LISTED_ACCOUNT)
         channels: dict[int, str] = {}
-        with self._database.begin_read() as connection:
-            for batch in split_into_batches(account_ids):
-                rows = connection.execute(query.where(ACCOUNT.c.id.in_(batch)))
-                channels.update(map(tuple, rows))
+        for batch in split_into_batches(account_ids):
+            channels.update(self._load_all(query.where(ACCOUNT.c.id.in_(batch)), tuple))
         return channels
 
     def find_accounts_by_key(self, keys: Iterable[tuple[str, str]]) -> list[AccountRow]:
@@ -221,17 +209,15 @@ class RegistryRepository(Repository):
         for channel, key in keys:
             keys_by_channel[channel].add(key)
         accounts: list[AccountRow] = []
-        with self._database.begin_read() as connection:
-            for channel, channel_keys in keys_by_channel.items():
-                query = select(ACCOUNT).where(ACCOUNT.c.channel == channel)
-                for batch in split_into_batches(sorted(channel_keys)):
-                    found = connection.execute(query.where(ACCOUNT.c.key.in_(batch)))
-                    accounts.extend(map(to_account_row, found))
+        for channel, channel_keys in keys_by_channel.items():
+            for batch in split_into_batches(sorted(channel_keys)):
+                query = ACCOUNT.select().where(
+                    ACCOUNT.c.channel == channel, ACCOUNT.c.key.in_(batch)
+                )
+                accounts += self._load_all(query, to_account_row)
         return sorted(accounts, key=attrgetter("id"))
 
     def list_regions(self) -> set[str]:
         """Return the regions of associations in every spelling of the registry."""
         region = ASSOCIATION.c.region
-        query = select(region).distinct().where(region.is_not(None))
-        with self._database.begin_read() as connection:
-            return {name for name in connection.scalars(query) if name is not None}
+        return set(self._load_values(select(region).distinct().where(region.is_not(None))))

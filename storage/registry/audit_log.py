@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy import Connection, func, or_, select
 
 from storage.database.connection import Repository
 from storage.models.users import AuditLogEntry
-from storage.registry.regions import RegionFilter, build_region_filter
 from storage.sanitize import to_utc
 from storage.tables.core import AUDIT_LOG
-from storage.tables.mappers import get_field_values, to_log_entry
+from storage.tables.mappers import RegionFilter, build_region_filter, get_field_values, to_log_entry
 
 NEWEST_FIRST = AUDIT_LOG.c.id.desc()
 
@@ -34,9 +34,8 @@ class AuditLogRepository(Repository):
             associations = select(AUDIT_LOG.c.association).where(is_loss)
             query = query.where(AUDIT_LOG.c.association.in_(associations))
         changes: dict[str, list[AuditLogEntry]] = {}
-        with self._database.begin_read() as connection:
-            for row in connection.execute(query):
-                changes.setdefault(row.association, []).append(to_log_entry(row))
+        for entry in self._load_all(query, to_log_entry):
+            changes.setdefault(entry.association, []).append(entry)
         return changes
 
     def list_audit_log(
@@ -61,16 +60,13 @@ class AuditLogRepository(Repository):
             query = query.where(AUDIT_LOG.c.id < before_id)
         if after_id is not None:
             query = query.where(AUDIT_LOG.c.id > after_id)
-        with self._database.begin_read() as connection:
-            return list(map(to_log_entry, connection.execute(query)))
+        return self._load_all(query, to_log_entry)
 
     def get_entry(self, entry_id: int, *, regions: RegionFilter = None) -> AuditLogEntry | None:
         """Return an entry, or None if it does not exist or is not about these regions."""
         query = select(AUDIT_LOG).where(AUDIT_LOG.c.id == entry_id)
         query = query.where(*build_region_filter(AUDIT_LOG.c.association, regions))
-        with self._database.begin_read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else to_log_entry(row)
+        return self._load_first(query, to_log_entry)
 
     def find_preceding_log_id(self, entry: AuditLogEntry) -> int:
         """Return the id of the newest entry before one that another action wrote, or 0.
@@ -82,8 +78,7 @@ class AuditLogRepository(Repository):
             AUDIT_LOG.c.changed_at != to_utc(entry.changed_at), AUDIT_LOG.c.author != entry.author
         )
         query = select(AUDIT_LOG.c.id).where(AUDIT_LOG.c.id < entry.id, is_other_action)
-        with self._database.begin_read() as connection:
-            return connection.execute(query.order_by(NEWEST_FIRST)).scalar() or 0
+        return self._load_first(query.order_by(NEWEST_FIRST), itemgetter(0)) or 0
 
     def count(
         self, *, after_id: int, up_to_id: int, regions: RegionFilter = None
@@ -93,17 +88,11 @@ class AuditLogRepository(Repository):
         query = select(func.count(entry_id), func.count(association.distinct()))
         query = query.where(entry_id > after_id, entry_id <= up_to_id)
         query = query.where(*build_region_filter(association, regions))
-        with self._database.begin_read() as connection:
-            entries, associations = connection.execute(query).one()
-        return entries, associations
+        return self._load_first(query, tuple) or (0, 0)
 
 
 def append_audit_log(connection: Connection, log_entries: Iterable[AuditLogEntry]) -> None:
     """Add entries in the transaction that makes the changes. An import adds very many at once."""
-    rows = []
-    for entry in log_entries:
-        values = get_field_values(entry)
-        del values["id"]
-        rows.append(values)
+    rows = [get_field_values(entry, without={"id"}) for entry in log_entries]
     if rows:
         connection.execute(AUDIT_LOG.insert(), rows)

@@ -15,16 +15,19 @@ from auditor import users
 from auditor.erasure import find_erased_in_import
 from auditor.evaluation.run_results import refresh_summaries
 from auditor.registry import exporter
-from auditor.registry.changes import ImportCounts, ImportPreview, build_import_preview
-from auditor.registry.column_mapping import SheetColumn, list_choices, open_column_memory
+from auditor.registry.changes import ImportCounts, ImportPreview, UploadStore, build_import_preview
+from auditor.registry.column_mapping import (
+    NoNameColumnError,
+    SheetColumn,
+    list_choices,
+    open_column_memory,
+)
 from auditor.registry.columns import NAME_COLUMNS
 from auditor.registry.existing_entries import ExistingEntries
-from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
 from auditor.registry.sheet_limits import UPLOAD_LIMITS, SpreadsheetError
 from auditor.registry.spreadsheet import iter_csv_lines
-from auditor.registry.uploads import UploadStore
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.request_context import (

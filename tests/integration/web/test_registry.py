@@ -8,9 +8,9 @@ from bs4 import BeautifulSoup
 
 from auditor.i18n.translator import Translator
 from auditor.registry import exporter, sheet_limits
+from auditor.registry.changes import MAX_UPLOAD_AGE, UploadStore
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
-from auditor.registry.uploads import MAX_UPLOAD_AGE, UploadStore
 from auditor.web.routes import registry as routes
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact
@@ -460,16 +460,6 @@ def test_preview_counts_problems_beyond_the_shown_ones(app, monkeypatch, step):
         text = client.get(response.headers["location"]).text
     assert len(set(re.findall(r"<bdi>(bad\d)</bdi>", text))) == min(3, 3 + step)
     assert ("1 more line" in read_text(text)) is (step > 0)
-
-
-@pytest.mark.parametrize(("count", "is_kept"), [(19, True), (20, True), (21, False)])
-def test_oldest_of_too_many_uploads_is_deleted(tmp_path, count, is_kept):
-    """A user could fill the disk in a day."""
-    uploads = UploadStore(tmp_path / "uploads")
-    first = uploads.save(b"x", NOW)
-    names = [uploads.save(b"x", NOW + timedelta(seconds=number)) for number in range(1, count)]
-    assert (uploads.find(first, NOW) is not None) is is_kept
-    assert all(uploads.find(name, NOW) for name in names)
 
 
 @pytest.mark.parametrize(("step", "is_kept"), [(-1, True), (0, False), (1, False)])

@@ -10,7 +10,7 @@ import pytest
 
 from auditor.cli import main, output
 from auditor.core.errors import InputError
-from auditor.registry.uploads import UploadStore
+from auditor.registry.changes import UploadStore
 from tests.support.mini_network import START
 
 SHEET = "id,name,website,email\nnour,Nour,https://nour.example/,nour@example.org\n"

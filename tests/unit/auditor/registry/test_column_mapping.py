@@ -11,10 +11,10 @@ from auditor.registry.column_mapping import (
     MAX_EXAMPLES,
     MAX_SAMPLE_ROWS,
     ColumnMemory,
+    NoNameColumnError,
     map_columns,
 )
 from auditor.registry.exporter import build_template_workbook
-from auditor.registry.headings import NoNameColumnError
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import (
     MAX_LISTED_LINES,
@@ -181,7 +181,7 @@ def test_problems_are_grouped_with_dropped_lines_first(tmp_path):
     ]
     result = parse_registry_spreadsheet(write(tmp_path, rows))
     groups = group_problems(result.problems)
-    assert [(group.issue, len(group.problems)) for group in groups] == [
+    assert [(group[0].issue, len(group)) for group in groups] == [
         (Issue.NO_NAME, 1),
         (Issue.ROUNDED_NUMBER, 1),
         (Issue.BAD_EMAIL, 2),

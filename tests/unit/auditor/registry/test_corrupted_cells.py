@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.registry.corrupted_cells import (
+from auditor.registry.existing_entries import (
     CorruptedValueIndex,
     is_mojibake,
     may_be_corrupted_form_of,

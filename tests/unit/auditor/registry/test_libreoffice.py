@@ -98,7 +98,11 @@ def test_workbook_saved_by_libreoffice_changes_nothing(store, profile, tmp_path,
     )
     path = tmp_path / "sheet.xlsx"
     path.write_bytes(
-        exporter.build_registry_workbook(lines, translator, right_to_left=language == "ar")
+        b"".join(
+            exporter.iter_registry_workbook_chunks(
+                lines, translator, right_to_left=language == "ar"
+            )
+        )
     )
     assert list_changes(store, save_with_libreoffice(path, "xlsx", profile)) == []
     assert list_changes(store, save_with_libreoffice(path, CSV + UTF8.format(59), profile)) == []
@@ -129,5 +133,7 @@ def test_csv_in_another_encoding_changes_nothing(store, profile, tmp_path, chars
         store.registry.list_association_entries(), store.registry.list_accounts(), translator
     )
     path = tmp_path / "sheet.xlsx"
-    path.write_bytes(exporter.build_registry_workbook(lines, translator, right_to_left=False))
+    path.write_bytes(
+        b"".join(exporter.iter_registry_workbook_chunks(lines, translator, right_to_left=False))
+    )
     assert list_changes(store, save_with_libreoffice(path, f"{CSV}:59,34,{charset}", profile)) == []

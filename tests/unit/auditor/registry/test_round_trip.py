@@ -96,7 +96,11 @@ def export_registry(store, language, form, delimiter=","):
     translator = Translator(language) if language else None
     lines = exporter.iter_export_rows(store, translator)
     if form == "xlsx":
-        return exporter.build_registry_workbook(lines, translator, right_to_left=language == "ar")
+        return b"".join(
+            exporter.iter_registry_workbook_chunks(
+                lines, translator, right_to_left=language == "ar"
+            )
+        )
     return spreadsheet.to_csv(lines, delimiter=delimiter)
 
 
@@ -199,7 +203,7 @@ def test_any_typed_text_survives_export_and_import(tmp_path_factory, form, rows,
     first = parse_registry_spreadsheet(folder / "first.csv")
     lines = exporter.build_export_rows(first.associations, first.accounts, translator)
     data = (
-        exporter.build_registry_workbook(lines, translator, right_to_left=False)
+        b"".join(exporter.iter_registry_workbook_chunks(lines, translator, right_to_left=False))
         if form == "xlsx"
         else spreadsheet.to_csv(lines)
     )
@@ -299,7 +303,13 @@ def test_workbook_has_direction_and_choices_of_its_language(language):
         translator,
     )
     worksheet = load_workbook(
-        BytesIO(exporter.build_registry_workbook(lines, translator, right_to_left=language == "ar"))
+        BytesIO(
+            b"".join(
+                exporter.iter_registry_workbook_chunks(
+                    lines, translator, right_to_left=language == "ar"
+                )
+            )
+        )
     ).active
     choices = {
         worksheet.cell(
