@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         DecisionRepository,
     )
     from storage.observations.observations import DomainCheckRepository, ObservationRepository
-    from storage.read_model.association_search import AssociationSearchRepository
-    from storage.read_model.counts import FacetCountRepository
+    from storage.read_model.association_search import (
+        AssociationSearchRepository,
+        FacetCountRepository,
+    )
     from storage.read_model.gap_search import GapSearchRepository
     from storage.read_model.summaries import SummaryRepository
     from storage.registry.associations import RegistryRepository
@@ -62,7 +64,7 @@ REPOSITORIES = {
     "users": ("storage.users", "UserRepository"),
     "sessions": ("storage.users", "SessionRepository"),
     "summaries": ("storage.read_model.summaries", "SummaryRepository"),
-    "counts": ("storage.read_model.counts", "FacetCountRepository"),
+    "counts": ("storage.read_model.association_search", "FacetCountRepository"),
     "search": ("storage.read_model.association_search", "AssociationSearchRepository"),
     "gap_search": ("storage.read_model.gap_search", "GapSearchRepository"),
     "retention": ("storage.retention", "RetentionRepository"),

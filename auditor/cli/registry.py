@@ -65,7 +65,7 @@ from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import SpreadsheetProblem, describe_dropped_lines, list_dropped_lines
 from storage.errors import MissingDatabaseError
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
-from storage.registry.diff import ImportChanges
+from storage.registry.registry_import import ImportChanges
 
 ENGLISH = Translator("en")
 ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")

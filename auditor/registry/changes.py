@@ -20,7 +20,7 @@ from auditor.registry.columns import LINKS_COLUMN, format_media_officer
 from auditor.registry.importer import ImportResult
 from auditor.registry.issues import COLUMN_ISSUES, Issue, SpreadsheetProblem, group_problems
 from storage.models.users import AuditLogEntry
-from storage.registry.diff import ImportChanges
+from storage.registry.registry_import import ImportChanges
 from storage.store import Store
 
 

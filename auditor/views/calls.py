@@ -28,7 +28,7 @@ from auditor.reference.gap_catalogue import Voice, find_gap_kind, get_gap_kind
 from storage.models.audit import EMPTY_CONTACT, GAP_KINDS, Contact, GapKind
 from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
 from storage.models.users import FollowUpKind
-from storage.read_model.counts import GapCounts, parse_gap_changes
+from storage.read_model.association_search import GapCounts, parse_gap_changes
 from storage.read_model.summaries import GROUP_FACET_PREFIXES
 from storage.store import Store
 from storage.tables.communication import FollowUp

@@ -10,8 +10,8 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func
 from sqlalchemy.engine import URL, make_url
@@ -82,7 +82,9 @@ def create_database_engine(address: URL) -> Engine:
     try:
         engine = create_engine(
             address,
-            json_serializer=_dump_json,
+            json_serializer=partial(
+                json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            ),
             # rows hold personal data, and errors are logged and sent to monitors
             hide_parameters=True,
             # a server may have been restarted since a connection was last used
@@ -99,10 +101,6 @@ def create_database_engine(address: URL) -> Engine:
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_transaction)
     return engine
-
-
-def _dump_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:

@@ -56,21 +56,14 @@ def create_database_file(file: Path) -> None:
 
 
 def _create_beside(temporary_file: Path, file: Path) -> None:
-    engine = create_database_engine(URL.create("sqlite", database=str(temporary_file)))
     try:
-        with (
-            convert_driver_errors(temporary_file),
-            engine.execution_options(**WRITE_OPTIONS).connect() as connection,
-        ):
-            migrate.upgrade_schema(connection)
-            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.commit()
-        engine.dispose()
+        _upgrade_file(temporary_file, name=str(file))
+        with _open(temporary_file) as raw:
+            raw.execute(f"PRAGMA application_id={APPLICATION_ID}")
         enable_write_ahead_log(temporary_file)
         with suppress(FileExistsError):
             os.link(temporary_file, file)
     finally:
-        engine.dispose()
         temporary_file.unlink(missing_ok=True)
 
 

@@ -18,8 +18,12 @@ from storage.database.connection import Repository, split_into_batches
 from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry import audit_log
-from storage.registry.diff import ImportChanges
-from storage.registry.registry_import import ImportedSheet, apply_comparison, build_registry_values
+from storage.registry.registry_import import (
+    ImportChanges,
+    apply_comparison,
+    build_registry_values,
+    compare_with_registry,
+)
 from storage.sanitize import sanitize
 from storage.tables.core import ACCOUNT, ASSOCIATION, CONTACT
 from storage.tables.mappers import (
@@ -66,12 +70,16 @@ class RegistryRepository(Repository):
         if the digest of the changes is not `expected_digest`, or if many associations leave
         (`ImportChanges.has_many_withdrawals`) without `allow_many_withdrawals`.
         """
-        spreadsheet = ImportedSheet(
-            associations, accounts, present_columns=present_columns, is_complete=is_complete
-        )
         begin = self._database.begin_read if dry_run else self._database.begin_write
         with begin() as connection:
-            comparison = spreadsheet.compare(connection, prune=prune)
+            comparison = compare_with_registry(
+                connection,
+                associations,
+                accounts,
+                present_columns=present_columns,
+                is_complete=is_complete,
+                prune=prune,
+            )
             changed_at = consistency.compute_effective_time(connection, now)
             changes = comparison.build_changes(sanitize(origin), changed_at)
             is_unexpected = expected_digest is not None and expected_digest != changes.digest

@@ -12,7 +12,7 @@ from auditor.cli.registry import HISTORY_COLUMNS
 from auditor.decisions.recording import DecisionInput, record_decision, withdraw_decision
 from storage.models.audit import Association, AssociationEntry, Contact, DecisionKind
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin, RegistryChangeKind
-from storage.registry.diff import list_changed_fields
+from storage.registry.registry_import import list_changed_fields
 from storage.store import Store
 from tests.support.mini_network import START, link
 

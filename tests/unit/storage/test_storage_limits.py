@@ -18,7 +18,7 @@ from storage.observations.comparison import (
 )
 from storage.read_model import association_search, counts
 from storage.read_model.association_search import decode_cursor, encode_cursor
-from storage.registry.diff import MAX_WITHDRAWN_SHARE, ImportChanges
+from storage.registry.registry_import import MAX_WITHDRAWN_SHARE, ImportChanges
 from storage.store import Store
 from storage.tables.core import GAP
 

@@ -141,7 +141,7 @@ def test_pack_since_a_day_in_the_future_is_of_today(app):
 
 
 def test_large_selection_of_two_criteria_is_not_counted(app, monkeypatch):
-    monkeypatch.setattr("storage.read_model.counts.MAX_SMALL_SELECTION", 0)
+    monkeypatch.setattr("storage.read_model.association_search.MAX_SMALL_SELECTION", 0)
     page = get_page(app, "/en/meeting?region=Souss-Massa&tag=rabat").text
     assert "Choose one region or one tag." in page
     assert "/en/associations/nour" in page
