@@ -1,7 +1,7 @@
 """Stores and reads conclusions (account statuses, gaps, proposals), and decisions of people.
 
-Conclusions are derived, decisions are not. An account status is one row, and its check times are a narrow row of their own, because they change
-in every run.
+Conclusions are derived. An account status is one row, and its check times are a narrow row of their
+own, because they change in every run.
 """
 
 from __future__ import annotations

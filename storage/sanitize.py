@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
+from itertools import chain
 from operator import attrgetter, is_
 from types import NoneType
 from typing import Any, TypeVar, cast
@@ -57,7 +58,12 @@ def _sanitize_value(value: Any) -> Any:
         cleaned = list(map(_sanitize_value, value))
         return value if all(map(is_, cleaned, value)) else type(value)(cleaned)
     if isinstance(value, Mapping):
-        return _sanitize_mapping(value)
+        cleaned_items = {}
+        for key, inner in value.items():
+            if not isinstance(inner, float) or math.isfinite(inner):
+                cleaned_items[_sanitize_value(key)] = _sanitize_value(inner)
+        are_same = map(is_, chain(*cleaned_items.items()), chain(*value.items()))
+        return value if len(cleaned_items) == len(value) and all(are_same) else cleaned_items
     changes = {}
     for name in _list_field_names(type(value)):  # type: ignore[arg-type]
         old = getattr(value, name)
@@ -74,16 +80,3 @@ _PLAIN_TYPES = (NoneType, int, float, Enum)
 def _list_field_names(kind: Any) -> tuple[str, ...]:
     """Return the names of the fields of a model, none of another type. They are read once."""
     return tuple(map(attrgetter("name"), fields(kind))) if is_dataclass(kind) else ()
-
-
-def _sanitize_mapping(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    cleaned = {}
-    is_changed = False
-    for key, inner in value.items():
-        if isinstance(inner, float) and not math.isfinite(inner):
-            is_changed = True
-            continue
-        clean_key, clean_inner = _sanitize_value(key), _sanitize_value(inner)
-        cleaned[clean_key] = clean_inner
-        is_changed |= clean_key is not key or clean_inner is not inner
-    return cleaned if is_changed else value

@@ -105,17 +105,13 @@ def _iter_settings(value: Any, path: SettingPath = ()) -> Iterator[tuple[Setting
         yield path, value
 
 
-def resolve_paths(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the tables with every path resolved relative to the folder of its file."""
-    return {key: _resolve_path_value(key, value, folder) for key, value in table.items()}
-
-
-def _resolve_path_value(key: str, value: Any, folder: Path) -> Any:
+def resolve_paths(value: Any, folder: Path, name: str = "") -> Any:
+    """Return a value, or tables, with every path resolved relative to the folder of its file."""
     if isinstance(value, dict):
-        return resolve_paths(value, folder)
+        return {key: resolve_paths(inner, folder, key) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_resolve_path_value(key, inner, folder) for inner in value]
-    is_path = isinstance(value, str) and PATH_NAME_PATTERN.search(key)
+        return [resolve_paths(inner, folder, name) for inner in value]
+    is_path = isinstance(value, str) and PATH_NAME_PATTERN.search(name)
     return str(folder / Path(value).expanduser()) if is_path and value else value
 
 

@@ -26,8 +26,8 @@ from auditor.registry.columns import (
     normalize_label,
 )
 from auditor.registry.existing_entries import is_mojibake
-from auditor.registry.sheet_limits import MAX_COLUMNS, SpreadsheetError
 from auditor.registry.spreadsheet import Sheet, SheetRow
+from auditor.registry.workbook_reader import MAX_COLUMNS, SpreadsheetError
 from probes.links import channel_registry
 from storage.files.durable_files import replace_atomically
 

@@ -51,7 +51,11 @@ def build_export_rows(
     widths = dict.fromkeys(DEFAULT_CHANNELS, 1)
     for cells_by_column in links.values():
         for column, texts in cells_by_column.items():
-            cells_by_column[column] = _split_into_cells(texts)
+            # one cell, one link per line, unless the import would read them differently, for
+            # example a handle as a remark
+            joined_links = "\n".join(texts)
+            if len(texts) == 1 or split_links(joined_links) == texts:
+                cells_by_column[column] = [joined_links]
             widths[column] = max(widths.get(column, 1), len(cells_by_column[column]))
     link_columns = []
     for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
@@ -61,18 +65,6 @@ def build_export_rows(
     for entry in registry_entries:
         remaining = {column: iter(texts) for column, texts in links.get(entry.id, {}).items()}
         yield [_format_cell(entry, column, remaining, translator) for column in columns]
-
-
-def _split_into_cells(links: list[str]) -> list[str]:
-    """Return the texts of the cells for these links.
-
-    All links share one cell, one link per line, unless the import would read them differently, for
-    example a handle as a remark. Then each link gets a cell.
-    """
-    joined_links = "\n".join(links)
-    if len(links) == 1 or split_links(joined_links) == links:
-        return [joined_links]
-    return links
 
 
 def format_column_headings(columns: Iterable[str], translator: Translator | None) -> list[str]:

@@ -41,8 +41,8 @@ from auditor.registry.existing_entries import (
     make_association_id,
 )
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
-from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SpreadsheetError
 from auditor.registry.spreadsheet import Sheet, SheetRow
+from auditor.registry.workbook_reader import FILE_LIMITS, ReadLimits, SpreadsheetError
 from probes.links import channel_registry, identify
 from probes.links.cells import split_links
 from probes.links.normalize import MAX_CELL_CHARS
@@ -246,7 +246,13 @@ class _RegistryReader:
             extra_text = next(filter(None, row.cells[width:]), None)
             if extra_text is not None:
                 self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
-            if _has_swallowed_lines(row, width, delimiter):
+            # Two unmatched quotation marks make one cell of everything between them, so it has as
+            # many delimiters as lines of the file. With two columns it looks like a list.
+            swallowed_text = "".join(cell for cell in row.cells if "\n" in cell)
+            line_breaks = swallowed_text.count("\n")
+            min_delimiters = line_breaks * (width - 1) + width - len(row.cells)
+            has_delimiters = swallowed_text.count(delimiter) >= min_delimiters
+            if line_breaks and width > 2 and has_delimiters:
                 longest = max(row.cells, key=len)
                 self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
             elif len(row.cells) < min_width and are_short_rows_unusual:
@@ -417,18 +423,6 @@ class _RegistryReader:
             owner = self._owner_by_account.setdefault(account, association.id)
             if owner != association.id:
                 self._add_problem(line, column, typed, Issue.SHARED_ACCOUNT)
-
-
-def _has_swallowed_lines(row: SheetRow, width: int, delimiter: str) -> bool:
-    """Return True if cells of a row contain so many delimiters that they are lines of the file.
-
-    Two unmatched quotation marks make one cell of everything between them. With one or two columns
-    such a cell looks like a list.
-    """
-    text = "".join(cell for cell in row.cells if "\n" in cell)
-    line_breaks = text.count("\n")
-    swallowed_delimiters = line_breaks * (width - 1) + width - len(row.cells)
-    return line_breaks > 0 and width > 2 and text.count(delimiter) >= swallowed_delimiters
 
 
 def _find_link_issue(column: str, identity: Identity) -> Issue | None:

@@ -18,15 +18,15 @@ from types import MappingProxyType
 
 from auditor.core.errors import InputError
 from auditor.registry import workbook_reader
-from auditor.registry.sheet_limits import (
+from auditor.registry.workbook_reader import (
     FILE_LIMITS,
     MAX_CELL_CHARS,
     MAX_FILE_BYTES,
     ReadBudget,
     ReadLimits,
     SpreadsheetError,
+    format_cell_value,
 )
-from auditor.registry.workbook_reader import format_cell_value
 from auditor.registry.workbook_writer import iter_workbook_chunks
 from storage.sanitize import sanitize_text
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import IO, Any
 
 from auditor.core.errors import InputError
-from auditor.registry.sheet_limits import MAX_CELL_CHARS
+from auditor.registry.workbook_reader import MAX_CELL_CHARS
 
 MAX_LINES = 1_048_576
 """Lines of a sheet, as in Excel."""

@@ -28,7 +28,7 @@ from uvicorn.server import ServerState
 from auditor.app import App
 from auditor.config.schema import Config, load_config
 from auditor.registry import workbook_reader
-from auditor.registry.sheet_limits import UPLOAD_LIMITS
+from auditor.registry.workbook_reader import UPLOAD_LIMITS
 from auditor.web.app import build_server_config, create_app
 from probes.http.connection import BodyDecoder, HttpConnection
 from probes.http.dns import DnsResolver

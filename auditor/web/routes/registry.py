@@ -26,8 +26,8 @@ from auditor.registry.columns import NAME_COLUMNS
 from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
-from auditor.registry.sheet_limits import UPLOAD_LIMITS, SpreadsheetError
 from auditor.registry.spreadsheet import iter_csv_lines
+from auditor.registry.workbook_reader import UPLOAD_LIMITS, SpreadsheetError
 from auditor.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.request_context import (

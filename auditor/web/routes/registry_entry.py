@@ -30,7 +30,7 @@ from auditor.registry.columns import (
 from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
-from auditor.registry.sheet_limits import MAX_CELL_CHARS
+from auditor.registry.workbook_reader import MAX_CELL_CHARS
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from probes.links import channel_registry

@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from auditor.i18n.translator import Translator
-from auditor.registry import exporter, sheet_limits
+from auditor.registry import exporter, workbook_reader
 from auditor.registry.changes import MAX_UPLOAD_AGE, UploadStore
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
@@ -240,7 +240,7 @@ def test_page_says_the_limit_that_a_file_exceeds(app, language, message):
 
 @pytest.mark.parametrize(("limit", "status"), [(3, 303), (2, 303), (1, 422)])
 def test_upload_has_as_many_rows_as_the_limit_allows(app, monkeypatch, limit, status):
-    limits = sheet_limits.UPLOAD_LIMITS._replace(rows=limit)
+    limits = workbook_reader.UPLOAD_LIMITS._replace(rows=limit)
     monkeypatch.setattr(routes, "UPLOAD_LIMITS", limits)
     with logged_in_client(app) as client:
         response = upload(client, rows=[["amal", "Amal"]])

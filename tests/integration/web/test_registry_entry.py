@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from auditor.registry.sheet_limits import MAX_CELL_CHARS
+from auditor.registry.workbook_reader import MAX_CELL_CHARS
 from auditor.web.routes import registry_entry
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AssociationEntry, Contact

@@ -23,8 +23,8 @@ from auditor.registry.issues import (
     describe_dropped_lines,
     group_problems,
 )
-from auditor.registry.sheet_limits import MAX_COLUMNS
 from auditor.registry.spreadsheet import SpreadsheetError, to_csv
+from auditor.registry.workbook_reader import MAX_COLUMNS
 from probes.links.normalize import MAX_CELL_CHARS
 
 

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auditor.core.errors import InputError
-from auditor.registry import sheet_limits, spreadsheet, workbook_reader
+from auditor.registry import spreadsheet, workbook_reader
 from auditor.registry.importer import parse_registry_spreadsheet
-from auditor.registry.sheet_limits import FILE_LIMITS, ReadLimits, SpreadsheetError
 from auditor.registry.spreadsheet import read_sheets, to_csv
+from auditor.registry.workbook_reader import FILE_LIMITS, ReadLimits, SpreadsheetError
 from tests.support.spreadsheets import ZIP_DAMAGES, build_damaged_workbooks, write_ods, write_xlsx
 
 XLS = Path(__file__).parents[4] / "tests/fixtures/data/registry/associations.xls"
@@ -92,7 +92,7 @@ def test_cell_up_to_the_limit_is_read(tmp_path, form, monkeypatch):
     longest = max(len(cell) for row in sheet.rows for cell in row.cells)
     found = []
     for limit in (longest + 1, longest, longest - 1):
-        monkeypatch.setattr(sheet_limits, "MAX_CELL_CHARS", limit)
+        monkeypatch.setattr(workbook_reader, "MAX_CELL_CHARS", limit)
         found.append(find_exceeded_limit(path, FILE_LIMITS))
     assert found == [None, None, "cell_too_long"]
 

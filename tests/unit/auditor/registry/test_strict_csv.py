@@ -8,8 +8,8 @@ from auditor.cli.main import main
 from auditor.core.errors import InputError
 from auditor.i18n.translator import Translator
 from auditor.registry.importer import parse_registry_spreadsheet
-from auditor.registry.sheet_limits import SpreadsheetError
 from auditor.registry.spreadsheet import to_csv
+from auditor.registry.workbook_reader import SpreadsheetError
 from storage.store import Store
 
 HEADING = "id,name,city,website"

@@ -10,8 +10,8 @@ from xlsxwriter import Workbook
 
 from auditor.registry import workbook_writer
 from auditor.registry.importer import parse_registry_spreadsheet
-from auditor.registry.sheet_limits import MAX_CELL_CHARS, SpreadsheetError
 from auditor.registry.spreadsheet import read_sheets
+from auditor.registry.workbook_reader import MAX_CELL_CHARS, SpreadsheetError
 from tests.support.spreadsheets import write_ods, write_xlsx
 
 XLS = Path(__file__).parents[4] / "tests/fixtures/data/registry/associations.xls"
