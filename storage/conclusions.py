@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Select, case, delete, func, select
 
-from storage import consistency
-from storage.consistency import FacetCountsByGroup
 from storage.database.connection import Database, Repository, split_into_batches
 from storage.models.audit import (
     AccountRow,
@@ -29,6 +27,8 @@ from storage.models.audit import (
     Proposal,
 )
 from storage.observations.observations import select_newest_domain_checks
+from storage.read_model import consistency
+from storage.read_model.consistency import FacetCountsByGroup
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import (
     ACCOUNT,

@@ -34,13 +34,12 @@ from sqlalchemy import (
 )
 
 from probes.models.finding import Presence
-from storage import consistency
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY
 from storage.database.connection import BATCH_SIZE, Repository
 from storage.models.audit import CONTACT_FIELDS
 from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 from storage.observations.rows import IN_ANY_RUN
-from storage.read_model import summaries
+from storage.read_model import consistency, summaries
 from storage.registry import audit_log
 from storage.sanitize import sanitize
 from storage.tables.communication import (

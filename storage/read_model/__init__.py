@@ -13,13 +13,13 @@ facets. Decision 0016 has the measured reason for each table. Start with `summar
 | `stale_summary` | a changed association | its `change_token` is that of its last change |
 | `summary_version` | the only one | what the summaries were made with, and for which run |
 
-**Stale:** the transaction that changes an association marks it (`storage.consistency`); a new run,
+**Stale:** the transaction that changes an association marks it (`consistency`); a new run,
 configuration or version marks those that depend on it (`SummaryRepository.update_version`).
 **Refreshed:** `auditor.evaluation.run_results.refresh_summaries` is the only writer, and every
 reader calls it first. It stores a summary only under the mark that it saw, and the differences of
 facets and counts in the same transaction. So the tables equal those built from nothing after every
 refresh (`tests/property/test_read_model.py`).
 
-No other module names these tables, except `storage.consistency`, which marks summaries and stores
-the counts of a run in the transactions of others (a contract of import-linter in `pyproject.toml`).
+No other package names these tables (a contract of import-linter in `pyproject.toml`). `consistency`
+marks summaries and stores the counts of a run in the transactions of others.
 """

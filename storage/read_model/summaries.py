@@ -31,7 +31,6 @@ from typing import Any, cast
 from sqlalchemy import Connection, Text, delete, select, tuple_, type_coerce, update
 
 from probes.models.finding import EARLIEST_DATETIME
-from storage import consistency
 from storage.database.connection import Database, Repository, split_into_batches
 from storage.models.summaries import (
     ALL_FACET,
@@ -41,6 +40,7 @@ from storage.models.summaries import (
     SummaryRecord,
     SummaryVersion,
 )
+from storage.read_model import consistency
 from storage.sanitize import sanitize
 from storage.tables.core import GAP, JsonModelType
 from storage.tables.summaries import (

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from probes.models.finding import LinkKind
-from storage import consistency
 from storage.database.connection import Repository, split_into_batches
 from storage.models.audit import EMPTY_CONTACT, AccountRow, Association, AssociationEntry, Contact
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
+from storage.read_model import consistency
 from storage.registry import audit_log
 from storage.registry.registry_import import (
     ImportChanges,

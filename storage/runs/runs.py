@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, literal, select, update
 from sqlalchemy.exc import DBAPIError
 
-from storage import consistency
-from storage.consistency import compute_effective_time
 from storage.database.connection import Repository
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import RunReport
+from storage.read_model import consistency
+from storage.read_model.consistency import compute_effective_time
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import AUDIT_RUN
 from storage.tables.mappers import to_audit_run

@@ -4,8 +4,7 @@ import pytest
 
 from auditor import report_links
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from storage import consistency
-from storage.read_model import association_search, counts
+from storage.read_model import association_search, consistency, counts
 from tests.support import sample_network
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.query_plans import plans, whole
