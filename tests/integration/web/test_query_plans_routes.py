@@ -4,7 +4,7 @@ import pytest
 
 from auditor import report_links
 from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from storage.read_model import association_search, consistency, counts
+from storage.read_model import association_search, consistency
 from tests.support import sample_network
 from tests.support.all_routes import build_urls, list_routes
 from tests.support.query_plans import plans, whole
@@ -53,7 +53,7 @@ def size(request, monkeypatch):
     """Lists of few associations and of many use different query plans."""
     if request.param == "many":
         monkeypatch.setattr(association_search, "MAX_COUNT", 3)
-        monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", 3)
+        monkeypatch.setattr(association_search, "MAX_SMALL_SELECTION", 3)
 
 
 @pytest.mark.slow

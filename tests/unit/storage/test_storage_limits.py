@@ -16,7 +16,7 @@ from storage.observations.comparison import (
     RESPONSE_SECONDS_FACT,
     get_response_seconds,
 )
-from storage.read_model import association_search, counts
+from storage.read_model import association_search
 from storage.read_model.association_search import decode_cursor, encode_cursor
 from storage.registry.registry_import import MAX_WITHDRAWN_SHARE, ImportChanges
 from storage.store import Store
@@ -112,7 +112,7 @@ def test_matches_are_counted_up_to_the_limit(store, monkeypatch, search, step):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_larger_selection_has_no_counts(store, monkeypatch, step):
-    monkeypatch.setattr(counts, "MAX_SMALL_SELECTION", SMALL_LIMIT)
+    monkeypatch.setattr(association_search, "MAX_SMALL_SELECTION", SMALL_LIMIT)
     register(store, *["Club"] * (SMALL_LIMIT + step), region="Souss")
     found = store.counts.counts_for_small_selection(["region:Souss"])
     assert (found is None) is (step > 0)
