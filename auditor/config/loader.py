@@ -158,7 +158,12 @@ def build_config_error(
     context = first.get("ctx", {})
     # an error of a whole table says which of its settings is wrong
     path = (*first["loc"], context["setting"]) if "setting" in context else first["loc"]
-    place = f"{origin}: {_format_setting_path(path)}".rstrip(": ")
+    shown_path = path
+    if path[:1] == ("rules",):
+        shown_path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check
+    # items of a list are numbered from one
+    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in shown_path)
+    place = f"{origin}: {''.join(parts).lstrip('.')}".rstrip(": ")
     for variable_path, variable in variables.items():  # it set the setting, a part or its table
         if path and path[: len(variable_path)] == variable_path[: len(path)]:
             place = variable
@@ -182,14 +187,6 @@ def build_config_error(
     message = lowercase_first(first["msg"]).removeprefix("value error, ")
     reason, _, remedy = message.partition("; try: ")
     return ConfigError(place, reason, remedy or EXAMPLE_HINT)
-
-
-def _format_setting_path(path: tuple[int | str, ...]) -> str:
-    """Format a path as `rules[4].days`; items of a list are numbered from one."""
-    if path[:1] == ("rules",):
-        path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check after its number
-    texts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(texts).lstrip(".")
 
 
 def _list_checks(model: type[BaseModel]) -> tuple[Any, ...]:

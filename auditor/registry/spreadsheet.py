@@ -160,12 +160,12 @@ def _detect_delimiter(text: str) -> str:
 
 def clean_cells(cells: Iterable[str]) -> tuple[str, ...]:
     """Return the cells without surrounding whitespace, unsafe characters and formula guards."""
-    return tuple(_clean_cell(cell) if cell else "" for cell in cells)
-
-
-def _clean_cell(cell: str) -> str:
-    text = sanitize_text(LINE_BREAK_PATTERN.sub("\n", cell)).replace("\xa0", " ").strip()
-    return text[1:].strip() if _is_guarded(text) else text
+    texts = list(cells)
+    for index, cell in enumerate(texts):
+        if cell:
+            text = sanitize_text(LINE_BREAK_PATTERN.sub("\n", cell)).replace("\xa0", " ").strip()
+            texts[index] = text[1:].strip() if _is_guarded(text) else text
+    return tuple(texts)
 
 
 def _is_guarded(cell: object) -> bool:

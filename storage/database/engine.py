@@ -9,7 +9,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -144,8 +144,11 @@ def _build_store_error(file: Path | None, cause: BaseException) -> StoreError:
             f"cannot use {name}", f"it is damaged ({cause})", RESTORE_REMEDY
         )
     reason = str(cause).strip()
-    if code == sqlite3.SQLITE_IOERR and file is not None and _is_disk_full(file):
-        code, reason = sqlite3.SQLITE_FULL, "no space is left on the disk"
+    if code == sqlite3.SQLITE_IOERR and file is not None:
+        # readers also need space for shared memory
+        with suppress(OSError):
+            if shutil.disk_usage(file.parent).free < MIN_SHARED_MEMORY_BYTES:
+                code, reason = sqlite3.SQLITE_FULL, "no space is left on the disk"
     remedies = {
         sqlite3.SQLITE_FULL: "free disk space; committed data is safe",
         sqlite3.SQLITE_IOERR: "check the disk",
@@ -154,11 +157,3 @@ def _build_store_error(file: Path | None, cause: BaseException) -> StoreError:
         sqlite3.SQLITE_CANTOPEN: ACCESS_REMEDY,
     }
     return StoreError(f"cannot use {name}", reason, remedies.get(code, ""))
-
-
-def _is_disk_full(file: Path) -> bool:
-    """Return True if SQLite has no space for its shared memory, which also readers need."""
-    try:
-        return shutil.disk_usage(file.parent).free < MIN_SHARED_MEMORY_BYTES
-    except OSError:
-        return False

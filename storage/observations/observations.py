@@ -208,7 +208,12 @@ class ObservationRepository(Repository):
                 for run in runs:
                     if not missing:
                         break
-                    rows = connection.execute(_select_conclusive(run.id, missing)).all()
+                    query = SELECT_OBSERVATIONS.where(
+                        OBSERVATION.c.run_id == run.id,
+                        OBSERVATION.c.account_id.in_(missing),
+                        OBSERVATION.c.presence != PRESENCE_CODES[Presence.UNKNOWN],
+                    )
+                    rows = connection.execute(query).all()
                     for observation in load_observations(connection, rows, as_first_observed=True):
                         found[observation.account_id] = LastObservation(run.day, observation)
                     missing -= found.keys()
@@ -291,13 +296,6 @@ def _load_findings(connection: Connection, rows: Sequence[Any]) -> Iterator[tupl
 
 def _select_account_ids(association: str) -> Select[Any]:
     return select(ACCOUNT.c.id).where(ACCOUNT.c.association == association)
-
-
-def _select_conclusive(run_id: int, account_ids: Collection[int]) -> Select[Any]:
-    is_conclusive = OBSERVATION.c.presence != PRESENCE_CODES[Presence.UNKNOWN]
-    return SELECT_OBSERVATIONS.where(
-        OBSERVATION.c.run_id == run_id, OBSERVATION.c.account_id.in_(account_ids), is_conclusive
-    )
 
 
 RecordBatch = Callable[[Sequence[Observation]], int]

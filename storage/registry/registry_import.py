@@ -243,6 +243,14 @@ def list_changed_fields(
             yield name, old, new
 
 
+SELECT_CLAIMED_IDS = (
+    select(DECISION.c.account_id)
+    .outerjoin(DECISION_WITHDRAWAL, DECISION_WITHDRAWAL.c.decision_id == DECISION.c.id)
+    .where(DECISION.c.kind == DecisionKind.CLAIM.value, DECISION_WITHDRAWAL.c.decision_id.is_(None))
+)
+"""Selects the accounts with a `claim` decision."""
+
+
 def compare_with_registry(
     connection: Connection,
     associations: Iterable[Association | AssociationEntry],
@@ -257,13 +265,7 @@ def compare_with_registry(
     If an account is listed twice in one column, the first counts. An empty cell means that there is
     no value.
     """
-    given_entries: dict[str, AssociationEntry] = {}
-    for item in associations:
-        entry = item if isinstance(item, AssociationEntry) else AssociationEntry(item)
-        given_entries[item.id] = sanitize(entry)
-    given_accounts: dict[ImportKey, AccountRow] = {}
-    for account in map(sanitize, accounts):
-        given_accounts.setdefault(_build_import_key(account), _strip_stored_fields(account))
+    given_entries, given_accounts = _index_spreadsheet(associations, accounts)
     entry_query, account_query = SELECT_ASSOCIATION_ENTRIES, select(ACCOUNT)
     if not is_complete:
         entry_query = entry_query.where(ASSOCIATION.c.id.in_(list(given_entries)))
@@ -277,25 +279,21 @@ def compare_with_registry(
     }
     withdrawn_keys = {key for key, row in stored_accounts.items() if row.withdrawn_at}
     given_keys = {key for key, row in stored_accounts.items() if row.association in given_entries}
-    unaddressed_keys = set[ImportKey]()
+    unaddressed_keys, missing_fields = set[ImportKey](), list[str]()
     if present_columns is not None:
         unaddressed_keys = {
             key for key in given_keys if stored_accounts[key].column not in present_columns
         }
+        missing_fields = [name for name in REGISTRY_FIELDS if name not in present_columns]
     retained_keys = unaddressed_keys - withdrawn_keys
     retained = {(key[0], *key[2:]) for key in retained_keys}  # whatever their column
     listed_accounts = {
         key: row for key, row in given_accounts.items() if (key[0], *key[2:]) not in retained
     }
-    claimed_ids = _find_claimed_ids(connection)
+    claimed_ids = set(connection.scalars(SELECT_CLAIMED_IDS))
     kept_keys = unaddressed_keys | {
         key for key in given_keys if stored_accounts[key].id in claimed_ids
     }
-    missing_fields = [
-        name
-        for name in REGISTRY_FIELDS
-        if present_columns is not None and name not in present_columns
-    ]
     listed_entries, filled_fields = dict(given_entries), set[str]()
     for id_ in given_entries.keys() & stored_entries.keys():
         stored = stored_entries[id_]
@@ -324,6 +322,20 @@ def compare_with_registry(
     )
 
 
+def _index_spreadsheet(
+    associations: Iterable[Association | AssociationEntry], accounts: Iterable[AccountRow]
+) -> tuple[dict[str, AssociationEntry], dict[ImportKey, AccountRow]]:
+    """Return the entries of a spreadsheet by id, and its accounts by their import key."""
+    entries: dict[str, AssociationEntry] = {}
+    for item in associations:
+        entry = item if isinstance(item, AssociationEntry) else AssociationEntry(item)
+        entries[item.id] = sanitize(entry)
+    accounts_by_key: dict[ImportKey, AccountRow] = {}
+    for account in map(sanitize, accounts):
+        accounts_by_key.setdefault(_build_import_key(account), _strip_stored_fields(account))
+    return entries, accounts_by_key
+
+
 def _complete_entry(
     stored: AssociationEntry, listed: AssociationEntry, missing_fields: Collection[str]
 ) -> AssociationEntry:
@@ -339,18 +351,6 @@ def _complete_entry(
                     values["name"] = listed.get_value(source) or listed.name
                 break
     return listed.replace_values(values)
-
-
-def _find_claimed_ids(connection: Connection) -> set[int | None]:
-    """Return the ids of the accounts with a `claim` decision."""
-    query = (
-        select(DECISION.c.account_id)
-        .outerjoin(DECISION_WITHDRAWAL, DECISION_WITHDRAWAL.c.decision_id == DECISION.c.id)
-        .where(
-            DECISION.c.kind == DecisionKind.CLAIM.value, DECISION_WITHDRAWAL.c.decision_id.is_(None)
-        )
-    )
-    return set(connection.execute(query).scalars())
 
 
 def apply_comparison(connection: Connection, comparison: RegistryComparison, now: datetime) -> None:
