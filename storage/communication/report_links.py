@@ -17,10 +17,10 @@ from storage.database.connection import BATCH_SIZE, Repository
 from storage.errors import StoreError
 from storage.models.audit import Gap
 from storage.models.users import ReplyOutcome, ReportLinkState
-from storage.tables.mappers import RegionFilter, build_region_filter
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportLink
 from storage.tables.core import ASSOCIATION
+from storage.tables.mappers import RegionFilter, build_region_filter
 
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 _EXPIRY_ORDER = (col(ReportLink.expires_at), col(ReportLink.id))
