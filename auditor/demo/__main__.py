@@ -26,8 +26,37 @@ from auditor.demo.model import DemoRun
 from auditor.demo.proxy import CertificateAuthority, FakeWebProxy
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Return the parsed command line."""
+async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
+    """Serve the fake web until standard input ends."""
+    authority = CertificateAuthority()
+    authority.write_root_certificate(ca_file)
+    proxy = FakeWebProxy(FakeWeb(), authority, DemoRun(run_number, 14, datetime.now(UTC)))
+    server = await proxy.listen(port)
+    gc.freeze()  # the fake web lives as long as the process; do not scan it
+    _write_line(str(server.sockets[0].getsockname()[1]))
+    reader = asyncio.StreamReader()
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    else:  # a file and /dev/null do not support waiting for input
+        reader.feed_data(sys.stdin.buffer.read())
+        reader.feed_eof()
+    while line := await reader.readline():
+        if line.strip() == b"requests":
+            _write_line(json.dumps(proxy.request_counts))
+            continue
+        proxy.demo_run = DemoRun.from_json(line.decode())
+        proxy.request_counts.clear()
+        _write_line("ready")
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         prog="python -m auditor.demo", description=(__doc__ or "").splitlines()[0]
     )
@@ -40,49 +69,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--run", type=int, default=1, help="start with the responses of this run (default: 1)"
     )
-    return parser.parse_args()
-
-
-async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
-    """Serve the fake web until standard input ends."""
-    authority = CertificateAuthority()
-    authority.write_root_certificate(ca_file)
-    proxy = FakeWebProxy(FakeWeb(), authority, DemoRun(run_number, 14, datetime.now(UTC)))
-    server = await proxy.listen(port)
-    gc.freeze()  # the fake web lives as long as the process; do not scan it
-    _write_line(str(server.sockets[0].getsockname()[1]))
-    reader = await _open_stdin_reader()
-    while line := await reader.readline():
-        if line.strip() == b"requests":
-            _write_line(json.dumps(proxy.request_counts))
-            continue
-        proxy.demo_run = DemoRun.from_json(line.decode())
-        proxy.request_counts.clear()
-        _write_line("ready")
-
-
-async def _open_stdin_reader() -> asyncio.StreamReader:
-    """Return a reader of standard input.
-
-    A file and /dev/null do not support waiting for input. They are read at once.
-    """
-    reader = asyncio.StreamReader()
-    mode = os.fstat(sys.stdin.fileno()).st_mode
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    else:
-        reader.feed_data(sys.stdin.buffer.read())
-        reader.feed_eof()
-    return reader
-
-
-def _write_line(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    arguments = parse_arguments()
+    arguments = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve_fake_web(arguments.port, arguments.ca_file, arguments.run))
