@@ -98,13 +98,14 @@ def apply_rules(
             candidate = GapCandidate(context.association.id, rule.code, severity, rule_match)
             # Of equally certain candidates, `max` returns the first.
             rivals = (best.get(candidate.key, candidate), candidate)
-            best[candidate.key] = max(rivals, key=_get_certainty)
+            best[candidate.key] = max(
+                rivals,
+                key=lambda rival: (
+                    rival.rule_match.outcome is not MatchOutcome.UNKNOWN,
+                    rival.rule_match.outcome.confirms,
+                ),
+            )
     return list(best.values())
-
-
-def _get_certainty(candidate: GapCandidate) -> tuple[bool, bool]:
-    outcome = candidate.rule_match.outcome
-    return outcome is not MatchOutcome.UNKNOWN, outcome.confirms
 
 
 def get_gap_key(gap: Gap) -> GapKey:

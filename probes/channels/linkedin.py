@@ -241,21 +241,15 @@ def parse_profile_page(page: Page) -> PublicProfile:
     name = get_text(next(accounts, {}), "name").strip()
     if not name:
         return PublicProfile(message=find_message(_UNAVAILABLE_PATTERN, text))
+    # The first attribute that has an id, whatever its name is.
+    attributes = (" ".join(map(str, element.attrs.values())) for element in soup.find_all())
+    urn = next(filter(None, map(_COMPANY_URN_PATTERN.search, attributes)), None)
     return PublicProfile(
         name=html.clean_text(name),
-        platform_id=_find_company_id(soup),
+        platform_id=urn[1] if urn else "",
         followers=parse_follower_count(f"{get_description(soup)} {text}"),
         last_activity=_find_last_activity(soup, page),
     )
-
-
-def _find_company_id(soup: BeautifulSoup) -> str:
-    """Return the id in the first attribute that has one, whatever its name is."""
-    for element in soup.find_all():
-        urn = _COMPANY_URN_PATTERN.search(" ".join(map(str, element.attrs.values())))
-        if urn:
-            return urn[1]
-    return ""
 
 
 def _find_last_activity(soup: BeautifulSoup, page: Page) -> Activity | None:

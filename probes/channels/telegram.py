@@ -44,12 +44,6 @@ _RESERVED_SEGMENTS = split_words("""
 """)
 
 
-def _read_web_app(link: PlatformLink) -> Identity:
-    """Identify the account in `web.telegram.org/k/#@name` or `#/im?p=@name`."""
-    username = link.query.get("p") or unquote(link.fragment)
-    return _identify_username(username.removeprefix("@"))
-
-
 def _read_account(link: PlatformLink) -> Identity:
     if link.name.startswith("+"):
         return _identify_invite(link.name[1:])
@@ -90,7 +84,13 @@ LINKS = LinkTable(
     },
     read_account=_read_account,
     subdomains=re.compile("(?:|www|web)"),
-    other_hosts=dict.fromkeys(_WEB_APP_HOSTS, _read_web_app),
+    # `web.telegram.org/k/#@name` or `#/im?p=@name`.
+    other_hosts=dict.fromkeys(
+        _WEB_APP_HOSTS,
+        lambda link: _identify_username(
+            (link.query.get("p") or unquote(link.fragment)).removeprefix("@")
+        ),
+    ),
 )
 _NAME_IN_HOST_PATTERN = re.compile(r"^https?://(?!www\.)(\w{4,32})\.t\.me\b")
 

@@ -76,7 +76,13 @@ def find_latest_in_feed(
     """
     if feed is None or feed.is_comment_feed:
         return None
-    activities = list(_iter_feed_activities(feed, now, source))
+    activities = [
+        Activity(entry.published_at, source, entry.precision)
+        for entry in feed.entries
+        if entry.published_at is not None
+        and is_credible_date(entry.published_at, now)
+        and not is_default_post(entry.title, entry.text)
+    ]
     dates = list(map(_get_published_at, activities))
     is_oldest_first = feed.is_cut and dates and dates[0] < dates[-1]
     are_alike = len(dates) > 1 and max(dates) - min(dates) < timedelta(minutes=2)
@@ -87,15 +93,6 @@ def find_latest_in_feed(
 
 
 _get_published_at = attrgetter("published_at")
-
-
-def _iter_feed_activities(feed: Feed, now: datetime, source: str) -> Iterator[Activity]:
-    """Yield the entries with a credible date, without default posts."""
-    for entry in feed.entries:
-        if entry.published_at is None or not is_credible_date(entry.published_at, now):
-            continue
-        if not is_default_post(entry.title, entry.text):
-            yield Activity(entry.published_at, source, entry.precision)
 
 
 def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult | None:

@@ -117,6 +117,10 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
     linked_posts = list(post_numbers.read_post_links(post_links))
     newest_posts = post_numbers.select_newest_posts(linked_posts, page.fetched_at)
     facts = _build_page_facts(document, page)
+    # The owner's analytics or advertising id survives a redesign.
+    head = markup[:_TRACKING_ID_SEARCH_CHARS]
+    has_prefix = any(map(head.__contains__, _TRACKING_ID_PREFIXES))
+    tracking_id = _TRACKING_ID_PATTERN.search(head) if has_prefix else None
     if newest_posts:
         facts[post_numbers.LINKED_POSTS_FACT] = post_numbers.format_linked_posts(newest_posts)
     if has_unread_links(document, page):
@@ -129,7 +133,7 @@ def _analyze_markup(page: Page, markup: str) -> SiteAnalysis:
         platform=_detect_platform(document, markup, page.headers),
         language=text_language or language.normalize_language_code(document.language),
         is_foreign_language=is_foreign,
-        tracking_id=_find_tracking_id(markup),
+        tracking_id=tracking_id[0] if tracking_id else "",
         spam_words=tuple(sorted(spam.find_prominent_spam_words(document))),
         redirects_to_other_site=spam.redirects_to_other_site(document),
         hides_links=is_foreign and spam.has_hidden_link_block(markup, page.url),
@@ -207,15 +211,6 @@ _HOME_PATH_PATTERN = re.compile(
     r"(?:(?:index|home|accueil)(?:\.\w{3,5})?/?)?",
     re.IGNORECASE,
 )
-
-
-def _find_tracking_id(markup: str) -> str:
-    """Return the owner's analytics or advertising id, which survives a redesign; else ""."""
-    head = markup[:_TRACKING_ID_SEARCH_CHARS]
-    if not any(map(head.__contains__, _TRACKING_ID_PREFIXES)):
-        return ""
-    match = _TRACKING_ID_PATTERN.search(head)
-    return match[0] if match else ""
 
 
 _TRACKING_ID_SEARCH_CHARS = 100_000
