@@ -12,6 +12,7 @@ from auditor import erasure, retention
 from auditor.app import App, lock_data_folder
 from auditor.cli.context import (
     AuthorOption,
+    CliContext,
     FormatOption,
     JsonOption,
     can_prompt,
@@ -303,6 +304,13 @@ def erase_association(
         print_json([item], get_current_time())
     else:
         cli_context.print_note(note)
+    _warn_about_traces(result, association, cli_context)
+
+
+def _warn_about_traces(
+    result: erasure.ErasureResult, association: str, cli_context: CliContext
+) -> None:
+    """Print which copies still have the data. Raises InputError if the database itself has some."""
     if not result.is_clean:
         reason = "it is erased, but the log of the database still has traces while others read it"
         remedy = "stop `auditor serve`, and run this command again"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -217,22 +217,18 @@ def import_registry(
             _print_dry_run(preview, cli_context, table_format)
             _exit_if_errors(import_result)
             return
-        is_asked = can_prompt() and table_format != "json" and not (yes or cli_context.quiet)
-        is_confirmed = is_asked and bool(preview.lines)
-        if is_confirmed:
-            _ask_for_confirmation(preview, table_format, allow_withdrawals)
+        is_confirmed = not (yes or cli_context.quiet) and _ask_for_confirmation(
+            preview, table_format, allow_withdrawals
+        )
         if preview.changes.has_many_withdrawals and not (allow_withdrawals or is_confirmed):
-            _print_problems(import_result.problems)  # they may explain missing lines
-            reason = f"{_count_withdrawals(preview)} are not in it, so nothing was imported"
-            remedy = "a file with all associations, or --allow-withdrawals"
-            raise InputError(str(spreadsheet), reason, remedy)
-        name = (author or "").strip() or get_login_name()
+            _refuse_withdrawals(preview, spreadsheet)
+        origin = ChangeOrigin((author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source)
         with show_progress("saving the registry", quiet=cli_context.quiet):
             changes = app.store.registry.save_registry(
                 import_result.associations,
                 import_result.accounts,
                 get_current_time(),
-                origin=ChangeOrigin(name, OPERATOR_ORIGIN.source),
+                origin=origin,
                 present_columns=import_result.columns,
                 prune=prune,
                 expected_digest=preview.changes.digest,
@@ -242,12 +238,24 @@ def import_registry(
         raise InputError(str(spreadsheet), reason, "the same command again")
     if table_format == "json":
         print_json([_build_import_item(preview)], get_current_time())
-    elif is_confirmed:  # problems and changes were shown before
-        _print_notes(cli_context, _describe_result(changes))
     else:
-        _print_problems(preview.problems)
-        _print_notes(cli_context, _describe_import(import_result, changes))
+        _print_import(preview, cli_context, is_confirmed=is_confirmed)
     _exit_if_errors(import_result)
+
+
+def _refuse_withdrawals(preview: ImportPreview, spreadsheet: Path) -> NoReturn:
+    _print_problems(preview.import_result.problems)  # they may explain missing lines
+    reason = f"{_count_withdrawals(preview)} are not in it, so nothing was imported"
+    remedy = "a file with all associations, or --allow-withdrawals"
+    raise InputError(str(spreadsheet), reason, remedy)
+
+
+def _print_import(preview: ImportPreview, cli_context: CliContext, *, is_confirmed: bool) -> None:
+    if is_confirmed:  # problems and changes were shown before
+        _print_notes(cli_context, _describe_result(preview.changes))
+        return
+    _print_problems(preview.problems)
+    _print_notes(cli_context, _describe_import(preview.import_result, preview.changes))
 
 
 def _print_dry_run(
@@ -264,8 +272,13 @@ def _print_dry_run(
 
 def _ask_for_confirmation(
     preview: ImportPreview, table_format: TableFormat, allow_withdrawals: bool
-) -> None:
-    """Show the changes and ask whether to apply them. Raises Exit if the answer is not yes."""
+) -> bool:
+    """Show the changes on a terminal and ask whether to apply them. Return True if so.
+
+    Return False if there is no question. Raises Exit if the answer is not yes.
+    """
+    if not can_prompt() or table_format == "json" or not preview.lines:
+        return False
     _print_problems(preview.problems)
     if message := preview.describe_missing_columns(ENGLISH):
         print_message(message)
@@ -281,6 +294,7 @@ def _ask_for_confirmation(
     if not read_confirmation():
         print_message("no changes")
         raise typer.Exit
+    return True
 
 
 def _count_withdrawals(preview: ImportPreview) -> str:

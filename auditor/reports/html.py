@@ -142,6 +142,13 @@ class ReportForms:
         kept = (reply for reply in self.replies if reply.outcome is not ReplyOutcome.WITHDRAWN)
         return sorted(kept, key=attrgetter("submitted_at"))
 
+    def build_share_text(self, report_url: str, language: str) -> str:
+        """Return the text that sends the link to others, or "" if there is nothing to share."""
+        if not report_url or not self.expires_at:
+            return ""
+        translator = Translator(language)
+        return translator.message("whatsapp.share", day=self.expires_at, url=report_url)
+
 
 def build_gap_anchor(gap: Gap) -> str:
     """Return the fragment of a gap, which stays the same while other gaps come and go."""
@@ -175,15 +182,11 @@ def render_report(
     translator, is_interactive = get_html_translator(language), forms is not None
     forms = forms or ReportForms()
     points = _build_points(view, translator, forms)
-    name = view.association.display_name(language)
     question = Translator(language).translate(
-        "Hello, this is {association}. We have a question about our report.", association=name
+        "Hello, this is {association}. We have a question about our report.",
+        association=view.association.display_name(language),
     )
-    share_text = ""
-    if report_url and forms.expires_at:
-        share_text = Translator(language).message(
-            "whatsapp.share", day=forms.expires_at, url=report_url
-        )
+    share_text = forms.build_share_text(report_url, language)
     return render_template(
         "report.html",
         language,
@@ -196,11 +199,7 @@ def render_report(
         replies=forms.visible_replies,
         notice=forms.notice,
         build_proposal_anchor=build_proposal_anchor,
-        places={
-            *map(attrgetter("anchor"), points),
-            *(f"account-{account.account_id}" for account in view.accounts),
-            *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
-        },
+        places=_list_places(view, points),
         strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
         points=points,
         further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
@@ -220,6 +219,15 @@ def render_report(
         pdf_url=pdf_url,
         parse_promise_day=parse_promise_day,
     )
+
+
+def _list_places(view: AssociationView, points: list[ReportPoint]) -> set[str]:
+    """Return the fragments at which the result of a form can be shown."""
+    return {
+        *map(attrgetter("anchor"), points),
+        *(f"account-{account.account_id}" for account in view.accounts),
+        *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
+    }
 
 
 def _build_points(
