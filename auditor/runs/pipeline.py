@@ -89,8 +89,7 @@ async def run_audit_pipeline(
                 cause = "interrupted; the next `auditor run` resumes it"
             await asyncio.to_thread(ping.report_failure, [*recent_log.get_lines(), cause])
             if isinstance(error, Exception):
-                # The first error is raised, not a second one of the same broken storage.
-                with suppress(StoreError):
+                with suppress(StoreError):  # the first error is raised, not a second one
                     failed_run = await asyncio.to_thread(app.store.runs.get, day or now.date())
                     await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
             raise
