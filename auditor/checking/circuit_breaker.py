@@ -53,13 +53,13 @@ class CircuitBreaker:
         They never open the circuit alone, because canaries are famous accounts.
         """
         for reason in _iter_refusals(self.channel, exchanges):
-            self._count_response(reason)
-            self.refusals = min(self.refusals, self.failure_threshold - 1)
+            refusals = self.refusals + 1 if reason else 0
+            self.refusals = min(refusals, self.failure_threshold - 1)
 
     def record_exchanges(self, exchanges: Iterable[HttpExchange]) -> None:
         """Count refusals in a row; any other response resets the count."""
         for reason in _iter_refusals(self.channel, exchanges):
-            self._count_response(reason)
+            self.refusals = self.refusals + 1 if reason else 0
             if reason and self.refusals >= self.failure_threshold and self.opened_reason is None:
                 self.opened_reason = reason
                 logger.warning(
@@ -86,12 +86,6 @@ class CircuitBreaker:
                 detail=f"skipped in this run: {self._format_reason()}",
             )
         )
-
-    def _count_response(self, reason: Reason | None) -> None:
-        if reason is None:
-            self.refusals = 0
-        else:
-            self.refusals += 1
 
     def _format_reason(self) -> str:
         return f"{self.opened_reason}, {self.failure_threshold} times in a row"

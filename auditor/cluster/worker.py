@@ -119,7 +119,7 @@ class ClusterWorker:
             await queue.enqueue_remainder(job)
             return
         cluster_run = await self._load_open_run(job.run_id)
-        if cluster_run is None or cluster_run.is_closed:
+        if cluster_run is None:
             return
         session = await self._get_session(cluster_run, host_lock)
         try:
@@ -130,17 +130,19 @@ class ClusterWorker:
                 failure = f"{type(error).__name__}: {error}"
                 await self._save_results(job.run_id, WorkerResults(failure=failure))
             raise
-        if remaining_job is None:
-            return
-        cluster_run = await self._load_open_run(job.run_id)
-        if cluster_run and not cluster_run.is_closed:
+        if remaining_job and await self._load_open_run(job.run_id):
             await queue.enqueue_remainder(remaining_job)
 
     async def _process_job(
         self, job: Job, session: WorkerSession, cluster_run: ClusterRun
     ) -> Job | None:
         """Check accounts of a job and store the results. Return the rest of the job, or None."""
-        session.begin_pass(second_pass=job.second_pass)
+        if job.second_pass and not session.is_second_pass:
+            session.is_second_pass = True  # hosts that were down are requested again
+            session.checker.fetcher.start_new_pass()
+        ends_at = None
+        if cluster_run.seconds_left is not None:
+            ends_at = session.timer() + cluster_run.seconds_left
         circuit_breakers = dict(job.channel_states.circuit_breakers)
         api_budgets = create_api_budgets(self._app.config) if job.batch.round == API_ROUND else {}
         job.channel_states.restore_api_budgets(api_budgets)
@@ -156,7 +158,7 @@ class ClusterWorker:
                 Frontier(self._app, session.audit_run, circuit_breakers),
                 replace(session.checker, api_budgets=api_budgets),
                 recorder,
-                session.build_deadline(cluster_run.seconds_left),
+                RunDeadline(session.timer, ends_at, session.stop_event),
                 session.get_current_time,
                 count_checked,
             )
@@ -201,9 +203,9 @@ class ClusterWorker:
         self._session = None
 
     async def _load_open_run(self, run_id: int) -> ClusterRun | None:
-        """Return the shared run, or None if it does not exist or its time limit is over."""
+        """Return the shared run, or None if there is none, it is closed or its time is over."""
         cluster_run = await asyncio.to_thread(self._app.store.cluster_runs.get, run_id)
-        if cluster_run is None:
+        if cluster_run is None or cluster_run.is_closed:
             return None
         is_expired = cluster_run.seconds_left is not None and cluster_run.seconds_left <= 0
         return None if is_expired else cluster_run
@@ -309,17 +311,6 @@ class WorkerSession:
     def get_current_time(self) -> datetime:
         """Return the current time: the start of the session plus the seconds of the timer."""
         return self.started_at + timedelta(seconds=self.timer() - self.timer_started_at)
-
-    def build_deadline(self, seconds_left: float | None) -> RunDeadline:
-        """Return the deadline of a job, `seconds_left` from now; None means no time limit."""
-        ends_at = None if seconds_left is None else self.timer() + seconds_left
-        return RunDeadline(self.timer, ends_at, self.stop_event)
-
-    def begin_pass(self, *, second_pass: bool) -> None:
-        """Begin the second pass if it has not begun: hosts that were down are requested again."""
-        if second_pass and not self.is_second_pass:
-            self.is_second_pass = True
-            self.checker.fetcher.start_new_pass()
 
     def take_new_requests(self) -> RequestCounts:
         """Return the requests since the last call."""
