@@ -71,9 +71,10 @@ def has_link_to_site(account: EvaluatedAccount, context: RuleContext) -> bool | 
         return None
     own_hosts: set[str] = set()
     for site in context.sites:
-        final_url = (site.present_finding.final_url if site.present_finding else "") or ""
         own_hosts.add((site.row.identity.key or "").partition("/")[0])
-        own_hosts.add(normalize.get_host(final_url).removeprefix("www."))
+        if site.present_finding is not None:
+            final_host = normalize.get_host(site.present_finding.final_url or "")
+            own_hosts.add(final_host.removeprefix("www."))
     own_hosts.discard("")
     hosts = {link.key.partition("/")[0] for link in site_links}
     # One host may be a subdomain of the other.

@@ -249,13 +249,16 @@ def _list_feeds(document: html.Document) -> tuple[str, ...]:
     """Return the feeds that a page announces, then those that it links to."""
     urls: dict[str, None] = {}
     for rel, media_type, href, title in document.link_tags:
-        is_feed = "alternate" in rel.split() and _FEED_TYPE_PATTERN.search(media_type)
-        is_usable = is_feed and href.startswith("http")
-        if is_usable and not _COMMENT_FEED_PATTERN.search(f"{title} {href}"):
+        if "alternate" not in rel.split() or not href.startswith("http"):
+            continue
+        is_comment_feed = _COMMENT_FEED_PATTERN.search(f"{title} {href}") is not None
+        if _FEED_TYPE_PATTERN.search(media_type) and not is_comment_feed:
             urls[href] = None
+    own_host = html.get_host(document.url)
     for anchor in document.anchors:
-        is_feed = _FEED_KEYWORD_PATTERN.search(anchor.url) and _FEED_URL_PATTERN.search(anchor.url)
-        if is_feed and html.get_host(anchor.url) == html.get_host(document.url):
+        if not _FEED_KEYWORD_PATTERN.search(anchor.url):
+            continue
+        if _FEED_URL_PATTERN.search(anchor.url) and html.get_host(anchor.url) == own_host:
             urls[anchor.url] = None
     return tuple(urls)[:MAX_FEEDS]
 
