@@ -72,7 +72,7 @@ format: $(VENV)/.dev ## Format the code and fix lint errors with ruff
 	@$(BIN)/ruff check --fix .
 
 MESSAGE_FUNCTIONS = _ gettext gettext_noop translate _n:1,2 translate_plural:1,2
-LOCALES = auditor/i18n/locales
+LOCALES = auditor/core/i18n/locales
 
 messages: $(VENV)/.run ## Update the message catalogues from code and templates
 	@$(BIN)/pybabel -q extract --mapping-file=pyproject.toml --no-default-keywords \

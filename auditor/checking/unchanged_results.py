@@ -12,7 +12,7 @@ removed content does not stay for ever. See docs/decisions/0047.
 from dataclasses import dataclass
 from datetime import date
 
-from auditor.evidence import rebuild_answer
+from auditor.checking.evidence import rebuild_answer
 from probes.channels import website
 from probes.links import channel_registry
 from probes.models.finding import Presence

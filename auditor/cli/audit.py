@@ -28,11 +28,11 @@ from auditor.cli.output import (
 )
 from auditor.cli.status import count_presences
 from auditor.cluster import get_worker_cluster, require_cluster_extra
+from auditor.conclusions import reevaluate as reevaluation
 from auditor.config.schema import find_config_file
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, IncompleteRunError
-from auditor.evaluation import reevaluate as reevaluation
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.runs import pipeline
 from auditor.runs.pipeline import run_with_grace_period, stop_on_signal
 from probes.models.finding import Presence

@@ -152,7 +152,7 @@ def build_identity_item(link_text: str, identity: Identity) -> dict[str, Any]:
 def build_check_item(checked: LinkCheck) -> dict[str, Any]:
     """Return an item of `check --json`."""
     # `identify` does not need it
-    from auditor.evaluation.association_view import get_rhythm_days  # noqa: PLC0415
+    from auditor.conclusions.association_view import get_rhythm_days  # noqa: PLC0415
 
     finding = checked.result.finding
     activity = finding.last_activity

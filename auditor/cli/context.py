@@ -20,7 +20,7 @@ from auditor.core import log_setup, runtime
 if TYPE_CHECKING:
     from auditor.app import App
     from auditor.config.schema import Config
-    from auditor.i18n.translator import Translator
+    from auditor.core.i18n.translator import Translator
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -89,7 +89,7 @@ class CliContext:
     def language(self) -> str:
         """The language of lists and reports: that of `--lang`, else that of the terminal."""
         # Babel is not needed to print help
-        from auditor.i18n.catalogs import detect_terminal_language  # noqa: PLC0415
+        from auditor.core.i18n.catalogs import detect_terminal_language  # noqa: PLC0415
 
         return self.requested_language or detect_terminal_language(os.environ)
 
@@ -97,7 +97,7 @@ class CliContext:
     def requested_translator(self) -> Translator | None:
         """Return the translator of the option --lang, or None without it."""
         # Babel is not needed to print help
-        from auditor.i18n.translator import Translator  # noqa: PLC0415
+        from auditor.core.i18n.translator import Translator  # noqa: PLC0415
 
         return Translator(self.requested_language) if self.requested_language else None
 

@@ -24,10 +24,10 @@ from auditor.cli.context import (
     show_list,
 )
 from auditor.cli.output import choose_table_format, print_message
-from auditor.decisions import recording
-from auditor.decisions.replies import find_decisions_taken_at
-from auditor.i18n.translator import Translator
-from auditor.views.json_items import build_decision_items
+from auditor.conclusions import recording
+from auditor.conclusions.replies import find_decisions_taken_at
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.views.json_items import build_decision_items
 from storage.models.audit import Decision, DecisionKind
 
 LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")

@@ -21,10 +21,10 @@ from auditor.cli.output import choose_table_format, print_json, print_table, pri
 from auditor.config.notifications import Recipient, normalize_mail_address
 from auditor.config.validators import is_mail_address
 from auditor.core.errors import IncompleteRunError, InputError
-from auditor.i18n.translator import Translator
-from auditor.notifications import delivery
-from auditor.notifications import subscriptions as subscription_service
-from auditor.notifications.delivery import MessageDraft, draft_digests
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.notifications import delivery
+from auditor.presentation.notifications import subscriptions as subscription_service
+from auditor.presentation.notifications.delivery import MessageDraft, draft_digests
 from storage.models.audit import AuditRunState
 
 DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")

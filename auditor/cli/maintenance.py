@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from auditor import erasure, retention
+from auditor import retention
 from auditor.app import App, lock_data_folder
 from auditor.cli.context import (
     AuthorOption,
@@ -35,7 +35,8 @@ from auditor.cli.output import (
 )
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import iter_json_document
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
+from auditor.runs import erasure
 from auditor.runs.pipeline import compute_retention_cutoffs
 from storage.errors import OutdatedDatabaseError
 from storage.retention import read_erased_ids

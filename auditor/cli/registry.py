@@ -47,9 +47,8 @@ from auditor.cli.output import (
 )
 from auditor.config.schema import Config
 from auditor.core.errors import InputError
-from auditor.erasure import find_erased_in_import
-from auditor.i18n.catalogs import get_text_direction
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.catalogs import get_text_direction
+from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter
 from auditor.registry import spreadsheet as spreadsheets
 from auditor.registry.changes import (
@@ -63,6 +62,7 @@ from auditor.registry.columns import LINKS_COLUMN, normalize_label
 from auditor.registry.existing_entries import NO_EXISTING_ENTRIES, ExistingEntries
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import SpreadsheetProblem, describe_dropped_lines, list_dropped_lines
+from auditor.runs.erasure import find_erased_in_import
 from storage.errors import MissingDatabaseError
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry.registry_import import ImportChanges

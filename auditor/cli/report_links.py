@@ -33,11 +33,11 @@ from auditor.cli.output import (
     validate_delimiter,
     write_file_atomically,
 )
+from auditor.conclusions.summary import AssociationFilter
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_whatsapp_url
-from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.translator import Translator
-from auditor.report_links import (
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.report_links import (
     BulkInvitations,
     compute_report_link_expiry,
     create_invitation,

@@ -36,17 +36,17 @@ from auditor.cli.output import (
     validate_delimiter,
     write_file_atomically,
 )
-from auditor.core.errors import InputError, UsageError
-from auditor.evaluation.network_view import (
+from auditor.conclusions.network_view import (
     build_network_overview,
     list_open_gaps,
     load_association_view,
 )
-from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.catalogs import get_text_direction
-from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice
-from auditor.views.json_items import (
+from auditor.conclusions.summary import AssociationFilter
+from auditor.core.errors import InputError, UsageError
+from auditor.core.i18n.catalogs import get_text_direction
+from auditor.core.i18n.translator import Translator
+from auditor.core.reference.gap_catalogue import Voice
+from auditor.presentation.views.json_items import (
     build_gap_item,
     build_gap_items,
     build_report_item,
@@ -57,7 +57,7 @@ from storage.models.audit import GapKind, compute_gap_rank
 
 if TYPE_CHECKING:
     from auditor.app import App
-    from auditor.evaluation.association_view import AssociationView
+    from auditor.conclusions.association_view import AssociationView
 
 GAP_COLUMNS = ("kind", "severity", "code", "channel", "opened_at", "association", "name")
 TERMINAL_GAP_COLUMNS = ("kind", "code", "opened_at", "association", "name", "gap_code")
@@ -133,7 +133,7 @@ def report(
     An association's report is in its own language, unless --lang selects another one.
     """
     # `gaps` does not need it
-    from auditor.reports import text  # noqa: PLC0415
+    from auditor.presentation.reports import text  # noqa: PLC0415
 
     now, cli_context = get_current_time(), get_cli_context(context)
     if pdf and not association:
@@ -194,7 +194,7 @@ def publish(
 def publish_pages(app: App, target: Path, cli_context: CliContext) -> int:
     """Write the pages of the network to a folder with progress, and return how many."""
     # most commands need no templates
-    from auditor.reports.html import publish_site  # noqa: PLC0415
+    from auditor.presentation.reports.html import publish_site  # noqa: PLC0415
 
     quiet = cli_context.quiet
     try:
@@ -209,8 +209,8 @@ def _render_pdf_report(
 ) -> bytes:
     """Return the report of an association as a PDF, in `language` or its own language."""
     # most commands need no templates
-    from auditor.rendering.templates import StaticSiteLinks  # noqa: PLC0415
-    from auditor.reports import html, pdf  # noqa: PLC0415
+    from auditor.core.rendering.templates import StaticSiteLinks  # noqa: PLC0415
+    from auditor.presentation.reports import html, pdf  # noqa: PLC0415
 
     report_language = language or view.association.language
     links = StaticSiteLinks("report.html", (report_language,), has_network_pages=False)
@@ -290,7 +290,7 @@ def export(
     it, they are English keys and codes.
     """
     # only exports need workbooks
-    from auditor.views.export import ExportRequest, stream_export  # noqa: PLC0415
+    from auditor.presentation.views.export import ExportRequest, stream_export  # noqa: PLC0415
 
     kind, target = _parse_export_arguments(kind_or_file, file)
     validate_delimiter(delimiter)

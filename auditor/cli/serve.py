@@ -19,18 +19,18 @@ from auditor.cli.context import CliContext, examples, get_cli_context, get_curre
 from auditor.cli.output import count_noun, print_data, print_text, show_progress
 from auditor.cli.reports import publish_pages
 from auditor.cluster import get_worker_cluster
+from auditor.conclusions.network_view import build_network_overview
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import WebSettings
 from auditor.core import runtime
 from auditor.core.errors import ConfigError, UsageError
-from auditor.evaluation.network_view import build_network_overview
-from auditor.evaluation.run_results import refresh_summaries
-from auditor.reports import text
+from auditor.presentation.reports import text
 from auditor.runs import pipeline
 from auditor.runs.pipeline import stop_on_signal
-from auditor.scheduling import SchedulerJob, run_scheduler
-from auditor.users import MAX_LOGIN_LINK_AGE, LoginLink
+from auditor.runs.scheduling import SchedulerJob, run_scheduler
 from auditor.web.app import WebServer, build_server_config, create_app
 from auditor.web.middleware import is_loopback_host
+from auditor.web.users import MAX_LOGIN_LINK_AGE, LoginLink
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.users import Role

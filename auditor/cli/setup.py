@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from auditor import users
 from auditor.app import App
 from auditor.cli.context import (
     AuthorOption,
@@ -34,10 +33,11 @@ from auditor.cli.output import (
 from auditor.cluster import list_cluster_checks
 from auditor.config.schema import find_packaged_config
 from auditor.core.errors import ConfigError
-from auditor.diagnostics import environment, network, run_diagnostics
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry.exporter import build_export_rows
 from auditor.registry.spreadsheet import to_csv
+from auditor.runs.diagnostics import environment, network, run_diagnostics
+from auditor.web import users
 from storage.errors import build_file_error
 from storage.models.users import Role
 from storage.tables.users import User

@@ -21,8 +21,8 @@ from auditor.cli.context import (
 from auditor.cli.output import choose_table_format, count_noun, print_json, print_table, print_text
 from auditor.cluster import get_worker_cluster
 from auditor.core.errors import IncompleteRunError, UsageError
-from auditor.i18n.translator import Translator
-from auditor.views.json_items import build_status_item
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.views.json_items import build_status_item
 from probes.models.finding import Presence
 from storage.errors import LostDatabaseError, MissingDatabaseError
 from storage.models.audit import AuditRun, AuditRunState

@@ -41,7 +41,7 @@ from auditor.config.notifications import MonitorSettings, NotifySettings
 from auditor.config.validators import Host, IpNetwork, is_mail_address, require
 from auditor.core.errors import ConfigError
 from auditor.core.formatting import build_whatsapp_url, normalize_phone
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import MAX_DAYS, ActivityBands, ConfirmationThresholds
 from auditor.rules.engine import AnyRule
 from probes.http.settings import FetchOptions

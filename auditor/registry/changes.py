@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
 
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter
 from auditor.registry.columns import LINKS_COLUMN, format_media_officer
 from auditor.registry.importer import ImportResult

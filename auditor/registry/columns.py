@@ -13,7 +13,7 @@ from itertools import filterfalse
 
 import tomli
 
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from probes.links.cells import is_none_answer
 
 LINKS_COLUMN = "links"

@@ -6,9 +6,9 @@ language.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from auditor.i18n.catalogs import LANGUAGE_NAMES
-from auditor.i18n.translator import Translator
-from auditor.reference.places import REGIONS
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES
+from auditor.core.i18n.translator import Translator
+from auditor.core.reference.places import REGIONS
 from auditor.registry.columns import (
     FIELD_COLUMNS,
     LINKS_COLUMN,

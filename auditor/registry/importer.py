@@ -12,8 +12,8 @@ from functools import cache
 from itertools import filterfalse
 from pathlib import Path
 
-from auditor.i18n.catalogs import LANGUAGE_NAMES
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES
+from auditor.core.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.column_mapping import (
     NO_MEMORY,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 
 
 class Issue(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 
-from auditor.reference.gap_catalogue import GapCatalogue
+from auditor.core.reference.gap_catalogue import GapCatalogue
 from auditor.rules.account_status import ActivityBands, ConfirmationThresholds, advance
 from auditor.rules.association_state import (
     AccountKey,

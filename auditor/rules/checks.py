@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import (
     EvaluatedAccount,
     MatchOutcome,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from auditor.reference.gap_catalogue import EFFORT_LEVELS, GapCatalogue, GapDefinition
+from auditor.core.reference.gap_catalogue import EFFORT_LEVELS, GapCatalogue, GapDefinition
 from auditor.rules.checks import (
     ColumnHoldsChannelRule,
     DuplicateRule,

@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ActivityBands, days_between
 from auditor.rules.association_state import ATTESTED_SOURCE
 from auditor.rules.context import NON_ACCOUNT_KINDS, EvaluatedAccount, RuleContext

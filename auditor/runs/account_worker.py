@@ -22,10 +22,10 @@ from functools import partial
 
 from auditor.app import App
 from auditor.checking.checker import AccountChecker, to_probe_account
+from auditor.checking.evidence import BodyStorage, build_check_evidence, count_body_bytes
 from auditor.checking.privacy_filter import remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
-from auditor.evidence import BodyStorage, build_check_evidence, count_body_bytes
 from auditor.rules.account_status import was_skipped
 from auditor.rules.domain_expiry import (
     drop_check_of_other_domain,

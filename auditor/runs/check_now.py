@@ -18,8 +18,8 @@ from threading import Lock
 from auditor.app import App
 from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_probe_account
 from auditor.checking.circuit_breaker import CircuitBreaker
+from auditor.checking.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.core.errors import ConfigError, RunLockedError
-from auditor.evidence import EvidenceView, build_fresh_evidence_views, is_detail_quoted
 from auditor.runs.plan import build_account_filter
 from auditor.runs.state import RunState
 from probes.log import EventLogger

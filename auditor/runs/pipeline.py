@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from auditor.app import App
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import Config, RetentionSettings
 from auditor.core.errors import AuditorError, DiskSpaceError
-from auditor.evaluation.run_results import refresh_summaries
-from auditor.notifications.transports import HealthcheckPing, capture_recent_warnings
+from auditor.presentation.notifications.transports import HealthcheckPing, capture_recent_warnings
 from auditor.retention import (
     create_backup,
     is_pruning_due,
@@ -130,7 +130,7 @@ def _send_notifications(
     if run is None or run.state is AuditRunState.SKIPPED:
         return
     # They need templates, texts and workbooks: 4 MB less while pages are fetched and parsed.
-    from auditor.notifications import delivery  # noqa: PLC0415
+    from auditor.presentation.notifications import delivery  # noqa: PLC0415
 
     try:
         delivery.send_run_notifications(app, run, now, should_stop)

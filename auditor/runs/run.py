@@ -24,9 +24,9 @@ from auditor.app import App
 from auditor.checking.canaries import Canary, build_canaries, is_offline
 from auditor.checking.checker import AccountChecker, check_links, refuse_broken_parsers
 from auditor.checking.clock import RESTORE_AFTER_CLOCK, is_dated_in_future, refuse_wrong_clock
+from auditor.conclusions import run_results
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.core import runtime
-from auditor.evaluation import run_results
-from auditor.evaluation.run_results import refresh_summaries
 from auditor.runs.account_worker import AccountWorker, ObservationRecorder, check_domains
 from auditor.runs.frontier import Coordinator, Frontier, WorkerCluster
 from auditor.runs.state import (

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from auditor import users
+from auditor.web import users
 from storage.models.audit import Proposal
 from storage.models.users import Role
 from storage.store import Store

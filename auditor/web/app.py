@@ -28,12 +28,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from auditor.app import App
 from auditor.checking.clock import is_dated_in_future
 from auditor.config.schema import Config
-from auditor.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.check_now import RecheckService
+from auditor.runs.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.frontier import WorkerCluster
 from auditor.runs.pipeline import SchedulerHeartbeat
-from auditor.scheduling import SchedulerJob
-from auditor.users import LoginLink, PasswordService
+from auditor.runs.scheduling import SchedulerJob
 from auditor.web import access
 from auditor.web.access import NotLoggedInError
 from auditor.web.middleware import (
@@ -56,6 +55,7 @@ from auditor.web.routes import (
     runs,
     users,
 )
+from auditor.web.users import LoginLink, PasswordService
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.store import Store

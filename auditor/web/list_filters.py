@@ -6,11 +6,11 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
-from auditor.evaluation.summary import NO_GAPS, AssociationFilter
-from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import Voice, load_gap_catalogue
+from auditor.conclusions.summary import NO_GAPS, AssociationFilter
+from auditor.core.i18n.translator import Translator
+from auditor.core.reference.gap_catalogue import Voice, load_gap_catalogue
+from auditor.presentation.views.export import EXPORT_FORMATS
 from auditor.rules.score import LEVEL_THRESHOLDS
-from auditor.views.export import EXPORT_FORMATS
 from auditor.web.request_context import RequestContext, build_url
 from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP, ChannelStatus

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auditor.config.schema import Config
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.web.request_context import Clock, render_error_page
 from probes.log import EventLogger
 

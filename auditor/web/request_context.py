@@ -16,17 +16,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import Scope
 
-from auditor import users
 from auditor.app import App
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.network_view import load_association_view
+from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
+from auditor.conclusions.summary import AssociationFilter
 from auditor.config.schema import Config
 from auditor.core.errors import TranslatableError
-from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.network_view import load_association_view
-from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
-from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
-from auditor.i18n.translator import Translator
-from auditor.rendering.templates import WebAppLinks, get_html_translator, render_template
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE, negotiate_language
+from auditor.core.i18n.translator import Translator
+from auditor.core.rendering.templates import WebAppLinks, get_html_translator, render_template
+from auditor.web import users
 from auditor.web.access import MAX_ROW_ID, get_current_user
 from storage.models.audit import Association
 from storage.models.summaries import AssociationSummary

@@ -1,6 +1,6 @@
 """The read model: tables derived for fast lists. Everything here can be rebuilt from other tables.
 
-It renders nothing and applies no rule: `auditor.evaluation.summary` derives a summary and its
+It renders nothing and applies no rule: `auditor.conclusions.summary` derives a summary and its
 facets. Decision 0016 has the measured reason for each table. Start with `summaries`.
 
 | table | a row | invariant, unless the association is in `stale_summary` |
@@ -15,7 +15,7 @@ facets. Decision 0016 has the measured reason for each table. Start with `summar
 
 **Stale:** the transaction that changes an association marks it (`consistency`); a new run,
 configuration or version marks those that depend on it (`SummaryRepository.update_version`).
-**Refreshed:** `auditor.evaluation.run_results.refresh_summaries` is the only writer, and every
+**Refreshed:** `auditor.conclusions.run_results.refresh_summaries` is the only writer, and every
 reader calls it first. It stores a summary only under the mark that it saw, and the differences of
 facets and counts in the same transaction. So the tables equal those built from nothing after every
 refresh (`tests/property/test_read_model.py`).

@@ -13,14 +13,14 @@ of `Store`:
 A cursor is an opaque short string; an invalid one starts at the beginning. Counts stop at 5,000:
 then `is_exact` is False, and there are more.
 
-Facets: `region:…` (by `auditor.evaluation.summary.get_region_key`), `city:…`, `tag:…`, `level:…`,
+Facets: `region:…` (by `auditor.conclusions.summary.get_region_key`), `city:…`, `tag:…`, `level:…`,
 `kind:<kind>`, `kind:<kind>@<channel>` (an open gap of this kind), `no_gaps`, `has_gaps`,
 `not_checked` (nothing is known yet), `gap:<code>`, `gap:<code>@<channel>`,
 `gap_channel:<channel>` (an open gap of the channel), `<channel>:<state>`, `any:<state>`,
 `status:<channel>:<status>`,
 `unchecked:<channel>:<reason>` (why the status is unknown),
 `has_proposals` (a found account has to be confirmed).
-`auditor.evaluation.summary.build_facets` creates them.
+`auditor.conclusions.summary.build_facets` creates them.
 """
 
 from collections import Counter

@@ -34,7 +34,7 @@ class User(StoredModel, table=True):
     """A user of the web interface.
 
     `regions` limits a coordinator to these regions, spelt as by
-    `auditor.evaluation.summary.get_region_key`; empty means all. A removed user cannot log in; the
+    `auditor.conclusions.summary.get_region_key`; empty means all. A removed user cannot log in; the
     name stays in the log. Without `password_hash` the user has not opened the invitation yet.
     `normalized_name` is the name in the form in which it is compared.
     """

@@ -15,11 +15,11 @@ from itertools import islice
 from pathlib import Path
 
 from auditor.app import App
+from auditor.conclusions.run_results import refresh_summaries
+from auditor.conclusions.summary import COVERAGE_STATES
 from auditor.config.schema import StorageSettings, find_packaged_config, load_config
-from auditor.evaluation.run_results import refresh_summaries
-from auditor.evaluation.summary import COVERAGE_STATES
-from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.reference.places import REGIONS
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.places import REGIONS
 from probes.links import identify
 from probes.models.finding import Activity, Finding, FoundLink, Presence, Reason
 from storage.conclusions import Conclusions

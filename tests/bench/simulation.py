@@ -30,6 +30,7 @@ from typing import Any
 import auditor.cli.audit  # the modules that `auditor run` loads count in its memory
 import auditor.runs.run
 from auditor.app import App
+from auditor.conclusions import run_results
 from auditor.config.schema import (
     ChannelSettings,
     ScheduleSettings,
@@ -38,8 +39,7 @@ from auditor.config.schema import (
     load_config,
 )
 from auditor.core import runtime
-from auditor.evaluation import run_results
-from auditor.reference.places import REGIONS
+from auditor.core.reference.places import REGIONS
 from auditor.runs.frontier import Frontier
 from probes.http.fetcher import Fetcher
 from probes.links import identify

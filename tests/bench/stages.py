@@ -27,10 +27,10 @@ from typing import TypeVar
 from auditor.app import App
 from auditor.checking import checker
 from auditor.checking.checker import to_probe_account
+from auditor.conclusions import network_view, run_results
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import Config, load_config
 from auditor.core import runtime
-from auditor.evaluation import network_view, run_results
-from auditor.evaluation.run_results import refresh_summaries
 from probes.classify import classifier
 from probes.http.fetcher import Fetcher
 from probes.models.http import FetchError, Page, PageRequest

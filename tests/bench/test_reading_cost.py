@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from auditor.evaluation.summary import COVERAGE_STATES, parse_search_query
-from auditor.views.associations import load_check_history
+from auditor.conclusions.summary import COVERAGE_STATES, parse_search_query
+from auditor.presentation.views.associations import load_check_history
 from auditor.web.routes.associations import GRID_PAGE_SIZE
 from tests.bench.register import CHANNELS, NOW, open_register, print_figure
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from auditor.app import App
-from auditor.evaluation.reevaluate import reevaluate
+from auditor.conclusions.reevaluate import reevaluate
 from tests.bench import simulation
 from tests.bench.year import fill_year
 

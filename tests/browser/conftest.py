@@ -8,9 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import sync_playwright
 
-from auditor import report_links, users
 from auditor.config.notifications import NotifySettings
-from auditor.reports.html import publish_site
+from auditor.presentation import report_links
+from auditor.presentation.reports.html import publish_site
+from auditor.web import users
 from auditor.web.access import INVITE_COOKIE, SESSION_COOKIE
 from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.browser import debian

@@ -18,9 +18,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import load_config
+from auditor.presentation import report_links
 from auditor.web.access import SESSION_COOKIE
 from tests.browser import debian
 from tests.support.web_server import create_session, serve_app

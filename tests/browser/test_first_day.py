@@ -8,7 +8,7 @@ import pytest
 from openpyxl import load_workbook
 
 from auditor.runs.pipeline import run_audit_pipeline
-from auditor.scheduling import SchedulerJob
+from auditor.runs.scheduling import SchedulerJob
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import AuditRunState
 from storage.models.users import Role

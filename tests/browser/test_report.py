@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import load_config
 from auditor.demo import play
+from auditor.presentation import report_links
 from auditor.web.routes.report import REPORT_LINK_COOKIE
 from tests.support import sample_network
 from tests.support.web_server import serve_app

@@ -14,10 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from auditor import report_links, users
 from auditor.app import App
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import load_config
-from auditor.evaluation.run_results import refresh_summaries
+from auditor.presentation import report_links
+from auditor.web import users
 from tests.support import sample_network
 from tests.support.web_server import SESSION_COOKIE, get_or_create_user
 

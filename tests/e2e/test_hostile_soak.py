@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import pytest
 
 from auditor.app import App
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.config.schema import load_config
-from auditor.evaluation.reevaluate import reevaluate
 from storage.models.audit import AuditRunState
 from tests.support.hostile_server import soak_service
 from tests.support.hostile_server.attacks import ATTACKS

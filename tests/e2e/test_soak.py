@@ -22,9 +22,9 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from auditor import scheduling
 from auditor.app import App
 from auditor.cli import serve
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.config.schema import (
     BackupSettings,
     ChannelSettings,
@@ -35,7 +35,7 @@ from auditor.config.schema import (
     load_config,
 )
 from auditor.core.errors import RunLockedError
-from auditor.evaluation.reevaluate import reevaluate
+from auditor.runs import scheduling
 from auditor.web.access import SESSION_COOKIE
 from probes.http.settings import FetchOptions
 from probes.links import identify

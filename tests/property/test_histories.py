@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from auditor.checking.canaries import find_mass_changes
-from auditor.evaluation.reevaluate import reevaluate
-from auditor.evaluation.run_results import evaluate_run
+from auditor.conclusions.reevaluate import reevaluate
+from auditor.conclusions.run_results import evaluate_run
 from auditor.rules.account_status import UNREACHABLE_REASONS, ConfirmationThresholds
 from auditor.rules.association import build_rule_context, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import delete, select, update
 
-from auditor.evaluation.run_results import refresh_summaries
+from auditor.conclusions.run_results import refresh_summaries
 from storage.models.users import AuditLogEntry
 from storage.tables.core import GAP
 from storage.tables.summaries import (

@@ -29,20 +29,20 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from auditor.checking import checker
+from auditor.conclusions import reevaluate, replay
+from auditor.conclusions.recording import (
+    DecisionError,
+    DecisionInput,
+    record_decision,
+    withdraw_decision,
+)
+from auditor.conclusions.replies import accept_reply
 from auditor.config.schema import (
     ChannelSettings,
     RetentionSettings,
     find_packaged_config,
     load_config,
 )
-from auditor.decisions.recording import (
-    DecisionError,
-    DecisionInput,
-    record_decision,
-    withdraw_decision,
-)
-from auditor.decisions.replies import accept_reply
-from auditor.evaluation import reevaluate, replay
 from auditor.retention import prune_evidence
 from auditor.rules.engine import get_gap_key
 from auditor.runs.run import execute_run

@@ -14,7 +14,7 @@ import pytest
 from _pytest.mark import ParameterSet
 from fastapi.routing import APIRoute
 
-from auditor.views.export import EXPORT_FORMATS, EXPORT_KINDS
+from auditor.presentation.views.export import EXPORT_FORMATS, EXPORT_KINDS
 from auditor.web.app import ROUTERS
 from tests.support.sample_network import UNREAD, WAITING
 

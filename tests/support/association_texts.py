@@ -7,7 +7,7 @@ from datetime import timedelta
 from bs4 import BeautifulSoup
 
 from auditor.app import App
-from auditor.reference.gap_catalogue import Voice, get_gap_titles, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import Voice, get_gap_titles, load_gap_catalogue
 from tests.support.web_server import logged_in_client
 
 ADDRESS_PATTERNS = {

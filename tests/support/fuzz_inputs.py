@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 from hypothesis import strategies as st
 
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
 from probes.channels.website.page_analysis import SiteAnalysis, analyze_site_page
 from probes.links import channel_registry, identify
 from probes.models import finding, probe

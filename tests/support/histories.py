@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
+from auditor.conclusions.run_results import build_evaluation_policy
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.account_status import ANSWERED_REASONS, UNREACHABLE_REASONS
 from auditor.rules.association import evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime

@@ -15,12 +15,12 @@ from bs4 import BeautifulSoup
 from openpyxl import load_workbook
 
 from auditor.cli.main import main
+from auditor.conclusions.network_view import build_network_overview
+from auditor.conclusions.summary import summarize_channel
 from auditor.config.schema import load_config
-from auditor.evaluation.network_view import build_network_overview
-from auditor.evaluation.summary import summarize_channel
-from auditor.i18n.translator import Translator
-from auditor.notifications.digest import build_digest, collect_network_changes
-from auditor.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.core.i18n.translator import Translator
+from auditor.core.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.presentation.notifications.digest import build_digest, collect_network_changes
 from tests.support.web_server import logged_in_client
 
 TRANSLATOR = Translator("en")

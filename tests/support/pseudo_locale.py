@@ -14,10 +14,10 @@ from unittest import mock
 
 from lxml import html
 
-from auditor.i18n import catalogs, translator
-from auditor.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
-from auditor.reference.gap_catalogue import get_gap_titles
-from auditor.reference.texts import get_glossary_term, get_message_texts, load_glossary
+from auditor.core.i18n import catalogs, translator
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
+from auditor.core.reference.gap_catalogue import get_gap_titles
+from auditor.core.reference.texts import get_glossary_term, get_message_texts, load_glossary
 from auditor.web.routes import dashboard
 
 OPEN, CLOSE = "⟦⟧"

@@ -3,15 +3,15 @@
 from collections import Counter
 from dataclasses import replace
 
-from auditor.evaluation.network_view import (
+from auditor.conclusions.network_view import (
     build_network_overview,
     compute_channel_figures,
     iter_association_views,
 )
-from auditor.evaluation.run_results import refresh_summaries
-from auditor.evaluation.summary import build_facets, build_summary, get_region_key
-from auditor.reference.gap_catalogue import get_gap_kind
-from auditor.views.dashboard import build_dashboard
+from auditor.conclusions.run_results import refresh_summaries
+from auditor.conclusions.summary import build_facets, build_summary, get_region_key
+from auditor.core.reference.gap_catalogue import get_gap_kind
+from auditor.presentation.views.dashboard import build_dashboard
 from probes.models.finding import Presence
 from storage.models.audit import GapKind
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from auditor import report_links
 from auditor.checking import checker
 from auditor.config.schema import ChannelSettings, find_packaged_config, load_config
+from auditor.presentation import report_links
 from auditor.registry.spreadsheet import to_csv
 from auditor.runs.run import execute_run
 from probes.http.fetcher import FetchOptions

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import httpx
 import uvicorn
 
-from auditor import users
 from auditor.cli.serve import format_server_url, open_web_socket
 from auditor.config.schema import WebSettings
+from auditor.web import users
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import build_server_config, create_app
 from storage.models.users import Role

@@ -9,23 +9,22 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor import users
 from auditor.checking.clock import find_next_start_time
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.replies import MAX_PROMISE_PERIOD
+from auditor.conclusions.summary import get_region_key
 from auditor.core.form_limits import MAX_CODE_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
 from auditor.core.formatting import build_whatsapp_url
-from auditor.decisions.replies import MAX_PROMISE_PERIOD
-from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.summary import get_region_key
-from auditor.report_links import can_create_report_links, select_associations
-from auditor.reports.html import sum_channel_points
-from auditor.reports.invitation import build_chat_text
-from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
-from auditor.views.associations import (
+from auditor.presentation.report_links import can_create_report_links, select_associations
+from auditor.presentation.reports.html import sum_channel_points
+from auditor.presentation.reports.invitation import build_chat_text
+from auditor.presentation.views.associations import (
     build_association_detail,
     load_grid_rows,
     select_grid_channels,
 )
-from auditor.web import access, list_filters
+from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
+from auditor.web import access, list_filters, users
 from auditor.web.list_filters import Chip, build_back_url
 from auditor.web.request_context import (
     PageContext,

@@ -5,18 +5,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from auditor import users
 from auditor.core.formatting import build_whatsapp_url
-from auditor.reference.texts import load_glossary
-from auditor.rendering.svg import TrendPoint
-from auditor.views.dashboard import (
+from auditor.core.reference.texts import load_glossary
+from auditor.core.rendering.svg import TrendPoint
+from auditor.presentation.views.dashboard import (
     MIN_GROUP_SIZE,
     CoverageTrend,
     build_dashboard,
     load_group_needs,
     load_groups,
 )
-from auditor.web import access
+from auditor.web import access, users
 from auditor.web.request_context import PageContext, detect_language, parse_day
 from auditor.web.routes.runs import RESULTS_REQUIRED, load_next_check
 

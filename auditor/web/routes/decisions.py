@@ -7,16 +7,16 @@ from fastapi import APIRouter, Form, HTTPException, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from auditor.core.form_limits import MAX_ADDRESS_CHARS, MAX_CODE_CHARS, MAX_REASON_CHARS, FormText
-from auditor.decisions import replies
-from auditor.decisions.recording import (
+from auditor.conclusions import replies
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.recording import (
     DecisionError,
     DecisionInput,
     record_decision,
     withdraw_decision,
 )
-from auditor.evaluation.association_view import AssociationView
-from auditor.views.json_items import build_decision_items
+from auditor.core.form_limits import MAX_ADDRESS_CHARS, MAX_CODE_CHARS, MAX_REASON_CHARS, FormText
+from auditor.presentation.views.json_items import build_decision_items
 from auditor.web import access, list_filters
 from auditor.web.request_context import (
     PageContext,

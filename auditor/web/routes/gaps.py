@@ -11,15 +11,15 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from markupsafe import Markup
 from pydantic import BeforeValidator, Field
 
-from auditor import report_links
+from auditor.conclusions.summary import AssociationFilter, get_region_key
 from auditor.core.form_limits import MAX_SEARCH_CHARS
-from auditor.evaluation.summary import AssociationFilter, get_region_key
-from auditor.reference.gap_catalogue import Voice, find_gap_kind
-from auditor.rendering import svg
-from auditor.views import export
-from auditor.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
-from auditor.views.dashboard import find_change_period
-from auditor.views.export import (
+from auditor.core.reference.gap_catalogue import Voice, find_gap_kind
+from auditor.core.rendering import svg
+from auditor.presentation import report_links
+from auditor.presentation.views import export
+from auditor.presentation.views.calls import MAX_CALLS, build_meeting_pack, count_gap_titles
+from auditor.presentation.views.dashboard import find_change_period
+from auditor.presentation.views.export import (
     DOMAIN_GAP,
     EXPORT_KINDS,
     MEDIA_TYPES,

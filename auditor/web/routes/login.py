@@ -28,11 +28,9 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
-from auditor import users
 from auditor.core.form_limits import MAX_TYPED_NAME_CHARS
-from auditor.i18n.translator import Translator
-from auditor.users import MAX_PASSWORD_CHARACTERS, normalize_password
-from auditor.web import access
+from auditor.core.i18n.translator import Translator
+from auditor.web import access, users
 from auditor.web.request_context import (
     YEAR_SECONDS,
     PageContext,
@@ -40,6 +38,7 @@ from auditor.web.request_context import (
     build_request_context,
     detect_language,
 )
+from auditor.web.users import MAX_PASSWORD_CHARACTERS, normalize_password
 from storage.models.users import normalize_user_name
 from storage.tables.users import User
 

@@ -11,9 +11,8 @@ from fastapi import APIRouter, Form, HTTPException, Query, Request, UploadFile
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, StringConstraints
 
-from auditor import users
-from auditor.erasure import find_erased_in_import
-from auditor.evaluation.run_results import refresh_summaries
+from auditor.conclusions.run_results import refresh_summaries
+from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.registry import exporter
 from auditor.registry.changes import ImportCounts, ImportPreview, UploadStore, build_import_preview
 from auditor.registry.column_mapping import (
@@ -28,8 +27,8 @@ from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
 from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
 from auditor.registry.spreadsheet import iter_csv_lines
 from auditor.registry.workbook_reader import UPLOAD_LIMITS, SpreadsheetError
-from auditor.views.export import MEDIA_TYPES
-from auditor.web import access
+from auditor.runs.erasure import find_erased_in_import
+from auditor.web import access, users
 from auditor.web.request_context import (
     PageContext,
     RequestContext,

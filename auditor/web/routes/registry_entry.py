@@ -15,9 +15,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import FormData
 
-from auditor import erasure
 from auditor.core.errors import InputError, RunLockedError
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
 from auditor.registry import exporter
 from auditor.registry.changes import RegistryChangeLine
 from auditor.registry.columns import (
@@ -31,6 +30,7 @@ from auditor.registry.exporter import DEFAULT_CHANNELS
 from auditor.registry.importer import ImportResult, parse_registry_entry
 from auditor.registry.issues import Issue, SpreadsheetProblem, shorten_value
 from auditor.registry.workbook_reader import MAX_CELL_CHARS
+from auditor.runs import erasure
 from auditor.web import access
 from auditor.web.request_context import PageContext, RequestContext, RowId, build_page_urls
 from probes.links import channel_registry

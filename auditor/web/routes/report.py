@@ -17,22 +17,26 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
-from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
-from auditor.core.formatting import hash_token
-from auditor.decisions import replies
-from auditor.decisions.replies import (
+from auditor.conclusions import replies
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.replies import (
     ReplyRefusal,
     ReplyRefusedError,
     StepsForm,
     save_completed_steps,
 )
-from auditor.evaluation.association_view import AssociationView
-from auditor.notifications import subscriptions
-from auditor.notifications.subscriptions import CONFIRMATION_DAYS, SubscriptionOutcome
-from auditor.rendering.templates import WebAppLinks, build_report_file_name, get_html_translator
-from auditor.report_links import find_active_report_link
-from auditor.reports import pdf
-from auditor.reports.html import (
+from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
+from auditor.core.formatting import hash_token
+from auditor.core.rendering.templates import (
+    WebAppLinks,
+    build_report_file_name,
+    get_html_translator,
+)
+from auditor.presentation.notifications import subscriptions
+from auditor.presentation.notifications.subscriptions import CONFIRMATION_DAYS, SubscriptionOutcome
+from auditor.presentation.report_links import find_active_report_link
+from auditor.presentation.reports import pdf
+from auditor.presentation.reports.html import (
     ReportAction,
     ReportForms,
     ReportNotice,
@@ -130,7 +134,7 @@ def open_report_link(request: Request, token: str) -> Response:
 
 
 class ReportQuery(BaseModel):
-    """The result of the last form of the report; see `auditor.reports.html.ReportNotice`."""
+    """The result of the last form of the report, as a `ReportNotice` of `reports.html` shows it."""
 
     at: str = Field(default="", max_length=MAX_PLACE_CHARS)
     done: ReportAction | None = None

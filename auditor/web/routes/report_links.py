@@ -9,10 +9,10 @@ from fastapi import APIRouter, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.summary import AssociationFilter
 from auditor.core.formatting import build_whatsapp_url
-from auditor.evaluation.association_view import AssociationView
-from auditor.evaluation.summary import AssociationFilter
-from auditor.report_links import (
+from auditor.presentation.report_links import (
     SHEET_TITLE,
     BulkInvitations,
     can_create_report_links,
@@ -21,8 +21,8 @@ from auditor.report_links import (
     create_reminder,
     select_associations,
 )
-from auditor.reports.invitation import ReportLinkAddress, list_due_promises
-from auditor.views.export import MEDIA_TYPES
+from auditor.presentation.reports.invitation import ReportLinkAddress, list_due_promises
+from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.web import access
 from auditor.web.list_filters import list_group_choices
 from auditor.web.request_context import (

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from auditor import users
 from auditor.checking.clock import find_due_day, find_next_start_time
-from auditor.evidence import build_evidence_views, is_detail_quoted
+from auditor.checking.evidence import build_evidence_views, is_detail_quoted
+from auditor.presentation.views.associations import build_channel_details
 from auditor.runs.check_now import (
     RunRefusal,
     has_results,
@@ -23,9 +23,8 @@ from auditor.runs.check_now import (
     is_run_in_progress,
     load_run_progress,
 )
-from auditor.scheduling import SchedulerJob
-from auditor.views.associations import build_channel_details
-from auditor.web import access
+from auditor.runs.scheduling import SchedulerJob
+from auditor.web import access, users
 from auditor.web.request_context import (
     PageContext,
     RequestContext,

@@ -8,26 +8,25 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from auditor import users
+from auditor.conclusions.summary import get_region_key
 from auditor.core.errors import TranslatableError
 from auditor.core.form_limits import MAX_SELECTED_REGIONS, MAX_TYPED_NAME_CHARS
 from auditor.core.formatting import hash_token
-from auditor.evaluation.summary import get_region_key
-from auditor.reference.places import REGIONS
-from auditor.users import (
-    MAX_PASSWORD_CHARACTERS,
-    MIN_PASSWORD_CHARACTERS,
-    PasswordFault,
-    find_password_fault,
-    normalize_password,
-)
-from auditor.web import access
+from auditor.core.reference.places import REGIONS
+from auditor.web import access, users
 from auditor.web.request_context import PageContext, RequestContext, RowId
 from auditor.web.routes.login import (
     LoginAttemptLimiter,
     format_password_too_long,
     format_retry_delay,
     start_session_and_redirect,
+)
+from auditor.web.users import (
+    MAX_PASSWORD_CHARACTERS,
+    MIN_PASSWORD_CHARACTERS,
+    PasswordFault,
+    find_password_fault,
+    normalize_password,
 )
 from storage.models.users import Role
 from storage.tables.users import User

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from auditor.conclusions.association_view import AccountView, build_association_view
+from auditor.conclusions.run_results import build_evaluation_policy
 from auditor.config.schema import load_config
 from auditor.demo.associations import DemoAssociation, load_demo_associations
 from auditor.demo.fake_web import LINKEDIN_PARTNER_ID, TWITTER_PARTNER_ID, FakeWeb
 from auditor.demo.model import FakeRequest
 from auditor.demo.play import schedule_demo_runs
-from auditor.evaluation.association_view import AccountView, build_association_view
-from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.association import evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from probes.channels import website

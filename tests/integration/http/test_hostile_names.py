@@ -13,21 +13,21 @@ import pytest
 from lxml import etree, html
 from openpyxl import load_workbook
 
-from auditor import report_links
 from auditor.cli import main
 from auditor.cli.context import CliContext
+from auditor.conclusions.summary import AssociationFilter
 from auditor.config.notifications import NotifySettings
 from auditor.core.formatting import CONTROL_CHARACTERS, build_whatsapp_url
-from auditor.evaluation.summary import AssociationFilter
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.i18n.translator import Translator
-from auditor.notifications import delivery, subscriptions, transports
-from auditor.notifications.delivery import draft_digests
-from auditor.notifications.digest import MessageFrame
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.core.i18n.translator import Translator
+from auditor.presentation import report_links
+from auditor.presentation.notifications import delivery, subscriptions, transports
+from auditor.presentation.notifications.delivery import draft_digests
+from auditor.presentation.notifications.digest import MessageFrame
+from auditor.presentation.report_links import select_associations
+from auditor.presentation.reports.invitation import ReportLinkAddress, build_invitation_text
+from auditor.presentation.views.export import EXPORT_KINDS, ExportRequest, stream_export
 from auditor.registry.spreadsheet import to_csv
-from auditor.report_links import select_associations
-from auditor.reports.invitation import ReportLinkAddress, build_invitation_text
-from auditor.views.export import EXPORT_KINDS, ExportRequest, stream_export
 from storage.models.audit import CONTACT_FIELDS, Decision, DecisionKind
 from storage.models.users import ReplyKind
 from storage.sanitize import sanitize_text

@@ -6,13 +6,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from auditor import diagnostics
 from auditor.checking import checker
 from auditor.checking.checker import check_links
+from auditor.conclusions import reevaluate
 from auditor.config.schema import ChannelSettings, load_config
 from auditor.core.errors import ConfigError
-from auditor.evaluation import reevaluate
-from auditor.runs import run
+from auditor.runs import diagnostics, run
 from probes.links import channel_registry, identify
 from probes.models.http import Page
 from storage.conclusions import Conclusions

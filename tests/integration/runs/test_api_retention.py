@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from auditor.conclusions import reevaluate
 from auditor.config.schema import load_config
-from auditor.evaluation import reevaluate
 from auditor.runs.pipeline import run_audit_pipeline
 from probes.links import identify
 from probes.models.http import Page

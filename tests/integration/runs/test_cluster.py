@@ -13,13 +13,13 @@ from auditor.cli import main
 from auditor.cluster import get_worker_cluster, job_queue
 from auditor.cluster.job_queue import Job
 from auditor.cluster.worker import ClusterWorker
+from auditor.conclusions import reevaluate, replay
+from auditor.conclusions.network_view import build_network_overview
 from auditor.config.schema import ClusterSettings, ScheduleSettings
 from auditor.core.errors import ConfigError
-from auditor.diagnostics import metrics
-from auditor.evaluation import reevaluate, replay
-from auditor.evaluation.network_view import build_network_overview
-from auditor.reports.html import render_site_pages
+from auditor.presentation.reports.html import render_site_pages
 from auditor.runs import run as run_module
+from auditor.runs.diagnostics import metrics
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 from storage.errors import StoreError

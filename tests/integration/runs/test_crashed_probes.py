@@ -8,11 +8,11 @@ import pytest
 from auditor.checking import checker
 from auditor.cli.audit import _raise_if_incomplete
 from auditor.core.errors import IncompleteRunError
-from auditor.i18n.translator import Translator
-from auditor.notifications import digest
-from auditor.notifications.digest import collect_network_changes
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.notifications import digest
+from auditor.presentation.notifications.digest import collect_network_changes
 from auditor.runs.run import execute_run
-from auditor.scheduling import SchedulerJob
+from auditor.runs.scheduling import SchedulerJob
 from probes.models.finding import Presence, Reason
 from storage.models.audit import AccountState, AuditRunState
 from storage.models.run_report import PROBES_CRASHED

@@ -9,13 +9,13 @@ import pytest
 import pytest_asyncio
 
 from auditor.app import App
+from auditor.conclusions.network_view import build_network_overview
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.config.schema import Config, RetentionSettings
+from auditor.core.reference.gap_catalogue import LANGUAGES
 from auditor.demo import play as demo_play
 from auditor.demo.model import DEFAULT_RUN_COUNT, UNRELIABLE_YOUTUBE_RUN, DemoRun
-from auditor.evaluation.network_view import build_network_overview
-from auditor.evaluation.reevaluate import reevaluate
-from auditor.reference.gap_catalogue import LANGUAGES
-from auditor.reports.html import render_site_pages
+from auditor.presentation.reports.html import render_site_pages
 from auditor.retention import prune_evidence
 from auditor.rules.engine import is_gap_open
 from auditor.runs import run

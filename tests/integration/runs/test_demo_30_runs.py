@@ -17,9 +17,9 @@ import pytest
 import pytest_asyncio
 
 from auditor.app import App
+from auditor.conclusions.run_results import assemble_association_states
 from auditor.demo import play as demo_play
 from auditor.demo.model import API_FAILURES, UNRELIABLE_YOUTUBE_RUN, DemoRun
-from auditor.evaluation.run_results import assemble_association_states
 from auditor.rules.account_status import PRECISION_SLACK_DAYS
 from auditor.rules.association import build_rule_context
 from auditor.rules.association_state import EvaluationTime

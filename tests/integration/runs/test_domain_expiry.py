@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.checking import checker
+from auditor.conclusions import reevaluate, replay
 from auditor.config.schema import DomainExpirySettings
-from auditor.evaluation import reevaluate, replay
 from auditor.rules.domain_expiry import find_domain_expiry
 from auditor.rules.engine import AnyRule, is_gap_open
 from auditor.runs import account_worker as domain_checks

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from auditor.checking import checker
-from auditor.evaluation import reevaluate, replay
+from auditor.conclusions import reevaluate, replay
 from auditor.runs.run import execute_run
 from storage.errors import StoreError
 from storage.files.body_store import BodyWriter

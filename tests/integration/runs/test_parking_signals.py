@@ -2,9 +2,9 @@
 
 import pytest
 
-from auditor.evaluation.reevaluate import reevaluate
-from auditor.evaluation.replay import replay_probe
-from auditor.evidence import build_evidence_views
+from auditor.checking.evidence import build_evidence_views
+from auditor.conclusions.reevaluate import reevaluate
+from auditor.conclusions.replay import replay_probe
 from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify

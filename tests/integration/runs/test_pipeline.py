@@ -8,7 +8,7 @@ import pytest
 
 from auditor.config.notifications import MonitorSettings, NotifySettings
 from auditor.config.schema import StorageSettings
-from auditor.notifications import delivery
+from auditor.presentation.notifications import delivery
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.errors import StoreError
 from storage.models.audit import AuditRunState

@@ -10,8 +10,8 @@ import pytest
 
 from auditor.checking import checker
 from auditor.checking.canaries import Canary
-from auditor.evaluation import reevaluate, replay, run_results
-from auditor.evaluation.network_view import build_network_overview
+from auditor.conclusions import reevaluate, replay, run_results
+from auditor.conclusions.network_view import build_network_overview
 from auditor.rules.association_state import find_account_owners
 from auditor.rules.checks import SharedRule
 from auditor.rules.engine import is_gap_open

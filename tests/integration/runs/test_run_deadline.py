@@ -10,8 +10,8 @@ from unittest.mock import Mock
 import pytest
 
 from auditor.checking import checker
+from auditor.conclusions import reevaluate, replay
 from auditor.config.schema import ScheduleSettings
-from auditor.evaluation import reevaluate, replay
 from auditor.runs import run as run_module
 from auditor.runs.plan import CheckPriority, compute_overdue_seconds
 from auditor.runs.run import execute_run

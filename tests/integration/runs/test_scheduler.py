@@ -18,10 +18,10 @@ from auditor.checking.clock import find_delayed_day, find_due_day
 from auditor.cli.context import get_current_time
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.runs.check_now import RunRefusal
 from auditor.runs.pipeline import run_with_grace_period, stop_on_signal
-from auditor.scheduling import SchedulerJob, build_scheduler, run_scheduler
+from auditor.runs.scheduling import SchedulerJob, build_scheduler, run_scheduler
 from probes.models.finding import Finding, Identity, LinkKind, Presence
 from storage.errors import StoreError
 from storage.models.audit import AccountRow, Association, AuditRun, AuditRunState, Observation

@@ -17,6 +17,7 @@ from auditor.cli.serve import (
     refresh_summaries_periodically,
     run_server,
 )
+from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from auditor.config.schema import (
     BackupSettings,
     Config,
@@ -25,7 +26,6 @@ from auditor.config.schema import (
     WebSettings,
 )
 from auditor.core.errors import ConfigError
-from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
 from storage.models.audit import Association, AuditRunState
 from storage.models.summaries import ALL_FACET
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from auditor.evaluation.reevaluate import reevaluate
-from auditor.evidence import MAX_EVIDENCE_CHARS
+from auditor.checking.evidence import MAX_EVIDENCE_CHARS
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.runs.run import execute_run
 from probes.http.fetcher import Fetcher, FetchOptions
 from probes.links import identify

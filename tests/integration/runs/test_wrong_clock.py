@@ -7,18 +7,17 @@ from email.utils import format_datetime
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from auditor import diagnostics
 from auditor.app import App
 from auditor.checking import checker
 from auditor.checking.clock import is_dated_in_future
 from auditor.cli import main
+from auditor.conclusions import replay
 from auditor.config.schema import BackupSettings, ChannelSettings, Config, StorageSettings
 from auditor.core.errors import ClockError
-from auditor.diagnostics.metrics import MetricsCollector, render_metrics
-from auditor.evaluation import replay
-from auditor.runs import pipeline
+from auditor.runs import diagnostics, pipeline
+from auditor.runs.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.run import execute_run
-from auditor.scheduling import SchedulerJob
+from auditor.runs.scheduling import SchedulerJob
 from probes.models.http import Page
 from storage.errors import LaterRunDoneError
 from storage.models.audit import Association, AuditRunState

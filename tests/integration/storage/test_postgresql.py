@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import text
 
 from auditor.checking import checker
-from auditor.evaluation import reevaluate, replay
-from auditor.evaluation.network_view import build_network_overview
-from auditor.reports.html import render_site_pages
-from auditor.reports.text import format_association_report, format_network_summary
+from auditor.conclusions import reevaluate, replay
+from auditor.conclusions.network_view import build_network_overview
+from auditor.presentation.reports.html import render_site_pages
+from auditor.presentation.reports.text import format_association_report, format_network_summary
 from auditor.runs.run import execute_run
 from probes.models.finding import Finding, Presence
 from storage.communication import messages
@@ -35,7 +35,7 @@ from tests.integration.runs.test_fault_injection_storage import (
 )
 from tests.support import cluster, sample_network
 from tests.support.mini_network import START, night_of, register, steps
-from tests.unit.auditor.notifications.test_confirmation import build_report_link
+from tests.unit.auditor.presentation.notifications.test_confirmation import build_report_link
 from tests.unit.storage import test_deduplication
 from tests.unit.storage.test_store import assert_literal_rows_are_returned_unchanged
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 from fastapi import APIRouter
 
-from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.presentation import report_links
 from auditor.web.access import Access, RequireAccess
 from auditor.web.app import METRICS_PATH, create_app
 from auditor.web.routes.report import get_report_request

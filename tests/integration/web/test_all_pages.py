@@ -8,11 +8,11 @@ import pytest
 from lxml import html
 from openpyxl import load_workbook
 
-from auditor import report_links
 from auditor.config.notifications import NotifySettings
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.reference.places import REGIONS, SHORT_REGION_NAMES
-from auditor.views.export import EXPORT_KINDS, MEDIA_TYPES
+from auditor.core.reference.places import REGIONS, SHORT_REGION_NAMES
+from auditor.presentation import report_links
+from auditor.presentation.views.export import EXPORT_KINDS, MEDIA_TYPES
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params
 from tests.support.pseudo_locale import outside, outside_text, pseudo_locale, strict_locale

@@ -6,8 +6,8 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.core.rendering.templates import WebAppLinks
 from auditor.registry.existing_entries import MAX_ID_CHARACTERS, RESERVED_ID_ENDINGS, is_usable_id
-from auditor.rendering.templates import WebAppLinks
 from storage.models.audit import Association
 from tests.support.all_routes import list_all_routes
 from tests.support.web_server import NOW, logged_in_client

@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from auditor.checking import checker
+from auditor.conclusions.network_view import load_association_view
 from auditor.config.schema import NetworkSettings
 from auditor.core.errors import RunLockedError
-from auditor.evaluation.network_view import load_association_view
-from auditor.i18n.translator import Translator
-from auditor.rendering.templates import StaticSiteLinks
-from auditor.reports.html import ReportForms, render_report
+from auditor.core.i18n.translator import Translator
+from auditor.core.rendering.templates import StaticSiteLinks
+from auditor.presentation.reports.html import ReportForms, render_report
 from auditor.runs.check_now import has_results
 from auditor.runs.run import execute_run
-from auditor.scheduling import SchedulerJob
+from auditor.runs.scheduling import SchedulerJob
 from auditor.web.access import SESSION_COOKIE
 from storage.models.audit import AuditRunState
 from storage.models.run_report import RunReport

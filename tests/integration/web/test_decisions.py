@@ -122,7 +122,7 @@ def test_claimed_proposal_is_registered_and_disappears(app, client):
 
 @pytest.mark.parametrize(("max_proposals", "is_full"), [(1, True), (2, False)])
 def test_page_says_that_no_more_accounts_are_proposed(client, monkeypatch, max_proposals, is_full):
-    monkeypatch.setattr("auditor.evaluation.association_view.MAX_PROPOSALS", max_proposals)
+    monkeypatch.setattr("auditor.conclusions.association_view.MAX_PROPOSALS", max_proposals)
     assert ("no others are added" in get_page(client)) is is_full
 
 

@@ -15,7 +15,7 @@ from storage.models.users import ReplyKind
 from storage.tables.communication import Reply
 from tests.support.mini_network import lived, night_of, register, steps
 from tests.support.web_server import logged_in_client
-from tests.unit.auditor.views.test_domain_calendar import parse_calendar
+from tests.unit.auditor.presentation.views.test_domain_calendar import parse_calendar
 
 NOW = night_of(0) + timedelta(hours=8)
 RULES = TypeAdapter(tuple[AnyRule, ...]).validate_python(

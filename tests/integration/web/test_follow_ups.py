@@ -6,8 +6,8 @@ import pytest
 from lxml import html
 
 from auditor.checking import checker
+from auditor.conclusions.replies import MAX_PROMISE_PERIOD
 from auditor.core.form_limits import MAX_NOTES_CHARS
-from auditor.decisions.replies import MAX_PROMISE_PERIOD
 from auditor.runs.run import execute_run
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUpKind, ReplyKind

@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from auditor.app import App
 from auditor.cli.serve import format_server_url, open_web_socket, run_server
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import WebSettings, find_packaged_config, load_config
 from auditor.core.errors import ConfigError
-from auditor.diagnostics.metrics import MetricsCollector, render_metrics
-from auditor.evaluation.run_results import refresh_summaries
+from auditor.runs.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.pipeline import HEARTBEAT_TIMEOUT_SECONDS, SchedulerHeartbeat
 from auditor.web.app import create_app
 from storage.errors import StoreError

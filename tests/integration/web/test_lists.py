@@ -9,9 +9,9 @@ from lxml import html
 
 from auditor.checking import checker
 from auditor.core import form_limits
+from auditor.presentation.views.associations import MAX_EVENTS
+from auditor.presentation.views.calls import MAX_CALLS
 from auditor.runs.run import execute_run
-from auditor.views.associations import MAX_EVENTS
-from auditor.views.calls import MAX_CALLS
 from auditor.web.routes import dashboard, gaps
 from storage.models.audit import Association
 from storage.models.users import FollowUpKind

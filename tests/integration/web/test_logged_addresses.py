@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from auditor import report_links
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.presentation import report_links
 from auditor.web.middleware import MAX_LOGGED_SEGMENTS, redact_path
 from storage.models.audit import Association
 from tests.support.web_server import NOW, serve_app

@@ -16,11 +16,11 @@ from limits.storage import memory
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from auditor import users
 from auditor.app import App
 from auditor.cli.main import main
 from auditor.cli.serve import format_server_url, open_web_socket, run_server
 from auditor.config.schema import Config, WebSettings
+from auditor.web import users
 from auditor.web.routes import login
 from auditor.web.routes.login import LOGIN_FAILURE_LIMIT
 from storage.models.users import Role

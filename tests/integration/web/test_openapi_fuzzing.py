@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.views.export import MEDIA_TYPES
+from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.web.access import SESSION_COOKIE
 from auditor.web.app import create_app
 from tests.support.sample_network import NOW, WAITING, played

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from auditor.checking import checker
-from auditor.evaluation.run_results import refresh_summaries
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.runs.run import execute_run
 from storage.models.audit import AuditRunState
 from tests.support import sample_network

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.evaluation.run_results import refresh_summaries
 from probes.links import identify
 from storage.models.audit import AccountRow, Association
 from storage.models.users import ReportLinkState

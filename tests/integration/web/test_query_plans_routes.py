@@ -2,8 +2,8 @@
 
 import pytest
 
-from auditor import report_links
-from auditor.evaluation.run_results import MAX_STALE_WHILE_READING, refresh_summaries
+from auditor.conclusions.run_results import MAX_STALE_WHILE_READING, refresh_summaries
+from auditor.presentation import report_links
 from storage.read_model import association_search, consistency
 from tests.support import sample_network
 from tests.support.all_routes import build_urls, list_routes

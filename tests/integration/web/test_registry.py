@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from bs4 import BeautifulSoup
 
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter, workbook_reader
 from auditor.registry.changes import MAX_UPLOAD_AGE, UploadStore
 from auditor.registry.importer import parse_registry_spreadsheet

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from lxml import html
 
+from auditor.conclusions import replies
+from auditor.conclusions.network_view import load_association_view
 from auditor.core.errors import InputError
-from auditor.decisions import replies
-from auditor.evaluation.network_view import load_association_view
 from auditor.runs.run import execute_run
 from probes.models.finding import FoundLink
 from storage.conclusions import Conclusions

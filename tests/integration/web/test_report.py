@@ -8,11 +8,11 @@ from urllib.parse import unquote
 
 import pytest
 
-from auditor import report_links
 from auditor.app import App
+from auditor.conclusions import replies
+from auditor.conclusions.replies import ReplyRefusedError
 from auditor.config.schema import Config
-from auditor.decisions import replies
-from auditor.decisions.replies import ReplyRefusedError
+from auditor.presentation import report_links
 from auditor.registry.importer import parse_registry_spreadsheet
 from storage.conclusions import Conclusions
 from storage.errors import StoreError

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from auditor import report_links
 from auditor.config.schema import WebSettings
+from auditor.presentation import report_links
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUpKind, ReportLinkState
 from storage.tables.communication import FollowUp

@@ -10,7 +10,7 @@ from auditor.app import App
 from auditor.config.schema import Config
 from auditor.registry.importer import parse_registry_spreadsheet
 from tests.support.web_server import NOW, logged_in_client
-from tests.unit.auditor.report_links.test_links import PUBLIC, SHEET, create_path
+from tests.unit.auditor.presentation.report_links.test_links import PUBLIC, SHEET, create_path
 
 HOST = {"host": "reports.example.org"}
 

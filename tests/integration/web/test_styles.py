@@ -6,7 +6,7 @@ from importlib.resources.abc import Traversable
 
 import pytest
 
-from auditor.i18n.translator import to_breakable_url
+from auditor.core.i18n.translator import to_breakable_url
 
 STYLE_SHEETS = ("app.css", "pico-rtl.css")
 PHYSICAL_PROPERTIES = re.compile(

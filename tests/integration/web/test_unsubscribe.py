@@ -6,7 +6,10 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
-from auditor.notifications.subscriptions import ensure_unsubscribe_token, load_unsubscribe_key
+from auditor.presentation.notifications.subscriptions import (
+    ensure_unsubscribe_token,
+    load_unsubscribe_key,
+)
 from storage.tables.communication import Subscription
 from tests.support.web_server import anonymous_client
 

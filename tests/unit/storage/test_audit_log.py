@@ -9,7 +9,7 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.cli.registry import HISTORY_COLUMNS
-from auditor.decisions.recording import DecisionInput, record_decision, withdraw_decision
+from auditor.conclusions.recording import DecisionInput, record_decision, withdraw_decision
 from storage.models.audit import Association, AssociationEntry, Contact, DecisionKind
 from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin, RegistryChangeKind
 from storage.registry.registry_import import list_changed_fields

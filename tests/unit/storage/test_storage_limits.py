@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import find_packaged_config, load_config
-from auditor.evaluation.run_results import refresh_summaries
 from probes.models.finding import Finding, Presence
 from storage.database import sqlite_file
 from storage.errors import DamagedDatabaseError

@@ -9,11 +9,10 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.config.schema import Config
-from auditor.evaluation import reevaluate, replay
-from auditor.evaluation.network_view import build_network_overview, iter_association_views
-from auditor.evaluation.run_results import compute_summary_version, refresh_summaries
-from auditor.evaluation.summary import (
+from auditor.conclusions import reevaluate, replay
+from auditor.conclusions.network_view import build_network_overview, iter_association_views
+from auditor.conclusions.run_results import compute_summary_version, refresh_summaries
+from auditor.conclusions.summary import (
     build_facets,
     build_summary_record,
     compute_urgency_rank,
@@ -22,7 +21,8 @@ from auditor.evaluation.summary import (
     normalize_words,
     parse_search_query,
 )
-from auditor.notifications.digest import collect_network_changes
+from auditor.config.schema import Config
+from auditor.presentation.notifications.digest import collect_network_changes
 from auditor.rules.account_status import MAX_DAYS, ActivityBands
 from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
@@ -299,7 +299,7 @@ async def test_reevaluation_reproduces_summaries_and_counts(app):
 def test_summary_version_is_the_same_in_every_process(seed):
     code = (
         "from auditor.config.schema import Config;"
-        "from auditor.evaluation.run_results import compute_summary_version;"
+        "from auditor.conclusions.run_results import compute_summary_version;"
         "print(compute_summary_version(Config(), None).evaluation_version)"
     )
     environ = {**os.environ, "PYTHONHASHSEED": seed}

@@ -9,7 +9,7 @@ import pytest
 from auditor.checking import checker
 from auditor.checking.canaries import Canary
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.evaluation import reevaluate, replay
+from auditor.conclusions import reevaluate, replay
 from auditor.runs import run as runs_run
 from auditor.runs.run import execute_run
 from probes.links import identify

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from auditor import evidence as evidence_module
 from auditor.checking import checker
+from auditor.checking import evidence as evidence_module
 from auditor.checking.unchanged_results import FULL_CHECK_EVERY_DAYS
+from auditor.conclusions import reevaluate, replay
 from auditor.config.schema import ChannelSettings
-from auditor.evaluation import reevaluate, replay
 from auditor.runs.run import execute_run
 from probes.models.finding import Presence
 from tests.support.mini_network import link, lived, night_of, register, steps

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.evaluation.reevaluate import reevaluate
-from auditor.evidence import build_evidence_views
+from auditor.checking.evidence import build_evidence_views
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.runs.run import execute_run
 from probes.links import identify
 from probes.models.finding import Presence, Reason

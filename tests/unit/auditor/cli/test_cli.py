@@ -18,7 +18,7 @@ from auditor.checking.checker import LinkCheck
 from auditor.cli import check, main
 from auditor.config.schema import find_packaged_config, load_config
 from auditor.core import formatting
-from auditor.views import json_items
+from auditor.presentation.views import json_items
 from probes.models.finding import (
     Activity,
     DatePrecision,
@@ -504,7 +504,7 @@ SLOW_MODULES = {
     [
         (
             "status",
-            SLOW_MODULES | {"auditor.evaluation.run_results", "storage.tables.communication"},
+            SLOW_MODULES | {"auditor.conclusions.run_results", "storage.tables.communication"},
         ),
         ("gaps", SLOW_MODULES),
     ],

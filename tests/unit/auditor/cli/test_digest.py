@@ -8,7 +8,7 @@ import pytest
 from auditor.app import App
 from auditor.cli import main
 from auditor.config.schema import load_config
-from auditor.notifications import delivery
+from auditor.presentation.notifications import delivery
 from storage.conclusions import Conclusions
 from storage.models.audit import Association, AuditRunState, Gap
 from tests.support.smtp_and_http_servers import mail_server

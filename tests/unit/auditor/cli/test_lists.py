@@ -14,9 +14,9 @@ from auditor.cli import main
 from auditor.cli.output import choose_table_format, print_table
 from auditor.core.errors import UsageError
 from auditor.core.formatting import to_single_line
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES
+from auditor.core.i18n.translator import Translator
 from auditor.demo import play
-from auditor.i18n.catalogs import LANGUAGE_NAMES
-from auditor.i18n.translator import Translator
 from auditor.registry.spreadsheet import to_csv
 from storage.models.audit import GAP_KINDS
 from tests.support import sample_network

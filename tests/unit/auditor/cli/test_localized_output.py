@@ -18,14 +18,14 @@ from auditor.checking.checker import LinkCheck
 from auditor.cli import main
 from auditor.cli import serve as cli_serve
 from auditor.config.schema import load_config
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES, list_catalog_languages
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.places import REGIONS
 from auditor.demo import play
-from auditor.diagnostics import network
-from auditor.i18n.catalogs import LANGUAGE_NAMES, list_catalog_languages
-from auditor.notifications import transports
-from auditor.reference.gap_catalogue import load_gap_catalogue
-from auditor.reference.places import REGIONS
+from auditor.presentation.notifications import transports
 from auditor.registry.spreadsheet import to_csv
 from auditor.runs import pipeline
+from auditor.runs.diagnostics import network
 from probes.links import identify
 from probes.models.finding import Activity, DatePrecision, Finding, Presence, Reason
 from probes.models.http import FetchError, Page

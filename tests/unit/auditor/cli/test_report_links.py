@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import pytest
 from openpyxl import load_workbook
 
-from auditor import report_links as auditor_report_links
 from auditor.app import App
 from auditor.cli import main, report_links
 from auditor.config.schema import WebSettings
-from auditor.report_links import EXPORT_COLUMNS, BulkInvitations, select_associations
+from auditor.presentation import report_links as auditor_report_links
+from auditor.presentation.report_links import EXPORT_COLUMNS, BulkInvitations, select_associations
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.store import Store
 from tests.support.mini_network import START, configured, link, opened

@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from auditor.cli import main, reports
-from auditor.i18n.catalogs import load_terms
-from auditor.i18n.translator import Translator
-from auditor.reference.gap_catalogue import LANGUAGES
+from auditor.core.i18n.catalogs import load_terms
+from auditor.core.i18n.translator import Translator
+from auditor.core.reference.gap_catalogue import LANGUAGES
 from auditor.registry.issues import ERROR_ISSUES, Issue, SpreadsheetProblem
 from storage.models.audit import AuditRunState, DecisionKind
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from auditor import diagnostics
 from auditor.cli import main
 from auditor.config.notifications import SmtpSettings
-from auditor.notifications import transports
+from auditor.presentation.notifications import transports
+from auditor.runs import diagnostics
 from tests.support.mini_network import START
 
 TABLES = ("fetch", "notify.smtp")

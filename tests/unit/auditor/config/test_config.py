@@ -15,7 +15,7 @@ from auditor.config.schema import (
     load_config,
 )
 from auditor.core.errors import ConfigError
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from probes.links.channel_registry import is_optional_channel
 
 BAD_CONFIGS = sorted(

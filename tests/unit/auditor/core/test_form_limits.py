@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from auditor.conclusions.replies import ReplyForm, StepsForm
 from auditor.core import form_limits
-from auditor.decisions.replies import ReplyForm, StepsForm
 from auditor.web.routes.associations import MAX_SELECTED, FollowUpForm, SelectionForm
 from auditor.web.routes.decisions import DecisionForm, ReplyAnswerForm
 from auditor.web.routes.login import LoginForm

@@ -14,8 +14,8 @@ from htmldate import find_date
 from auditor.cli import main
 from auditor.config.notifications import MonitorSettings
 from auditor.core import log_setup
-from auditor.notifications.delivery import Delivery, build_log_fields, mask_address
-from auditor.notifications.transports import HealthcheckPing
+from auditor.presentation.notifications.delivery import Delivery, build_log_fields, mask_address
+from auditor.presentation.notifications.transports import HealthcheckPing
 from probes.log import EventLogger
 from tests.support.smtp_and_http_servers import web_server
 
@@ -292,9 +292,13 @@ def test_every_event_has_a_constant_name_and_a_message_with_its_fields():
 
 
 def test_only_event_loggers_are_used():
-    allowed = {"probes/log.py", "auditor/core/log_setup.py", "auditor/notifications/transports.py"}
+    allowed = {
+        "probes/log.py",
+        "auditor/core/log_setup.py",
+        "auditor/presentation/notifications/transports.py",
+    }
     # these silence a library's logger
-    others = {"auditor/notifications/transports.py", "probes/publication/metadata.py"}
+    others = {"auditor/presentation/notifications/transports.py", "probes/publication/metadata.py"}
     found = {
         str(file.relative_to(ROOT))
         for file in MODULES

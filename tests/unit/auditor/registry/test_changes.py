@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from auditor.cli.main import main
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.changes import build_import_preview
 from auditor.registry.column_mapping import open_column_memory

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry.column_mapping import (
     MAX_EXAMPLE_CHARS,
     MAX_EXAMPLES,

@@ -9,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from auditor.core.errors import InputError
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry import spreadsheet
 from auditor.registry.columns import identify_column
 from auditor.registry.existing_entries import ExistingEntries, make_association_id

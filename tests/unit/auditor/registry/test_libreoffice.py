@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
 from auditor.registry.changes import build_import_preview
 from auditor.registry.existing_entries import ExistingEntries

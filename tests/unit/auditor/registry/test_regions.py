@@ -2,8 +2,13 @@
 
 import pytest
 
-from auditor.i18n.catalogs import LOCALE_BY_LANGUAGE
-from auditor.reference.places import REGIONS, SHORT_REGION_NAMES, find_region_code, get_region_name
+from auditor.core.i18n.catalogs import LOCALE_BY_LANGUAGE
+from auditor.core.reference.places import (
+    REGIONS,
+    SHORT_REGION_NAMES,
+    find_region_code,
+    get_region_name,
+)
 
 
 def test_twelve_regions_have_a_name_in_each_language():

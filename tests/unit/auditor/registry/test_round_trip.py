@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from auditor.cli.main import main
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter, spreadsheet
 from auditor.registry.changes import build_import_preview
 from auditor.registry.columns import (

@@ -6,7 +6,7 @@ import pytest
 
 from auditor.cli.main import main
 from auditor.core.errors import InputError
-from auditor.i18n.translator import Translator
+from auditor.core.i18n.translator import Translator
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
 from auditor.registry.workbook_reader import SpreadsheetError

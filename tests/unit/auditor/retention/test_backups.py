@@ -15,8 +15,8 @@ from auditor import retention as backups
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli.main import main
+from auditor.conclusions import reevaluate, replay
 from auditor.config.schema import BackupSettings, RetentionSettings, StorageSettings, load_config
-from auditor.evaluation import reevaluate, replay
 from auditor.runs import pipeline
 from auditor.runs.run import execute_run
 from storage.database import migrate

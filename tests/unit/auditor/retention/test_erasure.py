@@ -13,14 +13,14 @@ from datetime import timedelta
 
 import pytest
 
-from auditor import report_links
 from auditor.app import App
 from auditor.checking import checker
 from auditor.cli import main
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.config import schema
-from auditor.erasure import compute_erasure_mark
-from auditor.evaluation.reevaluate import reevaluate
+from auditor.presentation import report_links
 from auditor.runs import run as runs_run
+from auditor.runs.erasure import compute_erasure_mark
 from probes.models.finding import FoundLink, Reason
 from probes.models.http import PageRequest
 from probes.models.probe import absent_finding, present_finding

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from auditor import retention as backups
 from auditor.checking import checker
 from auditor.cli.main import main
+from auditor.conclusions import reevaluate, replay
 from auditor.config.schema import RetentionSettings
-from auditor.evaluation import reevaluate, replay
 from auditor.retention import get_body_limit, is_pruning_due, prune_evidence
 from auditor.runs import pipeline
 from auditor.runs.run import execute_run

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from auditor import report_links
 from auditor.checking import checker
-from auditor.notifications.subscriptions import save_subscription
+from auditor.presentation import report_links
+from auditor.presentation.notifications.subscriptions import save_subscription
 from auditor.runs.pipeline import run_audit_pipeline
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.tables import communication, runs, summaries, users  # noqa: F401  # their tables belong to the metadata
 from storage.tables.core import METADATA
 from tests.support.mini_network import START, opened, register, steps
 from tests.support.smtp_and_http_servers import mail_server
-from tests.unit.auditor.notifications.test_delivery import config_for
+from tests.unit.auditor.presentation.notifications.test_delivery import config_for
 
 PAGE = Path(__file__).resolve().parents[4].joinpath("docs/guides/privacy.md").read_text("utf-8")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, may_be_same_account
 from auditor.rules.domain_expiry import MAX_ANSWER_AGE, DomainExpiry, is_answer_usable
 from auditor.rules.engine import AnyRule, apply_rules
@@ -832,7 +832,7 @@ def test_names_and_links_behind_a_wall_are_unknown(rule):
 
 def test_rules_load_no_html_parser():
     """Every command loads the configuration with the rules; an HTML parser takes 0.1 s."""
-    imports = "import sys, auditor.config.schema, auditor.evaluation.association_view"
+    imports = "import sys, auditor.config.schema, auditor.conclusions.association_view"
     script = f"{imports}; sys.exit(bool({{'lxml', 'bs4'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
 

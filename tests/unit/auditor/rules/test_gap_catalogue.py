@@ -6,8 +6,8 @@ from itertools import chain, product
 import pytest
 
 from auditor.config.schema import load_config
-from auditor.i18n.translator import OPTIONAL_PART_PATTERN
-from auditor.reference.gap_catalogue import (
+from auditor.core.i18n.translator import OPTIONAL_PART_PATTERN
+from auditor.core.reference.gap_catalogue import (
     LANGUAGES,
     SEVERITIES,
     Voice,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ConfirmationThresholds, advance
 from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
 from auditor.rules.engine import (

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.conclusions.association_view import build_association_view, find_next_change_date
+from auditor.conclusions.run_results import build_evaluation_policy
 from auditor.config.schema import load_config
-from auditor.evaluation.association_view import build_association_view, find_next_change_date
-from auditor.evaluation.run_results import build_evaluation_policy
 from auditor.rules.association import build_rule_context, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open

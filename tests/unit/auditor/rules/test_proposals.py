@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from auditor.conclusions.association_view import build_association_view
 from auditor.config.schema import load_config
-from auditor.evaluation.association_view import build_association_view
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.association import MAX_PROPOSALS, EvaluationPolicy, evaluate_association
 from auditor.rules.association_state import AssociationState, EvaluationTime
 from auditor.rules.engine import is_gap_open

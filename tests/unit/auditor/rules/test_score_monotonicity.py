@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from auditor.evaluation.association_view import build_association_view
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.conclusions.association_view import build_association_view
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import UNREACHABLE_REASONS
 from auditor.rules.association import build_rule_context
 from auditor.rules.association_state import AssociationState, EvaluationTime, find_account_owners

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking import checker
-from auditor.evaluation import reevaluate, replay
+from auditor.conclusions import reevaluate, replay
 from auditor.runs.run import execute_run
 from auditor.runs.state import MAX_NAMED_HOSTS, build_finished_report
 from storage.models.audit import AuditRunState

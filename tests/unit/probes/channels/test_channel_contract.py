@@ -160,7 +160,7 @@ def list_missing_parts(name: str, config: str, texts: str) -> list[str]:
         missing.append(f"config.toml: add an account that exists to canaries of [channels.{name}]")
     words = tomllib.loads(texts)["labels"]["channel"].get(name, {})
     for language in sorted({"ar", "en", "fr"} - words.keys()):
-        place = "auditor/reference/gaps.toml"
+        place = "auditor/core/reference/gaps.toml"
         missing.append(f"{place}: add {language} to [labels.channel.{name}]")
     return missing
 
@@ -179,9 +179,9 @@ def test_channel_has_words_and_configuration(name: str) -> None:
 def test_missing_words_and_configuration_are_named_with_their_place() -> None:
     assert list_missing_parts("bluesky", *_read_config_and_texts()) == [
         "config.toml: add [channels.bluesky] with canaries, and rules that name it",
-        "auditor/reference/gaps.toml: add ar to [labels.channel.bluesky]",
-        "auditor/reference/gaps.toml: add en to [labels.channel.bluesky]",
-        "auditor/reference/gaps.toml: add fr to [labels.channel.bluesky]",
+        "auditor/core/reference/gaps.toml: add ar to [labels.channel.bluesky]",
+        "auditor/core/reference/gaps.toml: add en to [labels.channel.bluesky]",
+        "auditor/core/reference/gaps.toml: add fr to [labels.channel.bluesky]",
     ]
 
 

@@ -11,12 +11,12 @@ from pydantic import TypeAdapter
 from auditor.checking import checker
 from auditor.checking.checker import LinkCheck
 from auditor.cli.check import keep_audited_channels
+from auditor.conclusions.network_view import build_network_overview
 from auditor.config.schema import load_config
-from auditor.evaluation.network_view import build_network_overview
-from auditor.reference.gap_catalogue import load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.presentation.views.export import build_coverage_item
 from auditor.rules.engine import AnyRule, is_gap_open, select_visible_gaps
 from auditor.runs.run import execute_run
-from auditor.views.export import build_coverage_item
 from probes.links import channel_registry, identify
 from probes.links.channel_registry import STANDARD_CHANNELS, is_optional_channel
 from probes.models.finding import Account, Finding, FoundLink, LinkKind, Presence, Reason

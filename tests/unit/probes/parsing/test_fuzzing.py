@@ -89,26 +89,27 @@ def is_unsafe(*values):
 
 # --- the parsers
 
-ELSEWHERE = (*("auditor.demo", "auditor.cli", "auditor.reports.pdf"),)
+ELSEWHERE = (*("auditor.demo", "auditor.cli", "auditor.presentation.reports.pdf"),)
 NOT_COMMANDS = ("auditor.cli.main", "auditor.cli.output")
 """Modules that parse no foreign data: the demo, the command line, and PDF output."""
 EXCUSED = {
     "is given what we wrote": (
         "probes.classify.fingerprints.parse_service probes.classify.fingerprints.parse_table "
-        "auditor.reference.gap_catalogue.parse_gap_catalogue auditor.reports.html.build_report_csp"
+        "auditor.core.reference.gap_catalogue.parse_gap_catalogue "
+        "auditor.presentation.reports.html.build_report_csp"
     ),
-    "is given our templates": "auditor.rendering.templates.render_template",
+    "is given our templates": "auditor.core.rendering.templates.render_template",
     "is given our own words": (
-        "auditor.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address"
+        "auditor.core.rendering.svg.render_qr_code probes.http.ssrf_guard.refuse_address"
     ),
     "runs commands": "auditor.cli.main.main auditor.cli.main.build_command_line",
     "is given the operator's file": (
         "probes.http.pool.create_verifying_context auditor.config.validators.validate_host"
     ),
     "is asked for what is known": (
-        "auditor.reference.gap_catalogue.get_gap_titles "
-        "auditor.reference.texts.get_glossary_term storage.models.audit.compute_gap_rank "
-        "auditor.reference.texts.get_message_texts "
+        "auditor.core.reference.gap_catalogue.get_gap_titles "
+        "auditor.core.reference.texts.get_glossary_term storage.models.audit.compute_gap_rank "
+        "auditor.core.reference.texts.get_message_texts "
         "probes.links.channel_registry.get_channel probes.links.post_numbers.get_date_precision "
         "probes.parsing.feeds.choose_posts_sitemap"
     ),

@@ -5,11 +5,11 @@ import errno
 
 import pytest
 
-from auditor import diagnostics
 from auditor.checking import checker
 from auditor.cli import main
 from auditor.cluster.worker import ClusterWorker
 from auditor.core.errors import ConfigError
+from auditor.runs import diagnostics
 from auditor.runs.check_now import RecheckRefusal, RecheckRefusedError, RecheckService
 from auditor.runs.run import execute_run
 from probes.runner import parser_pool

@@ -12,13 +12,13 @@ from typing import cast
 
 import pytest
 
+from auditor.checking.evidence import build_evidence
 from auditor.checking.unchanged_results import (
     FULL_CHECK_EVERY_DAYS,
     UnchangedResults,
     days_since_full_check,
 )
-from auditor.evaluation.reevaluate import reevaluate
-from auditor.evidence import build_evidence
+from auditor.conclusions.reevaluate import reevaluate
 from auditor.runs.run import execute_run
 from probes.channels import website
 from probes.http.fetcher import Fetcher, FetchOptions

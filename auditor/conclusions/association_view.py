@@ -1,0 +1,319 @@
+"""One association as pages and exports show it: accounts, gaps, score, proposals."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import chain, filterfalse
+from operator import attrgetter
+
+from auditor.checking.circuit_breaker import REQUESTED_KINDS
+from auditor.config.schema import Config
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
+from auditor.rules import engine
+from auditor.rules.account_status import ActivityBands
+from auditor.rules.association import MAX_PROPOSALS, build_rule_context
+from auditor.rules.association_state import (
+    AccountOwners,
+    AssociationState,
+    EvaluationTime,
+    iter_decision_ends,
+    select_decisions_in_force,
+)
+from auditor.rules.context import EvaluatedAccount, RuleContext
+from auditor.rules.domain_expiry import DomainExpiry
+from auditor.rules.link_reciprocity import classify_link_reciprocity
+from auditor.rules.score import Score, compute_score, rate_points
+from probes.links.channel_registry import is_optional_channel
+from probes.models.finding import Activity, FactValue, Finding, LinkKind, Presence, Reason
+from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
+
+UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
+"""The code of an inconclusive check, where it is not that of all other channels."""
+
+CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
+"""Channels whose posts disappear. An active account looks like a silent one there."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """One registered account as pages show it.
+
+    `link_reciprocity` is reciprocal, site_only, profile_only, registry_only or contradicted.
+    `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
+    `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
+    number of days between the last publications, None if too few are known. `domain_expiry` is None
+    unless it is a website with an own domain.
+    """
+
+    account_id: int
+    channel: str
+    column: str
+    typed: str
+    kind: LinkKind
+    key: str | None
+    url: str
+    state: AccountState
+    since: datetime | None
+    reason: Reason | None
+    last_activity: Activity | None
+    activity_band: str
+    link_reciprocity: str
+    checked_at: datetime | None
+    decided_at: datetime | None
+    latest: Presence | None
+    latest_reason: Reason | None
+    name: str | None = None
+    has_doubt: bool = False
+    rhythm_days: int | None = None
+    domain_expiry: DomainExpiry | None = None
+
+    @property
+    def activity_term(self) -> str:
+        """Return the band of the activity, or `not_judged` if the channel keeps no posts."""
+        has_no_archive = self.channel in CHANNELS_WITHOUT_ARCHIVE and self.key is not None
+        return "not_judged" if has_no_archive and not self.last_activity else self.activity_band
+
+
+@dataclass(frozen=True, slots=True)
+class UncheckedItem:
+    """A status that is not a gap: something could not be checked, or is not used by choice."""
+
+    channel: str
+    code: str
+    params: Mapping[str, FactValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationView:
+    """One association.
+
+    `gaps` are the open gaps that no other hides, by kind, the most severe first; `all_gaps` has
+    every row. `waived_gaps` are ignored by a decision. `decisions` are those in force.
+    `is_checked` is False before the first run that looks at the association; its page shows no
+    score until then.
+    """
+
+    association: Association
+    accounts: tuple[AccountView, ...]
+    gaps: tuple[Gap, ...]
+    all_gaps: tuple[Gap, ...]
+    proposals: tuple[Proposal, ...]
+    unchecked: tuple[UncheckedItem, ...]
+    score: Score
+    none_by_choice: frozenset[str] = frozenset()
+    waived_gaps: tuple[Gap, ...] = ()
+    moved_channels: frozenset[str] = frozenset()
+    decisions: tuple[Decision, ...] = ()
+    is_checked: bool = True
+
+    @property
+    def reportable_gaps(self) -> list[Gap]:
+        """Return the gaps that are or were open, without waived ones."""
+        return [gap for gap in self.all_gaps if gap.opened_at and gap not in self.waived_gaps]
+
+    @property
+    def has_most_proposals(self) -> bool:
+        """Return True if no further accounts are proposed until some of these are decided."""
+        return len(self.proposals) >= MAX_PROPOSALS
+
+    def iter_gap_changes(self) -> Iterator[tuple[str, datetime, Gap]]:
+        """Yield each opening and closing of a reportable gap, with its time."""
+        for gap in self.reportable_gaps:
+            for change, changed_at in (("opened", gap.opened_at), ("closed", gap.closed_at)):
+                if changed_at:
+                    yield change, changed_at, gap
+
+    def iter_unknown_checks(self) -> Iterator[tuple[str, Reason | None]]:
+        """Yield the channel and reason of each account whose newest check is unknown."""
+        for account in self.accounts:
+            if account.latest is Presence.UNKNOWN:
+                yield account.channel, account.latest_reason
+
+    def iter_last_activities(self) -> Iterator[tuple[str, Activity]]:
+        """Yield the channel and the last activity of each account that has one."""
+        for account in self.accounts:
+            if account.last_activity:
+                yield account.channel, account.last_activity
+
+    def accounts_on(self, channel: str) -> list[AccountView]:
+        """Return the accounts on a channel."""
+        return [account for account in self.accounts if account.channel == channel]
+
+    def find_account(self, gap: Gap) -> AccountView | None:
+        """Return the account that a gap is about, or None."""
+        if gap.subject:
+            for account in self.accounts_on(gap.channel):
+                if gap.subject in (account.key, account.typed):
+                    return account
+        return None
+
+    def distinguishing_url(self, gap: Gap) -> str:
+        """Return the URL of a gap's account if its channel has several accounts, else ""."""
+        if len(self.accounts_on(gap.channel)) < 2:
+            return ""
+        account = self.find_account(gap)
+        return account.url if account else ""
+
+
+def build_association_view(
+    association_state: AssociationState,
+    config: Config,
+    evaluation_time: EvaluationTime,
+    owners: AccountOwners,
+) -> AssociationView:
+    """Build the view of an association. Pure."""
+    context = build_rule_context(association_state, evaluation_time, owners, bands=config.activity)
+    in_force = select_decisions_in_force(
+        association_state.decisions, evaluation_time.now, evaluation_time.run_started_at
+    )
+    catalogue = load_gap_catalogue()
+    gaps: list[Gap] = []
+    waived: list[Gap] = []
+    not_waived: list[Gap] = []
+    for gap in association_state.gaps:
+        # Another version may have stored gaps whose code has no texts in this one.
+        if gap.first_seen > evaluation_time.now or gap.code not in catalogue.definitions:
+            continue
+        gaps.append(gap)
+        is_waived = any(is_waiver_of(decision, gap) for decision in in_force)
+        (waived if is_waived else not_waived).append(gap)
+    accounts = [
+        _build_account_view(account, context, config)
+        for account in context.accounts
+        if account.row.identity.kind is not LinkKind.NONE
+    ]
+    # A proposal that is known, or may be a known account, needs no decision.
+    proposals = [
+        proposal
+        for proposal in association_state.proposals
+        if context.is_known_link(proposal.link) is False
+    ]
+    # A run that finds no account leaves a gap, unless the association chose to have none.
+    is_checked = bool(gaps) or any(map(attrgetter("checked_at"), accounts))
+    if not gaps and not accounts:
+        wanted_channels = filterfalse(is_optional_channel, config.channels)
+        is_checked = context.none_by_choice.issuperset(wanted_channels)
+    return AssociationView(
+        association=association_state.association,
+        accounts=tuple(accounts),
+        gaps=tuple(engine.select_visible_gaps(not_waived, catalogue)),
+        all_gaps=tuple(gaps),
+        proposals=tuple(proposals),
+        unchecked=(
+            *_iter_unchecked_items(context, config),
+            *_iter_channels_none_by_choice(context, config, in_force),
+        ),
+        score=compute_score(rate_points(context, config.activity, config.unmixed_channels)),
+        none_by_choice=context.none_by_choice,
+        waived_gaps=tuple(waived),
+        moved_channels=context.moved_channels,
+        decisions=tuple(in_force),
+        is_checked=is_checked,
+    )
+
+
+def find_next_change_date(
+    view: AssociationView, bands: ActivityBands, run_started_at: datetime
+) -> date | None:
+    """Return the day whose run may change the view of unchanged rows, or None. Pure.
+
+    The activity band changes as days pass, and decisions end.
+    """
+    change_dates = set()
+    for _, activity in view.iter_last_activities():
+        change_dates.add(bands.find_next_change_date(activity, run_started_at) or date.max)
+    for end in chain.from_iterable(map(iter_decision_ends, view.decisions)):
+        if end > run_started_at:
+            change_dates.add(end.date())
+    return min(change_dates - {date.max}, default=None)
+
+
+def is_waiver_of(decision: Decision, gap: Gap) -> bool:
+    """Return True if a decision says that a gap is ignored."""
+    return (
+        decision.kind is DecisionKind.WAIVE
+        and decision.code in (None, gap.code)
+        and decision.channel in ("", gap.channel)
+        and decision.value in (None, "", gap.subject)
+    )
+
+
+def _build_account_view(
+    account: EvaluatedAccount, context: RuleContext, config: Config
+) -> AccountView:
+    row, status = account.row, account.status
+    finding = status.last_known_finding
+    assert row.id is not None
+    return AccountView(
+        account_id=row.id,
+        channel=row.channel,
+        column=row.column,
+        typed=row.typed_text,
+        kind=row.identity.kind,
+        key=row.identity.key,
+        url=account.url,
+        state=status.state,
+        since=status.since,
+        reason=status.reason,
+        last_activity=status.last_activity,
+        activity_band=config.activity.classify_activity(status, context.run_started_at),
+        link_reciprocity=classify_link_reciprocity(account, context),
+        checked_at=status.checked_at,
+        decided_at=status.decided_at,
+        latest=status.latest_presence,
+        latest_reason=status.latest_reason,
+        name=finding.name if finding else None,
+        has_doubt=status.unconfirmed_streak is not None,
+        rhythm_days=get_rhythm_days(finding),
+        domain_expiry=context.domain_expiries.get(row.id),
+    )
+
+
+def get_rhythm_days(finding: Finding | None) -> int | None:
+    """Return the fact `rhythm_days` of a finding, or None."""
+    if finding is None:
+        return None
+    days = finding.facts.get("rhythm_days")
+    return days if type(days) is int else None
+
+
+def _iter_unchecked_items(context: RuleContext, config: Config) -> Iterator[UncheckedItem]:
+    """Yield the accounts whose newest check is missing or inconclusive.
+
+    A link that leads to no account is a gap, not an unchecked item.
+    """
+    for account in context.accounts:
+        status, channel = account.status, account.row.channel
+        is_checkable = account.row.identity.kind in REQUESTED_KINDS
+        if channel not in config.channels or not is_checkable:
+            continue
+        last_date = status.decided_at.date().isoformat() if status.decided_at else ""
+        params: dict[str, FactValue] = {"url": account.url, "last_date": last_date}
+        is_unknown = status.latest_presence is Presence.UNKNOWN
+        if status.checked_at is None or status.checked_at < context.run_started_at:
+            yield UncheckedItem(channel, "not_checked", params)
+        elif status.other_account_streak is not None:
+            params |= {"cause": "different_account", "found": status.other_account_streak.cause}
+            yield UncheckedItem(channel, "channel_unconfirmed", params)
+        elif is_unknown and status.latest_reason is not Reason.WRONG_TARGET:
+            params["cause"] = str(status.latest_reason or "unreadable")
+            yield UncheckedItem(channel, UNKNOWN_ITEM_CODES.get(channel, "channel_unknown"), params)
+
+
+def _iter_channels_none_by_choice(
+    context: RuleContext, config: Config, decisions: Iterable[Decision]
+) -> Iterator[UncheckedItem]:
+    """Yield the channels that an association does not use by choice.
+
+    A decision gives the reason and date; the spreadsheet only the choice.
+    """
+    decisions_by_channel = {}
+    for decision in decisions:
+        if decision.kind is DecisionKind.NONE_BY_CHOICE:
+            decisions_by_channel[decision.channel] = decision
+    for channel in sorted(context.none_by_choice & set(config.channels)):
+        params: dict[str, FactValue] = {"cause": "none_by_choice"}
+        if decided := decisions_by_channel.get(channel):
+            last_date = decided.decided_at.date().isoformat()
+            params = {"cause": decided.reason, "last_date": last_date}
+        yield UncheckedItem(channel, "channel_waived", params)

@@ -1,0 +1,292 @@
+"""The network at a point in time: views of its associations, coverage, and changes of gaps.
+
+The past is rebuilt from what was recorded until then. Also its open gaps, from the read model, and
+the figures of each channel as cards show them.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from operator import attrgetter
+
+from auditor.conclusions.association_view import AssociationView, build_association_view
+from auditor.conclusions.run_results import (
+    ASSOCIATION_BATCH_SIZE,
+    assemble_association_states,
+    get_current_evaluation_time,
+    refresh_summaries,
+)
+from auditor.conclusions.summary import (
+    AssociationFilter,
+    Coverage,
+    build_facets,
+    build_summary,
+    compute_coverage,
+    to_percent,
+)
+from auditor.config.schema import Config
+from auditor.core.reference.gap_catalogue import get_gap_rank, load_gap_catalogue
+from auditor.rules.association_state import (
+    EvaluationTime,
+    collect_account_keys,
+    find_account_owners,
+)
+from auditor.rules.engine import get_sort_key
+from probes.links.channel_registry import is_optional_channel
+from probes.models.finding import Presence, Reason
+from storage.models.audit import AuditRun, AuditRunState, Gap
+from storage.models.summaries import ChannelStatus, ListedGap
+from storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOverview:
+    """The network at a point in time.
+
+    `opened_gaps` and `closed_gaps` are those since `since`, by default the newest evaluated run.
+    `unknown_counts` counts the accounts whose newest check is unknown, by channel and reason.
+    """
+
+    as_of: datetime
+    since: datetime | None
+    run: AuditRun | None
+    counts: Mapping[tuple[str, Presence], int]
+    associations: tuple[AssociationView, ...]
+    coverage: tuple[Coverage, ...]
+    opened_gaps: tuple[Gap, ...]
+    closed_gaps: tuple[Gap, ...]
+    unknown_counts: Mapping[tuple[str, Reason | None], int]
+
+    def find_association(self, association_id: str) -> AssociationView | None:
+        """Return the view of an association, or None."""
+        for view in self.associations:
+            if view.association.id == association_id:
+                return view
+        return None
+
+
+def build_network_overview(
+    store: Store, config: Config, as_of: datetime, *, since: datetime | None = None
+) -> NetworkOverview:
+    """Build the overview at a point in time, which may be in the past."""
+    last_run = None
+    last_finished_start = None
+    for run in store.runs.list_all():
+        if run.started_at <= as_of:
+            last_run = run
+            if run.state is AuditRunState.DONE:
+                last_finished_start = run.started_at
+    since = since or last_finished_start
+    counts: Mapping[tuple[str, Presence], int] = {}
+    if last_run and last_run.id is not None:
+        counts = store.observations.count_by_presence(last_run.id)
+    views = tuple(iter_association_views(store, config, as_of))
+    changed_gaps: dict[str, list[Gap]] = {"opened": [], "closed": []}
+    unknown_counts: Counter[tuple[str, Reason | None]] = Counter()
+    for view in views:
+        unknown_counts.update(view.iter_unknown_checks())
+        for change, changed_at, gap in view.iter_gap_changes():
+            if since and changed_at >= since:
+                changed_gaps[change].append(gap)
+    return NetworkOverview(
+        as_of=as_of,
+        since=since,
+        run=last_run,
+        counts=counts,
+        associations=views,
+        coverage=tuple(compute_coverage(views, config)),
+        opened_gaps=tuple(changed_gaps["opened"]),
+        closed_gaps=tuple(changed_gaps["closed"]),
+        unknown_counts=unknown_counts,
+    )
+
+
+def iter_association_views(
+    store: Store,
+    config: Config,
+    as_of: datetime,
+    association_filter: AssociationFilter | None = None,
+) -> Iterator[AssociationView]:
+    """Yield the views one at a time, for uses that need not hold a whole register in memory.
+
+    With a filter, only the matching associations are loaded.
+    """
+    run = store.runs.get_latest_evaluated()
+    if run is not None and run.started_at > as_of:
+        views = _iter_past_views(store, config, as_of)
+    else:
+        views = _iter_current_views(
+            store, config, run, _iter_association_ids(store, config, association_filter)
+        )
+    return association_filter.select_views(views, config.channels) if association_filter else views
+
+
+def load_association_view(store: Store, config: Config, association: str) -> AssociationView | None:
+    """Return the view of one association, or None if it is not listed. No other one is loaded."""
+    run = store.runs.get_latest_evaluated()
+    return next(_iter_current_views(store, config, run, [association]), None)
+
+
+def _iter_association_ids(
+    store: Store, config: Config, association_filter: AssociationFilter | None
+) -> Iterator[str]:
+    if association_filter is None or association_filter.is_empty:
+        yield from map(attrgetter("id"), store.registry.list_associations())
+        return
+    refresh_summaries(store, config)
+    last_id = ""
+    while ids := store.search.list_association_ids(
+        association_filter.facets,
+        search_terms=association_filter.search_words,
+        after_id=last_id,
+        limit=ASSOCIATION_BATCH_SIZE,
+    ):
+        yield from ids
+        last_id = ids[-1]
+
+
+def _iter_current_views(
+    store: Store, config: Config, latest_run: AuditRun | None, ids: Iterable[str]
+) -> Iterator[AssociationView]:
+    """Yield these associations after the latest evaluated run, read in batches."""
+    evaluation_time = get_current_evaluation_time(latest_run)
+    remaining_ids = iter(ids)
+    while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
+        data = store.conclusions.load_association_data(batch_ids)
+        states = list(assemble_association_states(data.associations, data))
+        keys = set().union(*map(collect_account_keys, states))
+        accounts = store.registry.find_accounts_by_key(keys)
+        decisions = store.decisions.get_decisions_of({account.association for account in accounts})
+        owners = find_account_owners(
+            accounts, evaluation_time.now, decisions, evaluation_time.run_started_at
+        )
+        for state in states:
+            yield build_association_view(state, config, evaluation_time, owners)
+
+
+def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[AssociationView]:
+    """Yield all associations before a run, replayed from what was recorded."""
+    # slow to load, and most views are current
+    from auditor.conclusions.replay import RunReplay  # noqa: PLC0415
+
+    runs = [run for run in store.runs.list_evaluated() if run.started_at <= as_of]
+    evaluation_time = EvaluationTime(runs[-1].started_at if runs else as_of, as_of)
+    owners = find_account_owners(
+        store.registry.list_accounts(include_withdrawn=True),
+        as_of,
+        store.decisions.list_decisions(),
+        evaluation_time.run_started_at,
+    )
+    replay = RunReplay(store, config, runs)
+    for association in store.registry.list_associations():
+        state = replay.rebuild_association(association)
+        yield build_association_view(state, config, evaluation_time, owners)
+
+
+GAPS_PER_QUERY = 1000
+
+
+def list_open_gaps(store: Store, config: Config) -> list[ListedGap]:
+    """Return every open gap that no other gap hides: by kind and severity, then by association.
+
+    The gaps of an association are in the order of its report. They are read from the read model, so
+    no association is evaluated.
+    """
+    refresh_summaries(store, config)
+    listed_gaps: list[ListedGap] = []
+    cursor = None
+    while True:
+        page = store.gap_search.list_visible_gaps(cursor=cursor, limit=GAPS_PER_QUERY)
+        listed_gaps += page.rows
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    catalogue = load_gap_catalogue()
+
+    def get_position(listed_gap: ListedGap) -> tuple[object, ...]:
+        gap = listed_gap.gap
+        return get_gap_rank(gap), gap.association, get_sort_key(gap, catalogue[gap.code])
+
+    return sorted(listed_gaps, key=get_position)
+
+
+BAR_STATUSES = (
+    ChannelStatus.PRESENT,
+    ChannelStatus.SILENT,
+    ChannelStatus.UNKNOWN,
+    ChannelStatus.BROKEN,
+)
+"""The statuses that a bar shows, from its start. The rest of the bar is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFigures:
+    """Numbers of associations on one channel by status; the sum is the size of the network.
+
+    `reasons` are why the channel could not be checked, the most frequent first; an association
+    with several accounts may count in several. `survey` is the percentage in the survey.
+    """
+
+    channel: str
+    counts: Mapping[ChannelStatus, int]
+    reasons: tuple[tuple[str, int], ...] = ()
+    survey: float | None = None
+
+    @property
+    def association_count(self) -> int:
+        """Return the number of all associations."""
+        return sum(self.counts.values())
+
+    @property
+    def is_optional(self) -> bool:
+        """Return True for a channel that no association is expected to have."""
+        return is_optional_channel(self.channel)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return False for an optional channel on which no association has an account."""
+        without = self.counts[ChannelStatus.NONE] + self.counts[ChannelStatus.BY_CHOICE]
+        return not self.is_optional or without < self.association_count
+
+    @property
+    def segments(self) -> list[tuple[ChannelStatus, float, float]]:
+        """Return the parts of the bar that are not empty: status, start and width in percent."""
+        segments, start = [], 0.0
+        for status in BAR_STATUSES:
+            width = to_percent(self.counts[status], self.association_count)
+            if width:
+                segments.append((status, round(start, 1), width))
+            start += width
+        return segments
+
+
+def build_channel_figures(counts: Mapping[str, int], config: Config) -> list[ChannelFigures]:
+    """Return the figures of each channel in the order of the configuration.
+
+    `counts` are the counts of the facets of a group.
+    """
+    figures = []
+    for channel in config.channels:
+        statuses = {status: counts.get(f"status:{channel}:{status}", 0) for status in ChannelStatus}
+        prefix = f"unchecked:{channel}:"
+        reasons = [
+            (facet.removeprefix(prefix), count)
+            for facet, count in counts.items()
+            if facet.startswith(prefix)
+        ]
+        reasons.sort(key=lambda reason: (-reason[1], reason[0]))
+        survey = config.survey.figures.get(channel)
+        figures.append(ChannelFigures(channel, statuses, tuple(reasons), survey))
+    return figures
+
+
+def compute_channel_figures(
+    views: Iterable[AssociationView], config: Config
+) -> list[ChannelFigures]:
+    """Return the figures of each channel from the views of all associations."""
+    counts: Counter[str] = Counter()
+    for view in views:
+        counts.update(build_facets(build_summary(view, config.channels)))
+    return build_channel_figures(counts, config)

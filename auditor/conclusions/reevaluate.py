@@ -1,0 +1,249 @@
+"""Rebuilds every status, gap and proposal from observations, stored evidence and decisions.
+
+`replay.py` replays the runs of each association. The result is compared with what is stored.
+A rebuild of an unchanged history with unchanged probes and rules changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from auditor.app import App
+from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
+from auditor.conclusions.replay import RunReplay
+from auditor.conclusions.run_results import CoverageCounter
+from auditor.rules import engine
+from auditor.rules.association_state import AssociationState
+from storage.conclusions import Conclusions
+from storage.models.audit import AccountRow, AccountStatus, Gap, Proposal
+from storage.sanitize import sanitize
+from storage.store import Store
+
+ProgressCallback = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReevaluationResult:
+    """Numbers of runs, replayed and recorded observations, and the changes."""
+
+    run_count: int
+    replayed_count: int
+    recorded_count: int
+    changes: list[ConclusionChange]
+
+
+def reevaluate(
+    context: App,
+    *,
+    dry_run: bool = False,
+    progress: ProgressCallback | None = None,
+    before: datetime | None = None,
+) -> ReevaluationResult:
+    """Rebuild every conclusion and return the changes; with `dry_run` store nothing.
+
+    With `before`, runs that began at that moment or later are left out.
+    """
+    store, config = context.store, context.config
+    runs = [run for run in store.runs.list_evaluated() if not before or run.started_at < before]
+    counters: dict[int, CoverageCounter] = {}
+    if not dry_run:
+        # The coverage of earlier runs includes erased associations and stays as it is.
+        last_erasure = store.erasure.get_last_erasure_time()
+        for run in runs:
+            if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
+                counters[run.id] = CoverageCounter(config.channels)
+    replay = RunReplay(
+        store, config, runs, body_storage=context.body_store, coverage_counters=counters
+    )
+    associations = list(store.registry.list_associations(include_withdrawn=True))
+    rebuilt = Conclusions()
+    for number, association in enumerate(associations, start=1):
+        state = replay.rebuild_association(association)
+        rebuilt.statuses.extend(state.statuses.values())
+        rebuilt.gaps.extend(_restore_profile_gaps(context, state, replay.channels_without_profile))
+        rebuilt.proposals.extend(state.proposals)
+        if progress:
+            progress(number, len(associations))
+    changes = find_changes(store, rebuilt)
+    if not dry_run:
+        rebuilt.facet_counts = {
+            run_id: counter.counts_by_group for run_id, counter in counters.items()
+        }
+        store.conclusions.replace(rebuilt)
+    return ReevaluationResult(len(runs), replay.replayed_count, replay.recorded_count, changes)
+
+
+def _restore_profile_gaps(
+    context: App, state: AssociationState, channels: set[str]
+) -> Iterable[Gap]:
+    """Return the gaps of a state, with the stored ones that only an erased profile could prove.
+
+    `channels` are those on which a profile was erased.
+    """
+    codes = {rule.code for rule in context.config.rules if rule.reads_profile}
+
+    def is_unprovable(gap: Gap) -> bool:
+        return gap.channel in channels and gap.code in codes
+
+    if not channels:
+        return state.gaps
+    stored_gaps = filter(is_unprovable, context.store.conclusions.list_gaps(state.association.id))
+    provable_gaps = [gap for gap in state.gaps if not is_unprovable(gap)]
+    return [*provable_gaps, *(replace(gap, id=None) for gap in stored_gaps)]
+
+
+Conclusion = AccountStatus | Gap | Proposal
+ConclusionKey = tuple[str, int | str, str, str, str, datetime | None]
+
+INITIAL_STATUS_TEXT = "unknown/-, no date"
+"""The status of a registered account without any conclusive run."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConclusionChange:
+    """A changed conclusion; `kind` is account_status, gap or proposal. None means not there."""
+
+    kind: str
+    association: str
+    channel: str
+    subject: str
+    before: str | None
+    after: str | None
+
+
+def find_changes(store: Store, rebuilt: Conclusions) -> list[ConclusionChange]:
+    """Return the differences between the stored and the rebuilt conclusions."""
+    rows = store.registry.list_accounts(include_withdrawn=True)
+    accounts = {account.id: account for account in rows}
+    pairs: list[tuple[Iterable[Conclusion], ...]] = [
+        (store.statuses.list_account_statuses(), rebuilt.statuses),
+        (store.conclusions.list_gaps(), rebuilt.gaps),
+        (store.conclusions.list_proposals(), rebuilt.proposals),
+    ]
+    changes = []
+    for stored, derived in pairs:
+        before, after = _index_conclusions(stored), _index_conclusions(map(sanitize, derived))
+        for key in dict.fromkeys([*before, *after]):
+            old, new = before.get(key), after.get(key)
+            if old != new:
+                changes.append(_build_change(old, new, accounts))
+    return changes
+
+
+def _index_conclusions(conclusions: Iterable[Conclusion]) -> dict[ConclusionKey, Conclusion]:
+    """Return the conclusions, without the ids of their rows, by what identifies them."""
+    indexed: dict[ConclusionKey, Conclusion] = {}
+    for item in conclusions:
+        if isinstance(item, AccountStatus):
+            indexed["account_status", item.account_id, "", "", "", None] = item
+        elif isinstance(item, Gap):
+            indexed["gap", *engine.get_gap_key(item), item.first_seen] = replace(item, id=None)
+        else:
+            key = (item.association, item.link.channel, item.link.key)
+            indexed["proposal", *key, "", None] = replace(item, id=None)
+    return indexed
+
+
+def _build_change(
+    old: Conclusion | None, new: Conclusion | None, accounts: Mapping[int | None, AccountRow]
+) -> ConclusionChange:
+    before = None if old is None else _describe_conclusion(old)
+    after = None if new is None else _describe_conclusion(new)
+    item = old or new
+    if isinstance(item, AccountStatus):
+        row = accounts[item.account_id]
+        subject = row.identity.key or row.typed_text
+        identity = ("account_status", row.association, row.channel, subject)
+    elif isinstance(item, Gap):
+        subject = f"{item.code} {item.subject}".strip()
+        identity = ("gap", item.association, item.channel, subject)
+    else:
+        assert item is not None
+        identity = ("proposal", item.association, item.link.channel, item.link.key)
+    return ConclusionChange(*identity, before, after)
+
+
+def _describe_conclusion(item: Conclusion) -> str:
+    if isinstance(item, AccountStatus):
+        last_activity = item.last_activity.format_iso() if item.last_activity else "no date"
+        return f"{item.state}/{item.reason or '-'}, {last_activity}"
+    if isinstance(item, Proposal):
+        return f"{item.run_count} runs"
+    state = "closed" if item.closed_at else "open" if item.opened_at else "candidate"
+    return f"{state}, {item.run_count} runs"
+
+
+def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChange]:
+    """Return one change per conclusion, without changes of details only.
+
+    With another rule, the same gap may begin in another run. Its removal and its addition become
+    one change: an open gap with an open gap.
+    """
+    changes_by_subject: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
+    for change in changes:
+        key = (change.kind, change.association, change.channel, change.subject)
+        changes_by_subject[key].append(change)
+    paired: list[ConclusionChange] = []
+    for group in changes_by_subject.values():
+        group.sort(
+            key=lambda change: not (change.before or change.after or "").startswith("closed")
+        )
+        removed = [change for change in group if change.after is None]
+        added = [change for change in group if change.before is None]
+        paired += [change for change in group if None not in (change.before, change.after)]
+        while removed and added:
+            paired.append(replace(removed.pop(), after=added.pop().after))
+        paired += [*removed, *added]
+    return list(filter(_has_changed_text, paired))
+
+
+def _has_changed_text(change: ConclusionChange) -> bool:
+    """Return True if the texts of a conclusion differ. An initial status is the same as none."""
+    initial_texts = (None, INITIAL_STATUS_TEXT)
+    if change.kind == "account_status" and change.before in initial_texts:
+        return change.after not in initial_texts
+    return change.before != change.after
+
+
+def summarize_changes(changes: Iterable[ConclusionChange]) -> list[str]:
+    """Return how many gaps of each code open or close, and how many other conclusions change."""
+    opened: Counter[str] = Counter()
+    closed: Counter[str] = Counter()
+    other_counts: Counter[str] = Counter()
+    for change in changes:
+        code = change.subject.partition(" ")[0]
+        was_open, is_open = _is_open(change.before), _is_open(change.after)
+        if change.kind != "gap":
+            other_counts[change.kind] += 1
+        elif was_open != is_open:
+            (opened if is_open else closed)[code] += 1
+    lines = [
+        f"{code}: {opened[code]} more, {closed[code]} fewer" for code in sorted(opened | closed)
+    ]
+    return [*lines, *(f"{kind}: {count}" for kind, count in sorted(other_counts.items()))]
+
+
+def _is_open(gap_text: str | None) -> bool:
+    return (gap_text or "").startswith("open")
+
+
+def warn_about_mass_losses(changes: Iterable[ConclusionChange]) -> list[str]:
+    """Return warnings if so many accounts become gone for one reason that a probe may be wrong.
+
+    A run has canaries for that. A rebuild replays current probes on old pages and has none.
+    """
+    lost: Counter[tuple[str, str]] = Counter()
+    for change in changes:
+        after, before = change.after or "", change.before or ""
+        was_lost = after.startswith("gone") and not before.startswith("gone")
+        if change.kind == "account_status" and was_lost:
+            lost[change.channel, after.partition(",")[0]] += 1
+    return [
+        f"warning: {count} accounts on {channel} change to {status_text}; check some of them, "
+        "the error may be ours"
+        for (channel, status_text), count in sorted(lost.items())
+        if count >= MIN_CHANGED_ACCOUNTS
+    ]

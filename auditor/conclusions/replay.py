@@ -1,0 +1,220 @@
+"""Replays the runs of one association after another, with the current probes and rules.
+
+The stored pages of each probe result are replayed with the current probes. If a page was pruned, or
+if a probe now requests a page that was not requested then, the recorded finding stays. Observations
+never change.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from operator import attrgetter
+
+from auditor.checking.checker import create_probe, to_probe_account
+from auditor.checking.evidence import BodyStorage, ReplayError, is_api_url, replay_answers
+from auditor.conclusions.run_results import (
+    CoverageCounter,
+    build_evaluation_policy,
+    build_evaluation_time,
+    group_by_association,
+    index_by_account,
+    load_disowning_decisions,
+)
+from auditor.config.schema import Config
+from auditor.registry.history import (
+    RegistrySnapshot,
+    has_arrival_change,
+    iter_links_at,
+    registry_at,
+)
+from auditor.rules.association import evaluate_association
+from auditor.rules.association_state import (
+    AccountKey,
+    AccountOwners,
+    AssociationState,
+    collect_linked_keys,
+    find_account_owners,
+)
+from probes.log import EventLogger
+from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
+from probes.models.probe import run_offline
+from storage.errors import DamagedEvidenceError, MissingEvidenceError
+from storage.models.audit import AccountRow, Association, AuditRun, Decision, Observation
+from storage.models.users import AuditLogEntry
+from storage.observations.comparison import get_response_seconds, replace_response_seconds
+from storage.retention import PROFILE_REMOVED_FACT
+from storage.sanitize import sanitize
+from storage.store import Store
+
+logger = EventLogger(__name__)
+
+PROBE_FAILURE_REASONS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
+"""Findings of a crashed probe or parser. They are not replayed: what hung once may hang again."""
+
+_PageKey = tuple[int | None, datetime | None]
+"""The id of a result, and when its page was stored."""
+
+
+class RunReplay:
+    """Replays the runs of a network for one association after another.
+
+    `replayed_count` and `recorded_count` are the numbers of observations with the finding of the
+    current probe, and with the recorded one. `channels_without_profile` are those of the last
+    association on which a removed profile was erased.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        runs: Sequence[AuditRun],
+        *,
+        body_storage: BodyStorage | None = None,
+        coverage_counters: Mapping[int, CoverageCounter] | None = None,
+    ) -> None:
+        """Create a replay.
+
+        Without `body_storage` the recorded findings are used. `coverage_counters` are filled by
+        run.
+        """
+        self.replayed_count = self.recorded_count = 0
+        self.channels_without_profile: set[str] = set()
+        self._store = store
+        self._runs = runs
+        self._policy = build_evaluation_policy(config)
+        self._body_storage = body_storage
+        self._coverage_counters = coverage_counters or {}
+        self._listed_ids = set(map(attrgetter("id"), store.registry.list_associations()))
+        self._registry_changes = store.audit_log.group_changes_by_association()
+        self._disowning_decisions = group_by_association(load_disowning_decisions(store))
+        self._links_by_key: dict[AccountKey, list[AccountRow]] = {}
+        self._replays_by_page: dict[_PageKey, list[tuple[Account, Finding | None]]] = {}
+
+    def rebuild_association(self, association: Association) -> AssociationState:
+        """Return the state of an association after its runs."""
+        store, name = self._store, association.id
+        self._replays_by_page = {}
+        self.channels_without_profile = set()
+        accounts = tuple(store.registry.list_accounts(name, include_withdrawn=True))
+        account_by_id = {account.id: account for account in accounts}
+        registry = RegistrySnapshot(association, name in self._listed_ids, accounts)
+        log_entries = store.audit_log.list_audit_log(name, limit=None)
+        listed_since = self._find_listing_start(name, accounts, log_entries)
+        domain_checks = store.domain_checks.list_domain_checks(name)
+        observations: dict[int | None, list[Observation]] = defaultdict(list)
+        for observation in store.observations.list_observations(association=name):
+            observations[observation.run_id].append(observation)
+        state = AssociationState(
+            association, accounts, decisions=tuple(store.decisions.list_decisions(association=name))
+        )
+        for run in self._runs:
+            then = registry_at(registry, log_entries, run.started_at)
+            if not then.is_listed or listed_since > run.started_at:
+                continue
+            known_checks = [check for check in domain_checks if check.run_id <= (run.id or 0)]
+            state = replace(
+                state,
+                association=then.association,
+                accounts=then.accounts,
+                domain_checks=index_by_account(known_checks),
+            )
+            replayed = {}
+            for observation in observations[run.id]:
+                row = account_by_id[observation.account_id]
+                replayed[observation.account_id] = self._replay_observation(row, observation, state)
+            evaluation_time = build_evaluation_time(run, run.unreliable_channels)
+            linked_keys = collect_linked_keys(state, replayed.values())
+            owners = self._find_owners(linked_keys, run.started_at)
+            state = evaluate_association(state, replayed, evaluation_time, self._policy, owners)
+            counter = self._coverage_counters.get(run.id or 0)
+            if counter is not None:
+                counter.add_association(state, evaluation_time)
+        return replace(state, association=association, accounts=accounts)
+
+    def _find_owners(self, keys: set[AccountKey], timestamp: datetime) -> AccountOwners:
+        """Return which associations had registered these accounts at a point in time."""
+        unread_keys = keys - self._links_by_key.keys()
+        if unread_keys:
+            self._links_by_key.update((key, []) for key in unread_keys)
+            for row in self._store.registry.find_accounts_by_key(unread_keys):
+                self._links_by_key[row.channel, row.identity.key or ""].append(row)
+        rows = [row for key in keys for row in self._links_by_key[key]]
+        rows.sort(key=lambda row: row.id or 0)
+        links = list(iter_links_at(rows, self._registry_changes, timestamp))
+        decisions: list[Decision] = []
+        for association in set(map(attrgetter("association"), links)):
+            decisions += self._disowning_decisions.get(association, ())
+        return find_account_owners(links, timestamp, decisions)
+
+    def _find_listing_start(
+        self, name: str, accounts: Iterable[AccountRow], log_entries: Iterable[AuditLogEntry]
+    ) -> datetime:
+        """Return since when the association was listed, as far as its log does not say it.
+
+        It is derived from its links and gaps.
+        """
+        if has_arrival_change(log_entries):
+            return EARLIEST_DATETIME
+        starts = set(map(attrgetter("first_seen"), self._store.conclusions.list_gaps(name)))
+        starts.update(filter(None, map(attrgetter("added_at"), accounts)))
+        last_run_start = self._runs[-1].started_at if self._runs else LATEST_DATETIME
+        return min(starts, default=last_run_start)
+
+    def _replay_observation(
+        self, row: AccountRow, observation: Observation, state: AssociationState
+    ) -> Observation:
+        """Return the observation with the finding of the current probe, or as it is recorded."""
+        if PROFILE_REMOVED_FACT in observation.finding.facts:
+            self.channels_without_profile.add(row.channel)
+        finding = None
+        if self._body_storage is not None:
+            account = to_probe_account(row, state.statuses.get(observation.account_id))
+            finding = self._replay_page(account, observation, self._body_storage)
+        if finding is None:
+            self.recorded_count += 1
+            return observation
+        self.replayed_count += 1
+        if observation.is_repeat:
+            seconds = get_response_seconds(observation.finding)
+            finding = replace_response_seconds(finding, seconds)
+        return replace(observation, finding=finding)
+
+    def _replay_page(
+        self, account: Account, observation: Observation, body_storage: BodyStorage
+    ) -> Finding | None:
+        """Return the finding of the current probe, or None if the recorded one stays.
+
+        It depends on the page and on the account with its previous finding, so it is computed once
+        for both.
+        """
+        page_key = (observation.result_id, observation.first_observed_at)
+        replays = self._replays_by_page.setdefault(page_key, [])
+        for replayed_account, replayed_finding in replays:
+            if replayed_account == account:
+                return replayed_finding
+        finding = replay_probe(account, observation, body_storage)
+        replays.append((account, finding))
+        return finding
+
+
+def replay_probe(
+    account: Account, observation: Observation, body_storage: BodyStorage
+) -> Finding | None:
+    """Return the finding of the current probe, or None if the recorded one stays."""
+    if observation.finding.reason in PROBE_FAILURE_REASONS:
+        return None
+    if any(is_api_url(exchange.url) for exchange in observation.evidence):
+        return None
+    try:
+        answers = replay_answers(observation.evidence, body_storage)
+        return sanitize(run_offline(create_probe(account), answers).finding)
+    except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as error:
+        logger.debug(
+            "reevaluation_skipped",
+            "the observation of account {account} in run {run} keeps its finding: {reason}",
+            account=observation.account_id,
+            run=observation.run_id,
+            reason=str(error),
+        )
+        return None

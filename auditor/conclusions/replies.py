@@ -1,0 +1,461 @@
+"""Replies of associations to their reports, ticked steps, and what waits for a coordinator.
+
+A reply or a ticked step changes nothing by itself. Accepting a reply takes the same decision as on
+the command line; after ticked steps, the next run checks.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from auditor.conclusions.association_view import AssociationView, build_association_view
+from auditor.conclusions.recording import (
+    AlreadyRegisteredError,
+    DecisionError,
+    DecisionInput,
+    account_subject,
+    identify_account,
+    list_channel_accounts,
+    parse_day,
+    parse_domain_expiry,
+    record_decision,
+    require_reason,
+    withdraw_decisions,
+)
+from auditor.conclusions.run_results import (
+    MAX_STALE_WHILE_READING,
+    NO_OWNERS,
+    assemble_association_states,
+    get_current_evaluation_time,
+    refresh_summaries,
+)
+from auditor.config.schema import Config
+from auditor.core import form_limits
+from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
+from auditor.rules.association_state import DISPUTE_VALIDITY, select_decisions_in_force
+from storage.models.audit import (
+    AccountRow,
+    AccountState,
+    Association,
+    Decision,
+    DecisionKind,
+    DecisionWithdrawal,
+    Gap,
+    Proposal,
+)
+from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome
+from storage.store import Store
+from storage.tables.communication import CompletedStep, FollowUp, Reply
+from storage.tables.mappers import RegionFilter
+
+MAX_WAITING_REPLIES = 20
+"""Replies of one association that may wait, with those taken back in the last day."""
+MAX_PROMISE_PERIOD = timedelta(days=366)
+"""How far in the future the day of a promise may be."""
+MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
+"""Gaps to which an association may reply that it has an account."""
+PROPOSAL_REPLY_KINDS = frozenset({ReplyKind.CLAIMED, ReplyKind.DISOWNED})
+GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
+MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
+PROPOSAL_BATCH_SIZE = 25
+"""Proposals that are loaded together."""
+MAX_SCANNED_PROPOSALS = 300
+"""Proposals that are scanned for one page. If all of them are settled, the next page continues."""
+
+
+class ReplyRefusal(StrEnum):
+    """The reasons to refuse a reply."""
+
+    UNKNOWN_SUBJECT = "unknown_subject"
+    INVALID_ADDRESS = "invalid_address"
+    INVALID_DAY = "invalid_day"
+    INVALID_EXPIRY = "invalid_expiry"
+    MISSING_TEXT = "missing_text"
+    TOO_MANY = "too_many"
+    ALREADY_REVIEWED = "already_reviewed"
+
+
+class ReplyRefusedError(Exception):
+    """A reply is refused; `reason` says why."""
+
+    def __init__(self, reason: ReplyRefusal) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class GapForm(BaseModel):
+    """A form about a gap of the report. `at` is its place there, which is shown again after."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: str = Field(default="", max_length=form_limits.MAX_PLACE_CHARS)
+    gap_code: str = Field(default="", max_length=form_limits.MAX_CODE_CHARS)
+    channel: str = Field(default="", max_length=form_limits.MAX_CODE_CHARS)
+    subject: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
+
+    def find_gap(self, view: AssociationView) -> Gap | None:
+        """Return the open gap of the report that the form is about, or None."""
+        for gap in view.gaps:
+            if (gap.code, gap.channel, gap.subject) == (self.gap_code, self.channel, self.subject):
+                return gap
+        return None
+
+
+class StepsForm(GapForm):
+    """The ticked steps of a gap as they were submitted; `step` are numbers from 1."""
+
+    step: list[int] = Field(default=[], max_length=form_limits.MAX_TICKED_STEPS)
+
+
+class ReplyForm(GapForm):
+    """A reply as it was submitted: about an account, a proposal or a gap."""
+
+    kind: ReplyKind
+    account_id: int | None = None
+    proposal_id: int | None = None
+    value: str = Field(default="", max_length=form_limits.MAX_ADDRESS_CHARS)
+    text: form_limits.FormText = Field(default="", max_length=form_limits.MAX_NOTES_CHARS)
+
+
+def save_completed_steps(
+    store: Store, view: AssociationView, form: StepsForm, now: datetime
+) -> None:
+    """Store which steps of a gap are ticked.
+
+    Raises ReplyRefusedError if the gap is not in the report.
+    """
+    gap = form.find_gap(view)
+    if gap is None:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    step_count = len(load_gap_catalogue()[gap.code].get_steps(gap.channel, LANGUAGES[0]))
+    store.completed_steps.save(gap, set(form.step).intersection(range(1, step_count + 1)), now)
+
+
+def select_completed_steps(gap: Gap, completed_steps: Iterable[CompletedStep]) -> frozenset[int]:
+    """Return the numbers of the steps of a gap that are ticked since it was first seen."""
+    return frozenset(
+        row.step
+        for row in completed_steps
+        if (row.channel, row.code, row.subject) == (gap.channel, gap.code, gap.subject)
+        and row.completed_at >= gap.first_seen
+    )
+
+
+def parse_reply(
+    form: ReplyForm, view: AssociationView, report_link_id: int | None, now: datetime
+) -> Reply:
+    """Return the validated reply. Pure.
+
+    Raises ReplyRefusedError if its subject is not in the report, or if its value is missing or
+    invalid.
+    """
+    subject = _find_subject(form, view)
+    if subject is None:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    reply = Reply(
+        association=view.association.id,
+        kind=form.kind,
+        submitted_at=now,
+        text=form.text.strip(),
+        report_link_id=report_link_id,
+        **subject,
+    )
+    if form.kind is ReplyKind.MOVED:
+        identity = identify_account(form.value.strip(), reply.channel)
+        reply.value = (identity.canonical or identity.url) if identity else None
+        if reply.value is None:
+            raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
+    if form.kind is ReplyKind.DISPUTED and not reply.text:
+        raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
+    today, latest = now.date(), (now + MAX_PROMISE_PERIOD).date()
+    try:
+        if form.kind is ReplyKind.PROMISED:
+            reply.value = parse_day(form.value, today, latest, today, "").isoformat()
+        if form.kind is ReplyKind.DOMAIN_EXPIRES:
+            reply.value = parse_domain_expiry(form.value, now).isoformat()
+    except DecisionError:
+        is_promise = form.kind is ReplyKind.PROMISED
+        refusal = ReplyRefusal.INVALID_DAY if is_promise else ReplyRefusal.INVALID_EXPIRY
+        raise ReplyRefusedError(refusal) from None
+    return reply
+
+
+def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | None:
+    """Return the fields that name the account, proposal or gap that a reply is about, or None."""
+    kind = form.kind
+    for account in view.accounts:
+        is_possible = kind is not ReplyKind.PROMISED
+        if kind is ReplyKind.DOMAIN_EXPIRES:
+            is_possible = account.domain_expiry is not None
+        if is_possible and account.account_id == form.account_id:
+            return {"channel": account.channel, "account_id": account.account_id}
+    for proposal in view.proposals:
+        if kind in PROPOSAL_REPLY_KINDS and proposal.id == form.proposal_id:
+            return {"channel": proposal.link.channel, "value": proposal.link.key}
+    gap = form.find_gap(view)
+    if gap is None:
+        return None
+    is_missing = gap.code in MISSING_ACCOUNT_GAPS
+    if kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
+        return None
+    gap_account = view.find_account(gap)
+    account_id = gap_account.account_id if gap_account else None
+    return {"channel": gap.channel, "code": gap.code, "account_id": account_id}
+
+
+def save_reply(store: Store, reply: Reply) -> Reply:
+    """Store a reply for review, or return the equal one that already waits.
+
+    A reply that was taken back in the last day still counts, so that taking back does not lift the
+    limit. Raises ReplyRefusedError if too many replies wait.
+    """
+
+    def choose_stored_reply(replies: list[Reply]) -> Reply:
+        waiting = [other for other in replies if other.outcome is None]
+        for other in waiting:
+            if reply.is_equal_request(other):
+                return other
+        yesterday = reply.submitted_at - timedelta(days=1)
+        withdrawn = [
+            other
+            for other in replies
+            if other.outcome is ReplyOutcome.WITHDRAWN
+            and other.reviewed_at is not None
+            and other.reviewed_at > yesterday
+        ]
+        if len(waiting) + len(withdrawn) >= MAX_WAITING_REPLIES:
+            raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
+        return reply
+
+    return store.replies.add_chosen(reply.association, choose_stored_reply)
+
+
+def withdraw_reply(store: Store, reply_id: int, association: str, now: datetime) -> None:
+    """Take back a reply that waits. The row stays and says so, and no coordinator decides on it.
+
+    Raises ReplyRefusedError if it is not a reply of the association, or was reviewed meanwhile.
+    """
+    reply = store.replies.get(reply_id)
+    if reply is None or reply.association != association:
+        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+    is_withdrawn = store.replies.withdraw(reply_id, association, now)
+    if not is_withdrawn and reply.outcome is not ReplyOutcome.WITHDRAWN:
+        raise ReplyRefusedError(ReplyRefusal.ALREADY_REVIEWED)
+
+
+def accept_reply(
+    store: Store,
+    config: Config,
+    reply: Reply,
+    *,
+    author: str,
+    reason: str,
+    now: datetime,
+    default_reason: str,
+) -> None:
+    """Store that a reply was accepted, and take the decision it asks for.
+
+    `default_reason` is the reason of the decision if neither side gave one. The review is stored
+    first, so that only one of two coordinators takes the decision. Raises DecisionError if the
+    decision cannot be taken (the reply waits again), StoreError if the reply was already reviewed.
+    """
+    assert reply.id is not None
+    store.replies.review(reply.id, ReplyOutcome.ACCEPTED, author, reason, now)
+    if reply.kind is ReplyKind.PROMISED:
+        store.follow_ups.add(
+            FollowUp(
+                association=reply.association,
+                kind=FollowUpKind.PROMISED,
+                author=author,
+                occurred_at=now,
+                text=reply.text,
+                due_date=date.fromisoformat(reply.value or now.date().isoformat()),
+                channel=reply.channel,
+                code=reply.code,
+            )
+        )
+        return
+    grounds = " · ".join(filter(None, (reason, reply.text))) or default_reason
+    try:
+        for typed in _list_decisions_of_reply(store, reply, author, grounds, now):
+            with suppress(AlreadyRegisteredError):
+                record_decision(store, config.channels, typed, now)
+    except DecisionError:
+        store.replies.reopen(reply.id)
+        raise
+
+
+def _list_decisions_of_reply(
+    store: Store, reply: Reply, author: str, reason: str, now: datetime
+) -> Iterator[DecisionInput]:
+    """Yield the decisions that an accepted reply asks for."""
+    row = store.registry.get_account(reply.account_id) if reply.account_id is not None else None
+    name = account_subject(row) if row else ""
+    decide = partial(
+        DecisionInput,
+        association=reply.association,
+        author=author,
+        reason=reason,
+        channel=reply.channel,
+    )
+    value = reply.value or ""
+    match reply.kind:
+        case ReplyKind.CLAIMED | ReplyKind.MOVED if row is None:
+            yield decide(kind=DecisionKind.CLAIM, account=value)
+        # A claim of ownership does not bring a gone account back.
+        case ReplyKind.CLAIMED if row and not is_account_gone(store, row):
+            yield decide(kind=DecisionKind.CONFIRM, account=name)
+        case ReplyKind.DISOWNED:
+            yield decide(kind=DecisionKind.DISOWN, account=name or value)
+        case ReplyKind.MOVED:
+            yield decide(kind=DecisionKind.MOVED, account=name, new_link=value)
+        case ReplyKind.DISPUTED:
+            until = (now + DISPUTE_VALIDITY).date().isoformat()
+            yield decide(kind=DecisionKind.WAIVE, account=name, code=reply.code or "", until=until)
+        case ReplyKind.DOMAIN_EXPIRES:
+            yield decide(kind=DecisionKind.DOMAIN_EXPIRES, account=name, expires_on=value)
+        case ReplyKind.CLOSED:
+            if row:
+                yield decide(kind=DecisionKind.WAIVE, account=name)
+            others = list_channel_accounts(store, reply.association, reply.channel)
+            if len(set(map(attrgetter("identity.key"), others))) <= 1:
+                yield decide(kind=DecisionKind.NONE_BY_CHOICE)
+
+
+def is_account_gone(store: Store, row: AccountRow) -> bool:
+    """Return True if runs have confirmed that an account is gone."""
+    status = store.statuses.get(row.id) if row.id is not None else None
+    return status is not None and status.state is AccountState.GONE
+
+
+def decline_reply(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:
+    """Store that a reply was declined, with a reason that the association reads.
+
+    Raises DecisionError without a reason, StoreError if the reply was already reviewed.
+    """
+    assert reply.id is not None
+    store.replies.review(reply.id, ReplyOutcome.DECLINED, author, require_reason(reason), now)
+
+
+def find_decisions_taken_at(
+    store: Store, association: str, author: str, decided_at: datetime, now: datetime
+) -> list[Decision]:
+    """Return the decisions in force that an author took about an association at one time.
+
+    For example, a move to a new address also claims the new account.
+    """
+    decisions = store.decisions.list_decisions(association=association)
+    return [
+        item
+        for item in select_decisions_in_force(decisions, now)
+        if (item.author, item.decided_at) == (author, decided_at)
+    ]
+
+
+def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: datetime) -> None:
+    """Take back the review of a reply: the reply waits again.
+
+    The decisions that its acceptance took are withdrawn with this reason, and a promise leaves the
+    follow-up log. What an acceptance records has its author and time. Does nothing if the reply has
+    no review.
+    """
+    assert reply.id is not None
+    if reply.reviewed_by is None or reply.reviewed_at is None:
+        return
+    if reply.outcome is ReplyOutcome.ACCEPTED:
+        review = reply.reviewed_by, reply.reviewed_at
+        decisions = find_decisions_taken_at(store, reply.association, *review, now)
+        withdraw_decisions(store, decisions, DecisionWithdrawal(author, reason, now))
+        for entry in store.follow_ups.list_follow_ups(reply.association):
+            was_recorded = (entry.author, entry.occurred_at) == review
+            if was_recorded and entry.kind is FollowUpKind.PROMISED and entry.id:
+                store.follow_ups.remove(entry.id)
+    store.replies.reopen(reply.id)
+
+
+class WaitingReply(NamedTuple):
+    """A reply that waits for review, with its association and its account or gap.
+
+    `is_gone` is True if the account is gone.
+    """
+
+    reply: Reply
+    association: Association | None
+    account: AccountRow | None
+    gap: Gap | None
+    is_gone: bool = False
+
+
+class UnsettledProposal(NamedTuple):
+    """A proposal without a decision, with its association."""
+
+    proposal: Proposal
+    association: Association
+
+
+def load_waiting_replies(
+    store: Store, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
+) -> list[WaitingReply]:
+    """Return a page of the replies that wait for review, oldest first, after the given id."""
+    waiting = []
+    for reply in store.replies.list_pending(after_id=after, limit=limit, regions=regions):
+        account = store.registry.get_account(reply.account_id) if reply.account_id else None
+        gaps: Sequence[Gap] = ()
+        if reply.code in load_gap_catalogue().definitions:
+            place = (reply.channel, reply.code)
+            own_gaps = store.conclusions.list_gaps(reply.association)
+            gaps = [gap for gap in own_gaps if (gap.channel, gap.code) == place]
+        waiting.append(
+            WaitingReply(
+                reply,
+                store.registry.get_association(reply.association),
+                account,
+                gaps[-1] if gaps else None,
+                account is not None and is_account_gone(store, account),
+            )
+        )
+    return waiting
+
+
+def load_unsettled_proposals(
+    store: Store, config: Config, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
+) -> tuple[list[UnsettledProposal], int]:
+    """Return a page of the proposals without a decision, oldest first, and where to continue.
+
+    The second value is the id to continue after, 0 on the last page.
+    """
+    refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
+    listed: list[UnsettledProposal] = []
+    for _ in range(0, MAX_SCANNED_PROPOSALS, PROPOSAL_BATCH_SIZE):
+        batch = store.search.list_open_proposals(
+            after_id=after, limit=PROPOSAL_BATCH_SIZE, regions=regions
+        )
+        listed += _select_unsettled_proposals(store, config, batch)
+        if len(listed) > limit:
+            return listed[:limit], listed[limit - 1].proposal.id or 0
+        if len(batch) < PROPOSAL_BATCH_SIZE:
+            return listed, 0
+        after = batch[-1].id or 0
+    return listed, after
+
+
+def _select_unsettled_proposals(
+    store: Store, config: Config, proposals: Sequence[Proposal]
+) -> Iterator[UnsettledProposal]:
+    """Yield the proposals that the page of their association shows, too."""
+    associations = set(map(attrgetter("association"), proposals))
+    data = store.conclusions.load_association_data(associations, include_closed_gaps=False)
+    evaluation_time = get_current_evaluation_time(store.runs.get_latest_evaluated())
+    shown = {}
+    for association_state in assemble_association_states(data.associations, data):
+        view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
+        shown.update(dict.fromkeys(map(attrgetter("id"), view.proposals), view.association))
+    for proposal in proposals:
+        if proposal.id in shown:
+            yield UnsettledProposal(proposal, shown[proposal.id])

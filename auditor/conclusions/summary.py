@@ -1,0 +1,432 @@
+"""Summaries of associations for lists, coverage of the network, and filters. Pure.
+
+A summary is derived from the view of an association and evaluates nothing itself. Coverage is an
+interval for each channel. Lists, exports and meeting packs use the same filter.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import product
+from operator import attrgetter
+
+from auditor.conclusions.association_view import AssociationView
+from auditor.config.schema import Config
+from auditor.core.reference.gap_catalogue import get_gap_kind, get_gap_rank
+from auditor.core.reference.places import find_region_code, list_region_names, list_town_names
+from auditor.registry.columns import normalize_label
+from auditor.rules.context import RuleContext
+from probes.links.channel_registry import is_optional_channel
+from probes.models.finding import FactValue, LinkKind
+from probes.text.language import fold_text
+from storage.models.audit import (
+    SEVERITIES,
+    AccountState,
+    Association,
+    Gap,
+    GapKind,
+    compute_gap_rank,
+)
+from storage.models.summaries import (
+    VOLATILE_GAP_PARAMS,
+    AssociationSummary,
+    ChannelStatus,
+    ChannelSummary,
+    OpenGap,
+    SummaryRecord,
+)
+
+ARABIC_PREFIXES = ("ولل", "وال", "بال", "كال", "فال", "ال", "لل")
+"""The article, alone and joined with "and", "in", "like", "so" and "for". The longest are first."""
+
+
+def build_summary_record(
+    view: AssociationView, channels: Iterable[str], valid_until: date | None = None
+) -> SummaryRecord:
+    """Return the record of a view to store, for these audited channels and until `valid_until`."""
+    summary = build_summary(view, channels)
+    # The openings and closings of gaps by day and code, and the open gaps by kind.
+    changes: Counter[str] = Counter()
+    for change, changed_at, gap in view.iter_gap_changes():
+        changes[f"{change}:{changed_at.date()}:{gap.code}@{gap.channel}"] += 1
+    for gap in view.gaps:
+        changes[f"open:{get_gap_kind(gap)}"] += 1
+    return SummaryRecord(
+        summary=summary,
+        facets=build_facets(summary),
+        urgency=compute_urgency_rank(summary.gaps),
+        sort_name=" ".join(normalize_words(summary.name)),
+        search_terms=tuple(sorted(extract_search_words(summary))),
+        reportable_gap_ranks={
+            gap.id: get_gap_rank(gap) for gap in view.reportable_gaps if gap.id is not None
+        },
+        visible_gap_ids=frozenset(gap.id for gap in view.gaps if gap.id is not None),
+        gap_change_counts=changes,
+        valid_until=valid_until,
+    )
+
+
+def build_summary(view: AssociationView, channels: Iterable[str]) -> AssociationSummary:
+    """Return the summary of a view."""
+    association, score = view.association, view.score
+    change_times = [changed_at for _, changed_at, _ in view.iter_gap_changes()]
+    return AssociationSummary(
+        id=association.id,
+        name=association.name,
+        name_ar=association.name_ar,
+        name_fr=association.name_fr,
+        region=association.region,
+        city=association.city,
+        language=association.language,
+        tags=association.tags,
+        level=score.level,
+        score_percent=score.percent,
+        score_low=score.low,
+        score_high=score.high,
+        channels={channel: summarize_channel(view, channel) for channel in channels},
+        gaps=tuple(map(_to_open_gap, view.gaps)),
+        proposal_count=len(view.proposals),
+        unchecked=tuple(view.iter_unknown_checks()),
+        changed_at=max(change_times, default=None),
+        is_checked=view.is_checked,
+    )
+
+
+def summarize_channel(view: AssociationView, channel: str) -> ChannelSummary:
+    """Return the status of an association on one channel, and its last activity there.
+
+    The open gaps decide, then the state of the best account.
+    """
+    coverage_state = get_coverage_state(view, channel)
+    status = STATUS_BY_COVERAGE_STATE[coverage_state]
+    accounts = view.accounts_on(channel)
+    # A run can check an account and none has. It cannot check an invalid link.
+    has_checkable_link = any(account.kind is not LinkKind.INVALID for account in accounts)
+    was_checked = any(map(attrgetter("checked_at"), accounts))
+    if status is ChannelStatus.UNKNOWN and has_checkable_link and not was_checked:
+        status = ChannelStatus.NOT_CHECKED
+    status = apply_open_gaps(status, (gap for gap in view.gaps if gap.channel == channel))
+    activity_days = [
+        activity.published_at.date()
+        for activity_channel, activity in view.iter_last_activities()
+        if activity_channel == channel
+    ]
+    return ChannelSummary(coverage_state, status, max(activity_days, default=None))
+
+
+STATUS_BY_COVERAGE_STATE = {
+    "confirmed": ChannelStatus.PRESENT,
+    "unknown": ChannelStatus.UNKNOWN,
+    "gone": ChannelStatus.BROKEN,
+    "missing": ChannelStatus.NONE,
+    "by_choice": ChannelStatus.BY_CHOICE,
+}
+
+
+def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus:
+    """Return the status that open gaps give a channel or account with this status without them."""
+    kinds = set(map(get_gap_kind, gaps))
+    if GapKind.BROKEN in kinds:
+        return ChannelStatus.BROKEN
+    if GapKind.SILENT in kinds and status is ChannelStatus.PRESENT:
+        return ChannelStatus.SILENT
+    return status
+
+
+def _to_open_gap(gap: Gap) -> OpenGap:
+    return OpenGap(
+        gap.code,
+        gap.channel,
+        gap.severity,
+        gap.opened_at,
+        gap.subject,
+        select_lasting_params(gap.params),
+    )
+
+
+def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
+    """Return the parameters of a gap that a later run alone does not change."""
+    return {name: value for name, value in params.items() if name not in VOLATILE_GAP_PARAMS}
+
+
+def build_facets(summary: AssociationSummary) -> dict[str, int]:
+    """Return the strings that find an association, with their weight in counts."""
+    facets = dict.fromkeys(_iter_facets(summary), 1)
+    if summary.proposal_count:
+        facets["has_proposals"] = summary.proposal_count
+    if summary.gaps:
+        facets["has_gaps"] = len(summary.gaps)
+    elif summary.is_checked and f"any:{ChannelStatus.NOT_CHECKED}" not in facets:
+        facets["no_gaps"] = 1
+    else:
+        facets["not_checked"] = 1
+    return facets
+
+
+def _iter_facets(summary: AssociationSummary) -> Iterator[str]:
+    yield f"level:{summary.level}"
+    yield from find_groups(summary.region, summary.tags)
+    if summary.city:
+        yield f"city:{summary.city}"
+    for channel, channel_summary in summary.channels.items():
+        status = channel_summary.status
+        yield f"{channel}:{channel_summary.coverage_state}"
+        yield f"status:{channel}:{status}"
+        # On an optional channel nothing is missing.
+        if status is not ChannelStatus.NONE or not is_optional_channel(channel):
+            yield f"any:{status}"
+    for channel, reason in summary.unchecked:
+        unchecked_channel = summary.channels.get(channel)
+        if reason and unchecked_channel and unchecked_channel.status is ChannelStatus.UNKNOWN:
+            yield f"unchecked:{channel}:{reason}"
+    for gap in summary.gaps:
+        for facet in (f"kind:{get_gap_kind(gap)}", f"gap:{gap.code}"):
+            yield facet
+            yield f"{facet}@{gap.channel}"
+        yield f"gap_channel:{gap.channel}"
+
+
+def find_groups(region: str | None, tags: Iterable[str]) -> set[str]:
+    """Return the groups of an association besides the network."""
+    groups = {f"tag:{tag}" for tag in tags}
+    if region:
+        groups.add(f"region:{get_region_key(region)}")
+    return groups
+
+
+def get_region_key(region: str) -> str:
+    """Return the key of a region: the code of an official region, or the typed text."""
+    return find_region_code(region) or region
+
+
+SEVERITIES_OF_GAPS = SEVERITIES[:-1]
+"""The last severity is that of a status."""
+
+
+def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
+    """Return a rank that is lower for more gaps of the first kind and severity, and so on.
+
+    The rank has one decimal digit for each kind and severity: 9 without such gaps, down to 0. Gaps
+    of optional channels do not count.
+    """
+    counts = Counter(get_gap_rank(gap) for gap in gaps if not is_optional_channel(gap.channel))
+    rank = 0
+    for kind, severity in product(GapKind, SEVERITIES_OF_GAPS):
+        rank = rank * 10 + 9 - min(counts[compute_gap_rank(kind, severity)], 9)
+    return rank
+
+
+def extract_search_words(summary: AssociationSummary | Association) -> set[str]:
+    """Return the search words of names, id and tags, and of town and region in all languages.
+
+    Arabic words are also there without their article.
+    """
+    texts = (
+        *(summary.id, summary.name, summary.name_ar or "", summary.name_fr or ""),
+        *list_town_names(summary.city),
+        *list_region_names(summary.region),
+        *summary.tags,
+    )
+    words: set[str] = set()
+    for text in texts:
+        words.update(normalize_words(text))
+    return words.union(map(strip_article, words))
+
+
+def parse_search_query(text: str) -> set[str]:
+    """Return the words of a search; each must be the beginning of a word of the association."""
+    return set(map(strip_article, normalize_words(text)))
+
+
+def normalize_words(text: str) -> list[str]:
+    """Return the words without case, accents, vowel marks and letter variants."""
+    return normalize_label(fold_text(text)).split()
+
+
+def strip_article(word: str) -> str:
+    """Return an Arabic word without its article, unless only a letter would remain."""
+    for prefix in ARABIC_PREFIXES:
+        if word.startswith(prefix) and len(word) > len(prefix) + 1:
+            return word.removeprefix(prefix)
+    return word
+
+
+def is_search_match(summary: AssociationSummary | Association, search_words: Iterable[str]) -> bool:
+    """Return True if every search word is the beginning of a word of the association."""
+    own_words = extract_search_words(summary)
+    for search_word in search_words:
+        if not any(word.startswith(search_word) for word in own_words):
+            return False
+    return True
+
+
+COVERAGE_STATES = ("confirmed", "unknown", "gone", "missing", "by_choice")
+"""The states of an association on a channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Numbers of associations on one channel, with the share confirmed and its possible maximum.
+
+    `survey` is the percentage in the survey: associations as they see themselves.
+    """
+
+    channel: str
+    associations: int
+    confirmed: int
+    unknown: int
+    gone: int
+    missing: int
+    by_choice: int
+    survey: float | None = None
+
+    @property
+    def is_optional(self) -> bool:
+        """Return True for a channel that no association is expected to have."""
+        return is_optional_channel(self.channel)
+
+    @property
+    def is_shown(self) -> bool:
+        """Return False for an optional channel on which no association has an account."""
+        return not self.is_optional or self.missing < self.associations
+
+    @property
+    def low(self) -> float:
+        """Return the percentage of associations with a confirmed account."""
+        return to_percent(self.confirmed, self.associations)
+
+    @property
+    def high(self) -> float:
+        """Return the percentage if every account that could not be checked existed."""
+        return to_percent(self.confirmed + self.unknown, self.associations)
+
+
+def compute_coverage(views: Iterable[AssociationView], config: Config) -> Iterator[Coverage]:
+    """Yield the coverage of each channel in the order of the configuration."""
+    sums: Counter[str] = Counter()
+    for view in views:
+        for channel in config.channels:
+            sums[f"{channel}:{get_coverage_state(view, channel)}"] += 1
+    return build_coverage(sums, config)
+
+
+def build_coverage(counts: Mapping[str, int], config: Config) -> Iterator[Coverage]:
+    """Yield the coverage from counts by `channel:state`."""
+    for channel in config.channels:
+        kinds = {state: counts.get(f"{channel}:{state}", 0) for state in COVERAGE_STATES}
+        yield Coverage(
+            channel, sum(kinds.values()), **kinds, survey=config.survey.figures.get(channel)
+        )
+
+
+def get_coverage_state(view: AssociationView, channel: str) -> str:
+    """Return the state of an association on a channel: its best account decides."""
+    links = map(attrgetter("kind", "key", "state"), view.accounts_on(channel))
+    return _choose_coverage_state(channel, links, view)
+
+
+def get_coverage_state_in_context(context: RuleContext, channel: str) -> str:
+    """Return the state that the view of a rule context would have."""
+    links = []
+    for account in context.accounts_on(channel):
+        identity = account.row.identity
+        links.append((identity.kind, identity.key, account.status.state))
+    return _choose_coverage_state(channel, links, context)
+
+
+def _choose_coverage_state(
+    channel: str,
+    links: Iterable[tuple[LinkKind, str | None, AccountState]],
+    association: AssociationView | RuleContext,
+) -> str:
+    # An unreadable or short link may be an account.
+    possible_kinds = {LinkKind.SHORT_LINK, LinkKind.INVALID}
+    states = {state for kind, key, state in links if key is not None or kind in possible_kinds}
+    if AccountState.PRESENT in states:
+        return "confirmed"
+    if channel in association.none_by_choice:
+        return "by_choice"
+    if AccountState.UNKNOWN in states or channel in association.moved_channels:
+        return "unknown"
+    return "gone" if states else "missing"
+
+
+def to_percent(part: int, whole: int) -> float:
+    """Return a share in percent with one decimal; 0 if the whole is 0."""
+    return round(100 * part / whole, 1) if whole else 0.0
+
+
+NO_GAPS = "none"
+"""The value of a filter by kind that selects associations without problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationFilter:
+    """A filter of associations; an empty text does not filter.
+
+    `gap_kind` is the kind and `gap` the code of an open gap. `state` is a `ChannelStatus`. With a
+    channel all three are about it, else about any channel. `NO_GAPS` as `gap_kind` is about all
+    channels. `channel` alone selects associations with an open gap on it. `reason` is why the
+    channel could not be checked; without a channel it selects nothing. `q` are beginnings of words
+    of the names, the id, town, region or tags.
+    """
+
+    region: str = ""
+    tag: str = ""
+    level: str = ""
+    gap_kind: str = ""
+    gap: str = ""
+    channel: str = ""
+    state: str = ""
+    reason: str = ""
+    q: str = ""
+
+    def select_views(
+        self, views: Iterable[AssociationView], channels: Iterable[str]
+    ) -> Iterator[AssociationView]:
+        """Yield the matching associations."""
+        audited = list(channels)
+        return (view for view in views if self.is_match(build_summary(view, audited)))
+
+    def is_match(self, summary: AssociationSummary) -> bool:
+        """Return True if an association matches."""
+        return self.facets <= build_facets(summary).keys() and is_search_match(
+            summary, self.search_words
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Return True if every association matches."""
+        return not self.facets and not self.search_words
+
+    @property
+    def facets(self) -> frozenset[str]:
+        """Return the facets that an association must have.
+
+        What is about a channel is about any channel if none is given.
+        """
+        region_key = get_region_key(self.region)
+        named = {"region": region_key, "tag": self.tag, "level": self.level}
+        facets = {f"{name}:{value}" for name, value in named.items() if value}
+        at_channel = f"@{self.channel}" if self.channel else ""
+        of_channel = set()
+        if self.state:
+            place = f"status:{self.channel}" if self.channel else "any"
+            of_channel.add(f"{place}:{self.state}")
+        if self.reason:
+            of_channel.add(f"unchecked:{self.channel}:{self.reason}")
+        if self.gap_kind == NO_GAPS:
+            of_channel.add("no_gaps")
+        elif self.gap_kind:
+            of_channel.add(f"kind:{self.gap_kind}{at_channel}")
+        if self.gap:
+            of_channel.add(f"gap:{self.gap}{at_channel}")
+        if self.channel and not of_channel:
+            of_channel.add(f"gap_channel:{self.channel}")
+        return frozenset(facets | of_channel)
+
+    @property
+    def search_words(self) -> set[str]:
+        """Return the normalised search words."""
+        return parse_search_query(self.q)

@@ -1,0 +1,127 @@
+"""Languages and their texts: message catalogues, terms and gap texts.
+
+Message ids are the English texts. `locales/<language>/interface.po` is read without compilation.
+Terms of codes are in `terms.toml`, texts of gaps in `auditor/core/reference/gaps.toml`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import tomli
+from babel import Locale, negotiate_locale
+
+from auditor.core.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
+
+if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
+# ruff: noqa: PLC0415  # keeps `--help` fast
+
+SOURCE_LANGUAGE = "en"
+"""The language of the message ids."""
+
+
+def gettext_noop(text: str) -> str:
+    """Return the text; marks a message for extraction that is translated elsewhere."""
+    return text
+
+
+def list_catalog_languages() -> list[str]:
+    """Return the languages that have a catalogue."""
+    return sorted(
+        folder.name
+        for folder in files("auditor.core.i18n").joinpath("locales").iterdir()
+        if folder.is_dir()
+    )
+
+
+@cache
+def load_translations(language: str) -> NullTranslations:
+    """Return the translations of a language; those of the source language are the message ids."""
+    if language == SOURCE_LANGUAGE:
+        return NullTranslations()
+    from babel.messages.mofile import write_mo
+
+    packed = io.BytesIO()
+    write_mo(packed, load_message_catalog(language))
+    packed.seek(0)
+    return GNUTranslations(packed)
+
+
+def load_message_catalog(language: str) -> Catalog:
+    """Return the catalogue of a language with its plural rule."""
+    from babel.messages.pofile import read_po
+
+    file = files("auditor.core.i18n").joinpath("locales", language, "interface.po")
+    return read_po(io.BytesIO(file.read_bytes()))
+
+
+TermTable = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Terms by group, code and language."""
+
+
+@dataclass(frozen=True, slots=True)
+class LanguagePack:
+    """The texts of one language, with placeholders for facts."""
+
+    language: str
+    translations: NullTranslations
+    terms: TermTable
+    gap_catalogue: GapCatalogue
+
+
+@cache
+def load_language_pack(language: str) -> LanguagePack:
+    """Return the packaged texts of a language."""
+    return LanguagePack(language, load_translations(language), load_terms(), load_gap_catalogue())
+
+
+@cache
+def load_terms() -> TermTable:
+    """Return the packaged terms."""
+    return tomli.loads(files("auditor.core.i18n").joinpath("terms.toml").read_text("utf-8"))
+
+
+LOCALE_BY_LANGUAGE = {"ar": "ar_MA", "fr": "fr_MA", "en": "en_GB"}
+"""Plain `ar` would give أغسطس and Arabic-Indic digits; Morocco writes غشت and Western digits."""
+
+LANGUAGE_NAMES = {"ar": "العربية", "fr": "Français", "en": "English"}
+"""The name of each language in that language, which is never translated."""
+
+WEIGHTED_LANGUAGE_PATTERN = re.compile(
+    r"\s*([A-Za-z0-9_-]+)\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*)?"
+)
+"""A language of `Accept-Language` with its weight."""
+
+
+@cache
+def get_text_direction(language: str) -> str:
+    """Return the text direction of a language: `rtl` or `ltr`. Loads 4 MB of Babel's data."""
+    return str(Locale.parse(LOCALE_BY_LANGUAGE[language]).text_direction)
+
+
+def negotiate_language(accept_language: str | None, default: str) -> str:
+    """Return the supported language that `Accept-Language` prefers, else the default."""
+    weighted = []
+    for part in (accept_language or "").split(","):
+        match = WEIGHTED_LANGUAGE_PATTERN.fullmatch(part)
+        if match and (weight := float(match[2] or 1)):
+            weighted.append((match[1].lower().replace("_", "-"), weight))
+    names = [name for name, _ in sorted(weighted, key=lambda pair: -pair[1])]
+    return negotiate_locale(names, LOCALE_BY_LANGUAGE, sep="-") or default
+
+
+def detect_terminal_language(environ: Mapping[str, str]) -> str:
+    """Return the language of a terminal by its POSIX variables, else English."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        name = environ.get(variable)
+        if name:
+            return negotiate_language(re.split(r"[.@]", name)[0], "en")
+    return "en"

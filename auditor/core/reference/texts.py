@@ -1,0 +1,82 @@
+"""Texts of the service in three languages: the words of its pages, and what it sends.
+
+`glossary.toml` has the words and their definitions, `message_texts.toml` the WhatsApp messages, the
+mails to associations and the subject lines of the digest.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import tomli
+
+
+@dataclass(frozen=True, slots=True)
+class GlossaryTerm:
+    """A word and its definition in one language. `code` is its anchor on the glossary page."""
+
+    code: str
+    term: str
+    definition: str
+
+
+@dataclass(frozen=True, slots=True)
+class GlossaryGroup:
+    """A heading of the glossary page and its terms, in one language."""
+
+    code: str
+    heading: str
+    terms: tuple[GlossaryTerm, ...]
+
+
+def get_glossary_term(code: str, language: str) -> GlossaryTerm:
+    """Return a term. Raises KeyError if the code is unknown."""
+    return _load_terms(language)[code]
+
+
+@cache
+def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
+    """Return all terms in one language, in the order of the page."""
+    data = tomli.loads(files("auditor.core.reference").joinpath("glossary.toml").read_text("utf-8"))
+    return tuple(
+        GlossaryGroup(
+            group,
+            headings[language],
+            tuple(
+                GlossaryTerm(code, entry[language]["term"], entry[language]["text"])
+                for code, entry in data["terms"][group].items()
+            ),
+        )
+        for group, headings in data["groups"].items()
+    )
+
+
+@cache
+def _load_terms(language: str) -> dict[str, GlossaryTerm]:
+    return {term.code: term for group in load_glossary(language) for term in group.terms}
+
+
+MessageTexts = Mapping[str, str | Mapping[str, str]]
+"""A text by language; one with plural forms has a text for each category of Unicode CLDR."""
+
+
+def get_message_texts(key: str) -> MessageTexts:
+    """Return a text by language, such as `whatsapp.problem`. Raises KeyError if it is unknown."""
+    return load_message_texts()[key]
+
+
+@cache
+def load_message_texts() -> dict[str, MessageTexts]:
+    """Return all texts of `message_texts.toml` by key. Commands that send nothing need none."""
+    file = files("auditor.core.reference").joinpath("message_texts.toml")
+    return dict(_iter_texts(tomli.loads(file.read_text("utf-8")), ""))
+
+
+def _iter_texts(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, MessageTexts]]:
+    for name, value in table.items():
+        if "en" in value:
+            yield f"{prefix}{name}", value
+        else:
+            yield from _iter_texts(value, f"{prefix}{name}.")

@@ -1,0 +1,292 @@
+"""Report links of associations: create, check and revoke them, also for many associations.
+
+A link contains a secret token; the database stores its hash, so it cannot be used to open a report.
+Links of a bulk export work only after `commit`, when all of them are written. Their texts are
+written by `auditor.presentation.reports.invitation`.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain
+
+from auditor.app import App
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.network_view import iter_association_views, load_association_view
+from auditor.conclusions.summary import AssociationFilter
+from auditor.config.schema import Config
+from auditor.core.errors import ConfigError, InputError
+from auditor.core.formatting import TOKEN_BYTES, build_whatsapp_url, hash_token
+from auditor.core.i18n.translator import Translator
+from auditor.presentation.reports.invitation import (
+    InvitationText,
+    ReportLinkAddress,
+    build_invitation_text,
+    build_reminder_text,
+)
+from auditor.registry import spreadsheet, workbook_writer
+from storage.models.users import ReportLinkState
+from storage.store import Store
+from storage.tables.communication import FollowUp, ReportLink
+
+EXPORT_COLUMNS = (
+    "association",
+    "name",
+    "language",
+    "phone",
+    "email",
+    "link",
+    "expires_at",
+    "text",
+    "whatsapp",
+    "subject",
+    "body",
+)
+SHEET_TITLE = "report_links"
+
+
+@dataclass(slots=True)
+class BulkInvitations:
+    """Report links for many associations; `report_links` are not stored until `commit`.
+
+    `valid_days` None means the configured validity. Older links are revoked unless
+    `keep_older_links`; `revoked_count` is their number.
+    """
+
+    context: App
+    author: str
+    now: datetime
+    valid_days: int | None = None
+    keep_older_links: bool = False
+    report_links: list[ReportLink] = field(default_factory=list)
+    revoked_count: int = 0
+
+    def iter_file_parts(
+        self,
+        views: Iterable[AssociationView],
+        file_format: str = "csv",
+        *,
+        translator: Translator | None = None,
+        bom: bool = True,
+        delimiter: str = ",",
+    ) -> Iterator[bytes]:
+        """Yield the spreadsheet in parts, with translated headings or English keys.
+
+        Raises ConfigError if no public address is set.
+        """
+        headings: list[object] = [
+            translator.term("heading", column) if translator else column
+            for column in EXPORT_COLUMNS
+        ]
+        table = chain([headings], map(self._build_row, views))
+        if file_format == "csv":
+            yield from spreadsheet.iter_csv_lines(table, bom=bom, delimiter=delimiter)
+        else:
+            title = translator.term("export", SHEET_TITLE) if translator else SHEET_TITLE
+            right_to_left = translator is not None and translator.direction == "rtl"
+            yield from workbook_writer.iter_workbook_chunks(
+                {title: table}, right_to_left=right_to_left
+            )
+
+    def commit(self) -> None:
+        """Store the links: from now on they work, and older ones do not."""
+        self.revoked_count = self.context.store.report_links.add_all(
+            self.report_links, keep_older=self.keep_older_links
+        )
+
+    def _build_row(self, view: AssociationView) -> list[object]:
+        association = view.association
+        report_link, link = draft_report_link(
+            self.context.config, association.id, self.author, self.now, valid_days=self.valid_days
+        )
+        self.report_links.append(report_link)
+        expires_at = report_link.expires_at
+        previous_link_at = find_latest_link_time(self.context.store, association.id, self.now)
+        texts = build_invitation_text(
+            view,
+            self.context.config,
+            ReportLinkAddress(link, expires_at, previous_link_at),
+            association.language,
+        )
+        contact = self.context.store.registry.get_contact(association.id)
+        name, chat = (
+            association.display_name(association.language),
+            build_whatsapp_url(contact.phone, texts.short_text),
+        )
+        facts = [
+            association.id,
+            name,
+            association.language,
+            contact.phone,
+            contact.email,
+            link,
+            expires_at.date(),
+        ]
+        return [*facts, texts.short_text, chat, texts.subject, texts.body]
+
+
+def select_associations(
+    context: App,
+    now: datetime,
+    ids: Iterable[str] = (),
+    association_filter: AssociationFilter | None = None,
+    *,
+    without_link_only: bool = False,
+) -> Iterator[AssociationView]:
+    """Yield the associations with these ids, or else those of the filter.
+
+    `without_link_only` leaves out those with an active link. Raises InputError for an unknown id.
+    """
+    named = list(dict.fromkeys(ids))
+    if named:
+        views: Iterable[AssociationView] = [
+            _load_view(context, association) for association in named
+        ]
+    else:
+        views = iter_association_views(context.store, context.config, now, association_filter)
+    return (
+        view
+        for view in views
+        if not without_link_only
+        or not has_active_report_link(context.store, view.association.id, now)
+    )
+
+
+def _load_view(context: App, association: str) -> AssociationView:
+    view = load_association_view(context.store, context.config, association)
+    if view is None:
+        raise InputError(
+            association, "no association has this id", "`auditor registry export -` lists them"
+        )
+    return view
+
+
+def has_active_report_link(store: Store, association: str, now: datetime) -> bool:
+    """Return True if an association has an active link."""
+    return bool(
+        store.report_links.list_recent(
+            now, state=ReportLinkState.ACTIVE, association=association, limit=1
+        )
+    )
+
+
+def create_report_link(
+    store: Store,
+    config: Config,
+    association: str,
+    author: str,
+    now: datetime,
+    *,
+    valid_days: int | None = None,
+    keep_older_links: bool = False,
+) -> tuple[ReportLink, str]:
+    """Create a report link and return it with its URL, which is not stored.
+
+    Older links are revoked unless `keep_older_links`. Raises ConfigError if no public address is
+    set.
+    """
+    report_link, address = draft_report_link(
+        config, association, author, now, valid_days=valid_days
+    )
+    return store.report_links.add(report_link, keep_older=keep_older_links), address
+
+
+def create_invitation(
+    context: App,
+    view: AssociationView,
+    author: str,
+    now: datetime,
+    language: str,
+    *,
+    valid_days: int | None = None,
+    keep_older_links: bool = False,
+) -> tuple[ReportLinkAddress, InvitationText]:
+    """Create a report link of an association and the texts that send it.
+
+    Raises ConfigError if no public address is set.
+    """
+    previous_link_at = find_latest_link_time(context.store, view.association.id, now)
+    report_link, url = create_report_link(
+        context.store,
+        context.config,
+        view.association.id,
+        author,
+        now,
+        valid_days=valid_days,
+        keep_older_links=keep_older_links,
+    )
+    address = ReportLinkAddress(
+        url,
+        report_link.expires_at,
+        previous_link_at,
+        ends_older_links=previous_link_at is not None and not keep_older_links,
+    )
+    return address, build_invitation_text(view, context.config, address, language)
+
+
+def create_reminder(
+    context: App, view: AssociationView, promise: FollowUp, author: str, now: datetime
+) -> tuple[ReportLinkAddress, str]:
+    """Create one more report link and the text that asks about a promise. Older links stay.
+
+    The text is in the language of the association.
+    Raises ConfigError if no public address is set.
+    """
+    report_link, url = create_report_link(
+        context.store, context.config, view.association.id, author, now, keep_older_links=True
+    )
+    text = build_reminder_text(view, context.config, url, view.association.language, promise)
+    return ReportLinkAddress(url, report_link.expires_at), text
+
+
+def find_latest_link_time(store: Store, association: str, now: datetime) -> datetime | None:
+    """Return when the newest report link of an association was created, or None."""
+    links = store.report_links.list_recent(now, association=association, limit=1)
+    return links[0].created_at if links else None
+
+
+def draft_report_link(
+    config: Config, association: str, author: str, now: datetime, *, valid_days: int | None = None
+) -> tuple[ReportLink, str]:
+    """Return a link that is not stored, so that it does not work yet, and its URL.
+
+    Raises ConfigError if no public address is set.
+    """
+    base = require_public_url(config)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    return ReportLink(
+        association=association,
+        token_hash=hash_token(token),
+        created_at=now,
+        created_by=author,
+        expires_at=compute_report_link_expiry(config, now, valid_days),
+    ), f"{base}/r/{token}"
+
+
+def compute_report_link_expiry(
+    config: Config, now: datetime, valid_days: int | None = None
+) -> datetime:
+    """Return when a new link expires."""
+    return now + timedelta(
+        days=config.report_links.valid_days if valid_days is None else valid_days
+    )
+
+
+def require_public_url(config: Config) -> str:
+    """Return the public address of the reports. Raises ConfigError if none is set."""
+    if not config.web.public_url:
+        reason = "report links need the public address of this server"
+        raise ConfigError("[web] public_url", reason, 'public_url = "https://reports.example.org"')
+    return config.web.public_url
+
+
+def can_create_report_links(config: Config) -> bool:
+    """Return True if a public address is set."""
+    return bool(config.web.public_url)
+
+
+def find_active_report_link(store: Store, token: str, now: datetime) -> ReportLink | None:
+    """Return the link of a token, or None if it is wrong, expired or revoked."""
+    report_link = store.report_links.get(hash_token(token))
+    return report_link if report_link is not None and report_link.is_active(now) else None

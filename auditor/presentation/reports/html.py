@@ -1,0 +1,344 @@
+"""Render the report of an association as HTML, and the static site.
+
+A report is one page with an inline style and no other resources, so it opens on old phones and slow
+connections. The same page is served, published, printed and converted to PDF. The static site has
+the network page and all reports in each language, without scripts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from hashlib import sha256
+from importlib.resources import files
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.network_view import (
+    NetworkOverview,
+    build_network_overview,
+    compute_channel_figures,
+)
+from auditor.conclusions.replies import ReplyRefusal, select_completed_steps
+from auditor.config.schema import Config
+from auditor.core.i18n.translator import GapText, Translator
+from auditor.core.reference.gap_catalogue import SEVERITIES, get_gap_kind
+from auditor.core.rendering import svg
+from auditor.core.rendering.templates import (
+    PageLinks,
+    StaticSiteLinks,
+    build_report_file_name,
+    get_html_translator,
+    render_template,
+)
+from auditor.presentation.reports import text
+from auditor.presentation.reports.text import (
+    choose_advice,
+    list_current_strengths,
+    list_recently_closed_gaps,
+    list_recently_opened_gaps,
+)
+from auditor.rules.score import POINT_WEIGHTS
+from probes.models.finding import FoundLink
+from storage.files.durable_files import delete_on_error
+from storage.models.audit import Gap, GapKind
+from storage.models.users import ReplyKind, ReplyOutcome
+from storage.tables.communication import CompletedStep, Reply
+
+if TYPE_CHECKING:
+    from auditor.app import App
+
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'sha256-{digest}'; img-src data:; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+class ReportAction(StrEnum):
+    """The successful actions of the forms in a report."""
+
+    SENT = "sent"
+    WITHDRAWN = "withdrawn"
+    STEPS_SAVED = "steps_saved"
+
+
+REFUSED_VALUES = frozenset(
+    {
+        ReplyRefusal.INVALID_ADDRESS,
+        ReplyRefusal.INVALID_DAY,
+        ReplyRefusal.INVALID_EXPIRY,
+        ReplyRefusal.MISSING_TEXT,
+    }
+)
+"""Refusals that are shown in the form, because a field of it has to be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNotice:
+    """The result of a form, shown at `place`: the fragment of a gap, account or proposal.
+
+    Either `done` or `refusal` is set. `kind` is the refused reply and `typed` its value, so that
+    the form has it again.
+    """
+
+    place: str = ""
+    done: ReportAction | None = None
+    refusal: ReplyRefusal | None = None
+    kind: ReplyKind | None = None
+    typed: str = ""
+
+    @property
+    def is_about_value(self) -> bool:
+        """Return True if the notice belongs into the form of the refused reply."""
+        return self.refusal in REFUSED_VALUES and self.kind is not None
+
+
+COLOR_CLASSES = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
+"""The colors of the kinds; the others are advice."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPoint:
+    """A gap that the report describes in full. `anchor` is its fragment in the address.
+
+    `tag` says what kind of problem it is, and that it is urgent. `color_class` is the severity
+    whose color and mark a folded gap has, by its kind.
+    """
+
+    gap: Gap
+    text: GapText
+    tag: str
+    anchor: str
+    color_class: str
+    is_open: bool
+    completed_steps: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForms:
+    """The state of the forms of a report. A report without it has no forms.
+
+    `replies` and `completed_steps` are those so far. The report link is valid until `expires_at`;
+    without it the report has nothing to share.
+    """
+
+    replies: Sequence[Reply] = ()
+    completed_steps: Sequence[CompletedStep] = ()
+    notice: ReportNotice | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def visible_replies(self) -> list[Reply]:
+        """Return the replies that were not withdrawn, the oldest first."""
+        kept = (reply for reply in self.replies if reply.outcome is not ReplyOutcome.WITHDRAWN)
+        return sorted(kept, key=attrgetter("submitted_at"))
+
+    def build_share_text(self, report_url: str, language: str) -> str:
+        """Return the text that sends the link to others, or "" if there is nothing to share."""
+        if not report_url or not self.expires_at:
+            return ""
+        translator = Translator(language)
+        return translator.message("whatsapp.share", day=self.expires_at, url=report_url)
+
+
+def build_gap_anchor(gap: Gap) -> str:
+    """Return the fragment of a gap, which stays the same while other gaps come and go."""
+    subject = f"-{sha256(gap.subject.encode()).hexdigest()[:8]}" if gap.subject else ""
+    return f"gap-{gap.channel or 'all'}-{gap.code}{subject}"
+
+
+def build_proposal_anchor(link: FoundLink) -> str:
+    """Return the fragment of a found account. The id of its row changes with a re-evaluation."""
+    return f"proposal-{link.channel}-{sha256((link.key or '').encode()).hexdigest()[:8]}"
+
+
+def render_report(
+    view: AssociationView,
+    config: Config,
+    as_of: datetime,
+    links: PageLinks,
+    language: str,
+    *,
+    forms: ReportForms | None = None,
+    report_url: str = "",
+    pdf_url: str = "",
+    is_folded: bool = True,
+) -> str:
+    """Return the HTML page of a report in one language.
+
+    With `forms`, the association can reply and tick steps. `report_url`, if not empty, is printed
+    as a QR code, and offered for sharing if there are forms. `pdf_url` is the address of the PDF.
+    Without `is_folded`, everything is open, for paper.
+    """
+    translator, is_interactive = get_html_translator(language), forms is not None
+    forms = forms or ReportForms()
+    points = _build_points(view, translator, forms)
+    question = Translator(language).translate(
+        "Hello, this is {association}. We have a question about our report.",
+        association=view.association.display_name(language),
+    )
+    share_text = forms.build_share_text(report_url, language)
+    return render_template(
+        "report.html",
+        language,
+        view=view,
+        config=config,
+        updated_at=as_of,
+        links=links,
+        is_interactive=is_interactive,
+        is_folded=is_folded,
+        replies=forms.visible_replies,
+        notice=forms.notice,
+        build_proposal_anchor=build_proposal_anchor,
+        places=_list_places(view, points),
+        strengths=list(text.describe_strengths(list_current_strengths(view), translator)),
+        points=points,
+        further_titles=text.list_gap_titles(view.gaps[text.MAX_DETAILED_GAPS :], translator),
+        unchecked=text.describe_unchecked(view, translator),
+        closed_gaps=list_recently_closed_gaps(view, as_of),
+        opened_gaps=list_recently_opened_gaps(view, as_of),
+        channel_points=sum_channel_points(config.unmixed_channels),
+        advice=choose_advice(view),
+        describe_account_state=text.describe_account_state,
+        describe_activity_source=text.describe_activity_source,
+        describe_link_status=text.describe_link_status,
+        qr_code=svg.render_qr_code(report_url) if report_url else "",
+        report_url=report_url,
+        share_text=share_text,
+        share_whatsapp_url=f"https://wa.me/?text={quote(share_text, safe='')}",
+        contact_whatsapp_url=config.network.build_contact_whatsapp_url(question),
+        pdf_url=pdf_url,
+        parse_promise_day=parse_promise_day,
+    )
+
+
+def _list_places(view: AssociationView, points: list[ReportPoint]) -> set[str]:
+    """Return the fragments at which the result of a form can be shown."""
+    return {
+        *map(attrgetter("anchor"), points),
+        *(f"account-{account.account_id}" for account in view.accounts),
+        *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
+    }
+
+
+def _build_points(
+    view: AssociationView, translator: Translator, forms: ReportForms
+) -> list[ReportPoint]:
+    """Return the gaps that are described in full. The one of the notice is open, or the first."""
+    gaps = view.gaps[: text.MAX_DETAILED_GAPS]
+    anchors = list(map(build_gap_anchor, gaps))
+    open_anchor = forms.notice.place if forms.notice else ""
+    if open_anchor not in anchors and anchors:
+        open_anchor = anchors[0]
+    points = []
+    for gap, anchor in zip(gaps, anchors, strict=True):
+        kind = translator.label("gap_kind", get_gap_kind(gap))
+        color_class = COLOR_CLASSES.get(get_gap_kind(gap), "low")
+        if gap.severity == SEVERITIES[0]:
+            color_class = gap.severity
+            kind = f"{translator.label('severity', gap.severity)} · {kind}"
+        point = ReportPoint(
+            gap,
+            text.describe_gap(gap, translator),
+            kind,
+            anchor,
+            color_class,
+            is_open=anchor == open_anchor,
+            completed_steps=select_completed_steps(gap, forms.completed_steps),
+        )
+        points.append(point)
+    return points
+
+
+def parse_promise_day(reply: Reply) -> date | str:
+    """Return the date of a promise, or its text if it is not a date."""
+    try:
+        return date.fromisoformat(reply.value or "")
+    except ValueError:
+        return reply.value or ""
+
+
+def sum_channel_points(unmixed_channels: Collection[str] = ()) -> Mapping[str, int]:
+    """Return how many points each channel contributes: 100 in all, less without some activity."""
+    points: dict[str, int] = {}
+    for item, weight in POINT_WEIGHTS.items():
+        channel, _, name = item.partition(".")
+        if name != "active" or channel not in unmixed_channels:
+            points[channel] = points.get(channel, 0) + weight
+    return points
+
+
+def build_report_csp(html_text: str) -> str:
+    """Return the Content-Security-Policy of a report, which allows its inline style only."""
+    style = re.search(r"<style>(.*?)</style>", html_text, re.DOTALL)
+    assert style is not None
+    digest = b64encode(sha256(style[1].encode()).digest()).decode()
+    return CONTENT_SECURITY_POLICY.format(digest=digest)
+
+
+STYLE_SHEETS = ("pico.min.css", "pico-rtl.css", "app.css")
+ProgressCallback = Callable[[int, int], None]
+
+
+def publish_site(
+    app: App, folder: Path, now: datetime, *, on_progress: ProgressCallback | None = None
+) -> int:
+    """Write the static site to a folder and return the number of pages.
+
+    Each file is written atomically. Raises OSError. Only a killed process (SIGKILL) leaves its
+    unfinished file, `NAME.PID.part`.
+    """
+    overview = build_network_overview(app.store, app.config, now)
+    total = 1 + len(app.config.report.languages) * (1 + len(overview.associations))
+    written = 0
+    for name in STYLE_SHEETS:
+        style = files("auditor.web").joinpath("static", name).read_text("utf-8")
+        _write_page(folder / name, style)
+    for name, content in render_site_pages(overview, app.config):
+        _write_page(folder / name, content)
+        written += 1
+        if on_progress:
+            on_progress(written, total)
+    return written
+
+
+def _write_page(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary_path = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with delete_on_error(temporary_path):
+        temporary_path.write_text(content, "utf-8")
+        temporary_path.replace(path)
+
+
+def render_site_pages(
+    network_overview: NetworkOverview, config: Config
+) -> Iterator[tuple[str, str]]:
+    """Yield the file name and the HTML of each page of the static site."""
+    languages = config.report.languages
+    channels = compute_channel_figures(network_overview.associations, config)
+    yield "index.html", render_template("language_index.html", languages[0], config=config)
+    for language in languages:
+        network_page = render_template(
+            "network.html",
+            language,
+            overview=network_overview,
+            channels=channels,
+            config=config,
+            links=StaticSiteLinks("index.html", languages),
+            updated_at=network_overview.as_of,
+        )
+        yield f"{language}/index.html", network_page
+        for view in network_overview.associations:
+            name = build_report_file_name(view.association.id)
+            links = StaticSiteLinks(name, languages)
+            report = render_report(view, config, network_overview.as_of, links, language)
+            yield f"{language}/{name}", report

@@ -1,0 +1,383 @@
+"""Texts that send a report link to an association, by WhatsApp or mail, in its language.
+
+A text says what is wrong, why it matters and the first step. There is no score and no blame in it.
+The texts are in `auditor/core/reference/message_texts.toml`; here one is chosen and filled in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from operator import attrgetter
+
+from auditor.conclusions.association_view import AssociationView, UncheckedItem
+from auditor.config.schema import Config
+from auditor.core.i18n.translator import MessageValue, Translator
+from auditor.core.reference.gap_catalogue import SEVERITIES, Voice, get_gap_rank
+from auditor.core.rendering.templates import (
+    MAX_SUBJECT_CHARS,
+    SIGNATURE_MARK,
+    MessageDocument,
+    MessageLink,
+    collapse_line_breaks,
+    render_message,
+    render_plain_text,
+    shorten_subject,
+)
+from auditor.presentation.reports.text import (
+    describe_gap,
+    describe_strengths,
+    list_current_strengths,
+    list_fixed_gaps,
+)
+from probes.links.channel_registry import WEBSITE_CHANNEL, list_channels
+from probes.models.finding import Reason
+from storage.models.users import FollowUpKind
+from storage.tables.communication import FollowUp
+
+MAX_TEXT_CHARACTERS = 599
+"""Characters of a text. A phone shows a longer one with "read more"."""
+MAX_NAME_CHARACTERS = 70
+"""Maximum length of a name in a text."""
+MAX_PROMISE_CHARACTERS = 160
+"""Maximum length of the words of a promise in a reminder."""
+REMINDER_PERIOD = timedelta(days=60)
+"""An older promise is not reminded of."""
+MIN_SUBJECT_NAME_CHARACTERS = 12
+"""A subject names the association if so much of its name fits."""
+OMITTED_IN_CHATS, OMITTED_IN_MAILS = ("more", "why", "step"), ("more", "fixed")
+"""Parts that a text leaves out, one after the other, until it is short enough."""
+LINK_PLACE = "{url}"
+"""Marks the place of the link in a mail, where it is not part of the text."""
+REFUSALS = frozenset(
+    {
+        Reason.LOGIN_WALL,
+        Reason.BLOCKED,
+        Reason.RATE_LIMITED,
+        Reason.CONSENT,
+        Reason.ROBOTS,
+        Reason.SCRIPT_ONLY,
+    }
+)
+"""Reasons with which a platform refuses automatic checks."""
+
+
+class InvitationKind(StrEnum):
+    """The kinds of texts, with the names in `message_texts.toml`."""
+
+    URGENT = "urgent"
+    PROGRESS = "progress"
+    PROBLEM = "problem"
+    NOT_CHECKED = "not_checked"
+    UNKNOWN_ONLY = "unknown_only"
+    """Nothing is wrong, and platforms refused to be checked."""
+    UNKNOWN_OTHER = "unknown_other"
+    """Nothing is wrong, and something could not be checked for another reason."""
+    NO_PROBLEM = "no_problem"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLinkAddress:
+    """The URL of a report link, and when it expires.
+
+    `previous_link_at` is when the link before it was created, or None if it is the first.
+    `ends_older_links` is True if that one does not work any more.
+    """
+
+    url: str
+    expires_at: datetime
+    previous_link_at: datetime | None = None
+    ends_older_links: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationText:
+    """The texts for one link in one language; `html` is the mail as HTML.
+
+    `new_link_text` only says that there is a new link. It is empty unless older ones have ended.
+    """
+
+    short_text: str
+    subject: str
+    body: str
+    html: str
+    new_link_text: str = ""
+
+
+def build_invitation_text(
+    view: AssociationView, config: Config, link: ReportLinkAddress, language: str
+) -> InvitationText:
+    """Return the texts for the report of an association."""
+    writer = InvitationWriter(view, config.network.display_name(language), link)
+    translator = Translator(language)
+    body, html = render_message(language, writer.build_mail)
+    return InvitationText(
+        writer.build_whatsapp_text(translator),
+        writer.build_subject(translator),
+        body,
+        html,
+        writer.build_new_link_text(translator) if link.ends_older_links else "",
+    )
+
+
+def build_reminder_text(
+    view: AssociationView, config: Config, url: str, language: str, promise: FollowUp
+) -> str:
+    """Return the WhatsApp text that asks an association about a promise that is due."""
+    translator = Translator(language)
+    subject = promise.text
+    if promise.code:
+        subject = translator.gap_title(promise.code, promise.channel, Voice.ASSOCIATION)
+    return translator.message(
+        "whatsapp.reminder",
+        association=_truncate_at_word(view.association.display_name(language), MAX_NAME_CHARACTERS),
+        network=_truncate_at_word(config.network.display_name(language), MAX_NAME_CHARACTERS),
+        due=promise.due_date,
+        problem=_truncate_at_word(subject, MAX_PROMISE_CHARACTERS).rstrip("."),
+        url=url,
+    )
+
+
+def list_due_promises(
+    view: AssociationView, follow_ups: Iterable[FollowUp], today: date
+) -> list[FollowUp]:
+    """Return the promises that an association can be reminded of, newest first.
+
+    That is the newest promise about each open gap, and each other promise, if it fell due in the
+    last days. `follow_ups` are newest first.
+    """
+    open_gaps, seen, due_promises = {(gap.channel, gap.code) for gap in view.gaps}, set(), []
+    for promise in follow_ups:
+        subject, due_date = (promise.channel, promise.code), promise.due_date
+        if promise.kind is not FollowUpKind.PROMISED or subject in seen:
+            continue
+        if promise.code:
+            seen.add(subject)
+        # without a gap, it is about what its text says
+        is_unkept = subject in open_gaps if promise.code else bool(promise.text)
+        if is_unkept and due_date and today - REMINDER_PERIOD <= due_date <= today:
+            due_promises.append(promise)
+    return due_promises
+
+
+def build_chat_text(view: AssociationView, config: Config, language: str) -> str:
+    """Return the text that begins a conversation on WhatsApp, without a link to the report.
+
+    A text that only asks to open the report is left out after its greeting.
+    """
+    link = ReportLinkAddress("", datetime.max.replace(tzinfo=UTC))
+    writer = InvitationWriter(view, config.network.display_name(language), link)
+    text = writer.build_whatsapp_text(Translator(language))
+    has_message = view.gaps or choose_invitation_kind(view, None) is InvitationKind.NO_PROBLEM
+    return text if has_message else text.partition("\n")[0]
+
+
+def choose_invitation_kind(
+    view: AssociationView, previous_link_at: datetime | None
+) -> InvitationKind:
+    """Return which text fits an association: the most important thing that it should know."""
+    if view.gaps and view.gaps[0].severity == SEVERITIES[0]:
+        return InvitationKind.URGENT
+    if previous_link_at and list_fixed_gaps(view, previous_link_at):
+        return InvitationKind.PROGRESS
+    if view.gaps:
+        return InvitationKind.PROBLEM
+    if not any(map(attrgetter("checked_at"), view.accounts)):
+        return InvitationKind.NOT_CHECKED
+    unknown_items = _list_unknown_items(view)
+    if not unknown_items:
+        return InvitationKind.NO_PROBLEM
+    refused = [
+        item
+        for item in unknown_items
+        if item.channel != "website" and item.params.get("cause") in REFUSALS
+    ]
+    is_all_refused = len(refused) == len(unknown_items)
+    return InvitationKind.UNKNOWN_ONLY if is_all_refused else InvitationKind.UNKNOWN_OTHER
+
+
+def _list_unknown_items(view: AssociationView) -> list[UncheckedItem]:
+    """Return what no run could check so far. A choice of the association is not unknown."""
+    return [
+        item
+        for item in view.unchecked
+        if item.code != "channel_waived" and not item.params.get("last_date")
+    ]
+
+
+def describe_result_without_gaps(
+    view: AssociationView, now: datetime, translator: Translator
+) -> str:
+    """Return what a mail says first about an association without gaps, such as "no problem"."""
+    writer = InvitationWriter(view, network="", link=ReportLinkAddress("", now))
+    return writer.build_mail(translator).intro[0]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationWriter:
+    """Writes the texts of one invitation."""
+
+    view: AssociationView
+    network: str
+    link: ReportLinkAddress
+
+    def build_whatsapp_text(self, translator: Translator) -> str:
+        """Return the text for WhatsApp or SMS, which ends with the link."""
+        text = ""
+        for omitted_count in range(len(OMITTED_IN_CHATS) + 1):
+            facts = self._build_facts(translator, OMITTED_IN_CHATS[:omitted_count])
+            text = translator.message(f"whatsapp.{self.kind}", **facts)
+            if len(text) <= MAX_TEXT_CHARACTERS:
+                break
+        return text
+
+    def build_new_link_text(self, translator: Translator) -> str:
+        """Return the text for WhatsApp that only says that there is a new link."""
+        return translator.message(
+            "whatsapp.new_link",
+            association=self._get_name(translator),
+            day=self.link.expires_at,
+            url=self.link.url,
+        )
+
+    def build_subject(self, translator: Translator) -> str:
+        """Return the subject of the mail."""
+        name = "report"
+        if self.kind in (InvitationKind.URGENT, InvitationKind.NO_PROBLEM):
+            name = self.kind.value
+        elif self.view.gaps:
+            name = "problem"
+        facts = self._build_facts(translator)
+        subject = translator.message(f"mail.subject.{name}", **facts)
+        excess = len(subject) - MAX_SUBJECT_CHARS
+        if excess > 0:
+            association = self._get_name(translator)
+            kept = len(association) - excess
+            is_named = kept >= MIN_SUBJECT_NAME_CHARACTERS
+            facts["association"] = _truncate_at_word(association, kept) if is_named else ""
+            subject = translator.message(f"mail.subject.{name}", **facts)
+        return shorten_subject(subject)
+
+    def _get_name(self, translator: Translator) -> str:
+        name = self.view.association.display_name(translator.language)
+        return _truncate_at_word(name, MAX_NAME_CHARACTERS)
+
+    def build_mail(self, translator: Translator) -> MessageDocument:
+        """Return the document of the mail.
+
+        Its plain text decides what is left out, so text and HTML say the same.
+        """
+        plain_translator = Translator(translator.language)
+        omitted_facts: tuple[str, ...] = ()
+        for omitted_count in range(len(OMITTED_IN_MAILS) + 1):
+            omitted_facts = OMITTED_IN_MAILS[:omitted_count]
+            text = render_plain_text(self._build_document(plain_translator, omitted_facts))
+            if len(text.partition(SIGNATURE_MARK)[0]) <= MAX_TEXT_CHARACTERS:
+                break
+        return self._build_document(translator, omitted_facts)
+
+    def _build_document(
+        self, translator: Translator, omitted_facts: tuple[str, ...]
+    ) -> MessageDocument:
+        facts = self._build_facts(translator, omitted_facts)
+        facts["url"] = LINK_PLACE
+        lines = self._fill_mail_lines(translator, facts)
+        link_index = next(index for index, line in enumerate(lines) if LINK_PLACE in line)
+        label = lines[link_index - 1].rstrip(":\u00a0")  # a link needs no colon
+        return MessageDocument(
+            title=translator.message("mail.greeting", **facts),
+            intro=tuple(lines[: link_index - 1]),
+            links=(MessageLink(label, self.link.url),),
+            footer=(
+                *lines[link_index + 1 :],
+                translator.message("mail.signature", **facts),
+                translator.translate(
+                    "Anyone with this link can read the report and reply in your name. "
+                    "Share it only with your board."
+                ),
+            ),
+        )
+
+    def _fill_mail_lines(self, translator: Translator, facts: dict[str, MessageValue]) -> list[str]:
+        """Return the lines of the mail without greeting and signature."""
+        if self.view.gaps:
+            return translator.message("mail.problem", **facts).split("\n")
+        if self.kind in (InvitationKind.NO_PROBLEM, InvitationKind.NOT_CHECKED):
+            return translator.message(f"mail.{self.kind}", **facts).split("\n")
+        return translator.message(f"whatsapp.{self.kind}", **facts).split("\n")[1:]
+
+    @property
+    def kind(self) -> InvitationKind:
+        """The kind of the texts."""
+        return choose_invitation_kind(self.view, self.link.previous_link_at)
+
+    def _build_facts(
+        self, translator: Translator, omitted_facts: tuple[str, ...] = ()
+    ) -> dict[str, MessageValue]:
+        """Return the facts of all texts. A fact that is missing or omitted is empty."""
+        unknown_items = _list_unknown_items(self.view)
+        unknown_channels = dict.fromkeys(map(attrgetter("channel"), unknown_items))
+        strengths = list_current_strengths(self.view)
+        # having no gap is said by the text itself
+        named = [strength for strength in strengths if strength.label != "no_gap"]
+        facts: dict[str, MessageValue] = {
+            "association": self._get_name(translator),
+            "network": _truncate_at_word(self.network, MAX_NAME_CHARACTERS),
+            "channels": translator.join_list(map(translator.channel_name, unknown_channels)),
+            "n": len(unknown_channels),
+            "strength": next(describe_strengths(named, translator), ""),
+            **self._describe_progress(translator),
+            "day": self.link.expires_at if self.link.url else "",
+            "url": self.link.url,
+            **self._describe_first_gap(translator),
+        }
+        for omitted in omitted_facts:
+            facts[omitted] = ""
+            facts[f"{omitted}_lower"] = ""
+        return facts
+
+    def _describe_first_gap(self, translator: Translator) -> dict[str, MessageValue]:
+        """Return the facts of the most severe gap, or none if there is no gap."""
+        if not self.view.gaps:
+            return {}
+        gap, *others = self.view.gaps
+        text = describe_gap(gap, translator)
+        step = text.steps[0]
+        return {
+            "problem": text.title,
+            "problem_lower": lower_first_letter(text.title, translator),
+            "why": translator.message(f"why.{gap.code}"),
+            "step": step,
+            "step_lower": lower_first_letter(step, translator),
+            "effort": text.effort,
+            "more": translator.message("more", n=len(others)) if others and self.link.url else "",
+        }
+
+    def _describe_progress(self, translator: Translator) -> dict[str, MessageValue]:
+        """Return the good news about the first of the fixed gaps, or no facts."""
+        previous_link_at = self.link.previous_link_at
+        if previous_link_at is None or self.kind is InvitationKind.URGENT:
+            return {}
+        fixed_gaps = sorted(
+            list_fixed_gaps(self.view, previous_link_at),
+            key=lambda gap: (get_gap_rank(gap), gap.channel, gap.code),
+        )
+        if not fixed_gaps:
+            return {}
+        good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, Voice.FIXED)
+        return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
+
+
+def lower_first_letter(text: str, translator: Translator) -> str:
+    """Return a text with a small first letter, unless it begins with the name of a channel."""
+    proper_names = tuple(map(translator.channel_name, set(list_channels()) - {WEBSITE_CHANNEL}))
+    return text if text.startswith(proper_names) else text[:1].lower() + text[1:]
+
+
+def _truncate_at_word(text: str, max_characters: int) -> str:
+    """Return a text on one line, truncated at the end of a word."""
+    line = collapse_line_breaks(text)
+    if len(line) <= max_characters:
+        return line
+    head = line[: max_characters - 1]
+    return f"{head.rsplit(' ', 1)[0]}…"

@@ -1,0 +1,486 @@
+"""Exports as a stream of bytes, for the web and the command line.
+
+`EXPORT_KINDS` lists all kinds. A kind has items, which are the rows of JSON, and columns, which
+take the cells of CSV, workbooks and tables from an item. In a translated table, a column of codes
+is followed by a column with their labels: scripts read the codes, people read the labels. An export
+is never held in memory as a whole.
+
+A calendar (iCalendar, RFC 5545) has the domains that must be renewed, as the open gaps say. So an
+entry vanishes when the domain is renewed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from typing import Literal, get_args
+
+from auditor.app import App
+from auditor.conclusions.association_view import AssociationView
+from auditor.conclusions.network_view import iter_association_views, load_association_view
+from auditor.conclusions.summary import (
+    AssociationFilter,
+    Coverage,
+    compute_coverage,
+    summarize_channel,
+)
+from auditor.config.schema import Config
+from auditor.core.formatting import format_optional_timestamp, iter_json_document
+from auditor.core.i18n.translator import Translator
+from auditor.core.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.presentation.views.calls import list_calls
+from auditor.presentation.views.json_items import JsonItem, build_account_item, build_gap_item
+from auditor.registry import spreadsheet, workbook_writer
+from auditor.registry.columns import format_media_officer
+from storage.models.audit import EMPTY_CONTACT, Association, AuditRunState, Gap
+from storage.models.summaries import AssociationSummary
+
+WORKBOOK_SHEETS = {"meeting": ("meeting", "coverage", "changes")}
+"""Kinds whose workbook also contains sheets of other kinds."""
+ExportFormat = Literal["csv", "xlsx", "json"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+MEDIA_TYPES = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "json": "application/json",
+}
+
+CellValue = str | int | float | date | None
+ListedAssociation = Association | AssociationSummary
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """An export to build: the kind of rows, the format, and the associations it covers.
+
+    Without `translator` headings are English keys, and codes have no column with their label.
+    With `association_ids` it covers only these. `since` is when `changes` begin; None means the
+    start of the newest finished run. `can_see_contact` says whether the user may see the contact
+    data of an association.
+    """
+
+    kind: str
+    format: ExportFormat = "csv"
+    association_filter: AssociationFilter = field(default_factory=AssociationFilter)
+    association_ids: tuple[str, ...] = ()
+    translator: Translator | None = None
+    since: datetime | None = None
+    bom: bool = True
+    delimiter: str = ","
+    right_to_left: bool = False
+    can_see_contact: Callable[[ListedAssociation], bool] = lambda _association: True
+
+
+def stream_export(request: ExportRequest, app: App, now: datetime) -> Iterator[bytes]:
+    """Yield the bytes of an export in chunks. JSON is never translated."""
+    kind, translator = EXPORT_KINDS[request.kind], request.translator
+    if request.format == "json":
+        items = kind.build_items(ExportSource(replace(request, translator=None), app, now))
+        return (chunk.encode(errors="replace") for chunk in iter_json_document(items, now))
+    source = ExportSource(request, app, now)
+    if request.format == "csv":
+        rows = kind.build_table(source)
+        return spreadsheet.iter_csv_lines(rows, bom=request.bom, delimiter=request.delimiter)
+    tables = {}
+    for name in WORKBOOK_SHEETS.get(request.kind, (request.kind,)):
+        title = translator.term("export", name) if translator else name
+        tables[title] = EXPORT_KINDS[name].build_table(source)
+    return workbook_writer.iter_workbook_chunks(tables, right_to_left=request.right_to_left)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSource:
+    """The data from which the items of an export are built."""
+
+    request: ExportRequest
+    app: App
+    now: datetime
+
+    def iter_views(self) -> Iterator[AssociationView]:
+        """Yield the associations of the export. They are read again for each sheet."""
+        store, config = self.app.store, self.app.config
+        if not self.request.association_ids:
+            filter_ = self.request.association_filter
+            yield from iter_association_views(store, config, self.now, filter_)
+        for association_id in self.request.association_ids:
+            view = load_association_view(store, config, association_id)
+            if view is not None:
+                yield view
+
+    def get_name(self, association: ListedAssociation) -> str:
+        """Return the name of an association, translated if there is a translator."""
+        translator = self.request.translator
+        return association.display_name(translator.language) if translator else association.name
+
+    def get_place(self, association: ListedAssociation) -> JsonItem:
+        """Return the region and the town, translated if there is a translator."""
+        translator, region, city = self.request.translator, association.region, association.city
+        if translator:
+            region = translator.region_name(region) if region else None
+            city = translator.town_name(city) if city else None
+        return {"region": region, "city": city}
+
+
+@dataclass(frozen=True, slots=True)
+class ExportColumn:
+    """A column: the key of its value in an item, or in the mapping `parent` of the item.
+
+    `get_label` returns the label of a code. `is_date`: only the day of a timestamp is shown.
+    """
+
+    key: str
+    get_label: Callable[[JsonItem, Translator], str] | None = None
+    is_date: bool = False
+    parent: str = ""
+
+    def get_cell(self, item: JsonItem) -> CellValue:
+        """Return the cell. Several values are joined."""
+        if self.parent:
+            item = item[self.parent]
+        value = item[self.key]
+        if self.is_date and value:
+            return date.fromisoformat(value[:10])
+        if isinstance(value, dict):
+            return "; ".join(f"{name}={part}" for name, part in value.items())
+        if isinstance(value, list):
+            separator = ", "
+            if value and isinstance(value[0], dict):
+                value = [" ".join(filter(None, entry.values())) for entry in value]
+                separator = "; "
+            return separator.join(value)
+        cell: CellValue = value
+        return cell
+
+
+@dataclass(frozen=True, slots=True)
+class ExportKind:
+    """A kind of export: its items and the columns of its table, with one of each channel or not."""
+
+    build_items: Callable[[ExportSource], Iterator[JsonItem]]
+    columns: tuple[ExportColumn, ...]
+    has_channel_columns: bool = False
+
+    def list_columns(self, config: Config) -> list[ExportColumn]:
+        """Return the columns of the table."""
+        columns = list(self.columns)
+        if self.has_channel_columns:
+            columns += [_term(name, "channel_status", "channels") for name in config.channels]
+        return columns
+
+    def build_table(self, source: ExportSource) -> Iterator[list[CellValue]]:
+        """Yield the headings, then the rows. Without a translator, headings are English keys."""
+        columns, translator = self.list_columns(source.app.config), source.request.translator
+        headings: list[CellValue] = []
+        for column in columns:
+            if translator is None or column.get_label:
+                headings.append(column.key)
+            if translator is not None:
+                heading = translator.term("heading", column.key)
+                # Without a term it is the column of a channel.
+                is_term = heading != column.key
+                headings.append(heading if is_term else translator.channel_name(column.key))
+        yield headings
+        for item in self.build_items(source):
+            row: list[CellValue] = []
+            for column in columns:
+                row.append(column.get_cell(item))
+                if translator is not None and column.get_label is not None:
+                    row.append(column.get_label(item, translator))
+            yield row
+
+
+def _build_association_items(source: ExportSource) -> Iterator[JsonItem]:
+    channels = source.app.config.channels
+    for view in source.iter_views():
+        association, score, worst = view.association, view.score, next(iter(view.gaps), None)
+        yield {
+            "association": association.id,
+            "name": source.get_name(association),
+            **source.get_place(association),
+            "tags": list(association.tags),
+            "language": association.language,
+            "level": score.level,
+            "score": score.percent,
+            "low": score.low,
+            "high": score.high,
+            "known": score.known,
+            "gaps": len(view.gaps),
+            "worst_kind": get_gap_kind(worst).value if worst else None,
+            "worst_severity": worst.severity if worst else None,
+            "channels": {name: summarize_channel(view, name).status.value for name in channels},
+        }
+
+
+def _build_gap_items(source: ExportSource) -> Iterator[JsonItem]:
+    for view in source.iter_views():
+        name = source.get_name(view.association)
+        for gap in view.gaps:
+            yield build_gap_item(gap, name)
+
+
+def _build_account_items(source: ExportSource) -> Iterator[JsonItem]:
+    for view in source.iter_views():
+        association = view.association
+        names = {"association": association.id, "name": source.get_name(association)}
+        for account in view.accounts:
+            yield {**names, **build_account_item(account)}
+
+
+def build_coverage_item(channel_coverage: Coverage) -> JsonItem:
+    """Return the coverage of one channel. Shares are percentages."""
+    return {column.key: getattr(channel_coverage, column.key) for column in COVERAGE_COLUMNS}
+
+
+def _build_change_items(source: ExportSource) -> Iterator[JsonItem]:
+    """Yield the gaps that opened or closed since a time. Waived gaps are left out."""
+    since = source.request.since
+    if since is None:
+        last_run = source.app.store.runs.get_latest(AuditRunState.DONE)
+        if last_run is None:
+            return
+        since = last_run.started_at
+    for view in source.iter_views():
+        name = source.get_name(view.association)
+        for change, changed_at, gap in view.iter_gap_changes():
+            if changed_at >= since:
+                at = format_optional_timestamp(changed_at)
+                yield {"change": change, "at": at, **build_gap_item(gap, name)}
+
+
+def _build_call_items(source: ExportSource) -> Iterator[JsonItem]:
+    request, app = source.request, source.app
+    for call in list_calls(app.store, app.config, request.association_filter, source.now):
+        summary, last_contact, promises = call.summary, call.latest_follow_up, call.latest_promises
+        contact = call.contact
+        if not request.can_see_contact(summary):
+            contact, last_contact, promises = EMPTY_CONTACT, None, ()
+        worst = call.reasons[0]
+        due_dates = [promise.due_date for promise in promises if promise.due_date]
+        yield {
+            "association": summary.id,
+            "name": source.get_name(summary),
+            **source.get_place(summary),
+            "phone": contact.phone,
+            "email": contact.email,
+            "media_officer": contact.media_officer,
+            "worst_kind": get_gap_kind(worst).value,
+            "worst_severity": worst.severity,
+            "reasons": [{"channel": gap.channel, "code": gap.code} for gap in call.reasons],
+            "promises": [
+                {"channel": promise.channel, "code": promise.code, "text": promise.text}
+                for promise in promises
+            ],
+            "last_contact_kind": last_contact.kind.value if last_contact else None,
+            "last_contact_at": last_contact.occurred_at.date().isoformat()
+            if last_contact
+            else None,
+            "due_date": min(due_dates).isoformat() if due_dates else None,
+        }
+
+
+def _term(key: str, group: str, parent: str = "") -> ExportColumn:
+    """Return a column of codes whose labels are in `terms.toml`."""
+
+    def get_label(item: JsonItem, translator: Translator) -> str:
+        code = (item[parent] if parent else item)[key]
+        return translator.term(group, code) if code else ""
+
+    return ExportColumn(key, get_label, parent=parent)
+
+
+def _label(key: str, group: str) -> ExportColumn:
+    """Return a column of codes whose labels are in the gap catalogue."""
+    return ExportColumn(
+        key, lambda item, translator: translator.label(group, item[key]) if item[key] else ""
+    )
+
+
+def _get_gap_title(entry: JsonItem, translator: Translator) -> str:
+    return translator.gap_title(entry["code"], entry["channel"], Voice.LABEL)
+
+
+def _join_promise_titles(item: JsonItem, translator: Translator) -> str:
+    descriptions = []
+    for promise in item["promises"]:
+        title = _get_gap_title(promise, translator) if promise["code"] else ""
+        descriptions.append(" · ".join(filter(None, (title, promise["text"]))))
+    return "; ".join(descriptions)
+
+
+def _columns(*keys: str) -> Iterable[ExportColumn]:
+    return map(ExportColumn, keys)
+
+
+GAP_COLUMNS = (
+    *_columns("association", "name"),
+    _label("channel", "channel"),
+    ExportColumn("code", _get_gap_title),
+    _label("kind", "gap_kind"),
+    _label("severity", "severity"),
+    ExportColumn("opened_at", is_date=True),
+    ExportColumn(
+        "params",
+        lambda item, translator: (
+            translator.describe_gap(
+                item["code"], item["channel"], item["severity"], item["params"]
+            ).evidence
+        ),
+    ),
+)
+CHANGE_COLUMNS = (
+    _term("change", "change"),
+    ExportColumn("at", is_date=True),
+    *GAP_COLUMNS,
+    ExportColumn("closed_at", is_date=True),
+)
+ACCOUNT_COLUMNS = (
+    *_columns("association", "name"),
+    _label("channel", "channel"),
+    *_columns("url", "key"),
+    _term("state", "account_status"),
+    ExportColumn("since", is_date=True),
+    _term("reason", "cause"),
+    ExportColumn("last_activity", is_date=True),
+    _term("activity", "activity"),
+    ExportColumn("rhythm_days"),
+    _term("linked", "link_reciprocity"),
+    ExportColumn("checked_at", is_date=True),
+)
+ASSOCIATION_COLUMNS = (
+    *_columns("association", "name", "region", "city", "tags", "language"),
+    _label("level", "level"),
+    *_columns("score", "low", "high", "known", "gaps"),
+    _label("worst_kind", "gap_kind"),
+    _label("worst_severity", "severity"),
+)
+COVERAGE_COLUMNS = (
+    _label("channel", "channel"),
+    *_columns("associations", "confirmed", "unknown", "gone", "missing", "by_choice"),
+    *_columns("low", "high", "survey"),
+)
+CALL_COLUMNS = (
+    *_columns("association", "name", "region", "city", "phone", "email"),
+    ExportColumn(
+        "media_officer",
+        lambda item, translator: format_media_officer(item["media_officer"], translator) or "",
+    ),
+    _label("worst_kind", "gap_kind"),
+    _label("worst_severity", "severity"),
+    ExportColumn(
+        "reasons",
+        lambda item, translator: " · ".join(
+            _get_gap_title(reason, translator) for reason in item["reasons"]
+        ),
+    ),
+    ExportColumn("promises", _join_promise_titles),
+    ExportColumn("due_date", is_date=True),
+    _term("last_contact_kind", "follow_up"),
+    ExportColumn("last_contact_at", is_date=True),
+)
+EXPORT_KINDS: Mapping[str, ExportKind] = {
+    "associations": ExportKind(
+        _build_association_items, ASSOCIATION_COLUMNS, has_channel_columns=True
+    ),
+    "gaps": ExportKind(_build_gap_items, GAP_COLUMNS),
+    "accounts": ExportKind(_build_account_items, ACCOUNT_COLUMNS),
+    "coverage": ExportKind(
+        lambda source: map(
+            build_coverage_item, compute_coverage(source.iter_views(), source.app.config)
+        ),
+        COVERAGE_COLUMNS,
+    ),
+    "changes": ExportKind(_build_change_items, CHANGE_COLUMNS),
+    "meeting": ExportKind(_build_call_items, CALL_COLUMNS),
+}
+"""Every kind of export by its name on the command line and in URLs."""
+
+
+DOMAIN_GAP = "website_domain_expiring"
+MAX_LINE_BYTES = 75
+"""Bytes of a line of a calendar (RFC 5545)."""
+ALARM_TRIGGERS = ("-P30D", "-P7D", "-P1D")
+"""When a calendar reminds of an entry, before its day begins."""
+
+# A calendar must have a component (RFC 5545 §3.6), also if no domain expires.
+TIME_ZONE_LINES = (
+    "BEGIN:VTIMEZONE",
+    "TZID:Etc/UTC",
+    "BEGIN:STANDARD",
+    "DTSTART:19700101T000000",
+    "TZOFFSETFROM:+0000",
+    "TZOFFSETTO:+0000",
+    "END:STANDARD",
+    "END:VTIMEZONE",
+)
+
+
+def build_domain_calendar(
+    gaps: Iterable[tuple[str, Gap]], translator: Translator, now: datetime
+) -> bytes:
+    """Return a calendar with one day for each of these gaps, given with the association's name."""
+    calendar_name = translator.translate("Domain names to renew")
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//presence-auditor//domains//EN",
+        "METHOD:PUBLISH",
+        f"X-WR-CALNAME:{_escape(calendar_name)}",
+        *TIME_ZONE_LINES,
+    ]
+    for association_name, gap in gaps:
+        lines += _iter_event_lines(association_name, gap, translator, now)
+    lines.append("END:VCALENDAR")
+    return b"".join(_fold(line) for line in lines)
+
+
+def _iter_event_lines(
+    association_name: str, gap: Gap, translator: Translator, now: datetime
+) -> Iterator[str]:
+    text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params)
+    description = "\n".join((text.evidence, *text.steps))
+    domain = str(gap.params.get("domain", gap.subject))
+    # A domain without a date was found as lost.
+    expiry = gap.params.get("expires_on") or gap.params.get("expired_on")
+    day = date.fromisoformat(str(expiry)) if expiry else (gap.opened_at or now).date()
+    # The id stays the same as long as the association has the domain.
+    digest = sha256(f"{gap.association}\n{domain}".encode()).hexdigest()
+    summary = translator.translate(
+        "Renew {domain} ({association})", domain=domain, association=association_name
+    )
+    yield from (
+        "BEGIN:VEVENT",
+        f"UID:{digest[:32]}@presence-auditor",
+        f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}",
+        f"DTSTART;VALUE=DATE:{day:%Y%m%d}",
+        f"DTEND;VALUE=DATE:{day + timedelta(days=1):%Y%m%d}",
+        f"SUMMARY:{_escape(summary)}",
+        f"DESCRIPTION:{_escape(description)}",
+        "TRANSP:TRANSPARENT",
+    )
+    for trigger in ALARM_TRIGGERS:
+        yield from (
+            "BEGIN:VALARM",
+            "ACTION:DISPLAY",
+            f"TRIGGER:{trigger}",
+            f"DESCRIPTION:{_escape(summary)}",
+            "END:VALARM",
+        )
+    yield "END:VEVENT"
+
+
+def _escape(text: str) -> str:
+    """Return a text value: RFC 5545 §3.3.11."""
+    escaped = text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+    return "\\n".join(escaped.splitlines())
+
+
+def _fold(line: str) -> bytes:
+    """Return a content line of at most 75 bytes per line; no character is split (§3.1)."""
+    lines, current = [], b""
+    for character in line:
+        encoded = character.encode()
+        if len(current) + len(encoded) > MAX_LINE_BYTES:
+            lines.append(current)
+            current = b" "
+        current += encoded
+    return b"\r\n".join([*lines, current]) + b"\r\n"

@@ -1,0 +1,197 @@
+"""Diagnose the settings and this machine: secrets, notifications, disks, limits and languages."""
+
+import asyncio
+import errno
+import os
+import resource
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from auditor.app import create_parser_pool, list_certificate_files, validate_certificate_file
+from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
+from auditor.config import schema
+from auditor.config.schema import Config, StorageSettings, WebSettings
+from auditor.core.i18n.catalogs import (
+    LOCALE_BY_LANGUAGE,
+    list_catalog_languages,
+    load_message_catalog,
+)
+from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
+from auditor.retention import EVIDENCE_FOLDER_NAME
+from storage.database.engine import parse_database_url
+from storage.errors import build_file_error
+from storage.files.durable_files import require_writable_folder
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Host names of a public address that only this machine can open, as for a trial."""
+OTHER_USERS_MODE = 0o007
+"""The permission bits of all other users of the machine."""
+LOW_DISK_BYTES = 1 << 30
+"""Free bytes below which the doctor warns.
+
+A run of a large registry stores some hundred megabytes.
+"""
+Results = Iterable[tuple[str, str]]
+
+
+def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str, Results]]:
+    """Yield the checks of the configuration file, the environment, secrets and notifications."""
+    file, state = schema.find_config_file(path, os.environ), "ok" if config.rules else "warn"
+    text = f"{file}, rules: {len(config.rules)}"
+    yield (
+        "configuration",
+        [(state, text if file else "built-in example; `auditor init` writes your own")],
+    )
+    for name in schema.find_unused_variables(os.environ):
+        reason = "is not a setting; settings look like AUDITOR_TABLE__NAME"
+        yield "environment", [("warn", f"{name} {reason}")]
+    for table, file in list_certificate_files(config):
+        yield "certificate authority", _check_certificates(file, table)
+    for channel, budget in create_api_budgets(config).items():
+        text = f"API only, at most {budget.limit:g} {budget.api.cost_unit} per night"
+        yield f"key of {channel}", [("ok", text)]
+    yield "secrets", _check_secret_files(config)
+    if not config.fetch.contact and not config.fetch.user_agent:
+        text = "[fetch] contact is empty: owners of audited sites cannot reach you"
+        yield "contact", [("warn", text)]
+    yield "web addresses", _check_web_addresses(config.web)
+    recipients = config.notify.recipients
+    if any(recipient.address for recipient in recipients) and not config.web.public_url:
+        text = "emails have no unsubscribe link because [web] public_url is not set"
+        yield "messages", [("warn", text)]
+    elif recipients:
+        yield "messages", [("ok", f"digest recipients: {len(recipients)}")]
+    text = f"notified by {config.monitor.kind}"
+    if config.monitor.ping_url is None:
+        text = "not set: no alert if runs fail; see [monitor]"
+    yield "monitor", [("ok", text)]
+
+
+def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
+    """Yield the checks of disks, limits and languages."""
+    yield "data folder", _check_data_folder(config.storage)
+    yield "evidence folder", _check_folders(config.storage.evidence_folder)
+    if config.backup.after_run or config.backup.folder.exists():
+        folder = config.backup.folder
+        yield "backup folder", _check_folders(folder, folder / EVIDENCE_FOLDER_NAME)
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = config.fetch.concurrency + SPARE_FILE_DESCRIPTORS
+    if limit != resource.RLIM_INFINITY and limit < needed:
+        yield "open files", [("warn", f"limit {limit}; up to {needed} may be needed")]
+    untranslated = [
+        language for language in list_catalog_languages() if not len(load_message_catalog(language))
+    ]
+    if untranslated:
+        yield "languages", [("fail", f"no translations for {', '.join(untranslated)}")]
+    else:
+        yield "languages", [("ok", ", ".join(LOCALE_BY_LANGUAGE))]
+
+
+def _check_certificates(file: Path, table: str) -> Results:
+    """Fail if the certificate file is invalid, because then no page can be fetched."""
+    validate_certificate_file(file, table)
+    yield from ()
+
+
+def _check_secret_files(config: Config) -> Results:
+    """Warn if any user of the machine can read a secret. No content is shown."""
+    files = [*iter_secret_files(config), *sorted(config.storage.folder.glob("*.key"))]
+    url = parse_database_url(config.storage.url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        files.append(Path(url.database))  # it has people's addresses
+    private_count = 0
+    for file in dict.fromkeys(files):
+        if file.suffix == ".key":
+            file.open("rb").close()
+        with suppress(OSError):  # other checks report what cannot be examined
+            if file.stat().st_mode & OTHER_USERS_MODE:
+                yield "warn", f"any user can read {file}; try `chmod o= {file}`"
+                return
+            private_count += 1
+    yield "ok", f"private files: {private_count}"
+
+
+def iter_secret_files(settings: BaseModel) -> Iterator[Path]:
+    """Yield the secret files that settings name, at any depth."""
+    for name, value in settings:
+        if name.endswith("_file") and name != "ca_file" and value:
+            yield Path(value)
+        values = value.values() if isinstance(value, dict) else value
+        for inner in values if isinstance(value, (dict, tuple)) else (value,):
+            if isinstance(inner, BaseModel):
+                yield from iter_secret_files(inner)
+
+
+def _check_web_addresses(web: WebSettings) -> Results:
+    """Warn if no one can log in through a proxy, or if report links are not private."""
+    if web.allowed_hosts and not web.trusted_proxies:
+        remedy = 'try `trusted_proxies = ["127.0.0.1"]`'
+        reason = f"[web] trusted_proxies is empty; {remedy}"
+        yield "warn", f"no one can log in under {', '.join(web.allowed_hosts)}: {reason}"
+    public_url = urlsplit(web.public_url)
+    if public_url.scheme == "http" and public_url.hostname not in LOOPBACK_HOSTS:
+        reason = "others on the way can read report links"
+        yield "warn", f"{web.public_url} has no HTTPS: {reason}; try https://{public_url.netloc}"
+
+
+def _check_data_folder(storage: StorageSettings) -> Results:
+    folder = storage.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        require_writable_folder(folder)
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as error:
+        yield "fail", str(build_file_error(error, f"cannot use {folder}"))
+        return
+    _require_access(folder.glob("*.lock"))
+    text = f"{folder}, {free_bytes / (1 << 30):.1f} GiB free"
+    if free_bytes < storage.min_free_bytes:
+        yield "fail", f"{text}: too little to start a run"
+    else:
+        yield "warn" if free_bytes <= LOW_DISK_BYTES else "ok", text
+
+
+def _check_folders(*folders: Path) -> Results:
+    """Fail if a folder cannot be read and written, or not be created if it is missing.
+
+    A missing folder is created when it is needed. A command that root executed leaves folders that
+    the auditor's own user cannot write.
+    """
+    for folder in folders:
+        require_writable_folder(folder)
+        # the folders in it and those in them, such as `archive/3f` and `archive/3f/a2`
+        _require_access([*folder.glob("*/"), *folder.glob("*/*/")])
+    yield from ()
+
+
+def _require_access(paths: Iterable[Path]) -> None:
+    """Raise PermissionError for the first file or folder that cannot be read and written."""
+    for path in paths:
+        needed = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+        if not os.access(path, needed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+
+def check_parsers() -> None:
+    """Parse a large page in a parser process with its real limits. Raises ConfigError."""
+
+    async def check() -> None:
+        async with create_parser_pool() as parser_pool:
+            await refuse_broken_parsers(parser_pool)
+
+    asyncio.run(check())
+
+
+def check_parsing(parser_check: Callable[[], None]) -> Results:
+    """Fail if parser processes cannot work, because a run would refuse to start."""
+    try:
+        parser_check()
+    except OSError as error:  # also if no process can be started
+        yield "fail", str(error)
+    else:
+        yield "ok", "a large page can be read"

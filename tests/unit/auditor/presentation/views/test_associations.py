@@ -1,0 +1,111 @@
+"""The strip of the newest checks of an association on a channel, and its drawing."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from auditor.core.rendering.svg import draw_strip
+from auditor.presentation.views.associations import build_strips, load_check_history
+from probes.links import identify
+from probes.models.finding import Finding, Presence
+from storage.models.audit import (
+    AccountPresence,
+    AccountRow,
+    Association,
+    AuditRun,
+    AuditRunState,
+    Observation,
+)
+from storage.store import Store
+from tests.support.query_plans import plans, whole
+
+START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+PRESENT, ABSENT, UNKNOWN = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
+
+
+def build_run(number, state=AuditRunState.DONE, unreliable_channels=()):
+    started_at = START + timedelta(days=number)
+    return AuditRun(
+        started_at.date(), state, started_at, unreliable_channels=unreliable_channels, id=number
+    )
+
+
+def build_presence(run, presence, account=1):
+    return AccountPresence("nour", "facebook", account, run, presence)
+
+
+def test_strip_has_the_result_of_each_run():
+    runs = [
+        build_run(1),
+        build_run(2),
+        build_run(3, unreliable_channels=("facebook",)),
+        build_run(4, AuditRunState.SKIPPED),
+    ]
+    results = [build_presence(1, ABSENT), build_presence(2, UNKNOWN), build_presence(3, ABSENT)]
+    assert build_strips(runs, results) == {
+        ("nour", "facebook"): ("absent", "unknown", "unknown", "")
+    }
+
+
+@pytest.mark.parametrize(
+    ("presences", "state"),
+    [
+        ((ABSENT, PRESENT), "present"),
+        ((ABSENT, UNKNOWN), "unknown"),
+        ((UNKNOWN, PRESENT), "present"),
+    ],
+)
+def test_best_account_decides(presences, state):
+    results = [build_presence(1, presence, n) for n, presence in enumerate(presences)]
+    assert build_strips([build_run(1)], results) == {("nour", "facebook"): (state,)}
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Three associations with a Facebook account each, and runs that checked them."""
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        ids = ("amal", "nour", "zed")
+        urls = {id_: f"https://www.facebook.com/{id_}" for id_ in ids}
+        rows = [
+            AccountRow(id_, url, identify.identify_link(url), "facebook")
+            for id_, url in urls.items()
+        ]
+        store.registry.save_registry([Association(id_, id_) for id_ in ids], rows, START)
+        yield store
+
+
+def check_in_run(store, number, presences):
+    """Finish a run of a day that found these presences, by association."""
+    started_at = START + timedelta(days=number)
+    run = store.runs.begin_or_resume(started_at.date(), started_at)
+    accounts = {row.association: row.id for row in store.registry.list_accounts()}
+    store.observations.record(
+        Observation(accounts[id_], run.id, started_at, Finding(presence))
+        for id_, presence in presences.items()
+    )
+    return store.runs.finish(run, AuditRunState.DONE, started_at + timedelta(hours=1))
+
+
+def test_history_covers_the_newest_runs_of_the_given_associations(store):
+    check_in_run(store, 1, {"amal": PRESENT, "nour": PRESENT, "zed": PRESENT})
+    check_in_run(store, 2, {"amal": ABSENT, "zed": PRESENT})
+    check_in_run(store, 3, {"amal": UNKNOWN, "nour": PRESENT})
+    strips, _ = load_check_history(store, ["amal", "nour"], run_count=2)
+    assert strips == {
+        ("amal", "facebook"): ("absent", "unknown"),
+        ("nour", "facebook"): ("", "present"),
+    }
+
+
+def test_loading_the_history_scans_no_table(store):
+    check_in_run(store, 1, {"amal": PRESENT})
+    with plans(store) as queries:
+        load_check_history(store, ["amal", "nour"])
+    assert whole(queries) == []
+
+
+def test_strip_is_drawn_as_one_path_for_each_series():
+    assert draw_strip(("present", "present", "", "absent")) == (
+        '<svg class="strip" viewBox="0 0 16 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<path class="present" d="M0 5h8"/><path class="absent" d="M12 5h4"/></svg>'
+    )
