@@ -34,6 +34,11 @@ MAX_UNREAD_BYTES = 64 * 1024
 
 RawHeaders = list[tuple[bytes, bytes]]
 
+_HEAD_END_PATTERN = re.compile(rb"\n\r?\n")
+_LENGTH_LINE_PATTERN = re.compile(
+    rb"^content-length:([^\n]*(?:\n[ \t][^\n]*)*)\n", re.IGNORECASE | re.MULTILINE
+)
+
 
 class HttpConnection(asyncio.Protocol):
     """A connection as an asyncio protocol.
@@ -55,6 +60,7 @@ class HttpConnection(asyncio.Protocol):
     def _reset_response(self) -> None:
         """Forget the previous response."""
         self.status, self.headers = 0, []
+        self._received_head = b""
         self._body_chunks: list[bytes] = []
         self._unread_bytes = self._overhead_bytes = 0
         self._has_head = self._is_complete = self._is_unusable = self._has_known_length = False
@@ -73,7 +79,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._overhead_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            self._parse(self._parser, data)
         except HttpParserUpgrade:
             self._is_unusable = True
         except HttpParserError as error:
@@ -82,6 +88,33 @@ class HttpConnection(asyncio.Protocol):
             self._mark_unusable(httpx.RemoteProtocolError("too much data outside the body"))
             self.close()
         self._wake_waiter()
+
+    def _parse(self, parser: HttpResponseParser, data: bytes) -> None:
+        """Parse received data. Raises HttpParserError.
+
+        llhttp refuses a repeated Content-Length. Browsers accept equal ones (RFC 9110, 8.6), so a
+        complete head is parsed again without the repeats. The connection is not used again,
+        because server and proxies may disagree about the end of the response.
+        """
+        if not self._has_head:
+            self._received_head += data
+        try:
+            parser.feed_data(data)
+        except HttpParserError as error:
+            if self._has_head or str(error) != "Duplicate Content-Length":
+                raise
+            received = self._received_head
+            end = _HEAD_END_PATTERN.search(received, max(0, len(received) - len(data) - 2))
+            if end is None:
+                return  # llhttp repeats the error for the rest of the head
+            head, rest = received[: end.end()], received[end.end() :]
+            lengths = [length.strip() for length in _LENGTH_LINE_PATTERN.findall(head)]
+            if len(lengths) < 2 or len(set(lengths)) > 1:
+                raise
+            self._is_unusable = True
+            self.headers.clear()
+            self._parser = self._create_parser()
+            self._parser.feed_data(_LENGTH_LINE_PATTERN.sub(b"", head, len(lengths) - 1) + rest)
 
     def eof_received(self) -> None:
         """Handle the end of data. It ends a body without a declared length."""

@@ -10,8 +10,12 @@ from probes.http.connection import MAX_OVERHEAD_BYTES, HttpConnection
 STATUS = b"HTTP/1.1 200 OK\r\n"
 BODY = b"ok!"
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
-REFUSED_LENGTHS = [
+ACCEPTED_LENGTHS = [
     b"Content-Length: 3\r\nContent-Length: 3\r\n",
+    b"Content-Length: 3\r\nX: y\r\ncontent-length:3 \r\nContent-Length: 3\r\nY: z\r\n",
+    b"Content-Length: 3\nContent-Length: 3\n",
+]
+REFUSED_LENGTHS = [
     b"Content-Length: 3, 3\r\n",
     b"Content-Length: 3\r\nContent-Length: 4\r\n",
     b"Content-Length: 3\r\nContent-Length: 4\r\nContent-Length: 3\r\n",
@@ -57,6 +61,22 @@ async def receive(response: bytes, packet_size: int) -> tuple[HttpConnection, by
         connection.data_received(response[start : start + packet_size])
     await request
     return connection, b"".join([piece async for piece in connection.iter_body()])
+
+
+@pytest.mark.parametrize("packet_size", [1, 7, 1000])
+@pytest.mark.parametrize("lengths", ACCEPTED_LENGTHS)
+async def test_equal_content_lengths_are_accepted(lengths: bytes, packet_size: int) -> None:
+    text = b"Content-Length: 9"
+    connection, body = await receive(STATUS + lengths + b"\r\n" + BODY, packet_size)
+    assert (connection.status, body) == (200, BODY)
+    assert not connection.make_idle()
+    assert (await receive(STATUS + b"Content-Length: 17\r\n\r\n" + text, packet_size))[1] == text
+
+
+async def test_response_after_equal_content_lengths_is_not_read() -> None:
+    connection, body = await receive(STATUS + ACCEPTED_LENGTHS[0] + b"\r\n" + BODY + EVIL, 1000)
+    assert body == BODY
+    assert not connection.make_idle()
 
 
 @pytest.mark.parametrize("packet_size", [1, 7, 1000])
