@@ -115,7 +115,9 @@ def test_documented_configuration_loads() -> None:
 
 
 def test_documented_name_is_in_every_language() -> None:
-    catalogue = (DOCS.parent / "auditor" / "reference" / "gaps.toml").read_text(encoding="utf-8")
+    catalogue = (DOCS.parent / "auditor" / "core" / "reference" / "gaps.toml").read_text(
+        encoding="utf-8"
+    )
     labels = tomllib.loads(catalogue)["labels"]["channel"]
     documented = tomllib.loads(read_block("toml", 1))["labels"]["channel"]["bluesky"]
     assert documented.keys() == labels["youtube"].keys()

@@ -22,7 +22,7 @@ from storage.errors import build_install_command
 if TYPE_CHECKING:
     import typst
 
-TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
+TEMPLATES_FOLDER = Path(__file__).parents[2] / "templates"
 VOID_TAGS = frozenset({"meta", "link", "br", "wbr", "input", "img", "hr"})
 INLINE_TAGS = frozenset({"a", "b", "bdi", "code", "span", "strong", "wbr"})
 SVG_START = '<svg xmlns="http://www.w3.org/2000/svg"'

@@ -93,7 +93,7 @@ def test_every_message_is_translated(language):
 def test_no_message_appears_twice(language):
     lines = [
         line
-        for file in (PACKAGE / "i18n" / "locales" / language).glob("*.po")
+        for file in (PACKAGE / "core" / "i18n" / "locales" / language).glob("*.po")
         for line in file.read_text("utf-8").splitlines()
         if line.startswith("msgid ") and line != 'msgid ""'
     ]
@@ -184,7 +184,7 @@ def test_arabic_catalogue_states_its_six_plural_forms():
         "nplurals=6; plural=(n==0 ? 0 : n==1 ? 1 : n==2 ? 2 : "
         "n%100>=3 && n%100<=10 ? 3 : n%100>=11 ? 4 : 5);"
     )
-    for file in (PACKAGE / "i18n" / "locales" / "ar").glob("*.po"):
+    for file in (PACKAGE / "core" / "i18n" / "locales" / "ar").glob("*.po"):
         stated = read_po(io.BytesIO(file.read_bytes())).mime_headers
         assert dict(stated)["Plural-Forms"] == rule
 
@@ -254,7 +254,7 @@ def iter_all_texts(language):
     )
     for name in ("i18n/terms.toml", "reference/gaps.toml", "reference/message_texts.toml"):
         yield from iter_texts_in_language(
-            tomllib.loads((PACKAGE / name).read_text("utf-8")), language
+            tomllib.loads((PACKAGE / "core" / name).read_text("utf-8")), language
         )
 
 
