@@ -34,7 +34,7 @@ UNPRINTABLE_CATEGORIES = frozenset({"Cc", "Cs", "Cn", "Co"})
 class PdfUnavailableError(AuditorError):
     """A PDF cannot be made because Typst is missing."""
 
-    code = 3
+    exit_code = 3
 
 
 def render_pdf(report_html: str) -> bytes:
