@@ -10,7 +10,6 @@ worker that it has the coordinator's folder.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.core.errors import ConfigError
-from storage.errors import build_install_command, explain_file_error
+from storage.errors import build_install_command
 
 if TYPE_CHECKING:
     from auditor.app import App
@@ -34,7 +33,7 @@ CLUSTER_INSTALL_COMMAND = build_install_command("presence-auditor[cluster]")
 CLUSTER_MODULES = ("procrastinate", "psycopg_pool")
 """The modules of the extra."""
 FOLDER_MARKER_FILE = "folder.token"
-"""The file in the data folder that has its token."""
+"""The file in the data folder that has its token. Each session of a run writes a new one."""
 
 
 @contextmanager
@@ -141,22 +140,6 @@ def _check_queue(cluster: ProcrastinateCluster) -> Iterator[tuple[str, str]]:
         counts = f"active workers: {queue.active_workers}; jobs {jobs}"
         has_problem = queue.stalled_jobs or queue.failed_jobs
         yield "warn" if has_problem else "ok", f"{counts}, stalled: {queue.stalled_jobs}"
-
-
-def ensure_folder_token(folder: Path) -> str:
-    """Return the token of a data folder, and create it if needed.
-
-    Raises ConfigError if it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / FOLDER_MARKER_FILE).open("x", encoding="ascii") as file:
-            file.write(secrets.token_hex(16))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise ConfigError(f"cannot write to {folder}", *explain_file_error(error)) from None
-    return read_folder_token(folder)
 
 
 def read_folder_token(folder: Path) -> str:

@@ -5,6 +5,7 @@ A pass is over when no job waits and no job runs.
 """
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from auditor.app import App
-from auditor.cluster import ensure_folder_token
+from auditor.cluster import FOLDER_MARKER_FILE
 from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults
 from auditor.runs.frontier import Frontier, QueueStatus
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND, compute_batch_size
@@ -76,7 +77,9 @@ class ClusterCoordinator:
         seconds_left = None
         if self._deadline.ends_at is not None:
             seconds_left = max(0.0, self._deadline.ends_at - self._deadline.timer())
-        folder_token = await asyncio.to_thread(ensure_folder_token, self._app.config.storage.folder)
+        folder_token = secrets.token_hex(16)
+        marker_file = self._app.config.storage.folder / FOLDER_MARKER_FILE
+        await asyncio.to_thread(marker_file.write_text, folder_token, "ascii")
         await self._retry_in_thread(self._runs.open, self._run_id, folder_token, seconds_left)
         await self._retry_in_thread(self._load_worker_results)
 
@@ -132,15 +135,9 @@ class ClusterCoordinator:
     async def _requeue_stalled_jobs(self) -> QueueStatus:
         """Return stalled jobs to the queue, and return the state of the queue."""
         stalled_after = self._app.config.cluster.stalled_after_seconds
-        try:
-            count = await self._job_queue.requeue_stalled(stalled_after)
-        except StoreError as error:  # the read of the queue raises it
-            message = "stalled jobs were not returned to the queue: {reason}"
-            logger.warning("stalled_jobs_not_requeued", message, reason=str(error))
-        else:
-            if count:
-                message = "{count} jobs of stalled workers were returned to the queue"
-                logger.warning("stalled_jobs_requeued", message, count=count)
+        if count := await self._retry(self._job_queue.requeue_stalled, stalled_after):
+            message = "{count} jobs of stalled workers were returned to the queue"
+            logger.warning("stalled_jobs_requeued", message, count=count)
         return await self._retry(self._job_queue.load_status, stalled_after)
 
     async def _drain_queue(self) -> None:

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from auditor.checking.circuit_breaker import CircuitBreaker
 from auditor.config.schema import ClusterSettings
+from auditor.core.errors import ConfigError
 from auditor.runs.frontier import QueueStatus
 from auditor.runs.state import RequestCounts
 from probes.http.host_state import HostLockError
@@ -35,14 +36,8 @@ BUDGET_FIELDS = ("spent", "request_count", "skipped_count", "refusal")
 """What one job passes to the next of an API budget."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiBudgetState:
-    """The state of an API budget: its costs, and why it is closed if so."""
-
-    spent: float
-    request_count: int
-    skipped_count: int
-    refusal: tuple[Reason, str] | None
+ApiBudgetState = tuple[float, int, int, tuple[Reason, str] | None]
+"""The values of `BUDGET_FIELDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +53,14 @@ class ChannelStates:
     ) -> ChannelStates:
         """Return the state of circuit breakers and API budgets."""
         get_state = attrgetter(*BUDGET_FIELDS)
-        budget_states = {
-            name: ApiBudgetState(*get_state(budget)) for name, budget in api_budgets.items()
-        }
-        return cls(circuit_breakers, budget_states)
+        states = {name: get_state(budget) for name, budget in api_budgets.items()}
+        return cls(circuit_breakers, states)
 
     def restore_api_budgets(self, api_budgets: Mapping[str, ApiBudget]) -> None:
         """Set the state of the API budgets that these states have."""
-        for channel, state in self.api_budgets.items():
-            if channel in api_budgets:
-                for name in BUDGET_FIELDS:
-                    setattr(api_budgets[channel], name, getattr(state, name))
+        for channel in self.api_budgets.keys() & api_budgets:
+            for name, value in zip(BUDGET_FIELDS, self.api_budgets[channel], strict=True):
+                setattr(api_budgets[channel], name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +147,17 @@ RETRY_DELAY_SECONDS = 5
 JobHandler = Callable[[Job], Awaitable[None]]
 
 
-class JobRejectedError(Exception):
-    """The worker cannot do the job, but another worker may."""
-
-
 class JobRetryStrategy(BaseRetryStrategy):
-    """Retries a cut-off or rejected job at once, and a job whose database failed after a delay."""
+    """Retries a job at once if it was cut off, or if its worker cannot do it and another may.
+
+    A job whose database failed is retried after a delay.
+    """
 
     def get_retry_decision(
         self, *, exception: BaseException, job: jobs.Job
     ) -> RetryDecision | None:
         """Return when to retry, or None after a bug or too many attempts."""
-        if isinstance(exception, (asyncio.CancelledError, exceptions.JobAborted, JobRejectedError)):
+        if isinstance(exception, (asyncio.CancelledError, exceptions.JobAborted, ConfigError)):
             return RetryDecision(retry_in={"seconds": 0})
         if isinstance(exception, (StoreError, HostLockError)) and job.attempts + 1 < MAX_ATTEMPTS:
             return RetryDecision(retry_in={"seconds": RETRY_DELAY_SECONDS})

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,14 +18,7 @@ from auditor.app import App
 from auditor.checking.checker import AccountChecker, create_api_budgets, refuse_broken_parsers
 from auditor.cluster import read_folder_token
 from auditor.cluster.host_lock import DatabaseHostLock
-from auditor.cluster.job_queue import (
-    ChannelStates,
-    Job,
-    JobQueue,
-    JobRejectedError,
-    WorkerResults,
-    open_job_queue,
-)
+from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults, open_job_queue
 from auditor.core.errors import ConfigError
 from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, ObservationRecorder
 from auditor.runs.frontier import Frontier
@@ -123,8 +116,7 @@ class ClusterWorker:
             return
         session = await self._get_session(cluster_run, host_lock)
         try:
-            with session.keep_open():
-                remaining_job = await self._process_job(job, session, cluster_run)
+            remaining_job = await self._process_job(job, session, cluster_run)
         except Exception as error:
             with suppress(StoreError):
                 failure = f"{type(error).__name__}: {error}"
@@ -146,12 +138,7 @@ class ClusterWorker:
         circuit_breakers = dict(job.channel_states.circuit_breakers)
         api_budgets = create_api_budgets(self._app.config) if job.batch.round == API_ROUND else {}
         job.channel_states.restore_api_budgets(api_budgets)
-        checked_count = 0
-
-        def count_checked() -> None:
-            nonlocal checked_count
-            checked_count += 1
-
+        checked: list[None] = []
         async with ObservationRecorder.open(self._app) as recorder:
             account_worker = AccountWorker(
                 self._app,
@@ -160,11 +147,11 @@ class ClusterWorker:
                 recorder,
                 RunDeadline(session.timer, ends_at, session.stop_event),
                 session.get_current_time,
-                count_checked,
+                lambda: checked.append(None),
             )
             remaining_job = await _check_job_accounts(account_worker, job)
         channel_states = ChannelStates.of(circuit_breakers, api_budgets)
-        new_results = WorkerResults(session.take_new_requests(), checked_count, channel_states)
+        new_results = WorkerResults(session.take_new_requests(), len(checked), channel_states)
         await self._save_results(job.run_id, new_results)
         return remaining_job and replace(remaining_job, channel_states=channel_states)
 
@@ -190,7 +177,7 @@ class ClusterWorker:
                     "mount the coordinator's data folder here, at the same path",
                 )
                 self._stop_event.set()
-                raise JobRejectedError from self._fatal_error
+                raise self._fatal_error
             run = await asyncio.to_thread(self._app.store.runs.get_by_id, cluster_run.run_id)
             self._session = await WorkerSession.open(
                 self._app, run, self._clock(), host_lock, self._timer
@@ -262,18 +249,11 @@ class WorkerSession:
     stop_event: asyncio.Event = field(default_factory=asyncio.Event)
     is_second_pass: bool = False
     _exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
-    _active_jobs: int = 0
-    _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _reported_requests: RequestCounts = field(default_factory=RequestCounts)
 
     @classmethod
     async def open(
-        cls,
-        app: App,
-        run: AuditRun,
-        now: datetime,
-        host_lock: HostLock,
-        timer: Timer = time.monotonic,
+        cls, app: App, run: AuditRun, now: datetime, host_lock: HostLock, timer: Timer
     ) -> WorkerSession:
         """Open a session. Its time begins at `now`, or at the start of the run if that is later."""
         started_at = max(now, run.started_at)
@@ -282,30 +262,15 @@ class WorkerSession:
         fetcher = await stack.enter_async_context(
             app.create_fetcher(started_at, host_lock, parsers)
         )
-        api_budgets = create_api_budgets(app.config)
-        checker = AccountChecker(fetcher, parsers, api_budgets)
+        checker = AccountChecker(fetcher, parsers, create_api_budgets(app.config))
         session = cls(app, run, checker, started_at, timer, timer(), _exit_stack=stack)
         close_watcher = asyncio.create_task(session._stop_when_run_closes())
         stack.callback(close_watcher.cancel)
         return session
 
-    @contextmanager
-    def keep_open(self) -> Iterator[None]:
-        """Keep the session open while a job uses it."""
-        self._active_jobs += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._active_jobs -= 1
-            if not self._active_jobs:
-                self._idle.set()
-
     async def close(self) -> None:
-        """Close fetcher and parsers after the last job has ended."""
+        """Close fetcher and parsers. No job uses them any more, because a run begins without."""
         self.stop_event.set()
-        if self._active_jobs:
-            await self._idle.wait()
         await self._exit_stack.aclose()
 
     def get_current_time(self) -> datetime:

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, literal, select, update
-from sqlalchemy.exc import DBAPIError
 
 from storage.database.connection import Repository
 from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
@@ -200,19 +199,15 @@ class AuditRunRepository(Repository):
         if self._database.database_file is not None:
             yield True
             return
-        key = literal(LEADER_LOCK_KEY)
         with self._database.begin_read() as connection:
-            is_leader = bool(connection.scalar(select(func.pg_try_advisory_lock(key))))
+            is_leader = bool(
+                connection.scalar(select(func.pg_try_advisory_lock(literal(LEADER_LOCK_KEY))))
+            )
             connection.commit()
             try:
                 yield is_leader
             finally:
-                try:
-                    if is_leader:
-                        connection.execute(select(func.pg_advisory_unlock(key)))
-                        connection.commit()
-                except DBAPIError:  # the connection is lost, and the lock with it
-                    connection.invalidate()
+                connection.invalidate()  # the lock ends with the connection
 
 
 @dataclass(frozen=True, slots=True)
