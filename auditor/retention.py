@@ -40,19 +40,11 @@ EVIDENCE_FOLDER_NAME, KEYS_FOLDER_NAME = "evidence", "keys"
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup in a folder: its file, time and size."""
+    """A backup in a folder: its file, time and size. So is an item of `backup --list --json`."""
 
     file: Path
     created_at: datetime
     size_bytes: int
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the item of `backup --list --json`."""
-        return {
-            "file": str(self.file),
-            "created_at": self.created_at,
-            "size_bytes": self.size_bytes,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +55,6 @@ class BackupResult:
     contents: DatabaseContents
     copied_bodies: int
     removed_backups: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreResult:
-    """A restored backup: its content, the file of the replaced database, and restored bodies."""
-
-    file: Path
-    contents: DatabaseContents
-    replaced_database: Path | None
-    copied_bodies: int
 
 
 def list_backups(folder: Path) -> list[Backup]:
@@ -128,10 +110,13 @@ def create_backup(
     return BackupResult(backup, contents, bodies, removed)
 
 
-def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
+def restore_backup(
+    config: Config, file: Path, now: datetime
+) -> tuple[DatabaseContents, Path | None, int]:
     """Replace the database by a backup; the replaced database is kept in the same folder.
 
-    No other process may write meanwhile. Raises StoreError and changes nothing then.
+    Return the content, the file of the replaced database, and how many bodies were copied. No other
+    process may write meanwhile. Raises StoreError and changes nothing then.
     """
     place = find_sqlite_file(config, "`pg_restore`")
     name = f"{place.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}"
@@ -144,7 +129,7 @@ def restore_backup(config: Config, file: Path, now: datetime) -> RestoreResult:
     archive = BodyStore(config.storage.evidence_folder)
     bodies = body_store.copy_bodies(BodyStore(file.parent / EVIDENCE_FOLDER_NAME), archive)
     _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
-    return RestoreResult(place, contents, replaced_file if was_there else None, bodies)
+    return contents, replaced_file if was_there else None, bodies
 
 
 def open_backup_bodies(config: Config) -> BodyStore:

@@ -4,8 +4,8 @@ A decision is what people know about an account or a gap. It has an author, a re
 an end date. See docs/guides/decisions.md.
 """
 
+import getpass
 import os
-import pwd
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
@@ -30,8 +30,6 @@ from auditor.core.i18n.translator import Translator
 from auditor.presentation.views.json_items import build_decision_items
 from storage.models.audit import Decision, DecisionKind
 
-LOGIN_VARIABLES = ("LOGNAME", "USER", "LNAME", "USERNAME")
-"""Environment variables with a login name, in the order of Python's `getpass.getuser`."""
 ENGLISH = Translator("en")
 POSITIONAL, KEYWORD_ONLY = Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY
 
@@ -238,14 +236,10 @@ def get_login_name() -> str:
 
     Cron and containers may set no variable.
     """
-    for variable in LOGIN_VARIABLES:
-        if name := os.environ.get(variable, "").strip():
-            return name
-    user_id = os.getuid()
     try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return str(user_id)
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 @decide_app.command("withdraw")

@@ -166,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     gc.set_threshold(*runtime.REDUCED_GC_THRESHOLDS)
     if argv is None:
-        runtime.open_missing_streams()
+        runtime.prepare_streams()
         gc.disable()  # until the configuration is loaded: `CliContext.load_config`
         atexit.register(gc.freeze)  # a collection at the end of the process takes a fifth of it
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -76,7 +76,7 @@ def backup(
     retention.find_sqlite_file(config, "`pg_dump`")
     folder = target or config.backup.folder
     if listed:
-        items = [existing.to_dict() for existing in retention.list_backups(folder)]
+        items = list(map(asdict, retention.list_backups(folder)))
         show_list(context, items, BACKUP_COLUMNS, table_format, config=config)
         return
     with App.open(config, create=False) as app:
@@ -84,7 +84,7 @@ def backup(
     counts = result.contents.row_counts
     if table_format == "json":
         item = {
-            **result.backup.to_dict(),
+            **asdict(result.backup),
             "schema": result.contents.schema_revision,
             **_count_rows(counts),
             "bodies": result.copied_bodies,
@@ -117,32 +117,31 @@ def restore(
     """
     cli_context, now = get_cli_context(context), get_current_time()
     config = cli_context.load_config()
-    retention.find_sqlite_file(config, "`pg_restore`")
+    database = retention.find_sqlite_file(config, "`pg_restore`")
     if not file.is_file():
         raise InputError(str(file), "there is no such file", "`auditor backup --list`")
     with lock_data_folder(config.storage.folder):
-        files = [retention.find_sqlite_file(config, "`pg_restore`")]
+        files = [database]
         for folder in {config.backup.folder.resolve(), file.parent.resolve()}:
             files.extend(existing.file for existing in retention.list_backups(folder))
         erasure_marks = frozenset[str]().union(*map(read_erased_ids, files))
-        result = retention.restore_backup(config, file, now)
+        contents, previous, body_count = retention.restore_backup(config, file, now)
     with App.open(config, create=False) as app:
         erased_but_restored = erasure.find_restored_associations(app, erasure_marks)
-    previous, counts = result.replaced_database, result.contents.row_counts
     if as_json:
         item = {
-            "file": str(result.file),
-            "previous_database": str(previous) if previous else None,
-            "bodies": result.copied_bodies,
-            **_count_rows(counts),
-            "schema": result.contents.schema_revision,
+            "file": database,
+            "previous_database": previous,
+            "bodies": body_count,
+            **_count_rows(contents.row_counts),
+            "schema": contents.schema_revision,
             "erased_but_restored": erased_but_restored,
         }
         print_json([item], now)
     else:
         kept = f", the previous database was kept as {previous}" if previous else ""
-        contents = f"{_describe_row_counts(counts)}{kept}"
-        cli_context.print_note(f"{result.file} was restored from {file}: {contents}")
+        counts = _describe_row_counts(contents.row_counts)
+        cli_context.print_note(f"{database} was restored from {file}: {counts}{kept}")
     for association in erased_but_restored:
         cli_context.print_note(
             f"{association} was erased and is back: “auditor registry erase” erases it again"

@@ -6,7 +6,6 @@ Files are written completely or not at all.
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TextIO, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import (
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def print_data(text: str) -> None:
-    """Print data in UTF-8, whatever the locale. Escapes characters that cannot be encoded."""
+    """Print data on standard output."""
     print_data_parts([text])
 
 
@@ -42,9 +41,9 @@ def print_json(items: Iterable[Mapping[str, Any]], now: datetime) -> None:
 
 def print_data_parts(parts: Iterable[str]) -> None:
     """Print data that comes in parts, without holding all of it in memory."""
-    with _open_utf8(sys.stdout) as out:
-        out.writelines(parts)
-        out.write("\n")
+    sys.stdout.writelines(parts)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
 
 
 def print_text(text: str) -> None:
@@ -59,43 +58,8 @@ def count_noun(count: int, noun: str) -> str:
 
 def print_message(text: str) -> None:
     """Print a message of one line to standard error."""
-    with _open_utf8(sys.stderr) as err:
-        err.write(to_single_line(text) + "\n")
-
-
-@contextmanager
-def open_unbuffered_safely(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield a file of which a write to a pipe is always complete.
-
-    In Python's unbuffered mode (PYTHONUNBUFFERED), a write to a full pipe can be cut short by a
-    signal. The rest is lost without an error: readers got 64 or 128 KiB of a document (2026-11).
-    """
-    if not isinstance(file, io.RawIOBase):
-        yield file
-        file.flush()
-        return
-    buffered = io.BufferedWriter(file)
-    try:
-        yield buffered
-    finally:
-        buffered.detach()
-
-
-@contextmanager
-def _open_utf8(stream: TextIO) -> Iterator[TextIO]:
-    """Yield the stream in UTF-8. A write to a pipe is always complete."""
-    if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
-        with open_unbuffered_safely(cast("BinaryIO", stream.buffer)) as file:
-            text = io.TextIOWrapper(file, "utf-8", "backslashreplace")
-            try:
-                yield text
-            finally:
-                text.detach()
-        return
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    yield stream
-    stream.flush()
+    sys.stderr.write(to_single_line(text) + "\n")
+    sys.stderr.flush()
 
 
 TableFormat = Literal["table", "tsv", "json"]
@@ -189,16 +153,16 @@ def _print_rich_table(
         for name, heading in headings.items()
     }
     table = Table(box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0))
-    with _open_utf8(sys.stdout) as out:
-        console = Console(file=out)
-        if sum(widths.values()) > console.width + COLUMN_GAP:
-            headings.pop(optional_column or "", None)
-        for name, heading in headings.items():
-            is_narrow = widths[name] <= UNBROKEN_WIDTH + COLUMN_GAP
-            table.add_column(heading, overflow="fold", no_wrap=is_narrow)
-        for row in rows:
-            table.add_row(*(row[name] for name in headings))
-        console.print(table)
+    console = Console(file=sys.stdout)
+    if sum(widths.values()) > console.width + COLUMN_GAP:
+        headings.pop(optional_column or "", None)
+    for name, heading in headings.items():
+        is_narrow = widths[name] <= UNBROKEN_WIDTH + COLUMN_GAP
+        table.add_column(heading, overflow="fold", no_wrap=is_narrow)
+    for row in rows:
+        table.add_row(*(row[name] for name in headings))
+    console.print(table)
+    sys.stdout.flush()
 
 
 ProgressCallback = Callable[[int, int], None]
@@ -268,8 +232,8 @@ def print_bytes(chunks: Iterable[bytes], *, is_text: bool) -> None:
     """Write bytes to standard output. Raises InputError for a workbook on a terminal."""
     if not is_text and sys.stdout.isatty():
         raise InputError("standard output", "a terminal cannot show a workbook", "a file name")
-    with open_unbuffered_safely(sys.stdout.buffer) as out:
-        out.writelines(chunks)
+    sys.stdout.buffer.writelines(chunks)
+    sys.stdout.buffer.flush()
 
 
 def write_file_atomically(

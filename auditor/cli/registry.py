@@ -212,28 +212,33 @@ def import_registry(
             reason = "it contains no association, so nothing was imported"
             raise InputError(str(spreadsheet), reason, "fill in the spreadsheet first")
         import_result.problems += find_erased_in_import(app, import_result)
-        preview = build_import_preview(app.store, import_result, get_current_time(), prune=prune)
+        compare = partial(
+            build_import_preview, app.store, import_result, get_current_time(), prune=prune
+        )
+        is_asked = can_prompt() and table_format != "json" and not (yes or cli_context.quiet)
+        is_confirmed, expected_digest = False, None
+        if dry_run or is_asked:
+            preview = compare()
+            expected_digest = preview.changes.digest
         if dry_run:
             _print_dry_run(preview, cli_context, table_format)
             _exit_if_errors(import_result)
             return
-        is_confirmed = not (yes or cli_context.quiet) and _ask_for_confirmation(
-            preview, table_format, allow_withdrawals
-        )
-        if preview.changes.has_many_withdrawals and not (allow_withdrawals or is_confirmed):
-            _refuse_withdrawals(preview, spreadsheet)
-        origin = ChangeOrigin((author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source)
+        if is_asked and preview.lines:
+            _ask_for_confirmation(preview, table_format, allow_withdrawals)
+            is_confirmed = True
         with show_progress("saving the registry", quiet=cli_context.quiet):
-            changes = app.store.registry.save_registry(
-                import_result.associations,
-                import_result.accounts,
-                get_current_time(),
-                origin=origin,
-                present_columns=import_result.columns,
-                prune=prune,
-                expected_digest=preview.changes.digest,
+            preview = compare(
+                dry_run=False,
+                origin=ChangeOrigin(
+                    (author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source
+                ),
+                expected_digest=expected_digest,
+                allow_many_withdrawals=allow_withdrawals or is_confirmed,
             )
-    if changes.digest != preview.changes.digest:
+    if preview.changes.has_many_withdrawals and not (allow_withdrawals or is_confirmed):
+        _refuse_withdrawals(preview, spreadsheet)
+    if expected_digest not in (None, preview.changes.digest):
         reason = "the registry changed meanwhile, so nothing was imported"
         raise InputError(str(spreadsheet), reason, "the same command again")
     if table_format == "json":
@@ -272,13 +277,8 @@ def _print_dry_run(
 
 def _ask_for_confirmation(
     preview: ImportPreview, table_format: TableFormat, allow_withdrawals: bool
-) -> bool:
-    """Show the changes on a terminal and ask whether to apply them. Return True if so.
-
-    Return False if there is no question. Raises Exit if the answer is not yes.
-    """
-    if not can_prompt() or table_format == "json" or not preview.lines:
-        return False
+) -> None:
+    """Show the changes on a terminal and ask whether to apply them. Raises Exit if not."""
     _print_problems(preview.problems)
     if message := preview.describe_missing_columns(ENGLISH):
         print_message(message)
@@ -294,7 +294,6 @@ def _ask_for_confirmation(
     if not read_confirmation():
         print_message("no changes")
         raise typer.Exit
-    return True
 
 
 def _count_withdrawals(preview: ImportPreview) -> str:

@@ -111,7 +111,7 @@ def get_worker_cluster(config: Config) -> ProcrastinateCluster | None:
 
 
 def list_cluster_checks(config: Config) -> Iterator[tuple[str, Iterable[tuple[str, str]]]]:
-    """Yield what `auditor doctor` checks of a cluster: the extra, the data folder and the queue."""
+    """Yield what `auditor doctor` checks of a cluster: the extra and the queue."""
     cluster = get_worker_cluster(config)
     if cluster is None:
         return
@@ -120,12 +120,6 @@ def list_cluster_checks(config: Config) -> Iterator[tuple[str, Iterable[tuple[st
         text = f"{' and '.join(missing)} missing: `{CLUSTER_INSTALL_COMMAND}`"
         yield "many machines", [("fail", text)]
         return
-    # People can compare the token, and workers do.
-    if token := read_folder_token(config.storage.folder):
-        folder_result = "ok", f"its mark is {token[:8]}; it must be the same on every machine"
-    else:
-        folder_result = "warn", "no mark yet; `auditor run` creates it"
-    yield "shared data folder", [folder_result]
     yield "many machines", _check_queue(cluster)
 
 

@@ -140,7 +140,8 @@ def respond_twitter_api(
         ):
             response.setdefault("errors", []).append({"value": name, "title": "Not Found Error"})
         elif user["is_suspended"]:
-            response.setdefault("errors", []).append({"value": name, "title": "Forbidden"})
+            error = {"title": "Forbidden", "detail": f"User has been suspended: [{name}]."}
+            response.setdefault("errors", []).append({"value": name, **error})
         else:
             response.setdefault("data", []).append(_build_user_item(user))
     return json_response(response)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from auditor.core.i18n.translator import Translator
 from auditor.registry import exporter
@@ -223,16 +224,24 @@ class ImportPreview:
 
 
 def build_import_preview(
-    store: Store, import_result: ImportResult, now: datetime, *, prune: bool = False
+    store: Store,
+    import_result: ImportResult,
+    now: datetime,
+    *,
+    dry_run: bool = True,
+    **save_options: Any,
 ) -> ImportPreview:
-    """Compare a parsed spreadsheet with the registry without changing anything."""
+    """Compare a parsed spreadsheet with the registry, and import it unless `dry_run` is True.
+
+    `save_options` are those of `save_registry`.
+    """
     changes = store.registry.save_registry(
         import_result.associations,
         import_result.accounts,
         now,
         present_columns=import_result.columns,
-        prune=prune,
-        dry_run=True,
+        dry_run=dry_run,
+        **save_options,
     )
     names = changes.associations
     lines = [

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from threading import Lock
+from typing import Literal
 
 from auditor.app import App
 from auditor.checking.checker import AccountChecker, refuse_broken_parsers, to_probe_account
@@ -37,21 +37,12 @@ RECHECK_TIMEOUT_SECONDS = 45.0
 """Seconds that one account may take: a user waits for the page."""
 
 
-class RecheckRefusal(StrEnum):
-    """The reasons for which a recheck is not possible now."""
-
-    BUSY = "busy"
-    RECENTLY_CHECKED = "recently_checked"
-    RUN_IN_PROGRESS = "run_in_progress"
-    PARSERS_BROKEN = "parsers_broken"
+RecheckRefusal = Literal["busy", "recently_checked", "run_in_progress", "parsers_broken"]
+"""The reasons for which a recheck is not possible now."""
 
 
 class RecheckRefusedError(Exception):
-    """The association cannot be checked now, for the given reason."""
-
-    def __init__(self, reason: RecheckRefusal) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """The association cannot be checked now. The message is a `RecheckRefusal`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +87,15 @@ class RecheckService:
         recently, or if this machine cannot read pages.
         """
         if not self._lock.acquire(blocking=False):
-            raise RecheckRefusedError(RecheckRefusal.BUSY)
+            raise RecheckRefusedError("busy")
         try:
             for name in list(self._recent_rechecks):
                 if self.find_recent(name, now) is None:
                     del self._recent_rechecks[name]
             if association in self._recent_rechecks:
-                raise RecheckRefusedError(RecheckRefusal.RECENTLY_CHECKED)
+                raise RecheckRefusedError("recently_checked")
             if is_run_in_progress(app):
-                raise RecheckRefusedError(RecheckRefusal.RUN_IN_PROGRESS)
+                raise RecheckRefusedError("run_in_progress")
             accounts = asyncio.run(_recheck_accounts(app, association, now))
             recheck = AssociationRecheck(now, tuple(accounts))
             self._recent_rechecks[association] = recheck
@@ -144,7 +135,7 @@ async def _recheck_accounts(app: App, association: str, now: datetime) -> list[A
             await refuse_broken_parsers(parsers)
         except ConfigError as error:
             logger.error("recheck_refused", "no check on request: {reason}", reason=str(error))
-            raise RecheckRefusedError(RecheckRefusal.PARSERS_BROKEN) from error
+            raise RecheckRefusedError("parsers_broken") from error
         checker = AccountChecker(fetcher, parsers, state.api_budgets)
         rechecks = [
             _recheck_account(row, statuses.get(row.id or 0), checker, state.circuit_breakers)
@@ -176,11 +167,8 @@ async def _recheck_account(
     return AccountRecheck(row, result.finding, tuple(evidence_views))
 
 
-class RunRefusal(StrEnum):
-    """The reasons for which no run can start now."""
-
-    RUNNING = "running"
-    FINISHED = "finished"
+RunRefusal = Literal["running", "finished"]
+"""The reasons for which no run can start now."""
 
 
 def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
@@ -191,13 +179,13 @@ def prepare_requested_run(app: App, now: datetime) -> RunRefusal | None:
     try:
         with app.hold_run_lock():
             if is_day_finished(app.store, now):
-                return RunRefusal.FINISHED
+                return "finished"
             run = app.store.runs.get_latest()
             if run is not None and (run.day, run.state) == (now.date(), AuditRunState.DONE):
                 app.store.runs.remove_unchecked(run)
             return None
     except RunLockedError:
-        return RunRefusal.RUNNING
+        return "running"
 
 
 def is_day_finished(store: Store, now: datetime) -> bool:

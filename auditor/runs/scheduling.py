@@ -134,7 +134,7 @@ class SchedulerJob:
         It ends in its grace period when the service stops, like a scheduled run.
         """
         if self.is_running or self._stop.is_set():
-            return RunRefusal.RUNNING
+            return "running"
         now = self._clock()
         refusal = prepare_requested_run(self._app, now)
         if refusal is None:

@@ -1,4 +1,4 @@
-"""Diagnose the settings and this machine: secrets, notifications, disks, limits and languages."""
+"""Diagnose the settings and this machine: secrets, notifications, disks and limits."""
 
 import asyncio
 import errno
@@ -16,11 +16,6 @@ from auditor.app import create_parser_pool, list_certificate_files, validate_cer
 from auditor.checking.checker import create_api_budgets, refuse_broken_parsers
 from auditor.config import schema
 from auditor.config.schema import Config, StorageSettings, WebSettings
-from auditor.core.i18n.catalogs import (
-    LOCALE_BY_LANGUAGE,
-    list_catalog_languages,
-    load_message_catalog,
-)
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.retention import EVIDENCE_FOLDER_NAME
 from storage.database.engine import parse_database_url
@@ -73,7 +68,7 @@ def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str
 
 
 def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
-    """Yield the checks of disks, limits and languages."""
+    """Yield the checks of disks and limits."""
     yield "data folder", _check_data_folder(config.storage)
     yield "evidence folder", _check_folders(config.storage.evidence_folder)
     if config.backup.after_run or config.backup.folder.exists():
@@ -83,13 +78,6 @@ def list_machine_checks(config: Config) -> Iterator[tuple[str, Results]]:
     needed = config.fetch.concurrency + SPARE_FILE_DESCRIPTORS
     if limit != resource.RLIM_INFINITY and limit < needed:
         yield "open files", [("warn", f"limit {limit}; up to {needed} may be needed")]
-    untranslated = [
-        language for language in list_catalog_languages() if not len(load_message_catalog(language))
-    ]
-    if untranslated:
-        yield "languages", [("fail", f"no translations for {', '.join(untranslated)}")]
-    else:
-        yield "languages", [("ok", ", ".join(LOCALE_BY_LANGUAGE))]
 
 
 def _check_certificates(file: Path, table: str) -> Results:

@@ -60,7 +60,7 @@ def check_association_now(
     try:
         checks.recheck_association(context.app, association, context.now)
     except RecheckRefusedError as refusal:
-        query_params = {"check_refused": refusal.reason.value}
+        query_params = {"check_refused": str(refusal)}
         association_url = context.build_association_url(association, query_params)
         return RedirectResponse(f"{association_url}#check", 303)
     return RedirectResponse(f"{context.build_association_url(association)}#check", 303)

@@ -251,7 +251,7 @@ def show_check(
     progress = load_run_progress(context.app.store)
     is_running = _is_check_running(starter, context)
     has_failed = not is_running and starter is not None and starter.has_failed
-    if not is_running and not has_failed and refusal is not RunRefusal.FINISHED:
+    if not is_running and not has_failed and refusal != "finished":
         return RedirectResponse(context.links.page_url(), 303)
     response: HTMLResponse = context.render_page(
         "check_now.html",

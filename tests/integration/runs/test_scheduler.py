@@ -19,7 +19,6 @@ from auditor.cli.context import get_current_time
 from auditor.config.schema import Config, ScheduleSettings, StorageSettings
 from auditor.core.errors import RunLockedError
 from auditor.core.i18n.translator import Translator
-from auditor.runs.check_now import RunRefusal
 from auditor.runs.pipeline import run_with_grace_period, stop_on_signal
 from auditor.runs.scheduling import SchedulerJob, build_scheduler, run_scheduler
 from probes.models.finding import Finding, Identity, LinkKind, Presence
@@ -495,7 +494,7 @@ async def test_requested_run_is_not_started_twice_nor_by_the_schedule(app):
     runner.hold = hold
     job = SchedulerJob(app, runner, Clock())
     assert job.start_run() is None
-    assert job.start_run() is RunRefusal.RUNNING
+    assert job.start_run() == "running"
     await runner.started.wait()
     await job.run_if_due()
     hold.set()
@@ -514,7 +513,7 @@ async def test_requested_run_has_a_grace_period_to_end(app):
     await runner.started.wait()
     await job.drain()
     assert job.has_failed
-    assert job.start_run() is RunRefusal.RUNNING, "nothing starts after the end of the service"
+    assert job.start_run() == "running", "nothing starts after the end of the service"
 
 
 @pytest.mark.parametrize(("step", "is_cancelled"), [(-1, False), (0, True), (1, True)])

@@ -9,6 +9,8 @@ import pytest
 LENGTH = 3_000_000
 INTERRUPT_BY_TIMER = """
 import signal
+from auditor.core import runtime
+runtime.prepare_streams()
 signal.signal(signal.SIGALRM, lambda *_: None)
 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 """

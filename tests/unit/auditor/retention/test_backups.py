@@ -244,13 +244,13 @@ def test_restore_keeps_the_replaced_database_and_open_connections(app, tmp_path)
     app.store.close()
     done = backups.restore_backup(app.config, file, START)
     again = backups.restore_backup(app.config, file, START)
-    assert (done.replaced_database.name, again.replaced_database.name) == (
+    assert (done[1].name, again[1].name) == (
         "auditor.db.before-restore-20260301T003000Z",
         "auditor.db.before-restore-20260301T003000Z-2",
     )
     with (
-        Store.open(f"sqlite:///{done.replaced_database}", create=False) as old,
-        Store.open(f"sqlite:///{done.file}") as new,
+        Store.open(f"sqlite:///{done[1]}", create=False) as old,
+        Store.open(f"sqlite:///{app.store.database_file}") as new,
     ):
         assert (
             len(list(old.registry.list_accounts())),
@@ -288,7 +288,7 @@ def test_unusable_database_is_replaced_and_kept(app, tmp_path, hurt):
     (tmp_path / "auditor.db-wal").write_bytes(b"a log of nobody")
     left = place.read_bytes()
     done = backups.restore_backup(app.config, file, START)
-    assert done.replaced_database.read_bytes() == left
+    assert done[1].read_bytes() == left
     with Store.open(app.config.storage.url, create=False) as store:
         assert len(list(store.registry.list_accounts())) == 40
 
@@ -305,7 +305,7 @@ def test_restore_ends_all_sessions(app):
     assert [result.contents.row_counts[table] for table in ACCESS_TABLES] == [1, 1]
     app.store.close()
     assert [
-        backups.restore_backup(app.config, result.backup.file, START).contents.row_counts[table]
+        backups.restore_backup(app.config, result.backup.file, START)[0].row_counts[table]
         for table in ACCESS_TABLES
     ] == [0, 0]
 
