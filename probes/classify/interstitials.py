@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from probes.classify.soft_404 import iter_sentences
 from probes.models.finding import Reason
-from probes.models.http import Page, PageWalls
+from probes.models.http import Page
 from probes.parsing.html import Document
 from probes.text.language import KeywordIndex, fold_case
 
@@ -209,7 +209,7 @@ def detect_refusal(page: Page) -> Reason | None:
 
     Statuses 404 and 410 are no refusal, and neither is any page with content.
     """
-    return (page.walls or detect_walls(page)).refusal
+    return (page.walls or detect_walls(page))[0]
 
 
 def detect_full_page_wall(page: Page) -> Reason | None:
@@ -217,17 +217,20 @@ def detect_full_page_wall(page: Page) -> Reason | None:
 
     The text of a wall does not count here, because it can also be on top of the real page.
     """
-    return (page.walls or detect_walls(page)).full_page
+    return (page.walls or detect_walls(page))[1]
 
 
-def detect_walls(page: Page) -> PageWalls:
-    """Detect the walls of a page. A worker does so for every page that a probe receives."""
+def detect_walls(page: Page) -> tuple[Reason | None, Reason | None]:
+    """Return the refusal of a page and the wall that replaces it.
+
+    A worker does so for every page that a probe receives.
+    """
     page_head = _decode_page_head(page)
     full_page = next(_iter_full_page_walls(page, page_head), None)
     refusal = full_page
     if full_page is None and page.status < 400:
         refusal = next(_iter_walls_by_text(page, page_head), None)
-    return PageWalls(refusal, full_page)
+    return refusal, full_page
 
 
 def is_firewall_page(page: Page) -> bool:

@@ -48,11 +48,6 @@ def get_channel(name: str) -> ChannelModule:
     return list_channels()[name]
 
 
-def allows_any_host(name: str) -> bool:
-    """Return True for the channel of a network of independent servers, such as Mastodon."""
-    return bool(getattr(list_channels().get(name), "ANY_HOST", False))
-
-
 def is_optional_channel(name: str) -> bool:
     """Return True for a channel that no association is expected to have."""
     return bool(name) and name not in STANDARD_CHANNELS

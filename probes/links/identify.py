@@ -13,7 +13,6 @@ from urllib.parse import parse_qsl, unquote
 from probes.links import cells, normalize
 from probes.links.channel_registry import (
     WEBSITE_CHANNEL,
-    allows_any_host,
     find_channel_by_url,
     is_name_of_platform_host,
     is_optional_channel,
@@ -168,8 +167,6 @@ def _identify_website(url: str, column: str | None) -> Identity:
     if brand is not None:
         channel = list_channels().get(brand, list_channels()[WEBSITE_CHANNEL])
         return _build_invalid_identity(channel.NAME, note="lookalike", url=url)
-    if column is not None and allows_any_host(column):
-        return list_channels()[column].identify(url)
     if column not in (None, WEBSITE_CHANNEL):
         return _build_invalid_identity(column, note="other_site", url=url)
     return list_channels()[WEBSITE_CHANNEL].identify(normalize.strip_tracking(url))

@@ -104,17 +104,6 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class PageWalls:
-    """The walls of a page, or None (`probes.classify.interstitials`).
-
-    `full_page` replaces the page. `refusal` is the same, or else a wall that the text mentions.
-    """
-
-    refusal: Reason | None = None
-    full_page: Reason | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """An HTTP response as a probe sees it, with lower-case header names and a decompressed body.
 
@@ -125,7 +114,8 @@ class Page:
     at most 100, verified unless `insecure`. `insecure` marks a request without certificate
     verification: it proves that a site responds, but its content cannot be trusted. `digest` is the
     SHA-256 of the body, or empty for a page made in a test. `parsed` is the result of the request's
-    parser. `walls` are those that the same worker detected, or None if no worker parsed the page.
+    parser. `walls` are what the same worker detected with
+    `interstitials.detect_walls`, or None if no worker parsed the page.
 
     The answer to a DNS question is a page, too: its body has one record a line. The answer to a
     question about a body is a page with a number.
@@ -144,7 +134,7 @@ class Page:
     insecure: bool = False
     digest: str = ""
     parsed: object = None
-    walls: PageWalls | None = None
+    walls: tuple[Reason | None, Reason | None] | None = None
 
 
 class FetchError(Exception):

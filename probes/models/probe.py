@@ -22,10 +22,7 @@ Responder = Callable[[PageRequest], Page | FetchError]
 class ChannelModule(Protocol):
     """The interface of a channel module. mypy checks every channel against it.
 
-    A channel with an official API also has `API` and `probe_api(account) -> ProbeGenerator`. A
-    network of independent servers has `ANY_HOST = True`: in the column of such a channel, and after
-    its label, a link on a host of no platform is one of its links, and HOSTS are only the hosts
-    that it alone uses.
+    A channel with an official API also has `API` and `probe_api(account) -> ProbeGenerator`.
     """
 
     NAME: str

@@ -9,7 +9,7 @@ import html
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -169,16 +169,12 @@ _HTML_PAGE_START = re.compile(r"<!doctype html|<html[\s>]")
 
 
 def _parse_json_feed(text: str) -> Feed | None:
-    """Parse JSON Feed 1.1 or Blogger's `alt=json`."""
+    """Parse JSON Feed 1.1."""
     data = as_object(parse_json(text))
-    blogger_feed = data.get("feed")
-    if isinstance(blogger_feed, dict):
-        rows, raw_title = blogger_feed.get("entry"), blogger_feed.get("title")
-    else:
-        rows, raw_title = data.get("items"), data.get("title")
+    rows = data.get("items")
     if not isinstance(rows, list):
         return None
-    title = clean_text(_unwrap_text(raw_title))
+    title = clean_text(_unwrap_text(data.get("title")))
     entries = tuple(
         build_entry(flatten_fields(row)) for row in rows[:MAX_ENTRIES] if isinstance(row, dict)
     )
@@ -186,44 +182,33 @@ def _parse_json_feed(text: str) -> Feed | None:
 
 
 def flatten_fields(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fields of a JSON object as texts.
-
-    Blogger wraps them in `$t`, WordPress in `rendered`.
-    """
+    """Return the fields of a JSON object as texts. WordPress wraps them in `rendered`."""
     return {str(name): _unwrap_text(value) for name, value in row.items()}
 
 
 def _unwrap_text(value: Any) -> str:
     if isinstance(value, dict):
-        value = value.get("$t", value.get("rendered", ""))
+        value = value.get("rendered", "")
     return str(value) if isinstance(value, str | int) else ""
 
 
 def parse_wordpress_posts(page: Page) -> Feed | None:
-    """Parse a list of posts of the WordPress REST API or of the WordPress.com API."""
+    """Parse a list of posts of the WordPress REST API or of the WordPress.com API.
+
+    If `date_gmt` is empty (0000-00-00, a draft), `date` is used.
+    """
     data = parse_json(decode_body(page))
     rows = data.get("posts") if isinstance(data, dict) else data
-    return _build_feed_from_rows(rows) if isinstance(rows, list) else None
-
-
-def parse_drupal_articles(page: Page) -> Feed | None:
-    """Parse a list of articles of Drupal's JSON:API."""
-    rows = as_object(parse_json(decode_body(page))).get("data")
     if not isinstance(rows, list):
         return None
-    return _build_feed_from_rows([as_object(row).get("attributes") for row in rows])
-
-
-def _build_feed_from_rows(rows: Iterable[Any]) -> Feed:
-    """Build a feed of rows. If `date_gmt` is empty (0000-00-00, a draft), `date` is used."""
     entries: list[FeedEntry] = []
-    for row in rows:
+    for row in rows[:MAX_ENTRIES]:
         if isinstance(row, dict):
             fields = flatten_fields(row)
             fields["published"] = fields.get("date_gmt", "")
             fields["description"] = fields.get("excerpt", "")
             entries.append(build_entry({**fields, "updated": "", "modified": ""}))
-    return Feed("", is_comment_feed=False, entries=tuple(entries[:MAX_ENTRIES]))
+    return Feed("", is_comment_feed=False, entries=tuple(entries))
 
 
 MAX_SITEMAP_ROW_CHARS = 4_000

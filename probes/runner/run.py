@@ -13,15 +13,7 @@ from typing import Protocol
 
 from probes.classify import interstitials
 from probes.models.finding import Finding, Presence, Reason, limit_finding
-from probes.models.http import (
-    COMPARED_HEADERS,
-    FetchError,
-    Hop,
-    Page,
-    PageParser,
-    PageRequest,
-    PageWalls,
-)
+from probes.models.http import COMPARED_HEADERS, FetchError, Hop, Page, PageParser, PageRequest
 from probes.models.probe import HttpExchange, ProbeGenerator, ProbeResult, ProbeRun
 from probes.runner.parser_pool import ParserPool
 
@@ -75,7 +67,7 @@ class _ParserWithWalls:
 
     parser: PageParser
 
-    def __call__(self, page: Page) -> tuple[object, PageWalls]:
+    def __call__(self, page: Page) -> tuple[object, tuple[Reason | None, Reason | None]]:
         return self.parser(page), interstitials.detect_walls(page)
 
 

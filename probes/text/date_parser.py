@@ -133,11 +133,6 @@ _UNIT_PRECISION = {
 _REFERENCE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 """Any day will do: relative dates ("3 days ago") are not accepted as machine dates."""
 _ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
-_ISO_DATE = re.compile(
-    r"(\d{4})-(\d{1,2})-(\d{1,2})"
-    r"(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
-)
-_AM_PM = re.compile(r"\s*(?:[ap]\.?m\b|[صم](?!\w))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,26 +351,12 @@ def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:
 
 
 def _parse_iso_date(text: str) -> tuple[datetime, DatePrecision] | None:
-    match = _ISO_DATE.match(text)
-    if not match:
-        match = re.fullmatch(
-            r"(\d{4})(\d{2})(\d{2})(?:T?(\d{2})(\d{2})(\d{2})?()?)?(?:Z|[+-]\d{4})?", text
-        )
-    if not match:
-        return None
-    year, month, day, hour, minute, second, zone = match.groups()
     try:
-        if hour is None:
-            return datetime(int(year), int(month), int(day), tzinfo=UTC), DatePrecision.DAY
-        date = f"{year}-{int(month):02}-{int(day):02}"
-        time_of_day = f"{int(hour):02}:{minute}:{second or '00'}"
-        offset = "+00:00" if zone in (None, "", "Z") else zone
-        moment = datetime.fromisoformat(f"{date}T{time_of_day}{offset}").astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    if _AM_PM.match(text, match.end()):  # "10:50 PM": the hour is ambiguous
-        return moment.replace(hour=0, minute=0, second=0), DatePrecision.DAY
-    return moment, DatePrecision.SECOND
+    return moment, DatePrecision.SECOND if ":" in text or len(text) > 10 else DatePrecision.DAY
 
 
 def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:

@@ -89,7 +89,7 @@ def _check_account(
 def fuzz_feed(data: bytes) -> None:
     """Read a body as a feed and as the posts of an interface."""
     page = _build_page(data, "https://nour.example/feed", "text/xml")
-    for parse in (feeds.parse_feed, feeds.parse_wordpress_posts, feeds.parse_drupal_articles):
+    for parse in (feeds.parse_feed, feeds.parse_wordpress_posts):
         with suppress(FetchError):
             parse(page)
 

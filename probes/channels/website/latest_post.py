@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import filterfalse, islice
 from operator import itemgetter
-from typing import NamedTuple
 from urllib.parse import urljoin
 
 from probes.channels.website.page_analysis import (
@@ -36,18 +35,6 @@ PublicationSource = tuple[str, Callable[[Page], Feed | None], str]
 """The URL of a possible list of publications, its parser, and the name of the source."""
 
 
-class _SourceSearch(NamedTuple):
-    """The newest publication of the sources and whether there is a feed (None: refused).
-
-    `depends_on_day` is True if the same sources may lead to another result on a later day.
-    """
-
-    publication: PublicationResult | None
-    has_feed: bool | None
-    request_count: int
-    depends_on_day: bool
-
-
 def fetch_site_publication(
     page: Page, site: SiteAnalysis
 ) -> Generator[PageRequest, Page, tuple[Activity | None, dict[str, FactValue]]]:
@@ -63,25 +50,27 @@ def fetch_site_publication(
     if site.is_feed:
         has_feed = True
     elif is_home_page_url(page.url):
-        search = yield from _search_sources(_iter_publication_sources(page, site))
-        shown, publication = publication, search.publication or publication
+        sources = _iter_publication_sources(page, site)
+        listed, has_list, request_count, is_list_of_day = yield from _search_sources(sources)
+        shown, publication = publication, listed or publication
         if shown and publication and shown.newest.source in ("json-ld", "time"):
             # A feed may cover only a part of the site, and the page mark a newer publication.
             days = [result.newest.published_at.date() for result in (shown, publication)]
             publication = shown if days[0] > days[1] else publication
-        has_feed = has_feed or search.has_feed
-        depends_on_day |= search.depends_on_day
+        has_feed = has_feed or has_list
+        depends_on_day |= is_list_of_day
         if publication is None:
             publication, is_sitemap_of_day = yield from _fetch_latest_in_sitemap(
-                page, MAX_REQUESTS - search.request_count
+                page, MAX_REQUESTS - request_count
             )
             depends_on_day |= is_sitemap_of_day
     else:  # sections like `/news/` often have a feed
         section = page.url.partition("?")[0].rstrip("/") + "/"
         section_feeds = [url for url in site.feeds if url.startswith(section)]
-        search = yield from _search_sources(_iter_feed_sources(section_feeds[:1]))
-        publication = search.publication or publication
-        depends_on_day |= search.depends_on_day
+        sources = _iter_feed_sources(section_feeds[:1])
+        listed, _, _, is_list_of_day = yield from _search_sources(sources)
+        publication = listed or publication
+        depends_on_day |= is_list_of_day
     facts: dict[str, FactValue] = {}
     if has_feed is not None:
         facts["feed"] = has_feed
@@ -112,9 +101,9 @@ def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[Public
     host = get_host(page.url)
     if host.endswith(".wordpress.com"):  # its /wp-json is on another host
         yield _WORDPRESS_COM_API_URL.format(host), feeds.parse_wordpress_posts, "wp-json"
-        return
-    for path, parser, source in _POST_LISTINGS.get(site.platform, ()):
-        yield urljoin(page.url, path), parser, source
+    elif site.platform == "wordpress":
+        url = urljoin(page.url, _WORDPRESS_API_PATH)
+        yield url, feeds.parse_wordpress_posts, "wp-json"
 
 
 # Feeds without news: their dates belong to events, offers or visitors' comments.
@@ -131,20 +120,7 @@ def _iter_feed_sources(urls: Iterable[str]) -> Iterator[PublicationSource]:
         yield url, feeds.parse_feed, "feed"
 
 
-_WORDPRESS_QUERY = "per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
-_POST_LISTINGS = {
-    "wordpress": (
-        (f"/wp-json/wp/v2/posts?{_WORDPRESS_QUERY}", feeds.parse_wordpress_posts, "wp-json"),
-        (f"/?rest_route=/wp/v2/posts&{_WORDPRESS_QUERY}", feeds.parse_wordpress_posts, "wp-json"),
-    ),
-    "drupal": (
-        (
-            "/jsonapi/node/article?sort=-created&page%5Blimit%5D=10",
-            feeds.parse_drupal_articles,
-            "jsonapi",
-        ),
-    ),
-}
+_WORDPRESS_API_PATH = "/wp-json/wp/v2/posts?per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
 _WORDPRESS_COM_API_URL = (
     "https://public-api.wordpress.com/rest/v1.1/sites/{}/posts/?number=10&fields=date,title,excerpt"
 )
@@ -155,10 +131,12 @@ _UNREACHABLE_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK, Reason.RATE_LI
 
 def _search_sources(
     sources: Iterable[PublicationSource],
-) -> Generator[PageRequest, Page, _SourceSearch]:
+) -> Generator[PageRequest, Page, tuple[PublicationResult | None, bool | None, int, bool]]:
     """Request the sources in turn until one has a publication.
 
-    If there is a feed without a publication, no lists of posts are requested.
+    Returns the newest publication, whether there is a feed (None: refused), the number of requests,
+    and True if the same sources may lead to another result on a later day. If there is a feed
+    without a publication, no lists of posts are requested.
     """
     publication: PublicationResult | None = None
     has_feed: bool | None = False
@@ -179,7 +157,7 @@ def _search_sources(
             dates = [entry.published_at for entry in feed.entries]
             depends_on_day |= latest.may_date_another_day(dates, page.fetched_at)
             publication = latest.find_latest_in_feed(feed, page.fetched_at, source)
-    return _SourceSearch(publication, has_feed, request_count, depends_on_day)
+    return publication, has_feed, request_count, depends_on_day
 
 
 def _fetch_latest_in_sitemap(

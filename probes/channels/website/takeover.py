@@ -10,12 +10,11 @@ of them. A buyer of a lapsed domain changes the language, the name and more at o
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
 from itertools import product
-from typing import NamedTuple
 from urllib.parse import unquote
 
 import tomli
@@ -31,28 +30,15 @@ from probes.parsing import html
 from probes.parsing.html import get_host
 from probes.text import language
 
-
-@dataclass(frozen=True, slots=True)
-class SiteHistory:
-    """A site's title and name, language, publishing system and tracking id in an earlier run."""
-
-    title: str = ""
-    language: str = ""
-    platform: str = ""
-    tracking_id: str = ""
-
-
+SiteHistory = Mapping[str, str]
+"""A site's title and name, language, publishing system and tracking id in an earlier run."""
 _HISTORY_FIELDS = ("title", "language", "platform", "tracking_id")
 
 
-def build_site_facts(source: SiteAnalysis | SiteHistory, prefix: str = "") -> dict[str, FactValue]:
+def build_site_facts(site: SiteAnalysis) -> dict[str, FactValue]:
     """Return the facts by which later runs recognize the site: `title`, `language` and so on."""
-    facts: dict[str, FactValue] = {}
-    for name in _HISTORY_FIELDS:
-        value = getattr(source, name)
-        if value:
-            facts[f"{prefix}{name}"] = value
-    return facts
+    values = {name: getattr(site, name) for name in _HISTORY_FIELDS}
+    return {name: value for name, value in values.items() if value}
 
 
 def get_site_history(known_finding: Finding | None) -> SiteHistory | None:
@@ -62,26 +48,20 @@ def get_site_history(known_finding: Finding | None) -> SiteHistory | None:
     """
     if known_finding is None:
         return None
-    facts = known_finding.facts
-    if "past_title" in facts:
-        return _read_history(facts, "past_")
-    if known_finding.presence is Presence.ABSENT:
+    prefix = "past_" if "past_title" in known_finding.facts else ""
+    if not prefix and known_finding.presence is Presence.ABSENT:
         return None
-    history = _read_history(facts)
-    if known_finding.name and known_finding.name not in history.title:
-        return replace(history, title=f"{history.title} · {known_finding.name}")
+    facts = known_finding.facts
+    history = {name: str(facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS}
+    if not prefix and known_finding.name and known_finding.name not in history["title"]:
+        history["title"] += f" · {known_finding.name}"
     return history
-
-
-def _read_history(facts: Mapping[str, FactValue], prefix: str = "") -> SiteHistory:
-    return SiteHistory(*[str(facts.get(f"{prefix}{name}", "")) for name in _HISTORY_FIELDS])
 
 
 def build_history_facts(history: SiteHistory | None) -> dict[str, FactValue]:
     """Return the past as `past_…` facts, for the next run to compare with."""
-    if history is None:
-        return {}
-    return {"past_title": history.title, **build_site_facts(history, "past_")}
+    rows = history.items() if history else ()
+    return {f"past_{name}": value for name, value in rows if value or name == "title"}
 
 
 def is_foreign_to_history(
@@ -91,12 +71,12 @@ def is_foreign_to_history(
 
     The title is compared with the earlier one and with the registered address.
     """
-    if history is None or history.language not in language.NETWORK_LANGUAGES:
+    if history is None or history["language"] not in language.NETWORK_LANGUAGES:
         return False
     if not site.is_foreign_language:
         return False
     registered = unquote(account.identity.url or account.identity.canonical or "").replace(".", " ")
-    known_names = f"{history.title} {registered}"
+    known_names = f"{history['title']} {registered}"
     has_name = bool(site_names.extract_name_tokens(site.title))
     return has_name and not site_names.is_similar_name(site.title, known_names)
 
@@ -108,25 +88,26 @@ def detect_ownership_change(
     registered_host = html.get_host(account.identity.url or page.url)
     is_own_domain = domains.is_same_domain(html.get_host(page.url), registered_host)
     # A site of several pages that shares neither tracking id nor name with its past.
-    has_same_tracking_id = history.tracking_id and history.tracking_id == site.tracking_id
+    has_same_tracking_id = history["tracking_id"] and history["tracking_id"] == site.tracking_id
     names = str(site.facts.get("site_names", ""))
     is_other_site = site.has_navigation and not has_same_tracking_id
-    is_other_site = is_other_site and not site_names.is_similar_name(names, history.title)
+    is_other_site = is_other_site and not site_names.is_similar_name(names, history["title"])
     signals = list(site.spam_words[:3])
     if site.redirects_to_other_site or not is_own_domain:
         signals.append("leads to another site")
     if site.hides_links:
         signals.append("hides links")
-    if is_other_site and history.platform not in ("", site.platform):
-        signals.append(f"no longer made with {history.platform}")
+    if is_other_site and history["platform"] not in ("", site.platform):
+        signals.append(f"no longer made with {history['platform']}")
     if not signals:
         return None
-    earlier = f"was “{history.title[:60]}” ({history.language})"
+    earlier = f"was “{history['title'][:60]}” ({history['language']})"
     detail = f"{', '.join(signals)}; {earlier}, is {site.language}"
     return absent_finding(page, Reason.HIJACKED, detail=detail)
 
 
-SignalGenerator = Generator[PageRequest, Page, "ParkingSignal | None"]
+ParkingSignal = tuple[str, str]
+"""The parking service that a sign beside the words of a page names, and the sign."""
 
 DOUBTFUL_REASONS = frozenset({Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE})
 """Suspicions that a parking service can confirm. Pages of these kinds look alike."""
@@ -159,13 +140,6 @@ def load_parking_services() -> tuple[ParkingService, ...]:
     )
 
 
-class ParkingSignal(NamedTuple):
-    """A sign of parking other than the words of a page, and the parking service that it names."""
-
-    service: str
-    statement: str
-
-
 def confirm_suspicion(
     page: Page, suspicion: PageVerdict | None
 ) -> Generator[PageRequest, Page, PageVerdict | None]:
@@ -179,19 +153,20 @@ def confirm_suspicion(
     signal = _read_certificate(page) or (yield from _ask_dns(page))
     if signal is None:
         return None
-    proof = f"{suspicion.proof}; {signal.statement}"
-    return PageVerdict(Reason.PARKED, proof, signal.service, suspicion.model_words)
+    service, statement = signal
+    proof = f"{suspicion.proof}; {statement}"
+    return PageVerdict(Reason.PARKED, proof, service, suspicion.model_words)
 
 
 def _read_certificate(page: Page) -> ParkingSignal | None:
     for name in page.certificate_names:
         for service in load_parking_services():
             if _is_in_domains(name, (*service.name_servers, *service.certificate_names)):
-                return ParkingSignal(service.name, f"its certificate is also for {name}")
+                return service.name, f"its certificate is also for {name}"
     return None
 
 
-def _ask_dns(page: Page) -> SignalGenerator:
+def _ask_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
     """Ask the DNS about the domain of the link and that of the page, which may be the same."""
     first_url = page.hops[0].url if page.hops else page.url
     hosts = map(get_host, (first_url, page.url))
@@ -210,7 +185,7 @@ def _ask_dns(page: Page) -> SignalGenerator:
                     else _is_in_networks(record, service.addresses)
                 )
                 if is_of_service:
-                    return ParkingSignal(service.name, f"{statement} {record}")
+                    return service.name, f"{statement} {record}"
     return None
 
 

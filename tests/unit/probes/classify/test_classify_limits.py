@@ -156,7 +156,7 @@ def build_consent_page(text, headings):
 def test_wall_is_searched_at_the_beginning_of_a_page(step):
     title = b"<title>just a moment...</title>"
     page = build_page(title.rjust(interstitials.MAX_HEAD_BYTES + step))
-    found = interstitials.detect_walls(page).full_page
+    found = interstitials.detect_walls(page)[1]
     assert found is (Reason.BLOCKED if step <= 0 else None)
 
 

@@ -64,37 +64,8 @@ def weekly(count: int = 4) -> list[datetime]:
 
 WP = '<link rel="stylesheet" href="/wp-content/themes/a/style.css">'
 REST = f"{HOME}wp-json/wp/v2/posts?per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
-ROUTE = f"{HOME}?rest_route=/wp/v2/posts&per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
 POSTS = json.dumps(
     [{"date_gmt": f"2026-10-{day}T09:30:00", "title": {"rendered": "Bal"}} for day in (25, 18, 11)]
-)
-NODES = json.dumps(
-    {
-        "data": [
-            {
-                "attributes": {
-                    "title": "Bal",
-                    "created": "2026-10-25T09:30:00+01:00",
-                    "changed": "2026-11-10",
-                }
-            }
-        ]
-    }
-)
-BLOGGER = json.dumps(
-    {
-        "feed": {
-            "title": {"$t": "Annour"},
-            "updated": {"$t": "2026-11-19"},
-            "entry": [
-                {
-                    "title": {"$t": "Bal"},
-                    "published": {"$t": "2026-10-25T09:30:00+01:00"},
-                    "updated": {"$t": "2026-11-10"},
-                }
-            ],
-        }
-    }
 )
 ATOM = (
     '<feed xmlns="http://www.w3.org/2005/Atom"><title>Annour</title><entry><title>Bal</title>'
@@ -113,18 +84,11 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
     ),
     "WordPress": (WP, f"{HOME}feed/", FEED, "feed"),
     "WordPress by REST": (WP, REST, POSTS, "wp-json"),
-    "WordPress by plain addresses": (WP, ROUTE, POSTS, "wp-json"),
     "Wix": ('<img src="https://static.wixstatic.com/a.png">', f"{HOME}blog-feed.xml", FEED, "feed"),
     "Blogger": (
         "<script>_WidgetManager._Init('x')</script>",
         f"{HOME}feeds/posts/default",
         ATOM,
-        "feed",
-    ),
-    "Blogger in JSON": (
-        '<link rel="alternate" type="application/rss+xml" href="/feeds/posts/default?alt=json">',
-        f"{HOME}feeds/posts/default?alt=json",
-        BLOGGER,
         "feed",
     ),
     "SPIP": ('<a href="/spip.php?article3">Bal</a>', f"{HOME}spip.php?page=backend", FEED, "feed"),
@@ -141,12 +105,6 @@ PLACES: dict[str, tuple[str, str, str, str]] = {
         "feed",
     ),
     "Drupal": ('<img src="/sites/default/files/a.png">', f"{HOME}rss.xml", FEED, "feed"),
-    "Drupal by JSON:API": (
-        '<img src="/sites/default/files/a.png">',
-        f"{HOME}jsonapi/node/article?sort=-created&page%5Blimit%5D=10",
-        NODES,
-        "jsonapi",
-    ),
     "SPIP that hides its name": (
         '<script src="plugins-dist/medias/a.js"></script>',
         f"{HOME}spip.php?page=backend",

@@ -104,8 +104,8 @@ def test_first_announced_feeds_are_requested(step):
 
 SOURCES = {
     -1: announce_feeds(2),
-    0: WORDPRESS,  # its feed and two lists of posts
-    1: WORDPRESS + announce_feeds(1),
+    0: WORDPRESS + announce_feeds(1),  # also its usual feed and list of posts
+    1: WORDPRESS + announce_feeds(2),
 }
 
 
@@ -119,7 +119,7 @@ def test_feeds_and_lists_of_posts_are_requested_up_to_the_limit(step):
 @pytest.mark.parametrize("step", STEPS)
 def test_sitemaps_are_requested_up_to_the_limit(step):
     """One or two feeds, an index of sitemaps and the sitemap of posts are within the limit."""
-    head = announce_feeds(2 + step) if step <= 0 else WORDPRESS
+    head = announce_feeds(2 + step) if step <= 0 else SOURCES[0]
     requests = list_requests(head, **{"sitemap.xml": SITEMAP_INDEX})
     marks = ("feed", "wp/v2/posts", "sitemap.xml", "posts.xml", "robots.txt")
     sources = [path for path in requests if any(mark in path for mark in marks)]
