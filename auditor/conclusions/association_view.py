@@ -19,8 +19,7 @@ from auditor.rules.association_state import (
     iter_decision_ends,
     select_decisions_in_force,
 )
-from auditor.rules.context import EvaluatedAccount, RuleContext
-from auditor.rules.domain_expiry import DomainExpiry
+from auditor.rules.context import DomainExpiry, EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import classify_link_reciprocity
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel

@@ -17,7 +17,7 @@ from auditor.rules.association_state import (
     collect_account_aliases,
     select_decisions_in_force,
 )
-from auditor.rules.domain_expiry import find_website_domain
+from auditor.rules.context import find_website_domain
 from probes.links import identify
 from probes.models.finding import ACCOUNT_KINDS, Identity, LinkKind
 from storage.models.audit import (

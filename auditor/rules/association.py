@@ -23,8 +23,13 @@ from auditor.rules.association_state import (
     select_decisions_in_force,
 )
 from auditor.rules.checks import Rule
-from auditor.rules.context import EvaluatedAccount, RuleContext
-from auditor.rules.domain_expiry import DomainExpiry, find_domain_expiry, select_stated_expiries
+from auditor.rules.context import (
+    DomainExpiry,
+    EvaluatedAccount,
+    RuleContext,
+    find_domain_expiry,
+    select_stated_expiries,
+)
 from auditor.rules.engine import apply_rules, is_gap_open, update_gaps
 from auditor.rules.link_reciprocity import credit_linked_posts
 from probes.links.channel_registry import WEBSITE_CHANNEL

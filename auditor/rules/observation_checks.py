@@ -18,8 +18,13 @@ from auditor.rules.checks import (
     build_unknown_match,
     format_iso_day,
 )
-from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
-from auditor.rules.domain_expiry import DomainExpiry
+from auditor.rules.context import (
+    DomainExpiry,
+    EvaluatedAccount,
+    MatchOutcome,
+    RuleContext,
+    RuleMatch,
+)
 from probes.models.finding import FactValue, Reason
 
 MIN_TROUBLE_DAYS = 3

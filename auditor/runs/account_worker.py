@@ -27,7 +27,7 @@ from auditor.checking.privacy_filter import remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
 from auditor.rules.account_status import was_skipped
-from auditor.rules.domain_expiry import (
+from auditor.rules.context import (
     drop_check_of_other_domain,
     find_website_domain,
     was_expiry_passed_since,

@@ -50,7 +50,7 @@ from probes.parsing.json_data import as_list, get_nested
 from probes.text.language import split_words
 
 NAME = "twitter"
-VERSION = 2
+VERSION = 3
 # The last three are mirrors with the same paths (yt-dlp, FxEmbed, nitter 2026-08).
 HOSTS = frozenset(
     {"twitter.com", "x.com", "t.co", "twimg.com", "fxtwitter.com", "vxtwitter.com", "nitter.net"}
@@ -202,8 +202,6 @@ API = PlatformApi(
     erases_removed_profiles=True,  # https://developer.x.com/en/developer-terms/policy
 )
 
-MAX_WITHHELD_COUNTRIES = 250
-"""Countries that are read of a withheld account. There are 249 country codes."""
 _COST_PER_ACCOUNT_USD = 0.015  # a user 0.010, and at most one post 0.005 for the expansion
 _USERNAMES_CALL = ApiCall(
     API, joined_parameter="usernames", max_values=100, cost_per_value=_COST_PER_ACCOUNT_USD
@@ -211,7 +209,7 @@ _USERNAMES_CALL = ApiCall(
 _IDS_CALL = replace(_USERNAMES_CALL, joined_parameter="ids")
 _USERS_URL = "https://api.x.com/2/users"
 _USER_QUERY = {
-    "user.fields": "created_at,public_metrics,protected,verified,url,entities,withheld",
+    "user.fields": "created_at,public_metrics,protected,verified,url,entities",
     "expansions": "most_recent_post_id",
 }
 
@@ -273,12 +271,6 @@ def _to_user_data(item: Any) -> dict[str, Any] | None:
         "is_protected": get_nested(item, "protected") is True,
         "has_no_posts": parse_count(get_nested(item, "public_metrics", "tweet_count")) == 0,
         "newest_post_at": post_numbers.decode_post_number(NAME, str(parse_count(newest_id) or "")),
-        "withheld_countries": list(
-            map(
-                clean_api_text,
-                as_list(get_nested(item, "withheld", "country_codes"))[:MAX_WITHHELD_COUNTRIES],
-            )
-        ),
         "website_urls": [
             url for url in urls if isinstance(url, str) and 0 < len(url) <= MAX_TEXT_CHARS
         ],
@@ -351,8 +343,6 @@ def _explain_missing_user(
 def _build_present_finding(page: Page, handle: str, user: Mapping[str, Any]) -> Finding:
     """Return the finding for an existing account. Without a handle, it may have any name."""
     reason, detail = None, ""
-    if user["withheld_countries"]:
-        detail = f"withheld in {', '.join(user['withheld_countries'])}"
     if user["is_protected"]:
         reason = Reason.PRIVATE
     elif handle not in ("", user["username"].lower()):

@@ -18,13 +18,7 @@ from probes.links.channel_registry import (
     is_optional_channel,
     list_channels,
 )
-from probes.links.normalize import (
-    extract_url,
-    join_url,
-    split_url,
-    strip_invisible,
-    trim_punctuation,
-)
+from probes.links.normalize import extract_url, join_url, strip_invisible, trim_punctuation
 from probes.models.finding import Account, Identity, LinkKind, Reason
 from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import request_page
@@ -151,7 +145,7 @@ def _identify_url(url: str, column: str | None) -> Identity:
             url, channel = pasted_url, pasted_channel
     if channel == WEBSITE_CHANNEL:
         return _identify_website(url, column)
-    segments = normalize.split_path(normalize.split_url(url)[1])
+    segments = normalize.split_path(normalize.parse_url(url).path)
     has_host_as_name = bool(segments) and is_name_of_platform_host(segments[0])
     if _is_other_network(channel, column) or has_host_as_name:
         return _build_invalid_identity(column or channel, note="other_network", url=url)
@@ -306,7 +300,7 @@ def unwrap_url(url: str) -> str:
 
 def _iter_inner_texts(url: str) -> Iterator[str]:
     """Yield the parts of a URL that may be another one."""
-    host, path, query, _ = split_url(url)
+    _, host, path, query, _ = normalize.parse_url(url)
     if host in ("web.archive.org", "archive.org"):
         yield from _ARCHIVE_PATH.findall(url.partition(host)[2])
     for path_pattern, names in _find_redirectors(host):

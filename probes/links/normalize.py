@@ -11,7 +11,7 @@ from functools import lru_cache
 from html import unescape
 from ipaddress import IPv6Address
 from unicodedata import normalize
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from probes.links.domains import MAX_HOST_CHARS, is_top_level_domain
 from probes.text.charset import INVISIBLE_CHARACTERS
@@ -361,12 +361,6 @@ def join_url(base: str, href: str) -> str:
         return href
 
 
-def split_url(url: str) -> tuple[str, str, str, str]:
-    """Return the authority, path, query and fragment of a cleaned URL."""
-    parts = parse_url(url)
-    return parts.netloc, parts.path, parts.query, parts.fragment
-
-
 def split_path(path: str) -> list[str]:
     """Return the non-empty segments of a path, decoded and without invisible characters."""
     return list(filter(None, map(decode_path_segment, path.split("/"))))
@@ -374,16 +368,7 @@ def split_path(path: str) -> list[str]:
 
 def parse_query(query: str) -> dict[str, str]:
     """Return the first value of each query parameter, decoded. Empty values are left out."""
-    parameters: dict[str, str] = {}
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if value:
-            parameters.setdefault(_unquote_plus(name), _unquote_plus(value))
-    return parameters
-
-
-def _unquote_plus(text: str) -> str:
-    return unquote(text.replace("+", " "))
+    return dict(reversed(parse_qsl(query)))
 
 
 def decode_path_segment(segment: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -239,22 +239,13 @@ _XML_DECLARATION = re.compile(rb"\A(?:<\?xml[^<>]*+>?\s*+)++", re.IGNORECASE)
 
 
 class _DocumentBuilder:
-    """Collects the data of a document from its kept elements."""
+    """Collects the data of a document from its kept elements. `found` are its lists by name."""
 
     def __init__(self, url: str) -> None:
         self.url = self.base = url
         self.title = ""
         self.meta: dict[str, str] = {}
-        self.link_tags: list[tuple[str, str, str, str]] = []
-        self.anchors: list[Anchor] = []
-        self.date_stamps: list[DateStamp] = []
-        self.headings: list[str] = []
-        self.json_ld: list[Mapping[str, Any]] = []
-        self.embeds: list[str] = []
-        self.quoted_urls: list[str] = []
-        self.frames: list[str] = []
-        self.script_sources: list[str] = []
-        self.form_actions: list[str] = []
+        self.found: defaultdict[str, list[Any]] = defaultdict(list)
         self.script_count = 0
         self.is_cut = False
         self.is_after_title = False
@@ -289,23 +280,23 @@ class _DocumentBuilder:
             if not _QUOTING_ATTRIBUTES.isdisjoint(attrs):
                 self.add_quoted_url(attrs)
             if element.name in _DATE_TAGS or not _DATE_ATTRIBUTES.isdisjoint(attrs):
-                self.date_stamps.extend(
+                self.found["date_stamps"].extend(
                     _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
                 )
 
     def add_quoted_url(self, attrs: Mapping[str, str]) -> None:
         """Add the address of an embedded profile or of the source of a quotation."""
         if "data-href" in attrs:
-            self.embeds.append(make_absolute(self.base, attrs["data-href"]))
+            self.found["embeds"].append(make_absolute(self.base, attrs["data-href"]))
         if "cite" in attrs:
-            self.quoted_urls.append(make_absolute(self.base, attrs["cite"]))
+            self.found["quoted_urls"].append(make_absolute(self.base, attrs["cite"]))
 
     def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add a link if it leads to an address."""
         href = attrs.get("href", "")
         if href:
             label = attrs.get("title", "") or attrs.get("aria-label", "")
-            self.anchors.append(
+            self.found["anchors"].append(
                 Anchor(
                     make_absolute(self.base, href),
                     clean_text(element.get_text(), MAX_LINK_TEXT_CHARS),
@@ -327,7 +318,7 @@ class _DocumentBuilder:
         """Add a `<link>`."""
         rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
         href = make_absolute(self.base, attrs.get("href", ""))
-        self.link_tags.append(
+        self.found["link_tags"].append(
             (rel, media_type, href, clean_text(attrs.get("title", ""), MAX_LINK_TEXT_CHARS))
         )
 
@@ -343,15 +334,15 @@ class _DocumentBuilder:
 
     def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
         """Add a heading, up to MAX_HEADINGS."""
-        if len(self.headings) < MAX_HEADINGS:
-            self.headings.append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
+        if len(self.found["headings"]) < MAX_HEADINGS:
+            self.found["headings"].append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
 
     def add_script(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Count a script and read it if it is JSON-LD or may redirect."""
         self.script_count += 1
         if attrs.get("type", "").lower().strip() == "application/ld+json":
-            remaining = MAX_JSON_LD_OBJECTS - len(self.json_ld)
-            self.json_ld.extend(islice(parse_json_ld(element.script), remaining))
+            remaining = MAX_JSON_LD_OBJECTS - len(self.found["json_ld"])
+            self.found["json_ld"].extend(islice(parse_json_ld(element.script), remaining))
         elif "src" in attrs:
             self.add_script_source(attrs["src"])
         elif len(element.script) <= MAX_REDIRECT_SCRIPT_CHARS:
@@ -359,15 +350,15 @@ class _DocumentBuilder:
 
     def add_script_source(self, source: str) -> None:
         """Add an address or the code of a script, up to MAX_SCRIPT_SOURCES, unless it is empty."""
-        if source.strip() and len(self.script_sources) < MAX_SCRIPT_SOURCES:
-            self.script_sources.append(source)
+        if source.strip() and len(self.found["script_sources"]) < MAX_SCRIPT_SOURCES:
+            self.found["script_sources"].append(source)
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add an `<iframe>` or `<frame>`."""
         values = filter(None, map(attrs.get, _FRAME_SOURCE_ATTRIBUTES))
         sources = (value for value in values if value[:6] not in _EMPTY_FRAME_PREFIXES)
         source = make_absolute(self.base, next(sources, ""))
-        (self.embeds if element.name == "iframe" else self.frames).append(source)
+        self.found["embeds" if element.name == "iframe" else "frames"].append(source)
         self.add_script_source(source)
 
     def set_base(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
@@ -376,7 +367,7 @@ class _DocumentBuilder:
 
     def add_form(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add the address to which a form is sent."""
-        self.form_actions.append(make_absolute(self.base, attrs.get("action", "")))
+        self.found["form_actions"].append(make_absolute(self.base, attrs.get("action", "")))
 
 
 def _build_document(walker: HtmlWalker, url: str) -> Document:
@@ -388,29 +379,23 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
         for node in walker.text_nodes
         if node.section in _MAIN_SECTIONS and node.tag not in _CLICKABLE_TAGS
     ]
+    lists: dict[str, Any] = {name: tuple(values) for name, values in builder.found.items()}
     return Document(
         url,
         title=builder.title,
         language=clean_text(walker.language, 20).lower(),
         meta=builder.meta,
-        link_tags=tuple(builder.link_tags),
-        anchors=tuple(builder.anchors),
         text_nodes=tuple(walker.text_nodes),
-        date_stamps=tuple(builder.date_stamps),
-        headings=tuple(builder.headings),
-        json_ld=tuple(builder.json_ld),
-        embeds=tuple(builder.embeds),
-        quoted_urls=tuple(builder.quoted_urls),
-        frames=tuple(builder.frames),
-        script_sources=tuple(builder.script_sources),
         script_count=builder.script_count,
         image_count=walker.image_count,
-        form_actions=tuple(builder.form_actions),
         text=" ".join([node.text for node in walker.text_nodes]),
         main_text=" ".join([node.text for node in main_nodes]),
-        internal_link_count=count_internal_links(url, (anchor.url for anchor in builder.anchors)),
+        internal_link_count=count_internal_links(
+            url, (anchor.url for anchor in builder.found["anchors"])
+        ),
         is_cut=builder.is_cut,
         is_text_cut=walker.is_text_cut,
+        **lists,
     )
 
 

@@ -17,7 +17,7 @@ from auditor.conclusions.summary import Coverage
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import EMPTY_VALUE, GapText, MessageValue, Translator
 from auditor.core.reference.gap_catalogue import Voice, load_gap_catalogue
-from auditor.rules.domain_expiry import DomainExpiry
+from auditor.rules.context import DomainExpiry
 from auditor.rules.engine import was_closed_since, was_opened_since
 from probes.models.finding import LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Gap

@@ -8,6 +8,6 @@ from probes.channels.facebook.api import API, probe_api
 from probes.channels.facebook.links import HOSTS, NAME, identify, identify_bare
 from probes.channels.facebook.page import probe
 
-VERSION = 2
+VERSION = 3
 
 __all__ = ["API", "HOSTS", "NAME", "VERSION", "identify", "identify_bare", "probe", "probe_api"]

@@ -55,7 +55,6 @@ _REFUSALS_BY_ERROR_CODE: Mapping[int | None, Reason] = {
 _SERVER_ERROR_CODES = frozenset({1, 2})
 _UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
 _USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
-_MIGRATED_PAGE_PATTERN = re.compile(r"[Pp]age ID (\d{1,20}) was migrated to page ID (\d{1,20})")
 _UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
 _NAME_TAKEN_DETAIL = "another page answers under this name"
 
@@ -130,14 +129,11 @@ def _find_faulty_values(
     message = get_text(error, "message")[:MAX_ERROR_CHARS]
     users = _USER_PROFILE_PATTERN.findall(message)
     aliases = _UNKNOWN_ALIASES_PATTERN.search(message)
-    moved = _MIGRATED_PAGE_PATTERN.search(message)
     if code == 803 and users:
         return Reason.NOT_CONFIGURED, users  # the username of a person, who exists
     if code == 803:
         names = [name.strip(".") for name in re.split(r"[\s,]+", aliases[1] if aliases else "")]
         return Reason.NOT_FOUND, list(filter(None, names))
-    if code == 21 and moved:
-        return Reason.RENAMED, [moved[1]]
     if (code, parse_count(error.get("error_subcode"))) == (100, 33):
         return Reason.UNREADABLE, _UNKNOWN_OBJECT_PATTERN.findall(message)
     return None
@@ -187,17 +183,7 @@ def _resolve_missing_page(
         known_reason, known_detail = _explain_missing_page(known_page, response, known_id)
         if known_reason is not Reason.NOT_FOUND:
             page, reason, detail = known_page, known_reason, known_detail
-    if reason is not Reason.RENAMED:
-        return build_failure_finding(account, page, (reason, detail), known_id)
-    # The page was merged into the one in the message. The finding has the known id of the old page.
-    moved = _MIGRATED_PAGE_PATTERN.search(detail)
-    return present_finding(
-        page,
-        final_url=_build_page_url(moved[2]) if moved else account.identity.canonical,
-        reason=Reason.RENAMED,
-        platform_id=known_id or (moved[2] if moved else None),
-        detail=detail,
-    )
+    return build_failure_finding(account, page, (reason, detail), known_id)
 
 
 def _explain_missing_page(

@@ -51,7 +51,7 @@ from probes.text.language import split_words
 
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
-VERSION = 13
+VERSION = 14
 MAX_MEDIA_TYPE_CHARS = 80
 """Characters of the type of a file that a finding quotes."""
 MEMBERS_ONLY_PAGE_MAX_CHARS = 200

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from auditor.checking import checker
 from auditor.conclusions import reevaluate, replay
 from auditor.config.schema import DomainExpirySettings
-from auditor.rules.domain_expiry import find_domain_expiry
+from auditor.rules.context import find_domain_expiry
 from auditor.rules.engine import AnyRule, is_gap_open
 from auditor.runs import account_worker as domain_checks
 from auditor.runs.account_worker import list_due_domains

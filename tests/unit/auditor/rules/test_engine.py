@@ -9,8 +9,15 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
-from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, may_be_same_account
-from auditor.rules.domain_expiry import MAX_ANSWER_AGE, DomainExpiry, is_answer_usable
+from auditor.rules.context import (
+    MAX_ANSWER_AGE,
+    DomainExpiry,
+    EvaluatedAccount,
+    MatchOutcome,
+    RuleContext,
+    is_answer_usable,
+    may_be_same_account,
+)
 from auditor.rules.engine import AnyRule, apply_rules
 from probes.models.finding import Activity, Finding, FoundLink, Identity, LinkKind, Presence, Reason
 from storage.models.audit import (

@@ -14,7 +14,7 @@ from probes.channels._public_profile import (
     parse_follower_count,
 )
 from probes.channels.facebook.api import MAX_ERROR_CHARS, parse_pages_response
-from probes.channels.twitter import MAX_WITHHELD_COUNTRIES, parse_users_response
+from probes.channels.twitter import parse_users_response
 from probes.channels.youtube.api import MAX_DESCRIPTION_CHARS, parse_channels_response
 from probes.channels.youtube.page import MAX_COUNT_CHARS, MAX_NODES, parse_channel_page
 from probes.models.http import Page
@@ -61,13 +61,6 @@ def test_first_websites_of_an_account_are_read(step):
     entities = {"description": {"urls": [{"expanded_url": url} for url in urls]}}
     assert read_page_website(" ".join(urls)) == urls[:MAX_WEBSITE_URLS]
     assert read_user(entities=entities)["website_urls"] == urls[:MAX_WEBSITE_URLS]
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_first_countries_of_a_withheld_account_are_read(step):
-    countries = [f"C{number}" for number in range(MAX_WITHHELD_COUNTRIES + step)]
-    user = read_user(withheld={"country_codes": countries})
-    assert user["withheld_countries"] == countries[:MAX_WITHHELD_COUNTRIES]
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -271,15 +271,10 @@ def test_registered_id_that_answers_with_another_is_no_rename() -> None:
         assert (finding.presence, finding.reason) == (Presence.PRESENT, None)
 
 
-@pytest.mark.parametrize(("known_id", "timestamps"), [(None, OTHER), (NUMBER, NUMBER)])
-def test_merged_page_is_renamed_and_keeps_its_id(known_id: str | None, timestamps: str) -> None:
+@pytest.mark.parametrize("known_id", [None, NUMBER])
+def test_merged_page_proves_nothing_and_is_named(known_id: str | None) -> None:
     finding = _probe(_migrated(NUMBER, OTHER), link=BY_ID, known_id=known_id).finding
-    assert (finding.presence, finding.reason, finding.platform_id) == (
-        Presence.PRESENT,
-        Reason.RENAMED,
-        timestamps,
-    )
-    assert finding.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
+    assert finding.presence is Presence.UNKNOWN
     assert f"was migrated to page ID {OTHER}" in finding.detail
 
 
@@ -320,13 +315,8 @@ def test_given_up_name_of_existing_page_is_renamed() -> None:
         NUMBER,
     )
     assert finding.final_url == "https://www.facebook.com/annour.maroc"
-    renamed = _probe(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known_id=NUMBER).finding
-    assert (renamed.presence, renamed.reason, renamed.platform_id) == (
-        Presence.PRESENT,
-        Reason.RENAMED,
-        NUMBER,
-    )
-    assert renamed.final_url == f"https://www.facebook.com/profile.php?id={OTHER}"
+    merged = _probe(_gone("Jamiya.Annour"), _migrated(NUMBER, OTHER), known_id=NUMBER).finding
+    assert merged.presence is Presence.UNKNOWN
 
 
 def test_unknown_name_with_hidden_id_proves_nothing() -> None:

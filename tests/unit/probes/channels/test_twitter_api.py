@@ -187,13 +187,6 @@ def test_account_without_posts_is_empty() -> None:
     assert _probe(_users(_user(public_metrics=None))).finding.reason is None
 
 
-def test_withheld_account_is_present_with_a_detail() -> None:
-    finding = _probe(
-        _users(_user(withheld={"country_codes": ["DE", "FR"], "scope": "user"}))
-    ).finding
-    assert (finding.presence, finding.detail) == (Presence.PRESENT, "withheld in DE, FR")
-
-
 def test_other_handle_of_the_known_id_is_renamed() -> None:
     finding = _probe(_users(_user(username="AnnourMaroc")), known_id=NUMBER).finding
     assert (finding.presence, finding.reason) == (Presence.PRESENT, Reason.RENAMED)
@@ -398,16 +391,7 @@ _USER = st.fixed_dictionaries(
         "username": st.sampled_from(["JamiyaAnnour", "x"]) | JSON,
     },
     optional=dict.fromkeys(
-        (
-            "name",
-            "public_metrics",
-            "most_recent_post_id",
-            "withheld",
-            "entities",
-            "url",
-            "protected",
-        ),
-        JSON,
+        ("name", "public_metrics", "most_recent_post_id", "entities", "url", "protected"), JSON
     ),
 )
 _FAULT = st.fixed_dictionaries(

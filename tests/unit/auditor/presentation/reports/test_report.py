@@ -23,7 +23,7 @@ from auditor.presentation.reports.text import (
     list_current_strengths,
     list_strengths,
 )
-from auditor.rules.domain_expiry import DomainExpiry
+from auditor.rules.context import DomainExpiry
 from auditor.rules.score import compute_score
 from probes.models.finding import Activity, DatePrecision, FoundLink, LinkKind, Presence, Reason
 from storage.models.audit import AccountState, Association, Gap, Proposal
