@@ -8,7 +8,6 @@ The spreadsheet has the formats and mistakes of real spreadsheets, and is correc
 from __future__ import annotations
 
 import csv
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,8 +28,6 @@ SCENARIOS_WITHOUT_PROFILE = {
 DISTINCT_NAME_COUNT = 50
 """Each name is used twice. Associations with this distance in the list are sisters."""
 
-HOSTED_SITE_DOMAINS = {"wix_active": "{}.wixsite.com", "blogger_active": "{}.blogspot.com"}
-
 PROFILE_URL_FORMATS = {
     "facebook": "https://www.facebook.com/{0.handle}",
     "twitter": "https://x.com/{0.twitter_handle}",
@@ -38,7 +35,7 @@ PROFILE_URL_FORMATS = {
     "youtube": "https://www.youtube.com/@{0.handle}",
     "instagram": "https://www.instagram.com/{0.instagram_handle}/",
     "tiktok": "https://www.tiktok.com/@{0.tiktok_handle}",
-    "whatsapp": "https://whatsapp.com/channel/0029Va{0.slug_digest:.18}",
+    "whatsapp": "https://whatsapp.com/channel/0029Va{0.whatsapp_key}",
     "telegram": "https://t.me/{0.instagram_handle}",
 }
 """The URL of an association's account by channel."""
@@ -54,7 +51,8 @@ SPECIAL_PROFILE_URL_FORMATS = {
 class DemoAssociation:
     """A fictional association.
 
-    The field of a channel has the name of its scenario. It is empty if there is no account.
+    The field of a channel has the name of its scenario. It is empty if there is no account. The
+    names and ids on platforms are those that the account has there, whatever its scenario.
     """
 
     id: str
@@ -73,6 +71,18 @@ class DemoAssociation:
     tiktok: str
     whatsapp: str
     telegram: str
+    host: str
+    moved_host: str
+    handle: str
+    twitter_handle: str
+    new_twitter_handle: str
+    twitter_id: str
+    youtube_channel_id: str
+    instagram_handle: str
+    tiktok_handle: str
+    whatsapp_key: str
+    facebook_page_id: str
+    old_facebook_handle: str
 
     @cached_property
     def name(self) -> str:
@@ -85,70 +95,9 @@ class DemoAssociation:
         return int(self.id[1:])
 
     @cached_property
-    def host(self) -> str:
-        """Return the host name of the site."""
-        ending = (".ma", ".org.ma", "-maroc.org")[self.number % 3]
-        return HOSTED_SITE_DOMAINS.get(self.website, "{}" + ending).format(self.slug)
-
-    @cached_property
-    def moved_host(self) -> str:
-        """Return the new host of a moved site."""
-        return f"espace-{self.slug}.org"
-
-    @cached_property
     def site_url(self) -> str:
         """Return the URL of the site."""
         return f"{'http' if self.website == 'http_only' else 'https'}://{self.host}/"
-
-    @cached_property
-    def handle(self) -> str:
-        """Return the username on Facebook, and on YouTube after an @."""
-        return "".join(map(str.capitalize, self.slug.split("-")))
-
-    @cached_property
-    def twitter_handle(self) -> str:
-        """Return the username on Twitter, shortened to the limit of 15 characters."""
-        return f"{self.handle[:10]}_{self.number}"
-
-    @cached_property
-    def new_twitter_handle(self) -> str:
-        """Return the username on Twitter after a change."""
-        return f"{self.handle[:9]}_x{self.number}"
-
-    @cached_property
-    def twitter_id(self) -> str:
-        """Return the id on Twitter."""
-        return str(1_204_000_000_000_000_000 + 7_919 * self.number)
-
-    @cached_property
-    def slug_digest(self) -> str:
-        """Return letters and digits for invented ids."""
-        return hashlib.sha256(self.slug.encode()).hexdigest()
-
-    @cached_property
-    def youtube_channel_id(self) -> str:
-        """Return the YouTube channel id: UC and 22 characters."""
-        return f"UC{self.slug_digest[:22]}"
-
-    @cached_property
-    def instagram_handle(self) -> str:
-        """Return the username on Instagram and Telegram."""
-        return f"{self.slug[:24]}-{self.number}".replace("-", "_")
-
-    @cached_property
-    def tiktok_handle(self) -> str:
-        """Return the username on TikTok, shortened to the limit of 24 characters."""
-        return f"{self.slug[:19]}-{self.number}".replace("-", ".")
-
-    @cached_property
-    def facebook_page_id(self) -> str:
-        """Return the id of the Facebook page."""
-        return f"6155{self.number:03d}00{self.number:03d}77"
-
-    @cached_property
-    def old_facebook_handle(self) -> str:
-        """Return the username of the older of two Facebook pages."""
-        return f"{self.handle}Ancienne"
 
     @property
     def sister_association(self) -> DemoAssociation:
