@@ -124,8 +124,8 @@ async def run_server(
     schedule = app.config.schedule if with_schedule else None
     jobs: list[Coroutine[Any, Any, None]] = [run_scheduler(job, schedule, stop)]
     if sock:
-        heartbeat = job.heartbeat if with_schedule else None
-        web = create_app(app, clock, heartbeat, login_link, job, cluster=cluster)
+        scheduler = job if with_schedule else None
+        web = create_app(app, clock, scheduler, login_link, job, cluster=cluster)
         server = WebServer(build_server_config(web, app.config))
         jobs += [_serve_web(server, sock, stop), refresh_summaries_periodically(app, stop)]
     with stop_on_signal(stop):

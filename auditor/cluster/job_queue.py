@@ -99,24 +99,20 @@ class WorkerResults:
     channel_states: ChannelStates = field(default_factory=ChannelStates)
     failure: str | None = None
 
-    def add(self, other: WorkerResults) -> WorkerResults:
-        """Return the results with later ones. Counts are summed, channel states are replaced."""
-        old, new = self.channel_states, other.channel_states
-        return WorkerResults(
-            self.requests.add(other.requests),
-            self.checked_accounts + other.checked_accounts,
+    def merge_into(self, stored_results: JsonDict) -> JsonDict:
+        """Return the stored results with these. Counts are summed, channel states are replaced."""
+        stored = self.from_json(stored_results)
+        old, new = stored.channel_states, self.channel_states
+        results = WorkerResults(
+            stored.requests.add(self.requests),
+            stored.checked_accounts + self.checked_accounts,
             ChannelStates(
                 {**old.circuit_breakers, **new.circuit_breakers},
                 {**old.api_budgets, **new.api_budgets},
             ),
-            self.failure or other.failure,
+            stored.failure or self.failure,
         )
-
-    def merge_into(self, stored_results: JsonDict) -> JsonDict:
-        """Return the stored results of all workers with these added."""
-        merged: JsonDict = RESULTS_ADAPTER.dump_python(
-            self.from_json(stored_results).add(self), mode="json"
-        )
+        merged: JsonDict = RESULTS_ADAPTER.dump_python(results, mode="json")
         return merged
 
     @classmethod

@@ -190,12 +190,9 @@ class ClusterWorker:
         self._session = None
 
     async def _load_open_run(self, run_id: int) -> ClusterRun | None:
-        """Return the shared run, or None if there is none, it is closed or its time is over."""
+        """Return the shared run, or None if there is none or it is closed."""
         cluster_run = await asyncio.to_thread(self._app.store.cluster_runs.get, run_id)
-        if cluster_run is None or cluster_run.is_closed:
-            return None
-        is_expired = cluster_run.seconds_left is not None and cluster_run.seconds_left <= 0
-        return None if is_expired else cluster_run
+        return None if cluster_run is None or cluster_run.is_closed else cluster_run
 
     async def _save_results(self, run_id: int, new_results: WorkerResults) -> None:
         await asyncio.to_thread(

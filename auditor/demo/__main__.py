@@ -15,8 +15,6 @@ import asyncio
 import contextlib
 import gc
 import json
-import os
-import stat
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,13 +33,8 @@ async def serve_fake_web(port: int, ca_file: Path, run_number: int) -> None:
     gc.freeze()  # the fake web lives as long as the process; do not scan it
     _write_line(str(server.sockets[0].getsockname()[1]))
     reader = asyncio.StreamReader()
-    mode = os.fstat(sys.stdin.fileno()).st_mode
-    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty():
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    else:  # a file and /dev/null do not support waiting for input
-        reader.feed_data(sys.stdin.buffer.read())
-        reader.feed_eof()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
         if line.strip() == b"requests":
             _write_line(json.dumps(proxy.request_counts))

@@ -2,7 +2,7 @@
 
 `auditor run` and `auditor serve` both use `run_audit_pipeline`. A failure of the monitor, a mail
 server or a backup never fails a run: it is logged as a warning. Also for commands that run long:
-SIGTERM, the grace period and the scheduler's heartbeat.
+SIGTERM and the grace period.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -336,45 +335,3 @@ async def run_with_grace_period(
             # Marks the exception as retrieved, or asyncio logs it again. `result` raises it.
             work.exception()
     return work.result()
-
-
-HEARTBEAT_TIMEOUT_SECONDS = 75 * 60.0
-"""Seconds without a heartbeat after which the scheduler counts as dead.
-
-It checks every half hour whether a run is due, so two checks were missed.
-"""
-
-
-@dataclass(slots=True)
-class SchedulerHeartbeat:
-    """The heartbeat of one scheduler.
-
-    `clock` counts seconds, but none while the machine sleeps. `is_busy` is set during a run.
-    """
-
-    clock: Callable[[], float] = time.monotonic
-    last_beat_at: float | None = None
-    is_busy: bool = False
-
-    def record(self) -> None:
-        """Record that the scheduler is alive now."""
-        self.last_beat_at = self.clock()
-
-    @contextmanager
-    def stay_alive(self) -> Iterator[None]:
-        """Count as alive during a run, which may take hours."""
-        self.is_busy = True
-        try:
-            yield
-        finally:
-            self.is_busy = False
-            self.record()
-
-    @property
-    def is_alive(self) -> bool:
-        """Return True during a run or after a recent heartbeat. The first one is at the start."""
-        if self.is_busy:
-            return True
-        if self.last_beat_at is None:
-            return False
-        return self.clock() - self.last_beat_at < HEARTBEAT_TIMEOUT_SECONDS

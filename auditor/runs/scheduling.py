@@ -9,6 +9,7 @@ or skipped is caught up at the start and every half hour, within the catch-up pe
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -27,7 +28,8 @@ from auditor.checking.clock import (
 from auditor.config.schema import ScheduleSettings
 from auditor.core.errors import AuditorError, RunLockedError
 from auditor.runs.check_now import RunRefusal, prepare_requested_run
-from auditor.runs.pipeline import SchedulerHeartbeat, run_with_grace_period
+from auditor.runs.pipeline import run_with_grace_period
+from auditor.runs.state import Timer
 from probes.log import EventLogger
 from storage.errors import StoreError
 from storage.models.audit import AuditRun, AuditRunState
@@ -36,6 +38,12 @@ logger = EventLogger(__name__)
 
 CATCH_UP_INTERVAL = timedelta(minutes=30)
 """Interval of the search for missed runs: timers stop while a laptop sleeps."""
+
+MAX_SILENCE_SECONDS = 75 * 60.0
+"""Seconds without a sign of life after which the scheduler counts as dead.
+
+It checks every half hour whether a run is due, so two checks were missed.
+"""
 
 Clock = Callable[[], datetime]
 
@@ -57,7 +65,6 @@ async def run_scheduler(
         finally:
             await job.drain()
         return
-    job.heartbeat.record()
     scheduler = build_scheduler(job, schedule)
     scheduler.start()
     start_time = schedule.start_time.isoformat("minutes")
@@ -100,18 +107,15 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
 class SchedulerJob:
     """Executes the due run and requested runs, one at a time.
 
-    `has_failed` is true if the last run raised an error. It is none if another process executes the
-    run.
+    `timer` counts seconds, but none while the machine sleeps. `has_failed` is true if the last run
+    raised an error. It is none if another process executes the run.
     """
 
     def __init__(
-        self,
-        app: App,
-        audit_runner: AuditRunner,
-        clock: Clock,
-        heartbeat: SchedulerHeartbeat | None = None,
+        self, app: App, audit_runner: AuditRunner, clock: Clock, timer: Timer = time.monotonic
     ) -> None:
-        self.heartbeat = heartbeat or SchedulerHeartbeat()
+        self._timer = timer
+        self._last_sign_of_life = timer()
         self._app = app
         self._audit_runner = audit_runner
         self._clock = clock
@@ -127,6 +131,12 @@ class SchedulerJob:
         """Return True while a run is prepared or executed."""
         is_requested = self._requested_run is not None and not self._requested_run.done()
         return is_requested or self._run_lock.locked()
+
+    @property
+    def is_alive(self) -> bool:
+        """Return True during a run, or if the scheduler has looked for one recently."""
+        silence = self._timer() - self._last_sign_of_life
+        return self.is_running or silence < MAX_SILENCE_SECONDS
 
     def start_run(self) -> RunRefusal | None:
         """Start the run of the current day in the running event loop, or return why not.
@@ -148,7 +158,7 @@ class SchedulerJob:
 
     async def run_if_due(self) -> None:
         """Execute the due run, unless it is finished or another one is running."""
-        self.heartbeat.record()
+        self._last_sign_of_life = self._timer()
         schedule, now = self._app.config.schedule, self._clock()
         newest = self._app.store.runs.get_latest()
         day = find_due_day(schedule, now) or find_interrupted_day(newest, schedule, now)
@@ -203,8 +213,8 @@ class SchedulerJob:
                 return await self._audit_runner(self._app, self._clock(), day=day, stop=self._stop)
 
         running = asyncio.create_task(run_with_grace_period(run_with_lock(), self._stop, grace))
-        with self.heartbeat.stay_alive():
-            await asyncio.wait([running])
+        await asyncio.wait([running])
+        self._last_sign_of_life = self._timer()
         self.has_failed = _log_run_end(day, running)
 
 

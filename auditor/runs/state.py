@@ -28,7 +28,6 @@ from probes.http.fetcher import Fetcher
 from probes.links import channel_registry
 from probes.log import EventLogger
 from probes.models.finding import Finding, Presence, Reason
-from probes.models.http import HostKind
 from probes.models.probe import ProbeResult
 from probes.runner.api_batcher import ApiBudget
 from storage.models.audit import AuditRun, AuditRunState
@@ -142,7 +141,10 @@ class RunDeadline:
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """The requests of a fetcher or of several. Only hosts of platforms are named."""
+    """The requests of a fetcher or of several. Only hosts of platforms are named.
+
+    Reports are kept for ever, so they never name the site of an association.
+    """
 
     requests: int = 0
     retries: int = 0
@@ -263,13 +265,6 @@ def log_limits(state: RunState) -> None:
         logger.warning("run_deadline_reached", message, not_reached=not_reached)
 
 
-MAX_NAMED_HOSTS = 50
-"""Hosts of platforms that the report of a finished run names.
-
-Reports are kept for ever, so they never name the site of an association. The report of an
-interrupted run names all hosts of platforms.
-"""
-
 JUDGEMENT_FIELDS = ("unreliable_channels", "canary_warnings")
 """Fields that the first evaluation and the first canaries decide for all sessions of a run."""
 
@@ -313,7 +308,7 @@ def build_finished_report(
         **_select_stated(run.report, JUDGEMENT_FIELDS),
         state=state.value,
         finished_at=_to_whole_seconds(finished_at),
-        **_summarize_hosts(costs, MAX_NAMED_HOSTS),
+        **_state_costs(costs),
     )
     if state is AuditRunState.SKIPPED:
         return report.with_values(skipped_because="no connectivity")
@@ -351,7 +346,7 @@ def build_interrupted_report(
         **counts,
         **gap_changes,
         not_reached=not_reached,
-        **_summarize_hosts(costs),
+        **_state_costs(costs),
     )
 
 
@@ -409,24 +404,17 @@ def _count_gap_changes(store: Store, run: AuditRun) -> dict[str, Any]:
     }
 
 
-def _summarize_hosts(costs: RunCosts, max_hosts: int | None = None) -> dict[str, Any]:
-    """Return the costs with the busiest hosts of platforms; other hosts are counted together.
+def _state_costs(costs: RunCosts) -> dict[str, Any]:
+    """Return the costs as report fields, with the requests to other hosts than platforms.
 
     A host that two sessions requested counts twice among the others.
     """
     values = _select_stated(costs, RunCosts.model_fields)
-    if costs.requests is None:
-        return values
-    platforms = Counter(costs.requests_by_host)
-    for host in costs.requests_by_host:
-        if channel_registry.find_host_kind(host) is HostKind.SITE:
-            del platforms[host]
-    busiest = dict(platforms.most_common(max_hosts))
-    values["requests_by_host"] = busiest
-    values["requests_other_hosts"] = OtherHosts(
-        hosts=len(costs.requests_by_host) - len(busiest) + costs.requests_other_hosts.hosts,
-        requests=costs.requests - sum(busiest.values()),
-    )
+    if costs.requests is not None:
+        values["requests_other_hosts"] = OtherHosts(
+            hosts=costs.requests_other_hosts.hosts,
+            requests=costs.requests - sum(costs.requests_by_host.values()),
+        )
     return values
 
 

@@ -31,7 +31,6 @@ from auditor.config.schema import Config
 from auditor.runs.check_now import RecheckService
 from auditor.runs.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.frontier import WorkerCluster
-from auditor.runs.pipeline import SchedulerHeartbeat
 from auditor.runs.scheduling import SchedulerJob
 from auditor.web import access
 from auditor.web.access import NotLoggedInError
@@ -73,7 +72,7 @@ def get_health(request: Request) -> PlainTextResponse:
 
     With `clock` the newest run is dated in the future.
     """
-    heartbeat: SchedulerHeartbeat | None = request.app.state.heartbeat
+    scheduler: SchedulerJob | None = request.app.state.scheduler
     store: Store = request.app.state.app.store
     try:
         run = store.runs.get_latest()
@@ -82,7 +81,7 @@ def get_health(request: Request) -> PlainTextResponse:
             "database_unreadable", "the database cannot be read: {reason}", reason=str(error)
         )
         return PlainTextResponse("database\n", 503)
-    if heartbeat is not None and not heartbeat.is_alive:
+    if scheduler is not None and not scheduler.is_alive:
         logger.error("scheduler_stopped", "no sign of the scheduler for more than an hour")
         return PlainTextResponse("schedule\n", 503)
     if run is not None and is_dated_in_future(run, request.app.state.clock()):
@@ -107,7 +106,7 @@ def get_metrics(request: Request) -> Response:
             401,
             METRICS_AUTH_HEADERS,
         )
-    is_scheduler_alive = state.heartbeat.is_alive if state.heartbeat is not None else None
+    is_scheduler_alive = state.scheduler.is_alive if state.scheduler is not None else None
     collector = MetricsCollector(state.app, state.clock(), is_scheduler_alive, state.cluster)
     return Response(render_metrics(collector), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -131,7 +130,7 @@ ROUTERS = (
 def create_app(
     app: App,
     clock: Clock,
-    heartbeat: SchedulerHeartbeat | None = None,
+    scheduler: SchedulerJob | None = None,
     login_link: LoginLink | None = None,
     run_starter: SchedulerJob | None = None,
     *,
@@ -139,7 +138,7 @@ def create_app(
 ) -> FastAPI:
     """Return the web application for an open store.
 
-    `clock` gives the current time of each request. `heartbeat` is that of the scheduler if it runs
+    `clock` gives the current time of each request. `scheduler` is the one that runs
     in the same process. `login_link` logs a user in once without a password; only the demo has one.
     `run_starter` starts runs that coordinators request; without it, the pages offer none. `cluster`
     is None on a single machine. Proxy headers are believed only from `[web] trusted_proxies`.
@@ -156,7 +155,7 @@ def create_app(
     )
     web.state.app = app
     web.state.clock = clock
-    web.state.heartbeat = heartbeat
+    web.state.scheduler = scheduler
     web.state.run_starter = run_starter
     web.state.cluster = cluster
     web.state.association_checks = RecheckService()

@@ -19,7 +19,6 @@ from auditor.config.schema import Config, StorageSettings, WebSettings
 from auditor.core.runtime import SPARE_FILE_DESCRIPTORS
 from auditor.retention import EVIDENCE_FOLDER_NAME
 from storage.database.engine import parse_database_url
-from storage.errors import build_file_error
 from storage.files.durable_files import require_writable_folder
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -129,13 +128,9 @@ def _check_web_addresses(web: WebSettings) -> Results:
 
 def _check_data_folder(storage: StorageSettings) -> Results:
     folder = storage.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        require_writable_folder(folder)
-        free_bytes = shutil.disk_usage(folder).free
-    except OSError as error:
-        yield "fail", str(build_file_error(error, f"cannot use {folder}"))
-        return
+    folder.mkdir(parents=True, exist_ok=True)
+    require_writable_folder(folder)
+    free_bytes = shutil.disk_usage(folder).free
     _require_access(folder.glob("*.lock"))
     text = f"{folder}, {free_bytes / (1 << 30):.1f} GiB free"
     if free_bytes < storage.min_free_bytes:

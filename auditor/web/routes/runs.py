@@ -199,7 +199,7 @@ def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]
     is_done = latest_run is not None and latest_run.state is AuditRunState.DONE
     starter: SchedulerJob | None = state.run_starter
     may_start = starter is not None and users.can_edit_all_regions(context.user)
-    has_scheduler = state.heartbeat is not None and not is_done
+    has_scheduler = state.scheduler is not None and not is_done
     return {
         "has_results": has_results(context.app.store),
         "starts_at": find_next_start_time(latest_run, schedule, context.now),

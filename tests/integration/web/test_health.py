@@ -15,7 +15,7 @@ from auditor.conclusions.run_results import refresh_summaries
 from auditor.config.schema import WebSettings, find_packaged_config, load_config
 from auditor.core.errors import ConfigError
 from auditor.runs.diagnostics.metrics import MetricsCollector, render_metrics
-from auditor.runs.pipeline import HEARTBEAT_TIMEOUT_SECONDS, SchedulerHeartbeat
+from auditor.runs.scheduling import MAX_SILENCE_SECONDS, SchedulerJob
 from auditor.web.app import create_app
 from storage.errors import StoreError
 from tests.support import sample_network
@@ -83,23 +83,21 @@ class Watch:
         return self.seconds
 
 
-def test_heartbeat_is_dead_after_a_long_silence_unless_a_job_runs():
+async def test_scheduler_is_dead_after_a_long_silence_unless_a_job_runs(app):
     clock = Watch()
-    heart = SchedulerHeartbeat(clock)
-    assert not heart.is_alive
-    heart.record()
-    clock.seconds += HEARTBEAT_TIMEOUT_SECONDS - 1
-    assert heart.is_alive
+    job = SchedulerJob(app, None, lambda: sample_network.NOW, clock)
+    clock.seconds += MAX_SILENCE_SECONDS - 1
+    assert job.is_alive
     clock.seconds += 1
-    assert not heart.is_alive
-    with heart.stay_alive():
-        clock.seconds += 9 * 3600
-        assert heart.is_alive
-    assert heart.is_alive
+    assert not job.is_alive
+    async with job._run_lock:
+        assert job.is_alive
 
 
 async def test_healthz_returns_503_if_the_scheduler_stopped(app):
-    heart = SchedulerHeartbeat(Watch())
+    clock = Watch()
+    scheduler = SchedulerJob(app, None, lambda: sample_network.NOW, clock)
+    clock.seconds += MAX_SILENCE_SECONDS
     messages = []
 
     async def send(message):
@@ -122,7 +120,7 @@ async def test_healthz_returns_503_if_the_scheduler_stopped(app):
         "client": ("127.0.0.1", 1),
         "root_path": "",
     }
-    await create_app(app, lambda: sample_network.NOW, heart)(scope, receive, send)
+    await create_app(app, lambda: sample_network.NOW, scheduler)(scope, receive, send)
     assert (messages[0]["status"], messages[1]["body"]) == (503, b"schedule\n")
 
 

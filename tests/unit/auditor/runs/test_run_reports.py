@@ -10,9 +10,8 @@ import pytest
 from auditor.checking import checker
 from auditor.conclusions import reevaluate, replay
 from auditor.runs.run import execute_run
-from auditor.runs.state import MAX_NAMED_HOSTS, build_finished_report
 from storage.models.audit import AuditRunState
-from storage.models.run_report import RunCosts, RunReport
+from storage.models.run_report import RunReport
 from tests.support.mini_network import link, night_of, opened, register, steps
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "website", "amal")
@@ -123,15 +122,3 @@ def test_report_states_only_the_values_that_were_set():
     report = RunReport(state="done", finished_at=None)
     assert report.to_json() == {"state": "done", "finished_at": None}
     assert report.with_values(requests=3).to_json() == {**report.to_json(), "requests": 3}
-
-
-@pytest.mark.parametrize("step", [-1, 0, 1])
-def test_report_names_a_limited_number_of_hosts(app, step):
-    run = app.store.runs.get_latest()
-    count = MAX_NAMED_HOSTS + step
-    hosts = {f"h{number}.facebook.com": 1 for number in range(count)}
-    costs = RunCosts(requests=count, requests_by_host=hosts)
-    options = {"not_reached_by_channel": {}, "costs": costs, "finished_at": run.started_at}
-    report = build_finished_report(app.store, run, [], app.config, AuditRunState.DONE, **options)
-    assert len(report.requests_by_host) == min(count, MAX_NAMED_HOSTS)
-    assert report.requests_other_hosts.hosts == max(0, step)
