@@ -121,10 +121,7 @@ def _are_links_whole(account: EvaluatedAccount) -> bool:
 
 
 def _list_site_links(context: RuleContext) -> list[FoundLink]:
-    links: list[FoundLink] = []
-    for site in context.sites:
-        links.extend(site.present_links)
-    return links
+    return list(chain.from_iterable(map(attrgetter("present_links"), context.sites)))
 
 
 POST_NUMBER_SOURCE = "post_number"

@@ -17,7 +17,7 @@ from operator import itemgetter
 from auditor.rules.context import EvaluatedAccount, RuleContext
 from auditor.rules.link_reciprocity import is_linked_from_site
 from probes.links.identify import strip_key_prefix
-from probes.text.language import build_replacer, fold_text
+from probes.text.language import build_replacer, fold_text, split_words
 from storage.models.audit import Association
 
 # Words in the names of most associations: two names that share one need not be related.
@@ -340,12 +340,8 @@ ARABIC_LANGUAGE = "arabic"
 """Arabic in Latin letters, detected by its article and frequent words."""
 
 
-def _split_words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
-    "french": _split_words(
+    "french": split_words(
         """
         l d des du les le aux au avec dans sans chez et ou pour vers notre nos leur ses tous toutes
         tout femme femmes fille filles garcons jeune jeunes jeunesse enfant enfants enfance famille
@@ -363,7 +359,7 @@ _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
         initiatives sportive culturelle sociale
         """
     ),
-    "english": _split_words(
+    "english": split_words(
         """
         the for of with from and our their to in woman women girl girls boy boys young youth child
         children kids family families mothers fathers people hand hands green blue water life light
@@ -378,7 +374,7 @@ _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
         little big good better first great empowerment empowering rising moving forward crafts all
         """
     ),
-    "spanish": _split_words(
+    "spanish": split_words(
         """
         los las para con por del una asociacion fundacion mujer mujeres joven jovenes nino ninos
         nina ninas infancia esperanza manos verde verdes agua vida luz casa corazon ayuda juntos
@@ -386,7 +382,7 @@ _LANGUAGE_WORDS: Mapping[str, frozenset[str]] = {
         mejor
         """
     ),
-    ARABIC_LANGUAGE: _split_words(
+    ARABIC_LANGUAGE: split_words(
         """
         al el jamiat jamiyat jamiya jamia jam3iya jam3iyat jam3iyyat jamaiya mouassassat moassassat
         mouassasat mountada muntada markaz nadi dar bayt bait amal nour noor salam khayr khair kheir

@@ -62,19 +62,6 @@ class DnsResolver:
                 raise FetchError(Reason.NETWORK, "the name server denies every name")
         raise error
 
-    async def look_up(self, name: str, record_type: str) -> list[str]:
-        """Return the records of a name in alphabetical order: A (addresses) or NS (names).
-
-        Returns none if the name has no such record. Raises FetchError if the name does not exist or
-        the name server gives no answer.
-        """
-        answer = await self._query(name, record_type)
-        if isinstance(answer, list):
-            return sorted({record.lower().rstrip(".") for record in answer})
-        if answer == ARES_ENODATA:
-            return []
-        raise _map_dns_errors([answer])
-
     async def _query(self, host: str, record_type: str) -> list[str] | int:
         """Return the addresses or name servers of a name, or the error code of c-ares.
 
@@ -109,17 +96,19 @@ class DnsResolver:
         return list(islice((text for text in texts if isinstance(text, str)), MAX_RECORDS))
 
     async def answer(self, url: str, now: datetime) -> Page:
-        """Return the answer to a question as a page. It is empty if there are no such records.
+        """Return the records of a name in alphabetical order as a page, empty if there are none.
 
         Raises FetchError if there is no answer, or the name does not exist.
         """
         question = parse_dns_url(url)
         if question is None:
             raise FetchError(Reason.UNSAFE_ADDRESS, "not a DNS question", url=url)
-        try:
-            records = await self.look_up(question.name, question.record_type)
-        except FetchError as error:
-            raise FetchError(error.reason, error.detail, url=url) from error
+        answer = await self._query(question.name, question.record_type)
+        if isinstance(answer, int) and answer != ARES_ENODATA:
+            error = _map_dns_errors([answer])
+            raise FetchError(error.reason, error.detail, url=url)
+        found = answer if isinstance(answer, list) else []
+        records = sorted({record.lower().rstrip(".") for record in found})
         body = "\n".join([*records, ""]).encode()
         return Page(
             url,

@@ -70,23 +70,19 @@ class Feed:
     is_cut: bool = False
 
 
-def parse_feed(page: Page) -> Feed | None:
-    """Parse RSS, Atom, RDF or JSON Feed.
+def parse_feed(page: Page, text: str | None = None) -> Feed | None:
+    """Parse RSS, Atom, RDF or JSON Feed. `text` is the decoded body, if it is known.
 
     Return None for anything else, such as an HTML error page.
     """
-    feed = parse_feed_text(decode_body(page))
-    return feed and mark_cut_feed(feed, page)
-
-
-def mark_cut_feed(feed: Feed, page: Page) -> Feed:
-    """Return the feed of a page, marked if it may have more entries than are read."""
+    feed = _parse_feed_text(decode_body(page) if text is None else text)
+    if feed is None:
+        return None
     is_cut = is_cut_at_the_parsed_size(page) or len(feed.entries) == MAX_ENTRIES
     return replace(feed, is_cut=is_cut)
 
 
-def parse_feed_text(text: str) -> Feed | None:
-    """Parse the text of a feed like `parse_feed`."""
+def _parse_feed_text(text: str) -> Feed | None:
     start = text[:MAX_START_CHARS].lstrip().lower()
     if start.startswith("{"):
         return _parse_json_feed(text)

@@ -66,7 +66,7 @@ def may_date_another_day(dates: Iterable[datetime | None], now: datetime) -> boo
 
 
 def find_latest_in_feed(
-    feed: Feed | None, now: datetime, source: str = "feed"
+    feed: Feed, now: datetime, source: str = "feed"
 ) -> PublicationResult | None:
     """Return the newest publication of a feed, or None.
 
@@ -74,7 +74,7 @@ def find_latest_in_feed(
     all have the time of the request, which is the server's clock. If the oldest entry comes first
     and not all are read, the newest one is unknown.
     """
-    if feed is None or feed.is_comment_feed:
+    if feed.is_comment_feed:
         return None
     activities = [
         Activity(entry.published_at, source, entry.precision)
@@ -103,14 +103,12 @@ def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult
     return PublicationResult(latest[0], rhythm_days)
 
 
-def find_latest_in_sitemap(sitemap: Sitemap | None, now: datetime) -> Activity | None:
+def find_latest_in_sitemap(sitemap: Sitemap, now: datetime) -> Activity | None:
     """Return the newest `lastmod` before today, or None.
 
     If all dates are within two days, a program wrote them at once. Many sitemaps give today's date
     for every page.
     """
-    if sitemap is None:
-        return None
     changes = [modified_at for _, modified_at in sitemap.pages if modified_at is not None]
     dates = sorted(
         date for date in changes if date.date() < now.date() and is_credible_date(date, now)

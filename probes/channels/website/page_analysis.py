@@ -78,9 +78,8 @@ class SiteAnalysis:
 def analyze_site_page(page: Page) -> SiteAnalysis:
     """Parse and analyze a page of a website, or a feed at its address."""
     markup = html.decode_body(page)
-    feed = feeds.parse_feed_text(markup) if page.status < 400 else None
+    feed = feeds.parse_feed(page, markup) if page.status < 400 else None
     if feed is not None:
-        feed = feeds.mark_cut_feed(feed, page)
         dates = (entry.published_at for entry in feed.entries)
         return SiteAnalysis(
             title=feed.title,

@@ -7,7 +7,6 @@ Of a response only dates, statuses and the name are read, never contacts.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -34,15 +33,6 @@ EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 """Registries that hide the date send one outside of these years, such as 0001-01-01."""
 
 
-@dataclass(frozen=True, slots=True)
-class DomainRecord:
-    """The answer of a registry: name in ASCII, first and last day of expiry, and statuses."""
-
-    name: str = ""
-    expiry_days: tuple[date, ...] = ()
-    statuses: tuple[str, ...] = ()
-
-
 def probe_domain(domain: str) -> ProbeGenerator:
     """Ask the registry of a domain when its registration expires.
 
@@ -64,37 +54,33 @@ def probe_domain(domain: str) -> ProbeGenerator:
         return unknown_finding(page, Reason.RATE_LIMITED if page.status == 429 else reason)
     if record is None:
         return unknown_finding(page, Reason.UNREADABLE)
-    if record.name and record.name != name:
+    answered_name, facts = record
+    if answered_name not in ("", name):
         return unknown_finding(page, Reason.UNREADABLE, detail="another domain")
-    return present_finding(page, facts=_build_facts(record))
+    return present_finding(page, facts=facts)
 
 
-def _build_facts(record: DomainRecord) -> dict[str, FactValue]:
-    facts: dict[str, FactValue] = {}
-    if record.expiry_days:
-        facts["domain_expires_on"] = record.expiry_days[0].isoformat()
-    if len(record.expiry_days) > 1:
-        facts["domain_other_expiry"] = record.expiry_days[-1].isoformat()
-    if record.statuses:
-        facts["domain_statuses"] = ", ".join(record.statuses)
-    return facts
-
-
-def parse_domain_record(page: Page) -> DomainRecord | None:
-    """Return the record of a domain, or None if the response is not one."""
+def parse_domain_record(page: Page) -> tuple[str, dict[str, FactValue]] | None:
+    """Return the name of a domain in ASCII and its facts, or None if the response is no record."""
     if page.status != 200 or page.truncated:
         return None
     data = as_object(parse_json(page.body))
     if data.get("objectClassName") != "domain":
         return None
     name = str(data.get("ldhName") or data.get("unicodeName") or "").rstrip(".")
-    expiry_days = sorted(filter(None, map(_parse_expiry, as_list(data.get("events")))))
-    first_and_last_day = sorted({*expiry_days[:1], *expiry_days[-1:]})
+    days = sorted(filter(None, map(_parse_expiry, as_list(data.get("events")))))
+    facts: dict[str, FactValue] = {}
+    if days:
+        facts["domain_expires_on"] = days[0].isoformat()
+    if days and days[-1] > days[0]:
+        facts["domain_other_expiry"] = days[-1].isoformat()
     # Some registries send EPP's spelling: `clientHold`.
     joined = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", "\n".join(map(str, as_list(data.get("status")))))
     statuses = set(joined.lower().split("\n"))
-    lapse_statuses = tuple(filter(statuses.__contains__, LAPSE_STATUSES))
-    return DomainRecord(encode_domain(name), tuple(first_and_last_day), lapse_statuses)
+    lapse_statuses = ", ".join(filter(statuses.__contains__, LAPSE_STATUSES))
+    if lapse_statuses:
+        facts["domain_statuses"] = lapse_statuses
+    return encode_domain(name), facts
 
 
 def _parse_expiry(event: Any) -> date | None:

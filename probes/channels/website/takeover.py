@@ -9,12 +9,12 @@ is enough. A redesign, a new publishing system, a new language, a merger or a ne
 of them. A buyer of a lapsed domain changes the language, the name and more at once.
 """
 
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping
 from functools import cache
 from importlib import resources
 from ipaddress import IPv4Address, IPv4Network
 from itertools import product
+from typing import Any
 from urllib.parse import unquote
 
 import tomli
@@ -115,29 +115,12 @@ MAX_NAMED_HOSTS = 3
 """Names of a certificate that a finding lists."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParkingService:
-    """A parking service: domains of its name servers and certificates, networks of its pages."""
-
-    name: str
-    name_servers: tuple[str, ...]
-    certificate_names: tuple[str, ...] = ()
-    addresses: tuple[IPv4Network, ...] = ()
-
-
 @cache
-def load_parking_services() -> tuple[ParkingService, ...]:
-    """Load the table of the package."""
+def load_parking_services() -> list[Mapping[str, Any]]:
+    """Return the parking services: their name, their name servers, certificates and addresses."""
     path = resources.files("probes.classify").joinpath("fingerprints", "name_servers.toml")
-    return tuple(
-        ParkingService(
-            entry["name"],
-            tuple(entry["name_servers"]),
-            tuple(entry.get("certificate_names", ())),
-            tuple(map(IPv4Network, entry.get("addresses", ()))),
-        )
-        for entry in tomli.loads(path.read_text("utf-8"))["parking_services"]
-    )
+    services: list[Mapping[str, Any]] = tomli.loads(path.read_text("utf-8"))["parking_services"]
+    return services
 
 
 def confirm_suspicion(
@@ -161,8 +144,10 @@ def confirm_suspicion(
 def _read_certificate(page: Page) -> ParkingSignal | None:
     for name in page.certificate_names:
         for service in load_parking_services():
-            if _is_in_domains(name, (*service.name_servers, *service.certificate_names)):
-                return service.name, f"its certificate is also for {name}"
+            if _is_in_domains(
+                name, (*service["name_servers"], *service.get("certificate_names", ()))
+            ):
+                return service["name"], f"its certificate is also for {name}"
     return None
 
 
@@ -180,12 +165,12 @@ def _ask_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
                 continue  # a failure is no signal
             for record, service in product(records, load_parking_services()):
                 is_of_service = (
-                    _is_in_domains(record, service.name_servers)
+                    _is_in_domains(record, service["name_servers"])
                     if record_type == "NS"
-                    else _is_in_networks(record, service.addresses)
+                    else _is_in_networks(record, service.get("addresses", ()))
                 )
                 if is_of_service:
-                    return service.name, f"{statement} {record}"
+                    return service["name"], f"{statement} {record}"
     return None
 
 
@@ -194,16 +179,16 @@ def parse_records(page: Page) -> list[str]:
     return page.body.decode("utf-8", "replace").split()
 
 
-def _is_in_domains(name: str, services: tuple[str, ...]) -> bool:
+def _is_in_domains(name: str, services: Iterable[str]) -> bool:
     return any(f".{name}".endswith(f".{service}") for service in services)
 
 
-def _is_in_networks(record: str, networks: tuple[IPv4Network, ...]) -> bool:
+def _is_in_networks(record: str, networks: Iterable[str]) -> bool:
     try:
         address = IPv4Address(record)
     except ValueError:
         return False
-    return any(address in network for network in networks)
+    return any(address in IPv4Network(network) for network in networks)
 
 
 def describe_certificate(page: Page) -> str:

@@ -169,7 +169,7 @@ def test_each_service_has_a_source_and_names_domains() -> None:
             assert get_registrable_domain(name) == name, entry["name"]
         for network in entry.get("addresses", ()):
             assert ip_network(network).is_global, entry["name"]
-    assert len({service.name for service in load_parking_services()}) == len(entries)
+    assert len({service["name"] for service in load_parking_services()}) == len(entries)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_each_service_has_a_source_and_names_domains() -> None:
     ["domaincontrol.com", "registrar-servers.com", "dns-parking.com", "cloudflare.com", "ovh.net"],
 )
 def test_name_servers_of_ordinary_sites_are_not_listed(domain: str) -> None:
-    listed = {name for service in load_parking_services() for name in service.name_servers}
+    listed = {name for service in load_parking_services() for name in service["name_servers"]}
     assert domain not in listed
 
 
