@@ -124,9 +124,7 @@ def find_delayed_day(
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
     day = _get_last_start_time(schedule, now).date()
-    if day <= run.day:
-        return None
-    return day
+    return day if day > run.day else None
 
 
 def find_next_start_time(

@@ -1,10 +1,8 @@
 """Evidence of an observation: exchanges as they are stored, replayed and shown."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from typing import Protocol
 
 from probes.links import channel_registry, normalize
 from probes.models.finding import EARLIEST_DATETIME, Finding, shorten_text
@@ -14,21 +12,8 @@ from probes.parsing.html import extract_page_text
 from probes.runner.parser_pool import ParserPool
 from probes.text.language import fold_text
 from storage.errors import StoreError
-from storage.files.body_store import compress_body
+from storage.files.body_store import BodyStore, BodyWriter, compress_body
 from storage.models.audit import Evidence
-
-
-class BodyStorage(Protocol):
-    """A store of bodies by digest."""
-
-    def put(self, body: bytes) -> str:
-        """Store a body and return its digest."""
-        ...
-
-    def get(self, digest: str) -> bytes:
-        """Return the body with a digest. Raises StoreError if it is missing."""
-        ...
-
 
 STORED_HEADERS = READ_HEADERS | {"etag", "last-modified"}
 """The headers that a replay or the next request needs. No others are stored."""
@@ -42,7 +27,7 @@ MAX_SHORT_TEXT_CHARS = 500
 
 def build_check_evidence(
     exchanges: Sequence[HttpExchange],
-    body_storage: BodyStorage | None,
+    bodies: BodyWriter | None,
     max_body_bytes: int,
     *,
     is_withheld: bool = False,
@@ -50,7 +35,7 @@ def build_check_evidence(
 ) -> tuple[Evidence, ...]:
     """Return the exchanges of a check as evidence. What does not fit is left out and marked.
 
-    Bodies are stored only if `body_storage` is given, and withheld ones never. They count with
+    Bodies are stored only if `bodies` is given, and withheld ones never. They count with
     their compressed size, or uncompressed if that is certain to fit.
     """
     counts_uncompressed = count_body_bytes(exchanges) <= max_body_bytes
@@ -67,7 +52,7 @@ def build_check_evidence(
             max_body_bytes -= size
         evidence = build_evidence(
             exchange,
-            None if is_cut else body_storage,
+            None if bodies is None or is_cut else bodies.put,
             is_withheld=is_withheld,
             is_volatile=is_volatile,
             is_cut=is_cut,
@@ -105,7 +90,7 @@ def count_evidence_chars(evidence: Evidence) -> int:
 
 def build_evidence(
     exchange: HttpExchange,
-    body_storage: BodyStorage | None,
+    store_body: Callable[[bytes], str] | None,
     *,
     is_withheld: bool = False,
     is_volatile: bool = False,
@@ -113,7 +98,7 @@ def build_evidence(
 ) -> Evidence:
     """Return an exchange as evidence; its body is stored unless it is withheld or empty.
 
-    The response of an official API is always withheld.
+    `store_body` returns the digest of a body. The response of an official API is always withheld.
     """
     ask, answer = exchange.request, exchange.outcome
     is_withheld = is_withheld or is_api_url(ask.url)
@@ -130,8 +115,8 @@ def build_evidence(
             is_volatile=is_volatile,
         )
     digest = None
-    if body_storage is not None and answer.body and not is_withheld:
-        digest = body_storage.put(answer.body)
+    if store_body is not None and answer.body and not is_withheld:
+        digest = store_body(answer.body)
     received_digest = None
     if digest and answer.digest not in ("", digest):
         received_digest = answer.digest
@@ -170,7 +155,7 @@ class ReplayError(LookupError):
     """A probe asks for a page that was not requested or not stored; it cannot be replayed."""
 
 
-def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> Responder:
+def replay_answers(evidence: Sequence[Evidence], body_store: BodyStore) -> Responder:
     """Return a responder with the recorded responses. Raises ReplayError, StoreError."""
     waiting: dict[tuple[str, bool], deque[Evidence]] = defaultdict(deque)
     if any(exchange.is_cut for exchange in evidence):
@@ -185,7 +170,7 @@ def replay_answers(evidence: Sequence[Evidence], body_storage: BodyStorage) -> R
         exchange = pending.popleft()
         if exchange.is_withheld:
             raise ReplayError(exchange.url)
-        body = body_storage.get(exchange.digest) if exchange.digest else b""
+        body = body_store.get(exchange.digest) if exchange.digest else b""
         return rebuild_answer(exchange, body)
 
     return answer
@@ -246,11 +231,11 @@ class EvidenceView:
 
 
 def build_evidence_views(
-    evidence: Iterable[Evidence], body_storage: BodyStorage
+    evidence: Iterable[Evidence], body_store: BodyStore
 ) -> Iterator[EvidenceView]:
     """Yield a view of each exchange of an observation."""
     for exchange in evidence:
-        page = _load_page_start(exchange, body_storage)
+        page = _load_page_start(exchange, body_store.get)
         if isinstance(page, Page):
             yield EvidenceView(exchange, "stored", *extract_page_text(page))
         else:
@@ -261,10 +246,17 @@ async def build_fresh_evidence_views(
     exchanges: Iterable[HttpExchange], parser_pool: ParserPool
 ) -> list[EvidenceView]:
     """Return a view of each exchange of a check that is not stored. Workers parse the pages."""
-    bodies = _InMemoryBodies()
+    bodies: dict[str, bytes] = {}
+
+    def store_body(body: bytes) -> str:
+        digest = BodyStore.compute_digest(body)
+        bodies[digest] = body
+        return digest
+
     views = []
-    for evidence in [build_evidence(exchange, bodies) for exchange in exchanges]:
-        page = _load_page_start(evidence, bodies)
+    for exchange in exchanges:
+        evidence = build_evidence(exchange, store_body)
+        page = _load_page_start(evidence, bodies.__getitem__)
         if isinstance(page, EvidenceView):
             views.append(page)
             continue
@@ -276,24 +268,7 @@ async def build_fresh_evidence_views(
     return views
 
 
-class _InMemoryBodies:
-    """Bodies in memory."""
-
-    def __init__(self) -> None:
-        self._bodies_by_digest: dict[str, bytes] = {}
-
-    def put(self, body: bytes) -> str:
-        """Store a body and return its digest."""
-        digest = sha256(body).hexdigest()
-        self._bodies_by_digest[digest] = body
-        return digest
-
-    def get(self, digest: str) -> bytes:
-        """Return the body with a digest."""
-        return self._bodies_by_digest[digest]
-
-
-def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | EvidenceView:
+def _load_page_start(evidence: Evidence, read_body: Callable[[str], bytes]) -> Page | EvidenceView:
     """Return the start of a stored page, or the view of an exchange without a stored page."""
     if evidence.digest is None:
         state = "cut" if evidence.is_cut else "none"
@@ -301,7 +276,7 @@ def _load_page_start(evidence: Evidence, body_storage: BodyStorage) -> Page | Ev
             state = "api" if is_api_url(evidence.url) else "withheld"
         return EvidenceView(evidence, state)
     try:
-        body = body_storage.get(evidence.digest)
+        body = read_body(evidence.digest)
     except StoreError:
         return EvidenceView(evidence, "missing")
     return Page(

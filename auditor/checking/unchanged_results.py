@@ -46,11 +46,11 @@ class UnchangedResults:
         """
         if last_observation is None or row.channel != channel_registry.WEBSITE_CHANNEL:
             return None
-        observation = last_observation.observation
+        run_day, observation = last_observation
         finding, evidence = observation.finding, observation.evidence
         if (
             observation.probe_version != probe_version
-            or days_since_full_check(row, self.day) < (self.day - last_observation.run_day).days
+            or days_since_full_check(row, self.day) < (self.day - run_day).days
             or days_since_full_check(row, self.day) == 0
             or finding.presence is Presence.UNKNOWN
             or not finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
@@ -69,11 +69,11 @@ class UnchangedResults:
         previous = self.observations.find_equal_result(observation)
         if previous is None:
             return None
-        age = (self.day - previous.first_observed_at.date()).days
-        if previous.body_digests and days_since_full_check(row, self.day) < age:
+        result_id, first_observed_at, digests = previous
+        age = (self.day - first_observed_at.date()).days
+        if digests and days_since_full_check(row, self.day) < age:
             return None
-        has_bodies = all(map(self.body_store.__contains__, previous.body_digests))
-        return previous.result_id if has_bodies else None
+        return result_id if all(map(self.body_store.__contains__, digests)) else None
 
     def _read_body(self, digest: str) -> bytes | None:
         try:

@@ -55,6 +55,7 @@ from auditor.registry.changes import (
     ImportPreview,
     build_import_preview,
     count_changed_associations,
+    describe_change_counts,
     describe_missing_columns,
 )
 from auditor.registry.column_mapping import open_column_memory, parse_corrections
@@ -280,7 +281,7 @@ def _ask_for_confirmation(
 ) -> None:
     """Show the changes on a terminal and ask whether to apply them. Raises Exit if not."""
     _print_problems(preview.problems)
-    if message := preview.describe_missing_columns(ENGLISH):
+    if message := describe_missing_columns(preview.changes, ENGLISH):
         print_message(message)
     _print_changes(preview, table_format, MAX_SHOWN_CHANGES)
     if len(preview.lines) > MAX_SHOWN_CHANGES:
@@ -314,7 +315,7 @@ def _print_notes(cli_context: CliContext, lines: Iterable[str]) -> None:
 def _print_changes(
     preview: ImportPreview, table_format: TableFormat, limit: int | None = None
 ) -> None:
-    rows = [{**line.to_dict(), "change": line.kind} for line in preview.lines[:limit]]
+    rows = [{**line.to_dict(), "change": line.entry.kind} for line in preview.lines[:limit]]
     print_table(CHANGE_COLUMNS, rows, table_format)
 
 
@@ -368,7 +369,7 @@ def _describe_result(changes: ImportChanges) -> Iterator[str]:
     if not changes:
         yield "no changes"
     else:
-        yield ", ".join(count_changed_associations(changes).describe(ENGLISH))
+        yield ", ".join(describe_change_counts(count_changed_associations(changes), ENGLISH))
     for kind in CHANGE_KINDS if changes else ():
         if rows := getattr(changes, f"accounts_{kind}"):
             yield f"{ENGLISH.term('outcome', kind)}: {count_noun(len(rows), 'link')}"

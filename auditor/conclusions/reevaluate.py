@@ -6,15 +6,16 @@ A rebuild of an unchanged history with unchanged probes and rules changes nothin
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 
 from auditor.app import App
 from auditor.checking.canaries import MIN_CHANGED_ACCOUNTS
 from auditor.conclusions.replay import RunReplay
-from auditor.conclusions.run_results import CoverageCounter
+from auditor.conclusions.run_results import CoverageCounts, create_facet_counts
 from auditor.rules import engine
 from auditor.rules.association_state import AssociationState
 from storage.conclusions import Conclusions
@@ -48,15 +49,15 @@ def reevaluate(
     """
     store, config = context.store, context.config
     runs = [run for run in store.runs.list_evaluated() if not before or run.started_at < before]
-    counters: dict[int, CoverageCounter] = {}
+    facet_counts: dict[int, CoverageCounts] = {}
     if not dry_run:
         # The coverage of earlier runs includes erased associations and stays as it is.
         last_erasure = store.erasure.get_last_erasure_time()
         for run in runs:
             if run.id is not None and (last_erasure is None or run.started_at > last_erasure):
-                counters[run.id] = CoverageCounter(config.channels)
+                facet_counts[run.id] = create_facet_counts()
     replay = RunReplay(
-        store, config, runs, body_storage=context.body_store, coverage_counters=counters
+        store, config, runs, body_store=context.body_store, facet_counts=facet_counts
     )
     associations = list(store.registry.list_associations(include_withdrawn=True))
     rebuilt = Conclusions()
@@ -69,9 +70,7 @@ def reevaluate(
             progress(number, len(associations))
     changes = find_changes(store, rebuilt)
     if not dry_run:
-        rebuilt.facet_counts = {
-            run_id: counter.counts_by_group for run_id, counter in counters.items()
-        }
+        rebuilt.facet_counts = facet_counts
         store.conclusions.replace(rebuilt)
     return ReevaluationResult(len(runs), replay.replayed_count, replay.recorded_count, changes)
 
@@ -96,7 +95,7 @@ def _restore_profile_gaps(
 
 
 Conclusion = AccountStatus | Gap | Proposal
-ConclusionKey = tuple[str, int | str, str, str, str, datetime | None]
+ConclusionKey = tuple[str, int | str, str, str, str, int]
 
 INITIAL_STATUS_TEXT = "unknown/-, no date"
 """The status of a registered account without any conclusive run."""
@@ -118,9 +117,13 @@ def find_changes(store: Store, rebuilt: Conclusions) -> list[ConclusionChange]:
     """Return the differences between the stored and the rebuilt conclusions."""
     rows = store.registry.list_accounts(include_withdrawn=True)
     accounts = {account.id: account for account in rows}
+    get_start = attrgetter("first_seen")
     pairs: list[tuple[Iterable[Conclusion], ...]] = [
         (store.statuses.list_account_statuses(), rebuilt.statuses),
-        (store.conclusions.list_gaps(), rebuilt.gaps),
+        (
+            sorted(store.conclusions.list_gaps(), key=get_start, reverse=True),
+            sorted(rebuilt.gaps, key=get_start, reverse=True),
+        ),
         (store.conclusions.list_proposals(), rebuilt.proposals),
     ]
     changes = []
@@ -134,16 +137,23 @@ def find_changes(store: Store, rebuilt: Conclusions) -> list[ConclusionChange]:
 
 
 def _index_conclusions(conclusions: Iterable[Conclusion]) -> dict[ConclusionKey, Conclusion]:
-    """Return the conclusions, without the ids of their rows, by what identifies them."""
+    """Return the conclusions, without the ids of their rows, by what identifies them.
+
+    With another rule, the same gap may begin in another run. So the gaps of one subject are
+    numbered from the newest: an open gap is compared with an open one.
+    """
     indexed: dict[ConclusionKey, Conclusion] = {}
+    numbers: Counter[engine.GapKey] = Counter()
     for item in conclusions:
         if isinstance(item, AccountStatus):
-            indexed["account_status", item.account_id, "", "", "", None] = item
+            indexed["account_status", item.account_id, "", "", "", 0] = item
         elif isinstance(item, Gap):
-            indexed["gap", *engine.get_gap_key(item), item.first_seen] = replace(item, id=None)
+            gap_key = engine.get_gap_key(item)
+            numbers[gap_key] += 1
+            indexed["gap", *gap_key, numbers[gap_key]] = replace(item, id=None)
         else:
             key = (item.association, item.link.channel, item.link.key)
-            indexed["proposal", *key, "", None] = replace(item, id=None)
+            indexed["proposal", *key, "", 0] = replace(item, id=None)
     return indexed
 
 
@@ -177,35 +187,15 @@ def _describe_conclusion(item: Conclusion) -> str:
 
 
 def simplify_changes(changes: Iterable[ConclusionChange]) -> list[ConclusionChange]:
-    """Return one change per conclusion, without changes of details only.
-
-    With another rule, the same gap may begin in another run. Its removal and its addition become
-    one change: an open gap with an open gap.
-    """
-    changes_by_subject: dict[tuple[str, str, str, str], list[ConclusionChange]] = defaultdict(list)
-    for change in changes:
-        key = (change.kind, change.association, change.channel, change.subject)
-        changes_by_subject[key].append(change)
-    paired: list[ConclusionChange] = []
-    for group in changes_by_subject.values():
-        group.sort(
-            key=lambda change: not (change.before or change.after or "").startswith("closed")
-        )
-        removed = [change for change in group if change.after is None]
-        added = [change for change in group if change.before is None]
-        paired += [change for change in group if None not in (change.before, change.after)]
-        while removed and added:
-            paired.append(replace(removed.pop(), after=added.pop().after))
-        paired += [*removed, *added]
-    return list(filter(_has_changed_text, paired))
-
-
-def _has_changed_text(change: ConclusionChange) -> bool:
-    """Return True if the texts of a conclusion differ. An initial status is the same as none."""
+    """Return the changes that people see. An initial status is the same as none."""
     initial_texts = (None, INITIAL_STATUS_TEXT)
-    if change.kind == "account_status" and change.before in initial_texts:
-        return change.after not in initial_texts
-    return change.before != change.after
+    visible = []
+    for change in changes:
+        texts = (change.before, change.after)
+        is_initial = change.kind == "account_status" and set(texts).issubset(initial_texts)
+        if change.before != change.after and not is_initial:
+            visible.append(change)
+    return visible
 
 
 def summarize_changes(changes: Iterable[ConclusionChange]) -> list[str]:

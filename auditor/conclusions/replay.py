@@ -6,28 +6,24 @@ never change.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 
 from auditor.checking.checker import create_probe, to_probe_account
-from auditor.checking.evidence import BodyStorage, ReplayError, is_api_url, replay_answers
+from auditor.checking.evidence import ReplayError, is_api_url, replay_answers
 from auditor.conclusions.run_results import (
-    CoverageCounter,
+    CoverageCounts,
     build_evaluation_policy,
     build_evaluation_time,
+    count_coverage,
     group_by_association,
     index_by_account,
     load_disowning_decisions,
 )
 from auditor.config.schema import Config
-from auditor.registry.history import (
-    RegistrySnapshot,
-    has_arrival_change,
-    iter_links_at,
-    registry_at,
-)
+from auditor.registry.history import RegistrySnapshot, iter_links_at, registry_at
 from auditor.rules.association import evaluate_association
 from auditor.rules.association_state import (
     AccountKey,
@@ -37,11 +33,11 @@ from auditor.rules.association_state import (
     find_account_owners,
 )
 from probes.log import EventLogger
-from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Account, Finding, Reason
+from probes.models.finding import Account, Finding, Reason
 from probes.models.probe import run_offline
 from storage.errors import DamagedEvidenceError, MissingEvidenceError
+from storage.files.body_store import BodyStore
 from storage.models.audit import AccountRow, Association, AuditRun, Decision, Observation
-from storage.models.users import AuditLogEntry
 from storage.observations.comparison import get_response_seconds, replace_response_seconds
 from storage.retention import PROFILE_REMOVED_FACT
 from storage.sanitize import sanitize
@@ -70,21 +66,21 @@ class RunReplay:
         config: Config,
         runs: Sequence[AuditRun],
         *,
-        body_storage: BodyStorage | None = None,
-        coverage_counters: Mapping[int, CoverageCounter] | None = None,
+        body_store: BodyStore | None = None,
+        facet_counts: Mapping[int, CoverageCounts] | None = None,
     ) -> None:
         """Create a replay.
 
-        Without `body_storage` the recorded findings are used. `coverage_counters` are filled by
-        run.
+        Without `body_store` the recorded findings are used. `facet_counts` are filled by run.
         """
         self.replayed_count = self.recorded_count = 0
         self.channels_without_profile: set[str] = set()
         self._store = store
         self._runs = runs
         self._policy = build_evaluation_policy(config)
-        self._body_storage = body_storage
-        self._coverage_counters = coverage_counters or {}
+        self._body_store = body_store
+        self._channels = config.channels
+        self._facet_counts = facet_counts or {}
         self._listed_ids = set(map(attrgetter("id"), store.registry.list_associations()))
         self._registry_changes = store.audit_log.group_changes_by_association()
         self._disowning_decisions = group_by_association(load_disowning_decisions(store))
@@ -100,7 +96,6 @@ class RunReplay:
         account_by_id = {account.id: account for account in accounts}
         registry = RegistrySnapshot(association, name in self._listed_ids, accounts)
         log_entries = store.audit_log.list_audit_log(name, limit=None)
-        listed_since = self._find_listing_start(name, accounts, log_entries)
         domain_checks = store.domain_checks.list_domain_checks(name)
         observations: dict[int | None, list[Observation]] = defaultdict(list)
         for observation in store.observations.list_observations(association=name):
@@ -110,7 +105,7 @@ class RunReplay:
         )
         for run in self._runs:
             then = registry_at(registry, log_entries, run.started_at)
-            if not then.is_listed or listed_since > run.started_at:
+            if not then.is_listed:
                 continue
             known_checks = [check for check in domain_checks if check.run_id <= (run.id or 0)]
             state = replace(
@@ -127,9 +122,8 @@ class RunReplay:
             linked_keys = collect_linked_keys(state, replayed.values())
             owners = self._find_owners(linked_keys, run.started_at)
             state = evaluate_association(state, replayed, evaluation_time, self._policy, owners)
-            counter = self._coverage_counters.get(run.id or 0)
-            if counter is not None:
-                counter.add_association(state, evaluation_time)
+            if counts := self._facet_counts.get(run.id or 0):
+                count_coverage(counts, state, evaluation_time, self._channels)
         return replace(state, association=association, accounts=accounts)
 
     def _find_owners(self, keys: set[AccountKey], timestamp: datetime) -> AccountOwners:
@@ -147,20 +141,6 @@ class RunReplay:
             decisions += self._disowning_decisions.get(association, ())
         return find_account_owners(links, timestamp, decisions)
 
-    def _find_listing_start(
-        self, name: str, accounts: Iterable[AccountRow], log_entries: Iterable[AuditLogEntry]
-    ) -> datetime:
-        """Return since when the association was listed, as far as its log does not say it.
-
-        It is derived from its links and gaps.
-        """
-        if has_arrival_change(log_entries):
-            return EARLIEST_DATETIME
-        starts = set(map(attrgetter("first_seen"), self._store.conclusions.list_gaps(name)))
-        starts.update(filter(None, map(attrgetter("added_at"), accounts)))
-        last_run_start = self._runs[-1].started_at if self._runs else LATEST_DATETIME
-        return min(starts, default=last_run_start)
-
     def _replay_observation(
         self, row: AccountRow, observation: Observation, state: AssociationState
     ) -> Observation:
@@ -168,9 +148,9 @@ class RunReplay:
         if PROFILE_REMOVED_FACT in observation.finding.facts:
             self.channels_without_profile.add(row.channel)
         finding = None
-        if self._body_storage is not None:
+        if self._body_store is not None:
             account = to_probe_account(row, state.statuses.get(observation.account_id))
-            finding = self._replay_page(account, observation, self._body_storage)
+            finding = self._replay_page(account, observation, self._body_store)
         if finding is None:
             self.recorded_count += 1
             return observation
@@ -181,7 +161,7 @@ class RunReplay:
         return replace(observation, finding=finding)
 
     def _replay_page(
-        self, account: Account, observation: Observation, body_storage: BodyStorage
+        self, account: Account, observation: Observation, body_store: BodyStore
     ) -> Finding | None:
         """Return the finding of the current probe, or None if the recorded one stays.
 
@@ -193,13 +173,13 @@ class RunReplay:
         for replayed_account, replayed_finding in replays:
             if replayed_account == account:
                 return replayed_finding
-        finding = replay_probe(account, observation, body_storage)
+        finding = replay_probe(account, observation, body_store)
         replays.append((account, finding))
         return finding
 
 
 def replay_probe(
-    account: Account, observation: Observation, body_storage: BodyStorage
+    account: Account, observation: Observation, body_store: BodyStore
 ) -> Finding | None:
     """Return the finding of the current probe, or None if the recorded one stays."""
     if observation.finding.reason in PROBE_FAILURE_REASONS:
@@ -207,7 +187,7 @@ def replay_probe(
     if any(is_api_url(exchange.url) for exchange in observation.evidence):
         return None
     try:
-        answers = replay_answers(observation.evidence, body_storage)
+        answers = replay_answers(observation.evidence, body_store)
         return sanitize(run_offline(create_probe(account), answers).finding)
     except (ReplayError, MissingEvidenceError, DamagedEvidenceError) as error:
         logger.debug(

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -63,10 +63,6 @@ MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
 PROPOSAL_REPLY_KINDS = frozenset({ReplyKind.CLAIMED, ReplyKind.DISOWNED})
 GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
 MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
-PROPOSAL_BATCH_SIZE = 25
-"""Proposals that are loaded together."""
-MAX_SCANNED_PROPOSALS = 300
-"""Proposals that are scanned for one page. If all of them are settled, the next page continues."""
 
 
 class ReplyRefusal(StrEnum):
@@ -379,30 +375,13 @@ def undo_review(store: Store, reply: Reply, *, author: str, reason: str, now: da
     store.replies.reopen(reply.id)
 
 
-class WaitingReply(NamedTuple):
-    """A reply that waits for review, with its association and its account or gap.
-
-    `is_gone` is True if the account is gone.
-    """
-
-    reply: Reply
-    association: Association | None
-    account: AccountRow | None
-    gap: Gap | None
-    is_gone: bool = False
-
-
-class UnsettledProposal(NamedTuple):
-    """A proposal without a decision, with its association."""
-
-    proposal: Proposal
-    association: Association
-
-
 def load_waiting_replies(
     store: Store, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
-) -> list[WaitingReply]:
-    """Return a page of the replies that wait for review, oldest first, after the given id."""
+) -> list[dict[str, Any]]:
+    """Return a page of the replies that wait for review, oldest first, after the given id.
+
+    Each has its `association`, its `account` or `gap`, and `is_gone` if the account is gone.
+    """
     waiting = []
     for reply in store.replies.list_pending(after_id=after, limit=limit, regions=regions):
         account = store.registry.get_account(reply.account_id) if reply.account_id else None
@@ -412,42 +391,38 @@ def load_waiting_replies(
             own_gaps = store.conclusions.list_gaps(reply.association)
             gaps = [gap for gap in own_gaps if (gap.channel, gap.code) == place]
         waiting.append(
-            WaitingReply(
-                reply,
-                store.registry.get_association(reply.association),
-                account,
-                gaps[-1] if gaps else None,
-                account is not None and is_account_gone(store, account),
-            )
+            {
+                "reply": reply,
+                "association": store.registry.get_association(reply.association),
+                "account": account,
+                "gap": gaps[-1] if gaps else None,
+                "is_gone": account is not None and is_account_gone(store, account),
+            }
         )
     return waiting
 
 
 def load_unsettled_proposals(
     store: Store, config: Config, *, after: int = 0, limit: int = 20, regions: RegionFilter = None
-) -> tuple[list[UnsettledProposal], int]:
+) -> tuple[list[tuple[Proposal, Association]], int]:
     """Return a page of the proposals without a decision, oldest first, and where to continue.
 
-    The second value is the id to continue after, 0 on the last page.
+    Each has its association. The second value is the id to continue after, 0 on the last page.
     """
     refresh_summaries(store, config, max_stale=MAX_STALE_WHILE_READING)
-    listed: list[UnsettledProposal] = []
-    for _ in range(0, MAX_SCANNED_PROPOSALS, PROPOSAL_BATCH_SIZE):
-        batch = store.search.list_open_proposals(
-            after_id=after, limit=PROPOSAL_BATCH_SIZE, regions=regions
-        )
-        listed += _select_unsettled_proposals(store, config, batch)
-        if len(listed) > limit:
-            return listed[:limit], listed[limit - 1].proposal.id or 0
-        if len(batch) < PROPOSAL_BATCH_SIZE:
+    listed: list[tuple[Proposal, Association]] = []
+    while len(listed) <= limit:
+        batch = store.search.list_open_proposals(after_id=after, regions=regions)
+        if not batch:
             return listed, 0
+        listed += _select_unsettled_proposals(store, config, batch)
         after = batch[-1].id or 0
-    return listed, after
+    return listed[:limit], listed[limit - 1][0].id or 0
 
 
 def _select_unsettled_proposals(
     store: Store, config: Config, proposals: Sequence[Proposal]
-) -> Iterator[UnsettledProposal]:
+) -> Iterator[tuple[Proposal, Association]]:
     """Yield the proposals that the page of their association shows, too."""
     associations = set(map(attrgetter("association"), proposals))
     data = store.conclusions.load_association_data(associations, include_closed_gaps=False)
@@ -458,4 +433,4 @@ def _select_unsettled_proposals(
         shown.update(dict.fromkeys(map(attrgetter("id"), view.proposals), view.association))
     for proposal in proposals:
         if proposal.id in shown:
-            yield UnsettledProposal(proposal, shown[proposal.id])
+            yield proposal, shown[proposal.id]

@@ -35,7 +35,6 @@ from auditor.rules.association_state import (
     collect_linked_keys,
     find_account_owners,
 )
-from probes.log import EventLogger
 from probes.models.finding import EARLIEST_DATETIME, LATEST_DATETIME, Finding
 from storage.conclusions import AssociationData, Conclusions
 from storage.database.connection import split_into_batches
@@ -72,16 +71,16 @@ def evaluate_run(
     """
     if run.id is not None and store.runs.is_evaluated(run.id):
         return
-    coverage_counter = CoverageCounter(config.channels)
+    facet_counts = create_facet_counts()
     evaluation_time = build_evaluation_time(run, unreliable_channels)
     policy = build_evaluation_policy(config)
     changes = Conclusions(stale_associations=set())
     for before, observations, owners in _iter_association_states(store, run):
         after = evaluate_association(before, observations, evaluation_time, policy, owners)
         add_changes(changes, before, after)
-        coverage_counter.add_association(after, evaluation_time)
+        count_coverage(facet_counts, after, evaluation_time, config.channels)
     if run.id is not None:
-        changes.facet_counts = {run.id: coverage_counter.counts_by_group}
+        changes.facet_counts = {run.id: facet_counts}
     store.conclusions.save(changes)
 
 
@@ -283,39 +282,37 @@ def _iter_run_changes(store: Store, run: AuditRun) -> Iterator[RunChange]:
                 yield channels[account_id], previous_status, finding
 
 
-class CoverageCounter:
-    """Counts associations by group and facet for the coverage of a run. Pure."""
-
-    def __init__(self, channels: Iterable[str]) -> None:
-        self._channels = tuple(channels)
-        self.counts_by_group: dict[str, Counter[str]] = defaultdict(
-            Counter, {NETWORK_GROUP: Counter({ALL_FACET: 0})}
-        )
-
-    def add_association(
-        self, association_state: AssociationState, evaluation_time: EvaluationTime
-    ) -> None:
-        """Count an association after a run, in all its groups."""
-        context = build_rule_context(association_state, evaluation_time, {})
-        facets = [ALL_FACET]
-        for channel in self._channels:
-            state = get_coverage_state_in_context(context, channel)
-            facets.append(f"{channel}:{state}")
-        association = association_state.association
-        for group in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
-            self.counts_by_group[group].update(facets)
+CoverageCounts = defaultdict[str, Counter[str]]
+"""How many associations have each coverage facet after a run, by group."""
 
 
-logger = EventLogger(__name__)
+def create_facet_counts() -> CoverageCounts:
+    """Return counts without an association."""
+    return defaultdict(Counter, {NETWORK_GROUP: Counter({ALL_FACET: 0})})
+
+
+def count_coverage(
+    counts: CoverageCounts,
+    association_state: AssociationState,
+    evaluation_time: EvaluationTime,
+    channels: Iterable[str],
+) -> None:
+    """Count an association after a run, in all its groups."""
+    context = build_rule_context(association_state, evaluation_time, {})
+    facets = [ALL_FACET]
+    for channel in channels:
+        state = get_coverage_state_in_context(context, channel)
+        facets.append(f"{channel}:{state}")
+    association = association_state.association
+    for group in {NETWORK_GROUP, *find_groups(association.region, association.tags)}:
+        counts[group].update(facets)
+
 
 SUMMARY_FORMAT_VERSION = 5
 """Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}
 """Owners of accounts only matter for link reciprocity, which summaries do not contain."""
-
-REFRESH_ATTEMPTS = 3
-"""Attempts to refresh a summary that changes meanwhile."""
 
 MAX_STALE_WHILE_READING = 200
 """Stale summaries that a reader waits for: half a second (measured 2026-11)."""
@@ -336,25 +333,21 @@ def refresh_summaries(
     `should_stop` is called after each batch.
     """
     updated_count = 0
-    for _ in range(REFRESH_ATTEMPTS):
-        run = store.runs.get_latest_evaluated()
-        version = compute_summary_version(config, run)
-        store.summaries.update_version(version)
-        if max_stale is not None and len(store.summaries.list_stale(max_stale + 1)) > max_stale:
-            return updated_count
-        evaluation_time = get_current_evaluation_time(run)
-        while marks := store.summaries.list_stale(ASSOCIATION_BATCH_SIZE):
-            data = store.conclusions.load_association_data(marks)
-            records = _build_summary_records(data, config, evaluation_time)
-            if not store.summaries.save(records, marks, version):
-                break
-            updated_count += len(marks)
-            if should_stop():
-                return updated_count
-        else:
-            return updated_count
-    message = "another process updates the summaries with another configuration"
-    logger.warning("summary_refresh_contended", message)
+    run = store.runs.get_latest_evaluated()
+    version = compute_summary_version(config, run)
+    store.summaries.update_version(version)
+    if max_stale is not None and len(store.summaries.list_stale(max_stale + 1)) > max_stale:
+        return updated_count
+    evaluation_time = get_current_evaluation_time(run)
+    while marks := store.summaries.list_stale(ASSOCIATION_BATCH_SIZE):
+        data = store.conclusions.load_association_data(marks)
+        records = _build_summary_records(data, config, evaluation_time)
+        # another process may store those of a later run or another configuration
+        if not store.summaries.save(records, marks, version):
+            break
+        updated_count += len(marks)
+        if should_stop():
+            break
     return updated_count
 
 

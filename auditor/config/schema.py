@@ -224,8 +224,7 @@ class ChannelSettings(SettingsTable):
     """An audited channel: its canaries, and the key and budget of its API if it has one.
 
     With a key, only the API is requested. `api_budget` is the maximum cost of a run, in the unit of
-    the API; None means the default of the API. `derived_metrics` is set if the operator accepted
-    the amendment without which the terms of the API forbid scores over several platforms.
+    the API; None means the default of the API.
     """
 
     secrets = ("api_key",)
@@ -234,7 +233,6 @@ class ChannelSettings(SettingsTable):
     api_key: SecretStr | None = None
     api_key_file: Path | None = None
     api_budget: float | None = Field(default=None, ge=0, le=10_000_000)
-    derived_metrics: bool = False
 
 
 class SurveySettings(SettingsTable):
@@ -348,15 +346,9 @@ class Config(SettingsTable):
             name
             for name, channel in self.channels.items()
             if channel.api_key is not None
-            and not channel.derived_metrics
-            and _do_terms_forbid_mixed_scores(name)
+            and (api := channel_registry.get_channel_api(name)) is not None
+            and not api.allows_mixed_scores
         )
-
-
-def _do_terms_forbid_mixed_scores(channel_name: str) -> bool:
-    """Return True if the terms of a channel's API forbid scores over several platforms."""
-    api = channel_registry.get_channel_api(channel_name)
-    return api is not None and not api.allows_mixed_scores
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
@@ -376,13 +368,9 @@ def load_config(path: Path | None = None, environ: Mapping[str, str] | None = No
         raise build_config_error(error, Config, origin, variables) from None
     _refuse_unknown_names(config, origin)
     for name, channel in config.channels.items():
-        place = f"{origin}: channels.{name}"
         if channel.api_key and channel_registry.get_channel_api(name) is None:
-            remedy = "remove the key, also from the environment"
-            raise ConfigError(f"{place}.api_key", "this channel has no API", remedy)
-        if channel.derived_metrics and not _do_terms_forbid_mixed_scores(name):
-            reason = "the terms of this channel know no such amendment"
-            raise ConfigError(f"{place}.derived_metrics", reason, "remove the setting")
+            place, remedy = f"channels.{name}.api_key", "remove the key, also from the environment"
+            raise ConfigError(f"{origin}: {place}", "this channel has no API", remedy)
     return config
 
 

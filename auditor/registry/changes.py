@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -27,39 +27,32 @@ from storage.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RegistryChangeLine:
-    """One change of one field of an association.
+    """An entry of the audit log as people see it, with the name of its association."""
 
-    `field` is a field of the association, the column of a link, or `association` if the whole
-    association is added or removed. `kind` is added, changed, withdrawn or pruned. Values are codes
-    as stored.
-    """
-
-    association: str
+    entry: AuditLogEntry
     name: str
-    field: str
-    before: str | None
-    after: str | None
-    kind: str
-
-    @classmethod
-    def from_change(cls, change: AuditLogEntry, name: str) -> RegistryChangeLine:
-        """Return the line for an entry of the audit log of the association with this name."""
-        values = (change.field, change.before, change.after, change.kind)
-        return cls(change.association, name, *values)
 
     def to_dict(self) -> dict[str, str | None]:
-        """Return the line as a JSON object."""
-        return asdict(self)
+        """Return the line as a JSON object. Values are codes as stored."""
+        entry = self.entry
+        return {
+            "association": entry.association,
+            "name": self.name,
+            "field": entry.field,
+            "before": entry.before,
+            "after": entry.after,
+            "kind": entry.kind,
+        }
 
     def describe_field(self, translator: Translator) -> str:
         """Return the heading of the changed column."""
-        return exporter.format_column_heading(self.field or LINKS_COLUMN, translator)
+        return exporter.format_column_heading(self.entry.field or LINKS_COLUMN, translator)
 
     def describe_values(self, translator: Translator) -> tuple[str, str]:
         """Return the old and the new value for display, each empty if there is none."""
         return (
-            _format_value(self.field, self.before, translator),
-            _format_value(self.field, self.after, translator),
+            _format_value(self.entry.field, self.entry.before, translator),
+            _format_value(self.entry.field, self.entry.after, translator),
         )
 
 
@@ -112,38 +105,31 @@ def describe_missing_columns(changes: ImportChanges, translator: Translator) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ImportCounts:
-    """Numbers of associations that an import adds, changes, and finds missing."""
+ChangeCounts = tuple[int, int, int]
+"""Numbers of associations that an import adds, changes, and finds missing."""
 
-    added: int
-    changed: int
-    missing: int
 
-    def describe(self, translator: Translator) -> list[str]:
-        """Return a phrase for each count that is not 0."""
-        phrases = []
-        if self.added:
-            phrases.append(
-                translator.translate_plural(
-                    "{n} new association", "{n} new associations", self.added
-                )
+def describe_change_counts(counts: ChangeCounts, translator: Translator) -> list[str]:
+    """Return a phrase for each count that is not 0."""
+    added, changed, missing = counts
+    phrases = []
+    if added:
+        phrases.append(
+            translator.translate_plural("{n} new association", "{n} new associations", added)
+        )
+    if changed:
+        phrases.append(
+            translator.translate_plural(
+                "{n} association changed", "{n} associations changed", changed
             )
-        if self.changed:
-            phrases.append(
-                translator.translate_plural(
-                    "{n} association changed", "{n} associations changed", self.changed
-                )
+        )
+    if missing:
+        phrases.append(
+            translator.translate_plural(
+                "{n} association not in the file", "{n} associations not in the file", missing
             )
-        if self.missing:
-            phrases.append(
-                translator.translate_plural(
-                    "{n} association not in the file",
-                    "{n} associations not in the file",
-                    self.missing,
-                )
-            )
-        return phrases
+        )
+    return phrases
 
 
 def list_changed_associations(changes: ImportChanges) -> list[str]:
@@ -156,12 +142,12 @@ def list_changed_associations(changes: ImportChanges) -> list[str]:
     return sorted(set(map(attrgetter("association"), changes.log_entries)) - others)
 
 
-def count_changed_associations(changes: ImportChanges) -> ImportCounts:
+def count_changed_associations(changes: ImportChanges) -> ChangeCounts:
     """Return how many associations an import adds, changes, and finds missing."""
-    return ImportCounts(
-        added=len(changes.associations_added),
-        changed=len(list_changed_associations(changes)),
-        missing=len(changes.associations_withdrawn) + len(changes.associations_pruned),
+    return (
+        len(changes.associations_added),
+        len(list_changed_associations(changes)),
+        len(changes.associations_withdrawn) + len(changes.associations_pruned),
     )
 
 
@@ -173,10 +159,6 @@ class ImportPreview:
     changes: ImportChanges
     lines: list[RegistryChangeLine]
     problems: list[SpreadsheetProblem]
-
-    def describe_missing_columns(self, translator: Translator) -> str:
-        """Return the sentence about missing columns, or an empty string."""
-        return describe_missing_columns(self.changes, translator)
 
     def describe_unlisted_associations(self, translator: Translator) -> str:
         """Return a sentence with the number of unlisted associations and what happens to them.
@@ -200,19 +182,14 @@ class ImportPreview:
         )
 
     @property
-    def counts(self) -> ImportCounts:
-        """Return how many associations are new, changed and missing."""
-        return count_changed_associations(self.changes)
-
-    @property
     def lines_by_association(self) -> Mapping[str, list[RegistryChangeLine]]:
         """Return the changes of associations that stay registered, by association."""
         lines: dict[str, list[RegistryChangeLine]] = {
             association: [] for association in list_changed_associations(self.changes)
         }
         for line in self.lines:
-            if line.association in lines:
-                lines[line.association].append(line)
+            if line.entry.association in lines:
+                lines[line.entry.association].append(line)
         return lines
 
     @property
@@ -245,8 +222,7 @@ def build_import_preview(
     )
     names = changes.associations
     lines = [
-        RegistryChangeLine.from_change(entry, names[entry.association].name)
-        for entry in changes.log_entries
+        RegistryChangeLine(entry, names[entry.association].name) for entry in changes.log_entries
     ]
     return ImportPreview(
         import_result,

@@ -13,7 +13,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from functools import partial
 
 from auditor.registry.columns import LINKS_COLUMN, normalize_label
 from storage.models.audit import AccountRow, AssociationEntry
@@ -41,27 +40,6 @@ def may_be_corrupted_form_of(cell: str, original: str) -> bool:
     )
 
 
-class CorruptedValueIndex:
-    """Index of texts that finds the originals of a number that a program may have changed."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._numbers = list(filter(NUMBER_PATTERN.fullmatch, texts))
-        self._numbers_by_digits: dict[int, dict[Decimal, list[str]]] = {}
-
-    def find_originals(self, cell: str) -> list[str]:
-        """Return the texts that a program may have turned into this cell."""
-        if not DISPLAYED_NUMBER_PATTERN.fullmatch(cell):
-            return []
-        digits = _count_significant_digits(cell)
-        if digits not in self._numbers_by_digits:
-            values: dict[Decimal, list[str]] = {}
-            for text in self._numbers:
-                values.setdefault(_parse_decimal(text, digits), []).append(text)
-            self._numbers_by_digits[digits] = values
-        originals = self._numbers_by_digits[digits].get(_parse_decimal(cell, digits), [])
-        return [text for text in originals if text != cell]
-
-
 def _count_significant_digits(cell: str) -> int:
     """Return how many significant digits of a number its cell shows."""
     mantissa, exponent, _ = cell.partition("E")
@@ -70,7 +48,7 @@ def _count_significant_digits(cell: str) -> int:
     return min(SPREADSHEET_DIGITS, len(re.sub(r"\D", "", mantissa)))
 
 
-def _parse_decimal(text: str, digits: int) -> Decimal:
+def _parse_decimal(text: str, digits: int = SPREADSHEET_DIGITS) -> Decimal:
     number = re.sub(r"\s", "", text).replace(",", ".")
     return Decimal(number).normalize(Context(prec=digits))
 
@@ -99,12 +77,12 @@ def is_mojibake(text: str) -> bool:
 class ExistingEntries:
     """The registry before an import, indexed for matching rows and cells.
 
-    `links_by_column` has the links by association id and column. `corruptible_ids` finds ids that a
-    spreadsheet program converted to numbers or dates.
+    `links_by_column` has the links by association id and column. `ids_by_number` has the ids that a
+    spreadsheet program takes for a number.
     """
 
     entries_by_id: Mapping[str, AssociationEntry] = field(default_factory=dict)
-    corruptible_ids: CorruptedValueIndex = field(default_factory=partial(CorruptedValueIndex, ()))
+    ids_by_number: Mapping[Decimal, Collection[str]] = field(default_factory=dict)
     ids_by_name: Mapping[str, Collection[str]] = field(default_factory=dict)
     links_by_column: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
 
@@ -115,6 +93,9 @@ class ExistingEntries:
         """Build the indexes from the entries and accounts of the registry."""
         entries_by_id = {entry.id: entry for entry in entries}
         ids_by_name: dict[str, set[str]] = {}
+        ids_by_number: dict[Decimal, list[str]] = {}
+        for id_ in filter(NUMBER_PATTERN.fullmatch, entries_by_id):
+            ids_by_number.setdefault(_parse_decimal(id_), []).append(id_)
         for entry in entries_by_id.values():
             association = entry.association
             for name in (association.name, association.name_ar, association.name_fr):
@@ -124,16 +105,16 @@ class ExistingEntries:
         for row in accounts:
             key = (row.association, row.column or LINKS_COLUMN)
             links_by_column.setdefault(key, []).append(row.typed_text)
-        return cls(entries_by_id, CorruptedValueIndex(entries_by_id), ids_by_name, links_by_column)
+        return cls(entries_by_id, ids_by_number, ids_by_name, links_by_column)
 
     def resolve_id(self, cell: str, taken_ids: Collection[str]) -> str:
         """Return the registered id that a cell means, even if a program changed the cell.
 
         Return the cell unchanged if no id or several ids match.
         """
-        if cell in self.entries_by_id:
+        if cell in self.entries_by_id or not DISPLAYED_NUMBER_PATTERN.fullmatch(cell):
             return cell
-        originals = self.corruptible_ids.find_originals(cell)
+        originals = self.ids_by_number.get(_parse_decimal(cell), ())
         candidates = [original for original in originals if original not in taken_ids]
         return candidates[0] if len(candidates) == 1 else cell
 

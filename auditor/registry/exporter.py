@@ -16,7 +16,8 @@ from auditor.registry.columns import (
     format_media_officer,
     order_columns,
 )
-from auditor.registry.spreadsheet import iter_xlsx_chunks
+from auditor.registry.spreadsheet import guard_cells
+from auditor.registry.workbook_writer import iter_workbook_chunks
 from probes.links.cells import split_links
 from probes.links.channel_registry import STANDARD_CHANNELS
 from storage.models.audit import AccountRow, AssociationEntry
@@ -91,7 +92,8 @@ def iter_registry_workbook_chunks(
         format_column_heading("media_officer", translator): officers,
     }
     title = translator.translate("Registry") if translator else "registry"
-    return iter_xlsx_chunks(rows, title=title, right_to_left=right_to_left, choices=choices)
+    tables = {title: map(guard_cells, rows)}
+    return iter_workbook_chunks(tables, right_to_left=right_to_left, choices=choices)
 
 
 EXAMPLE_CELLS = {

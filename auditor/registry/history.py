@@ -72,13 +72,6 @@ def iter_links_at(
         yield reduce(_undo_link_change, later_changes, row)
 
 
-def has_arrival_change(changes: Iterable[AuditLogEntry]) -> bool:
-    """Return True if the audit log records when the association was added."""
-    return any(
-        change.field == WHOLE_ASSOCIATION_FIELD and change.before is None for change in changes
-    )
-
-
 def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:
     """Return a link as it was before a change; a link that the change is not about as it is."""
     changed_text = change.before if change.after is None else change.after

@@ -182,7 +182,7 @@ class _RegistryReader:
         if self._chosen_columns is None:
             self._report_nameless_columns(sheet, rows)
         if sheet.delimiter:
-            self._report_misplaced_cells(sheet.delimiter, rows)
+            self._report_extra_cells(rows)
         id_index = next((index for index, name in self._columns.items() if name == "id"), None)
         if id_index is not None:
             self._given_ids = frozenset(row.get_cell(id_index) for row in rows) - {""}
@@ -236,27 +236,12 @@ class _RegistryReader:
             if text is not None:
                 self._add_problem(self._heading.line, "", text, Issue.UNKNOWN_COLUMN)
 
-    def _report_misplaced_cells(self, delimiter: str, rows: Sequence[SheetRow]) -> None:
-        """Report the rows of a CSV file whose cells are probably in wrong columns."""
-        width = len(self._heading.cells)
-        min_width = max(self._columns, default=0) + 1
-        short_rows_count = sum(len(row.cells) < min_width for row in rows)
-        are_short_rows_unusual = 2 * short_rows_count < len(rows)
+    def _report_extra_cells(self, rows: Sequence[SheetRow]) -> None:
+        """Report the rows of a CSV file with cells beyond the headings: a delimiter in a text."""
         for row in rows:
-            extra_text = next(filter(None, row.cells[width:]), None)
+            extra_text = next(filter(None, row.cells[len(self._heading.cells) :]), None)
             if extra_text is not None:
                 self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
-            # Two unmatched quotation marks make one cell of everything between them, so it has as
-            # many delimiters as lines of the file. With two columns it looks like a list.
-            swallowed_text = "".join(cell for cell in row.cells if "\n" in cell)
-            line_breaks = swallowed_text.count("\n")
-            min_delimiters = line_breaks * (width - 1) + width - len(row.cells)
-            has_delimiters = swallowed_text.count(delimiter) >= min_delimiters
-            if line_breaks and width > 2 and has_delimiters:
-                longest = max(row.cells, key=len)
-                self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
-            elif len(row.cells) < min_width and are_short_rows_unusual:
-                self._add_problem(row.line, "", row.cells[-1], Issue.MISSING_CELLS)
 
     def _list_filled_cells(self, row: SheetRow) -> list[tuple[str, str]]:
         """Return the column and the text of each filled cell that is read.
@@ -376,18 +361,18 @@ class _RegistryReader:
             for known_id in self._existing.find_ids_by_name(names)
             if known_id not in self._given_ids and known_id not in self._id_counts
         ]
+        own_id = ids_with_name[0] if len(ids_with_name) == 1 else None
         id_cell = facts.get("id")
         if id_cell is None:
             remaining_rows = self._names_without_id[label]
             self._names_without_id[label] -= 1
-            if ids_with_name and remaining_rows >= len(ids_with_name):
-                return ids_with_name[0]
-            return None
+            has_all_rows = remaining_rows >= len(ids_with_name) > 0
+            return ids_with_name[0] if has_all_rows else None
         if not is_usable_id(id_cell):
             self._add_problem(line, "id", id_cell, Issue.UNUSABLE_ID)
-            return ids_with_name[0] if len(ids_with_name) == 1 else None
+            return own_id
         resolved_id = self._existing.resolve_id(id_cell, self._given_ids)
-        if len(ids_with_name) == 1 and resolved_id not in self._existing.entries_by_id:
+        if own_id and resolved_id not in self._existing.entries_by_id:
             self._add_problem(line, "id", id_cell, Issue.CONFLICTING_ID)
         return resolved_id
 

@@ -35,8 +35,6 @@ class Issue(StrEnum):
     CONFLICTING_ID = "conflicting_id"
     ERASED_ASSOCIATION = "erased_association"
     EXTRA_CELLS = "extra_cells"
-    MISSING_CELLS = "missing_cells"
-    SWALLOWED_LINES = "swallowed_lines"
     EXAMPLE_ROW = "example_row"
     TOO_MANY_CHARACTERS = "too_many_characters"
     LONG_TEXT = "long_text"
@@ -51,7 +49,6 @@ ERROR_ISSUES = frozenset(
         Issue.MOJIBAKE,
         Issue.ROUNDED_NUMBER,
         Issue.EXTRA_CELLS,
-        Issue.SWALLOWED_LINES,
         Issue.TOO_MANY_CHARACTERS,
     }
 )

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 
 from auditor.core.errors import InputError
 from auditor.registry import workbook_reader
@@ -27,7 +26,6 @@ from auditor.registry.workbook_reader import (
     SpreadsheetError,
     format_cell_value,
 )
-from auditor.registry.workbook_writer import iter_workbook_chunks
 from storage.sanitize import sanitize_text
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -194,16 +192,9 @@ def iter_csv_lines(
         buffer.truncate()
 
 
-def iter_xlsx_chunks(
-    table: Iterable[Sequence[object]],
-    *,
-    title: str = "registry",
-    right_to_left: bool = False,
-    choices: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> Iterator[bytes]:
-    """Yield the bytes of a workbook with one table in chunks, for tables too large for memory.
+def guard_cells(row: Iterable[object]) -> list[object]:
+    """Return the cells of a workbook row that an import reads as they are.
 
-    A text that an import would take for a guarded formula gets a second apostrophe.
+    A text that it would take for a guarded formula gets a second apostrophe.
     """
-    rows = ([f"'{cell}" if _is_guarded(cell) else cell for cell in row] for row in table)
-    return iter_workbook_chunks({title: rows}, right_to_left=right_to_left, choices=choices)
+    return [f"'{cell}" if _is_guarded(cell) else cell for cell in row]

@@ -22,7 +22,7 @@ from functools import partial
 
 from auditor.app import App
 from auditor.checking.checker import AccountChecker, to_probe_account
-from auditor.checking.evidence import BodyStorage, build_check_evidence, count_body_bytes
+from auditor.checking.evidence import build_check_evidence, count_body_bytes
 from auditor.checking.privacy_filter import remove_private_data
 from auditor.checking.unchanged_results import UnchangedResults
 from auditor.core.runtime import run_together
@@ -222,7 +222,7 @@ class AccountWorker:
         last_observation = entry.last_observation
         if result.is_unchanged and last_observation is not None and self.audit_run.id is not None:
             return replace(
-                last_observation.observation,
+                last_observation[1],
                 run_id=self.audit_run.id,
                 observed_at=_get_observed_at(result, self.clock()),
             )
@@ -276,7 +276,7 @@ class AccountWorker:
     async def _build_evidence(
         self,
         exchanges: Sequence[HttpExchange],
-        bodies: BodyStorage | None,
+        bodies: BodyWriter | None,
         *,
         is_withheld: bool,
         is_volatile: bool,

@@ -92,7 +92,7 @@ async def execute_run(
     ends_at = None
     if time_limit := timedelta(hours=app.config.schedule.time_limit_hours):
         # It counts from the first check of the run, which an earlier session may have made.
-        first_check = run.id and app.store.observations.get_first_check_time(run.id)
+        first_check = run.id and app.store.observations.get_check_time(run.id, first=True)
         ends_at = timer() + ((first_check or now) + time_limit - now).total_seconds()
     session = RunSession(
         app=app,
@@ -135,7 +135,7 @@ def _not_before_earlier_runs(app: App, run: AuditRun | None, day: date, now: dat
     times = [now]
     previous_run = app.store.runs.get_latest(before_day=day)
     if previous_run is not None and previous_run.id is not None:
-        last_check = app.store.observations.get_last_check_time(previous_run.id)
+        last_check = app.store.observations.get_check_time(previous_run.id)
         times.append(previous_run.finished_at or last_check or previous_run.started_at)
     if run is not None:
         times.append(run.started_at)
@@ -406,7 +406,7 @@ def close_previous_run(store: Store, day: date) -> None:
     if run is None or run.state is not AuditRunState.RUNNING:
         return
     assert run.id is not None
-    finished_at = store.observations.get_last_check_time(run.id) or run.started_at
+    finished_at = store.observations.get_check_time(run.id) or run.started_at
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
     is_evaluated = store.runs.is_evaluated(run.id)
     state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE

@@ -6,10 +6,9 @@ then writes would fail at once with SQLITE_BUSY_SNAPSHOT, whatever the timeout (
 """
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +26,6 @@ from storage.errors import (
 )
 
 BUSY_TIMEOUT_SECONDS = 10
-MIN_SHARED_MEMORY_BYTES = 32 * 1024
-"""Bytes of the `-shm` file that SQLite makes beside a database (sqlite.org/walformat.html)."""
 WRITE_OPTIONS = {"begin_immediate": True}
 JSON_EACH_BY_DIALECT = {"sqlite": func.json_each, "postgresql": func.json_array_elements}
 """The function that returns a row for each element of a JSON list."""
@@ -143,17 +140,12 @@ def _build_store_error(file: Path | None, cause: BaseException) -> StoreError:
         return DamagedDatabaseError(
             f"cannot use {name}", f"it is damaged ({cause})", RESTORE_REMEDY
         )
-    reason = str(cause).strip()
-    if code == sqlite3.SQLITE_IOERR and file is not None:
-        # readers also need space for shared memory
-        with suppress(OSError):
-            if shutil.disk_usage(file.parent).free < MIN_SHARED_MEMORY_BYTES:
-                code, reason = sqlite3.SQLITE_FULL, "no space is left on the disk"
     remedies = {
         sqlite3.SQLITE_FULL: "free disk space; committed data is safe",
-        sqlite3.SQLITE_IOERR: "check the disk",
+        # readers also need space, for shared memory
+        sqlite3.SQLITE_IOERR: "check the disk and its free space",
         sqlite3.SQLITE_BUSY: "stop the other program that writes to it",
         sqlite3.SQLITE_READONLY: "give the auditor write access to it",
         sqlite3.SQLITE_CANTOPEN: ACCESS_REMEDY,
     }
-    return StoreError(f"cannot use {name}", reason, remedies.get(code, ""))
+    return StoreError(f"cannot use {name}", str(cause).strip(), remedies.get(code, ""))

@@ -17,7 +17,7 @@ import hashlib
 import itertools
 import os
 import re
-import tempfile
+import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -177,10 +177,6 @@ class BodyWriter:
                 self._pending_bytes += len(body)
         return digest
 
-    def get(self, digest: str) -> bytes:
-        """Return a body of the store. Raises MissingEvidenceError, DamagedEvidenceError."""
-        return self._body_store.get(digest)
-
     def commit(self) -> int:
         """Store all added bodies. Return how many. They are durable then.
 
@@ -224,8 +220,7 @@ class BodyWriter:
         with self._convert_os_errors():
             if not self._folder.is_dir():
                 return self
-            with tempfile.TemporaryFile(dir=self._folder) as new:
-                now = os.fstat(new.fileno()).st_mtime  # by the clock of the file system
+            now = time.time()
             for file in self._folder.glob("*"):
                 with suppress(FileNotFoundError):  # another process has just committed it
                     if file.stat().st_mtime < now - ABANDONED_AFTER_SECONDS:

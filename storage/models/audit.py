@@ -227,15 +227,8 @@ class Evidence:
     is_cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AccountPresence:
-    """The presence of an account in a run, with its association."""
-
-    association: str
-    channel: str
-    account_id: int
-    run_id: int
-    presence: Presence
+AccountPresence = tuple[str, str, int, int, Presence]
+"""An association, a channel, the ids of an account and a run, and what the run found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,19 +266,8 @@ class Observation:
         return self.run_id, self.account_id
 
 
-class PreviousObservation(NamedTuple):
-    """An earlier result that an observation may repeat, with the digests of its bodies."""
-
-    result_id: int
-    first_observed_at: datetime
-    body_digests: tuple[str, ...]
-
-
-class LastObservation(NamedTuple):
-    """An earlier observation and the day of its run. It may have been made after midnight."""
-
-    run_day: date
-    observation: Observation
+LastObservation = tuple[date, Observation]
+"""The day of a run and its observation, which may have been made after midnight."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,6 @@ from storage.models.audit import (
     DomainCheck,
     LastObservation,
     Observation,
-    PreviousObservation,
 )
 from storage.observations import rows as observations_rows
 from storage.observations.rows import (
@@ -154,12 +153,7 @@ class ObservationRepository(Repository):
             .join(OBSERVATION, is_observed)
             .where(ACCOUNT.c.association.in_(list(associations)), ACCOUNT.c.withdrawn_at.is_(None))
         )
-        return self._load_all(
-            query,
-            lambda row: AccountPresence(
-                row.association, row.channel, row.id, row.run_id, PRESENCE_BY_CODE[row.presence]
-            ),
-        )
+        return self._load_all(query, lambda row: (*row[:-1], PRESENCE_BY_CODE[row.presence]))
 
     def list_findings_of_accounts(
         self, run_id: int, account_ids: Iterable[int]
@@ -215,12 +209,12 @@ class ObservationRepository(Repository):
                     )
                     rows = connection.execute(query).all()
                     for observation in load_observations(connection, rows, as_first_observed=True):
-                        found[observation.account_id] = LastObservation(run.day, observation)
+                        found[observation.account_id] = (run.day, observation)
                     missing -= found.keys()
         return found
 
-    def find_equal_result(self, observation: Observation) -> PreviousObservation | None:
-        """Return the stored result of the account that equals this observation, or None."""
+    def find_equal_result(self, observation: Observation) -> tuple[int, datetime, list[str]] | None:
+        """Return the id, time and digests of the stored result that equals this, or None."""
         with self._database.begin_read() as connection:
             return observations_rows.find_equal_result(connection, observation)
 
@@ -242,15 +236,9 @@ class ObservationRepository(Repository):
         counts = {(channel, PRESENCE_BY_CODE[code]): count for channel, code, count in rows}
         return dict(sorted(counts.items()))
 
-    def get_first_check_time(self, run_id: int) -> datetime | None:
-        """Return the time of the first observation of a run, or None."""
-        return self._get_check_time(func.min(OBSERVATION.c.checked_after), run_id)
-
-    def get_last_check_time(self, run_id: int) -> datetime | None:
-        """Return the time of the last observation of a run, or None."""
-        return self._get_check_time(func.max(OBSERVATION.c.checked_after), run_id)
-
-    def _get_check_time(self, aggregate: Any, run_id: int) -> datetime | None:
+    def get_check_time(self, run_id: int, *, first: bool = False) -> datetime | None:
+        """Return the time of the last, or of the first, observation of a run, or None."""
+        aggregate = (func.min if first else func.max)(OBSERVATION.c.checked_after)
         query = select(AUDIT_RUN.c.started_at, aggregate.label("checked_after"))
         query = query.join_from(OBSERVATION, AUDIT_RUN, IS_OF_RUN)
         query = query.where(OBSERVATION.c.run_id == run_id).group_by(AUDIT_RUN.c.started_at)

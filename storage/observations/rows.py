@@ -9,6 +9,7 @@ result with other bodies is a new result, and the old one is no longer repeated.
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from probes.models.finding import Presence
 from storage.database.connection import Database, split_into_batches
-from storage.models.audit import Evidence, Observation, PreviousObservation
+from storage.models.audit import Evidence, Observation
 from storage.observations.comparison import (
     get_response_seconds,
     replace_response_seconds,
@@ -110,15 +111,18 @@ _SELECT_EQUAL_RESULT = select(
 
 def find_equal_result(
     connection: Connection, observation: Observation
-) -> PreviousObservation | None:
-    """Return the result of the account that equals this observation, or None."""
+) -> tuple[int, datetime, list[str]] | None:
+    """Return the result of the account that equals this observation, or None.
+
+    It is its id, its time, and the digests of its bodies.
+    """
     _, fingerprint = sanitize_and_fingerprint(observation)
     parameters = {"account": observation.account_id, "fingerprint": fingerprint}
     row = connection.execute(_SELECT_EQUAL_RESULT, parameters).one_or_none()
     if row is None:
         return None
     digests = (exchange.get("digest") for exchange in json.loads(row.evidence))
-    return PreviousObservation(row.id, row.observed_at, tuple(filter(None, digests)))
+    return row.id, row.observed_at, list(filter(None, digests))
 
 
 def _select_in_batches(

@@ -29,9 +29,6 @@ from storage.tables.summaries import (
 FacetCountsByGroup = Mapping[str, Mapping[str, int]]
 """How many associations have each coverage facet, by group."""
 
-DERIVED_TABLES = frozenset({RUN_FACET_COUNT, SUMMARY_VERSION})
-"""Tables of the read model that depend on a run."""
-
 
 def mark_stale(database: Database, connection: Connection, associations: Iterable[str]) -> None:
     """Mark the summaries of these associations as stale."""

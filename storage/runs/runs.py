@@ -16,7 +16,6 @@ from storage.errors import LaterRunDoneError, RunAlreadyDoneError, StoreError
 from storage.models.audit import AuditRun, AuditRunState
 from storage.models.run_report import RunReport
 from storage.read_model import consistency
-from storage.read_model.consistency import compute_effective_time
 from storage.sanitize import sanitize, to_utc
 from storage.tables.core import AUDIT_RUN
 from storage.tables.mappers import to_audit_run
@@ -151,11 +150,6 @@ class AuditRunRepository(Repository):
         if states:
             query = query.where(AUDIT_RUN.c.state.in_(states))
         return self._fetch_run(query)
-
-    def get_effective_time(self, now: datetime) -> datetime:
-        """Return the time from which a change that is made now counts (see `consistency`)."""
-        with self._database.begin_read() as connection:
-            return compute_effective_time(connection, now)
 
     def _fetch_run(self, query: Select[Any]) -> AuditRun | None:
         with self._database.begin_read() as connection:

@@ -80,4 +80,3 @@ class UserInvite(StoredModel, table=True):
 
 
 USER = get_table(User)
-USER_INVITE = get_table(UserInvite)

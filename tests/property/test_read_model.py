@@ -17,7 +17,7 @@ from storage.tables.summaries import (
     SUMMARY_VERSION,
 )
 from tests.property.test_stateful import ASSOCIATION_IDS, Histories
-from tests.support.read_model_consistency import read_tables, recount_from_views
+from tests.support.read_model_consistency import get_effective_time, read_tables, recount_from_views
 
 REFRESHED_TABLES = (ASSOCIATION_SUMMARY, ASSOCIATION_FACET, FACET_COUNT)
 GAP_FLAGS = (GAP.c.id, GAP.c.is_visible, GAP.c.is_reportable, GAP.c.sort_rank)
@@ -43,7 +43,7 @@ class ReadModelHistories(Histories):
     @precondition(lambda self: self.is_reading)
     @invariant()
     def lists_show_what_views_show(self):
-        now = self.app.store.runs.get_effective_time(self.now)
+        now = get_effective_time(self.app.store, self.now)
         assert read_tables(self.app, now) == recount_from_views(self.app, now)
 
     @rule(association=st.sampled_from(ASSOCIATION_IDS))

@@ -65,7 +65,7 @@ from storage.tables.communication import Reply
 from storage.tables.runs import OBSERVATION
 from storage.tables.summaries import RUN_FACET_COUNT
 from tests.support.mini_network import Small, Web
-from tests.support.read_model_consistency import read_tables, recount_from_views
+from tests.support.read_model_consistency import get_effective_time, read_tables, recount_from_views
 
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 MEMORY = Path("/dev/shm")
@@ -508,7 +508,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def read_the_lists(self):
         """Summaries and counts equal those computed from the views."""
-        now = self.app.store.runs.get_effective_time(self.now)
+        now = get_effective_time(self.app.store, self.now)
         assert read_tables(self.app, now) == recount_from_views(self.app, now)
 
     # --- invariants

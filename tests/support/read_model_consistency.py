@@ -14,6 +14,7 @@ from auditor.core.reference.gap_catalogue import get_gap_kind
 from auditor.presentation.views.dashboard import build_dashboard
 from probes.models.finding import Presence
 from storage.models.audit import GapKind
+from storage.read_model.consistency import compute_effective_time
 
 UNCOUNTED_PREFIXES = ("region:", "city:", "tag:")
 GROUP_PREFIXES = ("region:", "tag:")
@@ -33,6 +34,12 @@ def list_all_summaries(app, **filters):
 def count_accounts(overview, presence):
     """Return how many accounts the newest run found with a presence."""
     return sum(count for (_, found), count in overview.counts.items() if found is presence)
+
+
+def get_effective_time(store, now):
+    """Return the time from which a change that is made now counts."""
+    with store.begin_read() as connection:
+        return compute_effective_time(connection, now)
 
 
 def read_tables(app, now):

@@ -150,8 +150,9 @@ def load_check_history(
     run_ids = list(filter(None, map(attrgetter("id"), runs)))
     presences = store.observations.list_presences(associations, run_ids)
     account_ids = {}
-    for result in sorted(presences, key=lambda result: run_ids.index(result.run_id)):
-        account_ids[result.association, result.channel] = result.account_id
+    for presence in sorted(presences, key=lambda presence: run_ids.index(presence[3])):
+        association, channel, account_id, *_ = presence
+        account_ids[association, channel] = account_id
     return build_strips(runs, presences), account_ids
 
 
@@ -159,10 +160,10 @@ def build_strips(runs: Sequence[AuditRun], presences: Iterable[AccountPresence])
     """Return the strip of each association and channel that has a result in these runs."""
     results = defaultdict[tuple[str, str], dict[int | None, set[str]]](lambda: defaultdict(set))
     run_by_id = {run.id: run for run in runs}
-    for result in presences:
-        is_unreliable = result.channel in run_by_id[result.run_id].unreliable_channels
-        state = Presence.UNKNOWN if is_unreliable else result.presence
-        results[result.association, result.channel][result.run_id].add(state.value)
+    for association, channel, _, run_id, presence in presences:
+        is_unreliable = channel in run_by_id[run_id].unreliable_channels
+        state = Presence.UNKNOWN if is_unreliable else presence
+        results[association, channel][run_id].add(state.value)
     strips = {}
     for key, states_by_run in results.items():
         strips[key] = tuple(

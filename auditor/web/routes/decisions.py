@@ -353,7 +353,7 @@ def _render_replies(
         store, context.app.config, after=after_proposal_id, regions=regions
     )
     next_url = next_proposals_url = ""
-    last_reply_id = pending_replies[-1].reply.id if pending_replies else None
+    last_reply_id = pending_replies[-1]["reply"].id if pending_replies else None
     if last_reply_id and store.replies.list_pending(
         after_id=last_reply_id, limit=1, regions=regions
     ):

@@ -14,7 +14,14 @@ from pydantic import BaseModel, StringConstraints
 from auditor.conclusions.run_results import refresh_summaries
 from auditor.presentation.views.export import MEDIA_TYPES
 from auditor.registry import exporter
-from auditor.registry.changes import ImportCounts, ImportPreview, UploadStore, build_import_preview
+from auditor.registry.changes import (
+    ImportPreview,
+    UploadStore,
+    build_import_preview,
+    count_changed_associations,
+    describe_change_counts,
+    describe_missing_columns,
+)
 from auditor.registry.column_mapping import (
     NoNameColumnError,
     SheetColumn,
@@ -106,14 +113,17 @@ def show_registry(
     number of lines that were not imported, and `lines` are the first of them. `erased` is what was
     just erased.
     """
-    counts = ImportCounts(*map(int, imported.split("-"))) if imported else None
+    phrases = []
+    if imported:
+        added, changed, missing = map(int, imported.split("-"))
+        phrases = describe_change_counts((added, changed, missing), context.translator)
     dropped_lines = list(map(int, lines.split("-"))) if lines else []
     return _render_registry(
         context,
-        imported_counts=counts,
+        imported_phrases=phrases,
         dropped_message=describe_dropped_lines(dropped_lines, context.translator, dropped),
         erasure_outcome=erased,
-        next_check=load_next_check(request, context) if counts else None,
+        next_check=load_next_check(request, context) if imported else None,
     )
 
 
@@ -267,10 +277,9 @@ def submit_import_decision(
             return RedirectResponse(f"{preview_url}?has_changed=1", 303)
         uploads.delete(upload_name)
         refresh_summaries(context.app.store, context.app.config, max_stale=MAX_REFRESHED_SUMMARIES)
-    counts = preview.counts
     dropped_lines = list_dropped_lines(import_result.problems)
     query_params = {
-        "imported": f"{counts.added}-{counts.changed}-{counts.missing}",
+        "imported": "-".join(map(str, count_changed_associations(preview.changes))),
         "dropped": str(len(dropped_lines) or ""),
         "lines": "-".join(map(str, dropped_lines[:MAX_LISTED_LINES])),
     }
@@ -285,7 +294,7 @@ def _render_registry(
     context: RequestContext,
     *,
     status: int = 200,
-    imported_counts: ImportCounts | None = None,
+    imported_phrases: Sequence[str] = (),
     dropped_message: str = "",
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
@@ -296,7 +305,7 @@ def _render_registry(
         "registry.html",
         status=status,
         association_count=association_count,
-        imported_counts=imported_counts,
+        imported_phrases=imported_phrases,
         dropped_message=dropped_message,
         erasure_outcome=erasure_outcome,
         error_message=error_message,
@@ -333,6 +342,9 @@ def _render_import(
         format_column_heading=exporter.format_column_heading,
         upload_name=upload_name,
         dropped_message=describe_dropped_lines(dropped_lines, context.translator),
+        count_changes=count_changed_associations,
+        describe_counts=describe_change_counts,
+        describe_missing_columns=describe_missing_columns,
         has_changed=has_changed,
         is_partial=is_partial,
         max_shown_changes=MAX_SHOWN_CHANGES,

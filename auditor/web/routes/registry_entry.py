@@ -387,5 +387,5 @@ def _build_change_lines(
     lines = []
     for entry in entries:
         name = names.get(entry.association, "")
-        lines.append(RegistryChangeLine.from_change(entry, name))
+        lines.append(RegistryChangeLine(entry, name))
     return lines

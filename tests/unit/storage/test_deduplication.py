@@ -133,8 +133,8 @@ def test_last_observation_has_the_duration_of_its_evidence(store):
     store.observations.record([make_observation(first_run)])
     store.observations.record([make_observation(second_run, timedelta(days=1), finding=slower)])
     last = store.observations.find_last_observations([1], before_day=DAY + timedelta(days=2))[1]
-    assert last.observation.run_id == second_run
-    assert last.observation.finding == PRESENT
+    assert last[1].run_id == second_run
+    assert last[1].finding == PRESENT
 
 
 @pytest.mark.parametrize(
@@ -278,14 +278,11 @@ def test_duplicate_of_a_platform_result_is_a_repeat_with_its_own_facts(store):
     assert store.observations.find_equal_result(first) is None
     store.observations.record([first])
     equal_result = store.observations.find_equal_result(second)
-    assert (equal_result.first_observed_at, equal_result.body_digests) == (
-        first.observed_at,
-        ("01" * 32,),
-    )
-    repeat = replace(second, result_id=equal_result.result_id)
+    assert equal_result[1:] == (first.observed_at, ["01" * 32])
+    repeat = replace(second, result_id=equal_result[0])
     store.observations.record([repeat, replace(second, account_id=2)])
     third_result = store.observations.find_equal_result(third)
-    store.observations.record([replace(third, result_id=third_result.result_id)])
+    store.observations.record([replace(third, result_id=third_result[0])])
     assert len(list_result_ids(store)) == 2
     for run_id, later in ((second_run, 1), (third_run, 2)):
         observation = store.observations.get(run_id, 1)
@@ -312,14 +309,11 @@ def test_page_stored_again_belongs_to_a_new_result_from_then_on(store):
     equal_result = store.observations.find_equal_result(
         make_platform_observation(fourth_run, finding=PRESENT)
     )
-    assert equal_result.first_observed_at == NOW + timedelta(days=2)
-    assert equal_result.body_digests == ("03" * 32,)
+    assert equal_result[1] == NOW + timedelta(days=2)
+    assert equal_result[2] == ["03" * 32]
     third = store.observations.get(third_run, 1)
     repeat = replace(
-        third,
-        run_id=fourth_run,
-        observed_at=NOW + timedelta(days=3),
-        result_id=equal_result.result_id,
+        third, run_id=fourth_run, observed_at=NOW + timedelta(days=3), result_id=equal_result[0]
     )
     store.observations.record([repeat])
     stored = list(store.observations.list_observations())
@@ -382,7 +376,7 @@ def test_repeat_has_the_evidence_of_its_result(store):
     store.observations.record([make_observation(first_run)])
     last_observation = store.observations.find_last_observations(
         [1, 2], before_day=DAY + timedelta(days=1)
-    )[1].observation
+    )[1][1]
     assert last_observation == make_observation(first_run)
     later = NOW + timedelta(days=30, minutes=2)
     repeat = Observation(
@@ -423,11 +417,11 @@ def test_last_observation_is_the_newest_conclusive_one(store):
     last_observations = store.observations.find_last_observations(
         [1, 2, 3], before_day=DAY + timedelta(days=3)
     )
-    assert {account: last.observation.run_id for account, last in last_observations.items()} == {
+    assert {account: last[1].run_id for account, last in last_observations.items()} == {
         1: second_run,
         3: first_run,
     }
-    assert {account: last.run_day for account, last in last_observations.items()} == {
+    assert {account: last[0] for account, last in last_observations.items()} == {
         1: DAY + timedelta(days=1),
         3: DAY,
     }

@@ -39,7 +39,12 @@ from storage.models.summaries import (
 )
 from storage.read_model.association_search import encode_cursor
 from tests.support.mini_network import AGO, START, configured, link, night_of, opened, steps
-from tests.support.read_model_consistency import list_all_summaries, read_tables, recount_from_views
+from tests.support.read_model_consistency import (
+    get_effective_time,
+    list_all_summaries,
+    read_tables,
+    recount_from_views,
+)
 
 NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
 SITE = link("nour", "website", "nour")
@@ -350,7 +355,7 @@ async def test_summaries_match_a_recount_after_the_clock_is_set_back(app, hours,
     )  # the spreadsheet no longer lists amal's link
     kind = DecisionKind.NONE_BY_CHOICE
     app.store.decisions.add(Decision("bare", "facebook", kind, "Amina", "she said so", changed_at))
-    now = app.store.runs.get_effective_time(changed_at - timedelta(hours=hours))
+    now = get_effective_time(app.store, changed_at - timedelta(hours=hours))
     assert read_tables(app, now) == recount_from_views(app, now)
 
 

@@ -98,11 +98,12 @@ def test_texts_of_an_error_count_too():
 def test_cut_evidence_is_not_replayed(bodies):
     pieces = build_pieces([build_exchange(NOISE)], bodies, 10)
     with pytest.raises(ReplayError, match="not stored"):
-        replay_answers(pieces, bodies)
+        replay_answers(pieces, bodies._body_store)
 
 
 def test_cut_evidence_is_shown_as_cut(bodies):
-    [view] = build_evidence_views(build_pieces([build_exchange(NOISE)], bodies, 10), bodies)
+    pieces = build_pieces([build_exchange(NOISE)], bodies, 10)
+    [view] = build_evidence_views(pieces, bodies._body_store)
     assert view.body_state == "cut"
 
 

@@ -1,6 +1,7 @@
 """Tests of `auditor reevaluate --config new.toml --dry-run`, which previews a configuration."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from auditor.cli.audit import CHANGE_COLUMNS
 from auditor.conclusions.network_view import build_network_overview
 from auditor.conclusions.reevaluate import (
     ConclusionChange,
+    find_changes,
     simplify_changes,
     summarize_changes,
     warn_about_mass_losses,
@@ -18,7 +20,9 @@ from auditor.conclusions.reevaluate import (
 from auditor.conclusions.run_results import evaluate_run
 from auditor.config.schema import load_config
 from probes.models.finding import Activity, Finding, Presence, Reason
-from storage.models.audit import AuditRunState, Observation
+from storage.conclusions import Conclusions
+from storage.models.audit import Association, AuditRunState, Gap, Observation
+from storage.store import Store
 from tests.support.mini_network import link, night_of, register
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
@@ -194,20 +198,23 @@ def test_preview_creates_no_database(command_line, tmp_path):
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["new.toml"]
 
 
-def test_gap_that_begins_in_another_run_is_one_change():
-    def build_change(before, after, subject="channel_stale u:nour"):
-        return ConclusionChange("gap", "nour", "facebook", subject, before, after)
+def test_gap_that_begins_in_another_run_is_one_change(tmp_path):
+    def build_gap(number, run_count, **times):
+        identity = ("nour", "facebook", "channel_stale", "medium", night_of(number))
+        return Gap(*identity, run_count, night_of(number), subject="u:nour", **times)
 
-    changes = [
-        build_change("open, 2 runs", None),
-        build_change("closed, 4 runs", None),
-        build_change(None, "open, 9 runs"),
-    ]
+    closed, opened = build_gap(0, 4, closed_at=night_of(4)), build_gap(6, 2)
+    with Store.open(f"sqlite:///{tmp_path}/auditor.db") as store:
+        store.registry.save_registry([Association("nour", "Nour")], [], night_of(0))
+        store.conclusions.save(Conclusions(gaps=[closed, opened]))
+        changes = find_changes(store, Conclusions(gaps=[build_gap(0, 9)]))
+        details = find_changes(store, Conclusions(gaps=[closed, replace(opened, severity="low")]))
+    identity = ("gap", "nour", "facebook", "channel_stale u:nour")
     assert simplify_changes(changes) == [
-        build_change("open, 2 runs", "open, 9 runs"),
-        build_change("closed, 4 runs", None),
+        ConclusionChange(*identity, "open, 2 runs", "open, 9 runs"),
+        ConclusionChange(*identity, "closed, 4 runs", None),
     ]
-    assert simplify_changes([build_change("open, 2 runs", "open, 2 runs")]) == []
+    assert (len(details), simplify_changes(details)) == (1, [])
     assert summarize_changes(simplify_changes(changes)) == []
 
 

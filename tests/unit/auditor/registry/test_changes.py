@@ -44,7 +44,16 @@ def store(folder):
 
 
 def summarize(changes):
-    return [(item.association, item.field, item.before, item.after, item.kind) for item in changes]
+    return [
+        (
+            item.entry.association,
+            item.entry.field,
+            item.entry.before,
+            item.entry.after,
+            item.entry.kind,
+        )
+        for item in changes
+    ]
 
 
 def test_preview_does_not_block_writers(store, folder, monkeypatch):
@@ -79,7 +88,9 @@ def test_changes_have_old_and_new_values(store, folder):
     pruned = build_import_preview(
         store, parse_registry_spreadsheet(folder / "second.csv"), NOW, prune=True
     )
-    assert {line.kind for line in pruned.lines if line.association == "amal"} == {"pruned"}
+    assert {line.entry.kind for line in pruned.lines if line.entry.association == "amal"} == {
+        "pruned"
+    }
     assert [association.id for association in store.registry.list_associations()] == [
         "amal",
         "nour",
@@ -101,9 +112,9 @@ def test_returning_association_is_listed_with_its_other_changes(store, folder):
         for line in build_import_preview(
             store, parse_registry_spreadsheet(folder / "first.csv"), NOW
         ).lines
-        if line.association == "amal"
+        if line.entry.association == "amal"
     ]
-    assert [(line.field, line.kind) for line in changes] == [
+    assert [(line.entry.field, line.entry.kind) for line in changes] == [
         ("association", "added"),
         ("facebook", "added"),
     ]
@@ -139,7 +150,7 @@ def test_account_of_an_unlisted_association_is_a_shared_account(store, folder):
 def test_changes_are_described_in_each_language(store, folder, language, descriptions):
     translator = Translator(language)
     lines_by_field = {
-        line.field: line
+        line.entry.field: line
         for line in build_import_preview(
             store, parse_registry_spreadsheet(folder / "second.csv"), NOW
         ).lines

@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.registry.existing_entries import (
-    CorruptedValueIndex,
-    is_mojibake,
-    may_be_corrupted_form_of,
-)
+from auditor.registry.existing_entries import ExistingEntries, is_mojibake, may_be_corrupted_form_of
+from storage.models.audit import Association, AssociationEntry
 
 CONVERTED = [
     ("612345678", "0612345678"),
@@ -41,10 +38,19 @@ CORRECTED = [
 ]
 
 
+def build_existing(*ids):
+    entries = [AssociationEntry(Association(id_, "Nour")) for id_ in ids]
+    return ExistingEntries.from_registry(entries, ())
+
+
 @pytest.mark.parametrize(("cell", "text"), CONVERTED)
 def test_converted_value_matches_its_original(cell, text):
     assert may_be_corrupted_form_of(cell, text)
-    assert CorruptedValueIndex(["nour", text, "7"]).find_originals(cell) == [text]
+
+
+@pytest.mark.parametrize(("cell", "text"), [pair for pair in CONVERTED if "E" not in pair[0]])
+def test_converted_id_is_resolved(cell, text):
+    assert build_existing("nour", text, "7").resolve_id(cell, ()) == text
 
 
 @pytest.mark.parametrize(
@@ -65,14 +71,13 @@ def test_question_marks_match_only_non_ascii_letters(cell, text, same):
 @pytest.mark.parametrize(("cell", "text"), CORRECTED)
 def test_other_values_are_corrections(cell, text):
     assert not may_be_corrupted_form_of(cell, text)
-    assert CorruptedValueIndex([text]).find_originals(cell) == []
+    assert build_existing(text).resolve_id(cell, ()) == cell
 
 
 @given(cell=st.text("01E+-., 2", max_size=12), text=st.text("01e+-., 2", max_size=12))
-def test_index_finds_the_same_originals(cell, text):
-    assert CorruptedValueIndex([text]).find_originals(cell) in ([], [text])
-    if CorruptedValueIndex([text]).find_originals(cell):
-        assert may_be_corrupted_form_of(cell, text)
+def test_resolved_id_may_have_become_the_cell(cell, text):
+    resolved = build_existing(text).resolve_id(cell, ())
+    assert resolved == cell or (resolved == text and may_be_corrupted_form_of(cell, text))
 
 
 @pytest.mark.parametrize("text", ["????? ?????", "???", "?? 2026", "Ø¬Ù…Ø¹ÙŠØ© Ø§Ù„Ù†ÙˆØ±"])

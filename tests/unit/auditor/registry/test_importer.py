@@ -16,6 +16,7 @@ from auditor.registry.existing_entries import ExistingEntries, make_association_
 from auditor.registry.exporter import build_export_rows
 from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.issues import Issue
+from auditor.registry.workbook_writer import iter_workbook_chunks
 from probes.links import channel_registry
 from storage.store import Store
 from tests.support.spreadsheets import write_xlsx
@@ -381,7 +382,7 @@ HOSTILE = ["=1+1", "+cmd|' /C calc'!A0", "-2", "@SUM(A1)", "\t=1"]
 
 def to_xlsx(table):
     """Return a table as a workbook."""
-    return b"".join(spreadsheet.iter_xlsx_chunks(table))
+    return b"".join(iter_workbook_chunks({"registry": map(spreadsheet.guard_cells, table)}))
 
 
 def test_exported_cells_are_never_formulas():

@@ -87,7 +87,10 @@ def list_changes(store, path):
         store.registry.list_association_entries(), store.registry.list_accounts()
     )
     preview = build_import_preview(store, parse_registry_spreadsheet(path, "ar", existing), NOW)
-    return [(line.association, line.field, line.before, line.after) for line in preview.lines]
+    return [
+        (line.entry.association, line.entry.field, line.entry.before, line.entry.after)
+        for line in preview.lines
+    ]
 
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en", None])

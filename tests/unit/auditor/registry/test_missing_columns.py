@@ -80,7 +80,10 @@ def list_changes(store, folder, *rows, **options):
         NOW,
         **options,
     )
-    return [(line.association, line.field, line.before, line.after) for line in preview.lines]
+    return [
+        (line.entry.association, line.entry.field, line.entry.before, line.entry.after)
+        for line in preview.lines
+    ]
 
 
 def test_missing_columns_change_nothing(store):

@@ -364,7 +364,8 @@ def reimport_rows(store, tmp_path, *rows):
     )
     preview = build_import_preview(store, reading, NOW)
     return reading, [
-        (line.association, line.field, line.before, line.after) for line in preview.lines
+        (line.entry.association, line.entry.field, line.entry.before, line.entry.after)
+        for line in preview.lines
     ]
 
 

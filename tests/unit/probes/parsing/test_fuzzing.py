@@ -28,6 +28,7 @@ import storage
 from auditor.checking.checker import create_probe
 from auditor.config import schema
 from auditor.registry import columns, importer, spreadsheet
+from auditor.registry.workbook_writer import iter_workbook_chunks
 from probes.http import host_state
 from probes.http.fetcher import FetchOptions
 from probes.http.host_state import parse_robots
@@ -391,7 +392,7 @@ TABLE = st.builds(
 def draw_damaged_workbook(draw):
     """Draw a workbook of which one part is damaged or has another type."""
     table = [["name", "facebook"], ["Nour", "https://www.facebook.com/nour"]]
-    workbook = b"".join(spreadsheet.iter_xlsx_chunks(table))
+    workbook = b"".join(iter_workbook_chunks({"registry": table}))
     packed, out = zipfile.ZipFile(io.BytesIO(workbook)), io.BytesIO()
     spoilt = draw(st.sampled_from(packed.namelist()))
     with zipfile.ZipFile(out, "w") as archive:

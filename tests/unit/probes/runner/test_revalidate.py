@@ -119,7 +119,7 @@ ROW = AccountRow(
 def build_observation(
     result: ProbeResult, bodies: Bodies, observed_at: datetime = CHECKED_AT
 ) -> Observation:
-    pieces = tuple(build_evidence(exchange, bodies) for exchange in result.exchanges)
+    pieces = tuple(build_evidence(exchange, bodies.put) for exchange in result.exchanges)
     return Observation(ROW.id or 0, 1, observed_at, result.finding, pieces, website.VERSION)
 
 
@@ -129,7 +129,7 @@ async def check_first(site: Site, bodies: Bodies) -> Observation:
 
 
 def build_last_observation(last: Observation, day: date = DAY) -> LastObservation:
-    return LastObservation(day - timedelta(days=1), last)
+    return day - timedelta(days=1), last
 
 
 def find_previous_result(
@@ -339,7 +339,7 @@ async def test_news_is_parsed_again_when_its_date_may_change(pages, check_number
     days = [
         CHECKED_AT.date() + timedelta(days=ahead) for ahead in range(1, FULL_CHECK_EVERY_DAYS + 2)
     ]
-    stored = LastObservation(CHECKED_AT.date(), last)
+    stored = (CHECKED_AT.date(), last)
     is_full_check = [
         find_previous_result(ROW, stored, website.VERSION, day, bodies.get) is None for day in days
     ]
@@ -370,9 +370,7 @@ async def test_each_site_is_fully_checked_once_in_four_weeks(after_midnight: boo
     run_days = [DAY + timedelta(days=n) for n in range(2 * FULL_CHECK_EVERY_DAYS)]
     delay = timedelta(days=int(after_midnight))
     last_observations = [
-        LastObservation(
-            day - timedelta(days=1), replace(last, observed_at=CHECKED_AT + (day - DAY) + delay)
-        )
+        (day - timedelta(days=1), replace(last, observed_at=CHECKED_AT + (day - DAY) + delay))
         for day in run_days
     ]
     is_full_check = [
@@ -392,7 +390,7 @@ async def test_missed_full_check_is_made_at_the_next_check() -> None:
     first_result = await check_first(Site(), Bodies())
 
     def may_be_repeated(last: int, later: int) -> bool:
-        stored = LastObservation(turn + timedelta(days=last), first_result)
+        stored = (turn + timedelta(days=last), first_result)
         return (
             find_previous_result(
                 ROW, stored, website.VERSION, turn + timedelta(days=later), Bodies().get

@@ -8,14 +8,7 @@ from auditor.core.rendering.svg import draw_strip
 from auditor.presentation.views.associations import build_strips, load_check_history
 from probes.links import identify
 from probes.models.finding import Finding, Presence
-from storage.models.audit import (
-    AccountPresence,
-    AccountRow,
-    Association,
-    AuditRun,
-    AuditRunState,
-    Observation,
-)
+from storage.models.audit import AccountRow, Association, AuditRun, AuditRunState, Observation
 from storage.store import Store
 from tests.support.query_plans import plans, whole
 
@@ -31,7 +24,7 @@ def build_run(number, state=AuditRunState.DONE, unreliable_channels=()):
 
 
 def build_presence(run, presence, account=1):
-    return AccountPresence("nour", "facebook", account, run, presence)
+    return ("nour", "facebook", account, run, presence)
 
 
 def test_strip_has_the_result_of_each_run():
