@@ -358,9 +358,8 @@ def test_platform_result_with_another_duration_is_repeated_from_then_on(store):
         observation.evidence[0].digest[:2] for observation in store.observations.list_observations()
     ] == ["01", "02"]
     assert not any(observation.is_repeat for observation in store.observations.list_observations())
-    assert store.observations.find_equal_result(
-        make_platform_observation(third_run)
-    ).first_observed_at == NOW + timedelta(days=1)
+    equal_result = store.observations.find_equal_result(make_platform_observation(third_run))
+    assert equal_result[1] == NOW + timedelta(days=1)
 
 
 def test_accounts_do_not_share_a_result(store):
