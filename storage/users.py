@@ -81,12 +81,12 @@ class UserRepository(Repository):
             _set_password(session, session.get_one(User, invite.user_id), password_hash, now)
         return True
 
-    def remove(self, user_id: int, now: datetime) -> None:
+    def remove(self, user: User, now: datetime) -> None:
         """Remove a user: password, sessions and link end at once. The name stays."""
         with self._database.begin_write_session() as session:
-            user = session.get_one(User, user_id)
-            _revoke_access(session, user)
-            user.removed_at = now
+            stored_user = session.get_one(User, user.id)
+            _revoke_access(session, stored_user)
+            stored_user.removed_at = now
 
 
 def _lock_unchanged_user(session: Session, user: User) -> User | None:
@@ -125,7 +125,8 @@ class SessionRepository(Repository):
             if unchanged_user is None or unchanged_user.removed_at is not None:
                 return False
             if replaced_token_hash is not None:
-                _delete_session(session, replaced_token_hash)
+                is_replaced = col(LoginSession.token_hash) == replaced_token_hash
+                session.exec(delete(LoginSession).where(is_replaced))
             session.add(login_session)
         return True
 
@@ -143,8 +144,7 @@ class SessionRepository(Repository):
 
     def end(self, token_hash: str) -> None:
         """Delete a session."""
-        with self._database.begin_write_session() as session:
-            _delete_session(session, token_hash)
+        self._execute(delete(LoginSession).where(col(LoginSession.token_hash) == token_hash))
 
     def end_expired(self, *, started_before: datetime, last_seen_before: datetime) -> int:
         """Delete sessions that started or were last used before these times. Return how many."""
@@ -153,7 +153,3 @@ class SessionRepository(Repository):
             col(LoginSession.last_seen_at) < to_utc(last_seen_before),
         )
         return self._execute(delete(LoginSession).where(is_expired))
-
-
-def _delete_session(session: Session, token_hash: str) -> None:
-    session.exec(delete(LoginSession).where(col(LoginSession.token_hash) == token_hash))

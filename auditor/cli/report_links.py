@@ -38,9 +38,9 @@ from auditor.core.errors import InputError, UsageError
 from auditor.core.formatting import build_whatsapp_url
 from auditor.core.i18n.translator import Translator
 from auditor.presentation.report_links import (
-    BulkInvitations,
     compute_report_link_expiry,
     create_invitation,
+    iter_invitations_file,
     require_public_url,
     select_associations,
 )
@@ -126,34 +126,43 @@ def create(
     target = None if str(out) == "-" else out
     output_format = choose_output_format(None, target, ("csv", "xlsx"))
     validate_delimiter(delimiter)
+    report_links: list[ReportLink] = []
+    revoked_count, now = 0, get_current_time()
     with cli_context.open_app() as app:
+
+        def store_links() -> None:
+            nonlocal revoked_count
+            revoked_count = app.store.report_links.add_all(report_links, keep_older=keep_older)
+
         require_public_url(app.config)
-        invitations = BulkInvitations(
-            app, resolve_author(author), get_current_time(), days, keep_older
-        )
         association_filter = AssociationFilter(region=region, tag=tag)
         selection = select_associations(
-            app, invitations.now, selected_ids, association_filter, without_link_only=missing
+            app, now, selected_ids, association_filter, without_link_only=missing
         )
-        parts = invitations.iter_file_parts(
+        parts = iter_invitations_file(
+            app,
             selection,
-            output_format,
+            resolve_author(author),
+            now,
+            report_links,
+            file_format=output_format,
+            valid_days=days,
             translator=cli_context.requested_translator,
             bom=bom and target is not None,
             delimiter=delimiter,
         )
         if target is None:
             print_bytes(parts, is_text=True)
-            invitations.commit()
+            store_links()
         else:
-            write_file_atomically(parts, target, on_written=invitations.commit)
-    count = len(invitations.report_links)
+            write_file_atomically(parts, target, on_written=store_links)
+    count = len(report_links)
     them, reports = ("it", "report") if count == 1 else ("them", "reports")
     cli_context.print_note(
         f"{out}: {count_noun(count, 'link')}; anyone who reads {them} can open the {reports}, "
         f"so keep {them} private"
     )
-    _print_revoked_count(cli_context, invitations.revoked_count)
+    _print_revoked_count(cli_context, revoked_count)
 
 
 def _print_revoked_count(cli_context: CliContext, count: int) -> None:

@@ -43,7 +43,6 @@ from auditor.conclusions.network_view import (
 )
 from auditor.conclusions.summary import AssociationFilter
 from auditor.core.errors import InputError, UsageError
-from auditor.core.i18n.catalogs import get_text_direction
 from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import Voice
 from auditor.presentation.views.json_items import (
@@ -295,7 +294,6 @@ def export(
     kind, target = _parse_export_arguments(kind_or_file, file)
     validate_delimiter(delimiter)
     cli_context = get_cli_context(context)
-    language = cli_context.requested_language
     with cli_context.open_app_for_reading() as app:
         cli_context.explain_empty_result(app.store.registry.count_registered()[0], app.config)
         request = ExportRequest(
@@ -306,7 +304,6 @@ def export(
             since=since.replace(tzinfo=UTC) if since else None,
             bom=bom and target is not None,
             delimiter=delimiter,
-            right_to_left=get_text_direction(language or app.config.network.language) == "rtl",
         )
         chunks = stream_export(request, app, get_current_time())
         if target is None:

@@ -264,7 +264,7 @@ def remove(context: typer.Context, name: UserNameArgument) -> None:
     cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         user = users.get_user(app.store, name)
-        users.remove_user(app.store, user, get_current_time())
+        app.store.users.remove(user, get_current_time())
     cli_context.print_note(f"{user.name} can no longer log in")
 
 

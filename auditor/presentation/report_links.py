@@ -1,15 +1,15 @@
 """Report links of associations: create, check and revoke them, also for many associations.
 
 A link contains a secret token; the database stores its hash, so it cannot be used to open a report.
-Links of a bulk export work only after `commit`, when all of them are written. Their texts are
+Links of a bulk export work only when all of them are written. Their texts are
 written by `auditor.presentation.reports.invitation`.
 """
 
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain
+from functools import partial
+from itertools import chain, filterfalse
 
 from auditor.app import App
 from auditor.conclusions.association_view import AssociationView
@@ -46,84 +46,59 @@ EXPORT_COLUMNS = (
 SHEET_TITLE = "report_links"
 
 
-@dataclass(slots=True)
-class BulkInvitations:
-    """Report links for many associations; `report_links` are not stored until `commit`.
+def iter_invitations_file(
+    context: App,
+    views: Iterable[AssociationView],
+    author: str,
+    now: datetime,
+    report_links: list[ReportLink],
+    *,
+    file_format: str = "csv",
+    valid_days: int | None = None,
+    translator: Translator | None = None,
+    bom: bool = True,
+    delimiter: str = ",",
+) -> Iterator[bytes]:
+    """Yield a spreadsheet with a new link and the texts for each association, in parts.
 
-    `valid_days` None means the configured validity. Older links are revoked unless
-    `keep_older_links`; `revoked_count` is their number.
+    It has translated headings or English keys. The links are added to `report_links`; they work
+    when the caller stores them. `valid_days` None means the configured validity. Raises ConfigError
+    if no public address is set.
     """
+    headings: list[object] = [
+        translator.term("heading", column) if translator else column for column in EXPORT_COLUMNS
+    ]
 
-    context: App
-    author: str
-    now: datetime
-    valid_days: int | None = None
-    keep_older_links: bool = False
-    report_links: list[ReportLink] = field(default_factory=list)
-    revoked_count: int = 0
-
-    def iter_file_parts(
-        self,
-        views: Iterable[AssociationView],
-        file_format: str = "csv",
-        *,
-        translator: Translator | None = None,
-        bom: bool = True,
-        delimiter: str = ",",
-    ) -> Iterator[bytes]:
-        """Yield the spreadsheet in parts, with translated headings or English keys.
-
-        Raises ConfigError if no public address is set.
-        """
-        headings: list[object] = [
-            translator.term("heading", column) if translator else column
-            for column in EXPORT_COLUMNS
-        ]
-        table = chain([headings], map(self._build_row, views))
-        if file_format == "csv":
-            yield from spreadsheet.iter_csv_lines(table, bom=bom, delimiter=delimiter)
-        else:
-            title = translator.term("export", SHEET_TITLE) if translator else SHEET_TITLE
-            right_to_left = translator is not None and translator.direction == "rtl"
-            yield from workbook_writer.iter_workbook_chunks(
-                {title: table}, right_to_left=right_to_left
-            )
-
-    def commit(self) -> None:
-        """Store the links: from now on they work, and older ones do not."""
-        self.revoked_count = self.context.store.report_links.add_all(
-            self.report_links, keep_older=self.keep_older_links
-        )
-
-    def _build_row(self, view: AssociationView) -> list[object]:
-        association = view.association
+    def build_row(view: AssociationView) -> list[object]:
+        association, store = view.association, context.store
         report_link, link = draft_report_link(
-            self.context.config, association.id, self.author, self.now, valid_days=self.valid_days
+            context.config, association.id, author, now, valid_days=valid_days
         )
-        self.report_links.append(report_link)
-        expires_at = report_link.expires_at
-        previous_link_at = find_latest_link_time(self.context.store, association.id, self.now)
-        texts = build_invitation_text(
-            view,
-            self.context.config,
-            ReportLinkAddress(link, expires_at, previous_link_at),
-            association.language,
-        )
-        contact = self.context.store.registry.get_contact(association.id)
-        name, chat = (
-            association.display_name(association.language),
-            build_whatsapp_url(contact.phone, texts.short_text),
-        )
-        facts = [
+        report_links.append(report_link)
+        previous_link_at = find_latest_link_time(store, association.id, now)
+        address = ReportLinkAddress(link, report_link.expires_at, previous_link_at)
+        texts = build_invitation_text(view, context.config, address, association.language)
+        contact = store.registry.get_contact(association.id)
+        return [
             association.id,
-            name,
+            association.display_name(association.language),
             association.language,
             contact.phone,
             contact.email,
             link,
-            expires_at.date(),
+            report_link.expires_at.date(),
+            texts.short_text,
+            build_whatsapp_url(contact.phone, texts.short_text),
+            texts.subject,
+            texts.body,
         ]
-        return [*facts, texts.short_text, chat, texts.subject, texts.body]
+
+    table = chain([headings], map(build_row, views))
+    if file_format == "csv":
+        return spreadsheet.iter_csv_lines(table, bom=bom, delimiter=delimiter)
+    title = translator.term("export", SHEET_TITLE) if translator else SHEET_TITLE
+    right_to_left = translator is not None and translator.direction == "rtl"
+    return workbook_writer.iter_workbook_chunks({title: table}, right_to_left=right_to_left)
 
 
 def select_associations(
@@ -145,12 +120,18 @@ def select_associations(
         ]
     else:
         views = iter_association_views(context.store, context.config, now, association_filter)
-    return (
-        view
-        for view in views
-        if not without_link_only
-        or not has_active_report_link(context.store, view.association.id, now)
+    if without_link_only:
+        has_link = partial(_has_active_report_link, context.store, now)
+        return filterfalse(has_link, views)
+    return iter(views)
+
+
+def _has_active_report_link(store: Store, now: datetime, view: AssociationView) -> bool:
+    """Return True if an association has an active link."""
+    links = store.report_links.list_recent(
+        now, state=ReportLinkState.ACTIVE, association=view.association.id, limit=1
     )
+    return bool(links)
 
 
 def _load_view(context: App, association: str) -> AssociationView:
@@ -160,15 +141,6 @@ def _load_view(context: App, association: str) -> AssociationView:
             association, "no association has this id", "`auditor registry export -` lists them"
         )
     return view
-
-
-def has_active_report_link(store: Store, association: str, now: datetime) -> bool:
-    """Return True if an association has an active link."""
-    return bool(
-        store.report_links.list_recent(
-            now, state=ReportLinkState.ACTIVE, association=association, limit=1
-        )
-    )
 
 
 def create_report_link(
@@ -279,11 +251,6 @@ def require_public_url(config: Config) -> str:
         reason = "report links need the public address of this server"
         raise ConfigError("[web] public_url", reason, 'public_url = "https://reports.example.org"')
     return config.web.public_url
-
-
-def can_create_report_links(config: Config) -> bool:
-    """Return True if a public address is set."""
-    return bool(config.web.public_url)
 
 
 def find_active_report_link(store: Store, token: str, now: datetime) -> ReportLink | None:

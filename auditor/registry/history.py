@@ -15,12 +15,7 @@ from auditor.registry.columns import LINKS_COLUMN
 from probes.links.identify import identify_link
 from probes.models.finding import EARLIEST_DATETIME
 from storage.models.audit import ASSOCIATION_FIELDS, CONTACT_METHODS, AccountRow, Association
-from storage.models.users import (
-    REGISTRY_FIELDS,
-    WHOLE_ASSOCIATION_FIELD,
-    AuditLogEntry,
-    RegistryChangeKind,
-)
+from storage.models.users import REGISTRY_FIELDS, WHOLE_ASSOCIATION_FIELD, AuditLogEntry
 
 MULTI_VALUE_FIELDS = frozenset(
     spec.name for spec in fields(Association) if str(spec.type).startswith("tuple")
@@ -51,7 +46,7 @@ def registry_at(
             continue
         if change.field == WHOLE_ASSOCIATION_FIELD:
             is_listed = change.before is not None
-            if change.kind is RegistryChangeKind.PRUNED:
+            if change.kind == "pruned":
                 return RegistrySnapshot(association, is_listed=False, accounts=rows)
         elif change.field in REGISTRY_FIELDS:
             association = _undo_field_change(association, change)

@@ -143,15 +143,9 @@ def list_dropped_lines(problems: Iterable[SpreadsheetProblem]) -> list[int]:
     return [problem.line for problem in problems if problem.is_dropped]
 
 
-def describe_dropped_lines(
-    lines: Sequence[int], translator: Translator, count: int | None = None
-) -> str:
-    """Return a sentence with the number of dropped lines, why, and the first of them.
-
-    `count` is their number if `lines` are only the first of them. Return an empty string if there
-    are none.
-    """
-    count = len(lines) if count is None else count
+def describe_dropped_lines(lines: Sequence[int], translator: Translator) -> str:
+    """Return a sentence with the number of dropped lines, why, and the first of them, or ""."""
+    count = len(lines)
     if not count:
         return ""
     reason = translator.translate_plural(

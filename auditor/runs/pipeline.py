@@ -86,14 +86,14 @@ async def run_audit_pipeline(
             cause = f"{type(error).__name__}: {error}"
             if isinstance(error, asyncio.CancelledError | KeyboardInterrupt):
                 cause = "interrupted; the next `auditor run` resumes it"
-            await asyncio.to_thread(ping.report_failure, [*recent_log.get_lines(), cause])
+            await asyncio.to_thread(ping.report_failure, [*recent_log.lines, cause])
             if isinstance(error, Exception):
                 with suppress(StoreError):  # the first error is raised, not a second one
                     failed_run = await asyncio.to_thread(app.store.runs.get, day or now.date())
                     await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
             raise
         try:
-            await asyncio.to_thread(_report_end, ping, run, recent_log.get_lines())
+            await asyncio.to_thread(_report_end, ping, run, list(recent_log.lines))
             if run.state is AuditRunState.INCOMPLETE and not run.has_crashed:
                 return run
             finished_at = run.finished_at or now

@@ -11,8 +11,7 @@ A test fails if a route declares none.
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.routing import APIRoute
@@ -26,26 +25,25 @@ from storage.store import Store
 from storage.tables.communication import Reply
 from storage.tables.users import User
 
+Access = Literal[
+    "public",
+    "report_link",
+    "monitoring",
+    "logged_in",
+    "coordinator",
+    "own_region",
+    "all_regions",
+    "admin",
+]
+"""The users who may use a route.
 
-class Access(StrEnum):
-    """The users who may use a route.
-
-    `public`: anyone, also with a token in the address. `report_link`: an association with its
-    report link. `monitoring`: a program on this machine, or one that sends the metrics token. The
-    routes of the last two check this themselves. The other members are for users: `logged_in`
-    (every user), `coordinator` (of any region; the page shows only their regions), `own_region`
-    (coordinators of the association's region), `all_regions` (coordinators without a region limit)
-    and `admin`.
-    """
-
-    PUBLIC = "public"
-    REPORT_LINK = "report_link"
-    MONITORING = "monitoring"
-    LOGGED_IN = "logged_in"
-    COORDINATOR = "coordinator"
-    OWN_REGION = "own_region"
-    ALL_REGIONS = "all_regions"
-    ADMIN = "admin"
+`public`: anyone, also with a token in the address. `report_link`: an association with its
+report link. `monitoring`: a program on this machine, or one that sends the metrics token. The
+routes of the last two check this themselves. The other members are for users: `logged_in`
+(every user), `coordinator` (of any region; the page shows only their regions), `own_region`
+(coordinators of the association's region), `all_regions` (coordinators without a region limit)
+and `admin`.
+"""
 
 
 class NotLoggedInError(Exception):
@@ -82,19 +80,19 @@ class RequireAccess:
 
     def __call__(self, request: Request) -> None:
         """Check the current user against the declared access."""
-        if self.access in {Access.PUBLIC, Access.REPORT_LINK, Access.MONITORING}:
+        if self.access in {"public", "report_link", "monitoring"}:
             return
         user = get_current_user(request)
         if user is None:
             raise NotLoggedInError
         match self.access:
-            case Access.ADMIN:
+            case "admin":
                 is_allowed = user.role is Role.ADMIN
-            case Access.COORDINATOR:
+            case "coordinator":
                 is_allowed = users.is_coordinator(user)
-            case Access.ALL_REGIONS:
+            case "all_regions":
                 is_allowed = users.can_edit_all_regions(user)
-            case Access.OWN_REGION:
+            case "own_region":
                 is_allowed = users.can_edit_all_regions(user) or (
                     users.is_coordinator(user) and self._is_own_region(user, request)
                 )
@@ -134,14 +132,14 @@ class AccessRoute(APIRoute):
         return handle_admitted_request
 
 
-PUBLIC_ACCESS = Depends(RequireAccess(Access.PUBLIC))
-REPORT_LINK_ACCESS = Depends(RequireAccess(Access.REPORT_LINK))
-MONITORING_ACCESS = Depends(RequireAccess(Access.MONITORING))
-LOGGED_IN_ACCESS = Depends(RequireAccess(Access.LOGGED_IN))
-COORDINATOR_ACCESS = Depends(RequireAccess(Access.COORDINATOR))
-OWN_REGION_ACCESS = Depends(RequireAccess(Access.OWN_REGION))
-ALL_REGIONS_ACCESS = Depends(RequireAccess(Access.ALL_REGIONS))
-ADMIN_ACCESS = Depends(RequireAccess(Access.ADMIN))
+PUBLIC_ACCESS = Depends(RequireAccess("public"))
+REPORT_LINK_ACCESS = Depends(RequireAccess("report_link"))
+MONITORING_ACCESS = Depends(RequireAccess("monitoring"))
+LOGGED_IN_ACCESS = Depends(RequireAccess("logged_in"))
+COORDINATOR_ACCESS = Depends(RequireAccess("coordinator"))
+OWN_REGION_ACCESS = Depends(RequireAccess("own_region"))
+ALL_REGIONS_ACCESS = Depends(RequireAccess("all_regions"))
+ADMIN_ACCESS = Depends(RequireAccess("admin"))
 
 
 SESSION_COOKIE = "session"

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import hmac
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from importlib.resources import files
+from threading import Lock
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
@@ -159,6 +161,8 @@ def create_app(
     web.state.run_starter = run_starter
     web.state.cluster = cluster
     web.state.association_checks = RecheckService()
+    web.state.decision_lock = Lock()
+    web.state.last_decision = None, datetime.min.replace(tzinfo=UTC)
     web.state.passwords = PasswordService()
     web.state.login_attempts = login.LoginAttemptLimiter()
     web.state.login_link = login_link

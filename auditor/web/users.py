@@ -15,16 +15,15 @@ that the event loop is not blocked.
 
 import re
 import secrets
-import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import cache, cached_property
 from itertools import chain, product
+from typing import Literal
 
 from anyio import CapacityLimiter, to_thread
 from pwdlib import PasswordHash
@@ -113,18 +112,15 @@ class LoginLink:
     def __init__(self, user: User, expires_at: datetime) -> None:
         self.expires_at = expires_at
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._user = user
-        self._is_used = False
-        self._lock = threading.Lock()
+        self._user: User | None = user
 
     def take_user(self, token: str, now: datetime) -> User | None:
         """Return the user and use the link up; None if it is wrong, used or expired."""
         is_valid = secrets.compare_digest(token.encode(), self.token.encode())
-        with self._lock:
-            if not is_valid or self._is_used or now >= self.expires_at:
-                return None
-            self._is_used = True
-        return self._user
+        if not is_valid or now >= self.expires_at:
+            return None
+        user, self._user = self._user, None
+        return user
 
 
 def get_user(store: Store, name: str) -> User:
@@ -138,12 +134,6 @@ def get_user(store: Store, name: str) -> User:
             message=gettext_noop("There is no user with this name."),
         )
     return user
-
-
-def remove_user(store: Store, user: User, now: datetime) -> None:
-    """Remove a user at once. Entries signed by the user keep the name."""
-    assert user.id is not None
-    store.users.remove(user.id, now)
 
 
 def build_welcome_url(base: str, language: str, token: str) -> str:
@@ -292,11 +282,6 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     return user
 
 
-def end_session(store: Store, token: str) -> None:
-    """End the session of a token."""
-    store.sessions.end(hash_token(token))
-
-
 MIN_PASSWORD_CHARACTERS = 12
 MAX_PASSWORD_CHARACTERS = 128
 """Characters of a password.
@@ -309,12 +294,8 @@ ARGON2_HASHER = Argon2Hasher()
 """64 MB, 3 passes, 4 lanes: about 0.1 s on a small server."""
 
 
-class PasswordFault(StrEnum):
-    """The reasons to refuse a new password."""
-
-    SHORT = "short"
-    LONG = "long"
-    COMMON = "common"
+PasswordFault = Literal["short", "long", "common"]
+"""The reasons to refuse a new password."""
 
 
 def find_password_fault(password: str, *names: str) -> PasswordFault | None:
@@ -324,10 +305,10 @@ def find_password_fault(password: str, *names: str) -> PasswordFault | None:
     """
     normalized = normalize_password(password)
     if len(normalized) > MAX_PASSWORD_CHARACTERS:
-        return PasswordFault.LONG
+        return "long"
     if len(normalized) < MIN_PASSWORD_CHARACTERS:
-        return PasswordFault.SHORT
-    return PasswordFault.COMMON if is_common_password(normalized, names) else None
+        return "short"
+    return "common" if is_common_password(normalized, names) else None
 
 
 def normalize_password(password: str) -> str:

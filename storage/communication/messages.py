@@ -34,8 +34,7 @@ class MessageRepository(Repository):
     def claim(self, recipient: str, kind: str, occasion: str, now: datetime) -> bool:
         """Claim a message before sending it. Return False if it is claimed or sent already.
 
-        A claim counts as sent unless it is released or fails, so that of two senders only one
-        sends.
+        A claim counts as sent unless it fails, so that of two senders only one sends.
         """
         row = {"recipient": recipient, "kind": kind, "occasion": occasion, "sent_at": to_utc(now)}
         insert = self._database.build_insert(SENT_MESSAGE).values(sanitize(row))
@@ -46,11 +45,6 @@ class MessageRepository(Repository):
         )
         with self._database.begin_write() as connection:
             return bool(connection.execute(claim).rowcount)
-
-    def release(self, recipient: str, kind: str, occasion: str) -> None:
-        """Release the claim of a message that was not sent, so that it can be sent later."""
-        is_same = _build_message_conditions(recipient, kind)
-        self._execute(delete(SENT_MESSAGE).where(*is_same, SENT_MESSAGE.c.occasion == occasion))
 
     def get_last_occasion(self, recipient: str, kind: str, before: str) -> str | None:
         """Return the newest occasion before one for which a message of this kind was sent."""
@@ -188,10 +182,7 @@ class SubscriptionRequestRepository(Repository):
             session.exec(delete(SubscriptionRequest).where(has_expired))
             # A revocation deletes the requests of its association: one that is stored later would
             # remain. So the link is not revoked or erased before the session ends.
-            link = select(ReportLink.id).where(
-                ReportLink.id == report_link_id, col(ReportLink.revoked_at).is_(None)
-            )
-            if session.exec(link.with_for_update()).first() is None:
+            if not _lock_unrevoked_link(session, report_link_id):
                 return False
             for condition, limit in limits:
                 if session.exec(count.where(condition)).one() >= limit:
@@ -233,14 +224,7 @@ class SubscriptionRequestRepository(Repository):
                 "kind": request.kind,
                 "address": request.address,
             }
-            others = select(func.count()).select_from(Subscription)
-            others = others.where(
-                Subscription.association == request.association,
-                Subscription.kind == request.kind,
-                col(Subscription.is_wanted),
-                Subscription.address != request.address,
-            )
-            if session.exec(others).one() >= max_subscribers:
+            if _count_other_subscribers(session, request) >= max_subscribers:
                 return False
             subscription = session.exec(select(Subscription).filter_by(**key)).first()
             if subscription is None:
@@ -252,6 +236,26 @@ class SubscriptionRequestRepository(Repository):
                 subscription.is_from_report_link = True
             session.exec(delete(SubscriptionRequest).filter_by(**key))
         return True
+
+
+def _lock_unrevoked_link(session: Session, link_id: int) -> bool:
+    """Return whether a report link is not revoked, and keep it so until the session ends."""
+    is_unrevoked = and_(ReportLink.id == link_id, col(ReportLink.revoked_at).is_(None))
+    return (
+        session.exec(select(ReportLink).where(is_unrevoked).with_for_update()).first() is not None
+    )
+
+
+def _count_other_subscribers(session: Session, request: SubscriptionRequest) -> int:
+    """Return how many other addresses get the same report of the association."""
+    query = select(func.count()).select_from(Subscription)
+    query = query.where(
+        Subscription.association == request.association,
+        Subscription.kind == request.kind,
+        col(Subscription.is_wanted),
+        Subscription.address != request.address,
+    )
+    return session.exec(query).one()
 
 
 def _build_validity_condition(now: datetime) -> ColumnElement[bool]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import islice
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, case, col, delete, func, select, tuple_, update
+from sqlmodel import Session, col, delete, func, select, update
 
 from storage.communication.messages import SUBSCRIPTION_COUNT_KEY, end_subscriptions_from_links
 from storage.database.connection import BATCH_SIZE, Repository
@@ -23,19 +23,6 @@ from storage.tables.core import ASSOCIATION
 from storage.tables.mappers import RegionFilter, build_region_filter
 
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
-_EXPIRY_ORDER = (col(ReportLink.expires_at), col(ReportLink.id))
-_ORDER_BY_STATE = {
-    ReportLinkState.ACTIVE: _EXPIRY_ORDER,
-    ReportLinkState.EXPIRED: _EXPIRY_ORDER,
-    ReportLinkState.REVOKED: (col(ReportLink.revoked_at), *_EXPIRY_ORDER),
-}
-
-
-class RevokedCounts(NamedTuple):
-    """The number of revoked links, and of subscriptions that ended with them."""
-
-    links: int
-    subscriptions: int
 
 
 class ReportLinkRepository(Repository):
@@ -85,27 +72,16 @@ class ReportLinkRepository(Repository):
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[ReportLink]:
-        """Return a page of report links, the newest first: those before this id.
-
-        With a state and without an association they are sorted by when they expire or were revoked.
-        """
-        order: tuple[Any, ...] = (col(ReportLink.id),)
-        if state is not None and association is None:
-            order = _ORDER_BY_STATE[state]
+        """Return a page of report links, the newest first: those before this id."""
         query = select(ReportLink).where(
             *_build_conditions(association, state, now),
             *build_region_filter(ReportLink.association, regions),
         )
-        for column in order:
-            query = query.order_by(column.desc())
-        with self._database.begin_read_session() as session:
-            last = session.get(ReportLink, before_id) if before_id is not None else None
-            if last is not None:
-                last_values = [getattr(last, column.key) for column in order]
-                query = query.where(tuple_(*order) < tuple(last_values))
-            return list(session.exec(query.limit(limit)))
+        if before_id is not None:
+            query = query.where(col(ReportLink.id) < before_id)
+        return self._fetch_all(query.order_by(col(ReportLink.id).desc()).limit(limit))
 
-    def revoke(self, association: str | None, author: str, now: datetime) -> RevokedCounts:
+    def revoke(self, association: str | None, author: str, now: datetime) -> tuple[int, int]:
         """Revoke the active links of an association, or all. Return what ended.
 
         Subscriptions that were made through a link of the association end too, also if that link
@@ -119,7 +95,7 @@ class ReportLinkRepository(Repository):
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             revoked_count = session.exec(change).rowcount
             ended_count = end_subscriptions_from_links(session, associations, now)
-            return RevokedCounts(revoked_count, ended_count)
+            return revoked_count, ended_count
 
     def extend(self, association: str | None, expires_at: datetime, now: datetime) -> int:
         """Extend the active links of an association, or all, to a later time. Return how many."""
@@ -134,34 +110,19 @@ class ReportLinkRepository(Repository):
         self._execute(change.values(last_opened_at=to_utc(now)))
 
 
-def _build_state_conditions(
-    state: ReportLinkState, now: datetime
-) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for links of a state."""
-    if state is ReportLinkState.REVOKED:
-        return (col(ReportLink.revoked_at).is_not(None),)
-    is_unexpired = col(ReportLink.expires_at) > to_utc(now)
-    is_not_revoked = col(ReportLink.revoked_at).is_(None)
-    if state is ReportLinkState.ACTIVE:
-        return is_not_revoked, is_unexpired
-    return is_not_revoked, ~is_unexpired
-
-
 def _build_conditions(
     association: str | None, state: ReportLinkState | None, now: datetime
-) -> list[ColumnElement[bool]]:
-    """Return the conditions for links of an association and of a state; None means any."""
-    conditions: list[ColumnElement[bool]] = []
-    if state is not None:
-        conditions.extend(_build_state_conditions(state, now))
-    if association is None:
-        return conditions
-    return [col(ReportLink.association) == association, *map(_bypass_index, conditions)]
-
-
-def _bypass_index(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Return the condition as an expression, so that the index of states is not used for it."""
-    return case((condition, 1), else_=0) == 1
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions for links of an association and of a state; None means any."""
+    is_revoked = col(ReportLink.revoked_at).is_not(None)
+    is_unexpired = col(ReportLink.expires_at) > to_utc(now)
+    if association is not None:
+        yield col(ReportLink.association) == association
+    if state is ReportLinkState.REVOKED:
+        yield is_revoked
+    elif state is not None:
+        yield ~is_revoked
+        yield is_unexpired if state is ReportLinkState.ACTIVE else ~is_unexpired
 
 
 def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> int:
@@ -172,10 +133,8 @@ def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> 
     """
     created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
     associations = list(map(attrgetter("association"), newer_links))
-    is_active = _build_state_conditions(ReportLinkState.ACTIVE, created_at)
-    change = update(ReportLink).where(
-        col(ReportLink.association).in_(associations), *map(_bypass_index, is_active)
-    )
+    is_active = _build_conditions(None, ReportLinkState.ACTIVE, created_at)
+    change = update(ReportLink).where(col(ReportLink.association).in_(associations), *is_active)
     change = change.values(revoked_at=to_utc(created_at), revoked_by=sanitize(created_by))
     revoked_count = session.exec(change).rowcount
     end_subscriptions_from_links(session, associations, created_at)
@@ -184,12 +143,6 @@ def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> 
 
 class ReplyRepository(Repository):
     """Stores and reads the replies of associations."""
-
-    def add(self, reply: Reply) -> Reply:
-        """Store a reply and return it with its id."""
-        with self._database.begin_write_session() as session:
-            session.add(reply)
-        return reply
 
     def add_chosen(self, association: str, choose: Callable[[list[Reply]], Reply]) -> Reply:
         """Store the reply that `choose` returns for the replies of an association.

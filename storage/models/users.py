@@ -4,6 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from probes.text.charset import BLANK_LETTERS, IGNORABLE_CHARACTERS, JOINERS, STRAY_JOINERS
 from storage.sanitize import sanitize_text
@@ -96,18 +97,12 @@ REGISTRY_FIELDS = (
 """The fields of a registry entry, in the order of the spreadsheet's columns."""
 
 
-class RegistryChangeKind(StrEnum):
-    """The kinds of changes of the registry.
+RegistryChangeKind = Literal["added", "changed", "withdrawn", "pruned", "erased"]
+"""The kinds of changes of the registry.
 
-    `withdrawn` rows are kept but not audited, `pruned` rows are removed, and `erased` associations
-    are removed together with every other log entry about them.
-    """
-
-    ADDED = "added"
-    CHANGED = "changed"
-    WITHDRAWN = "withdrawn"
-    PRUNED = "pruned"
-    ERASED = "erased"
+`withdrawn` rows are kept but not audited, `pruned` rows are removed, and `erased` associations
+are removed together with every other log entry about them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +127,14 @@ class AuditLogEntry:
     def kind(self) -> RegistryChangeKind:
         """The kind of change to the registry."""
         if self.source == ERASE_SOURCE:
-            return RegistryChangeKind.ERASED
+            return "erased"
         if self.field in REGISTRY_FIELDS or None not in (self.before, self.after):
-            return RegistryChangeKind.CHANGED
+            return "changed"
         if self.before is None:
-            return RegistryChangeKind.ADDED
+            return "added"
         if self.source == PRUNE_SOURCE:
-            return RegistryChangeKind.PRUNED
-        return RegistryChangeKind.WITHDRAWN
+            return "pruned"
+        return "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ class ReportLink(StoredModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "report_link"
-    __table_args__ = (Index(None, "revoked_at", "expires_at", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     association: str = Field(

@@ -42,6 +42,7 @@ from storage.models.run_report import RunReport
 from storage.models.summaries import ALL_FACET, NETWORK_GROUP
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind
 from storage.tables.communication import FollowUp, Reply, ReportLink
+from tests.support.stored import add_reply
 
 ASSOCIATION_COUNT = int(os.environ.get("AUDITOR_BENCH_ASSOCIATIONS", "250000"))
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -326,14 +327,15 @@ def _record_communication(store, associations, random_source):
     for name in ids:
         if random_source.random() < 0.02:
             reply_fields = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-            store.replies.add(
+            add_reply(
+                store,
                 Reply(
                     association=name,
                     kind=ReplyKind.PROMISED,
                     submitted_at=NOW,
                     text="نعم",
                     **reply_fields,
-                )
+                ),
             )
         if random_source.random() < 0.01:
             due = (NOW + timedelta(days=random_source.randint(-60, 60))).date()

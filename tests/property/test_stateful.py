@@ -66,6 +66,7 @@ from storage.tables.runs import OBSERVATION
 from storage.tables.summaries import RUN_FACET_COUNT
 from tests.support.mini_network import Small, Web
 from tests.support.read_model_consistency import get_effective_time, read_tables, recount_from_views
+from tests.support.stored import add_reply
 
 START = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 MEMORY = Path("/dev/shm")
@@ -460,7 +461,7 @@ class Histories(RuleBasedStateMachine):
             value=day if kind is ReplyKind.PROMISED else value,
             text="so it is",
         )
-        reply = self.app.store.replies.add(reply)
+        reply = add_reply(self.app.store, reply)
         with suppress(DecisionError):
             accept_reply(
                 self.app.store,

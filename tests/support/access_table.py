@@ -5,6 +5,7 @@ The routes table comes from the routers, the list of commands from the command l
 
 from itertools import groupby
 from pathlib import Path
+from typing import get_args
 
 from auditor.web.access import Access, RequireAccess
 from tests.support.all_commands import commands
@@ -16,14 +17,14 @@ ROUTES_END = "<!-- access ends -->\n"
 COMMANDS_START = "<!-- commands: written from the command line by `make access-table` -->\n"
 COMMANDS_END = "<!-- commands end -->\n"
 ACCESS_LABELS = {
-    Access.PUBLIC: "everyone; a token in the address is the permission",
-    Access.REPORT_LINK: "an association with its report link",
-    Access.MONITORING: "programs on this machine, or with the metrics token",
-    Access.LOGGED_IN: "every user",
-    Access.COORDINATOR: "coordinators; the page shows only their regions",
-    Access.OWN_REGION: "coordinators of the association's region or of all regions",
-    Access.ALL_REGIONS: "coordinators of all regions",
-    Access.ADMIN: "administrators",
+    "public": "everyone; a token in the address is the permission",
+    "report_link": "an association with its report link",
+    "monitoring": "programs on this machine, or with the metrics token",
+    "logged_in": "every user",
+    "coordinator": "coordinators; the page shows only their regions",
+    "own_region": "coordinators of the association's region or of all regions",
+    "all_regions": "coordinators of all regions",
+    "admin": "administrators",
 }
 
 
@@ -38,7 +39,7 @@ def list_access_requirements(route):
 
 def build_routes_table():
     """Return the Markdown table of routes by access."""
-    routes_by_access = {access: [] for access in Access}
+    routes_by_access = {access: [] for access in get_args(Access)}
     for route in list_all_routes():
         for requirement in list_access_requirements(route):
             methods = "/".join(sorted(route.methods))

@@ -19,6 +19,7 @@ from auditor.web.app import ROUTERS
 from tests.support.sample_network import UNREAD, WAITING
 
 PATH_VALUES = {
+    "action": ("renew", "revoke"),
     "language": ("en",),
     "association": ("nour", "bare"),
     "account_id": range(1, 6),
@@ -64,7 +65,7 @@ QUERIES = {
     ),
     "meeting": ("tag=nobody", "since=2026-11-02", "call_limit=25"),
     "history": ("association=nour", "association=nobody"),
-    "registry": ("imported=3-0-1&dropped=2&lines=4-7",),
+    "registry": ("imported=3-0-1",),
     "check": ("refusal=finished",),
 }
 """Queries of a page beside its enumerated parameters, by the last part of the route."""
@@ -194,8 +195,7 @@ FORMS = {
     ),
     "report-links": ({}, {"file_format": "csv"}),
     "create": ({}, {"promise": "1"}),
-    "renew": ({},),
-    "revoke": ({},),
+    "{action}": ({},),
     "login": (
         {},
         {"name": "nobody", "password": "no password of anybody"},

@@ -9,14 +9,15 @@ import re
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import replace
+from functools import cache
 from gettext import NullTranslations
 from unittest import mock
 
 from lxml import html
 
 from auditor.core.i18n import catalogs, translator
-from auditor.core.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE
-from auditor.core.reference.gap_catalogue import get_gap_titles
+from auditor.core.i18n.catalogs import LANGUAGE_NAMES, SOURCE_LANGUAGE, load_terms
+from auditor.core.reference.gap_catalogue import get_gap_titles, load_gap_catalogue
 from auditor.core.reference.texts import get_glossary_term, get_message_texts, load_glossary
 from auditor.web.routes import dashboard
 
@@ -67,23 +68,21 @@ def english(table):
     return result
 
 
-def pseudo(language):
-    """Return the language pack of a language, with brackets around each English text."""
-    real = catalogs.load_language_pack(language)
-    if language != SOURCE_LANGUAGE:
-        return real
+def pseudo_translations(language):
+    """Return the translations of a language, with brackets around each English text."""
+    return Messages() if language == SOURCE_LANGUAGE else catalogs.load_translations(language)
+
+
+def pseudo_gap_catalogue():
+    """Return the gap catalogue, with brackets around each English text."""
+    real = load_gap_catalogue()
     entries = {
         code: replace(
             entry, texts=english(entry.texts), steps_by_channel=english(entry.steps_by_channel)
         )
-        for code, entry in real.gap_catalogue.definitions.items()
+        for code, entry in real.definitions.items()
     }
-    gap_catalogue = replace(
-        real.gap_catalogue, definitions=entries, labels=english(real.gap_catalogue.labels)
-    )
-    return replace(
-        real, translations=Messages(), terms=english(real.terms), gap_catalogue=gap_catalogue
-    )
+    return replace(real, definitions=entries, labels=english(real.labels))
 
 
 def pseudo_gap_titles(code, voice):
@@ -115,12 +114,8 @@ def pseudo_glossary(language):
     if language != SOURCE_LANGUAGE:
         return groups
     return tuple(
-        replace(
-            group,
-            heading=wrapped(group.heading),
-            terms=tuple(pseudo_glossary_term(term.code, language) for term in group.terms),
-        )
-        for group in groups
+        (code, wrapped(heading), tuple(pseudo_glossary_term(term.code, language) for term in terms))
+        for code, heading, terms in groups
     )
 
 
@@ -132,7 +127,9 @@ def wrapped_lines(text: str) -> str:
 def pseudo_locale() -> Iterator[None]:
     """Use brackets around all English texts during a `with` block."""
     with (
-        mock.patch.object(translator, "load_language_pack", pseudo),
+        mock.patch.object(translator, "load_translations", pseudo_translations),
+        mock.patch.object(translator, "load_gap_catalogue", cache(pseudo_gap_catalogue)),
+        mock.patch.object(translator, "load_terms", cache(lambda: english(load_terms()))),
         mock.patch.object(translator, "get_gap_titles", pseudo_gap_titles),
         mock.patch.object(translator, "get_message_texts", pseudo_message_texts),
         mock.patch.object(translator, "get_glossary_term", pseudo_glossary_term),
@@ -152,19 +149,19 @@ class Refusing(NullTranslations):
 
 
 def refusing(language):
-    """Return the language pack of a language. A missing message raises LookupError."""
-    real = catalogs.load_language_pack(language)
+    """Return the translations of a language. A missing message raises LookupError."""
+    real = catalogs.load_translations(language)
     if language == SOURCE_LANGUAGE:
         return real
-    messages = copy(real.translations)
+    messages = copy(real)
     messages.add_fallback(Refusing())
-    return replace(real, translations=messages)
+    return messages
 
 
 @contextlib.contextmanager
 def strict_locale() -> Iterator[None]:
     """Raise LookupError for missing translations during a `with` block."""
-    with mock.patch.object(translator, "load_language_pack", refusing):
+    with mock.patch.object(translator, "load_translations", refusing):
         yield
 
 

@@ -38,6 +38,7 @@ from storage.store import Store
 from storage.tables.communication import Reply
 from storage.tables.users import User
 from tests.support.mini_network import Small, Web
+from tests.support.stored import add_reply
 
 FIRST = datetime(2026, 11, 1, 0, 30, tzinfo=UTC)
 NIGHTS = 12
@@ -238,12 +239,14 @@ def _add_communication(app):
     )
     for kind, value in REPLIES:
         about = {"channel": "facebook", "account_id": account, "value": value}
-        store.replies.add(
-            Reply(association="nour", kind=kind, submitted_at=NOW, text="نعم، ومن قبل", **about)
+        add_reply(
+            store,
+            Reply(association="nour", kind=kind, submitted_at=NOW, text="نعم، ومن قبل", **about),
         )
     gap = {"channel": "youtube", "code": "channel_missing", "value": "2026-12-24"}
-    store.replies.add(
-        Reply(association="amal", kind=ReplyKind.PROMISED, submitted_at=NOW, text=MARKUP, **gap)
+    add_reply(
+        store,
+        Reply(association="amal", kind=ReplyKind.PROMISED, submitted_at=NOW, text=MARKUP, **gap),
     )
     rows = [("long", "company/long"), ("amal", "company/a-very-long-name-" * 6)]
     for association, key in rows:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -17,8 +16,6 @@ from typing import TYPE_CHECKING
 
 import tomli
 from babel import Locale, negotiate_locale
-
-from auditor.core.reference.gap_catalogue import GapCatalogue, load_gap_catalogue
 
 if TYPE_CHECKING:
     from babel.messages.catalog import Catalog
@@ -65,22 +62,6 @@ def load_message_catalog(language: str) -> Catalog:
 
 TermTable = Mapping[str, Mapping[str, Mapping[str, str]]]
 """Terms by group, code and language."""
-
-
-@dataclass(frozen=True, slots=True)
-class LanguagePack:
-    """The texts of one language, with placeholders for facts."""
-
-    language: str
-    translations: NullTranslations
-    terms: TermTable
-    gap_catalogue: GapCatalogue
-
-
-@cache
-def load_language_pack(language: str) -> LanguagePack:
-    """Return the packaged texts of a language."""
-    return LanguagePack(language, load_translations(language), load_terms(), load_gap_catalogue())
 
 
 @cache

@@ -24,10 +24,10 @@ from markupsafe import Markup, escape
 from auditor.core.i18n.catalogs import (
     LOCALE_BY_LANGUAGE,
     get_text_direction,
-    load_language_pack,
     load_terms,
+    load_translations,
 )
-from auditor.core.reference.gap_catalogue import Voice, get_gap_titles
+from auditor.core.reference.gap_catalogue import Voice, get_gap_titles, load_gap_catalogue
 from auditor.core.reference.places import get_region_name, get_town_name
 from auditor.core.reference.texts import GlossaryTerm, get_glossary_term, get_message_texts
 from probes.models.finding import Activity, DatePrecision, FactValue
@@ -117,7 +117,8 @@ class Translator:
         self.language = language
         self.locale = LOCALE_BY_LANGUAGE[language]
         self._is_html = is_html
-        self._language_pack = load_language_pack(language)
+        self._translations = load_translations(language)
+        self._gap_catalogue = load_gap_catalogue()
 
     @property
     def direction(self) -> str:
@@ -126,7 +127,7 @@ class Translator:
 
     def term(self, group: str, code: str) -> str:
         """Return the term of a code in `terms.toml`, or the code."""
-        codes = self._language_pack.terms.get(group, {})
+        codes = load_terms().get(group, {})
         return codes.get(code, {}).get(self.language, code)
 
     def technical_detail(self, detail: str) -> str | None:
@@ -139,17 +140,17 @@ class Translator:
 
     def label(self, group: str, name: str, **facts: MessageValue) -> str:
         """Return a label of the gap catalogue with its facts."""
-        label = self._language_pack.gap_catalogue.label(group, name, self.language)
+        label = self._gap_catalogue.label(group, name, self.language)
         return self._fill_template(label, facts)
 
     def translate(self, message: str, /, **facts: MessageValue) -> str:
         """Return a message, by its English text, with its facts."""
-        return self._fill_template(self._language_pack.translations.gettext(message), facts)
+        return self._fill_template(self._translations.gettext(message), facts)
 
     def translate_plural(self, singular: str, plural: str, n: int, /, **facts: MessageValue) -> str:
         """Return a message in the plural form for a number, which is the fact `n`."""
         return self._fill_template(
-            self._language_pack.translations.ngettext(singular, plural, n), {"n": n, **facts}
+            self._translations.ngettext(singular, plural, n), {"n": n, **facts}
         )
 
     def message(self, key: str, /, **facts: MessageValue) -> str:
@@ -180,7 +181,7 @@ class Translator:
 
     def channel_name(self, name: str) -> str:
         """Return the name of a channel."""
-        return self._language_pack.gap_catalogue.label("channel", name, self.language)
+        return self._gap_catalogue.label("channel", name, self.language)
 
     def region_name(self, name: str | None) -> str:
         """Return the official name of a Moroccan region, another one as typed, or a dash."""
@@ -226,7 +227,7 @@ class Translator:
     def format_datetime(self, timestamp: datetime, time_zone: str) -> str:
         """Return date and time in a time zone: "20 غشت 2026، 02:35"."""
         local_time = timestamp.astimezone(ZoneInfo(time_zone))
-        joined = self._language_pack.translations.gettext("{day}, {time}")
+        joined = self._translations.gettext("{day}, {time}")
         return joined.format(
             day=self.format_date(local_time), time=self.format_time(timestamp, time_zone)
         )
@@ -281,7 +282,7 @@ class Translator:
 
         Title and evidence are written for the reader; the other texts address the association.
         """
-        catalogue = self._language_pack.gap_catalogue
+        catalogue = self._gap_catalogue
         entry = catalogue[code]
         text = entry.texts[self.language]
         evidence = text["evidence"]
@@ -312,7 +313,7 @@ class Translator:
 
     def gap_title(self, code: str, channel: str = "", voice: Voice = Voice.COORDINATOR) -> str:
         """Return the title of a gap on a channel or on any; the code if it is unknown."""
-        definition = self._language_pack.gap_catalogue.definitions.get(code)
+        definition = self._gap_catalogue.definitions.get(code)
         if definition is None:
             return code
         titles = get_gap_titles(code, voice)

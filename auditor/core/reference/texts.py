@@ -22,13 +22,8 @@ class GlossaryTerm:
     definition: str
 
 
-@dataclass(frozen=True, slots=True)
-class GlossaryGroup:
-    """A heading of the glossary page and its terms, in one language."""
-
-    code: str
-    heading: str
-    terms: tuple[GlossaryTerm, ...]
+GlossaryGroup = tuple[str, str, tuple[GlossaryTerm, ...]]
+"""A part of the glossary page in one language: its code, its heading and its terms."""
 
 
 def get_glossary_term(code: str, language: str) -> GlossaryTerm:
@@ -41,7 +36,7 @@ def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
     """Return all terms in one language, in the order of the page."""
     data = tomli.loads(files("auditor.core.reference").joinpath("glossary.toml").read_text("utf-8"))
     return tuple(
-        GlossaryGroup(
+        (
             group,
             headings[language],
             tuple(
@@ -55,7 +50,7 @@ def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
 
 @cache
 def _load_terms(language: str) -> dict[str, GlossaryTerm]:
-    return {term.code: term for group in load_glossary(language) for term in group.terms}
+    return {term.code: term for *_, terms in load_glossary(language) for term in terms}
 
 
 MessageTexts = Mapping[str, str | Mapping[str, str]]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 import segno
 from markupsafe import Markup
@@ -28,29 +29,6 @@ class TrendPoint:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TrendDrawing:
-    """SVG paths in a square of 100 by 100, and the scale.
-
-    `dots_path` has the isolated runs between runs without a value. `edge_path` is the upper edge of
-    the band. `bottom` and `top` are the values at the ends of the scale. `survey_y` is the position
-    of the survey's line, or None.
-    """
-
-    line_path: str
-    dots_path: str
-    band_path: str
-    edge_path: str
-    bottom: float
-    top: float
-    survey_y: float | None
-
-    @property
-    def middle(self) -> float:
-        """Return the value at half the height of the scale."""
-        return (self.bottom + self.top) / 2
-
-
 def is_flat_trend(points: Sequence[TrendPoint]) -> bool:
     """Return True if all values are equal. Then a sentence replaces the chart."""
     values = {(point.low, point.high) for point in points if point.low is not None}
@@ -59,8 +37,13 @@ def is_flat_trend(points: Sequence[TrendPoint]) -> bool:
 
 def draw_trend(
     points: Sequence[TrendPoint], *, survey: float | None = None, is_mirrored: bool = False
-) -> TrendDrawing:
-    """Return the drawing of runs in order. `is_mirrored` puts the first run on the right."""
+) -> dict[str, Any]:
+    """Return the drawing of runs in order. `is_mirrored` puts the first run on the right.
+
+    It has SVG paths in a square of 100 by 100, and the scale. `dots_path` has the isolated runs
+    between runs without a value. `edge_path` is the upper edge of the band. `bottom`, `middle` and
+    `top` are the values of the scale. `survey_y` is the position of the survey's line, or None.
+    """
     values = [value for point in points for value in (point.low, point.high)]
     bottom, top = _choose_scale([value for value in (survey, *values) if value is not None])
     last_index = max(1, len(points) - 1)
@@ -85,15 +68,16 @@ def draw_trend(
         if lows != highs:
             bands.append(f"M{'L'.join([*lows, *reversed(highs)])}Z")
             edges.append(_format_line_path(highs))
-    return TrendDrawing(
-        line_path=" ".join(lines),
-        dots_path=" ".join(dots),
-        band_path=" ".join(bands),
-        edge_path=" ".join(edges),
-        bottom=bottom,
-        top=top,
-        survey_y=None if survey is None else scale(survey),
-    )
+    return {
+        "line_path": " ".join(lines),
+        "dots_path": " ".join(dots),
+        "band_path": " ".join(bands),
+        "edge_path": " ".join(edges),
+        "bottom": bottom,
+        "middle": (bottom + top) / 2,
+        "top": top,
+        "survey_y": None if survey is None else scale(survey),
+    }
 
 
 def _choose_scale(values: Sequence[float]) -> tuple[float, float]:

@@ -178,20 +178,10 @@ class MessageListItem:
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageSection:
-    """A list with a heading."""
-
-    title: str
-    items: tuple[MessageListItem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MessageLink:
-    """A link with a label."""
-
-    label: str
-    url: str
+MessageSection = tuple[str, tuple[MessageListItem, ...]]
+"""A list with its heading."""
+MessageLink = tuple[str, str]
+"""The label and the URL of a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,18 +217,17 @@ def render_plain_text(document: MessageDocument) -> str:
     URLs are on separate lines, where right-to-left text does not reorder them.
     """
     blocks = [collapse_line_breaks(paragraph) for paragraph in (document.title, *document.intro)]
-    for section in document.sections:
+    for title, items in document.sections:
         lines = []
-        for item in section.items:
+        for item in items:
             lines.append(f"- {collapse_line_breaks(item.text)}")
             lines += [f"  {collapse_line_breaks(detail)}" for detail in item.details]
             lines += [f"  {item.url}"] if item.url else []
-        blocks.append("\n".join([section.title, "", *lines]))
+        blocks.append("\n".join([title, "", *lines]))
     blocks += map(collapse_line_breaks, document.closing)
-    blocks += [f"{link.label}\n{link.url}" for link in document.links]
+    blocks += map("\n".join, document.links)
     footer = [collapse_line_breaks(line) for line in document.footer]
-    if link := document.unsubscribe_link:
-        footer += [link.label, link.url]
+    footer += document.unsubscribe_link or ()
     if footer:
         blocks.append(SIGNATURE_MARK.lstrip() + "\n".join(footer))
     return "\n\n".join(blocks) + "\n"
@@ -257,9 +246,9 @@ def render_html_message(document: MessageDocument, language: str) -> str:
     return render_template("mail/message.html", language, document=document)
 
 
-def shorten_subject(text: str) -> str:
+def shorten_subject(text: str, max_chars: int = MAX_SUBJECT_CHARS) -> str:
     """Return a subject on one line, shortened to what a phone shows."""
     subject = collapse_line_breaks(text)
-    if len(subject) <= MAX_SUBJECT_CHARS:
+    if len(subject) <= max_chars:
         return subject
-    return f"{subject[: MAX_SUBJECT_CHARS - 1].rstrip()}…"
+    return f"{subject[: max_chars - 1].rstrip()}…"

@@ -31,9 +31,7 @@ from auditor.core.reference.gap_catalogue import Voice
 from auditor.core.rendering.templates import (
     DocumentBuilder,
     MessageDocument,
-    MessageLink,
     MessageListItem,
-    MessageSection,
     render_message,
     shorten_subject,
 )
@@ -88,11 +86,7 @@ class Delivery:
     @property
     def is_undelivered(self) -> bool:
         """Return True if there was a message and it may not have arrived."""
-        return self.status in {
-            *UNDELIVERED_STATUSES,
-            DeliveryStatus.UNCERTAIN,
-            DeliveryStatus.FAILED,
-        }
+        return self.status in {*UNDELIVERED_STATUSES, "uncertain", "failed"}
 
 
 def send_run_notifications(
@@ -131,40 +125,48 @@ def collect_drafts(app: App, run: AuditRun) -> Iterator[MessageDraft]:
     yield from draft_monthly_reports(app.store, app.config, run)
 
 
-def deliver_drafts(app: App, drafts: Iterable[MessageDraft], now: datetime) -> Iterator[Delivery]:
+def deliver_drafts(
+    app: App, drafts: Iterable[MessageDraft], now: datetime, *, is_dry_run: bool = False
+) -> Iterator[Delivery]:
     """Send these messages one after the other and yield the result of each.
 
-    A bug in one message does not stop the others. Raises AuditorError, StoreError: a mistake of the
-    operator, such as a key that cannot be read, or a broken database concerns all messages.
+    A dry run sends and stores nothing, and secret links end in "…". A bug in one message does not
+    stop the others. Raises AuditorError, StoreError: a mistake of the operator, such as a key that
+    cannot be read, or a broken database concerns all messages.
     """
     for draft in drafts:
-        skip_reason = find_skip_reason(app.store, draft)
-        if skip_reason is None and not app.store.messages.claim(*draft.key, now):
-            skip_reason = DeliveryStatus.ALREADY_SENT
-        yield Delivery(*draft.key, skip_reason) if skip_reason else _deliver(app, draft, now)
+        yield _deliver(app, draft, now, is_dry_run)
 
 
-def _deliver(app: App, draft: MessageDraft, now: datetime) -> Delivery:
+def _deliver(app: App, draft: MessageDraft, now: datetime, is_dry_run: bool) -> Delivery:
     messages, notify = app.store.messages, app.config.notify
+    subscription = app.store.subscriptions.get(*draft.subscription_key)
+    is_unsubscribed = subscription is not None and not subscription.is_wanted
+    if is_unsubscribed or messages.is_sent(*draft.key):
+        return Delivery(*draft.key, "unsubscribed" if is_unsubscribed else "already_sent")
     try:
-        message = draft.build(draft, partial(_create_frame, app, draft, now))
+        message = draft.build(draft, partial(_create_frame, app, draft, now, is_dry_run))
     except OneLineError:
-        messages.release(*draft.key)
         raise
     except Exception as error:
         # The message is due again after the next run.
-        messages.record_failure(*draft.key, DeliveryStatus.FAILED, now)
-        logger.exception(
-            error,
-            "message_build_failed",
-            "message {kind} of {occasion} could not be built",
-            kind=draft.kind,
-            occasion=draft.occasion,
-        )
-        return _build_failed_delivery(draft, error)
+        if not is_dry_run and messages.claim(*draft.key, now):
+            messages.record_failure(*draft.key, "failed", now)
+            logger.exception(
+                error,
+                "message_build_failed",
+                "message {kind} of {occasion} could not be built",
+                kind=draft.kind,
+                occasion=draft.occasion,
+            )
+        reason = f"{type(error).__name__}: {error}"
+        return Delivery(*draft.key, "failed", reason=reason)
     if message is None:
-        messages.release(*draft.key)
-        return Delivery(*draft.key, DeliveryStatus.NOTHING_NEW)
+        return Delivery(*draft.key, "nothing_new")
+    if is_dry_run:
+        return Delivery(*draft.key, "would_send", message.subject, text=message.text)
+    if not messages.claim(*draft.key, now):
+        return Delivery(*draft.key, "already_sent")
     network_name = app.config.network.display_name(draft.language)
     status, reason = transports.send_message(
         message, draft.recipient, notify.smtp, notify.sender, network_name
@@ -176,41 +178,7 @@ def _deliver(app: App, draft: MessageDraft, now: datetime) -> Delivery:
     return Delivery(*draft.key, status, message.subject, reason, message.text)
 
 
-def _build_failed_delivery(draft: MessageDraft, error: Exception) -> Delivery:
-    reason = f"{type(error).__name__}: {error}"
-    return Delivery(*draft.key, DeliveryStatus.FAILED, reason=reason)
-
-
-def preview_drafts(
-    store: Store, config: Config, drafts: Iterable[MessageDraft]
-) -> Iterator[Delivery]:
-    """Yield what would be sent. Secret links are not created; they end in "…" instead."""
-    for draft in drafts:
-        yield _preview_draft(store, config, draft)
-
-
-def _preview_draft(store: Store, config: Config, draft: MessageDraft) -> Delivery:
-    if skip_reason := find_skip_reason(store, draft):
-        return Delivery(*draft.key, skip_reason)
-    placeholder = f"{config.web.public_url}/…" if config.web.public_url else ""
-    frame = MessageFrame(
-        config.network.display_name(draft.language),
-        placeholder if draft.association else config.notify.pages_url,
-        placeholder if draft.recipient.address else "",
-    )
-    try:
-        message = draft.build(draft, lambda: frame)
-    except OneLineError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the reason is part of the preview
-        return _build_failed_delivery(draft, error)
-    if message is None:
-        return Delivery(*draft.key, DeliveryStatus.NOTHING_NEW)
-    status = DeliveryStatus.WOULD_SEND
-    return Delivery(*draft.key, status, subject=message.subject, text=message.text)
-
-
-def _create_frame(app: App, draft: MessageDraft, now: datetime) -> MessageFrame:
+def _create_frame(app: App, draft: MessageDraft, now: datetime, is_dry_run: bool) -> MessageFrame:
     """Create the links of a message. Without a public URL or mail address there are no secret ones.
 
     Older report links of the association stay valid.
@@ -220,6 +188,10 @@ def _create_frame(app: App, draft: MessageDraft, now: datetime) -> MessageFrame:
     pages_url = "" if draft.association else config.notify.pages_url
     if not base_url or draft.recipient.address is None:
         return MessageFrame(network_name, pages_url)
+    if is_dry_run:
+        placeholder = f"{base_url}/…"
+        page = placeholder if draft.association else pages_url
+        return MessageFrame(network_name, page, placeholder)
     address, kind, association = draft.subscription_key
     subscription = Subscription(
         address=address, kind=kind, is_wanted=True, changed_at=now, association=association
@@ -328,14 +300,6 @@ def build_message(
     )
 
 
-def find_skip_reason(store: Store, draft: MessageDraft) -> DeliveryStatus | None:
-    """Return why a message is not sent (unsubscribed, or sent already), or None."""
-    subscription = store.subscriptions.get(*draft.subscription_key)
-    if subscription and not subscription.is_wanted:
-        return DeliveryStatus.UNSUBSCRIBED
-    return DeliveryStatus.ALREADY_SENT if store.messages.is_sent(*draft.key) else None
-
-
 def draft_monthly_reports(store: Store, config: Config, run: AuditRun) -> Iterator[MessageDraft]:
     """Yield drafts of the monthly reports that are due after a run.
 
@@ -395,13 +359,13 @@ def build_monthly_report(
     name = view.association.display_name(translator.language)
     strengths = describe_strengths(list_strengths(view, run.started_at), translator)
     sections = (
-        MessageSection(
+        (
             translator.label("ui", "todo"),
             tuple(_build_step_item(gap, translator) for gap in view.gaps[:MAX_DETAILED_GAPS]),
         ),
-        MessageSection(translator.label("ui", "strengths"), tuple(map(MessageListItem, strengths))),
+        (translator.label("ui", "strengths"), tuple(map(MessageListItem, strengths))),
     )
-    report_link = MessageLink(translator.translate("Read the full report and reply"), frame.web_url)
+    report_link = (translator.translate("Read the full report and reply"), frame.web_url)
     return MessageDocument(
         title=translator.message("mail.greeting", association=name),
         intro=(
@@ -410,7 +374,7 @@ def build_monthly_report(
             if view.gaps
             else describe_result_without_gaps(view, run.started_at, translator),
         ),
-        sections=tuple(section for section in sections if section.items),
+        sections=tuple(section for section in sections if section[1]),
         links=(report_link,) if frame.web_url else (),
         footer=(
             translator.translate(

@@ -32,9 +32,7 @@ from auditor.core.rendering.templates import (
     MessageDocument,
     MessageLink,
     MessageListItem,
-    MessageSection,
     WebAppLinks,
-    collapse_line_breaks,
     shorten_subject,
 )
 from storage.models.audit import Association, AuditRun, AuditRunState, Gap, GapKind
@@ -47,8 +45,8 @@ QUIET_PERIOD = timedelta(days=30)
 """How long a change of a gap is not announced again."""
 MAX_LISTED_CHANGES = 40
 """How many changes a message lists. Mail programs cut off longer ones."""
-MIN_NAME_CHARS = {"network": 12, "association": 8}
-"""How much of the names a subject keeps, however long the rest is."""
+MAX_NAME_CHARS = {"network": 20, "association": 12}
+"""How much of the names a subject keeps if it is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class MessageFrame:
     def build_unsubscribe_link(self, translator: Translator) -> MessageLink | None:
         """Return the link that ends the subscription, or None."""
         url = self.unsubscribe_url
-        return MessageLink(translator.translate("Unsubscribe"), url) if url else None
+        return (translator.translate("Unsubscribe"), url) if url else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,15 +275,12 @@ def digest_subject(digest: Digest, network_name: str, translator: Translator) ->
 
     Long names in it are shortened, so a phone shows the numbers.
     """
-    names = {"network": collapse_line_breaks(network_name), "association": ""}
+    names = {"network": network_name, "association": ""}
     if digest.urgent:
-        first_name = digest.urgent[0].association.display_name(translator.language)
-        names["association"] = collapse_line_breaks(first_name)
-    for part, kept_chars in MIN_NAME_CHARS.items():
-        name = names[part]
-        excess = len(_write_subject(digest, names, translator)) - MAX_SUBJECT_CHARS
-        if excess > 0 and len(name) > kept_chars:
-            names[part] = f"{name[: max(len(name) - excess - 1, kept_chars)].rstrip()}…"
+        first_association = digest.urgent[0].association
+        names["association"] = first_association.display_name(translator.language)
+    if len(_write_subject(digest, names, translator)) > MAX_SUBJECT_CHARS:
+        names = {part: shorten_subject(name, MAX_NAME_CHARS[part]) for part, name in names.items()}
     return shorten_subject(_write_subject(digest, names, translator))
 
 
@@ -335,7 +330,7 @@ def digest_text(digest: Digest, frame: MessageFrame, translator: Translator) -> 
         title=translator.translate("{network}: what’s new", network=frame.network_name),
         intro=tuple(_generate_intro(digest, translator)),
         sections=tuple(
-            MessageSection(
+            (
                 headings[name],
                 tuple(_build_list_item(change, frame, translator) for change in changes),
             )
@@ -343,7 +338,7 @@ def digest_text(digest: Digest, frame: MessageFrame, translator: Translator) -> 
             if changes
         ),
         closing=tuple(_generate_closing(digest, translator)),
-        links=(MessageLink(translator.translate("See everything"), page_url),) if page_url else (),
+        links=((translator.translate("See everything"), page_url),) if page_url else (),
         footer=tuple(footer),
         unsubscribe_link=frame.build_unsubscribe_link(translator),
     )

@@ -15,9 +15,9 @@ import os
 import secrets
 from base64 import urlsafe_b64encode
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from auditor.app import App
 from auditor.config.notifications import Recipient, normalize_mail_address
@@ -26,12 +26,7 @@ from auditor.config.validators import is_mail_address
 from auditor.core.errors import ConfigError, InputError
 from auditor.core.formatting import TOKEN_BYTES, hash_token
 from auditor.core.i18n.translator import Translator
-from auditor.core.rendering.templates import (
-    MessageDocument,
-    MessageLink,
-    render_message,
-    shorten_subject,
-)
+from auditor.core.rendering.templates import MessageDocument, render_message, shorten_subject
 from auditor.presentation.notifications.digest import DIGEST_KIND, MONTHLY_KIND
 from auditor.presentation.notifications.transports import (
     UNDELIVERED_STATUSES,
@@ -61,13 +56,8 @@ MAX_REQUESTS_PER_ASSOCIATION = 10
 UNSUBSCRIBE_KEY_FILE = "unsubscribe.key"
 
 
-class SubscriptionOutcome(StrEnum):
-    """The answer to a request to subscribe."""
-
-    REQUESTED = "requested"
-    INVALID_ADDRESS = "invalid_address"
-    TOO_MANY_SUBSCRIBERS = "too_many"
-    TOO_MANY_REQUESTS = "too_many_requests"
+SubscriptionOutcome = Literal["requested", "invalid_address", "too_many", "too_many_requests"]
+"""The answer to a request to subscribe."""
 
 
 def save_subscription(
@@ -143,16 +133,16 @@ def request_subscription(
     association = report_link.association
     bare = parse_public_address(address)
     if bare is None:
-        return SubscriptionOutcome.INVALID_ADDRESS, ""
+        return "invalid_address", ""
     subscriptions = store.subscriptions.list_subscriptions(MONTHLY_KIND, association)
     subscribers = {item.address for item in subscriptions if item.is_wanted}
     if len(subscribers) >= MAX_SUBSCRIBERS_PER_ASSOCIATION:
-        return SubscriptionOutcome.TOO_MANY_SUBSCRIBERS, ""
+        return "too_many", ""
     requests = store.subscription_requests.list_requests(association, now)
     if len(requests) >= MAX_REQUESTS_PER_ASSOCIATION:
-        return SubscriptionOutcome.TOO_MANY_REQUESTS, ""
+        return "too_many_requests", ""
     if bare in subscribers:
-        return SubscriptionOutcome.REQUESTED, ""
+        return "requested", ""
     assert report_link.id is not None
     token = secrets.token_urlsafe(TOKEN_BYTES)
     is_stored = store.subscription_requests.add(
@@ -167,7 +157,7 @@ def request_subscription(
         max_per_address=MAX_REQUESTS_PER_ADDRESS,
         max_per_association=MAX_REQUESTS_PER_ASSOCIATION,
     )
-    return SubscriptionOutcome.REQUESTED, token if is_stored else ""
+    return "requested", token if is_stored else ""
 
 
 def parse_public_address(typed: str) -> str | None:
@@ -264,7 +254,7 @@ def _build_confirmation_document(
     return MessageDocument(
         title=translator.translate("Do you want the monthly report?"),
         intro=(intro,),
-        links=(MessageLink(translator.translate("Yes, email me the report"), url),),
+        links=((translator.translate("Yes, email me the report"), url),),
         footer=(
             translator.translate_plural(
                 "If you did not ask for it, do nothing: you get no report, and we delete your "

@@ -19,8 +19,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -38,32 +37,29 @@ MAX_ERROR_CHARS = 200
 """Characters of a mail server's reply, or of another error, that are stored with a message."""
 
 
-class DeliveryStatus(StrEnum):
-    """The outcome of a message: the result of sending it, or why it was not sent.
+DeliveryStatus = Literal[
+    "sent",
+    "refused",
+    "unreachable",
+    "uncertain",
+    "failed",
+    "nothing_new",
+    "already_sent",
+    "unsubscribed",
+    "would_send",
+]
+"""The outcome of a message: the result of sending it, or why it was not sent.
 
-    `failed` is a message that could not be built: by a bug, or for an invalid address.
-    """
-
-    SENT = "sent"
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-    UNCERTAIN = "uncertain"
-    FAILED = "failed"
-    NOTHING_NEW = "nothing_new"
-    ALREADY_SENT = "already_sent"
-    UNSUBSCRIBED = "unsubscribed"
-    WOULD_SEND = "would_send"
+`failed` is a message that could not be built: by a bug, or for an invalid address.
+"""
 
 
-UNDELIVERED_STATUSES = frozenset({DeliveryStatus.REFUSED, DeliveryStatus.UNREACHABLE})
+UNDELIVERED_STATUSES = frozenset({"refused", "unreachable"})
 """Statuses of messages that were certainly not delivered."""
 
 
-class DeliveryResult(NamedTuple):
-    """The result of sending a message, with the reply of the server if it refused."""
-
-    status: DeliveryStatus
-    reason: str = ""
+DeliveryResult = tuple[DeliveryStatus, str]
+"""The result of sending a message, with the reply of the server if it refused."""
 
 
 def mask_address(recipient: str) -> str:
@@ -135,7 +131,8 @@ def send_by_mail(
     sender_name: str = "",
 ) -> DeliveryResult:
     """Send a mail through the mail server. Errors of network and server become the result."""
-    status = DeliveryStatus.UNREACHABLE
+    status: DeliveryStatus = "unreachable"
+    reply: bytes | str
     try:
         email = build_email(message, sender, recipient_address, sender_name)
         with _connect_smtp(smtp) as connection:
@@ -143,26 +140,23 @@ def send_by_mail(
             if code == 250:
                 code, reply = connection.rcpt(email["To"].addresses[0].addr_spec)
             if code in {250, 251}:
-                status = DeliveryStatus.UNCERTAIN  # the text is handed over
+                status = "uncertain"  # the text is handed over
                 code, reply = connection.data(email.as_bytes())
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPDataError) as refusal:
-        code, reply = refusal.smtp_code, _to_bytes(refusal.smtp_error)
+        code, reply = refusal.smtp_code, refusal.smtp_error
     except DELIVERY_ERRORS as error:
         reason = str(error) or type(error).__name__
         if isinstance(error, smtplib.SMTPResponseException):
-            reason = _format_smtp_reply(error.smtp_code, _to_bytes(error.smtp_error))
-        return DeliveryResult(status, f"{smtp.host}: {reason[:MAX_ERROR_CHARS]}")
+            reason = _format_smtp_reply(error.smtp_code, error.smtp_error)
+        return status, f"{smtp.host}: {reason[:MAX_ERROR_CHARS]}"
     if code == 250:
-        return DeliveryResult(DeliveryStatus.SENT)
-    return DeliveryResult(DeliveryStatus.REFUSED, _format_smtp_reply(code, reply))
+        return "sent", ""
+    return "refused", _format_smtp_reply(code, reply)
 
 
-def _to_bytes(reply: bytes | str) -> bytes:
-    return reply.encode() if isinstance(reply, str) else reply
-
-
-def _format_smtp_reply(code: int, reply: bytes) -> str:
-    return f"{code} {' '.join(reply.decode(errors='replace').split())}"[:MAX_ERROR_CHARS]
+def _format_smtp_reply(code: int, reply: bytes | str) -> str:
+    text = reply if isinstance(reply, str) else reply.decode(errors="replace")
+    return f"{code} {' '.join(text.split())}"[:MAX_ERROR_CHARS]
 
 
 @contextlib.contextmanager
@@ -203,7 +197,7 @@ def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryR
         from apprise import Apprise, AppriseAsset, NotifyFormat  # noqa: PLC0415
     except ImportError:
         command = build_install_command("presence-auditor[chat]")
-        return DeliveryResult(DeliveryStatus.REFUSED, f"Apprise is not installed; try: {command}")
+        return "refused", f"Apprise is not installed; try: {command}"
 
     logging.getLogger("apprise").disabled = True
     apprise = Apprise(
@@ -211,10 +205,10 @@ def send_by_apprise(message: OutgoingMessage, recipient: Recipient) -> DeliveryR
     )
     if not apprise.add(recipient.to.get_secret_value()):
         reason = "Apprise does not know this service, or its URL is incomplete"
-        return DeliveryResult(DeliveryStatus.REFUSED, reason)
+        return "refused", reason
     if apprise.notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT):
-        return DeliveryResult(DeliveryStatus.SENT)
-    return DeliveryResult(DeliveryStatus.UNREACHABLE, "the service did not accept the message")
+        return "sent", ""
+    return "unreachable", "the service did not accept the message"
 
 
 def send_message(
@@ -232,7 +226,7 @@ def send_message(
         return send_by_apprise(message, recipient)
     if not smtp.host:
         reason = "no mail server is configured; try: set [notify.smtp] host"
-        return DeliveryResult(DeliveryStatus.REFUSED, reason)
+        return "refused", reason
     return send_by_mail(message, smtp, sender, recipient.address, sender_name)
 
 
@@ -324,19 +318,15 @@ class HealthcheckPing:
 
 
 class RecentWarningsHandler(logging.Handler):
-    """Collects the last warnings that are logged."""
+    """Collects the last warnings that are logged, the oldest first."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
+        self.lines: deque[str] = deque(maxlen=MAX_LOG_LINES)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Store the record as one line."""
-        self._lines.append(to_single_line(f"{record.levelname}: {record.getMessage()}"))
-
-    def get_lines(self) -> list[str]:
-        """Return the lines, oldest first."""
-        return list(self._lines)
+        self.lines.append(to_single_line(f"{record.levelname}: {record.getMessage()}"))
 
 
 @contextlib.contextmanager

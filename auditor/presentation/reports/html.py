@@ -13,13 +13,14 @@ from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from hashlib import sha256
 from importlib.resources import files
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
+
+from pydantic import BaseModel, Field
 
 from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.network_view import (
@@ -29,7 +30,8 @@ from auditor.conclusions.network_view import (
 )
 from auditor.conclusions.replies import ReplyRefusal, select_completed_steps
 from auditor.config.schema import Config
-from auditor.core.i18n.translator import GapText, Translator
+from auditor.core.form_limits import MAX_PLACE_CHARS
+from auditor.core.i18n.translator import Translator
 from auditor.core.reference.gap_catalogue import SEVERITIES, get_gap_kind
 from auditor.core.rendering import svg
 from auditor.core.rendering.templates import (
@@ -63,14 +65,12 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-class ReportAction(StrEnum):
-    """The successful actions of the forms in a report."""
-
-    SENT = "sent"
-    WITHDRAWN = "withdrawn"
-    STEPS_SAVED = "steps_saved"
+ReportAction = Literal["sent", "withdrawn", "steps_saved"]
+"""The successful actions of the forms in a report."""
 
 
+MAX_TYPED_CHARACTERS = 500
+"""A refused value comes back to its form in the address, but not a longer one."""
 REFUSED_VALUES = frozenset(
     {
         ReplyRefusal.INVALID_ADDRESS,
@@ -82,45 +82,35 @@ REFUSED_VALUES = frozenset(
 """Refusals that are shown in the form, because a field of it has to be corrected."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportNotice:
-    """The result of a form, shown at `place`: the fragment of a gap, account or proposal.
+class ReportNotice(BaseModel):
+    """The result of a form, shown `at` the fragment of a gap, account or proposal.
 
-    Either `done` or `refusal` is set. `kind` is the refused reply and `typed` its value, so that
-    the form has it again.
+    Either `done` or `error` is set. `kind` is the refused reply and `typed` its value, so that the
+    form has it again.
     """
 
-    place: str = ""
+    at: str = Field(default="", max_length=MAX_PLACE_CHARS)
     done: ReportAction | None = None
-    refusal: ReplyRefusal | None = None
+    error: ReplyRefusal | None = None
     kind: ReplyKind | None = None
-    typed: str = ""
+    typed: str = Field(default="", max_length=MAX_TYPED_CHARACTERS)
 
     @property
     def is_about_value(self) -> bool:
         """Return True if the notice belongs into the form of the refused reply."""
-        return self.refusal in REFUSED_VALUES and self.kind is not None
+        return self.error in REFUSED_VALUES and self.kind is not None
 
 
 COLOR_CLASSES = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
 """The colors of the kinds; the others are advice."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportPoint:
-    """A gap that the report describes in full. `anchor` is its fragment in the address.
+ReportPoint = dict[str, Any]
+"""A gap that the report describes in full. `anchor` is its fragment in the address.
 
-    `tag` says what kind of problem it is, and that it is urgent. `color_class` is the severity
-    whose color and mark a folded gap has, by its kind.
-    """
-
-    gap: Gap
-    text: GapText
-    tag: str
-    anchor: str
-    color_class: str
-    is_open: bool
-    completed_steps: frozenset[int] = frozenset()
+`tag` says what kind of problem it is, and that it is urgent. `color_class` is the severity whose
+color and mark a folded gap has, by its kind.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +214,7 @@ def render_report(
 def _list_places(view: AssociationView, points: list[ReportPoint]) -> set[str]:
     """Return the fragments at which the result of a form can be shown."""
     return {
-        *map(attrgetter("anchor"), points),
+        *map(itemgetter("anchor"), points),
         *(f"account-{account.account_id}" for account in view.accounts),
         *(build_proposal_anchor(proposal.link) for proposal in view.proposals),
     }
@@ -236,7 +226,7 @@ def _build_points(
     """Return the gaps that are described in full. The one of the notice is open, or the first."""
     gaps = view.gaps[: text.MAX_DETAILED_GAPS]
     anchors = list(map(build_gap_anchor, gaps))
-    open_anchor = forms.notice.place if forms.notice else ""
+    open_anchor = forms.notice.at if forms.notice else ""
     if open_anchor not in anchors and anchors:
         open_anchor = anchors[0]
     points = []
@@ -246,15 +236,15 @@ def _build_points(
         if gap.severity == SEVERITIES[0]:
             color_class = gap.severity
             kind = f"{translator.label('severity', gap.severity)} · {kind}"
-        point = ReportPoint(
-            gap,
-            text.describe_gap(gap, translator),
-            kind,
-            anchor,
-            color_class,
-            is_open=anchor == open_anchor,
-            completed_steps=select_completed_steps(gap, forms.completed_steps),
-        )
+        point = {
+            "gap": gap,
+            "text": text.describe_gap(gap, translator),
+            "tag": kind,
+            "anchor": anchor,
+            "color_class": color_class,
+            "is_open": anchor == open_anchor,
+            "completed_steps": select_completed_steps(gap, forms.completed_steps),
+        }
         points.append(point)
     return points
 

@@ -7,8 +7,8 @@ The texts are in `auditor/core/reference/message_texts.toml`; here one is chosen
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 from operator import attrgetter
+from typing import Literal
 
 from auditor.conclusions.association_view import AssociationView, UncheckedItem
 from auditor.config.schema import Config
@@ -18,7 +18,6 @@ from auditor.core.rendering.templates import (
     MAX_SUBJECT_CHARS,
     SIGNATURE_MARK,
     MessageDocument,
-    MessageLink,
     collapse_line_breaks,
     render_message,
     render_plain_text,
@@ -62,18 +61,10 @@ REFUSALS = frozenset(
 """Reasons with which a platform refuses automatic checks."""
 
 
-class InvitationKind(StrEnum):
-    """The kinds of texts, with the names in `message_texts.toml`."""
-
-    URGENT = "urgent"
-    PROGRESS = "progress"
-    PROBLEM = "problem"
-    NOT_CHECKED = "not_checked"
-    UNKNOWN_ONLY = "unknown_only"
-    """Nothing is wrong, and platforms refused to be checked."""
-    UNKNOWN_OTHER = "unknown_other"
-    """Nothing is wrong, and something could not be checked for another reason."""
-    NO_PROBLEM = "no_problem"
+InvitationKind = Literal[
+    "urgent", "progress", "problem", "not_checked", "unknown_only", "unknown_other", "no_problem"
+]
+"""The kinds of texts, with the names in `message_texts.toml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +102,21 @@ def build_invitation_text(
     writer = InvitationWriter(view, config.network.display_name(language), link)
     translator = Translator(language)
     body, html = render_message(language, writer.build_mail)
+    new_link_text = ""
+    if link.ends_older_links:
+        name = view.association.display_name(language)
+        new_link_text = translator.message(
+            "whatsapp.new_link",
+            association=_truncate_at_word(name, MAX_NAME_CHARACTERS),
+            day=link.expires_at,
+            url=link.url,
+        )
     return InvitationText(
         writer.build_whatsapp_text(translator),
         writer.build_subject(translator),
         body,
         html,
-        writer.build_new_link_text(translator) if link.ends_older_links else "",
+        new_link_text,
     )
 
 
@@ -168,7 +168,7 @@ def build_chat_text(view: AssociationView, config: Config, language: str) -> str
     link = ReportLinkAddress("", datetime.max.replace(tzinfo=UTC))
     writer = InvitationWriter(view, config.network.display_name(language), link)
     text = writer.build_whatsapp_text(Translator(language))
-    has_message = view.gaps or choose_invitation_kind(view, None) is InvitationKind.NO_PROBLEM
+    has_message = view.gaps or choose_invitation_kind(view, None) == "no_problem"
     return text if has_message else text.partition("\n")[0]
 
 
@@ -177,23 +177,23 @@ def choose_invitation_kind(
 ) -> InvitationKind:
     """Return which text fits an association: the most important thing that it should know."""
     if view.gaps and view.gaps[0].severity == SEVERITIES[0]:
-        return InvitationKind.URGENT
+        return "urgent"
     if previous_link_at and list_fixed_gaps(view, previous_link_at):
-        return InvitationKind.PROGRESS
+        return "progress"
     if view.gaps:
-        return InvitationKind.PROBLEM
+        return "problem"
     if not any(map(attrgetter("checked_at"), view.accounts)):
-        return InvitationKind.NOT_CHECKED
+        return "not_checked"
     unknown_items = _list_unknown_items(view)
     if not unknown_items:
-        return InvitationKind.NO_PROBLEM
+        return "no_problem"
     refused = [
         item
         for item in unknown_items
         if item.channel != "website" and item.params.get("cause") in REFUSALS
     ]
     is_all_refused = len(refused) == len(unknown_items)
-    return InvitationKind.UNKNOWN_ONLY if is_all_refused else InvitationKind.UNKNOWN_OTHER
+    return "unknown_only" if is_all_refused else "unknown_other"
 
 
 def _list_unknown_items(view: AssociationView) -> list[UncheckedItem]:
@@ -231,20 +231,11 @@ class InvitationWriter:
                 break
         return text
 
-    def build_new_link_text(self, translator: Translator) -> str:
-        """Return the text for WhatsApp that only says that there is a new link."""
-        return translator.message(
-            "whatsapp.new_link",
-            association=self._get_name(translator),
-            day=self.link.expires_at,
-            url=self.link.url,
-        )
-
     def build_subject(self, translator: Translator) -> str:
         """Return the subject of the mail."""
-        name = "report"
-        if self.kind in (InvitationKind.URGENT, InvitationKind.NO_PROBLEM):
-            name = self.kind.value
+        name: str = "report"
+        if self.kind in ("urgent", "no_problem"):
+            name = self.kind
         elif self.view.gaps:
             name = "problem"
         facts = self._build_facts(translator)
@@ -281,13 +272,20 @@ class InvitationWriter:
     ) -> MessageDocument:
         facts = self._build_facts(translator, omitted_facts)
         facts["url"] = LINK_PLACE
-        lines = self._fill_mail_lines(translator, facts)
+        key = f"mail.{self.kind}"
+        if self.view.gaps:
+            key = "mail.problem"
+        elif self.kind not in ("no_problem", "not_checked"):
+            key = f"whatsapp.{self.kind}"
+        lines = translator.message(key, **facts).split("\n")
+        if key.startswith("whatsapp."):
+            lines = lines[1:]  # without its greeting
         link_index = next(index for index, line in enumerate(lines) if LINK_PLACE in line)
         label = lines[link_index - 1].rstrip(":\u00a0")  # a link needs no colon
         return MessageDocument(
             title=translator.message("mail.greeting", **facts),
             intro=tuple(lines[: link_index - 1]),
-            links=(MessageLink(label, self.link.url),),
+            links=((label, self.link.url),),
             footer=(
                 *lines[link_index + 1 :],
                 translator.message("mail.signature", **facts),
@@ -297,14 +295,6 @@ class InvitationWriter:
                 ),
             ),
         )
-
-    def _fill_mail_lines(self, translator: Translator, facts: dict[str, MessageValue]) -> list[str]:
-        """Return the lines of the mail without greeting and signature."""
-        if self.view.gaps:
-            return translator.message("mail.problem", **facts).split("\n")
-        if self.kind in (InvitationKind.NO_PROBLEM, InvitationKind.NOT_CHECKED):
-            return translator.message(f"mail.{self.kind}", **facts).split("\n")
-        return translator.message(f"whatsapp.{self.kind}", **facts).split("\n")[1:]
 
     @property
     def kind(self) -> InvitationKind:
@@ -356,7 +346,7 @@ class InvitationWriter:
     def _describe_progress(self, translator: Translator) -> dict[str, MessageValue]:
         """Return the good news about the first of the fixed gaps, or no facts."""
         previous_link_at = self.link.previous_link_at
-        if previous_link_at is None or self.kind is InvitationKind.URGENT:
+        if previous_link_at is None or self.kind == "urgent":
             return {}
         fixed_gaps = sorted(
             list_fixed_gaps(self.view, previous_link_at),

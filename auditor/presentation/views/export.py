@@ -67,7 +67,6 @@ class ExportRequest:
     since: datetime | None = None
     bom: bool = True
     delimiter: str = ","
-    right_to_left: bool = False
     can_see_contact: Callable[[ListedAssociation], bool] = lambda _association: True
 
 
@@ -85,7 +84,8 @@ def stream_export(request: ExportRequest, app: App, now: datetime) -> Iterator[b
     for name in WORKBOOK_SHEETS.get(request.kind, (request.kind,)):
         title = translator.term("export", name) if translator else name
         tables[title] = EXPORT_KINDS[name].build_table(source)
-    return workbook_writer.iter_workbook_chunks(tables, right_to_left=request.right_to_left)
+    is_mirrored = translator is not None and translator.direction == "rtl"
+    return workbook_writer.iter_workbook_chunks(tables, right_to_left=is_mirrored)
 
 
 @dataclass(frozen=True, slots=True)

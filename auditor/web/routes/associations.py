@@ -15,7 +15,7 @@ from auditor.conclusions.replies import MAX_PROMISE_PERIOD
 from auditor.conclusions.summary import get_region_key
 from auditor.core.form_limits import MAX_CODE_CHARS, MAX_NOTES_CHARS, MAX_TAG_CHARS, FormText
 from auditor.core.formatting import build_whatsapp_url
-from auditor.presentation.report_links import can_create_report_links, select_associations
+from auditor.presentation.report_links import select_associations
 from auditor.presentation.reports.html import sum_channel_points
 from auditor.presentation.reports.invitation import build_chat_text
 from auditor.presentation.views.associations import (
@@ -57,13 +57,13 @@ def check_association_now(
     """Check the association's accounts now, and redirect to the result."""
     require_association_view(context, association)
     checks: RecheckService = request.app.state.association_checks
+    query_params = {}
     try:
         checks.recheck_association(context.app, association, context.now)
     except RecheckRefusedError as refusal:
-        query_params = {"check_refused": str(refusal)}
-        association_url = context.build_association_url(association, query_params)
-        return RedirectResponse(f"{association_url}#check", 303)
-    return RedirectResponse(f"{context.build_association_url(association)}#check", 303)
+        query_params["check_refused"] = str(refusal)
+    association_url = context.build_association_url(association, query_params)
+    return RedirectResponse(f"{association_url}#check", 303)
 
 
 @router.get(
@@ -235,7 +235,7 @@ def list_associations(
         results=results,
         tagged_count=tagged,
         can_select=users.is_coordinator(context.user),
-        can_create_links=can_create_report_links(context.app.config),
+        can_create_links=bool(context.app.config.web.public_url),
         association_filter=current,
         sort=order,
         choices=list_filters.build_filter_choices(context),

@@ -1,9 +1,10 @@
 """Decisions: the form for one, and the queue of replies and of accounts found on websites."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Form, HTTPException, Query
+from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +32,9 @@ from storage.models.users import ReplyOutcome
 from storage.tables.communication import Reply
 
 router = APIRouter(route_class=access.AccessRoute)
+
+DOUBLE_CLICK_PERIOD = timedelta(minutes=1)
+"""A form that the same user sends again within this time is not saved again."""
 
 
 class DecisionForm(BaseModel):
@@ -76,31 +80,18 @@ def show_decision_form(
     "/{language}/associations/{association:path}/decisions", dependencies=[access.OWN_REGION_ACCESS]
 )
 def submit_decision(
-    context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
+    request: Request, context: PageContext, association: str, form: Annotated[DecisionForm, Form()]
 ) -> Response:
     """Save or withdraw a decision, or show the form again with the error."""
-    view, store = require_association_view(context, association), context.app.store
+    view, state = require_association_view(context, association), request.app.state
+    submission = (association, form, context.author)
     try:
-        if form.kind == "withdraw":
-            _load_decision_item(context, association, form.decision_id)
-            withdraw_decision(
-                store, form.decision_id, author=context.author, reason=form.reason, now=context.now
-            )
-        else:
-            typed = DecisionInput(
-                association=association,
-                kind=DecisionKind(form.kind),
-                author=context.author,
-                reason=form.reason,
-                channel=form.channel,
-                account=form.account,
-                until=form.until,
-                last_activity=form.last_activity,
-                new_link=form.new_url.strip(),
-                code=form.gap_code,
-                expires_on=form.expires_on,
-            )
-            record_decision(store, context.app.config.channels, typed, context.now)
+        with state.decision_lock:  # both requests of a double click arrive together
+            last_submission, submitted_at = state.last_decision
+            is_new = submission != last_submission
+            if is_new or context.now - submitted_at > DOUBLE_CLICK_PERIOD:
+                _save_decision(context, association, form)
+                state.last_decision = submission, context.now
     except DecisionError as error:
         return _render_decision_form(context, view, form, error)
     # The part of the association's page that shows the decision.
@@ -111,6 +102,31 @@ def submit_decision(
         association, {"saved_decision": form.kind, "saved_channel": form.channel}
     )
     return RedirectResponse(f"{association_url}#{anchor}", 303)
+
+
+def _save_decision(context: RequestContext, association: str, form: DecisionForm) -> None:
+    """Save or withdraw a decision. Raises DecisionError."""
+    store, author = context.app.store, context.author
+    if form.kind == "withdraw":
+        _load_decision_item(context, association, form.decision_id)
+        withdraw_decision(
+            store, form.decision_id, author=author, reason=form.reason, now=context.now
+        )
+        return
+    typed = DecisionInput(
+        association=association,
+        kind=DecisionKind(form.kind),
+        author=author,
+        reason=form.reason,
+        channel=form.channel,
+        account=form.account,
+        until=form.until,
+        last_activity=form.last_activity,
+        new_link=form.new_url.strip(),
+        code=form.gap_code,
+        expires_on=form.expires_on,
+    )
+    record_decision(store, context.app.config.channels, typed, context.now)
 
 
 def _load_decision_item(

@@ -201,7 +201,6 @@ def stream_download(
         kind=kind,
         format=file_format,
         translator=context.translator,
-        right_to_left=context.translator.direction == "rtl",
         can_see_contact=context.can_manage_association,
         **options,
     )
@@ -268,7 +267,7 @@ def show_meeting_pack_with_qr_codes(
     Raises HTTPException (409) if no public address is configured; the page says so beforehand.
     """
     app = context.app
-    if not report_links.can_create_report_links(app.config):
+    if not app.config.web.public_url:
         raise HTTPException(409)
 
     def render_report_qr_code(association: str) -> Markup:

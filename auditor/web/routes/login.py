@@ -29,6 +29,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL
 
 from auditor.core.form_limits import MAX_TYPED_NAME_CHARS
+from auditor.core.formatting import hash_token
 from auditor.core.i18n.translator import Translator
 from auditor.web import access, users
 from auditor.web.request_context import (
@@ -214,7 +215,7 @@ def log_in_with_link(request: Request, context: PageContext, token: str) -> Resp
 def log_out(request: Request, context: PageContext) -> Response:
     """End the session in the browser and on the server."""
     if token := access.read_cookie(request, access.SESSION_COOKIE):
-        users.end_session(context.app.store, token)
+        context.app.store.sessions.end(hash_token(token))
     response = RedirectResponse(context.links.page_url("login"), 303)
     access.delete_cookie(request, response, access.SESSION_COOKIE)
     response.headers["clear-site-data"] = '"cache", "storage"'

@@ -31,17 +31,12 @@ from auditor.registry.column_mapping import (
 from auditor.registry.columns import NAME_COLUMNS
 from auditor.registry.existing_entries import ExistingEntries
 from auditor.registry.importer import ImportResult, parse_registry_spreadsheet
-from auditor.registry.issues import MAX_LISTED_LINES, describe_dropped_lines, list_dropped_lines
+from auditor.registry.issues import describe_dropped_lines, list_dropped_lines
 from auditor.registry.spreadsheet import iter_csv_lines
 from auditor.registry.workbook_reader import UPLOAD_LIMITS, SpreadsheetError
 from auditor.runs.erasure import find_erased_in_import
 from auditor.web import access, users
-from auditor.web.request_context import (
-    PageContext,
-    RequestContext,
-    build_download_headers,
-    build_url,
-)
+from auditor.web.request_context import PageContext, RequestContext, build_download_headers
 from auditor.web.routes.runs import load_next_check
 from storage.models.summaries import ALL_FACET
 from storage.models.users import ChangeOrigin
@@ -103,25 +98,20 @@ def show_registry(
     context: PageContext,
     *,
     imported: Annotated[str, Query(pattern=r"^(\d{1,7}-\d{1,7}-\d{1,7})?$")] = "",
-    dropped: Annotated[int, Query(ge=0, le=9_999_999)] = 0,
-    lines: Annotated[str, Query(pattern=r"^(\d{1,7}(-\d{1,7})*)?$")] = "",
     erased: ErasureOutcome | None = None,
 ) -> HTMLResponse:
     """Show the number of associations, the downloads and the import form.
 
-    `imported` has the numbers of associations just added, changed and withdrawn, `dropped` is the
-    number of lines that were not imported, and `lines` are the first of them. `erased` is what was
-    just erased.
+    `imported` has the numbers of associations just added, changed and withdrawn. `erased` is what
+    was just erased.
     """
     phrases = []
     if imported:
         added, changed, missing = map(int, imported.split("-"))
         phrases = describe_change_counts((added, changed, missing), context.translator)
-    dropped_lines = list(map(int, lines.split("-"))) if lines else []
     return _render_registry(
         context,
         imported_phrases=phrases,
-        dropped_message=describe_dropped_lines(dropped_lines, context.translator, dropped),
         erasure_outcome=erased,
         next_check=load_next_check(request, context) if imported else None,
     )
@@ -277,13 +267,8 @@ def submit_import_decision(
             return RedirectResponse(f"{preview_url}?has_changed=1", 303)
         uploads.delete(upload_name)
         refresh_summaries(context.app.store, context.app.config, max_stale=MAX_REFRESHED_SUMMARIES)
-    dropped_lines = list_dropped_lines(import_result.problems)
-    query_params = {
-        "imported": "-".join(map(str, count_changed_associations(preview.changes))),
-        "dropped": str(len(dropped_lines) or ""),
-        "lines": "-".join(map(str, dropped_lines[:MAX_LISTED_LINES])),
-    }
-    return RedirectResponse(build_url(registry_url, query_params), 303)
+    counts = "-".join(map(str, count_changed_associations(preview.changes)))
+    return RedirectResponse(f"{registry_url}?imported={counts}", 303)
 
 
 def _build_preview_url(context: RequestContext, upload_name: str) -> str:
@@ -295,7 +280,6 @@ def _render_registry(
     *,
     status: int = 200,
     imported_phrases: Sequence[str] = (),
-    dropped_message: str = "",
     erasure_outcome: ErasureOutcome | None = None,
     error_message: str = "",
     next_check: dict[str, Any] | None = None,
@@ -306,7 +290,6 @@ def _render_registry(
         status=status,
         association_count=association_count,
         imported_phrases=imported_phrases,
-        dropped_message=dropped_message,
         erasure_outcome=erasure_outcome,
         error_message=error_message,
         next_check=next_check,

@@ -370,7 +370,7 @@ def _render_changes(
     query, store = {"association": association_id}, context.app.store
     return context.render_page(
         "audit_log_changes.html",
-        changes=list(zip(shown_entries, _build_change_lines(context, shown_entries), strict=True)),
+        changes=_build_change_lines(context, shown_entries),
         action_entry=action_entry,
         association_id=association_id,
         association=store.registry.get_association(association_id) if association_id else None,
@@ -384,8 +384,4 @@ def _build_change_lines(
     association_ids = set(map(attrgetter("association"), entries))
     data = context.app.store.conclusions.load_association_data(association_ids)
     names = {row.id: row.display_name(context.language) for row in data.associations}
-    lines = []
-    for entry in entries:
-        name = names.get(entry.association, "")
-        lines.append(RegistryChangeLine(entry, name))
-    return lines
+    return [RegistryChangeLine(entry, names.get(entry.association, "")) for entry in entries]

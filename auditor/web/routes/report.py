@@ -14,17 +14,11 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from auditor.conclusions import replies
 from auditor.conclusions.association_view import AssociationView
-from auditor.conclusions.replies import (
-    ReplyRefusal,
-    ReplyRefusedError,
-    StepsForm,
-    save_completed_steps,
-)
+from auditor.conclusions.replies import ReplyRefusedError, StepsForm, save_completed_steps
 from auditor.core.form_limits import MAX_EMAIL_CHARS, MAX_PLACE_CHARS
 from auditor.core.formatting import hash_token
 from auditor.core.rendering.templates import (
@@ -37,7 +31,7 @@ from auditor.presentation.notifications.subscriptions import CONFIRMATION_DAYS, 
 from auditor.presentation.report_links import find_active_report_link
 from auditor.presentation.reports import pdf
 from auditor.presentation.reports.html import (
-    ReportAction,
+    MAX_TYPED_CHARACTERS,
     ReportForms,
     ReportNotice,
     build_report_csp,
@@ -52,15 +46,12 @@ from auditor.web.request_context import (
     render_error_page,
     require_association_view,
 )
-from storage.models.users import ReplyKind
 from storage.tables.communication import ReportLink
 
 router = APIRouter(route_class=access.AccessRoute)
 
 REPORT_LINK_COOKIE = "report_link"
 """Holds the token. The address contains it only once, when the link is opened."""
-MAX_TYPED_CHARACTERS = 500
-"""A refused value comes back to its form in the address, but not a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,19 +124,9 @@ def open_report_link(request: Request, token: str) -> Response:
     return set_report_link_cookie(response, request, token, report_link.expires_at)
 
 
-class ReportQuery(BaseModel):
-    """The result of the last form of the report, as a `ReportNotice` of `reports.html` shows it."""
-
-    at: str = Field(default="", max_length=MAX_PLACE_CHARS)
-    done: ReportAction | None = None
-    error: ReplyRefusal | None = None
-    kind: ReplyKind | None = None
-    typed: str = Field(default="", max_length=MAX_TYPED_CHARACTERS)
-
-
 @router.get("/{language}/report", dependencies=[access.REPORT_LINK_ACCESS])
 def show_report(
-    request: Request, report_request: CurrentReportRequest, query: Annotated[ReportQuery, Query()]
+    request: Request, report_request: CurrentReportRequest, notice: Annotated[ReportNotice, Query()]
 ) -> Response:
     """Show the report with its forms, and what the last of them did.
 
@@ -156,13 +137,10 @@ def show_report(
     store = context.app.store
     assert report_link.id is not None
     store.report_links.mark_opened(report_link.id, context.now)
-    notice = None
-    if query.done or query.error:
-        notice = ReportNotice(query.at, query.done, query.error, query.kind, query.typed)
     forms = ReportForms(
         replies=list(store.replies.list_replies(view.association.id)),
         completed_steps=store.completed_steps.list_completed_steps(view.association.id),
-        notice=notice,
+        notice=notice if notice.done or notice.error else None,
         expires_at=report_link.expires_at,
     )
     content = _render_report(report_request, view, forms=forms)
@@ -229,9 +207,9 @@ def submit_reply(
         replies.save_reply(context.app.store, reply)
     except ReplyRefusedError as refusal:
         typed = form.value if len(form.value) <= MAX_TYPED_CHARACTERS else ""
-        refused = ReportNotice(form.at, refusal=refusal.reason, kind=form.kind, typed=typed)
+        refused = ReportNotice(at=form.at, error=refusal.reason, kind=form.kind, typed=typed)
         return _redirect_to_report(context, refused)
-    return _redirect_to_report(context, ReportNotice(form.at, ReportAction.SENT))
+    return _redirect_to_report(context, ReportNotice(at=form.at, done="sent"))
 
 
 @router.post(
@@ -248,8 +226,8 @@ def withdraw_reply(
     try:
         replies.withdraw_reply(context.app.store, reply_id, association, context.now)
     except ReplyRefusedError as refusal:
-        return _redirect_to_report(context, ReportNotice(at, refusal=refusal.reason))
-    return _redirect_to_report(context, ReportNotice(at, ReportAction.WITHDRAWN))
+        return _redirect_to_report(context, ReportNotice(at=at, error=refusal.reason))
+    return _redirect_to_report(context, ReportNotice(at=at, done="withdrawn"))
 
 
 @router.post("/{language}/report/steps", dependencies=[access.REPORT_LINK_ACCESS])
@@ -261,22 +239,16 @@ def save_steps(
     try:
         save_completed_steps(context.app.store, _load_view(report_request), form, context.now)
     except ReplyRefusedError as refusal:
-        return _redirect_to_report(context, ReportNotice(form.at, refusal=refusal.reason))
-    return _redirect_to_report(context, ReportNotice(form.at, ReportAction.STEPS_SAVED))
+        return _redirect_to_report(context, ReportNotice(at=form.at, error=refusal.reason))
+    return _redirect_to_report(context, ReportNotice(at=form.at, done="steps_saved"))
 
 
 def _redirect_to_report(context: RequestContext, notice: ReportNotice) -> RedirectResponse:
     """Redirect to the subject of a form, or to the message if a field has to be corrected."""
-    query_params = {
-        "at": notice.place,
-        "done": notice.done or "",
-        "error": notice.refusal or "",
-        "kind": notice.kind or "",
-        "typed": notice.typed,
-    }
+    query_params = notice.model_dump(mode="json", exclude_none=True)
     report_url = build_url(context.links.page_url("report"), query_params)
-    is_at_subject = notice.place and not notice.is_about_value
-    fragment = quote(notice.place) if is_at_subject else "message"
+    is_at_subject = notice.at and not notice.is_about_value
+    fragment = quote(notice.at) if is_at_subject else "message"
     return RedirectResponse(f"{report_url}#{fragment}", 303)
 
 

@@ -14,11 +14,10 @@ from auditor.conclusions.summary import AssociationFilter
 from auditor.core.formatting import build_whatsapp_url
 from auditor.presentation.report_links import (
     SHEET_TITLE,
-    BulkInvitations,
-    can_create_report_links,
     compute_report_link_expiry,
     create_invitation,
     create_reminder,
+    iter_invitations_file,
     select_associations,
 )
 from auditor.presentation.reports.invitation import ReportLinkAddress, list_due_promises
@@ -79,7 +78,7 @@ def list_report_links(
         **build_page_urls(list_url, query_params, "before", before, next_id),
         region_choices=region_choices,
         tag_choices=list_group_choices(context, "tag"),
-        can_create_links=can_create_report_links(context.app.config),
+        can_create_links=bool(context.app.config.web.public_url),
     )
 
 
@@ -109,13 +108,21 @@ def stream_report_links(
     context: RequestContext, views: Iterable[AssociationView], file_format: Literal["csv", "xlsx"]
 ) -> StreamingResponse:
     """Return a spreadsheet with new links and texts. The links work when it is complete."""
-    invitations = BulkInvitations(context.app, context.author, context.now)
+    report_links: list[ReportLink] = []
     file_name = f"{SHEET_TITLE}-{context.now.date().isoformat()}.{file_format}"
 
     def stream_and_commit() -> Iterator[bytes]:
         """Yield the file, then store its links. If the download breaks off, nothing changes."""
-        yield from invitations.iter_file_parts(views, file_format, translator=context.translator)
-        invitations.commit()
+        yield from iter_invitations_file(
+            context.app,
+            views,
+            context.author,
+            context.now,
+            report_links,
+            file_format=file_format,
+            translator=context.translator,
+        )
+        context.app.store.report_links.add_all(report_links)
 
     return StreamingResponse(
         stream_and_commit(),
@@ -189,24 +196,24 @@ def _list_due_promises(context: RequestContext, view: AssociationView) -> list[F
 
 
 @router.post(
-    "/{language}/report-links/{association:path}/renew", dependencies=[access.OWN_REGION_ACCESS]
+    "/{language}/report-links/{association:path}/{action}", dependencies=[access.OWN_REGION_ACCESS]
 )
-def renew_report_link(context: PageContext, association: str) -> RedirectResponse:
-    """Extend the active link of an association."""
-    require_association_view(context, association)
-    new_expiry = compute_report_link_expiry(context.app.config, context.now)
-    context.app.store.report_links.extend(association, new_expiry, context.now)
-    return _redirect_after_action(context, association, "renewed")
+def change_report_links(
+    context: PageContext, association: str, action: Literal["renew", "revoke"]
+) -> RedirectResponse:
+    """Extend the active link of an association, or revoke all its links now.
 
-
-@router.post(
-    "/{language}/report-links/{association:path}/revoke", dependencies=[access.OWN_REGION_ACCESS]
-)
-def revoke_report_links(context: PageContext, association: str) -> Response:
-    """Revoke all links of an association now, and end the subscriptions made through links."""
+    Subscriptions that were made through revoked links end.
+    """
     require_association_view(context, association)
-    context.app.store.report_links.revoke(association, context.author, context.now)
-    return _redirect_after_action(context, association, "revoked")
+    report_links = context.app.store.report_links
+    if action == "renew":
+        new_expiry = compute_report_link_expiry(context.app.config, context.now)
+        report_links.extend(association, new_expiry, context.now)
+    else:
+        report_links.revoke(association, context.author, context.now)
+    page_url = _build_association_path(context, association)
+    return RedirectResponse(f"{page_url}?done={action.removesuffix('e')}ed#message", 303)
 
 
 def _render_association_report_links(
@@ -228,7 +235,7 @@ def _render_association_report_links(
         has_active_link=any(row["state"] is ReportLinkState.ACTIVE for row in rows),
         subscriber_count=store.subscriptions.count_from_report_links(association),
         new_expiry=compute_report_link_expiry(context.app.config, context.now),
-        can_create_links=can_create_report_links(context.app.config),
+        can_create_links=bool(context.app.config.web.public_url),
         completed_action=completed_action,
         new_link=new_link,
     )
@@ -251,15 +258,8 @@ def _build_report_link_rows(
 
 def require_public_url(context: RequestContext) -> None:
     """Raise HTTPException (409) if no public address is configured; the page says so beforehand."""
-    if not can_create_report_links(context.app.config):
+    if not context.app.config.web.public_url:
         raise HTTPException(409)
-
-
-def _redirect_after_action(
-    context: RequestContext, association: str, completed_action: str
-) -> RedirectResponse:
-    page_url = _build_association_path(context, association)
-    return RedirectResponse(f"{page_url}?done={completed_action}#message", 303)
 
 
 def _build_association_path(context: RequestContext, association: str) -> str:

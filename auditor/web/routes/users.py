@@ -24,7 +24,6 @@ from auditor.web.routes.login import (
 from auditor.web.users import (
     MAX_PASSWORD_CHARACTERS,
     MIN_PASSWORD_CHARACTERS,
-    PasswordFault,
     find_password_fault,
     normalize_password,
 )
@@ -76,7 +75,7 @@ def reset_user(request: Request, context: PageContext, user_id: RowId) -> HTMLRe
 @router.post("/{language}/users/{user_id}/remove", dependencies=[access.ADMIN_ACCESS])
 def remove_user(context: PageContext, user_id: RowId) -> Response:
     """Remove a user, who can no longer log in."""
-    users.remove_user(context.app.store, _load_other_user(context, user_id), context.now)
+    context.app.store.users.remove(_load_other_user(context, user_id), context.now)
     return RedirectResponse(f"{context.links.page_url('users')}?done=removed#message", 303)
 
 
@@ -242,15 +241,15 @@ def _find_password_error(context: RequestContext, user: User, form: NewPasswordF
     )
     translator = context.translator
     match fault:
-        case PasswordFault.SHORT:
+        case "short":
             return translator.translate_plural(
                 "Passwords need at least {n} character.",
                 "Passwords need at least {n} characters.",
                 MIN_PASSWORD_CHARACTERS,
             )
-        case PasswordFault.LONG:
+        case "long":
             return format_password_too_long(translator)
-        case PasswordFault():
+        case "common":
             return translator.translate("This password is too common. Choose another.")
     if form.password != form.password_confirmation:
         return context.translator.translate("The passwords don’t match.")

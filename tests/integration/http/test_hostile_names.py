@@ -34,6 +34,7 @@ from storage.sanitize import sanitize_text
 from storage.tables.communication import Reply
 from tests.support import sample_network
 from tests.support.all_routes import FORMS, build_paths, build_urls, list_routes, route_params
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
 READING_COMMANDS = (
@@ -136,7 +137,8 @@ def app(tmp_path_factory):
         network_app.store.decisions.add(
             Decision(association, channel, DecisionKind.WAIVE, text, text, sample_network.NOW)
         )
-        network_app.store.replies.add(
+        add_reply(
+            network_app.store,
             Reply(
                 association=association,
                 kind=ReplyKind.MOVED,
@@ -144,7 +146,7 @@ def app(tmp_path_factory):
                 text=text,
                 channel="youtube",
                 value=text,
-            )
+            ),
         )
     yield network_app
     network_app.store.close()

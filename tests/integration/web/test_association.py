@@ -17,6 +17,7 @@ from storage.models.audit import Association, AssociationEntry, Contact, Decisio
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, Role
 from storage.tables.communication import FollowUp, Reply
 from tests.support.mini_network import START, link, lived, night_of, register, steps
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
 NOW = night_of(3) + timedelta(hours=8)
@@ -261,8 +262,9 @@ async def test_only_the_newest_events_are_open(app):
 
 
 async def test_answered_reply_can_be_undone_in_the_history(app):
-    reply = app.store.replies.add(
-        Reply(association="nour", kind=ReplyKind.CLAIMED, submitted_at=NOW, channel="facebook")
+    reply = add_reply(
+        app.store,
+        Reply(association="nour", kind=ReplyKind.CLAIMED, submitted_at=NOW, channel="facebook"),
     )
     app.store.replies.review(reply.id, ReplyOutcome.DECLINED, "Sara", "a shop", NOW)
     with logged_in_client(app, NOW) as client:

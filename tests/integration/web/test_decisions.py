@@ -1,6 +1,10 @@
 """The decision form."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from threading import Barrier, BrokenBarrierError
 from urllib.parse import urlencode
 
 import pytest
@@ -8,6 +12,7 @@ from lxml import html
 
 from auditor.checking import checker
 from auditor.runs.run import execute_run
+from auditor.web.routes import decisions as decisions_route
 from storage.models.audit import DecisionKind
 from tests.support.mini_network import PROFILE, link, night_of, opened, register, steps
 from tests.support.web_server import logged_in_client
@@ -205,6 +210,29 @@ def test_evidence_page_shows_the_decision_about_the_account(app, client):
     text = client.get(f"/en/associations/nour/accounts/{row.id}").text.replace("<bdi>", "")
     assert "Someone has seen that the account exists" in text
     assert "called &lt;b&gt;them" in text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"kind": "none_by_choice", "channel": "youtube"}, {"kind": "claim", "channel": "youtube"}],
+    ids=["choice", "claim"],
+)
+def test_double_click_is_saved_once(app, client, monkeypatch, fields):
+    save_decision, both_save = decisions_route._save_decision, Barrier(2)
+
+    def save_together(*arguments):
+        with suppress(BrokenBarrierError):
+            both_save.wait(0.5)  # the other request never comes this far
+        save_decision(*arguments)
+
+    monkeypatch.setattr(decisions_route, "_save_decision", save_together)
+    if fields["kind"] == "claim":
+        fields = {**fields, "account": "https://www.youtube.com/@nour"}
+    submit = partial(submit_decision, client, **fields)
+    with ThreadPoolExecutor(2) as threads:
+        responses = [threads.submit(submit) for _ in range(2)]
+    assert [response.result().status_code for response in responses] == [303, 303]
+    assert len(decisions(app)) == 1
 
 
 @pytest.mark.parametrize("text", ["\x00", "\u202e", " \u202d "])

@@ -14,6 +14,7 @@ from storage.models.audit import AccountRow, DecisionKind
 from storage.models.users import ReplyKind
 from storage.tables.communication import Reply
 from tests.support.mini_network import lived, night_of, register, steps
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 from tests.unit.auditor.presentation.views.test_domain_calendar import parse_calendar
 
@@ -141,7 +142,8 @@ async def test_coordinator_states_a_date(app, client):
 
 async def test_accepted_reply_of_an_association_states_the_date(app, client):
     (row,) = app.store.registry.list_accounts("amal")
-    reply = app.store.replies.add(
+    reply = add_reply(
+        app.store,
         Reply(
             association="amal",
             kind=ReplyKind.DOMAIN_EXPIRES,
@@ -149,7 +151,7 @@ async def test_accepted_reply_of_an_association_states_the_date(app, client):
             channel="website",
             account_id=row.id,
             value="2026-07-05",
-        )
+        ),
     )
     assert "5 July 2026" in get_text(client, "/en/replies")
     client.post(f"/en/replies/{reply.id}", data={"answer": "accepted"})

@@ -13,6 +13,7 @@ from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import FollowUpKind, ReplyKind
 from storage.tables.communication import FollowUp, Reply
 from tests.support.mini_network import link, night_of, opened, register, steps
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
@@ -111,14 +112,15 @@ def test_due_date_without_a_promise_is_not_saved(app, client):
 
 
 def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client):
-    app.store.replies.add(
+    add_reply(
+        app.store,
         Reply(
             association="nour",
             kind=ReplyKind.DISOWNED,
             submitted_at=NOW,
             channel="facebook",
             text="ليس لنا",
-        )
+        ),
     )
     text = get_text(client)
     assert 'href="/en/replies/1">1 reply from this association is waiting' in text

@@ -249,7 +249,7 @@ def test_all_sessions_end_with_a_new_password_a_reset_or_removal(app, browser, e
     elif event == "reset":
         users.create_invite(app.store, user, "a test", NOW)
     else:
-        users.remove_user(app.store, user, NOW)
+        app.store.users.remove(user, NOW)
     assert [get_status(browser, cookie=f"session={token}") for token in tokens] == [401, 401]
     browser.cookies.clear()
     assert log_in(browser).status_code == 401
@@ -628,7 +628,7 @@ def test_login_link_works_only_on_this_machine(demo_url):
 
 
 def test_removed_user_cannot_use_a_login_link(app, demo_url):
-    users.remove_user(app.store, app.store.users.get("Demo"), NOW)
+    app.store.users.remove(app.store.users.get("Demo"), NOW)
     answer = open_in_new_browser(demo_url)
     assert "session" not in answer.cookies
 
@@ -682,7 +682,7 @@ def test_ended_one_time_links_all_give_the_same_page(app, browser, clock, ending
     elif ending == "replaced":
         users.create_invite(app.store, salma, "Amina", NOW)
     elif ending == "removed":
-        users.remove_user(app.store, salma, NOW)
+        app.store.users.remove(salma, NOW)
     else:
         browser.cookies.clear()
         url = "/en/set-password"
@@ -751,7 +751,7 @@ def test_administrator_adds_resets_and_removes_users(app, browser):
 @pytest.mark.slow
 def test_login_page_without_users_shows_the_command_to_add_one(app, browser):
     assert "auditor user add" not in browser.get("/en/login").text
-    users.remove_user(app.store, app.store.users.get("Amina"), NOW)
+    app.store.users.remove(app.store.users.get("Amina"), NOW)
     assert "auditor user add NAME --role admin" in browser.get("/en/login").text
 
 

@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup
 from storage.models.users import ReplyKind, Role
 from storage.tables.communication import Reply
 from tests.support.mini_network import link, lived, night_of, register
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
@@ -67,7 +68,7 @@ def test_page_marks_its_entry(app, path, entry, is_first_page):
 
 
 def test_entry_counts_the_replies_that_wait(app):
-    app.store.replies.add(Reply(association="nour", kind=ReplyKind.DISOWNED, submitted_at=NOW))
+    add_reply(app.store, Reply(association="nour", kind=ReplyKind.DISOWNED, submitted_at=NOW))
     assert get_page(app, "/en/").select_one(".site-nav .count").get_text(strip=True) == "1waiting"
     assert not get_page(app, "/en/", name="Omar", role=Role.READER).select(".site-nav .count")
 

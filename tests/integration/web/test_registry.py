@@ -369,7 +369,7 @@ def test_new_changed_and_missing_associations_are_counted(app):
     assert "2 new associations, 1 association changed, 1 association not in the file." in text
 
 
-def test_dropped_line_is_named_before_and_after_the_import(app):
+def test_dropped_line_is_named_before_the_import(app):
     rows = [*UNCHANGED_ROWS, ["", "Ifrane", "Ifrane", ""], ["x", "", "Safi", ""]]
     sentence = "1 row was not imported: the name is missing (lines: 5)."
     with logged_in_client(app) as client:
@@ -380,15 +380,12 @@ def test_dropped_line_is_named_before_and_after_the_import(app):
         response = client.post(preview_url, data=confirmation(client, preview_url))
         text = read_text(client.get(response.headers["location"]).text)
     assert "Imported: 1 new association, 1 association changed." in text
-    assert sentence in text
 
 
-def test_confirmation_counts_all_dropped_lines_and_names_the_first(app):
+def test_preview_counts_all_dropped_lines_and_names_the_first(app):
     rows = [*UNCHANGED_ROWS, ["ifrane", "Ifrane", "", ""], *[["", "", "Agadir", ""]] * 600]
     with logged_in_client(app) as client:
-        preview_url = upload(client, rows=rows).headers["location"]
-        response = client.post(preview_url, data=confirmation(client, preview_url))
-        text = read_text(client.get(response.headers["location"]).text)
+        text = read_text(client.get(upload(client, rows=rows).headers["location"]).text)
     assert "600 rows were not imported: the name is missing (lines: 5, 6, 7," in text
 
 

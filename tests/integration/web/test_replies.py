@@ -17,6 +17,7 @@ from storage.errors import StoreError
 from storage.models.audit import Decision, DecisionKind, Proposal
 from storage.models.users import ReplyKind, ReplyOutcome
 from storage.tables.communication import Reply
+from tests.support import stored
 from tests.support.mini_network import link, lived, night_of, register
 from tests.support.web_server import logged_in_client
 
@@ -40,8 +41,8 @@ def client(app):
 
 
 def add_reply(app, kind, association="nour", **fields):
-    return app.store.replies.add(
-        Reply(association=association, kind=kind, submitted_at=NOW, **fields)
+    return stored.add_reply(
+        app.store, Reply(association=association, kind=kind, submitted_at=NOW, **fields)
     )
 
 

@@ -17,6 +17,7 @@ from storage.store import Store
 from storage.tables import runs, summaries, users  # noqa: F401  # the imports register their tables
 from storage.tables.communication import FollowUp, Reply, ReportLink, Subscription
 from storage.tables.core import METADATA
+from tests.support.stored import add_reply
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 OLD = NOW - timedelta(days=400)
@@ -111,14 +112,15 @@ def test_ended_report_links_are_deleted_and_their_replies_stay(store):
     ]
     store.report_links.add_all(links, keep_older=True)
     first = next(iter(store.report_links.list_report_links("here")))
-    store.replies.add(
+    add_reply(
+        store,
         Reply(
             association="here",
             kind=ReplyKind.DISPUTED,
             submitted_at=OLD,
             text="still waits",
             report_link_id=first.id,
-        )
+        ),
     )
     assert store.retention.delete_expired_data({"report_links": LIMIT}) == {"report_link": 2}
     assert [link.token_hash for link in store.report_links.list_report_links("here")] == ["holds"]
@@ -129,8 +131,8 @@ def test_ended_report_links_are_deleted_and_their_replies_stay(store):
 
 
 def test_reviewed_replies_and_old_follow_ups_are_deleted(store):
-    reply = store.replies.add(
-        Reply(association="here", kind=ReplyKind.DISPUTED, submitted_at=OLD, text="answered")
+    reply = add_reply(
+        store, Reply(association="here", kind=ReplyKind.DISPUTED, submitted_at=OLD, text="answered")
     )
     store.replies.review(reply.id, ReplyOutcome.DECLINED, "Amina", "seen", OLD)
     store.follow_ups.add(

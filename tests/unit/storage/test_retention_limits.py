@@ -10,6 +10,7 @@ from storage.models.audit import Association, AssociationEntry, Contact
 from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind, ReplyOutcome
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply, ReportLink, Subscription
+from tests.support.stored import add_reply
 
 pytestmark = pytest.mark.usefixtures("migrated")
 
@@ -44,7 +45,7 @@ def end_report_link(store, moment):
 
 def review_reply(store, moment):
     reply = Reply(association="nour", kind=ReplyKind.DISPUTED, submitted_at=START, text="text")
-    stored = store.replies.add(reply)
+    stored = add_reply(store, reply)
     store.replies.review(stored.id, ReplyOutcome.DECLINED, "Amina", "seen", moment)
 
 

@@ -10,6 +10,7 @@ from storage.models.users import ReplyKind, Role
 from storage.store import Store
 from storage.tables.communication import Reply
 from storage.tables.users import User
+from tests.support.stored import add_reply
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -35,7 +36,7 @@ def test_text_and_times_of_objects_are_cleaned_before_they_are_stored(store):
     store.registry.save_registry([Association("amal", "Amal")], [], NOW)
     local_time = datetime(2026, 3, 1, 13, tzinfo=timezone(timedelta(hours=1)))
     reply = Reply(association="amal", kind=ReplyKind.DISPUTED, submitted_at=local_time, text="a\0b")
-    stored = store.replies.add(reply)
+    stored = add_reply(store, reply)
     assert stored.text == "ab"
     assert store.replies.get(stored.id) == stored
     assert (stored.submitted_at, stored.submitted_at.tzinfo) == (NOW, UTC)

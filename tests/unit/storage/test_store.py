@@ -60,6 +60,7 @@ from storage.store import REPOSITORIES, Store
 from storage.tables import core
 from storage.tables.communication import Reply
 from storage.tables.summaries import ASSOCIATION_FACET
+from tests.support.stored import add_reply
 
 pytestmark = pytest.mark.usefixtures("migrated")
 
@@ -113,8 +114,9 @@ def test_store_has_every_declared_repository(store):
 def test_constraint_error_contains_no_personal_data(filled_store):
     number = "0612345678"
     with pytest.raises(IntegrityError) as broken:
-        filled_store.replies.add(
-            Reply(association="unknown", kind=ReplyKind.DISPUTED, submitted_at=NOW, text=number)
+        add_reply(
+            filled_store,
+            Reply(association="unknown", kind=ReplyKind.DISPUTED, submitted_at=NOW, text=number),
         )
     assert "FOREIGN KEY" in str(broken.value)
     assert number not in "".join(traceback.format_exception(broken.value))

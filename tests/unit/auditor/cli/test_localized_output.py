@@ -182,11 +182,7 @@ def _alone(monkeypatch):
         cli_serve, "open_web_socket", lambda *_, **__: contextlib.nullcontext(object())
     )
     monkeypatch.setattr(cli_serve, "format_server_url", lambda _: "http://127.0.0.1:8321/")
-    monkeypatch.setattr(
-        transports,
-        "send_message",
-        lambda *_: transports.DeliveryResult(transports.DeliveryStatus.SENT),
-    )
+    monkeypatch.setattr(transports, "send_message", lambda *_: ("sent", ""))
 
 
 def test_every_command_has_arguments_for_tests():

@@ -14,7 +14,11 @@ from auditor.app import App
 from auditor.cli import main, report_links
 from auditor.config.schema import WebSettings
 from auditor.presentation import report_links as auditor_report_links
-from auditor.presentation.report_links import EXPORT_COLUMNS, BulkInvitations, select_associations
+from auditor.presentation.report_links import (
+    EXPORT_COLUMNS,
+    iter_invitations_file,
+    select_associations,
+)
 from storage.models.audit import Association, AssociationEntry, Contact
 from storage.store import Store
 from tests.support.mini_network import START, configured, link, opened
@@ -156,10 +160,11 @@ def test_new_link_revokes_older_ones_unless_kept(command_line):
 
 def test_interrupted_creation_changes_nothing(command_line):
     first = command_line.create_links("nour")[0]["link"]
-    invitations = BulkInvitations(command_line.app, "Amina", command_line.now)
-    parts = invitations.iter_file_parts(select_associations(command_line.app, command_line.now))
+    app, now, report_links = command_line.app, command_line.now, []
+    views = select_associations(app, now)
+    parts = iter_invitations_file(app, views, "Amina", now, report_links)
     next(parts), next(parts), next(parts)
-    assert invitations.report_links
+    assert report_links
     assert command_line.opens(first) == "nour"
     assert [
         report_link.association

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 
 from auditor.conclusions.replies import ReplyForm, StepsForm
 from auditor.core import form_limits
+from auditor.presentation.reports.html import MAX_TYPED_CHARACTERS, ReportNotice
 from auditor.web.routes.associations import MAX_SELECTED, FollowUpForm, SelectionForm
 from auditor.web.routes.decisions import DecisionForm, ReplyAnswerForm
 from auditor.web.routes.login import LoginForm
-from auditor.web.routes.report import MAX_TYPED_CHARACTERS, ReportQuery
 from auditor.web.routes.users import NewUserForm
 from probes.links.identify import identify_link
 
@@ -45,7 +45,7 @@ TEXT_FIELDS = [
     (SelectionForm, SELECTION, "tag", form_limits.MAX_TAG_CHARS),
     (LoginForm, {}, "name", form_limits.MAX_TYPED_NAME_CHARS),
     (NewUserForm, {}, "name", form_limits.MAX_TYPED_NAME_CHARS),
-    (ReportQuery, {}, "typed", MAX_TYPED_CHARACTERS),
+    (ReportNotice, {}, "typed", MAX_TYPED_CHARACTERS),
 ]
 LIST_FIELDS = [
     (StepsForm, {}, "step", [1], form_limits.MAX_TICKED_STEPS),

@@ -42,6 +42,7 @@ from storage.models.users import ChangeOrigin, FollowUpKind, ReplyKind, Role
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply, Subscription
 from tests.support.mini_network import START, Web, configured, link, night_of
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
 MARK = "zzmarkzz"
@@ -164,8 +165,8 @@ def _talk(app):
     )
     store.decisions.withdraw([decision.id], DecisionWithdrawal("Amina", f"back {MARK}", NOW))
     report_links.create_report_link(store, app.config, ID, f"Amina {MARK}", NOW)
-    store.replies.add(
-        Reply(association=ID, kind=ReplyKind.DISPUTED, submitted_at=NOW, text=f"said {MARK}")
+    add_reply(
+        store, Reply(association=ID, kind=ReplyKind.DISPUTED, submitted_at=NOW, text=f"said {MARK}")
     )
     store.follow_ups.add(
         FollowUp(

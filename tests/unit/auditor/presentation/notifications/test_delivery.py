@@ -13,7 +13,6 @@ from auditor.presentation.notifications.delivery import (
     collect_drafts,
     deliver_drafts,
     draft_digests,
-    preview_drafts,
     send_run_notifications,
 )
 from auditor.presentation.notifications.subscriptions import save_subscription
@@ -179,7 +178,7 @@ def test_chat_service_gets_the_digest_without_unsubscribe_link(app, mailbox):
 def test_preview_sends_and_stores_nothing(app, mailbox):
     run = record_run(app, 0, "website_down")
     drafts = draft_digests(app.store, app.config, run)
-    previews = list(preview_drafts(app.store, app.config, drafts))
+    previews = list(deliver_drafts(app, drafts, night_of(2), is_dry_run=True))
     assert [preview.status for preview in previews] == ["would_send", "would_send"]
     assert "Nour" in previews[1].text
     assert not mailbox.taken

@@ -88,8 +88,8 @@ def test_unreachable_monitor_is_one_warning_without_its_url(caplog, address):
         except ValueError:
             return
         ping.report_success("")
-    assert len(handler.get_lines()) == 1
-    assert handler.get_lines()[0].startswith(
+    assert len(handler.lines) == 1
+    assert handler.lines[0].startswith(
         "WARNING: cannot report the success of the run to the monitor: "
     )
     assert "secret" not in caplog.text
@@ -108,8 +108,8 @@ def test_only_the_last_warnings_are_collected():
         for number in range(200):
             logger.warning("line\n%d", number)
     logger.warning("afterwards")
-    assert len(handler.get_lines()) == 100
-    assert handler.get_lines()[-1] == "WARNING: line 199"
+    assert len(handler.lines) == 100
+    assert handler.lines[-1] == "WARNING: line 199"
 
 
 STEPS = [-1, 0, 1]
@@ -137,4 +137,4 @@ def test_oldest_warnings_are_left_out(step):
     with capture_recent_warnings() as handler:
         for number in range(MAX_LOG_LINES + step):
             logger.warning("line %d", number)
-    assert handler.get_lines()[0] == f"WARNING: line {max(0, step)}"
+    assert handler.lines[0] == f"WARNING: line {max(0, step)}"

@@ -44,12 +44,12 @@ def test_recipients_can_be_set_in_the_environment():
     assert [recipient.address for recipient in config.notify.recipients] == [None]
 
 
-def test_message_can_be_claimed_once_and_again_after_release(store):
+def test_message_can_be_claimed_once_and_again_after_a_failure(store):
     message = ("amal@rabat.example", "digest", "2026-11-25")
     assert store.messages.claim(*message, NOW)
     assert not store.messages.claim(*message, NOW)
     assert store.messages.is_sent(*message)
-    store.messages.release(*message)
+    store.messages.record_failure(*message, "refused", NOW)
     assert not store.messages.is_sent(*message)
     assert store.messages.claim(*message, NOW)
 

@@ -17,7 +17,6 @@ from aiosmtpd.smtp import AuthResult
 from auditor.config.notifications import Recipient, SmtpSettings
 from auditor.presentation.notifications.transports import (
     MAX_ERROR_CHARS,
-    DeliveryStatus,
     OutgoingMessage,
     build_email,
     send_message,
@@ -44,7 +43,7 @@ def send_mail(to, port, message=MESSAGE):
 
 def test_mail_has_both_texts_and_unsubscribe_headers():
     with mail_server() as mailbox:
-        assert send_mail("mailto:amal@rabat.example", mailbox.port).status is DeliveryStatus.SENT
+        assert send_mail("mailto:amal@rabat.example", mailbox.port)[0] == "sent"
     [mail] = mailbox.to("amal@rabat.example")
     assert mail["Subject"] == MESSAGE.subject
     assert mail["From"] == SENDER
@@ -89,22 +88,22 @@ def test_same_message_gives_the_same_bytes():
 def test_refused_recipient_has_the_reply_of_the_server():
     with mail_server(refused={"nobody@rabat.example": "550 5.1.1 no such person"}) as mailbox:
         result = send_mail("nobody@rabat.example", mailbox.port)
-    assert result.status is DeliveryStatus.REFUSED
-    assert result.reason == "550 5.1.1 no such person"
+    assert result[0] == "refused"
+    assert result[1] == "550 5.1.1 no such person"
     assert not mailbox.taken
 
 
 def test_unreachable_server_is_named():
     result = send_mail("amal@rabat.example", free_port())
-    assert result.status is DeliveryStatus.UNREACHABLE
-    assert result.reason.startswith("127.0.0.1: ")
+    assert result[0] == "unreachable"
+    assert result[1].startswith("127.0.0.1: ")
 
 
 def test_server_without_tls_gets_no_password():
     with mail_server() as mailbox:
         smtp = SmtpSettings(host="127.0.0.1", port=mailbox.port, user="amal", password="hidden")
         result = send_message(MESSAGE, Recipient(to="amal@rabat.example"), smtp, SENDER)
-    assert result.status is DeliveryStatus.UNREACHABLE
+    assert result[0] == "unreachable"
     assert not mailbox.taken
 
 
@@ -140,11 +139,11 @@ def test_password_is_sent_over_starttls_only(authority):
     with mail_server(
         tls_context=context, require_starttls=True, authenticator=check_login
     ) as mailbox:
-        assert send_with_login(mailbox.port, "starttls", ca_file).status is DeliveryStatus.SENT
+        assert send_with_login(mailbox.port, "starttls", ca_file)[0] == "sent"
         wrong = send_with_login(mailbox.port, "starttls", ca_file, "wrong")
-        assert wrong.status is DeliveryStatus.REFUSED
-        assert wrong.reason.startswith("535 ")
-        assert send_with_login(mailbox.port, "starttls", None).status is DeliveryStatus.UNREACHABLE
+        assert wrong[0] == "refused"
+        assert wrong[1].startswith("535 ")
+        assert send_with_login(mailbox.port, "starttls", None)[0] == "unreachable"
     assert len(mailbox.taken) == 1
 
 
@@ -153,7 +152,7 @@ def test_tls_from_the_start_of_the_connection(authority):
     with mail_server(
         ssl_context=context, authenticator=check_login, auth_require_tls=False
     ) as mailbox:
-        assert send_with_login(mailbox.port, "tls", ca_file).status is DeliveryStatus.SENT
+        assert send_with_login(mailbox.port, "tls", ca_file)[0] == "sent"
 
 
 @contextlib.contextmanager
@@ -183,19 +182,16 @@ def server_that_hangs_up():
 
 def test_connection_lost_after_the_text_is_uncertain():
     with server_that_hangs_up() as port:
-        assert send_mail("amal@rabat.example", port).status is DeliveryStatus.UNCERTAIN
+        assert send_mail("amal@rabat.example", port)[0] == "uncertain"
 
 
-@pytest.mark.parametrize(
-    ("http_status", "delivery_status"),
-    [(200, DeliveryStatus.SENT), (500, DeliveryStatus.UNREACHABLE)],
-)
+@pytest.mark.parametrize(("http_status", "delivery_status"), [(200, "sent"), (500, "unreachable")])
 def test_chat_service_gets_subject_and_text(http_status, delivery_status, caplog):
     with web_server([http_status]) as (host, requests):
         result = send_message(
             MESSAGE, Recipient(to=f"json://{host}/hook/hidden"), SmtpSettings(), ""
         )
-    assert result.status is delivery_status
+    assert result[0] is delivery_status
     [(_, path, body)] = requests
     assert path == "/hook/hidden"
     payload = json.loads(body)
@@ -206,8 +202,7 @@ def test_chat_service_gets_subject_and_text(http_status, delivery_status, caplog
 
 def test_unknown_service_is_refused(caplog):
     assert (
-        send_message(MESSAGE, Recipient(to="pigeon://hidden"), SmtpSettings(), "").status
-        is DeliveryStatus.REFUSED
+        send_message(MESSAGE, Recipient(to="pigeon://hidden"), SmtpSettings(), "")[0] == "refused"
     )
     assert "hidden" not in caplog.text
 
@@ -215,9 +210,9 @@ def test_unknown_service_is_refused(caplog):
 def test_chat_message_without_apprise_names_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "apprise", None)
     result = send_message(MESSAGE, Recipient(to="json://hooks.example/path"), SmtpSettings(), "")
-    assert result.status is DeliveryStatus.REFUSED
+    assert result[0] == "refused"
     command = f"{sys.executable} -m pip install 'presence-auditor[chat]'"
-    assert result.reason == f"Apprise is not installed; try: {command}"
+    assert result[1] == f"Apprise is not installed; try: {command}"
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
@@ -229,13 +224,13 @@ def test_beginning_of_a_long_error_is_kept(monkeypatch, step):
 
     monkeypatch.setattr(smtplib, "SMTP", refuse)
     result = send_mail("mailto:amal@rabat.example", 25)
-    assert result.reason == f"127.0.0.1: {reply[:MAX_ERROR_CHARS]}"
+    assert result[1] == f"127.0.0.1: {reply[:MAX_ERROR_CHARS]}"
 
     def refuse_with_code(*_, **__):
         raise smtplib.SMTPAuthenticationError(550, reply.removeprefix("550 ").encode())
 
     monkeypatch.setattr(smtplib, "SMTP", refuse_with_code)
-    assert send_mail("mailto:amal@rabat.example", 25).reason == reply[:MAX_ERROR_CHARS]
+    assert send_mail("mailto:amal@rabat.example", 25)[1] == reply[:MAX_ERROR_CHARS]
 
 
 @pytest.mark.parametrize("seconds", [0.1, 19, 20, 21, 300])
@@ -250,4 +245,4 @@ def test_mail_server_has_the_set_seconds_for_an_answer(monkeypatch, seconds, sec
     monkeypatch.setattr(smtplib, client, connect)
     smtp = SmtpSettings(host="127.0.0.1", security=security, timeout_seconds=seconds)
     result = send_message(MESSAGE, Recipient(to="mailto:amal@rabat.example"), smtp, SENDER)
-    assert (used, result.status) == ([seconds], DeliveryStatus.UNREACHABLE)
+    assert (used, result[0]) == ([seconds], "unreachable")

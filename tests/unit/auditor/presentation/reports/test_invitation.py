@@ -16,7 +16,6 @@ from auditor.presentation.reports.invitation import (
     MAX_NAME_CHARACTERS,
     MAX_PROMISE_CHARACTERS,
     MAX_TEXT_CHARACTERS,
-    InvitationKind,
     ReportLinkAddress,
     build_chat_text,
     build_invitation_text,
@@ -199,12 +198,12 @@ STALE, DOWN = build_gap("channel_stale"), build_gap("website_down")
 @pytest.mark.parametrize(
     ("view", "previous_link_at", "kind"),
     [
-        (build_view(build_gap("website_parked"), fixed=[STALE]), BEFORE, InvitationKind.URGENT),
-        (build_view(DOWN, fixed=[STALE]), BEFORE, InvitationKind.PROGRESS),
-        (build_view(fixed=[STALE]), BEFORE, InvitationKind.PROGRESS),
-        (build_view(DOWN, fixed=[STALE]), NOW + timedelta(days=1), InvitationKind.PROBLEM),
-        (build_view(DOWN, fixed=[STALE]), None, InvitationKind.PROBLEM),
-        (build_view(), None, InvitationKind.NOT_CHECKED),
+        (build_view(build_gap("website_parked"), fixed=[STALE]), BEFORE, "urgent"),
+        (build_view(DOWN, fixed=[STALE]), BEFORE, "progress"),
+        (build_view(fixed=[STALE]), BEFORE, "progress"),
+        (build_view(DOWN, fixed=[STALE]), NOW + timedelta(days=1), "problem"),
+        (build_view(DOWN, fixed=[STALE]), None, "problem"),
+        (build_view(), None, "not_checked"),
     ],
 )
 def test_most_important_text_is_chosen(view, previous_link_at, kind):
@@ -213,7 +212,7 @@ def test_most_important_text_is_chosen(view, previous_link_at, kind):
 
 def test_gap_that_a_new_one_hides_is_no_good_news():
     view = build_view(DOWN, fixed=[build_gap("website_slow")])
-    assert choose_invitation_kind(view, BEFORE) is InvitationKind.PROBLEM
+    assert choose_invitation_kind(view, BEFORE) == "problem"
 
 
 def test_good_news_comes_before_the_next_problem():
@@ -254,7 +253,7 @@ def load_view(app, association, **changes):
 def test_association_without_problems_reads_so_and_a_strength(app, language):
     view = load_view(app, "nour", unchecked=())
     texts = build_texts(view, language)
-    assert choose_invitation_kind(view, None) is InvitationKind.NO_PROBLEM
+    assert choose_invitation_kind(view, None) == "no_problem"
     strength = Translator(language).label("strength", "website_ok")
     assert strength in texts.short_text.split("\n")
     assert strength in texts.body
@@ -268,11 +267,11 @@ def test_channel_that_could_not_be_checked_is_no_problem_and_no_success(app):
 
     refused = build_unknown("facebook", "login_wall")
     kinds = (
-        ([refused], InvitationKind.UNKNOWN_ONLY),
-        ([build_unknown("website", "blocked")], InvitationKind.UNKNOWN_OTHER),
-        ([refused, build_unknown("youtube", "timeout")], InvitationKind.UNKNOWN_OTHER),
-        ([build_unknown("facebook", "robots", "2026-11-20")], InvitationKind.NO_PROBLEM),
-        ([UncheckedItem("youtube", "channel_waived")], InvitationKind.NO_PROBLEM),
+        ([refused], "unknown_only"),
+        ([build_unknown("website", "blocked")], "unknown_other"),
+        ([refused, build_unknown("youtube", "timeout")], "unknown_other"),
+        ([build_unknown("facebook", "robots", "2026-11-20")], "no_problem"),
+        ([UncheckedItem("youtube", "channel_waived")], "no_problem"),
     )
     for unchecked, kind in kinds:
         view = load_view(app, "nour", unchecked=tuple(unchecked))

@@ -280,7 +280,7 @@ def test_full_report_is_one_file_below_ten_kilobytes_compressed():
             full,
             language,
             replies=replies,
-            notice=html.ReportNotice("account-1", html.ReportAction.SENT),
+            notice=html.ReportNotice(at="account-1", done="sent"),
             report_url="https://r.example/r/" + "x" * 43,
         )
         assert len(gzip.compress(page.encode())) < 10_000

@@ -112,8 +112,8 @@ async def test_every_number_of_a_channel_is_the_size_of_its_list(app):
 async def test_segments_of_a_bar_follow_each_other(app):
     facebook = build_dashboard(app.store, app.config, NOW)["channels"][1]
     assert facebook.channel == "facebook"
-    ends = [segment.start + segment.width for segment in facebook.segments]
-    starts = [segment.start for segment in facebook.segments]
+    ends = [start + width for _, start, width in facebook.segments]
+    starts = [start for _, start, _ in facebook.segments]
     assert starts == [0.0, *(pytest.approx(end) for end in ends[:-1])]
 
 

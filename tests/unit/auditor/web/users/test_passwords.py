@@ -6,12 +6,7 @@ from threading import Event, Semaphore
 
 import pytest
 
-from auditor.web.users import (
-    MAX_CONCURRENT_HASHES,
-    PasswordFault,
-    PasswordService,
-    find_password_fault,
-)
+from auditor.web.users import MAX_CONCURRENT_HASHES, PasswordService, find_password_fault
 
 
 @pytest.mark.parametrize(
@@ -51,9 +46,7 @@ from auditor.web.users import (
     ],
 )
 def test_common_password_is_refused(password):
-    assert (
-        find_password_fault(password, "Salma Benali", "Réseau des Oliviers") is PasswordFault.COMMON
-    )
+    assert find_password_fault(password, "Salma Benali", "Réseau des Oliviers") == "common"
 
 
 @pytest.mark.parametrize(
@@ -66,9 +59,7 @@ def test_common_password_is_refused(password):
     ],
 )
 def test_signs_and_digits_around_a_common_word_do_not_make_it_rare(password):
-    assert (
-        find_password_fault(password, "Salma Benali", "Réseau des Oliviers") is PasswordFault.COMMON
-    )
+    assert find_password_fault(password, "Salma Benali", "Réseau des Oliviers") == "common"
 
 
 @pytest.mark.parametrize(
@@ -117,17 +108,17 @@ def test_long_uncommon_password_is_accepted(password):
 @pytest.mark.parametrize(
     ("password", "wrong"),
     [
-        ("elevensigns", PasswordFault.SHORT),
+        ("elevensigns", "short"),
         ("twelve signs", None),
         ("no end in it" * 10 + "1234567", None),
         ("no end in it" * 10 + "12345678", None),
-        ("no end in it" * 10 + "123456789", PasswordFault.LONG),
-        ("", PasswordFault.SHORT),
-        ("ﬃﬃﬃﬃ", PasswordFault.COMMON),  # it is ffi, four times
+        ("no end in it" * 10 + "123456789", "long"),
+        ("", "short"),
+        ("ﬃﬃﬃﬃ", "common"),  # it is ffi, four times
     ],
 )
 def test_password_length_is_limited(password, wrong):
-    assert find_password_fault(password) is wrong
+    assert find_password_fault(password) == wrong
 
 
 def test_password_check_is_fast():

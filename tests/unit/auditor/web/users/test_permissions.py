@@ -20,6 +20,7 @@ from storage.models.users import FollowUpKind, ReplyKind, Role
 from storage.tables.communication import FollowUp, Reply
 from storage.tables.users import User
 from tests.support.mini_network import START, configured, link, night_of, opened, steps
+from tests.support.stored import add_reply
 from tests.support.web_server import logged_in_client
 
 LATER = night_of(1) + timedelta(hours=6)
@@ -64,14 +65,15 @@ def app(tmp_path_factory):
                 due_date=LATER.date(),
             )
         )
-        small.store.replies.add(
+        add_reply(
+            small.store,
             Reply(
                 association=one.id,
                 kind=ReplyKind.CLOSED,
                 submitted_at=LATER,
                 channel="youtube",
                 text=f"{one.name}: we do without",
-            )
+            ),
         )
         report_links.create_report_link(small.store, small.config, one.id, "Amina", LATER)
     yield small
@@ -190,13 +192,14 @@ def plain(answer):
 @pytest.mark.slow
 def test_list_page_is_full_despite_other_regions(app):
     for number in range(60):
-        app.store.replies.add(
+        add_reply(
+            app.store,
             Reply(
                 association="bare" if number % 2 else "nour",
                 kind=ReplyKind.DISPUTED,
                 submitted_at=LATER,
                 text=f"nr {number}.",
-            )
+            ),
         )
     numbers = re.findall(r"nr (\d+)\.", told(app, "/en/replies", **ELSEWHERE).text)
     assert len(numbers) == 19  # and the one that was there before
