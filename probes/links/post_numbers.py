@@ -150,22 +150,14 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
             identity = identify.identify_link(url)
             if identity.kind is LinkKind.POST:
                 path = normalize.parse_url(identity.url or url).path
-                published_at = _date_post_path(identity.channel, path)
+                scheme = _SCHEMES.get(identity.channel)
+                number = scheme.link_pattern.search(path) if scheme else None
+                published_at = number and decode_post_number(identity.channel, number[1])
                 is_instagram = identity.channel == "instagram"
                 author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text) if is_instagram else None
                 key = identity.key or (author[1].lower() if author else "")
-                if published_at is not None and key:
+                if published_at and key:
                     yield LinkedPost(identity.channel, key, published_at)
-
-
-def _date_post_path(channel: str, path: str) -> datetime | None:
-    """Return the time in the number in a post's path, or None."""
-    if channel not in _SCHEMES:
-        return None
-    match = _SCHEMES[channel].link_pattern.search(path)
-    if match is None:
-        return None
-    return decode_post_number(channel, match[1])
 
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:

@@ -139,7 +139,6 @@ DateExtractor = Callable[[Document], DateCandidates]
 _MARKED_DATE_EXTRACTORS: tuple[DateExtractor, ...] = (
     metadata.iter_schema_dates,
     metadata.iter_meta_dates,
-    metadata.iter_media_dates,
     metadata.iter_microdata_dates,
     metadata.iter_url_dates,
 )

@@ -142,13 +142,6 @@ def _rank_schema_ownership(document: Document, schema: Mapping[str, Any]) -> int
     return 2 if segments else 1
 
 
-def iter_media_dates(document: Document) -> Iterator[tuple[str, str]]:
-    """Yield the JSON-LD dates of a page's video or recording."""
-    for schema in document.json_ld:
-        if _get_schema_types(schema) & _MEDIA_TYPES:
-            yield from _iter_published_dates(schema)
-
-
 def iter_meta_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the dates in meta elements for the first publication."""
     for name in PUBLICATION_META_NAMES:

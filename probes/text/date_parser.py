@@ -325,7 +325,7 @@ _GRAMMAR: tuple[tuple[re.Pattern[str], _DateReader], ...] = (
 
 
 def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
-    """Parse ISO 8601, RFC 822 or a Unix time, else a written date.
+    """Parse ISO 8601 or RFC 822, else a written date.
 
     Years outside 1990 to 2100 give None.
     """
@@ -336,7 +336,7 @@ def parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
 def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     if _ZERO_YEAR.search(text):
         return None  # WordPress's empty date
-    for parse in (_parse_iso_date, _parse_mail_date, _parse_unix_time, _parse_written_date):
+    for parse in (_parse_iso_date, _parse_mail_date, _parse_written_date):
         result = parse(text)
         if result is not None:
             return result if 1990 <= result[0].year <= 2100 else None
@@ -369,10 +369,3 @@ def _parse_mail_date(text: str) -> tuple[datetime, DatePrecision] | None:
         return moment.astimezone(UTC), DatePrecision.SECOND
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-def _parse_unix_time(text: str) -> tuple[datetime, DatePrecision] | None:
-    """Parse seconds or milliseconds since 1970, from 2001 to 2033."""
-    if not re.fullmatch(r"1\d{9}(?:\d{3})?", text):
-        return None
-    return datetime.fromtimestamp(int(text[:10]), UTC), DatePrecision.SECOND

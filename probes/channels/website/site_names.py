@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import product, starmap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from probes.links.identify import strip_key_prefix
 from probes.links.normalize import get_host
@@ -98,30 +98,29 @@ _FREQUENT_WORDS = split_words("""
 """)
 
 
-class SiteNameWords(NamedTuple):
-    """The words of a site's name and host: distinctive ones and frequent ones."""
+def extract_site_name_words(document: Document) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the words and initials of a site's name and the labels of its host.
 
-    distinctive: frozenset[str]
-    frequent: frozenset[str]
-
-
-def extract_site_name_words(document: Document) -> SiteNameWords:
-    """Return the words and initials of a site's name and the labels of its host."""
+    The distinctive ones come first, then the frequent ones.
+    """
     name = fold_text(document.meta.get("og:site_name") or document.title)
     host_name = get_host(document.url).removeprefix("www.").rpartition(".")[0]
     labels = re.sub(r"[^\w.]", "", host_name).split(".")
     initials = "".join(re.findall(r"(?<![^\W\d_])[^\W\d_]", name))
     candidates = {*re.findall(r"[^\W\d_]{3,}", name), *labels, initials}
     words = frozenset(word for word in candidates if len(word) > 2) - _STOP_WORDS
-    return SiteNameWords(words - _FREQUENT_WORDS, words & _FREQUENT_WORDS)
+    return words - _FREQUENT_WORDS, words & _FREQUENT_WORDS
 
 
-def share_distinctive_word(key: str, site_name_words: SiteNameWords) -> bool:
+def share_distinctive_word(
+    key: str, site_name_words: tuple[frozenset[str], frozenset[str]]
+) -> bool:
     """Return whether an account's key and a site share a distinctive word or two frequent ones."""
     name = re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
-    if any(_is_shared_word(word, name) for word in site_name_words.distinctive):
+    distinctive_words, frequent_words = site_name_words
+    if any(_is_shared_word(word, name) for word in distinctive_words):
         return True
-    return sum(map(name.__contains__, site_name_words.frequent)) > 1
+    return sum(map(name.__contains__, frequent_words)) > 1
 
 
 def _is_shared_word(word: str, name: str) -> bool:
