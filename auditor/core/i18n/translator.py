@@ -69,7 +69,6 @@ TERM_GROUP_BY_FACT = {
 DATE_SOURCE_TERMS = {
     "feed": "feed",
     "wp-json": "list",
-    "jsonapi": "list",
     "sitemap": "sitemap",
     "posts": "posts",
     "videos": "videos",
