@@ -4,24 +4,30 @@ Missing or unexpected data gives empty results.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_JSON_LD_OBJECTS = 200
 """Objects of JSON-LD that are read of a page."""
+MAX_BROKEN_JSON_LD_CHARS = 100_000
+"""Characters of a damaged JSON-LD block that are searched."""
 _decode_json = json.JSONDecoder(strict=False).decode
 _NESTED_KEYS = ("@graph", "mainEntity", "publisher", "author")
 
 
 def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of a JSON-LD block, those in `@graph` and lists included.
-
-    A damaged block has none.
-    """
+    """Yield the objects of a JSON-LD block, those in `@graph` and lists included."""
     try:
         bare_text = text.strip().removeprefix("<!--").removesuffix("-->").strip().rstrip(";")
         data = _decode_json(bare_text)
     except (ValueError, RecursionError):
+        # Only if the block has exactly one publication date. Several dates belong to a list of
+        # pages.
+        types = _TYPE_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS])
+        dates = set(_DATE_PUBLISHED_PROPERTY.findall(text[:MAX_BROKEN_JSON_LD_CHARS]))
+        if types and len(dates) == 1:
+            yield {"@type": types[0], "datePublished": dates.pop()}
         return
     queue = [data]
     for _ in range(MAX_JSON_LD_OBJECTS):
@@ -33,6 +39,10 @@ def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
         elif isinstance(node, dict):
             yield node
             queue = [node[key] for key in _NESTED_KEYS if key in node] + queue
+
+
+_TYPE_PROPERTY = re.compile(r"\"@type\"\s*:\s*\"(\w{3,40})\"")
+_DATE_PUBLISHED_PROPERTY = re.compile(r"\"datePublished\"\s*:\s*\"([^\"<>]{8,40})\"")
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -21,7 +21,7 @@ from probes.parsing.html import (
     parse_document,
 )
 from probes.parsing.html_walker import MAX_HINT_CHARS, MAX_NODE_CHARS, MAX_TEXT_CHARS
-from probes.parsing.json_data import MAX_JSON_LD_OBJECTS, parse_json_ld
+from probes.parsing.json_data import MAX_BROKEN_JSON_LD_CHARS, MAX_JSON_LD_OBJECTS, parse_json_ld
 from probes.text.charset import (
     MAX_DECLARATION_BYTES,
     MAX_GUESSED_BYTES,
@@ -283,6 +283,13 @@ def test_first_objects_of_all_json_ld_blocks_are_read(step):
     block = "<script type=application/ld+json>{}</script>"
     document = parse_document(page(block * (MAX_JSON_LD_OBJECTS + step)))
     assert len(document.json_ld) == count_up_to(MAX_JSON_LD_OBJECTS, step)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_beginning_of_a_broken_json_ld_block_is_searched(step):
+    start, end = '{"@type": "NewsArticle",, ', '"datePublished": "2026-11-20"'
+    filling = " " * (MAX_BROKEN_JSON_LD_CHARS - len(start) - len(end) + step)
+    assert bool(list(parse_json_ld(start + filling + end))) is (step <= 0)
 
 
 @pytest.mark.parametrize("step", STEPS)

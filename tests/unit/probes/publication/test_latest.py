@@ -336,6 +336,11 @@ PUBLISHED_ALL_THE_SAME = {
         "2026-05-03",
     ),
     "a trend": (f"{H}<div class=trend-date>3 mai 2026</div>{P}", "2026-05-03"),
+    "broken JSON-LD": (
+        '<script type="application/ld+json">{"@type": "NewsArticle", "headline": "Le "bilan"",'
+        '"datePublished": "2026-05-03T10:00:00+01:00",}</script>' + H + P,
+        "2026-05-03",
+    ),
     "JSON-LD that names no address": (
         LD
         % '{"@type": "NewsArticle", "mainEntityOfPage": "http://[x", "datePublished": "2026-05-03"}'
