@@ -118,22 +118,19 @@ class CliContext:
         )
         return config
 
-    def open_app(self) -> App:
-        """Load the configuration and open the database and evidence. Upgrades the database.
-
-        Raises ConfigError, and StoreError if there is no database: a command in a wrong folder
-        would create an empty one there.
-        """
-        return self._open_existing_database(upgrade=True)
-
     def open_app_for_reading(self) -> App:
         """Load the configuration and open the database, without creating or upgrading it.
 
         Raises ConfigError, and StoreError if there is no database or if it has an older schema.
         """
-        return self._open_existing_database(upgrade=False)
+        return self.open_app(upgrade=False)
 
-    def _open_existing_database(self, *, upgrade: bool) -> App:
+    def open_app(self, *, upgrade: bool = True) -> App:
+        """Load the configuration and open the database and evidence. Upgrades the database.
+
+        Raises ConfigError, and StoreError if there is no database: a command in a wrong folder
+        would create an empty one there.
+        """
         # the database engine is not needed to print help
         from auditor.app import App  # noqa: PLC0415
         from storage.errors import MissingDatabaseError  # noqa: PLC0415

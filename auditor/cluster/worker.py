@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from auditor.app import App
@@ -21,7 +21,7 @@ from auditor.cluster.host_lock import DatabaseHostLock
 from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults, open_job_queue
 from auditor.core.errors import ConfigError
 from auditor.runs.account_worker import API_CHUNK_SIZE, AccountWorker, ObservationRecorder
-from auditor.runs.frontier import Frontier
+from auditor.runs.frontier import Frontier, HostQueue
 from auditor.runs.plan import API_ROUND, MAX_BATCH_ACCOUNTS
 from auditor.runs.state import RequestCounts, RunDeadline, Timer
 from probes.http.host_state import HostLock, HostLockError
@@ -134,7 +134,7 @@ class ClusterWorker:
             session.checker.fetcher.start_new_pass()
         ends_at = None
         if cluster_run.seconds_left is not None:
-            ends_at = session.timer() + cluster_run.seconds_left
+            ends_at = self._timer() + cluster_run.seconds_left
         circuit_breakers = dict(job.channel_states.circuit_breakers)
         api_budgets = create_api_budgets(self._app.config) if job.batch.round == API_ROUND else {}
         job.channel_states.restore_api_budgets(api_budgets)
@@ -145,8 +145,8 @@ class ClusterWorker:
                 Frontier(self._app, session.audit_run, circuit_breakers),
                 replace(session.checker, api_budgets=api_budgets),
                 recorder,
-                RunDeadline(session.timer, ends_at, session.stop_event),
-                session.get_current_time,
+                RunDeadline(self._timer, ends_at, session.stop_event),
+                lambda: max(self._clock(), session.audit_run.started_at),
                 lambda: checked.append(None),
             )
             remaining_job = await _check_job_accounts(account_worker, job)
@@ -179,9 +179,7 @@ class ClusterWorker:
                 self._stop_event.set()
                 raise self._fatal_error
             run = await asyncio.to_thread(self._app.store.runs.get_by_id, cluster_run.run_id)
-            self._session = await WorkerSession.open(
-                self._app, run, self._clock(), host_lock, self._timer
-            )
+            self._session = await WorkerSession.open(self._app, run, self._clock(), host_lock)
             return self._session
 
     async def _close_session(self) -> None:
@@ -208,7 +206,8 @@ async def _check_job_accounts(account_worker: AccountWorker, job: Job) -> Job | 
     if not job.is_single_host:
         await account_worker.check_batches([job.batch], second_pass=job.second_pass)
         return job if account_worker.deadline.is_stopped else None
-    host_queue = account_worker.frontier.open_queue(
+    host_queue = HostQueue(
+        account_worker.frontier,
         job.batch,
         second_pass=job.second_pass,
         after=job.after_position,
@@ -231,7 +230,7 @@ CLOSE_CHECK_SECONDS = 1.0
 
 @dataclass(slots=True)
 class WorkerSession:
-    """The resources that the jobs of one run share on a worker: fetcher, parsers and clock.
+    """The resources that the jobs of one run share on a worker: fetcher and parsers.
 
     `stop_event` is set when the run is closed or the worker stops. `_reported_requests`
     have already been reported to the coordinator.
@@ -240,9 +239,6 @@ class WorkerSession:
     app: App
     audit_run: AuditRun
     checker: AccountChecker
-    started_at: datetime
-    timer: Timer
-    timer_started_at: float
     stop_event: asyncio.Event = field(default_factory=asyncio.Event)
     is_second_pass: bool = False
     _exit_stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -250,9 +246,9 @@ class WorkerSession:
 
     @classmethod
     async def open(
-        cls, app: App, run: AuditRun, now: datetime, host_lock: HostLock, timer: Timer
+        cls, app: App, run: AuditRun, now: datetime, host_lock: HostLock
     ) -> WorkerSession:
-        """Open a session. Its time begins at `now`, or at the start of the run if that is later."""
+        """Open a session of a run. Its pages are dated from `now`, but never before the run."""
         started_at = max(now, run.started_at)
         stack = AsyncExitStack()
         parsers = await stack.enter_async_context(app.create_parser_pool())
@@ -260,7 +256,7 @@ class WorkerSession:
             app.create_fetcher(started_at, host_lock, parsers)
         )
         checker = AccountChecker(fetcher, parsers, create_api_budgets(app.config))
-        session = cls(app, run, checker, started_at, timer, timer(), _exit_stack=stack)
+        session = cls(app, run, checker, _exit_stack=stack)
         close_watcher = asyncio.create_task(session._stop_when_run_closes())
         stack.callback(close_watcher.cancel)
         return session
@@ -269,10 +265,6 @@ class WorkerSession:
         """Close fetcher and parsers. No job uses them any more, because a run begins without."""
         self.stop_event.set()
         await self._exit_stack.aclose()
-
-    def get_current_time(self) -> datetime:
-        """Return the current time: the start of the session plus the seconds of the timer."""
-        return self.started_at + timedelta(seconds=self.timer() - self.timer_started_at)
 
     def take_new_requests(self) -> RequestCounts:
         """Return the requests since the last call."""

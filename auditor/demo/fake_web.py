@@ -27,15 +27,13 @@ from auditor.demo.model import (
     DemoRun,
     FakeRequest,
     FakeResponse,
-    PublishingHabit,
     SiteScenario,
-    html_response,
     is_during,
     json_response,
+    list_post_dates,
     redirect_response,
     render_page,
     text_response,
-    xml_response,
 )
 from auditor.demo.platforms import PLATFORMS, ROBOTS_BY_HOST, build_twitter_user, make_post_id
 
@@ -91,7 +89,7 @@ class FakeWeb:
         if alias := HOST_ALIASES.get(request.host):
             return redirect_response(f"https://{alias}{request.target}")
         if request.path == "/robots.txt" and request.host in ROBOTS_BY_HOST:
-            return text_response(ROBOTS_BY_HOST[request.host])
+            return text_response(ROBOTS_BY_HOST[request.host], content_type=PLAIN_TYPE)
         if request.host in HANDLERS:
             channel, handler = HANDLERS[request.host]
             return handler(self._accounts[channel], request, demo_run)
@@ -102,7 +100,7 @@ class FakeWeb:
         if site is None or is_during(site.unresolvable_runs, demo_run):
             return NO_SUCH_HOST_RESPONSE
         if request.path == "/favicon.ico":
-            return html_response("", 404)
+            return text_response("", 404)
         if site.is_unresponsive(demo_run):
             return CONNECTION_REFUSED_RESPONSE  # port 80 is closed
         scheme = "https" if site.has_https else request.scheme
@@ -146,6 +144,8 @@ SITE_TEXTS = {
         "années avec l’école, la maison des jeunes et la commune.",
     },
 }
+PLAIN_TYPE = "text/plain; charset=utf-8"
+FEED_TYPE = "application/rss+xml; charset=utf-8"
 DEFAULT_ROBOTS = "User-agent: *\nDisallow:\n"
 CACHE_MARKER = b"<!-- from the cache of its new hosting -->"
 TWITTER_PARTNER_ID = "a055"
@@ -181,7 +181,7 @@ def respond_site(
         text = render_page(site.page, association=association, run=demo_run)
         return FakeResponse(200, text.encode("windows-1256"), "text/html")
     if site.robots and request.path == "/robots.txt":
-        return text_response(site.robots)
+        return text_response(site.robots, content_type=PLAIN_TYPE)
     if site.page or (site.robots and request.path != "/"):
         return FakeResponse(404, render_page("not_found.html").encode(), "text/html")
     response = _respond_system(association, request, demo_run, site)
@@ -208,16 +208,16 @@ def _respond_fault(
 ) -> FakeResponse:
     """Return the page that a server shows in place of a site, or a redirect to it."""
     if request.path == "/robots.txt":
-        return text_response("", 404)
+        return text_response("", 404, content_type=PLAIN_TYPE)
     if request.path != "/" and "is_home_only" in fault:
-        return html_response(render_page("not_found.html"), 404)
+        return text_response(render_page("not_found.html"), 404)
     location = fault.get("location", request.path)
     if request.path != location:
         return redirect_response(location, 302)
     if "page" not in fault:
         return redirect_response("/", 302)
     page = render_page(fault["page"], association=association)
-    return html_response(page, fault.get("status", 200), fault.get("headers"))
+    return text_response(page, fault.get("status", 200), fault.get("headers"))
 
 
 def _respond_system(
@@ -230,11 +230,14 @@ def _respond_system(
     values |= _build_embeds(association, site, demo_run)
     if request.path == "/":
         home = render_page("site_home.html", texts=texts, **values)
-        return html_response(home, headers=system.get("headers"))
+        return text_response(home, headers=system.get("headers"))
     if request.target == system["feed_url"]:
-        return xml_response(render_page("feed.xml", **values))
+        return text_response(render_page("feed.xml", **values), content_type=FEED_TYPE)
     if request.path == "/robots.txt":
-        return text_response(system.get("robots", DEFAULT_ROBOTS).format(host=association.host))
+        return text_response(
+            system.get("robots", DEFAULT_ROBOTS).format(host=association.host),
+            content_type=PLAIN_TYPE,
+        )
     if (site.system, request.path) == ("wordpress", "/wp-json/wp/v2/posts"):
         newest = posts[0]
         published_at = f"{newest.published_at:%Y-%m-%dT%H:%M:%S}"
@@ -248,13 +251,13 @@ def _respond_system(
         }
         return json_response([rest_post])
     if (site.system, request.path) == ("wordpress", "/wp-sitemap.xml"):
-        return xml_response(render_page("sitemap.xml", **values), "application/xml")
+        return text_response(render_page("sitemap.xml", **values), content_type="application/xml")
     values["title"], template, status = texts["missing"], "site.html", 404
     for post in posts:
         if request.path == post.path:
             values |= {"post": post, "title": post.title}
             template, status = "site_article.html", 200
-    return html_response(render_page(template, texts=texts, **values), status)
+    return text_response(render_page(template, texts=texts, **values), status)
 
 
 def list_site_posts(
@@ -267,7 +270,7 @@ def list_site_posts(
         published_at = demo_run.days_before_last_run(700)
         return [SitePost(1, texts["sample"], text, published_at, "/hello-world/")]
     posts = []
-    for published_at in PublishingHabit(**site.posts).list_post_dates(demo_run):
+    for published_at in list_post_dates({"posts": site.posts}, demo_run):
         number = 1 + (demo_run.last_run_at - published_at + timedelta(hours=1)).days
         path = f"/{published_at:%Y/%m}/r-{number}/"
         title = texts["post"].format(number)
@@ -292,7 +295,7 @@ def _build_embeds(
     if association.linkedin in ("denied", "authwall"):
         partner = ASSOCIATIONS[LINKEDIN_PARTNER_ID]
         for author, habit in ((association, site.linkedin_posts), (partner, {"interval_days": 5})):
-            posted_at = PublishingHabit(**habit).list_post_dates(demo_run)[0]
+            posted_at = list_post_dates({"posts": habit}, demo_run)[0]
             number = int(posted_at.timestamp() * 1000) << 22
             linkedin_links.append(
                 f"https://www.linkedin.com/posts/{author.slug}_rencontre-activity-{number}-dEm0"

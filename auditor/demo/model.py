@@ -62,23 +62,6 @@ class DemoRun:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PublishingHabit:
-    """The interval at which an account publishes, and the days before the last run it stopped."""
-
-    interval_days: int = 6
-    ended_days_ago: int = 0
-    count: int = 8
-
-    def list_post_dates(self, demo_run: DemoRun) -> list[datetime]:
-        """Return the times of the posts that exist in this run, newest first."""
-        post_dates = (
-            demo_run.days_before_last_run(self.ended_days_ago + self.interval_days * step + 0.4)
-            for step in range(self.count)
-        )
-        return [posted_at for posted_at in post_dates if posted_at <= demo_run.started_at]
-
-
 DEFAULT_RUN_COUNT = 14
 """Number of runs of the demo. Scenarios support any number of runs."""
 
@@ -142,9 +125,21 @@ def is_during(run_range: tuple[int, ...], demo_run: DemoRun) -> bool:
     return len(run_range) == 1 or demo_run.number <= run_range[1]
 
 
-def list_post_dates(scenario: dict[str, Any], demo_run: DemoRun, **default: int) -> list[Any]:
-    """Return the times of the posts of an account that exist in this run, newest first."""
-    return PublishingHabit(**scenario.get("posts", default)).list_post_dates(demo_run)
+def list_post_dates(
+    scenario: Mapping[str, Any], demo_run: DemoRun, **default: int
+) -> list[datetime]:
+    """Return the times of the posts of an account that exist in this run, newest first.
+
+    The `posts` of a scenario are the interval at which it publishes, the days before the last run
+    at which it stopped, and how many posts it shows.
+    """
+    standard = {"interval_days": 6, "ended_days_ago": 0, "count": 8}
+    posts = {**standard, **scenario.get("posts", default)}
+    newest, interval = posts["ended_days_ago"] + 0.4, posts["interval_days"]
+    post_dates = [
+        demo_run.days_before_last_run(newest + interval * step) for step in range(posts["count"])
+    ]
+    return [posted_at for posted_at in post_dates if posted_at <= demo_run.started_at]
 
 
 SCENARIOS: dict[str, dict[str, dict[str, Any]]] = tomli.loads(
@@ -195,11 +190,14 @@ class FakeResponse:
     body_repeats: int = 1
 
 
-def html_response(
-    text: str, status: int = 200, headers: Mapping[str, str] | None = None
+def text_response(
+    text: str,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = HTML_CONTENT_TYPE,
 ) -> FakeResponse:
-    """Return an HTML page."""
-    return FakeResponse(status, text.encode(), headers=headers or {})
+    """Return an HTML page, or another text."""
+    return FakeResponse(status, text.encode(), content_type, headers or {})
 
 
 def redirect_response(url: str, status: int = 301) -> FakeResponse:
@@ -207,23 +205,11 @@ def redirect_response(url: str, status: int = 301) -> FakeResponse:
     return FakeResponse(status, b"", headers={"location": url})
 
 
-def xml_response(
-    text: str, content_type: str = "application/rss+xml; charset=utf-8"
-) -> FakeResponse:
-    """Return a feed or a sitemap."""
-    return FakeResponse(200, text.encode(), content_type)
-
-
 def json_response(value: object, status: int = 200) -> FakeResponse:
     """Return a JSON document."""
     return FakeResponse(
         status, json.dumps(value, ensure_ascii=False).encode(), "application/json; charset=utf-8"
     )
-
-
-def text_response(text: str, status: int = 200) -> FakeResponse:
-    """Return a text document, such as robots.txt."""
-    return FakeResponse(status, text.encode(), "text/plain; charset=utf-8")
 
 
 NO_SUCH_HOST_RESPONSE = FakeResponse(

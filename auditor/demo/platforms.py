@@ -23,12 +23,12 @@ from auditor.demo.model import (
     DemoRun,
     FakeRequest,
     FakeResponse,
-    html_response,
     is_during,
     json_response,
     list_post_dates,
     redirect_response,
     render_page,
+    text_response,
 )
 
 Accounts = Mapping[str, DemoAssociation]
@@ -60,7 +60,7 @@ ROBOTS_BY_HOST = {
 def _respond_page(scenario: Mapping[str, Any], **values: object) -> FakeResponse:
     """Return the page of a scenario, with its status and headers."""
     text = render_page(scenario["page"], scenario=scenario, **values)
-    return html_response(text, scenario.get("status", 200), scenario.get("headers"))
+    return text_response(text, scenario.get("status", 200), scenario.get("headers"))
 
 
 def _respond_login(request: FakeRequest, path: str, target: str) -> FakeResponse:
@@ -76,9 +76,9 @@ def respond_facebook(accounts: Accounts, request: FakeRequest, demo_run: DemoRun
     name = request.path.strip("/").removeprefix("groups/")
     association = accounts.get(name.lower())
     if request.path.startswith("/login"):
-        return html_response(render_page("facebook_login.html"))
+        return text_response(render_page("facebook_login.html"))
     if association is None:
-        return html_response(render_page("facebook_restricted.html"))
+        return text_response(render_page("facebook_restricted.html"))
     scenario = association.get_scenario("facebook")
     first_run, later_name = scenario.get("later", (demo_run.number + 1, ""))
     if demo_run.number >= first_run:
@@ -92,7 +92,7 @@ def respond_facebook(accounts: Accounts, request: FakeRequest, demo_run: DemoRun
         return redirect_response(f"https://www.facebook.com/{page['username']}")
     if not scenario.get("has_visible_posts", True):
         page["posts"] = []
-    return html_response(render_page("facebook_page.html", page=page, url=request.url))
+    return text_response(render_page("facebook_page.html", page=page, url=request.url))
 
 
 def build_facebook_page(
@@ -148,7 +148,7 @@ def respond_linkedin(accounts: Accounts, request: FakeRequest, _run: DemoRun) ->
     """Return the page for guests, the signup page, or the refusal of robots."""
     association = accounts.get(request.path.strip("/").rsplit("/", 1)[-1])
     if association is None and request.path.startswith("/authwall"):
-        return html_response(render_page("linkedin_authwall.html"))
+        return text_response(render_page("linkedin_authwall.html"))
     scenario = SCENARIOS["linkedin"][association.linkedin if association else "denied"]
     if "is_walled" in scenario:
         return _respond_login(request, "/authwall?sessionRedirect=", request.url)
@@ -163,10 +163,10 @@ def respond_youtube(accounts: Accounts, request: FakeRequest, demo_run: DemoRun)
     name, _, tab = request.path.removeprefix("/channel").strip("/").partition("/")
     association = accounts.get(name.removeprefix("@").lower())
     if association is None or demo_run.number == UNRELIABLE_YOUTUBE_RUN:
-        return html_response(render_page("youtube_missing.html"), 404)
+        return text_response(render_page("youtube_missing.html"), 404)
     scenario = association.get_scenario("youtube")
     if is_terminated(association, demo_run):
-        return html_response(render_page("youtube_terminated.html"))
+        return text_response(render_page("youtube_terminated.html"))
     if scenario.get("consent_run") == demo_run.number:
         return redirect_response(
             f"https://consent.youtube.com/m?continue={quote(request.url, safe='')}", 302
@@ -175,12 +175,12 @@ def respond_youtube(accounts: Accounts, request: FakeRequest, demo_run: DemoRun)
     if scenario.get("is_renamed") and "Officiel" not in request.path:
         return redirect_response(f"https://www.youtube.com/@{channel['handle']}/{tab}".rstrip("/"))
     page = render_page("youtube_channel.html", channel=channel, is_videos_tab=tab == "videos")
-    return html_response(page)
+    return text_response(page)
 
 
 def respond_youtube_consent(_accounts: Accounts, _: FakeRequest, _run: DemoRun) -> FakeResponse:
     """Return the consent page that YouTube serves in some countries."""
-    return html_response(render_page("youtube_consent.html"))
+    return text_response(render_page("youtube_consent.html"))
 
 
 def is_terminated(association: DemoAssociation, demo_run: DemoRun) -> bool:
@@ -208,7 +208,7 @@ def build_youtube_channel(association: DemoAssociation, demo_run: DemoRun) -> di
 def respond_instagram(accounts: Accounts, request: FakeRequest, _run: DemoRun) -> FakeResponse:
     """Return the login page, a page of scripts, or the page of a shown account."""
     if request.path.startswith("/accounts/login"):
-        return html_response(render_page("instagram_login.html"))
+        return text_response(render_page("instagram_login.html"))
     key = request.path.strip("/").lower()
     association = accounts.get(key)
     scenario = SCENARIOS["instagram"][association.instagram if association else "deleted"]
@@ -229,17 +229,17 @@ def respond_tiktok(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) 
         return _respond_page(scenario)
     if request.path.startswith("/embed/"):
         if "has_embed" not in scenario:
-            return html_response(render_page("tiktok_missing.html"), 404)
+            return text_response(render_page("tiktok_missing.html"), 404)
         video_ids = [
             int(posted_at.timestamp()) << 32 | 7
             for posted_at in list_post_dates(scenario, demo_run)
         ]
-        return html_response(
+        return text_response(
             render_page("tiktok_embed.html", posts=video_ids, path=request.path, **values)
         )
     status_code = scenario.get("status_code", 10221)
     if not is_oembed:
-        return html_response(render_page("tiktok_profile.html", status_code=status_code, **values))
+        return text_response(render_page("tiktok_profile.html", status_code=status_code, **values))
     if association is None or status_code != 0:
         return json_response({"code": 400, "message": "Something went wrong"}, 400)
     author = {"author_url": f"https://www.tiktok.com/@{key}", "author_name": association.name}
@@ -260,14 +260,14 @@ def respond_telegram(accounts: Accounts, request: FakeRequest, demo_run: DemoRun
     association = accounts.get(key.lower())
     scenario = association.get_scenario("telegram") if association else {}
     if "has_preview" not in scenario:
-        return html_response(render_page("telegram_unused.html", key=key))
+        return text_response(render_page("telegram_unused.html", key=key))
     if not request.path.startswith("/s/"):
-        return html_response(render_page("telegram_channel.html", association=association, key=key))
+        return text_response(render_page("telegram_channel.html", association=association, key=key))
     posts = [
         (posted_at + timedelta(hours=1)).replace(microsecond=0).isoformat()
         for posted_at in reversed(list_post_dates(scenario, demo_run))
     ]
-    return html_response(render_page("telegram_preview.html", association=association, posts=posts))
+    return text_response(render_page("telegram_preview.html", association=association, posts=posts))
 
 
 PLATFORMS: dict[str, tuple[str, PlatformHandler]] = {

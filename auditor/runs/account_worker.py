@@ -180,7 +180,8 @@ class AccountWorker:
             entry.account, entry.last_observation, get_probe_version(entry.account)
         )
         result = await self.checker.check(_to_account(entry), previous_result)
-        self.frontier.record_result(entry.account.channel, result)
+        if circuit_breaker := self.frontier.circuit_breakers.get(entry.account.channel):
+            circuit_breaker.record_exchanges(result.exchanges)
         return result
 
     async def _handle_result(

@@ -2,7 +2,7 @@
 
 `Frontier` stores the plan at the start of a run and hands out its entries until none is left. It
 knows the circuit breakers, so no account of a platform that refuses is requested. One machine takes
-all host queues (`iter_queues`); a worker of a cluster takes those of one batch (`open_queue`). The
+all host queues (`iter_queues`); a worker of a cluster takes that of one batch. The
 plan is read page by page while its accounts are checked, so few entries are in memory.
 """
 
@@ -107,7 +107,7 @@ class Frontier:
         them comes first.
         """
         for batch in batches:
-            host_queues = [self.open_queue(batch, second_pass=second_pass)]
+            host_queues = [HostQueue(self, batch, second_pass=second_pass)]
             if batch.first_bucket != batch.last_bucket:
                 entries = await asyncio.to_thread(self.load_entries, batch, second_pass=second_pass)
                 hosts = groupby(entries, lambda entry: entry.position.host_bucket)
@@ -124,17 +124,6 @@ class Frontier:
             for host_queue in host_queues:
                 for _ in range(host_queue.max_tasks):
                     yield host_queue
-
-    def open_queue(
-        self,
-        batch: PlanBatch,
-        *,
-        second_pass: bool = False,
-        after: PlanPosition | None = None,
-        limit: int | None = None,
-    ) -> HostQueue:
-        """Return the queue of one host, which hands out `limit` entries after a position."""
-        return HostQueue(self, batch, second_pass=second_pass, after=after, limit=limit)
 
     def load_entries(
         self,
@@ -168,12 +157,6 @@ class Frontier:
         """Return the result of a skipped account, or None if its platform may be requested."""
         circuit_breaker = self.circuit_breakers.get(account.channel)
         return circuit_breaker.skip_if_open(account) if circuit_breaker else None
-
-    def record_result(self, channel: str, result: ProbeResult) -> None:
-        """Count the refusals of a platform, after which its circuit breaker opens."""
-        circuit_breaker = self.circuit_breakers.get(channel)
-        if circuit_breaker:
-            circuit_breaker.record_exchanges(result.exchanges)
 
 
 class HostQueue:

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from auditor.checking.circuit_breaker import CircuitBreaker
-from auditor.runs.frontier import MAX_TASKS_PER_HOST, Frontier
+from auditor.runs.frontier import MAX_TASKS_PER_HOST, Frontier, HostQueue
 from auditor.runs.plan import (
     MAX_BATCH_ACCOUNTS,
     MAX_OVERDUE_DAYS,
@@ -75,9 +75,9 @@ async def test_host_queue_is_read_page_by_page(app, monkeypatch):
     frontier = Frontier(app, run)
     assert frontier.fill() == 10
     (batch,) = frontier.list_batches()
-    host_queue = frontier.open_queue(batch, limit=8)
+    host_queue = HostQueue(frontier, batch, limit=8)
     first_entries = [entry for _ in range(5) for entry in await host_queue.take(2)]
-    remaining_queue = frontier.open_queue(batch, after=host_queue.cursor)
+    remaining_queue = HostQueue(frontier, batch, after=host_queue.cursor)
     last_entries = await remaining_queue.take(5)
     assert (len(first_entries), len(last_entries)) == (8, 2)
     account_ids = [entry.account.id for entry in first_entries + last_entries]
@@ -165,7 +165,7 @@ STEPS = [-1, 0, 1]
 def test_website_host_has_a_few_tasks(app, step):
     count = MAX_TASKS_PER_HOST + step
     run = app.store.runs.begin_or_resume(START.date(), START)
-    host_queue = Frontier(app, run).open_queue(PlanBatch(WEBSITE_ROUND, 1, 1, count))
+    host_queue = HostQueue(Frontier(app, run), PlanBatch(WEBSITE_ROUND, 1, 1, count))
     assert host_queue.max_tasks == min(count, MAX_TASKS_PER_HOST)
 
 
