@@ -16,13 +16,10 @@ from sqlalchemy import Connection, Select, case, delete, func, select
 
 from storage.database.connection import Database, Repository, split_into_batches
 from storage.models.audit import (
-    AccountRow,
     AccountStatus,
-    Association,
     CheckTimes,
     Decision,
     DecisionWithdrawal,
-    DomainCheck,
     Gap,
     Proposal,
 )
@@ -59,6 +56,8 @@ T = TypeVar("T")
 GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
 IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that a query by association does not use the index of all unclosed gaps."""
+AssociationData = Mapping[str, list[Any]]
+"""The rows of several associations, by kind (see `load_association_data`)."""
 PROPOSAL_KEY = ("association", "channel", "key")
 
 
@@ -160,7 +159,10 @@ class ConclusionRepository(Repository):
     def load_association_data(
         self, association_ids: Collection[str], *, include_closed_gaps: bool = True
     ) -> AssociationData:
-        """Return all data of these associations as of one time."""
+        """Return all data of these associations as of one time, sorted by id.
+
+        Withdrawn associations are left out. `domain_checks` has the newest one of each account.
+        """
         ids = list(association_ids)
         is_own_account = ACCOUNT.c.association.in_(ids)
         associations = SELECT_ASSOCIATIONS.where(
@@ -178,21 +180,19 @@ class ConclusionRepository(Repository):
         domain_checks = select_newest_domain_checks(select(ACCOUNT.c.id).where(is_own_account))
         with self._database.begin_read() as connection:
 
-            def load(
-                query: Select[Any], to_model: Callable[[Any], T], *order: str
-            ) -> tuple[T, ...]:
+            def load(query: Select[Any], to_model: Callable[[Any], T], *order: str) -> list[T]:
                 models = map(to_model, connection.execute(query))
-                return tuple(sorted(models, key=attrgetter(*order)))
+                return sorted(models, key=attrgetter(*order))
 
-            return AssociationData(
-                associations=load(associations, to_association, "id"),
-                accounts=load(accounts, to_account_row, "id"),
-                statuses=load(statuses, to_account_status, "account_id"),
-                proposals=load(proposals, to_proposal, "id"),
-                gaps=load(gaps, to_gap, "id"),
-                decisions=load(decisions, to_decision, "id"),
-                domain_checks=load(domain_checks, to_domain_check, "account_id"),
-            )
+            return {
+                "associations": load(associations, to_association, "id"),
+                "accounts": load(accounts, to_account_row, "id"),
+                "statuses": load(statuses, to_account_status, "account_id"),
+                "proposals": load(proposals, to_proposal, "id"),
+                "gaps": load(gaps, to_gap, "id"),
+                "decisions": load(decisions, to_decision, "id"),
+                "domain_checks": load(domain_checks, to_domain_check, "account_id"),
+            }
 
 
 class AccountStatusRepository(Repository):
@@ -230,22 +230,6 @@ def _save_check_times(
     """Store check times, replacing those of the accounts."""
     rows = sanitize([times._asdict() for times in check_times])
     database.upsert(connection, CHECK_TIMES, rows, ("account_id",))
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationData:
-    """The data of several associations without withdrawn ones. Each part is sorted by id.
-
-    `domain_checks` has the newest one of each account.
-    """
-
-    associations: tuple[Association, ...]
-    accounts: tuple[AccountRow, ...]
-    statuses: tuple[AccountStatus, ...]
-    proposals: tuple[Proposal, ...]
-    gaps: tuple[Gap, ...]
-    decisions: tuple[Decision, ...]
-    domain_checks: tuple[DomainCheck, ...] = ()
 
 
 class DecisionRepository(Repository):

@@ -168,9 +168,9 @@ def _read_spreadsheet(
     Raises InputError, also if the spreadsheet has no heading that is named by --column.
     """
     memory = open_column_memory(config.storage.folder, parse_corrections(column_options))
-    with show_progress("reading the spreadsheet", quiet=cli_context.quiet) as on_progress:
+    with show_progress("reading the spreadsheet", quiet=cli_context.quiet):
         import_result = parse_registry_spreadsheet(
-            spreadsheet, config.network.language, entries, memory, on_progress=on_progress
+            spreadsheet, config.network.language, entries, memory
         )
     labels = set(map(normalize_label, import_result.headings))
     for heading in memory.corrections:

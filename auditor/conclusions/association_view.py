@@ -24,7 +24,8 @@ from auditor.rules.link_reciprocity import classify_link_reciprocity
 from auditor.rules.score import Score, compute_score, rate_points
 from probes.links.channel_registry import is_optional_channel
 from probes.models.finding import Activity, FactValue, Finding, LinkKind, Presence, Reason
-from storage.models.audit import AccountState, Association, Decision, DecisionKind, Gap, Proposal
+from storage.models.audit import AccountStatus, Association, Decision, DecisionKind, Gap, Proposal
+from storage.tables.mappers import get_field_values
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
 """The code of an inconclusive check, where it is not that of all other channels."""
@@ -33,36 +34,24 @@ CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
 """Channels whose posts disappear. An active account looks like a silent one there."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """One registered account as pages show it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountView(AccountStatus):
+    """One registered account with its status, as pages show it.
 
     `link_reciprocity` is reciprocal, site_only, profile_only, registry_only or contradicted.
-    `latest` is the newest check, which may be unknown while `state` keeps the last conclusive one.
-    `has_doubt` is True if absences were observed and are not confirmed. `rhythm_days` is the median
-    number of days between the last publications, None if too few are known. `domain_expiry` is None
-    unless it is a website with an own domain.
+    `rhythm_days` is the median number of days between the last publications, None if too few are
+    known. `domain_expiry` is None unless it is a website with an own domain.
     """
 
-    account_id: int
     channel: str
     column: str
     typed: str
     kind: LinkKind
     key: str | None
     url: str
-    state: AccountState
-    since: datetime | None
-    reason: Reason | None
-    last_activity: Activity | None
     activity_band: str
     link_reciprocity: str
-    checked_at: datetime | None
-    decided_at: datetime | None
-    latest: Presence | None
-    latest_reason: Reason | None
     name: str | None = None
-    has_doubt: bool = False
     rhythm_days: int | None = None
     domain_expiry: DomainExpiry | None = None
 
@@ -125,7 +114,7 @@ class AssociationView:
     def iter_unknown_checks(self) -> Iterator[tuple[str, Reason | None]]:
         """Yield the channel and reason of each account whose newest check is unknown."""
         for account in self.accounts:
-            if account.latest is Presence.UNKNOWN:
+            if account.latest_presence is Presence.UNKNOWN:
                 yield account.channel, account.latest_reason
 
     def iter_last_activities(self) -> Iterator[tuple[str, Activity]]:
@@ -242,29 +231,19 @@ def _build_account_view(
 ) -> AccountView:
     row, status = account.row, account.status
     finding = status.last_known_finding
-    assert row.id is not None
     return AccountView(
-        account_id=row.id,
+        **get_field_values(status),
         channel=row.channel,
         column=row.column,
         typed=row.typed_text,
         kind=row.identity.kind,
         key=row.identity.key,
         url=account.url,
-        state=status.state,
-        since=status.since,
-        reason=status.reason,
-        last_activity=status.last_activity,
         activity_band=config.activity.classify_activity(status, context.run_started_at),
         link_reciprocity=classify_link_reciprocity(account, context),
-        checked_at=status.checked_at,
-        decided_at=status.decided_at,
-        latest=status.latest_presence,
-        latest_reason=status.latest_reason,
         name=finding.name if finding else None,
-        has_doubt=status.unconfirmed_streak is not None,
         rhythm_days=get_rhythm_days(finding),
-        domain_expiry=context.domain_expiries.get(row.id),
+        domain_expiry=context.domain_expiries.get(status.account_id),
     )
 
 

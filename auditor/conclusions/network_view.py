@@ -155,7 +155,7 @@ def _iter_current_views(
     remaining_ids = iter(ids)
     while batch_ids := list(islice(remaining_ids, ASSOCIATION_BATCH_SIZE)):
         data = store.conclusions.load_association_data(batch_ids)
-        states = list(assemble_association_states(data.associations, data))
+        states = list(assemble_association_states(data["associations"], data))
         keys = set().union(*map(collect_account_keys, states))
         accounts = store.registry.find_accounts_by_key(keys)
         decisions = store.decisions.get_decisions_of({account.association for account in accounts})

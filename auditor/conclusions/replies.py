@@ -428,7 +428,7 @@ def _select_unsettled_proposals(
     data = store.conclusions.load_association_data(associations, include_closed_gaps=False)
     evaluation_time = get_current_evaluation_time(store.runs.get_latest_evaluated())
     shown = {}
-    for association_state in assemble_association_states(data.associations, data):
+    for association_state in assemble_association_states(data["associations"], data):
         view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
         shown.update(dict.fromkeys(map(attrgetter("id"), view.proposals), view.association))
     for proposal in proposals:

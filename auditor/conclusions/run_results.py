@@ -137,10 +137,10 @@ def _iter_association_states(
     for batch in split_into_batches(store.registry.list_associations(include_withdrawn=True)):
         ids = list(map(attrgetter("id"), batch))
         data = store.conclusions.load_association_data(ids, include_closed_gaps=False)
-        listed_ids = set(map(attrgetter("id"), data.associations))
+        listed_ids = set(map(attrgetter("id"), data["associations"]))
         observations: dict[int, Observation] = {}
         if run.id:
-            account_ids = filter(None, map(attrgetter("id"), data.accounts))
+            account_ids = filter(None, map(attrgetter("id"), data["accounts"]))
             found = store.observations.list_findings_of_accounts(run.id, account_ids)
             observations = index_by_account(found)
         states_and_observations = []
@@ -208,22 +208,18 @@ def assemble_association_states(
     associations: Iterable[Association], association_data: AssociationData
 ) -> Iterator[AssociationState]:
     """Yield the state of each association from data loaded for several."""
-    accounts_by_association = group_by_association(association_data.accounts)
-    proposals = group_by_association(association_data.proposals)
-    gaps = group_by_association(association_data.gaps)
-    decisions = group_by_association(association_data.decisions)
-    statuses = index_by_account(association_data.statuses)
-    domain_checks = index_by_account(association_data.domain_checks)
+    kinds = ("accounts", "proposals", "gaps", "decisions")
+    groups = {kind: group_by_association(association_data[kind]) for kind in kinds}
+    statuses = index_by_account(association_data["statuses"])
+    domain_checks = index_by_account(association_data["domain_checks"])
     for association in associations:
-        accounts = accounts_by_association[association.id]
+        rows = {kind: tuple(groups[kind][association.id]) for kind in kinds}
+        accounts = rows["accounts"]
         yield AssociationState(
             association=association,
-            accounts=tuple(accounts),
             statuses=_select_of_accounts(accounts, statuses),
-            proposals=tuple(proposals[association.id]),
-            gaps=tuple(gaps[association.id]),
-            decisions=tuple(decisions[association.id]),
             domain_checks=_select_of_accounts(accounts, domain_checks),
+            **rows,
         )
 
 
@@ -308,7 +304,7 @@ def count_coverage(
         counts[group].update(facets)
 
 
-SUMMARY_FORMAT_VERSION = 5
+SUMMARY_FORMAT_VERSION = 6
 """Increase it when the content of summaries, or how they are found, changes."""
 
 NO_OWNERS: AccountOwners = {}
@@ -386,7 +382,7 @@ def _compute_short_digest(value: object) -> str:
 def _build_summary_records(
     data: AssociationData, config: Config, evaluation_time: EvaluationTime
 ) -> Iterator[SummaryRecord]:
-    for association_state in assemble_association_states(data.associations, data):
+    for association_state in assemble_association_states(data["associations"], data):
         view = build_association_view(association_state, config, evaluation_time, NO_OWNERS)
         valid_until = find_next_change_date(view, config.activity, evaluation_time.run_started_at)
         yield build_summary_record(view, config.channels, valid_until)

@@ -6,7 +6,7 @@ its line and column.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import filterfalse
@@ -75,10 +75,6 @@ NO_ACCOUNT_ISSUES = {
 LINK_SEPARATORS = " \t;,،|"
 LINK_SPLIT_ROUNDS = 9
 """How often a link is split further, so that an exported registry gives the same links."""
-ROWS_PER_PROGRESS = 500
-"""Rows that are read between two reports of progress."""
-RowProgress = Callable[[int, int], None]
-"""A function that gets the number of rows that are read, and of all."""
 
 
 @dataclass(slots=True)
@@ -107,15 +103,12 @@ def parse_registry_spreadsheet(
     existing: ExistingEntries = NO_EXISTING_ENTRIES,
     memory: ColumnMemory = NO_MEMORY,
     limits: ReadLimits = FILE_LIMITS,
-    *,
-    on_progress: RowProgress | None = None,
 ) -> ImportResult:
     """Parse a registry spreadsheet.
 
     `default_language` is the language of associations without one. With `existing`, a row without
     an id is matched to the association with its name, and cells that a spreadsheet program changed
-    are restored. `memory` has the columns that people corrected earlier. `on_progress` gets the
-    number of rows that are read and of all, from time to time.
+    are restored. `memory` has the columns that people corrected earlier.
 
     Raises SpreadsheetError if the file cannot be read, or if its letters are lost. Raises
     NoNameColumnError if no column has names.
@@ -123,7 +116,7 @@ def parse_registry_spreadsheet(
     sheets = spreadsheet.read_sheets(path, limits)
     sheet, heading, rows, ignored_titles = choose_headings(path, sheets, memory)
     reader = _RegistryReader(heading, default_language, existing, memory)
-    result = reader.read_rows(sheet, rows, on_progress)
+    result = reader.read_rows(sheet, rows)
     result.problems[:0] = [
         SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles
     ]
@@ -172,9 +165,7 @@ class _RegistryReader:
         self._names: set[str] = set()
         self._owner_by_account: dict[tuple[str, str], str] = {}
 
-    def read_rows(
-        self, sheet: Sheet, rows: Sequence[SheetRow], on_progress: RowProgress | None = None
-    ) -> ImportResult:
+    def read_rows(self, sheet: Sheet, rows: Sequence[SheetRow]) -> ImportResult:
         """Parse all rows and return the result."""
         if sheet.encoding:
             self._add_problem(1, "", sheet.encoding, Issue.GUESSED_ENCODING)
@@ -191,9 +182,7 @@ class _RegistryReader:
                 facts = dict(self._list_filled_cells(row))
                 if "id" not in facts and (name := self._find_name(facts)):
                     self._names_without_id[normalize_label(name)] += 1
-        for row_number, row in enumerate(rows):
-            if on_progress and row_number % ROWS_PER_PROGRESS == 0:
-                on_progress(row_number, len(rows))
+        for row in rows:
             self._read_row(row)
         return self._result
 

@@ -90,8 +90,7 @@ class AssociationSummary:
 
     `gaps` are the visible ones in the order of lists. `unchecked` has the channel and reason of
     each account whose newest check was inconclusive. `changed_at` is when a gap last opened or
-    closed. `score_percent` is None if too little is known. `is_checked` is False before the first
-    run that looks at the association.
+    closed. `is_checked` is False before the first run that looks at the association.
     """
 
     id: str
@@ -103,9 +102,6 @@ class AssociationSummary:
     language: str = "ar"
     tags: tuple[str, ...] = ()
     level: str = "no_data"
-    score_percent: int | None = None
-    score_low: int = 0
-    score_high: int = 0
     channels: Mapping[str, ChannelSummary] = field(default_factory=dict)
     gaps: tuple[OpenGap, ...] = ()
     proposal_count: int = 0

@@ -139,8 +139,8 @@ def fill_register(app):
         )
         stored = store.conclusions.load_association_data(states_by_id)
         _save_conclusions(store, stored, states_by_id, random_source)
-        _record_observations(store, stored.accounts, states_by_id, runs, body)
-        _record_communication(store, stored.associations, random_source)
+        _record_observations(store, stored["accounts"], states_by_id, runs, body)
+        _record_communication(store, stored["associations"], random_source)
     _save_facet_counts(store, runs[-RUNS_WITH_COUNTS:])
 
 
@@ -191,7 +191,7 @@ def _save_conclusions(store, stored, states_by_id, random_source):
         Conclusions(
             statuses=[
                 _build_status(row, states_by_id[row.association][row.channel])
-                for row in stored.accounts
+                for row in stored["accounts"]
             ],
             gaps=[
                 gap

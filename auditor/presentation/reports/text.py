@@ -323,7 +323,9 @@ def _find_account_strengths(view: AssociationView) -> Iterator[Strength]:
         if account.state is not AccountState.PRESENT:
             continue
         if channel == "website":
-            if account.latest is Presence.PRESENT and severities.isdisjoint(SERIOUS_SEVERITIES):
+            if account.latest_presence is Presence.PRESENT and severities.isdisjoint(
+                SERIOUS_SEVERITIES
+            ):
                 yield Strength("website_ok")
             continue
         if account.activity_band == "active" and account.last_activity:

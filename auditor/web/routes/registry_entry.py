@@ -383,5 +383,5 @@ def _build_change_lines(
 ) -> list[RegistryChangeLine]:
     association_ids = set(map(attrgetter("association"), entries))
     data = context.app.store.conclusions.load_association_data(association_ids)
-    names = {row.id: row.display_name(context.language) for row in data.associations}
+    names = {row.id: row.display_name(context.language) for row in data["associations"]}
     return [RegistryChangeLine(entry, names.get(entry.association, "")) for entry in entries]

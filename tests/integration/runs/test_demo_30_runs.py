@@ -187,7 +187,7 @@ def classify_accounts(app: App, finished_run: AuditRun) -> Iterator[tuple[int, t
     data = app.store.conclusions.load_association_data(
         [item.id for item in app.store.registry.list_associations()]
     )
-    for state in assemble_association_states(data.associations, data):
+    for state in assemble_association_states(data["associations"], data):
         contexts = [
             build_rule_context(state, EvaluationTime(started_at, started_at), {}, bands=bands)
             for bands in (None, activity_bands)

@@ -469,7 +469,7 @@ async def test_only_changed_conclusions_are_stored(app):
     register(app, NOUR)
     await execute_run(app, START)
     data = app.store.conclusions.load_association_data(["nour"], include_closed_gaps=False)
-    (state,) = run_results.assemble_association_states(data.associations, data)
+    (state,) = run_results.assemble_association_states(data["associations"], data)
     conclusions = Conclusions(stale_associations=set())
     run_results.add_changes(conclusions, state, state)
     assert conclusions == Conclusions(stale_associations=set())

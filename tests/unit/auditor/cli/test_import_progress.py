@@ -5,8 +5,6 @@ import io
 import pytest
 
 from auditor.cli import main
-from auditor.registry import importer
-from auditor.registry.importer import parse_registry_spreadsheet
 from auditor.registry.spreadsheet import to_csv
 
 ROWS = [["name", "city"], *([f"Amal {number}", "Rabat"] for number in range(5))]
@@ -51,14 +49,3 @@ def test_terminal_shows_the_progress_of_each_step(run):
 def test_neither_a_pipe_nor_a_quiet_terminal_shows_progress(run, command):
     assert "spreadsheet" not in run(io.StringIO(), *command, "--lang", "en")
     assert run(Terminal(), "--quiet", *command) == ""
-
-
-@pytest.mark.parametrize(("step", "reports"), [(2, [0, 2, 4]), (5, [0]), (6, [0])])
-def test_rows_that_are_read_are_reported(tmp_path, monkeypatch, step, reports):
-    monkeypatch.setattr(importer, "ROWS_PER_PROGRESS", step)
-    (tmp_path / "sheet.csv").write_bytes(to_csv(ROWS))
-    calls = []
-    parse_registry_spreadsheet(
-        tmp_path / "sheet.csv", on_progress=lambda done, total: calls.append((done, total))
-    )
-    assert calls == [(done, 5) for done in reports]

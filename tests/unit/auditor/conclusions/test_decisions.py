@@ -88,7 +88,7 @@ def desk(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("AUDITOR_CONFIG", raising=False)
     monkeypatch.setattr(checker, "create_probe", steps)
-    for name in decisions.LOGIN_VARIABLES:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     app = opened(tmp_path)
     url = f"sqlite:///{tmp_path}/auditor.db"

@@ -81,7 +81,7 @@ def account(channel="facebook", state=AccountState.PRESENT, **more):
         link_reciprocity="reciprocal",
         checked_at=NOW,
         decided_at=NOW,
-        latest=Presence.PRESENT,
+        latest_presence=Presence.PRESENT,
         latest_reason=None,
     )
     return replace(base, **more)
@@ -434,7 +434,7 @@ def test_unchecked_account_is_shown_without_steps():
 def test_website_is_a_strength_if_present_without_serious_gap(presence, codes, is_strength):
     severities = {"website_down": "high", "feed_missing": "low"}
     gaps = [gap(code, "website", severities[code]) for code in codes]
-    website = account("website", latest=presence)
+    website = account("website", latest_presence=presence)
     strengths = list_current_strengths(view(accounts=[website], gaps=gaps))
     assert ("website_ok" in [strength.label for strength in strengths]) is is_strength
 
