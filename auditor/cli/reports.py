@@ -44,7 +44,6 @@ from auditor.conclusions.network_view import (
 from auditor.conclusions.summary import AssociationFilter
 from auditor.core.errors import InputError, UsageError
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import Voice
 from auditor.presentation.views.json_items import (
     build_gap_item,
     build_gap_items,
@@ -82,7 +81,7 @@ def gaps(
     cli_context = get_cli_context(context)
 
     def name_gap(item: Mapping[str, Any]) -> str:
-        return translator.gap_title(item["code"], item["channel"], Voice.LABEL)
+        return translator.gap_title(item["code"], item["channel"], "label")
 
     is_table, translator = table_format == "table", Translator(cli_context.language)
     with cli_context.open_app_for_reading() as app:

@@ -7,10 +7,9 @@ the command line; after ticked steps, the next run checks.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -65,23 +64,23 @@ GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
 MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
 
 
-class ReplyRefusal(StrEnum):
-    """The reasons to refuse a reply."""
-
-    UNKNOWN_SUBJECT = "unknown_subject"
-    INVALID_ADDRESS = "invalid_address"
-    INVALID_DAY = "invalid_day"
-    INVALID_EXPIRY = "invalid_expiry"
-    MISSING_TEXT = "missing_text"
-    TOO_MANY = "too_many"
-    ALREADY_REVIEWED = "already_reviewed"
+ReplyRefusal = Literal[
+    "unknown_subject",
+    "invalid_address",
+    "invalid_day",
+    "invalid_expiry",
+    "missing_text",
+    "too_many",
+    "already_reviewed",
+]
+"""The reasons to refuse a reply."""
 
 
 class ReplyRefusedError(Exception):
     """A reply is refused; `reason` says why."""
 
     def __init__(self, reason: ReplyRefusal) -> None:
-        super().__init__(reason.value)
+        super().__init__(reason)
         self.reason = reason
 
 
@@ -128,7 +127,7 @@ def save_completed_steps(
     """
     gap = form.find_gap(view)
     if gap is None:
-        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+        raise ReplyRefusedError("unknown_subject")
     step_count = len(load_gap_catalogue()[gap.code].get_steps(gap.channel, LANGUAGES[0]))
     store.completed_steps.save(gap, set(form.step).intersection(range(1, step_count + 1)), now)
 
@@ -153,7 +152,7 @@ def parse_reply(
     """
     subject = _find_subject(form, view)
     if subject is None:
-        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+        raise ReplyRefusedError("unknown_subject")
     reply = Reply(
         association=view.association.id,
         kind=form.kind,
@@ -166,9 +165,9 @@ def parse_reply(
         identity = identify_account(form.value.strip(), reply.channel)
         reply.value = (identity.canonical or identity.url) if identity else None
         if reply.value is None:
-            raise ReplyRefusedError(ReplyRefusal.INVALID_ADDRESS)
+            raise ReplyRefusedError("invalid_address")
     if form.kind is ReplyKind.DISPUTED and not reply.text:
-        raise ReplyRefusedError(ReplyRefusal.MISSING_TEXT)
+        raise ReplyRefusedError("missing_text")
     today, latest = now.date(), (now + MAX_PROMISE_PERIOD).date()
     try:
         if form.kind is ReplyKind.PROMISED:
@@ -177,8 +176,7 @@ def parse_reply(
             reply.value = parse_domain_expiry(form.value, now).isoformat()
     except DecisionError:
         is_promise = form.kind is ReplyKind.PROMISED
-        refusal = ReplyRefusal.INVALID_DAY if is_promise else ReplyRefusal.INVALID_EXPIRY
-        raise ReplyRefusedError(refusal) from None
+        raise ReplyRefusedError("invalid_day" if is_promise else "invalid_expiry") from None
     return reply
 
 
@@ -226,7 +224,7 @@ def save_reply(store: Store, reply: Reply) -> Reply:
             and other.reviewed_at > yesterday
         ]
         if len(waiting) + len(withdrawn) >= MAX_WAITING_REPLIES:
-            raise ReplyRefusedError(ReplyRefusal.TOO_MANY)
+            raise ReplyRefusedError("too_many")
         return reply
 
     return store.replies.add_chosen(reply.association, choose_stored_reply)
@@ -239,10 +237,10 @@ def withdraw_reply(store: Store, reply_id: int, association: str, now: datetime)
     """
     reply = store.replies.get(reply_id)
     if reply is None or reply.association != association:
-        raise ReplyRefusedError(ReplyRefusal.UNKNOWN_SUBJECT)
+        raise ReplyRefusedError("unknown_subject")
     is_withdrawn = store.replies.withdraw(reply_id, association, now)
     if not is_withdrawn and reply.outcome is not ReplyOutcome.WITHDRAWN:
-        raise ReplyRefusedError(ReplyRefusal.ALREADY_REVIEWED)
+        raise ReplyRefusedError("already_reviewed")
 
 
 def accept_reply(

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from auditor.conclusions.summary import NO_GAPS, AssociationFilter
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import Voice, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.presentation.views.export import EXPORT_FORMATS
 from auditor.rules.score import LEVEL_THRESHOLDS
 from auditor.web.request_context import RequestContext, build_url
@@ -60,7 +60,7 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "region": lambda value, translator: translator.region_name(value),
     "tag": lambda value, _translator: value,
     "level": lambda value, translator: translator.label("level", value),
-    "gap": lambda value, translator: translator.gap_title(value, voice=Voice.LABEL),
+    "gap": lambda value, translator: translator.gap_title(value, voice="label"),
     "channel": lambda value, translator: translator.channel_name(value),
     "state": lambda value, translator: translator.term("channel_status", value),
     "reason": lambda value, translator: translator.term("cause", value),
@@ -86,7 +86,7 @@ def list_gap_choices(translator: Translator) -> FieldChoices:
     """Return every kind of gap in the order of the catalogue."""
     gaps = filter(attrgetter("is_gap"), load_gap_catalogue().definitions.values())
     codes = map(attrgetter("code"), sorted(gaps, key=attrgetter("order")))
-    return [(code, translator.gap_title(code, voice=Voice.LABEL)) for code in codes]
+    return [(code, translator.gap_title(code, voice="label")) for code in codes]
 
 
 def list_kind_choices(translator: Translator, *others: str) -> FieldChoices:

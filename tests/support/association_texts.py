@@ -7,7 +7,7 @@ from datetime import timedelta
 from bs4 import BeautifulSoup
 
 from auditor.app import App
-from auditor.core.reference.gap_catalogue import Voice, get_gap_titles, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import get_gap_titles, load_gap_catalogue
 from tests.support.web_server import logged_in_client
 
 ADDRESS_PATTERNS = {
@@ -42,7 +42,7 @@ def iter_texts(language: str) -> Iterator[str]:
     for code, definition in catalogue.definitions.items():
         texts = definition.texts[language]
         yield from (texts["definition"], texts["why"], texts["evidence"], *texts["steps"])
-        for titles in get_gap_titles(code, Voice.ASSOCIATION).values():
+        for titles in get_gap_titles(code, "association").values():
             yield titles[language]
     for labels in catalogue.labels.values():
         yield from (texts[language] for texts in labels.values())

@@ -19,7 +19,7 @@ from auditor.conclusions.network_view import build_network_overview
 from auditor.conclusions.summary import summarize_channel
 from auditor.config.schema import load_config
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.core.reference.gap_catalogue import get_gap_kind
 from auditor.presentation.notifications.digest import build_digest, collect_network_changes
 from tests.support.web_server import logged_in_client
 
@@ -74,7 +74,7 @@ def read_overview(app, now):
         open_count=len(gaps),
         open=count_gaps(gaps),
         opened=count_gaps(overview.opened_gaps),
-        closed=count_gaps(overview.closed_gaps, Voice.FIXED),
+        closed=count_gaps(overview.closed_gaps, "fixed"),
         change_counts=(len(overview.opened_gaps), len(overview.closed_gaps)),
     )
 
@@ -99,7 +99,7 @@ def format_coverage(channel, confirmed, associations):
     return TRANSLATOR.channel_name(channel), f"{confirmed} of {associations}"
 
 
-def count_gaps(gaps, voice=Voice.COORDINATOR):
+def count_gaps(gaps, voice="coordinator"):
     """Count gaps by association and title."""
     return Counter(
         (gap.association, TRANSLATOR.gap_title(gap.code, gap.channel, voice)) for gap in gaps
@@ -147,7 +147,7 @@ def read_coverage_rows(rows):
     )
 
 
-def count_gap_rows(rows, voice=Voice.COORDINATOR):
+def count_gap_rows(rows, voice="coordinator"):
     """Count gaps by association and title from rows of a gap export."""
     return Counter(
         (row["association"], TRANSLATOR.gap_title(row["code"], row["channel"], voice))
@@ -167,7 +167,7 @@ def read_gap_rows(rows):
 def read_changes(changes):
     """Return the opened gaps, the closed gaps, and the numbers of both."""
     opened = count_gap_rows(row for row in changes if row["change"] == "opened")
-    closed = count_gap_rows((row for row in changes if row["change"] == "closed"), Voice.FIXED)
+    closed = count_gap_rows((row for row in changes if row["change"] == "closed"), "fixed")
     change_counts = (opened.total(), closed.total())
     return {"opened": opened, "closed": closed, "change_counts": change_counts}
 
@@ -304,7 +304,7 @@ def read_digest(app, now):
     return NetworkOutput(
         open_count=digest.open_gap_count,
         opened=count_gaps(change.gap for change in (*digest.urgent, *digest.new)),
-        closed=count_gaps((change.gap for change in digest.closed), Voice.FIXED),
+        closed=count_gaps((change.gap for change in digest.closed), "fixed"),
     )
 
 

@@ -275,7 +275,7 @@ class Translator:
         channel: str,
         severity: str,
         params: Mapping[str, MessageValue],
-        voice: Voice = Voice.COORDINATOR,
+        voice: Voice = "coordinator",
     ) -> GapText:
         """Return the texts of a gap or status.
 
@@ -285,7 +285,7 @@ class Translator:
         entry = catalogue[code]
         text = entry.texts[self.language]
         evidence = text["evidence"]
-        if voice is not Voice.ASSOCIATION:
+        if voice != "association":
             evidence = text.get("evidence_coordinator", evidence)
         named_params = {"channel": channel, **params}
         for new, old in FACT_ALIASES.items():
@@ -310,7 +310,7 @@ class Translator:
             effort=catalogue.label("effort", entry.effort, self.language),
         )
 
-    def gap_title(self, code: str, channel: str = "", voice: Voice = Voice.COORDINATOR) -> str:
+    def gap_title(self, code: str, channel: str = "", voice: Voice = "coordinator") -> str:
         """Return the title of a gap on a channel or on any; the code if it is unknown."""
         definition = self._gap_catalogue.definitions.get(code)
         if definition is None:

@@ -6,10 +6,9 @@ the texts.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import tomli
 
@@ -26,17 +25,13 @@ EFFORT_LEVELS = ("none", "10min", "30min", "supplier", "1h", "halfday", "days")
 """Efforts from quick to slow; `supplier` is a call to the provider."""
 
 
-class Voice(StrEnum):
-    """For whom a title of a gap is written."""
+Voice = Literal["association", "coordinator", "label", "fixed"]
+"""For whom a title of a gap is written.
 
-    ASSOCIATION = "association"
-    """A sentence for the association ("your")."""
-    COORDINATOR = "coordinator"
-    """A sentence for the coordinator ("its")."""
-    LABEL = "label"
-    """A few words for tables and filters."""
-    FIXED = "fixed"
-    """Good news for either reader when the gap is closed."""
+`association`: a sentence for the association ("your"). `coordinator`: one for the coordinator
+("its"). `label`: a few words for tables and filters. `fixed`: good news for either reader when the
+gap is closed.
+"""
 
 
 @dataclass(frozen=True, slots=True)

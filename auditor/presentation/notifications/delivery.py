@@ -27,7 +27,6 @@ from auditor.conclusions.network_view import load_association_view
 from auditor.config.notifications import Recipient
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import Voice
 from auditor.core.rendering.templates import (
     DocumentBuilder,
     MessageDocument,
@@ -389,9 +388,7 @@ def build_monthly_report(
 
 def _build_step_item(gap: Gap, translator: Translator) -> MessageListItem:
     """Return a gap: why it matters, its first step and the time that it takes."""
-    text = translator.describe_gap(
-        gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
-    )
+    text = translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params, "association")
     first_step = lower_first_letter(text.steps[0], translator)
     step = translator.format_pair(translator.translate("First step"), first_step)
     effort = translator.format_pair(translator.label("ui", "time"), text.effort)

@@ -385,7 +385,7 @@ def _build_list_item(
     change: GapChange, frame: MessageFrame, translator: Translator
 ) -> MessageListItem:
     gap, association = change.gap, change.association
-    voice = Voice.COORDINATOR if change.is_open else Voice.FIXED
+    voice: Voice = "coordinator" if change.is_open else "fixed"
     links = WebAppLinks(translator.language)
     return MessageListItem(
         translator.translate(

@@ -71,14 +71,7 @@ ReportAction = Literal["sent", "withdrawn", "steps_saved"]
 
 MAX_TYPED_CHARACTERS = 500
 """A refused value comes back to its form in the address, but not a longer one."""
-REFUSED_VALUES = frozenset(
-    {
-        ReplyRefusal.INVALID_ADDRESS,
-        ReplyRefusal.INVALID_DAY,
-        ReplyRefusal.INVALID_EXPIRY,
-        ReplyRefusal.MISSING_TEXT,
-    }
-)
+REFUSED_VALUES = frozenset({"invalid_address", "invalid_day", "invalid_expiry", "missing_text"})
 """Refusals that are shown in the form, because a field of it has to be corrected."""
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 from auditor.conclusions.association_view import AssociationView, UncheckedItem
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import MessageValue, Translator
-from auditor.core.reference.gap_catalogue import SEVERITIES, Voice, get_gap_rank
+from auditor.core.reference.gap_catalogue import SEVERITIES, get_gap_rank
 from auditor.core.rendering.templates import (
     MAX_SUBJECT_CHARS,
     SIGNATURE_MARK,
@@ -127,7 +127,7 @@ def build_reminder_text(
     translator = Translator(language)
     subject = promise.text
     if promise.code:
-        subject = translator.gap_title(promise.code, promise.channel, Voice.ASSOCIATION)
+        subject = translator.gap_title(promise.code, promise.channel, "association")
     return translator.message(
         "whatsapp.reminder",
         association=_truncate_at_word(view.association.display_name(language), MAX_NAME_CHARACTERS),
@@ -354,7 +354,7 @@ class InvitationWriter:
         )
         if not fixed_gaps:
             return {}
-        good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, Voice.FIXED)
+        good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, "fixed")
         return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
 
 

@@ -16,7 +16,7 @@ from auditor.conclusions.network_view import NetworkOverview
 from auditor.conclusions.summary import Coverage
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import EMPTY_VALUE, GapText, MessageValue, Translator
-from auditor.core.reference.gap_catalogue import Voice, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.context import DomainExpiry
 from auditor.rules.engine import was_closed_since, was_opened_since
 from probes.models.finding import LinkKind, Presence, Reason
@@ -80,21 +80,18 @@ def format_network_summary(overview: NetworkOverview, config: Config, language: 
     for (channel, reason), count in ranked:
         cause = translator.term("cause", str(reason))
         unknown[translator.format_pair(translator.channel_name(channel), cause)] += count
-    changes = [
-        Counter(translator.gap_title(gap.code, gap.channel, voice) for gap in gaps)
-        for gaps, voice in (
-            (overview.opened_gaps, Voice.COORDINATOR),
-            (overview.closed_gaps, Voice.FIXED),
-        )
-    ]
+    opened = Counter(translator.gap_title(gap.code, gap.channel) for gap in overview.opened_gaps)
+    closed = Counter(
+        translator.gap_title(gap.code, gap.channel, "fixed") for gap in overview.closed_gaps
+    )
     parts = [
         f"{name} · {as_of}",
         _format_table(rows),
         translate(
             "The survey asked about 160 people; we check associations. Compare with caution."
         ),
-        _format_counts(translate("New problems"), changes[0], translator),
-        _format_counts(translate("Fixed problems"), changes[1], translator),
+        _format_counts(translate("New problems"), opened, translator),
+        _format_counts(translate("Fixed problems"), closed, translator),
         _format_counts(translate("Couldn’t be checked"), unknown, translator),
     ]
     return "\n\n".join(parts)
@@ -134,7 +131,7 @@ def describe_strengths(strengths: Iterable[Strength], translator: Translator) ->
     for strength in strengths:
         facts: dict[str, MessageValue] = dict(strength.facts)
         if strength.code:
-            facts["title"] = translator.gap_title(strength.code, strength.channel, Voice.FIXED)
+            facts["title"] = translator.gap_title(strength.code, strength.channel, "fixed")
         yield translator.label("strength", strength.label, **facts)
 
 
@@ -159,20 +156,18 @@ def _generate_gap_parts(view: AssociationView, translator: Translator) -> Iterat
 
 def list_gap_titles(gaps: Iterable[Gap], translator: Translator) -> list[str]:
     """Return the titles of gaps for the association."""
-    return [translator.gap_title(gap.code, gap.channel, Voice.ASSOCIATION) for gap in gaps]
+    return [translator.gap_title(gap.code, gap.channel, "association") for gap in gaps]
 
 
 def describe_gap(gap: Gap, translator: Translator) -> GapText:
     """Return the texts of a gap for the association."""
-    return translator.describe_gap(
-        gap.code, gap.channel, gap.severity, gap.params, Voice.ASSOCIATION
-    )
+    return translator.describe_gap(gap.code, gap.channel, gap.severity, gap.params, "association")
 
 
 def describe_unchecked(view: AssociationView, translator: Translator) -> list[GapText]:
     """Return the texts of what could not be checked, for the association."""
     return [
-        translator.describe_gap(item.code, item.channel, "info", item.params, Voice.ASSOCIATION)
+        translator.describe_gap(item.code, item.channel, "info", item.params, "association")
         for item in view.unchecked
     ]
 

@@ -24,7 +24,7 @@ from auditor.conclusions.summary import (
 )
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import Voice, find_gap_kind, get_gap_kind
+from auditor.core.reference.gap_catalogue import find_gap_kind, get_gap_kind
 from storage.models.audit import EMPTY_CONTACT, GAP_KINDS, Contact, GapKind
 from storage.models.summaries import NETWORK_GROUP, AssociationSummary, OpenGap
 from storage.models.users import FollowUpKind
@@ -235,7 +235,7 @@ def count_gap_titles(gap_counts: GapCounts, translator: Translator) -> list[tupl
     for (code, channel), count in gap_counts.items():
         kind = find_gap_kind(code, channel)
         if kind and kind is not GapKind.NO_ACCOUNT:
-            title = translator.gap_title(code, channel, Voice.LABEL)
+            title = translator.gap_title(code, channel, "label")
             count_by_title[GAP_KINDS.index(kind), title] += count
     ordered = sorted(count_by_title.items(), key=lambda item: (item[0][0], -item[1]))
     return [(title, count) for (_, title), count in ordered]

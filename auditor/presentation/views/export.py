@@ -27,7 +27,7 @@ from auditor.conclusions.summary import (
 from auditor.config.schema import Config
 from auditor.core.formatting import format_optional_timestamp, iter_json_document
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import Voice, get_gap_kind
+from auditor.core.reference.gap_catalogue import get_gap_kind
 from auditor.presentation.views.calls import list_calls
 from auditor.presentation.views.json_items import JsonItem, build_account_item, build_gap_item
 from auditor.registry import spreadsheet, workbook_writer
@@ -296,7 +296,7 @@ def _label(key: str, group: str) -> ExportColumn:
 
 
 def _get_gap_title(entry: JsonItem, translator: Translator) -> str:
-    return translator.gap_title(entry["code"], entry["channel"], Voice.LABEL)
+    return translator.gap_title(entry["code"], entry["channel"], "label")
 
 
 def _join_promise_titles(item: JsonItem, translator: Translator) -> str:

@@ -98,12 +98,11 @@ def build_report_items(
     overview: NetworkOverview, association_id: str | None = None
 ) -> list[JsonItem]:
     """Return one item for each association, or only the item of `association_id`."""
-    if association_id is None:
-        return list(map(build_report_item, overview.associations))
-    view = overview.find_association(association_id)
-    if view is None:
-        return []
-    return [build_report_item(view)]
+    return [
+        build_report_item(view)
+        for view in overview.associations
+        if association_id in (None, view.association.id)
+    ]
 
 
 def build_report_item(view: AssociationView) -> JsonItem:

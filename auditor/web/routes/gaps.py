@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from auditor.conclusions.summary import AssociationFilter, get_region_key
 from auditor.core.form_limits import MAX_SEARCH_CHARS
-from auditor.core.reference.gap_catalogue import Voice, find_gap_kind
+from auditor.core.reference.gap_catalogue import find_gap_kind
 from auditor.core.rendering import svg
 from auditor.presentation import report_links
 from auditor.presentation.views import export
@@ -112,7 +112,7 @@ def _count_gaps_by_kind(
         if separator and kind:
             query_params = {"gap": code, "channel": channel, "region": region}
             gap_count = {
-                "title": context.translator.gap_title(code, channel, Voice.LABEL),
+                "title": context.translator.gap_title(code, channel, "label"),
                 "association_count": association_count,
                 "url": build_url(context.links.page_url("gaps"), query_params),
             }

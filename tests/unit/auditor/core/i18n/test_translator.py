@@ -9,7 +9,7 @@ import pytest
 import probes
 from auditor.core.i18n.catalogs import load_terms
 from auditor.core.i18n.translator import DATE_SOURCE_TERMS, Translator
-from auditor.core.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.registry.columns import MEDIA_OFFICER_CODES
 from auditor.rules.account_status import ActivityBands
 from probes.classify.fingerprints import load_fingerprints
@@ -326,14 +326,12 @@ def test_amounts_have_units_and_address_lists_are_isolated():
 def test_title_of_a_gap_uses_the_grammar_of_the_channel():
     french = Translator("fr")
     assert "sa chaîne YouTube" in french.gap_title("channel_dead", "youtube")
-    assert "votre compte X" in french.gap_title("channel_dead", "twitter", Voice.ASSOCIATION)
+    assert "votre compte X" in french.gap_title("channel_dead", "twitter", "association")
 
 
 def test_title_of_a_gap_names_a_channel_without_titles_of_its_own():
     assert (
-        Translator("fr")
-        .gap_title("channel_dead", "bluesky", Voice.LABEL)
-        .startswith("bluesky\u00a0: ")
+        Translator("fr").gap_title("channel_dead", "bluesky", "label").startswith("bluesky\u00a0: ")
     )
 
 

@@ -11,7 +11,7 @@ from auditor.checking import checker
 from auditor.conclusions.association_view import AssociationView
 from auditor.conclusions.network_view import iter_association_views
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.core.rendering.templates import (
     MAX_SUBJECT_CHARS,
     SIGNATURE_MARK,
@@ -321,7 +321,7 @@ def test_digest_does_not_address_the_coordinator_as_the_association(language):
         assert len(lines) == len(gaps)
         assert not re.search(r"\b(your?|votre|vos|vous)\b", items, re.IGNORECASE)
         for gap in gaps:
-            title = translator.gap_title(code, gap.channel, Voice.COORDINATOR)
+            title = translator.gap_title(code, gap.channel, "coordinator")
             assert any(line.endswith(title) for line in lines)
 
 

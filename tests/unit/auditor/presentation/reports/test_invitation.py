@@ -10,7 +10,7 @@ from auditor.conclusions.association_view import AssociationView, UncheckedItem
 from auditor.conclusions.network_view import load_association_view
 from auditor.config.schema import Config
 from auditor.core.i18n.translator import Translator
-from auditor.core.reference.gap_catalogue import LANGUAGES, Voice, load_gap_catalogue
+from auditor.core.reference.gap_catalogue import LANGUAGES, load_gap_catalogue
 from auditor.core.rendering.templates import SIGNATURE_MARK
 from auditor.presentation.reports.invitation import (
     MAX_NAME_CHARACTERS,
@@ -151,7 +151,7 @@ def test_longest_texts_have_less_than_600_characters(code, language):
         view = build_view(gap, *others, fixed=fixed, association=association)
         texts = build_texts(view, language, BEFORE, config=config)
         translator = Translator(language)
-        text = translator.describe_gap(code, channel, gap.severity, {}, Voice.ASSOCIATION)
+        text = translator.describe_gap(code, channel, gap.severity, {}, "association")
         assert len(texts.short_text) <= MAX_TEXT_CHARACTERS
         assert text.title[1:] in texts.short_text
         assert text.steps[0][1:] in texts.short_text
@@ -323,7 +323,7 @@ def test_long_name_and_url_do_not_truncate_the_link(language):
     texts = build_texts(build_view(DOWN, association=association), language, url=url)
     assert len(texts.short_text) <= MAX_TEXT_CHARACTERS
     assert texts.short_text.endswith(f"\n{url}")
-    assert Translator(language).gap_title("website_down", "", Voice.ASSOCIATION) in texts.short_text
+    assert Translator(language).gap_title("website_down", "", "association") in texts.short_text
     assert "<b>" not in texts.html
 
 
@@ -377,7 +377,7 @@ def test_reminder_names_the_day_and_the_problem(language):
     view = build_view(build_gap("website_down"))
     text = build_reminder_text(view, CONFIG, URL, language, build_promise())
     translator = Translator(language)
-    assert translator.gap_title("website_down", "website", Voice.ASSOCIATION) in text
+    assert translator.gap_title("website_down", "website", "association") in text
     assert translator.format_date(NOW) in text
     assert text.endswith(f":\n{URL}")
 
