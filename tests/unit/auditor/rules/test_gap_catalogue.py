@@ -57,7 +57,7 @@ def test_every_gap_has_titles_without_facts_in_four_voices(code):
 
 
 def test_only_the_voice_of_the_association_addresses_the_reader():
-    for code, voice in product(CATALOGUE.definitions, set(Voice) - {"association"}):
+    for code, voice in product(CATALOGUE.definitions, set(get_args(Voice)) - {"association"}):
         for texts in get_gap_titles(code, voice).values():
             assert not re.search(r"\b(you|your)\b", texts["en"], re.IGNORECASE), texts
             assert not re.search(r"\b(vous|votre|vos)\b", texts["fr"], re.IGNORECASE), texts
