@@ -77,6 +77,7 @@ def get_health(request: Request) -> PlainTextResponse:
     scheduler: SchedulerJob | None = request.app.state.scheduler
     store: Store = request.app.state.app.store
     try:
+        store.require_same_file()
         run = store.runs.get_latest()
     except StoreError as error:
         logger.error(

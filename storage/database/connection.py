@@ -10,6 +10,7 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from os.path import samestat
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -92,6 +93,20 @@ class Database:
         self._engine = engine
         self._write_engine = engine.execution_options(**WRITE_OPTIONS)
         self.database_file = file
+        self._opened_file = file and file.stat()
+
+    def require_same_file(self) -> None:
+        """Raise StoreError if the SQLite file was moved, deleted or replaced while open.
+
+        Reads and writes then still succeed, but no other program sees them.
+        """
+        file, opened = self.database_file, self._opened_file
+        if file and opened and not (file.exists() and samestat(file.stat(), opened)):
+            raise StoreError(
+                f"cannot use the database {file}",
+                "it was moved or replaced while it was open",
+                "restart `auditor serve`",
+            )
 
     @classmethod
     def open(cls, url: str, *, create: bool = True, upgrade: bool = True) -> Self:

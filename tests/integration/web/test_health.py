@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from auditor.app import App
 from auditor.cli.serve import format_server_url, open_web_socket, run_server
 from auditor.conclusions.run_results import refresh_summaries
-from auditor.config.schema import WebSettings, find_packaged_config, load_config
+from auditor.config.schema import Config, WebSettings, find_packaged_config, load_config
 from auditor.core.errors import ConfigError
 from auditor.runs.diagnostics.metrics import MetricsCollector, render_metrics
 from auditor.runs.scheduling import MAX_SILENCE_SECONDS, SchedulerJob
@@ -71,6 +71,22 @@ def test_healthz_returns_503_if_the_database_cannot_be_read(app, monkeypatch):
     with logged_in_client(app, sample_network.NOW) as client:
         response = client.get("/healthz")
     assert (response.status_code, response.text) == (503, "database\n")
+
+
+@pytest.mark.parametrize("replacement", [b"", None], ids=["replaced", "moved"])
+def test_healthz_returns_503_if_the_database_file_is_another_one(tmp_path, replacement):
+    """The pages went on to read and write the moved file."""
+    with App.open(Config.model_validate({"storage": {"folder": tmp_path}})) as app:
+        file = tmp_path / "auditor.db"
+        file.rename(tmp_path / "moved.db")
+        if replacement is not None:
+            file.write_bytes(replacement)
+        with logged_in_client(app, sample_network.NOW) as client:
+            response = client.get("/healthz")
+            assert (response.status_code, response.text) == (503, "database\n")
+            file.unlink(missing_ok=True)
+            (tmp_path / "moved.db").rename(file)
+            assert client.get("/healthz").status_code == 200
 
 
 class Watch:
