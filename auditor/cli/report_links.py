@@ -223,7 +223,7 @@ def renew(
     all_associations: AllOption = False,
     days: DaysOption = None,
 ) -> None:
-    """Extend report links that are still valid.
+    """Extend report links that are still valid; with --all, those that end within 14 days.
 
     The links that associations have received continue to work. Nothing needs to be sent.
     """

@@ -4,7 +4,7 @@ Only hashes of the tokens of links are stored.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from operator import attrgetter
 from typing import Any
@@ -22,6 +22,8 @@ from storage.tables.communication import CompletedStep, FollowUp, Reply, ReportL
 from storage.tables.core import ASSOCIATION
 from storage.tables.mappers import RegionFilter, build_region_filter
 
+RENEWAL_PERIOD = timedelta(days=14)
+"""Links that end within this period are extended when those of all associations are."""
 NEWEST_FIRST = (col(FollowUp.occurred_at).desc(), col(FollowUp.id).desc())
 
 
@@ -98,10 +100,14 @@ class ReportLinkRepository(Repository):
             return revoked_count, ended_count
 
     def extend(self, association: str | None, expires_at: datetime, now: datetime) -> int:
-        """Extend the active links of an association, or all, to a later time. Return how many."""
+        """Extend the active links of an association to a later time. Return how many.
+
+        Of all associations (None), only the links that expire within `RENEWAL_PERIOD`.
+        """
         is_active = _build_conditions(association, ReportLinkState.ACTIVE, now)
+        newest_end = expires_at if association else min(expires_at, now + RENEWAL_PERIOD)
         change = update(ReportLink).where(*is_active)
-        change = change.where(col(ReportLink.expires_at) < to_utc(expires_at))
+        change = change.where(col(ReportLink.expires_at) < to_utc(newest_end))
         return self._execute(change.values(expires_at=to_utc(expires_at)))
 
     def mark_opened(self, link_id: int, now: datetime) -> None:
