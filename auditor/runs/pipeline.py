@@ -197,18 +197,17 @@ def run_maintenance(
 ) -> None:
     """Delete expired data, create a backup and, on Sundays, prune evidence.
 
-    After a skipped run, nothing is done. The caller holds the run lock. A failure is logged as a
-    warning.
+    After a skipped run, only removed profiles are erased. The caller holds the run lock. A failure
+    is logged as a warning.
     """
-    if finished_run.state is not AuditRunState.DONE:
-        return
-    for run_step in (
+    steps: tuple[Callable[[], object], ...] = (
         partial(_erase_removed_profiles, app),
         partial(_expire_personal_data, app, now),
         app.store.update_statistics,
         partial(_create_backup, app, finished_run, now),
         partial(_prune_evidence, app, finished_run, now, should_stop),
-    ):
+    )
+    for run_step in steps if finished_run.state is AuditRunState.DONE else steps[:1]:
         try:
             if not should_stop():
                 run_step()
