@@ -11,7 +11,7 @@ from auditor.checking import checker
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason
 from probes.models.http import PageRequest
-from probes.models.probe import absent_finding
+from probes.models.probe import absent_finding, present_finding
 from storage.conclusions import Conclusions
 from storage.models.audit import Association, AssociationEntry, Contact, Decision, DecisionKind, Gap
 from storage.models.users import FollowUpKind, ReplyKind, ReplyOutcome, Role
@@ -358,3 +358,120 @@ async def test_evidence_page_translates_what_a_fingerprint_found(app, monkeypatc
     assert "Abonnés</dt><dd>1234</dd>" in text
     assert "<code>title</code>" in text
     assert "<code>service</code>" not in text
+
+
+async def test_evidence_page_shows_the_newest_run_and_links_to_earlier_ones(app):
+    account = get_account_id(app, NOUR.typed_text)
+    with logged_in_client(app, NOW) as client:
+        text = get_page(client, f"/en/associations/nour/accounts/{account}")
+    assert "Check of <bdi>4 March 2026</bdi>" in text
+    assert "more failed check" in text
+    for day in (1, 2, 3, 4):
+        assert f"accounts/{account}?run=2026-03-0{day}" in text
+
+
+async def test_evidence_page_says_that_a_pruned_body_is_not_stored(app, tmp_path):
+    for file in (tmp_path / "archive").rglob("*.gz"):
+        file.unlink()
+    with logged_in_client(app, NOW) as client:
+        text = get_page(
+            client, f"/en/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
+        )
+    assert "no longer kept" in text
+
+
+async def test_unknown_association_account_or_run_returns_404(app):
+    nour = get_account_id(app, NOUR.typed_text)
+    with logged_in_client(app, NOW) as client:
+        for path in (
+            "/en/associations/nobody",
+            f"/en/associations/amal/accounts/{nour}",
+            "/en/associations/nour/accounts/999",
+            f"/en/associations/nour/accounts/{nour}?run=2025-01-01",
+        ):
+            assert client.get(path).status_code == 404, path
+
+
+async def test_markup_in_registry_values_is_escaped(app):
+    contact = Contact("a@b.ma?bcc=x", "<u>+212 5</u>", note="<script>1</script>")
+    hostile = AssociationEntry(Association("n/o <i>", HOSTILE), contact)
+    app.store.registry.save_registry([hostile], [link(hostile.id, "facebook", "nour")], NOW)
+    with logged_in_client(app, NOW) as client:
+        text = get_page(client, "/ar/associations/n%2Fo%20%3Ci%3E")
+    assert "<b>Nour" not in text
+    assert "<script>1" not in text
+    assert "<u>" not in text
+    assert "&lt;b&gt;Nour&lt;/b&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ("Page introuvable", "<blockquote><bdi>Page introuvable</bdi></blockquote>"),
+        ("no channel data", '<code lang="en" dir="ltr">no channel data</code>'),
+    ],
+)
+async def test_page_text_is_quoted_and_a_probe_note_is_a_technical_detail(
+    app, monkeypatch, detail, expected
+):
+    def noting(account, keyed=()):
+        get_page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        return absent_finding(get_page, Reason.NOT_FOUND, detail=detail)
+
+    app.web.answers = {SITE.typed_text: "<title>Oups</title><p>Page introuvable</p>"}
+    monkeypatch.setattr(checker, "create_probe", noting)
+    await execute_run(app, night_of(4))
+    later = night_of(4) + timedelta(hours=8)
+    with logged_in_client(app, later) as client:
+        client.post("/fr/associations/nour/checks")
+        association_page = get_page(client, "/fr/associations/nour")
+        text = get_page(
+            client, f"/fr/associations/nour/accounts/{get_account_id(app, SITE.typed_text)}"
+        )
+    assert expected in text
+    assert expected in association_page
+
+
+async def test_markup_in_a_checked_page_is_escaped(app):
+    title, text = "&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;b&gt;bold&lt;/b&gt;"
+    site = link("amal", "website", "amal")  # checked for the first time, so its page is shown
+    register(app, NOUR, SITE, link("amal", "facebook", "amal"), site)
+    app.web.answers = {site.typed_text: f"<title>{title}</title><p>{text}</p>"}
+    await execute_run(app, night_of(4))
+    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
+        text = get_page(
+            client, f"/fr/associations/amal/accounts/{get_account_id(app, site.typed_text)}"
+        )
+    assert "&lt;script&gt;alert(1)" in text
+    assert "&lt;b&gt;bold" in text
+    assert "<script" not in text
+    assert "<b>bold" not in text
+
+
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("en", "from a post that the website links to, there may be newer ones"),
+        ("fr", "d’après une publication vers laquelle le site renvoie"),
+        ("ar", "حسب منشور يحيل إليه الموقع"),
+    ],
+)
+async def test_pages_name_the_linked_post_as_the_source_of_a_date(
+    app, monkeypatch, language, source
+):
+    def link_post(account, keyed=()):
+        page = yield PageRequest(account.identity.canonical, is_registered_link=True)
+        facts = {"viewport": True, "linked_posts": "twitter:u:nour=2026-03-04T10:00:00Z"}
+        return present_finding(page, facts=facts if account.channel == "website" else {})
+
+    x_account = link("nour", "twitter", "nour")
+    register(app, NOUR, SITE, x_account)
+    monkeypatch.setattr(checker, "create_probe", link_post)
+    app.web.answers = {}
+    await execute_run(app, night_of(4))
+    path = f"/{language}/associations/nour"
+    with logged_in_client(app, night_of(4) + timedelta(hours=8)) as client:
+        association_page = get_page(client, path)
+        why_page = get_page(client, f"{path}/accounts/{get_account_id(app, x_account.typed_text)}")
+    assert source in association_page
+    assert source in why_page
