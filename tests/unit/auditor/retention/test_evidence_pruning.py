@@ -23,6 +23,7 @@ from auditor.runs import pipeline
 from auditor.runs.run import execute_run
 from probes.models.finding import Reason
 from probes.models.http import FetchError
+from storage.errors import StoreError
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.unit.auditor.retention.test_backups import build_config, take_backup
 
@@ -213,6 +214,37 @@ async def test_interrupted_pruning_is_resumed(app):
     assert bodies(app) == bodies_before
     assert reevaluate.reevaluate(app).changes == []
     assert prune(app).bodies > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["bodies", "backup"])
+@pytest.mark.parametrize("failing_call", [1, 10])
+async def test_pruning_that_fails_at_any_write_loses_nothing(app, monkeypatch, place, failing_call):
+    await play_runs(app, *[{}] * 20)
+    take_backup(app)
+    copies = backups.open_backup_bodies(app.config)
+    before = load_all(app)
+    expected = prune(app, dry_run=True)
+    failing_store = app.body_store if place == "bodies" else copies
+    usual, calls = failing_store.remove, []
+
+    def failing(digest):
+        calls.append(digest)
+        if len(calls) == failing_call:
+            raise StoreError("the disk", "it is full")
+        return usual(digest)
+
+    monkeypatch.setattr(failing_store, "remove", failing)
+    with pytest.raises(StoreError):
+        prune(app, backup_bodies=copies)
+    assert load_all(app) == before
+    assert reevaluate.reevaluate(app).changes == []
+    prune(app, backup_bodies=copies)
+    assert expected.bodies > 15
+    assert prune(app, dry_run=True).bodies == 0
+    assert set(copies.list_digests()) == bodies(app)
+    assert load_all(app) == before
+    assert reevaluate.reevaluate(app).changes == []
 
 
 @pytest.mark.slow
