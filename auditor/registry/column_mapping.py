@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from auditor.core.errors import UsageError
 from auditor.registry.columns import (
@@ -173,13 +172,16 @@ class ColumnMemory:
             unfinished.write_text(json.dumps(mappings), "utf-8")
 
     def _load(self, headings: Cells) -> dict[int, str] | None:
-        columns = self._load_all().get(_hash_headings(headings))
-        return None if columns is None else {int(index): name for index, name in columns.items()}
+        return self._load_all().get(_hash_headings(headings))
 
-    def _load_all(self) -> dict[str, Any]:
+    def _load_all(self) -> dict[str, dict[int, str]]:
         if self.file is not None and self.file.is_file():
-            with suppress(ValueError):  # the file is damaged
-                return dict(json.loads(self.file.read_bytes()))
+            with suppress(ValueError, AttributeError):  # the file is damaged
+                mappings = json.loads(self.file.read_bytes())
+                return {
+                    key: {int(index): name for index, name in columns.items()}
+                    for key, columns in mappings.items()
+                }
         return {}
 
 
