@@ -130,6 +130,10 @@ def _iter_clues(document: Document, *, is_contact_page: bool) -> Iterator[_Clue]
     for name, text in {**document.meta, "twitter:site": handle}.items():
         if name in ("twitter:site", "article:publisher", "og:see_also"):
             yield from _iter_clue(_complete_url(text), 2, name, text)
+        elif name in ("fb:page_id", "fb:pages") and re.fullmatch(r"\d{5,20}", text):
+            # several ids belong to a network; an app's id (`fb:app_id`) is no page
+            address = f"https://www.facebook.com/profile.php?id={text}"
+            yield from _iter_clue(address, 2, name, text)
     for url in document.embeds:
         yield from _iter_clue(resolve_widget_url(url), 3, "embed", url)
     yield from _iter_link_clues(document, own_host, is_contact_page=is_contact_page)
