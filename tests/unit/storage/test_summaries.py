@@ -123,26 +123,6 @@ async def test_summary_changes_on_the_day_that_an_account_becomes_inactive(app, 
     assert refresh_counts == [4, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0]
 
 
-async def test_relative_date_that_stays_the_same_changes_no_summary(app, refresh_counts):
-    register_network(app)
-    shown_ages = [*["a month ago"] * 4, *["two months ago"] * 3]
-    for day, shown_age in enumerate(shown_ages):
-        app.web.answers = {NOUR.typed_text: shown_age}
-        await execute_run(app, night_of(day))
-        assert read_tables(app, night_of(day)) == recount_from_views(app, night_of(day))
-    assert refresh_counts == [4, 0, 0, 0, 1, 0, 0], "another text means an earlier day"
-    statuses = app.store.statuses.list_account_statuses("nour")
-    assert max(
-        status.last_activity.published_at.date() for status in statuses if status.last_activity
-    ) == (night_of(4).date() - timedelta(days=62))
-    app.store.decisions.add(
-        Decision("nour", "facebook", DecisionKind.CONFIRM, "Amina", "seen", night_of(6))
-    )
-    await execute_run(app, night_of(7))
-    assert refresh_counts[-1] == 1
-    assert read_tables(app, night_of(7)) == recount_from_views(app, night_of(7))
-
-
 async def test_decision_made_during_an_evaluation_is_in_the_lists(app, monkeypatch):
     """Its exact day is between the relative dates of two runs."""
     monkeypatch.setitem(AGO, "four months ago", 115)
