@@ -90,3 +90,21 @@ async def test_head_without_end_is_limited() -> None:
     lengths = b"Content-Length: 3\r\nX: "
     with pytest.raises(httpx.RemoteProtocolError, match="outside the body"):
         await receive(STATUS + lengths + b"y" * MAX_OVERHEAD_BYTES, 1000)
+
+
+@pytest.mark.parametrize("packet_size", [1, 9, 1000])
+async def test_body_that_looks_like_a_head_is_kept(packet_size: int) -> None:
+    body = b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n"
+    lengths = b"Content-Length: %d\r\n" % len(body) * 2
+    assert (await receive(STATUS + lengths + b"\r\n" + body, packet_size))[1] == body
+
+
+async def test_repeated_length_beside_chunks_is_ignored() -> None:
+    lengths = b"Content-Length: 9\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert (await receive(STATUS + lengths + b"3\r\nok!\r\n0\r\n\r\n", 5))[1] == BODY
+
+
+async def test_head_with_repeated_lengths_without_end_is_limited() -> None:
+    lengths = b"Content-Length: 3\r\nContent-Length: 3\r\nX: "
+    with pytest.raises(httpx.RemoteProtocolError, match="outside the body"):
+        await receive(STATUS + lengths + b"y" * MAX_OVERHEAD_BYTES, 1000)
