@@ -6,6 +6,7 @@ import pytest
 
 from auditor.app import App
 from auditor.config.schema import Config
+from auditor.core.formatting import hash_token
 from auditor.presentation.notifications.subscriptions import (
     ensure_unsubscribe_token,
     load_unsubscribe_key,
@@ -113,3 +114,13 @@ def test_recreated_unsubscribe_token_keeps_the_choice(app, token):
     )
     ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), AMAL)
     assert not is_wanted(app)
+
+
+def test_subscription_that_ends_while_its_token_is_made_stays_ended(app):
+    app.store.subscriptions.save(AMAL.model_copy(update={"token_hash": None}))
+    [wanted] = app.store.subscriptions.list_subscriptions(AMAL.kind)
+    ended = Subscription(address=AMAL.address, kind=AMAL.kind, is_wanted=False, changed_at=NOW)
+    app.store.subscriptions.save(ended)
+    token = ensure_unsubscribe_token(app.store, load_unsubscribe_key(app.data_folder), wanted)
+    stored = app.store.subscriptions.get(AMAL.address, AMAL.kind)
+    assert (stored.is_wanted, stored.token_hash) == (False, hash_token(token))
