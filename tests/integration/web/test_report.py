@@ -115,6 +115,21 @@ def test_answer_to_what_is_gone_is_explained_at_the_top(client):
     assert 'role="alert"' in page.partition("<h2")[0]
 
 
+@pytest.mark.parametrize(
+    ("day", "is_sent"),
+    [
+        (NOW.date() - timedelta(days=1), False),
+        (NOW.date(), True),
+        ((NOW + replies.MAX_PROMISE_PERIOD).date(), True),
+        ((NOW + replies.MAX_PROMISE_PERIOD).date() + timedelta(days=1), False),
+    ],
+)
+def test_promise_for_a_past_or_late_day_is_refused(app, client, day, is_sent):
+    location, _ = submit(client, "replies", kind="promised", value=str(day), **MISSING_FORM)
+    assert ("done=sent" in location, "error=invalid_day" in location) == (is_sent, not is_sent)
+    assert [reply.value for reply in app.store.replies.list_pending()] == [str(day)] * is_sent
+
+
 @pytest.mark.parametrize("path", ["replies", "steps", "replies/1/withdrawal"])
 def test_place_of_a_form_is_quoted_in_the_address(client, path):
     location, page = submit(client, path, kind="closed", at='"><b>\r\nx', value='"><i>')
