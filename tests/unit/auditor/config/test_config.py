@@ -3,9 +3,11 @@
 import re
 from datetime import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from pydantic import ValidationError
+from annotated_types import Ge, Le
+from pydantic import BaseModel, ValidationError
 
 from auditor.config.schema import (
     Config,
@@ -155,6 +157,60 @@ def test_every_rule_of_the_example_has_a_gap():
     assert {rule.code for rule in load_config(find_packaged_config(), {}).rules} <= set(
         load_gap_catalogue().definitions
     )
+
+
+def list_numbers(model, *path):
+    """Return the path, the least and the greatest value of every number of a model."""
+    found = []
+    for name, setting in model.model_fields.items():
+        types = get_args(setting.annotation) or (setting.annotation,)
+        for part in types:
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                found += list_numbers(part, *path, name)
+        if {int, float} & set(types):
+            lowest = next((item.ge for item in setting.metadata if isinstance(item, Ge)), None)
+            highest = next((item.le for item in setting.metadata if isinstance(item, Le)), None)
+            found.append(((*path, name), lowest, highest))
+    return found
+
+
+NUMBERS = list_numbers(Config)
+
+
+def build_tables(path, value):
+    """Return the tables of a configuration that sets one number."""
+    keys = [*path[:1], "youtube", *path[1:]] if path[0] == "channels" else path
+    tables = value
+    for key in reversed(keys):
+        tables = {key: tables}
+    return tables
+
+
+def list_errors(path, value):
+    """Return the types of the errors about a number itself."""
+    try:
+        Config.model_validate(build_tables(path, value))
+    except ValidationError as error:
+        return {details["type"] for details in error.errors() if path[-1] in details["loc"]}
+    return set()
+
+
+@pytest.mark.parametrize(
+    ("path", "lowest", "highest"), NUMBERS, ids=[".".join(path) for path, *_ in NUMBERS]
+)
+def test_number_is_accepted_up_to_its_limits_only(path, lowest, highest):
+    """A negative number of days would delete what is younger than the run."""
+    assert 0 <= lowest < highest < 10**16
+    for value in (lowest, highest, highest - 1):
+        assert list_errors(path, value) == set()
+    assert list_errors(path, lowest - 1) == {"greater_than_equal"}
+    assert list_errors(path, highest + 1) == {"less_than_equal"}
+    for value in (float("inf"), float("-inf"), float("nan")):
+        assert list_errors(path, value)
+
+
+def test_numbers_of_every_table_are_found():
+    assert {"retention", "fetch", "channels", "backup", "web"} <= {path[0] for path, *_ in NUMBERS}
 
 
 @pytest.mark.parametrize(
