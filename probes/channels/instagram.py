@@ -35,8 +35,6 @@ _SHARE_CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,24}")
 _POST_SEGMENTS = frozenset({"p", "reel", "reels", "tv", "stories"})
 _TAB_SEGMENTS = _POST_SEGMENTS | {"channel", "followers", "following", "guides", "saved", "tagged"}
 _SEARCH_SEGMENTS = frozenset({"directory", "explore", "popular", "topics"})
-# Sections only if something follows, because alone they can be usernames: effects, sounds, chats.
-_ITEM_SEGMENTS = ("ar/", "audio/", "ch/", "data/", "j/", "location/", "static/")
 # Before an account's name in links that open the app.
 _APP_PREFIXES = frozenset({"_n", "_u"})
 # Instagram's own first segments (ural, lorey, social-links 2022 to 2025).
@@ -116,7 +114,10 @@ LINKS = LinkTable(
         **dict.fromkeys(("p/", "reel/", "reels/", "tv/"), LinkKind.POST),
         "stories/": _read_story,
         "share/": _read_share_link,
-        **dict.fromkeys(_ITEM_SEGMENTS, LinkKind.INVALID),
+        # Effects, sounds and chats. Alone, these segments can be usernames.
+        **dict.fromkeys(
+            ("ar/", "audio/", "ch/", "data/", "j/", "location/", "static/"), LinkKind.INVALID
+        ),
         **dict.fromkeys(_SEARCH_SEGMENTS, LinkKind.SEARCH),
     },
     read_account=_read_account,

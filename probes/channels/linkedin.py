@@ -53,7 +53,6 @@ _PAGE_TYPES_BY_SEGMENT = {
     "showcase": "showcase",
     "in": "in",
 }
-_KINDS_BY_FEED_SEGMENT = {"hashtag": LinkKind.SEARCH, "update": LinkKind.POST}
 _GROUP_SEGMENTS = frozenset({"groups", "group", "grp", "groupitem", "groupregistration", "gis"})
 _PAGE_OR_GROUP_SEGMENTS = _GROUP_SEGMENTS.union(_PAGE_TYPES_BY_SEGMENT)
 # Before a page: the mobile, the Chinese and the sales site, links in mails, the view of guests.
@@ -149,7 +148,9 @@ def _find_numeric_id(*parts: str) -> str:
 def _read_feed(link: PlatformLink) -> Identity:
     if link.rest == ["update"]:  # without the number of a post
         return _INVALID
-    return Identity(NAME, _KINDS_BY_FEED_SEGMENT.get(link.second, LinkKind.HOME))
+    return Identity(
+        NAME, {"hashtag": LinkKind.SEARCH, "update": LinkKind.POST}.get(link.second, LinkKind.HOME)
+    )
 
 
 def _read_post_owner(link: PlatformLink) -> Identity:

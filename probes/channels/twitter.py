@@ -73,7 +73,6 @@ _PLACEHOLDER_HANDLES = split_words("""
     wordpress
 """)
 _POST_SEGMENTS = frozenset({"status", "statuses", "article"})
-_INTERNAL_POST_SEGMENTS = frozenset({"status", "web", "events", "spaces", "broadcasts"})
 # `Amal Rabat @amal_rabat`, `AmalRabat@amal_rabat`: a name and a handle as X's own pages show them.
 # Without a space or a capital inside the name it may be half an email address.
 _NAME_AND__HANDLE_PATTERN = re.compile(
@@ -86,7 +85,7 @@ def _read_internal_path(link: PlatformLink) -> Identity:
     section = link.second.lower()
     if section == "user":
         return _identify_by_id(link.third)
-    is_post = section in _INTERNAL_POST_SEGMENTS and link.third
+    is_post = section in {"status", "web", "events", "spaces", "broadcasts"} and link.third
     return Identity(NAME, LinkKind.POST if is_post else LinkKind.INVALID)
 
 
@@ -202,10 +201,8 @@ API = PlatformApi(
     erases_removed_profiles=True,  # https://developer.x.com/en/developer-terms/policy
 )
 
-_COST_PER_ACCOUNT_USD = 0.015  # a user 0.010, and at most one post 0.005 for the expansion
-_USERNAMES_CALL = ApiCall(
-    API, joined_parameter="usernames", max_values=100, cost_per_value=_COST_PER_ACCOUNT_USD
-)
+# A user costs 0.010, and at most one post 0.005 for the expansion.
+_USERNAMES_CALL = ApiCall(API, joined_parameter="usernames", max_values=100, cost_per_value=0.015)
 _IDS_CALL = replace(_USERNAMES_CALL, joined_parameter="ids")
 _USERS_URL = "https://api.x.com/2/users"
 _USER_QUERY = {
@@ -227,7 +224,6 @@ _REASONS_BY_MESSAGE = (
     (re.compile(r"\Anot found|could not find user"), Reason.NOT_FOUND),
 )
 _ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
-_UNRESOLVED_LINK_KINDS = frozenset({LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE})
 
 
 def parse_users_response(page: Page) -> ApiResponse:
@@ -352,7 +348,8 @@ def _build_present_finding(page: Page, handle: str, user: Mapping[str, Any]) -> 
     # The target of a short link or of a page of links is unknown.
     identities = list(map(identify_link, user["website_urls"]))
     has_unresolved_link = any(
-        identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"
+        identity.kind in {LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE}
+        or identity.note == "social"
         for identity in identities
     )
     profile_url = f"https://x.com/{user['username']}"

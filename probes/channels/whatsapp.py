@@ -39,8 +39,6 @@ _INVALID = Identity(NAME, LinkKind.INVALID)
 # Codes begin with 0029 and have 22 or 24 characters; upper and lower case differ (links, 2026-11).
 _CHANNEL_CODE_PATTERN = re.compile(r"0029[A-Za-z0-9]{14,28}")
 _PHONE_PATTERN = re.compile(r"(?:\+|00)?\d[\d ().\-\u00a0]{5,20}")
-# Links that open a conversation with a business: by code, catalogue or QR code.
-_CONVERSATION_SEGMENTS = ("c/", "catalog/", "message/", "p/", "product/", "qr/")
 # "Jamiya Annour - WhatsApp channel", with a dash or a bar (public parsers, 2026-11; not measured,
 # so nothing else is believed). French and Arabic are accepted, in case the language follows the
 # address. "WhatsApp Channel Invite" and "This channel is not available" name nothing.
@@ -87,7 +85,8 @@ LINKS = LinkTable(
     sections={
         "channel/": _read_channel,
         "send": _read_send_link,
-        **dict.fromkeys(_CONVERSATION_SEGMENTS, PHONE_IDENTITY),
+        # Links that open a conversation with a business: by code, catalogue or QR code.
+        **dict.fromkeys(("c/", "catalog/", "message/", "p/", "product/", "qr/"), PHONE_IDENTITY),
     },
     subdomains=re.compile("(?:|www|web|api|wa)"),
     other_hosts={

@@ -46,7 +46,6 @@ ABSENCE_REASONS = frozenset(
 )
 """The reasons that make a page absent. The others leave it unknown."""
 _LATIN_WORD = re.compile("[a-z0-9]{2}")
-_OTHER_KEYS = frozenset({"verdict", "languages", "source", "date"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,11 @@ def parse_table(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
 def parse_service(table: Mapping[str, Any]) -> Iterator[Fingerprint]:
     """Yield the fingerprints of a service, whose fields its entries can replace."""
     for entry in table["pages"]:
-        fields = {name: value for name, value in entry.items() if name not in _OTHER_KEYS}
+        fields = {
+            name: value
+            for name, value in entry.items()
+            if name not in {"verdict", "languages", "source", "date"}
+        }
         unknown_fields = sorted(fields.keys() - _MATCHERS.keys())
         if unknown_fields or not fields:
             raise ValueError(f"fingerprint of {table['name']}: unknown fields {unknown_fields}")

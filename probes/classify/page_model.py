@@ -41,7 +41,6 @@ PRESENT = "present"
 BIAS_FEATURE = "<bias>"
 MAX_REASON_WORDS = 5
 """Words that explain a prediction."""
-_WORD_PLACES = ("title", "head", "main", "text")
 
 MAX_TITLE_WORDS = 20
 """Words of a title that the model reads."""
@@ -91,7 +90,7 @@ class PagePrediction:
         for feature in features:
             place, _, word = feature.partition(":")
             weight = model.weights[feature][kind] - model.weights[feature][present]
-            if place in _WORD_PLACES and weight > 0:
+            if place in ("title", "head", "main", "text") and weight > 0:
                 ranked.append((weight, feature, word))
         ranked.sort(reverse=True)
         return tuple(dict.fromkeys(map(itemgetter(2), ranked)))[:MAX_REASON_WORDS]

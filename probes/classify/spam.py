@@ -26,7 +26,6 @@ _PREVENTION_PATTERN = re.compile("|".join(_WORDS["prevention_words"]), re.IGNORE
 _NEWS_REPORT_PATTERN = re.compile("|".join(_WORDS["news_report_words"]), re.IGNORECASE)
 # Every Japanese shop uses these words. They count as one, unless the site is French or Arabic.
 _ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
-_SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
 MIN_DENSE_SPAM_WORDS = 8
 """The least spam words in the visible text of a page that is dominated by spam."""
 MIN_HIDDEN_LINKS = 5
@@ -90,7 +89,8 @@ def _is_spam_dominated(
     """
     is_dense = len(find_spam_words(document.text[:MAX_DENSE_TEXT_CHARS])) >= MIN_DENSE_SPAM_WORDS
     is_suspicious = is_dense or (
-        document.language[:2] in _SPAM_LANGUAGES or _has_foreign_title(document)
+        document.language[:2] in {"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"}
+        or _has_foreign_title(document)
     )
     if not has_navigation:
         return is_suspicious or len(spam_words) >= 3
@@ -99,9 +99,7 @@ def _is_spam_dominated(
     priced_texts = [
         anchor.text for anchor in document.anchors if _PRICE_PATTERN.search(anchor.text)
     ]
-    has_price_list = len(priced_texts) >= MIN_PRICED_LINKS and any(
-        map(find_spam_words, priced_texts)
-    )
+    has_price_list = len(priced_texts) >= 3 and any(map(find_spam_words, priced_texts))
     return has_price_list or _has_foreign_title(document)
 
 
@@ -114,11 +112,9 @@ def _has_outbound_spam_calls(document: Document) -> bool:
             is_call = bool(find_spam_words(anchor.text))
         if is_call and _is_other_site(document, anchor.url):
             outbound_calls += 1
-    return outbound_calls >= MIN_OUTBOUND_CALLS
+    return outbound_calls >= 2
 
 
-MIN_OUTBOUND_CALLS = 2
-MIN_PRICED_LINKS = 3
 _CALL_TO_ACTION_PATTERN = re.compile(
     r"\bdaftar\b|\blog ?in\b|main sekarang|link alternatif|đăng (?:ký|nhập)|\bgiriş|kayıt ol|üye "
     r"ol|\b(?:play|bet|join) now|\bplay for real|\bclaim (?:your|the|my)?\s?\w*\s?bonus|"

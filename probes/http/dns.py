@@ -25,7 +25,6 @@ from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 
 DNS_ATTEMPTS = 2
-EXISTING_NAME = "com"  # always exists, and has no address
 MAX_RECORDS = 16
 """Records of each type that are read of a name."""
 
@@ -56,7 +55,8 @@ class DnsResolver:
         error = _map_dns_errors([answer for answer in answers if isinstance(answer, int)])
         if error.reason is Reason.NO_SUCH_HOST:
             if self._is_server_honest is None:  # some closed networks deny existing names
-                answer = await self._query(EXISTING_NAME, "A")
+                # The name `com` always exists, and has no address.
+                answer = await self._query("com", "A")
                 self._is_server_honest = isinstance(answer, list) or answer == ARES_ENODATA
             if not self._is_server_honest:
                 raise FetchError(Reason.NETWORK, "the name server denies every name")

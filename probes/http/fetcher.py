@@ -45,13 +45,9 @@ ParsedT = TypeVar("ParsedT")
 TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 # 429 only with a Retry-After. Cloudflare uses 520 to 527.
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
-MIN_RETRY_ALLOWANCE = 10  # retries of a small run, whatever its budget
 MAX_ROBOTS_BYTES = 500 * 1024
 """Bytes of a robots.txt that are read, as RFC 9309 requires."""
-PLATFORM_DELAY_JITTER = 0.5  # random part that is added to the delay of a platform
 HOST_DOWN_DETAIL = "host is down"
-PROXY_DETAIL = "no DNS question is asked behind a proxy"
-API_ONLY_DETAIL = "only the platform's API is used"
 
 
 class PageParserPool(Protocol):
@@ -127,7 +123,11 @@ class Fetcher:
         """
         if request.url.startswith(DNS_SCHEME):
             if self.options.proxy is not None:  # it alone resolves names
-                raise FetchError(Reason.NOT_CONFIGURED, PROXY_DETAIL, url=request.url)
+                raise FetchError(
+                    Reason.NOT_CONFIGURED,
+                    "no DNS question is asked behind a proxy",
+                    url=request.url,
+                )
             return await self._resolver.answer(request.url, self._get_current_time())
         self.fetch_count += 1
 
@@ -230,7 +230,7 @@ class Fetcher:
         host = get_ascii_host(chain.url)
         is_api_only = any(f".{host}".endswith(f".{name}") for name in self._api_only_hosts)
         if is_api_only and not chain.is_api_call:
-            raise FetchError(Reason.WRONG_TARGET, API_ONLY_DETAIL)
+            raise FetchError(Reason.WRONG_TARGET, "only the platform's API is used")
         if obey_robots and not (await self._get_robots(chain)).is_allowed(str(chain.url)):
             raise FetchError(Reason.ROBOTS, "robots.txt")
 
@@ -262,7 +262,7 @@ class Fetcher:
                 options.effective_platform_delay if is_platform else options.host_delay,
                 options.host_breaker_failures,
                 # platforms detect regular intervals
-                jitter=PLATFORM_DELAY_JITTER if is_platform else 0.0,
+                jitter=0.5 if is_platform else 0.0,
             )
         return self._hosts[name]
 
@@ -341,9 +341,8 @@ class Fetcher:
     # Retries
 
     def _has_retry_budget(self) -> bool:
-        return self.retry_count < max(
-            MIN_RETRY_ALLOWANCE, self.options.retry_budget * self.fetch_count
-        )
+        # A small run may retry, too.
+        return self.retry_count < max(10, self.options.retry_budget * self.fetch_count)
 
     async def _is_transient(self, outcome: Page | FetchError) -> bool:
         """Return True if an error may be temporary. 429 counts only with a Retry-After.

@@ -24,7 +24,6 @@ DEFAULT_HEADERS = (
     (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"),
     (b"Accept-Encoding", b"gzip, deflate"),  # codings that BodyDecoder supports
 )
-REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 MAX_HEADER_CHARS = 4096
 """Characters of the value of a header that are kept."""
 MAX_HEADERS = 200
@@ -132,7 +131,7 @@ class RequestSender:
                 raise map_proxy_error(headers)
         chain.hops.append(Hop(str(chain.url), status))
         location = (headers.get_list("location") or [""])[0].strip()
-        if status in REDIRECT_STATUSES and location:
+        if status in {301, 302, 303, 307, 308} and location:
             self.move_to_redirect(chain, location)
             return None
         try:

@@ -53,7 +53,6 @@ FORBIDDEN_IPV6_NETWORKS = (
 ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
 MAX_URL_CHARS = 4096
 """Characters of an address that is requested."""
-LABEL_LENGTHS = range(1, 64)
 LOCAL_TLDS = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
@@ -150,7 +149,7 @@ class SsrfGuard:
             except ValueError as error:
                 raise FetchError(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
             return
-        has_valid_labels = set(map(len, labels)).issubset(LABEL_LENGTHS)
+        has_valid_labels = set(map(len, labels)).issubset(range(1, 64))
         if not has_valid_labels or len(host) > MAX_HOST_CHARS or "%" in host:
             refuse_address("not a host name", text)
         if self._checks_names:

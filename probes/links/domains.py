@@ -29,9 +29,6 @@ SHARED_DOMAINS = frozenset(
     ]
 )
 """Domains of hosting platforms that are not in the private part of the public suffix list."""
-_RESERVED_TLDS = frozenset(
-    {"example", "test", "invalid", "localhost", "onion", "local", "internal"}
-)
 DNS_SCHEME = "dns:"
 MAX_HOST_CHARS = 253
 """Characters of a host name (RFC 1035). Decoding a longer one takes quadratic time."""
@@ -108,7 +105,7 @@ def is_top_level_domain(label: str) -> bool:
     """Return True if a lower-case Unicode label is a listed or reserved (RFC 6761) TLD."""
     if not label:
         return False
-    if label in _RESERVED_TLDS:
+    if label in {"example", "test", "invalid", "localhost", "onion", "local", "internal"}:
         return True
     # Some TLDs are listed by their second-level registries only: in 2026-11, South Africa's `za`.
     names = (label, f"co.{label}", f"com.{label}")

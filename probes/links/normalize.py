@@ -159,7 +159,6 @@ _HOST_IN_TEXT = re.compile(
     r"(?i)(?:[\s:(>](?=[^\s@/]{1,100}/)|:\s?(?=[^\s@/]{1,100}$))"
     r"((?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,24}(?:/\S.*)?)$"
 )
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # Inside a path "and" may be part of a name (`company/some and company`), and half a name is another
 # account. So a conjunction ends the path only before a link, while a punctuation mark always does.
 _TEXT_AFTER_PATH = re.compile(
@@ -198,9 +197,6 @@ MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
 _BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
-_MARKS_BEFORE_SCHEME = tuple(">=|-(\"':،")
-
-
 def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     """Return the URL in a repaired text, or None.
 
@@ -230,7 +226,7 @@ def _skip_to_url(text: str) -> str:
         # In the path of another URL, the scheme is no beginning.
         has_path = "/" in last_word or "?" in last_word
         is_inside_url = has_path and _looks_like_host(last_word)
-        is_apart = " " in before or before.endswith(_MARKS_BEFORE_SCHEME)
+        is_apart = " " in before or before.endswith(tuple(">=|-(\"':،"))
         if is_apart and not is_inside_url:
             text = text[scheme.start() :]
     elif " " in text:
@@ -264,7 +260,7 @@ def _build_url(scheme: str, rest: str) -> str | None:
     port = f"{colon}{digits}"
     if port and not (digits.isdecimal() and 0 < int(digits[:6]) < 65_536):
         return None
-    if port == _DEFAULT_PORTS[scheme]:
+    if port == {"http": ":80", "https": ":443"}[scheme]:
         port = ""
     path = _clean_path(path)
     if not path and cut != "/":

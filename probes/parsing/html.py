@@ -279,7 +279,7 @@ class _DocumentBuilder:
                 handle(element, attrs)
             if not _QUOTING_ATTRIBUTES.isdisjoint(attrs):
                 self.add_quoted_url(attrs)
-            if element.name in _DATE_TAGS or not _DATE_ATTRIBUTES.isdisjoint(attrs):
+            if element.name in {"time", "abbr"} or not _DATE_ATTRIBUTES.isdisjoint(attrs):
                 self.found["date_stamps"].extend(
                     _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
                 )
@@ -310,7 +310,7 @@ class _DocumentBuilder:
 
     def add_meta(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add a `<meta>`. The first one of each name counts."""
-        key = next(filter(None, map(attrs.get, _META_NAME_ATTRIBUTES)), "")
+        key = next(filter(None, map(attrs.get, ("property", "name", "itemprop", "http-equiv"))), "")
         if key and "content" in attrs:
             self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], MAX_META_CHARS))
 
@@ -355,8 +355,11 @@ class _DocumentBuilder:
 
     def add_frame(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add an `<iframe>` or `<frame>`."""
-        values = filter(None, map(attrs.get, _FRAME_SOURCE_ATTRIBUTES))
-        sources = (value for value in values if value[:6] not in _EMPTY_FRAME_PREFIXES)
+        # The `data-` attributes come from plugins that load frames lazily.
+        values = filter(
+            None, map(attrs.get, ("src", "data-src", "data-lazy-src", "data-litespeed-src"))
+        )
+        sources = (value for value in values if value[:6] not in {"about:", "data:t"})
         source = make_absolute(self.base, next(sources, ""))
         self.found["embeds" if element.name == "iframe" else "frames"].append(source)
         self.add_script_source(source)
@@ -377,7 +380,7 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
     main_nodes = [
         node
         for node in walker.text_nodes
-        if node.section in _MAIN_SECTIONS and node.tag not in _CLICKABLE_TAGS
+        if node.section in _MAIN_SECTIONS and node.tag not in {"a", "button", "label"}
     ]
     lists: dict[str, Any] = {name: tuple(values) for name, values in builder.found.items()}
     return Document(
@@ -399,15 +402,9 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
     )
 
 
-_DATE_TAGS = frozenset({"time", "abbr"})
 _DATE_ATTRIBUTES = frozenset({"datetime", "itemprop"})
 _QUOTING_ATTRIBUTES = frozenset({"data-href", "cite"})
-_META_NAME_ATTRIBUTES = ("property", "name", "itemprop", "http-equiv")
-# The `data-` attributes come from plugins that load frames lazily.
-_FRAME_SOURCE_ATTRIBUTES = ("src", "data-src", "data-lazy-src", "data-litespeed-src")
-_EMPTY_FRAME_PREFIXES = frozenset({"about:", "data:t"})
 _MAIN_SECTIONS = frozenset({"main", "article", "events", "others"})
-_CLICKABLE_TAGS = frozenset({"a", "button", "label"})
 
 
 def _read_date_stamp(

@@ -32,7 +32,6 @@ _KEPT_ATTRIBUTES = frozenset({"itemprop", "datetime", "data-href", "cite"})
 _HIDDEN_TEXT_TAGS = frozenset(
     {"script", "style", "noscript", "template", "textarea", "option", "svg"}
 )
-_ROOT_TAGS = frozenset({"html", "body"})
 _INLINE_TAGS = frozenset("span strong b em i a time font small u bdi bdo".split())  # noqa: SIM905
 _FORMATTING_TAGS = frozenset("span strong b em i font small u bdi bdo".split())  # noqa: SIM905
 _LAYOUT_TAGS = _FORMATTING_TAGS.union("div p br ul ol li table tbody tr td section figure".split())  # noqa: SIM905
@@ -178,7 +177,7 @@ class HtmlWalker:
                 if class_name and element_id
                 else class_name or element_id
             )
-            if tag not in _ROOT_TAGS:
+            if tag not in {"html", "body"}:
                 section = _find_section(tag, hint, attrs.get("role", ""), parent_section)
         elif tag in _SECTION_BY_TAG:
             hint, section = "", _find_section(tag, "", "", parent_section)
@@ -259,7 +258,6 @@ _SECTION_BY_TAG = {
     "article": "article",
     "blockquote": "embed",
 }
-_SECTION_BY_ROLE = {"banner": "header", "contentinfo": "footer", "navigation": "nav"}
 _SECTION_BY_HINT = tuple(
     (section, re.compile(source))
     for section, source in (
@@ -328,7 +326,7 @@ def _find_section(tag: str, hint: str, role: str, parent_section: str) -> str:
         return parent_section
     section = (
         _SECTION_BY_TAG.get(tag)
-        or _SECTION_BY_ROLE.get(role)
+        or {"banner": "header", "contentinfo": "footer", "navigation": "nav"}.get(role)
         or _find_section_by_hint(tag, hint)
         or parent_section
     )

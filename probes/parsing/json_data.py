@@ -13,7 +13,6 @@ MAX_JSON_LD_OBJECTS = 200
 MAX_BROKEN_JSON_LD_CHARS = 100_000
 """Characters of a damaged JSON-LD block that are searched."""
 _decode_json = json.JSONDecoder(strict=False).decode
-_NESTED_KEYS = ("@graph", "mainEntity", "publisher", "author")
 
 
 def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
@@ -38,7 +37,9 @@ def parse_json_ld(text: str) -> Iterator[Mapping[str, Any]]:
             queue = node[:MAX_JSON_LD_OBJECTS] + queue
         elif isinstance(node, dict):
             yield node
-            queue = [node[key] for key in _NESTED_KEYS if key in node] + queue
+            queue = [
+                node[key] for key in ("@graph", "mainEntity", "publisher", "author") if key in node
+            ] + queue
 
 
 _TYPE_PROPERTY = re.compile(r"\"@type\"\s*:\s*\"(\w{3,40})\"")

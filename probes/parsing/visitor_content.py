@@ -36,8 +36,6 @@ COMMENT_CONTROL_NAME = re.compile(
     re.IGNORECASE,
 )
 """Names about comments that contain none: whether they are open, how many there are."""
-RAW_TEXT_TAGS = frozenset({"script", "style", "textarea"})
-"""Elements whose content is not parsed as HTML."""
 VISITOR_LIST_KEY = re.compile(
     r'"[a-z_]*(?:comments?|commenters?|followers|following|friends|likers|reactors|replies|reviews?)"'
     r"\s*:\s*(?=[\[{])",
@@ -164,7 +162,7 @@ def _iter_tags(text: str) -> Iterator[re.Match[str]]:
         if tag.start() < raw_text_end:
             continue
         name, is_end = tag[2].lower(), bool(tag[1])
-        if name in RAW_TEXT_TAGS and not is_end:
+        if name in {"script", "style", "textarea"} and not is_end:
             end = re.compile(f"</{name}", re.IGNORECASE).search(text, tag.end())
             raw_text_end = end.start() if end else len(text)
         else:

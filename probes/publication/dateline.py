@@ -30,15 +30,8 @@ from probes.text.date_vocabulary import (
 
 MAX_TEXT_NODES = 4_000
 """Texts of a page in which a dateline is searched."""
-_MAX_NODES_AFTER_TITLE = 12  # text nodes after a title whose dates belong to that title
-_DATELINE_NODES_BELOW_TITLE = 14  # text nodes that may be the dateline
-_DATELINE_NODES_ABOVE_TITLE = 4
 _STORY_MIN_CHARS = 200  # a text node of this length is part of the story
 _DATE_TEXT_MAX_CHARS = 80
-_HEADING_MAX_CHARS = 40
-_LEAD_MAX_CHARS = 30
-_LOGO_MAX_CHARS = 15  # a shorter text may be the name of the site
-_TITLE_TAGS = frozenset({"h1", "h2", "h3", "h4", "a"})
 _KNOWN_LANGUAGES_PATTERN = re.compile(
     r"$|(?:ar|fr|en|de|es|pt|it|nl|sv|da|no|nb|nn|pl|cs|sk|ro|ca)(?:$|[-_])"
 )
@@ -99,7 +92,7 @@ def _merge_date_boxes(document: Document) -> list[TextNode]:
     merged: list[TextNode] = []
     for node in document.text_nodes[:MAX_TEXT_NODES]:
         merged.append(node)
-        if len(node.text) == _YEAR_DIGITS:
+        if len(node.text) == 4:
             _join_last_date_boxes(merged)
     return merged
 
@@ -118,14 +111,14 @@ def _join_last_date_boxes(nodes: list[TextNode]) -> None:
             return
 
 
-_YEAR_DIGITS = 4
 _YEAR_PATTERN = re.compile(r"(?:19|20)\d\d|[٠-٩۰-۹]{4}")
 _DATE_BOX_PATTERN = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3,10}\.?,?\s+\d{4}")
 
 
 def _iter_nodes_below_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
     """Yield the indexes below the title, as far as the story."""
-    end = min(title_index + _DATELINE_NODES_BELOW_TITLE, len(nodes))
+    # Up to 14 text nodes below a title, and four above it, may be the dateline.
+    end = min(title_index + 14, len(nodes))
     for index in range(title_index + 1, end):
         yield index
         if len(nodes[index].text) > _STORY_MIN_CHARS:
@@ -135,7 +128,7 @@ def _iter_nodes_below_title(nodes: list[TextNode], title_index: int) -> Iterator
 def _iter_nodes_above_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
     """Yield the indexes above the title, without banners unless the title is in one."""
     has_title_in_banner = nodes[title_index].section == "header"
-    start = max(-1, title_index - 1 - _DATELINE_NODES_ABOVE_TITLE)
+    start = max(-1, title_index - 5)
     for index in range(title_index - 1, start, -1):
         if has_title_in_banner or nodes[index].section != "header":
             yield index
@@ -152,7 +145,7 @@ def iter_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
 def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without lists of other pages and comments."""
     nodes = _get_own_nodes(document)
-    nodes_near_title = set(nodes[:_MAX_NODES_AFTER_TITLE])
+    nodes_near_title = set(nodes[:12])
     labelled = _find_labelled_dates(nodes, document)
     list_hints = find_list_kinds((dated.node.hint, dated.text) for dated in labelled) - {""}
     for dated in labelled:
@@ -236,9 +229,9 @@ def _parse_labelled_text(
 
 def _get_lead_text(previous_node: TextNode | None) -> str:
     """Return the end of the text before a date, which may be its label; "" for a title."""
-    if previous_node is None or previous_node.tag in _TITLE_TAGS:
+    if previous_node is None or previous_node.tag in {"h1", "h2", "h3", "h4", "a"}:
         return ""
-    return strip_arabic_vowels(previous_node.text[-_LEAD_MAX_CHARS:])
+    return strip_arabic_vowels(previous_node.text[-30:])
 
 
 # A date before the title of a news item in a list.
@@ -270,7 +263,8 @@ def _find_title_index(document: Document, nodes: list[TextNode]) -> int | None:
     repeated: list[int] = []
     headings: list[int] = []
     for index, node in enumerate(nodes):
-        if len(node.text) > _LOGO_MAX_CHARS and node.text in head_titles:
+        # A shorter text may be the name of the site.
+        if len(node.text) > 15 and node.text in head_titles:
             repeated.append(index)
         if node.tag == "h1" and node.section != "header":
             headings.append(index)
@@ -319,6 +313,6 @@ def _is_own_content(node: TextNode) -> bool:
     """Return whether a text is no heading for other pages or comments."""
     if node.tag == "a" or len(node.text) > _STORY_MIN_CHARS:
         return True
-    if len(node.text) <= _HEADING_MAX_CHARS and UNRELATED_CONTENT_HEADING.fullmatch(node.text):
+    if len(node.text) <= 40 and UNRELATED_CONTENT_HEADING.fullmatch(node.text):
         return False
     return COMMENT_COUNT_HEADING.match(node.text) is None

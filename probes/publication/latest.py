@@ -34,10 +34,7 @@ MAX_CLOCK_SKEW = timedelta(days=2)
 VALIDITY_HORIZON = timedelta(days=35)
 """How far ahead a guess is compared. No result is repeated so long."""
 SERVER_CLOCK_TOLERANCE = timedelta(hours=1)
-RHYTHM_SAMPLE_SIZE = 10
-"""The last publications that determine the rhythm."""
 
-_MAX_TIMEZONE_OFFSET = timedelta(hours=14)
 _ARABIC_PATTERN = re.compile(r"^ar|[\u0600-\u06ff]{3}")
 
 
@@ -96,7 +93,7 @@ _get_published_at = attrgetter("published_at")
 
 
 def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult | None:
-    latest = nlargest(RHYTHM_SAMPLE_SIZE, activities, key=_get_published_at)
+    latest = nlargest(10, activities, key=_get_published_at)
     if not latest:
         return None
     rhythm_days = compute_median_gap_days(map(_get_published_at, latest))
@@ -259,7 +256,7 @@ class PageDateFinder:
 
         In the last hours of a UTC day it is already tomorrow in Rabat and further east.
         """
-        first_day, last_day = self._now.date(), (self._now + _MAX_TIMEZONE_OFFSET).date()
+        first_day, last_day = self._now.date(), (self._now + timedelta(hours=14)).date()
         if not first_day <= activity.published_at.date() <= last_day:
             return False
         if PUBLICATION_LABEL.search(text):
@@ -306,16 +303,14 @@ def is_default_post(title: str, text: str = "") -> bool:
     return _DEFAULT_TEXT_PATTERN.search(fold_case(text[:400])) is not None
 
 
-_MIN_PUBLICATION_DAYS = 3  # two days make one gap, which is no rhythm
-
-
 def compute_median_gap_days(dates: Iterable[datetime]) -> int | None:
     """Return the median gap in days between days of publication, or None for fewer than three.
 
     Publications of one day count once, so the result is at least 1. The order does not matter.
     """
     days = sorted(set(map(datetime.date, dates)))
-    if len(days) < _MIN_PUBLICATION_DAYS:
+    # Two days make one gap, which is no rhythm.
+    if len(days) < 3:
         return None
     gaps = [(later - earlier).days for earlier, later in pairwise(days)]
     return int(median(gaps) + 0.5)

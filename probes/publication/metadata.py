@@ -80,7 +80,6 @@ _NON_ARTICLE_TYPES = frozenset(
     )
 )
 _OTHER_TYPES = _NON_ARTICLE_TYPES | _WEB_PAGE_TYPES | _MEDIA_TYPES
-_SCHEMA_DATE_FIELDS = ("datePublished", "uploadDate", "dateCreated")
 
 
 def _get_schema_types(schema: Mapping[str, Any]) -> set[str]:
@@ -96,7 +95,8 @@ def iter_article_dates(document: Document) -> Iterator[tuple[str, str]]:
 
 
 def _iter_published_dates(
-    schema: Mapping[str, Any], fields: Iterable[str] = _SCHEMA_DATE_FIELDS
+    schema: Mapping[str, Any],
+    fields: Iterable[str] = ("datePublished", "uploadDate", "dateCreated"),
 ) -> Iterator[tuple[str, str]]:
     for name in fields:
         if isinstance(schema.get(name), str):
@@ -322,7 +322,7 @@ def _is_corroborated(own_texts: Sequence[str], markup: str, day: date) -> bool:
         # date belongs to the story. After "atelier le" it is the workshop's.
         lead = text[: match.start()] if match else ""
         is_separated = match and _DATE_LEAD_PATTERN.fullmatch(lead)
-        if is_separated and not names_event(lead[-_EVENT_LEAD_CHARS:]):
+        if is_separated and not names_event(lead[-20:]):
             return True
         if match and PUBLICATION_SENTENCE.match(text):
             return True
@@ -334,9 +334,6 @@ _DATE_ATTRIBUTE_REGEX = r"(?:publi|creat|issued|date(?!time))[\w-]{0,20}[\"'\s]{
 _ISO_DAY_REGEX = r"(?:19|20)\d\d-?\d\d-?\d\d"
 _MARKED_DATE_PATTERN = re.compile(_DATE_ATTRIBUTE_REGEX + _ISO_DAY_REGEX, re.IGNORECASE)
 _ISO_DAY_PATTERN = re.compile(_ISO_DAY_REGEX)
-
-
-_EVENT_LEAD_CHARS = 20  # about two words
 
 
 _DATE_LEAD_PATTERN = re.compile(

@@ -25,9 +25,6 @@ from probes.runner.run import build_crashed_result, fetch_and_parse
 
 logger = EventLogger(__name__)
 
-OTHER_VALUES_PLACEHOLDER = "_"
-"""Replaces the values of other accounts in the URL of a shared call."""
-
 
 @dataclass(slots=True)
 class ApiBudget:
@@ -141,7 +138,7 @@ class ApiRequestBatcher:
                 shared_outcome = await self._send_call(request, call, chunk[:count])
                 for value in chunk[:count]:
                     # The URL as stored for one account: other values become a placeholder.
-                    url_values = [value, OTHER_VALUES_PLACEHOLDER] if count > 1 else [value]
+                    url_values = [value, "_"] if count > 1 else [value]
                     url = _join_values(request.url, call, url_values)
                     if isinstance(shared_outcome, FetchError):
                         error = shared_outcome

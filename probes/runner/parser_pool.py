@@ -32,8 +32,6 @@ MAX_WORKER_MEMORY_BYTES = 1 << 30
 """Address space of a worker."""
 MAX_WORKERS = 8
 """Processes that parse pages. There are not more than processors."""
-STREAM_BUFFER_BYTES = 1 << 20
-"""Bytes of a response that are received before it is read."""
 MAX_FAILED_STARTS = 3
 """Workers in a row that cannot be started. Then the pool gives up."""
 TIMEOUT_DETAIL = "parsing took too long"
@@ -112,9 +110,7 @@ class ParserPool:
         pool_socket, worker_socket = socket.socketpair()
         with worker_socket:
             self._fork_server.fork_worker(worker_socket)
-        reader, writer = await asyncio.open_unix_connection(
-            sock=pool_socket, limit=STREAM_BUFFER_BYTES
-        )
+        reader, writer = await asyncio.open_unix_connection(sock=pool_socket, limit=1 << 20)
         process_id = 0
         try:
             process_id = await _receive_message(reader)

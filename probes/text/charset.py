@@ -91,7 +91,13 @@ def decode_body(page: Page) -> str:
 
         best = from_bytes(body[:MAX_GUESSED_BYTES]).best()
         # it mistakes French pages for cp1250
-        is_right = best is not None and best.encoding not in _MISTAKEN_CHARSETS
+        is_right = best is not None and best.encoding not in {
+            "cp1250",
+            "utf_8",
+            "ascii",
+            "mac_iceland",
+            "cp775",
+        }
         charset = best.encoding if best and is_right else "cp1252"
     return body.decode(charset, "replace")
 
@@ -135,7 +141,6 @@ def _resolve_charset_label(label: str) -> str | None:
     return _WINDOWS_CODECS.get(codec.name, codec.name)
 
 
-_MISTAKEN_CHARSETS = frozenset({"cp1250", "utf_8", "ascii", "mac_iceland", "cp775"})
 _WINDOWS_CODECS = dict.fromkeys(("iso8859-1", "ascii"), "cp1252")
 
 

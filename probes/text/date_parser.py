@@ -130,8 +130,6 @@ _UNIT_PRECISION = {
     "month": DatePrecision.MONTH,
     "year": DatePrecision.YEAR,
 }
-_REFERENCE_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-"""Any day will do: relative dates ("3 days ago") are not accepted as machine dates."""
 _ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
 
 
@@ -200,14 +198,10 @@ def find_dates(text: str, now: datetime) -> list[ParsedDate]:
     return list(_iter_dates(fold_text(text), now))
 
 
-_STANDALONE_DATE_MAX_CHARS = 40
-_DAYS_AGO_PATTERNS = ((0, _TODAY_PATTERN), (1, _YESTERDAY_PATTERN))
-
-
 def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None:
-    if len(folded_text) > _STANDALONE_DATE_MAX_CHARS:
+    if len(folded_text) > 40:
         return None
-    for days, pattern in _DAYS_AGO_PATTERNS:
+    for days, pattern in ((0, _TODAY_PATTERN), (1, _YESTERDAY_PATTERN)):
         if pattern.fullmatch(folded_text):
             return _subtract_units(now, days, "day")
     match = _SHORT_AGO_PATTERN.fullmatch(folded_text)
@@ -344,7 +338,8 @@ def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
 
 
 def _parse_written_date(text: str) -> tuple[datetime, DatePrecision] | None:
-    date = parse_date(text, _REFERENCE_DAY)
+    # Any day will do, because relative dates are no machine dates.
+    date = parse_date(text, datetime(2026, 1, 1, tzinfo=UTC))
     if date is None or date.is_relative:
         return None
     return date.moment, date.precision

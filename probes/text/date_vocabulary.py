@@ -221,7 +221,6 @@ _CALENDAR_WORDS = frozenset(
 )
 # «بتاريخ» ("on the date of") is a word of the lists above.
 _NEUTRAL_CALENDAR_WORDS = _CALENDAR_WORDS - {"بتاريخ"}
-_DATE_MAX_CHARS = 60  # "mercredi 17 septembre 2026 à 14h30" and punctuation
 
 
 def is_date_only(text: str) -> bool:
@@ -230,7 +229,8 @@ def is_date_only(text: str) -> bool:
 
 
 def _has_only_words(allowed_words: frozenset[str], text: str) -> bool:
-    return len(text) <= _DATE_MAX_CHARS and set(_WORD.findall(fold_text(text))) <= allowed_words
+    # As long as "mercredi 17 septembre 2026 à 14h30" and punctuation.
+    return len(text) <= 60 and set(_WORD.findall(fold_text(text))) <= allowed_words
 
 
 _WORD = re.compile(r"[^\W\d_]+")

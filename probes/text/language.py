@@ -18,7 +18,6 @@ from operator import itemgetter
 MAX_ANALYZED_CHARS = 6_000
 """Characters of a text from which its language is detected."""
 MIN_TEXT_MATCHES = 12  # letters of a script, or stop words of a language, needed in a text
-MIN_TITLE_MATCHES = 2  # the same for a title
 
 NETWORK_LANGUAGES = frozenset({"ar", "fr", "en", "es", "ca", "tzm", "de", "it", "nl", "pt"})
 """Languages of the associations and their partners.
@@ -71,7 +70,7 @@ def detect_title_language(title: str) -> str:
 
     Fewer stop words are needed than for a text.
     """
-    return _detect_language(title, MIN_TITLE_MATCHES)
+    return _detect_language(title, 2)
 
 
 def normalize_language_code(declared: str) -> str:

@@ -75,7 +75,6 @@ _PLACEHOLDER_USERNAMES = split_words("""
     facebook meta wix wordpress wordpresscom squarespace weebly elementor envato themeforest shopify
     jimdo your-page yourpage your.page yourpagename username example
 """)
-_POST_PARAMETERS = frozenset({"story_fbid", "fbid", "note_id", "aid"})
 _GROUP_LIST_SEGMENTS = frozenset({"browse", "create", "discover", "feed", "joins", "search"})
 _POST_SECTIONS = split_words("""
     album event events live media note permalink photo photos reel reels stories story video videos
@@ -180,7 +179,7 @@ def _read_post(link: PlatformLink) -> Identity | None:
     if not link.rest and not link.query:
         return None
     owner = _identify_by_id(link.query.get("id", ""), LinkKind.PROFILE)
-    if owner.key is None or _POST_PARAMETERS.isdisjoint(link.query):
+    if owner.key is None or {"story_fbid", "fbid", "note_id", "aid"}.isdisjoint(link.query):
         return Identity(NAME, LinkKind.POST)
     return owner.to_post()
 

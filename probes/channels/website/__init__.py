@@ -54,8 +54,6 @@ HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no othe
 VERSION = 14
 MAX_MEDIA_TYPE_CHARS = 80
 """Characters of the type of a file that a finding quotes."""
-MEMBERS_ONLY_PAGE_MAX_CHARS = 200
-"""The most visible characters of a page that only lets members in."""
 
 _FILE_PATH_PATTERN = re.compile(
     r"\.(?:pdf|docx?|xlsx?|pptx?|odt|ods|zip|rar|jpe?g|png|gif|webp|svg|mp[34]|avi|apk|csv)$",
@@ -259,7 +257,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     absence, doubt = site.absence, site.verdict
-    has_little_text = site.text_length < MEMBERS_ONLY_PAGE_MAX_CHARS and not site.has_navigation
+    has_little_text = site.text_length < 200 and not site.has_navigation
     if has_little_text and site.has_password_form:
         doubt = PageVerdict(Reason.LOGIN_WALL, "asks for a password")
     if absence:

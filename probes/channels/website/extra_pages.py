@@ -187,8 +187,6 @@ def get_page_status(page: Page) -> int:
     return page.status
 
 
-RESULT_LIFETIME = timedelta(days=30)
-
 DecoyTestGenerator = Generator[PageRequest, Page, bool | None]
 Soft404Generator = Generator[PageRequest, Page, tuple[Finding | None, dict[str, FactValue]]]
 
@@ -257,7 +255,11 @@ def _run_or_reuse_test(
     today = page.fetched_at.date()
     is_same_test = known_facts.get("decoy_fingerprint") == test_key
     if is_same_test and _is_fresh(known_facts.get("decoy_tested_on"), today):
-        facts = {name: known_facts[name] for name in _REMEMBERED_FACTS if name in known_facts}
+        facts = {
+            name: known_facts[name]
+            for name in ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
+            if name in known_facts
+        }
         return known_facts.get("decoy_matches") is True, facts
     is_missing = yield from test
     if is_missing is None:
@@ -269,12 +271,9 @@ def _run_or_reuse_test(
     }
 
 
-_REMEMBERED_FACTS = ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
-
-
 def _is_fresh(tested_on: FactValue | None, today: date) -> bool:
     try:
-        return timedelta(0) <= today - date.fromisoformat(str(tested_on)) < RESULT_LIFETIME
+        return timedelta(0) <= today - date.fromisoformat(str(tested_on)) < timedelta(days=30)
     except ValueError:
         return False
 

@@ -22,10 +22,6 @@ from probes.models.probe import (
 )
 from probes.parsing.json_data import as_list, as_object, parse_json
 
-RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
-EXPIRY_EVENTS = ("expiration", "registrar expiration")
-"""The events that end a registration (RFC 9083 §10.2.3): at the registry, and at the registrar."""
-
 LAPSE_STATUSES = ("pending delete", "redemption period", "client hold", "server hold")
 """The statuses of a domain that is lost or switched off (RFC 8056), the most severe first."""
 
@@ -45,7 +41,9 @@ def probe_domain(domain: str) -> ProbeGenerator:
     assert service_url is not None
     name = encode_domain(domain)
     page, record = yield from request_page(
-        f"{service_url}domain/{name}", parse_domain_record, headers=RDAP_HEADERS
+        f"{service_url}domain/{name}",
+        parse_domain_record,
+        headers={"Accept": "application/rdap+json, application/json;q=0.9"},
     )
     if page.status == 404:
         return absent_finding(page, Reason.NOT_FOUND)
@@ -86,7 +84,8 @@ def parse_domain_record(page: Page) -> tuple[str, dict[str, FactValue]] | None:
 def _parse_expiry(event: Any) -> date | None:
     """Return the UTC day of an event that ends the registration, or None."""
     fields = as_object(event)
-    if str(fields.get("eventAction", "")).lower() not in EXPIRY_EVENTS:
+    # The end of a registration (RFC 9083 §10.2.3) at the registry, and at the registrar.
+    if str(fields.get("eventAction", "")).lower() not in ("expiration", "registrar expiration"):
         return None
     try:
         expires_at = datetime.fromisoformat(str(fields.get("eventDate")))

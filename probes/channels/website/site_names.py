@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # an HTML parser takes 0.1 s to load, and the rules need only
 
 MAX_NAMES_CHARS = 300
 """Characters of all names of a site together."""
-NAME_SEPARATOR = " · "
 MAX_NAME_CHARS = 120
 """Characters of one of the names of a site."""
 _ORGANIZATION_TYPE_PATTERN = re.compile(
@@ -32,9 +31,6 @@ _ORGANIZATION_TYPE_PATTERN = re.compile(
 )
 _COPYRIGHT_PATTERN = re.compile(r"©|\(c\) ?(?:19|20)\d\d|copyright|حقوق|جميع الحقوق", re.IGNORECASE)
 
-# Each match contains one of these, so most pages need no search.
-_COPYRIGHT_LITERALS = ("©", "(c)", "copyr", "حقوق")
-
 
 def join_site_names(document: Document) -> str:
     """Return the site's names, each once, the most reliable first, at most 300 characters."""
@@ -42,7 +38,7 @@ def join_site_names(document: Document) -> str:
     for name in _iter_site_names(document):
         cleaned = clean_text(name, MAX_NAME_CHARS)
         names.setdefault(cleaned.casefold(), cleaned)
-    return clean_text(NAME_SEPARATOR.join(filter(None, names.values())), MAX_NAMES_CHARS)
+    return clean_text(" · ".join(filter(None, names.values())), MAX_NAMES_CHARS)
 
 
 def _iter_site_names(document: Document) -> Iterator[str]:
@@ -57,7 +53,8 @@ def _iter_site_names(document: Document) -> Iterator[str]:
     yield document.meta.get("application-name", "")
     yield from document.headings[:1]
     text = document.text.lower()
-    if any(map(text.__contains__, _COPYRIGHT_LITERALS)):
+    # Each match contains one of these, so most pages need no search.
+    if any(map(text.__contains__, ("©", "(c)", "copyr", "حقوق"))):
         beginnings = (node.text[:MAX_NAME_CHARS] for node in document.text_nodes)
         yield from filter(_COPYRIGHT_PATTERN.search, beginnings)
 

@@ -109,8 +109,6 @@ def detect_ownership_change(
 ParkingSignal = tuple[str, str]
 """The parking service that a sign beside the words of a page names, and the sign."""
 
-DOUBTFUL_REASONS = frozenset({Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE})
-"""Suspicions that a parking service can confirm. Pages of these kinds look alike."""
 MAX_NAMED_HOSTS = 3
 """Names of a certificate that a finding lists."""
 
@@ -131,7 +129,12 @@ def confirm_suspicion(
     A signal of a parking service shows that the page is parked. Makes no request if there is no
     suspicion.
     """
-    if suspicion is None or suspicion.reason not in DOUBTFUL_REASONS or page.insecure:
+    # A parking service can confirm these suspicions. Pages of these kinds look alike.
+    if (
+        suspicion is None
+        or suspicion.reason not in {Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE}
+        or page.insecure
+    ):
         return None
     signal = _read_certificate(page) or (yield from _ask_dns(page))
     if signal is None:

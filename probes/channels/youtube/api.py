@@ -48,7 +48,6 @@ API = PlatformApi(
 MAX_DESCRIPTION_CHARS = 5_000
 """Characters of a description in which websites are searched. YouTube allows 1,000."""
 _CHANNELS_URL = "https://www.googleapis.com/youtube/v3/channels"
-_PLAYLIST_ITEMS_URL = "https://www.googleapis.com/youtube/v3/playlistItems"
 _CHANNEL_PARTS = "snippet,contentDetails,statistics,status"
 _BATCH_CALL = ApiCall(API, joined_parameter="id", max_values=50, base_cost=1)
 _SINGLE_CALL = ApiCall(API, base_cost=1)
@@ -218,7 +217,10 @@ def _describe_channel(account: Account, page: Page, channel: Mapping[str, Any]) 
     if not channel["is_private"] and not channel["has_no_videos"]:
         uploads = channel["uploads_playlist"] or f"UU{channel['id'][2:]}"
         url = build_api_url(
-            _PLAYLIST_ITEMS_URL, part="contentDetails", playlistId=uploads, maxResults="5"
+            "https://www.googleapis.com/youtube/v3/playlistItems",
+            part="contentDetails",
+            playlistId=uploads,
+            maxResults="5",
         )
         newest, detail = yield from fetch_latest_publication(
             url, parse_uploads_response, _SINGLE_CALL, item_key="uploads", source="uploads"

@@ -52,7 +52,6 @@ _POST_SECTIONS = split_words("""
     watch shorts live embed v e vi clip playlist post shared watch_popup get_video
     ytscreeningroom
 """)
-_SEARCH_SECTIONS = frozenset({"results", "hashtag", "search", "explore"})
 # YouTube's own first segments (yt-dlp, NewPipe, Invidious, 2026). `/news` is not in the list,
 # because the test cases of other projects know it as a channel's name.
 _RESERVED_SEGMENTS = _TAB_SEGMENTS | split_words("""
@@ -185,7 +184,7 @@ LINKS = LinkTable(
     sections={
         "": _read_start_page,
         **dict.fromkeys(_POST_SECTIONS, LinkKind.POST),
-        **dict.fromkeys(_SEARCH_SECTIONS, LinkKind.SEARCH),
+        **dict.fromkeys({"results", "hashtag", "search", "explore"}, LinkKind.SEARCH),
         **dict.fromkeys(_CHANNEL_QUERY_PARAMETERS, _read_query),
     },
     read_account=_read_account,

@@ -77,9 +77,6 @@ MAX_NODES = 20_000
 """The most objects of a page's data that are searched. Newest uploads come first."""
 MAX_COUNT_CHARS = 200
 """Characters of a text that may be a number of subscribers or videos."""
-_RECENT_UPLOAD_AGE = timedelta(days=30)
-_MAX_VIDEO_AGE = timedelta(days=90)
-"""The age of the newest video up to which a tab of undated Shorts does not matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +311,7 @@ def _fetch_newest_upload(
         if tab_page.channel_id == channel_page.channel_id:
             uploads = filter(None, [newest, tab_page.newest_upload])
             newest = max(uploads, key=lambda upload: upload.published_at, default=None)
-        if newest is not None and newest.published_at > page.fetched_at - _RECENT_UPLOAD_AGE:
+        if newest is not None and newest.published_at > page.fetched_at - timedelta(days=30):
             break
     return newest
 
@@ -323,7 +320,8 @@ def _build_present_finding(
     account: Account, page: Page, channel_page: ChannelPage, newest: Activity | None
 ) -> Finding:
     detail = ""
-    is_old = newest is not None and page.fetched_at - newest.published_at > _MAX_VIDEO_AGE
+    # With a newer video, a tab of undated Shorts does not matter.
+    is_old = newest is not None and page.fetched_at - newest.published_at > timedelta(days=90)
     if is_old and "shorts" in channel_page.tabs:
         newest = None
         detail = "the Shorts tab carries no dates and may be newer than the newest video"
