@@ -155,8 +155,9 @@ def refuse_lost_database(config: Config) -> None:
     from auditor.retention import list_backups
 
     if list_backups(config.backup.folder):
-        reason = "there are backups but no database"
-        raise LostDatabaseError(str(get_sqlite_file(address)), reason, RESTORE_REMEDY)
+        raise LostDatabaseError(
+            str(get_sqlite_file(address)), "there are backups but no database", RESTORE_REMEDY
+        )
 
 
 def create_fetcher(
@@ -201,8 +202,9 @@ def validate_certificate_file(file: Path, table: str = "[fetch]") -> None:
         file.read_bytes()  # an error of SSL does not name the file
         ssl.create_default_context(cafile=str(file))
     except ssl.SSLError:
-        remedy = "a file of certificates in PEM format"
-        raise ConfigError(subject, "it contains no certificate", remedy) from None
+        raise ConfigError(
+            subject, "it contains no certificate", "a file of certificates in PEM format"
+        ) from None
     except OSError as error:
         raise ConfigError(subject, *explain_file_error(error)) from None
 

@@ -9,6 +9,7 @@ installation are in `keys`, because the links to unsubscribe in sent mails need 
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -95,15 +96,13 @@ def create_backup(
     The target is a new file in the configured folder, where old backups are removed, or in a given
     folder, or a given file that must not exist. Raises StoreError and changes nothing then.
     """
-    configured_folder = config.backup.folder
-    file = target or configured_folder
+    file = target or config.backup.folder
     if file.suffix != ".db" or file.is_dir():
         file /= f"auditor-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}.db"
     elif file.exists():
         raise StoreError(str(file), "the file exists", "another name, or a folder")
     contents = store.create_backup(file)
-    target_bodies = BodyStore(file.parent / EVIDENCE_FOLDER_NAME)
-    bodies = body_store.copy_bodies(evidence_bodies, target_bodies)
+    bodies = body_store.copy_bodies(evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME))
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)
     removed = tuple(_remove_old_backups(config, now, file)) if target is None else ()
@@ -174,15 +173,9 @@ def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[P
     limit = now - timedelta(days=max_days) if max_days else datetime.min.replace(tzinfo=UTC)
     for number, backup in enumerate(list_backups(config.backup.folder)):
         is_too_old = number >= KEPT_WHATEVER_AGE and backup.created_at < limit
-        is_too_many = number >= config.backup.max_count
-        if backup.file != made and (is_too_many or is_too_old):
+        if backup.file != made and (number >= config.backup.max_count or is_too_old):
             backup.file.unlink(missing_ok=True)
             yield backup.file
-
-
-PruningProgressCallback = Callable[[int, int], None]
-
-PRUNING_WEEKDAY = 6
 
 
 @dataclass(slots=True)
@@ -203,10 +196,9 @@ def get_body_limit(config: Config, now: datetime) -> datetime:
 
 def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
     """Return True on Sundays if there are runs that are old enough."""
-    if run.day.weekday() != PRUNING_WEEKDAY:
+    if run.day.weekday() != calendar.SUNDAY:
         return False
-    first = next(store.runs.list_all(), run)
-    return first.started_at < get_body_limit(config, run.started_at)
+    return next(store.runs.list_all(), run).started_at < get_body_limit(config, run.started_at)
 
 
 def prune_evidence(
@@ -217,7 +209,7 @@ def prune_evidence(
     *,
     backup_bodies: BodyStore | None = None,
     dry_run: bool = False,
-    progress: PruningProgressCallback = lambda *_: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> PruningResult:
     """Prune what is old enough; with `dry_run` only count. The caller holds the run lock.

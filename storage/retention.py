@@ -117,8 +117,7 @@ class ErasureRepository(Repository):
             with self._database.begin_read() as connection:
                 streaming = connection.execution_options(yield_per=BATCH_SIZE)
                 for row in streaming.execute(query).mappings():
-                    values = {name: json.loads(row[name]) for name in models}
-                    yield table.name, {**row, **values}
+                    yield table.name, {**row, **{name: json.loads(row[name]) for name in models}}
 
     def erase_association(
         self,
@@ -315,8 +314,7 @@ def _build_message_condition(
         SUBSCRIPTION.c.address.not_in(shared_addresses),
     )
     is_to_association: ColumnElement[bool] = table.c.recipient.in_(own_addresses)
-    is_monthly_report = func.substr(table.c.occasion, MONTH_PREFIX_LENGTH) == association
-    return is_to_association | is_monthly_report
+    return is_to_association | (func.substr(table.c.occasion, MONTH_PREFIX_LENGTH) == association)
 
 
 def _read_digests(connection: Connection, where: ColumnElement[bool]) -> Iterator[str]:

@@ -21,7 +21,6 @@ from storage.models.audit import AccountStatus
 MASS_CHANGE_SHARE = 0.10
 """If a larger share of a channel's accounts changes in the same way, the channel is unreliable."""
 MIN_CHANGED_ACCOUNTS = 5
-OFFLINE_REASONS = frozenset({Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,8 @@ def is_offline(canary_readings: Iterable[tuple[Canary, Finding]]) -> bool:
         for canary, finding in canary_readings
         if canary.exists and canary.channel == "website"
     ]
-    return len(reasons) >= 2 and OFFLINE_REASONS.issuperset(reasons)
+    offline_reasons = {Reason.NETWORK, Reason.TIMEOUT, Reason.NO_SUCH_HOST}
+    return len(reasons) >= 2 and offline_reasons.issuperset(reasons)
 
 
 def find_failed_canaries(canary_readings: Iterable[tuple[Canary, Finding]]) -> dict[str, str]:

@@ -78,8 +78,7 @@ async def _catch_failure(check: Awaitable[ProbeResult], subject: str) -> ProbeRe
     except HostLockError:
         raise
     except Exception as error:  # a bug in one probe must not end the run
-        message = "the probe crashed on {account}"
-        logger.exception(error, "probe_crashed", message, account=subject)
+        logger.exception(error, "probe_crashed", "the probe crashed on {account}", account=subject)
         return build_crashed_result(error)
 
 

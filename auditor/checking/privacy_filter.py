@@ -22,16 +22,13 @@ from probes.parsing.visitor_content import strip_page
 from probes.runner.parser_pool import ParserPool
 from probes.runner.run import parse_page
 
-PRIVATE_KINDS = frozenset({LinkKind.PERSON, LinkKind.GROUP})
-"""Kinds of accounts whose pages belong to private people."""
-
 
 async def remove_private_data(
     account: Account, result: ProbeResult, parser_pool: ParserPool, api_channels: Iterable[str] = ()
 ) -> tuple[ProbeResult, bool]:
     """Return the result without private data, and whether its pages may be stored."""
     kind = checker.resolve_identity(account.identity, result).kind
-    if kind in PRIVATE_KINDS:
+    if kind in {LinkKind.PERSON, LinkKind.GROUP}:  # pages of private people
         finding = anonymize_finding(result.finding) if kind is LinkKind.PERSON else result.finding
         return replace(result, finding=finding), False
     try:

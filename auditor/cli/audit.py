@@ -183,8 +183,7 @@ def worker(context: typer.Context) -> None:
     configuration, database and data folder. It works until you stop it.
     """
     cli_context = get_cli_context(context)
-    config = cli_context.load_config()
-    if not config.cluster.enabled:
+    if not cli_context.load_config().cluster.enabled:
         raise ConfigError(
             "[cluster] enabled",
             "it is false, so one machine checks all accounts",

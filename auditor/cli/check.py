@@ -36,9 +36,6 @@ from storage.errors import build_file_error
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
 
-IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
-FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
-
 
 @examples("auditor identify links.txt", "auditor identify --json https://www.facebook.com/example")
 def identify(
@@ -68,7 +65,7 @@ def identify(
     if table_format == "json":
         print_data_parts(iter_json_document(items, get_current_time()))
     else:
-        print_table(IDENTITY_COLUMNS, items, table_format)
+        print_table(("channel", "kind", "key", "note", "input"), items, table_format)
 
 
 @examples("auditor check https://example.org", "auditor check --json https://x.com/example")
@@ -96,13 +93,17 @@ def check(
     lines = [line for link in links for line in (_read_lines("-") if link == "-" else [link])]
     cli_context = get_cli_context(context)
     typed = [_split_line(line, channel) for line in lines]
-    checked = runtime.run_async(_check_links(cli_context, typed))
-    items = list(map(build_check_item, checked))
+    items = list(map(build_check_item, runtime.run_async(_check_links(cli_context, typed))))
     if table_format == "json":
         print_json(items, get_current_time())
         return
     words = {"last_activity": lambda timestamp: timestamp[:10]}
-    print_table(FINDING_COLUMNS, items, table_format, words=words)
+    print_table(
+        ("channel", "presence", "reason", "last_activity", "input", "name"),
+        items,
+        table_format,
+        words=words,
+    )
 
 
 async def _check_links(

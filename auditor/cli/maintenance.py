@@ -41,7 +41,6 @@ from auditor.runs.pipeline import compute_retention_cutoffs
 from storage.errors import OutdatedDatabaseError
 from storage.retention import read_erased_ids
 
-BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 ErasureAssociationArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Id of the association.")
 ]
@@ -77,7 +76,7 @@ def backup(
     folder = target or config.backup.folder
     if listed:
         items = list(map(asdict, retention.list_backups(folder)))
-        show_list(context, items, BACKUP_COLUMNS, table_format, config=config)
+        show_list(context, items, ("file", "created_at", "size_bytes"), table_format, config=config)
         return
     with App.open(config, create=False) as app:
         result = retention.create_backup(app.store, app.body_store, config, now, target)
@@ -237,8 +236,7 @@ def show_stored_data(
     tokens.
     """
     table_format = choose_table_format(requested_format, as_json=as_json)
-    cli_context = get_cli_context(context)
-    with cli_context.open_app_for_reading() as app:
+    with get_cli_context(context).open_app_for_reading() as app:
         stored_data = erasure.summarize_stored_data(app, association)
         if table_format != "json":
             _print_stored_data(association, stored_data, table_format)
@@ -313,8 +311,7 @@ def _warn_about_traces(
     """Print which copies still have the data. Raises InputError if the database itself has some."""
     if not result.is_clean:
         reason = "it is erased, but the log of the database still has traces while others read it"
-        remedy = "stop `auditor serve`, and run this command again"
-        raise InputError(association, reason, remedy)
+        raise InputError(association, reason, "stop `auditor serve`, and run this command again")
     cli_context.print_note(
         "older backups still contain it: delete them, or run erase again after restoring one"
     )

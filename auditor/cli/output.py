@@ -81,8 +81,7 @@ def choose_table_format(requested_format: TableFormat | None, *, as_json: bool) 
         return "json"
     if requested_format is not None:
         return requested_format
-    is_read_by_person = sys.stdout.isatty() or sys.stderr.isatty()
-    return "table" if is_read_by_person else "tsv"
+    return "table" if sys.stdout.isatty() or sys.stderr.isatty() else "tsv"
 
 
 RED_CODES = ("error", "fail", "failed", "absent", "refused", "unreachable", "broken")
@@ -92,8 +91,6 @@ COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 COLUMN_GAP = 2
 """Spaces between two columns of a table."""
-UNBROKEN_WIDTH = 12
-"""Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
 
 
 def print_table(
@@ -157,7 +154,8 @@ def _print_rich_table(
     if sum(widths.values()) > console.width + COLUMN_GAP:
         headings.pop(optional_column or "", None)
     for name, heading in headings.items():
-        is_narrow = widths[name] <= UNBROKEN_WIDTH + COLUMN_GAP
+        # narrow columns are never wrapped; others share the rest of the terminal's width
+        is_narrow = widths[name] <= 12 + COLUMN_GAP
         table.add_column(heading, overflow="fold", no_wrap=is_narrow)
     for row in rows:
         table.add_row(*(row[name] for name in headings))
@@ -191,8 +189,6 @@ def show_progress(title: str, *, quiet: bool) -> Iterator[ProgressCallback]:
 OutputFormat = Literal["csv", "xlsx", "json"]
 NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 PRIVATE_FILE_MODE = 0o600
-STREAM_NAMES = ("/dev/std", "/dev/fd/", "/proc/")
-"""Names that the system keeps for devices and pipes."""
 
 
 def choose_output_format(
@@ -250,7 +246,8 @@ def write_file_atomically(
     """
     try:
         is_special = target.exists() and not target.is_file() and not target.is_dir()
-        if is_special or str(target.absolute()).startswith(STREAM_NAMES):
+        # the system keeps these names for devices and pipes
+        if is_special or str(target.absolute()).startswith(("/dev/std", "/dev/fd/", "/proc/")):
             with target.open("wb") as stream:
                 stream.writelines(chunks)
             if on_written:

@@ -69,7 +69,6 @@ from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry.registry_import import ImportChanges
 
 ENGLISH = Translator("en")
-ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
 HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
 FIELDS = {"at": "changed_at", "change": "kind"}
@@ -81,14 +80,6 @@ MAX_SHOWN_CHANGES = 200
 registry_app = make_group("Import, validate and export the registry of associations.")
 registry_app.command("show-data")(show_stored_data)
 registry_app.command("erase")(erase_association)
-PruneOption = Annotated[
-    bool,
-    typer.Option(
-        "--prune",
-        help="Remove associations and links that are not in the spreadsheet, "
-        "with their whole history.",
-    ),
-]
 AllowWithdrawalsOption = Annotated[
     bool,
     typer.Option(
@@ -138,7 +129,9 @@ def validate_spreadsheet(
     elif problems:
         words = {"problem": partial(ENGLISH.term, "problem")}
         items = (problem.to_dict() for problem in problems)
-        print_table(ISSUE_COLUMNS, items, table_format, words=words)
+        print_table(
+            ("line", "column", "problem", "severity", "value"), items, table_format, words=words
+        )
     cli_context.print_note(_describe_import_counts(import_result))
     _exit_if_errors(import_result)
 
@@ -187,7 +180,14 @@ def import_registry(
     spreadsheet: SpreadsheetArgument,
     *,
     dry_run: DryRunOption = False,
-    prune: PruneOption = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Remove associations and links that are not in the spreadsheet, "
+            "with their whole history.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
     allow_withdrawals: AllowWithdrawalsOption = False,
     column: ColumnOption = [],  # noqa: B006  # typer copies it
@@ -352,8 +352,7 @@ def _build_import_item(preview: ImportPreview) -> dict[str, Any]:
 
 def _describe_import(import_result: ImportResult, changes: ImportChanges) -> Iterator[str]:
     yield _describe_import_counts(import_result)
-    dropped_lines = list_dropped_lines(import_result.problems)
-    if message := describe_dropped_lines(dropped_lines, ENGLISH):
+    if message := describe_dropped_lines(list_dropped_lines(import_result.problems), ENGLISH):
         yield message
     if message := describe_missing_columns(changes, ENGLISH):
         yield message
@@ -412,9 +411,8 @@ def export_registry(
         cli_context.explain_empty_result(count, app.config)
         if output_format == "xlsx":
             direction = get_text_direction(language or app.config.network.language)
-            is_right_to_left = direction == "rtl"
             chunks = exporter.iter_registry_workbook_chunks(
-                rows, translator, right_to_left=is_right_to_left
+                rows, translator, right_to_left=direction == "rtl"
             )
         else:
             use_bom = bom and target is not None

@@ -223,9 +223,10 @@ def renew(
     all_associations: AllOption = False,
     days: DaysOption = None,
 ) -> None:
-    """Extend report links that are still valid; with --all, those that end within 14 days.
+    """Extend report links that are still valid.
 
-    The links that associations have received continue to work. Nothing needs to be sent.
+    With --all, only those that end within 14 days. The links that associations have received
+    continue to work. Nothing needs to be sent.
     """
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
     cli_context, now = get_cli_context(context), get_current_time()

@@ -211,12 +211,11 @@ def _render_pdf_report(
     from auditor.presentation.reports import html, pdf  # noqa: PLC0415
 
     report_language = language or view.association.language
-    links = StaticSiteLinks("report.html", (report_language,), has_network_pages=False)
     report_html = html.render_report(
         view,
         app.config,
         get_current_time(),
-        links,
+        StaticSiteLinks("report.html", (report_language,), has_network_pages=False),
         report_language,
         report_url=report_url,
         is_folded=False,

@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 logger = EventLogger(__name__)
 
-REFRESH_INTERVAL_SECONDS = 60
-"""Seconds between two updates of stale summaries."""
-
 
 @examples("auditor serve", "auditor serve --no-schedule")
 def serve(
@@ -156,7 +153,7 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
             message = "cannot update the summaries: {reason}"
             logger.error("summary_refresh_failed", message, reason=str(error))
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
+            await asyncio.wait_for(stop.wait(), 60)  # between two updates
             return
 
 
@@ -221,8 +218,7 @@ async def _serve_demo(
     login_link = LoginLink(user, now + MAX_LOGIN_LINK_AGE)
     folder, run_count = demo_result.folder, len(demo_result.runs)
     async with play.FakeWebProcess(folder / "ca.pem") as web:
-        last_start = demo_result.runs[-1].started_at
-        await web.switch_to_run(DemoRun(run_count, run_count, last_start))
+        await web.switch_to_run(DemoRun(run_count, run_count, demo_result.runs[-1].started_at))
         served_app = replace(app, config=play.write_demo_config(folder, web.port))
         with stop_on_signal(stop, signal.SIGINT):
             url = format_server_url(web_socket)

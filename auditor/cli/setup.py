@@ -42,12 +42,6 @@ from storage.errors import build_file_error
 from storage.models.users import Role
 from storage.tables.users import User
 
-SETTINGS_TO_EDIT = ("[network] name", "[fetch] contact", "[web] public_url")
-"""The settings that every operator edits before the first run."""
-
-CONFIG_FILE_MODE = 0o644
-"""The configuration has no secrets, and the service may run as another user than its author."""
-
 FIRST_CONFIG = """\
 # The settings that each network changes. A setting whose line begins with "# " is not set.
 # All others have their defaults: `auditor init --all-settings FOLDER` writes every setting.
@@ -97,10 +91,10 @@ def init(
     spreadsheet = folder / "registry.csv"
     config_file = folder / "config.toml"
     config = find_packaged_config().read_bytes() if all_settings else FIRST_CONFIG.encode()
-    empty_registry = to_csv(build_export_rows([], []))
     for file, content, mode in (
-        (config_file, config, CONFIG_FILE_MODE),
-        (spreadsheet, empty_registry, PRIVATE_FILE_MODE),
+        # it has no secrets, and the service may run as another user than its author
+        (config_file, config, 0o644),
+        (spreadsheet, to_csv(build_export_rows([], [])), PRIVATE_FILE_MODE),
     ):
         outcome = "already exists, not changed"
         try:
@@ -115,7 +109,7 @@ def init(
     # Commands in another folder, or with this variable, would read another configuration.
     default_file = Path(os.environ.get("AUDITOR_CONFIG") or "config.toml")
     program = "auditor" if config_file == default_file else f"auditor --config {config_file}"
-    settings = ", ".join(SETTINGS_TO_EDIT)
+    settings = "[network] name, [fetch] contact, [web] public_url"
     cli_context.print_note(f"set {settings} in {config_file}, then `{program} doctor`")
     command = f"`{program} registry import {spreadsheet}`"
     cli_context.print_note(f"next: fill {spreadsheet}, then {command}")
@@ -155,8 +149,6 @@ def doctor(
     if any(result.state == "fail" for result in results):
         raise typer.Exit(ConfigError.exit_code)
 
-
-USER_COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
 
 user_app = make_group("Manage who may log in to the web pages.")
 
@@ -228,7 +220,7 @@ def list_users(
     show_list(
         context,
         items,
-        USER_COLUMNS,
+        ("role", "state", "added_at", "added_by", "regions", "name"),
         table_format,
         config=app.config,
         limit=limit,

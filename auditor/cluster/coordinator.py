@@ -144,8 +144,7 @@ class ClusterCoordinator:
         """Remove all waiting jobs and wait until no job runs."""
         while True:
             await self._retry(self._job_queue.clear)
-            queue = await self._requeue_stalled_jobs()
-            if not queue.running_jobs:
+            if not (await self._requeue_stalled_jobs()).running_jobs:
                 return
             await asyncio.sleep(QUEUE_POLL_SECONDS)
 

@@ -43,7 +43,6 @@ MARK_BUSY_QUERY = (
     " ON CONFLICT (host) DO UPDATE SET is_busy = true)"
     " SELECT CASE WHEN is_busy THEN greatest(delay, 0) + %s ELSE delay END FROM before"
 )
-UNLOCK_QUERY = "SELECT pg_advisory_unlock(%s)"
 EXTEND_DELAY_QUERY = (
     "INSERT INTO host_lock (host, available_at)"
     " VALUES (%s, clock_timestamp() + make_interval(secs => %s))"
@@ -112,7 +111,7 @@ class DatabaseHostLock:
 
     async def _unlock_host(self, key: int) -> None:
         self._held_keys.discard(key)
-        await self._execute_scalar(UNLOCK_QUERY, key)
+        await self._execute_scalar("SELECT pg_advisory_unlock(%s)", key)
 
     async def extend_delay(self, host: str, seconds: float) -> None:
         """Delay the next request to a host by so many seconds from now."""
@@ -134,14 +133,12 @@ class DatabaseHostLock:
             async with self._connection_lock:
                 return await reconnecting(self._execute_once, query, *values)
         except psycopg.OperationalError as error:
-            message = f"cannot lock the host: the database is lost ({error})"
-            raise HostLockError(message) from None
+            raise HostLockError(f"cannot lock the host: the database is lost ({error})") from None
 
     async def _execute_once(self, query: str | Callable[[], str], *values: object) -> Any:
         try:
             connection = self._connection or await self._reconnect()
-            statement = query() if callable(query) else query
-            cursor = await connection.execute(statement, values)
+            cursor = await connection.execute(query() if callable(query) else query, values)
             row = await cursor.fetchone() if cursor.description else None
         except psycopg.OperationalError:
             # A restarted database does not know which worker uses which host.

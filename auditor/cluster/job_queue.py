@@ -140,7 +140,6 @@ MAX_ATTEMPTS = 5
 """How often a job is started. One that crashes its worker each time would crash all workers."""
 
 RETRY_DELAY_SECONDS = 5
-JobHandler = Callable[[Job], Awaitable[None]]
 
 
 class JobRetryStrategy(BaseRetryStrategy):
@@ -257,7 +256,10 @@ class JobQueue:
                 await self._app.schema_manager.apply_schema_async()
 
     async def run_worker(
-        self, handle_job: JobHandler, cluster_config: ClusterSettings, grace_seconds: float
+        self,
+        handle_job: Callable[[Job], Awaitable[None]],
+        cluster_config: ClusterSettings,
+        grace_seconds: float,
     ) -> None:
         """Handle jobs until cancelled.
 

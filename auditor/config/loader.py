@@ -20,7 +20,6 @@ from storage.errors import explain_file_error
 
 ENV_PREFIX = "AUDITOR_"
 SECRET_NAME_PATTERN = re.compile(r"(?:^|_)(?:key|token|secret|password|bearer)$")
-PATH_NAME_PATTERN = re.compile(r"\Afolder\Z|_file\Z")
 URL_PATTERN = re.compile("://")
 URL_WITH_PASSWORD_PATTERN = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 SERVICE_URL_PATH = ("notify", "recipients", "to")
@@ -111,7 +110,7 @@ def resolve_paths(value: Any, folder: Path, name: str = "") -> Any:
         return {key: resolve_paths(inner, folder, key) for key, inner in value.items()}
     if isinstance(value, list):
         return [resolve_paths(inner, folder, name) for inner in value]
-    is_path = isinstance(value, str) and PATH_NAME_PATTERN.search(name)
+    is_path = isinstance(value, str) and (name == "folder" or name.endswith("_file"))
     return str(folder / Path(value).expanduser()) if is_path and value else value
 
 

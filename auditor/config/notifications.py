@@ -93,8 +93,7 @@ class NotifySettings(SettingsTable):
 
     @model_validator(mode="after")
     def _validate_recipients(self) -> NotifySettings:
-        has_mail = any(map(attrgetter("address"), self.recipients))
-        if has_mail and not self.can_mail:
+        if any(map(attrgetter("address"), self.recipients)) and not self.can_mail:
             raise ValueError("mail has no sender or server; try: set from and [notify.smtp] host")
         for key, count in Counter(map(attrgetter("key"), self.recipients)).items():
             if count > 1:

@@ -100,10 +100,9 @@ def _build_youtube_error(status: int, reason: str, message: str) -> FakeResponse
 
 def _find_channels(accounts: Accounts, keys: list[str], demo_run: DemoRun) -> list[dict[str, Any]]:
     """Return the existing channels with these names or ids."""
-    associations = (accounts.get(key.lower()) for key in dict.fromkeys(keys))
     return [
         build_youtube_channel(association, demo_run)
-        for association in associations
+        for association in (accounts.get(key.lower()) for key in dict.fromkeys(keys))
         if association is not None and not is_terminated(association, demo_run)
     ]
 
@@ -175,9 +174,6 @@ def _build_user_item(user: dict[str, Any]) -> dict[str, object]:
 
 # --- Graph ---
 
-GRAPH_POST_COUNT = 5
-"""As many posts as the auditor asks for. Its other fields are always sent."""
-
 
 def respond_graph_api(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:
     """Return pages by name or id, or an error for all of them."""
@@ -198,7 +194,8 @@ def respond_graph_api(accounts: Accounts, request: FakeRequest, demo_run: DemoRu
     for page_id, page in found.items():
         posts = [
             {"created_time": f"{posted_at:%Y-%m-%dT%H:%M:%S}+0000", "id": f"{page['id']}_{index}"}
-            for index, posted_at in enumerate(page["posts"][:GRAPH_POST_COUNT])
+            # the auditor asks for five posts
+            for index, posted_at in enumerate(page["posts"][:5])
         ]
         nodes[page_id] = {
             "id": page["id"],
@@ -234,7 +231,6 @@ def _build_graph_error(
 
 # --- The registry of .org domains ---
 
-DOMAIN_SUFFIX = "-maroc.org"
 REGISTRY_HOST = "rdap.publicinterestregistry.org"
 SUCCESSOR_HOST = "rdap.registre-suivant.org"
 """The registry to which the first one redirects for a name that it no longer manages."""
@@ -251,7 +247,7 @@ def respond_domain_registry(
     association = sites.get(domain)
     scenario = SCENARIOS["domains"].get(association.id, {"days_left": 400}) if association else {}
     is_lost = number >= scenario.get("lost_in_run", number + 1)
-    if association is None or not domain.endswith(DOMAIN_SUFFIX) or is_lost:
+    if association is None or not domain.endswith("-maroc.org") or is_lost:
         return json_response({"errorCode": 404}, 404)
     if scenario.get("is_redirected") and request.host == REGISTRY_HOST:
         return redirect_response(f"https://{SUCCESSOR_HOST}/domain/{domain}", 302)

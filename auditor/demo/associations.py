@@ -17,16 +17,8 @@ from auditor.demo.model import SCENARIOS
 from auditor.registry.workbook_writer import write_workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
-OPTIONAL_DEMO_CHANNELS = ("instagram", "tiktok", "whatsapp", "telegram")
-ALL_DEMO_CHANNELS = (*DEMO_CHANNELS, *OPTIONAL_DEMO_CHANNELS)
-SCENARIOS_WITHOUT_PROFILE = {
-    *("share_button", "none_typed", "intent", "malformed"),
-    *("post_only", "phone", "send_link", "phone_number", "group_invite", "invite"),
-}
-"""Scenarios whose spreadsheet cell names no account."""
+ALL_DEMO_CHANNELS = (*DEMO_CHANNELS, "instagram", "tiktok", "whatsapp", "telegram")
 
-DISTINCT_NAME_COUNT = 50
-"""Each name is used twice. Associations with this distance in the list are sisters."""
 
 PROFILE_URL_FORMATS = {
     "facebook": "https://www.facebook.com/{0.handle}",
@@ -103,7 +95,8 @@ class DemoAssociation:
     def sister_association(self) -> DemoAssociation:
         """Return the association with the same name and another cause."""
         associations = load_demo_associations()
-        return associations[(self.number - 1 + DISTINCT_NAME_COUNT) % len(associations)]
+        # each of 50 names is used twice
+        return associations[(self.number - 1 + 50) % len(associations)]
 
     def get_scenario_name(self, channel: str) -> str:
         """Return the scenario name on a channel, or an empty string."""
@@ -129,7 +122,11 @@ class DemoAssociation:
     def get_profile_url(self, channel: str) -> str:
         """Return the URL of an account, or an empty string if the scenario has none."""
         scenario_name = self.get_scenario_name(channel)
-        if not scenario_name or scenario_name in SCENARIOS_WITHOUT_PROFILE:
+        # the cells of these scenarios name no account
+        if not scenario_name or scenario_name in {
+            *("share_button", "none_typed", "intent", "malformed"),
+            *("post_only", "phone", "send_link", "phone_number", "group_invite", "invite"),
+        }:
             return ""
         if scenario_name == "shared":
             return self.sister_association.get_profile_url(channel)
@@ -207,8 +204,7 @@ SITE_URL_FORMATS = ("https://{}/", "{}", "http://www.{}", "https://{}/ ", "www.{
 
 def write_demo_spreadsheet(path: Path, *, is_corrected: bool = False) -> Path:
     """Write the spreadsheet as XLSX. `is_corrected` writes the version of the second import."""
-    build_row = partial(build_spreadsheet_row, is_corrected=is_corrected)
-    rows = map(build_row, load_demo_associations())
+    rows = map(partial(build_spreadsheet_row, is_corrected=is_corrected), load_demo_associations())
     with path.open("wb") as file:
         write_workbook(file, {"Sheet": [SPREADSHEET_HEADINGS, *rows]})
     return path
@@ -223,7 +219,6 @@ def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = 
         cells["youtube"] = association.get_profile_url("youtube")
     number = association.number
     phone = PHONE_FORMATS[number % len(PHONE_FORMATS)].format(*divmod(number, 100))
-    sessions = [session for session, step in TRAINING_SESSIONS.items() if number % step == 0]
     return [
         association.id,
         association.name,
@@ -235,7 +230,7 @@ def build_spreadsheet_row(association: DemoAssociation, *, is_corrected: bool = 
         f"contact@{association.slug}.ma",
         *cells.values(),
         phone if number % 5 else "",
-        ", ".join(sessions),
+        ", ".join([session for session, step in TRAINING_SESSIONS.items() if number % step == 0]),
         MEDIA_OFFICER_CELLS[number % len(MEDIA_OFFICER_CELLS)],
     ]
 
@@ -248,8 +243,7 @@ def build_link_cell(association: DemoAssociation, channel: str) -> str:
     if channel == "website" and association.website == "http_only":
         return association.site_url
     if channel == "website":
-        url_format = SITE_URL_FORMATS[association.number % len(SITE_URL_FORMATS)]
-        return url_format.format(association.host)
+        return SITE_URL_FORMATS[association.number % len(SITE_URL_FORMATS)].format(association.host)
     link_format = SPECIAL_LINK_FORMATS.get((channel, scenario_name))
     if link_format is not None:
         return link_format.format(association)

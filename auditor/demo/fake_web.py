@@ -145,9 +145,6 @@ SITE_TEXTS = {
     },
 }
 PLAIN_TYPE = "text/plain; charset=utf-8"
-FEED_TYPE = "application/rss+xml; charset=utf-8"
-DEFAULT_ROBOTS = "User-agent: *\nDisallow:\n"
-CACHE_MARKER = b"<!-- from the cache of its new hosting -->"
 TWITTER_PARTNER_ID = "a055"
 LINKEDIN_PARTNER_ID = "a006"
 """Partners whose posts other sites embed, too.
@@ -195,7 +192,9 @@ def _change_home_page(
     if is_during(site.slow_runs, demo_run):
         response = replace(response, delay_seconds=SLOW_SITE_DELAY_SECONDS)
     elif site.slow_runs:
-        response = replace(response, body=response.body + CACHE_MARKER)
+        response = replace(
+            response, body=response.body + b"<!-- from the cache of its new hosting -->"
+        )
     elif site.home_bytes:
         # small chunks, because the proxy notices a closed connection only between two chunks
         chunk = response.body + b"<p>" + b"archive " * 5_000 + b"</p>\n"
@@ -232,10 +231,12 @@ def _respond_system(
         home = render_page("site_home.html", texts=texts, **values)
         return text_response(home, headers=system.get("headers"))
     if request.target == system["feed_url"]:
-        return text_response(render_page("feed.xml", **values), content_type=FEED_TYPE)
+        return text_response(
+            render_page("feed.xml", **values), content_type="application/rss+xml; charset=utf-8"
+        )
     if request.path == "/robots.txt":
         return text_response(
-            system.get("robots", DEFAULT_ROBOTS).format(host=association.host),
+            system.get("robots", "User-agent: *\nDisallow:\n").format(host=association.host),
             content_type=PLAIN_TYPE,
         )
     if (site.system, request.path) == ("wordpress", "/wp-json/wp/v2/posts"):

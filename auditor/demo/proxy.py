@@ -21,8 +21,6 @@ import trustme
 from auditor.demo.fake_web import FakeWeb
 from auditor.demo.model import DemoRun, FakeRequest, FakeResponse
 
-CERTIFICATE_NOT_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
-
 
 class CertificateAuthority:
     """A temporary certificate authority with one certificate for each host and expiry.
@@ -44,7 +42,7 @@ class CertificateAuthority:
         if key not in self._contexts:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             certificate = self._root.issue_cert(
-                host, not_before=CERTIFICATE_NOT_BEFORE, not_after=valid_until
+                host, not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=valid_until
             )
             certificate.configure_cert(context)
             self._contexts[key] = context

@@ -82,8 +82,7 @@ def find_shared_accounts(
     unlisted = [row for row in removed if row.association in unlisted_associations]
     owners_by_account: dict[tuple[str, str | None], set[str]] = {}
     for row in (*unlisted, *changes.accounts_retained):
-        account = (row.channel, row.identity.key)
-        owners_by_account.setdefault(account, set()).add(row.association)
+        owners_by_account.setdefault((row.channel, row.identity.key), set()).add(row.association)
     for row in import_result.accounts:
         owners = owners_by_account.get((row.channel, row.identity.key), set())
         if row.identity.key and owners - {row.association}:

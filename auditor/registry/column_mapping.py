@@ -118,8 +118,7 @@ def _assign_name_script(columns: list[SheetColumn], rows: Sequence[Cells]) -> No
 
 def list_choices() -> list[str]:
     """Return the registry columns that a column of a sheet can be read as, in their order."""
-    channels = channel_registry.list_channels()
-    return [*FACT_COLUMNS, *channels, LINKS_COLUMN, *TRAILING_COLUMNS]
+    return [*FACT_COLUMNS, *channel_registry.list_channels(), LINKS_COLUMN, *TRAILING_COLUMNS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +176,9 @@ class ColumnMemory:
     def _load_all(self) -> dict[str, dict[int, str]]:
         if self.file is not None and self.file.is_file():
             with suppress(ValueError, AttributeError):  # the file is damaged
-                mappings = json.loads(self.file.read_bytes())
                 return {
                     key: {int(index): name for index, name in columns.items()}
-                    for key, columns in mappings.items()
+                    for key, columns in json.loads(self.file.read_bytes()).items()
                 }
         return {}
 

@@ -36,7 +36,6 @@ TRAILING_COLUMNS = ("none_by_choice", "media_officer", "note")
 FIELD_COLUMNS = frozenset((*FACT_COLUMNS, *TRAILING_COLUMNS))
 """Columns of an association's own data. All others have links."""
 
-ASCII_WORD_PATTERN = re.compile("[a-z0-9]+")
 LETTER_VARIANTS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
 
 
@@ -44,11 +43,10 @@ LETTER_VARIANTS = str.maketrans("أإآٱىة_", "اااايه ", "\u0640")
 def normalize_label(text: str) -> str:
     """Return a text without case, accents, vowel marks, letter variants and punctuation."""
     if text.isascii():
-        return " ".join(ASCII_WORD_PATTERN.findall(text.lower()))
+        return " ".join(re.findall("[a-z0-9]+", text.lower()))
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(LETTER_VARIANTS))
     base_letters = "".join(filterfalse(unicodedata.combining, decomposed))
-    letters = base_letters.translate(LETTER_VARIANTS)
-    return " ".join(re.findall(r"\w+", letters))
+    return " ".join(re.findall(r"\w+", base_letters.translate(LETTER_VARIANTS)))
 
 
 def _index_synonyms(synonyms_by_code: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -75,17 +73,14 @@ HEADING_FILLER_WORDS = frozenset(
 """Words that do not help to identify a column: "url website", "lien de la page Facebook"."""
 
 
-CAMEL_CASE_PATTERN = re.compile(r"(?<=[a-z])(?=[A-Z])")
-"""The border of two words in a heading such as `websiteUrls`."""
-
-
 def identify_column(heading: str, channels: Collection[str]) -> str | None:
     """Return the column that a heading means, or None.
 
     The heading is tried as a whole, without text in brackets, and without filler words. A heading
     in one word, such as `websiteUrls`, is tried as several words, too.
     """
-    for text in dict.fromkeys((heading, CAMEL_CASE_PATTERN.sub(" ", heading))):
+    # a heading such as `websiteUrls` is two words
+    for text in dict.fromkeys((heading, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", heading))):
         unbracketed_label = normalize_label(re.sub(r"[(\[].{0,200}?[)\]]", " ", text))
         words = [word for word in unbracketed_label.split() if word not in HEADING_FILLER_WORDS]
         core = " ".join(words)

@@ -105,7 +105,6 @@ EXAMPLE_CELLS = {
     "linkedin": "https://www.linkedin.com/company/example",
     "youtube": "https://www.youtube.com/@example",
 }
-EXAMPLE_REGION = "souss-massa"
 
 
 def build_template_workbook(translator: Translator) -> bytes:
@@ -120,7 +119,7 @@ def build_template_workbook(translator: Translator) -> bytes:
         **EXAMPLE_CELLS,
         "name_ar": Translator("ar").term("example_row", "name"),
         "name_fr": Translator("fr").term("example_row", "name"),
-        "region": REGIONS[EXAMPLE_REGION][translator.language],
+        "region": REGIONS["souss-massa"][translator.language],
         "language": format_language(translator.language, translator),
     }
     example: ExportRow = []

@@ -115,8 +115,7 @@ def parse_registry_spreadsheet(
     """
     sheets = spreadsheet.read_sheets(path, limits)
     sheet, heading, rows, ignored_titles = choose_headings(path, sheets, memory)
-    reader = _RegistryReader(heading, default_language, existing, memory)
-    result = reader.read_rows(sheet, rows)
+    result = _RegistryReader(heading, default_language, existing, memory).read_rows(sheet, rows)
     result.problems[:0] = [
         SpreadsheetProblem(1, "", title, Issue.IGNORED_SHEET) for title in ignored_titles
     ]
@@ -252,8 +251,7 @@ class _RegistryReader:
         facts = dict(cells)
         name = self._find_name(facts)
         if name is None:
-            row_text = " ".join(text for _, text in cells)
-            self._add_problem(row.line, "name", row_text, Issue.NO_NAME)
+            self._add_problem(row.line, "name", " ".join(text for _, text in cells), Issue.NO_NAME)
             return
         if normalize_label(name) in list_example_names():
             self._add_problem(row.line, "", name, Issue.EXAMPLE_ROW)
@@ -355,8 +353,7 @@ class _RegistryReader:
         if id_cell is None:
             remaining_rows = self._names_without_id[label]
             self._names_without_id[label] -= 1
-            has_all_rows = remaining_rows >= len(ids_with_name) > 0
-            return ids_with_name[0] if has_all_rows else None
+            return ids_with_name[0] if remaining_rows >= len(ids_with_name) > 0 else None
         if not is_usable_id(id_cell):
             self._add_problem(line, "id", id_cell, Issue.UNUSABLE_ID)
             return own_id
@@ -394,8 +391,7 @@ class _RegistryReader:
             if identity.channel in association.none_by_choice:
                 self._add_problem(line, column, typed, Issue.NONE_BY_CHOICE_BUT_LISTED)
             account = (identity.channel, identity.key)
-            owner = self._owner_by_account.setdefault(account, association.id)
-            if owner != association.id:
+            if self._owner_by_account.setdefault(account, association.id) != association.id:
                 self._add_problem(line, column, typed, Issue.SHARED_ACCOUNT)
 
 

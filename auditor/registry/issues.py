@@ -134,8 +134,7 @@ def group_problems(problems: Iterable[SpreadsheetProblem]) -> list[list[Spreadsh
 
 def shorten_value(value: str) -> str:
     """Return the beginning of a long value."""
-    is_long = len(value) > MAX_SHOWN_VALUE_CHARS
-    return f"{value[:MAX_SHOWN_VALUE_CHARS]}…" if is_long else value
+    return f"{value[:MAX_SHOWN_VALUE_CHARS]}…" if len(value) > MAX_SHOWN_VALUE_CHARS else value
 
 
 def list_dropped_lines(problems: Iterable[SpreadsheetProblem]) -> list[int]:

@@ -17,12 +17,9 @@ from auditor.registry.workbook_reader import MAX_CELL_CHARS
 
 MAX_LINES = 1_048_576
 """Lines of a sheet, as in Excel."""
-WIDTH_SAMPLE_ROWS = 200
-"""Number of rows that the column widths are computed from. A workbook stores widths before rows."""
 MIN_COLUMN_WIDTH, MAX_COLUMN_WIDTH = 8, 60
 MAX_TITLE_CHARS = 31
 """Characters of the title of a sheet, as in Excel."""
-CHUNK_BYTES = 64 * 1024
 ILLEGAL_CHARACTERS_PATTERN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML 1.0 cannot contain."""
 
@@ -67,7 +64,7 @@ def iter_workbook_chunks(
     with TemporaryFile() as file:
         write_workbook(file, tables, right_to_left=right_to_left, choices=choices)
         file.seek(0)
-        yield from iter(partial(file.read, CHUNK_BYTES), b"")
+        yield from iter(partial(file.read, 64 * 1024), b"")
 
 
 def _write_worksheet(
@@ -77,7 +74,8 @@ def _write_worksheet(
     formats: Mapping[str, Any],
 ) -> None:
     worksheet.freeze_panes(1, 0)
-    sample_rows = list(islice(rows, WIDTH_SAMPLE_ROWS))
+    # a workbook stores the column widths before the rows, so these rows decide
+    sample_rows = list(islice(rows, 200))
     if not sample_rows:
         return
     headings = sample_rows[0]

@@ -26,11 +26,6 @@ from storage.models.users import ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD, ChangeOr
 
 CONTACT_SUBJECT = "contact"
 """The field of the audit log entry if only the contact was erased."""
-BODY_KIND = "body"
-"""The kind of stored data that is no table: pages in the body store."""
-ERASURE_MARK_PREFIX = "erased-"
-ERASURE_MARK_DIGITS = 16
-"""Hexadecimal digits of a mark, enough for distinct marks in a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,8 @@ def summarize_stored_data(
         reason = "no contact is stored" if contact_only else "no association has this id"
         raise InputError(association, reason, "`auditor registry export -` lists them")
     if not contact_only and not quick and (bodies := store.find_exclusive_bodies(association)):
-        counts[BODY_KIND] = len(bodies)
+        # pages in the body store, which is no table
+        counts["body"] = len(bodies)
     return counts
 
 
@@ -142,7 +138,8 @@ def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
 def compute_erasure_mark(folder: Path, association: str) -> str:
     """Return the mark of an erased id: constant, and only computable with this folder's key."""
     digest = hmac.digest(load_unsubscribe_key(folder), f"erased\n{association}".encode(), "sha256")
-    return ERASURE_MARK_PREFIX + digest.hex()[:ERASURE_MARK_DIGITS]
+    # enough digits for distinct marks in a network
+    return "erased-" + digest.hex()[:16]
 
 
 def was_erased(app: App, association: str, *, contact_only: bool = False) -> bool:

@@ -408,8 +408,7 @@ def close_previous_run(store: Store, day: date) -> None:
     assert run.id is not None
     finished_at = store.observations.get_check_time(run.id) or run.started_at
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
-    is_evaluated = store.runs.is_evaluated(run.id)
-    state = AuditRunState.DONE if is_evaluated else AuditRunState.INCOMPLETE
+    state = AuditRunState.DONE if store.runs.is_evaluated(run.id) else AuditRunState.INCOMPLETE
     final_report = build_interrupted_report(
         store, run, reason="killed", costs=run.report, finished_at=finished_at
     ).with_values(state=state.value)

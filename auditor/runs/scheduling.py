@@ -135,8 +135,7 @@ class SchedulerJob:
     @property
     def is_alive(self) -> bool:
         """Return True during a run, or if the scheduler has looked for one recently."""
-        silence = self._timer() - self._last_sign_of_life
-        return self.is_running or silence < MAX_SILENCE_SECONDS
+        return self.is_running or self._timer() - self._last_sign_of_life < MAX_SILENCE_SECONDS
 
     def start_run(self) -> RunRefusal | None:
         """Start the run of the current day in the running event loop, or return why not.

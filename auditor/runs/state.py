@@ -56,10 +56,6 @@ class ProbesCrashedError(Exception):
     """More than half of the probes crashed. The next session checks their accounts again."""
 
 
-MAX_CRASHED_SHARE = 0.5
-"""Share of crashed probes above which a run shows the state of the auditor, not of the accounts."""
-
-
 def refuse_crashed_canaries(canary_readings: CanaryReadings) -> None:
     """Raise ProbesCrashedError if the probes of most canaries crashed."""
     findings = [finding for _, finding in canary_readings]
@@ -88,7 +84,8 @@ def refuse_crashed_checks(store: Store, run: AuditRun) -> None:
 
 def _are_too_many(crashes: Sequence[Finding], total: int, subject: str) -> bool:
     """Return True, after an entry in the log, if more than half of the probes crashed."""
-    if len(crashes) <= MAX_CRASHED_SHARE * total:
+    # if more crashed, the run shows the state of the auditor, not of the accounts
+    if len(crashes) <= 0.5 * total:
         return False
     message = (
         "the probes of {crashed} of {total} {subject} crashed ({detail}), so no status is updated; "
@@ -336,7 +333,6 @@ def build_interrupted_report(
     not_reached = None
     if accounts_due is not None:
         not_reached = max(0, accounts_due - counts["accounts"])
-    gap_changes = _count_gap_changes(store, run) if store.runs.is_evaluated(run.id) else {}
     return run.report.with_values(
         run=run.day,
         started_at=_to_whole_seconds(run.started_at),
@@ -344,7 +340,7 @@ def build_interrupted_report(
         finished_at=_to_whole_seconds(finished_at),
         interrupted_because=reason,
         **counts,
-        **gap_changes,
+        **(_count_gap_changes(store, run) if store.runs.is_evaluated(run.id) else {}),
         not_reached=not_reached,
         **_state_costs(costs),
     )

@@ -54,8 +54,7 @@ class ReportLinkRepository(Repository):
 
     def get(self, token_hash: str) -> ReportLink | None:
         """Return the report link of this token hash, also an inactive one, or None."""
-        query = select(ReportLink).where(ReportLink.token_hash == token_hash)
-        return self._fetch_first(query)
+        return self._fetch_first(select(ReportLink).where(ReportLink.token_hash == token_hash))
 
     def list_report_links(self, association: str | None = None) -> Iterator[ReportLink]:
         """Return all report links, or an association's, in the order of their ids."""
@@ -96,8 +95,7 @@ class ReportLinkRepository(Repository):
         with self._database.begin_write_session() as session:
             self._database.lock_count(session.connection(), SUBSCRIPTION_COUNT_KEY)
             revoked_count = session.exec(change).rowcount
-            ended_count = end_subscriptions_from_links(session, associations, now)
-            return revoked_count, ended_count
+            return revoked_count, end_subscriptions_from_links(session, associations, now)
 
     def extend(self, association: str | None, expires_at: datetime, now: datetime) -> int:
         """Extend the active links of an association to a later time. Return how many.
@@ -287,8 +285,7 @@ class FollowUpRepository(Repository):
         logs: dict[str, tuple[FollowUp, ...]] = {}
         with self._database.begin_read_session() as session:
             for follow_up in session.exec(query.order_by(*NEWEST_FIRST)):
-                earlier = logs.get(follow_up.association, ())
-                logs[follow_up.association] = (*earlier, follow_up)
+                logs[follow_up.association] = (*logs.get(follow_up.association, ()), follow_up)
         return logs
 
     def list_promises(

@@ -47,8 +47,6 @@ from storage.database.sqlite_file import DatabaseContents
 from storage.errors import MissingDatabaseError, OutdatedDatabaseError, StoreError, build_file_error
 from storage.sanitize import sanitize
 
-MAX_ANALYSED_ROWS = 1000
-"""Rows of each index that SQLite reads for its statistics."""
 BATCH_SIZE = 1000
 QUERY_BATCH_SIZE = 500
 """How many values one query names. SQLite takes 32,766, older releases 999."""
@@ -56,7 +54,6 @@ QUERY_BATCH_SIZE = 500
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=SQLModel)
 
-UPGRADE_REMEDY = "`auditor upgrade`, which makes a copy first; `run` and `serve` do the same"
 MAX_UPGRADE_BACKUPS = 2
 """Copies made before upgrades that are kept."""
 
@@ -161,7 +158,7 @@ class Database:
             raise OutdatedDatabaseError(
                 f"cannot read the database {self.database_file or ''}".rstrip(),
                 f"its schema is {revision}, this version needs {migrate.get_head_revision()}",
-                UPGRADE_REMEDY,
+                "`auditor upgrade`, which makes a copy first; `run` and `serve` do the same",
             )
         if self.database_file:
             prefix = f"{self.database_file.name}.before-"
@@ -321,7 +318,7 @@ class Database:
         """Update the statistics by which the database plans its queries, from a sample of rows."""
         with self.begin_write() as connection:
             if self.database_file:
-                connection.exec_driver_sql(f"PRAGMA analysis_limit = {MAX_ANALYSED_ROWS}")
+                connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
             connection.exec_driver_sql("ANALYZE")
 
     def get_database_size(self) -> int:

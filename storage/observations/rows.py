@@ -170,8 +170,7 @@ def _list_digests(evidence: Iterable[Evidence]) -> list[str | None]:
 
 def _find_result_ids(connection: Connection, keys: Collection[ResultKey]) -> dict[ResultKey, int]:
     key = (PROBE_RESULT.c.account_id, PROBE_RESULT.c.fingerprint)
-    query = select(PROBE_RESULT.c.id, *key)
-    rows = _select_in_batches(connection, query, tuple_(*key), keys)
+    rows = _select_in_batches(connection, select(PROBE_RESULT.c.id, *key), tuple_(*key), keys)
     return {(row.account_id, row.fingerprint): row.id for row in rows}
 
 
@@ -197,8 +196,7 @@ def load_observations(
     columns = [PROBE_RESULT.c.id, PROBE_RESULT.c.observed_at, PROBE_RESULT.c.finding]
     if include_evidence:
         columns.append(PROBE_RESULT.c.evidence)
-    result_ids = set(map(attrgetter("result_id"), rows))
-    results = _load_by_id(connection, select(*columns), result_ids)
+    results = _load_by_id(connection, select(*columns), set(map(attrgetter("result_id"), rows)))
     observations = []
     for row in rows:
         result = results.get(row.result_id)

@@ -54,8 +54,7 @@ class GapSearchRepository(Repository):
             ranks = [compute_gap_rank(GapKind(kind), severity) for severity in severities]
             query = query.where(GAP.c.sort_rank.in_(ranks))
         if region:
-            associations = select_associations_with(f"region:{region}")
-            query = query.where(GAP.c.association.in_(associations))
+            query = query.where(GAP.c.association.in_(select_associations_with(f"region:{region}")))
         is_newest_first = sort == "newest"
         order = (GAP.c.sort_rank, GAP.c.association, GAP.c.id)
         with self._database.begin_read() as connection:

@@ -182,8 +182,7 @@ def _replace_summaries(
         old, new = old_rows.get(id_), None
         if id_ in records:
             new = _build_row(records[id_])
-            new_text = summary_type.process_bind_param(new["summary"], None)
-            if old == {**new, "summary": new_text}:
+            if old == {**new, "summary": summary_type.process_bind_param(new["summary"], None)}:
                 continue
             new_rows.append(new)
         old_facets, new_facets = set(_iter_facet_rows(old)), set(_iter_facet_rows(new))
@@ -283,7 +282,6 @@ def _update_gap_flags(
         if flags != tuple(old_flags):
             changed.append((gap_id, *flags))
     if changed:
-        columns = ("id", *GAP_FLAG_COLUMNS)
-        new = database.select_literal_rows(GAP, columns, changed).subquery()
+        new = database.select_literal_rows(GAP, ("id", *GAP_FLAG_COLUMNS), changed).subquery()
         values = dict(new.c[GAP_FLAG_COLUMNS].items())
         connection.execute(update(GAP).where(GAP.c.id == new.c.id).values(values))

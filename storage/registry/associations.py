@@ -70,8 +70,7 @@ class RegistryRepository(Repository):
         if the digest of the changes is not `expected_digest`, or if many associations leave
         (`ImportChanges.has_many_withdrawals`) without `allow_many_withdrawals`.
         """
-        begin = self._database.begin_read if dry_run else self._database.begin_write
-        with begin() as connection:
+        with (self._database.begin_read if dry_run else self._database.begin_write)() as connection:
             comparison = compare_with_registry(
                 connection,
                 associations,
@@ -171,8 +170,7 @@ class RegistryRepository(Repository):
 
     def find_channels_in_use(self) -> frozenset[str]:
         """Return the channels of the listed links that may lead to an account."""
-        is_short_link = ACCOUNT.c.kind == LinkKind.SHORT_LINK
-        may_be_account = ACCOUNT.c.key.is_not(None) | is_short_link
+        may_be_account = ACCOUNT.c.key.is_not(None) | (ACCOUNT.c.kind == LinkKind.SHORT_LINK)
         query = select(ACCOUNT.c.channel).where(IS_LISTED_ACCOUNT, may_be_account)
         return frozenset(self._load_values(query.distinct()))
 

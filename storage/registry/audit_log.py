@@ -30,8 +30,7 @@ class AuditLogRepository(Repository):
         if since is not None:
             query = query.where(AUDIT_LOG.c.changed_at > to_utc(since))
         else:
-            is_loss = AUDIT_LOG.c.before.is_not(None)
-            associations = select(AUDIT_LOG.c.association).where(is_loss)
+            associations = select(AUDIT_LOG.c.association).where(AUDIT_LOG.c.before.is_not(None))
             query = query.where(AUDIT_LOG.c.association.in_(associations))
         changes: dict[str, list[AuditLogEntry]] = {}
         for entry in self._load_all(query, to_log_entry):

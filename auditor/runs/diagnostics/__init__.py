@@ -104,8 +104,7 @@ def _list_data_checks(config: Config, now: datetime, cluster_checks: Checks) -> 
             store.check_integrity()
             associations, links = store.registry.count_registered()
             counts = f"associations: {associations}, links: {links}"
-            schema = store.get_schema_revision()
-            yield "database", [("ok", f"{counts}; intact, schema {schema}")]
+            yield "database", [("ok", f"{counts}; intact, schema {store.get_schema_revision()}")]
             yield "last check", _check_last_run(store, now)
             yield "evidence folder", _check_lost_evidence(config, store)
             yield "messages", _check_unsent_messages(store)
@@ -114,8 +113,7 @@ def _list_data_checks(config: Config, now: datetime, cluster_checks: Checks) -> 
             yield "users", _check_users(store)
             yield from cluster_checks
     except StoreError as error:
-        is_missing = isinstance(error, MissingDatabaseError)
-        if is_missing and not isinstance(error, LostDatabaseError):
+        if isinstance(error, MissingDatabaseError) and not isinstance(error, LostDatabaseError):
             yield "database", [("warn", "none yet; `auditor registry import` creates it")]
         else:
             suggest_newest_backup(error, config)

@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +22,6 @@ from auditor.retention import EVIDENCE_FOLDER_NAME
 from storage.database.engine import parse_database_url
 from storage.files.durable_files import require_writable_folder
 
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Host names of a public address that only this machine can open, as for a trial."""
-OTHER_USERS_MODE = 0o007
-"""The permission bits of all other users of the machine."""
 LOW_DISK_BYTES = 1 << 30
 """Free bytes below which the doctor warns.
 
@@ -96,7 +93,7 @@ def _check_secret_files(config: Config) -> Results:
         if file.suffix == ".key":
             file.open("rb").close()
         with suppress(OSError):  # other checks report what cannot be examined
-            if file.stat().st_mode & OTHER_USERS_MODE:
+            if file.stat().st_mode & stat.S_IRWXO:
                 yield "warn", f"any user can read {file}; try `chmod o= {file}`"
                 return
             private_count += 1
@@ -121,7 +118,8 @@ def _check_web_addresses(web: WebSettings) -> Results:
         reason = f"[web] trusted_proxies is empty; {remedy}"
         yield "warn", f"no one can log in under {', '.join(web.allowed_hosts)}: {reason}"
     public_url = urlsplit(web.public_url)
-    if public_url.scheme == "http" and public_url.hostname not in LOOPBACK_HOSTS:
+    is_trial = public_url.hostname in {"localhost", "127.0.0.1", "::1"}
+    if public_url.scheme == "http" and not is_trial:
         reason = "others on the way can read report links"
         yield "warn", f"{web.public_url} has no HTTPS: {reason}; try https://{public_url.netloc}"
 
@@ -155,8 +153,7 @@ def _check_folders(*folders: Path) -> Results:
 def _require_access(paths: Iterable[Path]) -> None:
     """Raise PermissionError for the first file or folder that cannot be read and written."""
     for path in paths:
-        needed = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
-        if not os.access(path, needed):
+        if not os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 

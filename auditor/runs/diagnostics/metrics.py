@@ -61,12 +61,11 @@ class MetricsCollector(Collector):
 
     def _list_metrics(self) -> Iterator[Metric]:
         store, config = self.app.store, self.app.config
-        versions = (__version__, sys.version.split()[0])
         yield (
             "build_info",
             "Version of the auditor and of Python",
             ("version", "python"),
-            {versions: 1},
+            {(__version__, sys.version.split()[0]): 1},
         )
         is_alive, text = self.is_scheduler_alive, "Whether the scheduler runs in this process"
         yield "scheduler_alive", text, (), is_alive
@@ -154,8 +153,7 @@ def _list_cluster_metrics(queue: QueueStatus) -> Iterator[Metric]:
     yield "cluster_jobs", "Jobs in the queue", ("state",), jobs
     wait = queue.oldest_wait_seconds or 0
     yield "cluster_oldest_job_seconds", "Waiting time of the oldest job", (), wait
-    meaning = "Jobs of workers without a heartbeat"
-    yield "cluster_stalled_jobs", meaning, (), queue.stalled_jobs
+    yield "cluster_stalled_jobs", "Jobs of workers without a heartbeat", (), queue.stalled_jobs
     yield "cluster_active_workers", "Active workers", (), queue.active_workers
 
 
