@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import sqlite3
-from collections import Counter
 from contextlib import closing
 from datetime import timedelta
 
@@ -272,24 +271,6 @@ def test_erasure_removes_bodies_staged_by_a_backup(folder):
         assert run("registry", "erase", ID, "--yes") == 0
         left = {file.name.rpartition("-")[2] for file in (copies.folder / ".staging").iterdir()}
     assert left == set(archive.list_digests()) < before
-
-
-def test_report_of_an_interrupted_run_names_platforms_only(folder, monkeypatch):
-    """It may name hosts of platforms, which belong to no association."""
-    asked = Counter({"www.facebook.com": 2, f"{MARK}.example": 2})
-    monkeypatch.setattr(
-        Seen,
-        "create_fetcher",
-        lambda _, now, *_args, **_kwargs: Web(now=now, requests_by_host=asked),
-    )
-    stop = asyncio.Event()
-    stop.set()
-    with _opened(folder) as app:
-        broken = asyncio.run(runs_run.execute_run(app, night_of(4), stop=stop))
-    assert broken.state is AuditRunState.INCOMPLETE
-    assert broken.report.requests_by_host == {"www.facebook.com": 2}
-    assert run("registry", "erase", ID, "--yes") == 0
-    assert traces(folder) == []
 
 
 def test_erasure_keeps_the_data_of_others(folder):
