@@ -61,10 +61,8 @@ class NetworkOverview:
 
     def find_association(self, association_id: str) -> AssociationView | None:
         """Return the view of an association, or None."""
-        for view in self.associations:
-            if view.association.id == association_id:
-                return view
-        return None
+        views = (view for view in self.associations if view.association.id == association_id)
+        return next(views, None)
 
 
 def build_network_overview(
@@ -132,7 +130,9 @@ def load_association_view(store: Store, config: Config, association: str) -> Ass
 def _iter_association_ids(
     store: Store, config: Config, association_filter: AssociationFilter | None
 ) -> Iterator[str]:
-    if association_filter is None or association_filter.is_empty:
+    if association_filter is None or not (
+        association_filter.facets or association_filter.search_words
+    ):
         yield from map(attrgetter("id"), store.registry.list_associations())
         return
     refresh_summaries(store, config)

@@ -282,10 +282,9 @@ class _Recorder:
     def _find_proposal(self, typed: str) -> Proposal | None:
         channel = self.typed.channel
         names = {typed, identify.identify_link(typed, channel).key}
-        for proposal in self.store.conclusions.list_proposals(self.typed.association):
-            if proposal.link.channel == channel and proposal.link.key in names:
-                return proposal
-        return None
+        proposals = self.store.conclusions.list_proposals(self.typed.association)
+        places = {(channel, name) for name in names}
+        return next((row for row in proposals if (row.link.channel, row.link.key) in places), None)
 
     def _identify_account(self, typed: str) -> Identity:
         """Return the account that a link, or the key of a proposal, names.

@@ -77,11 +77,7 @@ ReplyRefusal = Literal[
 
 
 class ReplyRefusedError(Exception):
-    """A reply is refused; `reason` says why."""
-
-    def __init__(self, reason: ReplyRefusal) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    """A reply is refused; the argument is a `ReplyRefusal`."""
 
 
 class GapForm(BaseModel):
@@ -96,10 +92,9 @@ class GapForm(BaseModel):
 
     def find_gap(self, view: AssociationView) -> Gap | None:
         """Return the open gap of the report that the form is about, or None."""
-        for gap in view.gaps:
-            if (gap.code, gap.channel, gap.subject) == (self.gap_code, self.channel, self.subject):
-                return gap
-        return None
+        named = (self.gap_code, self.channel, self.subject)
+        gaps = (gap for gap in view.gaps if (gap.code, gap.channel, gap.subject) == named)
+        return next(gaps, None)
 
 
 class StepsForm(GapForm):

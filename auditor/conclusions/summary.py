@@ -82,7 +82,17 @@ def build_summary(view: AssociationView, channels: Iterable[str]) -> Association
         tags=association.tags,
         level=score.level,
         channels={channel: summarize_channel(view, channel) for channel in channels},
-        gaps=tuple(map(_to_open_gap, view.gaps)),
+        gaps=tuple(
+            OpenGap(
+                gap.code,
+                gap.channel,
+                gap.severity,
+                gap.opened_at,
+                gap.subject,
+                select_lasting_params(gap.params),
+            )
+            for gap in view.gaps
+        ),
         proposal_count=len(view.proposals),
         unchecked=tuple(view.iter_unknown_checks()),
         changed_at=max(change_times, default=None),
@@ -129,17 +139,6 @@ def apply_open_gaps(status: ChannelStatus, gaps: Iterable[Gap]) -> ChannelStatus
     if GapKind.SILENT in kinds and status is ChannelStatus.PRESENT:
         return ChannelStatus.SILENT
     return status
-
-
-def _to_open_gap(gap: Gap) -> OpenGap:
-    return OpenGap(
-        gap.code,
-        gap.channel,
-        gap.severity,
-        gap.opened_at,
-        gap.subject,
-        select_lasting_params(gap.params),
-    )
 
 
 def select_lasting_params(params: Mapping[str, FactValue]) -> dict[str, FactValue]:
@@ -391,11 +390,6 @@ class AssociationFilter:
         return self.facets <= build_facets(summary).keys() and is_search_match(
             summary, self.search_words
         )
-
-    @property
-    def is_empty(self) -> bool:
-        """Return True if every association matches."""
-        return not self.facets and not self.search_words
 
     @property
     def facets(self) -> frozenset[str]:

@@ -151,10 +151,8 @@ def is_json_logging() -> bool:
 
 
 def _find_stderr_handler() -> StderrHandler | None:
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, StderrHandler):
-            return handler
-    return None
+    handlers = logging.getLogger().handlers
+    return next((handler for handler in handlers if isinstance(handler, StderrHandler)), None)
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):

@@ -97,14 +97,15 @@ def _update_association_gaps(
         association_state, evaluation_time, owners, decided_account_ids, bands=policy.activity_bands
     )
     evaluated_channels = policy.channels | {""}  # "": gaps of the association itself
-    candidates = [
-        candidate
-        for candidate in apply_rules(context, policy.rules, policy.catalogue)
-        if candidate.rule_match.channel in evaluated_channels
-    ]
+    rule_matches = apply_rules(context, policy.rules, policy.catalogue)
+    evaluated_matches = {
+        key: rule_match
+        for key, rule_match in rule_matches.items()
+        if rule_match.channel in evaluated_channels
+    }
     open_gaps = update_gaps(
         association_state.gaps,
-        candidates,
+        evaluated_matches,
         policy.catalogue,
         evaluation_time.now,
         unreliable_channels=evaluation_time.unreliable_channels,

@@ -167,14 +167,14 @@ class RuleMatch:
     """A match of a rule.
 
     `run_count` is the number of runs that matched, if the rule knows it; else they are counted.
-    `severity` replaces that of the catalogue, unless it is None.
+    `severity` replaces that of the catalogue, unless it is empty.
     """
 
     channel: str
     subject: str = ""
     outcome: MatchOutcome = MatchOutcome.COUNTED
     run_count: int | None = None
-    severity: str | None = None
+    severity: str = ""
     params: Mapping[str, FactValue] = field(default_factory=dict)
     evidence: Mapping[str, FactValue] = field(default_factory=dict)
 

@@ -4,8 +4,8 @@ Rules are typed TOML tables; each has one of a fixed set of checks. A gap is con
 runs, opens, and closes when its rule no longer matches.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -71,41 +71,30 @@ GapKey = tuple[str, str, str, str]
 """Association, channel, code and subject: what identifies a gap from run to run."""
 
 
-@dataclass(frozen=True, slots=True)
-class GapCandidate:
-    """A match of a rule in this run, which `update_gaps` confirms or not."""
-
-    association: str
-    code: str
-    severity: str
-    rule_match: RuleMatch
-
-    @property
-    def key(self) -> GapKey:
-        """Return what identifies the gap from run to run."""
-        return (self.association, self.rule_match.channel, self.code, self.rule_match.subject)
-
-
 def apply_rules(
     context: RuleContext, rules: Iterable[Rule], catalogue: GapCatalogue
-) -> list[GapCandidate]:
-    """Return one candidate for each gap; if several rules match, the most certain one."""
-    best: dict[GapKey, GapCandidate] = {}
+) -> dict[GapKey, RuleMatch]:
+    """Return one match with its severity for each gap; if several rules match, the most certain.
+
+    `update_gaps` confirms it or not.
+    """
+    best: dict[GapKey, RuleMatch] = {}
     for rule in rules:
         definition = catalogue[rule.code]
-        for rule_match in rule.find_matches(context):
-            severity = rule_match.severity or definition.get_severity(rule_match.channel)
-            candidate = GapCandidate(context.association.id, rule.code, severity, rule_match)
-            # Of equally certain candidates, `max` returns the first.
-            rivals = (best.get(candidate.key, candidate), candidate)
-            best[candidate.key] = max(
+        for found in rule.find_matches(context):
+            severity = found.severity or definition.get_severity(found.channel)
+            rule_match = replace(found, severity=severity)
+            key = (context.association.id, found.channel, rule.code, found.subject)
+            # Of equally certain matches, `max` returns the first.
+            rivals = (best.get(key, rule_match), rule_match)
+            best[key] = max(
                 rivals,
                 key=lambda rival: (
-                    rival.rule_match.outcome is not MatchOutcome.UNKNOWN,
-                    rival.rule_match.outcome.confirms,
+                    rival.outcome is not MatchOutcome.UNKNOWN,
+                    rival.outcome.confirms,
                 ),
             )
-    return list(best.values())
+    return best
 
 
 def get_gap_key(gap: Gap) -> GapKey:
@@ -115,7 +104,7 @@ def get_gap_key(gap: Gap) -> GapKey:
 
 def update_gaps(
     gaps: Iterable[Gap],
-    candidates: Iterable[GapCandidate],
+    rule_matches: Mapping[GapKey, RuleMatch],
     catalogue: GapCatalogue,
     now: datetime,
     *,
@@ -126,39 +115,37 @@ def update_gaps(
     Closed rows are history and do not change. On an unreliable channel nothing changes. An unknown
     match keeps its row; a missing match closes it.
     """
-    candidates_by_key = {candidate.key: candidate for candidate in candidates}
+    new_matches = dict(rule_matches)
     rows = []
     for row in gaps:
         if row.closed_at is None:
-            candidate = candidates_by_key.pop(get_gap_key(row), None)
+            row_match = new_matches.pop(get_gap_key(row), None)
             is_reliable = row.channel not in unreliable_channels
-            rows.append(_update_gap(row, candidate, catalogue, now) if is_reliable else row)
-    for candidate in candidates_by_key.values():
-        rule_match = candidate.rule_match
+            rows.append(_update_gap(row, row_match, catalogue, now) if is_reliable else row)
+    for (association, channel, code, subject), rule_match in new_matches.items():
         is_new = rule_match.outcome.counts or rule_match.outcome.confirms
-        if is_new and rule_match.channel not in unreliable_channels:
+        if is_new and channel not in unreliable_channels:
             row = Gap(
-                candidate.association,
-                rule_match.channel,
-                candidate.code,
-                candidate.severity,
+                association,
+                channel,
+                code,
+                rule_match.severity,
                 first_seen=now,
                 run_count=0,
-                subject=rule_match.subject,
+                subject=subject,
             )
-            rows.append(_update_gap(row, candidate, catalogue, now))
+            rows.append(_update_gap(row, rule_match, catalogue, now))
     return rows
 
 
 def _update_gap(
-    gap: Gap, candidate: GapCandidate | None, catalogue: GapCatalogue, now: datetime
+    gap: Gap, rule_match: RuleMatch | None, catalogue: GapCatalogue, now: datetime
 ) -> Gap:
-    outcome = candidate.rule_match.outcome if candidate else MatchOutcome.ENDED
-    if candidate is None or (outcome is MatchOutcome.ENDED and gap.opened_at is not None):
+    outcome = rule_match.outcome if rule_match else MatchOutcome.ENDED
+    if rule_match is None or (outcome is MatchOutcome.ENDED and gap.opened_at is not None):
         return replace(gap, closed_at=now)
     if outcome is MatchOutcome.UNKNOWN:
         return gap
-    rule_match = candidate.rule_match
     run_count = gap.run_count + outcome.counts
     if rule_match.run_count is not None:
         run_count = rule_match.run_count
@@ -170,7 +157,7 @@ def _update_gap(
         changes |= {
             "params": rule_match.params,
             "evidence": rule_match.evidence,
-            "severity": candidate.severity,
+            "severity": rule_match.severity,
         }
     if gap.opened_at is None and is_confirmed:
         changes["opened_at"] = now

@@ -85,29 +85,23 @@ class RequireAccess:
         user = get_current_user(request)
         if user is None:
             raise NotLoggedInError
-        match self.access:
-            case "admin":
-                is_allowed = user.role is Role.ADMIN
-            case "coordinator":
-                is_allowed = users.is_coordinator(user)
-            case "all_regions":
-                is_allowed = users.can_edit_all_regions(user)
-            case "own_region":
-                is_allowed = users.can_edit_all_regions(user) or (
-                    users.is_coordinator(user) and self._is_own_region(user, request)
-                )
-            case _:
-                is_allowed = True
-        if not is_allowed:
+        is_allowed = {
+            "logged_in": True,
+            "coordinator": users.is_coordinator(user),
+            "own_region": users.is_coordinator(user),
+            "all_regions": users.can_edit_all_regions(user),
+            "admin": user.role is Role.ADMIN,
+        }
+        if not is_allowed[self.access]:
             raise HTTPException(403)
-
-    def _is_own_region(self, user: User, request: Request) -> bool:
-        store: Store = request.app.state.app.store
-        association_id = find_association_id(store, request.path_params)
-        association = association_id and store.registry.get_association(association_id)
-        if not association:
-            raise HTTPException(404)
-        return users.can_edit_association(user, association)
+        if self.access == "own_region" and not users.can_edit_all_regions(user):
+            store: Store = request.app.state.app.store
+            association_id = find_association_id(store, request.path_params)
+            association = association_id and store.registry.get_association(association_id)
+            if not association:
+                raise HTTPException(404)
+            if not users.can_edit_association(user, association):
+                raise HTTPException(403)
 
 
 class AccessRoute(APIRoute):

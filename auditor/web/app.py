@@ -24,6 +24,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -65,7 +66,6 @@ logger = EventLogger(__name__)
 router = APIRouter(route_class=access.AccessRoute)
 
 METRICS_PATH = "/metrics"
-METRICS_AUTH_HEADERS = {"www-authenticate": 'Bearer realm="metrics"'}
 
 
 @router.get(HEALTH_PATH, dependencies=[access.PUBLIC_ACCESS])
@@ -107,7 +107,7 @@ def get_metrics(request: Request) -> Response:
         return PlainTextResponse(
             "Metrics need the token of [web] metrics_token_file, or a request from this machine.\n",
             401,
-            METRICS_AUTH_HEADERS,
+            {"www-authenticate": 'Bearer realm="metrics"'},
         )
     is_scheduler_alive = state.scheduler.is_alive if state.scheduler is not None else None
     collector = MetricsCollector(state.app, state.clock(), is_scheduler_alive, state.cluster)
@@ -156,17 +156,21 @@ def create_app(
         # are passed directly ignore `dependency_overrides`, which nothing here uses.
         routes=[route for router in ROUTERS for route in router.routes],
     )
-    web.state.app = app
-    web.state.clock = clock
-    web.state.scheduler = scheduler
-    web.state.run_starter = run_starter
-    web.state.cluster = cluster
-    web.state.association_checks = RecheckService()
-    web.state.decision_lock = Lock()
-    web.state.last_decision = None, datetime.min.replace(tzinfo=UTC)
-    web.state.passwords = PasswordService()
-    web.state.login_attempts = login.LoginAttemptLimiter()
-    web.state.login_link = login_link
+    web.state = State(
+        {
+            "app": app,
+            "clock": clock,
+            "scheduler": scheduler,
+            "run_starter": run_starter,
+            "cluster": cluster,
+            "association_checks": RecheckService(),
+            "decision_lock": Lock(),
+            "last_decision": (None, datetime.min.replace(tzinfo=UTC)),
+            "passwords": PasswordService(),
+            "login_attempts": login.LoginAttemptLimiter(),
+            "login_link": login_link,
+        }
+    )
     web.mount(
         "/static",
         StaticFiles(directory=str(files("auditor.web").joinpath("static"))),

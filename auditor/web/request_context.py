@@ -321,24 +321,24 @@ def handle_http_error(request: Request, error: Exception) -> HTMLResponse:
     return response
 
 
-TODAY_ICON = "M3 4.5h14v13H3zM3 8.5h14M7 2.5v4M13 2.5v4"
-GRID_ICON = "M3 3.5h5.5V9H3zM11.5 3.5H17V9h-5.5zM3 11.5h5.5V17H3zM11.5 11.5H17V17h-5.5z"
-STAR_ICON = "M10 2.5l2 5.2 5.2 2-5.2 2-2 5.3-2-5.3-5.2-2 5.2-2z"
-SPEECH_ICON = "M3 4h14v10H9l-4 3v-3H3z"
-PEOPLE_ICON = (
-    "M3.5 17v-2c0-4 7-4 7 0v2M7 9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5"
-    "M13 11.5c2.5 0 4 1 4 3.5v2M13 9.5a2.5 2.5 0 0 0 0-5"
-)
-SLIDERS_ICON = "M3 6h8M15 6h2M13 4v4M3 14h2M9 14h8M7 12v4"
+ICONS = {
+    "today": "M3 4.5h14v13H3zM3 8.5h14M7 2.5v4M13 2.5v4",
+    "grid": "M3 3.5h5.5V9H3zM11.5 3.5H17V9h-5.5zM3 11.5h5.5V17H3zM11.5 11.5H17V17h-5.5z",
+    "star": "M10 2.5l2 5.2 5.2 2-5.2 2-2 5.3-2-5.3-5.2-2 5.2-2z",
+    "speech": "M3 4h14v10H9l-4 3v-3H3z",
+    "people": "M3.5 17v-2c0-4 7-4 7 0v2M7 9.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5"
+    "M13 11.5c2.5 0 4 1 4 3.5v2M13 9.5a2.5 2.5 0 0 0 0-5",
+    "sliders": "M3 6h8M15 6h2M13 4v4M3 14h2M9 14h8M7 12v4",
+}
+"""The paths of icons in an SVG with a square of 20 units."""
 
 
 def _build_entry(label: str, icon: str, *pages: tuple[str, str], count: int = 0) -> dict[str, Any]:
     """Return an entry of the navigation, which leads to the first of its pages.
 
-    A page is a path without the language, and a label. `icon` is the path of an SVG in a square of
-    20 units, and `count` is how many things wait there.
+    A page is a path without the language, and a label. `count` is how many things wait there.
     """
-    return {"label": label, "icon": icon, "pages": pages, "count": count}
+    return {"label": label, "icon": ICONS[icon], "pages": pages, "count": count}
 
 
 def list_navigation_entries(
@@ -351,7 +351,7 @@ def list_navigation_entries(
     is_coordinator = users.is_coordinator(user)
     messages = _build_entry(
         translate("Messages"),
-        SPEECH_ICON,
+        "speech",
         ("replies", translate("Replies")),
         ("report-links", translate("Report links")),
         count=pending_reply_count,
@@ -362,21 +362,21 @@ def list_navigation_entries(
     if is_coordinator:
         settings.insert(0, ("registry", translate("Registry")))
     return [
-        _build_entry(translate("Today"), TODAY_ICON, ("", translate("Today"))),
+        _build_entry(translate("Today"), "today", ("", translate("Today"))),
         _build_entry(
             translate("Associations"),
-            GRID_ICON,
+            "grid",
             ("associations", translate("Grid")),
             ("gaps", translate("By problem")),
             ("groups", translate("By region")),
         ),
         _build_entry(
             translate("What’s new"),
-            STAR_ICON,
+            "star",
             ("changes", translate("What’s new")),
             ("runs", translate("Check log")),
         ),
         *([messages] if is_coordinator else []),
-        _build_entry(translate("Meeting"), PEOPLE_ICON, ("meeting", translate("Meeting"))),
-        _build_entry(translate("Settings"), SLIDERS_ICON, *settings),
+        _build_entry(translate("Meeting"), "people", ("meeting", translate("Meeting"))),
+        _build_entry(translate("Settings"), "sliders", *settings),
     ]

@@ -50,9 +50,7 @@ class MessageRepository(Repository):
             SENT_MESSAGE.c.failure.is_(None),
             SENT_MESSAGE.c.occasion < before,
         )
-        with self._database.begin_read_session() as session:
-            occasion: str | None = session.exec(query).one()
-        return occasion
+        return self._fetch_first(query)
 
     def is_sent(self, recipient: str, kind: str, occasion: str) -> bool:
         """Return whether this message was sent or is being sent."""
@@ -61,8 +59,7 @@ class MessageRepository(Repository):
             SENT_MESSAGE.c.occasion == occasion,
             SENT_MESSAGE.c.failure.is_(None),
         )
-        with self._database.begin_read() as connection:
-            return connection.execute(query).first() is not None
+        return self._fetch_first(query) is not None
 
     def record_failure(
         self, recipient: str, kind: str, occasion: str, failure: str, now: datetime

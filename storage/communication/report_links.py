@@ -220,10 +220,9 @@ class ReplyRepository(Repository):
     def reopen(self, reply_id: int) -> None:
         """Remove the review of a reply, so that it waits for one again."""
         change = update(Reply).where(col(Reply.id) == reply_id)
-        with self._database.begin_write_session() as session:
-            session.exec(
-                change.values(outcome=None, reviewed_by=None, review_reason=None, reviewed_at=None)
-            )
+        self._execute(
+            change.values(outcome=None, reviewed_by=None, review_reason=None, reviewed_at=None)
+        )
 
 
 class CompletedStepRepository(Repository):

@@ -105,7 +105,7 @@ def pseudo_glossary_term(code, language):
     real = get_glossary_term(code, language)
     if language != SOURCE_LANGUAGE:
         return real
-    return replace(real, term=wrapped(real.term), definition=wrapped(real.definition))
+    return {**real, "term": wrapped(real["term"]), "definition": wrapped(real["definition"])}
 
 
 def pseudo_glossary(language):
@@ -114,7 +114,11 @@ def pseudo_glossary(language):
     if language != SOURCE_LANGUAGE:
         return groups
     return tuple(
-        (code, wrapped(heading), tuple(pseudo_glossary_term(term.code, language) for term in terms))
+        (
+            code,
+            wrapped(heading),
+            tuple(pseudo_glossary_term(term["code"], language) for term in terms),
+        )
         for code, heading, terms in groups
     )
 

@@ -147,25 +147,24 @@ def parse_gap_catalogue(text: str) -> GapCatalogue:
     """Parse a catalogue. Raises KeyError or TOMLDecodeError if it is incomplete."""
     data = tomli.loads(text)
     return GapCatalogue(
-        {code: _parse_gap_definition(code, table) for code, table in data["gaps"].items()},
+        {
+            code: GapDefinition(
+                code=code,
+                order=table["order"],
+                scope=table["scope"],
+                severity=table["severity"],
+                is_gap=table["is_gap"],
+                actor=table["actor"],
+                effort=table["effort"],
+                confirm_runs=table["confirm_runs"],
+                kind=GapKind(table["kind"]) if table["is_gap"] else None,
+                hides=frozenset(table["hides"]),
+                placeholders=tuple(table["placeholders"]),
+                severity_by_channel=table.get("severity_by_channel", {}),
+                texts={language: table[language] for language in LANGUAGES},
+                steps_by_channel=table.get("steps_by_channel", {}),
+            )
+            for code, table in data["gaps"].items()
+        },
         data["labels"],
-    )
-
-
-def _parse_gap_definition(code: str, table: Mapping[str, Any]) -> GapDefinition:
-    return GapDefinition(
-        code=code,
-        order=table["order"],
-        scope=table["scope"],
-        severity=table["severity"],
-        is_gap=table["is_gap"],
-        actor=table["actor"],
-        effort=table["effort"],
-        confirm_runs=table["confirm_runs"],
-        kind=GapKind(table["kind"]) if table["is_gap"] else None,
-        hides=frozenset(table["hides"]),
-        placeholders=tuple(table["placeholders"]),
-        severity_by_channel=table.get("severity_by_channel", {}),
-        texts={language: table[language] for language in LANGUAGES},
-        steps_by_channel=table.get("steps_by_channel", {}),
     )

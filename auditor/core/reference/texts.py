@@ -5,30 +5,22 @@ mails to associations and the subject lines of the digest.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 import tomli
 
-
-@dataclass(frozen=True, slots=True)
-class GlossaryTerm:
-    """A word and its definition in one language. `code` is its anchor on the glossary page."""
-
-    code: str
-    term: str
-    definition: str
-
-
+GlossaryTerm = dict[str, str]
+"""A word (`term`) and its `definition` in one language. `code` is its anchor on the page."""
 GlossaryGroup = tuple[str, str, tuple[GlossaryTerm, ...]]
 """A part of the glossary page in one language: its code, its heading and its terms."""
 
 
 def get_glossary_term(code: str, language: str) -> GlossaryTerm:
     """Return a term. Raises KeyError if the code is unknown."""
-    return _load_terms(language)[code]
+    groups = load_glossary(language)
+    return {term["code"]: term for *_, terms in groups for term in terms}[code]
 
 
 @cache
@@ -40,17 +32,16 @@ def load_glossary(language: str) -> tuple[GlossaryGroup, ...]:
             group,
             headings[language],
             tuple(
-                GlossaryTerm(code, entry[language]["term"], entry[language]["text"])
+                {
+                    "code": code,
+                    "term": entry[language]["term"],
+                    "definition": entry[language]["text"],
+                }
                 for code, entry in data["terms"][group].items()
             ),
         )
         for group, headings in data["groups"].items()
     )
-
-
-@cache
-def _load_terms(language: str) -> dict[str, GlossaryTerm]:
-    return {term.code: term for *_, terms in load_glossary(language) for term in terms}
 
 
 MessageTexts = Mapping[str, str | Mapping[str, str]]

@@ -5,7 +5,6 @@ break in the line: it is not drawn as zero and not bridged.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -17,22 +16,16 @@ SCALE_SPANS_PERCENT = (10, 20, 40, 60, 80, 100)
 """Allowed heights of the scale, in percent. The minimum keeps noise from looking like a change."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrendPoint:
-    """The values of one run, in percent: confirmed (`low`) and possible (`high`).
+TrendPoint = tuple[str, float | None, float | None]
+"""The label of one run, and its values in percent: confirmed and possible.
 
-    `low` is None if the run has no value.
-    """
-
-    label: str
-    low: float | None
-    high: float | None = None
+The first value is None if the run has none, the second one if it is the same.
+"""
 
 
 def is_flat_trend(points: Sequence[TrendPoint]) -> bool:
     """Return True if all values are equal. Then a sentence replaces the chart."""
-    values = {(point.low, point.high) for point in points if point.low is not None}
-    return len(values) <= 1
+    return len({point[1:] for point in points if point[1] is not None}) <= 1
 
 
 def draw_trend(
@@ -44,7 +37,7 @@ def draw_trend(
     between runs without a value. `edge_path` is the upper edge of the band. `bottom`, `middle` and
     `top` are the values of the scale. `survey_y` is the position of the survey's line, or None.
     """
-    values = [value for point in points for value in (point.low, point.high)]
+    values = [value for point in points for value in point[1:]]
     bottom, top = _choose_scale([value for value in (survey, *values) if value is not None])
     last_index = max(1, len(points) - 1)
     lines, dots, bands, edges = [], [], [], []
@@ -52,16 +45,15 @@ def draw_trend(
     def scale(value: float) -> float:
         return round((top - value) * 100 / (top - bottom), 2)
 
-    for has_value, segment in groupby(enumerate(points), lambda pair: pair[1].low is not None):
+    for has_value, segment in groupby(enumerate(points), lambda pair: pair[1][1] is not None):
         if not has_value:
             continue
         lows, highs = [], []
-        for index, point in segment:
-            assert point.low is not None
-            high = point.low if point.high is None else point.high
+        for index, (_, low, high) in segment:
+            assert low is not None
             x = (last_index - index if is_mirrored else index) * 100 / last_index
-            lows.append(f"{x:.2f} {scale(point.low):.2f}")
-            highs.append(f"{x:.2f} {scale(high):.2f}")
+            lows.append(f"{x:.2f} {scale(low):.2f}")
+            highs.append(f"{x:.2f} {scale(low if high is None else high):.2f}")
         lines.append(_format_line_path(lows))
         if len(lows) == 1:
             dots.append(lines[-1])

@@ -261,7 +261,7 @@ def _build_digest_message(
     create_frame: Callable[[], MessageFrame],
 ) -> OutgoingMessage | None:
     network_changes = load_changes()
-    run = network_changes.run
+    run = network_changes[0]
     last_day = store.messages.get_last_occasion(draft.recipient.key, DIGEST_KIND, draft.occasion)
     last_run = store.runs.get(date.fromisoformat(last_day)) if last_day else None
     if since is None and last_run is not None:

@@ -10,7 +10,7 @@ history of the gap alone and does not depend on which messages were sent.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
@@ -76,14 +76,11 @@ class GapChange:
     announced_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkChanges:
-    """The changes of all gaps up to a run."""
+NetworkChanges = tuple[AuditRun, AuditRun | None, Sequence[GapChange], Mapping[str | None, int]]
+"""A run, the one before it, the changes of all gaps, and the numbers of open gaps by region.
 
-    run: AuditRun
-    previous_run: AuditRun | None
-    changes: tuple[GapChange, ...]
-    open_gaps_by_region: Mapping[str | None, int]
+The region None counts associations without a region.
+"""
 
 
 def collect_network_changes(
@@ -107,19 +104,13 @@ def collect_network_changes(
             history_start = min(filter(None, times)) - QUIET_PERIOD
         for association, gaps in store.gap_search.list_gap_histories(history_start):
             changes += list_gap_changes(association, gaps)
-        open_gaps_by_region = _count_open_gaps_by_region(store)
-    return NetworkChanges(run, previous_run, tuple(changes), open_gaps_by_region)
-
-
-def _count_open_gaps_by_region(store: Store) -> dict[str | None, int]:
-    """Return the number of open gaps by region; None counts associations without a region."""
-    regions = store.counts.get_group_sizes("region", min_size=1)
-    by_region: dict[str | None, int] = {
-        group.partition(":")[2]: counts.get("has_gaps", 0)
-        for group, counts in store.counts.get_facet_counts_by_group(regions, ["has_gaps"]).items()
-    }
-    total = store.counts.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
-    return {**by_region, None: total - sum(by_region.values())}
+        regions = store.counts.get_group_sizes("region", min_size=1)
+        counts_by_region = store.counts.get_facet_counts_by_group(regions, ["has_gaps"])
+        for group, counts in counts_by_region.items():
+            open_gaps_by_region[group.partition(":")[2]] = counts.get("has_gaps", 0)
+        total = store.counts.get_facet_counts(prefix="has_gaps").get("has_gaps", 0)
+        open_gaps_by_region[None] = total - sum(open_gaps_by_region.values())
+    return run, previous_run, changes, open_gaps_by_region
 
 
 def list_gap_changes(
@@ -216,11 +207,11 @@ def build_digest(
     A gap that opened and closed again counts as closed. That a gap closed which a new one hides is
     no good news.
     """
-    run, previous_run = network_changes.run, network_changes.previous_run
+    run, previous_run, all_changes, open_gaps_by_region = network_changes
     if since is None and previous_run:
         since = previous_run.started_at
     latest: dict[tuple[str, str, str, str], GapChange] = {}
-    for change in sorted(network_changes.changes, key=lambda change: change.announced_at):
+    for change in sorted(all_changes, key=lambda change: change.announced_at):
         is_due = (since is None or change.announced_at > since) and (
             change.announced_at <= run.started_at
         )
@@ -258,7 +249,7 @@ def build_digest(
         closed=tuple(closed),
         open_gap_count=sum(
             count
-            for region, count in network_changes.open_gaps_by_region.items()
+            for region, count in open_gaps_by_region.items()
             if _is_in_regions(region, regions)
         ),
     )

@@ -41,10 +41,10 @@ def show_dashboard(request: Request, context: PageContext) -> HTMLResponse:
     translator, user = context.translator, context.user
 
     def build_trend_points(trend: CoverageTrend) -> list[TrendPoint]:
-        points = []
+        points: list[TrendPoint] = []
         for day, coverage in trend:
-            shares = (coverage.low, coverage.high) if coverage else (None,)
-            points.append(TrendPoint(translator.format_short_date(day), *shares))
+            low, high = (coverage.low, coverage.high) if coverage else (None, None)
+            points.append((translator.format_short_date(day), low, high))
         return points
 
     own_regions = None

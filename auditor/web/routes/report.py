@@ -207,7 +207,7 @@ def submit_reply(
         replies.save_reply(context.app.store, reply)
     except ReplyRefusedError as refusal:
         typed = form.value if len(form.value) <= MAX_TYPED_CHARACTERS else ""
-        refused = ReportNotice(at=form.at, error=refusal.reason, kind=form.kind, typed=typed)
+        refused = ReportNotice(at=form.at, error=refusal.args[0], kind=form.kind, typed=typed)
         return _redirect_to_report(context, refused)
     return _redirect_to_report(context, ReportNotice(at=form.at, done="sent"))
 
@@ -226,7 +226,7 @@ def withdraw_reply(
     try:
         replies.withdraw_reply(context.app.store, reply_id, association, context.now)
     except ReplyRefusedError as refusal:
-        return _redirect_to_report(context, ReportNotice(at=at, error=refusal.reason))
+        return _redirect_to_report(context, ReportNotice(at=at, error=refusal.args[0]))
     return _redirect_to_report(context, ReportNotice(at=at, done="withdrawn"))
 
 
@@ -239,7 +239,7 @@ def save_steps(
     try:
         save_completed_steps(context.app.store, _load_view(report_request), form, context.now)
     except ReplyRefusedError as refusal:
-        return _redirect_to_report(context, ReportNotice(at=form.at, error=refusal.reason))
+        return _redirect_to_report(context, ReportNotice(at=form.at, error=refusal.args[0]))
     return _redirect_to_report(context, ReportNotice(at=form.at, done="steps_saved"))
 
 

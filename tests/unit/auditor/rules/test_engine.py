@@ -62,15 +62,12 @@ def build_account(
 
 def find_matches(rule, *accounts, association=NOUR, **context_fields):
     """Return the matches of one rule by channel and subject."""
-    candidates = apply_rules(
+    matches = apply_rules(
         RuleContext(association, accounts, NOW, RUN_STARTED_AT, **context_fields),
         [RULE.validate_python(rule)],
         load_gap_catalogue(),
     )
-    return {
-        (candidate.rule_match.channel, candidate.rule_match.subject): candidate.rule_match
-        for candidate in candidates
-    }
+    return {(rule_match.channel, rule_match.subject): rule_match for rule_match in matches.values()}
 
 
 MISSING = {"code": "channel_missing", "check": "undeclared", "channels": ["facebook", "youtube"]}
@@ -442,10 +439,10 @@ def test_two_rules_of_one_gap_give_one_candidate():
         reason=Reason.NOT_FOUND,
         unconfirmed_streak=Streak("present", NOW, NOW),
     )
-    candidates = apply_rules(
+    matches = apply_rules(
         RuleContext(NOUR, (gone_account,), NOW, RUN_STARTED_AT), rules, load_gap_catalogue()
     )
-    assert [candidate.rule_match.outcome.confirms for candidate in candidates] == [True]
+    assert [rule_match.outcome.confirms for rule_match in matches.values()] == [True]
 
 
 @pytest.mark.parametrize(

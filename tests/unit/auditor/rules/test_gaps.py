@@ -9,14 +9,7 @@ from pydantic import TypeAdapter
 from auditor.core.reference.gap_catalogue import load_gap_catalogue
 from auditor.rules.account_status import ConfirmationThresholds, advance
 from auditor.rules.context import EvaluatedAccount, MatchOutcome, RuleContext, RuleMatch
-from auditor.rules.engine import (
-    AnyRule,
-    GapCandidate,
-    apply_rules,
-    is_gap_open,
-    select_visible_gaps,
-    update_gaps,
-)
+from auditor.rules.engine import AnyRule, apply_rules, is_gap_open, select_visible_gaps, update_gaps
 from probes.models.finding import Finding, Identity, LinkKind, Presence, Reason
 from storage.models.audit import (
     AccountRow,
@@ -34,7 +27,7 @@ CATALOGUE = load_gap_catalogue()
 def update_after_run(gaps, day, *candidates, unreliable_channels=()):
     return update_gaps(
         gaps,
-        candidates,
+        dict(candidates),
         CATALOGUE,
         START + timedelta(days=day),
         unreliable_channels=unreliable_channels,
@@ -44,7 +37,8 @@ def update_after_run(gaps, day, *candidates, unreliable_channels=()):
 def build_candidate(
     code="mobile_unfriendly", channel="website", subject="nour.example", **match_fields
 ):
-    return GapCandidate("nour", code, "medium", RuleMatch(channel, subject, **match_fields))
+    rule_match = RuleMatch(channel, subject, severity="medium", **match_fields)
+    return ("nour", channel, code, subject), rule_match
 
 
 def test_gap_opens_after_the_runs_of_the_catalogue():

@@ -312,10 +312,11 @@ def find_gap_codes(association_state):
         {("facebook", "u:nour"): ("nour", "amal")},
         association_state.statuses,
     )
+    matches = apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
     return {
-        candidate.code
-        for candidate in apply_rules(rule_context, CONFIG.rules, load_gap_catalogue())
-        if candidate.rule_match.outcome is not MatchOutcome.UNKNOWN
+        code
+        for (_, _, code, _), rule_match in matches.items()
+        if rule_match.outcome is not MatchOutcome.UNKNOWN
     }
 
 

@@ -18,7 +18,7 @@ MAX_DEFINITION_CHARS = 260
 
 
 def list_codes(language: str) -> list[str]:
-    return [term.code for *_, terms in load_glossary(language) for term in terms]
+    return [term["code"] for *_, terms in load_glossary(language) for term in terms]
 
 
 def test_every_language_has_the_same_terms_once() -> None:
@@ -30,14 +30,14 @@ def test_every_language_has_the_same_terms_once() -> None:
 def test_every_definition_is_short_and_ends_with_a_full_stop(language: str) -> None:
     for *_, terms in load_glossary(language):
         for term in terms:
-            assert term.term
-            assert term.definition.endswith("."), term
-            assert len(term.definition) <= MAX_DEFINITION_CHARS, term
+            assert term["term"]
+            assert term["definition"].endswith("."), term
+            assert len(term["definition"]) <= MAX_DEFINITION_CHARS, term
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_two_terms_have_the_same_word(language: str) -> None:
-    words = Counter(term.term for *_, terms in load_glossary(language) for term in terms)
+    words = Counter(term["term"] for *_, terms in load_glossary(language) for term in terms)
     assert max(words.values()) == 1
 
 
@@ -57,9 +57,9 @@ def test_score_and_level_name_the_figures_of_the_rules(language: str) -> None:
     weights: Counter[str] = Counter()
     for name, weight in POINT_WEIGHTS.items():
         weights[name.partition(".")[0]] += weight
-    score_figures = re.findall(r"\d+", get_glossary_term("score", language).definition)
+    score_figures = re.findall(r"\d+", get_glossary_term("score", language)["definition"])
     assert sorted(map(int, score_figures)) == sorted((0, 100, *weights.values()))
-    level_figures = re.findall(r"\d+", get_glossary_term("level", language).definition)
+    level_figures = re.findall(r"\d+", get_glossary_term("level", language)["definition"])
     thresholds = [threshold for threshold, _ in LEVEL_THRESHOLDS if threshold]
     assert sorted(map(int, level_figures)) == sorted(thresholds)
 
@@ -68,7 +68,7 @@ def test_score_and_level_name_the_figures_of_the_rules(language: str) -> None:
 @pytest.mark.parametrize("kind", ["broken", "silent", "improve", "no_account"])
 def test_types_of_problems_have_the_word_of_their_badge(kind: str, language: str) -> None:
     label = load_gap_catalogue().label("gap_kind", kind, language)
-    assert get_glossary_term(kind, language).term == label
+    assert get_glossary_term(kind, language)["term"] == label
 
 
 def test_unknown_term_is_an_error() -> None:

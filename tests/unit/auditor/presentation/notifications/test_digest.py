@@ -25,7 +25,6 @@ from auditor.presentation.notifications.digest import (
     MAX_LISTED_CHANGES,
     GapChange,
     MessageFrame,
-    NetworkChanges,
     build_digest,
     collect_network_changes,
     digest_subject,
@@ -79,7 +78,7 @@ def build_changes(*views, run_day=1, previous_day=0, unreliable=(), previously_u
     open_gaps_by_region = Counter()
     for view in views:
         open_gaps_by_region[view.association.region] += len(view.gaps)
-    return NetworkChanges(
+    return (
         build_run(run_day, unreliable_channels=unreliable),
         build_run(previous_day, unreliable_channels=previously_unreliable),
         changes,
@@ -172,7 +171,7 @@ def test_unreliable_channel_is_announced_once_and_named_in_every_digest():
 
 
 def test_incomplete_run_is_announced():
-    digest = build_digest(NetworkChanges(build_run(1, AuditRunState.INCOMPLETE), None, (), {}))
+    digest = build_digest((build_run(1, AuditRunState.INCOMPLETE), None, (), {}))
     text, _ = render_message("en", lambda translator: digest_text(digest, FRAME, translator))
     assert "The check of 2 November 2026 did not finish." in text
     subject = digest_subject(digest, "Forum", Translator("en"))
@@ -216,7 +215,7 @@ def build_many_changes(count):
 
 @pytest.mark.parametrize("language", ["ar", "fr", "en"])
 def test_message_lists_forty_changes_and_counts_the_others(language):
-    digest = build_digest(NetworkChanges(build_run(1), build_run(0), build_many_changes(5000), {}))
+    digest = build_digest((build_run(1), build_run(0), build_many_changes(5000), {}))
     text, page = render_message(language, lambda translator: digest_text(digest, FRAME, translator))
     assert page.count("<li ") == MAX_LISTED_CHANGES
     assert text.count("\n- ") == MAX_LISTED_CHANGES
@@ -371,10 +370,9 @@ async def test_stored_changes_equal_those_of_evaluating_all_associations(tmp_pat
         run = await execute_run(app, night_of(number))
         collected = collect_network_changes(app.store, app.config, run)
         rebuilt = evaluate_all_associations(app.store, app.config, run)
-        since = rebuilt.previous_run and rebuilt.previous_run.started_at
+        since = rebuilt[1] and rebuilt[1].started_at
         assert simplify(collected, since) == simplify(rebuilt, since)
-        open_gap_count = sum(collected.open_gaps_by_region.values())
-        assert open_gap_count == sum(rebuilt.open_gaps_by_region.values())
+        assert sum(collected[3].values()) == sum(rebuilt[3].values())
         regional_counts = [
             digest and digest.open_gap_count
             for digest in (
@@ -398,23 +396,23 @@ def evaluate_all_associations(store, config, run):
     for view in iter_association_views(store, config, run.finished_at):
         changes += list_changes(view)
         open_gaps_by_region[view.association.region] += len(view.gaps)
-    return NetworkChanges(run, previous_run, tuple(changes), open_gaps_by_region)
+    return run, previous_run, changes, open_gaps_by_region
 
 
 def simplify(network_changes, since):
     """Return association, code and direction of the changes since a time."""
     return {
         (change.association.id, change.gap.code, change.is_open)
-        for change in network_changes.changes
+        for change in network_changes[2]
         if (since is None or change.announced_at > since)
-        and change.announced_at <= network_changes.run.started_at
+        and change.announced_at <= network_changes[0].started_at
     }
 
 
 @pytest.mark.parametrize("step", [-1, 0, 1])
 def test_message_counts_the_changes_that_it_does_not_list(step):
     count = MAX_LISTED_CHANGES + step
-    digest = build_digest(NetworkChanges(build_run(1), build_run(0), build_many_changes(count), {}))
+    digest = build_digest((build_run(1), build_run(0), build_many_changes(count), {}))
     listed_count = sum(len(changes) for _, changes in digest.list_sections())
     text = render_plain_text(digest_text(digest, FRAME, Translator("en")))
     assert listed_count == min(count, MAX_LISTED_CHANGES)
