@@ -1,6 +1,7 @@
 """Each id that the import accepts has pages, and the links of pages lead to them."""
 
 import re
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -100,4 +101,6 @@ def test_reserved_endings_are_those_of_the_routes():
     for route in list_all_routes():
         if tail := re.search(r"{association:path}/([^/{]+)", route.path):
             endings.add(tail[1])
+        elif route.path.endswith("{association:path}/{action}"):
+            endings.update(get_args(get_type_hints(route.endpoint)["action"]))
     assert endings == RESERVED_ID_ENDINGS
