@@ -17,7 +17,6 @@ import hashlib
 import itertools
 import os
 import re
-import time
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -212,7 +211,8 @@ class BodyWriter:
         with self._convert_os_errors():
             if not self._folder.is_dir():
                 return self
-            now = time.time()
+            self._folder.touch()  # the time of the file system, which may be on another machine
+            now = self._folder.stat().st_mtime
             for file in self._folder.glob("*"):
                 with suppress(FileNotFoundError):  # another process has just committed it
                     # after a day, a staged body counts as left by a process that died
