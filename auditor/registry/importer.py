@@ -172,7 +172,7 @@ class _RegistryReader:
         if self._chosen_columns is None:
             self._report_nameless_columns(sheet, rows)
         if sheet.delimiter:
-            self._report_extra_cells(rows)
+            self._report_misplaced_cells(sheet.delimiter, rows)
         id_index = next((index for index, name in self._columns.items() if name == "id"), None)
         if id_index is not None:
             self._given_ids = frozenset(row.get_cell(id_index) for row in rows) - {""}
@@ -224,12 +224,22 @@ class _RegistryReader:
             if text is not None:
                 self._add_problem(self._heading.line, "", text, Issue.UNKNOWN_COLUMN)
 
-    def _report_extra_cells(self, rows: Sequence[SheetRow]) -> None:
-        """Report the rows of a CSV file with cells beyond the headings: a delimiter in a text."""
+    def _report_misplaced_cells(self, delimiter: str, rows: Sequence[SheetRow]) -> None:
+        """Report the rows of a CSV file whose cells are probably in wrong columns.
+
+        Two unmatched quotation marks make one cell of everything between them, so it has as many
+        delimiters as lines of the file. With two columns it looks like a list.
+        """
+        width = len(self._heading.cells)
         for row in rows:
-            extra_text = next(filter(None, row.cells[len(self._heading.cells) :]), None)
+            extra_text = next(filter(None, row.cells[width:]), None)
             if extra_text is not None:
                 self._add_problem(row.line, "", extra_text, Issue.EXTRA_CELLS)
+            text = "".join(cell for cell in row.cells if "\n" in cell)
+            swallowed_delimiters = text.count("\n") * (width - 1) + width - len(row.cells)
+            if text and width > 2 and text.count(delimiter) >= swallowed_delimiters:
+                longest = max(row.cells, key=len)
+                self._add_problem(row.line, "", longest, Issue.SWALLOWED_LINES)
 
     def _list_filled_cells(self, row: SheetRow) -> list[tuple[str, str]]:
         """Return the column and the text of each filled cell that is read.

@@ -35,6 +35,7 @@ class Issue(StrEnum):
     CONFLICTING_ID = "conflicting_id"
     ERASED_ASSOCIATION = "erased_association"
     EXTRA_CELLS = "extra_cells"
+    SWALLOWED_LINES = "swallowed_lines"
     EXAMPLE_ROW = "example_row"
     TOO_MANY_CHARACTERS = "too_many_characters"
     LONG_TEXT = "long_text"
@@ -49,6 +50,7 @@ ERROR_ISSUES = frozenset(
         Issue.MOJIBAKE,
         Issue.ROUNDED_NUMBER,
         Issue.EXTRA_CELLS,
+        Issue.SWALLOWED_LINES,
         Issue.TOO_MANY_CHARACTERS,
     }
 )

@@ -1,5 +1,7 @@
 """A broken CSV file is refused or its line is reported; no rows are lost silently."""
 
+import json
+
 import pytest
 
 from auditor.cli.main import main
@@ -63,6 +65,19 @@ def test_line_of_a_quote_is_correct_with_any_line_end(path, end):
         parse_registry_spreadsheet(
             path(f"sep=,{end}" + build_csv({7: '7,"Club 7,Rabat,x'}, end=end))
         )
+
+
+def test_swallowed_rows_are_an_error(path):
+    changes = {4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}
+    reading = parse_registry_spreadsheet(path(build_csv(changes)))
+    assert list_problems(reading) == [(5, "swallowed_lines", "error")]
+
+
+def test_quotes_across_columns_are_an_error(path):
+    changes = {4: '4,"Club 4,Rabat,club4.example', 5: '5,Club 5,Rabat",club5.example'}
+    assert (5, "swallowed_lines", "error") in list_problems(
+        parse_registry_spreadsheet(path(build_csv(changes)))
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,6 +172,19 @@ def test_commands_refuse_a_broken_file_and_change_nothing(folder, capsys, comman
     errors = capsys.readouterr().err
     assert "broken.csv, line 5: a quotation mark" in errors
     assert "; try: " in errors
+    assert count_associations(folder) == COUNT
+
+
+def test_validate_fails_for_a_swallowed_row(folder, path, capsys):
+    path(
+        build_csv({4: '4,"Club 4,Rabat,club4.example', 6: '6,Club 6",Rabat,club6.example'}),
+        "broken.csv",
+    )
+    assert main(["registry", "validate", "--json", "broken.csv"]) == 3
+    items = json.loads(capsys.readouterr().out)["items"]
+    assert [(item["line"], item["problem"]) for item in items if item["severity"] == "error"] == [
+        (5, "swallowed_lines")
+    ]
     assert count_associations(folder) == COUNT
 
 
