@@ -44,12 +44,7 @@ from auditor.conclusions.network_view import (
 from auditor.conclusions.summary import AssociationFilter
 from auditor.core.errors import InputError, UsageError
 from auditor.core.i18n.translator import Translator
-from auditor.presentation.views.json_items import (
-    build_gap_item,
-    build_gap_items,
-    build_report_item,
-    build_report_items,
-)
+from auditor.presentation.views.json_items import build_gap_item, build_gap_items, build_report_item
 from storage.errors import build_file_error
 from storage.models.audit import GapKind, compute_gap_rank
 
@@ -143,7 +138,7 @@ def report(
     with cli_context.open_app_for_reading() as app:
         if association is None:
             overview = build_network_overview(app.store, app.config, now)
-            items = build_report_items(overview)
+            items = list(map(build_report_item, overview.associations))
             report_text = text.format_network_summary(overview, app.config, cli_context.language)
         else:
             _validate_association(app, association)

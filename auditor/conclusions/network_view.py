@@ -185,9 +185,6 @@ def _iter_past_views(store: Store, config: Config, as_of: datetime) -> Iterator[
         yield build_association_view(state, config, evaluation_time, owners)
 
 
-GAPS_PER_QUERY = 1000
-
-
 def list_open_gaps(store: Store, config: Config) -> list[ListedGap]:
     """Return every open gap that no other gap hides: by kind and severity, then by association.
 
@@ -198,7 +195,7 @@ def list_open_gaps(store: Store, config: Config) -> list[ListedGap]:
     listed_gaps: list[ListedGap] = []
     cursor = None
     while True:
-        page = store.gap_search.list_visible_gaps(cursor=cursor, limit=GAPS_PER_QUERY)
+        page = store.gap_search.list_visible_gaps(cursor=cursor, limit=1000)
         listed_gaps += page.rows
         cursor = page.next_cursor
         if not cursor:

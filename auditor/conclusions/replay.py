@@ -48,9 +48,6 @@ logger = EventLogger(__name__)
 PROBE_FAILURE_REASONS = frozenset({Reason.CRASHED, Reason.UNREADABLE})
 """Findings of a crashed probe or parser. They are not replayed: what hung once may hang again."""
 
-_PageKey = tuple[int | None, datetime | None]
-"""The id of a result, and when its page was stored."""
-
 
 class RunReplay:
     """Replays the runs of a network for one association after another.
@@ -85,7 +82,9 @@ class RunReplay:
         self._registry_changes = store.audit_log.group_changes_by_association()
         self._disowning_decisions = group_by_association(load_disowning_decisions(store))
         self._links_by_key: dict[AccountKey, list[AccountRow]] = {}
-        self._replays_by_page: dict[_PageKey, list[tuple[Account, Finding | None]]] = {}
+        self._replays_by_page: dict[
+            tuple[int | None, datetime | None], list[tuple[Account, Finding | None]]
+        ] = {}
 
     def rebuild_association(self, association: Association) -> AssociationState:
         """Return the state of an association after its runs."""

@@ -57,9 +57,6 @@ MAX_WAITING_REPLIES = 20
 """Replies of one association that may wait, with those taken back in the last day."""
 MAX_PROMISE_PERIOD = timedelta(days=366)
 """How far in the future the day of a promise may be."""
-MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
-"""Gaps to which an association may reply that it has an account."""
-PROPOSAL_REPLY_KINDS = frozenset({ReplyKind.CLAIMED, ReplyKind.DISOWNED})
 GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
 MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
 
@@ -185,12 +182,12 @@ def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | No
         if is_possible and account.account_id == form.account_id:
             return {"channel": account.channel, "account_id": account.account_id}
     for proposal in view.proposals:
-        if kind in PROPOSAL_REPLY_KINDS and proposal.id == form.proposal_id:
+        if kind in {ReplyKind.CLAIMED, ReplyKind.DISOWNED} and proposal.id == form.proposal_id:
             return {"channel": proposal.link.channel, "value": proposal.link.key}
     gap = form.find_gap(view)
     if gap is None:
         return None
-    is_missing = gap.code in MISSING_ACCOUNT_GAPS
+    is_missing = gap.code in {"no_website", "channel_missing"}
     if kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
         return None
     gap_account = view.find_account(gap)

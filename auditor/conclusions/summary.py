@@ -196,10 +196,6 @@ def get_region_key(region: str) -> str:
     return find_region_code(region) or region
 
 
-SEVERITIES_OF_GAPS = SEVERITIES[:-1]
-"""The last severity is that of a status."""
-
-
 def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
     """Return a rank that is lower for more gaps of the first kind and severity, and so on.
 
@@ -208,7 +204,7 @@ def compute_urgency_rank(gaps: Iterable[Gap | OpenGap]) -> int:
     """
     counts = Counter(get_gap_rank(gap) for gap in gaps if not is_optional_channel(gap.channel))
     rank = 0
-    for kind, severity in product(GapKind, SEVERITIES_OF_GAPS):
+    for kind, severity in product(GapKind, SEVERITIES[:-1]):  # the last one is of statuses
         rank = rank * 10 + 9 - min(counts[compute_gap_rank(kind, severity)], 9)
     return rank
 

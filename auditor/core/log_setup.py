@@ -28,8 +28,6 @@ MAX_LOGGED_CHARS = 4_000
 """Characters of a message, a text field or an error that are logged. They may quote a page."""
 MAX_TRACE_CHARS = 20_000
 """Characters of a traceback that are logged, from its end."""
-DEFAULT_EVENT = "log"
-"""Event name of log records from libraries."""
 JOURNALD_PRIORITIES = (
     (logging.ERROR, 3),
     (logging.WARNING, 4),
@@ -63,7 +61,7 @@ class EventFormatter(logging.Formatter):
             document = {
                 "time": time.replace("+00:00", "Z"),
                 "level": record.levelname.lower(),
-                "event": getattr(record, "event", DEFAULT_EVENT),
+                "event": getattr(record, "event", "log"),
                 "logger": record.name,
                 "message": _shorten(message),
                 **{k: _shorten(v) if isinstance(v, str) else v for k, v in fields.items()},

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import chain, filterfalse
+from itertools import chain
 
 from auditor.app import App
 from auditor.conclusions.association_view import AssociationView
@@ -121,17 +121,11 @@ def select_associations(
     else:
         views = iter_association_views(context.store, context.config, now, association_filter)
     if without_link_only:
-        has_link = partial(_has_active_report_link, context.store, now)
-        return filterfalse(has_link, views)
+        list_links = partial(
+            context.store.report_links.list_recent, now, state=ReportLinkState.ACTIVE, limit=1
+        )
+        views = (view for view in views if not list_links(association=view.association.id))
     return iter(views)
-
-
-def _has_active_report_link(store: Store, now: datetime, view: AssociationView) -> bool:
-    """Return True if an association has an active link."""
-    links = store.report_links.list_recent(
-        now, state=ReportLinkState.ACTIVE, association=view.association.id, limit=1
-    )
-    return bool(links)
 
 
 def _load_view(context: App, association: str) -> AssociationView:

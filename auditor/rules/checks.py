@@ -247,10 +247,6 @@ class NotLinkedRule(AccountRule):
             )
 
 
-NUMERIC_KEY_PREFIXES = ("id:", "UC")
-ORGANISATION_KINDS = frozenset({LinkKind.PROFILE, LinkKind.PAGE})
-
-
 class NameDiffersRule(AccountRule):
     """An account whose public name differs from all names of the association."""
 
@@ -324,10 +320,11 @@ class HandlesDifferRule(Rule):
 def _has_handle(account: EvaluatedAccount) -> bool:
     """Return True if an account of an organisation has a handle and not a number."""
     identity = account.row.identity
-    if account.is_gone or identity.kind not in ORGANISATION_KINDS or not identity.key:
+    is_of_organisation = identity.kind in {LinkKind.PROFILE, LinkKind.PAGE}
+    if account.is_gone or not is_of_organisation or not identity.key:
         return False
     is_number = strip_key_prefix(identity.key).isdigit()
-    return not is_number and not identity.key.startswith(NUMERIC_KEY_PREFIXES)
+    return not is_number and not identity.key.startswith(("id:", "UC"))
 
 
 ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")

@@ -127,9 +127,6 @@ def _list_site_links(context: RuleContext) -> list[FoundLink]:
 POST_NUMBER_SOURCE = "post_number"
 """The source of a publication date that is the number of a post on the association's site."""
 
-_CREDITED_BANDS = frozenset({"active", "slow"})
-"""The bands that a lower bound can show alone. An older one does not exclude a newer post."""
-
 
 def credit_linked_posts(
     accounts: Sequence[EvaluatedAccount], bands: ActivityBands, now: datetime
@@ -184,7 +181,8 @@ def _raise_activity(
     lower_bound = Activity(post.published_at, POST_NUMBER_SOURCE, precision)
     raised_status = replace(status, last_activity=lower_bound)
     if status.last_activity is None:
-        is_recent = bands.classify_activity(raised_status, now) in _CREDITED_BANDS
+        # A lower bound alone shows no other band: an older one does not exclude a newer post.
+        is_recent = bands.classify_activity(raised_status, now) in {"active", "slow"}
         return raised_status if is_recent else status
     is_newer = _get_latest_day(lower_bound) > _get_latest_day(status.last_activity)
     return raised_status if is_newer else status

@@ -48,9 +48,6 @@ SECURITY_HEADERS = {
 `referrer-policy` is not `no-referrer`: our own forms would then have the origin `null`, like those
 of a page that hides its address. No address with a link on it contains a secret.
 """
-HSTS_HEADER_VALUE = "max-age=31536000"
-"""Sent over HTTPS only: for a year the browser does not try plain HTTP."""
-STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
 PUBLIC_PATHS = re.compile(
     r"/(r|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|(unsubscribe|subscriptions)/.+)"
 )
@@ -70,7 +67,6 @@ ONE_CLICK_UNSUBSCRIBE_PATHS = re.compile(r"/[a-z]{2}/unsubscribe/.+")
 UNKNOWN_HOST_MESSAGE = (
     "This host name is not configured; try: add it to [web] allowed_hosts in config.toml.\n"
 )
-AMBIGUOUS_LENGTH_MESSAGE = "Content-Length and Transfer-Encoding exclude each other.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,8 @@ class SecurityMiddleware:
         """
         headers = Headers(scope=scope)
         if has_ambiguous_length(headers):
-            return PlainTextResponse(AMBIGUOUS_LENGTH_MESSAGE, 400, {"connection": "close"})
+            message = "Content-Length and Transfer-Encoding exclude each other.\n"
+            return PlainTextResponse(message, 400, {"connection": "close"})
         host = _normalize_host(headers.get("host", ""))
         scope["is_local"] = is_loopback_host(host) and not is_proxied_request(scope, headers)
         scope["is_network_host"] = scope["is_local"] or host in self.config.web.allowed_hosts
@@ -226,11 +223,12 @@ def _is_forged_request(scope: Scope, headers: Headers) -> bool:
 def _add_security_headers(message: Message, scope: Scope) -> None:
     headers = MutableHeaders(scope=message)
     if scope["path"].startswith("/static/") and message["status"] in {200, 304}:
-        headers["cache-control"] = STATIC_CACHE_CONTROL
+        headers["cache-control"] = "public, max-age=31536000, immutable"
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     if scope["scheme"] == "https":
-        headers.setdefault("strict-transport-security", HSTS_HEADER_VALUE)
+        # for a year the browser does not try plain HTTP
+        headers.setdefault("strict-transport-security", "max-age=31536000")
 
 
 MEGABYTE = 1024 * 1024

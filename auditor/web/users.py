@@ -240,8 +240,6 @@ MAX_SESSION_IDLE_TIME = timedelta(hours=8)
 """A session ends after this time without use."""
 MAX_SESSION_AGE = timedelta(hours=24)
 """A session ends after this time in any case."""
-SESSION_TOUCH_INTERVAL = timedelta(minutes=1)
-"""Minimum time between two updates of a session's last use, so that reading rarely writes."""
 
 
 def start_session(
@@ -276,7 +274,7 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     idle_time = now - session.last_seen_at
     if now - session.started_at >= MAX_SESSION_AGE or idle_time >= MAX_SESSION_IDLE_TIME:
         return None
-    if idle_time >= SESSION_TOUCH_INTERVAL:
+    if idle_time >= timedelta(minutes=1):  # so that reading rarely writes
         with suppress(StoreError):  # pages are shown even if the database cannot be written
             store.sessions.touch(session.token_hash, now)
     return user
@@ -294,11 +292,7 @@ ARGON2_HASHER = Argon2Hasher()
 """64 MB, 3 passes, 4 lanes: about 0.1 s on a small server."""
 
 
-PasswordFault = Literal["short", "long", "common"]
-"""The reasons to refuse a new password."""
-
-
-def find_password_fault(password: str, *names: str) -> PasswordFault | None:
+def find_password_fault(password: str, *names: str) -> Literal["short", "long", "common"] | None:
     """Return why a new password is refused, or None.
 
     `known_names` are the names of the user and the network, which are easy to guess.
@@ -347,8 +341,6 @@ class PasswordService:
         return is_same and stored_hash is not None
 
 
-MIN_DISTINCT_CHARACTERS = 5
-"""Different characters below which a password is a repetition."""
 SIGNS = "@$!€"
 SIGN_SUBSTITUTIONS = str.maketrans(SIGNS, "asie")
 SUBSTITUTIONS = (
@@ -400,8 +392,8 @@ def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
     """
     known = _load_known_words() | _split_words(names)
     forms = {_normalize_letters(password), _normalize_letters(password, kept_signs=SIGNS)}
-    return any(
-        len(set(form)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(form, known) for form in forms
+    return any(  # few different characters are a repetition
+        len(set(form)) < 5 or _is_word_chain(form, known) for form in forms
     )
 
 

@@ -33,8 +33,6 @@ from auditor.core.reference.texts import GlossaryTerm, get_glossary_term, get_me
 from probes.models.finding import Activity, DatePrecision, FactValue
 
 EMPTY_VALUE = "—"
-SHORT_MONTH_LOCALES = {"fr": "fr"}
-"""Locales for short months: CLDR's Morocco abbreviates mars to "mar." and juin to "jui."."""
 DATE_FACTS = frozenset(
     {
         *("since", "checked_at", "last_date", "expires_on", "expired_on"),
@@ -52,8 +50,6 @@ FACT_ALIASES = {
 """Names of facts in templates, with the names that rules use."""
 CODE_LIST_FACTS = {"fields": "field"}
 """Facts that are several codes separated by spaces."""
-URL_LIST_FACTS = frozenset({"links"})
-"""Facts that are several URLs separated by spaces."""
 UNIT_FACTS = {"seconds": ("duration-second", 1), "size": ("digital-megabyte", 1_000_000)}
 """Facts with a unit: the CLDR unit, and how many of ours make one."""
 TERM_GROUP_BY_FACT = {
@@ -89,8 +85,6 @@ NOTE_GROUP = "technical_detail"
 
 MessageValue = FactValue | Activity | date | Markup | None
 
-BDI_MARKUP = Markup("<bdi>{}</bdi>")
-LTR_MARKUP = Markup('<bdi dir="ltr">{}</bdi>')
 LINK_MARKUP = Markup('<a href="{0}" rel="noreferrer"><bdi dir="ltr">{0}</bdi></a>')
 
 
@@ -196,7 +190,8 @@ class Translator:
 
     def format_short_date(self, when: date) -> str:
         """Return a short date without a year: "12 نونبر"."""
-        locale = SHORT_MONTH_LOCALES.get(self.language, self.locale)
+        # CLDR's Morocco abbreviates mars to "mar." and juin to "jui.".
+        locale = "fr" if self.language == "fr" else self.locale
         return self._format_ordinal(str(format_skeleton("MMMd", when, locale=locale)))
 
     def format_date(self, day: date | datetime | str | None) -> str:
@@ -337,9 +332,9 @@ class Translator:
         if not self._is_html:
             return text
         return (
-            LTR_MARKUP.format(to_breakable_url(text))
+            Markup('<bdi dir="ltr">{}</bdi>').format(to_breakable_url(text))
             if is_left_to_right
-            else BDI_MARKUP.format(text)
+            else Markup("<bdi>{}</bdi>").format(text)
         )
 
     def _format_fact(self, name: str, value: MessageValue) -> str:
@@ -351,7 +346,7 @@ class Translator:
             return self.format_activity_date(value)
         if value is None or value == "":
             return self.translate("not yet") if name in DATE_FACTS else EMPTY_VALUE
-        if name in URL_LIST_FACTS:
+        if name == "links":  # several URLs separated by spaces
             return self.join_list(self._isolate(address, True) for address in str(value).split())
         text = self._format_value(name, value)
         is_left_to_right = "://" in text or text.startswith(("@", "www."))

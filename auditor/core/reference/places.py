@@ -78,10 +78,6 @@ def _index_regions() -> Mapping[str, str]:
     }
 
 
-REMEMBERED_SPELLINGS = 4096
-"""How many typed spellings are remembered: registries have few towns and many associations."""
-
-
 @dataclass(frozen=True, slots=True)
 class Town:
     """A town: its name by language, and other spellings of it."""
@@ -112,7 +108,7 @@ def list_town_names(typed: str | None) -> tuple[str, ...]:
     return (typed,) if typed else ()
 
 
-@lru_cache(maxsize=REMEMBERED_SPELLINGS)
+@lru_cache(maxsize=4096)  # registries have few towns and many associations
 def find_town(typed: str | None) -> Town | None:
     """Return a town, or None.
 

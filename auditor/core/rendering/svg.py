@@ -12,10 +12,6 @@ from typing import Any
 import segno
 from markupsafe import Markup
 
-SCALE_SPANS_PERCENT = (10, 20, 40, 60, 80, 100)
-"""Allowed heights of the scale, in percent. The minimum keeps noise from looking like a change."""
-
-
 TrendPoint = tuple[str, float | None, float | None]
 """The label of one run, and its values in percent: confirmed and possible.
 
@@ -75,7 +71,8 @@ def draw_trend(
 def _choose_scale(values: Sequence[float]) -> tuple[float, float]:
     """Return round ends of a scale that includes all values, between 0 and 100."""
     minimum, maximum = min(values, default=0.0), max(values, default=100.0)
-    for span in SCALE_SPANS_PERCENT:
+    # The smallest height of the scale keeps noise from looking like a change.
+    for span in (10, 20, 40, 60, 80, 100):
         bottom = min(minimum // 10 * 10, 100 - span)
         if maximum <= bottom + span:
             return bottom, bottom + span
@@ -102,12 +99,11 @@ def draw_strip(states: Sequence[str]) -> Markup:
     for state, series in groupby(states):
         width = STRIP_CELL_WIDTH * len(list(series))
         if state:
-            paths += STRIP_PATH.format(state, start, width)
+            paths += Markup('<path class="{}" d="M{} 5h{}"/>').format(state, start, width)
         start += width
     return STRIP_SVG.format(start, paths)
 
 
-STRIP_PATH = Markup('<path class="{}" d="M{} 5h{}"/>')
 STRIP_SVG = Markup(
     '<svg class="strip" viewBox="0 0 {} 10" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
 )
@@ -129,14 +125,9 @@ REGION_TILES: Mapping[str, tuple[float, float]] = {
 """The corner of each region's tile on a map of 350 by 300. Neighbours on the ground are near."""
 
 
-QR_QUIET_ZONE_MODULES = 4
-"""Width of the white border in modules. Many phones cannot read a code without it."""
-
-
 def render_qr_code(address: str) -> Markup:
     """Return a QR code as black SVG without a background. It takes the size of its container."""
     code = segno.make(address, error="m", micro=False)
-    svg = code.svg_inline(
-        border=QR_QUIET_ZONE_MODULES, omitsize=True, svgclass=None, lineclass=None
-    )
+    # Many phones cannot read a code without a white border of four modules.
+    svg = code.svg_inline(border=4, omitsize=True, svgclass=None, lineclass=None)
     return Markup(svg)  # noqa: S704  # the SVG has segno's paths only, not the text of the address

@@ -67,8 +67,6 @@ from storage.tables.communication import Subscription
 
 logger = EventLogger(__name__)
 
-INCOMPLETE_RUN_KIND = "incomplete"
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -246,7 +244,7 @@ def draft_digests(
     load_changes = cache(partial(collect_network_changes, store, config, run, start))
     kind = f"{DIGEST_KIND} since {since}" if since else DIGEST_KIND
     if run.state is not AuditRunState.DONE:
-        kind = INCOMPLETE_RUN_KIND
+        kind = "incomplete"
     build = partial(_build_digest_message, store, load_changes, start)
     for recipient in tuple(only_recipients) or config.notify.recipients:
         language = recipient.language or config.network.language

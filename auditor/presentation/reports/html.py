@@ -65,10 +65,6 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-ReportAction = Literal["sent", "withdrawn", "steps_saved"]
-"""The successful actions of the forms in a report."""
-
-
 MAX_TYPED_CHARACTERS = 500
 """A refused value comes back to its form in the address, but not a longer one."""
 REFUSED_VALUES = frozenset({"invalid_address", "invalid_day", "invalid_expiry", "missing_text"})
@@ -83,7 +79,7 @@ class ReportNotice(BaseModel):
     """
 
     at: str = Field(default="", max_length=MAX_PLACE_CHARS)
-    done: ReportAction | None = None
+    done: Literal["sent", "withdrawn", "steps_saved"] | None = None
     error: ReplyRefusal | None = None
     kind: ReplyKind | None = None
     typed: str = Field(default="", max_length=MAX_TYPED_CHARACTERS)
@@ -92,10 +88,6 @@ class ReportNotice(BaseModel):
     def is_about_value(self) -> bool:
         """Return True if the notice belongs into the form of the refused reply."""
         return self.error in REFUSED_VALUES and self.kind is not None
-
-
-COLOR_CLASSES = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
-"""The colors of the kinds; the others are advice."""
 
 
 ReportPoint = dict[str, Any]
@@ -225,7 +217,8 @@ def _build_points(
     points = []
     for gap, anchor in zip(gaps, anchors, strict=True):
         kind = translator.label("gap_kind", get_gap_kind(gap))
-        color_class = COLOR_CLASSES.get(get_gap_kind(gap), "low")
+        colors = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
+        color_class = colors.get(get_gap_kind(gap), "low")
         if gap.severity == SEVERITIES[0]:
             color_class = gap.severity
             kind = f"{translator.label('severity', gap.severity)} · {kind}"

@@ -7,6 +7,7 @@ The texts are in `auditor/core/reference/message_texts.toml`; here one is chosen
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Literal
 
@@ -99,9 +100,8 @@ def build_invitation_text(
     view: AssociationView, config: Config, link: ReportLinkAddress, language: str
 ) -> InvitationText:
     """Return the texts for the report of an association."""
-    writer = InvitationWriter(view, config.network.display_name(language), link)
-    translator = Translator(language)
-    body, html = render_message(language, writer.build_mail)
+    translator, network = Translator(language), config.network.display_name(language)
+    body, html = render_message(language, partial(_build_mail, view, network, link))
     new_link_text = ""
     if link.ends_older_links:
         name = view.association.display_name(language)
@@ -112,8 +112,8 @@ def build_invitation_text(
             url=link.url,
         )
     return InvitationText(
-        writer.build_whatsapp_text(translator),
-        writer.build_subject(translator),
+        _build_whatsapp_text(view, network, link, translator),
+        _build_subject(view, network, link, translator),
         body,
         html,
         new_link_text,
@@ -166,8 +166,8 @@ def build_chat_text(view: AssociationView, config: Config, language: str) -> str
     A text that only asks to open the report is left out after its greeting.
     """
     link = ReportLinkAddress("", datetime.max.replace(tzinfo=UTC))
-    writer = InvitationWriter(view, config.network.display_name(language), link)
-    text = writer.build_whatsapp_text(Translator(language))
+    network = config.network.display_name(language)
+    text = _build_whatsapp_text(view, network, link, Translator(language))
     has_message = view.gaps or choose_invitation_kind(view, None) == "no_problem"
     return text if has_message else text.partition("\n")[0]
 
@@ -209,153 +209,168 @@ def describe_result_without_gaps(
     view: AssociationView, now: datetime, translator: Translator
 ) -> str:
     """Return what a mail says first about an association without gaps, such as "no problem"."""
-    writer = InvitationWriter(view, network="", link=ReportLinkAddress("", now))
-    return writer.build_mail(translator).intro[0]
+    return _build_mail(view, "", ReportLinkAddress("", now), translator).intro[0]
 
 
-@dataclass(frozen=True, slots=True)
-class InvitationWriter:
-    """Writes the texts of one invitation."""
+def _build_whatsapp_text(
+    view: AssociationView, network: str, link: ReportLinkAddress, translator: Translator
+) -> str:
+    """Return the text for WhatsApp or SMS, which ends with the link."""
+    kind, text = choose_invitation_kind(view, link.previous_link_at), ""
+    for omitted_count in range(len(OMITTED_IN_CHATS) + 1):
+        facts = _build_facts(view, network, link, translator, OMITTED_IN_CHATS[:omitted_count])
+        text = translator.message(f"whatsapp.{kind}", **facts)
+        if len(text) <= MAX_TEXT_CHARACTERS:
+            break
+    return text
 
-    view: AssociationView
-    network: str
-    link: ReportLinkAddress
 
-    def build_whatsapp_text(self, translator: Translator) -> str:
-        """Return the text for WhatsApp or SMS, which ends with the link."""
-        text = ""
-        for omitted_count in range(len(OMITTED_IN_CHATS) + 1):
-            facts = self._build_facts(translator, OMITTED_IN_CHATS[:omitted_count])
-            text = translator.message(f"whatsapp.{self.kind}", **facts)
-            if len(text) <= MAX_TEXT_CHARACTERS:
-                break
-        return text
-
-    def build_subject(self, translator: Translator) -> str:
-        """Return the subject of the mail."""
-        name: str = "report"
-        if self.kind in ("urgent", "no_problem"):
-            name = self.kind
-        elif self.view.gaps:
-            name = "problem"
-        facts = self._build_facts(translator)
+def _build_subject(
+    view: AssociationView, network: str, link: ReportLinkAddress, translator: Translator
+) -> str:
+    """Return the subject of the mail."""
+    kind, name = choose_invitation_kind(view, link.previous_link_at), "report"
+    if kind in ("urgent", "no_problem"):
+        name = kind
+    elif view.gaps:
+        name = "problem"
+    facts = _build_facts(view, network, link, translator)
+    subject = translator.message(f"mail.subject.{name}", **facts)
+    excess = len(subject) - MAX_SUBJECT_CHARS
+    if excess > 0:
+        association = _get_name(view, translator)
+        kept = len(association) - excess
+        is_named = kept >= MIN_SUBJECT_NAME_CHARACTERS
+        facts["association"] = _truncate_at_word(association, kept) if is_named else ""
         subject = translator.message(f"mail.subject.{name}", **facts)
-        excess = len(subject) - MAX_SUBJECT_CHARS
-        if excess > 0:
-            association = self._get_name(translator)
-            kept = len(association) - excess
-            is_named = kept >= MIN_SUBJECT_NAME_CHARACTERS
-            facts["association"] = _truncate_at_word(association, kept) if is_named else ""
-            subject = translator.message(f"mail.subject.{name}", **facts)
-        return shorten_subject(subject)
+    return shorten_subject(subject)
 
-    def _get_name(self, translator: Translator) -> str:
-        name = self.view.association.display_name(translator.language)
-        return _truncate_at_word(name, MAX_NAME_CHARACTERS)
 
-    def build_mail(self, translator: Translator) -> MessageDocument:
-        """Return the document of the mail.
+def _get_name(view: AssociationView, translator: Translator) -> str:
+    name = view.association.display_name(translator.language)
+    return _truncate_at_word(name, MAX_NAME_CHARACTERS)
 
-        Its plain text decides what is left out, so text and HTML say the same.
-        """
-        plain_translator = Translator(translator.language)
-        omitted_facts: tuple[str, ...] = ()
-        for omitted_count in range(len(OMITTED_IN_MAILS) + 1):
-            omitted_facts = OMITTED_IN_MAILS[:omitted_count]
-            text = render_plain_text(self._build_document(plain_translator, omitted_facts))
-            if len(text.partition(SIGNATURE_MARK)[0]) <= MAX_TEXT_CHARACTERS:
-                break
-        return self._build_document(translator, omitted_facts)
 
-    def _build_document(
-        self, translator: Translator, omitted_facts: tuple[str, ...]
-    ) -> MessageDocument:
-        facts = self._build_facts(translator, omitted_facts)
-        facts["url"] = LINK_PLACE
-        key = f"mail.{self.kind}"
-        if self.view.gaps:
-            key = "mail.problem"
-        elif self.kind not in ("no_problem", "not_checked"):
-            key = f"whatsapp.{self.kind}"
-        lines = translator.message(key, **facts).split("\n")
-        if key.startswith("whatsapp."):
-            lines = lines[1:]  # without its greeting
-        link_index = next(index for index, line in enumerate(lines) if LINK_PLACE in line)
-        label = lines[link_index - 1].rstrip(":\u00a0")  # a link needs no colon
-        return MessageDocument(
-            title=translator.message("mail.greeting", **facts),
-            intro=tuple(lines[: link_index - 1]),
-            links=((label, self.link.url),),
-            footer=(
-                *lines[link_index + 1 :],
-                translator.message("mail.signature", **facts),
-                translator.translate(
-                    "Anyone with this link can read the report and reply in your name. "
-                    "Share it only with your board."
-                ),
+def _build_mail(
+    view: AssociationView, network: str, link: ReportLinkAddress, translator: Translator
+) -> MessageDocument:
+    """Return the document of the mail.
+
+    Its plain text decides what is left out, so text and HTML say the same.
+    """
+    plain_translator = Translator(translator.language)
+    omitted_facts: tuple[str, ...] = ()
+    for omitted_count in range(len(OMITTED_IN_MAILS) + 1):
+        omitted_facts = OMITTED_IN_MAILS[:omitted_count]
+        text = render_plain_text(
+            _build_document(view, network, link, plain_translator, omitted_facts)
+        )
+        if len(text.partition(SIGNATURE_MARK)[0]) <= MAX_TEXT_CHARACTERS:
+            break
+    return _build_document(view, network, link, translator, omitted_facts)
+
+
+def _build_document(
+    view: AssociationView,
+    network: str,
+    link: ReportLinkAddress,
+    translator: Translator,
+    omitted_facts: tuple[str, ...],
+) -> MessageDocument:
+    facts = _build_facts(view, network, link, translator, omitted_facts)
+    facts["url"] = LINK_PLACE
+    kind = choose_invitation_kind(view, link.previous_link_at)
+    key = f"mail.{kind}"
+    if view.gaps:
+        key = "mail.problem"
+    elif kind not in ("no_problem", "not_checked"):
+        key = f"whatsapp.{kind}"
+    lines = translator.message(key, **facts).split("\n")
+    if key.startswith("whatsapp."):
+        lines = lines[1:]  # without its greeting
+    link_index = next(index for index, line in enumerate(lines) if LINK_PLACE in line)
+    label = lines[link_index - 1].rstrip(":\u00a0")  # a link needs no colon
+    return MessageDocument(
+        title=translator.message("mail.greeting", **facts),
+        intro=tuple(lines[: link_index - 1]),
+        links=((label, link.url),),
+        footer=(
+            *lines[link_index + 1 :],
+            translator.message("mail.signature", **facts),
+            translator.translate(
+                "Anyone with this link can read the report and reply in your name. "
+                "Share it only with your board."
             ),
-        )
+        ),
+    )
 
-    @property
-    def kind(self) -> InvitationKind:
-        """The kind of the texts."""
-        return choose_invitation_kind(self.view, self.link.previous_link_at)
 
-    def _build_facts(
-        self, translator: Translator, omitted_facts: tuple[str, ...] = ()
-    ) -> dict[str, MessageValue]:
-        """Return the facts of all texts. A fact that is missing or omitted is empty."""
-        unknown_items = _list_unknown_items(self.view)
-        unknown_channels = dict.fromkeys(map(attrgetter("channel"), unknown_items))
-        strengths = list_current_strengths(self.view)
-        # having no gap is said by the text itself
-        named = [strength for strength in strengths if strength.label != "no_gap"]
-        facts: dict[str, MessageValue] = {
-            "association": self._get_name(translator),
-            "network": _truncate_at_word(self.network, MAX_NAME_CHARACTERS),
-            "channels": translator.join_list(map(translator.channel_name, unknown_channels)),
-            "n": len(unknown_channels),
-            "strength": next(describe_strengths(named, translator), ""),
-            **self._describe_progress(translator),
-            "day": self.link.expires_at if self.link.url else "",
-            "url": self.link.url,
-            **self._describe_first_gap(translator),
-        }
-        for omitted in omitted_facts:
-            facts[omitted] = ""
-            facts[f"{omitted}_lower"] = ""
-        return facts
+def _build_facts(
+    view: AssociationView,
+    network: str,
+    link: ReportLinkAddress,
+    translator: Translator,
+    omitted_facts: tuple[str, ...] = (),
+) -> dict[str, MessageValue]:
+    """Return the facts of all texts. A fact that is missing or omitted is empty."""
+    unknown_items = _list_unknown_items(view)
+    unknown_channels = dict.fromkeys(map(attrgetter("channel"), unknown_items))
+    strengths = list_current_strengths(view)
+    # having no gap is said by the text itself
+    named = [strength for strength in strengths if strength.label != "no_gap"]
+    facts: dict[str, MessageValue] = {
+        "association": _get_name(view, translator),
+        "network": _truncate_at_word(network, MAX_NAME_CHARACTERS),
+        "channels": translator.join_list(map(translator.channel_name, unknown_channels)),
+        "n": len(unknown_channels),
+        "strength": next(describe_strengths(named, translator), ""),
+        **_describe_progress(view, link, translator),
+        "day": link.expires_at if link.url else "",
+        "url": link.url,
+        **_describe_first_gap(view, link, translator),
+    }
+    for omitted in omitted_facts:
+        facts[omitted] = ""
+        facts[f"{omitted}_lower"] = ""
+    return facts
 
-    def _describe_first_gap(self, translator: Translator) -> dict[str, MessageValue]:
-        """Return the facts of the most severe gap, or none if there is no gap."""
-        if not self.view.gaps:
-            return {}
-        gap, *others = self.view.gaps
-        text = describe_gap(gap, translator)
-        step = text.steps[0]
-        return {
-            "problem": text.title,
-            "problem_lower": lower_first_letter(text.title, translator),
-            "why": translator.message(f"why.{gap.code}"),
-            "step": step,
-            "step_lower": lower_first_letter(step, translator),
-            "effort": text.effort,
-            "more": translator.message("more", n=len(others)) if others and self.link.url else "",
-        }
 
-    def _describe_progress(self, translator: Translator) -> dict[str, MessageValue]:
-        """Return the good news about the first of the fixed gaps, or no facts."""
-        previous_link_at = self.link.previous_link_at
-        if previous_link_at is None or self.kind == "urgent":
-            return {}
-        fixed_gaps = sorted(
-            list_fixed_gaps(self.view, previous_link_at),
-            key=lambda gap: (get_gap_rank(gap), gap.channel, gap.code),
-        )
-        if not fixed_gaps:
-            return {}
-        good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, "fixed")
-        return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
+def _describe_first_gap(
+    view: AssociationView, link: ReportLinkAddress, translator: Translator
+) -> dict[str, MessageValue]:
+    """Return the facts of the most severe gap, or none if there is no gap."""
+    if not view.gaps:
+        return {}
+    gap, *others = view.gaps
+    text = describe_gap(gap, translator)
+    step = text.steps[0]
+    return {
+        "problem": text.title,
+        "problem_lower": lower_first_letter(text.title, translator),
+        "why": translator.message(f"why.{gap.code}"),
+        "step": step,
+        "step_lower": lower_first_letter(step, translator),
+        "effort": text.effort,
+        "more": translator.message("more", n=len(others)) if others and link.url else "",
+    }
+
+
+def _describe_progress(
+    view: AssociationView, link: ReportLinkAddress, translator: Translator
+) -> dict[str, MessageValue]:
+    """Return the good news about the first of the fixed gaps, or no facts."""
+    previous_link_at = link.previous_link_at
+    kind = choose_invitation_kind(view, previous_link_at)
+    if previous_link_at is None or kind == "urgent":
+        return {}
+    fixed_gaps = sorted(
+        list_fixed_gaps(view, previous_link_at),
+        key=lambda gap: (get_gap_rank(gap), gap.channel, gap.code),
+    )
+    if not fixed_gaps:
+        return {}
+    good_news = translator.gap_title(fixed_gaps[0].code, fixed_gaps[0].channel, "fixed")
+    return {"fixed": good_news, "fixed_lower": lower_first_letter(good_news, translator)}
 
 
 def lower_first_letter(text: str, translator: Translator) -> str:

@@ -26,9 +26,6 @@ from storage.models.summaries import ChannelStatus
 MAX_DETAILED_GAPS = 5
 """Number of gaps described in full. People do not start on a longer list (see docs/decisions)."""
 
-PUBLISHING_BANDS = ("active", "slow")
-"""Bands of accounts that still publish. Only for them the publication rhythm is shown."""
-
 
 def format_association_report(view: AssociationView, as_of: datetime, language: str | None) -> str:
     """Return the report of an association, by default in its language."""
@@ -244,7 +241,7 @@ def describe_activity_source(account: AccountView, translator: Translator) -> li
     parts = []
     if account.last_activity:
         parts.append(translator.date_source(account.last_activity.source))
-    if account.rhythm_days and account.activity_band in PUBLISHING_BANDS:
+    if account.rhythm_days and account.activity_band in ("active", "slow"):
         parts.append(translator.format_rhythm(account.rhythm_days))
     return parts
 
@@ -266,8 +263,6 @@ ADVICE_BY_GAP = (
 )
 """Codes of advice, each with the code and channel of the gap that it is for."""
 GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
-ADVICE_COUNT = 3
-"""Further pieces of advice in a report."""
 SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
 """Severities of website gaps that contradict the statement that the website works."""
 
@@ -363,4 +358,4 @@ def choose_advice(view: AssociationView) -> list[str]:
     """Return at most three codes of advice. Advice for open gaps comes first."""
     open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
     specific_advice = [advice for advice, gap in ADVICE_BY_GAP if gap in open_gaps]
-    return [*specific_advice, *GENERAL_ADVICE][:ADVICE_COUNT]
+    return [*specific_advice, *GENERAL_ADVICE][:3]

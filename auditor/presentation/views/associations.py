@@ -37,8 +37,6 @@ from storage.models.summaries import AssociationSummary, ChannelStatus
 from storage.store import Store
 from storage.tables.communication import FollowUp, Reply
 
-STATUSES_WITHOUT_ACCOUNT = frozenset({ChannelStatus.NONE, ChannelStatus.BY_CHOICE})
-
 
 def load_grid_rows(
     store: Store,
@@ -108,7 +106,7 @@ def _build_cell(summary: AssociationSummary, channel: str) -> dict[str, Any]:
     return {
         "channel": channel,
         "status": status,
-        "has_account": status not in STATUSES_WITHOUT_ACCOUNT,
+        "has_account": status not in {ChannelStatus.NONE, ChannelStatus.BY_CHOICE},
         "last_activity": channel_summary.last_activity if channel_summary else None,
         "broken_since": min(broken_days, default=None),
         "reason": reasons[0] if reasons and status is ChannelStatus.UNKNOWN else None,

@@ -44,11 +44,6 @@ RECENT_CONTACT_PERIOD = timedelta(days=7)
 """An association contacted within this time is being followed up."""
 CONVERSATION_KINDS = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
 """Follow-ups that count as a conversation. A sent message or a note does not."""
-EXTRA_CANDIDATES = 100
-"""How many candidates beyond the limit are read to find some that are not followed up yet.
-
-If more associations than this were contacted within a week, some of them are listed first again.
-"""
 CALL_FILTER = AssociationFilter(gap_kind=GapKind.BROKEN.value)
 """Selects the associations of which something is broken."""
 (BROKEN_FACET,) = CALL_FILTER.facets
@@ -175,10 +170,11 @@ def list_calls(
     `max_stale_summaries` are stale, the old ones are used (see `refresh_summaries`).
     """
     refresh_summaries(store, config, max_stale=max_stale_summaries)
+    # If more than 100 associations are being followed up, some of them are listed first again.
     summaries = store.search.list_summaries(
         {*association_filter.facets, "has_gaps"},
         search_terms=association_filter.search_words,
-        limit=limit + EXTRA_CANDIDATES,
+        limit=limit + 100,
     ).rows
     followed_up = find_followed_up_associations(store, "has_gaps", now.date())
     ranked = sorted(summaries, key=lambda summary: summary.id in followed_up)

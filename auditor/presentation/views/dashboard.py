@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise, product, zip_longest
 from operator import attrgetter, itemgetter
 from statistics import median_low
-from typing import Any
+from typing import Any, get_args
 
 from auditor.checking.clock import find_delayed_day, find_next_start_time
 from auditor.conclusions.network_view import build_channel_figures
@@ -161,17 +161,7 @@ STRIP_LENGTH = 14
 TREND_RUNS = 60
 """How many runs a trend covers at most."""
 WEEK_DAYS = 7
-SHOWN_CHANGES = 10
-"""How many changes of the week the page lists."""
-READ_CHANGES = 50
-"""How many of the most severe changes of each kind are read to find the newest ones."""
-SHOWN_GROUPS = 12
-"""How many regions outside the map, or how many tags, the page lists."""
-NAMES_PER_REGION = 2
-"""Associations that are named of a region."""
 PROPOSALS_FACET = "has_proposals"
-READ_ASSOCIATIONS = 100
-"""How many of the most urgent associations are read to name some of each region."""
 
 CoverageTrend = tuple[tuple[date, Coverage | None], ...]
 """A channel's coverage by day. None without a run or a count, or if the channel was unreliable."""
@@ -312,16 +302,17 @@ def build_week(store: Store, now: datetime) -> dict[str, Any]:
 
 
 def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, ListedGap, bool]]:
-    kinds: tuple[tuple[bool, GapChangeKind], ...] = ((False, "opened"), (True, "closed"))
     changes: list[tuple[datetime, ListedGap, bool]] = []
-    for is_fix, change_kind in kinds:
-        page = store.gap_search.list_gap_changes(since, change_kind, limit=READ_CHANGES)
+    for change_kind in get_args(GapChangeKind):
+        is_fix = change_kind == "closed"
+        # the most severe ones
+        page = store.gap_search.list_gap_changes(since, change_kind, limit=50)
         for row in page.rows:
             changed_at = row.gap.closed_at if is_fix else row.gap.opened_at
             is_listed = is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
             if changed_at and is_listed:
                 changes.append((changed_at, row, is_fix))
-    return sorted(changes, key=itemgetter(0), reverse=True)[:SHOWN_CHANGES]
+    return sorted(changes, key=itemgetter(0), reverse=True)[:10]
 
 
 def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[str, Any]:
@@ -348,9 +339,7 @@ def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[st
     return {
         "tiles": tiles,
         "needy_regions": sorted(needy, key=attrgetter("broken_count"), reverse=True),
-        "other_groups": sorted(others, key=lambda group: (-group.broken_count, group.name))[
-            :SHOWN_GROUPS
-        ],
+        "other_groups": sorted(others, key=lambda group: (-group.broken_count, group.name))[:12],
         "has_tags": not regions,
         "without_region": without_region,
     }
@@ -360,12 +349,12 @@ def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -
     """Return the regions or tags (`prefix`), regions with some of their most urgent ones."""
     urgent: dict[str, list[AssociationSummary]] = defaultdict(list)
     if prefix == "region:":
-        for summary in store.search.list_summaries([BROKEN_FACET], limit=READ_ASSOCIATIONS).rows:
+        for summary in store.search.list_summaries([BROKEN_FACET], limit=100).rows:
             if summary.region:
                 urgent[get_region_key(summary.region)].append(summary)
     sizes = {name: size for name, size in network_counts.items() if name.startswith(prefix)}
     return [
-        replace(group, most_urgent=tuple(urgent[group.name][:NAMES_PER_REGION]))
+        replace(group, most_urgent=tuple(urgent[group.name][:2]))
         for group in load_group_needs(store, sizes)
     ]
 

@@ -398,8 +398,6 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
 DOMAIN_GAP = "website_domain_expiring"
 MAX_LINE_BYTES = 75
 """Bytes of a line of a calendar (RFC 5545)."""
-ALARM_TRIGGERS = ("-P30D", "-P7D", "-P1D")
-"""When a calendar reminds of an entry, before its day begins."""
 
 # A calendar must have a component (RFC 5545 §3.6), also if no domain expires.
 TIME_ZONE_LINES = (
@@ -457,7 +455,7 @@ def _iter_event_lines(
         f"DESCRIPTION:{_escape(description)}",
         "TRANSP:TRANSPARENT",
     )
-    for trigger in ALARM_TRIGGERS:
+    for trigger in ("-P30D", "-P7D", "-P1D"):  # before its day begins
         yield from (
             "BEGIN:VALARM",
             "ACTION:DISPLAY",

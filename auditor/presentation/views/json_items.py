@@ -22,12 +22,8 @@ from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision, 
 
 if TYPE_CHECKING:  # the status needs no views
     from auditor.conclusions.association_view import AccountView, AssociationView
-    from auditor.conclusions.network_view import NetworkOverview
 
 JsonItem = dict[str, Any]
-
-ENDING_SOON_PERIOD = timedelta(days=30)
-"""Decisions that end within this time are listed as ending soon, so that they can be renewed."""
 
 
 def build_status_item(
@@ -92,17 +88,6 @@ def _build_gap_fields(gap: Gap) -> JsonItem:
         "params": dict(gap.params),
         "evidence": dict(gap.evidence),
     }
-
-
-def build_report_items(
-    overview: NetworkOverview, association_id: str | None = None
-) -> list[JsonItem]:
-    """Return one item for each association, or only the item of `association_id`."""
-    return [
-        build_report_item(view)
-        for view in overview.associations
-        if association_id in (None, view.association.id)
-    ]
 
 
 def build_report_item(view: AssociationView) -> JsonItem:
@@ -171,7 +156,7 @@ def build_decision_items(
             state = "expired"
         elif decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
             state = "overridden"
-        elif until is not None and until <= now + ENDING_SOON_PERIOD:
+        elif until is not None and until <= now + timedelta(days=30):  # so that it can be renewed
             state = "ending_soon"
         withdrawal = decision.withdrawal
         items.append(

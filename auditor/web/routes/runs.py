@@ -40,8 +40,6 @@ from storage.models.summaries import ALL_FACET
 router = APIRouter(route_class=access.AccessRoute)
 
 RUNS_PAGE_SIZE = 20
-EVIDENCE_RUNS = 30
-"""How many runs the evidence page lists at most."""
 
 
 @router.get("/{language}/runs", dependencies=[access.LOGGED_IN_ACCESS])
@@ -125,7 +123,7 @@ def show_evidence(
     item = next((item for item in items if item["account"].account_id == account_id), None)
     if item is None:
         raise HTTPException(404)
-    runs = {run.id: run for run in store.runs.list_newest(EVIDENCE_RUNS) if run.id is not None}
+    runs = {run.id: run for run in store.runs.list_newest(30) if run.id is not None}
     checks = [
         (runs[observation.run_id], observation)
         for observation in store.observations.list_findings_of_association(association, runs)
@@ -181,10 +179,6 @@ def _group_equal_checks(
         }
         all_series.append(series)
     return all_series
-
-
-REFRESH_SECONDS = 3
-"""Seconds after which the page of a check loads itself again. It needs no JavaScript."""
 
 
 def load_next_check(request: Request, context: RequestContext) -> dict[str, Any]:
@@ -262,7 +256,8 @@ def show_check(
         next_check=load_next_check(request, context),
     )
     if is_running:
-        response.headers["refresh"] = f"{REFRESH_SECONDS}; url={context.links.page_url('check')}"
+        # The page loads itself again after 3 seconds, without JavaScript.
+        response.headers["refresh"] = f"3; url={context.links.page_url('check')}"
     return response
 
 

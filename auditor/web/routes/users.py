@@ -130,10 +130,6 @@ def _render_users(
     )
 
 
-INVITE_COOKIE_SECONDS = 3600
-"""How long the browser keeps the token of a one-time link after opening it."""
-
-
 class NewPasswordForm(BaseModel):
     """A new password, typed twice, and the current one if there is one."""
 
@@ -193,7 +189,7 @@ def open_invite_link(request: Request, context: PageContext, token: str) -> Resp
     if not is_allowed or users.find_invited_user(store, token, context.now) is None:
         return _render_expired_invite(context)
     response = RedirectResponse(context.links.page_url("set-password"), 303)
-    access.set_cookie(request, response, access.INVITE_COOKIE, token, INVITE_COOKIE_SECONDS)
+    access.set_cookie(request, response, access.INVITE_COOKIE, token, 3600)
     return response
 
 
