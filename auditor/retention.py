@@ -105,8 +105,12 @@ def create_backup(
     bodies = body_store.copy_bodies(evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME))
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)
-    removed = tuple(_remove_old_backups(config, now, file)) if target is None else ()
-    return BackupResult(backup, contents, bodies, removed)
+    return BackupResult(
+        backup,
+        contents,
+        bodies,
+        tuple(_remove_old_backups(config, now, file)) if target is None else (),
+    )
 
 
 def restore_backup(
@@ -125,8 +129,9 @@ def restore_backup(
         replaced_file = place.with_name(f"{name}-{number}")
     was_there = place.exists()
     contents = sqlite_file.restore_database(file, place, replaced_file)
-    archive = BodyStore(config.storage.evidence_folder)
-    bodies = body_store.copy_bodies(BodyStore(file.parent / EVIDENCE_FOLDER_NAME), archive)
+    bodies = body_store.copy_bodies(
+        BodyStore(file.parent / EVIDENCE_FOLDER_NAME), BodyStore(config.storage.evidence_folder)
+    )
     _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
     return contents, replaced_file if was_there else None, bodies
 
@@ -270,8 +275,7 @@ def _iter_unneeded_bodies(
 ) -> Iterator[str]:
     """Yield the bodies of pruned observations only, and old ones that no observation names."""
     for digest in body_store.list_digests():
-        required = is_required.get(digest)
-        if required is None:
-            required = body_store.get_stored_time(digest) >= limit
-        if not required:
+        if digest not in is_required and body_store.get_stored_time(digest) >= limit:
+            continue
+        if not is_required.get(digest):
             yield digest

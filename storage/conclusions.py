@@ -115,8 +115,9 @@ class ConclusionRepository(Repository):
             if stale is None:
                 stale = {gap.association for gap in conclusions.gaps}
                 stale.update(map(attrgetter("association"), conclusions.proposals))
-                account_ids = map(attrgetter("account_id"), conclusions.statuses)
-                consistency.mark_stale_by_account(self._database, connection, account_ids)
+                consistency.mark_stale_by_account(
+                    self._database, connection, map(attrgetter("account_id"), conclusions.statuses)
+                )
             consistency.mark_stale(self._database, connection, stale)
 
     def replace(self, conclusions: Conclusions) -> None:
@@ -212,15 +213,19 @@ class AccountStatusRepository(Repository):
         """Return the statuses of those of these accounts that have one, by account id."""
         statuses: dict[int, AccountStatus] = {}
         for batch in split_into_batches(account_ids):
-            query = SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id.in_(batch))
-            found = self._load_all(query, to_account_status)
+            found = self._load_all(
+                SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id.in_(batch)),
+                to_account_status,
+            )
             statuses.update((status.account_id, status) for status in found)
         return statuses
 
     def get(self, account_id: int) -> AccountStatus | None:
         """Return the status of this account, or None."""
-        query = SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id == account_id)
-        return self._load_first(query, to_account_status)
+        return self._load_first(
+            SELECT_ACCOUNT_STATUSES.where(ACCOUNT_STATUS.c.account_id == account_id),
+            to_account_status,
+        )
 
 
 def _save_check_times(

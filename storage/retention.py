@@ -136,8 +136,9 @@ class ErasureRepository(Repository):
             # Gaps of others that name this one are about an account that both list.
             is_named = GAP.c.params["other"].as_string() == association
             query = select(GAP.c.association).where(is_named, GAP.c.association != association)
-            others = connection.execute(query).scalars().all()
-            consistency.mark_stale(self._database, connection, others)
+            consistency.mark_stale(
+                self._database, connection, connection.execute(query).scalars().all()
+            )
             summaries.remove_summaries(self._database, connection, [association])
             connection.execute(delete(GAP).where(is_named))
             _delete_rows(connection, _select_stored_data(association, excluded_addresses))
@@ -236,8 +237,9 @@ def read_erased_ids(file: Path) -> frozenset[str]:
         suppress(sqlite3.Error),
         closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as raw,
     ):
-        rows = raw.execute(query, (ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD))
-        return frozenset(map(itemgetter(0), rows))
+        return frozenset(
+            map(itemgetter(0), raw.execute(query, (ERASE_SOURCE, WHOLE_ASSOCIATION_FIELD)))
+        )
     return frozenset()
 
 
@@ -404,5 +406,6 @@ def _select_expired_data(
 
 
 def _build_withdrawn_condition(table: Table, cutoff: datetime) -> ColumnElement[bool]:
-    withdrawn_ids = select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < cutoff)
-    return table.c.association.in_(withdrawn_ids)
+    return table.c.association.in_(
+        select(ASSOCIATION.c.id).where(ASSOCIATION.c.withdrawn_at < cutoff)
+    )

@@ -35,18 +35,24 @@ class UserRepository(Repository):
 
     def get(self, name: str) -> User | None:
         """Return the user of this name, also a removed one, or None."""
-        query = select(User).where(User.normalized_name == normalize_user_name(name))
-        return self._fetch_first(query)
+        return self._fetch_first(
+            select(User).where(User.normalized_name == normalize_user_name(name))
+        )
 
     def list_all(self) -> list[User]:
         """Return all users who are not removed, sorted by name."""
-        query = select(User).where(col(User.removed_at).is_(None)).order_by(User.normalized_name)
-        return self._fetch_all(query)
+        return self._fetch_all(
+            select(User).where(col(User.removed_at).is_(None)).order_by(User.normalized_name)
+        )
 
     def count(self) -> int:
         """Return the number of users who are not removed."""
-        query = select(func.count(col(User.id))).where(col(User.removed_at).is_(None))
-        return self._fetch_first(query) or 0
+        return (
+            self._fetch_first(
+                select(func.count(col(User.id))).where(col(User.removed_at).is_(None))
+            )
+            or 0
+        )
 
     def change_password(self, user: User, password_hash: str, now: datetime) -> bool:
         """Store the hash of a new password and end all sessions and links of the user.
@@ -125,8 +131,9 @@ class SessionRepository(Repository):
             if unchanged_user is None or unchanged_user.removed_at is not None:
                 return False
             if replaced_token_hash is not None:
-                is_replaced = col(LoginSession.token_hash) == replaced_token_hash
-                session.exec(delete(LoginSession).where(is_replaced))
+                session.exec(
+                    delete(LoginSession).where(col(LoginSession.token_hash) == replaced_token_hash)
+                )
             session.add(login_session)
         return True
 

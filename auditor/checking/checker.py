@@ -58,8 +58,9 @@ class AccountChecker:
 
     async def check_domain(self, domain: str) -> ProbeResult:
         """Ask the registry of a domain. A crash of the probe is a finding."""
-        check = run_probe(probe_domain(domain), self.fetcher, self.parser_pool)
-        return await _catch_failure(check, domain)
+        return await _catch_failure(
+            run_probe(probe_domain(domain), self.fetcher, self.parser_pool), domain
+        )
 
     async def check_together(self, accounts: Sequence[Account]) -> list[ProbeResult]:
         """Check accounts of channels with an API in as few calls as possible."""
@@ -98,18 +99,16 @@ def create_api_budgets(
         if limit is None:
             limit = channel_api.default_budget
         spent = float(earlier_usage[name].cost) if name in earlier_usage else 0.0
-        api_key = channel.api_key.get_secret_value()
-        budgets[name] = ApiBudget(channel_api, api_key, limit, spent=spent)
+        budgets[name] = ApiBudget(
+            channel_api, channel.api_key.get_secret_value(), limit, spent=spent
+        )
     return budgets
 
 
 def find_api_only_hosts(config: Config) -> frozenset[str]:
     """Return the hosts of the platforms that are only requested by their API."""
-    hosts: set[str] = set()
-    for name, channel in config.channels.items():
-        if channel.api_key:
-            hosts.update(channel_registry.get_channel(name).HOSTS)
-    return frozenset(hosts)
+    names = (name for name, channel in config.channels.items() if channel.api_key)
+    return frozenset(host for name in names for host in channel_registry.get_channel(name).HOSTS)
 
 
 def create_probe(account: Account, api_channels: Iterable[str] = ()) -> ProbeGenerator:
@@ -120,8 +119,12 @@ def create_probe(account: Account, api_channels: Iterable[str] = ()) -> ProbeGen
     account = yield from identify.resolve_short_link(account)
     identity = account.identity
     if identity.key is None or identity.kind not in ACCOUNT_KINDS:
-        detail = f"{identity.kind}: names no account"
-        return Finding(Presence.UNKNOWN, Reason.WRONG_TARGET, final_url=identity.url, detail=detail)
+        return Finding(
+            Presence.UNKNOWN,
+            Reason.WRONG_TARGET,
+            final_url=identity.url,
+            detail=f"{identity.kind}: names no account",
+        )
     module = channel_registry.get_channel(identity.channel)
     probe = module.probe_api if identity.channel in api_channels else module.probe  # type: ignore[attr-defined]
     return (yield from probe(account))
@@ -232,8 +235,9 @@ async def refuse_broken_parsers(parser_pool: ParserPool) -> None:
     """Raise ConfigError if the parser processes cannot work: each page would be unreadable."""
     fault = await parser_pool.find_fault()
     if fault:
-        remedy = (
+        raise ConfigError(
+            "parser processes cannot parse a large page",
+            fault,
             "start the auditor without LD_PRELOAD and limits of memory (ulimit -v, MemoryMax) "
-            "below 1 GiB"
+            "below 1 GiB",
         )
-        raise ConfigError("parser processes cannot parse a large page", fault, remedy)

@@ -75,10 +75,8 @@ class CircuitBreaker:
             return None
         account_id = row.id or 0
         self.skipped_count += 1
-        if self.first_skipped_id is None:
-            self.first_skipped_id = account_id
-        else:
-            self.first_skipped_id = min(self.first_skipped_id, account_id, key=self.sort_key)
+        first_id = account_id if self.first_skipped_id is None else self.first_skipped_id
+        self.first_skipped_id = min(first_id, account_id, key=self.sort_key)
         return ProbeResult(
             Finding(
                 Presence.UNKNOWN,

@@ -114,9 +114,7 @@ def build_evidence(
     digest = None
     if store_body is not None and answer.body and not is_withheld:
         digest = store_body(answer.body)
-    received_digest = None
-    if digest and answer.digest not in ("", digest):
-        received_digest = answer.digest
+    received_digest = answer.digest if digest and answer.digest not in ("", digest) else None
     return Evidence(
         url=ask.url,
         status=answer.status,

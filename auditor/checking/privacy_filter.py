@@ -51,8 +51,14 @@ async def remove_private_data(
 
 def anonymize_finding(finding: Finding) -> Finding:
     """Return the finding of a person's account: its presence and last publication only."""
-    detail = "" if finding.presence is Presence.PRESENT else finding.detail
-    return replace(finding, name=None, followers=None, links=(), facts={}, detail=detail)
+    return replace(
+        finding,
+        name=None,
+        followers=None,
+        links=(),
+        facts={},
+        detail="" if finding.presence is Presence.PRESENT else finding.detail,
+    )
 
 
 async def _remove_visitor_content(exchange: HttpExchange, parser_pool: ParserPool) -> HttpExchange:

@@ -122,8 +122,9 @@ def _raise_if_incomplete(finished_run: AuditRun) -> None:
             reason = f"{finished_run.report.interrupted_because}, so nothing was concluded"
         elif finished_run.state != "skipped":
             reason = "it was interrupted"
-        remedy = "`auditor run` again, or `auditor doctor`"
-        raise IncompleteRunError(f"{subject} is {finished_run.state}", reason, remedy)
+        raise IncompleteRunError(
+            f"{subject} is {finished_run.state}", reason, "`auditor run` again, or `auditor doctor`"
+        )
     if count := finished_run.not_reached_count:
         raise IncompleteRunError(
             subject,

@@ -199,9 +199,8 @@ def _record_decision(context: typer.Context, kind: DecisionKind, typed: dict[str
         first = decisions[0]
         rows = recording.list_channel_accounts(app.store, first.association, first.channel)
     for decision in decisions:
-        end = "no end date"
-        if decision.expires_at:
-            end = f"until {ENGLISH.format_date(decision.expires_at)}"
+        expires_at = decision.expires_at
+        end = f"until {ENGLISH.format_date(expires_at)}" if expires_at else "no end date"
         is_immediate = decision.kind in recording.IMMEDIATE_DECISION_KINDS
         effect = "shown immediately" if is_immediate else "shown after the next check"
         cli_context.print_note(

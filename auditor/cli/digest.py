@@ -61,8 +61,9 @@ def send_digest(
     cli_context = get_cli_context(context)
     with (cli_context.open_app_for_reading if dry_run else cli_context.open_app)() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
-        now = get_current_time()
-        deliveries = list(delivery.deliver_drafts(app, drafts, now, is_dry_run=dry_run))
+        deliveries = list(
+            delivery.deliver_drafts(app, drafts, get_current_time(), is_dry_run=dry_run)
+        )
     # a preview also has the text
     items = [
         {name: getattr(item, name) for name in DELIVERY_JSON_KEYS}

@@ -310,8 +310,11 @@ def _warn_about_traces(
 ) -> None:
     """Print which copies still have the data. Raises InputError if the database itself has some."""
     if not result.is_clean:
-        reason = "it is erased, but the log of the database still has traces while others read it"
-        raise InputError(association, reason, "stop `auditor serve`, and run this command again")
+        raise InputError(
+            association,
+            "it is erased, but the log of the database still has traces while others read it",
+            "stop `auditor serve`, and run this command again",
+        )
     cli_context.print_note(
         "older backups still contain it: delete them, or run erase again after restoring one"
     )

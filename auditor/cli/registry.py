@@ -168,8 +168,11 @@ def _read_spreadsheet(
     labels = set(map(normalize_label, import_result.headings))
     for heading in memory.corrections:
         if normalize_label(heading) not in labels:
-            headings = ", ".join(filter(None, import_result.headings))
-            raise InputError(str(spreadsheet), f"no column is called {heading}", headings)
+            raise InputError(
+                str(spreadsheet),
+                f"no column is called {heading}",
+                ", ".join(filter(None, import_result.headings)),
+            )
     return import_result
 
 
@@ -252,8 +255,9 @@ def import_registry(
 def _refuse_withdrawals(preview: ImportPreview, spreadsheet: Path) -> NoReturn:
     _print_problems(preview.import_result.problems)  # they may explain missing lines
     reason = f"{_count_withdrawals(preview)} are not in it, so nothing was imported"
-    remedy = "a file with all associations, or --allow-withdrawals"
-    raise InputError(str(spreadsheet), reason, remedy)
+    raise InputError(
+        str(spreadsheet), reason, "a file with all associations, or --allow-withdrawals"
+    )
 
 
 def _print_import(preview: ImportPreview, cli_context: CliContext, *, is_confirmed: bool) -> None:

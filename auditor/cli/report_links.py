@@ -205,10 +205,8 @@ def text(
         )
         phone = app.store.registry.get_contact(association).phone
         chat_url = build_whatsapp_url(phone, invitation.short_text)
-    if mail:
-        print_text(f"{invitation.subject}\n\n{invitation.body}")
-    else:
-        print_text(invitation.short_text)
+    mail_text = f"{invitation.subject}\n\n{invitation.body}"
+    print_text(mail_text if mail else invitation.short_text)
     _print_revoked_count(cli_context, 0 if keep_older else len(active_links))
     if chat_url and not mail:
         cli_context.print_note(f"open WhatsApp: {chat_url}")

@@ -89,8 +89,11 @@ def open_web_socket(settings: WebSettings) -> socket.socket:
     except OSError as error:
         # Python adds the address to the reason
         reason = (error.strerror or "cannot listen there").partition(" (while")[0].lower()
-        remedy = "another [web] host or port, or `auditor serve --no-web`"
-        raise ConfigError(f"{settings.host} port {settings.port}", reason, remedy) from None
+        raise ConfigError(
+            f"{settings.host} port {settings.port}",
+            reason,
+            "another [web] host or port, or `auditor serve --no-web`",
+        ) from None
     # Without this, the end of a page waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -118,11 +121,13 @@ async def run_server(
     stop = stop or asyncio.Event()
     cluster = get_worker_cluster(app.config)
     job = SchedulerJob(app, partial(pipeline.run_audit_pipeline, cluster=cluster), clock)
-    schedule = app.config.schedule if with_schedule else None
-    jobs: list[Coroutine[Any, Any, None]] = [run_scheduler(job, schedule, stop)]
+    jobs: list[Coroutine[Any, Any, None]] = [
+        run_scheduler(job, app.config.schedule if with_schedule else None, stop)
+    ]
     if sock:
-        scheduler = job if with_schedule else None
-        web = create_app(app, clock, scheduler, login_link, job, cluster=cluster)
+        web = create_app(
+            app, clock, job if with_schedule else None, login_link, job, cluster=cluster
+        )
         server = WebServer(build_server_config(web, app.config))
         jobs += [_serve_web(server, sock, stop), refresh_summaries_periodically(app, stop)]
     with stop_on_signal(stop):
@@ -150,8 +155,9 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
                 refresh_summaries, app.store, app.config, should_stop=stop.is_set
             )
         except StoreError as error:
-            message = "cannot update the summaries: {reason}"
-            logger.error("summary_refresh_failed", message, reason=str(error))
+            logger.error(
+                "summary_refresh_failed", "cannot update the summaries: {reason}", reason=str(error)
+            )
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 60)  # between two updates
             return

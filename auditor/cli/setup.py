@@ -261,8 +261,9 @@ def remove(context: typer.Context, name: UserNameArgument) -> None:
 
 
 def _print_invite_link(cli_context: CliContext, app: App, user: User, token: str) -> None:
-    base_url = users.get_web_base_url(app.config)
-    print_data(users.build_welcome_url(base_url, cli_context.language, token))
+    print_data(
+        users.build_welcome_url(users.get_web_base_url(app.config), cli_context.language, token)
+    )
     expires_at = Translator("en").format_datetime(
         get_current_time() + users.MAX_INVITE_AGE, app.config.network.time_zone
     )

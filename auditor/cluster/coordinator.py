@@ -110,8 +110,9 @@ class ClusterCoordinator:
                     for channel, circuit_breaker in self._frontier.circuit_breakers.items()
                     if compute_host_bucket(channel) == batch.first_bucket
                 }
-            api_budgets = self._api_budgets if batch.round == API_ROUND else {}
-            channel_states = ChannelStates.of(circuit_breakers, api_budgets)
+            channel_states = ChannelStates.of(
+                circuit_breakers, self._api_budgets if batch.round == API_ROUND else {}
+            )
             jobs.append(Job(self._run_id, batch, second_pass, channel_states=channel_states))
         await self._job_queue.enqueue(jobs)
         while not self._deadline.should_stop:
@@ -136,8 +137,11 @@ class ClusterCoordinator:
         """Return stalled jobs to the queue, and return the state of the queue."""
         stalled_after = self._app.config.cluster.stalled_after_seconds
         if count := await self._retry(self._job_queue.requeue_stalled, stalled_after):
-            message = "{count} jobs of stalled workers were returned to the queue"
-            logger.warning("stalled_jobs_requeued", message, count=count)
+            logger.warning(
+                "stalled_jobs_requeued",
+                "{count} jobs of stalled workers were returned to the queue",
+                count=count,
+            )
         return await self._retry(self._job_queue.load_status, stalled_after)
 
     async def _drain_queue(self) -> None:

@@ -290,10 +290,11 @@ async def open_job_queue(url: str) -> AsyncIterator[JobQueue]:
     """Open the job queue in a PostgreSQL database. Raises StoreError."""
     postgresql_url = parse_database_url(url).set(drivername="postgresql")
     conninfo = postgresql_url.render_as_string(hide_password=False)
-    connector = procrastinate.PsycopgConnector(
-        conninfo=conninfo, min_size=1, max_size=5, timeout=10
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(
+            conninfo=conninfo, min_size=1, max_size=5, timeout=10
+        )
     )
-    app = procrastinate.App(connector=connector)
     with translate_database_errors():
         await app.open_async()
     try:

@@ -119,8 +119,9 @@ class ClusterWorker:
             remaining_job = await self._process_job(job, session, cluster_run)
         except Exception as error:
             with suppress(StoreError):
-                failure = f"{type(error).__name__}: {error}"
-                await self._save_results(job.run_id, WorkerResults(failure=failure))
+                await self._save_results(
+                    job.run_id, WorkerResults(failure=f"{type(error).__name__}: {error}")
+                )
             raise
         if remaining_job and await self._load_open_run(job.run_id):
             await queue.enqueue_remainder(remaining_job)
@@ -132,9 +133,8 @@ class ClusterWorker:
         if job.second_pass and not session.is_second_pass:
             session.is_second_pass = True  # hosts that were down are requested again
             session.checker.fetcher.start_new_pass()
-        ends_at = None
-        if cluster_run.seconds_left is not None:
-            ends_at = self._timer() + cluster_run.seconds_left
+        seconds_left = cluster_run.seconds_left
+        ends_at = None if seconds_left is None else self._timer() + seconds_left
         circuit_breakers = dict(job.channel_states.circuit_breakers)
         api_budgets = create_api_budgets(self._app.config) if job.batch.round == API_ROUND else {}
         job.channel_states.restore_api_budgets(api_budgets)
@@ -178,8 +178,12 @@ class ClusterWorker:
                 )
                 self._stop_event.set()
                 raise self._fatal_error
-            run = await asyncio.to_thread(self._app.store.runs.get_by_id, cluster_run.run_id)
-            self._session = await WorkerSession.open(self._app, run, self._clock(), host_lock)
+            self._session = await WorkerSession.open(
+                self._app,
+                await asyncio.to_thread(self._app.store.runs.get_by_id, cluster_run.run_id),
+                self._clock(),
+                host_lock,
+            )
             return self._session
 
     async def _close_session(self) -> None:

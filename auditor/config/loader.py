@@ -157,9 +157,8 @@ def build_config_error(
     context = first.get("ctx", {})
     # an error of a whole table says which of its settings is wrong
     path = (*first["loc"], context["setting"]) if "setting" in context else first["loc"]
-    shown_path = path
-    if path[:1] == ("rules",):
-        shown_path = path[:2] + path[3:]  # pydantic inserts the name of a rule's check
+    # pydantic inserts the name of a rule's check
+    shown_path = path[:2] + path[3:] if path[:1] == ("rules",) else path
     # items of a list are numbered from one
     parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in shown_path)
     place = f"{origin}: {''.join(parts).lstrip('.')}".rstrip(": ")

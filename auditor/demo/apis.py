@@ -148,8 +148,9 @@ def respond_twitter_api(
 
 def _build_twitter_error(status: int, title: str) -> FakeResponse:
     """Return an error for the whole request."""
-    error = {"title": title, "detail": title, "type": "about:blank", "status": status}
-    return json_response(error, status)
+    return json_response(
+        {"title": title, "detail": title, "type": "about:blank", "status": status}, status
+    )
 
 
 def _build_user_item(user: dict[str, Any]) -> dict[str, object]:

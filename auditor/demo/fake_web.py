@@ -215,8 +215,11 @@ def _respond_fault(
         return redirect_response(location, 302)
     if "page" not in fault:
         return redirect_response("/", 302)
-    page = render_page(fault["page"], association=association)
-    return text_response(page, fault.get("status", 200), fault.get("headers"))
+    return text_response(
+        render_page(fault["page"], association=association),
+        fault.get("status", 200),
+        fault.get("headers"),
+    )
 
 
 def _respond_system(
@@ -228,8 +231,9 @@ def _respond_system(
     texts = SITE_TEXTS[association.language]
     values |= _build_embeds(association, site, demo_run)
     if request.path == "/":
-        home = render_page("site_home.html", texts=texts, **values)
-        return text_response(home, headers=system.get("headers"))
+        return text_response(
+            render_page("site_home.html", texts=texts, **values), headers=system.get("headers")
+        )
     if request.target == system["feed_url"]:
         return text_response(
             render_page("feed.xml", **values), content_type="application/rss+xml; charset=utf-8"
@@ -274,8 +278,9 @@ def list_site_posts(
     for published_at in list_post_dates({"posts": site.posts}, demo_run):
         number = 1 + (demo_run.last_run_at - published_at + timedelta(hours=1)).days
         path = f"/{published_at:%Y/%m}/r-{number}/"
-        title = texts["post"].format(number)
-        posts.append(SitePost(number, title, texts["text"], published_at, path))
+        posts.append(
+            SitePost(number, texts["post"].format(number), texts["text"], published_at, path)
+        )
     return posts
 
 

@@ -174,8 +174,9 @@ def respond_youtube(accounts: Accounts, request: FakeRequest, demo_run: DemoRun)
     channel = build_youtube_channel(association, demo_run)
     if scenario.get("is_renamed") and "Officiel" not in request.path:
         return redirect_response(f"https://www.youtube.com/@{channel['handle']}/{tab}".rstrip("/"))
-    page = render_page("youtube_channel.html", channel=channel, is_videos_tab=tab == "videos")
-    return text_response(page)
+    return text_response(
+        render_page("youtube_channel.html", channel=channel, is_videos_tab=tab == "videos")
+    )
 
 
 def respond_youtube_consent(_accounts: Accounts, _: FakeRequest, _run: DemoRun) -> FakeResponse:
@@ -250,8 +251,11 @@ def respond_whatsapp(accounts: Accounts, request: FakeRequest, _run: DemoRun) ->
     """Return the page of a channel, or a message without a name."""
     key = request.path.rpartition("/")[2]
     association = accounts.get(key.lower())
-    scenario = SCENARIOS["whatsapp"][association.whatsapp if association else "unnamed"]
-    return _respond_page(scenario, association=association, key=key)
+    return _respond_page(
+        SCENARIOS["whatsapp"][association.whatsapp if association else "unnamed"],
+        association=association,
+        key=key,
+    )
 
 
 def respond_telegram(accounts: Accounts, request: FakeRequest, demo_run: DemoRun) -> FakeResponse:

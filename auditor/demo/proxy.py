@@ -104,8 +104,12 @@ class FakeWebProxy:
             request = FakeRequest("https", tunnel_host, target, headers)
             if not tunnel_host:
                 parts = urlsplit(target)
-                path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-                request = FakeRequest(parts.scheme, parts.hostname or "", path, headers)
+                request = FakeRequest(
+                    parts.scheme,
+                    parts.hostname or "",
+                    urlunsplit(("", "", parts.path or "/", parts.query, "")),
+                    headers,
+                )
             self.request_counts[request.url.partition("?")[0]] += 1
             await send_response(reader, writer, self.web.respond(request, self.demo_run))
             head = await reader.readuntil(HEAD_END)

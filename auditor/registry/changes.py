@@ -86,8 +86,12 @@ def find_shared_accounts(
     for row in import_result.accounts:
         owners = owners_by_account.get((row.channel, row.identity.key), set())
         if row.identity.key and owners - {row.association}:
-            line = import_result.line_numbers.get(row.association, 0)
-            yield SpreadsheetProblem(line, row.column, row.typed_text, Issue.SHARED_ACCOUNT)
+            yield SpreadsheetProblem(
+                import_result.line_numbers.get(row.association, 0),
+                row.column,
+                row.typed_text,
+                Issue.SHARED_ACCOUNT,
+            )
 
 
 def describe_missing_columns(changes: ImportChanges, translator: Translator) -> str:
@@ -97,10 +101,11 @@ def describe_missing_columns(changes: ImportChanges, translator: Translator) -> 
     """
     if not changes.missing_columns:
         return ""
-    headings = exporter.format_column_headings(changes.missing_columns, translator)
     return translator.translate(
         "Your file has no column for these, so they don’t change: {columns}.",
-        columns=translator.join_list(headings),
+        columns=translator.join_list(
+            exporter.format_column_headings(changes.missing_columns, translator)
+        ),
     )
 
 

@@ -250,10 +250,8 @@ def choose_headings(
     for sheet_number, sheet in enumerate(sheets):
         for row_number, row in enumerate(sheet.rows[:HEADING_SEARCH_ROWS]):
             chosen = memory.find(row.cells)
-            if chosen is None:
-                columns = {identify_column(cell, channels) for cell in row.cells} - {None}
-            else:
-                columns = {*chosen.values()}
+            recognized = (identify_column(cell, channels) for cell in row.cells)
+            columns = {*(recognized if chosen is None else chosen.values())} - {None}
             if columns & {*NAME_COLUMNS}:
                 rank = (chosen is not None, len(columns), -sheet_number, -row_number)
                 candidates.append((rank, sheet, row_number))

@@ -51,10 +51,11 @@ def normalize_label(text: str) -> str:
 
 def _index_synonyms(synonyms_by_code: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the codes by the normalized labels of their synonyms."""
-    code_by_label = {}
-    for code, synonyms in synonyms_by_code.items():
-        code_by_label.update(dict.fromkeys(map(normalize_label, synonyms), code))
-    return code_by_label
+    return {
+        normalize_label(synonym): code
+        for code, synonyms in synonyms_by_code.items()
+        for synonym in synonyms
+    }
 
 
 _SYNONYMS = tomli.loads(files("auditor.registry").joinpath("synonyms.toml").read_text("utf-8"))

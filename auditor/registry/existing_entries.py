@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
+from itertools import chain
 
 from auditor.registry.columns import LINKS_COLUMN, normalize_label
 from storage.models.audit import AccountRow, AssociationEntry
@@ -116,10 +117,8 @@ class ExistingEntries:
 
     def find_ids_by_name(self, names: Iterable[str]) -> list[str]:
         """Return the sorted ids of the associations that have one of these names."""
-        ids: set[str] = set()
-        for name in names:
-            ids.update(self.ids_by_name.get(normalize_label(name), ()))
-        return sorted(ids)
+        found = (self.ids_by_name.get(normalize_label(name), ()) for name in names)
+        return sorted(set(chain.from_iterable(found)))
 
     def restore_cell(self, association: str, column: str, text: str) -> str:
         """Return the registered text if a spreadsheet program turned it into this cell.

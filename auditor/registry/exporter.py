@@ -58,10 +58,8 @@ def build_export_rows(
             if len(texts) == 1 or split_links(joined_links) == texts:
                 cells_by_column[column] = [joined_links]
             widths[column] = max(widths.get(column, 1), len(cells_by_column[column]))
-    link_columns = []
-    for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
-        link_columns += [column] * widths[column]
-    columns = order_columns(link_columns)
+    linked = (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS}))
+    columns = order_columns([column for column in linked for _ in range(widths[column])])
     yield [*format_column_headings(columns, translator)]
     for entry in registry_entries:
         remaining = {column: iter(texts) for column, texts in links.get(entry.id, {}).items()}
@@ -92,8 +90,9 @@ def iter_registry_workbook_chunks(
         format_column_heading("media_officer", translator): officers,
     }
     title = translator.translate("Registry") if translator else "registry"
-    tables = {title: map(guard_cells, rows)}
-    return iter_workbook_chunks(tables, right_to_left=right_to_left, choices=choices)
+    return iter_workbook_chunks(
+        {title: map(guard_cells, rows)}, right_to_left=right_to_left, choices=choices
+    )
 
 
 EXAMPLE_CELLS = {
@@ -127,8 +126,11 @@ def build_template_workbook(translator: Translator) -> bytes:
         term = translator.term("example_row", column)
         example.append(cells.get(column, "" if term == column else term))
     is_right_to_left = translator.direction == "rtl"
-    rows = [headings, example]
-    return b"".join(iter_registry_workbook_chunks(rows, translator, right_to_left=is_right_to_left))
+    return b"".join(
+        iter_registry_workbook_chunks(
+            [headings, example], translator, right_to_left=is_right_to_left
+        )
+    )
 
 
 def format_language(code: str, translator: Translator | None) -> str:

@@ -186,8 +186,11 @@ class _RegistryReader:
         return self._result
 
     def _add_problem(self, line: int, column: str, value: str, issue: Issue) -> None:
-        title = self._headings_by_column.get(column, column)
-        self._result.problems.append(SpreadsheetProblem(line, title, shorten_value(value), issue))
+        self._result.problems.append(
+            SpreadsheetProblem(
+                line, self._headings_by_column.get(column, column), shorten_value(value), issue
+            )
+        )
 
     def _map_columns(self, rows: Sequence[SheetRow]) -> None:
         """Decide as what each column is read, and report those that are not."""
@@ -216,9 +219,8 @@ class _RegistryReader:
 
     def _report_nameless_columns(self, sheet: Sheet, rows: Sequence[SheetRow]) -> None:
         """Report once each column that has cells but no heading. Nothing in it is read."""
-        width = len(self._heading.cells)
-        if not sheet.delimiter:
-            width = max((len(row.cells) for row in rows), default=0)
+        widest = max((len(row.cells) for row in rows), default=0)
+        width = len(self._heading.cells) if sheet.delimiter else widest
         for index in filterfalse(self._heading.get_cell, range(width)):
             text = next(filter(None, (row.get_cell(index) for row in rows)), None)
             if text is not None:

@@ -231,9 +231,8 @@ def _read_xlsx(file: io.BytesIO, budget: ReadBudget) -> Iterator[RawSheet]:
         for _, cells in rows:
             cells[:] = [ESCAPED_UNDERSCORE_PATTERN.sub("_", cell) for cell in cells]
         sheets.append((sheet.title, rows))
-    linked_sheets: Any = {}
-    if b"xl/worksheets/_rels/" in file.getvalue():
-        linked_sheets = load_workbook(file, data_only=True)
+    has_links = b"xl/worksheets/_rels/" in file.getvalue()
+    linked_sheets: Any = load_workbook(file, data_only=True) if has_links else {}
     for title, found_rows in sheets:
         linked = linked_sheets[title] if linked_sheets else None
         yield title, [(line, cells, _find_links(linked, line, cells)) for line, cells in found_rows]

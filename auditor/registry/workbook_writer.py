@@ -81,11 +81,17 @@ def _write_worksheet(
     headings = sample_rows[0]
     for column, values in enumerate(zip(*sample_rows, strict=True)):
         longest = max(len(line) for value in values for line in _to_cell_text(value).split("\n"))
-        width = min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
-        worksheet.set_column(column, column, width)
+        worksheet.set_column(
+            column, column, min(MAX_COLUMN_WIDTH, max(MIN_COLUMN_WIDTH, longest + 2))
+        )
         if suggested := choices.get(str(values[0])):
-            validation = {"validate": "list", "source": [*suggested], "show_error": False}
-            worksheet.data_validation(1, column, MAX_LINES - 1, column, validation)
+            worksheet.data_validation(
+                1,
+                column,
+                MAX_LINES - 1,
+                column,
+                {"validate": "list", "source": [*suggested], "show_error": False},
+            )
     row_number = 0
     for row_number, row in enumerate(chain(sample_rows, rows)):
         if row_number >= MAX_LINES:

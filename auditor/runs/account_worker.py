@@ -127,8 +127,10 @@ class AccountWorker:
 
     async def check_pass(self, *, second_pass: bool = False) -> None:
         """Check all accounts that wait for a pass."""
-        batches = await asyncio.to_thread(self.frontier.list_batches, second_pass=second_pass)
-        await self.check_batches(batches, second_pass=second_pass)
+        await self.check_batches(
+            await asyncio.to_thread(self.frontier.list_batches, second_pass=second_pass),
+            second_pass=second_pass,
+        )
 
     async def check_batches(
         self, batches: Sequence[PlanBatch], *, second_pass: bool = False
@@ -193,8 +195,9 @@ class AccountWorker:
             # No retry: the budget will still be spent in the second pass.
             api_budget.skipped_count += 1
         elif not second_pass and await self._needs_second_pass(result):
-            observation = await self._to_observation(entry, result, will_retry=True)
-            await self.recorder.deferred.add(observation)
+            await self.recorder.deferred.add(
+                await self._to_observation(entry, result, will_retry=True)
+            )
             self.last_deferred_at = self.deadline.timer()
             return
         await self._record(await self._to_observation(entry, result))

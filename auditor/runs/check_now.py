@@ -93,8 +93,9 @@ class RecheckService:
                 raise RecheckRefusedError("recently_checked")
             if is_run_in_progress(app):
                 raise RecheckRefusedError("run_in_progress")
-            accounts = asyncio.run(_recheck_accounts(app, association, now))
-            recheck = AssociationRecheck(now, tuple(accounts))
+            recheck = AssociationRecheck(
+                now, tuple(asyncio.run(_recheck_accounts(app, association, now)))
+            )
             self._recent_rechecks[association] = recheck
             return recheck
         finally:
@@ -203,9 +204,8 @@ def load_run_progress(store: Store) -> tuple[int, int] | None:
     run = store.runs.get_latest()
     if run is None or run.state is not AuditRunState.RUNNING:
         return None
-    checked_count = 0
-    if run.id is not None:
-        checked_count = sum(store.observations.count_by_presence(run.id).values())
+    assert run.id is not None
+    checked_count = sum(store.observations.count_by_presence(run.id).values())
     return checked_count, run.report.accounts_due or 0
 
 

@@ -55,8 +55,11 @@ def summarize_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only
     )
     if not counts:
-        reason = "no contact is stored" if contact_only else "no association has this id"
-        raise InputError(association, reason, "`auditor registry export -` lists them")
+        raise InputError(
+            association,
+            "no contact is stored" if contact_only else "no association has this id",
+            "`auditor registry export -` lists them",
+        )
     if not contact_only and not quick and (bodies := store.find_exclusive_bodies(association)):
         # pages in the body store, which is no table
         counts["body"] = len(bodies)

@@ -89,15 +89,21 @@ async def run_audit_pipeline(
             await asyncio.to_thread(ping.report_failure, [*recent_log.lines, cause])
             if isinstance(error, Exception):
                 with suppress(StoreError):  # the first error is raised, not a second one
-                    failed_run = await asyncio.to_thread(app.store.runs.get, day or now.date())
-                    await asyncio.to_thread(_send_notifications, app, failed_run, now, should_stop)
+                    await asyncio.to_thread(
+                        _send_notifications,
+                        app,
+                        await asyncio.to_thread(app.store.runs.get, day or now.date()),
+                        now,
+                        should_stop,
+                    )
             raise
         try:
             await asyncio.to_thread(_report_end, ping, run, list(recent_log.lines))
             if run.state is AuditRunState.INCOMPLETE and not run.has_crashed:
                 return run
-            finished_at = run.finished_at or now
-            await asyncio.to_thread(_send_notifications, app, run, finished_at, should_stop)
+            await asyncio.to_thread(
+                _send_notifications, app, run, run.finished_at or now, should_stop
+            )
         except asyncio.CancelledError:
             # The run itself has finished, so the caller gets its result.
             is_cancelled.set()
@@ -233,8 +239,11 @@ def _expire_personal_data(app: App, now: datetime) -> None:
     cutoffs = compute_retention_cutoffs(app.config.retention, now)
     deleted_counts = app.store.retention.delete_expired_data(cutoffs)
     if deleted_counts:
-        message = "{rows} expired rows of personal data deleted"
-        logger.info("personal_data_expired", message, rows=sum(deleted_counts.values()))
+        logger.info(
+            "personal_data_expired",
+            "{rows} expired rows of personal data deleted",
+            rows=sum(deleted_counts.values()),
+        )
 
 
 def _create_backup(app: App, finished_run: AuditRun, now: datetime) -> None:
@@ -267,8 +276,12 @@ def _prune_evidence(
         backup_bodies=open_backup_bodies(app.config),
         should_stop=should_stop,
     )
-    message = "evidence pruned: {bodies} bodies, {bytes} bytes"
-    logger.info("evidence_pruned", message, bodies=pruned.bodies, bytes=pruned.bytes)
+    logger.info(
+        "evidence_pruned",
+        "evidence pruned: {bodies} bodies, {bytes} bytes",
+        bodies=pruned.bodies,
+        bytes=pruned.bytes,
+    )
 
 
 def compute_retention_cutoffs(retention: RetentionSettings, now: datetime) -> dict[str, datetime]:

@@ -197,8 +197,12 @@ def build_batches(
             and round_number == batches[-1].round >= WEBSITE_ROUND
             and batches[-1].size + account_count <= max_accounts
         ):
-            size = batches[-1].size + account_count
-            batches[-1] = PlanBatch(round_number, batches[-1].first_bucket, host_bucket, size)
+            batches[-1] = PlanBatch(
+                round_number,
+                batches[-1].first_bucket,
+                host_bucket,
+                batches[-1].size + account_count,
+            )
         else:
             batches.append(PlanBatch(round_number, host_bucket, host_bucket, account_count))
     return sorted(batches, key=lambda batch: (batch.round, -batch.size))

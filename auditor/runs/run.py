@@ -174,8 +174,9 @@ class RunSession:
                 refuse_crashed_canaries(self.state.canary_readings)
             if is_offline(self.state.canary_readings) and not self._is_evaluated():
                 reason = "both test websites are unreachable"
-                message = "run skipped: no connectivity: {reason}"
-                logger.warning("run_skipped_offline", message, reason=reason)
+                logger.warning(
+                    "run_skipped_offline", "run skipped: no connectivity: {reason}", reason=reason
+                )
                 return self._report_finished(AuditRunState.SKIPPED)
             run, is_evaluated = self.state.audit_run, self._is_evaluated()
             checks = [self._check_accounts(checker)]
@@ -276,8 +277,9 @@ class RunSession:
             try:
                 if self.state.account_count:
                     await self._run_passes(frontier, checker)
-                count_unreached = store.run_plan.count_unreached_accounts
-                self.state.not_reached = await asyncio.to_thread(count_unreached, run)
+                self.state.not_reached = await asyncio.to_thread(
+                    store.run_plan.count_unreached_accounts, run
+                )
             finally:
                 with contextlib.suppress(StoreError):
                     await asyncio.to_thread(store.run_plan.delete)
@@ -301,11 +303,9 @@ class RunSession:
             await recorder.flush()
             if not await asyncio.to_thread(frontier.count_remaining, second_pass=True):
                 return
-            seconds_since_failure = 0.0
-            if worker.last_deferred_at:
-                seconds_since_failure = self.deadline.timer() - worker.last_deferred_at
+            last_failure = worker.last_deferred_at or self.deadline.timer()
             delay = self.app.config.fetch.second_pass_delay
-            await self.deadline.sleep(delay - seconds_since_failure)
+            await self.deadline.sleep(delay - (self.deadline.timer() - last_failure))
             if not self.deadline.should_stop:
                 checker.fetcher.start_new_pass()
                 await (self.coordinator or worker).check_pass(second_pass=True)
@@ -351,35 +351,40 @@ class RunSession:
     def _report_finished(self, state: AuditRunState) -> AuditRun:
         """Store the final state of a run that is done or skipped, with its report."""
         finished_at = self.get_current_time()
-        finished_report = build_finished_report(
-            self.app.store,
-            self.state.audit_run,
-            self.state.canary_readings,
-            self.app.config,
+        return self._finish(
             state,
-            not_reached_by_channel=self.state.not_reached,
-            costs=self._compute_costs(),
-            finished_at=finished_at,
+            build_finished_report(
+                self.app.store,
+                self.state.audit_run,
+                self.state.canary_readings,
+                self.app.config,
+                state,
+                not_reached_by_channel=self.state.not_reached,
+                costs=self._compute_costs(),
+                finished_at=finished_at,
+            ),
+            finished_at,
         )
-        return self._finish(state, finished_report, finished_at)
 
     def report_interrupted(self, reason: str) -> AuditRun:
         """Store the run as incomplete, with a report of what is known so far."""
         finished_at = self.get_current_time()
-        interrupted_report = build_interrupted_report(
-            self.app.store,
-            self.state.audit_run,
-            reason=reason,
-            costs=self._compute_costs(),
-            finished_at=finished_at,
+        return self._finish(
+            AuditRunState.INCOMPLETE,
+            build_interrupted_report(
+                self.app.store,
+                self.state.audit_run,
+                reason=reason,
+                costs=self._compute_costs(),
+                finished_at=finished_at,
+            ),
+            finished_at,
         )
-        return self._finish(AuditRunState.INCOMPLETE, interrupted_report, finished_at)
 
     def _compute_costs(self) -> RunCosts:
         """Return what this session and the earlier ones have cost."""
-        requests = RequestCounts()
-        if self.checker is not None:
-            requests = RequestCounts.from_fetcher(self.checker.fetcher)
+        checker = self.checker
+        requests = RequestCounts.from_fetcher(checker.fetcher) if checker else RequestCounts()
         if self.coordinator is not None:
             requests = requests.add(self.coordinator.worker_requests)
         return self.state.compute_costs(requests, self._get_elapsed_seconds())
@@ -409,9 +414,12 @@ def close_previous_run(store: Store, day: date) -> None:
     finished_at = store.observations.get_check_time(run.id) or run.started_at
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
     state = AuditRunState.DONE if store.runs.is_evaluated(run.id) else AuditRunState.INCOMPLETE
-    final_report = build_interrupted_report(
-        store, run, reason="killed", costs=run.report, finished_at=finished_at
-    ).with_values(state=state.value)
     store.runs.finish(
-        run, state, finished_at, unreliable_channels=run.unreliable_channels, report=final_report
+        run,
+        state,
+        finished_at,
+        unreliable_channels=run.unreliable_channels,
+        report=build_interrupted_report(
+            store, run, reason="killed", costs=run.report, finished_at=finished_at
+        ).with_values(state=state.value),
     )

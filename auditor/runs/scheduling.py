@@ -67,9 +67,10 @@ async def run_scheduler(
         return
     scheduler = build_scheduler(job, schedule)
     scheduler.start()
-    start_time = schedule.start_time.isoformat("minutes")
     logger.info(
-        "service_started", "service started; runs start at {start_time} UTC", start_time=start_time
+        "service_started",
+        "service started; runs start at {start_time} UTC",
+        start_time=schedule.start_time.isoformat("minutes"),
     )
     try:
         await stop.wait()
@@ -99,8 +100,12 @@ def build_scheduler(job: SchedulerJob, schedule: ScheduleSettings) -> AsyncIOSch
         hour=start_time.hour, minute=start_time.minute, second=start_time.second, timezone=UTC
     )
     scheduler.add_job(job.run_if_due, hour, id="nightly run")
-    catch_up = IntervalTrigger(seconds=int(CATCH_UP_INTERVAL.total_seconds()), timezone=UTC)
-    scheduler.add_job(job.run_if_due, catch_up, id="catch up", next_run_time=datetime.now(UTC))
+    scheduler.add_job(
+        job.run_if_due,
+        IntervalTrigger(seconds=int(CATCH_UP_INTERVAL.total_seconds()), timezone=UTC),
+        id="catch up",
+        next_run_time=datetime.now(UTC),
+    )
     return scheduler
 
 
@@ -178,11 +183,11 @@ class SchedulerJob:
                 self._warn_once(day, newest.day, "the run for {other} is later")
             elif day != self._warned_day:
                 self._warned_day = day
-                message = (
-                    "no run can begin: the run for {run} is dated in the future; try: {remedy}"
-                )
                 logger.error(
-                    "run_dated_in_future", message, run=newest.day, remedy=RESTORE_AFTER_CLOCK
+                    "run_dated_in_future",
+                    "no run can begin: the run for {run} is dated in the future; try: {remedy}",
+                    run=newest.day,
+                    remedy=RESTORE_AFTER_CLOCK,
                 )
 
     async def drain(self) -> None:

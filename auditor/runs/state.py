@@ -87,13 +87,10 @@ def _are_too_many(crashes: Sequence[Finding], total: int, subject: str) -> bool:
     # if more crashed, the run shows the state of the auditor, not of the accounts
     if len(crashes) <= 0.5 * total:
         return False
-    message = (
-        "the probes of {crashed} of {total} {subject} crashed ({detail}), so no status is updated; "
-        "try: auditor doctor, and report the traceback in the log"
-    )
     logger.error(
         "probes_crashed",
-        message,
+        "the probes of {crashed} of {total} {subject} crashed ({detail}), so no status is updated; "
+        "try: auditor doctor, and report the traceback in the log",
         crashed=len(crashes),
         total=total,
         subject=subject,
@@ -330,9 +327,7 @@ def build_interrupted_report(
     assert run.id is not None
     counts = _count_accounts(store.observations.count_by_presence(run.id))
     accounts_due = run.report.accounts_due
-    not_reached = None
-    if accounts_due is not None:
-        not_reached = max(0, accounts_due - counts["accounts"])
+    not_reached = None if accounts_due is None else max(0, accounts_due - counts["accounts"])
     return run.report.with_values(
         run=run.day,
         started_at=_to_whole_seconds(run.started_at),
@@ -359,7 +354,6 @@ def _describe_run(run: AuditRun, canary_readings: CanaryReadings, config: Config
         for canary, finding in canary_readings
     )
     rules = [rule.model_dump(mode="json") for rule in config.rules]
-    probes = {name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)}
     return RunReport(
         run=run.day,
         started_at=_to_whole_seconds(run.started_at),
@@ -367,7 +361,9 @@ def _describe_run(run: AuditRun, canary_readings: CanaryReadings, config: Config
         software=__version__,
         rules=RulesVersion(version=engine.RULES_VERSION, hash=hash_canonical_json(rules)),
         score=score.SCORE_VERSION,
-        probes=probes,
+        probes={
+            name: channel_registry.get_channel(name).VERSION for name in sorted(config.channels)
+        },
         proxy=config.fetch.proxy is not None,
         allow_networks=tuple(map(str, config.fetch.allow_networks)),
     )

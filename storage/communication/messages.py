@@ -77,8 +77,9 @@ class MessageRepository(Repository):
                 delete(SENT_MESSAGE).where(SENT_MESSAGE.c.failure.is_not(None), is_same | is_old)
             )
             rows = [{**sanitize(row), "sent_at": to_utc(now)}]
-            key = SENT_MESSAGE.primary_key.columns.keys()
-            self._database.upsert(connection, SENT_MESSAGE, rows, key)
+            self._database.upsert(
+                connection, SENT_MESSAGE, rows, SENT_MESSAGE.primary_key.columns.keys()
+            )
 
     def clear_failure(self, recipient: str, kind: str) -> None:
         """Delete a failure, because a later message of this kind was sent and covers it."""
@@ -192,8 +193,9 @@ class SubscriptionRequestRepository(Repository):
 
     def remove(self, token_hash: str) -> None:
         """Delete a request whose mail was not sent."""
-        is_own = col(SubscriptionRequest.token_hash) == token_hash
-        self._execute(delete(SubscriptionRequest).where(is_own))
+        self._execute(
+            delete(SubscriptionRequest).where(col(SubscriptionRequest.token_hash) == token_hash)
+        )
 
     def list_requests(self, association: str, now: datetime) -> list[SubscriptionRequest]:
         """Return the requests of an association that have not expired."""

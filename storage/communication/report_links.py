@@ -171,8 +171,9 @@ class ReplyRepository(Repository):
 
     def list_replies(self, association: str) -> Iterator[Reply]:
         """Return the replies of an association in the order of their ids."""
-        query = select(Reply).where(Reply.association == association)
-        return self._database.list_models(query, Reply.id)
+        return self._database.list_models(
+            select(Reply).where(Reply.association == association), Reply.id
+        )
 
     def list_pending(
         self, *, after_id: int = 0, limit: int = 50, regions: RegionFilter = None
@@ -304,8 +305,12 @@ class FollowUpRepository(Repository):
         self, due_by: date, *, due_from: date | None = None, regions: RegionFilter = None
     ) -> int:
         """Return the number of entries that are due from `due_from` until `due_by`."""
-        query = select(func.count(col(FollowUp.id))).where(*_are_due(due_by, due_from, regions))
-        return self._fetch_first(query) or 0
+        return (
+            self._fetch_first(
+                select(func.count(col(FollowUp.id))).where(*_are_due(due_by, due_from, regions))
+            )
+            or 0
+        )
 
 
 def _are_due(

@@ -83,9 +83,8 @@ def insert_observations(
             prepared.setdefault((cleaned.account_id, fingerprint), cleaned)
         keyed.append(((cleaned.account_id, fingerprint), cleaned))
     result_ids = _store_results(database, connection, prepared)
-    new_rows = []
-    for result_key, observation in keyed:
-        values = {
+    new_rows = [
+        {
             "run_id": observation.run_id,
             "account_id": observation.account_id,
             "checked_after": to_utc(observation.observed_at) - run_starts[observation.run_id],
@@ -94,7 +93,8 @@ def insert_observations(
             "probe_version": observation.probe_version,
             "response_seconds": get_response_seconds(observation.finding),
         }
-        new_rows.append(values)
+        for result_key, observation in keyed
+    ]
     return database.insert_missing(connection, OBSERVATION, new_rows)
 
 
@@ -141,8 +141,9 @@ def _store_results(
     An equal result with other bodies loses its fingerprint: later observations repeat the new one.
     """
     result_ids = _find_result_ids(connection, observations)
-    query = select(PROBE_RESULT.c.id, PROBE_RESULT.c.evidence)
-    stored = _load_by_id(connection, query, result_ids.values())
+    stored = _load_by_id(
+        connection, select(PROBE_RESULT.c.id, PROBE_RESULT.c.evidence), result_ids.values()
+    )
     for key, result_id in list(result_ids.items()):
         if _list_digests(stored[result_id].evidence) != _list_digests(observations[key].evidence):
             change = update(PROBE_RESULT).where(PROBE_RESULT.c.id == result_ids.pop(key))

@@ -33,8 +33,12 @@ FacetCountsByGroup = Mapping[str, Mapping[str, int]]
 def mark_stale(database: Database, connection: Connection, associations: Iterable[str]) -> None:
     """Mark the summaries of these associations as stale."""
     token = uuid4().hex
-    rows = [{"association": id_, "change_token": token} for id_ in sorted(set(associations))]
-    database.upsert(connection, STALE_SUMMARY, rows, ("association",))
+    database.upsert(
+        connection,
+        STALE_SUMMARY,
+        [{"association": id_, "change_token": token} for id_ in sorted(set(associations))],
+        ("association",),
+    )
 
 
 def mark_stale_by_account(

@@ -89,8 +89,9 @@ class SummaryRepository(Repository):
                 and stored.run_started_at is not None
             )
             if has_earlier_run and version.run_started_at is not None:
-                day = version.run_started_at.date()
-                consistency.mark_outdated_stale(self._database, connection, day)
+                consistency.mark_outdated_stale(
+                    self._database, connection, version.run_started_at.date()
+                )
             else:
                 consistency.mark_all_stale(self._database, connection)
 

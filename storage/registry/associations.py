@@ -154,8 +154,9 @@ class RegistryRepository(Repository):
 
     def get_association(self, association_id: str) -> Association | None:
         """Return the association of this id, also a withdrawn one, or None."""
-        query = SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id == association_id)
-        return self._load_first(query, to_association)
+        return self._load_first(
+            SELECT_ASSOCIATIONS.where(ASSOCIATION.c.id == association_id), to_association
+        )
 
     def list_accounts(
         self, association: str | None = None, *, include_withdrawn: bool = False
@@ -178,19 +179,16 @@ class RegistryRepository(Repository):
         """Return the account of this id, also a withdrawn one, or None."""
         return self._load_first(select(ACCOUNT).where(ACCOUNT.c.id == account_id), to_account_row)
 
-    def list_association_entries(
-        self, *, include_withdrawn: bool = False
-    ) -> Iterator[AssociationEntry]:
+    def list_association_entries(self) -> Iterator[AssociationEntry]:
         """Return the entries of the registry in the order of their ids."""
-        query = SELECT_ASSOCIATION_ENTRIES
-        if not include_withdrawn:
-            query = query.where(ASSOCIATION.c.withdrawn_at.is_(None))
+        query = SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.withdrawn_at.is_(None))
         return map(to_association_entry, self._database.stream_rows(query, ASSOCIATION.c.id))
 
     def get_association_entry(self, association: str) -> AssociationEntry | None:
         """Return the entry of this id, also a withdrawn one, or None."""
-        query = SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association)
-        return self._load_first(query, to_association_entry)
+        return self._load_first(
+            SELECT_ASSOCIATION_ENTRIES.where(ASSOCIATION.c.id == association), to_association_entry
+        )
 
     def get_contact(self, association: str) -> Contact:
         """Return the contact of an association, which is empty if nothing is known."""

@@ -149,8 +149,11 @@ class ImportChanges:
         """A digest of the changes. Two imports with the same digest make the same changes."""
         digest = hashlib.sha256()
         for entry in self.log_entries:
-            values = (entry.association, entry.field, entry.before, entry.after, entry.kind)
-            digest.update(json.dumps(values).encode())
+            digest.update(
+                json.dumps(
+                    (entry.association, entry.field, entry.before, entry.after, entry.kind)
+                ).encode()
+            )
         return digest.hexdigest()[:32]
 
 
@@ -326,10 +329,10 @@ def _index_spreadsheet(
     associations: Iterable[Association | AssociationEntry], accounts: Iterable[AccountRow]
 ) -> tuple[dict[str, AssociationEntry], dict[ImportKey, AccountRow]]:
     """Return the entries of a spreadsheet by id, and its accounts by their import key."""
-    entries: dict[str, AssociationEntry] = {}
-    for item in associations:
-        entry = item if isinstance(item, AssociationEntry) else AssociationEntry(item)
-        entries[item.id] = sanitize(entry)
+    entries = {
+        item.id: sanitize(item if isinstance(item, AssociationEntry) else AssociationEntry(item))
+        for item in associations
+    }
     accounts_by_key: dict[ImportKey, AccountRow] = {}
     for account in map(sanitize, accounts):
         accounts_by_key.setdefault(_build_import_key(account), _strip_stored_fields(account))
@@ -361,8 +364,9 @@ def apply_comparison(connection: Connection, comparison: RegistryComparison, now
     _write_changed_rows(connection, ASSOCIATION, entries, association_ids, {})
     _replace_contacts(connection, (entries.new | entries.relisted | entries.changed).values())
     _write_changed_rows(connection, ACCOUNT, accounts, account_ids, {"added_at": now})
-    unlisted_accounts = [account_ids[key] for key in accounts.unlisted]
-    _remove_unlisted(connection, ACCOUNT, unlisted_accounts, now, prune=prune)
+    _remove_unlisted(
+        connection, ACCOUNT, [account_ids[key] for key in accounts.unlisted], now, prune=prune
+    )
     _remove_unlisted(connection, ASSOCIATION, list(entries.unlisted), now, prune=prune)
 
 
@@ -394,11 +398,8 @@ def _remove_unlisted(
             account_ids += connection.execute(query).scalars()
         rows.delete_observations(connection, account_ids)
     for id_ in ids:
-        condition = table.c.id == id_
-        if prune:
-            connection.execute(delete(table).where(condition))
-        else:
-            connection.execute(update(table).where(condition).values(withdrawn_at=now))
+        removal = delete(table) if prune else update(table).values(withdrawn_at=now)
+        connection.execute(removal.where(table.c.id == id_))
 
 
 def _build_import_key(account: AccountRow) -> ImportKey:
@@ -433,8 +434,9 @@ def build_registry_values(item: AssociationEntry | AccountRow) -> dict[str, Any]
 def _replace_contacts(connection: Connection, entries: Iterable[AssociationEntry]) -> None:
     """Replace the contacts of these entries. An empty contact has no row."""
     for batch in split_into_batches(entries):
-        ids = [entry.id for entry in batch]
-        connection.execute(delete(CONTACT).where(CONTACT.c.association.in_(ids)))
+        connection.execute(
+            delete(CONTACT).where(CONTACT.c.association.in_([entry.id for entry in batch]))
+        )
         contact_rows = [
             {"association": entry.id, **get_field_values(entry.contact)}
             for entry in batch

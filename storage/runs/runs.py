@@ -220,9 +220,8 @@ class ClusterRunRepository(Repository):
 
     def open(self, run_id: int, folder_token: str, time_limit_seconds: float | None) -> None:
         """Open a run to workers, with or without a time limit. Existing results are kept."""
-        ends_at = None
-        if time_limit_seconds is not None:
-            ends_at = func.now() + timedelta(seconds=time_limit_seconds)
+        seconds = time_limit_seconds
+        ends_at = None if seconds is None else func.now() + timedelta(seconds=seconds)
         values = {"ends_at": ends_at, "is_closed": False, "folder_token": folder_token}
         fresh = self._database.build_insert(CLUSTER_RUN).values(
             run_id=run_id, worker_results={}, **values
@@ -237,8 +236,13 @@ class ClusterRunRepository(Repository):
             row = connection.execute(query.where(CLUSTER_RUN.c.run_id == run_id)).first()
         if row is None:
             return None
-        seconds_left = None if row.ends_at is None else float(row.seconds_left)
-        return ClusterRun(run_id, seconds_left, row.is_closed, row.folder_token, row.worker_results)
+        return ClusterRun(
+            run_id,
+            None if row.ends_at is None else float(row.seconds_left),
+            row.is_closed,
+            row.folder_token,
+            row.worker_results,
+        )
 
     def close(self, run_id: int) -> None:
         """Close the run, so that the workers start no other account."""

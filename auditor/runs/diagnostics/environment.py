@@ -57,9 +57,8 @@ def list_setting_checks(path: Path | None, config: Config) -> Iterator[tuple[str
         yield "messages", [("warn", text)]
     elif recipients:
         yield "messages", [("ok", f"digest recipients: {len(recipients)}")]
-    text = f"notified by {config.monitor.kind}"
-    if config.monitor.ping_url is None:
-        text = "not set: no alert if runs fail; see [monitor]"
+    unset = "not set: no alert if runs fail; see [monitor]"
+    text = unset if config.monitor.ping_url is None else f"notified by {config.monitor.kind}"
     yield "monitor", [("ok", text)]
 
 
