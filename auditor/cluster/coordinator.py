@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from auditor.app import App
 from auditor.cluster import FOLDER_MARKER_FILE
-from auditor.cluster.job_queue import ChannelStates, Job, JobQueue, WorkerResults
+from auditor.cluster.job_queue import RESULTS_ADAPTER, ChannelStates, Job, JobQueue, WorkerResults
 from auditor.runs.frontier import Frontier, QueueStatus
 from auditor.runs.plan import API_ROUND, PLATFORM_ROUND, compute_batch_size
 from auditor.runs.state import RequestCounts, RunDeadline
@@ -158,7 +158,7 @@ class ClusterCoordinator:
         if cluster_run is None:
             return
         previous = self._worker_results
-        results = WorkerResults.from_json(cluster_run.worker_results)
+        results = RESULTS_ADAPTER.validate_python(cluster_run.worker_results)
         self._worker_results = results
         self._frontier.circuit_breakers.update(results.channel_states.circuit_breakers)
         results.channel_states.restore_api_budgets(self._api_budgets)

@@ -101,7 +101,7 @@ class WorkerResults:
 
     def merge_into(self, stored_results: JsonDict) -> JsonDict:
         """Return the stored results with these. Counts are summed, channel states are replaced."""
-        stored = self.from_json(stored_results)
+        stored = RESULTS_ADAPTER.validate_python(stored_results)
         old, new = stored.channel_states, self.channel_states
         results = WorkerResults(
             stored.requests.add(self.requests),
@@ -114,11 +114,6 @@ class WorkerResults:
         )
         merged: JsonDict = RESULTS_ADAPTER.dump_python(results, mode="json")
         return merged
-
-    @classmethod
-    def from_json(cls, stored_results: Mapping[str, Any]) -> WorkerResults:
-        """Return the results that the database stores."""
-        return RESULTS_ADAPTER.validate_python(stored_results)
 
 
 RESULTS_ADAPTER = TypeAdapter(WorkerResults)

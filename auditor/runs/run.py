@@ -303,9 +303,10 @@ class RunSession:
             await recorder.flush()
             if not await asyncio.to_thread(frontier.count_remaining, second_pass=True):
                 return
-            last_failure = worker.last_deferred_at or self.deadline.timer()
+            last = worker.last_deferred_at
+            seconds_since_failure = self.deadline.timer() - last if last else 0.0
             delay = self.app.config.fetch.second_pass_delay
-            await self.deadline.sleep(delay - (self.deadline.timer() - last_failure))
+            await self.deadline.sleep(delay - seconds_since_failure)
             if not self.deadline.should_stop:
                 checker.fetcher.start_new_pass()
                 await (self.coordinator or worker).check_pass(second_pass=True)
