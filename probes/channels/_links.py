@@ -110,9 +110,7 @@ class LinkTable:
     def _read(self, entry: LinkEntry | None, link: PlatformLink) -> Identity | None:
         if entry is None or isinstance(entry, Identity):
             return entry
-        if isinstance(entry, LinkKind):
-            return Identity(self.channel, entry)
-        return entry(link)
+        return Identity(self.channel, entry) if isinstance(entry, LinkKind) else entry(link)
 
 
 def is_language_prefix(segment: str, next_segment: str) -> bool:

@@ -63,9 +63,8 @@ def _is_prefix(segment: str, next_segment: str) -> bool:
     """Return True for a prefix of the app or a language. `/fr/tagged` is a tab of `fr`."""
     if segment.lower() in _APP_PREFIXES:
         return bool(next_segment)
-    if next_segment.lower() in _TAB_SEGMENTS or next_segment.isdigit():
-        return False
-    return is_language_prefix(segment, next_segment)
+    is_tab = next_segment.lower() in _TAB_SEGMENTS or next_segment.isdigit()
+    return not is_tab and is_language_prefix(segment, next_segment)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
@@ -93,9 +92,7 @@ def _read_share_link(link: PlatformLink) -> Identity:
 def _read_account(link: PlatformLink) -> Identity:
     """Identify the account of a profile page, a tab, or a post whose address names its owner."""
     account = _identify_username(link.name)
-    if link.second in _POST_SEGMENTS and link.third:
-        return account.to_post()
-    return account
+    return account.to_post() if link.second in _POST_SEGMENTS and link.third else account
 
 
 def _identify_username(username: str) -> Identity:
@@ -131,9 +128,7 @@ identify = LINKS.identify
 def identify_bare(text: str) -> Identity:
     """Identify a username from the Instagram column. Counts and phone numbers are invalid."""
     username = text.strip().strip("/").removeprefix("@")
-    if username.isdigit():
-        return _INVALID
-    return _identify_username(username)
+    return _INVALID if username.isdigit() else _identify_username(username)
 
 
 def parse_profile_page(page: Page) -> PublicProfile:

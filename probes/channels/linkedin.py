@@ -117,9 +117,8 @@ def _is_site_prefix(first_segment: str, second_segment: str, third_segment: str 
     if first in _PAGE_TYPES_BY_SEGMENT:
         # A page may have the name of one: /company/showcase, /company/showcase/people.
         return second in _PAGE_TYPES_BY_SEGMENT and third not in ("", *_TAB_SEGMENTS)
-    if second not in _PAGE_OR_GROUP_SEGMENTS:
-        return False
-    return first in _SITE_PREFIXES or urls_normalize.is_locale(first)
+    is_prefix = first in _SITE_PREFIXES or urls_normalize.is_locale(first)
+    return is_prefix and second in _PAGE_OR_GROUP_SEGMENTS
 
 
 def _read_page(link: PlatformLink) -> Identity:
@@ -128,9 +127,7 @@ def _read_page(link: PlatformLink) -> Identity:
 
 def _read_group(link: PlatformLink) -> Identity:
     group_id = _find_numeric_id(*link.rest, link.query.get("gid", ""))
-    if not group_id:
-        return _INVALID
-    return _build_identity(LinkKind.GROUP, f"groups/{group_id}")
+    return _build_identity(LinkKind.GROUP, f"groups/{group_id}") if group_id else _INVALID
 
 
 def _find_numeric_id(*parts: str) -> str:
@@ -159,9 +156,7 @@ def _read_post_owner(link: PlatformLink) -> Identity:
     Posts of pages and of people have the same form, so the owner may be either.
     """
     slug, separator, _ = link.second.partition("_")
-    if not separator:
-        return _INVALID
-    return _identify_page("company", slug).to_post()
+    return _identify_page("company", slug).to_post() if separator else _INVALID
 
 
 def _identify_page(page_type: str, slug: str) -> Identity:
@@ -177,9 +172,7 @@ def _identify_page(page_type: str, slug: str) -> Identity:
     if key in _RESERVED_SLUGS:
         return Identity(NAME, LinkKind.INVALID, note=_RESERVED_SLUGS[key])
     page = _build_identity(_KINDS_BY_PAGE_TYPE.get(page_type, LinkKind.PAGE), key)
-    if slug in _PLACEHOLDER_SLUGS:
-        return page.with_note("placeholder")
-    return page
+    return page.with_note("placeholder") if slug in _PLACEHOLDER_SLUGS else page
 
 
 def _build_identity(kind: LinkKind, key: str) -> Identity:

@@ -54,9 +54,7 @@ def _identify_account(name: str = "", item: str = "", story: str = "", *_: str) 
     """Identify an account, or its post: `/name/3`, or `/name/s/3` for a story."""
     account = _identify_username(name.removeprefix("@"))
     is_story = item == "s" and story != ""
-    if is_story or item.isdigit():
-        return account.to_post(note=None)
-    return account
+    return account.to_post(note=None) if is_story or item.isdigit() else account
 
 
 def _identify_invite(invite_code: str) -> Identity:
@@ -150,6 +148,4 @@ def _fetch_newest_post(identity: Identity) -> Generator[PageRequest, Page, Activ
         page, newest = yield from request_page(url, parse_channel_preview)
     except FetchError:
         return None
-    if page.status != 200 or not urlsplit(page.url).path.startswith("/s/"):
-        return None
-    return newest
+    return None if page.status != 200 or not urlsplit(page.url).path.startswith("/s/") else newest

@@ -48,9 +48,7 @@ def _is_prefix(segment: str, next_segment: str) -> bool:
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
-    if link.name.startswith("@"):
-        return _read_account(link)
-    return Identity(NAME, LinkKind.SHORT_LINK)
+    return _read_account(link) if link.name.startswith("@") else Identity(NAME, LinkKind.SHORT_LINK)
 
 
 def _read_account(link: PlatformLink) -> Identity:
@@ -58,9 +56,7 @@ def _read_account(link: PlatformLink) -> Identity:
     if not link.name.startswith("@"):
         return _INVALID
     account = _identify_username(link.name.lstrip("@"))
-    if link.second in _POST_SEGMENTS and link.third:
-        return account.to_post(note=None)
-    return account
+    return account.to_post(note=None) if link.second in _POST_SEGMENTS and link.third else account
 
 
 def _identify_username(username: str) -> Identity:

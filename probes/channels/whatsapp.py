@@ -59,18 +59,14 @@ def _read_send_link(link: PlatformLink) -> Identity:
     """Identify `send?phone=<number>`. A text without a number is shared."""
     if "phone" in link.query:
         return PHONE_IDENTITY
-    if "text" in link.query:
-        return Identity(NAME, LinkKind.SHARE)
-    return Identity(NAME, LinkKind.HOME)
+    return Identity(NAME, LinkKind.SHARE) if "text" in link.query else Identity(NAME, LinkKind.HOME)
 
 
 def _read_short_host(link: PlatformLink) -> Identity:
     """Identify `wa.me/<number>` and `wa.me/channel/<code>`."""
     if link.name.lower() == "channel" and link.rest:
         return _identify_channel(link.second)
-    if link.name:
-        return PHONE_IDENTITY
-    return _read_send_link(link)
+    return PHONE_IDENTITY if link.name else _read_send_link(link)
 
 
 def _identify_channel(code: str) -> Identity:

@@ -205,8 +205,7 @@ class _PageView:
     """The texts of a page in the form in which patterns are compared with them."""
 
     def __init__(self, document: Document, page: Page) -> None:
-        own_host = domains.normalize_host(get_host(document.url))
-        self.own_host = own_host
+        self.own_host = domains.normalize_host(get_host(document.url))
         self.title = _fold_text(document.title)
         self.headings = list(map(_fold_text, document.headings[:MAX_HEADINGS]))
         is_short = len(document.text) <= SENTENCE_PAGE_MAX_CHARS
@@ -334,8 +333,7 @@ def _find_in(texts: list[str], parts: tuple[str, ...]) -> str:
     return next(filter(None, (_match_contained(text, parts, "") for text in texts)), "")
 
 
-_Matcher = Callable[[_PageView, tuple[str, ...]], str]
-_MATCHERS: Mapping[str, _Matcher] = {
+_MATCHERS: Mapping[str, Callable[[_PageView, tuple[str, ...]], str]] = {
     "title": lambda view, parts: _find_whole([view.title], parts, view.own_host),
     "heading": lambda view, parts: _find_whole(view.headings, parts, view.own_host),
     "text": _match_text,

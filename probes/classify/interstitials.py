@@ -301,9 +301,8 @@ def _iter_full_page_walls(page: Page, page_head: str) -> Iterator[Reason]:
 def _has_firewall_marks(page: Page, page_head: str) -> bool:
     if _has_sign(page_head, _FIREWALL_MARKUP) or _has_sign(page_head, _COOKIE_TEST):
         return True
-    if not _has_sign(page_head, _FIREWALL_NAME):
-        return False
-    return page.status >= 400 or _has_little_text(page)
+    has_name = _has_sign(page_head, _FIREWALL_NAME)
+    return has_name and (page.status >= 400 or _has_little_text(page))
 
 
 def _iter_walls_by_header(page: Page) -> Iterator[Reason]:

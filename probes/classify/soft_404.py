@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from itertools import filterfalse, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import tomli
 
@@ -34,18 +34,12 @@ _TRAILING_WORDS_REGEX = (
 _PLACEHOLDER_PATTERN = re.compile(r"<(\w+)\.(\w+)>")
 
 
-class Soft404Sentences(NamedTuple):
-    """Patterns in lower case: a label, a label of a post, a sentence, and a mention."""
-
-    label: re.Pattern[str]
-    content_label: re.Pattern[str]
-    sentence: re.Pattern[str]
-    mention: re.Pattern[str]
-
-
 @cache
-def load_sentences() -> Soft404Sentences:
-    """Compile the sentences, which takes 40 ms."""
+def load_sentences() -> Mapping[str, re.Pattern[str]]:
+    """Compile the patterns in lower case, which takes 40 ms.
+
+    They are a label, a label of a post, a sentence, and a mention.
+    """
     table = _load_table()
     sorry = rf"(?:{_join_alternatives(table['apologies'])}\b\W*){{0,3}}"
     page_not_found = "|".join(table["page_not_found"])
@@ -66,7 +60,12 @@ def load_sentences() -> Soft404Sentences:
         r"(?=\s*(?:$|[.!,;:…|–—(،؛]|(?:or|ou|oder|o|أو) |(?:on|sur) (?:this|our|ce|notre) |404))"
     )
     mention = "|".join([*table["mentions"], page_not_found])
-    return Soft404Sentences(*map(re.compile, (label, content_label, sentence, mention)))
+    return {
+        "label": re.compile(label),
+        "content_label": re.compile(content_label),
+        "sentence": re.compile(sentence),
+        "mention": re.compile(mention),
+    }
 
 
 @cache
@@ -171,16 +170,16 @@ def mentions_missing_page(text: str) -> bool:
     """Return whether a text mentions a missing page."""
     text = fold_case(text)
     has_keyword = bool(load_mention_index().find_rows(text))
-    return has_keyword and load_sentences().mention.search(text) is not None
+    return has_keyword and load_sentences()["mention"].search(text) is not None
 
 
 def is_dated_article(document: Document) -> bool:
     """Return whether a page has a story and a machine-readable date, unlike an error page."""
     if len(document.main_text) < TINY_PAGE_MAX_CHARS:
         return False
-    if "article:published_time" in document.meta:
-        return True
-    return any(schema.keys() >= {"headline", "datePublished"} for schema in document.json_ld)
+    return "article:published_time" in document.meta or any(
+        schema.keys() >= {"headline", "datePublished"} for schema in document.json_ld
+    )
 
 
 def _find_in_title(document: Document, *, is_home_page: bool) -> str | None:
@@ -205,13 +204,11 @@ def _find_missing_content(document: Document) -> str | None:
     title_part = _find_content_label(split_title(document.title))
     heading = _find_content_label(document.headings[:1])
     is_almost_empty = len(document.main_text) < TINY_PAGE_MAX_CHARS // 2
-    if (title_part and heading) or is_almost_empty:
-        return title_part or heading
-    return None
+    return title_part or heading if (title_part and heading) or is_almost_empty else None
 
 
 def _find_content_label(texts: Iterable[str]) -> str | None:
-    pattern = load_sentences().content_label
+    pattern = load_sentences()["content_label"]
     for text in texts:
         if pattern.fullmatch(fold_case(text)):
             return text
@@ -229,7 +226,7 @@ def _find_in_url(document: Document, *, is_home_page: bool) -> str | None:
         return None
     if len(document.main_text) >= SHORT_PAGE_MAX_CHARS:
         # A number alone proves nothing on a long page: a song can have the number 404.
-        mentions = find_folded(load_sentences().mention, document.text)
+        mentions = find_folded(load_sentences()["mention"], document.text)
         if all(map(_is_error_code_label, mentions)):
             return None
     return error_path[0]
@@ -300,7 +297,7 @@ def _find_in_short_text(document: Document, *, is_home_page: bool) -> str | None
     is_vague = _VAGUE_LABEL_PATTERN.fullmatch
     if _is_informative_home_page(document, is_home_page=is_home_page):
         is_vague = _ERROR_CODE_LABEL_PATTERN.fullmatch
-    mentions = find_folded(load_sentences().mention, document.text)
+    mentions = find_folded(load_sentences()["mention"], document.text)
     if is_home_page:
         mentions = filter(_VISITOR_ADDRESSED_PATTERN.search, mentions)
     mention = next(filterfalse(is_vague, mentions), None)
@@ -319,14 +316,14 @@ def _find_error_sentence(text: str) -> str | None:
 
     "Not found: the boy" is not about the page.
     """
-    for sentence in find_folded(load_sentences().sentence, text):
+    for sentence in find_folded(load_sentences()["sentence"], text):
         if not _is_vague_label(sentence.strip(" .!?:…|–—-")):
             return sentence
     return None
 
 
 def _is_error_label(label: str) -> bool:
-    return load_sentences().label.fullmatch(fold_case(label)) is not None
+    return load_sentences()["label"].fullmatch(fold_case(label)) is not None
 
 
 def _is_vague_label(label: str) -> bool:

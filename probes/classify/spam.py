@@ -135,13 +135,12 @@ _PRICE_PATTERN = re.compile(
 
 def _has_foreign_title(document: Document) -> bool:
     """Return whether a page in a language of the network has a title in another language."""
-    title_language = language.detect_title_language(document.title)
+    title_language = language.detect_language(document.title, 2)
     if not title_language or title_language in language.NETWORK_LANGUAGES:
         return False
-    if language.detect_language(document.text) in language.NETWORK_LANGUAGES:
-        return True
     declared = language.normalize_language_code(document.language)
-    return declared in language.NETWORK_LANGUAGES
+    own_languages = {declared, language.detect_language(document.text)}
+    return not own_languages.isdisjoint(language.NETWORK_LANGUAGES)
 
 
 def redirects_to_other_site(document: Document) -> bool:

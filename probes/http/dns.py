@@ -20,7 +20,7 @@ from itertools import chain, islice
 import aiodns
 from aiodns.error import ARES_EBADRESP, ARES_ENODATA, ARES_ENOTFOUND, ARES_ETIMEOUT, DNSError
 
-from probes.links.domains import parse_dns_url
+from probes.links.domains import DNS_URL_PATTERN
 from probes.models.finding import Reason
 from probes.models.http import FetchError, Page
 
@@ -100,10 +100,10 @@ class DnsResolver:
 
         Raises FetchError if there is no answer, or the name does not exist.
         """
-        question = parse_dns_url(url)
+        question = DNS_URL_PATTERN.fullmatch(url)
         if question is None:
             raise FetchError(Reason.UNSAFE_ADDRESS, "not a DNS question", url=url)
-        answer = await self._query(question.name, question.record_type)
+        answer = await self._query(*question.groups())
         if isinstance(answer, int) and answer != ARES_ENODATA:
             error = _map_dns_errors([answer])
             raise FetchError(error.reason, error.detail, url=url)

@@ -56,8 +56,7 @@ NETWORK_ERRORS = (
 
 # The first row with the type of any cause wins. Timeouts precede TLS errors, because the causes of
 # a stalled handshake contain a TLS error, too.
-_ErrorTypes = tuple[type[BaseException], ...]
-_REASONS: tuple[tuple[_ErrorTypes, Reason, str], ...] = (
+_REASONS: tuple[tuple[tuple[type[BaseException], ...], Reason, str], ...] = (
     ((SSLCertVerificationError,), Reason.TLS, "untrusted"),
     ((httpx.ConnectTimeout, httpx.PoolTimeout), Reason.TIMEOUT, "connect"),
     ((httpx.TimeoutException, TimeoutError), Reason.TIMEOUT, "no answer in time"),

@@ -152,14 +152,9 @@ class SsrfGuard:
         has_valid_labels = set(map(len, labels)).issubset(range(1, 64))
         if not has_valid_labels or len(host) > MAX_HOST_CHARS or "%" in host:
             refuse_address("not a host name", text)
-        if self._checks_names:
-            self._check_name(labels, port, text)
-
-    @staticmethod
-    def _check_name(labels: list[str], port: int, text: str) -> None:
-        if len(labels) == 1 or labels[-1] in LOCAL_TLDS:
+        if self._checks_names and (len(labels) == 1 or labels[-1] in LOCAL_TLDS):
             refuse_address("a name of the local network", text)
-        if port not in ALLOWED_PORTS:
+        if self._checks_names and port not in ALLOWED_PORTS:
             refuse_address(f"port {port}", text)
 
 

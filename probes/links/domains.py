@@ -6,9 +6,9 @@ Also the addresses of DNS questions about them, and the RDAP services of registr
 
 import json
 import re
+from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
 
 from publicsuffixlist import PublicSuffixList
 
@@ -32,7 +32,8 @@ SHARED_DOMAINS = frozenset(
 DNS_SCHEME = "dns:"
 MAX_HOST_CHARS = 253
 """Characters of a host name (RFC 1035). Decoding a longer one takes quadratic time."""
-_DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?type=(NS|A)")
+DNS_URL_PATTERN = re.compile(r"dns:((?:[a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63})\?type=(NS|A)")
+"""The address of a question that the auditor asks: a name in ASCII, and the type of its records."""
 
 
 @lru_cache(maxsize=4_096)
@@ -42,17 +43,10 @@ def normalize_host(host: str) -> str:
     Does not validate the host. `probes.links.normalize.parse_host` does.
     """
     name = host.lower().rstrip(".").removeprefix("www.")
-    return _BLOGSPOT_COUNTRY_SUFFIX.sub(".blogspot.com", _decode_punycode(name))
-
-
-def _decode_punycode(name: str) -> str:
-    """Decode `xn--` labels. A name that cannot be decoded is returned unchanged."""
-    if "xn--" not in name or len(name) > MAX_HOST_CHARS:
-        return name
-    try:
-        return name.encode("ascii").decode("idna")
-    except UnicodeError:
-        return name
+    if "xn--" in name and len(name) <= MAX_HOST_CHARS:
+        with suppress(UnicodeError):  # a name that cannot be decoded stays
+            name = name.encode("ascii").decode("idna")
+    return _BLOGSPOT_COUNTRY_SUFFIX.sub(".blogspot.com", name)
 
 
 @lru_cache(maxsize=4_096)
@@ -81,9 +75,7 @@ def get_own_domain(host: str) -> str:
     """
     name = match_registrable_domain(normalize_host(host))
     is_platform = name in SHARED_DOMAINS or name != (_load_icann_list().privatesuffix(name) or "")
-    if is_platform:
-        return ""
-    return name
+    return "" if is_platform else name
 
 
 @lru_cache(maxsize=1)
@@ -140,23 +132,3 @@ def _load_services() -> dict[str, str]:
 def find_rdap_service(domain: str) -> str | None:
     """Return the address of the RDAP service for a domain, or None if its registry has none."""
     return _load_services().get(encode_domain(domain).rpartition(".")[2])
-
-
-class DnsQuestion(NamedTuple):
-    """A question to the DNS: a name in ASCII, and the type of its records."""
-
-    name: str
-    record_type: str
-
-    @property
-    def url(self) -> str:
-        """Return the address of the question (RFC 4501): `dns:example.org?type=NS`."""
-        return f"{DNS_SCHEME}{self.name}?type={self.record_type}"
-
-
-def parse_dns_url(url: str) -> DnsQuestion | None:
-    """Return the question of a `dns:` address, or None if it is none that the auditor asks."""
-    match = _DNS_URL_PATTERN.fullmatch(url)
-    if match is None:
-        return None
-    return DnsQuestion(*match.groups())

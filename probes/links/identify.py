@@ -87,9 +87,7 @@ def _identify_text(text: str, column: str | None) -> Identity:
         return _identify_without_url(text, column)
     inner_url = unwrap_url(url)
     identity = _identify_url(inner_url, column)
-    if inner_url != url and identity.note is None:
-        return identity.with_note("wrapped")
-    return identity
+    return identity.with_note("wrapped") if inner_url != url and identity.note is None else identity
 
 
 def _is_other_network(channel: str, column: str | None) -> bool:
@@ -97,9 +95,8 @@ def _is_other_network(channel: str, column: str | None) -> bool:
 
     It must be reported as a mistake, because that network may not be audited at all.
     """
-    if column in (None, WEBSITE_CHANNEL, channel):
-        return False
-    return not channel or is_optional_channel(channel)
+    is_own_column = column in (None, WEBSITE_CHANNEL, channel)
+    return not is_own_column and (not channel or is_optional_channel(channel))
 
 
 def _is_handle(text: str, column: str | None) -> bool:
@@ -129,9 +126,7 @@ def _identify_without_url(text: str, column: str | None) -> Identity:
 def _explain_invalid_text(text: str) -> str:
     if _EMAIL_ADDRESS.fullmatch(text):
         return "email"
-    if _SEVERAL_WORDS.fullmatch(text):
-        return "name_only"
-    return "no_address"
+    return "name_only" if _SEVERAL_WORDS.fullmatch(text) else "no_address"
 
 
 def _identify_url(url: str, column: str | None) -> Identity:

@@ -67,7 +67,11 @@ def repair_link_text(typed: str) -> str:
     if CLEAN_URL.fullmatch(text):
         return text
     if not _PRINTABLE_ASCII.fullmatch(text) or _HTML_ENTITY.search(text):
-        text = INVISIBLE_MARKS.sub("", unescape_entities(_repair_mojibake(text)))
+        # UTF-8 may be read as windows-1252 (`Ã©` for é), even several times.
+        previous = ""
+        while _MOJIBAKE.search(text) and previous != text:
+            previous, text = text, _MOJIBAKE_SEQUENCE.sub(_decode_mojibake, text)
+        text = INVISIBLE_MARKS.sub("", unescape_entities(text))
         text = _WHITESPACE.sub(" ", text).strip()
     if _HOST_AND_BACKSLASHES.fullmatch(text):
         text = text.replace("\\", "/")
@@ -95,14 +99,6 @@ def unescape_entities(text: str) -> str:
 def is_link_markup(text: str) -> bool:
     """Return True if a cell contains link markup, such as a HYPERLINK formula."""
     return any(pattern.search(text) for mark, pattern in _LINK_SYNTAXES if mark in text)
-
-
-def _repair_mojibake(text: str) -> str:
-    """Decode UTF-8 that was read as windows-1252 (`Ã©` for é), even several times."""
-    previous = ""
-    while _MOJIBAKE.search(text) and previous != text:
-        previous, text = text, _MOJIBAKE_SEQUENCE.sub(_decode_mojibake, text)
-    return text
 
 
 def _decode_mojibake(match: re.Match[str]) -> str:
@@ -197,10 +193,10 @@ MAX_QUERY_CHARS = 60  # parked pages link to searches with longer queries
 _BOILERPLATE_PATH = re.compile(r"privacy|terms|legal|lander|cgi-|login|cookie|^/*$")
 
 
-def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
+def extract_url(text: str) -> str | None:
     """Return the URL in a repaired text, or None.
 
-    With `allow_missing_scheme`, `example.ma/page` counts too if its top-level domain exists.
+    `example.ma/page` counts too if its top-level domain exists.
     """
     if CLEAN_URL.fullmatch(text) and parse_host(host := text.split("/", 3)[2]) == host:
         return text
@@ -211,7 +207,7 @@ def extract_url(text: str, *, allow_missing_scheme: bool = True) -> str | None:
     while match := _HTTP_SCHEME.match(text):  # again and again, as in `http://https://…`
         scheme = "https" if _HTTPS_SCHEME.match(match[0]) else "http"
         text = text[match.end() :]
-    is_host = allow_missing_scheme and not _OTHER_SCHEME.match(text) and _looks_like_host(text)
+    is_host = not _OTHER_SCHEME.match(text) and _looks_like_host(text)
     if not scheme and not is_host:
         return None
     return _build_url(scheme or "https", _WWW_PREFIX.sub("www.", text))
@@ -332,9 +328,7 @@ def _decode_label(label: str) -> str:
         letters = label[4:].encode("ascii").decode("punycode")
     except UnicodeError:
         return label
-    if letters.isascii() or normalize("NFC", letters.lower()) != letters:
-        return label
-    return letters
+    return label if letters.isascii() or normalize("NFC", letters.lower()) != letters else letters
 
 
 @lru_cache(maxsize=256)
@@ -420,9 +414,7 @@ def _get_origin(base: str) -> str:
 def get_host(url: str) -> str:
     """Return the host of a URL in lower case, or an empty string."""
     usual = _USUAL_HOST.match(url)
-    if usual:
-        return usual[1].lower()
-    return (parse_url(url).hostname or "").lower()
+    return usual[1].lower() if usual else (parse_url(url).hostname or "").lower()
 
 
 def count_internal_links(url: str, links: Iterable[str]) -> int:

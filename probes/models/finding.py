@@ -150,9 +150,7 @@ LINKS_CUT_FACT = "links_cut"
 
 def shorten_text(text: str, max_chars: int) -> str:
     """Return the text, or its beginning with an ellipsis if it is longer than `max_chars`."""
-    if len(text) <= max_chars:
-        return text
-    return f"{text[: max_chars - 1]}…"
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def limit_finding(finding: Finding) -> Finding:
@@ -270,6 +268,4 @@ class Account:
     @property
     def known_id(self) -> str:
         """Return the platform's own id of the account if any run found it, or ""."""
-        if self.previous_finding is None:
-            return ""
-        return self.previous_finding.platform_id or ""
+        return "" if self.previous_finding is None else self.previous_finding.platform_id or ""

@@ -46,7 +46,6 @@ __all__ = [
     "looks_like_html",
     "make_absolute",
     "parse_document",
-    "parse_head",
     "parse_head_soup",
     "parse_html",
     "parse_soup",
@@ -176,9 +175,8 @@ def looks_like_html(page: Page) -> bool:
         if control_bytes > len(sample) * MAX_BINARY_SHARE:
             return False
     media_type = page.headers.get("content-type", "text/html").partition(";")[0].strip().lower()
-    if not media_type or "html" in media_type or b"<" in start:
-        return True
-    return media_type in ("text/plain", "application/xml", "text/xml")
+    is_text = media_type in ("", "text/plain", "application/xml", "text/xml")
+    return is_text or "html" in media_type or b"<" in start
 
 
 def parse_html(markup: str, url: str) -> Document:
@@ -249,20 +247,6 @@ class _DocumentBuilder:
         self.script_count = 0
         self.is_cut = False
         self.is_after_title = False
-        self.handlers = {
-            "a": self.add_anchor,
-            "area": self.add_anchor,
-            "meta": self.add_meta,
-            "link": self.add_link_tag,
-            "title": self.set_title,
-            "h1": self.add_main_heading,
-            "h2": self.add_heading,
-            "script": self.add_script,
-            "iframe": self.add_frame,
-            "frame": self.add_frame,
-            "base": self.set_base,
-            "form": self.add_form,
-        }
 
     def add_elements(self, elements: Iterable[KeptElement]) -> None:
         """Add the kept elements in the order of the page, up to MAX_ELEMENTS_PER_KIND."""
@@ -274,22 +258,56 @@ class _DocumentBuilder:
             if counts_by_kind[kind] > MAX_ELEMENTS_PER_KIND:
                 self.is_cut = True
                 continue
-            handle = self.handlers.get(element.name)
-            if handle:
-                handle(element, attrs)
-            if not _QUOTING_ATTRIBUTES.isdisjoint(attrs):
-                self.add_quoted_url(attrs)
+            self.add_element(element, attrs)
+            # The address of an embedded profile, and of the source of a quotation.
+            if "data-href" in attrs:
+                self.found["embeds"].append(make_absolute(self.base, attrs["data-href"]))
+            if "cite" in attrs:
+                self.found["quoted_urls"].append(make_absolute(self.base, attrs["cite"]))
             if element.name in {"time", "abbr"} or not _DATE_ATTRIBUTES.isdisjoint(attrs):
                 self.found["date_stamps"].extend(
                     _read_date_stamp(element, attrs, is_after_title=self.is_after_title)
                 )
 
-    def add_quoted_url(self, attrs: Mapping[str, str]) -> None:
-        """Add the address of an embedded profile or of the source of a quotation."""
-        if "data-href" in attrs:
-            self.found["embeds"].append(make_absolute(self.base, attrs["data-href"]))
-        if "cite" in attrs:
-            self.found["quoted_urls"].append(make_absolute(self.base, attrs["cite"]))
+    def add_element(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
+        """Add what an element of this name gives. The first title with a text counts."""
+        match element.name:
+            case "a" | "area":
+                self.add_anchor(element, attrs)
+            case "script":
+                self.add_script(element, attrs)
+            case "meta":
+                self.add_meta(attrs)
+            case "link":
+                rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
+                href = make_absolute(self.base, attrs.get("href", ""))
+                title = clean_text(attrs.get("title", ""), MAX_LINK_TEXT_CHARS)
+                self.found["link_tags"].append((rel, media_type, href, title))
+            case "h1" | "h2":
+                self.add_heading(element)
+            case "iframe" | "frame":
+                self.add_frame(element, attrs)
+            case "title":
+                self.title = self.title or clean_text(element.get_text())
+            case "base":
+                self.base = make_absolute(self.url, attrs.get("href", "")) or self.base
+            case "form":
+                action = make_absolute(self.base, attrs.get("action", ""))
+                self.found["form_actions"].append(action)
+
+    def add_meta(self, attrs: Mapping[str, str]) -> None:
+        """Add a `<meta>`. The first one of each name counts."""
+        names = map(attrs.get, ("property", "name", "itemprop", "http-equiv"))
+        key = next(filter(None, names), "").strip().lower()
+        if key and "content" in attrs:
+            self.meta.setdefault(key, clean_text(attrs["content"], MAX_META_CHARS))
+
+    def add_heading(self, element: KeptElement) -> None:
+        """Add a heading, up to MAX_HEADINGS. In the banner, an `<h1>` may be a logo."""
+        if element.name == "h1" and element.section != "header":
+            self.is_after_title = True
+        if len(self.found["headings"]) < MAX_HEADINGS:
+            self.found["headings"].append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
 
     def add_anchor(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Add a link if it leads to an address."""
@@ -307,35 +325,6 @@ class _DocumentBuilder:
                     clean_text(element.image_alt, MAX_LABEL_CHARS) if element.image_alt else "",
                 )
             )
-
-    def add_meta(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Add a `<meta>`. The first one of each name counts."""
-        key = next(filter(None, map(attrs.get, ("property", "name", "itemprop", "http-equiv"))), "")
-        if key and "content" in attrs:
-            self.meta.setdefault(key.strip().lower(), clean_text(attrs["content"], MAX_META_CHARS))
-
-    def add_link_tag(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Add a `<link>`."""
-        rel, media_type = attrs.get("rel", "").lower(), attrs.get("type", "").lower()
-        href = make_absolute(self.base, attrs.get("href", ""))
-        self.found["link_tags"].append(
-            (rel, media_type, href, clean_text(attrs.get("title", ""), MAX_LINK_TEXT_CHARS))
-        )
-
-    def set_title(self, element: KeptElement, _: Mapping[str, str]) -> None:
-        """Set the title. The first one with a text counts."""
-        self.title = self.title or clean_text(element.get_text())
-
-    def add_main_heading(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Add an `<h1>`. In the banner it may be a logo, elsewhere the content begins."""
-        if element.section != "header":
-            self.is_after_title = True
-        self.add_heading(element, attrs)
-
-    def add_heading(self, element: KeptElement, _: Mapping[str, str]) -> None:
-        """Add a heading, up to MAX_HEADINGS."""
-        if len(self.found["headings"]) < MAX_HEADINGS:
-            self.found["headings"].append(clean_text(element.get_text(), MAX_HEADING_TEXT_CHARS))
 
     def add_script(self, element: KeptElement, attrs: Mapping[str, str]) -> None:
         """Count a script and read it if it is JSON-LD or may redirect."""
@@ -363,14 +352,6 @@ class _DocumentBuilder:
         source = make_absolute(self.base, next(sources, ""))
         self.found["embeds" if element.name == "iframe" else "frames"].append(source)
         self.add_script_source(source)
-
-    def set_base(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Set the base of relative URLs."""
-        self.base = make_absolute(self.url, attrs.get("href", "")) or self.base
-
-    def add_form(self, _: KeptElement, attrs: Mapping[str, str]) -> None:
-        """Add the address to which a form is sent."""
-        self.found["form_actions"].append(make_absolute(self.base, attrs.get("action", "")))
 
 
 def _build_document(walker: HtmlWalker, url: str) -> Document:
@@ -403,7 +384,6 @@ def _build_document(walker: HtmlWalker, url: str) -> Document:
 
 
 _DATE_ATTRIBUTES = frozenset({"datetime", "itemprop"})
-_QUOTING_ATTRIBUTES = frozenset({"data-href", "cite"})
 _MAIN_SECTIONS = frozenset({"main", "article", "events", "others"})
 
 
@@ -431,11 +411,6 @@ def _read_date_stamp(
 
 _DIGIT = re.compile(r"\d")
 _PUBLISHED_WITH_YEAR = re.compile(r"(?:publi|posted|نشر).{0,80}(?:19|20)\d\d", re.IGNORECASE)
-
-
-def parse_head(page: Page) -> Document:
-    """Parse the `<head>` only. It suffices for platforms and is cheap for pages of any size."""
-    return parse_html(_cut_head(decode_body(page)), page.url)
 
 
 def _cut_head(markup: str) -> str:

@@ -84,9 +84,7 @@ def find_latest_in_feed(
     is_oldest_first = feed.is_cut and dates and dates[0] < dates[-1]
     are_alike = len(dates) > 1 and max(dates) - min(dates) < timedelta(minutes=2)
     are_request_times = are_alike and now - max(dates) < SERVER_CLOCK_TOLERANCE
-    if are_request_times or is_oldest_first:
-        return None
-    return _summarize_publications(activities)
+    return None if are_request_times or is_oldest_first else _summarize_publications(activities)
 
 
 _get_published_at = attrgetter("published_at")
@@ -96,8 +94,7 @@ def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult
     latest = nlargest(10, activities, key=_get_published_at)
     if not latest:
         return None
-    rhythm_days = compute_median_gap_days(map(_get_published_at, latest))
-    return PublicationResult(latest[0], rhythm_days)
+    return PublicationResult(latest[0], compute_median_gap_days(map(_get_published_at, latest)))
 
 
 def find_latest_in_sitemap(sitemap: Sitemap, now: datetime) -> Activity | None:
@@ -298,9 +295,8 @@ _DEFAULT_TEXT_PATTERN = re.compile(
 
 def is_default_post(title: str, text: str = "") -> bool:
     """Return whether a post came with the publishing system, by its title or first characters."""
-    if _DEFAULT_TITLE_PATTERN.match(title.strip()):
-        return True
-    return _DEFAULT_TEXT_PATTERN.search(fold_case(text[:400])) is not None
+    has_default_title = _DEFAULT_TITLE_PATTERN.match(title.strip()) is not None
+    return has_default_title or _DEFAULT_TEXT_PATTERN.search(fold_case(text[:400])) is not None
 
 
 def compute_median_gap_days(dates: Iterable[datetime]) -> int | None:

@@ -148,7 +148,7 @@ class ParserPool:
             # The kernel ends a worker at its limit of CPU time.
             is_late = loop.time() - started_at >= min(self._timeout, self._wall_timeout)
             detail = TIMEOUT_DETAIL if is_late else "the parser process ended"
-            task.fail(_ParserStopped(detail))
+            task.fail(FetchError(Reason.UNREADABLE, detail))
             return False
         if not is_success:
             task.fail(value)
@@ -172,9 +172,8 @@ class ParserPool:
             task = _ParseTask(message, asyncio.get_running_loop().create_future())
             self._queue.put_nowait(task)
             return cast("ParsedT", await task.result)
-        except (_ParserStopped, MemoryError, RecursionError) as error:
-            is_stopped = isinstance(error, _ParserStopped)
-            detail = str(error) if is_stopped else "parsing took too much memory"
+        except (FetchError, MemoryError, RecursionError) as error:
+            detail = getattr(error, "detail", "parsing took too much memory")
             raise FetchError(
                 Reason.UNREADABLE, detail, status=page.status, url=page.url, hops=page.hops
             ) from error
@@ -210,10 +209,6 @@ class _ParseTask:
         """Set the error as the result, unless the page is no longer wanted."""
         if not self.result.done():
             self.result.set_exception(error)
-
-
-class _ParserStopped(Exception):  # noqa: N818  # always converted to FetchError
-    """The process of a parser was killed or ended."""
 
 
 async def _receive_message(reader: asyncio.StreamReader) -> Any:

@@ -20,7 +20,7 @@ import socket
 import struct
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BufferedRWPair
 from typing import Any, NoReturn
 
@@ -153,21 +153,14 @@ def _parse_message(message: bytes) -> tuple[bool, Any]:
     """Parse the page of a message. Returns True and the result, or False and the exception."""
     try:
         parser, page, timeout = pickle.loads(message)  # noqa: S301  # from the parent process
-        return True, _run_parser(parser, page, timeout)
+        # If memory runs out in lxml, it can return an empty document without an error.
+        if not _has_free_memory():
+            raise MemoryError("a page may not fit into the free memory")  # noqa: TRY301
+        with _limit_cpu_time(timeout):
+            return True, parser(page)
     except Exception as error:  # noqa: BLE001  # raised by the parent
         error.add_note(traceback.format_exc())
         return False, _make_picklable(error)
-
-
-def _run_parser(parser: Callable[[Page], Any], page: Page, timeout: float) -> Any:
-    """Return the result of the parser. Raises MemoryError if little memory is free.
-
-    If memory runs out in lxml, it can return an empty document without an error.
-    """
-    if not _has_free_memory():
-        raise MemoryError("a page may not fit into the free memory")
-    with _limit_cpu_time(timeout):
-        return parser(page)
 
 
 @contextlib.contextmanager

@@ -186,16 +186,11 @@ def parse_date(text: str, now: datetime) -> ParsedDate | None:
     """Return the first date in a text, or None. Relative dates count back from `now`.
 
     Words such as today, hier, أمس or "3w" are a date only if they are the whole text, so
-    `find_dates` ignores them: «اليوم العالمي» is a World Day, not today.
+    `iter_dates` ignores them: «اليوم العالمي» is a World Day, not today.
     """
     folded_text = fold_text(text).strip(" .")
     standalone_date = _parse_standalone_date(folded_text, now)
-    return standalone_date or next(_iter_dates(folded_text, now), None)
-
-
-def find_dates(text: str, now: datetime) -> list[ParsedDate]:
-    """Return every date in a longer text, in the order of the text."""
-    return list(_iter_dates(fold_text(text), now))
+    return standalone_date or next(iter_dates(folded_text, now), None)
 
 
 def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None:
@@ -210,7 +205,8 @@ def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None
     return _read_ago_date(match, now)
 
 
-def _iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
+def iter_dates(folded_text: str, now: datetime) -> Iterator[ParsedDate]:
+    """Yield every date in a longer text in lower case, in the order of the text."""
     positioned_dates: list[tuple[int, ParsedDate | None]] = []
     for pattern, read_date in _GRAMMAR:
         matches = pattern.finditer(folded_text)
@@ -241,8 +237,7 @@ def _read_month_name_date(match: re.Match[str], _now: datetime) -> ParsedDate | 
     day = match["day"] or match["after"]
     if day is not None:
         return _build_timestamp(match, month, int(day) if day.isdigit() else 1)  # «فاتح», the first
-    first_day = datetime(int(match["year"]), month, 1, tzinfo=UTC)
-    return ParsedDate(first_day, DatePrecision.MONTH)
+    return ParsedDate(datetime(int(match["year"]), month, 1, tzinfo=UTC), DatePrecision.MONTH)
 
 
 def _get_month_number(name: str) -> int:
@@ -282,9 +277,7 @@ def _read_ago_date(match: re.Match[str], now: datetime) -> ParsedDate | None:
     count: int | None = _COUNT_BY_UNIT_WORD.get(match["unit"])  # by the form of the unit
     if match["count"]:
         count = _COUNT_BY_WORD.get(match["count"]) or int(match["count"])
-    if count is None:
-        return None
-    return _subtract_units(now, count, _UNIT_BY_WORD[match["unit"]])
+    return None if count is None else _subtract_units(now, count, _UNIT_BY_WORD[match["unit"]])
 
 
 def _subtract_units(now: datetime, count: int, unit: str) -> ParsedDate | None:
@@ -308,8 +301,9 @@ def _subtract_months(now: datetime, count: int) -> datetime:
     return now.replace(year=year, month=month + 1, day=min(now.day, days_in_month))
 
 
-_DateReader = Callable[[re.Match[str], datetime], ParsedDate | None]
-_GRAMMAR: tuple[tuple[re.Pattern[str], _DateReader], ...] = (
+_GRAMMAR: tuple[
+    tuple[re.Pattern[str], Callable[[re.Match[str], datetime], ParsedDate | None]], ...
+] = (
     (_ISO_DATE_IN_TEXT, _read_iso_date),
     (_CJK_DATE, _read_iso_date),
     (_NUMERIC_DATE, _read_numeric_date),

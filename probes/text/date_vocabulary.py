@@ -91,9 +91,7 @@ def strip_modification_date(text: str) -> str:
     creation_date = _CREATION_DATE.search(text)
     if creation_date:
         return creation_date[1]
-    if YEAR_PATTERN.search(head) and YEAR_PATTERN.search(tail):
-        return head
-    return ""
+    return head if YEAR_PATTERN.search(head) and YEAR_PATTERN.search(tail) else ""
 
 
 # Next to a modification date, "created" refers to the page. Not in "site mis à jour le …,

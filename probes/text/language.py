@@ -59,27 +59,18 @@ _URDU_STOP_WORDS = frozenset(["ہے", "کے", "میں", "کی", "اور", "سے"
 _LANGUAGE_ALIASES = {"ms": "id", "in": "id", "zgh": "tzm", "ber": "tzm", "shi": "tzm", "rif": "tzm"}
 
 
-@lru_cache(maxsize=4)
-def detect_language(text: str) -> str:
-    """Return the ISO 639 code of the language of a text, or an empty string if it is unclear."""
-    return _detect_language(text, MIN_TEXT_MATCHES)
-
-
-def detect_title_language(title: str) -> str:
-    """Return the language of a title, or an empty string.
-
-    Fewer stop words are needed than for a text.
-    """
-    return _detect_language(title, 2)
-
-
 def normalize_language_code(declared: str) -> str:
     """Return a declared language without its country (`fr` for `fr-FR`), or an empty string."""
     first = re.split(r"[-_,; ]", declared.strip().lower())[0]
     return _LANGUAGE_ALIASES.get(first, first) if first.isalpha() and len(first) < 4 else ""
 
 
-def _detect_language(text: str, min_matches: int) -> str:
+@lru_cache(maxsize=4)
+def detect_language(text: str, min_matches: int = MIN_TEXT_MATCHES) -> str:
+    """Return the ISO 639 code of the language of a text, or an empty string if it is unclear.
+
+    `min_matches` are the letters of a script or the stop words that are needed.
+    """
     text = text[:MAX_ANALYZED_CHARS].lower()
     scripts = _count_letters_by_script(text)
     script, letters = max(scripts.items(), key=itemgetter(1), default=("", 0))

@@ -33,7 +33,7 @@ from auditor.web.app import build_server_config, create_app
 from probes.http.connection import BodyDecoder, HttpConnection
 from probes.http.dns import DnsResolver
 from probes.http.host_state import parse_retry_after
-from probes.links.domains import parse_dns_url
+from probes.links.domains import DNS_URL_PATTERN
 from probes.models.http import FetchError
 from storage.errors import OneLineError
 from tests.support.hostile_server.names import NameServer
@@ -143,7 +143,7 @@ async def _decode_body(connection: HttpConnection) -> None:
 
 def fuzz_dns(data: bytes) -> None:
     """Resolve a name with a name server that answers these bytes to every question."""
-    parse_dns_url(data.decode("utf-8", "replace"))
+    DNS_URL_PATTERN.fullmatch(data.decode("utf-8", "replace"))
     server = _start_name_server()
     server.zone["nour.example"] = data
     for address in _run(_resolve(server)):

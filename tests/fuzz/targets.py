@@ -25,6 +25,7 @@ from probes.parsing import feeds, html, json_data
 from probes.publication import metadata
 from probes.text import charset
 from probes.text import date_parser as parser
+from probes.text.language import fold_text
 from storage import sanitize
 from storage.errors import OneLineError
 from tests.fuzz import service_targets
@@ -159,7 +160,7 @@ def fuzz_date(data: bytes) -> None:
     """Find the dates in a text, in words and as machines write them."""
     text = data.decode("utf-8", "replace")
     parser.parse_date(text, NOW)
-    parser.find_dates(text, NOW)
+    list(parser.iter_dates(fold_text(text), NOW))
     parser.parse_machine_date(text)
 
 

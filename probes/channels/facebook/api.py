@@ -254,7 +254,10 @@ def _describe_page(
         newest, missing_reason = yield from fetch_latest_publication(
             url, parse_posts_response, _BATCH_CALL, item_key=page_data["id"], source="posts"
         )
-    profile_url = _build_page_url(username or page_data["id"])
+    path = username or page_data["id"]
+    if path.isdigit():
+        path = f"profile.php?id={path}"
+    profile_url = f"https://www.facebook.com/{path}"
     return present_finding(
         page,
         final_url=profile_url,
@@ -265,9 +268,3 @@ def _describe_page(
         links=extract_website_links(page_data["website_urls"], "profile_link", profile_url),
         detail=rename_detail or missing_reason,
     )
-
-
-def _build_page_url(name_or_id: str) -> str:
-    if name_or_id.isdigit():
-        name_or_id = f"profile.php?id={name_or_id}"
-    return f"https://www.facebook.com/{name_or_id}"

@@ -143,9 +143,7 @@ def _find_id_in_segments(segments: list[str]) -> str:
     if segments[:1] == ["category"]:
         segments = segments[2:]
     first, second, third, *_ = [*segments, "", "", ""]
-    candidates = [second, third]
-    if second.lower() in ("", *_TAB_SEGMENTS):
-        candidates = [first]
+    candidates = [first] if second.lower() in ("", *_TAB_SEGMENTS) else [second, third]
     for candidate in candidates:
         if _ID_PATTERN.fullmatch(candidate):
             return candidate
@@ -169,9 +167,7 @@ def _read_share_link(link: PlatformLink) -> Identity:
     """
     if link.second in ("p", "r", "v"):
         return Identity(NAME, LinkKind.POST)
-    if link.rest:
-        return Identity(NAME, LinkKind.SHORT_LINK)
-    return Identity(NAME, LinkKind.SHARE)
+    return Identity(NAME, LinkKind.SHORT_LINK) if link.rest else Identity(NAME, LinkKind.SHARE)
 
 
 def _read_post(link: PlatformLink) -> Identity | None:
@@ -199,9 +195,7 @@ def _read_owned_post(link: PlatformLink) -> Identity | None:
 
 def _read_account(link: PlatformLink) -> Identity:
     account = _identify_username(link.name)
-    if link.second.lower() in _POST_SEGMENTS and link.third:
-        return account.to_post()
-    return account
+    return account.to_post() if link.second.lower() in _POST_SEGMENTS and link.third else account
 
 
 def _identify_username(segment: str) -> Identity:

@@ -78,9 +78,6 @@ REQUIRED_CHANNELS = frozenset(STANDARD_CHANNELS) - {NAME}
 """The networks that every association should be on. Only for these another page is requested."""
 UNREAD_CONTACT_FACT = "unread_contact_page"
 """The fact with the address of a contact page that could not be read. It may link to accounts."""
-AccountDiscoveryGenerator = Generator[
-    PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]
-]
 
 
 def identify(url: str) -> Identity:
@@ -274,9 +271,7 @@ def build_uncleaned_url(typed: str, *, requested_urls: Collection[str | None]) -
     """Return the link before it was cleaned, or None if it was requested already or is no URL."""
     typed_url = typed.strip("\r\n").partition("#")[0]
     url = quote(typed_url, safe="%/:?#[]@!$&'()*+,;=~", errors="replace")
-    if url in requested_urls or not url.startswith(("https://", "http://")):
-        return None
-    return url
+    return None if url in requested_urls or not url.startswith(("https://", "http://")) else url
 
 
 def get_registered_url(identity: Identity, typed: str) -> str:
@@ -287,7 +282,9 @@ def get_registered_url(identity: Identity, typed: str) -> str:
 # --- Accounts on other pages of the site ---
 
 
-def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGenerator:
+def discover_site_accounts(
+    page: Page, site: SiteAnalysis
+) -> Generator[PageRequest, Page, tuple[tuple[FoundLink, ...], Mapping[str, FactValue]]]:
     """Return the accounts that a site links to, and the fact `unread_contact_page` if it applies.
 
     If the home page links to no account on a required network, the contact page is requested too.
@@ -314,5 +311,4 @@ def discover_site_accounts(page: Page, site: SiteAnalysis) -> AccountDiscoveryGe
 def parse_contact_page(page: Page) -> tuple[tuple[FoundLink, ...], bool]:
     """Return the owner's accounts on a contact page, and whether it may have unread links."""
     document = html.parse_document(page)
-    links = find_owner_accounts(document, is_contact_page=True)
-    return links, has_unread_links(document, page)
+    return find_owner_accounts(document, is_contact_page=True), has_unread_links(document, page)

@@ -188,12 +188,11 @@ def get_page_status(page: Page) -> int:
 
 
 DecoyTestGenerator = Generator[PageRequest, Page, bool | None]
-Soft404Generator = Generator[PageRequest, Page, tuple[Finding | None, dict[str, FactValue]]]
 
 
 def check_with_decoy(
     account: Account, url: str, page: Page, site: SiteAnalysis
-) -> Soft404Generator:
+) -> Generator[PageRequest, Page, tuple[Finding | None, dict[str, FactValue]]]:
     """Return the absence that a decoy proves, or None, and the facts for later runs."""
     if not is_home_page_url(page.url):
         if not site.may_be_soft_404:

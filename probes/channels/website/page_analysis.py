@@ -64,9 +64,7 @@ class SiteAnalysis:
     @property
     def absence(self) -> classifier.PageVerdict | None:
         """Return the verdict if it says that the site is not there."""
-        if self.verdict is None or not self.verdict.is_absence:
-            return None
-        return self.verdict
+        return None if self.verdict is None or not self.verdict.is_absence else self.verdict
 
     @property
     def is_small_page(self) -> bool:
@@ -371,9 +369,8 @@ def _has_contact(document: html.Document) -> bool:
     ):
         return True
     has_at_sign = "@" in document.text or "[at]" in document.text or "(at)" in document.text
-    if has_at_sign and _EMAIL_PATTERN.search(document.text):
-        return True
-    return _TELEPHONE_PATTERN.search(document.text) is not None
+    has_email = has_at_sign and _EMAIL_PATTERN.search(document.text) is not None
+    return has_email or _TELEPHONE_PATTERN.search(document.text) is not None
 
 
 def build_usual_feed_urls(url: str, platform: str) -> list[str]:

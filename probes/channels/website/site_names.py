@@ -115,9 +115,8 @@ def share_distinctive_word(
     """Return whether an account's key and a site share a distinctive word or two frequent ones."""
     name = re.sub(r"[\W_]", "", fold_text(strip_key_prefix(key)))
     distinctive_words, frequent_words = site_name_words
-    if any(_is_shared_word(word, name) for word in distinctive_words):
-        return True
-    return sum(map(name.__contains__, frequent_words)) > 1
+    has_distinctive_word = any(_is_shared_word(word, name) for word in distinctive_words)
+    return has_distinctive_word or sum(map(name.__contains__, frequent_words)) > 1
 
 
 def _is_shared_word(word: str, name: str) -> bool:

@@ -161,9 +161,10 @@ def _ask_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
     names = dict.fromkeys(map(domains.get_own_domain, hosts))
     for name in filter(None, map(domains.encode_domain, names)):
         for record_type, statement in (("NS", "its name server is"), ("A", "its address is")):
-            question = domains.DnsQuestion(name, record_type)
             try:
-                _, records = yield from request_page(question.url, parse_records)
+                _, records = yield from request_page(
+                    f"{domains.DNS_SCHEME}{name}?type={record_type}", parse_records
+                )
             except FetchError:
                 continue  # a failure is no signal
             for record, service in product(records, load_parking_services()):

@@ -66,7 +66,7 @@ def build_matching_piece(kind, value, chance):
 ROWS = [
     *((row.keywords, row.compile()) for row in page_model.load_statement_rows()),
     *((sign.keywords, sign.pattern) for sign in interstitials.WALL_SIGNS),
-    (soft_404._load_table()["mention_keywords"], soft_404.load_sentences().mention),
+    (soft_404._load_table()["mention_keywords"], soft_404.load_sentences()["mention"]),
     (spam.SPAM_KEYWORDS, spam.SPAM_WORDS_PATTERN),
 ]
 

@@ -102,4 +102,4 @@ def test_declared_language_is_normalized(declared: str, code: str) -> None:
     ],
 )
 def test_title_language_needs_few_words(title: str, language: str) -> None:
-    assert text_language.detect_title_language(title) == language
+    assert text_language.detect_language(title, 2) == language

@@ -52,7 +52,7 @@ def test_no_sentence_of_a_soft_404_is_superlinear():
     """They are compiled on first use, so they are collected here."""
     uses = [
         PatternUse(name, pattern, frozenset({"fullmatch" if "label" in name else "finditer"}))
-        for name, pattern in load_sentences()._asdict().items()
+        for name, pattern in load_sentences().items()
     ]
     assert find_superlinear(uses) == []
 

@@ -13,7 +13,7 @@ from probes.channels import website
 from probes.channels.website.page_analysis import analyze_site_page
 from probes.channels.website.takeover import load_parking_services
 from probes.links import identify
-from probes.links.domains import DnsQuestion, get_registrable_domain, parse_dns_url
+from probes.links.domains import DNS_URL_PATTERN, get_registrable_domain
 from probes.models.finding import Account, Finding, Presence, Reason
 from probes.models.http import FetchError, Hop, Page, PageRequest
 from probes.models.probe import run_offline
@@ -182,6 +182,7 @@ def test_name_servers_of_ordinary_sites_are_not_listed(domain: str) -> None:
 
 
 def test_address_of_a_dns_question_can_be_parsed() -> None:
-    question = DnsQuestion("annour.org", "NS")
-    assert parse_dns_url(question.url) == question
-    assert parse_dns_url("https://annour.org/?type=NS") is None
+    question = DNS_URL_PATTERN.fullmatch("dns:annour.org?type=NS")
+    assert question is not None
+    assert question.groups() == ("annour.org", "NS")
+    assert DNS_URL_PATTERN.fullmatch("https://annour.org/?type=NS") is None
