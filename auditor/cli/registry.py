@@ -176,6 +176,16 @@ def _read_spreadsheet(
     return import_result
 
 
+PruneOption = Annotated[
+    bool,
+    typer.Option(
+        "--prune",
+        help="Remove associations and links that are not in the spreadsheet, "
+        "with their whole history.",
+    ),
+]
+
+
 @registry_app.command("import")
 @examples("auditor registry import registry.csv", "auditor registry import --dry-run registry.csv")
 def import_registry(
@@ -183,14 +193,7 @@ def import_registry(
     spreadsheet: SpreadsheetArgument,
     *,
     dry_run: DryRunOption = False,
-    prune: Annotated[
-        bool,
-        typer.Option(
-            "--prune",
-            help="Remove associations and links that are not in the spreadsheet, "
-            "with their whole history.",
-        ),
-    ] = False,
+    prune: PruneOption = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Import without asking.")] = False,
     allow_withdrawals: AllowWithdrawalsOption = False,
     column: ColumnOption = [],  # noqa: B006  # typer copies it
@@ -213,14 +216,13 @@ def import_registry(
         entries = _load_existing_entries(app)
         import_result = _read_spreadsheet(spreadsheet, cli_context, app.config, column, entries)
         if not import_result.associations:
-            reason = "it contains no association, so nothing was imported"
-            raise InputError(str(spreadsheet), reason, "fill in the spreadsheet first")
+            raise InputError(str(spreadsheet), "it contains no association", "fill it in first")
         import_result.problems += find_erased_in_import(app, import_result)
         compare = partial(
             build_import_preview, app.store, import_result, get_current_time(), prune=prune
         )
         is_asked = can_prompt() and table_format != "json" and not (yes or cli_context.quiet)
-        is_confirmed, expected_digest = False, None
+        expected_digest = None
         if dry_run or is_asked:
             preview = compare()
             expected_digest = preview.changes.digest
@@ -228,27 +230,23 @@ def import_registry(
             _print_dry_run(preview, cli_context, table_format)
             _exit_if_errors(import_result)
             return
-        if is_asked and preview.lines:
+        if is_confirmed := bool(is_asked and preview.lines):
             _ask_for_confirmation(preview, table_format, allow_withdrawals)
-            is_confirmed = True
+        can_withdraw_many = allow_withdrawals or is_confirmed
+        author_name = (author or "").strip() or get_login_name()
         with show_progress("saving the registry", quiet=cli_context.quiet):
             preview = compare(
                 dry_run=False,
-                origin=ChangeOrigin(
-                    (author or "").strip() or get_login_name(), OPERATOR_ORIGIN.source
-                ),
+                origin=ChangeOrigin(author_name, OPERATOR_ORIGIN.source),
                 expected_digest=expected_digest,
-                allow_many_withdrawals=allow_withdrawals or is_confirmed,
+                allow_many_withdrawals=can_withdraw_many,
             )
-    if preview.changes.has_many_withdrawals and not (allow_withdrawals or is_confirmed):
+    if preview.changes.has_many_withdrawals and not can_withdraw_many:
         _refuse_withdrawals(preview, spreadsheet)
     if expected_digest not in (None, preview.changes.digest):
         reason = "the registry changed meanwhile, so nothing was imported"
         raise InputError(str(spreadsheet), reason, "the same command again")
-    if table_format == "json":
-        print_json([_build_import_item(preview)], get_current_time())
-    else:
-        _print_import(preview, cli_context, is_confirmed=is_confirmed)
+    _print_import(preview, cli_context, table_format, is_confirmed=is_confirmed)
     _exit_if_errors(import_result)
 
 
@@ -260,7 +258,16 @@ def _refuse_withdrawals(preview: ImportPreview, spreadsheet: Path) -> NoReturn:
     )
 
 
-def _print_import(preview: ImportPreview, cli_context: CliContext, *, is_confirmed: bool) -> None:
+def _print_import(
+    preview: ImportPreview,
+    cli_context: CliContext,
+    table_format: TableFormat,
+    *,
+    is_confirmed: bool,
+) -> None:
+    if table_format == "json":
+        print_json([_build_import_item(preview)], get_current_time())
+        return
     if is_confirmed:  # problems and changes were shown before
         _print_notes(cli_context, _describe_result(preview.changes))
         return

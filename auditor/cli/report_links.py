@@ -118,8 +118,7 @@ def create(
     The spreadsheet has one row per association, with its link and texts to send. Keep it: links are
     not stored and cannot be shown again. Older links of these associations are revoked, unless
     --keep-existing is set, and subscriptions to the monthly report that were made through links end
-    with them. Texts are in the language of the association, headings in that of
-    --lang.
+    with them. Texts are in the language of the association, headings in that of --lang.
     """
     cli_context = get_cli_context(context)
     selected_ids = _resolve_ids(ids, all_associations=all_associations)
@@ -135,9 +134,8 @@ def create(
             revoked_count = app.store.report_links.add_all(report_links, keep_older=keep_older)
 
         require_public_url(app.config)
-        association_filter = AssociationFilter(region=region, tag=tag)
         selection = select_associations(
-            app, now, selected_ids, association_filter, without_link_only=missing
+            app, now, selected_ids, AssociationFilter(region, tag), without_link_only=missing
         )
         parts = iter_invitations_file(
             app,
@@ -156,12 +154,8 @@ def create(
             store_links()
         else:
             write_file_atomically(parts, target, on_written=store_links)
-    count = len(report_links)
-    them, reports = ("it", "report") if count == 1 else ("them", "reports")
-    cli_context.print_note(
-        f"{out}: {count_noun(count, 'link')}; anyone who reads {them} can open the {reports}, "
-        f"so keep {them} private"
-    )
+    count = count_noun(len(report_links), "link")
+    cli_context.print_note(f"{out}: {count}; keep it private, because a link opens its report")
     _print_revoked_count(cli_context, revoked_count)
 
 

@@ -88,14 +88,7 @@ async def run_audit_pipeline(
                 cause = "interrupted; the next `auditor run` resumes it"
             await asyncio.to_thread(ping.report_failure, [*recent_log.lines, cause])
             if isinstance(error, Exception):
-                with suppress(StoreError):  # the first error is raised, not a second one
-                    await asyncio.to_thread(
-                        _send_notifications,
-                        app,
-                        await asyncio.to_thread(app.store.runs.get, day or now.date()),
-                        now,
-                        should_stop,
-                    )
+                await asyncio.to_thread(_announce_failure, app, day or now.date(), now, should_stop)
             raise
         try:
             await asyncio.to_thread(_report_end, ping, run, list(recent_log.lines))
@@ -118,8 +111,14 @@ async def run_audit_pipeline(
     return run
 
 
+def _announce_failure(app: App, day: date, now: datetime, should_stop: StopCheck) -> None:
+    """Send the notifications of a failed run. Its error is raised, not one of the database."""
+    with suppress(StoreError):
+        _send_notifications(app, app.store.runs.get(day), now, should_stop)
+
+
 def _report_end(ping: HealthcheckPing, run: AuditRun, log_lines: Iterable[str]) -> None:
-    """Tell the monitor how a run has ended."""
+    """Report to the monitor how a run has ended."""
     if run.state is AuditRunState.DONE:
         not_reached = run.not_reached_count
         suffix = f"; {not_reached} accounts were not reached" if not_reached else ""

@@ -269,17 +269,8 @@ def compare_with_registry(
     no value.
     """
     given_entries, given_accounts = _index_spreadsheet(associations, accounts)
-    entry_query, account_query = SELECT_ASSOCIATION_ENTRIES, select(ACCOUNT)
-    if not is_complete:
-        entry_query = entry_query.where(ASSOCIATION.c.id.in_(list(given_entries)))
-        account_query = account_query.where(ACCOUNT.c.association.in_(list(given_entries)))
-    entry_rows = connection.execute(entry_query).all()
-    stored_entries = {row.id: to_association_entry(row) for row in entry_rows}
-    withdrawn_ids = {row.id for row in entry_rows if row.withdrawn_at}
-    stored_accounts = {
-        _build_import_key(account): account
-        for account in map(to_account_row, connection.execute(account_query))
-    }
+    selected_ids = None if is_complete else list(given_entries)
+    stored_entries, withdrawn_ids, stored_accounts = _load_stored(connection, selected_ids)
     withdrawn_keys = {key for key, row in stored_accounts.items() if row.withdrawn_at}
     given_keys = {key for key, row in stored_accounts.items() if row.association in given_entries}
     unaddressed_keys, missing_fields = set[ImportKey](), list[str]()
@@ -322,6 +313,26 @@ def compare_with_registry(
         ),
         withdrawn_ids=withdrawn_ids,
         prune=prune,
+    )
+
+
+def _load_stored(
+    connection: Connection, ids: Collection[str] | None
+) -> tuple[dict[str, AssociationEntry], set[str], dict[ImportKey, AccountRow]]:
+    """Return the stored entries by id, the withdrawn ids, and the accounts by key.
+
+    Without `ids`, those of all associations.
+    """
+    entry_query, account_query = SELECT_ASSOCIATION_ENTRIES, select(ACCOUNT)
+    if ids is not None:
+        entry_query = entry_query.where(ASSOCIATION.c.id.in_(ids))
+        account_query = account_query.where(ACCOUNT.c.association.in_(ids))
+    entry_rows = connection.execute(entry_query).all()
+    accounts = map(to_account_row, connection.execute(account_query))
+    return (
+        {row.id: to_association_entry(row) for row in entry_rows},
+        {row.id for row in entry_rows if row.withdrawn_at},
+        {_build_import_key(account): account for account in accounts},
     )
 
 
