@@ -1,1 +1,1 @@
-"""What people see: views of lists, reports, report links and messages."""
+"""Builds whatever people see: views of lists, reports, report links and messages."""

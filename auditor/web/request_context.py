@@ -1,4 +1,4 @@
-"""What every page needs: its request with time, language and user, the navigation, error pages."""
+"""Gives every page its request with time, language and user, the navigation and error pages."""
 
 from __future__ import annotations
 

@@ -39,6 +39,9 @@ _INVALID = Identity(NAME, LinkKind.INVALID)
 # Letters, digits, _ and . without a dot at the end; 2 to 24 characters (2026-09).
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9_.]{1,23}[A-Za-z0-9_]")
 _POST_SEGMENTS = frozenset({"video", "photo"})
+# Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
+_NOT_FOUND_STATUS_CODE = 10221
+_PRIVATE_STATUS_CODE = 10222
 
 
 def _is_prefix(segment: str, next_segment: str) -> bool:
@@ -219,13 +222,12 @@ def _build_finding(
         return unknown_finding(page, refusal)
     if state.status_code is None:
         return unknown_finding(page, refusal, detail="nothing that proves an account")
-    # Status codes by sherlock, 2026-08. 10204 and 10231 (refused by region) prove nothing.
-    if state.status_code == 10222:
+    if state.status_code == _PRIVATE_STATUS_CODE:
         return present_finding(page, reason=Reason.PRIVATE, name=state.name)
     if (state.status_code, state.key) == (0, identity.key):
         return present_finding(page, name=state.name, followers=state.followers)
     detail = f"statusCode {state.status_code}"
-    if is_unknown_to_oembed and state.status_code == 10221:
+    if is_unknown_to_oembed and state.status_code == _NOT_FOUND_STATUS_CODE:
         detail = f"{detail}, and oEmbed knows no such account"
         return absent_finding(page, Reason.NOT_FOUND, detail=detail)
     return unknown_finding(page, refusal, detail=detail)

@@ -84,7 +84,7 @@ def _is_spam_dominated(
 ) -> bool:
     """Return whether a page is full of spam words or in a language of spam.
 
-    A page with a menu must also have prices beside spam words, like the shop of a counterfeiter,
+    A page with a menu must also have prices next to spam words, like the shop of a counterfeiter,
     or a title in a foreign language.
     """
     is_dense = len(find_spam_words(document.text[:MAX_DENSE_TEXT_CHARS])) >= MIN_DENSE_SPAM_WORDS

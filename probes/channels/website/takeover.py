@@ -1,4 +1,4 @@
-"""Signals that a domain is parked or was taken over, beside the words of its page.
+"""Signals that a domain is parked or was taken over, apart from the words of its page.
 
 A suspicion is a page that reads like a parked one without saying so. The name servers of its
 domain, its address and its certificate can confirm it. `name_servers.toml` lists the parking
@@ -107,7 +107,7 @@ def detect_ownership_change(
 
 
 ParkingSignal = tuple[str, str]
-"""The parking service that a sign beside the words of a page names, and the sign."""
+"""The parking service that a sign apart from the words of a page names, and the sign."""
 
 MAX_NAMED_HOSTS = 3
 """Names of a certificate that a finding lists."""
