@@ -175,7 +175,7 @@ def test_name_with_a_formula_is_exported_as_text(app):
 def test_workbook_has_only_text_dates_and_numbers():
     out = io.BytesIO()
     table = [["name", "day", "number"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
-    workbook_writer.write_workbook(out, {"x": table}, right_to_left=True)
+    workbook_writer.write_workbook(out, {"x": table})
     sheet = load_workbook(out).active
     assert [cell.value for cell in sheet["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
     assert {cell.data_type for cell in sheet["A"]} == {"s"}
@@ -218,12 +218,7 @@ def test_download_is_a_dated_file_in_the_page_language(app, kind, file_format):
     if file_format != "xlsx":  # a workbook contains the time of its creation
         region_filter = AssociationFilter(region="Souss-Massa")
         assert response.content == run_export(
-            app,
-            kind,
-            file_format,
-            association_filter=region_filter,
-            translator=Translator("ar"),
-            right_to_left=True,
+            app, kind, file_format, association_filter=region_filter, translator=Translator("ar")
         )
 
 
