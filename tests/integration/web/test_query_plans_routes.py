@@ -14,6 +14,7 @@ FULL_SCAN_ROUTES = {
     "/{language}/registry.{file_format}": "the whole registry as a spreadsheet",
     "/{language}/registry/imports/{upload_name}": "compares the spreadsheet with the registry",
     "/{language}/registry/erase/{association:path}": "counts all messages and search keys",
+    "/{language}/report-links": "a few links for each association, by the time of creation",
 }
 """Routes that read whole tables."""
 ROUTES = [route for route in list_routes("GET") if route.path not in FULL_SCAN_ROUTES]

@@ -90,7 +90,6 @@ SHOWN_MESSAGES = {
     "nulheader": build_response(b"X: a\0b\r\n" + LENGTH),
     "foldedheader": build_response(b"X: a\r\n b\r\n" + LENGTH),
     "lengthtwice": build_response(LENGTH + LENGTH),
-    "lengthlist": build_response(LENGTH.replace(b"\r\n", b", %d\r\n" % len(PAGE))),
     "linefeeds": build_response(LENGTH).replace(b"\r\n", b"\n"),
 }
 BROKEN_MESSAGES = {
@@ -103,6 +102,7 @@ BROKEN_MESSAGES = {
     "spaceheader": build_response(b"X : a\r\n" + LENGTH),
     "lengthword": build_response(b"Content-Length: abc\r\n"),
     "lengthnegative": build_response(b"Content-Length: -5\r\n"),
+    "lengthlist": build_response(LENGTH.replace(b"\r\n", b", %d\r\n" % len(PAGE))),
     "lengthlistdiffers": build_response(b"Content-Length: 2, 3\r\n", b"ok!"),
     "lengthdiffers": build_response(b"Content-Length: 2\r\nContent-Length: 3\r\n", b"ok!"),
     "lengthhuge": build_response(b"Content-Length: 99999999999999999999\r\n"),

@@ -97,7 +97,10 @@ EXCUSED = {
     "is given what we wrote": (
         "probes.classify.fingerprints.parse_service probes.classify.fingerprints.parse_table "
         "auditor.core.reference.gap_catalogue.parse_gap_catalogue "
-        "auditor.presentation.reports.html.build_report_csp"
+        "auditor.presentation.reports.html.build_report_csp "
+        "probes.channels.website.takeover.build_history_facts "
+        "probes.channels.website.takeover.is_foreign_to_history "
+        "probes.channels.website.takeover.detect_ownership_change"
     ),
     "is given our templates": "auditor.core.rendering.templates.render_template",
     "is given our own words": (
@@ -105,7 +108,8 @@ EXCUSED = {
     ),
     "runs commands": "auditor.cli.main.main auditor.cli.main.build_command_line",
     "is given the operator's file": (
-        "probes.http.pool.create_verifying_context auditor.config.validators.validate_host"
+        "probes.http.pool.create_verifying_context auditor.config.validators.validate_host "
+        "auditor.config.validators.validate_network"
     ),
     "is asked for what is known": (
         "auditor.core.reference.gap_catalogue.get_gap_titles "
