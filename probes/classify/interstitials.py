@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from probes.classify.soft_404 import iter_sentences
 from probes.models.finding import Reason
-from probes.models.http import Page
+from probes.models.http import REDIRECT_STATUSES, Page
 from probes.parsing.html import Document
 from probes.text.language import KeywordIndex, fold_case
 
@@ -338,19 +338,24 @@ def _find_wall_of_title_element(page_head: str) -> Reason | None:
 
 
 def _iter_walls_by_text(page: Page, page_head: str) -> Iterator[Reason]:
-    """Yield the walls whose text is outside scripts on a page with little text."""
+    """Yield the walls that a page with little text shows by its text or by the lack of one."""
     signs = [sign for sign in _find_signs(page_head) if sign in _WALL_TEXTS]
     if signs:
         text = _SCRIPT_ELEMENT_PATTERN.sub(" ", page_head)
         walls = [sign.reason for sign in signs if sign.pattern.search(text)]
         if walls and _has_little_text(page):
             yield from walls
-    if not page.body.strip() and page.status not in (301, 302, 303, 307, 308):
+    if not page.body.strip() and page.status not in REDIRECT_STATUSES:
         yield Reason.UNREADABLE
-    elif "<script" in page_head and "<frame" not in page_head:
-        is_whole = len(page.body) < MAX_HEAD_BYTES
-        if is_whole and not _extract_visible_text(page_head):
-            yield Reason.SCRIPT_ONLY
+    elif _is_script_only(page, page_head):
+        yield Reason.SCRIPT_ONLY
+
+
+def _is_script_only(page: Page, page_head: str) -> bool:
+    """Return whether a page has scripts, but neither frames nor visible text."""
+    if len(page.body) >= MAX_HEAD_BYTES or "<frame" in page_head:
+        return False
+    return "<script" in page_head and not _extract_visible_text(page_head)
 
 
 def _has_little_text(page: Page) -> bool:

@@ -18,7 +18,7 @@ from probes.http.pool import ConnectionPool, map_proxy_error
 from probes.http.settings import FetchOptions
 from probes.http.ssrf_guard import SsrfGuard
 from probes.models.finding import Reason
-from probes.models.http import CacheValidators, FetchError, Hop, Page
+from probes.models.http import REDIRECT_STATUSES, CacheValidators, FetchError, Hop, Page
 
 DEFAULT_HEADERS = (
     (b"Accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.5"),
@@ -130,7 +130,7 @@ class RequestSender:
                 raise map_proxy_error(headers)
         chain.hops.append(Hop(str(chain.url), status))
         location = (headers.get_list("location") or [""])[0].strip()
-        if status in {301, 302, 303, 307, 308} and location:
+        if status in REDIRECT_STATUSES and location:
             self.move_to_redirect(chain, location)
             return None
         try:

@@ -53,6 +53,8 @@ FORBIDDEN_IPV6_NETWORKS = (
 ALLOWED_PORTS = frozenset({80, 443, 8080, 8443})
 MAX_URL_CHARS = 4096
 """Characters of an address that is requested."""
+LABEL_LENGTHS = range(1, 64)
+"""Possible numbers of characters in a label of a host name (RFC 1035)."""
 LOCAL_TLDS = frozenset(
     {"localhost", "local", "localdomain", "internal", "intranet", "lan", "home", "corp", "arpa"}
 )
@@ -149,12 +151,14 @@ class SsrfGuard:
             except ValueError as error:
                 raise FetchError(Reason.UNSAFE_ADDRESS, "not a plain address", url=text) from error
             return
-        has_valid_labels = set(map(len, labels)).issubset(range(1, 64))
+        has_valid_labels = set(map(len, labels)).issubset(LABEL_LENGTHS)
         if not has_valid_labels or len(host) > MAX_HOST_CHARS or "%" in host:
             refuse_address("not a host name", text)
-        if self._checks_names and (len(labels) == 1 or labels[-1] in LOCAL_TLDS):
+        if not self._checks_names:
+            return
+        if len(labels) == 1 or labels[-1] in LOCAL_TLDS:
             refuse_address("a name of the local network", text)
-        if self._checks_names and port not in ALLOWED_PORTS:
+        if port not in ALLOWED_PORTS:
             refuse_address(f"port {port}", text)
 
 

@@ -131,20 +131,27 @@ def _explain_invalid_text(text: str) -> str:
 
 def _identify_url(url: str, column: str | None) -> Identity:
     """Identify a cleaned URL: a short link, a platform account or a website."""
+    url = _extract_pasted_url(url)
     channel = find_channel_by_url(url)
-    if channel != WEBSITE_CHANNEL:
-        pasted_url, has_scheme = find_pasted_url(url)
-        pasted_channel = find_channel_by_url(pasted_url or "")
-        # Names may contain full stops, so without a scheme only the same platform counts.
-        if pasted_url and (has_scheme or pasted_channel == channel):
-            url, channel = pasted_url, pasted_channel
     if channel == WEBSITE_CHANNEL:
         return _identify_website(url, column)
-    segments = normalize.split_path(normalize.parse_url(url).path)
-    has_host_as_name = bool(segments) and is_name_of_platform_host(segments[0])
-    if _is_other_network(channel, column) or has_host_as_name:
+    name = next(iter(normalize.split_path(normalize.parse_url(url).path)), "")
+    if _is_other_network(channel, column) or is_name_of_platform_host(name):
         return _build_invalid_identity(column or channel, note="other_network", url=url)
     return list_channels()[channel].identify(url)
+
+
+def _extract_pasted_url(url: str) -> str:
+    """Return the URL that was pasted into a platform's URL, or the URL itself."""
+    channel = find_channel_by_url(url)
+    if channel == WEBSITE_CHANNEL:
+        return url
+    pasted_url, has_scheme = find_pasted_url(url)
+    if pasted_url is None:
+        return url
+    # Names may contain full stops, so without a scheme only the same platform counts.
+    is_same_platform = find_channel_by_url(pasted_url) == channel
+    return pasted_url if has_scheme or is_same_platform else url
 
 
 def _identify_website(url: str, column: str | None) -> Identity:

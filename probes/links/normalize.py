@@ -67,17 +67,14 @@ def repair_link_text(typed: str) -> str:
     if CLEAN_URL.fullmatch(text):
         return text
     if not _PRINTABLE_ASCII.fullmatch(text) or _HTML_ENTITY.search(text):
-        # UTF-8 may be read as windows-1252 (`Ã©` for é), even several times.
-        previous = ""
-        while _MOJIBAKE.search(text) and previous != text:
-            previous, text = text, _MOJIBAKE_SEQUENCE.sub(_decode_mojibake, text)
-        text = INVISIBLE_MARKS.sub("", unescape_entities(text))
+        text = INVISIBLE_MARKS.sub("", unescape_entities(_repair_charset(text)))
         text = _WHITESPACE.sub(" ", text).strip()
     if _HOST_AND_BACKSLASHES.fullmatch(text):
         text = text.replace("\\", "/")
     for mark, pattern in _LINK_SYNTAXES:
-        if mark in text and (match := pattern.search(text)):
-            text = (match[match.lastindex or 0] or "").strip()
+        markup = pattern.search(text) if mark in text else None
+        if markup:
+            text = (markup[markup.lastindex or 0] or "").strip()
     return trim_punctuation(normalize("NFC", text))
 
 
@@ -99,6 +96,14 @@ def unescape_entities(text: str) -> str:
 def is_link_markup(text: str) -> bool:
     """Return True if a cell contains link markup, such as a HYPERLINK formula."""
     return any(pattern.search(text) for mark, pattern in _LINK_SYNTAXES if mark in text)
+
+
+def _repair_charset(text: str) -> str:
+    """Decode UTF-8 that was read as windows-1252 (`Ã©` for é), even several times."""
+    previous = ""
+    while _MOJIBAKE.search(text) and previous != text:
+        previous, text = text, _MOJIBAKE_SEQUENCE.sub(_decode_mojibake, text)
+    return text
 
 
 def _decode_mojibake(match: re.Match[str]) -> str:
@@ -217,13 +222,7 @@ def _skip_to_url(text: str) -> str:
     """Return the text from its URL on, for `Site web : https://…` or `voir annour.ma/agenda`."""
     scheme = _SCHEME_IN_TEXT.search(text)
     if scheme:
-        before = text[: scheme.start()]
-        last_word = _HTTP_SCHEME.sub("", before.rpartition(" ")[2])
-        # In the path of another URL, the scheme is no beginning.
-        has_path = "/" in last_word or "?" in last_word
-        is_inside_url = has_path and _looks_like_host(last_word)
-        is_apart = " " in before or before.endswith(tuple(">=|-(\"':،"))
-        if is_apart and not is_inside_url:
+        if _may_precede_url(text[: scheme.start()]):
             text = text[scheme.start() :]
     elif " " in text:
         match = _WWW_IN_TEXT.search(text)
@@ -232,6 +231,15 @@ def _skip_to_url(text: str) -> str:
         if match:
             text = trim_punctuation(match[1])
     return trim_punctuation(text) if _HTTP_SCHEME.match(text) else text
+
+
+def _may_precede_url(before: str) -> bool:
+    """Return whether a scheme after this text starts a URL, not a part of another path."""
+    last_word = _HTTP_SCHEME.sub("", before.rpartition(" ")[2])
+    has_path = "/" in last_word or "?" in last_word
+    if has_path and _looks_like_host(last_word):
+        return False
+    return " " in before or before.endswith(tuple(">=|-(\"':،"))
 
 
 def _looks_like_host(text: str) -> bool:

@@ -146,18 +146,20 @@ def read_post_links(links: Iterable[tuple[str, str]]) -> Iterator[LinkedPost]:
     """
     for url, link_text in links:
         # Most links of a page are no posts, and identifying a link takes a hundred times as long.
-        if _PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url):
-            identity = identify.identify_link(url)
-            if identity.kind is LinkKind.POST:
-                path = normalize.parse_url(identity.url or url).path
-                scheme = _SCHEMES.get(identity.channel)
-                number = scheme.link_pattern.search(path) if scheme else None
-                published_at = number and decode_post_number(identity.channel, number[1])
-                is_instagram = identity.channel == "instagram"
-                author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text) if is_instagram else None
-                key = identity.key or (author[1].lower() if author else "")
-                if published_at and key:
-                    yield LinkedPost(identity.channel, key, published_at)
+        if not (_PLATFORM_PATTERN.match(url) and _POST_PATH_PATTERN.search(url)):
+            continue
+        identity = identify.identify_link(url)
+        scheme = _SCHEMES.get(identity.channel)
+        if identity.kind is not LinkKind.POST or scheme is None:
+            continue
+        number = scheme.link_pattern.search(normalize.parse_url(identity.url or url).path)
+        published_at = number and decode_post_number(identity.channel, number[1])
+        key = identity.key
+        if not key and identity.channel == "instagram":
+            author = _INSTAGRAM_AUTHOR_PATTERN.search(link_text)
+            key = author and author[1].lower()
+        if published_at and key:
+            yield LinkedPost(identity.channel, key, published_at)
 
 
 def select_newest_posts(posts: Iterable[LinkedPost], now: datetime) -> list[LinkedPost]:

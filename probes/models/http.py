@@ -31,6 +31,9 @@ class HostKind(StrEnum):
     API = "api"
 
 
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+MISSING_PAGE_STATUSES = frozenset({404, 410})
+"""The statuses that say that there is no such page."""
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of each member of gzip."""
 

@@ -192,18 +192,25 @@ def _rate_link(anchor: Anchor, *, is_contact_page: bool) -> int:
         # Before its script has run, an embedded timeline has no text.
         is_timeline = not anchor.text or _TIMELINE_PATTERN.search(f"{anchor.text} {anchor.url}")
         return 3 if anchor.section == "embed" and is_timeline else 1
-    label = f"{anchor.text} {anchor.label or anchor.image_alt}"
-    wording = _FOLLOW_US_PATTERN.search(label) or _NETWORK_NAME_PATTERN.fullmatch(anchor.text)
-    has_owner_wording = wording is not None
-    if not anchor.text:
-        is_icon = _ICON_ALT_PATTERN.search(anchor.image_alt) is not None
-        has_owner_wording = has_owner_wording or is_icon or bool(anchor.label)
-    elif _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text):
-        follows_network = _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
-        has_owner_wording = has_owner_wording or is_contact_page or follows_network
+    has_owner_wording = _has_owner_wording(anchor, is_contact_page=is_contact_page)
     if anchor.section in _OWNER_PLACES:
         return 4 if has_owner_wording else 3
     return 3 if has_owner_wording else 1
+
+
+def _has_owner_wording(anchor: Anchor, *, is_contact_page: bool) -> bool:
+    """Return whether a link is worded as one to the owner's account.
+
+    It invites to follow, names its network, is an icon, or is an address that the owner gives.
+    """
+    label = f"{anchor.text} {anchor.label or anchor.image_alt}"
+    if _FOLLOW_US_PATTERN.search(label) or _NETWORK_NAME_PATTERN.fullmatch(anchor.text):
+        return True
+    if not anchor.text:
+        return bool(anchor.label) or _ICON_ALT_PATTERN.search(anchor.image_alt) is not None
+    if not _ACCOUNT_ADDRESS_PATTERN.fullmatch(anchor.text):
+        return False
+    return is_contact_page or _NETWORK_NAME_PATTERN.fullmatch(anchor.preceding_text) is not None
 
 
 def _iter_clue(url: str, strength: int, source: str, snippet: str) -> Iterator[_Clue]:
