@@ -53,6 +53,8 @@ from storage.tables.mappers import (
 from storage.tables.runs import CHECK_TIMES
 
 T = TypeVar("T")
+GAP_KEY = ("association", "channel", "subject", "code", "first_seen")
+PROPOSAL_KEY = ("association", "channel", "key")
 IS_NOT_CLOSED = case((GAP.c.closed_at.is_(None), 1), else_=0) == 1
 """An expression, so that a query by association does not use the index of all unclosed gaps."""
 AssociationData = Mapping[str, list[Any]]
@@ -145,15 +147,13 @@ class ConclusionRepository(Repository):
             _save_check_times(database, connection, times_batch)
         for gap_batch in split_into_batches(conclusions.gaps):
             rows = [get_field_values(gap, without={"id"}) for gap in map(sanitize, gap_batch)]
-            database.upsert(
-                connection, GAP, rows, ("association", "channel", "subject", "code", "first_seen")
-            )
+            database.upsert(connection, GAP, rows, GAP_KEY)
         for proposal_batch in split_into_batches(conclusions.proposals):
             rows = []
             for proposal in map(sanitize, proposal_batch):
                 link_key = {"channel": proposal.link.channel, "key": proposal.link.key}
                 rows.append({**get_field_values(proposal, without={"id"}), **link_key})
-            database.upsert(connection, PROPOSAL, rows, ("association", "channel", "key"))
+            database.upsert(connection, PROPOSAL, rows, PROPOSAL_KEY)
         for run_id, counts in conclusions.facet_counts.items():
             consistency.save_run_facet_counts(database, connection, run_id, counts)
 

@@ -15,6 +15,9 @@ from storage.errors import StoreError
 from storage.files.body_store import BodyStore, BodyWriter, compress_body
 from storage.models.audit import Evidence
 
+STORED_HEADERS = READ_HEADERS | {"etag", "last-modified"}
+"""The headers that a replay or the next request needs. No others are stored."""
+
 MAX_EVIDENCE_CHARS = 128 * 1024
 """Characters of addresses, headers, redirects and names that are stored of one check."""
 
@@ -120,11 +123,7 @@ def build_evidence(
         status=answer.status,
         final_url=answer.url if answer.url != ask.url else None,
         digest=digest,
-        # no other headers are stored: a replay or the next request needs only these
-        headers={
-            name: answer.headers[name]
-            for name in (READ_HEADERS | {"etag", "last-modified"}) & answer.headers.keys()
-        },
+        headers={name: answer.headers[name] for name in STORED_HEADERS & answer.headers.keys()},
         hops=_to_hop_pairs(answer.hops) if len(answer.hops) > 1 else (),
         truncated=answer.truncated,
         insecure=ask.insecure,

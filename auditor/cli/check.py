@@ -36,6 +36,9 @@ from storage.errors import build_file_error
 if TYPE_CHECKING:
     from auditor.checking.checker import LinkCheck
 
+IDENTITY_COLUMNS = ("channel", "kind", "key", "note", "input")
+FINDING_COLUMNS = ("channel", "presence", "reason", "last_activity", "input", "name")
+
 
 @examples("auditor identify links.txt", "auditor identify --json https://www.facebook.com/example")
 def identify(
@@ -65,7 +68,7 @@ def identify(
     if table_format == "json":
         print_data_parts(iter_json_document(items, get_current_time()))
     else:
-        print_table(("channel", "kind", "key", "note", "input"), items, table_format)
+        print_table(IDENTITY_COLUMNS, items, table_format)
 
 
 @examples("auditor check https://example.org", "auditor check --json https://x.com/example")
@@ -98,12 +101,7 @@ def check(
         print_json(items, get_current_time())
         return
     words = {"last_activity": lambda timestamp: timestamp[:10]}
-    print_table(
-        ("channel", "presence", "reason", "last_activity", "input", "name"),
-        items,
-        table_format,
-        words=words,
-    )
+    print_table(FINDING_COLUMNS, items, table_format, words=words)
 
 
 async def _check_links(

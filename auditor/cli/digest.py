@@ -27,7 +27,9 @@ from auditor.presentation.notifications import subscriptions as subscription_ser
 from auditor.presentation.notifications.delivery import MessageDraft, draft_digests
 from storage.models.audit import AuditRunState
 
+DELIVERY_COLUMNS = ("status", "kind", "occasion", "subject", "reason", "recipient")
 DELIVERY_JSON_KEYS = ("recipient", "kind", "occasion", "status", "subject", "reason")
+SUBSCRIPTION_COLUMNS = ("is_wanted", "kind", "changed_at", "association", "address")
 
 digest_app = make_group(
     "Send the digest of the last run and the monthly reports.\n\n"
@@ -59,7 +61,8 @@ def send_digest(
         return
     table_format = choose_table_format(requested_format, as_json=as_json)
     cli_context = get_cli_context(context)
-    with (cli_context.open_app_for_reading if dry_run else cli_context.open_app)() as app:
+    open_app = cli_context.open_app_for_reading if dry_run else cli_context.open_app
+    with open_app() as app:
         drafts = _select_drafts(app, since.date() if since else None, to)
         deliveries = list(
             delivery.deliver_drafts(app, drafts, get_current_time(), is_dry_run=dry_run)
@@ -78,9 +81,7 @@ def send_digest(
             message = f"\n{item.subject}\n\n{item.text}" if item.text else ""
             print_text(f"{item.recipient}: {status}{message}\n")
     else:
-        print_table(
-            ("status", "kind", "occasion", "subject", "reason", "recipient"), items, table_format
-        )
+        print_table(DELIVERY_COLUMNS, items, table_format)
     if not deliveries:
         cli_context.print_note(
             "no one receives the digest yet; add addresses in [[notify.recipients]]"
@@ -144,14 +145,7 @@ def subscriptions(
             subscription.model_dump(exclude={"token_hash"})
             for subscription in app.store.subscriptions.list_subscriptions()
         ]
-    show_list(
-        context,
-        items,
-        ("is_wanted", "kind", "changed_at", "association", "address"),
-        table_format,
-        config=app.config,
-        limit=limit,
-    )
+    show_list(context, items, SUBSCRIPTION_COLUMNS, table_format, config=app.config, limit=limit)
 
 
 def _save_subscription(

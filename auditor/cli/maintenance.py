@@ -41,6 +41,7 @@ from auditor.runs.pipeline import compute_retention_cutoffs
 from storage.errors import OutdatedDatabaseError
 from storage.retention import read_erased_ids
 
+BACKUP_COLUMNS = ("file", "created_at", "size_bytes")
 ErasureAssociationArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Id of the association.")
 ]
@@ -76,7 +77,7 @@ def backup(
     folder = target or config.backup.folder
     if listed:
         items = list(map(asdict, retention.list_backups(folder)))
-        show_list(context, items, ("file", "created_at", "size_bytes"), table_format, config=config)
+        show_list(context, items, BACKUP_COLUMNS, table_format, config=config)
         return
     with App.open(config, create=False) as app:
         result = retention.create_backup(app.store, app.body_store, config, now, target)

@@ -91,6 +91,8 @@ COLORED_COLUMNS = frozenset({"kind", "state", "presence", "status"})
 """Columns whose codes say how urgent a row is. Color never says it alone: the word does, too."""
 COLUMN_GAP = 2
 """Spaces between two columns of a table."""
+UNBROKEN_WIDTH = 12
+"""Columns that are no wider are never wrapped. Others share the rest of the terminal's width."""
 
 
 def print_table(
@@ -154,8 +156,7 @@ def _print_rich_table(
     if sum(widths.values()) > console.width + COLUMN_GAP:
         headings.pop(optional_column or "", None)
     for name, heading in headings.items():
-        # narrow columns are never wrapped; others share the rest of the terminal's width
-        is_narrow = widths[name] <= 12 + COLUMN_GAP
+        is_narrow = widths[name] <= UNBROKEN_WIDTH + COLUMN_GAP
         table.add_column(heading, overflow="fold", no_wrap=is_narrow)
     for row in rows:
         table.add_row(*(row[name] for name in headings))
@@ -189,6 +190,8 @@ def show_progress(title: str, *, quiet: bool) -> Iterator[ProgressCallback]:
 OutputFormat = Literal["csv", "xlsx", "json"]
 NEW_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 PRIVATE_FILE_MODE = 0o600
+STREAM_NAMES = ("/dev/std", "/dev/fd/", "/proc/")
+"""Beginnings of names that the system reserves for devices and pipes."""
 
 
 def choose_output_format(
@@ -246,8 +249,7 @@ def write_file_atomically(
     """
     try:
         is_special = target.exists() and not target.is_file() and not target.is_dir()
-        # the system keeps these names for devices and pipes
-        if is_special or str(target.absolute()).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        if is_special or str(target.absolute()).startswith(STREAM_NAMES):
             with target.open("wb") as stream:
                 stream.writelines(chunks)
             if on_written:

@@ -69,6 +69,7 @@ from storage.models.users import OPERATOR_ORIGIN, ChangeOrigin
 from storage.registry.registry_import import ImportChanges
 
 ENGLISH = Translator("en")
+ISSUE_COLUMNS = ("line", "column", "problem", "severity", "value")
 CHANGE_COLUMNS = ("association", "field", "change", "before", "after", "name")
 HISTORY_COLUMNS = ("at", "author", "source", "association", "field", "change", "before", "after")
 FIELDS = {"at": "changed_at", "change": "kind"}
@@ -129,9 +130,7 @@ def validate_spreadsheet(
     elif problems:
         words = {"problem": partial(ENGLISH.term, "problem")}
         items = (problem.to_dict() for problem in problems)
-        print_table(
-            ("line", "column", "problem", "severity", "value"), items, table_format, words=words
-        )
+        print_table(ISSUE_COLUMNS, items, table_format, words=words)
     cli_context.print_note(_describe_import_counts(import_result))
     _exit_if_errors(import_result)
 

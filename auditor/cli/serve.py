@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 logger = EventLogger(__name__)
 
+REFRESH_INTERVAL_SECONDS = 60
+"""Seconds between two updates of stale summaries."""
+
 
 @examples("auditor serve", "auditor serve --no-schedule")
 def serve(
@@ -159,7 +162,7 @@ async def refresh_summaries_periodically(app: App, stop: asyncio.Event) -> None:
                 "summary_refresh_failed", "cannot update the summaries: {reason}", reason=str(error)
             )
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 60)  # between two updates
+            await asyncio.wait_for(stop.wait(), REFRESH_INTERVAL_SECONDS)
             return
 
 

@@ -42,6 +42,9 @@ from storage.errors import build_file_error
 from storage.models.users import Role
 from storage.tables.users import User
 
+CONFIG_FILE_MODE = 0o644
+"""The configuration has no secrets, and the service may run as another user than its author."""
+
 FIRST_CONFIG = """\
 # The settings that each network changes. A setting whose line begins with "# " is not set.
 # All others have their defaults: `auditor init --all-settings FOLDER` writes every setting.
@@ -92,8 +95,7 @@ def init(
     config_file = folder / "config.toml"
     config = find_packaged_config().read_bytes() if all_settings else FIRST_CONFIG.encode()
     for file, content, mode in (
-        # it has no secrets, and the service may run as another user than its author
-        (config_file, config, 0o644),
+        (config_file, config, CONFIG_FILE_MODE),
         (spreadsheet, to_csv(build_export_rows([], [])), PRIVATE_FILE_MODE),
     ):
         outcome = "already exists, not changed"
@@ -149,6 +151,8 @@ def doctor(
     if any(result.state == "fail" for result in results):
         raise typer.Exit(ConfigError.exit_code)
 
+
+USER_COLUMNS = ("role", "state", "added_at", "added_by", "regions", "name")
 
 user_app = make_group("Manage who may log in to the web pages.")
 
@@ -220,7 +224,7 @@ def list_users(
     show_list(
         context,
         items,
-        ("role", "state", "added_at", "added_by", "regions", "name"),
+        USER_COLUMNS,
         table_format,
         config=app.config,
         limit=limit,

@@ -228,6 +228,10 @@ async def _sleep_until_stopped(stop_event: asyncio.Event, seconds: float) -> Non
         await asyncio.wait_for(stop_event.wait(), seconds)
 
 
+CLOSE_CHECK_SECONDS = 1.0
+"""Seconds between two queries whether the coordinator has closed the run."""
+
+
 @dataclass(slots=True)
 class WorkerSession:
     """The resources that the jobs of one run share on a worker: fetcher and parsers.
@@ -277,7 +281,7 @@ class WorkerSession:
         """Set `stop_event` as soon as the coordinator has closed the run."""
         assert self.audit_run.id is not None
         while not self.stop_event.is_set():
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(CLOSE_CHECK_SECONDS)
             with suppress(StoreError):  # a restart of the database: the jobs report it
                 cluster_run = await asyncio.to_thread(
                     self.app.store.cluster_runs.get, self.audit_run.id

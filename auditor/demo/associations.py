@@ -18,6 +18,14 @@ from auditor.registry.workbook_writer import write_workbook
 
 DEMO_CHANNELS = ("website", "facebook", "twitter", "linkedin", "youtube")
 ALL_DEMO_CHANNELS = (*DEMO_CHANNELS, "instagram", "tiktok", "whatsapp", "telegram")
+SCENARIOS_WITHOUT_PROFILE = {
+    *("share_button", "none_typed", "intent", "malformed"),
+    *("post_only", "phone", "send_link", "phone_number", "group_invite", "invite"),
+}
+"""Scenarios whose spreadsheet cell names no account."""
+
+DISTINCT_NAME_COUNT = 50
+"""Each name is used twice. Associations with this distance in the list are sisters."""
 
 
 PROFILE_URL_FORMATS = {
@@ -95,8 +103,7 @@ class DemoAssociation:
     def sister_association(self) -> DemoAssociation:
         """Return the association with the same name and another cause."""
         associations = load_demo_associations()
-        # each of 50 names is used twice
-        return associations[(self.number - 1 + 50) % len(associations)]
+        return associations[(self.number - 1 + DISTINCT_NAME_COUNT) % len(associations)]
 
     def get_scenario_name(self, channel: str) -> str:
         """Return the scenario name on a channel, or an empty string."""
@@ -113,20 +120,15 @@ class DemoAssociation:
         """
         urls = {}
         for channel in ALL_DEMO_CHANNELS[1:]:
-            if self.get_scenario_name(channel) != "added" and (
-                url := self.get_profile_url(channel)
-            ):
+            url = self.get_profile_url(channel)
+            if url and self.get_scenario_name(channel) != "added":
                 urls[channel] = url
         return urls
 
     def get_profile_url(self, channel: str) -> str:
         """Return the URL of an account, or an empty string if the scenario has none."""
         scenario_name = self.get_scenario_name(channel)
-        # the cells of these scenarios name no account
-        if not scenario_name or scenario_name in {
-            *("share_button", "none_typed", "intent", "malformed"),
-            *("post_only", "phone", "send_link", "phone_number", "group_invite", "invite"),
-        }:
+        if not scenario_name or scenario_name in SCENARIOS_WITHOUT_PROFILE:
             return ""
         if scenario_name == "shared":
             return self.sister_association.get_profile_url(channel)

@@ -54,19 +54,23 @@ def _parse_decimal(text: str, digits: int = SPREADSHEET_DIGITS) -> Decimal:
     return Decimal(number).normalize(Context(prec=digits))
 
 
+QUESTION_MARKS_PATTERN = re.compile(r"[^\w?]*+\?{2,}+[\W\d]*+")
+"""Question marks without letters: Arabic text that was saved in an encoding without Arabic."""
 ARABIC_AS_LATIN_PATTERN = re.compile("[\xd8\xd9][^A-Za-z ]")
 """An Arabic letter in UTF-8 that was decoded as two Latin-1 characters."""
+MIN_MOJIBAKE_LETTERS = 3
+MOJIBAKE_SAMPLE_CHARS = 200
+"""Characters at the start of a text that are examined."""
 
 
 def is_mojibake(text: str) -> bool:
     """Return True if the letters of a text were lost when a program saved it."""
-    sample = text[:200]
+    sample = text[:MOJIBAKE_SAMPLE_CHARS]
     if sample.isascii() and "??" not in sample:
         return False
     return (
-        # question marks without letters: Arabic text that was saved in an encoding without Arabic
-        bool(re.fullmatch(r"[^\w?]*+\?{2,}+[\W\d]*+", sample))
-        or len(ARABIC_AS_LATIN_PATTERN.findall(sample)) >= 3
+        bool(QUESTION_MARKS_PATTERN.fullmatch(sample))
+        or len(ARABIC_AS_LATIN_PATTERN.findall(sample)) >= MIN_MOJIBAKE_LETTERS
     )
 
 
@@ -140,6 +144,10 @@ class ExistingEntries:
 NO_EXISTING_ENTRIES = ExistingEntries()
 
 
+MAX_MADE_ID_CHARS = 60
+"""Characters of a name that an id is made of. Equal ids get numbers."""
+
+
 def make_association_id(name: str) -> str:
     """Return an id made from the name alone, so each import makes the same id.
 
@@ -148,8 +156,7 @@ def make_association_id(name: str) -> str:
     plain = normalize_label(name)
     latin = "-".join(re.findall(r"[a-z0-9]+", plain))
     if plain.isascii() and len(latin) > 2:
-        # long names may have equal ids, which get numbers
-        return latin[:60].rstrip("-")
+        return latin[:MAX_MADE_ID_CHARS].rstrip("-")
     return f"a-{hashlib.sha256(plain.encode()).hexdigest()[:10]}"
 
 

@@ -35,6 +35,9 @@ FORMULA_PATTERN = re.compile(r"'*\s*[=+\-@＝＋－＠\t\r\n]")
 Matches guarded text too, which has apostrophes before it."""
 LINE_BREAK_PATTERN = re.compile(r"\r\n?|_x000D_\n?|[\v\f\x85]")
 """Line breaks other than a line feed, including the escape of Excel for a carriage return."""
+DELIMITER_SAMPLE_LINES = 50
+MIN_VALID_UTF8_LETTERS = 3
+"""If so many letters before the first invalid byte are valid UTF-8, the file is damaged UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,7 @@ def _decode_text(data: bytes) -> tuple[str, str | None]:
         return data.decode("utf-8-sig"), None
     except UnicodeDecodeError as error:
         valid_text = error.object[: error.start].decode()
-    # three valid letters before the first invalid byte: it is damaged UTF-8
-    if sum(letter > "\x7f" for letter in valid_text) >= 3:
+    if sum(letter > "\x7f" for letter in valid_text) >= MIN_VALID_UTF8_LETTERS:
         raise SpreadsheetError("damaged", line=len(re.findall(r"\r\n?|\n", valid_text)) + 1)
     arabic = data.decode("cp1256", errors="replace")
     if ARABIC_WORD_PATTERN.search(arabic):
@@ -141,7 +143,7 @@ def _decode_text(data: bytes) -> tuple[str, str | None]:
 
 def _detect_delimiter(text: str) -> str:
     """Return the delimiter that occurs equally often in most of the first lines."""
-    sample = "".join(islice(io.StringIO(text, newline=""), 50))
+    sample = "".join(islice(io.StringIO(text, newline=""), DELIMITER_SAMPLE_LINES))
     lines = re.split(r"\r\n?|\n", re.sub(r'"[^"]*"', "", sample))
 
     def measure_regularity(delimiter: str) -> tuple[int, int]:

@@ -140,11 +140,15 @@ class ReadBudget:
 
 
 ZIP_MAGIC = b"PK\x03\x04"
+OLE_MAGIC = b"\xd0\xcf\x11\xe0"
+"""The first bytes of an XLS file, and of an XLSX file with a password."""
 XLSX_MEMBER = b"xl/workbook.xml"
 ODS_MEMBER = b"content.xml"
 """Names in a ZIP file that only these files have. Names are not compressed."""
 MAX_SECONDS = 60
 """Seconds of processor time for a workbook, and half of the time that may pass."""
+MAX_READERS = 2
+"""Child processes at once."""
 ESCAPED_UNDERSCORE_PATTERN = re.compile(r"_x005F_(?=x[0-9A-Fa-f]{4}_)")
 """The escape of a text such as `_x0041_` that a person typed."""
 
@@ -152,14 +156,12 @@ RawRow = tuple[int, Sequence[str], list[tuple[int, str]]]
 """The line of a row from 1, its cells, and the columns from 0 and the web addresses of cells."""
 RawSheet = tuple[str, list[RawRow]]
 
-_reader_slots = BoundedSemaphore(2)
-"""Limits the child processes at once."""
+_reader_slots = BoundedSemaphore(MAX_READERS)
 
 
 def is_workbook(data: bytes) -> bool:
     """Return True if the data begin like those of a workbook or another packed document."""
-    # or the first bytes of an XLS file, and of an XLSX file with a password
-    return data.startswith((ZIP_MAGIC, b"\xd0\xcf\x11\xe0"))
+    return data.startswith((ZIP_MAGIC, OLE_MAGIC))
 
 
 def read_raw_sheets(data: bytes, limits: ReadLimits) -> list[RawSheet]:

@@ -23,6 +23,9 @@ from probes.models.finding import LinkKind
 from storage.models.audit import AccountRow, AccountStatus, AuditRun, Decision
 from storage.runs.plan import PlanBatch, PlanPosition, compute_host_bucket
 
+UNCHECKED_KINDS = frozenset({LinkKind.NONE, LinkKind.INVALID})
+"""Kinds of links that name no account, so there is nothing to check."""
+
 HOSTS_PER_CONNECTION = 5
 """Hosts that are checked per allowed connection.
 
@@ -35,7 +38,6 @@ MAX_BATCH_ACCOUNTS = 200
 MIN_CLUSTER_BATCHES = 30
 """Batches for the workers of a cluster, if there are enough accounts: the last one ends soon."""
 
-
 API_ROUND, PLATFORM_ROUND, WEBSITE_ROUND = range(3)
 """The rounds of a plan.
 
@@ -47,6 +49,7 @@ MAX_OVERDUE_DAYS = 30
 """Days of waiting that count. An account that has never been checked has the same priority."""
 
 SECONDS_PER_MINUTE = 60.0
+SECONDS_PER_DAY = 86400
 MAX_OVERDUE_MINUTES = 2**29 - 1
 """Minutes for which an account can be overdue in the order of a plan."""
 ACCOUNT_ID_BITS = 32
@@ -82,7 +85,7 @@ def build_account_filter(
     def should_check(row: AccountRow) -> bool:
         return (
             row.channel in config.channels
-            and row.identity.kind not in {LinkKind.NONE, LinkKind.INVALID}  # no account
+            and row.identity.kind not in UNCHECKED_KINDS
             and row.id not in disowned_ids
         )
 
@@ -123,7 +126,7 @@ class CheckPriority:
                 tie_breaker += circuit_breaker.sort_key(account_id)[0] << ACCOUNT_ID_BITS
             rank = _build_rank(overdue_seconds, tie_breaker)
             return PlanPosition(PLATFORM_ROUND, compute_host_bucket(row.channel), rank, account_id)
-        overdue_days = ceil(min(overdue_seconds / 86400, MAX_OVERDUE_DAYS))
+        overdue_days = ceil(min(overdue_seconds / SECONDS_PER_DAY, MAX_OVERDUE_DAYS))
         return PlanPosition(
             WEBSITE_ROUND + MAX_OVERDUE_DAYS - overdue_days,
             compute_host_bucket(f"//{get_account_host(row)}"),

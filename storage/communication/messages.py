@@ -11,6 +11,9 @@ from storage.database.connection import Repository
 from storage.sanitize import sanitize, to_utc
 from storage.tables.communication import SENT_MESSAGE, ReportLink, Subscription, SubscriptionRequest
 
+FAILED_MESSAGE_RETENTION = timedelta(days=30)
+"""How long a failed message is stored. After that its recipient may have left."""
+
 SUBSCRIPTION_COUNT_KEY = 0x737562_73637269
 """The key of the lock for counting requests and subscriptions before one is added.
 
@@ -70,8 +73,7 @@ class MessageRepository(Repository):
         """
         row = {"recipient": recipient, "kind": kind, "occasion": occasion, "failure": failure}
         is_same = and_(*_build_message_conditions(recipient, kind))
-        # the recipient of an older failed message may have left
-        is_old = SENT_MESSAGE.c.sent_at < to_utc(now) - timedelta(days=30)
+        is_old = SENT_MESSAGE.c.sent_at < to_utc(now) - FAILED_MESSAGE_RETENTION
         with self._database.begin_write() as connection:
             connection.execute(
                 delete(SENT_MESSAGE).where(SENT_MESSAGE.c.failure.is_not(None), is_same | is_old)

@@ -85,6 +85,10 @@ def _check_channel(
         yield "warn" if is_unusual else "ok", text
 
 
+CANARY_TIMEOUT_SECONDS = 10.0
+"""Seconds until the doctor stops waiting for a canary, with all redirects."""
+PAGE_TIMEOUT_SECONDS = 8.0
+"""Seconds of one request."""
 DNS_TIMEOUT_SECONDS = 1.0
 """Seconds of one attempt; there are two."""
 
@@ -116,7 +120,7 @@ async def query_network(config: Config, now: datetime) -> NetworkAnswers:
     Network errors are part of the result.
     """
     urls = get_canary_urls(config)
-    limits = {"timeout": 8.0, "dns_timeout": DNS_TIMEOUT_SECONDS}
+    limits = {"timeout": PAGE_TIMEOUT_SECONDS, "dns_timeout": DNS_TIMEOUT_SECONDS}
     options = config.fetch.model_copy(update={"max_retries": 0, **limits})
     async with create_fetcher(config.model_copy(update={"fetch": options}), now) as fetcher:
         outcomes = await asyncio.gather(*(_fetch_canary(fetcher, url) for url in urls.values()))
@@ -156,7 +160,7 @@ def get_canary_urls(config: Config) -> dict[str, str]:
 
 async def _fetch_canary(fetcher: Fetcher, url: str) -> Page | FetchError:
     try:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(CANARY_TIMEOUT_SECONDS):
             return await fetcher.get(PageRequest(url, is_registered_link=True))
     except FetchError as error:
         return error
