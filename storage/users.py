@@ -35,24 +35,18 @@ class UserRepository(Repository):
 
     def get(self, name: str) -> User | None:
         """Return the user of this name, also a removed one, or None."""
-        return self._fetch_first(
-            select(User).where(User.normalized_name == normalize_user_name(name))
-        )
+        query = select(User).where(User.normalized_name == normalize_user_name(name))
+        return self._fetch_first(query)
 
     def list_all(self) -> list[User]:
         """Return all users who are not removed, sorted by name."""
-        return self._fetch_all(
-            select(User).where(col(User.removed_at).is_(None)).order_by(User.normalized_name)
-        )
+        query = select(User).where(col(User.removed_at).is_(None)).order_by(User.normalized_name)
+        return self._fetch_all(query)
 
     def count(self) -> int:
         """Return the number of users who are not removed."""
-        return (
-            self._fetch_first(
-                select(func.count(col(User.id))).where(col(User.removed_at).is_(None))
-            )
-            or 0
-        )
+        query = select(func.count(col(User.id))).where(col(User.removed_at).is_(None))
+        return self._fetch_first(query) or 0
 
     def change_password(self, user: User, password_hash: str, now: datetime) -> bool:
         """Store the hash of a new password and end all sessions and links of the user.

@@ -29,6 +29,8 @@ from storage.tables.mappers import get_field_values
 
 UNKNOWN_ITEM_CODES = {"website": "website_unknown"}
 """The code of an inconclusive check, where it is not that of all other channels."""
+CHANNELS_WITHOUT_ARCHIVE = frozenset({"whatsapp"})
+"""Channels whose posts disappear. An active account looks like a silent one there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +57,7 @@ class AccountView(AccountStatus):
     @property
     def activity_term(self) -> str:
         """Return the band of the activity, or `not_judged` if the channel keeps no posts."""
-        # Posts on WhatsApp disappear, so an active account looks like a silent one.
-        has_no_archive = self.channel == "whatsapp" and self.key is not None
+        has_no_archive = self.channel in CHANNELS_WITHOUT_ARCHIVE and self.key is not None
         return "not_judged" if has_no_archive and not self.last_activity else self.activity_band
 
 

@@ -57,6 +57,8 @@ MAX_WAITING_REPLIES = 20
 """Replies of one association that may wait, with those taken back in the last day."""
 MAX_PROMISE_PERIOD = timedelta(days=366)
 """How far in the future the day of a promise may be."""
+MISSING_ACCOUNT_GAPS = frozenset({"no_website", "channel_missing"})
+"""Gaps to which an association may reply that it has an account."""
 GAP_REPLY_KINDS = frozenset({ReplyKind.PROMISED, ReplyKind.DISPUTED})
 MISSING_ACCOUNT_REPLY_KINDS = GAP_REPLY_KINDS | {ReplyKind.MOVED, ReplyKind.CLOSED}
 
@@ -187,7 +189,7 @@ def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | No
     gap = form.find_gap(view)
     if gap is None:
         return None
-    is_missing = gap.code in {"no_website", "channel_missing"}
+    is_missing = gap.code in MISSING_ACCOUNT_GAPS
     if kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
         return None
     gap_account = view.find_account(gap)

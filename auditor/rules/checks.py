@@ -286,6 +286,11 @@ class NotNamedRule(AccountRule):
             )
 
 
+ORGANISATION_KINDS = frozenset({LinkKind.PROFILE, LinkKind.PAGE})
+NUMERIC_KEY_PREFIXES = ("id:", "UC")
+"""Keys that begin so are the number that a platform gave an account, not a handle."""
+
+
 class HandlesDifferRule(Rule):
     """Handles of an association's accounts that have nothing in common. Uses only the registry.
 
@@ -320,11 +325,10 @@ class HandlesDifferRule(Rule):
 def _has_handle(account: EvaluatedAccount) -> bool:
     """Return True if an account of an organisation has a handle and not a number."""
     identity = account.row.identity
-    is_of_organisation = identity.kind in {LinkKind.PROFILE, LinkKind.PAGE}
-    if account.is_gone or not is_of_organisation or not identity.key:
+    if account.is_gone or identity.kind not in ORGANISATION_KINDS or not identity.key:
         return False
     is_number = strip_key_prefix(identity.key).isdigit()
-    return not is_number and not identity.key.startswith(("id:", "UC"))
+    return not is_number and not identity.key.startswith(NUMERIC_KEY_PREFIXES)
 
 
 ARABIC_LETTER_PATTERN = re.compile(r"[\u0621-\u064a]")

@@ -351,6 +351,8 @@ class RuleContext:
         return list(filter(attrgetter("was_page_read"), self.sites))
 
 
+NEVER_ALIASED_PREFIXES = ("in/", "group:")
+"""Prefixes of people and groups: such a key is never another name of a page or channel."""
 KEY_STYLE_PATTERN = re.compile(r"(@|[a-z]+[:/])?(\d+$)?")
 
 
@@ -361,8 +363,7 @@ def may_be_same_account(keys: Iterable[str], other_keys: Iterable[str]) -> bool:
     can.
     """
     first_keys, second_keys = frozenset(keys), frozenset(other_keys)
-    # The key of a person or group is never another name of a page or channel.
-    if any(key.startswith(("in/", "group:")) for key in first_keys | second_keys):
+    if any(key.startswith(NEVER_ALIASED_PREFIXES) for key in first_keys | second_keys):
         return False
     if first_keys & second_keys:
         return False

@@ -124,6 +124,8 @@ def _list_site_links(context: RuleContext) -> list[FoundLink]:
     return list(chain.from_iterable(map(attrgetter("present_links"), context.sites)))
 
 
+CREDITED_BANDS = frozenset({"active", "slow"})
+"""The bands that a lower bound can show alone. An older one does not exclude a newer post."""
 POST_NUMBER_SOURCE = "post_number"
 """The source of a publication date that is the number of a post on the association's site."""
 
@@ -181,8 +183,7 @@ def _raise_activity(
     lower_bound = Activity(post.published_at, POST_NUMBER_SOURCE, precision)
     raised_status = replace(status, last_activity=lower_bound)
     if status.last_activity is None:
-        # A lower bound alone shows no other band: an older one does not exclude a newer post.
-        is_recent = bands.classify_activity(raised_status, now) in {"active", "slow"}
+        is_recent = bands.classify_activity(raised_status, now) in CREDITED_BANDS
         return raised_status if is_recent else status
     is_newer = _get_latest_day(lower_bound) > _get_latest_day(status.last_activity)
     return raised_status if is_newer else status

@@ -48,6 +48,9 @@ SECURITY_HEADERS = {
 `referrer-policy` is not `no-referrer`: our own forms would then have the origin `null`, like those
 of a page that hides its address. No address with a link on it contains a secret.
 """
+HSTS_HEADER_VALUE = "max-age=31536000"
+"""Sent over HTTPS only: for a year the browser does not try plain HTTP."""
+STATIC_CACHE_CONTROL = "public, max-age=31536000, immutable"
 PUBLIC_PATHS = re.compile(
     r"/(r|static)/.+|/[a-z]{2}/(report(\.pdf|/.*)?|(unsubscribe|subscriptions)/.+)"
 )
@@ -223,12 +226,11 @@ def _is_forged_request(scope: Scope, headers: Headers) -> bool:
 def _add_security_headers(message: Message, scope: Scope) -> None:
     headers = MutableHeaders(scope=message)
     if scope["path"].startswith("/static/") and message["status"] in {200, 304}:
-        headers["cache-control"] = "public, max-age=31536000, immutable"
+        headers["cache-control"] = STATIC_CACHE_CONTROL
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
     if scope["scheme"] == "https":
-        # for a year the browser does not try plain HTTP
-        headers.setdefault("strict-transport-security", "max-age=31536000")
+        headers.setdefault("strict-transport-security", HSTS_HEADER_VALUE)
 
 
 MEGABYTE = 1024 * 1024

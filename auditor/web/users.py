@@ -240,6 +240,8 @@ MAX_SESSION_IDLE_TIME = timedelta(hours=8)
 """A session ends after this time without use."""
 MAX_SESSION_AGE = timedelta(hours=24)
 """A session ends after this time in any case."""
+SESSION_TOUCH_INTERVAL = timedelta(minutes=1)
+"""Minimum time between two updates of a session's last use, so that reading rarely writes."""
 
 
 def start_session(
@@ -274,7 +276,7 @@ def find_session_user(store: Store, token: str, now: datetime) -> User | None:
     idle_time = now - session.last_seen_at
     if now - session.started_at >= MAX_SESSION_AGE or idle_time >= MAX_SESSION_IDLE_TIME:
         return None
-    if idle_time >= timedelta(minutes=1):  # so that reading rarely writes
+    if idle_time >= SESSION_TOUCH_INTERVAL:
         with suppress(StoreError):  # pages are shown even if the database cannot be written
             store.sessions.touch(session.token_hash, now)
     return user
@@ -362,6 +364,8 @@ CHARACTER_SEQUENCES = (
 """Alphabets and keyboard rows."""
 MIN_SEQUENCE_CHARACTERS = 4
 """Minimum length of a sequence."""
+MIN_DISTINCT_CHARACTERS = 5
+"""Different characters below which a password is a repetition."""
 COMMON_WORDS = """
 password passwort passe motdepasse mot de pass code secret secrete private access login user admin
 administrator administrateur root super master manager welcome bienvenue marhaba salam hello bonjour
@@ -392,8 +396,8 @@ def is_common_password(password: str, names: Iterable[str] = ()) -> bool:
     """
     known = _load_known_words() | _split_words(names)
     forms = {_normalize_letters(password), _normalize_letters(password, kept_signs=SIGNS)}
-    return any(  # few different characters are a repetition
-        len(set(form)) < 5 or _is_word_chain(form, known) for form in forms
+    return any(
+        len(set(form)) < MIN_DISTINCT_CHARACTERS or _is_word_chain(form, known) for form in forms
     )
 
 

@@ -23,6 +23,8 @@ order would each wait for the other.
 
 MAX_REQUEST_AGE = timedelta(days=7)
 """How long a request to subscribe can be confirmed. After that it is deleted."""
+FAILED_MESSAGE_RETENTION = timedelta(days=30)
+"""How long a failed message is stored. After that its recipient may have left."""
 
 
 class MessageRepository(Repository):
@@ -195,9 +197,8 @@ class SubscriptionRequestRepository(Repository):
 
     def remove(self, token_hash: str) -> None:
         """Delete a request whose mail was not sent."""
-        self._execute(
-            delete(SubscriptionRequest).where(col(SubscriptionRequest.token_hash) == token_hash)
-        )
+        is_own = col(SubscriptionRequest.token_hash) == token_hash
+        self._execute(delete(SubscriptionRequest).where(is_own))
 
     def list_requests(self, association: str, now: datetime) -> list[SubscriptionRequest]:
         """Return the requests of an association that have not expired."""

@@ -305,12 +305,8 @@ class FollowUpRepository(Repository):
         self, due_by: date, *, due_from: date | None = None, regions: RegionFilter = None
     ) -> int:
         """Return the number of entries that are due from `due_from` until `due_by`."""
-        return (
-            self._fetch_first(
-                select(func.count(col(FollowUp.id))).where(*_are_due(due_by, due_from, regions))
-            )
-            or 0
-        )
+        query = select(func.count(col(FollowUp.id))).where(*_are_due(due_by, due_from, regions))
+        return self._fetch_first(query) or 0
 
 
 def _are_due(

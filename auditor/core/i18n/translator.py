@@ -48,6 +48,8 @@ FACT_ALIASES = {
     "size": "bytes",
 }
 """Names of facts in templates, with the names that rules use."""
+URL_LIST_FACTS = frozenset({"links"})
+"""Facts that are several URLs separated by spaces."""
 CODE_LIST_FACTS = {"fields": "field"}
 """Facts that are several codes separated by spaces."""
 UNIT_FACTS = {"seconds": ("duration-second", 1), "size": ("digital-megabyte", 1_000_000)}
@@ -331,11 +333,9 @@ class Translator:
         """Return a fact for the medium. In HTML, a URL or handle is left to right."""
         if not self._is_html:
             return text
-        return (
-            Markup('<bdi dir="ltr">{}</bdi>').format(to_breakable_url(text))
-            if is_left_to_right
-            else Markup("<bdi>{}</bdi>").format(text)
-        )
+        if is_left_to_right:
+            return Markup('<bdi dir="ltr">{}</bdi>').format(to_breakable_url(text))
+        return Markup("<bdi>{}</bdi>").format(text)
 
     def _format_fact(self, name: str, value: MessageValue) -> str:
         if isinstance(value, Markup):
@@ -346,7 +346,7 @@ class Translator:
             return self.format_activity_date(value)
         if value is None or value == "":
             return self.translate("not yet") if name in DATE_FACTS else EMPTY_VALUE
-        if name == "links":  # several URLs separated by spaces
+        if name in URL_LIST_FACTS:
             return self.join_list(self._isolate(address, True) for address in str(value).split())
         text = self._format_value(name, value)
         is_left_to_right = "://" in text or text.startswith(("@", "www."))
@@ -439,7 +439,8 @@ SHORT_HOST_PATTERN = re.compile(r"(?:http://)?[^/?]{1,24}(?=/|$)")
 def to_breakable_url(address: str) -> Markup:
     """Return a URL without https://, breakable between its parts and never inside a word."""
     shown = address.removeprefix("https://").rstrip("/")
-    host = match[0] if (match := SHORT_HOST_PATTERN.match(shown)) else ""
+    match = SHORT_HOST_PATTERN.match(shown)
+    host = match[0] if match else ""
     breakable = escape(host)
     for index, part in enumerate(URL_SEPARATORS.split(shown.removeprefix(host))):
         breakable += escape(part)

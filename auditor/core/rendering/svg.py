@@ -18,6 +18,9 @@ TrendPoint = tuple[str, float | None, float | None]
 The first value is None if the run has none, the second one if it is the same.
 """
 
+SCALE_SPANS_PERCENT = (10, 20, 40, 60, 80, 100)
+"""Allowed heights of the scale, in percent. The minimum keeps noise from looking like a change."""
+
 
 def is_flat_trend(points: Sequence[TrendPoint]) -> bool:
     """Return True if all values are equal. Then a sentence replaces the chart."""
@@ -71,8 +74,7 @@ def draw_trend(
 def _choose_scale(values: Sequence[float]) -> tuple[float, float]:
     """Return round ends of a scale that includes all values, between 0 and 100."""
     minimum, maximum = min(values, default=0.0), max(values, default=100.0)
-    # The smallest height of the scale keeps noise from looking like a change.
-    for span in (10, 20, 40, 60, 80, 100):
+    for span in SCALE_SPANS_PERCENT:
         bottom = min(minimum // 10 * 10, 100 - span)
         if maximum <= bottom + span:
             return bottom, bottom + span
@@ -124,10 +126,14 @@ REGION_TILES: Mapping[str, tuple[float, float]] = {
 }
 """The corner of each region's tile on a map of 350 by 300. Neighbours on the ground are near."""
 
+QR_QUIET_ZONE_MODULES = 4
+"""Width of the white border in modules. Many phones cannot read a code without it."""
+
 
 def render_qr_code(address: str) -> Markup:
     """Return a QR code as black SVG without a background. It takes the size of its container."""
     code = segno.make(address, error="m", micro=False)
-    # Many phones cannot read a code without a white border of four modules.
-    svg = code.svg_inline(border=4, omitsize=True, svgclass=None, lineclass=None)
+    svg = code.svg_inline(
+        border=QR_QUIET_ZONE_MODULES, omitsize=True, svgclass=None, lineclass=None
+    )
     return Markup(svg)  # noqa: S704  # the SVG has segno's paths only, not the text of the address

@@ -97,6 +97,9 @@ ReportPoint = dict[str, Any]
 color and mark a folded gap has, by its kind.
 """
 
+COLOR_CLASSES = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
+"""The colors of the kinds; the others are advice."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportForms:
@@ -217,8 +220,7 @@ def _build_points(
     points = []
     for gap, anchor in zip(gaps, anchors, strict=True):
         kind = translator.label("gap_kind", get_gap_kind(gap))
-        colors = {GapKind.BROKEN: "high", GapKind.SILENT: "medium"}
-        color_class = colors.get(get_gap_kind(gap), "low")
+        color_class = COLOR_CLASSES.get(get_gap_kind(gap), "low")
         if gap.severity == SEVERITIES[0]:
             color_class = gap.severity
             kind = f"{translator.label('severity', gap.severity)} · {kind}"

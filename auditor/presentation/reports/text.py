@@ -263,6 +263,8 @@ ADVICE_BY_GAP = (
 )
 """Codes of advice, each with the code and channel of the gap that it is for."""
 GENERAL_ADVICE = ("dedicated_person", "two_admins", "few_but_alive")
+MAX_ADVICE = 3
+"""Pieces of advice in a report."""
 SERIOUS_SEVERITIES = frozenset({"urgent", "high"})
 """Severities of website gaps that contradict the statement that the website works."""
 
@@ -358,4 +360,4 @@ def choose_advice(view: AssociationView) -> list[str]:
     """Return at most three codes of advice. Advice for open gaps comes first."""
     open_gaps = {(gap.code, gap.channel) for gap in view.gaps}
     specific_advice = [advice for advice, gap in ADVICE_BY_GAP if gap in open_gaps]
-    return [*specific_advice, *GENERAL_ADVICE][:3]
+    return [*specific_advice, *GENERAL_ADVICE][:MAX_ADVICE]

@@ -40,6 +40,11 @@ SHOWN_REASONS = 3
 """Reasons that are shown for a call."""
 SHOWN_PROMISES = 2
 """Promises that are shown for a call."""
+EXTRA_CANDIDATES = 100
+"""How many candidates beyond the limit are read to find some that are not followed up yet.
+
+If more associations than this are being followed up, some of them are listed first again.
+"""
 RECENT_CONTACT_PERIOD = timedelta(days=7)
 """An association contacted within this time is being followed up."""
 CONVERSATION_KINDS = frozenset({FollowUpKind.CALLED, FollowUpKind.MET, FollowUpKind.PROMISED})
@@ -170,11 +175,10 @@ def list_calls(
     `max_stale_summaries` are stale, the old ones are used (see `refresh_summaries`).
     """
     refresh_summaries(store, config, max_stale=max_stale_summaries)
-    # If more than 100 associations are being followed up, some of them are listed first again.
     summaries = store.search.list_summaries(
         {*association_filter.facets, "has_gaps"},
         search_terms=association_filter.search_words,
-        limit=limit + 100,
+        limit=limit + EXTRA_CANDIDATES,
     ).rows
     followed_up = find_followed_up_associations(store, "has_gaps", now.date())
     ranked = sorted(summaries, key=lambda summary: summary.id in followed_up)

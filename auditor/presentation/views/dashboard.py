@@ -160,6 +160,16 @@ STRIP_LENGTH = 14
 """How many days with a check the strip shows."""
 TREND_RUNS = 60
 """How many runs a trend covers at most."""
+SHOWN_CHANGES = 10
+"""How many changes of the week the page lists."""
+READ_CHANGES = 50
+"""How many of the most severe changes of each kind are read to find the newest ones."""
+SHOWN_GROUPS = 12
+"""How many regions outside the map, or how many tags, the page lists."""
+NAMES_PER_REGION = 2
+"""Associations that are named of a region."""
+READ_ASSOCIATIONS = 100
+"""How many of the most urgent associations are read to name some of each region."""
 WEEK_DAYS = 7
 PROPOSALS_FACET = "has_proposals"
 
@@ -305,14 +315,13 @@ def _list_newest_changes(store: Store, since: datetime) -> list[tuple[datetime, 
     changes: list[tuple[datetime, ListedGap, bool]] = []
     for change_kind in get_args(GapChangeKind):
         is_fix = change_kind == "closed"
-        # the most severe ones
-        page = store.gap_search.list_gap_changes(since, change_kind, limit=50)
+        page = store.gap_search.list_gap_changes(since, change_kind, limit=READ_CHANGES)
         for row in page.rows:
             changed_at = row.gap.closed_at if is_fix else row.gap.opened_at
             is_listed = is_fix or get_gap_kind(row.gap) is not GapKind.NO_ACCOUNT
             if changed_at and is_listed:
                 changes.append((changed_at, row, is_fix))
-    return sorted(changes, key=itemgetter(0), reverse=True)[:10]
+    return sorted(changes, key=itemgetter(0), reverse=True)[:SHOWN_CHANGES]
 
 
 def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[str, Any]:
@@ -335,11 +344,12 @@ def build_region_map(store: Store, network_counts: Mapping[str, int]) -> dict[st
         count -= sum(map(attrgetter("association_count"), regions))
         broken_count -= sum(map(attrgetter("broken_count"), regions))
         without_region = GroupNeeds("", count, (broken_count,)) if count else None
+    others.sort(key=lambda group: (-group.broken_count, group.name))
     needy = filter(attrgetter("broken_count"), tiles.values())
     return {
         "tiles": tiles,
         "needy_regions": sorted(needy, key=attrgetter("broken_count"), reverse=True),
-        "other_groups": sorted(others, key=lambda group: (-group.broken_count, group.name))[:12],
+        "other_groups": others[:SHOWN_GROUPS],
         "has_tags": not regions,
         "without_region": without_region,
     }
@@ -349,12 +359,12 @@ def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -
     """Return the regions or tags (`prefix`), regions with some of their most urgent ones."""
     urgent: dict[str, list[AssociationSummary]] = defaultdict(list)
     if prefix == "region:":
-        for summary in store.search.list_summaries([BROKEN_FACET], limit=100).rows:
+        for summary in store.search.list_summaries([BROKEN_FACET], limit=READ_ASSOCIATIONS).rows:
             if summary.region:
                 urgent[get_region_key(summary.region)].append(summary)
     sizes = {name: size for name, size in network_counts.items() if name.startswith(prefix)}
     return [
-        replace(group, most_urgent=tuple(urgent[group.name][:2]))
+        replace(group, most_urgent=tuple(urgent[group.name][:NAMES_PER_REGION]))
         for group in load_group_needs(store, sizes)
     ]
 

@@ -411,6 +411,9 @@ TIME_ZONE_LINES = (
     "END:VTIMEZONE",
 )
 
+ALARM_TRIGGERS = ("-P30D", "-P7D", "-P1D")
+"""When a calendar reminds of an entry, before its day begins."""
+
 
 def build_domain_calendar(
     gaps: Iterable[tuple[str, Gap]], translator: Translator, now: datetime
@@ -455,7 +458,7 @@ def _iter_event_lines(
         f"DESCRIPTION:{_escape(description)}",
         "TRANSP:TRANSPARENT",
     )
-    for trigger in ("-P30D", "-P7D", "-P1D"):  # before its day begins
+    for trigger in ALARM_TRIGGERS:
         yield from (
             "BEGIN:VALARM",
             "ACTION:DISPLAY",

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # the status needs no views
 
 JsonItem = dict[str, Any]
 
+ENDING_SOON_PERIOD = timedelta(days=30)
+"""Decisions that end within this time are listed as ending soon, so that they can be renewed."""
+
 
 def build_status_item(
     run: AuditRun | None,
@@ -156,7 +159,7 @@ def build_decision_items(
             state = "expired"
         elif decision.kind is DecisionKind.CONFIRM and is_overridden_by_evidence(decision, status):
             state = "overridden"
-        elif until is not None and until <= now + timedelta(days=30):  # so that it can be renewed
+        elif until is not None and until <= now + ENDING_SOON_PERIOD:
             state = "ending_soon"
         withdrawal = decision.withdrawal
         items.append(

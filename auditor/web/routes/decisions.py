@@ -33,6 +33,9 @@ from storage.tables.communication import Reply
 
 router = APIRouter(route_class=access.AccessRoute)
 
+DOUBLE_CLICK_PERIOD = timedelta(minutes=1)
+"""A form that the same user sends again within this time is not saved again."""
+
 
 class DecisionForm(BaseModel):
     """The submitted form; an empty text means not given.
@@ -86,7 +89,7 @@ def submit_decision(
         with state.decision_lock:  # both requests of a double click arrive together
             last_submission, submitted_at = state.last_decision
             is_new = submission != last_submission
-            if is_new or context.now - submitted_at > timedelta(minutes=1):
+            if is_new or context.now - submitted_at > DOUBLE_CLICK_PERIOD:
                 _save_decision(context, association, form)
                 state.last_decision = submission, context.now
     except DecisionError as error:

@@ -214,10 +214,16 @@ def stream_download(
     )
 
 
+MAX_DOMAINS = 10_000
+"""Domains in a calendar."""
+
+
 @router.get("/{language}/domains.ics", dependencies=[access.COORDINATOR_ACCESS])
 def download_domain_calendar(context: PageContext) -> Response:
     """Return a calendar of the domains to renew, of the associations that the user manages."""
-    found = context.load_fresh_store().gap_search.list_visible_gaps(code=DOMAIN_GAP, limit=10_000)
+    found = context.load_fresh_store().gap_search.list_visible_gaps(
+        code=DOMAIN_GAP, limit=MAX_DOMAINS
+    )
     domain_gaps = [
         (row.association.display_name(context.language), row.gap)
         for row in found.rows
@@ -230,6 +236,11 @@ def download_domain_calendar(context: PageContext) -> Response:
 
 CALL_LIMIT_CHOICES = (10, 25, MAX_CALLS)
 """How many calls a pack lists; ten fit on one sheet of paper."""
+SHOWN_GAP_KINDS = 4
+"""The pack shows the most frequent kinds of opened and of closed gaps; a printed page has no more
+room."""
+DEFAULT_CHANGE_PERIOD = timedelta(days=30)
+"""The period of a pack if no day is given. Meetings are usually monthly."""
 CallLimit = Annotated[int, Field(ge=1, le=MAX_CALLS)]
 
 
@@ -314,7 +325,7 @@ def _render_meeting_pack(
         count_gap_titles=count_gap_titles,
         call_limit=call_limit,
         call_limit_choices=CALL_LIMIT_CHOICES,
-        shown_kinds_count=4,  # a printed page has no more room
+        shown_kinds_count=SHOWN_GAP_KINDS,
     )
 
 
@@ -330,9 +341,6 @@ def download_meeting_workbook(
 
 
 def _choose_first_day(context: RequestContext, since: date | None) -> date:
-    """Return the given day, or that of 30 days ago: meetings are usually monthly.
-
-    A day in the future is today.
-    """
+    """Return the given or the default day. A day in the future is today."""
     today = context.now.date()
-    return min(since or today - timedelta(days=30), today)
+    return min(since or today - DEFAULT_CHANGE_PERIOD, today)

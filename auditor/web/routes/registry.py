@@ -49,6 +49,10 @@ MAX_SHOWN_CHANGES = 500
 """The preview lists at most so many associations of a kind, and changes."""
 MAX_SHOWN_ISSUES = 100
 """The preview lists at most so many problems of a kind."""
+MAX_REFRESHED_SUMMARIES = 1000
+"""Summaries that an import updates at once. If it changes more, the service does so afterwards."""
+BUSY_SECONDS = "60"
+"""Seconds after which a user whose import was refused may try again."""
 _import_slot = Lock()
 """Reading and comparing 20,000 rows takes seconds of Python and much memory."""
 ErasureOutcome = Literal["contact", "all", "traces"]
@@ -117,7 +121,7 @@ def show_registry(
 def _reserve_import() -> Iterator[None]:
     """Raise HTTPException (503) while another import is read, compared or saved."""
     if not _import_slot.acquire(blocking=False):
-        raise HTTPException(503, headers={"retry-after": "60"})
+        raise HTTPException(503, headers={"retry-after": BUSY_SECONDS})
     try:
         yield
     finally:
@@ -262,8 +266,7 @@ def submit_import_decision(
             preview_url = _build_preview_url(context, upload_name)
             return RedirectResponse(f"{preview_url}?has_changed=1", 303)
         uploads.delete(upload_name)
-        # if it changes more, the service updates them afterwards
-        refresh_summaries(context.app.store, context.app.config, max_stale=1000)
+        refresh_summaries(context.app.store, context.app.config, max_stale=MAX_REFRESHED_SUMMARIES)
     counts = "-".join(map(str, count_changed_associations(preview.changes)))
     return RedirectResponse(f"{registry_url}?imported={counts}", 303)
 
