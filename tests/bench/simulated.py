@@ -219,10 +219,6 @@ class SimulatedFetcher(Fetcher):
             host.record_request(0.0)  # long ago: no request has to wait
             return self.web.answer(request, self._get_current_time())
 
-    async def may_repeat(self, request: PageRequest, result: Page | FetchError) -> bool:
-        """Return True, because no simulated site has a robots.txt."""
-        return True
-
 
 def build_account_urls(number: int) -> dict[str, str]:
     """Return the links of an association by channel."""

@@ -16,7 +16,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from auditor.demo import associations, play
 from auditor.demo.model import DemoRun
 from auditor.runs import run
 from storage.models.audit import AuditRunState
-from tests.support.process_groups import open_process_groups
+from tests.support.process_groups import has_ended, open_process_groups, wait_until
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 BASE_ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -80,23 +79,6 @@ def start_auditor():
             return start_process([AUDITOR, *arguments], cwd=folder, env=env)
 
         yield start
-
-
-def wait_until(condition, seconds=40):
-    """Wait until `condition` returns a true value, and return it. Fails after some time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not become true"
-        time.sleep(0.02)
-    return value
-
-
-def has_ended(group):
-    """Return whether no process of a group is left."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, 0)
-        return False
-    return True
 
 
 def read_items(out):

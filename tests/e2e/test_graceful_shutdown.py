@@ -18,7 +18,7 @@ from auditor.app import App
 from auditor.config.schema import load_config
 from probes.links import identify
 from storage.models.audit import AccountRow, Association, AuditRunState
-from tests.support.process_groups import open_process_groups
+from tests.support.process_groups import has_ended, open_process_groups, wait_until
 
 AUDITOR = Path(sys.executable).with_name("auditor")
 BASE_ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
@@ -139,15 +139,6 @@ def wait_for_end(process, seconds=60):
     return process.returncode, out, err
 
 
-def wait_until(condition, seconds=60):
-    """Wait until `condition` returns a true value, and return it. Fails after some time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "the condition did not become true"
-        time.sleep(0.02)
-    return value
-
-
 def load_checked_accounts(app):
     audit_run = app.store.runs.get_latest()
     if audit_run is None:
@@ -194,13 +185,6 @@ def test_stopped_run_keeps_requests_that_end_within_grace_period(
         repeated = wait_for_end(start_auditor(tmp_path, "run", "--json"))
         assert repeated[0] == 0, repeated[2]
         assert json.loads(repeated[1])["items"][0]["accounts"] == 40
-
-
-def has_ended(group):
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, 0)
-        return False
-    return True
 
 
 @pytest.mark.fault("F36")

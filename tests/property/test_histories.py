@@ -2,7 +2,7 @@
 
 import tempfile
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -333,20 +333,6 @@ def test_evaluating_a_run_twice_changes_no_status(runs):
         assert {(gap.subject, gap.opened_at) for gap in list_absence_gaps(repeated.gaps)} == {
             (gap.subject, gap.opened_at) for gap in list_absence_gaps(state.gaps)
         }
-
-
-EXPIRING = st.builds(
-    lambda finding, days: replace(
-        finding,
-        facts={
-            **finding.facts,
-            "certificate_expires_on": (date(2026, 3, 1) + timedelta(days=days)).isoformat(),
-        },
-    ),
-    PRESENT,
-    st.integers(-10, 90),
-)
-"""Findings of sites whose certificate expires."""
 
 
 def store_history(folder, runs):

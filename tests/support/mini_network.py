@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from auditor.checking import checker
-from auditor.config.schema import BackupSettings, ChannelSettings, Config
+from auditor.config.schema import BackupSettings, ChannelSettings, Config, SurveySettings
 from auditor.core.errors import RunLockedError
 from auditor.rules.engine import AnyRule
 from probes.http.fetcher import FetchOptions
@@ -201,6 +201,16 @@ def opened(folder, config=None, store=None):
     return Small(
         config or configured(), store, BodyStore(folder / "archive"), Web(), data_folder=folder
     )
+
+
+@pytest.fixture
+def surveyed_app(tmp_path, monkeypatch):
+    """Yield an auditor whose configuration has a figure of the survey."""
+    monkeypatch.setattr(checker, "create_probe", steps)
+    survey = SurveySettings(figures={"facebook": 83.0})
+    small = opened(tmp_path, configured().model_copy(update={"survey": survey}))
+    yield small
+    small.store.close()
 
 
 def lived(live):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 
 
 @contextlib.contextmanager
@@ -34,3 +35,20 @@ def open_process_groups():
 def _kill_group(process):
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until(condition, seconds=60):
+    """Wait until `condition` returns a true value, and return it. Fails after some time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.02)
+    return value
+
+
+def has_ended(group):
+    """Return whether no process of a group is left."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return False
+    return True

@@ -5,7 +5,6 @@ import pytest
 from auditor.app import App
 from auditor.cli import main
 from auditor.config.schema import load_config
-from storage.store import Store
 from tests.support import old_databases
 
 READING_COMMANDS = [
@@ -79,11 +78,6 @@ def old_schema(run, tmp_path):
         revision = app.store.get_schema_revision()
     with old_databases.next_revision(tmp_path / "next"):
         yield revision
-
-
-def _read_revision(tmp_path):
-    with Store.open(f"sqlite:///{tmp_path}/data/auditor.db") as store:
-        return store.get_schema_revision()
 
 
 @pytest.mark.parametrize("command", READING_COMMANDS)

@@ -13,7 +13,6 @@ from auditor.conclusions.network_view import (
 )
 from auditor.conclusions.run_results import refresh_summaries
 from auditor.conclusions.summary import summarize_channel
-from auditor.config.schema import SurveySettings
 from auditor.core import formatting
 from auditor.core.formatting import build_json_document
 from auditor.core.reference.gap_catalogue import get_gap_rank
@@ -24,23 +23,10 @@ from probes.models.finding import Activity, Identity, LinkKind, Presence, Reason
 from probes.models.http import FetchError, PageRequest
 from probes.models.probe import present_finding
 from storage.models.audit import AccountRow, Association, Decision, DecisionKind
-from tests.support.mini_network import START, configured, link, night_of, opened, register, steps
+from tests.support.mini_network import START, link, night_of, register, surveyed_app
 from tests.support.read_model_consistency import count_accounts
 
-
-@pytest.fixture(autouse=True)
-def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "create_probe", steps)
-
-
-@pytest.fixture
-def app(tmp_path):
-    survey = SurveySettings(figures={"facebook": 83.0})
-    small = opened(tmp_path, configured().model_copy(update={"survey": survey}))
-    yield small
-    small.store.close()
-
-
+app = surveyed_app
 NOUR, AMAL, WALL = (link(name, "facebook", name) for name in ("nour", "amal", "wall"))
 SITE = link("nour", "website", "nour")
 

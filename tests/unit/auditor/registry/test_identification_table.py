@@ -252,8 +252,6 @@ YOUTUBE: tuple[Row, ...] = (
         "profile",
         "user/annourtv",
     ),
-    ("33", f"https://www.youtube.com/embed/live_stream?channel={UC}", "profile", UC),
-    ("34", f"https://www.youtube.com/playlist?list=UU{UC[2:]}", "post", UC),
     ("35", "https://www.youtube.com/@%D8%AC%D9%85%D8%B9%D9%8A%D8%A9", "profile", "@جمعية"),
     ("36", "https://www.youtube.com/", "home", None),
     ("36", "https://youtube.com/#", "home", None),
@@ -385,6 +383,7 @@ TELEGRAM: tuple[Row, ...] = (
 SHEET = {
     "facebook": FACEBOOK,
     "twitter": TWITTER,
+    "youtube": YOUTUBE,
     "linkedin": LINKEDIN,
     "instagram": INSTAGRAM,
     "tiktok": TIKTOK,

@@ -16,7 +16,6 @@ from probes.models.http import FetchError, Page, PageRequest
 from probes.models.probe import run_offline
 
 UC = "UCAnnour0000000000000001"
-TAIL = UC.removeprefix("UC")
 NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
 
 CHANNELS = {

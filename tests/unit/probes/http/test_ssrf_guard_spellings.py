@@ -24,7 +24,6 @@ from probes.http.ssrf_guard import (
 )
 from probes.models.http import FetchError
 
-EIGHT = "abcdefgh"
 FOUR_AND_MORE = {
     "mapped": 0xFFFF << 32,
     "compatible": 0,

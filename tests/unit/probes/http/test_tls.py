@@ -276,31 +276,6 @@ async def test_connection_closed_in_handshake_is_a_reset(authority: Authority) -
         assert describe_outcome(await fetch_outcome(fetch, url)) == "network/reset"
 
 
-@asynccontextmanager
-async def serve_ports(
-    authority: Authority, count: int, resumed: list[bool]
-) -> AsyncIterator[list[str]]:
-    """Addresses of as many servers of one name and one key, which note whether a session was taken
-    up.
-    """
-    context = authority.context("good")
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        resumed.append(writer.get_extra_info("ssl_object").session_reused)
-        with suppress(OSError, asyncio.IncompleteReadError):
-            while True:
-                await serve_ok(reader, writer)
-        writer.transport.abort()
-
-    servers = [
-        await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context) for _ in range(count)
-    ]
-    yield [f"https://{HOST}:{server.sockets[0].getsockname()[1]}/" for server in servers]
-    for server in servers:
-        server.close()
-    await asyncio.sleep(0)
-
-
 async def test_insecure_session_is_never_reused_for_verified_request(authority: Authority) -> None:
     async with serve_site(authority, authority.context("expired")) as (fetch, url):
         assert describe_outcome(await fetch_outcome(fetch, url, insecure=True)) == "200"

@@ -3,11 +3,8 @@
 from collections import Counter
 from datetime import timedelta
 
-import pytest
-
-from auditor.checking import checker
 from auditor.conclusions.run_results import refresh_summaries
-from auditor.config.schema import ChannelSettings, Config, SurveySettings
+from auditor.config.schema import ChannelSettings, Config
 from auditor.presentation.views.dashboard import (
     MIN_GROUP_SIZE,
     build_dashboard,
@@ -17,25 +14,13 @@ from auditor.presentation.views.dashboard import (
 from auditor.runs.run import execute_run
 from storage.models.audit import Association
 from storage.models.summaries import ALL_FACET
-from tests.support.mini_network import START, configured, link, night_of, opened, steps
+from tests.support.mini_network import START, link, night_of, surveyed_app
 
+app = surveyed_app
 NAMES = ("nour", "amal", "wall", "bare", "rif", "atlas")
 ACCOUNTS = [link(name, "facebook", name) for name in NAMES if name != "bare"]
 SITE = link("nour", "website", "nour")
 BEFORE = START - timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def simple_probe(monkeypatch):
-    monkeypatch.setattr(checker, "create_probe", steps)
-
-
-@pytest.fixture
-def app(tmp_path):
-    survey = SurveySettings(figures={"facebook": 83.0})
-    small = opened(tmp_path, configured().model_copy(update={"survey": survey}))
-    yield small
-    small.store.close()
 
 
 def save_associations(app, accounts=(*ACCOUNTS, SITE), now=BEFORE):
