@@ -18,6 +18,7 @@ from probes.models.probe import present_finding, request_page
 from probes.parsing.json_data import as_object, parse_json
 from probes.text.charset import clean_text
 
+_ABSENCE_REASONS = frozenset({Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED})
 _REFUSALS_BY_STATUS = {401: Reason.NOT_CONFIGURED, 429: Reason.RATE_LIMITED}
 MAX_TEXT_CHARS = 2_000
 """Characters of a text in an API response that are read."""
@@ -109,9 +110,7 @@ def build_failure_finding(
     """Return the finding for an account without data, absent if the reason proves it."""
     reason, detail = failure
     return Finding(
-        Presence.ABSENT
-        if reason in {Reason.NOT_FOUND, Reason.SUSPENDED, Reason.CLOSED}
-        else Presence.UNKNOWN,
+        Presence.ABSENT if reason in _ABSENCE_REASONS else Presence.UNKNOWN,
         reason,
         page.status,
         account.identity.canonical,

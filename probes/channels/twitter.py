@@ -75,7 +75,7 @@ _PLACEHOLDER_HANDLES = split_words("""
 _POST_SEGMENTS = frozenset({"status", "statuses", "article"})
 # `Amal Rabat @amal_rabat`, `AmalRabat@amal_rabat`: a name and a handle as X's own pages show them.
 # Without a space or a capital inside the name it may be half an email address.
-_NAME_AND__HANDLE_PATTERN = re.compile(
+_NAME_AND_HANDLE_PATTERN = re.compile(
     r"[^@]{1,60}?(?:[\s(?]|[a-z][A-Z][^@\s]{1,40})@([A-Za-z0-9_]{4,15})\)?"
 )
 
@@ -153,7 +153,7 @@ def identify_bare(text: str) -> Identity:
     A number is a zero from the spreadsheet, a count or a phone number. A single digit may be an old
     handle.
     """
-    name_and_handle = _NAME_AND__HANDLE_PATTERN.fullmatch(text.strip())
+    name_and_handle = _NAME_AND_HANDLE_PATTERN.fullmatch(text.strip())
     handle = name_and_handle[1] if name_and_handle else text.strip().strip("/").strip()
     return _INVALID if re.fullmatch(r"0|\d{2,}", handle) else _identify_handle(handle)
 
@@ -201,8 +201,10 @@ API = PlatformApi(
     erases_removed_profiles=True,  # https://developer.x.com/en/developer-terms/policy
 )
 
-# A user costs 0.010, and at most one post 0.005 for the expansion.
-_USERNAMES_CALL = ApiCall(API, joined_parameter="usernames", max_values=100, cost_per_value=0.015)
+_COST_PER_ACCOUNT_USD = 0.015  # a user 0.010, and at most one post 0.005 for the expansion
+_USERNAMES_CALL = ApiCall(
+    API, joined_parameter="usernames", max_values=100, cost_per_value=_COST_PER_ACCOUNT_USD
+)
 _IDS_CALL = replace(_USERNAMES_CALL, joined_parameter="ids")
 _USERS_URL = "https://api.x.com/2/users"
 _USER_QUERY = {
@@ -223,6 +225,7 @@ _REASONS_BY_MESSAGE = (
     (re.compile(r"has been suspended"), Reason.SUSPENDED),
     (re.compile(r"\Anot found|could not find user"), Reason.NOT_FOUND),
 )
+_UNRESOLVED_LINK_KINDS = frozenset({LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE})
 _ACCOUNT_PARAMETERS = ("ids", "usernames", "id", "username")
 
 
@@ -348,8 +351,7 @@ def _build_present_finding(page: Page, handle: str, user: Mapping[str, Any]) -> 
     # The target of a short link or of a page of links is unknown.
     identities = list(map(identify_link, user["website_urls"]))
     has_unresolved_link = any(
-        identity.kind in {LinkKind.SHORT_LINK, LinkKind.INVALID, LinkKind.PHONE}
-        or identity.note == "social"
+        identity.kind in _UNRESOLVED_LINK_KINDS or identity.note == "social"
         for identity in identities
     )
     profile_url = f"https://x.com/{user['username']}"

@@ -28,6 +28,11 @@ _NEWS_REPORT_PATTERN = re.compile("|".join(_WORDS["news_report_words"]), re.IGNO
 _ORDINARY_SHOP_WORDS = dict.fromkeys(("激安", "送料無料", "最安値", "通販", "ブランド"), "激安")
 MIN_DENSE_SPAM_WORDS = 8
 """The least spam words in the visible text of a page that is dominated by spam."""
+MIN_OUTBOUND_CALLS = 2
+"""The least links to other sites that ask the visitor to play or to buy."""
+MIN_PRICED_LINKS = 3
+"""The least links with a price that make a list of prices."""
+_SPAM_LANGUAGES = frozenset({"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"})
 MIN_HIDDEN_LINKS = 5
 """The least links to other sites in one hidden block."""
 
@@ -89,8 +94,7 @@ def _is_spam_dominated(
     """
     is_dense = len(find_spam_words(document.text[:MAX_DENSE_TEXT_CHARS])) >= MIN_DENSE_SPAM_WORDS
     is_suspicious = is_dense or (
-        document.language[:2] in {"id", "ms", "ja", "zh", "ko", "th", "vi", "ru", "tr"}
-        or _has_foreign_title(document)
+        document.language[:2] in _SPAM_LANGUAGES or _has_foreign_title(document)
     )
     if not has_navigation:
         return is_suspicious or len(spam_words) >= 3
@@ -99,7 +103,9 @@ def _is_spam_dominated(
     priced_texts = [
         anchor.text for anchor in document.anchors if _PRICE_PATTERN.search(anchor.text)
     ]
-    has_price_list = len(priced_texts) >= 3 and any(map(find_spam_words, priced_texts))
+    has_price_list = len(priced_texts) >= MIN_PRICED_LINKS and any(
+        map(find_spam_words, priced_texts)
+    )
     return has_price_list or _has_foreign_title(document)
 
 
@@ -112,7 +118,7 @@ def _has_outbound_spam_calls(document: Document) -> bool:
             is_call = bool(find_spam_words(anchor.text))
         if is_call and _is_other_site(document, anchor.url):
             outbound_calls += 1
-    return outbound_calls >= 2
+    return outbound_calls >= MIN_OUTBOUND_CALLS
 
 
 _CALL_TO_ACTION_PATTERN = re.compile(

@@ -356,6 +356,9 @@ def _decode_certificate_names(der: bytes) -> list[str]:
 
 
 IDENTITY_CODINGS = frozenset({"", "identity", "none"})
+COMPRESSED_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+DECOMPRESS_STEP_BYTES = 64 * 1024
+"""Bytes that one step of decompression gives at most."""
 
 
 class BodyDecoder:
@@ -367,7 +370,7 @@ class BodyDecoder:
 
     def __init__(self, coding: str, max_bytes: int) -> None:
         self.coding = coding.strip().lower()
-        if self.coding not in IDENTITY_CODINGS | {"gzip", "x-gzip", "deflate"}:
+        if self.coding not in IDENTITY_CODINGS | COMPRESSED_CODINGS:
             raise FetchError(Reason.UNREADABLE, f"coding {self.coding[:MAX_CODING_CHARS]}")
         self.max_bytes = max_bytes
         self.data = bytearray()
@@ -417,7 +420,7 @@ class BodyDecoder:
             return
         try:
             while chunk and not self.is_full and not self._decompressor.eof:
-                self._append(self._decompressor.decompress(chunk, 64 * 1024))
+                self._append(self._decompressor.decompress(chunk, DECOMPRESS_STEP_BYTES))
                 chunk = self._decompressor.unconsumed_tail
         except zlib.error as error:
             raise FetchError(Reason.UNREADABLE, f"not {self.coding}") from error

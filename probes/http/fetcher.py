@@ -45,6 +45,10 @@ ParsedT = TypeVar("ParsedT")
 TRANSIENT_REASONS = frozenset({Reason.TIMEOUT, Reason.NETWORK})
 # 429 only with a Retry-After. Cloudflare uses 520 to 527.
 TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
+MIN_RETRY_ALLOWANCE = 10
+"""Retries of a small run, whatever its budget."""
+PLATFORM_DELAY_JITTER = 0.5
+"""The random part that is added to a platform's delay. Platforms detect regular intervals."""
 MAX_ROBOTS_BYTES = 500 * 1024
 """Bytes of a robots.txt that are read, as RFC 9309 requires."""
 HOST_DOWN_DETAIL = "host is down"
@@ -261,8 +265,7 @@ class Fetcher:
                 name,
                 options.effective_platform_delay if is_platform else options.host_delay,
                 options.host_breaker_failures,
-                # platforms detect regular intervals
-                jitter=0.5 if is_platform else 0.0,
+                jitter=PLATFORM_DELAY_JITTER if is_platform else 0.0,
             )
         return self._hosts[name]
 
@@ -341,8 +344,9 @@ class Fetcher:
     # Retries
 
     def _has_retry_budget(self) -> bool:
-        # A small run may retry, too.
-        return self.retry_count < max(10, self.options.retry_budget * self.fetch_count)
+        return self.retry_count < max(
+            MIN_RETRY_ALLOWANCE, self.options.retry_budget * self.fetch_count
+        )
 
     async def _is_transient(self, outcome: Page | FetchError) -> bool:
         """Return True if an error may be temporary. 429 counts only with a Retry-After.

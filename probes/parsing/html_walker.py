@@ -22,6 +22,8 @@ MAX_TEXT_CHARS = 200_000
 MAX_NODE_CHARS = 2_000
 """Maximum length of a text between two tags."""
 
+MAX_PRECEDING_CHARS = 30
+"""Characters of the text before a link or a date that may be its label."""
 MAX_HINT_CHARS = 400
 """A longer class and id name no section."""
 
@@ -172,11 +174,9 @@ class HtmlWalker:
         section = parent_section
         if attrs:
             class_name, element_id = attrs.get("class", ""), attrs.get("id", "")
-            hint = (
-                f"{class_name} {element_id}"
-                if class_name and element_id
-                else class_name or element_id
-            )
+            hint = class_name or element_id
+            if class_name and element_id:
+                hint = f"{class_name} {element_id}"
             if tag not in {"html", "body"}:
                 section = _find_section(tag, hint, attrs.get("role", ""), parent_section)
         elif tag in _SECTION_BY_TAG:
@@ -200,7 +200,7 @@ class HtmlWalker:
             self._open_kept.append(element)
             if tag == "a":
                 if self.text_nodes:
-                    element.preceding_text = self.text_nodes[-1].text[-30:]
+                    element.preceding_text = self.text_nodes[-1].text[-MAX_PRECEDING_CHARS:]
                 self._open_link = element
             return element
         if tag == "img":

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from probes.parsing.html import Document, TextNode
+from probes.parsing.html_walker import MAX_PRECEDING_CHARS
 from probes.publication.metadata import SECONDARY_PLACES, find_list_kinds, find_modification_dates
 from probes.text.date_vocabulary import (
     COMMENT_COUNT_HEADING,
@@ -30,6 +31,10 @@ from probes.text.date_vocabulary import (
 
 MAX_TEXT_NODES = 4_000
 """Texts of a page in which a dateline is searched."""
+DATELINE_NODES_BELOW_TITLE, DATELINE_NODES_ABOVE_TITLE = 14, 4
+"""Texts below and above a title that may be the dateline."""
+LIST_NODES_AFTER_TITLE = 12
+"""Texts after a title whose dates are the page's own, although a list has dates of that kind."""
 _STORY_MIN_CHARS = 200  # a text node of this length is part of the story
 _DATE_TEXT_MAX_CHARS = 80
 _KNOWN_LANGUAGES_PATTERN = re.compile(
@@ -117,8 +122,7 @@ _DATE_BOX_PATTERN = re.compile(r"(?:[^\W\d_]{3,10}\.?,?\s+)?\d{1,2}\s+[^\W\d_]{3
 
 def _iter_nodes_below_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
     """Yield the indexes below the title, as far as the story."""
-    # Up to 14 text nodes below a title, and four above it, may be the dateline.
-    end = min(title_index + 14, len(nodes))
+    end = min(title_index + DATELINE_NODES_BELOW_TITLE, len(nodes))
     for index in range(title_index + 1, end):
         yield index
         if len(nodes[index].text) > _STORY_MIN_CHARS:
@@ -128,7 +132,7 @@ def _iter_nodes_below_title(nodes: list[TextNode], title_index: int) -> Iterator
 def _iter_nodes_above_title(nodes: list[TextNode], title_index: int) -> Iterator[int]:
     """Yield the indexes above the title, without banners unless the title is in one."""
     has_title_in_banner = nodes[title_index].section == "header"
-    start = max(-1, title_index - 5)
+    start = max(-1, title_index - DATELINE_NODES_ABOVE_TITLE - 1)
     for index in range(title_index - 1, start, -1):
         if has_title_in_banner or nodes[index].section != "header":
             yield index
@@ -145,7 +149,7 @@ def iter_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
 def iter_own_labelled_dates(document: Document) -> Iterator[tuple[str, str]]:
     """Yield the same dates for one page, without lists of other pages and comments."""
     nodes = _get_own_nodes(document)
-    nodes_near_title = set(nodes[:12])
+    nodes_near_title = set(nodes[:LIST_NODES_AFTER_TITLE])
     labelled = _find_labelled_dates(nodes, document)
     list_hints = find_list_kinds((dated.node.hint, dated.text) for dated in labelled) - {""}
     for dated in labelled:
@@ -231,7 +235,7 @@ def _get_lead_text(previous_node: TextNode | None) -> str:
     """Return the end of the text before a date, which may be its label; "" for a title."""
     if previous_node is None or previous_node.tag in {"h1", "h2", "h3", "h4", "a"}:
         return ""
-    return strip_arabic_vowels(previous_node.text[-30:])
+    return strip_arabic_vowels(previous_node.text[-MAX_PRECEDING_CHARS:])
 
 
 # A date before the title of a news item in a list.

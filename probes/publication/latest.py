@@ -23,17 +23,19 @@ from probes.models.finding import Activity, DatePrecision
 from probes.parsing.feeds import Feed, Sitemap
 from probes.parsing.html import Document
 from probes.publication import dateline, metadata
-from probes.publication.metadata import DateCandidates
+from probes.publication.metadata import EARLIEST_PUBLICATION, DateCandidates
 from probes.text.date_parser import parse_machine_date
 from probes.text.date_vocabulary import PUBLICATION_LABEL
 from probes.text.language import fold_case
 
-EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_CLOCK_SKEW = timedelta(days=2)
 """How far in the future a date may be: a time zone, and a clock that is one day fast."""
 VALIDITY_HORIZON = timedelta(days=35)
 """How far ahead a guess is compared. No result is repeated so long."""
 SERVER_CLOCK_TOLERANCE = timedelta(hours=1)
+_MAX_TIMEZONE_OFFSET = timedelta(hours=14)
+RHYTHM_SAMPLE_SIZE = 10
+"""The newest publications whose median gap is computed."""
 
 _ARABIC_PATTERN = re.compile(r"^ar|[\u0600-\u06ff]{3}")
 
@@ -91,7 +93,7 @@ _get_published_at = attrgetter("published_at")
 
 
 def _summarize_publications(activities: Iterable[Activity]) -> PublicationResult | None:
-    latest = nlargest(10, activities, key=_get_published_at)
+    latest = nlargest(RHYTHM_SAMPLE_SIZE, activities, key=_get_published_at)
     if not latest:
         return None
     return PublicationResult(latest[0], compute_median_gap_days(map(_get_published_at, latest)))
@@ -253,7 +255,7 @@ class PageDateFinder:
 
         In the last hours of a UTC day it is already tomorrow in Rabat and further east.
         """
-        first_day, last_day = self._now.date(), (self._now + timedelta(hours=14)).date()
+        first_day, last_day = self._now.date(), (self._now + _MAX_TIMEZONE_OFFSET).date()
         if not first_day <= activity.published_at.date() <= last_day:
             return False
         if PUBLICATION_LABEL.search(text):
@@ -305,8 +307,7 @@ def compute_median_gap_days(dates: Iterable[datetime]) -> int | None:
     Publications of one day count once, so the result is at least 1. The order does not matter.
     """
     days = sorted(set(map(datetime.date, dates)))
-    # Two days make one gap, which is no rhythm.
-    if len(days) < 3:
+    if len(days) < 3:  # two days make one gap, which is no rhythm
         return None
     gaps = [(later - earlier).days for earlier, later in pairwise(days)]
     return int(median(gaps) + 0.5)

@@ -8,7 +8,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -30,6 +30,8 @@ DateCandidates = Iterable[tuple[str, str]]
 ElementKind = str | tuple[str, ...]
 """What the elements of a list share: class and id, or also tag and section."""
 
+EARLIEST_PUBLICATION = datetime(1995, 1, 1, tzinfo=UTC)
+"""An earlier date is no publication on the web."""
 SECONDARY_PLACES = frozenset({"footer", "aside", "comments", "nav", "embed", "share", "events"})
 """Sections of a page whose dates are rarely the page's own."""
 
@@ -276,7 +278,11 @@ def _guess_date(
     max_date = latest_date.strftime("%Y-%m-%d")
     try:
         guess = find_date(
-            markup, original_date=True, url=url, max_date=max_date, min_date="1995-01-01"
+            markup,
+            original_date=True,
+            url=url,
+            max_date=max_date,
+            min_date=f"{EARLIEST_PUBLICATION:%Y-%m-%d}",
         )
         day = date.fromisoformat(guess or "")
     except (ValueError, TypeError, AttributeError, RecursionError):

@@ -24,6 +24,8 @@ from probes.runner.parser_pool import ParserPool
 from probes.runner.run import build_crashed_result, fetch_and_parse
 
 logger = EventLogger(__name__)
+OTHER_VALUES_PLACEHOLDER = "_"
+"""Replaces the other accounts of a call in the URL that is stored for one of them."""
 
 
 @dataclass(slots=True)
@@ -137,8 +139,7 @@ class ApiRequestBatcher:
             if count:
                 shared_outcome = await self._send_call(request, call, chunk[:count])
                 for value in chunk[:count]:
-                    # The URL as stored for one account: other values become a placeholder.
-                    url_values = [value, "_"] if count > 1 else [value]
+                    url_values = [value, OTHER_VALUES_PLACEHOLDER] if count > 1 else [value]
                     url = _join_values(request.url, call, url_values)
                     if isinstance(shared_outcome, FetchError):
                         error = shared_outcome

@@ -130,6 +130,9 @@ _UNIT_PRECISION = {
     "month": DatePrecision.MONTH,
     "year": DatePrecision.YEAR,
 }
+STANDALONE_DATE_MAX_CHARS = 40
+"""A longer text is more than "today" or "3w"."""
+PLAUSIBLE_YEARS = range(1990, 2101)
 _ZERO_YEAR = re.compile(r"-0001|(?<![+\-\d])0000[\s-]")
 
 
@@ -194,7 +197,7 @@ def parse_date(text: str, now: datetime) -> ParsedDate | None:
 
 
 def _parse_standalone_date(folded_text: str, now: datetime) -> ParsedDate | None:
-    if len(folded_text) > 40:
+    if len(folded_text) > STANDALONE_DATE_MAX_CHARS:
         return None
     for days, pattern in ((0, _TODAY_PATTERN), (1, _YESTERDAY_PATTERN)):
         if pattern.fullmatch(folded_text):
@@ -327,7 +330,7 @@ def _parse_machine_date(text: str) -> tuple[datetime, DatePrecision] | None:
     for parse in (_parse_iso_date, _parse_mail_date, _parse_written_date):
         result = parse(text)
         if result is not None:
-            return result if 1990 <= result[0].year <= 2100 else None
+            return result if result[0].year in PLAUSIBLE_YEARS else None
     return None
 
 

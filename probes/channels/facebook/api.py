@@ -43,6 +43,8 @@ API = PlatformApi(
 # Meta may count every id in the list.
 _BATCH_CALL = ApiCall(API, joined_parameter="ids", max_values=50, cost_per_value=1)
 _GRAPH_API_URL = "https://graph.facebook.com/v25.0/"
+_PAGE_FIELDS = "id,name,username,link,is_published,website"
+_POST_FIELDS = "published_posts.limit(5){created_time}"
 
 _ID_PATTERN = re.compile(r"[0-9]{1,20}")
 _USERNAME_PATTERN = re.compile(r"[A-Za-z0-9.]{1,50}")
@@ -50,6 +52,7 @@ _REFUSALS_BY_ERROR_CODE: Mapping[int | None, Reason] = {
     **dict.fromkeys((3, 10, 101, 102, 104, 190, 2500, *range(200, 300)), Reason.NOT_CONFIGURED),
     **dict.fromkeys((4, 17, 32, 341, 368, 613, *range(80_000, 80_015)), Reason.RATE_LIMITED),
 }
+_SERVER_ERROR_CODES = frozenset({1, 2})
 _UNKNOWN_ALIASES_PATTERN = re.compile(r"aliases you requested do not exist\W*(.*)")
 _USER_PROFILE_PATTERN = re.compile(r"[Cc]annot query users by their username \(([^()]{1,100})\)")
 _UNKNOWN_OBJECT_PATTERN = re.compile(r"Object with ID '([^']{1,100})'")
@@ -84,7 +87,7 @@ def _parse_nodes(page: Page, to_data: Callable[[Any], dict[str, Any]]) -> ApiRes
         message = clean_api_text(error.get("message"))
         if code in _REFUSALS_BY_ERROR_CODE:
             return ApiResponse(refusal=(_REFUSALS_BY_ERROR_CODE[code], message))
-        if code in {1, 2}:
+        if code in _SERVER_ERROR_CODES:
             return ApiResponse(no_items_error=(Reason.SERVER_ERROR, message))
         faulty = _find_faulty_values(error, code)
         if faulty is None:
@@ -158,9 +161,7 @@ def probe_api(account: Account) -> ProbeGenerator:
 
 
 def _request_page(lookup_value: str) -> Generator[PageRequest, Page, tuple[Page, ApiResponse]]:
-    url = build_api_url(
-        _GRAPH_API_URL, ids=lookup_value, fields="id,name,username,link,is_published,website"
-    )
+    url = build_api_url(_GRAPH_API_URL, ids=lookup_value, fields=_PAGE_FIELDS)
     return (yield from request_page(url, parse_pages_response, api_call=_BATCH_CALL))
 
 
@@ -248,9 +249,7 @@ def _describe_page(
     if page_data["is_unpublished"]:
         reason = Reason.PRIVATE
     else:
-        url = build_api_url(
-            _GRAPH_API_URL, ids=page_data["id"], fields="published_posts.limit(5){created_time}"
-        )
+        url = build_api_url(_GRAPH_API_URL, ids=page_data["id"], fields=_POST_FIELDS)
         newest, missing_reason = yield from fetch_latest_publication(
             url, parse_posts_response, _BATCH_CALL, item_key=page_data["id"], source="posts"
         )

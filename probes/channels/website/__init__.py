@@ -36,7 +36,7 @@ from probes.models.finding import (
     Presence,
     Reason,
 )
-from probes.models.http import FetchError, Page, PageRequest
+from probes.models.http import MISSING_PAGE_STATUSES, FetchError, Page, PageRequest
 from probes.models.probe import (
     ProbeGenerator,
     absent_finding,
@@ -52,6 +52,8 @@ from probes.text.language import split_words
 NAME = "website"
 HOSTS: frozenset[str] = frozenset()  # this channel gets every host that no other channel owns
 VERSION = 14
+MEMBERS_PAGE_MAX_CHARS = 200
+"""A page with a password form and fewer characters is for members only."""
 MAX_MEDIA_TYPE_CHARS = 80
 """Characters of the type of a file that a finding quotes."""
 
@@ -122,7 +124,8 @@ def probe(account: Account) -> ProbeGenerator:
         return replace(finding, presence=Presence.ABSENT, facts=history_facts)
     if page.insecure:
         detail = f"answers {page.status} without a valid certificate"
-        if facts.get("tls_error") == "wrong_host" and (names := describe_certificate(page)):
+        names = describe_certificate(page) if facts.get("tls_error") == "wrong_host" else ""
+        if names:
             detail = f"{detail}; {names}"
         return unknown_finding(page, Reason.TLS, facts=facts, detail=detail)
     page, site, problem = yield from _retry_before_absence(account, url, page, site, facts)
@@ -239,7 +242,7 @@ def _build_error_page_finding(page: Page, site: SiteAnalysis) -> Finding:
     """Return the finding for an HTTP error that no wall explains."""
     if page.status >= 500:
         return unknown_finding(page, Reason.SERVER_ERROR)
-    if page.status not in (404, 410):
+    if page.status not in MISSING_PAGE_STATUSES:
         return unknown_finding(page, Reason.BLOCKED)
     is_home_page = is_home_page_url(page.url)
     if page.status == 404 and site.has_navigation and is_home_page:
@@ -254,7 +257,7 @@ def _find_content_problem(page: Page, site: SiteAnalysis) -> Finding | None:
         facts = {"moved_to": html.get_host(page.url)}
         return unknown_finding(page, Reason.WRONG_TARGET, facts=facts, detail="leads to a platform")
     absence, doubt = site.absence, site.verdict
-    has_little_text = site.text_length < 200 and not site.has_navigation
+    has_little_text = site.text_length < MEMBERS_PAGE_MAX_CHARS and not site.has_navigation
     if has_little_text and site.has_password_form:
         doubt = PageVerdict(Reason.LOGIN_WALL, "asks for a password")
     if absence:
@@ -303,7 +306,7 @@ def discover_site_accounts(
     except FetchError:
         return site.links, unread
     if contact_page.status != 200:
-        return site.links, {} if contact_page.status in (404, 410) else unread
+        return site.links, {} if contact_page.status in MISSING_PAGE_STATUSES else unread
     other_links = [link for link in links if link.channel not in home_page_channels]
     return (*site.links, *other_links), unread if is_cut else {}
 

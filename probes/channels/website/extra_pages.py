@@ -19,7 +19,7 @@ from probes.channels.website import site_names
 from probes.channels.website.page_analysis import SiteAnalysis, analyze_site_page, is_home_page_url
 from probes.links import domains, normalize
 from probes.models.finding import Account, FactValue, Finding, Reason
-from probes.models.http import FetchError, Page, PageRequest
+from probes.models.http import MISSING_PAGE_STATUSES, FetchError, Page, PageRequest
 from probes.models.probe import absent_finding, request_page
 from probes.parsing import html
 
@@ -187,6 +187,10 @@ def get_page_status(page: Page) -> int:
     return page.status
 
 
+DECOY_RESULT_LIFETIME = timedelta(days=30)
+"""How long the result of a test with a decoy is used again."""
+_DECOY_FACTS = ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
+_REFUSAL_STATUSES = frozenset({401, 403, 429})
 DecoyTestGenerator = Generator[PageRequest, Page, bool | None]
 
 
@@ -254,11 +258,7 @@ def _run_or_reuse_test(
     today = page.fetched_at.date()
     is_same_test = known_facts.get("decoy_fingerprint") == test_key
     if is_same_test and _is_fresh(known_facts.get("decoy_tested_on"), today):
-        facts = {
-            name: known_facts[name]
-            for name in ("decoy_fingerprint", "decoy_tested_on", "decoy_matches")
-            if name in known_facts
-        }
+        facts = {name: known_facts[name] for name in _DECOY_FACTS if name in known_facts}
         return known_facts.get("decoy_matches") is True, facts
     is_missing = yield from test
     if is_missing is None:
@@ -272,9 +272,10 @@ def _run_or_reuse_test(
 
 def _is_fresh(tested_on: FactValue | None, today: date) -> bool:
     try:
-        return timedelta(0) <= today - date.fromisoformat(str(tested_on)) < timedelta(days=30)
+        age = today - date.fromisoformat(str(tested_on))
     except ValueError:
         return False
+    return timedelta(0) <= age < DECOY_RESULT_LIFETIME
 
 
 def _build_decoy_url(url: str) -> str:
@@ -292,7 +293,7 @@ def _check_same_content(page: Page, site: SiteAnalysis) -> DecoyTestGenerator:
         decoy, decoy_site = yield from request_page(_build_decoy_url(page.url), analyze_site_page)
     except FetchError:
         return None
-    if decoy.status >= 400 and decoy.status not in (404, 410):
+    if decoy.status >= 400 and decoy.status not in MISSING_PAGE_STATUSES:
         return None
     is_same_content = decoy_site.content_fingerprint == site.content_fingerprint
     return decoy.status == page.status and is_same_content
@@ -308,7 +309,7 @@ def _check_redirect_to_home(url: str, page: Page, site: SiteAnalysis) -> DecoyTe
     home_url = _normalize_landing_url(page.url)
     try:
         decoy, _ = yield from request_page(_build_decoy_url(url), get_page_status)
-        if decoy.status in (401, 403, 429) or decoy.status >= 500:
+        if decoy.status in _REFUSAL_STATUSES or decoy.status >= 500:
             return None
         if decoy.status != 200 or _normalize_landing_url(decoy.url) != home_url:
             return False

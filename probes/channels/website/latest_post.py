@@ -102,9 +102,7 @@ def _iter_publication_sources(page: Page, site: SiteAnalysis) -> Iterator[Public
     if host.endswith(".wordpress.com"):  # its /wp-json is on another host
         yield _WORDPRESS_COM_API_URL.format(host), feeds.parse_wordpress_posts, "wp-json"
     elif site.platform == "wordpress":
-        url = urljoin(
-            page.url, "/wp-json/wp/v2/posts?per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
-        )
+        url = urljoin(page.url, f"/wp-json/wp/v2/posts?{_WORDPRESS_QUERY}")
         yield url, feeds.parse_wordpress_posts, "wp-json"
 
 
@@ -122,6 +120,7 @@ def _iter_feed_sources(urls: Iterable[str]) -> Iterator[PublicationSource]:
         yield url, feeds.parse_feed, "feed"
 
 
+_WORDPRESS_QUERY = "per_page=10&orderby=date&_fields=date_gmt,title,excerpt"
 _WORDPRESS_COM_API_URL = (
     "https://public-api.wordpress.com/rest/v1.1/sites/{}/posts/?number=10&fields=date,title,excerpt"
 )

@@ -25,6 +25,9 @@ from probes.parsing.json_data import as_list, as_object, parse_json
 LAPSE_STATUSES = ("pending delete", "redemption period", "client hold", "server hold")
 """The statuses of a domain that is lost or switched off (RFC 8056), the most severe first."""
 
+EXPIRY_EVENTS = ("expiration", "registrar expiration")
+"""The end of a registration at the registry, and at the registrar (RFC 9083 §10.2.3)."""
+RDAP_HEADERS = {"Accept": "application/rdap+json, application/json;q=0.9"}
 EARLIEST_YEAR, LATEST_YEAR = 1990, 2200
 """Registries that hide the date send one outside of these years, such as 0001-01-01."""
 
@@ -41,15 +44,15 @@ def probe_domain(domain: str) -> ProbeGenerator:
     assert service_url is not None
     name = encode_domain(domain)
     page, record = yield from request_page(
-        f"{service_url}domain/{name}",
-        parse_domain_record,
-        headers={"Accept": "application/rdap+json, application/json;q=0.9"},
+        f"{service_url}domain/{name}", parse_domain_record, headers=RDAP_HEADERS
     )
     if page.status == 404:
         return absent_finding(page, Reason.NOT_FOUND)
     if page.status != 200:
         reason = Reason.SERVER_ERROR if page.status >= 500 else Reason.BLOCKED
-        return unknown_finding(page, Reason.RATE_LIMITED if page.status == 429 else reason)
+        if page.status == 429:
+            reason = Reason.RATE_LIMITED
+        return unknown_finding(page, reason)
     if record is None:
         return unknown_finding(page, Reason.UNREADABLE)
     answered_name, facts = record
@@ -84,8 +87,7 @@ def parse_domain_record(page: Page) -> tuple[str, dict[str, FactValue]] | None:
 def _parse_expiry(event: Any) -> date | None:
     """Return the UTC day of an event that ends the registration, or None."""
     fields = as_object(event)
-    # The end of a registration (RFC 9083 §10.2.3) at the registry, and at the registrar.
-    if str(fields.get("eventAction", "")).lower() not in ("expiration", "registrar expiration"):
+    if str(fields.get("eventAction", "")).lower() not in EXPIRY_EVENTS:
         return None
     try:
         expires_at = datetime.fromisoformat(str(fields.get("eventDate")))

@@ -109,6 +109,8 @@ def detect_ownership_change(
 ParkingSignal = tuple[str, str]
 """The parking service that a sign apart from the words of a page names, and the sign."""
 
+DOUBTFUL_REASONS = frozenset({Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE})
+"""The suspicions that a parking service can confirm. Pages of these kinds look alike."""
 MAX_NAMED_HOSTS = 3
 """Names of a certificate that a finding lists."""
 
@@ -129,12 +131,7 @@ def confirm_suspicion(
     A signal of a parking service shows that the page is parked. Makes no request if there is no
     suspicion.
     """
-    # A parking service can confirm these suspicions. Pages of these kinds look alike.
-    if (
-        suspicion is None
-        or suspicion.reason not in {Reason.PARKED, Reason.SUSPENDED, Reason.DEFAULT_PAGE}
-        or page.insecure
-    ):
+    if suspicion is None or suspicion.reason not in DOUBTFUL_REASONS or page.insecure:
         return None
     signal = _read_certificate(page) or (yield from _ask_dns(page))
     if signal is None:
@@ -168,11 +165,10 @@ def _ask_dns(page: Page) -> Generator[PageRequest, Page, ParkingSignal | None]:
             except FetchError:
                 continue  # a failure is no signal
             for record, service in product(records, load_parking_services()):
-                is_of_service = (
-                    _is_in_domains(record, service["name_servers"])
-                    if record_type == "NS"
-                    else _is_in_networks(record, service.get("addresses", ()))
-                )
+                if record_type == "NS":
+                    is_of_service = _is_in_domains(record, service["name_servers"])
+                else:
+                    is_of_service = _is_in_networks(record, service.get("addresses", ()))
                 if is_of_service:
                     return service["name"], f"{statement} {record}"
     return None

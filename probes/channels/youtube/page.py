@@ -30,7 +30,7 @@ from probes.channels.youtube.links import BARE_NAME_NOTE, CHANNEL_ID_PATTERN, NA
 from probes.classify import interstitials
 from probes.links import channel_registry
 from probes.models.finding import Account, Activity, Finding, LinkKind, Presence, Reason
-from probes.models.http import FetchError, Page, PageRequest
+from probes.models.http import MISSING_PAGE_STATUSES, FetchError, Page, PageRequest
 from probes.models.probe import (
     ProbeGenerator,
     absent_finding,
@@ -73,6 +73,10 @@ _REASON_BY_ALERT = {
 _TABS_WITHOUT_UPLOADS = frozenset(
     ("", "featured", "home", "about", "search", "channels", "playlists")
 )
+_RECENT_UPLOAD_AGE = timedelta(days=30)
+"""With a newer upload on one tab, the next tab is not requested."""
+_MAX_VIDEO_AGE = timedelta(days=90)
+"""With an older video, a tab of undated Shorts may be newer."""
 MAX_NODES = 20_000
 """The most objects of a page's data that are searched. Newest uploads come first."""
 MAX_COUNT_CHARS = 200
@@ -282,7 +286,7 @@ def _find_failure(requested_url: str, page: Page, channel_page: ChannelPage) -> 
 
 def _find_absence_reason(page: Page, channel_page: ChannelPage) -> Reason | None:
     """Return why YouTube says that there is no channel, or None."""
-    if page.status not in (200, 404, 410):
+    if page.status not in {200, *MISSING_PAGE_STATUSES}:
         return None
     folded = language.fold_text(channel_page.alert).replace("ة", "ه")
     for beginning, reason in _REASON_BY_ALERT.items():
@@ -311,7 +315,7 @@ def _fetch_newest_upload(
         if tab_page.channel_id == channel_page.channel_id:
             uploads = filter(None, [newest, tab_page.newest_upload])
             newest = max(uploads, key=lambda upload: upload.published_at, default=None)
-        if newest is not None and newest.published_at > page.fetched_at - timedelta(days=30):
+        if newest is not None and newest.published_at > page.fetched_at - _RECENT_UPLOAD_AGE:
             break
     return newest
 
@@ -320,8 +324,7 @@ def _build_present_finding(
     account: Account, page: Page, channel_page: ChannelPage, newest: Activity | None
 ) -> Finding:
     detail = ""
-    # With a newer video, a tab of undated Shorts does not matter.
-    is_old = newest is not None and page.fetched_at - newest.published_at > timedelta(days=90)
+    is_old = newest is not None and page.fetched_at - newest.published_at > _MAX_VIDEO_AGE
     if is_old and "shorts" in channel_page.tabs:
         newest = None
         detail = "the Shorts tab carries no dates and may be newer than the newest video"
