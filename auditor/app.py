@@ -122,8 +122,8 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
             f"{file_lock.lock_file} is held",
             "wait until it has finished",
         ) from None
-    except OSError as trouble:
-        raise build_file_error(trouble) from trouble
+    except OSError as error:
+        raise build_file_error(error) from error
     try:
         yield
     finally:
@@ -133,8 +133,8 @@ def lock_data_folder(folder: Path) -> Iterator[None]:
 def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as trouble:
-        raise build_file_error(trouble, f"cannot create the folder {folder}") from trouble
+    except OSError as error:
+        raise build_file_error(error, f"cannot create the folder {folder}") from error
 
 
 def refuse_lost_database(config: Config) -> None:
@@ -148,16 +148,14 @@ def refuse_lost_database(config: Config) -> None:
     file = get_sqlite_file(address)
     try:
         has_file = file.exists()
-    except OSError as trouble:
-        raise build_file_error(trouble, f"cannot open the database {file}") from trouble
+    except OSError as error:
+        raise build_file_error(error, f"cannot open the database {file}") from error
     if has_file:
         return
     from auditor.retention import list_backups
 
     if list_backups(config.backup.folder):
-        raise LostDatabaseError(
-            str(get_sqlite_file(address)), "there are backups but no database", RESTORE_REMEDY
-        )
+        raise LostDatabaseError(str(file), "there are backups but no database", RESTORE_REMEDY)
 
 
 def create_fetcher(

@@ -105,12 +105,8 @@ def create_backup(
     bodies = body_store.copy_bodies(evidence_bodies, BodyStore(file.parent / EVIDENCE_FOLDER_NAME))
     _copy_keys(config.storage.folder, file.parent / KEYS_FOLDER_NAME)
     backup = Backup(file, now, file.stat().st_size)
-    return BackupResult(
-        backup,
-        contents,
-        bodies,
-        tuple(_remove_old_backups(config, now, file)) if target is None else (),
-    )
+    removed = tuple(_remove_old_backups(config, now, file)) if target is None else ()
+    return BackupResult(backup, contents, bodies, removed)
 
 
 def restore_backup(
@@ -121,19 +117,19 @@ def restore_backup(
     Return the content, the file of the replaced database, and how many bodies were copied. No other
     process may write meanwhile. Raises StoreError and changes nothing then.
     """
-    place = find_sqlite_file(config, "`pg_restore`")
-    name = f"{place.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}"
-    replaced_file, number = place.with_name(name), 1
+    database_file = find_sqlite_file(config, "`pg_restore`")
+    name = f"{database_file.name}.before-restore-{now.astimezone(UTC):{TIMESTAMP_FORMAT}}"
+    replaced_file, number = database_file.with_name(name), 1
     while replaced_file.exists():  # two restores within a second keep two databases
         number += 1
-        replaced_file = place.with_name(f"{name}-{number}")
-    was_there = place.exists()
-    contents = sqlite_file.restore_database(file, place, replaced_file)
+        replaced_file = database_file.with_name(f"{name}-{number}")
+    has_database = database_file.exists()
+    contents = sqlite_file.restore_database(file, database_file, replaced_file)
     bodies = body_store.copy_bodies(
         BodyStore(file.parent / EVIDENCE_FOLDER_NAME), BodyStore(config.storage.evidence_folder)
     )
     _copy_keys(file.parent / KEYS_FOLDER_NAME, config.storage.folder)
-    return contents, replaced_file if was_there else None, bodies
+    return contents, replaced_file if has_database else None, bodies
 
 
 def open_backup_bodies(config: Config) -> BodyStore:
@@ -169,7 +165,7 @@ def _copy_keys(source: Path, target: Path) -> None:
         raise build_file_error(error) from error
 
 
-def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[Path]:
+def _remove_old_backups(config: Config, now: datetime, new_file: Path) -> Iterator[Path]:
     """Remove the oldest backups over the limit and those that are too old, never the new one.
 
     Age removes none of the newest `KEPT_WHATEVER_AGE`: with a wrong clock, all may look too old.
@@ -178,7 +174,7 @@ def _remove_old_backups(config: Config, now: datetime, made: Path) -> Iterator[P
     limit = now - timedelta(days=max_days) if max_days else datetime.min.replace(tzinfo=UTC)
     for number, backup in enumerate(list_backups(config.backup.folder)):
         is_too_old = number >= KEPT_WHATEVER_AGE and backup.created_at < limit
-        if backup.file != made and (number >= config.backup.max_count or is_too_old):
+        if backup.file != new_file and (number >= config.backup.max_count or is_too_old):
             backup.file.unlink(missing_ok=True)
             yield backup.file
 
@@ -203,7 +199,8 @@ def is_pruning_due(store: Store, config: Config, run: AuditRun) -> bool:
     """Return True on Sundays if there are runs that are old enough."""
     if run.day.weekday() != calendar.SUNDAY:
         return False
-    return next(store.runs.list_all(), run).started_at < get_body_limit(config, run.started_at)
+    first_run = next(store.runs.list_all(), run)
+    return first_run.started_at < get_body_limit(config, run.started_at)
 
 
 def prune_evidence(
@@ -275,7 +272,9 @@ def _iter_unneeded_bodies(
 ) -> Iterator[str]:
     """Yield the bodies of pruned observations only, and old ones that no observation names."""
     for digest in body_store.list_digests():
-        if digest not in is_required and body_store.get_stored_time(digest) >= limit:
-            continue
-        if not is_required.get(digest):
+        if digest in is_required:
+            is_needed = is_required[digest]
+        else:
+            is_needed = body_store.get_stored_time(digest) >= limit
+        if not is_needed:
             yield digest

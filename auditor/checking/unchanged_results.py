@@ -48,16 +48,16 @@ class UnchangedResults:
             return None
         run_day, observation = last_observation
         finding, evidence = observation.finding, observation.evidence
-        if (
-            observation.probe_version != probe_version
-            or days_since_full_check(row, self.day) < (self.day - run_day).days
-            or days_since_full_check(row, self.day) == 0
-            or finding.presence is Presence.UNKNOWN
-            or not finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
-            or not evidence
-            or any(exchange.is_cut for exchange in evidence)
-            or not _matches_registered_link(row, observation)
-        ):
+        depends_on_day = not finding.facts.keys().isdisjoint({"depends_on_day", "decoy_tested_on"})
+        if finding.presence is Presence.UNKNOWN or depends_on_day:
+            return None
+        days = days_since_full_check(row, self.day)
+        is_full_check_due = days == 0 or days < (self.day - run_day).days
+        if observation.probe_version != probe_version or is_full_check_due:
+            return None
+        if not evidence or any(exchange.is_cut for exchange in evidence):
+            return None
+        if not _matches_registered_link(row, observation):
             return None
         return PreviousResult(finding, tuple(map(_to_exchange, evidence)), self._read_body)
 

@@ -10,6 +10,7 @@ import typer
 
 from auditor.app import App, refuse_unusable_certificates
 from auditor.cli.context import (
+    INTERRUPTED_EXIT_CODE,
     DryRunOption,
     FormatOption,
     JsonOption,
@@ -39,7 +40,6 @@ from probes.models.finding import Presence
 from storage.models.audit import AuditRun
 
 ENGLISH = Translator("en")
-INTERRUPTED_EXIT_CODE = 130
 CHANGE_COLUMNS = ("kind", "association", "channel", "subject", "before", "after")
 
 

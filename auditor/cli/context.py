@@ -69,6 +69,9 @@ ColumnOption = Annotated[
     ),
 ]
 
+INTERRUPTED_EXIT_CODE = 130
+"""The exit code of a command that Ctrl-C or SIGTERM ended, as a shell reports SIGINT."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 

@@ -259,11 +259,8 @@ def withdraw_decision(
 
     It no longer has an effect. The list still shows it, with who withdrew it and why.
     """
-    author_name, cli_context, now = (
-        resolve_author(author),
-        get_cli_context(context),
-        get_current_time(),
-    )
+    author_name, now = resolve_author(author), get_current_time()
+    cli_context = get_cli_context(context)
     with cli_context.open_app() as app:
         withdrawn = recording.withdraw_decision(
             app.store, number, author=author_name, reason=reason, now=now

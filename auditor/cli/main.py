@@ -18,7 +18,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 from auditor import __version__
-from auditor.cli.context import CliContext, GroupWithExamples, examples, make_group, show_examples
+from auditor.cli.context import (
+    INTERRUPTED_EXIT_CODE,
+    CliContext,
+    GroupWithExamples,
+    examples,
+    make_group,
+    show_examples,
+)
 from auditor.cli.output import print_message
 from auditor.core import log_setup, runtime
 from auditor.core.errors import AuditorError, ConfigError
@@ -27,7 +34,6 @@ from storage.errors import StoreError, build_file_error, is_file_error
 
 logger = EventLogger(__name__)
 
-INTERRUPTED_EXIT_CODE = 130
 INTERRUPTED_MESSAGE = "interrupted; finished work is kept"
 
 COMMAND_SECTIONS = {

@@ -139,14 +139,14 @@ async def run_server(
 
 async def _serve_web(server: WebServer, sock: socket.socket, stop: asyncio.Event) -> None:
     """Serve requests until `stop`; if the server ends by itself, stop everything else."""
-    showing = asyncio.create_task(server.serve([sock]))
+    serving = asyncio.create_task(server.serve([sock]))
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({showing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
         server.should_exit = True
-        await showing
+        await serving
         stop.set()
 
 

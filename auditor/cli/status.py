@@ -146,21 +146,25 @@ def _describe_status(item: dict[str, Any], zone: str, now: datetime) -> Iterator
         else:
             sentence += f"; next at {ENGLISH.format_time(next_start, zone)}"
     yield f"{sentence}."
-    for name, value in item.items() if item["run"] else ():
+    if not item["run"]:
+        return
+    for name, value in item.items():
         if value in (None, "", []) or name in HIDDEN_FIELDS or (name, value) == ("not_reached", 0):
             continue
-        text = str(value)
-        if name in {"run", "delayed_run"}:
-            text = ENGLISH.format_date(value)
-        elif name.endswith("_at"):
-            text = ENGLISH.format_datetime(datetime.fromisoformat(value), zone)
-        elif name == "state":
-            text = RUN_STATES.get(value, value)
-        elif isinstance(value, list):
-            text = ENGLISH.join_list(map(ENGLISH.channel_name, value))
-        elif isinstance(value, int):
-            text = f"{value:,}"
-        yield f"{LABELS.get(name, name.replace('_', ' ').capitalize()):24}{text}"
+        label = LABELS.get(name, name.replace("_", " ").capitalize())
+        yield f"{label:24}{_format_status_value(name, value, zone)}"
+
+
+def _format_status_value(name: str, value: Any, zone: str) -> str:
+    if name in {"run", "delayed_run"}:
+        return ENGLISH.format_date(value)
+    if name.endswith("_at"):
+        return ENGLISH.format_datetime(datetime.fromisoformat(value), zone)
+    if name == "state":
+        return str(RUN_STATES.get(value, value))
+    if isinstance(value, list):
+        return ENGLISH.join_list(map(ENGLISH.channel_name, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _describe_last_check(item: dict[str, Any], now: datetime) -> str:

@@ -1,7 +1,6 @@
 """The coordinator: has workers check the batches of the frontier, and waits for them.
 
-A job of a worker that died returns to the queue.
-A pass is over when no job waits and no job runs.
+A job of a worker that died returns to the queue. A pass is over when no job waits and no job runs.
 """
 
 import asyncio
@@ -148,7 +147,8 @@ class ClusterCoordinator:
         """Remove all waiting jobs and wait until no job runs."""
         while True:
             await self._retry(self._job_queue.clear)
-            if not (await self._requeue_stalled_jobs()).running_jobs:
+            queue = await self._requeue_stalled_jobs()
+            if not queue.running_jobs:
                 return
             await asyncio.sleep(QUEUE_POLL_SECONDS)
 

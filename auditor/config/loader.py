@@ -197,14 +197,17 @@ def _list_sibling_settings(config_model: type[BaseModel], path: tuple[int | str,
     """Return the names of the settings in the table of a path."""
     models = [config_model]
     for part in map(str, path[:-1]):
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        inner_models = [found for field in fields for found in _iter_models(field.annotation)]
+        inner_models: list[type[BaseModel]] = []
+        for model in models:
+            if part in model.model_fields:
+                inner_models += _iter_models(model.model_fields[part].annotation)
         # a path has the name of a rule's check after its number
         inner_models = inner_models or [model for model in models if part in _list_checks(model)]
         models = inner_models or models
-    return sorted(
-        {field.alias or name for model in models for name, field in model.model_fields.items()}
-    )
+    settings: set[str] = set()
+    for model in models:
+        settings.update(field.alias or name for name, field in model.model_fields.items())
+    return sorted(settings)
 
 
 def _iter_models(annotation: Any) -> Iterator[type[BaseModel]]:

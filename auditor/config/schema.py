@@ -342,13 +342,9 @@ class Config(SettingsTable):
     @property
     def unmixed_channels(self) -> tuple[str, ...]:
         """The channels whose activity is not in the score, because their API's terms forbid it."""
-        return tuple(
-            name
-            for name, channel in self.channels.items()
-            if channel.api_key is not None
-            and (api := channel_registry.get_channel_api(name)) is not None
-            and not api.allows_mixed_scores
-        )
+        with_key = (name for name, channel in self.channels.items() if channel.api_key is not None)
+        apis = {name: channel_registry.get_channel_api(name) for name in with_key}
+        return tuple(name for name, api in apis.items() if api and not api.allows_mixed_scores)
 
 
 def load_config(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:

@@ -169,20 +169,20 @@ def respond_site(
     association: DemoAssociation, request: FakeRequest, demo_run: DemoRun
 ) -> FakeResponse:
     """Return the response of an association's site in this run."""
-    site = SITE_SCENARIOS[association.website]
+    site, is_home = SITE_SCENARIOS[association.website], request.path == "/"
     if site.fault and is_during(site.fault_runs, demo_run):
         return _respond_fault(association, request, SCENARIOS["faults"][site.fault])
     if site.is_moved and request.host == association.host:
         return redirect_response(f"https://{association.moved_host}{request.target}")
-    if site.page and request.path == "/":  # the only page, without viewport, feed and preview
-        text = render_page(site.page, association=association, run=demo_run)
-        return FakeResponse(200, text.encode("windows-1256"), "text/html")
     if site.robots and request.path == "/robots.txt":
         return text_response(site.robots, content_type=PLAIN_TYPE)
-    if site.page or (site.robots and request.path != "/"):
+    if is_home and site.page:  # the only page, without viewport, feed and preview
+        text = render_page(site.page, association=association, run=demo_run)
+        return FakeResponse(200, text.encode("windows-1256"), "text/html")
+    if not is_home and (site.page or site.robots):
         return FakeResponse(404, render_page("not_found.html").encode(), "text/html")
     response = _respond_system(association, request, demo_run, site)
-    return _change_home_page(response, site, demo_run) if request.path == "/" else response
+    return _change_home_page(response, site, demo_run) if is_home else response
 
 
 def _change_home_page(

@@ -110,8 +110,11 @@ def _assign_name_script(columns: list[SheetColumn], rows: Sequence[Cells]) -> No
             continue
         cells = ("".join(row[column.index : column.index + 1]) for row in rows)
         texts = list(filter(None, cells)) or [column.heading]
-        arabic_count = sum(ARABIC_LETTER_PATTERN.search(text) is not None for text in texts)
-        (arabic if 2 * arabic_count > len(texts) else other).append(column)
+        arabic_count = len(list(filter(ARABIC_LETTER_PATTERN.search, texts)))
+        if 2 * arabic_count > len(texts):
+            arabic.append(column)
+        else:
+            other.append(column)
     if arabic and other and all(column.column != "name_ar" for column in columns):
         columns[arabic[0].index] = replace(arabic[0], column="name_ar")
 

@@ -58,8 +58,10 @@ def build_export_rows(
             if len(texts) == 1 or split_links(joined_links) == texts:
                 cells_by_column[column] = [joined_links]
             widths[column] = max(widths.get(column, 1), len(cells_by_column[column]))
-    linked = (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS}))
-    columns = order_columns([column for column in linked for _ in range(widths[column])])
+    link_columns: list[str] = []
+    for column in (*DEFAULT_CHANNELS, *sorted(widths.keys() - {*DEFAULT_CHANNELS})):
+        link_columns += [column] * widths[column]
+    columns = order_columns(link_columns)
     yield [*format_column_headings(columns, translator)]
     for entry in registry_entries:
         remaining = {column: iter(texts) for column, texts in links.get(entry.id, {}).items()}

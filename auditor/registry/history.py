@@ -63,9 +63,8 @@ def iter_links_at(
     """Yield the links of several associations as they were at `moment`."""
     for row in rows:
         changes = changes_by_association.get(row.association, ())
-        yield reduce(
-            _undo_link_change, [change for change in changes if change.changed_at > moment], row
-        )
+        later_changes = [change for change in changes if change.changed_at > moment]
+        yield reduce(_undo_link_change, later_changes, row)
 
 
 def _undo_link_change(row: AccountRow, change: AuditLogEntry) -> AccountRow:

@@ -177,13 +177,17 @@ class _RegistryReader:
         if id_index is not None:
             self._given_ids = frozenset(row.get_cell(id_index) for row in rows) - {""}
         if self._existing.ids_by_name:
-            for row in rows:
-                facts = dict(self._list_filled_cells(row))
-                if "id" not in facts and (name := self._find_name(facts)):
-                    self._names_without_id[normalize_label(name)] += 1
+            self._count_names_without_id(rows)
         for row in rows:
             self._read_row(row)
         return self._result
+
+    def _count_names_without_id(self, rows: Sequence[SheetRow]) -> None:
+        for row in rows:
+            facts = dict(self._list_filled_cells(row))
+            name = self._find_name(facts)
+            if name and "id" not in facts:
+                self._names_without_id[normalize_label(name)] += 1
 
     def _add_problem(self, line: int, column: str, value: str, issue: Issue) -> None:
         self._result.problems.append(

@@ -219,9 +219,8 @@ class AccountWorker:
         """Return the observation to store. If the result equals an earlier one, it repeats that.
 
         Many pages are generated again for each request, so the bodies of two runs differ although
-        they say the same.
-        If the check will be repeated, no body is stored: the second result nearly always replaces
-        the first one.
+        they say the same. If the check will be repeated, no body is stored: the second result
+        nearly always replaces the first one.
         """
         last_observation = entry.last_observation
         if result.is_unchanged and last_observation is not None and self.audit_run.id is not None:

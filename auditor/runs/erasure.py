@@ -60,10 +60,10 @@ def summarize_stored_data(
             "no contact is stored" if contact_only else "no association has this id",
             "`auditor registry export -` lists them",
         )
-    if not contact_only and not quick and (bodies := store.find_exclusive_bodies(association)):
-        # pages in the body store, which is no table
-        counts["body"] = len(bodies)
-    return counts
+    if contact_only or quick:
+        return counts
+    bodies = store.find_exclusive_bodies(association)
+    return {**counts, "body": len(bodies)} if bodies else counts
 
 
 def erase_association(
@@ -141,18 +141,17 @@ def find_restored_associations(app: App, marks: Collection[str]) -> list[str]:
 def compute_erasure_mark(folder: Path, association: str) -> str:
     """Return the mark of an erased id: constant, and only computable with this folder's key."""
     digest = hmac.digest(load_unsubscribe_key(folder), f"erased\n{association}".encode(), "sha256")
-    # enough digits for distinct marks in a network
-    return "erased-" + digest.hex()[:16]
+    return f"erased-{digest.hex()[:16]}"  # enough digits for distinct marks in a network
 
 
 def was_erased(app: App, association: str, *, contact_only: bool = False) -> bool:
     """Return True if this id, or its contact, was erased and nothing is stored now."""
     if contact_only:
-        before = association in app.store.erasure.list_erased_ids(CONTACT_SUBJECT)
+        is_erased = association in app.store.erasure.list_erased_ids(CONTACT_SUBJECT)
     else:
         marks = app.store.erasure.list_erased_ids()
-        before = bool(marks) and compute_erasure_mark(app.data_folder, association) in marks
-    return before and not app.store.erasure.count_stored_data(
+        is_erased = bool(marks) and compute_erasure_mark(app.data_folder, association) in marks
+    return is_erased and not app.store.erasure.count_stored_data(
         association, _list_protected_addresses(app), contact_only=contact_only
     )
 

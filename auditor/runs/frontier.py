@@ -2,8 +2,8 @@
 
 `Frontier` stores the plan at the start of a run and hands out its entries until none is left. It
 knows the circuit breakers, so no account of a platform that refuses is requested. One machine takes
-all host queues (`iter_queues`); a worker of a cluster takes that of one batch. The
-plan is read page by page while its accounts are checked, so few entries are in memory.
+all host queues (`iter_queues`); a worker of a cluster takes that of one batch. The plan is read
+page by page while its accounts are checked, so few entries are in memory.
 """
 
 from __future__ import annotations

@@ -8,9 +8,8 @@
 6. report: store the run report and the final state.
 
 If both test websites are unreachable, the run is skipped. If most probes crash, it is left
-incomplete, and nothing is concluded. Results are stored in batches, so a run
-that was killed continues with the remaining accounts. How a verdict is reached:
-docs/explanations/verdicts.md.
+incomplete, and nothing is concluded. Results are stored in batches, so a run that was killed
+continues with the remaining accounts. How a verdict is reached: docs/explanations/verdicts.md.
 """
 
 import asyncio
@@ -90,7 +89,8 @@ async def execute_run(
     now = _not_before_earlier_runs(app, run, day, now)
     run = run or AuditRun(day, AuditRunState.RUNNING, now)
     ends_at = None
-    if time_limit := timedelta(hours=app.config.schedule.time_limit_hours):
+    time_limit = timedelta(hours=app.config.schedule.time_limit_hours)
+    if time_limit:  # 0 hours are no limit
         # It counts from the first check of the run, which an earlier session may have made.
         first_check = run.id and app.store.observations.get_check_time(run.id, first=True)
         ends_at = timer() + ((first_check or now) + time_limit - now).total_seconds()
@@ -352,35 +352,29 @@ class RunSession:
     def _report_finished(self, state: AuditRunState) -> AuditRun:
         """Store the final state of a run that is done or skipped, with its report."""
         finished_at = self.get_current_time()
-        return self._finish(
+        finished_report = build_finished_report(
+            self.app.store,
+            self.state.audit_run,
+            self.state.canary_readings,
+            self.app.config,
             state,
-            build_finished_report(
-                self.app.store,
-                self.state.audit_run,
-                self.state.canary_readings,
-                self.app.config,
-                state,
-                not_reached_by_channel=self.state.not_reached,
-                costs=self._compute_costs(),
-                finished_at=finished_at,
-            ),
-            finished_at,
+            not_reached_by_channel=self.state.not_reached,
+            costs=self._compute_costs(),
+            finished_at=finished_at,
         )
+        return self._finish(state, finished_report, finished_at)
 
     def report_interrupted(self, reason: str) -> AuditRun:
         """Store the run as incomplete, with a report of what is known so far."""
         finished_at = self.get_current_time()
-        return self._finish(
-            AuditRunState.INCOMPLETE,
-            build_interrupted_report(
-                self.app.store,
-                self.state.audit_run,
-                reason=reason,
-                costs=self._compute_costs(),
-                finished_at=finished_at,
-            ),
-            finished_at,
+        interrupted_report = build_interrupted_report(
+            self.app.store,
+            self.state.audit_run,
+            reason=reason,
+            costs=self._compute_costs(),
+            finished_at=finished_at,
         )
+        return self._finish(AuditRunState.INCOMPLETE, interrupted_report, finished_at)
 
     def _compute_costs(self) -> RunCosts:
         """Return what this session and the earlier ones have cost."""
@@ -415,12 +409,13 @@ def close_previous_run(store: Store, day: date) -> None:
     finished_at = store.observations.get_check_time(run.id) or run.started_at
     # If the run was killed after its evaluation, its conclusions count. Only the report is late.
     state = AuditRunState.DONE if store.runs.is_evaluated(run.id) else AuditRunState.INCOMPLETE
+    interrupted_report = build_interrupted_report(
+        store, run, reason="killed", costs=run.report, finished_at=finished_at
+    )
     store.runs.finish(
         run,
         state,
         finished_at,
         unreliable_channels=run.unreliable_channels,
-        report=build_interrupted_report(
-            store, run, reason="killed", costs=run.report, finished_at=finished_at
-        ).with_values(state=state.value),
+        report=interrupted_report.with_values(state=state.value),
     )

@@ -132,8 +132,8 @@ def _build_conditions(
 def _revoke_older_links(session: Session, newer_links: Sequence[ReportLink]) -> int:
     """Revoke the active links of the associations that get newer ones. Return how many.
 
-    Subscriptions that were made through older links end too.
-    The newer links all have the same author and time.
+    Subscriptions that were made through older links end too. The newer links all have the same
+    author and time.
     """
     created_at, created_by = newer_links[0].created_at, newer_links[0].created_by
     associations = list(map(attrgetter("association"), newer_links))

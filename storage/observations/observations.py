@@ -238,7 +238,8 @@ class ObservationRepository(Repository):
 
     def get_check_time(self, run_id: int, *, first: bool = False) -> datetime | None:
         """Return the time of the last, or of the first, observation of a run, or None."""
-        aggregate = (func.min if first else func.max)(OBSERVATION.c.checked_after)
+        delay = OBSERVATION.c.checked_after
+        aggregate = func.min(delay) if first else func.max(delay)
         query = select(AUDIT_RUN.c.started_at, aggregate.label("checked_after"))
         query = query.join_from(OBSERVATION, AUDIT_RUN, IS_OF_RUN)
         query = query.where(OBSERVATION.c.run_id == run_id).group_by(AUDIT_RUN.c.started_at)

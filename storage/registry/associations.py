@@ -70,7 +70,8 @@ class RegistryRepository(Repository):
         if the digest of the changes is not `expected_digest`, or if many associations leave
         (`ImportChanges.has_many_withdrawals`) without `allow_many_withdrawals`.
         """
-        with (self._database.begin_read if dry_run else self._database.begin_write)() as connection:
+        begin = self._database.begin_read if dry_run else self._database.begin_write
+        with begin() as connection:
             comparison = compare_with_registry(
                 connection,
                 associations,

@@ -237,13 +237,13 @@ def list_changed_fields(
 ) -> Iterator[tuple[str, str | None, str | None]]:
     """Yield the fields that differ between two registry entries, each with both values as text."""
     for name in REGISTRY_FIELDS:
-        values = [before.get_value(name), after.get_value(name)]
-        if values[0] != values[1]:
-            old, new = (
-                (", ".join(value) or None) if isinstance(value, tuple) else value
-                for value in values
-            )
-            yield name, old, new
+        old, new = before.get_value(name), after.get_value(name)
+        if old != new:
+            yield name, _join_values(old), _join_values(new)
+
+
+def _join_values(value: str | tuple[str, ...] | None) -> str | None:
+    return (", ".join(value) or None) if isinstance(value, tuple) else value
 
 
 SELECT_CLAIMED_IDS = (

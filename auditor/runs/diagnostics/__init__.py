@@ -140,10 +140,12 @@ def _check_last_run(store: Store, now: datetime) -> Results:
     run = store.runs.get_latest()
     if run is None:
         yield "warn", "none yet; `auditor run` starts one"
-    elif is_dated_in_future(run, now):
+        return
+    age = now - (run.finished_at or run.started_at)
+    if is_dated_in_future(run, now):
         remedy = "no run can begin; try `auditor restore FILE`"
         yield "fail", f"{run.day} is in the future: {remedy}"
-    elif (age := now - (run.finished_at or run.started_at)) < -CLOCK_TOLERANCE:
+    elif age < -CLOCK_TOLERANCE:
         yield "warn", f"check of {run.day}: its end is dated in the future; is the clock right?"
     else:
         hours = age.total_seconds() / 3600
