@@ -337,20 +337,18 @@ class _Recorder:
         """Store the decision for each of these accounts, or for the channel."""
         typed = self.typed
         decision = Decision(
-            **{
-                "association": typed.association,
-                "channel": typed.channel,
-                "kind": typed.kind,
-                "author": typed.author,
-                "reason": typed.reason,
-                "decided_at": self.now,
-                "expires_at": end,
-                **values,
-            }
+            association=typed.association,
+            channel=typed.channel,
+            kind=typed.kind,
+            author=typed.author,
+            reason=typed.reason,
+            decided_at=self.now,
+            expires_at=end,
         )
+        decision = replace(decision, **values)
         ids = [row.id for row in rows] or [None]
-        first, *_ = [self.store.decisions.add(replace(decision, account_id=id_)) for id_ in ids]
-        self.saved.append(first)
+        saved = [self.store.decisions.add(replace(decision, account_id=id_)) for id_ in ids]
+        self.saved.append(saved[0])
 
 
 def list_channel_accounts(store: Store, association: str, channel: str) -> list[AccountRow]:
@@ -386,7 +384,8 @@ def require_association(store: Store, association: str) -> None:
 
 def require_author(author: str) -> str:
     """Return the trimmed author. Raises DecisionError if nothing of it can be stored."""
-    if trimmed := sanitize_text(author).strip():
+    trimmed = sanitize_text(author).strip()
+    if trimmed:
         return trimmed
     message = gettext_noop("Enter who said so.")
     raise DecisionError("--author", "no author given", "--author NAME", message=message)
@@ -394,7 +393,8 @@ def require_author(author: str) -> str:
 
 def require_reason(reason: str) -> str:
     """Return the trimmed reason. Raises DecisionError if nothing of it can be stored."""
-    if trimmed := sanitize_text(reason).strip():
+    trimmed = sanitize_text(reason).strip()
+    if trimmed:
         return trimmed
     message = gettext_noop("Enter a reason.")
     raise DecisionError("--reason", "no reason given", "--reason TEXT", message=message)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from operator import attrgetter
 
 from auditor.app import App
@@ -37,18 +36,11 @@ class ReevaluationResult:
 
 
 def reevaluate(
-    context: App,
-    *,
-    dry_run: bool = False,
-    progress: ProgressCallback | None = None,
-    before: datetime | None = None,
+    context: App, *, dry_run: bool = False, progress: ProgressCallback | None = None
 ) -> ReevaluationResult:
-    """Rebuild every conclusion and return the changes; with `dry_run` store nothing.
-
-    With `before`, runs that began at that moment or later are left out.
-    """
+    """Rebuild every conclusion and return the changes; with `dry_run` store nothing."""
     store, config = context.store, context.config
-    runs = [run for run in store.runs.list_evaluated() if not before or run.started_at < before]
+    runs = store.runs.list_evaluated()
     facet_counts: dict[int, CoverageCounts] = {}
     if not dry_run:
         # The coverage of earlier runs includes erased associations and stays as it is.
@@ -182,7 +174,9 @@ def _describe_conclusion(item: Conclusion) -> str:
         return f"{item.state}/{item.reason or '-'}, {last_activity}"
     if isinstance(item, Proposal):
         return f"{item.run_count} runs"
-    state = "closed" if item.closed_at else "open" if item.opened_at else "candidate"
+    state = "open" if item.opened_at else "candidate"
+    if item.closed_at:
+        state = "closed"
     return f"{state}, {item.run_count} runs"
 
 
@@ -209,7 +203,8 @@ def summarize_changes(changes: Iterable[ConclusionChange]) -> list[str]:
         if change.kind != "gap":
             other_counts[change.kind] += 1
         elif was_open != is_open:
-            (opened if is_open else closed)[code] += 1
+            counts = opened if is_open else closed
+            counts[code] += 1
     lines = [
         f"{code}: {opened[code]} more, {closed[code]} fewer" for code in sorted(opened | closed)
     ]

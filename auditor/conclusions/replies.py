@@ -189,8 +189,10 @@ def _find_subject(form: ReplyForm, view: AssociationView) -> dict[str, Any] | No
     gap = form.find_gap(view)
     if gap is None:
         return None
-    is_missing = gap.code in MISSING_ACCOUNT_GAPS
-    if kind not in (MISSING_ACCOUNT_REPLY_KINDS if is_missing else GAP_REPLY_KINDS):
+    possible_kinds = GAP_REPLY_KINDS
+    if gap.code in MISSING_ACCOUNT_GAPS:
+        possible_kinds = MISSING_ACCOUNT_REPLY_KINDS
+    if kind not in possible_kinds:
         return None
     gap_account = view.find_account(gap)
     account_id = gap_account.account_id if gap_account else None

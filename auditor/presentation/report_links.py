@@ -234,9 +234,9 @@ def compute_report_link_expiry(
     config: Config, now: datetime, valid_days: int | None = None
 ) -> datetime:
     """Return when a new link expires."""
-    return now + timedelta(
-        days=config.report_links.valid_days if valid_days is None else valid_days
-    )
+    if valid_days is None:
+        valid_days = config.report_links.valid_days
+    return now + timedelta(days=valid_days)
 
 
 def require_public_url(config: Config) -> str:

@@ -273,12 +273,10 @@ def drop_check_of_other_domain(check: DomainCheck | None, domain: str) -> Domain
 
 def is_answer_usable(check: DomainCheck, run_started_at: datetime) -> bool:
     """Return True if the answer is recent and still says something about the present."""
-    return (
-        check.answered_at is not None
-        and run_started_at - check.answered_at <= MAX_ANSWER_AGE
-        and bool(check.expires_on or check.statuses or check.reason is Reason.NOT_FOUND)
-        and not was_expiry_passed_since(check, run_started_at.date())
-    )
+    if check.answered_at is None or run_started_at - check.answered_at > MAX_ANSWER_AGE:
+        return False
+    has_answer = bool(check.expires_on or check.statuses or check.reason is Reason.NOT_FOUND)
+    return has_answer and not was_expiry_passed_since(check, run_started_at.date())
 
 
 def was_expiry_passed_since(check: DomainCheck, today: date) -> bool:

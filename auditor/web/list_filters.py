@@ -56,6 +56,12 @@ def build_filter_chips(
     return chips
 
 
+def _describe_gap_kind(value: str, translator: Translator) -> str:
+    if value in GAP_KINDS:
+        return translator.label("gap_kind", value)
+    return translator.translate("No problems")
+
+
 FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "region": lambda value, translator: translator.region_name(value),
     "tag": lambda value, _translator: value,
@@ -64,11 +70,7 @@ FILTER_DESCRIPTIONS: Mapping[str, Callable[[str, Translator], str]] = {
     "channel": lambda value, translator: translator.channel_name(value),
     "state": lambda value, translator: translator.term("channel_status", value),
     "reason": lambda value, translator: translator.term("cause", value),
-    "gap_kind": lambda value, translator: (
-        translator.label("gap_kind", value)
-        if value in GAP_KINDS
-        else translator.translate("No problems")
-    ),
+    "gap_kind": _describe_gap_kind,
     "q": lambda value, _translator: value,
 }
 """Returns the label of a filter's value, by the filter's name."""
@@ -91,8 +93,7 @@ def list_gap_choices(translator: Translator) -> FieldChoices:
 
 def list_kind_choices(translator: Translator, *others: str) -> FieldChoices:
     """Return the kinds of gaps in the order of lists, and other values of that filter."""
-    describe = FILTER_DESCRIPTIONS["gap_kind"]
-    return [(kind, describe(kind, translator)) for kind in (*GAP_KINDS, *others)]
+    return [(kind, _describe_gap_kind(kind, translator)) for kind in (*GAP_KINDS, *others)]
 
 
 def list_channel_choices(context: RequestContext) -> FieldChoices:

@@ -52,33 +52,33 @@ class RequestContext:
 
     @property
     def day(self) -> str:
-        """The current day as ISO text, for the names of files."""
+        """Return the current day as ISO text, for the names of files."""
         return self.now.date().isoformat()
 
     @property
     def links(self) -> WebAppLinks:
-        """The addresses that this page links to."""
+        """Return the addresses that this page links to."""
         return WebAppLinks(self.language, self.path, has_network_pages=self.user is not None)
 
     @property
     def author(self) -> str:
-        """The name that decisions and changes are recorded under."""
+        """Return the name that decisions and changes are recorded under."""
         assert self.user is not None, "the route requires a logged-in user"
         return self.user.name
 
     @property
     def regions(self) -> frozenset[str] | None:
-        """The regions that the user manages, as the registry spells them; None means all."""
+        """Return the regions that the user manages, as the registry spells them; None means all."""
         return users.find_editable_regions(self.user, self.app.store.registry.list_regions)
 
     @property
     def translator(self) -> Translator:
-        """The translator of the page's language for plain text."""
+        """Return the translator of the page's language for plain text."""
         return Translator(self.language)
 
     @property
     def back_query(self) -> str:
-        """The query of the list from which the reader came, or an empty text."""
+        """Return the query of the list from which the reader came, or an empty text."""
         return dict(parse_qsl(urlsplit(self.path).query)).get("back", "")
 
     def build_association_url(

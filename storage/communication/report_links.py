@@ -183,12 +183,10 @@ class ReplyRepository(Repository):
         query = query.where(*build_region_filter(Reply.association, regions))
         return self._fetch_all(query.order_by(col(Reply.id)).limit(limit))
 
-    def count_pending(self, association: str | None = None, *, regions: RegionFilter = None) -> int:
-        """Return the number of replies without a review: of an association, of regions, or all."""
+    def count_pending(self, *, regions: RegionFilter = None) -> int:
+        """Return the number of replies without a review, of these regions or of all."""
         query = select(func.count(col(Reply.id))).where(col(Reply.outcome).is_(None))
         query = query.where(*build_region_filter(Reply.association, regions))
-        if association is not None:
-            query = query.where(Reply.association == association)
         return self._fetch_first(query) or 0
 
     def review(

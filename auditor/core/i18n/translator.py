@@ -340,11 +340,9 @@ class Translator:
     def _format_fact(self, name: str, value: MessageValue) -> str:
         if isinstance(value, Markup):
             return value
-        if isinstance(value, date):
-            return self._isolate(self.format_date(value), False)
         if isinstance(value, Activity):
             return self.format_activity_date(value)
-        if value is None or value == "":
+        if value in (None, ""):
             return self.translate("not yet") if name in DATE_FACTS else EMPTY_VALUE
         if name in URL_LIST_FACTS:
             return self.join_list(self._isolate(address, True) for address in str(value).split())
@@ -352,8 +350,10 @@ class Translator:
         is_left_to_right = "://" in text or text.startswith(("@", "www."))
         return self._isolate(text, is_left_to_right)
 
-    def _format_value(self, name: str, value: FactValue) -> str:
+    def _format_value(self, name: str, value: FactValue | date) -> str:
         """Return a date, a duration, an amount (with at most one decimal), codes or a text."""
+        if isinstance(value, date):
+            return self.format_date(value)
         if name in DATE_FACTS:
             return self.format_date(str(value))
         if name in DURATION_FACTS and not isinstance(value, str):

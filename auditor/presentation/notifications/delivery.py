@@ -362,15 +362,13 @@ def build_monthly_report(
         ),
         (translator.label("ui", "strengths"), tuple(map(MessageListItem, strengths))),
     )
+    result = translator.label("ui", "not_judgement")
+    if not view.gaps:
+        result = describe_result_without_gaps(view, run.started_at, translator)
     report_link = (translator.translate("Read the full report and reply"), frame.web_url)
     return MessageDocument(
         title=translator.message("mail.greeting", association=name),
-        intro=(
-            translator.translate("On {date}", date=run.day),
-            translator.label("ui", "not_judgement")
-            if view.gaps
-            else describe_result_without_gaps(view, run.started_at, translator),
-        ),
+        intro=(translator.translate("On {date}", date=run.day), result),
         sections=tuple(section for section in sections if section[1]),
         links=(report_link,) if frame.web_url else (),
         footer=(

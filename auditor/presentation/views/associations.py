@@ -58,13 +58,14 @@ def load_grid_rows(
     rows = []
     for summary in summaries:
         problem = None
-        for gap in reversed(summary.gaps):
+        for gap in summary.gaps:
             if (
                 association_filter.channel in ("", gap.channel)
                 and association_filter.gap in ("", gap.code)
                 and kind in ("", get_gap_kind(gap))
             ):
                 problem = gap
+                break
         others = [channel for channel in summary.channels if channel not in channels]
         cells = [_build_cell(summary, channel) for channel in channels]
         other_cells = [_build_cell(summary, channel) for channel in others]

@@ -370,15 +370,15 @@ def _load_groups(store: Store, network_counts: Mapping[str, int], prefix: str) -
 
 
 def build_coverage_trends(
-    store: Store, config: Config, runs: Sequence[AuditRun], group: str = NETWORK_GROUP
+    store: Store, config: Config, runs: Sequence[AuditRun]
 ) -> dict[str, CoverageTrend]:
-    """Return the coverage of each channel in these runs, of the network or of a group."""
+    """Return the network's coverage of each channel in these runs."""
     run_ids = [run.id for run in runs if run.id is not None]
-    counts = store.counts.get_run_facet_counts(run_ids, [group])
+    counts = store.counts.get_run_facet_counts(run_ids, [NETWORK_GROUP])
     trends: dict[str, CoverageTrend] = dict.fromkeys(config.channels, ())
     for day, run in _fill_missing_days(runs):
         by_channel: dict[str, Coverage] = {}
-        run_counts = counts.get((run.id, group)) if run and run.id else None
+        run_counts = counts.get((run.id, NETWORK_GROUP)) if run and run.id else None
         if run and run_counts is not None:
             found = build_coverage(run_counts, config)
             by_channel = {coverage.channel: coverage for coverage in found}

@@ -270,10 +270,8 @@ def _build_call_items(source: ExportSource) -> Iterator[JsonItem]:
                 {"channel": promise.channel, "code": promise.code, "text": promise.text}
                 for promise in promises
             ],
-            "last_contact_kind": last_contact.kind.value if last_contact else None,
-            "last_contact_at": last_contact.occurred_at.date().isoformat()
-            if last_contact
-            else None,
+            "last_contact_kind": last_contact and last_contact.kind.value,
+            "last_contact_at": last_contact and last_contact.occurred_at.date().isoformat(),
             "due_date": min(due_dates).isoformat() if due_dates else None,
         }
 

@@ -158,7 +158,7 @@ class FollowUpForm(BaseModel):
 
     @property
     def due_date(self) -> date | None:
-        """The promised date, or None if the text is not an ISO date."""
+        """Return the promised date, or None if the text is not an ISO date."""
         return parse_day(self.due)
 
 

@@ -36,6 +36,7 @@ from auditor.web.request_context import (
     build_url,
     parse_day,
 )
+from auditor.web.routes.report_links import require_public_url
 from auditor.web.routes.runs import RESULTS_REQUIRED
 from storage.models.audit import GAP_KINDS, GapKind
 from storage.models.summaries import NETWORK_GROUP, GapSort
@@ -268,8 +269,7 @@ def show_meeting_pack_with_qr_codes(
     Raises HTTPException (409) if no public address is configured; the page says so beforehand.
     """
     app = context.app
-    if not app.config.web.public_url:
-        raise HTTPException(409)
+    require_public_url(context)
 
     def render_report_qr_code(association: str) -> Markup:
         _, url = report_links.create_report_link(

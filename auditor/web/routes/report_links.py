@@ -210,10 +210,12 @@ def change_report_links(
     if action == "renew":
         new_expiry = compute_report_link_expiry(context.app.config, context.now)
         report_links.extend(association, new_expiry, context.now)
+        completed_action = "renewed"
     else:
         report_links.revoke(association, context.author, context.now)
+        completed_action = "revoked"
     page_url = _build_association_path(context, association)
-    return RedirectResponse(f"{page_url}?done={action.removesuffix('e')}ed#message", 303)
+    return RedirectResponse(f"{page_url}?done={completed_action}#message", 303)
 
 
 def _render_association_report_links(
