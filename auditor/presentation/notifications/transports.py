@@ -123,6 +123,11 @@ def _parse_mail_address(text: str, display_name: str = "") -> Address:
         raise ValueError(f"{text} is not a mail address") from error
 
 
+SMTP_OK = 250
+SMTP_WILL_FORWARD = 251
+"""The server takes the mail for an address that it forwards to."""
+
+
 def send_by_mail(
     message: OutgoingMessage,
     smtp: SmtpSettings,
@@ -137,9 +142,9 @@ def send_by_mail(
         email = build_email(message, sender, recipient_address, sender_name)
         with _connect_smtp(smtp) as connection:
             code, reply = connection.mail(email["From"].addresses[0].addr_spec)
-            if code == 250:
+            if code == SMTP_OK:
                 code, reply = connection.rcpt(email["To"].addresses[0].addr_spec)
-            if code in {250, 251}:
+            if code in {SMTP_OK, SMTP_WILL_FORWARD}:
                 status = "uncertain"  # the text is handed over
                 code, reply = connection.data(email.as_bytes())
     except (smtplib.SMTPAuthenticationError, smtplib.SMTPDataError) as refusal:
@@ -149,7 +154,7 @@ def send_by_mail(
         if isinstance(error, smtplib.SMTPResponseException):
             reason = _format_smtp_reply(error.smtp_code, error.smtp_error)
         return status, f"{smtp.host}: {reason[:MAX_ERROR_CHARS]}"
-    if code == 250:
+    if code == SMTP_OK:
         return "sent", ""
     return "refused", _format_smtp_reply(code, reply)
 
