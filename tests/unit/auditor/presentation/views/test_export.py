@@ -175,7 +175,7 @@ def test_name_with_a_formula_is_exported_as_text(app):
 def test_workbook_has_only_text_dates_and_numbers():
     out = io.BytesIO()
     table = [["name", "day", "number"], *([text, date(2026, 11, 25), 3.5] for text in HOSTILE)]
-    workbook_writer.write_workbook(out, {"x": table})
+    workbook_writer.write_workbook(out, {"x": table}, right_to_left=True)
     sheet = load_workbook(out).active
     assert [cell.value for cell in sheet["A"]][1:] == [text.replace("\x00", "") for text in HOSTILE]
     assert {cell.data_type for cell in sheet["A"]} == {"s"}
