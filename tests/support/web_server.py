@@ -113,3 +113,10 @@ def anonymous_client(app, now=NOW, cluster=None):
         httpx.Client(base_url=url, trust_env=False, timeout=30, verify=SSL_CONTEXT) as client,
     ):
         yield client
+
+
+def get_text(client, path):
+    """Return the text of a page without the marks of isolated texts."""
+    response = client.get(path)
+    assert response.status_code == 200, response.text
+    return response.text.replace("<bdi>", "").replace("</bdi>", "")

@@ -23,7 +23,7 @@ from storage.models.users import FollowUpKind, Role
 from storage.tables.communication import FollowUp
 from tests.support import sample_network
 from tests.support.mini_network import START, link, night_of, opened, register, steps
-from tests.support.web_server import logged_in_client
+from tests.support.web_server import get_text, logged_in_client
 
 NOUR, AMAL = link("nour", "facebook", "nour"), link("amal", "facebook", "amal")
 
@@ -38,12 +38,6 @@ def app(tmp_path):
     network = opened(tmp_path)
     yield network
     network.store.close()
-
-
-def get_text(client, path="/en/"):
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    return response.text.replace("<bdi>", "").replace("</bdi>", "")
 
 
 async def execute_runs(app, days, **answers):
@@ -62,13 +56,13 @@ def test_dashboard_without_associations_links_to_the_import(app, language):
 def test_dashboard_before_the_first_run_counts_associations(app):
     register(app, NOUR, AMAL)
     with logged_in_client(app, START) as client:
-        assert "2 associations registered, not checked yet." in get_text(client)
+        assert "2 associations registered, not checked yet." in get_text(client, "/en/")
 
 
 async def test_dashboard_summarizes_the_latest_run_and_unknown_accounts(app):
     await execute_runs(app, 1, **{NOUR.typed_text: "wall"})
     with logged_in_client(app, night_of(0) + timedelta(hours=8)) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "2 accounts checked last night. 1 couldn’t be checked." in text
     assert "The next check starts on 2 March 2026" in text
     assert "1 · the platform asks visitors to sign in" in text
@@ -81,7 +75,7 @@ async def test_dashboard_summarizes_the_latest_run_and_unknown_accounts(app):
 async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
     await execute_runs(app, 1)
     with logged_in_client(app, night_of(5)) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "The last check finished on 1 March 2026. Tell your technical team." in text
     assert "2 accounts checked on 1 March 2026." in text
     run = app.store.runs.begin_or_resume(night_of(5).date(), night_of(5))
@@ -89,7 +83,7 @@ async def test_dashboard_warns_about_an_old_interrupted_or_unreliable_run(app):
         run, AuditRunState.INCOMPLETE, night_of(5), unreliable_channels=["facebook"]
     )
     with logged_in_client(app, night_of(5)) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "The last check was interrupted" in text
     assert "Facebook could not be checked reliably last night." in text
 
@@ -108,14 +102,14 @@ async def test_page_counts_who_needs_a_call_and_offers_to_log_it(app):
         )
     )
     with logged_in_client(app, night_of(7) + timedelta(hours=8)) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
         assert "1 association needs you today." in text
         assert "Message · 7 March 2026" in text
         assert 'href="tel:+212612345678"' in text
         assert 'href="https://wa.me/212612345678"' in text
         assert 'href="/en/associations?gap_kind=broken">1 association has a broken' in text
         client.post("/en/associations/nour/follow-ups", data={"kind": "called", "text": "soon"})
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "No association needs you today." in text
     assert "1 of them is being followed up." in text
 
@@ -136,12 +130,12 @@ async def test_contacts_are_shown_to_the_coordinator_of_the_region_only(app):
     with logged_in_client(
         app, now, name="Salma", role=Role.COORDINATOR, regions=["souss-massa"]
     ) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "1 association needs you today." in text
     assert ("0612345678" in text, "0612345679" in text) == (True, False)
     assert 'href="/en/associations?gap_kind=broken&amp;region=souss-massa">Souss-Massa: 1' in text
     with logged_in_client(app, now, name="Rachid", role=Role.READER) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "2 associations need you today." in text
     assert "06123" not in text
     assert "No replies waiting" not in text
@@ -158,7 +152,7 @@ async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
     )
     app.store.decisions.add(decision)
     with logged_in_client(app, now) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "Unchanged from 1 March 2026 to 2 March 2026: 2 of 2 confirmed." in text
     assert 'href="/en/associations?channel=facebook&amp;state=present"><b>1</b> present' in text
 
@@ -166,7 +160,7 @@ async def test_trend_ends_with_the_latest_run_and_ignores_later_decisions(app):
 async def test_quiet_week_links_to_the_last_thirty_days(app):
     await execute_runs(app, 9)
     with logged_in_client(app, night_of(20)) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "Nothing new this week. See the last 30 days?" in text
     assert f'href="/en/changes?since={night_of(20).date() - timedelta(days=29)}"' in text
 
@@ -177,7 +171,7 @@ async def test_something_to_improve_has_not_the_icon_of_a_missing_account(app):
     gap = Gap("nour", "facebook", "channel_no_backlink", "low", opened_at, 1, opened_at)
     app.store.conclusions.save(Conclusions(gaps=[gap]))
     with logged_in_client(app, night_of(2) + timedelta(hours=8)) as client:
-        page = BeautifulSoup(get_text(client), "lxml")
+        page = BeautifulSoup(get_text(client, "/en/"), "lxml")
     assert [use["href"] for use in page.select(".feed use")] == ["#i-improve"]
 
 
@@ -187,7 +181,7 @@ async def test_good_news_of_the_week_is_worded_as_good(app):
     for day in range(8, 10):
         await execute_run(app, night_of(day))
     with logged_in_client(app, night_of(9) + timedelta(hours=8)) as client:
-        text = get_text(client)
+        text = get_text(client, "/en/")
     assert "1 problem fixed this week" in text
     assert "Facebook page found again" in text
 
@@ -251,7 +245,7 @@ def read_list_size(client, url):
 
 def test_week_agrees_with_the_page_of_changes(sample_app):
     with logged_in_client(sample_app, sample_network.NOW) as client:
-        page = BeautifulSoup(get_text(client), "lxml")
+        page = BeautifulSoup(get_text(client, "/en/"), "lxml")
         (news_url,) = {link["href"] for link in page.select("main a[href*='/changes?since=']")}
         news = BeautifulSoup(get_text(client, news_url), "lxml")
     week = page.select_one("#week").find_parent("section").get_text()

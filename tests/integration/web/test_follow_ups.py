@@ -14,7 +14,7 @@ from storage.models.users import FollowUpKind, ReplyKind
 from storage.tables.communication import FollowUp, Reply
 from tests.support.mini_network import link, night_of, opened, register, steps
 from tests.support.stored import add_reply
-from tests.support.web_server import logged_in_client
+from tests.support.web_server import get_text, logged_in_client
 
 NOW = night_of(0) + timedelta(hours=8)
 NOUR = link("nour", "facebook", "nour")
@@ -40,12 +40,6 @@ def client(app):
         yield browser
 
 
-def get_text(client, path="/en/associations/nour"):
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    return response.text.replace("<bdi>", "").replace("</bdi>", "")
-
-
 def submit_follow_up(client, **fields):
     return client.post("/en/associations/nour/follow-ups", data=fields)
 
@@ -57,7 +51,7 @@ def test_saved_call_is_in_the_follow_ups_and_in_the_history(app, client):
         "/en/associations/nour#follow-ups",
     )
     assert app.store.follow_ups.list_follow_ups("nour")[0].kind is FollowUpKind.CALLED
-    text = get_text(client)
+    text = get_text(client, "/en/associations/nour")
     assert text.count("&lt;b&gt;will&lt;/b&gt; renew the domain") == 1
     assert "Amina" in text
 
@@ -122,7 +116,7 @@ def test_pending_reply_is_on_the_association_page_and_the_dashboard(app, client)
             text="ليس لنا",
         ),
     )
-    text = get_text(client)
+    text = get_text(client, "/en/associations/nour")
     assert 'href="/en/replies/1">1 reply from this association is waiting' in text
     assert "Reply: this isn’t ours" in text
     assert "ليس لنا" in text
@@ -149,7 +143,7 @@ def test_follow_ups_are_listed_newest_first(app, client):
             due_date=date(2026, 3, 9),
         )
     )
-    text = get_text(client)
+    text = get_text(client, "/en/associations/nour")
     assert text.index("second") < text.index("first")
     assert client.post("/en/associations/nobody/follow-ups", data={}).status_code == 404
 

@@ -17,7 +17,7 @@ from storage.models.audit import Association
 from storage.models.users import FollowUpKind
 from storage.tables.communication import FollowUp
 from tests.support.mini_network import START, link, lived, night_of, opened, steps
-from tests.support.web_server import logged_in_client
+from tests.support.web_server import get_text, logged_in_client
 
 NOW = night_of(7) + timedelta(hours=8)
 NAMES = [f"a{number:03}" for number in range(60)]
@@ -46,12 +46,6 @@ async def app(network):
             rows[1].typed_text: "wall",
         }
         await execute_run(network, night_of(day))
-
-
-def get_text(client, path):
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    return response.text.replace("<bdi>", "").replace("</bdi>", "")
 
 
 def list_associations(text):
