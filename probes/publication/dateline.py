@@ -77,10 +77,11 @@ def iter_dateline_dates(document: Document) -> Iterator[tuple[str, str]]:
         return
     pairs = _pair_with_previous(nodes)
     other_places = SECONDARY_PLACES - {nodes[title_index].section}
+    modification_dates = find_modification_dates(document)
     below_title = _iter_nodes_below_title(nodes, title_index)
     for index in chain(below_title, _iter_nodes_above_title(nodes, title_index)):
         previous_node, node = pairs[index]
-        if node.section in other_places:
+        if node.section in other_places or node.text in modification_dates:
             continue
         dated = _parse_dated_text(document, node, previous_node)
         if dated and (dated.is_marked or has_standalone_date(dated.text)):
@@ -175,12 +176,15 @@ def _find_dated_texts(nodes: list[TextNode], document: Document) -> list[DatedTe
     """Return the short texts with a date outside sidebars, without those that look like events."""
     dated_texts: list[DatedText] = []
     event_kinds: set[tuple[str, ...]] = set()
+    modification_dates = find_modification_dates(document)
     for previous_node, node in _pair_with_previous(nodes):
         if node.section in SECONDARY_PLACES or not has_year(node.text):
             continue  # most nodes end here
         if len(node.text) <= _DATE_TEXT_MAX_CHARS and is_date_range(node.text):
             event_kinds.add(node[1:])
-        dated = _parse_dated_text(document, node, previous_node)
+        dated = None
+        if node.text not in modification_dates:
+            dated = _parse_dated_text(document, node, previous_node)
         if dated is not None:
             dated_texts.append(dated)
     # A date without a label in a list of events is one of an event.
@@ -198,7 +202,7 @@ def _parse_dated_text(
     text, is_lead = strip_arabic_vowels(text), leading_date is not None
     if not has_year(text) or not _is_known_language(document, text):
         return None
-    if is_other_date_element(node.hint) or node.text in find_modification_dates(document):
+    if is_other_date_element(node.hint):
         return None
     label = _get_lead_text(previous_node)
     is_range = is_date_range(node.text[:_DATE_TEXT_MAX_CHARS])
